@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator table: everything a device computes, forward and backward.
+//
+// A call names its input and output tensors and attributes. The plain loops of ops_ref.c are the
+// specification; every other backend must agree with them (tests/core/test_ops_conformance.c).
+//
+// Backward contract. A backward call carries the forward's in[] and out[], dout[] (gradients of
+// the outputs) and din[]: the gradient of in[k] is wanted where din[k].data != NULL, and is added
+// to what is there if c->add[k], else written over it. A tensor not in the op's `needs` mask may be
+// absent in backward calls. Tensors never overlap, except where stated.
+//
+// Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
+#pragma once
+#include "core/comm.h"
+#include "core/device.h"
+
+enum { TK_OP_IN = 5, TK_OP_OUT = 2, TK_OP_ATTR = 6 };
+
+typedef enum tk_op {
+    // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional.
+    TK_OP_LINEAR,
+    // y (N,C): x (N,C) is seen as rows of `i[0]` channels (i[0] divides C; per head or whole row):
+    // y = x / sqrt(mean(x^2) + f[0]) * w (i[0])
+    TK_OP_RMS_NORM,
+    // AdaLN. in: x (N,C), w (C), table (T, M), index (N) i32. y = rms(x)*w * (1 + scale) + shift,
+    // shift = table[index[n]][i[0] .. i[0]+C), scale = table[index[n]][i[1] ..); f[0] = eps
+    TK_OP_MODULATE,
+    // in: x (N,C), y (N,C), table (T,M), index (N) i32. out = x + gate * y, gate at columns i[0]..
+    TK_OP_GATE_ADD,
+    TK_OP_ADD,  // out = a + b
+    TK_OP_SILU, // out = x * sigmoid(x)
+    // out (N,F) = value * silu(gate), x (N,2F) = [value | gate] (the order of the public weights)
+    TK_OP_SWIGLU,
+    // Rotary embedding, rotate-half over the first 2*R channels of each head. in: x (N,
+    // heads*i[0]),
+    // cos (N,R), sin (N,R). i[0] = head_dim.
+    TK_OP_ROPE,
+    // Self-attention within documents. in: q, k, v (N, heads*i[0]), offsets (docs+1) i32: document
+    // d is rows [offsets[d], offsets[d+1]). out: o (N, heads*i[0]), lse (N, heads) (log-sum-exp of
+    // the scores, for backward). f[0] = scale of the scores. i[1] = rows of the longest document;
+    // i[2] = sum of squared document rows, i[3] = documents (FLOP count, grid sizes).
+    TK_OP_ATTENTION,
+    // out (N,C): row n = in[src][row] with index (N,2) i32 = (src, row); in[0..2] sources with C
+    // columns, absent
+    // ones allowed, in[3] = index. Backward scatters (adds up rows picked twice). Embedding
+    // lookup, packing modalities into the stream and picking rows out of it are all this.
+    TK_OP_PICK,
+    // Collectives, with their adjoints. `comm` and, for row shards, counts of rows per rank.
+    TK_OP_GATHER_ROWS, // x (counts[rank],C) -> (sum counts, C); backward: reduce-scatter
+    TK_OP_SCATTER_SUM, // x (sum counts, C) partial on each rank -> (counts[rank],C) summed;
+                       // backward: gather
+    TK_OP_GATHER_COLS, // x (N, counts[rank]) -> (N, sum counts); backward: reduce-scatter of
+                       // columns
+    // loss (1) = sum over rows of weight[n] * sum over channels of (pred - target)^2.
+    // in: pred (N,C), target (N,C), weight (N). Gradient for pred only.
+    TK_OP_SQUARED_ERROR,
+
+    // Without gradient from here on.
+    // x (N,C) = standard normals: element (n,c) takes index first[n]*C + c of stream (seed,
+    // purpose,
+    // step[n]). in: rows (N,2) i32 = (step, first). i[0] = seed, i[1] = purpose.
+    TK_OP_NORMAL,
+    // Rectified flow. in: x0 (N,C), noise (N,C), t (N). out: xt = t*x0 + (1-t)*noise, v = x0 -
+    // noise
+    TK_OP_NOISE,
+    // Timestep features, cosine first. in: t (K). out (K, i[0]); frequencies 10000^(-j/(i[0]/2))
+    TK_OP_SINUSOID,
+    // out: cos (N, 3F), sin (N, 3F); in: position (N,3) f32; F = i[0] frequencies f[0]^(-j/F) per
+    // axis
+    TK_OP_ROPE_TABLE,
+    // Sampler step. in: u (N,C), c (N,C) or absent, dsigma (N) (>= 0). x := x + dsigma * (u +
+    // f[0]*(c-u)); out[0] = x, in place.
+    // c absent: v = u.
+    TK_OP_EULER,
+    // AdamW. in: g (N) ; out: p (N) ... in place; see tk_adamw in train/optimizer.h for the call.
+    // in: grad (N), decay (N) f32 mask 0/1, scale (1); out: state (3,N) = p, m, v.
+    // f = {lr, beta1, beta2, eps, weight_decay, step}. g := grad * scale[0].
+    TK_OP_ADAMW,
+    TK_OP_EMA,         // in: p (N). out: e (N) := e + (1 - f[0]) * (p - e)
+    TK_OP_SUM_SQUARES, // in: x (N), weight (N) optional. out (1) += sum weight * x^2, in double
+                       // inside
+    TK_OP_CLIP_SCALE,  // in: sum of squares (1). out (1) = min(1, f[0]/sqrt(s)), or 0 if s is not
+                       // finite
+    TK_OP_CAST,        // f32 <-> bf16
+    TK_OP_COUNT
+} tk_op;
+
+typedef struct tk_call {
+    tk_op op;
+    tk_tensor in[TK_OP_IN], out[TK_OP_OUT];
+    tk_tensor din[TK_OP_IN], dout[TK_OP_OUT]; // backward only
+    bool add[TK_OP_IN];                       // din[k] is accumulated into
+    int64_t i[TK_OP_ATTR];
+    double f[TK_OP_ATTR];
+    tk_comm *comm;         // collectives
+    const int64_t *counts; // per rank of comm; must outlive the tape
+} tk_call;
+
+typedef struct tk_op_info {
+    const char *name;
+    int n_in, n_out;
+    unsigned optional;            // bit k: in[k] may be absent
+    unsigned grads;               // bit k: in[k] has a gradient
+    unsigned needs_in, needs_out; // bits of tensors the backward reads
+    // Shapes and types of out[] from in[] and attributes; TK_INTERNAL with both shapes when wrong.
+    tk_status (*shape)(const tk_call *c, tk_tensor out[TK_OP_OUT]);
+    double (*flops)(const tk_call *c); // multiply-adds of GEMM and attention counted as 2; NULL = 0
+} tk_op_info;
+
+extern const tk_op_info tk_op_table[TK_OP_COUNT];
+
+// Checks shapes and runs on the device (counting FLOPs). Outputs must be allocated by the caller.
+tk_status tk_op_forward(tk_device *d, const tk_call *c);
+tk_status tk_op_backward(tk_device *d, const tk_call *c);
