@@ -8,7 +8,8 @@
 #include "core/config.h"
 #include "core/tensor.h"
 
-typedef enum tk_init { TK_INIT_ZERO, TK_INIT_ONE, TK_INIT_NORMAL } tk_init;
+// GATES: the bias of AdaLN, 1 at the gates and 0 elsewhere.
+typedef enum tk_init { TK_INIT_ZERO, TK_INIT_ONE, TK_INIT_NORMAL, TK_INIT_GATES } tk_init;
 typedef enum tk_stage_of {
     TK_ON_FIRST,
     TK_ON_BLOCK,

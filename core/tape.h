@@ -23,13 +23,15 @@
 #include "core/ops.h"
 
 typedef struct tk_value {
-    tk_tensor t;           // the data
-    tk_tensor grad;        // dL/dt, allocated during backward; leaves: the caller's buffer
-    struct tk_node *maker; // NULL for leaves
-    bool wants_grad;       // some leaf below wants one
-    bool grad_ready;       // grad holds something (add to it)
-    bool owned;            // t.data came from the pool by this tape
-    bool kept;             // the caller or a backward needs the data past its segment
+    tk_tensor t;         // the data
+    tk_tensor grad;      // dL/dt, allocated during backward; leaves: the caller's buffer
+    struct tk_value *of; // a view's data belongs to this value
+    bool wants_grad;     // some leaf below wants one
+    bool grad_ready;     // grad holds something (add to it)
+    bool owned;          // t.data came from the pool by this tape
+    bool owns_grad;      // so did grad.data
+    bool kept;           // the caller reads the data after its segment
+    bool needed;         // a recorded backward reads the data
 } tk_value;
 
 typedef enum tk_tape_mode {
@@ -56,6 +58,9 @@ void tk_tape_free(tk_tape *t);
 tk_value *tk_leaf(tk_tape *t, tk_tensor data, const tk_tensor *grad);
 // Keep the value's data until tk_tape_reset (results the caller reads after segments end).
 tk_value *tk_keep(tk_tape *t, tk_value *v);
+
+// The caller reads no more of v: frees its data now unless a backward needs it.
+void tk_tape_done(tk_tape *t, tk_value *v);
 
 typedef tk_value *(*tk_segment_fn)(tk_tape *t, const void *ctx, tk_value *const in[], int n_in);
 enum { TK_SEGMENT_IN = 4 };
@@ -90,3 +95,8 @@ tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *
 tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts);
 tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts);
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight);
+tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows,
+                     int64_t cols); // a view of the same data
+
+// Operators without gradient, for what feeds a model: see core/ops.h.
+tk_value *tk_sinusoid(tk_tape *t, tk_value *x, int64_t features);
