@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stage's pictures and sounds. Edges are antialiased by analytic coverage, so that the centroid
+// of what is drawn is where the scene says; sounds are damped partials that begin at the sample of
+// contact.
+#include "data/stage.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct colour {
+    float r, g, b;
+} colour;
+
+static colour mix(colour a, colour b, float t)
+{
+    return (colour){a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
+}
+
+static float clamp01(float x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+// 0 below a, 1 above b, smooth between.
+static float smooth(float a, float b, float x)
+{
+    float t = clamp01((x - a) / (b - a));
+    return t * t * (3 - 2 * t);
+}
+
+void tk_stage_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
+                      double *px, double *py, double *pixels_per_metre)
+{
+    const tk_stage_shot *h = &s->shot[tk_stage_shot_at(s, t)];
+    double per = (double)m->width / h->span;
+    *px = 0.5 * (double)m->width + (x - h->cx) * per;
+    *py = 0.5 * (double)m->height - (y - h->cy) * per;
+    *pixels_per_metre = per;
+}
+
+// The empty set at world (x, y): a wall with a pool of light, a floor that starts a little behind
+// the line the objects stand on. `pixel`: metres a pixel, for the soft edge between them.
+static colour set_at(float x, float y, float pixel)
+{
+    static const colour wall_lit = {0.66f, 0.69f, 0.74f}, wall_dark = {0.36f, 0.39f, 0.46f};
+    static const colour floor_far = {0.60f, 0.55f, 0.50f}, floor_near = {0.82f, 0.77f, 0.70f};
+    const float back = 0.24f; // where wall and floor meet
+    float away = (x * x + (y - 1.5f) * (y - 1.5f)) / 6.0f;
+    colour wall = mix(wall_dark, wall_lit, 1 / (1 + away));
+    wall = mix(wall, wall_dark, 0.5f * (1 - smooth(back, back + 0.5f, y)));
+    colour ground = mix(floor_far, floor_near, smooth(back, -0.8f, y) / (1 + 0.06f * x * x));
+    return mix(ground, wall, clamp01((y - back) / pixel + 0.5f));
+}
+
+// How much light an object at (ox, oy) keeps from the floor at (x, y): an ellipse under it, fainter
+// and softer the higher it is.
+static float shadow_at(const tk_stage_object *o, float ox, float oy, float x, float y)
+{
+    float r = (float)o->radius, high = oy - r;
+    if (high < 0) high = 0;
+    float wide = r * (1.05f + 0.25f * high), deep = 0.28f * wide;
+    float u = (x - ox) / wide, v = (y + 0.05f) / deep;
+    float soft = 0.35f + 0.35f * clamp01(high);
+    float inside = 1 - smooth(1 - soft, 1 + soft, sqrtf(u * u + v * v));
+    return 0.62f * inside / (1 + 1.6f * high);
+}
+
+static colour tint(const tk_stage_object *o)
+{
+    const uint8_t *c = tk_colour_rgb[o->colour];
+    return (colour){c[0] / 255.0f, c[1] / 255.0f, c[2] / 255.0f};
+}
+
+static colour lit(colour c, float light, float shine)
+{
+    return (colour){clamp01(c.r * light + shine), clamp01(c.g * light + shine),
+                    clamp01(c.b * light + shine)};
+}
+
+// Colour of a ball at (u, v) in [-1, 1]^2, light from the upper left and the front.
+static colour ball_at(colour c, float u, float v)
+{
+    float z2 = 1 - u * u - v * v, w = z2 > 0 ? sqrtf(z2) : 0;
+    float facing = -0.40f * u + 0.62f * v + 0.675f * w;
+    float gloss = -0.219f * u + 0.339f * v + 0.915f * w; // half way to the eye
+    float shine = gloss > 0 ? 0.45f * powf(gloss, 40) : 0;
+    return lit(c, 0.55f + 0.50f * (facing > 0 ? facing : 0), shine);
+}
+
+// Colour of a crate's front: a frame of boards around planks, lit from above.
+static colour crate_at(colour c, float u, float v)
+{
+    float edge = fmaxf(fabsf(u), fabsf(v));
+    float frame = smooth(0.66f, 0.74f, edge);
+    float plank = 0.5f + 0.5f * cosf(3 * 3.14159265f * u);
+    float light = 0.80f + 0.10f * v - 0.08f * plank * (1 - frame) + 0.14f * frame;
+    if (edge > 0.88f && v > fabsf(u)) light += 0.12f; // the upper edge catches the light
+    return lit(c, light, 0);
+}
+
+// Part of a pixel `d` pixels outside an edge that lies within it.
+static float coverage(float d)
+{
+    return clamp01(0.5f - d);
+}
+
+static colour pixel_at(const tk_scene *s, const double *pos, float per, float x, float y)
+{
+    colour c = set_at(x, y, 1 / per);
+    for (int i = 0; i < s->n_objects; i++) {
+        float dark = shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y);
+        if (y < 0.30f) c = mix(c, (colour){0.10f, 0.09f, 0.11f}, dark);
+    }
+    for (int i = 0; i < s->n_objects; i++) {
+        const tk_stage_object *o = &s->object[i];
+        float r = (float)o->radius, u = (x - (float)pos[2 * i]) / r,
+              v = (y - (float)pos[2 * i + 1]) / r;
+        if (o->kind == TK_BALL) {
+            float a = coverage((sqrtf(u * u + v * v) - 1) * r * per);
+            if (a > 0) c = mix(c, ball_at(tint(o), u, v), a);
+        } else {
+            float a = coverage((fabsf(u) - 1) * r * per) * coverage((fabsf(v) - 1) * r * per);
+            if (a > 0) c = mix(c, crate_at(tint(o), u, v), a);
+        }
+    }
+    return c;
+}
+
+void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
+{
+    for (int64_t f = 0; f < frames; f++) {
+        double t = (double)f / (double)m->fps, pos[2 * TK_STAGE_OBJECTS];
+        const tk_stage_shot *h = &s->shot[tk_stage_shot_at(s, t)];
+        double per = (double)m->width / h->span;
+        for (int i = 0; i < s->n_objects; i++)
+            tk_stage_position(s, i, t, &pos[2 * i], &pos[2 * i + 1]);
+        for (int64_t j = 0; j < m->height; j++)
+            for (int64_t i = 0; i < m->width; i++, rgb += 3) {
+                double x = h->cx + ((double)i + 0.5 - 0.5 * (double)m->width) / per;
+                double y = h->cy - ((double)j + 0.5 - 0.5 * (double)m->height) / per;
+                colour c = pixel_at(s, pos, (float)per, (float)x, (float)y);
+                rgb[0] = (uint8_t)(c.r * 255 + 0.5f);
+                rgb[1] = (uint8_t)(c.g * 255 + 0.5f);
+                rgb[2] = (uint8_t)(c.b * 255 + 0.5f);
+            }
+    }
+}
+
+// Partials of an impact: frequency over the fundamental, loudness, decay in 1/s.
+typedef struct partial {
+    double ratio, loud, decay;
+} partial;
+enum { PARTIALS = 3 };
+static const partial timbre[TK_KINDS][PARTIALS] = {
+    {{1.0, 0.75, 11}, {2.0, 0.18, 18}, {3.0, 0.07, 30}}, // a ball rings
+    {{1.0, 0.55, 22}, {1.6, 0.30, 30}, {2.7, 0.15, 45}}, // a crate knocks
+};
+
+// Adds the sound of one impact. The phase starts half a sample in, so that the sample of contact is
+// the first that is not silent.
+static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_contact *k,
+                   int64_t samples, float *pcm)
+{
+    const tk_stage_object *o = &s->object[k->object];
+    double rate = (double)m->sample_rate, x, y;
+    double base = (o->kind == TK_BALL ? 340 * 0.46 : 170 * 0.40) / o->radius;
+    double dull = o->restitution > 0.5 ? 1 : 1.7; // what does not bounce does not ring either
+    double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
+    tk_stage_position(s, k->object, k->t, &x, &y);
+    double pan = m->channels == 2 ? 0.7853981634 * (1 + fmax(-1, fmin(1, x / 2))) : 0;
+    double gain[2] = {m->channels == 2 ? cos(pan) : 1, sin(pan)};
+    for (int64_t n = llround(k->t * rate); n < samples; n++) {
+        double t = ((double)n + 0.5 - (double)llround(k->t * rate)) / rate, v = 0;
+        if (t > 1.2) break;
+        for (int p = 0; p < PARTIALS; p++) {
+            const partial *q = &timbre[o->kind][p];
+            if (base * q->ratio < 0.45 * rate)
+                v += q->loud * exp(-q->decay * dull * t) *
+                     sin(6.283185307179586 * base * q->ratio * t);
+        }
+        for (int64_t c = 0; c < m->channels; c++)
+            pcm[n * m->channels + c] += (float)(loud * v * gain[c]);
+    }
+}
+
+void tk_stage_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm)
+{
+    memset(pcm, 0, (size_t)(samples * m->channels) * sizeof *pcm);
+    for (int i = 0; i < s->n_contacts; i++) strike(s, m, &s->contact[i], samples, pcm);
+    for (int64_t i = 0; i < samples * m->channels; i++)
+        pcm[i] = pcm[i] < -1 ? -1 : pcm[i] > 1 ? 1 : pcm[i];
+}
