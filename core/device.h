@@ -14,11 +14,14 @@
 typedef struct tk_device tk_device;
 struct tk_call;
 
-// One operator on one device. `back` adds to or sets each wanted input gradient (see core/ops.h);
-// NULL where the operator has no gradient.
+// One operator on one device. `scratch` says how many bytes of pool memory the call needs beside
+// its tensors; the dispatcher takes them for the length of the call and passes them as d->scratch
+// (NULL = none; the dry device asks it too, so that plans include it). `back` adds to or sets each
+// wanted input gradient (see core/ops.h); NULL where the operator has no gradient.
 typedef struct tk_kernel {
     tk_status (*fore)(tk_device *d, const struct tk_call *c);
     tk_status (*back)(tk_device *d, const struct tk_call *c);
+    size_t (*scratch)(const tk_device *d, const struct tk_call *c, bool back);
 } tk_kernel;
 
 typedef struct tk_device_ops {
@@ -42,6 +45,7 @@ struct tk_device {
     tk_pool pool;      // all device memory: weights, activations, gradients, scratch
     double flops;      // floating-point operations of GEMM and attention run so far (model FLOPs)
     double op_seconds; // wall time spent inside kernels (CPU backends)
+    void *scratch;     // of the call now running
     void *impl;
 };
 

@@ -14,16 +14,17 @@
 #include "core/comm.h"
 #include "core/device.h"
 
-enum { TK_OP_IN = 5, TK_OP_OUT = 2, TK_OP_ATTR = 6 };
+enum { TK_OP_IN = 5, TK_OP_OUT = 3, TK_OP_ATTR = 6 };
 
 typedef enum tk_op {
-    // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional.
+    // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional. w may be bf16 (then it has no gradient).
     TK_OP_LINEAR,
     // y (N,C): x (N,C) is seen as rows of `i[0]` channels (i[0] divides C; per head or whole row):
-    // y = x / sqrt(mean(x^2) + f[0]) * w (i[0])
+    // y = x / sqrt(mean(x^2) + f[0]) * w (i[0]). w absent: ones.
     TK_OP_RMS_NORM,
     // AdaLN. in: x (N,C), w (C), table (T, M), index (N) i32. y = rms(x)*w * (1 + scale) + shift,
-    // shift = table[index[n]][i[0] .. i[0]+C), scale = table[index[n]][i[1] ..); f[0] = eps
+    // shift = table[index[n]][i[0] .. i[0]+C), scale = table[index[n]][i[1] ..); f[0] = eps.
+    // w absent: ones. The gradient of the table is that of the whole table.
     TK_OP_MODULATE,
     // in: x (N,C), y (N,C), table (T,M), index (N) i32. out = x + gate * y, gate at columns i[0]..
     TK_OP_GATE_ADD,
@@ -31,21 +32,21 @@ typedef enum tk_op {
     TK_OP_SILU, // out = x * sigmoid(x)
     // out (N,F) = value * silu(gate), x (N,2F) = [value | gate] (the order of the public weights)
     TK_OP_SWIGLU,
-    // Rotary embedding, rotate-half over the first 2*R channels of each head. in: x (N,
-    // heads*i[0]),
-    // cos (N,R), sin (N,R). i[0] = head_dim.
+    // Rotary embedding, rotate-half over the first 2*R channels of each head, the others copied:
+    // y[j] = x[j]*cos[j] - x[j+R]*sin[j], y[j+R] = x[j+R]*cos[j] + x[j]*sin[j].
+    // in: x (N, heads*i[0]), cos (N,R), sin (N,R). i[0] = head_dim.
     TK_OP_ROPE,
     // Self-attention within documents. in: q, k, v (N, heads*i[0]), offsets (docs+1) i32: document
     // d is rows [offsets[d], offsets[d+1]). out: o (N, heads*i[0]), lse (N, heads) (log-sum-exp of
-    // the scores, for backward). f[0] = scale of the scores. i[1] = rows of the longest document;
-    // i[2] = sum of squared document rows, i[3] = documents (FLOP count, grid sizes).
+    // the scaled scores, for backward). f[0] = scale of the scores. i[1] = rows of the longest
+    // document; i[2] = sum of squared document rows, i[3] = documents (FLOP count, grid sizes).
+    // The documents cover all rows: offsets[0] = 0, offsets[docs] = N.
     TK_OP_ATTENTION,
     // out (N,C): row n = in[src][row] with index (N,2) i32 = (src, row); in[0..2] sources with C
-    // columns, absent
-    // ones allowed, in[3] = index. Backward scatters (adds up rows picked twice). Embedding
-    // lookup, packing modalities into the stream and picking rows out of it are all this.
+    // columns, absent ones allowed, in[3] = index. Backward scatters (adds up rows picked twice).
+    // Embedding lookup, packing modalities into the stream and picking rows out of it are all this.
     TK_OP_PICK,
-    // Collectives, with their adjoints. `comm` and, for row shards, counts of rows per rank.
+    // Collectives, with their adjoints. `comm` and, per rank of it, counts of rows (or columns).
     TK_OP_GATHER_ROWS, // x (counts[rank],C) -> (sum counts, C); backward: reduce-scatter
     TK_OP_SCATTER_SUM, // x (sum counts, C) partial on each rank -> (counts[rank],C) summed;
                        // backward: gather
@@ -55,33 +56,34 @@ typedef enum tk_op {
     // in: pred (N,C), target (N,C), weight (N). Gradient for pred only.
     TK_OP_SQUARED_ERROR,
 
-    // Without gradient from here on.
-    // x (N,C) = standard normals: element (n,c) takes index first[n]*C + c of stream (seed,
-    // purpose,
-    // step[n]). in: rows (N,2) i32 = (step, first). i[0] = seed, i[1] = purpose.
+    // Without gradient from here on. Where no input tells the shape of an output, the caller's
+    // does.
+    // out (N,C) = standard normals: element (n,c) takes index first[n]*C + c of stream (seed,
+    // purpose, step[n]). in: rows (N,2) i32 = (step, first). i[0] = seed, i[1] = purpose.
     TK_OP_NORMAL,
     // Rectified flow. in: x0 (N,C), noise (N,C), t (N). out: xt = t*x0 + (1-t)*noise, v = x0 -
     // noise
     TK_OP_NOISE,
-    // Timestep features, cosine first. in: t (K). out (K, i[0]); frequencies 10000^(-j/(i[0]/2))
+    // Timestep features, cosine first. in: t (K). out (K, i[0]) = [cos(t*f_j) | sin(t*f_j)],
+    // f_j = 10000^(-j/(i[0]/2)), all in fp32. i[0] is even.
     TK_OP_SINUSOID,
-    // out: cos (N, 3F), sin (N, 3F); in: position (N,3) f32; F = i[0] frequencies f[0]^(-j/F) per
-    // axis
+    // in: position (N,3) f32. out: cos (N, 3F), sin (N, 3F), columns [t | h | w] of F = i[0] each:
+    // angle = position * inv_freq[j], inv_freq[j] = 1 / f[0]^(j/F), every step rounded to fp32.
     TK_OP_ROPE_TABLE,
-    // Sampler step. in: u (N,C), c (N,C) or absent, dsigma (N) (>= 0). x := x + dsigma * (u +
-    // f[0]*(c-u)); out[0] = x, in place.
-    // c absent: v = u.
+    // Sampler step, in place. in: u (N,C), c (N,C) or absent (then v = u), dsigma (N) (>= 0).
+    // out[0] = x (N,C) := x + dsigma * v, v = u + f[0]*(c - u).
     TK_OP_EULER,
-    // AdamW. in: g (N) ; out: p (N) ... in place; see tk_adamw in train/optimizer.h for the call.
-    // in: grad (N), decay (N) f32 mask 0/1, scale (1); out: state (3,N) = p, m, v.
-    // f = {lr, beta1, beta2, eps, weight_decay, step}. g := grad * scale[0].
+    // AdamW, in place. in: grad (N), decay (N) f32 mask 0/1 (absent: ones), scale (1) (absent: 1).
+    // out: p, m, v (N). f = {lr, beta1, beta2, eps, weight_decay, step (from 1)}. In this order:
+    //   g = grad * scale; m += (1-beta1)*(g-m); v += (1-beta2)*(g*g-v);
+    //   p -= lr*weight_decay*decay*p; p -= lr/(1-beta1^step) * m / (sqrt(v/(1-beta2^step)) + eps)
     TK_OP_ADAMW,
-    TK_OP_EMA,         // in: p (N). out: e (N) := e + (1 - f[0]) * (p - e)
-    TK_OP_SUM_SQUARES, // in: x (N), weight (N) optional. out (1) += sum weight * x^2, in double
-                       // inside
+    TK_OP_EMA,         // in: p (N). out: e (N) := e + (1 - f[0]) * (p - e), in place
+    TK_OP_SUM_SQUARES, // in: x (N), weight (N) optional. out (1) += sum weight * x^2 (in double,
+                       // rounded once)
     TK_OP_CLIP_SCALE,  // in: sum of squares (1). out (1) = min(1, f[0]/sqrt(s)), or 0 if s is not
                        // finite
-    TK_OP_CAST,        // f32 <-> bf16
+    TK_OP_CAST,        // f32 -> bf16 or bf16 -> f32; in and out have the same shape
     TK_OP_COUNT
 } tk_op;
 
@@ -108,6 +110,12 @@ typedef struct tk_op_info {
 } tk_op_info;
 
 extern const tk_op_info tk_op_table[TK_OP_COUNT];
+
+// A tensor is absent when it has no data, unless it has no elements either.
+static inline bool tk_present(const tk_tensor *t)
+{
+    return t->data || (t->ndim && tk_count(t) == 0);
+}
 
 // Checks shapes and runs on the device (counting FLOPs). Outputs must be allocated by the caller.
 tk_status tk_op_forward(tk_device *d, const tk_call *c);
