@@ -13,6 +13,7 @@ typedef struct tk_mesh {
     tk_comm tensor, pipeline, data; // this rank's line along each axis
     tk_comm replica;                // tensor x pipeline: the ranks that hold one whole model
     int ranks_on_node;
+    int cores; // of the node, this rank's share
 } tk_mesh;
 
 // MPI starts in tk_parallel_start (argc/argv as main's) and ends in tk_parallel_stop. Works started
