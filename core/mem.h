@@ -32,12 +32,21 @@ char *tk_arena_printf(tk_arena *a, const char *fmt, ...) __attribute__((format(p
 void tk_arena_reset(tk_arena *a); // everything handed out is gone
 void tk_arena_free(tk_arena *a);
 
+// count * each for an allocation; SIZE_MAX, which no allocator grants, when negative or too large.
+static inline size_t tk_array_bytes(int64_t count, size_t each)
+{
+    size_t bytes;
+    return count < 0 || __builtin_mul_overflow((size_t)count, each, &bytes) ? SIZE_MAX : bytes;
+}
+
 // As the allocating calls, but failing the enclosing function with a message.
-#define TK_NEW(ptr, count)                                     \
-    TK_TRY(((ptr) = tk_alloc((size_t)(count) * sizeof *(ptr))) \
-               ? TK_OK                                         \
-               : TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)", (size_t)(count) * sizeof *(ptr)))
-#define TK_ARENA_NEW(ptr, arena, count)                                       \
-    TK_TRY(((ptr) = tk_arena_alloc((arena), (size_t)(count) * sizeof *(ptr))) \
-               ? TK_OK                                                        \
-               : TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)", (size_t)(count) * sizeof *(ptr)))
+#define TK_NEW(ptr, count)                                            \
+    TK_TRY(((ptr) = tk_alloc(tk_array_bytes((count), sizeof *(ptr)))) \
+               ? TK_OK                                                \
+               : TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)",      \
+                         tk_array_bytes((count), sizeof *(ptr))))
+#define TK_ARENA_NEW(ptr, arena, count)                                              \
+    TK_TRY(((ptr) = tk_arena_alloc((arena), tk_array_bytes((count), sizeof *(ptr)))) \
+               ? TK_OK                                                               \
+               : TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)",                     \
+                         tk_array_bytes((count), sizeof *(ptr))))

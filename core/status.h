@@ -63,11 +63,12 @@ const char *tk_status_message(void); // words of the last failure of this thread
 const char *tk_status_trace(void);   // "file:line:function" lines, innermost first
 void tk_status_clear(void);
 void tk_status_set(tk_status code, const char *message); // replace the message (relayed errors)
+void tk_status_set_trace(const char *trace);             // replace the trace (relayed errors)
 int tk_status_exit_code(tk_status status);
 const char *tk_status_words(tk_status status);
 
 #ifdef NDEBUG
-#define tk_assert(cond) ((void)0)
+#define tk_assert(cond) ((void)sizeof !(cond)) // not evaluated, but its variables count as used
 #else
 void tk_assert_failed(const char *cond, const char *file, int line);
 #define tk_assert(cond) ((cond) ? (void)0 : tk_assert_failed(#cond, __FILE__, __LINE__))
