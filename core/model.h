@@ -20,7 +20,6 @@ typedef struct tk_weight { // one local weight: views into the flat buffers
     tk_share share;
     int64_t offset;        // elements into the flat buffers
     tk_tensor value, grad; // grad.data NULL when the model holds no gradients
-    tk_value *leaf;        // on the tape now in use
 } tk_weight;
 
 typedef struct tk_model {

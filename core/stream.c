@@ -104,8 +104,9 @@ tk_status tk_stream_append(tk_stream *s, const tk_document *d)
     if (clean < 0 || video < 0 || audio < 0)
         return TK_FAIL(TK_INTERNAL, "stream has no room for more than %lld noise levels",
                        (long long)s->cap_levels);
-    for (int64_t i = 0; i < d->text_rows; i++)
-        add_row(s, TK_TEXT, clean, -1, false, (double)i, 0, 0);
+    for (int64_t i = 0; i < d->text_rows;
+         i++) // as in the released family: the target video's level
+        add_row(s, TK_TEXT, video, -1, false, (double)i, 0, 0);
     const double origin = (double)d->text_rows;
     for (int k = 0; k < d->n_shots; k++) {
         add_audio(s, d, k, origin, d->shots[k].target ? audio : clean);
