@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make             build build/talkie and say what it was built with
+# make test        install what is missing, build, run every test
+# make help        all targets and settings
+#
+# Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), DEBUG=1 (assertions, -Og,
+# build/debug), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
+# T=core/test_pool (only tests whose name holds this), JOBS=2 (tests at a time), PREFIX, DESTDIR.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin AR),default)
+AR := gcc-ar
+endif
+ARCH ?= native
+PREFIX ?= /usr/local
+V ?= 0
+Q := $(if $(filter 0,$(V)),@,)
+say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
+
+# -fno-math-errno and -fno-trapping-math let loops over sqrt and selects vectorize; they change no
+# value. -ffast-math would: it is not used.
+WARN  := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes
+MODE  := -O3 -march=$(ARCH) -DNDEBUG
+BUILD ?= build
+ifneq ($(filter 1,$(DEBUG)),)
+MODE  := -Og -march=$(ARCH)
+override BUILD := $(BUILD)/debug
+endif
+ifneq ($(filter 1,$(SAN)),)
+MODE  := -O1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override BUILD := $(BUILD)/san
+endif
+
+# Libraries ---------------------------------------------------------------------------------------
+# name|pkg-config module|what for. oneDNN comes without a module: its header is looked for.
+HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
+MODULES := ompi-c $(HDF5) yaml-0.1 libavformat libavcodec libavutil libswscale libswresample libpng \
+	jansson libxxhash
+HAVE := $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m)))
+LACK := $(filter-out $(HAVE),$(MODULES))
+DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
+LACK += $(if $(DNNL),,oneDNN)
+version = $(shell pkg-config --modversion $(1) 2>/dev/null)
+
+PKG_CFLAGS := $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
+PKG_LIBS   := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
+
+CPPFLAGS += -I. -I$(BUILD)
+CFLAGS   ?= -g
+BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp -pthread \
+	-ffile-prefix-map=$(CURDIR)/=
+FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
+LIBS     := $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
+
+# Files -------------------------------------------------------------------------------------------
+FOLDERS  := core parallel data train infer
+SRC      := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
+OBJ      := $(SRC:%.c=$(BUILD)/%.o)
+LIB      := $(BUILD)/libtalkie.a
+PROGRAM  := $(BUILD)/talkie
+TEST_SRC := $(wildcard tests/*/test_*.c)
+SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+TESTS    := $(TEST_SRC:%.c=$(BUILD)/%)
+STYLED   := $(wildcard *.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
+
+.PHONY: all tests test run-tests demo bench check format docs install clean help setup features FORCE
+
+all: features $(PROGRAM)
+	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
+
+tests: $(TESTS)
+
+# What the build found. Anything missing stops it here, with the remedy.
+features:
+	@printf 'talkie: %s, -march=%s%s\n' "`$(CC) --version 2>/dev/null | head -n 1`" '$(ARCH)' \
+		'$(if $(filter 1,$(SAN)), with sanitizers)$(if $(filter 1,$(DEBUG)), with assertions)'
+	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s\n' '$(or $(call version,ompi-c),missing)' \
+		'$(or $(call version,$(HDF5)),missing)' '$(or $(call version,yaml-0.1),missing)' \
+		'$(if $(DNNL),found,missing)'
+	@printf '  libavcodec %s, libpng %s, jansson %s, xxhash %s\n' \
+		'$(or $(call version,libavcodec),missing)' '$(or $(call version,libpng),missing)' \
+		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
+ifneq ($(strip $(LACK)),)
+	@printf '\nMissing: %s\nscripts/setup.sh installs it.\n' '$(strip $(LACK))'; exit 1
+endif
+
+# Compiling -----------------------------------------------------------------------------------------
+# An object depends on the file of flags, which changes only when the flags do.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' >$@
+
+$(BUILD)/revision.h: FORCE
+	@mkdir -p $(@D)
+	@r=`git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown`; \
+	printf '#define TK_REVISION "%s"\n' "$$r" | cmp -s - $@ || printf '#define TK_REVISION "%s"\n' "$$r" >$@
+
+$(BUILD)/core/version.o: $(BUILD)/revision.h
+# The bits of random numbers do not depend on whether a processor has fused multiply-add.
+$(BUILD)/core/rng.o: EXTRA := -ffp-contract=off
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,cc,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+
+# Built afresh, so that objects of removed files do not linger.
+$(LIB): $(OBJ)
+	$(call say,ar,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(PROGRAM): $(BUILD)/talkie.o $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+.SECONDARY:
+-include $(OBJ:.o=.d) $(BUILD)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d)
+
+# Doing things with it --------------------------------------------------------------------------------
+setup:
+	@scripts/setup.sh
+
+# Libraries that setup installs are seen by the make that starts after it.
+test: setup
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: all tests
+	@TALKIE=$(PROGRAM) BUILD=$(BUILD) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
+
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@TALKIE=$(PROGRAM) scripts/demo.sh
+
+bench: all
+	$(PROGRAM) bench configs/stage.yaml
+
+check:
+	@scripts/check_style.sh
+
+format:
+	@clang-format-14 -i $(STYLED)
+
+docs: all
+	@mkdir -p docs
+	$(PROGRAM) --options >$(BUILD)/options.md && mv $(BUILD)/options.md docs/options.md
+
+install: all
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/talkie
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@printf '%s\n' \
+	'make             build $(PROGRAM)' \
+	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
+	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
+	'make bench       measure against the GEMM rate, the disk and the plan' \
+	'make check       style: format, include order, lengths, licence lines' \
+	'make format      clang-format all sources' \
+	'make docs        write docs/options.md from the table of options' \
+	'make install     into $(DESTDIR)$(PREFIX)/bin (PREFIX, DESTDIR)' \
+	'make clean       remove $(BUILD)' \
+	'' \
+	'SAN=1            address and undefined behaviour sanitizers, into build/san' \
+	'DEBUG=1          assertions on, -Og, into build/debug' \
+	'ARCH=x86-64-v3   instruction set (default: native, this machine)' \
+	'BUILD=dir V=1    where to build; show the commands'

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Style as a test: what a reviewer would otherwise have to look for by hand. Prints file:line and
+# the rule for each breach; exits 1 if there are any. A line that must break a rule (freeing what a
+# library allocated, say) carries the comment "style: allow" and a reason.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+folders=(core parallel data train infer)
+max_function=80 max_file=600
+breaches=0
+shopt -s nullglob
+
+breach() { # lines of "file:line: rule"
+    local text
+    text=$(cat)
+    [[ $text ]] || return 0
+    printf '%s\n' "$text"
+    breaches=$((breaches + $(wc -l <<<"$text")))
+}
+
+house=(*.c)
+for folder in "${folders[@]}"; do house+=("$folder"/*.[ch]); done
+tests=(tests/*/*.[ch])
+sources=("${house[@]}" "${tests[@]}")
+scripts=(scripts/*.sh scripts/*.py slurm/*.sh slurm/*.sbatch tests/*/*.sh tests/*/*.py .ci/run)
+
+# Source text without comments and string contents, lines kept: "file:line:code".
+bare() {
+    awk '
+    FNR == 1 { inside = 0 }
+    {
+        keep = /style: allow/
+        out = ""; s = $0
+        while (s != "") {
+            if (inside) {
+                i = index(s, "*/")
+                if (!i) { s = ""; break }
+                s = substr(s, i + 2); inside = 0
+            } else if (match(s, /\/\/|\/\*|"([^"\\]|\\.)*"|\047([^\047\\]|\\.)\047/)) {
+                tok = substr(s, RSTART, 2)
+                out = out substr(s, 1, RSTART - 1)
+                if (tok == "//") { s = ""; break }
+                s = substr(s, RSTART + (tok == "/*" ? 2 : RLENGTH))
+                if (tok == "/*") inside = 1; else out = out "\"\""
+            } else { out = out s; s = "" }
+        }
+        if (!keep) print FILENAME ":" FNR ":" out
+    }' "$@"
+}
+
+# 1. Format
+if command -v clang-format-14 >/dev/null; then
+    clang-format-14 --dry-run -Werror "${sources[@]}" 2>&1 | sed -nE 's/^([^ :]+:[0-9]+):.*error:.*/\1: not formatted (make format)/p' |
+        sort -u -t: -k1,1 | breach
+else
+    echo "check_style: clang-format-14 is missing (scripts/setup.sh installs it)" | breach
+fi
+
+# 2. A folder includes only itself and folders before it
+allowed='core'
+for folder in "${folders[@]}"; do
+    [[ $folder == core ]] || allowed+="|$folder"
+    later=$(printf '%s\n' "${folders[@]}" | grep -vxE "$allowed" | paste -sd '|')
+    files=("$folder"/*.[ch])
+    [[ $later && ${#files[@]} -gt 0 ]] || continue
+    grep -nHE "^[[:space:]]*#[[:space:]]*include[[:space:]]+\"($later)/" "${files[@]}" |
+        sed -E "s/^([^:]+:[0-9]+):.*\"(.*)\".*/\1: $folder must not include \2/" | breach
+done
+grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"\.\.?/' "${sources[@]}" |
+    sed -E 's/^([^:]+:[0-9]+):.*/\1: include from the root of the repository, not relatively/' | breach
+
+# 3. Licence line
+for file in "${sources[@]}"; do
+    [[ $(head -n 1 "$file") == '// SPDX-License-Identifier: Apache-2.0' ]] ||
+        echo "$file:1: the first line must be // SPDX-License-Identifier: Apache-2.0"
+done | breach
+for file in "${scripts[@]}" Makefile; do
+    head -n 3 "$file" | grep -q '^# SPDX-License-Identifier: Apache-2.0' ||
+        echo "$file:1: no SPDX-License-Identifier in the first lines"
+done | breach
+
+# 4. Lengths. Tables of options may be as long as they are.
+awk -v max=$max_function '
+    FNR == 1 { begin = 0 }
+    /^[A-Za-z_].*\(/ && !/;[ \t]*$/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+    /^\{/ { begin = FNR }
+    /^\}/ { if (begin && FNR - begin - 1 > max)
+                print FILENAME ":" begin ": function " name " has " FNR - begin - 1 " lines (at most " max ")"
+            begin = 0 }' "${sources[@]}" | breach
+for file in "${sources[@]}"; do
+    [[ $file == *config_table* || $file == *options* ]] && continue
+    lines=$(wc -l <"$file")
+    ((lines <= max_file)) || echo "$file:$lines: has $lines lines (at most $max_file)"
+done | breach
+
+# 5. Nothing unfinished
+grep -nHwE 'TO''DO|FIX''ME|X''XX' "${sources[@]}" "${scripts[@]}" Makefile |
+    sed -E 's/^([^:]+:[0-9]+):.*/\1: finish it or leave it out/' | breach
+
+# 6. One allocation seam, one way out
+mapfile -t seamed < <(printf '%s\n' "${house[@]}" | grep -vx 'core/mem.c')
+if ((${#seamed[@]})); then
+    bare "${seamed[@]}" |
+        grep -E '(^|[^A-Za-z0-9_.>])(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strdup|strndup|asprintf|vasprintf)[ ]*\(' |
+        sed -E 's/^([^:]+:[0-9]+):.*/\1: host memory comes through core\/mem.h/' | breach
+    bare "${seamed[@]}" | grep -v '^talkie\.c:' |
+        grep -E '(^|[^A-Za-z0-9_.>])(exit|_exit|quick_exit|_Exit)[ ]*\(' |
+        sed -E 's/^([^:]+:[0-9]+):.*/\1: return a tk_status; only talkie.c ends the process/' | breach
+fi
+
+# 7. Tabs and trailing blanks
+grep -nHP '[ \t]+$' "${sources[@]}" "${scripts[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: trailing blanks/' | breach
+
+if ((breaches)); then
+    echo "$breaches breaches of style"
+    exit 1
+fi
+echo "style: ${#sources[@]} sources and ${#scripts[@]} scripts are fine"

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every test and closes with "N passed, N failed"; exits 1 if any failed.
+#
+#     scripts/run_tests.sh [NAME]      only tests whose name holds NAME
+#
+# Tests are the programs of tests/*/test_*.c, the scripts tests/*/test_*.sh and the style check. The
+# source of each says how to run it:
+#
+#     /*TEST nsize: 1 2 4; timeout: 60 */      in C
+#     #TEST timeout: 60                        in a script
+#
+# One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
+# has a session of its own, killed whole at its timeout. Scripts find the program in $TALKIE.
+# Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN=1 (longer timeouts).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+BUILD=${BUILD:-build}
+export BUILD TALKIE=${TALKIE:-$BUILD/talkie}
+only=${1:-}
+jobs=${JOBS:-1}
+slower=1
+logs=$BUILD/tests/logs
+if [[ ${SAN:-} == 1 ]]; then
+    slower=5
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    # Open MPI and its helpers never free what they set up once.
+    export LSAN_OPTIONS=suppressions=$PWD/scripts/lsan.supp:print_suppressions=0
+    export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
+fi
+rm -rf "$logs"
+mkdir -p "$logs"
+
+# Ends what is left of session $1: Open MPI gives each rank a process group of its own, so groups are
+# not enough.
+end_session() {
+    local stat fields pid pids=()
+    for stat in /proc/[0-9]*/stat; do
+        { read -r fields <"$stat"; } 2>/dev/null || continue
+        pid=${stat//[!0-9]/}
+        fields=${fields##*) } # state ppid pgrp session ...
+        read -r _ _ _ session _ <<<"$fields"
+        [[ $session == "$1" ]] && pids+=("$pid")
+    done
+    ((${#pids[@]})) && kill -KILL "${pids[@]}" 2>/dev/null
+}
+
+# run NAME TIMEOUT COMMAND...: prints the line of one test, leaves its verdict in $logs.
+run() {
+    local name=$1 limit=$(($2 * slower)) begin=$EPOCHREALTIME verdict=ok code=0 note='' took
+    shift 2
+    local log="$logs/${name//[ \/]/_}"
+    local sid watchdog
+    setsid "$@" >"$log.log" 2>&1 </dev/null &
+    sid=$!
+    # The watchdog sleeps in a session of its own too, so that it leaves nothing behind.
+    ( exec >/dev/null 2>&1; for ((t = 0; t < limit * 4; t++)); do
+        sleep 0.25; kill -0 "$sid" || exit 0; done
+      : >"$log.late"; end_session "$sid" ) &
+    watchdog=$!
+    wait "$sid" 2>/dev/null || code=$?
+    kill "$watchdog" 2>/dev/null
+    wait "$watchdog" 2>/dev/null
+    end_session "$sid"
+    if [[ -e $log.late ]]; then
+        verdict=FAIL note="  stopped after $limit s"
+    elif ((code != 0)); then
+        verdict=FAIL note="  exit code $code"
+    fi
+    took=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+    echo "$verdict" >"$log.verdict"
+    printf '%-4s  %-40s %6s s%s\n' "$verdict" "$name" "$took" "$note"
+    if [[ $verdict == FAIL ]]; then
+        tail -n 60 "$log.log" | sed 's/^/      | /'
+    fi
+}
+
+# option FILE KEY DEFAULT: a value of the header comment.
+option() {
+    local value
+    value=$(sed -nE "s/^(\/\*|#)TEST (.*; *)?$2: *([0-9 ]*[0-9]).*/\3/p" "$1" | head -n 1)
+    echo "${value:-$3}"
+}
+
+start() { # in the background where JOBS allows it
+    [[ $1 == *"$only"* ]] || return 0
+    if ((jobs > 1)); then
+        while (($(jobs -rp | wc -l) >= jobs)); do wait -n 2>/dev/null || true; done
+        run "$@" &
+    else
+        run "$@"
+    fi
+}
+
+start style 60 scripts/check_style.sh
+
+for source in tests/*/test_*.c; do
+    [[ -e $source ]] || continue
+    program=$BUILD/${source%.c} name=${source#tests/}
+    name=${name%.c}
+    for n in $(option "$source" nsize 1); do
+        limit=$(option "$source" timeout 60)
+        if ((n == 1)); then
+            start "$name" "$limit" "$program"
+        else
+            # shellcheck disable=SC2016
+            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 bash -c \
+                '. scripts/env.sh "$1" && exec mpirun -n "$1" "$2"' mpirun "$n" "$program"
+        fi
+    done
+done
+
+for script in tests/*/test_*.sh; do
+    [[ -e $script ]] || continue
+    name=${script#tests/}
+    start "${name%.sh} (sh)" "$(option "$script" timeout 60)" bash "$script"
+done
+wait
+
+passed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^ok')
+failed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^FAIL')
+if ((passed + failed == 0)); then
+    echo "no test is named like '$only'" >&2
+    failed=1
+fi
+echo "$passed passed, $failed failed"
+((failed == 0))
