@@ -223,6 +223,7 @@ tk_status tk_agree(tk_comm *c, tk_status mine)
     tk_status code = (tk_status)word.code;
     tk_status_set(code, word.message);
     tk_status_set_trace(word.trace);
+    tk_status_set_shared(true);
     return code;
 }
 

@@ -10,6 +10,7 @@ enum { MESSAGE_BYTES = 8192, TRACE_BYTES = 4096 }; // a configuration reports al
 
 static _Thread_local char message[MESSAGE_BYTES];
 static _Thread_local char trace[TRACE_BYTES];
+static _Thread_local bool shared;
 
 // Copies text into buf (n bytes); text that does not fit ends in "...".
 static void copy_text(char *buf, size_t n, const char *text)
@@ -34,6 +35,7 @@ tk_status tk_fail(tk_status code, const char *file, int line, const char *func, 
     if (len < 0) snprintf(text, sizeof text, "%s", tk_status_words(code));
     copy_text(message, sizeof message, text);
     trace[0] = 0;
+    shared = false;
     return tk_trace(code, file, line, func);
 }
 
@@ -104,4 +106,14 @@ void tk_assert_failed(const char *cond, const char *file, int line)
     fprintf(stderr, "talkie: bug: %s:%d: expected %s\n", file, line, cond);
     fflush(stderr);
     abort();
+}
+
+bool tk_status_shared(void)
+{
+    return shared;
+}
+
+void tk_status_set_shared(bool on)
+{
+    shared = on;
 }

@@ -17,6 +17,7 @@
 // tk_assert for our own bugs (on in debug and sanitizer builds, never with side effects).
 #pragma once
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 // X(code, exit code of the process, words)
@@ -64,6 +65,9 @@ const char *tk_status_trace(void);   // "file:line:function" lines, innermost fi
 void tk_status_clear(void);
 void tk_status_set(tk_status code, const char *message); // replace the message (relayed errors)
 void tk_status_set_trace(const char *trace);             // replace the trace (relayed errors)
+// Whether every rank holds this same failure (tk_agree says so; a new failure takes it back).
+bool tk_status_shared(void);
+void tk_status_set_shared(bool shared);
 int tk_status_exit_code(tk_status status);
 const char *tk_status_words(tk_status status);
 
