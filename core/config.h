@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration: one plain struct, filled from one table of options (core/options.c).
+// The configuration: one plain struct, filled from one table of options (core/config_table.c).
 //
 // Rows of the table carry name ("train.lr"), type, default, bounds and help, and the commands
 // they belong to. YAML files, key=value overrides, --help, the reference page, the resolved
 // config stored with every output and the digest ranks compare all come from that table.
-// Strings belong to the arena of the config.
+// Strings belong to the arena of the config, or are literals of the table: never write to them.
 #pragma once
 #include "core/mem.h"
 
@@ -123,7 +123,7 @@ typedef struct tk_config {
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
     tk_jobs_config jobs;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
-    char *output;      // -o / output=: of data commands
+    char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
 
 // Commands an option belongs to: bits of the table's rows.
@@ -140,17 +140,22 @@ enum {
 void tk_config_init(tk_config *c); // every default
 void tk_config_free(tk_config *c);
 
-// Reads YAML `text` (named `file` in messages), then overrides ("key=value", argv style; later
+// Over what *c holds (tk_config_init comes first; a second load goes over the first, lists whole):
+// reads YAML `text` (named `file` in messages), then overrides ("key=value", argv style; later
 // wins). All errors of both are reported in one TK_INPUT message, a line each, "file:line:column:
 // ...", with the nearest known key for unknown ones. `command` is a TK_CMD_ bit: keys of other
 // commands are accepted in config files (one file drives train, plan and bench) but keys unknown to
-// the whole table are errors. file NULL: overrides only.
+// the whole table are errors; on the command line keys of other commands are errors too. What the
+// command cannot do without is checked as well (train: data.files; sample: checkpoint and shots, or
+// storyboards); command 0, for stored configs, takes every key and requires none.
+// file NULL: overrides only. After a failure *c is fit for tk_config_free only.
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
                          char *const *overrides);
 // The same from text already in memory (a golden's or checkpoint's config).
 tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
                           size_t bytes, int n, char *const *overrides);
 // Full YAML with every value of the options of `command` (0: all); parses back to the same config.
+// NULL when out of memory.
 char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a);
 uint64_t tk_config_digest(const tk_config *c); // XXH3 of the full dump
 void tk_config_help(unsigned command); // option reference to stdout, generated from the table
