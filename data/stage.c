@@ -174,7 +174,7 @@ void tk_stage_scene(const tk_stage_config *c, const tk_media_config *m, int64_t 
     tk_stage_object *o = &out->object[0];
     o->kind = pick(&d, TK_KINDS);
     o->colour = pick(&d, TK_COLOURS);
-    o->radius = o->kind == TK_BALL ? draw(&d, 0.40, 0.52) : draw(&d, 0.35, 0.46);
+    o->radius = o->kind == TK_BALL ? draw(&d, 0.46, 0.58) : draw(&d, 0.40, 0.51);
     bool bouncy = pick(&d, 2);
     o->restitution = bouncy ? draw(&d, 0.76, 0.84) : draw(&d, 0.05, 0.15);
     cut_shots(c, m, patch_frames, &d, out);

@@ -162,7 +162,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
 {
     const tk_stage_object *o = &s->object[k->object];
     double rate = (double)m->sample_rate, x, y;
-    double base = (o->kind == TK_BALL ? 340 * 0.46 : 170 * 0.40) / o->radius;
+    double base = (o->kind == TK_BALL ? 330 * 0.52 : 170 * 0.45) / o->radius;
     double dull = o->restitution > 0.5 ? 1 : 1.7; // what does not bounce does not ring either
     double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
     tk_stage_position(s, k->object, k->t, &x, &y);
