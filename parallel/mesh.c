@@ -83,7 +83,8 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
     if (p->tensor > world || p->pipeline > world || p->data > world)
         product = INT64_MAX;
     else
-        product = p->tensor * p->pipeline * p->data; // at most the cube of the world, which has less than 2^20 ranks
+        product = p->tensor * p->pipeline *
+                  p->data; // at most the cube of the world, which has less than 2^20 ranks
     if (open && product <= world && world % product == 0) {
         *open = world / product;
         return TK_OK;

@@ -15,11 +15,13 @@ typedef struct tk_pipeline_work { // what a stage does for a microbatch; supplie
     // shape of the boundary rows of microbatch i on this rank: (rows, hidden)
     int64_t (*rows)(void *ctx, int64_t i);
     int64_t hidden;
-    // x: rows from the stage before (absent on the first stage). y: set to a view of this stage's
-    // output rows (absent on the last), valid until backward of i returns.
+    // Absent tensors are pointed at all the same, their data NULL.
+    // x: rows from the stage before (absent on the first stage), valid until release of i. y: set
+    // to a view of this stage's output rows (left alone on the last), valid until backward of i
+    // returns (forward only: until release of i).
     tk_status (*forward)(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y);
-    // dy: gradient of y (absent on the last stage). dx: set to a view of the gradient of x (absent
-    // on the first), valid until *release* of i.
+    // dy: gradient of y (absent on the last stage). dx: set to a view of the gradient of x (left
+    // alone on the first), valid until release of i.
     tk_status (*backward)(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx);
     tk_status (*release)(void *ctx, int64_t i); // the schedule is done with microbatch i
 } tk_pipeline_work;

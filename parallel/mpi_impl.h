@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Insides of the communicator over MPI: mpi_comm.c (waiting, messages, host calls) and
+// mpi_collective.c (the collectives of the model).
+#pragma once
+#include "parallel/mpi_comm.h"
+#include <mpi.h>
+
+enum {
+    TK_MPI_TAG_POINT = 1,   // isend, irecv
+    TK_MPI_TAG_GATHER = 2,  // exchanges of collectives
+    TK_MPI_SMALL = 64 << 10 // bytes in all below which latency counts more than bandwidth
+};
+
+typedef struct tk_mpi_pending { // an isend or irecv
+    struct tk_mpi_pending *next;
+    const char *op;
+    int peer, n;
+    MPI_Request req[];
+} tk_mpi_pending;
+
+typedef struct tk_mpi_impl {
+    MPI_Comm comm;
+    int world_rank;
+    MPI_Request *req; // (cap) requests of the collective under way
+    int *peer;        // (cap) whom each one waits for
+    int n, cap;
+    char *scratch; // partial sums
+    size_t scratch_bytes;
+    tk_mpi_pending *spare; // of one request each
+} tk_mpi_impl;
+
+extern size_t tk_mpi_max_message; // see tk_mpi_set_max_message
+
+tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return code in words
+// Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
+tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
+static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message that starts at `at`
+{
+    return (int)(bytes - at < tk_mpi_max_message ? bytes - at : tk_mpi_max_message);
+}
+
+// out = concatenation over ranks of counts[i] elements of `size` bytes.
+tk_status tk_mpi_gather(tk_comm *c, const char *op, const void *in, void *out,
+                        const int64_t *counts, size_t size);
+tk_status tk_mpi_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                            tk_dtype t);
+tk_status tk_mpi_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                                tk_dtype t);
+tk_status tk_mpi_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
