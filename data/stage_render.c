@@ -150,9 +150,10 @@ typedef struct partial {
     double ratio, loud, decay;
 } partial;
 enum { PARTIALS = 3 };
+static const double attack = 0.0015; // seconds
 static const partial timbre[TK_KINDS][PARTIALS] = {
-    {{1.0, 0.75, 11}, {2.0, 0.18, 18}, {3.0, 0.07, 30}}, // a ball rings
-    {{1.0, 0.55, 22}, {1.6, 0.30, 30}, {2.7, 0.15, 45}}, // a crate knocks
+    {{1.0, 0.75, 6}, {2.0, 0.18, 10}, {3.0, 0.07, 16}}, // a ball rings
+    {{1.0, 0.60, 11}, {1.6, 0.28, 16}, {2.7, 0.12, 25}}, // a crate knocks
 };
 
 // Adds the sound of one impact. The phase starts half a sample in, so that the sample of contact is
@@ -162,7 +163,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
 {
     const tk_stage_object *o = &s->object[k->object];
     double rate = (double)m->sample_rate, x, y;
-    double base = (o->kind == TK_BALL ? 330 * 0.52 : 170 * 0.45) / o->radius;
+    double base = (o->kind == TK_BALL ? 280 * 0.52 : 150 * 0.45) / o->radius;
     double dull = o->restitution > 0.5 ? 1 : 1.7; // what does not bounce does not ring either
     double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
     tk_stage_position(s, k->object, k->t, &x, &y);
@@ -170,7 +171,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
     double gain[2] = {m->channels == 2 ? cos(pan) : 1, sin(pan)};
     for (int64_t n = llround(k->t * rate); n < samples; n++) {
         double t = ((double)n + 0.5 - (double)llround(k->t * rate)) / rate, v = 0;
-        if (t > 1.2) break;
+        if (t > 1.5) break; // by now at least 78 dB down
         for (int p = 0; p < PARTIALS; p++) {
             const partial *q = &timbre[o->kind][p];
             if (base * q->ratio < 0.45 * rate)
@@ -178,7 +179,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
                      sin(6.283185307179586 * base * q->ratio * t);
         }
         for (int64_t c = 0; c < m->channels; c++)
-            pcm[n * m->channels + c] += (float)(loud * v * gain[c]);
+            pcm[n * m->channels + c] += (float)(loud * (1 - exp(-t / attack)) * v * gain[c]);
     }
 }
 
