@@ -77,6 +77,7 @@ typedef enum tk_op {
     // out: p, m, v (N). f = {lr, beta1, beta2, eps, weight_decay, step (from 1)}. In this order:
     //   g = grad * scale; m += (1-beta1)*(g-m); v += (1-beta2)*(g*g-v);
     //   p -= lr*weight_decay*decay*p; p -= lr/(1-beta1^step) * m / (sqrt(v/(1-beta2^step)) + eps)
+    // Where scale is 0 nothing changes: CLIP_SCALE so skips a step whose gradients are not finite.
     TK_OP_ADAMW,
     TK_OP_EMA,         // in: p (N). out: e (N) := e + (1 - f[0]) * (p - e), in place
     TK_OP_SUM_SQUARES, // in: x (N), weight (N) optional. out (1) += sum weight * x^2 (in double,

@@ -82,6 +82,7 @@ tk_status tk_ref_adamw(tk_device *d, const tk_call *c)
     const float *grad = tk_f32(&c->in[0]), *decay = tk_f32(&c->in[1]), *scale = tk_f32(&c->in[2]);
     float *p = tk_f32(&c->out[0]), *m = tk_f32(&c->out[1]), *v = tk_f32(&c->out[2]);
     double lr = c->f[0], beta1 = c->f[1], beta2 = c->f[2], eps = c->f[3], wd = c->f[4];
+    if (scale && scale[0] == 0) return TK_OK;
     double fix1 = 1 - pow(beta1, c->f[5]), fix2 = 1 - pow(beta2, c->f[5]);
     for (int64_t i = 0; i < tk_count(&c->in[0]); i++) {
         double g = grad[i] * (scale ? (double)scale[0] : 1.0);
