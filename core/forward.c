@@ -127,11 +127,10 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     tk_model *m = p->m;
     const int64_t H = m->config.hidden, *counts = p->b->row_counts;
     const double eps = m->config.norm_eps;
-    char prefix[64];
+    char prefix[48], adaln[80];
     (void)n_in;
     snprintf(prefix, sizeof prefix, "transformer_blocks.%lld.", (long long)bp->block);
 
-    char adaln[80];
     snprintf(adaln, sizeof adaln, "%sadaln_proj.linear", prefix);
     tk_value *table = tk_gather_cols(t, linear(t, p, adaln, in[1]), m->tensor, p->adaln_counts);
     table = tk_reshape(t, table, p->b->stream->n_levels * TK_MODALITIES, 6 * H);

@@ -12,9 +12,13 @@ void tk_tape_init(tk_tape *t, tk_device *d, tk_tape_mode mode)
     tk_arena_init(&t->arena, 0);
 }
 
+// The shape stays: a gradient may yet be made after it.
 static void drop_data(tk_tape *t, tk_value *v)
 {
-    if (v->owned) tk_device_free(t->device, &v->t);
+    tk_tensor data = v->t;
+    if (!v->owned) return;
+    tk_device_free(t->device, &data);
+    v->t.data = NULL;
     v->owned = false;
 }
 
