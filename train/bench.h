@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measurements of training: against the GEMM rate, the disk, and the plan.
+#pragma once
+#include "core/comm.h"
+#include "core/config.h"
+#include "core/device.h"
+
+// FLOP/s of y (rows, out) = x (rows, in) @ w (out, in)^T on the device, measured for about
+// `seconds` through the operator table. 0 on a device that does not compute.
+tk_status tk_gemm_rate(tk_device *d, int64_t rows, int64_t in, int64_t out, double seconds,
+                       double *flops_per_s);
+
+// Collective. Trains `steps` steps of the config without writing anything and prints the model
+// FLOP/s over the GEMM rate of the same shapes and threads, and peak memory over the plan's.
+tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps);
+// Collective. Reads `steps` steps' clips through the loader, then the same bytes by plain pread,
+// and prints both rates.
+tk_status tk_bench_loader(tk_comm *world, tk_config *c, int64_t steps);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/metrics.h"
+#include "data/media.h"
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int64_t tk_resident_bytes(int64_t *peak)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long long now = 0, most = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        sscanf(line, "VmRSS: %lld", &now);
+        sscanf(line, "VmHWM: %lld", &most);
+    }
+    if (f) fclose(f);
+    if (peak) *peak = most * 1024;
+    return now * 1024;
+}
+
+static tk_status remember(tk_metrics *m, double video, double audio)
+{
+    if (m->n == m->cap) {
+        const int64_t cap = m->cap ? 2 * m->cap : 1024;
+        for (int k = 0; k < 2; k++) {
+            double *grown =
+                tk_realloc(m->loss[k], (size_t)m->cap * sizeof *grown, (size_t)cap * sizeof *grown);
+            if (!grown) return TK_FAIL(TK_MEMORY, "out of memory for the loss curve");
+            m->loss[k] = grown;
+        }
+        m->cap = cap;
+    }
+    m->loss[0][m->n] = video;
+    m->loss[1][m->n++] = audio;
+    return TK_OK;
+}
+
+// A line of an earlier run: its losses and step; -1 if it is not one of ours.
+static int64_t read_line(const char *line, double loss[2])
+{
+    json_t *o = json_loads(line, 0, NULL);
+    const json_t *step = json_object_get(o, "step");
+    const int64_t at = json_is_integer(step) ? json_integer_value(step) : -1;
+    loss[0] = json_number_value(json_object_get(o, "loss_video"));
+    loss[1] = json_number_value(json_object_get(o, "loss_audio"));
+    json_decref(o);
+    return at;
+}
+
+// Reads the lines up to `step` and cuts the file after them.
+static tk_status cut_back(tk_metrics *m, int64_t step)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    off_t keep = 0;
+    double loss[2];
+    int64_t before = 0;
+    tk_status st = TK_OK;
+    while (st == TK_OK && (n = getline(&line, &room, m->file)) > 0 && line[n - 1] == '\n') {
+        const int64_t at = read_line(line, loss);
+        if (at <= before || at > step) break;
+        before = at;
+        keep += n;
+        st = remember(m, loss[0], loss[1]);
+    }
+    free(line);
+    TK_TRY(st);
+    if (ftruncate(fileno(m->file), keep) || fseeko(m->file, keep, SEEK_SET))
+        return TK_FAIL(TK_IO, "cannot cut %s: %s", m->path, strerror(errno));
+    return TK_OK;
+}
+
+tk_status tk_metrics_open(tk_metrics *m, const char *dir, int64_t step)
+{
+    *m = (tk_metrics){0};
+    tk_arena_init(&m->arena, 0);
+    m->path = tk_arena_printf(&m->arena, "%s/metrics.jsonl", dir);
+    m->plot = tk_arena_printf(&m->arena, "%s/loss.png", dir);
+    if (!m->path || !m->plot) return TK_FAIL(TK_MEMORY, "out of memory");
+    m->file = fopen(m->path, "a+");
+    if (!m->file) return TK_FAIL(TK_IO, "cannot open %s: %s", m->path, strerror(errno));
+    rewind(m->file);
+    return cut_back(m, step);
+}
+
+void tk_metrics_close(tk_metrics *m)
+{
+    if (m->file) fclose(m->file);
+    for (int k = 0; k < 2; k++) tk_free(m->loss[k]);
+    tk_arena_free(&m->arena);
+    *m = (tk_metrics){0};
+}
+
+// A number, or null with *finite cleared.
+static json_t *number(double x, bool *finite)
+{
+    if (isfinite(x)) return json_real(x);
+    *finite = false;
+    return json_null();
+}
+
+static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double checkpoint_seconds)
+{
+    bool finite = true;
+    int64_t peak;
+    const double total = r->seconds.total > 0 ? r->seconds.total : NAN;
+    json_t *o = json_object(), *s = json_object();
+    json_object_set_new(o, "step", json_integer(r->step + 1));
+    json_object_set_new(o, "loss", number(r->loss, &finite));
+    json_object_set_new(o, "loss_video", number(r->loss_of[TK_VIDEO], &finite));
+    json_object_set_new(o, "loss_audio", number(r->loss_of[TK_AUDIO], &finite));
+    json_object_set_new(o, "grad_norm", number(r->grad_norm, &finite));
+    json_object_set_new(o, "lr", number(r->lr, &finite));
+    json_object_set_new(o, "rows", json_integer(r->rows));
+    json_object_set_new(o, "rows_per_s", number((double)r->rows / total, &finite));
+    json_object_set_new(o, "flops_per_s", number(r->flops / total, &finite));
+    if (m->gemm > 0)
+        json_object_set_new(o, "gemm_fraction", number(r->flops / total / m->gemm, &finite));
+    json_object_set_new(s, "data", number(r->seconds.data, &finite));
+    json_object_set_new(s, "compute", number(r->seconds.compute, &finite));
+    json_object_set_new(s, "reduce", number(r->seconds.reduce, &finite));
+    json_object_set_new(s, "optimizer", number(r->seconds.optimizer, &finite));
+    json_object_set_new(s, "checkpoint", number(checkpoint_seconds, &finite));
+    json_object_set_new(s, "total", number(r->seconds.total + checkpoint_seconds, &finite));
+    json_object_set_new(o, "seconds", s);
+    json_object_set_new(o, "skipped", json_integer(r->skipped));
+    tk_resident_bytes(&peak);
+    json_object_set_new(o, "peak_bytes", json_integer(peak));
+    if (!finite) json_object_set_new(o, "finite", json_false());
+    return o;
+}
+
+tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkpoint_seconds)
+{
+    json_t *o = make_object(m, r, checkpoint_seconds);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_decref(o);
+    if (!text) return TK_FAIL(TK_MEMORY, "out of memory for metrics");
+    errno = 0;
+    const bool ok = fprintf(m->file, "%s\n", text) > 0 && fflush(m->file) == 0;
+    free(text);
+    if (!ok) return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
+    return remember(m, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO]);
+}
+
+tk_status tk_metrics_plot(const tk_metrics *m)
+{
+    const tk_curve curves[2] = {{"video", m->loss[0], m->n}, {"audio", m->loss[1], m->n}};
+    if (m->n < 2) return TK_OK;
+    return tk_media_plot(m->plot, "Velocity loss", "step", 2, curves, true);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/plan.h"
+#include "train/command.h"
+#include "train/metrics.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { PLAN_STEPS = 8, MOST_RANKS = 1 << 16 };
+static const size_t DRY_BYTES = (size_t)1 << 46;
+
+int64_t tk_plan_process(void)
+{
+    return tk_resident_bytes(NULL);
+}
+
+// Rows a rank holds ahead of the step. Ranks between the first and the last stage read none.
+static int64_t loader_bytes(const tk_trainer *t)
+{
+    const tk_loader *l = t->loader;
+    const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
+    int64_t largest = 0;
+    if (!t->first && !t->last) return 0;
+    for (int64_t i = 0; i < tk_loader_count(l); i++) {
+        const tk_bucket *b;
+        tk_loader_info(l, i, &b);
+        const int64_t floats = b->latent_frames * b->high * b->wide * codec->video_channels +
+                               b->audio_rows * b->audio_channels * codec->audio_channels;
+        if (floats > largest) largest = floats;
+    }
+    const tk_data_config *c = &t->config->data;
+    return (c->prefetch * t->micro.count + c->threads) * largest * (int64_t)sizeof(float);
+}
+
+static tk_status run_steps(tk_trainer *t, tk_plan *out)
+{
+    const int64_t steps = t->config->train.steps;
+    tk_step_result now;
+    for (int64_t s = 0; s < PLAN_STEPS && s < steps; s++) {
+        const double before = t->device->flops;
+        TK_TRY(tk_trainer_step(t, s, false, TK_OK, &now));
+        if (s > 0) continue;
+        out->flops = t->device->flops - before - t->extra_flops;
+        out->rows = now.rows;
+    }
+    return TK_OK;
+}
+
+static tk_status measure(tk_trainer *t, tk_plan *out)
+{
+    const tk_optimizer *o = &t->optimizer;
+    out->parameters = t->model.n_local;
+    out->weights = (int64_t)tk_bytes(&t->model.values);
+    out->gradients = (int64_t)tk_bytes(&t->model.grads);
+    out->optimizer = (int64_t)(tk_bytes(&o->m) + tk_bytes(&o->v));
+    out->ema = o->ema.data ? (int64_t)tk_bytes(&o->ema) : 0;
+    out->loader = loader_bytes(t);
+    const int64_t kept = out->weights + out->gradients + out->optimizer + out->ema;
+    TK_TRY(run_steps(t, out));
+    out->activations = (int64_t)t->device->pool.peak - kept;
+    out->total = kept + out->activations + out->loader + out->process;
+    return TK_OK;
+}
+
+tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t process, tk_plan *out)
+{
+    tk_mesh mesh;
+    tk_device device = {0};
+    tk_trainer t = {0};
+    tk_status st = TK_OK;
+    *out = (tk_plan){.process = process};
+    tk_mesh_dry(&mesh, &c->parallel, rank);
+    TK_TRY_TO(st, done, tk_device_open(&device, &tk_device_dry, 1, DRY_BYTES));
+    TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, l));
+    TK_TRY_TO(st, done, measure(&t, out));
+done:
+    tk_trainer_close(&t);
+    if (device.ops) tk_device_close(&device);
+    return st;
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+// Degrees left open are 1: there is no world to fill.
+static tk_status fill_layout(tk_parallel_config *p, int *ranks)
+{
+    int64_t *degree[] = {&p->tensor, &p->pipeline, &p->data}, product = 1;
+    for (int i = 0; i < 3; i++) {
+        if (*degree[i] < 1) *degree[i] = 1;
+        if (*degree[i] > MOST_RANKS || (product *= *degree[i]) > MOST_RANKS)
+            return TK_FAIL(TK_INPUT, "plan looks at no more than %d ranks", MOST_RANKS);
+    }
+    *ranks = (int)product;
+    return TK_OK;
+}
+
+static double mib(int64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void print_row(const char *ranks, const tk_plan *p)
+{
+    printf("%-18s %12lld %10.1f %10.1f %10.1f %10.1f %12.1f %8.1f %8.1f %10.1f\n", ranks,
+           (long long)p->parameters, mib(p->weights), mib(p->gradients), mib(p->optimizer),
+           mib(p->ema), mib(p->activations), mib(p->loader), mib(p->process), mib(p->total));
+}
+
+static bool same_bytes(const tk_plan *a, const tk_plan *b)
+{
+    return a->parameters == b->parameters && a->optimizer == b->optimizer &&
+           a->activations == b->activations && a->loader == b->loader;
+}
+
+// One line for all ranks that need the same, named by their numbers.
+static void print_ranks(const tk_plan *plan, int ranks)
+{
+    printf("\nMiB of a rank\n%-18s %12s %10s %10s %10s %10s %12s %8s %8s %10s\n", "ranks",
+           "parameters", "weights", "gradients", "optimizer", "ema", "activations", "loader",
+           "process", "total");
+    for (int i = 0; i < ranks; i++) {
+        char names[64];
+        int n = 0, used = 0;
+        bool known = false;
+        for (int k = 0; k < i && !known; k++) known = same_bytes(&plan[k], &plan[i]);
+        if (known) continue;
+        for (int k = i; k < ranks; k++) {
+            if (!same_bytes(&plan[k], &plan[i])) continue;
+            if (n++ < 4)
+                used +=
+                    snprintf(names + used, sizeof names - (size_t)used, "%s%d", used ? "," : "", k);
+        }
+        if (n > 4) snprintf(names + used, sizeof names - (size_t)used, ",.. (%d)", n);
+        print_row(names, &plan[i]);
+    }
+}
+
+static void print_plan(const tk_config *c, const tk_plan *plan, int ranks, int64_t parameters)
+{
+    double flops = 0;
+    int64_t most = 0, all = 0;
+    for (int i = 0; i < ranks; i++) {
+        flops += plan[i].flops;
+        all += plan[i].total;
+        if (plan[i].total > most) most = plan[i].total;
+    }
+    printf("layout      tensor %lld x pipeline %lld x data %lld: %d rank%s\n",
+           (long long)c->parallel.tensor, (long long)c->parallel.pipeline,
+           (long long)c->parallel.data, ranks, ranks == 1 ? "" : "s");
+    printf("parameters  %lld\n", (long long)parameters);
+    printf("step        %lld clips, %lld rows, %.4g FLOP\n", (long long)c->train.batch,
+           (long long)plan[0].rows, flops);
+    printf("run         %lld steps, %.4g FLOP\n", (long long)c->train.steps,
+           flops * (double)c->train.steps);
+    printf("memory      %.1f MiB on the fullest rank, %.1f MiB in all\n", mib(most), mib(all));
+    print_ranks(plan, ranks);
+}
+
+static tk_status plan_all(tk_config *c, int64_t process)
+{
+    tk_loader *l = NULL;
+    tk_arena a;
+    tk_plan *plan;
+    tk_param_table table;
+    int ranks;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    TK_TRY_TO(st, done, fill_layout(&c->parallel, &ranks));
+    TK_TRY_TO(st, done, tk_loader_open(&c->data, tk_comm_self(), &l));
+    TK_TRY_TO(st, done, tk_trainer_check(c, l, (int)c->parallel.data));
+    TK_TRY_TO(st, done, tk_param_table_build(&c->model, &a, &table));
+    plan = tk_arena_alloc(&a, (size_t)ranks * sizeof *plan);
+    if (!plan) TK_TRY_TO(st, done, TK_FAIL(TK_MEMORY, "out of memory for %d ranks", ranks));
+    for (int i = 0; i < ranks; i++) TK_TRY_TO(st, done, tk_plan_make(c, l, i, process, &plan[i]));
+    print_plan(c, plan, ranks, tk_param_count(&table));
+done:
+    if (l) tk_loader_close(l);
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_plan_command(tk_comm *world, int argc, char **argv)
+{
+    tk_config c;
+    bool done;
+    const int64_t process = tk_plan_process();
+    tk_status st = tk_train_config_load(world, &c, TK_CMD_PLAN,
+                                        "talkie plan CONFIG [parallel.tensor=T parallel.pipeline=P "
+                                        "parallel.data=D key=value ...]",
+                                        argc, argv, &done);
+    if (st == TK_OK && !done) st = tk_agree(world, world->rank ? TK_OK : plan_all(&c, process));
+    tk_config_free(&c);
+    return st;
+}

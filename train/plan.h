@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie plan CONFIG: what a training run will need, before it runs.
+//
+// Runs the training step itself, for every rank of the layout, on a device that computes nothing
+// and over communicators that move nothing. What it counts is therefore what a real run touches.
+#pragma once
+#include "train/trainer.h"
+
+typedef struct tk_plan { // of one rank; bytes
+    int64_t parameters;  // held by this rank
+    int64_t weights, gradients, optimizer, ema, activations;
+    int64_t loader;  // clip rows read ahead
+    int64_t process; // program, libraries, MPI, bookkeeping
+    int64_t total;
+    double flops; // of a step, this rank's
+    int64_t rows; // of a step, all ranks
+} tk_plan;
+
+// Plans world rank `rank`; parallel degrees must be filled in. `process`: bytes of a process that
+// has started and opened nothing (tk_plan_process).
+tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t process, tk_plan *out);
+int64_t tk_plan_process(void);
+
+tk_status tk_plan_command(tk_comm *world, int argc, char **argv); // argv: after "plan"

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run.h"
+#include "core/log.h"
+#include "core/version.h"
+#include "train/bench.h"
+#include "train/metrics.h"
+#include "train/rundir.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct run {
+    tk_comm *world;
+    tk_config *config;
+    tk_train_parts parts;
+    tk_trainer trainer;
+    tk_metrics metrics; // rank 0
+    tk_progress progress;
+    tk_arena arena;
+    char *yaml;        // resolved config, stored with every checkpoint
+    int64_t first;     // first step of this run
+    int64_t saved;     // steps done at the newest checkpoint of this run; -1: none
+    tk_status pending; // of rank 0's files, told to all in the next step
+    char pending_words[512];
+} run;
+
+// ---- stopping ----------------------------------------------------------------------------------
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+// A second signal of the same kind ends the process as it always does.
+static void watch_signals(void)
+{
+    static const int watched[] = {SIGTERM, SIGINT, SIGUSR1};
+    struct sigaction a = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    stop_requested = 0;
+    for (int i = 0; i < 3; i++) sigaction(watched[i], &a, NULL);
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+size_t tk_train_pool_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const size_t least = (size_t)64 << 30;
+    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    return memory * 2 > least ? memory * 2 : least;
+}
+
+tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
+{
+    TK_TRY(tk_agree(world, tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA)));
+    TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
+    TK_TRY(tk_agree(world, tk_trainer_check(c, p->loader, p->mesh.data.size)));
+    return tk_agree(world,
+                    tk_device_open(&p->device, &tk_device_cpu,
+                                   tk_mesh_threads(&p->mesh, &c->parallel), tk_train_pool_bytes()));
+}
+
+void tk_train_parts_close(tk_train_parts *p)
+{
+    if (p->device.ops) tk_device_close(&p->device);
+    if (p->loader) tk_loader_close(p->loader);
+    tk_mesh_close(&p->mesh);
+    *p = (tk_train_parts){0};
+}
+
+// ---- weights to start from ---------------------------------------------------------------------
+
+static tk_status check_codec(const run *r, const char *path, const tk_codec *codec)
+{
+    const tk_codec *own = tk_loader_codec(r->parts.loader);
+    if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s was trained on clips of another codec than those of data.files: their rows "
+                   "mean different things. Give clips made with the checkpoint's codec",
+                   path);
+}
+
+static tk_status load_weights(run *r, const char *path, bool whole_state)
+{
+    tk_optimizer *o = &r->trainer.optimizer;
+    tk_model *m = &r->trainer.model;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    int n = tk_optimizer_flats(o, flat);
+    flat[0] = (tk_flat){"model", m->values, 0, m->n_local, r->parts.mesh.data.rank == 0};
+    int32_t has_ema = r->world->rank == 0 && n == 4 && tk_checkpoint_has(path, "ema");
+    TK_TRY(r->world->ops->host_broadcast(r->world, &has_ema, sizeof has_ema, 0));
+    if (!has_ema && n == 4) n = 3;
+    if (!whole_state) n = 1;
+    TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, m, n, flat));
+    return n == 4 ? TK_OK : tk_optimizer_start_ema(o);
+}
+
+static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
+{
+    tk_checkpoint_meta meta = {0};
+    TK_TRY(tk_agree(r->world, tk_checkpoint_open(path, r->world, &r->arena, &meta)));
+    tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
+    tk_codec_free(meta.codec);
+    TK_TRY(st);
+    TK_TRY(tk_agree(r->world, load_weights(r, path, whole_state)));
+    *step = meta.step;
+    return TK_OK;
+}
+
+// Resumes, or takes weights from train.init, or makes fresh ones. Sets r->first.
+static tk_status start_weights(run *r)
+{
+    const tk_train_config *c = &r->config->train;
+    int64_t step = 0;
+    char *path;
+    bool resume;
+    TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &resume));
+    if (resume) {
+        TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->out, r->world, &r->arena, &path)));
+        TK_TRY(load(r, path, true, &step));
+        tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
+        r->first = r->saved = step;
+        return TK_OK;
+    }
+    r->saved = -1;
+    if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
+    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->init, r->world, &r->arena, &path)));
+    TK_TRY(load(r, path, false, &step));
+    tk_log("starting from the weights of %s", path);
+    return TK_OK;
+}
+
+static tk_status open_files(run *r)
+{
+    const char *out = r->config->train.out;
+    if (r->world->rank) return TK_OK;
+    TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
+    TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
+    return tk_metrics_open(&r->metrics, out, r->first);
+}
+
+// What GEMMs of the model's main shape reach on all ranks together: what rates are compared with.
+static tk_status measure_gemm(run *r, double *rate)
+{
+    const tk_config *c = r->config;
+    int64_t rows = 0;
+    tk_step_documents d;
+    TK_TRY(tk_step_documents_make(r->parts.loader, &c->train, r->first, &r->arena, &d));
+    rows = d.rows * (c->train.microbatch < d.n ? c->train.microbatch : d.n) / d.n;
+    TK_TRY(r->world->ops->barrier(r->world));
+    TK_TRY(tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
+                        2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0), 0.05,
+                        rate));
+    return r->world->ops->host_sum_f64(r->world, rate, 1);
+}
+
+static tk_status open_run(run *r)
+{
+    tk_comm *w = r->world;
+    tk_arena_init(&r->arena, 0);
+    TK_TRY(tk_train_parts_open(&r->parts, w, r->config));
+    r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN, &r->arena);
+    TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
+    TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
+                                       r->parts.loader)));
+    TK_TRY(start_weights(r));
+    TK_TRY(tk_agree(w, open_files(r)));
+    if (r->first >= r->config->train.steps) return TK_OK;
+    double rate = 0;
+    TK_TRY(tk_agree(w, measure_gemm(r, &rate)));
+    r->metrics.gemm = rate;
+    return tk_agree(w, tk_trainer_start(&r->trainer, r->first));
+}
+
+static void close_run(run *r)
+{
+    tk_metrics_close(&r->metrics);
+    tk_trainer_close(&r->trainer);
+    tk_train_parts_close(&r->parts);
+    tk_arena_free(&r->arena);
+}
+
+// ---- the loop ----------------------------------------------------------------------------------
+
+static void keep_pending(run *r, tk_status st)
+{
+    if (st == TK_OK || r->pending != TK_OK) return;
+    r->pending = st;
+    snprintf(r->pending_words, sizeof r->pending_words, "%s", tk_status_message());
+}
+
+static tk_status save(run *r, int64_t done)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    const int n = tk_optimizer_flats(&r->trainer.optimizer, flat);
+    tk_checkpoint_meta meta = {.step = done,
+                               .config = r->yaml,
+                               .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
+                               .ema_updates = (double)done};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/step-%08lld.h5", c->out, (long long)done);
+    TK_TRY(tk_agree(r->world,
+                    tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta)));
+    r->saved = done;
+    if (r->world->rank) return TK_OK;
+    keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
+    keep_pending(r, tk_metrics_plot(&r->metrics));
+    return TK_OK;
+}
+
+// A rank that failed where others wait for it cannot tell them.
+static tk_status fail_alone(const run *r, tk_status st)
+{
+    if (r->world->size == 1 || r->trainer.agreed) return st;
+    fprintf(stderr, "talkie: rank %d: %s\n", r->world->rank, tk_status_message());
+    tk_parallel_abort(tk_status_exit_code(st));
+}
+
+static void report(run *r, const tk_step_result *now, double checkpoint_seconds)
+{
+    const tk_train_config *c = &r->config->train;
+    const int64_t done = now->step + 1;
+    char note[96];
+    if (r->world->rank) return;
+    if (done % c->log_every == 0 || done == c->steps)
+        keep_pending(r, tk_metrics_write(&r->metrics, now, checkpoint_seconds));
+    snprintf(note, sizeof note, "loss %.4f (video %.4f, audio %.4f)", now->loss,
+             now->loss_of[TK_VIDEO], now->loss_of[TK_AUDIO]);
+    tk_progress_at(&r->progress, done - r->first, note);
+}
+
+static tk_status one_step(run *r, int64_t step, tk_step_result *now)
+{
+    const tk_train_config *c = &r->config->train;
+    double seconds = 0;
+    if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
+    const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
+    if (st != TK_OK && st != TK_NUMERIC) return fail_alone(r, st);
+    if (st == TK_NUMERIC) { // known to all
+        if (r->world->rank == 0 && tk_metrics_write(&r->metrics, now, 0) != TK_OK)
+            tk_log_warn("cannot write %s", r->metrics.path);
+        return st;
+    }
+    const int64_t done = step + 1;
+    if (done % c->checkpoint_every == 0 || done == c->steps || now->stop) {
+        const double begin = tk_now();
+        TK_TRY(save(r, done));
+        seconds = tk_now() - begin;
+    }
+    report(r, now, seconds);
+    return TK_OK;
+}
+
+static tk_status loop(run *r)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_step_result now = {0};
+    tk_status st = TK_OK;
+    if (r->first >= c->steps) {
+        tk_log("%s is at step %lld of %lld already; nothing to do", c->out, (long long)r->first,
+               (long long)c->steps);
+        return TK_OK;
+    }
+    tk_progress_begin(&r->progress, "train", "steps", c->steps - r->first);
+    int64_t step = r->first;
+    for (; step < c->steps && st == TK_OK && !now.stop; step++) st = one_step(r, step, &now);
+    tk_progress_end(&r->progress);
+    TK_TRY(st);
+    if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
+    TK_TRY(tk_agree(r->world, r->pending));
+    if (step < c->steps)
+        return TK_FAIL(TK_STOPPED,
+                       "stopped on request after step %lld of %lld; %s holds a checkpoint: run the "
+                       "same command to go on",
+                       (long long)step, (long long)c->steps, c->out);
+    return TK_OK;
+}
+
+static void describe(const run *r)
+{
+    const tk_parallel_config *p = &r->config->parallel;
+    tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld, %d "
+           "thread%s a rank; revision %s",
+           (double)tk_param_count(&r->trainer.model.table) / 1e6,
+           (long long)tk_loader_count(r->parts.loader), (long long)p->tensor,
+           (long long)p->pipeline, (long long)p->data, r->parts.device.threads,
+           r->parts.device.threads == 1 ? "" : "s", tk_revision());
+}
+
+tk_status tk_train_run(tk_comm *world, tk_config *c)
+{
+    run r = {.world = world, .config = c};
+    watch_signals();
+    tk_status st = open_run(&r);
+    if (st == TK_OK) {
+        describe(&r);
+        st = loop(&r);
+    }
+    if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
+    close_run(&r);
+    return st;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/rundir.h"
+#include "core/h5.h"
+#include "core/log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static tk_status make_dirs(const char *dir)
+{
+    char path[PATH_MAX];
+    if (!*dir || strlen(dir) >= sizeof path)
+        return TK_FAIL(TK_INPUT, "train.out must name a directory");
+    snprintf(path, sizeof path, "%s", dir);
+    for (char *p = path + 1;; p++) {
+        const char was = *p;
+        if (was != '/' && was) continue;
+        *p = 0;
+        if (mkdir(path, 0777) && errno != EEXIST)
+            return TK_FAIL(TK_IO, "cannot make directory %s: %s", path, strerror(errno));
+        *p = was;
+        if (!was) break;
+    }
+    struct stat s;
+    if (stat(dir, &s) || !S_ISDIR(s.st_mode))
+        return TK_FAIL(TK_INPUT, "train.out: %s is not a directory", dir);
+    return TK_OK;
+}
+
+static bool is_checkpoint(const char *name)
+{
+    long long step;
+    int end = 0;
+    return sscanf(name, "step-%lld.h5%n", &step, &end) == 1 && end && !name[end];
+}
+
+// Counts the files `dir` holds of a run; moves them to `to` unless that is NULL.
+static tk_status each_file(const char *dir, const char *to, int *checkpoints)
+{
+    char a[PATH_MAX], b[PATH_MAX];
+    DIR *d = opendir(dir);
+    if (!d) return TK_FAIL(TK_IO, "cannot read directory %s: %s", dir, strerror(errno));
+    tk_status st = TK_OK;
+    *checkpoints = 0;
+    for (struct dirent *e; st == TK_OK && (e = readdir(d));) {
+        const bool checkpoint = is_checkpoint(e->d_name);
+        *checkpoints += checkpoint;
+        if (!to || (!checkpoint && strcmp(e->d_name, "metrics.jsonl"))) continue;
+        snprintf(a, sizeof a, "%s/%s", dir, e->d_name);
+        snprintf(b, sizeof b, "%s/%s", to, e->d_name);
+        if (rename(a, b)) st = TK_FAIL(TK_IO, "cannot move %s to %s: %s", a, b, strerror(errno));
+    }
+    closedir(d);
+    return st;
+}
+
+static tk_status set_aside(const char *dir, int checkpoints)
+{
+    char to[PATH_MAX];
+    struct stat s;
+    int n = 1;
+    do snprintf(to, sizeof to, "%s/before-%d", dir, n++);
+    while (stat(to, &s) == 0);
+    if (mkdir(to, 0777)) return TK_FAIL(TK_IO, "cannot make %s: %s", to, strerror(errno));
+    tk_log("train.resume=0: %d checkpoints of an earlier run move to %s", checkpoints, to);
+    return each_file(dir, to, &checkpoints);
+}
+
+static tk_status open_first(const char *dir, bool want, int32_t *resume)
+{
+    int checkpoints;
+    TK_TRY(make_dirs(dir));
+    TK_TRY(each_file(dir, NULL, &checkpoints));
+    *resume = want && checkpoints;
+    return checkpoints && !want ? set_aside(dir, checkpoints) : TK_OK;
+}
+
+tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, bool *resume)
+{
+    int32_t found = 0;
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : open_first(dir, want, &found)));
+    TK_TRY(world->ops->host_broadcast(world, &found, sizeof found, 0));
+    *resume = found != 0;
+    return TK_OK;
+}
+
+tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
+{
+    char path[PATH_MAX], tmp[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(tmp, sizeof tmp, "%s.tmp", path);
+    FILE *f = fopen(tmp, "w");
+    if (!f) return TK_FAIL(TK_IO, "cannot write %s: %s", path, strerror(errno));
+    const size_t n = strlen(text);
+    bool ok = fputs(text, f) >= 0 && (!n || text[n - 1] == '\n' || fputc('\n', f) >= 0);
+    ok &= fclose(f) == 0;
+    if (!ok) {
+        const tk_status st = TK_FAIL(TK_IO, "cannot write %s: %s", path, strerror(errno));
+        unlink(tmp);
+        return st;
+    }
+    return tk_commit_file(tmp, path);
+}
