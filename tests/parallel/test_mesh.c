@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1 2 3 4; timeout: 60 */
+// The mesh: degrees, coordinates, and the words for what does not fit.
+#include "parallel/mesh.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants the above first
+#include <cmocka.h>
+
+static tk_comm world;
+
+// World rank of each member of a line must be what the header says.
+static void check_line(tk_comm *line, int first, int stride, int size, int at)
+{
+    int got[size], mine = world.rank;
+    assert_int_equal(line->size, size);
+    assert_int_equal(line->rank, at);
+    assert_int_equal(line->ops->host_all_gather(line, &mine, got, sizeof mine), TK_OK);
+    for (int i = 0; i < size; i++) assert_int_equal(got[i], first + i * stride);
+}
+
+static void check_mesh(int T, int P, int D)
+{
+    tk_parallel_config p = {.tensor = T, .pipeline = P, .data = D};
+    tk_mesh m;
+    assert_int_equal(tk_mesh_open(&m, &world, &p, TK_AXIS_DATA), TK_OK);
+    int t = m.tensor.rank, s = m.pipeline.rank, d = m.data.rank;
+    assert_int_equal(world.rank, (d * P + s) * T + t);
+    check_line(&m.tensor, (d * P + s) * T, 1, T, t);
+    check_line(&m.pipeline, d * P * T + t, T, P, s);
+    check_line(&m.data, s * T + t, T * P, D, d);
+    check_line(&m.replica, d * P * T, 1, P * T, s * T + t);
+    tk_mesh dry; // the plan sees the same coordinates
+    tk_mesh_dry(&dry, &p, world.rank);
+    assert_int_equal(dry.tensor.rank, t);
+    assert_int_equal(dry.pipeline.rank, s);
+    assert_int_equal(dry.data.rank, d);
+    assert_int_equal(dry.replica.rank, m.replica.rank);
+    assert_int_equal(dry.world.size, world.size);
+    tk_mesh_close(&dry);
+    tk_mesh_close(&m);
+}
+
+static void test_mesh__coordinates(void **state)
+{
+    (void)state;
+    for (int T = 1; T <= world.size; T++)
+        for (int P = 1; P <= world.size / T; P++)
+            if (world.size % (T * P) == 0) check_mesh(T, P, world.size / T / P);
+}
+
+static void open_as(int64_t t, int64_t s, int64_t d, tk_axis absorb, const int64_t want[3])
+{
+    tk_parallel_config p = {.tensor = t, .pipeline = s, .data = d};
+    tk_mesh m;
+    assert_int_equal(tk_mesh_open(&m, &world, &p, absorb), TK_OK);
+    assert_int_equal(p.tensor, want[0]);
+    assert_int_equal(p.pipeline, want[1]);
+    assert_int_equal(p.data, want[2]);
+    tk_mesh_close(&m);
+}
+
+static void test_mesh__open_degrees(void **state)
+{
+    (void)state;
+    int64_t n = world.size;
+    open_as(0, 0, 0, TK_AXIS_DATA, (int64_t[]){1, 1, n});
+    open_as(0, 0, 0, TK_AXIS_TENSOR, (int64_t[]){n, 1, 1});
+    open_as(1, 0, 1, TK_AXIS_DATA, (int64_t[]){1, n, 1});
+    open_as(1, 1, 0, TK_AXIS_TENSOR, (int64_t[]){1, 1, n}); // tensor is fixed, so data takes it
+    if (n % 2 == 0) open_as(2, 0, 0, TK_AXIS_DATA, (int64_t[]){2, 1, n / 2});
+}
+
+static void refused(int64_t t, int64_t s, int64_t d, const char *words)
+{
+    tk_parallel_config p = {.tensor = t, .pipeline = s, .data = d};
+    tk_mesh m;
+    tk_status_clear();
+    assert_int_equal(tk_mesh_open(&m, &world, &p, TK_AXIS_DATA), TK_INPUT);
+    if (!strstr(tk_status_message(), words)) fail_msg("%s", tk_status_message());
+    assert_int_equal(p.tensor, t); // as it was given
+    tk_mesh_close(&m);
+    tk_status_clear();
+}
+
+static void test_mesh__does_not_fit(void **state)
+{
+    (void)state;
+    refused(world.size, 2, 1, "nearest layouts");
+    refused(world.size + 1, 0, 0, "nearest layouts");
+    refused(INT64_MAX, INT64_MAX, INT64_MAX, "nearest layouts");
+    refused(-1, 1, 1, "negative");
+    if (world.size == 4) {
+        refused(3, 1, 0, "tensor 3 x pipeline 1 x data 1 = 3");
+        refused(2, 3, 1, "= 6");
+        refused(2, 3, 1, "2 x 2 x 1");
+        refused(4, 4, 1, "4 ranks were started");
+    }
+    if (world.size == 1) refused(2, 1, 1, "but 1 rank was started");
+}
+
+static void test_mesh__ranks_must_ask_for_the_same(void **state)
+{
+    (void)state;
+    if (world.size == 1) return;
+    tk_parallel_config p = {.tensor = world.rank ? 1 : world.size, .pipeline = 0, .data = 0};
+    tk_mesh m;
+    assert_int_equal(tk_mesh_open(&m, &world, &p, TK_AXIS_DATA), TK_INPUT);
+    assert_non_null(strstr(tk_status_message(), "parallel.tensor"));
+    tk_mesh_close(&m);
+    tk_status_clear();
+}
+
+static void test_mesh__threads(void **state)
+{
+    (void)state;
+    tk_parallel_config p = {0};
+    tk_mesh m;
+    assert_int_equal(tk_mesh_open(&m, &world, &p, TK_AXIS_DATA), TK_OK);
+    assert_int_equal(m.ranks_on_node, world.size); // the tests run on one node
+    double cores = m.cores;
+    assert_in_range(tk_mesh_threads(&m, &p), 1, 4096);
+    assert_int_equal(world.ops->host_sum_f64(&world, &cores, 1), TK_OK);
+    assert_true(cores <= sysconf(_SC_NPROCESSORS_ONLN) || m.cores == 1);
+    p.threads = 3;
+    assert_int_equal(tk_mesh_threads(&m, &p), 3);
+    tk_mesh_close(&m);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mesh__coordinates),
+        cmocka_unit_test(test_mesh__open_degrees),
+        cmocka_unit_test(test_mesh__does_not_fit),
+        cmocka_unit_test(test_mesh__ranks_must_ask_for_the_same),
+        cmocka_unit_test(test_mesh__threads),
+    };
+    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (failed) tk_parallel_abort(1); // ranks that did not fail may be waiting
+    tk_parallel_stop();
+    return 0;
+}
