@@ -11,21 +11,34 @@ void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double
     *t_audio = 1 - c->audio_shift * sigma / (1 + (c->audio_shift - 1) * sigma);
 }
 
-// Text rows: the shot mark, then the caption's bytes, for every shot.
-static int64_t text_rows(const tk_clip_info *info, bool dropped)
+int64_t tk_caption_rows(int n_shots, const tk_clip_shot *shot, bool dropped)
 {
-    int64_t n = info->n_shots;
-    for (int k = 0; k < info->n_shots && !dropped; k++) n += (int64_t)strlen(info->shot[k].caption);
+    int64_t n = n_shots;
+    for (int k = 0; k < n_shots && !dropped; k++) n += (int64_t)strlen(shot[k].caption);
     return n;
 }
 
-static void put_tokens(const tk_clip_info *info, bool dropped, int32_t **to)
+int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped, int32_t *to)
 {
-    for (int k = 0; k < info->n_shots; k++) {
-        *(*to)++ = TK_BYTE_SHOT;
+    for (int k = 0; k < n_shots; k++) {
+        *to++ = TK_BYTE_SHOT;
         if (dropped) continue;
-        for (const char *s = info->shot[k].caption; *s; s++) *(*to)++ = (unsigned char)*s;
+        for (const char *s = shot[k].caption; *s; s++) *to++ = (unsigned char)*s;
     }
+    return to;
+}
+
+tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wide,
+                                int64_t channels)
+{
+    return (tk_document){
+        .height = high,
+        .width = wide,
+        .frame_units = (double)(TK_CLOCK * c->patch_frames) / (double)c->fps,
+        .audio_units = (double)(TK_CLOCK * c->audio_hop) / (double)c->sample_rate,
+        .audio_channels = channels,
+        .t_clean = 1,
+    };
 }
 
 // How many of the first shots are given: 0, or with probability `memory` uniformly 1..n-1.
@@ -73,16 +86,9 @@ static tk_status make_document(const tk_loader *l, const tk_train_config *c, int
     const tk_key drop = tk_rng_key(seed, TK_RNG_DROP, (uint64_t)step);
     const tk_key time = tk_rng_key(seed, TK_RNG_TIME, (uint64_t)step);
     d->dropped = tk_rng_uniform(drop, (uint64_t)j) < c->drop_caption;
-    d->doc = (tk_document){
-        .text_rows = text_rows(info, d->dropped),
-        .height = b->high,
-        .width = b->wide,
-        .frame_units = (double)(TK_CLOCK * codec->patch_frames) / (double)codec->fps,
-        .audio_units = (double)(TK_CLOCK * codec->audio_hop) / (double)codec->sample_rate,
-        .audio_channels = b->audio_channels,
-        .t_clean = 1,
-        .id = j,
-    };
+    d->doc = tk_document_on_grid(codec, b->high, b->wide, b->audio_channels);
+    d->doc.text_rows = tk_caption_rows(info->n_shots, info->shot, d->dropped);
+    d->doc.id = j;
     tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
     TK_TRY(make_shots(d, info, b, given_shots(c, step, j, info->n_shots), a));
     tk_document_rows(&d->doc, d->rows);
@@ -125,7 +131,8 @@ tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t
         const tk_step_document *e = &d->document[j];
         const tk_bucket *b;
         TK_TRY(tk_stream_append(s, &e->doc));
-        put_tokens(tk_loader_info(l, e->sample, &b), e->dropped, &to);
+        const tk_clip_info *info = tk_loader_info(l, e->sample, &b);
+        to = tk_caption_tokens(info->n_shots, info->shot, e->dropped, to);
     }
     return TK_OK;
 }

@@ -24,6 +24,14 @@ typedef struct tk_step_documents {
     int64_t targets[TK_MODALITIES]; // of all documents
 } tk_step_documents;
 
+// Text rows of a document: for every shot the mark, then the caption's bytes; dropped: marks only.
+int64_t tk_caption_rows(int n_shots, const tk_clip_shot *shot, bool dropped);
+int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped,
+                           int32_t *to); // returns the end
+// A document but for its text, shots, noise levels and id: the grid and the clock of a codec.
+tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wide,
+                                int64_t channels);
+
 // Noise levels of the two modalities (t = 1 is clean) for a normal draw x: u = sigmoid(mean + std *
 // x) is the level at shift 1; each modality shifts its sigma = 1 - t by s * sigma / (1 + (s - 1) *
 // sigma).
