@@ -85,14 +85,14 @@ static inline uint32_t bits_of_float(float f)
 static inline float log_unit(uint32_t x)
 {
     // Near 1 the distance from 1 is what counts, and integers have it exactly.
-    int upper = x >> 31;
-    float below_one = -((float)(int32_t)(upper ? ~x : x) + 0.5f) * 0x1p-32f;
-    float u = upper ? 1.0f + below_one : -below_one;
+    int32_t sx = (int32_t)x; // negative: the upper half of [0, 1)
+    float below_one = -((float)(sx < 0 ? ~sx : sx) + 0.5f) * 0x1p-32f;
+    float u = sx < 0 ? 1.0f + below_one : -below_one;
     // u = m * 2^e, m in [sqrt 1/2, sqrt 2)
     uint32_t shifted = bits_of_float(u) - 0x3f3504f3u;
     float e = (float)((int32_t)shifted >> 23);
     float m = float_of_bits((shifted & 0x7fffffu) + 0x3f3504f3u);
-    float f = upper && (int32_t)shifted >= 0 ? below_one : m - 1.0f;
+    float f = (sx & ~(int32_t)shifted) < 0 ? below_one : m - 1.0f;
     // ln(1 + f) = f - f^2/2 + f^3 P(f), P by interpolation at Chebyshev nodes
     float p = -0.0790274377f;
     p = p * f + 0.126223198f;
@@ -115,15 +115,29 @@ static inline void turn(uint32_t y, float *c, float *s)
     float sine = a + a * z * (-0.166666647f + z * (0.00833274827f + z * -0.000195878909f));
     float cosine =
         1.0f - 0.5f * z + z * z * (0.0416666647f + z * (-0.0013888303f + z * 2.45479421e-05f));
-    float cq = q & 1 ? sine : cosine, sq = q & 1 ? cosine : sine;
-    *c = (q + 1) & 2 ? -cq : cq;
-    *s = q & 2 ? -sq : sq;
+    // Odd quarter turns swap the two, and each takes its sign: on bits, which vectorizes anywhere.
+    uint32_t cb = bits_of_float(cosine), sb = bits_of_float(sine),
+             swap = (cb ^ sb) & (0u - (q & 1));
+    *c = float_of_bits(cb ^ swap ^ ((q + 1) & 2) << 30);
+    *s = float_of_bits(sb ^ swap ^ (q & 2) << 30);
+}
+
+static void box_muller(const uint32_t *restrict radius, const uint32_t *restrict angle,
+                       float *restrict c, float *restrict s, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float cosine, sine, r = sqrtf(-2.0f * log_unit(radius[i]));
+        turn(angle[i], &cosine, &sine);
+        c[i] = r * cosine;
+        s[i] = r * sine;
+    }
 }
 
 // out[4 i + lane] for the n <= CHUNK blocks from `block`. Plain loops over arrays: they vectorize.
 static void normals(tk_key key, uint64_t block, int n, float *restrict out)
 {
     uint32_t x[4][CHUNK];
+    float y[4][CHUNK];
     uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
     for (int i = 0; i < n; i++) {
         uint64_t b = block + (uint64_t)i;
@@ -131,13 +145,10 @@ static void normals(tk_key key, uint64_t block, int n, float *restrict out)
         philox(k0, k1, c);
         for (int j = 0; j < 4; j++) x[j][i] = c[j];
     }
-    for (int pair = 0; pair < 4; pair += 2)
-        for (int i = 0; i < n; i++) {
-            float c, s, r = sqrtf(-2.0f * log_unit(x[pair][i]));
-            turn(x[pair + 1][i], &c, &s);
-            out[4 * i + pair] = r * c;
-            out[4 * i + pair + 1] = r * s;
-        }
+    box_muller(x[0], x[1], y[0], y[1], n);
+    box_muller(x[2], x[3], y[2], y[3], n);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < 4; j++) out[4 * i + j] = y[j][i];
 }
 
 void tk_rng_fill_normal(tk_key key, uint64_t first, float *x, int64_t n, float scale)
