@@ -158,12 +158,33 @@ static tk_status measure_gemm(run *r, double *rate)
     return r->world->ops->host_sum_f64(r->world, rate, 1);
 }
 
+// What the clips are like goes into the stored config, so that a checkpoint tells what its model
+// was trained on: the picture of the longest clips, and their length as the window of sampling.
+static void describe_clips(tk_config *c, const tk_loader *l)
+{
+    const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
+    const tk_bucket *longest = NULL;
+    for (int64_t i = 0; i < tk_loader_count(l); i++) {
+        const tk_bucket *b;
+        tk_loader_info(l, i, &b);
+        if (!longest || b->frames > longest->frames) longest = b;
+    }
+    if (!longest) return;
+    c->media = (tk_media_config){.width = longest->width,
+                                 .height = longest->height,
+                                 .fps = codec->fps,
+                                 .sample_rate = codec->sample_rate,
+                                 .channels = longest->audio_channels};
+    if (c->sample.window == 0) c->sample.window = (double)longest->frames / (double)codec->fps;
+}
+
 static tk_status open_run(run *r)
 {
     tk_comm *w = r->world;
     tk_arena_init(&r->arena, 0);
     TK_TRY(tk_train_parts_open(&r->parts, w, r->config));
-    r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN, &r->arena);
+    describe_clips(r->config, r->parts.loader);
+    r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);
     TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
     TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
                                        r->parts.loader)));
