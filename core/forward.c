@@ -32,7 +32,7 @@ static tk_value *constant(tk_tape *t, tk_tensor x)
 static tk_value *weight(tk_tape *t, const pass *p, const char *prefix, const char *name)
 {
     const tk_model *m = p->m;
-    char full[80];
+    char full[128];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     const int i = tk_param_find(&m->table, full);
     const int w = i < 0 ? -1 : m->weight_of[i];

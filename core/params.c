@@ -42,7 +42,7 @@ static void add_norm(builder *b, const char *prefix, const char *name, int64_t n
 
 static void add_linear(builder *b, const char *name, int64_t out, int64_t in, tk_stage_of where)
 {
-    char weight[80], bias[80];
+    char weight[64], bias[64];
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
     add(b, "", weight, out, in, where, 0);

@@ -18,7 +18,7 @@ typedef enum tk_stage_of {
 } tk_stage_of; // pipeline stages holding it
 
 typedef struct tk_param_spec {
-    char name[80];
+    char name[128];
     int ndim;           // 1 or 2
     int64_t rows, cols; // cols = 1 for vectors
     int axis;           // sharded over tensor ranks along 0 or 1; -1: on every rank whole
