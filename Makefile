@@ -26,7 +26,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
 
 # -fno-math-errno and -fno-trapping-math let loops over sqrt and selects vectorize; they change no
 # value. -ffast-math would: it is not used.
-WARN  := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes
+WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
 ifneq ($(filter 1,$(DEBUG)),)
