@@ -3,14 +3,18 @@
 // modality, one sample per slot, contiguous, so that a sample's bytes are one pread; captions,
 // shots and ground truth beside them; the codec inside. h5py reads all of it.
 //
-//   /                    format "talkie-clips", version, config (YAML), git
-//   /codec               the codec (data/codec.h)
-//   /index/{bucket,slot,first_shot,shots}  (clips) ; name (clips) strings
-//   /shots/{start,seconds} f64, {latent_frames,audio_rows} i64, caption strings   (all shots of all
-//   clips) /buckets/<F>x<H>x<W>/video  (slots, latent_frames, rows_high, rows_wide, channels) f16
-//   /buckets/<F>x<H>x<W>/audio  (slots, audio_rows, audio channels, channels) f16
-//   /buckets/<F>x<H>x<W>/digest (slots, 2) u64: XXH3 of the sample's video and audio bytes
-//   /truth/...           staged clips only (data/stage.h)
+//   /                       format "talkie-clips", version, config (YAML), revision
+//   /codec                  the codec (data/codec.h)
+//   /index/{bucket,slot,first_shot,shots}   (clips) i64
+//   /index/name             (clips) strings
+//   /index/buckets          (buckets) strings: names of the groups below, in order
+//   /shots/{start,seconds}  (shots of all clips) f64
+//   /shots/{latent_frames,audio_rows}       (shots) i64
+//   /shots/caption          (shots) strings
+//   /buckets/<F>x<H>x<W>/video   (slots, latent_frames, rows_high, rows_wide, channels) f16
+//   /buckets/<F>x<H>x<W>/audio   (slots, audio_rows, audio channels, channels) f16
+//   /buckets/<F>x<H>x<W>/digest  (slots, 2) u64: XXH3 of the sample's video and audio bytes
+//   /truth/...              staged clips only (data/commands.c)
 //
 // Writing is parallel: rank 0 lays the file out under a temporary name, every rank writes its slots
 // with pwrite, rank 0 writes the index and commits. The result does not depend on the number of
@@ -55,9 +59,10 @@ typedef struct tk_clips { // an open clip file
     tk_arena arena;
 } tk_clips;
 
-tk_status
-tk_clips_open(const char *path,
-              tk_clips *out); // reads index and addresses, checks all bounds against the file size
+// Reads index and addresses, checks all bounds against the file size.
+tk_status tk_clips_open(const char *path, tk_clips *out);
+// Collective: the same, but only rank 0 reads the index; the others receive it and open the file.
+tk_status tk_clips_open_shared(tk_comm *comm, const char *path, tk_clips *out);
 void tk_clips_close(tk_clips *c);
 // Reads, checks and widens a sample into video (rows, channels) and audio (rows, channels) fp32;
 // NULL = not wanted. `raw`: scratch of at least video_bytes + audio_bytes. TK_INPUT naming file and
@@ -73,7 +78,7 @@ tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *confi
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
                              const float *audio); // any rank, each clip once
 // Collective: gathers digests, rank 0 finishes the index, lets `extra` (may be NULL) write more
-// into the file, commits.
+// into the file, commits. The writer is gone afterwards, whatever the outcome.
 tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),
                                 void *ctx);
 void tk_clip_writer_abort(tk_clip_writer *w); // removes the temporary file; also frees

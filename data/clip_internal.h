@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What reading, writing and sharing of clip files have in common.
+#pragma once
+#include "data/clip.h"
+
+#define TK_CLIP_FORMAT "talkie-clips"
+enum { TK_CLIP_VERSION = 1, TK_CLIP_SHOTS = 1024 }; // most shots of a clip
+
+// Rows of a sample's video and audio times channels: the numbers stored.
+int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i);
+int64_t tk_bucket_audio_count(const tk_bucket *b, const tk_codec_info *i);
+// Fills in a bucket's byte counts; TK_INPUT when its shape is not one the codec makes.
+tk_status tk_bucket_check(tk_bucket *b, const tk_codec_info *i, const char *where);
+void tk_bucket_name(const tk_bucket *b, char out[80]);
+// Checks that a clip's bucket, slot and shots fit its bucket.
+tk_status tk_clip_check(const tk_clip_info *c, int n_buckets, const tk_bucket *b, const char *path);
+// The HDF5 type of IEEE half precision, little endian; close with H5Tclose.
+hid_t tk_clip_half_type(void);
+
+// IEEE half precision, round to nearest even. False if a number is not finite as a half.
+bool tk_half_from_float(const float *x, int64_t n, uint16_t *h);
+bool tk_half_to_float(const uint16_t *h, int64_t n, float *x);
+// The same by bit arithmetic, for compilers without a half type and as their specification.
+uint16_t tk_half_bits(float x);
+float tk_half_value(uint16_t h);
