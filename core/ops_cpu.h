@@ -9,9 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-// Lets sqrtf and conditional loops vectorize; nothing here reads errno or traps.
-#pragma GCC optimize("no-math-errno", "no-trapping-math")
-
 enum {
     TK_CPU_ROWS = 64,        // rows a thread takes at a time
     TK_CPU_COLUMNS = 64,     // columns of a block in sums over rows

@@ -2,6 +2,7 @@
 // Fast CPU backend: matrix products by oneDNN's sgemm, and the linear operator.
 #include "core/ops_cpu.h"
 #include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
 
 // A product is cut into tiles of C, each one call of the library on one thread: so the library
 // never splits the inner dimension between threads, which would make sums depend on their number.
@@ -16,7 +17,11 @@ void tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
             for (int64_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
         return;
     }
+    // Outside a parallel region the library would start threads of its own.
+    int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (threads > 1) omp_set_num_threads(1);
     dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (threads > 1) omp_set_num_threads(threads);
 }
 
 void tk_gemm(const tk_device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
