@@ -222,7 +222,7 @@ const tk_option tk_options[] = {
         "probability that a clip is shown without its caption (for guidance)"),
     FLT("train.memory", train.memory, 0.2, 0, 1, TRAINS,
         "probability that a clip's first shots are given clean (for shot-by-shot sampling)"),
-    ENUM("train.recompute", train.recompute, 0, 1, TRAINS,
+    ENUM("train.recompute", train.recompute, 0, 1, TRAINS | TK_CMD_PARITY,
          "activations kept for backward: all of them, or only the blocks' inputs", "none",
          "blocks"),
     INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
