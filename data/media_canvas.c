@@ -83,17 +83,17 @@ static const uint8_t glyphs[95][GLYPH_HEIGHT] = {
     {1, 1, 15, 17, 17, 17, 15},   // d
     {0, 0, 14, 17, 31, 16, 14},   // e
     {6, 8, 28, 8, 8, 8, 8},       // f
-    {0, 15, 17, 17, 15, 1, 14},   // g
+    {15, 17, 17, 17, 15, 1, 14},  // g
     {16, 16, 30, 17, 17, 17, 17}, // h
-    {4, 0, 12, 4, 4, 4, 14},      // i
-    {2, 0, 6, 2, 2, 18, 12},      // j
+    {4, 0, 4, 4, 4, 4, 4},        // i
+    {2, 0, 2, 2, 2, 18, 12},      // j
     {16, 16, 18, 20, 24, 20, 18}, // k
-    {12, 4, 4, 4, 4, 4, 14},      // l
+    {4, 4, 4, 4, 4, 4, 4},        // l
     {0, 0, 26, 21, 21, 21, 21},   // m
     {0, 0, 30, 17, 17, 17, 17},   // n
     {0, 0, 14, 17, 17, 17, 14},   // o
-    {0, 30, 17, 17, 30, 16, 16},  // p
-    {0, 15, 17, 17, 15, 1, 1},    // q
+    {30, 17, 17, 17, 30, 16, 16}, // p
+    {15, 17, 17, 17, 15, 1, 1},   // q
     {0, 0, 22, 24, 16, 16, 16},   // r
     {0, 0, 15, 16, 14, 1, 30},    // s
     {8, 8, 28, 8, 8, 8, 6},       // t
@@ -101,7 +101,7 @@ static const uint8_t glyphs[95][GLYPH_HEIGHT] = {
     {0, 0, 17, 17, 17, 10, 4},    // v
     {0, 0, 17, 17, 21, 21, 10},   // w
     {0, 0, 17, 10, 4, 10, 17},    // x
-    {0, 17, 17, 17, 15, 1, 14},   // y
+    {17, 17, 17, 17, 15, 1, 14},  // y
     {0, 0, 31, 2, 4, 8, 31},      // z
     {2, 4, 4, 8, 4, 4, 2},        // {
     {4, 4, 4, 4, 4, 4, 4},        // |
@@ -116,6 +116,7 @@ tk_status tk_canvas_init(tk_canvas *c, int64_t width, int64_t height, tk_ink bac
     int64_t pixels;
     TK_TRY(tk_mul_size(width, height, &pixels));
     TK_NEW(c->rgb, pixels * 3);
+    TK_NEW(c->mask, pixels);
     background.alpha = 1;
     tk_canvas_fill(c, 0, 0, (double)width, (double)height, background);
     return TK_OK;
@@ -124,7 +125,8 @@ tk_status tk_canvas_init(tk_canvas *c, int64_t width, int64_t height, tk_ink bac
 void tk_canvas_free(tk_canvas *c)
 {
     tk_free(c->rgb);
-    c->rgb = NULL;
+    tk_free(c->mask);
+    c->rgb = c->mask = NULL;
 }
 
 static void blend(tk_canvas *c, int64_t x, int64_t y, tk_ink ink, double cover)
@@ -167,8 +169,7 @@ static double distance(double px, double py, double x0, double y0, double x1, do
     return hypot(px - (x0 + t * dx), py - (y0 + t * dy));
 }
 
-void tk_canvas_line(tk_canvas *c, double x0, double y0, double x1, double y1, double thickness,
-                    tk_ink ink)
+void tk_canvas_stroke(tk_canvas *c, double x0, double y0, double x1, double y1, double thickness)
 {
     const double r = thickness / 2, pad = r + 1;
     int64_t u0, u1, v0, v1;
@@ -177,9 +178,26 @@ void tk_canvas_line(tk_canvas *c, double x0, double y0, double x1, double y1, do
     for (int64_t v = v0; v < v1; v++)
         for (int64_t u = u0; u < u1; u++) {
             double d = distance((double)u + 0.5, (double)v + 0.5, x0, y0, x1, y1);
-            double cover = fmin(1, fmax(0, r + 0.5 - d));
-            if (cover > 0) blend(c, u, v, ink, cover);
+            uint8_t cover = (uint8_t)lrint(255 * fmin(1, fmax(0, r + 0.5 - d)));
+            uint8_t *p = &c->mask[v * c->width + u];
+            if (cover > *p) *p = cover;
         }
+    const bool clean = c->x0 >= c->x1;
+    c->x0 = clean || u0 < c->x0 ? u0 : c->x0;
+    c->y0 = clean || v0 < c->y0 ? v0 : c->y0;
+    c->x1 = clean || u1 > c->x1 ? u1 : c->x1;
+    c->y1 = clean || v1 > c->y1 ? v1 : c->y1;
+}
+
+void tk_canvas_ink(tk_canvas *c, tk_ink ink)
+{
+    for (int64_t v = c->y0; v < c->y1; v++)
+        for (int64_t u = c->x0; u < c->x1; u++) {
+            uint8_t *p = &c->mask[v * c->width + u];
+            if (*p) blend(c, u, v, ink, *p / 255.0);
+            *p = 0;
+        }
+    c->x0 = c->x1 = c->y0 = c->y1 = 0;
 }
 
 void tk_canvas_dashed(tk_canvas *c, double x, double y0, double y1, double thickness, tk_ink ink)
@@ -230,41 +248,71 @@ static bool dot(const uint8_t *g, int x, int y)
            g[y] >> (GLYPH_WIDTH - 1 - x) & 1;
 }
 
-static void draw_glyph(tk_canvas *c, double x, double y, double size, tk_ink ink, const uint8_t *g)
+// Rows by which a glyph of the table hangs lower than it is stored.
+static int descent(const uint8_t *g)
 {
-    const double unit = size / GLYPH_HEIGHT, thickness = fmax(1.1, unit * 0.95);
-    static const int step[5][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}, {-1, 1}};
+    const int64_t at = g - glyphs[0];
+    if (at < 0 || at >= (int64_t)sizeof glyphs) return 0;
+    switch ((int)(at / GLYPH_HEIGHT) + 32) {
+    case 'g':
+    case 'p':
+    case 'q':
+    case 'y':
+        return 2;
+    case 'j':
+    case ',':
+    case ';':
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+// First column of a glyph and columns it takes; digits are all alike, so that figures line up.
+static int extent(const uint8_t *g, int *first)
+{
+    uint8_t any = 0;
+    for (int v = 0; v < GLYPH_HEIGHT; v++) any |= g[v];
+    *first = 0;
+    if (!any) return 3;
+    if (g >= glyphs['0' - 32] && g <= glyphs['9' - 32]) return GLYPH_WIDTH;
+    int last = GLYPH_WIDTH - 1;
+    while (!(any >> (GLYPH_WIDTH - 1 - *first) & 1)) ++*first;
+    while (!(any >> (GLYPH_WIDTH - 1 - last) & 1)) last--;
+    return last - *first + 1;
+}
+
+static double advance(double size, const uint8_t *g)
+{
+    int first;
+    return (extent(g, &first) + 1.25) * size / GLYPH_HEIGHT;
+}
+
+static void draw_glyph(tk_canvas *c, double x, double y, double size, const uint8_t *g)
+{
+    const double unit = size / GLYPH_HEIGHT, thickness = fmax(1.2, unit);
+    static const int step[4][2] = {{1, 0}, {0, 1}, {1, 1}, {-1, 1}};
+    int first;
+    extent(g, &first);
     for (int v = 0; v < GLYPH_HEIGHT; v++)
         for (int u = 0; u < GLYPH_WIDTH; u++) {
             if (!dot(g, u, v)) continue;
-            const double px = x + (u + 0.5) * unit, py = y + (v + 0.5) * unit;
-            bool joined = dot(g, u - 1, v) || dot(g, u, v - 1) || dot(g, u - 1, v - 1) ||
-                          dot(g, u + 1, v - 1);
-            for (int i = 0; i < 5; i++) {
+            const double px = x + (u - first + 0.5) * unit, py = y + (v + descent(g) + 0.5) * unit;
+            tk_canvas_stroke(c, px, py, px, py, thickness);
+            for (int i = 0; i < 4; i++) {
                 const int a = step[i][0], b = step[i][1];
-                if (i > 0 && !dot(g, u + a, v + b)) continue;
-                if (i > 2 && (dot(g, u + a, v) || dot(g, u, v + b)))
-                    continue; // a corner, not a slope
-                if (i > 0) joined = true;
-                if (i > 0 || !joined)
-                    tk_canvas_line(c, px, py, px + a * unit, py + b * unit, thickness, ink);
+                if (!dot(g, u + a, v + b)) continue;
+                if (i > 1 && (dot(g, u + a, v) || dot(g, u, v + b))) continue; // a corner, no slope
+                tk_canvas_stroke(c, px, py, px + a * unit, py + b * unit, thickness);
             }
         }
 }
 
-static double advance(double size)
-{
-    return size * (GLYPH_WIDTH + 1) / GLYPH_HEIGHT;
-}
-
 double tk_text_width(double size, const char *text)
 {
-    int64_t n = 0;
-    while (*text) {
-        next_glyph(&text);
-        n++;
-    }
-    return (double)n * advance(size);
+    double w = 0;
+    while (*text) w += advance(size, next_glyph(&text));
+    return w;
 }
 
 void tk_canvas_text(tk_canvas *c, double x, double y, double size, int align, tk_ink ink,
@@ -273,8 +321,10 @@ void tk_canvas_text(tk_canvas *c, double x, double y, double size, int align, tk
     double w = tk_text_width(size, text) - size / GLYPH_HEIGHT;
     x -= align < 0 ? w : align == 0 ? w / 2 : 0;
     while (*text) {
-        draw_glyph(c, x, y, size, ink, next_glyph(&text));
-        x += advance(size);
+        const uint8_t *g = next_glyph(&text);
+        draw_glyph(c, x, y, size, g);
+        tk_canvas_ink(c, ink);
+        x += advance(size, g);
     }
 }
 
@@ -285,8 +335,7 @@ size_t tk_text_fit(double size, double width, const char *text)
     while (*p) {
         if (*p == ' ') word = p;
         const char *before = p;
-        next_glyph(&p);
-        x += advance(size);
+        x += advance(size, next_glyph(&p));
         if (x - size / GLYPH_HEIGHT > width)
             return (size_t)((word && word > text ? word : before > text ? before : p) - text);
     }

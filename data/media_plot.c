@@ -159,12 +159,13 @@ static void draw_line(tk_axes *a, const double *y, int64_t n, double thickness, 
             continue;
         }
         double x = px(a, (double)j), top = py(a, high), bottom = py(a, low);
-        if (pen) tk_canvas_line(&a->canvas, last_x, last_y, x, top, thickness, ink);
-        if (top != bottom || !pen) tk_canvas_line(&a->canvas, x, top, x, bottom, thickness, ink);
+        if (pen) tk_canvas_stroke(&a->canvas, last_x, last_y, x, top, thickness);
+        if (top != bottom || !pen) tk_canvas_stroke(&a->canvas, x, top, x, bottom, thickness);
         last_x = x;
         last_y = bottom;
         pen = true;
     }
+    tk_canvas_ink(&a->canvas, ink);
 }
 
 // Moving mean over `window` values, of those that can be drawn.
@@ -194,19 +195,54 @@ static tk_status draw_curve(tk_axes *a, const tk_curve *c, tk_ink ink, int64_t *
     return TK_OK;
 }
 
+// Points of the curves inside a rectangle: the legend goes where there are fewest.
+static int64_t points_in(const tk_axes *a, int n, const tk_curve *curves, double x, double y,
+                         double w, double h)
+{
+    int64_t count = 0;
+    for (int i = 0; i < n; i++)
+        for (int64_t j = 0; j < curves[i].n; j++) {
+            if (!drawable(a, curves[i].y[j])) continue;
+            double u = px(a, (double)j), v = py(a, curves[i].y[j]);
+            count += u >= x && u <= x + w && v >= y && v <= y + h;
+        }
+    return count;
+}
+
+static void place_legend(const tk_axes *a, int n, const tk_curve *curves, double w, double h,
+                         double *x, double *y)
+{
+    const double at[4][2] = {{WIDTH - RIGHT - w - 6, TOP + 6},
+                             {LEFT + 8, TOP + 6},
+                             {WIDTH - RIGHT - w - 6, HEIGHT - BOTTOM - h - 8},
+                             {LEFT + 8, HEIGHT - BOTTOM - h - 8}};
+    int64_t fewest = INT64_MAX;
+    for (int i = 0; i < 4; i++) {
+        int64_t k = points_in(a, n, curves, at[i][0], at[i][1], w, h);
+        if (k >= fewest) continue;
+        fewest = k;
+        *x = at[i][0];
+        *y = at[i][1];
+    }
+}
+
 static void draw_legend(tk_axes *a, int n, const tk_curve *curves, int64_t window)
 {
-    double widest = 0, y = TOP + 14;
+    double widest = 0, x = 0, y = 0;
     char note[64] = "";
     if (window > 1) snprintf(note, sizeof note, "bold: mean of %lld", (long long)window);
     for (int i = 0; i < n; i++) widest = fmax(widest, tk_text_width(12, curves[i].name));
     widest = fmax(widest + 34, tk_text_width(9, note));
-    double x = WIDTH - RIGHT - widest - 12, high = n * 22 + (*note ? 20 : 0) + 8;
+    const double high = n * 22 + (*note ? 18 : 0) + 10;
+    place_legend(a, n, curves, widest + 18, high, &x, &y);
     tk_ink cover = paper;
     cover.alpha = 0.85F;
-    tk_canvas_fill(&a->canvas, x - 10, y - 10, widest + 16, high, cover);
+    tk_canvas_fill(&a->canvas, x, y, widest + 18, high, cover);
+    x += 9;
+    y += 9;
     for (int i = 0; i < n; i++, y += 22) {
-        tk_canvas_line(&a->canvas, x, y + 6, x + 22, y + 6, 3, ink_of(i));
+        tk_canvas_stroke(&a->canvas, x + 2, y + 6, x + 22, y + 6, 3);
+        tk_canvas_ink(&a->canvas, ink_of(i));
         tk_canvas_text(&a->canvas, x + 34, y, 12, 1, text, curves[i].name);
     }
     if (*note) tk_canvas_text(&a->canvas, x, y + 2, 9, 1, faint, note);

@@ -10,12 +10,13 @@
 enum {
     WIDTH = 1280,
     MARGIN = 28,
-    GAP = 6,           // between frames
+    GAP = 6, // between frames
+    COLUMNS = 8,
     ROWS = 2,          // of frames in a band, at most
     CAPTION_LINES = 3, // at most
     CAPTION_SIZE = 14,
     CAPTION_STEP = 24,
-    LABEL_SIZE = 9,
+    LABEL_SIZE = 10,
     LABEL_STEP = 20, // below a row of frames
     BAND_GAP = 20,   // between bands
     LANE = 76,       // height of a channel's waveform
@@ -236,7 +237,7 @@ tk_status tk_media_contact_sheet(const char *path, const uint8_t *rgb, int64_t f
     s.channels = channels;
     s.rate = sample_rate;
     set_shots(&s, n_shots, cut, caption);
-    s.columns = (double)width / (double)height > 1.4 ? 6 : 8;
+    s.columns = COLUMNS;
     s.cell_w = (WIDTH - 2 * MARGIN - (s.columns - 1) * GAP) / s.columns;
     s.cell_h = llrint((double)s.cell_w * (double)height / (double)width);
     s.cell_h = s.cell_h < 1 ? 1 : s.cell_h > 2 * s.cell_w ? 2 * s.cell_w : s.cell_h;
