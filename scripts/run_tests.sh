@@ -25,10 +25,9 @@ logs=$BUILD/tests/logs
 if [[ ${SAN:-} == 1 ]]; then
     slower=5
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-    # Open MPI and its helpers never free what they set up once.
-    export LSAN_OPTIONS=suppressions=$PWD/scripts/lsan.supp:print_suppressions=0
-    export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
+    export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
 fi
+. scripts/env.sh 8 # for mpirun, here and in tests that start it themselves
 rm -rf "$logs"
 mkdir -p "$logs"
 
@@ -46,6 +45,15 @@ end_session() {
     ((${#pids[@]})) && kill -KILL "${pids[@]}" 2>/dev/null
 }
 
+# Interrupted: sessions of their own do not hear of it.
+stop() {
+    local file
+    trap '' INT TERM
+    for file in "$logs"/*.sid; do [[ -e $file ]] && end_session "$(<"$file")"; done
+    exit 130
+}
+trap stop INT TERM
+
 # run NAME TIMEOUT COMMAND...: prints the line of one test, leaves its verdict in $logs.
 run() {
     local name=$1 limit=$(($2 * slower)) begin=$EPOCHREALTIME verdict=ok code=0 note='' took
@@ -54,10 +62,17 @@ run() {
     local sid watchdog
     setsid "$@" >"$log.log" 2>&1 </dev/null &
     sid=$!
-    # The watchdog sleeps in a session of its own too, so that it leaves nothing behind.
-    ( exec >/dev/null 2>&1; for ((t = 0; t < limit * 4; t++)); do
-        sleep 0.25; kill -0 "$sid" || exit 0; done
-      : >"$log.late"; end_session "$sid" ) &
+    echo "$sid" >"$log.sid"
+    (
+        exec >/dev/null 2>&1
+        trap - INT TERM
+        for ((t = 0; t < limit * 4; t++)); do
+            sleep 0.25
+            kill -0 "$sid" || exit 0
+        done
+        : >"$log.late"
+        end_session "$sid"
+    ) &
     watchdog=$!
     wait "$sid" 2>/dev/null || code=$?
     kill "$watchdog" 2>/dev/null
@@ -70,10 +85,12 @@ run() {
     fi
     took=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
     echo "$verdict" >"$log.verdict"
-    printf '%-4s  %-40s %6s s%s\n' "$verdict" "$name" "$took" "$note"
-    if [[ $verdict == FAIL ]]; then
-        tail -n 60 "$log.log" | sed 's/^/      | /'
-    fi
+    rm -f "$log.sid"
+    # one write, so that tests running side by side do not mix their lines
+    printf '%s\n' "$(
+        printf '%-4s  %-40s %6s s%s\n' "$verdict" "$name" "$took" "$note"
+        [[ $verdict == ok ]] || tail -n 60 "$log.log" | sed 's/^/      | /'
+    )"
 }
 
 # option FILE KEY DEFAULT: a value of the header comment.
@@ -99,14 +116,17 @@ for source in tests/*/test_*.c; do
     [[ -e $source ]] || continue
     program=$BUILD/${source%.c} name=${source#tests/}
     name=${name%.c}
+    # Open MPI leaks, from modules it has unloaded by the time leaks are looked for, so that no list
+    # of exceptions can name them: leaks count only in programs without an nsize, that is, without MPI.
+    leaks=0
+    [[ $(option "$source" nsize none) == none ]] && leaks=1
     for n in $(option "$source" nsize 1); do
         limit=$(option "$source" timeout 60)
         if ((n == 1)); then
-            start "$name" "$limit" "$program"
+            start "$name" "$limit" env ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$leaks"} \
+                "$program"
         else
-            # shellcheck disable=SC2016
-            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 bash -c \
-                '. scripts/env.sh "$1" && exec mpirun -n "$1" "$2"' mpirun "$n" "$program"
+            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 mpirun -n "$n" "$program"
         fi
     done
 done
