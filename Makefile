@@ -29,13 +29,15 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
 WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
+OUT   := $(BUILD)
 ifneq ($(filter 1,$(DEBUG)),)
 MODE  := -Og -march=$(ARCH)
-override BUILD := $(BUILD)/debug
+OUT   := $(BUILD)/debug
 endif
 ifneq ($(filter 1,$(SAN)),)
-MODE  := -O1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-override BUILD := $(BUILD)/san
+MODE  := -O1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+OUT   := $(BUILD)/san
 endif
 
 # Libraries ---------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 PKG_CFLAGS := $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
 PKG_LIBS   := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
 
-CPPFLAGS += -I. -I$(BUILD)
+CPPFLAGS += -I. -I$(OUT)
 CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
@@ -62,12 +64,12 @@ LIBS     := $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
 SRC      := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
-OBJ      := $(SRC:%.c=$(BUILD)/%.o)
-LIB      := $(BUILD)/libtalkie.a
-PROGRAM  := $(BUILD)/talkie
+OBJ      := $(SRC:%.c=$(OUT)/%.o)
+LIB      := $(OUT)/libtalkie.a
+PROGRAM  := $(OUT)/talkie
 TEST_SRC := $(wildcard tests/*/test_*.c)
-SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
-TESTS    := $(TEST_SRC:%.c=$(BUILD)/%)
+SUPPORT  := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(wildcard *.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
 
 .PHONY: all tests test run-tests demo bench check format docs install clean help setup features FORCE
@@ -93,20 +95,20 @@ endif
 
 # Compiling -----------------------------------------------------------------------------------------
 # An object depends on the file of flags, which changes only when the flags do.
-$(BUILD)/flags: FORCE
+$(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' >$@
 
-$(BUILD)/revision.h: FORCE
+$(OUT)/revision.h: FORCE
 	@mkdir -p $(@D)
 	@r=`git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown`; \
 	printf '#define TK_REVISION "%s"\n' "$$r" | cmp -s - $@ || printf '#define TK_REVISION "%s"\n' "$$r" >$@
 
-$(BUILD)/core/version.o: $(BUILD)/revision.h
+$(OUT)/core/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
-$(BUILD)/core/rng.o: EXTRA := -ffp-contract=off
+$(OUT)/core/rng.o: EXTRA := -ffp-contract=off
 
-$(BUILD)/%.o: %.c $(BUILD)/flags
+$(OUT)/%.o: %.c $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,cc,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
@@ -116,16 +118,16 @@ $(LIB): $(OBJ)
 	$(call say,ar,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(PROGRAM): $(BUILD)/talkie.o $(LIB)
+$(PROGRAM): $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(LIB)
+$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(BUILD)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d)
+-include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d)
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:
@@ -136,7 +138,7 @@ test: setup
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: all tests
-	@TALKIE=$(PROGRAM) BUILD=$(BUILD) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
+	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
 demo: setup
 	@$(MAKE) --no-print-directory all
@@ -153,7 +155,7 @@ format:
 
 docs: all
 	@mkdir -p docs
-	$(PROGRAM) --options >$(BUILD)/options.md && mv $(BUILD)/options.md docs/options.md
+	$(PROGRAM) --options >$(OUT)/options.md && mv $(OUT)/options.md docs/options.md
 
 install: all
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/talkie

@@ -4,7 +4,7 @@
 # the rule for each breach; exits 1 if there are any. A line that must break a rule (freeing what a
 # library allocated, say) carries the comment "style: allow" and a reason.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 folders=(core parallel data train infer)
 max_function=80 max_file=600

@@ -14,7 +14,7 @@
 # has a session of its own, killed whole at its timeout. Scripts find the program in $TALKIE.
 # Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN=1 (longer timeouts).
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
 export BUILD TALKIE=${TALKIE:-$BUILD/talkie}

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "core/status.h"
+#include <stdlib.h>
 #include <string.h>
 
 // The call succeeds; otherwise its message and trace are printed.
