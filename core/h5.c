@@ -5,15 +5,24 @@
 #include "core/h5_internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+// HDF5 closes what is open when the process exits, and crashes there over a file whose close failed
+// (a full disk), taking the exit code along. Every file here is closed by hand, so it need not.
+static void forego_exit_handler(void)
+{
+    H5dont_atexit();
+}
+
 void tk_h5_quiet(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, forego_exit_handler);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
@@ -90,6 +99,14 @@ static hid_t access_list(void)
     return p;
 }
 
+// Without times in the file: the same content is the same bytes.
+static hid_t untimed(hid_t kind)
+{
+    hid_t plan = H5Pcreate(kind);
+    if (plan >= 0) H5Pset_obj_track_times(plan, false);
+    return plan;
+}
+
 // Is this a regular file that begins as HDF5 does? Said before the library sees it.
 static tk_status look(const char *path)
 {
@@ -158,8 +175,9 @@ tk_status tk_h5_create(const char *path, const char *format, int64_t version, hi
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     if (fd < 0) return TK_FAIL(tk_io_code(errno), "cannot create %s: %s", path, tk_io_words(errno));
     close(fd);
-    hid_t access = access_list();
-    hid_t f = access < 0 ? -1 : H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t access = access_list(), plan = untimed(H5P_FILE_CREATE);
+    hid_t f = access < 0 || plan < 0 ? -1 : H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
+    H5Pclose(plan);
     H5Pclose(access);
     if (f < 0) {
         cause c = {"", 0};
@@ -199,7 +217,10 @@ tk_status tk_h5_group(hid_t at, const char *name, hid_t *out)
         *out = H5Gopen2(at, name, H5P_DEFAULT);
         return *out < 0 ? tk_h5_fail(TK_INPUT, at, name, "is not a readable group") : TK_OK;
     }
-    *out = H5Gcreate2(at, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t plan = H5Pcreate(H5P_GROUP_CREATE);
+    H5Pset_obj_track_times(plan, false); // the same content is the same bytes
+    *out = H5Gcreate2(at, name, H5P_DEFAULT, plan, H5P_DEFAULT);
+    H5Pclose(plan);
     return *out < 0 ? tk_h5_fail(TK_INPUT, at, name, "missing, and cannot be made") : TK_OK;
 }
 

@@ -32,6 +32,7 @@ static tk_status make_dataset(hid_t at, const char *name, hid_t type, int ndim, 
     hid_t space = ndim ? H5Screate_simple(ndim, size, NULL) : H5Screate(H5S_SCALAR);
     hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_layout(plan, H5D_CONTIGUOUS);
+    H5Pset_obj_track_times(plan, false); // the same content is the same bytes
     if (laid_out) {
         H5Pset_alloc_time(plan, H5D_ALLOC_TIME_EARLY);
         H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
