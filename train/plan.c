@@ -13,22 +13,23 @@ int64_t tk_plan_process(void)
     return tk_resident_bytes(NULL);
 }
 
-// Rows a rank holds ahead of the step. Ranks between the first and the last stage read none.
+// Rows a rank holds ahead of the step, room for the largest clip in every place, and what its
+// threads read into (half precision). Ranks between the first and the last stage read none.
 static int64_t loader_bytes(const tk_trainer *t)
 {
     const tk_loader *l = t->loader;
+    const tk_data_config *c = &t->config->data;
     const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
     int64_t largest = 0;
     if (!t->first && !t->last) return 0;
     for (int64_t i = 0; i < tk_loader_count(l); i++) {
         const tk_bucket *b;
         tk_loader_info(l, i, &b);
-        const int64_t floats = b->latent_frames * b->high * b->wide * codec->video_channels +
-                               b->audio_rows * b->audio_channels * codec->audio_channels;
-        if (floats > largest) largest = floats;
+        const int64_t numbers = b->latent_frames * b->high * b->wide * codec->video_channels +
+                                b->audio_rows * b->audio_channels * codec->audio_channels;
+        if (numbers > largest) largest = numbers;
     }
-    const tk_data_config *c = &t->config->data;
-    return (c->prefetch * t->micro.count + c->threads) * largest * (int64_t)sizeof(float);
+    return ((c->prefetch + 1) * t->micro.count * 2 + c->threads) * largest * 2;
 }
 
 static tk_status run_steps(tk_trainer *t, tk_plan *out)
@@ -161,7 +162,7 @@ static tk_status plan_all(tk_config *c, int64_t process)
     tk_arena a;
     tk_plan *plan;
     tk_param_table table;
-    int ranks;
+    int ranks = 0;
     tk_status st = TK_OK;
     tk_arena_init(&a, 0);
     TK_TRY_TO(st, done, fill_layout(&c->parallel, &ranks));

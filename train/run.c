@@ -234,10 +234,10 @@ static tk_status save(run *r, int64_t done)
     return TK_OK;
 }
 
-// A rank that failed where others wait for it cannot tell them.
+// A rank that failed where others wait for it cannot tell them, nor close what it shares with them.
 static tk_status fail_alone(const run *r, tk_status st)
 {
-    if (r->world->size == 1 || r->trainer.agreed) return st;
+    if (r->world->size == 1 || tk_status_shared()) return st;
     fprintf(stderr, "talkie: rank %d: %s\n", r->world->rank, tk_status_message());
     tk_parallel_abort(tk_status_exit_code(st));
 }
@@ -294,12 +294,13 @@ static tk_status loop(run *r)
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     TK_TRY(tk_agree(r->world, r->pending));
-    if (step < c->steps)
-        return TK_FAIL(TK_STOPPED,
-                       "stopped on request after step %lld of %lld; %s holds a checkpoint: run the "
-                       "same command to go on",
-                       (long long)step, (long long)c->steps, c->out);
-    return TK_OK;
+    if (step == c->steps) return TK_OK;
+    st = TK_FAIL(TK_STOPPED,
+                 "stopped on request after step %lld of %lld; %s holds a checkpoint: run the same "
+                 "command to go on",
+                 (long long)step, (long long)c->steps, c->out);
+    tk_status_set_shared(true);
+    return st;
 }
 
 static void describe(const run *r)

@@ -293,7 +293,6 @@ static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
     r->skipped = (int64_t)sum[SKIPPED];
     r->flops = sum[FLOPS];
     r->stop = sum[STOP] > 0;
-    t->agreed = true;
     if (sum[FAILED] == 0) return TK_OK;
     if (t->bad != TK_OK) tk_status_set(t->bad, t->bad_words);
     return tk_agree(world, t->bad != TK_OK ? t->bad : mine);
@@ -320,7 +319,6 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     t->now =
         (tk_step_result){.step = step, .lr = tk_learning_rate(c, step), .flops = t->device->flops};
     t->extra_flops = 0;
-    t->agreed = false;
     TK_TRY(tk_step_documents_make(t->loader, c, step, &t->step_arena, &t->docs));
     t->now.rows = t->docs.rows;
     t->now.seconds.data = tk_now() - begin;
@@ -332,6 +330,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     t->now.seconds.optimizer = t->optimizer.update_seconds;
     t->now.seconds.total = tk_now() - begin;
     *out = t->now;
-    if (t->device->ops->computes) TK_TRY(check_finite(t));
-    return TK_OK;
+    const tk_status st = t->device->ops->computes ? check_finite(t) : TK_OK;
+    if (st != TK_OK) tk_status_set_shared(true); // all ranks see the same numbers
+    return st;
 }

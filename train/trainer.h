@@ -47,7 +47,6 @@ typedef struct tk_trainer {
     double extra_flops;  // of the step: recomputation
     tk_status bad;       // data failure met in a step; told to all at its end
     char bad_words[512]; // its message
-    bool agreed;         // a failed step: do all ranks know of it
     tk_arena arena, step_arena;
 } tk_trainer;
 

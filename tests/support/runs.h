@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole runs of the program for tests: a directory of its own, a tiny data set, a tiny model,
+// metrics and checkpoints read back.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { RUNS_STEPS = 64 };
+
+// Makes a temporary directory with clips.h5 (staged, 12 clips) and tiny.yaml; removed by
+// runs_close.
+void runs_open(void);
+void runs_close(void);
+const char *runs_dir(void);
+
+// Runs `talkie <arguments>` on `ranks` ranks inside the directory, its output into "out"; returns
+// the exit code, or 128 + the signal. printf style.
+int runs_talkie(int ranks, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+pid_t runs_start(int ranks, const char *fmt, ...) __attribute__((format(printf, 2, 3))); // no wait
+int runs_wait(pid_t pid);                              // exit code as above
+bool runs_said(const char *text);                      // the last command's output holds `text`
+void runs_print(void);                                 // that output, for messages of failed tests
+void runs_expect(int got, int want, const char *text); // code and words of the last command
+
+// One step of <run>/metrics.jsonl.
+typedef struct runs_step {
+    int64_t step, skipped, peak_bytes;
+    double loss, loss_video, loss_audio, grad_norm, seconds;
+} runs_step;
+int runs_metrics(const char *run, runs_step steps[RUNS_STEPS]); // steps read
+
+// Largest relative distance (norm of difference / norm) over the tensors of a group ("model",
+// "adam/m", ...) of two checkpoints of the directory; 0 only when all are equal to the bit.
+double runs_distance(const char *a, const char *b, const char *group);
+int64_t runs_newest(const char *run);           // step of the newest checkpoint, -1: none
+void runs_flip(const char *file, double where); // flips a bit at a fraction of the file

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST timeout: 120 */
+// Runs that stop, die or lose a checkpoint go on to the same bits.
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STEPS = 24 };
+
+static int open_runs(void **state)
+{
+    (void)state;
+    runs_open();
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=straight train.steps=%d", STEPS), 0, "");
+    return 0;
+}
+
+static int close_runs(void **state)
+{
+    (void)state;
+    runs_close();
+    return 0;
+}
+
+// All steps once, in order, with the losses and norms of `other` to the bit.
+static void assert_same_run(const char *run, const char *other, int steps)
+{
+    runs_step a[RUNS_STEPS], b[RUNS_STEPS];
+    char path[2][128];
+    assert_int_equal(runs_metrics(run, a), steps);
+    assert_int_equal(runs_metrics(other, b), steps);
+    for (int i = 0; i < steps; i++) {
+        assert_int_equal(a[i].step, i + 1);
+        assert_true(a[i].loss == b[i].loss);
+        assert_true(a[i].loss_video == b[i].loss_video);
+        assert_true(a[i].loss_audio == b[i].loss_audio);
+        assert_true(a[i].grad_norm == b[i].grad_norm);
+    }
+    snprintf(path[0], sizeof path[0], "%s/step-%08d.h5", run, steps);
+    snprintf(path[1], sizeof path[1], "%s/step-%08d.h5", other, steps);
+    static const char *const groups[] = {"model", "ema", "adam/m", "adam/v"};
+    for (int g = 0; g < 4; g++) assert_true(runs_distance(path[0], path[1], groups[g]) == 0);
+}
+
+static void remove_file(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
+    assert_int_equal(unlink(path), 0);
+}
+
+// Six steps straight, and three and three: of the same schedule, so the second half's checkpoint is
+// taken away.
+static void three_and_three_are_six(void **state)
+{
+    static const char *const layout[] = {
+        "parallel.data=1", "parallel.tensor=3",
+        "parallel.tensor=2 parallel.pipeline=2 parallel.data=2 parallel.threads=1"};
+    static const int ranks[] = {1, 3, 8};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const char *run = "train tiny.yaml train.out=%s train.steps=6 train.keep=9 "
+                          "train.checkpoint_every=3 %s train.resume=%d";
+        char arguments[2][512];
+        snprintf(arguments[0], sizeof arguments[0], run, "six", layout[i], 0);
+        snprintf(arguments[1], sizeof arguments[1], run, "halves", layout[i], 0);
+        runs_expect(runs_talkie(ranks[i], "%s", arguments[0]), 0, "");
+        runs_expect(runs_talkie(ranks[i], "%s", arguments[1]), 0, "");
+        remove_file("halves/step-00000006.h5");
+        snprintf(arguments[1], sizeof arguments[1], run, "halves", layout[i], 1);
+        runs_expect(runs_talkie(ranks[i], "%s", arguments[1]), 0, "at step 3 of 6");
+        assert_same_run("halves", "six", 6);
+    }
+}
+
+static void wait_for_checkpoint(const char *run)
+{
+    for (int i = 0; i < 10000 && runs_newest(run) < 0; i++) usleep(1000);
+    assert_true(runs_newest(run) >= 0);
+}
+
+static void a_killed_run_goes_on(void **state)
+{
+    (void)state;
+    const pid_t pid = runs_start(
+        1, "train tiny.yaml train.out=killed train.checkpoint_every=3 train.steps=%d", STEPS);
+    wait_for_checkpoint("killed");
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(runs_wait(pid), 128 + SIGKILL);
+    assert_true(runs_newest("killed") < STEPS);
+    runs_expect(runs_talkie(1,
+                            "train tiny.yaml train.out=killed train.checkpoint_every=3 "
+                            "train.steps=%d",
+                            STEPS),
+                0, "resuming");
+    assert_same_run("killed", "straight", STEPS);
+}
+
+// Exit code 75 tells a batch system to start the run again.
+static void a_signal_stops_at_a_checkpoint(void **state)
+{
+    static const int ranks[] = {1, 2}, number[] = {SIGTERM, SIGUSR1};
+    static const char *const run[] = {"term", "usr1"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const char *form = "train tiny.yaml train.out=%s train.checkpoint_every=1000 "
+                           "train.steps=%d parallel.tensor=%d";
+        char arguments[512];
+        runs_step steps[RUNS_STEPS];
+        snprintf(arguments, sizeof arguments, form, run[i], STEPS, ranks[i]);
+        const pid_t pid = runs_start(ranks[i], "%s", arguments);
+        for (int k = 0; k < 10000 && runs_metrics(run[i], steps) < 2; k++) usleep(1000);
+        assert_int_equal(kill(pid, number[i]), 0);
+        runs_expect(runs_wait(pid), 75, "stopped on request");
+        assert_true(runs_newest(run[i]) > 0 && runs_newest(run[i]) < STEPS);
+        assert_int_equal(runs_metrics(run[i], steps), runs_newest(run[i]));
+        runs_expect(runs_talkie(ranks[i], "%s", arguments), 0, "resuming");
+    }
+    assert_same_run("term", "straight", STEPS);
+}
+
+static void a_flipped_bit_costs_one_checkpoint(void **state)
+{
+    (void)state;
+    const char *run = "train tiny.yaml train.out=flipped train.steps=6 train.checkpoint_every=2 "
+                      "train.keep=9";
+    runs_expect(runs_talkie(1, "%s", run), 0, "");
+    runs_expect(runs_talkie(1, "%s train.out=whole", run), 0, "");
+    runs_flip("flipped/step-00000006.h5", 0.5);
+    runs_expect(runs_talkie(1, "%s", run), 0, "at step 4 of 6");
+    assert_same_run("flipped", "whole", 6);
+}
+
+static void a_finished_run_says_so(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=straight train.steps=%d", STEPS), 0,
+                "nothing to do");
+}
+
+// Starting anew keeps what was there, out of the way.
+static void a_new_run_sets_the_old_aside(void **state)
+{
+    runs_step steps[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=again train.steps=3"), 0, "");
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=again train.steps=2 train.resume=0"), 0,
+                "again/before-1");
+    assert_int_equal(runs_metrics("again", steps), 2);
+    assert_int_equal(runs_metrics("again/before-1", steps), 3);
+    assert_int_equal(runs_newest("again"), 2);
+    assert_int_equal(runs_newest("again/before-1"), 3);
+}
+
+// Weights of another run, everything else fresh.
+static void init_takes_the_weights(void **state)
+{
+    runs_step a[RUNS_STEPS], b[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=base train.steps=6 train.lr=0.01"), 0,
+                "");
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=tuned train.steps=2 train.init=base"), 0,
+                "starting from the weights of base/step-00000006.h5");
+    assert_int_equal(runs_metrics("base", a), 6);
+    assert_int_equal(runs_metrics("tuned", b), 2);
+    assert_int_equal(b[0].step, 1);
+    assert_true(b[0].loss < a[0].loss); // the same documents, better weights
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_and_three_are_six),
+        cmocka_unit_test(a_killed_run_goes_on),
+        cmocka_unit_test(a_signal_stops_at_a_checkpoint),
+        cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
+        cmocka_unit_test(a_finished_run_says_so),
+        cmocka_unit_test(a_new_run_sets_the_old_aside),
+        cmocka_unit_test(init_takes_the_weights),
+    };
+    return cmocka_run_group_tests(tests, open_runs, close_runs);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST timeout: 60 */
+// What a person sees when a training run cannot be: one clear message, the documented exit code.
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static int open_runs(void **state)
+{
+    (void)state;
+    runs_open();
+    return 0;
+}
+
+static int close_runs(void **state)
+{
+    (void)state;
+    runs_close();
+    return 0;
+}
+
+static void shell(const char *command)
+{
+    char line[8192];
+    snprintf(line, sizeof line, "cd '%s' && %s", runs_dir(), command);
+    assert_int_equal(system(line), 0);
+}
+
+static void bad_input_is_named(void **state)
+{
+    static const struct {
+        int ranks;
+        const char *arguments, *words;
+    } bad[] = {
+        {1, "train", "config file is missing"},
+        {1, "train nowhere.yaml", "nowhere.yaml"},
+        {1, "train tiny.yaml train.stepz=3", "train.steps"},
+        {2, "train tiny.yaml data.files=[none.h5]", "none.h5"},
+        {1, "train tiny.yaml data.files=[tiny.yaml]", "tiny.yaml"},
+        {1, "train tiny.yaml model.video_channels=30", "model.video_channels=24"},
+        {2, "train tiny.yaml model.audio_channels=9", "model.audio_channels=16"},
+        {2, "train tiny.yaml parallel.tensor=3", "3"},
+        {3, "train tiny.yaml train.batch=2", "train.batch"},
+        {1, "train tiny.yaml train.init=nowhere", "nowhere"},
+        {1, "train tiny.yaml train.out=clips.h5/run", "clips.h5"},
+        {1, "plan tiny.yaml data.files=[none.h5]", "none.h5"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const int code = runs_talkie(bad[i].ranks, "%s", bad[i].arguments);
+        if (code != 2) print_error("%s\n", bad[i].arguments);
+        runs_expect(code, 2, bad[i].words);
+    }
+}
+
+// A damaged clip is left out and counted; when all are, the run stops.
+static void damaged_clips_are_skipped(void **state)
+{
+    runs_step steps[RUNS_STEPS];
+    (void)state;
+    shell("cp clips.h5 one.h5");
+    for (int i = 0; i < 3; i++) runs_flip("one.h5", 0.5 + 0.1 * i);
+    runs_expect(runs_talkie(2, "train tiny.yaml data.files=[one.h5] train.out=skip "
+                               "parallel.pipeline=2"),
+                0, "");
+    const int n = runs_metrics("skip", steps);
+    assert_int_equal(n, 10);
+    int64_t skipped = 0;
+    for (int i = 0; i < n; i++) skipped += steps[i].skipped;
+    assert_true(skipped > 0 && skipped < 60);
+}
+
+static void too_many_damaged_clips_stop_the_run(void **state)
+{
+    (void)state;
+    shell("cp clips.h5 all.h5");
+    for (int i = 0; i < 200; i++) runs_flip("all.h5", 0.2 + 0.79 * i / 200);
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        const int code =
+            runs_talkie(ranks,
+                        "train tiny.yaml data.files=[all.h5] train.out=stop data.max_bad=3 "
+                        "parallel.pipeline=%d",
+                        ranks);
+        runs_expect(code, 2, "all.h5");
+    }
+}
+
+static void a_full_disk_is_said(void **state)
+{
+    (void)state;
+    shell("mkdir -p full && ln -s /dev/full full/metrics.jsonl");
+    runs_expect(runs_talkie(2, "train tiny.yaml train.out=full parallel.data=2"), 4,
+                "full/metrics.jsonl");
+    assert_int_equal(runs_newest("full"), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_input_is_named),
+        cmocka_unit_test(damaged_clips_are_skipped),
+        cmocka_unit_test(too_many_damaged_clips_stop_the_run),
+        cmocka_unit_test(a_full_disk_is_said),
+    };
+    return cmocka_run_group_tests(tests, open_runs, close_runs);
+}
