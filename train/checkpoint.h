@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints: one HDF5 file that holds the model, not the layout.
 //
-//   /            format "talkie-checkpoint", version, step, config (resolved YAML), git, seal
+//   /            format "talkie-checkpoint", version, step, config (resolved YAML), git
 //   /model/<name>      weights, fp32, global shape, under their public names
 //   /ema/<name>        averaged weights (if any);  /adam/m/<name>, /adam/v/<name>  optimizer state
-//   (if any) /codec             the codec of the training data /progress/...      attributes:
-//   samples seen, EMA updates, whatever resuming needs
+//   (if any) /codec             the codec of the training data /progress          attributes:
+//   EMA updates, whatever resuming needs
 //
 // Any layout writes and reads it: rank 0 lays the datasets out, every rank writes its pieces with
-// pwrite. Each tensor carries a digest that does not depend on the layout: the sum over elements of
-// a mix of (global index, bits), so that ranks can make and verify it from their pieces. `seal` is
-// the XXH3 of all names, shapes, digests and attributes. Commit: temporary name, fsync, read back
-// and verify, rename, fsync the directory.
+// pwrite. Each tensor carries a digest (attribute) that does not depend on the layout: the sum over
+// elements of a mix of (global index, bits), so that ranks can make and verify it from their
+// pieces. Behind HDF5's end of file lies a seal: the XXH3 of every byte that is not tensor data. A
+// flipped byte is thus found wherever it lies. Commit: temporary name, fsync, read back and verify,
+// rename, fsync the directory.
 #pragma once
 #include "core/model.h"
 #include "data/codec.h"
