@@ -42,17 +42,29 @@ static tk_status silu(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
+TK_LOOP silu_slopes(const float *restrict x, const float *restrict g, float *restrict to, int64_t n,
+                    bool more)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float s = tk_sigmoidf(x[i]), slope = s * (1.0f + x[i] * (1.0f - s));
+        to[i] = (more ? to[i] : 0) + g[i] * slope;
+    }
+}
+
 static tk_status silu_back(tk_device *d, const tk_call *c)
 {
-    const float *x = tk_f32(&c->in[0]), *g = tk_f32(&c->dout[0]);
-    float *to = tk_f32(&c->din[0]);
-    bool more = c->add[0];
     int64_t n = tk_count(&c->dout[0]);
     int threads = tk_cpu_threads(d, 4 * n);
-#pragma omp parallel for simd num_threads(threads)
-    for (int64_t i = 0; i < n; i++) {
-        float s = tk_sigmoidf(x[i]);
-        to[i] = (more ? to[i] : 0) + g[i] * (s * (1.0f + x[i] * (1.0f - s)));
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < n; i += TK_CPU_ELEMENTS) {
+        const float *x = tk_f32(&c->in[0]) + i, *g = tk_f32(&c->dout[0]) + i;
+        float *to = tk_f32(&c->din[0]) + i;
+        int64_t count = tk_least(TK_CPU_ELEMENTS, n - i);
+        if (c->add[0])
+            silu_slopes(x, g, to, count, true);
+        else
+            silu_slopes(x, g, to, count, false);
     }
     return TK_OK;
 }
@@ -71,22 +83,31 @@ static tk_status swiglu(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
+// A row: x = [value | gate] and its gradient dx.
+TK_LOOP swiglu_slopes(const float *restrict x, const float *restrict g, float *restrict dx,
+                      int64_t n, bool more)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float value = x[i], gate = x[n + i], s = tk_sigmoidf(gate);
+        float slope = s * (1.0f + gate * (1.0f - s));
+        dx[i] = (more ? dx[i] : 0) + g[i] * (gate * s);
+        dx[n + i] = (more ? dx[n + i] : 0) + g[i] * (value * slope);
+    }
+}
+
 static tk_status swiglu_back(tk_device *d, const tk_call *c)
 {
     int64_t rows = tk_rows(&c->dout[0]), n = tk_cols(&c->dout[0]);
-    bool more = c->add[0];
     int threads = tk_cpu_threads(d, 4 * rows * n);
 #pragma omp parallel for num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
-        const float *value = tk_f32(&c->in[0]) + row * 2 * n, *gate = value + n;
-        const float *g = tk_f32(&c->dout[0]) + row * n;
-        float *dvalue = tk_f32(&c->din[0]) + row * 2 * n, *dgate = dvalue + n;
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            float s = tk_sigmoidf(gate[i]), slope = s * (1.0f + gate[i] * (1.0f - s));
-            dvalue[i] = (more ? dvalue[i] : 0) + g[i] * (gate[i] * s);
-            dgate[i] = (more ? dgate[i] : 0) + g[i] * (value[i] * slope);
-        }
+        const float *x = tk_f32(&c->in[0]) + row * 2 * n, *g = tk_f32(&c->dout[0]) + row * n;
+        float *dx = tk_f32(&c->din[0]) + row * 2 * n;
+        if (c->add[0])
+            swiglu_slopes(x, g, dx, n, true);
+        else
+            swiglu_slopes(x, g, dx, n, false);
     }
     return TK_OK;
 }
@@ -94,8 +115,8 @@ static tk_status swiglu_back(tk_device *d, const tk_call *c)
 // ---- rotary embedding ------------------------------------------------------------------------
 
 // One head: (lo, hi) := (lo, hi) turned by the angle times `sign`, the other channels copied.
-static inline void turn(const float *x, const float *cos, const float *sin, float sign, int64_t r,
-                        int64_t head_dim, float *y, bool add)
+TK_LOOP turn(const float *restrict x, const float *cos, const float *sin, float sign, int64_t r,
+             int64_t head_dim, float *restrict y, bool add)
 {
 #pragma omp simd
     for (int64_t j = 0; j < r; j++) {
@@ -114,8 +135,13 @@ static void turn_rows(const tk_device *d, const tk_call *c, const tk_tensor *fro
 #pragma omp parallel for num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
         const float *cos = tk_f32(&c->in[1]) + row * r, *sin = tk_f32(&c->in[2]) + row * r;
-        for (int64_t at = row * n; at < (row + 1) * n; at += dim)
-            turn(tk_f32(from) + at, cos, sin, sign, r, dim, tk_f32(to) + at, more);
+        for (int64_t at = row * n; at < (row + 1) * n; at += dim) {
+            const float *x = tk_f32(from) + at;
+            if (more)
+                turn(x, cos, sin, sign, r, dim, tk_f32(to) + at, true);
+            else
+                turn(x, cos, sin, sign, r, dim, tk_f32(to) + at, false);
+        }
     }
 }
 

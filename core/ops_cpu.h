@@ -17,6 +17,9 @@ enum {
     TK_CPU_ALONE = 1 << 15   // elements below which threads cost more than they bring
 };
 
+// For loops whose body depends on a flag: inlined with the flag known, so that they vectorize.
+#define TK_LOOP static inline __attribute__((always_inline)) void
+
 static inline int tk_cpu_threads(const tk_device *d, int64_t elements)
 {
     return elements < TK_CPU_ALONE ? 1 : d->threads;

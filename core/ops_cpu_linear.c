@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fast CPU backend: matrix products by oneDNN's sgemm, and the linear operator.
 #include "core/ops_cpu.h"
-#include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
 
 // A product is cut into tiles of C, each one call of the library on one thread: so the library
 // never splits the inner dimension between threads, which would make sums depend on their number.
@@ -39,27 +39,107 @@ void tk_gemm(const tk_device *d, char ta, char tb, int64_t m, int64_t n, int64_t
         }
 }
 
+typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t order __attribute__((vector_size(32)));
+
+// An 8 x 8 block: pairs of rows are interleaved by elements, then by pairs, then by halves.
+static inline void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    const order lo1 = {0, 8, 1, 9, 4, 12, 5, 13}, hi1 = {2, 10, 3, 11, 6, 14, 7, 15};
+    const order lo2 = {0, 1, 8, 9, 4, 5, 12, 13}, hi2 = {2, 3, 10, 11, 6, 7, 14, 15};
+    const order lo4 = {0, 1, 2, 3, 8, 9, 10, 11}, hi4 = {4, 5, 6, 7, 12, 13, 14, 15};
+    lanes a[8], b[8];
+    for (int i = 0; i < 8; i++) a[i] = *(const lanes *)(from + i * ld_from);
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = __builtin_shuffle(a[i], a[i + 1], lo1);
+        b[i + 1] = __builtin_shuffle(a[i], a[i + 1], hi1);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            a[i + 2 * j] = __builtin_shuffle(b[i + j], b[i + j + 2], lo2);
+            a[i + 2 * j + 1] = __builtin_shuffle(b[i + j], b[i + j + 2], hi2);
+        }
+    for (int i = 0; i < 4; i++) {
+        *(lanes *)(to + i * ld_to) = __builtin_shuffle(a[i], a[i + 4], lo4);
+        *(lanes *)(to + (i + 4) * ld_to) = __builtin_shuffle(a[i], a[i + 4], hi4);
+    }
+}
+
 void tk_transpose(const float *from, int64_t ld_from, int64_t rows, int64_t cols, float *to,
                   int64_t ld_to)
 {
-    enum { SIDE = 16 };
+    int64_t i = 0;
+    for (; i + 8 <= rows; i += 8) {
+        int64_t j = 0;
+        for (; j + 8 <= cols; j += 8)
+            transpose_block(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
+        for (; j < cols; j++)
+            for (int64_t p = i; p < i + 8; p++) to[j * ld_to + p] = from[p * ld_from + j];
+    }
+    for (; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) to[j * ld_to + i] = from[i * ld_from + j];
+}
+
+// to (cols, ld_to), from (rows, cols), by all threads.
+static void transpose_all(const tk_device *d, const float *from, int64_t ld_from, int64_t rows,
+                          int64_t cols, float *to, int64_t ld_to)
+{
+    enum { SIDE = 64 };
+    int threads = tk_cpu_threads(d, rows * cols);
+#pragma omp parallel for num_threads(threads)
     for (int64_t i = 0; i < rows; i += SIDE)
-        for (int64_t j = 0; j < cols; j += SIDE) {
-            int64_t height = tk_least(SIDE, rows - i), width = tk_least(SIDE, cols - j);
-            for (int64_t q = 0; q < width; q++)
-                for (int64_t p = 0; p < height; p++)
-                    to[(j + q) * ld_to + i + p] = from[(i + p) * ld_from + j + q];
-        }
+        tk_transpose(from + i * ld_from, ld_from, tk_least(SIDE, rows - i), cols, to + i, ld_to);
 }
 
 // ---- linear: y (N,M) = x (N,C) @ w (M,C)^T + b -------------------------------------------------
 
-// Weights stored in bf16 are widened before use: (M,C) floats of scratch.
+//
+// The library is a quarter slower on a transposed right operand than on a plain one, and slower
+// still on a transposed left one whose rows lie a multiple of 4 KiB apart (they share few cache
+// sets). So weights are transposed first (forward, from as many rows on that it pays), and dy where
+// its rows lie so (gradient of w): block by block of output columns, through scratch.
+enum { WORTH_ROWS = 128, BLOCK_FLOATS = 1 << 20, ALIAS_FLOATS = 1024 };
+
+// Rows of w whose transpose of `length` floats each makes a block.
+static int64_t block_columns(int64_t columns, int64_t length)
+{
+    int64_t fit = BLOCK_FLOATS / (length ? length : 1);
+    return tk_least(columns, fit < TILE_COLUMNS ? TILE_COLUMNS : fit);
+}
+
+// Row stride of a transposed block: whole cache lines, never a multiple of 4 KiB.
+static int64_t pad(int64_t n)
+{
+    int64_t lines = tk_blocks(n, 16) * 16;
+    return lines % ALIAS_FLOATS ? lines : lines + 16;
+}
+
+static bool transposes_weights(const tk_call *c)
+{
+    return c->in[1].dtype == TK_F32 && tk_rows(&c->out[0]) >= WORTH_ROWS;
+}
+
+static bool transposes_dy(const tk_call *c)
+{
+    int64_t m = tk_cols(&c->dout[0]);
+    return tk_wants(c, 1) && m > 0 && m % ALIAS_FLOATS == 0;
+}
+
+// Forward: w widened from bf16 (M,C), or a block of it transposed (C, block). Backward: w widened,
+// or a block of dy transposed (block, N), one after the other.
 size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 {
     (void)d;
-    bool used = !back || tk_wants(c, 0);
-    return used && c->in[1].dtype == TK_BF16 ? (size_t)tk_count(&c->in[1]) * sizeof(float) : 0;
+    const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
+    int64_t floats = 0;
+    if (w->dtype == TK_BF16 && (!back || tk_wants(c, 0))) floats = tk_count(w);
+    if (!back && transposes_weights(c))
+        floats = tk_cols(w) * pad(block_columns(tk_rows(w), tk_cols(w)));
+    if (back && transposes_dy(c)) {
+        int64_t n = tk_rows(&c->dout[0]), block = block_columns(tk_rows(w), n) * pad(n);
+        floats = block > floats ? block : floats;
+    }
+    return (size_t)floats * sizeof(float);
 }
 
 static const float *weights(tk_device *d, const tk_call *c)
@@ -78,14 +158,24 @@ static const float *weights(tk_device *d, const tk_call *c)
 tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
 {
     int64_t n = tk_rows(&c->out[0]), m = tk_cols(&c->out[0]), k = tk_cols(&c->in[0]);
-    float *y = tk_f32(&c->out[0]);
-    const float *b = tk_f32(&c->in[2]);
+    const float *x = tk_f32(&c->in[0]), *b = tk_f32(&c->in[2]);
+    float *y = tk_f32(&c->out[0]), beta = b ? 1 : 0;
     if (b) { // the product is added to rows that begin as the bias
         int threads = tk_cpu_threads(d, n * m);
 #pragma omp parallel for num_threads(threads)
         for (int64_t i = 0; i < n; i++) memcpy(y + i * m, b, (size_t)m * sizeof *y);
     }
-    tk_gemm(d, 'N', 'T', n, m, k, tk_f32(&c->in[0]), k, weights(d, c), k, b ? 1 : 0, y, m);
+    if (!transposes_weights(c)) {
+        tk_gemm(d, 'N', 'T', n, m, k, x, k, weights(d, c), k, beta, y, m);
+        return TK_OK;
+    }
+    float *wt = d->scratch;
+    int64_t block = block_columns(m, k), ld = pad(block);
+    for (int64_t at = 0; at < m; at += block) {
+        int64_t width = tk_least(block, m - at);
+        transpose_all(d, tk_f32(&c->in[1]) + at * k, k, width, k, wt, ld);
+        tk_gemm(d, 'N', 'N', n, width, k, x, k, wt, ld, beta, y + at, m);
+    }
     return TK_OK;
 }
 
@@ -104,6 +194,23 @@ static void column_sums(const tk_device *d, const float *x, int64_t n, int64_t m
     }
 }
 
+// dw (m,k) (+)= dy (n,m)^T @ x (n,k)
+static void weight_gradient(tk_device *d, const tk_call *c, int64_t n, int64_t m, int64_t k)
+{
+    const float *dy = tk_f32(&c->dout[0]), *x = tk_f32(&c->in[0]);
+    float *dw = tk_f32(&c->din[1]), beta = c->add[1], *dyt = d->scratch;
+    if (!transposes_dy(c)) {
+        tk_gemm(d, 'T', 'N', m, k, n, dy, m, x, k, beta, dw, k);
+        return;
+    }
+    int64_t block = block_columns(m, n), ld = pad(n);
+    for (int64_t at = 0; at < m; at += block) {
+        int64_t width = tk_least(block, m - at);
+        transpose_all(d, dy + at, m, n, width, dyt, ld);
+        tk_gemm(d, 'N', 'N', width, k, n, dyt, ld, x, k, beta, dw + at * k, k);
+    }
+}
+
 tk_status tk_cpu_linear_back(tk_device *d, const tk_call *c)
 {
     const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
@@ -111,9 +218,7 @@ tk_status tk_cpu_linear_back(tk_device *d, const tk_call *c)
     const float *dy = tk_f32(&c->dout[0]);
     if (tk_wants(c, 0))
         tk_gemm(d, 'N', 'N', n, k, m, dy, m, weights(d, c), k, c->add[0], tk_f32(&c->din[0]), k);
-    if (tk_wants(c, 1))
-        tk_gemm(d, 'T', 'N', m, k, n, dy, m, tk_f32(&c->in[0]), k, c->add[1], tk_f32(&c->din[1]),
-                k);
+    if (tk_wants(c, 1)) weight_gradient(d, c, n, m, k);
     if (tk_wants(c, 2)) column_sums(d, dy, n, m, tk_f32(&c->din[2]), c->add[2]);
     return TK_OK;
 }
