@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/command.h"
+#include "infer/jobs.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct sampling {
+    tk_comm *world;
+    tk_jobs jobs;
+    tk_parallel_config parallel;
+    tk_mesh mesh;
+    tk_session session;
+    tk_progress progress;
+    tk_status failed; // the first storyboard of this rank that could not be made
+    char words[1024];
+} sampling;
+
+// ---- one storyboard ----------------------------------------------------------------------------
+
+static void describe(const tk_job *job)
+{
+    const tk_story *s = &job->story;
+    for (int i = 0; i < s->n_shots; i++) {
+        const tk_story_shot *k = &s->shot[i];
+        const double off = k->seconds - k->asked;
+        if (off > 1e-3 || off < -1e-3)
+            tk_log("%s: shots[%d] is %.4g seconds long, not %.4g: a latent frame lasts %.4g",
+                   job->file, i, k->seconds, k->asked, s->tick);
+    }
+    if (s->n_windows > 1)
+        tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
+               job->file, s->n_shots, s->n_windows, s->window);
+    for (int i = 1; i < s->n_windows; i++)
+        if (s->windows[i].memory == s->windows[i].target)
+            tk_log_verbose("%s: shots[%d] fills the window; it is made without memory", job->file,
+                           s->windows[i].target);
+}
+
+static tk_status write_clip(sampling *a, const tk_job *job, const tk_references *refs,
+                            const tk_latents *x, double seconds)
+{
+    tk_decoded clip;
+    if (a->mesh.replica.rank) return TK_OK;
+    TK_TRY(tk_story_decode(&job->story, job->trained->meta.codec, x, &clip));
+    const tk_provenance p = {.storyboard = job->file,
+                             .output = job->output,
+                             .digest = job->digest,
+                             .config = &job->config,
+                             .story = &job->story,
+                             .refs = refs,
+                             .trained = job->trained,
+                             .layout = &a->parallel,
+                             .ema = a->session.ema,
+                             .seconds = seconds};
+    const tk_status st = tk_output_write(&p, &clip);
+    tk_decoded_free(&clip);
+    return st;
+}
+
+static tk_status make_clip(sampling *a, const tk_job *job, tk_arena *arena)
+{
+    tk_references refs;
+    tk_latents x;
+    tk_comm *replica = &a->mesh.replica;
+    const double begin = tk_now();
+    TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
+                                                arena, &refs)));
+    TK_TRY(tk_story_sample(&a->session, &job->config, &job->story, &refs, arena, &a->progress, &x));
+    TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
+    tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
+           (double)job->story.latents * job->story.tick, tk_now() - begin);
+    return TK_OK;
+}
+
+// A storyboard that cannot be made does not stop the others; the end tells.
+static void one_job(sampling *a, const tk_job *job)
+{
+    tk_arena arena;
+    tk_arena_init(&arena, 1 << 20);
+    describe(job);
+    const tk_status st = make_clip(a, job, &arena);
+    tk_arena_free(&arena);
+    if (st == TK_OK) return;
+    if (a->jobs.many && a->mesh.replica.rank == 0)
+        tk_log_warn("%s: %s", job->file, tk_status_message());
+    if (a->failed != TK_OK) return;
+    a->failed = st;
+    snprintf(a->words, sizeof a->words, "%s", tk_status_message());
+}
+
+// ---- all of them -------------------------------------------------------------------------------
+
+// One storyboard is shared by all ranks; several are spread over as many data ranks as divide the
+// world.
+static void choose_layout(sampling *a, int64_t todo)
+{
+    tk_parallel_config *p = &a->parallel;
+    const int64_t own = (p->tensor ? p->tensor : 1) * (p->pipeline ? p->pipeline : 1);
+    if (p->data || a->world->size % own) return;
+    const int64_t rest = a->world->size / own;
+    if (p->tensor && p->pipeline) {
+        p->data = rest;
+        return;
+    }
+    for (p->data = todo < rest ? todo : rest; p->data > 1 && rest % p->data; p->data--) {
+    }
+    if (p->data < 1) p->data = 1;
+}
+
+// The storyboards of one checkpoint (and of averaged weights or not), dealt out to the data ranks.
+static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
+{
+    int64_t turn = 0, windows = 0;
+    for (int i = 0; i < a->jobs.n; i++) {
+        const tk_job *job = &a->jobs.job[i];
+        if (!job->finished && job->trained == t && job->config.sample.ema == ema)
+            if (turn++ % a->mesh.data.size == a->mesh.data.rank)
+                windows += job->story.n_windows * job->config.sample.steps;
+    }
+    if (turn == 0) return TK_OK;
+    TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
+    tk_log("%s at step %" PRId64 "%s; tensor %d x pipeline %d x data %d", t->path, t->meta.step,
+           a->session.ema ? ", averaged weights" : "", a->mesh.tensor.size, a->mesh.pipeline.size,
+           a->mesh.data.size);
+    tk_progress_begin(&a->progress, "sample", "steps", windows);
+    turn = 0;
+    for (int i = 0; i < a->jobs.n; i++) {
+        const tk_job *job = &a->jobs.job[i];
+        if (!job->finished && job->trained == t && job->config.sample.ema == ema)
+            if (turn++ % a->mesh.data.size == a->mesh.data.rank) one_job(a, job);
+    }
+    tk_progress_end(&a->progress);
+    tk_session_close(&a->session);
+    return TK_OK;
+}
+
+static tk_status sample_all(sampling *a)
+{
+    int todo = 0;
+    for (int i = 0; i < a->jobs.n; i++) {
+        const tk_job *job = &a->jobs.job[i];
+        todo += !job->finished;
+        if (job->finished) tk_log("%s: finished already, %s.mp4", job->file, job->output);
+    }
+    a->parallel = a->jobs.top.parallel;
+    if (a->jobs.many) choose_layout(a, todo);
+    TK_TRY(tk_agree(a->world, tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR)));
+    for (int i = 0; i < a->jobs.n_trained && todo; i++)
+        for (int ema = 1; ema >= 0; ema--) TK_TRY(sample_group(a, &a->jobs.trained[i], ema != 0));
+    if (a->failed != TK_OK) tk_status_set(a->failed, a->words);
+    return tk_agree(a->world, a->failed);
+}
+
+static tk_status usage(tk_comm *world)
+{
+    if (world->rank) return TK_OK;
+    printf("usage: talkie sample STORYBOARD.yaml|JOBS.yaml [key=value ...]\n\n");
+    tk_config_help(TK_CMD_SAMPLE);
+    return TK_OK;
+}
+
+tk_status tk_sample_command(tk_comm *world, int argc, char **argv)
+{
+    sampling a = {.world = world};
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage(world);
+    if (argc < 1 || strchr(argv[0], '='))
+        return tk_agree(world, TK_FAIL(TK_INPUT, "a storyboard or job file is missing; usage: "
+                                                 "talkie sample STORYBOARD.yaml [key=value ...]"));
+    TK_TRY(tk_jobs_open(&a.jobs, world, argv[0], argc - 1, argv + 1));
+    tk_log_open(world->rank, (int)a.jobs.top.log_level);
+    const tk_status st = sample_all(&a);
+    tk_mesh_close(&a.mesh);
+    tk_jobs_close(&a.jobs);
+    return st;
+}
