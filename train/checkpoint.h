@@ -46,6 +46,8 @@ tk_status tk_checkpoint_open(const char *path, tk_comm *world, tk_arena *a,
 tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n,
                              tk_flat *flat);
 bool tk_checkpoint_has(const char *path, const char *group);
+// The hash a checkpoint is sealed with: tells any two of them apart.
+tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // Newest checkpoint of a run directory ("step-00000100.h5") that verifies, or the file itself if
 // `where` is one; those that do not are named aloud. TK_INPUT if there is none.
 tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path);

@@ -171,3 +171,18 @@ tk_status tk_ck_check_seal(const char *path)
     TK_TRY(st);
     return TK_OK;
 }
+
+tk_status tk_checkpoint_seal(const char *path, uint64_t *hash)
+{
+    sealed s;
+    tail end;
+    tk_status st = open_sealed(&s, path, O_RDONLY);
+    if (st == TK_OK && s.size < (int64_t)sizeof end)
+        st = TK_FAIL(TK_INPUT, "%s: not a checkpoint", path);
+    if (st == TK_OK)
+        st = tk_pread_all(s.fd, path, &end, sizeof end, s.size - (int64_t)sizeof end);
+    if (st == TK_OK) *hash = end.hash;
+    st = close_sealed(&s, st);
+    TK_TRY(st);
+    return TK_OK;
+}
