@@ -92,7 +92,6 @@ tk_status tk_config_error(tk_loading *l, int line, int column, const char *name,
                           ...) __attribute__((format(printf, 5, 6)));
 // Text of a user's for a message: clipped, control characters and broken UTF-8 replaced.
 const char *tk_config_shown(const char *text, size_t bytes, char buf[96]);
-bool tk_utf8_valid(const char *s, size_t bytes);
 
 // YAML text to nodes under the caps above. *root is NULL when the text holds no document or is
 // not YAML (an error line says why).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One option's value: from text with checks and words, and back to text.
 #include "core/config_table.h"
+#include "core/utf8.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -8,31 +9,11 @@
 #include <string.h>
 #include <strings.h>
 
-bool tk_utf8_valid(const char *s, size_t bytes)
-{
-    const unsigned char *p = (const unsigned char *)s, *end = p + bytes;
-    while (p < end) {
-        int more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : 3;
-        if (more == 3 && (*p < 0xf0 || *p > 0xf4)) return false;
-        if (end - p <= more) return false;
-        uint32_t code = more == 0 ? *p : *p & (0x3f >> more);
-        for (int i = 1; i <= more; i++) {
-            if ((p[i] & 0xc0) != 0x80) return false;
-            code = code << 6 | (p[i] & 0x3f);
-        }
-        if ((more == 2 && code < 0x800) || (more == 3 && code < 0x10000) || code > 0x10ffff ||
-            (code >= 0xd800 && code < 0xe000))
-            return false;
-        p += more + 1;
-    }
-    return true;
-}
-
 const char *tk_config_shown(const char *text, size_t bytes, char buf[96])
 {
     size_t n = bytes < 60 ? bytes : 60;
     while (n < bytes && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
-    bool valid = tk_utf8_valid(text, n);
+    bool valid = tk_utf8_valid(text, n, NULL);
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
         buf[i] = c < 32 || c == 127 || (c >= 128 && !valid) ? '?' : (char)c;
@@ -217,7 +198,7 @@ static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const ch
         words = "is longer than 4096 bytes";
     else if (strlen(v->text) != v->bytes)
         words = "has a zero byte in it";
-    else if (!tk_utf8_valid(v->text, v->bytes))
+    else if (!tk_utf8_valid(v->text, v->bytes, NULL))
         words = "is not valid UTF-8";
     if (words) {
         *ok = false;

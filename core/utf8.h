@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+// Whether n bytes are UTF-8 without NUL; *at (may be NULL) = where they are not, n if they are.
+bool tk_utf8_valid(const char *s, size_t n, size_t *at);
