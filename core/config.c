@@ -31,7 +31,7 @@ static tk_status load(tk_loading *l, const char *text, size_t bytes, int n, char
         tk_node *root;
         TK_TRY(tk_config_read_yaml(l, text, bytes, 1, &root));
         if (root) TK_TRY(tk_config_apply(l, root));
-        whole = l->n_errors == 0 || (root && l->n_errors < TK_ERRORS_MAX);
+        whole = l->n_errors == 0 || (root && l->n_errors <= TK_ERRORS_MAX);
     }
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     l->config->output = l->config->story.output;

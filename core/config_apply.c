@@ -68,7 +68,7 @@ static tk_status apply_section(tk_loading *l, const tk_node *value, const char *
 
 static tk_status apply_mapping(tk_loading *l, const tk_node *map, const char *prefix)
 {
-    for (const tk_node *key = map->first; key && l->n_errors < TK_ERRORS_MAX;
+    for (const tk_node *key = map->first; key && l->n_errors <= TK_ERRORS_MAX;
          key = key->next->next) {
         const tk_node *value = key->next;
         char name[192];
@@ -154,7 +154,7 @@ static tk_status set_shot(tk_loading *l, int64_t i, const tk_node *item)
     if (item->kind != TK_NODE_MAPPING)
         return tk_config_error(l, item->line, item->column, name,
                                "a shot wants keys: seconds, prompt, references");
-    for (const tk_node *key = item->first; key && l->n_errors < TK_ERRORS_MAX;
+    for (const tk_node *key = item->first; key && l->n_errors <= TK_ERRORS_MAX;
          key = key->next->next) {
         bool ok;
         TK_TRY(key_text(l, key, "", word, &ok));
@@ -185,7 +185,7 @@ tk_status tk_config_set_shots(tk_loading *l, const tk_node *v, bool *ok)
     l->config->story.n_shots = 0;
     TK_TRY(resize_shots(l, n));
     *ok = true;
-    for (const tk_node *x = v->first; x && l->n_errors < TK_ERRORS_MAX; x = x->next, i++)
+    for (const tk_node *x = v->first; x && l->n_errors <= TK_ERRORS_MAX; x = x->next, i++)
         TK_TRY(set_shot(l, i, x));
     return TK_OK;
 }

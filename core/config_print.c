@@ -189,7 +189,7 @@ uint64_t tk_config_digest(const tk_config *c)
 static const struct {
     const char *section, *title;
 } titles[] = {
-    {"", "Storyboard and job files"},
+    {"", "Without a section: storyboards, job files, output"},
     {"model", "The model"},
     {"parallel", "Ranks and threads"},
     {"media", "What clips are made of"},

@@ -66,7 +66,7 @@ const tk_option tk_options[] = {
         "the same seed gives the same clip, on any layout"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
     STR("output", story.output, "", DATA | SAMPLE | EVAL,
-        "output file (-o); for a clip without suffix, empty = clips/<name of the storyboard>"),
+        "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
     {.name = "shots",
      .kind = TK_OPT_SHOTS,
      .offset = AT(story.shots),
