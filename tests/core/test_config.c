@@ -536,14 +536,13 @@ static void test_config__reference_page_is_up_to_date(void **state)
     FILE *f = open_memstream(&text, &n);
     tk_config_print_reference(f);
     fclose(f);
-    f = fopen("docs/OPTIONS.md", "r");
+    f = fopen("docs/options.md", "r");
     if (!f) free(text);
     assert_non_null(f);
     page = calloc(1, n + 2);
     size_t got = fread(page, 1, n + 1, f);
     fclose(f);
-    if (got != n || memcmp(page, text, n) != 0)
-        fail_msg("docs/OPTIONS.md is old: build/talkie --options > docs/OPTIONS.md");
+    if (got != n || memcmp(page, text, n) != 0) fail_msg("docs/options.md is old: run make docs");
     free(page);
     free(text);
 }
