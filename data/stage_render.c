@@ -3,8 +3,11 @@
 // of what is drawn is where the scene says; sounds are damped partials that begin at the sample of
 // contact.
 #include "data/stage.h"
+#include <complex.h>
 #include <math.h>
 #include <string.h>
+
+enum { STRIP = 256 }; // pixels of a line drawn together
 
 typedef struct colour {
     float r, g, b;
@@ -103,17 +106,17 @@ static float coverage(float d)
     return clamp01(0.5f - d);
 }
 
-static colour pixel_at(const tk_scene *s, const double *pos, float per, float x, float y)
+// The objects of one frame over `c`, the empty set at (x, y). pos: (objects, 2) world metres.
+static colour pixel_at(const tk_scene *s, const double *pos, float per, float x, float y, colour c)
 {
-    colour c = set_at(x, y, 1 / per);
-    for (int i = 0; i < s->n_objects; i++) {
-        float dark = shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y);
-        if (y < 0.30f) c = mix(c, (colour){0.10f, 0.09f, 0.11f}, dark);
-    }
+    static const colour dark = {0.10f, 0.09f, 0.11f};
+    for (int i = 0; i < s->n_objects && y < 0.30f; i++)
+        c = mix(c, dark, shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y));
     for (int i = 0; i < s->n_objects; i++) {
         const tk_stage_object *o = &s->object[i];
-        float r = (float)o->radius, u = (x - (float)pos[2 * i]) / r,
-              v = (y - (float)pos[2 * i + 1]) / r;
+        float r = (float)o->radius, edge = 1 + 1 / (r * per);
+        float u = (x - (float)pos[2 * i]) / r, v = (y - (float)pos[2 * i + 1]) / r;
+        if (fabsf(u) > edge || fabsf(v) > edge) continue;
         if (o->kind == TK_BALL) {
             float a = coverage((sqrtf(u * u + v * v) - 1) * r * per);
             if (a > 0) c = mix(c, ball_at(tint(o), u, v), a);
@@ -125,23 +128,42 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
     return c;
 }
 
+// Line j of frames [first, end), all of shot h. The camera stands still, so the empty set is the
+// same in all of them.
+static void render_line(const tk_scene *s, const tk_media_config *m, const tk_stage_shot *h,
+                        int64_t first, int64_t end, int64_t j, uint8_t *rgb)
+{
+    double per = (double)m->width / h->span, pos[2 * TK_STAGE_OBJECTS];
+    double y = h->cy - ((double)j + 0.5 - 0.5 * (double)m->height) / per;
+    for (int64_t begin = 0; begin < m->width; begin += STRIP) {
+        int64_t n = m->width - begin < STRIP ? m->width - begin : STRIP;
+        colour set[STRIP];
+        float x[STRIP];
+        for (int64_t i = 0; i < n; i++) {
+            x[i] = (float)(h->cx + ((double)(begin + i) + 0.5 - 0.5 * (double)m->width) / per);
+            set[i] = set_at(x[i], (float)y, (float)(1 / per));
+        }
+        for (int64_t f = first; f < end; f++) {
+            uint8_t *out = rgb + ((f * m->height + j) * m->width + begin) * 3;
+            for (int i = 0; i < s->n_objects; i++)
+                tk_stage_position(s, i, (double)f / (double)m->fps, &pos[2 * i], &pos[2 * i + 1]);
+            for (int64_t i = 0; i < n; i++, out += 3) {
+                colour c = pixel_at(s, pos, (float)per, x[i], (float)y, set[i]);
+                out[0] = (uint8_t)(c.r * 255 + 0.5f);
+                out[1] = (uint8_t)(c.g * 255 + 0.5f);
+                out[2] = (uint8_t)(c.b * 255 + 0.5f);
+            }
+        }
+    }
+}
+
 void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
 {
-    for (int64_t f = 0; f < frames; f++) {
-        double t = (double)f / (double)m->fps, pos[2 * TK_STAGE_OBJECTS];
-        const tk_stage_shot *h = &s->shot[tk_stage_shot_at(s, t)];
-        double per = (double)m->width / h->span;
-        for (int i = 0; i < s->n_objects; i++)
-            tk_stage_position(s, i, t, &pos[2 * i], &pos[2 * i + 1]);
-        for (int64_t j = 0; j < m->height; j++)
-            for (int64_t i = 0; i < m->width; i++, rgb += 3) {
-                double x = h->cx + ((double)i + 0.5 - 0.5 * (double)m->width) / per;
-                double y = h->cy - ((double)j + 0.5 - 0.5 * (double)m->height) / per;
-                colour c = pixel_at(s, pos, (float)per, (float)x, (float)y);
-                rgb[0] = (uint8_t)(c.r * 255 + 0.5f);
-                rgb[1] = (uint8_t)(c.g * 255 + 0.5f);
-                rgb[2] = (uint8_t)(c.b * 255 + 0.5f);
-            }
+    for (int64_t first = 0, end; first < frames; first = end) {
+        int k = tk_stage_shot_at(s, (double)first / (double)m->fps);
+        for (end = first + 1; end < frames; end++)
+            if (tk_stage_shot_at(s, (double)end / (double)m->fps) != k) break;
+        for (int64_t j = 0; j < m->height; j++) render_line(s, m, &s->shot[k], first, end, j, rgb);
     }
 }
 
@@ -152,12 +174,13 @@ typedef struct partial {
 enum { PARTIALS = 3 };
 static const double attack = 0.0015; // seconds
 static const partial timbre[TK_KINDS][PARTIALS] = {
-    {{1.0, 0.75, 6}, {2.0, 0.18, 10}, {3.0, 0.07, 16}}, // a ball rings
+    {{1.0, 0.75, 6}, {2.0, 0.18, 10}, {3.0, 0.07, 16}},  // a ball rings
     {{1.0, 0.60, 11}, {1.6, 0.28, 16}, {2.7, 0.12, 25}}, // a crate knocks
 };
 
-// Adds the sound of one impact. The phase starts half a sample in, so that the sample of contact is
-// the first that is not silent.
+// Adds the sound of one impact: every partial is a complex number turned and damped from sample to
+// sample. It starts half a sample in, so that the sample of contact is the first that is not
+// silent.
 static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_contact *k,
                    int64_t samples, float *pcm)
 {
@@ -165,21 +188,27 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
     double rate = (double)m->sample_rate, x, y;
     double base = (o->kind == TK_BALL ? 280 * 0.52 : 150 * 0.45) / o->radius;
     double dull = o->restitution > 0.5 ? 1 : 1.7; // what does not bounce does not ring either
-    double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
+    double complex z[PARTIALS], turn[PARTIALS];
+    for (int p = 0; p < PARTIALS; p++) {
+        const partial *q = &timbre[o->kind][p];
+        double heard = base * q->ratio < 0.45 * rate ? q->loud : 0;
+        turn[p] = cexp((-q->decay * dull + 2 * M_PI * I * base * q->ratio) / rate);
+        z[p] = heard * csqrt(turn[p]);
+    }
     tk_stage_position(s, k->object, k->t, &x, &y);
-    double pan = m->channels == 2 ? 0.7853981634 * (1 + fmax(-1, fmin(1, x / 2))) : 0;
+    double pan = 0.25 * M_PI * (1 + fmax(-1, fmin(1, x / 2)));
     double gain[2] = {m->channels == 2 ? cos(pan) : 1, sin(pan)};
-    for (int64_t n = llround(k->t * rate); n < samples; n++) {
-        double t = ((double)n + 0.5 - (double)llround(k->t * rate)) / rate, v = 0;
-        if (t > 1.5) break; // by now at least 78 dB down
+    double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
+    double soft = exp(-1 / (attack * rate)), quiet = sqrt(soft);
+    int64_t first = llround(k->t * rate), last = first + (int64_t)(1.5 * rate); // 78 dB down
+    for (int64_t n = first; n < samples && n < last; n++, quiet *= soft) {
+        double v = 0;
         for (int p = 0; p < PARTIALS; p++) {
-            const partial *q = &timbre[o->kind][p];
-            if (base * q->ratio < 0.45 * rate)
-                v += q->loud * exp(-q->decay * dull * t) *
-                     sin(6.283185307179586 * base * q->ratio * t);
+            v += cimag(z[p]);
+            z[p] *= turn[p];
         }
         for (int64_t c = 0; c < m->channels; c++)
-            pcm[n * m->channels + c] += (float)(loud * (1 - exp(-t / attack)) * v * gain[c]);
+            pcm[n * m->channels + c] += (float)(loud * (1 - quiet) * v * gain[c]);
     }
 }
 

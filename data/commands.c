@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/commands.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "data/clip.h"
+#include "data/import.h"
+#include "data/stage_file.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct arguments {
+    char *config;     // the first *.yaml or *.yml; NULL if none
+    char **overrides; // key=value, -o FILE as output=FILE
+    int n_overrides;
+    char **files;
+    int n_files;
+    bool help;
+    tk_arena arena;
+} arguments;
+
+static bool ends(const char *s, const char *with)
+{
+    size_t n = strlen(s), m = strlen(with);
+    return n >= m && !strcmp(s + n - m, with);
+}
+
+// Sorts the words after the subcommand. A word with '=' is an override unless it is a path.
+static tk_status sort_arguments(int argc, char **argv, arguments *out)
+{
+    tk_arena *a = &out->arena;
+    TK_ARENA_NEW(out->overrides, a, argc + 1);
+    TK_ARENA_NEW(out->files, a, argc + 1);
+    for (int i = 0; i < argc; i++) {
+        char *w = argv[i], *equals = strchr(w, '='), *slash = strchr(w, '/');
+        if (!strcmp(w, "--help") || !strcmp(w, "-h")) {
+            out->help = true;
+        } else if (!strcmp(w, "-o") || !strcmp(w, "--output")) {
+            if (i + 1 == argc) return TK_FAIL(TK_INPUT, "%s needs the name of a file", w);
+            char *set = tk_arena_printf(a, "output=%s", argv[++i]);
+            if (!set) return TK_FAIL(TK_MEMORY, "out of memory for arguments");
+            out->overrides[out->n_overrides++] = set;
+        } else if (w[0] == '-' && w[1]) {
+            return TK_FAIL(TK_INPUT, "%s is not known here; options are key=value, see --help", w);
+        } else if (equals && (!slash || equals < slash)) {
+            out->overrides[out->n_overrides++] = w;
+        } else if ((ends(w, ".yaml") || ends(w, ".yml")) && !out->config) {
+            out->config = w;
+        } else {
+            out->files[out->n_files++] = w;
+        }
+    }
+    return TK_OK;
+}
+
+static tk_status load_config(tk_comm *world, const arguments *a, tk_config *c)
+{
+    TK_TRY(
+        tk_agree(world, tk_config_load(c, TK_CMD_DATA, a->config, a->n_overrides, a->overrides)));
+    uint64_t digest = tk_config_digest(c);
+    TK_TRY(tk_same(world, "the configuration", &digest, sizeof digest));
+    tk_log_open(world->rank, (int)c->log_level);
+    return TK_OK;
+}
+
+static tk_status run_stage(tk_comm *world, const arguments *a)
+{
+    tk_config c;
+    if (a->n_files)
+        return tk_agree(world, TK_FAIL(TK_INPUT,
+                                       "%s: the stage takes a config file (.yaml) and "
+                                       "key=value, nothing else",
+                                       a->files[0]));
+    tk_config_init(&c);
+    tk_status st = load_config(world, a, &c);
+    if (st == TK_OK) st = tk_stage_run(world, &c);
+    tk_config_free(&c);
+    return st;
+}
+
+static tk_status run_import(tk_comm *world, const arguments *a)
+{
+    tk_config c;
+    if (!a->n_files)
+        return tk_agree(world,
+                        TK_FAIL(TK_INPUT, "which media files? usage: talkie data import "
+                                          "[CONFIG.yaml] FILES... -o FILE.h5 [key=value ...]"));
+    tk_config_init(&c);
+    tk_status st = load_config(world, a, &c);
+    if (st == TK_OK) st = tk_import_run(world, &c, a->n_files, a->files);
+    tk_config_free(&c);
+    return st;
+}
+
+static void print_bytes(double bytes)
+{
+    static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    int u = 0;
+    for (; bytes >= 1024 && u < 4; u++) bytes /= 1024;
+    printf(u ? "%.1f %s" : "%.0f %s", bytes, unit[u]);
+}
+
+static void print_codec(const tk_codec *codec)
+{
+    const tk_codec_info *i = tk_codec_get_info(codec);
+    printf("codec     linear; %lld fps, %lld Hz, %s\n", (long long)i->fps,
+           (long long)i->sample_rate, i->channels == 2 ? "stereo" : "mono");
+    printf("  video   patches of %lld x %lld x %lld, %lld channels a row, %.1f dB\n",
+           (long long)i->patch_frames, (long long)i->patch_size, (long long)i->patch_size,
+           (long long)i->video_channels, i->video_psnr_db);
+    printf("  audio   hop %lld, %lld channels a row, %.1f dB\n", (long long)i->audio_hop,
+           (long long)i->audio_channels, i->audio_snr_db);
+}
+
+static void print_clips(const tk_clips *c)
+{
+    enum { EXAMPLES = 4 };
+    int64_t shots = 0, most = 0, shown = c->n < EXAMPLES ? c->n : EXAMPLES;
+    double seconds = 0, bytes = 0;
+    for (int64_t k = 0; k < c->n; k++) {
+        const tk_clip_info *i = &c->clip[k];
+        shots += i->n_shots;
+        most = i->n_shots > most ? i->n_shots : most;
+        for (int j = 0; j < i->n_shots; j++) seconds += i->shot[j].seconds;
+        bytes += (double)(c->bucket[i->bucket].video_bytes + c->bucket[i->bucket].audio_bytes);
+    }
+    printf("clips     %lld, %.1f s in all, %lld shots (at most %lld a clip), ", (long long)c->n,
+           seconds, (long long)shots, (long long)most);
+    print_bytes(bytes);
+    printf("\n");
+    print_codec(c->codec);
+    printf("buckets   frames x height x width: clips, rows of video and of audio\n");
+    for (int k = 0; k < c->n_buckets; k++) {
+        const tk_bucket *b = &c->bucket[k];
+        printf("  %lldx%lldx%lld: %lld, %lld x %lld x %lld, %lld x %lld\n", (long long)b->frames,
+               (long long)b->height, (long long)b->width, (long long)b->slots,
+               (long long)b->latent_frames, (long long)b->high, (long long)b->wide,
+               (long long)b->audio_rows, (long long)b->audio_channels);
+    }
+    printf("examples\n");
+    for (int64_t k = 0; k < shown; k++) {
+        const tk_clip_info *i = &c->clip[k * c->n / shown];
+        printf("  %s\n", i->name);
+        for (int j = 0; j < i->n_shots; j++)
+            printf("    %6.2f s + %.2f s  %.120s\n", i->shot[j].start, i->shot[j].seconds,
+                   i->shot[j].caption);
+    }
+}
+
+static tk_status run_info(tk_comm *world, const arguments *a)
+{
+    tk_status st = TK_OK;
+    if (!a->n_files) st = TK_FAIL(TK_INPUT, "which file? usage: talkie data info FILE.h5 ...");
+    for (int i = 0; st == TK_OK && world->rank == 0 && i < a->n_files; i++) {
+        tk_clips c;
+        st = tk_clips_open(a->files[i], &c);
+        if (st != TK_OK) break;
+        printf("%s\n", a->files[i]);
+        print_clips(&c);
+        tk_clips_close(&c);
+    }
+    return tk_agree(world, st);
+}
+
+// Reads every clip of this rank's share; a damaged one is named and counted.
+static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
+{
+    int64_t video = 0, audio = 0;
+    for (int k = 0; k < c->n_buckets; k++) {
+        const tk_bucket *b = &c->bucket[k];
+        video = b->video_bytes > video ? b->video_bytes : video;
+        audio = b->audio_bytes > audio ? b->audio_bytes : audio;
+    }
+    tk_arena a;
+    tk_progress progress;
+    float *v, *s;
+    char *raw;
+    tk_arena_init(&a, 0);
+    v = tk_arena_alloc(&a, (size_t)video * 2);
+    s = tk_arena_alloc(&a, (size_t)audio * 2);
+    raw = tk_arena_alloc(&a, (size_t)(video + audio));
+    tk_status st = v && s && raw ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
+    tk_progress_begin(&progress, "checking", "clips", c->n);
+    int64_t begin = tk_split_begin(c->n, world->size, world->rank);
+    int64_t end = begin + tk_split_count(c->n, world->size, world->rank);
+    for (int64_t k = begin; st == TK_OK && k < end; k++) {
+        if (tk_clips_read(c, k, v, s, raw) != TK_OK) {
+            tk_log_warn("%s", tk_status_message());
+            tk_status_clear();
+            ++*bad;
+        }
+        tk_progress_at(&progress, (k + 1 - begin) * world->size, "");
+    }
+    tk_progress_at(&progress, c->n, "");
+    tk_progress_end(&progress);
+    tk_arena_free(&a);
+    return st;
+}
+
+static tk_status check_file(tk_comm *world, const char *path)
+{
+    tk_clips c;
+    uint64_t bad = 0;
+    TK_TRY(tk_clips_open_shared(world, path, &c));
+    int64_t n = c.n;
+    tk_status st = tk_agree(world, check_share(world, &c, &bad));
+    tk_clips_close(&c);
+    TK_TRY(st);
+    TK_TRY(world->ops->host_sum_u64(world, &bad, 1));
+    if (bad)
+        return tk_agree(world, TK_FAIL(TK_INPUT, "%s: %llu of %lld clips are damaged", path,
+                                       (unsigned long long)bad, (long long)n));
+    if (world->rank == 0) printf("%s: %lld clips, all whole\n", path, (long long)n);
+    return TK_OK;
+}
+
+static tk_status run_check(tk_comm *world, const arguments *a)
+{
+    if (!a->n_files)
+        return tk_agree(world,
+                        TK_FAIL(TK_INPUT, "which file? usage: talkie data check FILE.h5 ..."));
+    for (int i = 0; i < a->n_files; i++) TK_TRY(check_file(world, a->files[i]));
+    return TK_OK;
+}
+
+static const struct {
+    const char *name, *usage, *help;
+    tk_status (*run)(tk_comm *world, const arguments *a);
+    bool options;
+} commands[] = {
+    {"stage", "[CONFIG.yaml] -o FILE.h5 [key=value ...]", "make procedural clips", run_stage, true},
+    {"import", "[CONFIG.yaml] MEDIA... -o FILE.h5 [key=value ...]",
+     "make clips of own videos; captions from clip.txt beside clip.mp4", run_import, true},
+    {"info", "FILE.h5 ...", "what is in clip files", run_info, false},
+    {"check", "FILE.h5 ...", "read and verify every clip", run_check, false},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_usage(int only)
+{
+    for (int k = 0; k < COMMANDS; k++)
+        if (only < 0 || only == k)
+            printf("talkie data %s %s\n    %s\n", commands[k].name, commands[k].usage,
+                   commands[k].help);
+    if (only < 0 || commands[only].options) {
+        printf("\n");
+        tk_config_help(TK_CMD_DATA);
+    }
+}
+
+tk_status tk_data_command(tk_comm *world, int argc, char **argv)
+{
+    const char *word = argc > 0 ? argv[0] : "--help";
+    int which = -1;
+    for (int k = 0; k < COMMANDS; k++)
+        if (!strcmp(word, commands[k].name)) which = k;
+    bool help = !strcmp(word, "--help") || !strcmp(word, "-h");
+    if (which < 0 && !help)
+        return tk_agree(world, TK_FAIL(TK_INPUT,
+                                       "there is no `talkie data %s`; there are stage, "
+                                       "import, info and check",
+                                       word));
+    arguments a = {.help = help};
+    tk_arena_init(&a.arena, 0);
+    tk_status st = TK_OK;
+    if (which >= 0) st = tk_agree(world, sort_arguments(argc - 1, argv + 1, &a));
+    if (st == TK_OK && a.help && world->rank == 0) print_usage(which);
+    if (st == TK_OK && !a.help) st = commands[which].run(world, &a);
+    tk_arena_free(&a.arena);
+    return st;
+}
