@@ -2,13 +2,8 @@
 /*TEST nsize: 1 2 3 4; timeout: 60 */
 // The mesh: degrees, coordinates, and the words for what does not fit.
 #include "parallel/mesh.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/support/test.h"
 #include <unistd.h>
-// cmocka wants the above first
-#include <cmocka.h>
 
 static tk_comm world;
 

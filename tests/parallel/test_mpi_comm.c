@@ -5,13 +5,8 @@
 #include "core/mem.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi_comm.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "tests/support/test.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-// cmocka wants the above first
-#include <cmocka.h>
 
 static tk_comm world;
 

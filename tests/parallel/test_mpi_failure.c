@@ -4,15 +4,10 @@
 // and words. The program runs itself under mpirun in a role given as an argument.
 #include "core/log.h"
 #include "parallel/mesh.h"
-#include <setjmp.h>
-#include <stdarg.h>
+#include "tests/support/test.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-// cmocka wants the above first
-#include <cmocka.h>
 
 enum { RANKS = 3 };
 static char self[4096];

@@ -3,12 +3,7 @@
 // Pipeline schedules on a toy: stage s multiplies by its weight and adds the microbatch's number.
 // Integers throughout, so the result equals the serial one bit for bit.
 #include "parallel/pipeline.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-// cmocka wants the above first
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 enum { HIDDEN = 300, MAX_MICRO = 9 };
 
