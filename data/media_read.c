@@ -8,6 +8,8 @@
 
 // Durations a hair under a whole number of frames (containers round times) still count as it.
 #define FRAME_SLACK 0.1
+// Seconds from which on a source frame is a still that is held and not a sample of motion.
+#define LONG_HOLD 0.125
 
 struct tk_media_reader {
     tk_media_config m;
@@ -81,7 +83,8 @@ static tk_status seek_frame(tk_media_reader *r, int64_t k)
         if (!r->has_ahead) TK_TRY(look_ahead(r));
         if (!r->has_ahead) return close_count(r);
         // Nearest in time; a long held frame gives way half a frame of ours before the next one.
-        double near = fmin(0.5 * (r->ahead_time - r->shown_time), half);
+        const double gap = r->ahead_time - r->shown_time;
+        double near = gap > LONG_HOLD ? fmin(0.5 * gap, half) : 0.5 * gap;
         if (r->ahead_time - t >= near && r->ahead_time > r->shown_time) break;
         step(r);
     }

@@ -7,8 +7,8 @@
 typedef struct tk_media_reader tk_media_reader;
 
 // Frame k shows the source at k / fps after the first picture; sample j sounds at j / sample_rate
-// after it. A frame is the source frame nearest in time; a source frame held longer than ours
-// begins at our nearest one.
+// after it. A frame is the source frame nearest in time; a source frame that is held (longer
+// than an eighth of a second) begins at our nearest one.
 tk_status tk_media_reader_open(const char *path, const tk_media_config *m, double still_seconds,
                                tk_media_reader **out);
 // The next at most n frames (rgb NULL: skipped) and the samples that go with n frames, starting at

@@ -245,14 +245,14 @@ static void note_times(tk_track *t)
 #else
     int64_t duration = f->pkt_duration;
 #endif
-    double guess = t->frames ? t->end : 0;
-    double time =
-        f->best_effort_timestamp == AV_NOPTS_VALUE ? guess : f->best_effort_timestamp * unit;
+    const bool sound = t->codec->codec_type == AVMEDIA_TYPE_AUDIO;
+    // Of sound, pts alone is right where the decoder dropped its lead-in.
+    int64_t ts = sound && f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+    double time = ts != AV_NOPTS_VALUE ? ts * unit : t->frames ? t->end : 0;
     t->duration = duration > 0 ? duration * unit : 0;
-    if (t->codec->codec_type == AVMEDIA_TYPE_AUDIO && f->sample_rate > 0)
-        t->duration = (double)f->nb_samples / f->sample_rate;
+    if (sound && f->sample_rate > 0) t->duration = (double)f->nb_samples / f->sample_rate;
     if (t->frames == 0) t->first = time;
-    if (t->codec->codec_type == AVMEDIA_TYPE_VIDEO && t->frames && time < t->time) time = t->time;
+    if (!sound && t->frames && time < t->time) time = t->time;
     t->time = time;
     double length = t->duration;
     if (length == 0 && t->stream->avg_frame_rate.num > 0)
@@ -337,8 +337,9 @@ out:
 tk_status tk_track_check_complete(const tk_track *t)
 {
     if (t->frames == 0)
-        return TK_FAIL(TK_INPUT, "%s: no frame of its video can be decoded (%s)", t->path,
-                       tk_av_words(0));
+        return TK_FAIL(TK_INPUT,
+                       "%s is cut off or damaged: no frame of its video can be decoded (%s)",
+                       t->path, tk_av_words(0));
     double declared = declared_end(t->format), missing = declared - t->end;
     if (strstr(t->format->iformat->name, "mov") && t->stream->duration > 0) { // per stream, exact
         declared = t->stream->duration * av_q2d(t->stream->time_base);

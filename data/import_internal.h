@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The import's parts: looking at files (import_file.c), and planning and writing (import.c).
+#pragma once
+#include "data/clip.h"
+
+enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
+
+typedef struct tk_import_file {
+    const char *path;
+    tk_status status; // of what was found so far; not TK_OK = bad, with its words
+    char words[640];
+    char caption[TK_CAPTION_BYTES + 1];
+    bool has_caption, has_audio;
+    int64_t frames;            // on our clock
+    int64_t first_clip, clips; // made of it
+    int rank;                  // that decodes it
+} tk_import_file;
+
+// Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.
+void tk_import_look(tk_import_file *f, const tk_media_config *m);
+// Notes `st` and this thread's message in f (the first failure of a file counts).
+void tk_import_blame(tk_import_file *f, tk_status st);
+
+// Buffers for one clip of at most `frames` frames.
+typedef struct tk_import_buffer {
+    uint8_t *rgb;
+    float *pcm;
+} tk_import_buffer;
+// What is done with clip i (number among all clips) of `frames` frames.
+typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media_clip *clip);
+// Decodes the clips of f in order and gives those with wanted[i] (NULL: all) to sink.
+// frames_of[i] is the length of clip i. Numbers i count from f->first_clip.
+tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
+                           const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
+                           tk_import_sink sink, void *ctx);
