@@ -51,25 +51,24 @@ static int64_t read_line(const char *line, double loss[2])
     return at;
 }
 
-// Reads the lines up to `step` and cuts the file after them.
+// Reads the lines up to `step` and cuts the file after them. A line that is too long, torn or not
+// ours ends what is kept.
 static tk_status cut_back(tk_metrics *m, int64_t step)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
+    enum { ROOM = 16384 };
+    char line[ROOM];
     off_t keep = 0;
     double loss[2];
     int64_t before = 0;
-    tk_status st = TK_OK;
-    while (st == TK_OK && (n = getline(&line, &room, m->file)) > 0 && line[n - 1] == '\n') {
+    while (fgets(line, ROOM, m->file)) {
+        const size_t n = strlen(line);
+        if (!n || line[n - 1] != '\n') break;
         const int64_t at = read_line(line, loss);
         if (at <= before || at > step) break;
         before = at;
-        keep += n;
-        st = remember(m, loss[0], loss[1]);
+        keep += (off_t)n;
+        TK_TRY(remember(m, loss[0], loss[1]));
     }
-    free(line);
-    TK_TRY(st);
     if (ftruncate(fileno(m->file), keep) || fseeko(m->file, keep, SEEK_SET))
         return TK_FAIL(TK_IO, "cannot cut %s: %s", m->path, strerror(errno));
     return TK_OK;
@@ -86,6 +85,13 @@ tk_status tk_metrics_open(tk_metrics *m, const char *dir, int64_t step)
     if (!m->file) return TK_FAIL(TK_IO, "cannot open %s: %s", m->path, strerror(errno));
     rewind(m->file);
     return cut_back(m, step);
+}
+
+tk_status tk_metrics_sync(tk_metrics *m)
+{
+    if (fsync(fileno(m->file)))
+        return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
+    return TK_OK;
 }
 
 void tk_metrics_close(tk_metrics *m)
@@ -126,7 +132,7 @@ static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double 
     json_object_set_new(s, "reduce", number(r->seconds.reduce, &finite));
     json_object_set_new(s, "optimizer", number(r->seconds.optimizer, &finite));
     json_object_set_new(s, "checkpoint", number(checkpoint_seconds, &finite));
-    json_object_set_new(s, "total", number(r->seconds.total + checkpoint_seconds, &finite));
+    json_object_set_new(s, "total", number(r->seconds.total, &finite));
     json_object_set_new(o, "seconds", s);
     json_object_set_new(o, "skipped", json_integer(r->skipped));
     tk_resident_bytes(&peak);

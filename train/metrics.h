@@ -19,7 +19,9 @@ typedef struct tk_metrics {
 
 // Opens for appending after step `step` (steps done); lines beyond it are cut off.
 tk_status tk_metrics_open(tk_metrics *m, const char *dir, int64_t step);
+// checkpoint_seconds: of the checkpoint made before this step, if there was one.
 tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkpoint_seconds);
+tk_status tk_metrics_sync(tk_metrics *m);       // what was written is on the disk
 tk_status tk_metrics_plot(const tk_metrics *m); // nothing to draw: does nothing
 void tk_metrics_close(tk_metrics *m);
 

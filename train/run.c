@@ -21,6 +21,7 @@ typedef struct run {
     char *yaml;        // resolved config, stored with every checkpoint
     int64_t first;     // first step of this run
     int64_t saved;     // steps done at the newest checkpoint of this run; -1: none
+    double saving;     // seconds of the checkpoint before this step
     tk_status pending; // of rank 0's files, told to all in the next step
     char pending_words[512];
 } run;
@@ -224,13 +225,17 @@ static tk_status save(run *r, int64_t done)
                                .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
                                .ema_updates = (double)done};
     char path[4096];
+    const double begin = tk_now();
+    if (r->world->rank == 0) keep_pending(r, tk_metrics_sync(&r->metrics));
     snprintf(path, sizeof path, "%s/step-%08lld.h5", c->out, (long long)done);
     TK_TRY(tk_agree(r->world,
                     tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta)));
     r->saved = done;
-    if (r->world->rank) return TK_OK;
-    keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
-    keep_pending(r, tk_metrics_plot(&r->metrics));
+    if (r->world->rank == 0) {
+        keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
+        keep_pending(r, tk_metrics_plot(&r->metrics));
+    }
+    r->saving = tk_now() - begin;
     return TK_OK;
 }
 
@@ -242,14 +247,16 @@ static tk_status fail_alone(const run *r, tk_status st)
     tk_parallel_abort(tk_status_exit_code(st));
 }
 
-static void report(run *r, const tk_step_result *now, double checkpoint_seconds)
+// The line is written before the checkpoint of its step: a run that dies between the two goes on
+// with every step in the file.
+static void report(run *r, const tk_step_result *now)
 {
     const tk_train_config *c = &r->config->train;
     const int64_t done = now->step + 1;
     char note[96];
     if (r->world->rank) return;
     if (done % c->log_every == 0 || done == c->steps)
-        keep_pending(r, tk_metrics_write(&r->metrics, now, checkpoint_seconds));
+        keep_pending(r, tk_metrics_write(&r->metrics, now, r->saving));
     snprintf(note, sizeof note, "loss %.4f (video %.4f, audio %.4f)", now->loss,
              now->loss_of[TK_VIDEO], now->loss_of[TK_AUDIO]);
     tk_progress_at(&r->progress, done - r->first, note);
@@ -258,7 +265,6 @@ static void report(run *r, const tk_step_result *now, double checkpoint_seconds)
 static tk_status one_step(run *r, int64_t step, tk_step_result *now)
 {
     const tk_train_config *c = &r->config->train;
-    double seconds = 0;
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
     if (st != TK_OK && st != TK_NUMERIC) return fail_alone(r, st);
@@ -267,13 +273,10 @@ static tk_status one_step(run *r, int64_t step, tk_step_result *now)
             tk_log_warn("cannot write %s", r->metrics.path);
         return st;
     }
+    report(r, now);
+    r->saving = 0;
     const int64_t done = step + 1;
-    if (done % c->checkpoint_every == 0 || done == c->steps || now->stop) {
-        const double begin = tk_now();
-        TK_TRY(save(r, done));
-        seconds = tk_now() - begin;
-    }
-    report(r, now, seconds);
+    if (done % c->checkpoint_every == 0 || done == c->steps || now->stop) return save(r, done);
     return TK_OK;
 }
 

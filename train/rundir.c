@@ -21,7 +21,8 @@ static tk_status make_dirs(const char *dir)
         if (was != '/' && was) continue;
         *p = 0;
         if (mkdir(path, 0777) && errno != EEXIST)
-            return TK_FAIL(TK_IO, "cannot make directory %s: %s", path, strerror(errno));
+            return TK_FAIL(errno == ENOSPC || errno == EIO ? TK_IO : TK_INPUT,
+                           "train.out: cannot make directory %s: %s", path, strerror(errno));
         *p = was;
         if (!was) break;
     }
