@@ -93,6 +93,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     tk_config_init(c);
     TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
     c->story.output = c->output = "";
+    c->parallel = t->config.parallel;
     TK_TRY(load_layers(j, top, job->file, n, overrides, c));
     c->model = t->config.model;
     c->media = t->config.media;

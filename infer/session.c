@@ -22,27 +22,38 @@ static tk_status check_trained(const tk_trained *t)
     return TK_OK;
 }
 
-static tk_status read_seal(tk_trained *t)
+// Rank 0 looks, the others are told.
+static tk_status identify(tk_trained *t, tk_comm *world)
 {
-    hid_t file;
-    int64_t seal = 0;
-    TK_TRY(tk_h5_open(t->path, "talkie-checkpoint", INT64_MAX, &file));
-    const tk_status st = tk_h5_get_attr_i64(file, "seal", &seal);
-    t->digest = (uint64_t)seal;
-    tk_h5_close(file, t->path);
-    return st;
+    uint64_t told[2] = {0};
+    tk_status st = TK_OK;
+    if (world->rank == 0) {
+        st = tk_checkpoint_seal(t->path, &told[0]);
+        told[1] = st == TK_OK && tk_checkpoint_has(t->path, "ema");
+    }
+    TK_TRY(tk_agree(world, st));
+    TK_TRY(world->ops->host_broadcast(world, told, sizeof told, 0));
+    t->digest = told[0];
+    t->has_ema = told[1] != 0;
+    return TK_OK;
+}
+
+static tk_status parse_config(tk_trained *t)
+{
+    if (!t->meta.config || !t->meta.codec)
+        return TK_FAIL(TK_INPUT, "%s: this checkpoint has no config or no codec", t->path);
+    TK_TRY(tk_config_parse(&t->config, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config),
+                           0, NULL));
+    t->config.parallel = (tk_parallel_config){0};
+    return check_trained(t);
 }
 
 static tk_status open_all(const char *where, tk_comm *world, tk_arena *a, tk_trained *t)
 {
-    TK_TRY(tk_checkpoint_newest(where, world, a, &t->path));
-    TK_TRY(tk_checkpoint_open(t->path, world, a, &t->meta));
-    const char *yaml = t->meta.config ? t->meta.config : "";
-    TK_TRY(tk_config_parse(&t->config, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
-    t->config.parallel = (tk_parallel_config){0};
-    TK_TRY(read_seal(t));
-    t->has_ema = tk_checkpoint_has(t->path, "ema");
-    return check_trained(t);
+    TK_TRY(tk_agree(world, tk_checkpoint_newest(where, world, a, &t->path)));
+    TK_TRY(tk_agree(world, tk_checkpoint_open(t->path, world, a, &t->meta)));
+    TK_TRY(identify(t, world));
+    return tk_agree(world, parse_config(t));
 }
 
 tk_status tk_trained_open(const char *where, tk_comm *world, tk_arena *a, tk_trained *out)
@@ -50,7 +61,7 @@ tk_status tk_trained_open(const char *where, tk_comm *world, tk_arena *a, tk_tra
     memset(out, 0, sizeof *out);
     tk_config_init(&out->config);
     out->where = tk_arena_strdup(a, where);
-    const tk_status st = tk_agree(world, open_all(where, world, a, out));
+    const tk_status st = open_all(where, world, a, out);
     if (st != TK_OK) tk_trained_close(out);
     return st;
 }

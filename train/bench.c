@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 // ---- GEMM --------------------------------------------------------------------------------------
@@ -58,25 +59,26 @@ typedef struct gemm {
     double weight;         // how often in a block
 } gemm;
 
-// Seconds of a linear layer's three products by dnnl_sgemm alone: y, dx = dy @ w, dw = dy^T @ x.
-static double linear_seconds(const gemm *g, float *x, float *w, float *y)
+// Seconds of a linear layer's products by dnnl_sgemm alone: y, and with `backward` dx = dy @ w and
+// dw = dy^T @ x.
+static double linear_seconds(const gemm *g, bool backward, float *x, float *w, float *y)
 {
     const double begin = tk_now();
     double now;
     int64_t n = 0;
     do {
         dnnl_sgemm('N', 'T', g->rows, g->out, g->in, 1, x, g->in, w, g->in, 0, y, g->out);
-        dnnl_sgemm('N', 'N', g->rows, g->in, g->out, 1, y, g->out, w, g->in, 0, x, g->in);
-        dnnl_sgemm('T', 'N', g->out, g->in, g->rows, 1, y, g->out, x, g->in, 0, w, g->in);
+        if (backward) {
+            dnnl_sgemm('N', 'N', g->rows, g->in, g->out, 1, y, g->out, w, g->in, 0, x, g->in);
+            dnnl_sgemm('T', 'N', g->out, g->in, g->rows, 1, y, g->out, x, g->in, 0, w, g->in);
+        }
         now = tk_now();
         n++;
     } while (n < 3 || now - begin < 0.1);
     return (now - begin) / (double)n;
 }
 
-// FLOP/s of dnnl_sgemm over the linear layers of a block, forward and backward, as this rank
-// computes them.
-static tk_status sgemm_rate(const tk_config *c, int64_t rows, double *rate)
+tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double *rate)
 {
     const tk_model_config *m = &c->model;
     const int64_t T = c->parallel.tensor, inner = tk_split_count(m->heads, T, 0) * m->head_dim;
@@ -92,9 +94,10 @@ static tk_status sgemm_rate(const tk_config *c, int64_t rows, double *rate)
         float *w = tk_alloc((size_t)(g->out * g->in) * sizeof *w);
         float *y = tk_alloc((size_t)(g->rows * g->out) * sizeof *y);
         if (x && w && y) {
-            linear_seconds(g, x, w, y); // not counted: warms up
-            seconds += g->weight * linear_seconds(g, x, w, y);
-            flops += g->weight * 6 * (double)g->rows * (double)g->in * (double)g->out;
+            linear_seconds(g, backward, x, w, y); // not counted: warms up
+            seconds += g->weight * linear_seconds(g, backward, x, w, y);
+            flops +=
+                g->weight * (backward ? 6 : 2) * (double)g->rows * (double)g->in * (double)g->out;
         }
         tk_free(x), tk_free(w), tk_free(y);
     }
@@ -104,9 +107,31 @@ static tk_status sgemm_rate(const tk_config *c, int64_t rows, double *rate)
 
 // ---- training ----------------------------------------------------------------------------------
 
+// Seconds since this process was started; negative where the system does not tell.
+static double process_age(void)
+{
+    char line[1024];
+    unsigned long long ticks = 0;
+    struct timespec now;
+    FILE *f = fopen("/proc/self/stat", "r");
+    if (!f) return -1;
+    const bool read = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    const char *rest = read ? strrchr(line, ')') : NULL; // a program's name may hold anything
+    if (!rest || sscanf(rest,
+                        ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                        "%*s %*s %*s %llu",
+                        &ticks) != 1)
+        return -1;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec -
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
 typedef struct figures {
     double flops, seconds; // of the steps, all ranks
     double rows;           // of a microbatch
+    double startup;        // seconds from the start of the process to the first step
 } figures;
 
 static tk_status run_steps(tk_trainer *t, int64_t steps, figures *f)
@@ -131,11 +156,12 @@ static tk_status print_train(tk_comm *world, const tk_config *c, const figures *
     double rate;
     tk_resident_bytes(&peak);
     TK_TRY(world->ops->barrier(world));
-    TK_TRY(sgemm_rate(c, (int64_t)f->rows, &rate));
+    TK_TRY(tk_sgemm_rate(c, (int64_t)f->rows, true, &rate));
     TK_TRY(world->ops->host_sum_f64(world, &rate, 1));
     TK_TRY(tk_plan_make(c, l, world->rank, process, &plan));
     if (world->rank) return TK_OK;
     const double reached = f->flops / f->seconds;
+    printf("startup     %.2f s from the start of the process to the first step\n", f->startup);
     printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
            "its shapes\n",
            reached / 1e9, reached / rate, rate / 1e9);
@@ -155,6 +181,7 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     if (st == TK_OK) st = tk_agree(world, tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
+    f.startup = process_age();
     if (st == TK_OK) st = run_steps(&t, steps + 1, &f);
     if (st == TK_OK) st = print_train(world, c, &f, p.loader, process);
     tk_trainer_close(&t);

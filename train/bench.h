@@ -10,6 +10,10 @@
 tk_status tk_gemm_rate(tk_device *d, int64_t rows, int64_t in, int64_t out, double seconds,
                        double *flops_per_s);
 
+// FLOP/s of dnnl_sgemm alone over the linear layers of a block, as this rank computes them on
+// `rows` rows of a stream: forward, or forward and backward. parallel.tensor must be filled in.
+tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double *rate);
+
 // Collective. Trains `steps` steps of the config without writing anything and prints the model
 // FLOP/s over the GEMM rate of the same shapes and threads, and peak memory over the plan's.
 tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps);

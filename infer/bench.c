@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/bench.h"
+#include "core/log.h"
+#include "infer/sampler.h"
+#include "train/bench.h"
+#include "train/command.h"
+#include "train/run.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { STEPS = 8, LOADER_STEPS = 50 };
+
+// ---- sampling ----------------------------------------------------------------------------------
+
+typedef struct sampled {
+    tk_model model;
+    int64_t rows; // of the stream
+    double flops, seconds;
+    tk_arena arena;
+} sampled;
+
+// A clip as long as the first of the data, from its captions, by random weights.
+static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk_sample_task *t)
+{
+    const tk_bucket *b;
+    const tk_clip_info *info = tk_loader_info(p->loader, 0, &b);
+    tk_shot_rows *shots;
+    int64_t *id;
+    TK_ARENA_NEW(shots, &s->arena, info->n_shots);
+    TK_ARENA_NEW(id, &s->arena, info->n_shots);
+    *t = (tk_sample_task){
+        .shot_id = id,
+        .seed = 1,
+        .steps = STEPS,
+        .guidance = c->sample.guidance,
+        .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
+    t->doc = tk_document_on_grid(tk_codec_get_info(tk_loader_codec(p->loader)), b->high, b->wide,
+                                 b->audio_channels);
+    t->doc.shots = shots;
+    t->doc.n_shots = info->n_shots;
+    for (int k = 0; k < info->n_shots; k++) {
+        const tk_clip_shot *from = &info->shot[k];
+        shots[k] = (tk_shot_rows){from->latent_frames, from->audio_rows, from->start, true};
+        id[k] = k;
+    }
+    for (int d = 0; d < 2; d++) {
+        int32_t *text;
+        t->text_rows[d] = tk_caption_rows(info->n_shots, info->shot, d == 1);
+        TK_ARENA_NEW(text, &s->arena, t->text_rows[d]);
+        tk_caption_tokens(info->n_shots, info->shot, d == 1, text);
+        t->text[d] = text;
+        t->doc.text_rows = t->text_rows[d];
+        if (d == 0 || t->guidance != 1) s->rows += tk_document_rows(&t->doc, NULL);
+    }
+    return TK_OK;
+}
+
+static tk_status time_sampling(tk_train_parts *p, const tk_config *c, sampled *s)
+{
+    const tk_sampler on = {&p->mesh, &p->device, &s->model};
+    tk_sample_task t;
+    float *out[TK_MODALITIES] = {0};
+    int64_t count[TK_MODALITIES];
+    TK_TRY(make_task(p, c, s, &t));
+    tk_document_rows(&t.doc, count);
+    TK_ARENA_NEW(out[TK_VIDEO], &s->arena, count[TK_VIDEO] * c->model.video_channels);
+    TK_ARENA_NEW(out[TK_AUDIO], &s->arena, count[TK_AUDIO] * c->model.audio_channels);
+    TK_TRY(tk_sampler_run(&on, &t, out, NULL, NULL)); // not timed: first touch of all memory
+    const double flops = p->device.flops, begin = tk_now();
+    TK_TRY(tk_sampler_run(&on, &t, out, NULL, NULL));
+    s->seconds = tk_now() - begin;
+    s->flops = p->device.flops - flops;
+    return TK_OK;
+}
+
+static tk_status print_sampling(tk_comm *world, const tk_config *c, sampled *s)
+{
+    double rate, sums[2];
+    TK_TRY(world->ops->barrier(world));
+    TK_TRY(tk_sgemm_rate(c, s->rows, false, &rate));
+    sums[0] = rate, sums[1] = s->flops;
+    TK_TRY(world->ops->host_sum_f64(world, sums, 2));
+    if (world->rank) return TK_OK;
+    const double reached = sums[1] / s->seconds;
+    printf("sample      %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
+           "its shapes (%.1f ms a step, %lld rows)\n",
+           reached / 1e9, reached / sums[0], sums[0] / 1e9, 1e3 * s->seconds / STEPS,
+           (long long)s->rows);
+    return TK_OK;
+}
+
+static tk_status open_model(tk_train_parts *p, const tk_config *c, sampled *s)
+{
+    TK_TRY(tk_model_open(&s->model, &c->model, &p->device, &p->mesh.tensor, p->mesh.pipeline.rank,
+                         p->mesh.pipeline.size, false));
+    return tk_model_init_weights(&s->model, (uint64_t)c->train.seed);
+}
+
+static tk_status bench_sampling(tk_comm *world, tk_config *c)
+{
+    tk_train_parts p = {0};
+    sampled s = {0};
+    tk_arena_init(&s.arena, 0);
+    tk_status st = tk_train_parts_open(&p, world, c);
+    if (st == TK_OK) st = tk_agree(world, open_model(&p, c, &s));
+    if (st == TK_OK) st = tk_agree(world, time_sampling(&p, c, &s));
+    if (st == TK_OK) st = print_sampling(world, c, &s);
+    if (s.model.device) tk_model_close(&s.model);
+    tk_train_parts_close(&p);
+    tk_arena_free(&s.arena);
+    return st;
+}
+
+tk_status tk_bench_command(tk_comm *world, int argc, char **argv)
+{
+    tk_config c;
+    bool done;
+    tk_status st = tk_train_config_load(world, &c, TK_CMD_BENCH,
+                                        "talkie bench CONFIG [key=value ...]", argc, argv, &done);
+    if (st == TK_OK && !done) {
+        st = tk_bench_train(world, &c, STEPS); // first: it counts from the start of the process
+        if (st == TK_OK) st = bench_sampling(world, &c);
+        if (st == TK_OK) st = tk_bench_loader(world, &c, LOADER_STEPS);
+    }
+    tk_config_free(&c);
+    return st;
+}

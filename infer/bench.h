@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie bench CONFIG [key=value ...]: speed as fractions of what this machine can do, measured in
+// the same run: training and sampling against dnnl_sgemm, the loader against pread, memory against
+// the plan, and how long it takes until the first step.
+#pragma once
+#include "core/comm.h"
+
+tk_status tk_bench_command(tk_comm *world, int argc, char **argv); // argv: after "bench"

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/eval.h"
+#include "core/version.h"
+#include "infer/measure.h"
+#include "infer/story.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MODEL, CEILING, FLOOR, COLUMNS };
+
+typedef struct eval {
+    tk_comm *world;
+    tk_config config; // the checkpoint's, under the config file's, under the overrides
+    tk_trained trained;
+    tk_mesh mesh;
+    tk_session session;
+    tk_progress progress;
+    tk_figures column[COLUMNS];
+    tk_arena arena;
+} eval;
+
+// ---- one clip ----------------------------------------------------------------------------------
+
+static void scene_of(const eval *e, int64_t i, tk_scene *s)
+{
+    const tk_config *c = &e->config;
+    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
+                   c->eval.first + i, s);
+}
+
+// The scene's shot list as a storyboard.
+static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+                            tk_config *story, tk_story *plan)
+{
+    *story = e->config;
+    TK_ARENA_NEW(story->story.shots, a, s->n_shots);
+    story->story.n_shots = s->n_shots;
+    story->story.n_references = 0;
+    story->story.style = "";
+    story->story.seed = e->config.eval.seed + i;
+    for (int k = 0; k < s->n_shots; k++)
+        story->story.shots[k] =
+            (tk_shot_config){.seconds = s->shot[k].seconds, .prompt = (char *)s->shot[k].caption};
+    return tk_story_plan(story, e->trained.meta.codec, a, plan);
+}
+
+static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
+{
+    const tk_references none = {0};
+    tk_scene scene;
+    tk_config story;
+    tk_story plan;
+    tk_latents x;
+    tk_decoded clip;
+    scene_of(e, i, &scene);
+    TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
+    TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &e->progress, &x));
+    if (e->mesh.replica.rank) return TK_OK;
+    TK_TRY(tk_story_decode(&plan, e->trained.meta.codec, &x, &clip));
+    const tk_status st = tk_measure_clip(&scene, &e->config.media, clip.rgb, plan.frames, clip.pcm,
+                                         plan.samples, &e->column[column]);
+    tk_decoded_free(&clip);
+    return st;
+}
+
+// The scene itself, as far as the codec can show it.
+static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *plan,
+                            const tk_latents *x)
+{
+    const tk_codec *codec = e->trained.meta.codec;
+    const tk_media_config *m = &e->config.media;
+    uint8_t *rgb = tk_alloc(tk_array_bytes(plan->frames * plan->height * plan->width, 3));
+    float *pcm = tk_alloc(tk_array_bytes(plan->samples * plan->channels, sizeof *pcm));
+    tk_status st = rgb && pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
+    if (st == TK_OK) {
+        tk_stage_render(s, m, plan->frames, rgb);
+        tk_stage_sound(s, m, plan->samples, pcm);
+        st = tk_codec_encode_video(codec, rgb, plan->frames, plan->height, plan->width,
+                                   x->rows[TK_VIDEO]);
+    }
+    if (st == TK_OK)
+        st = tk_codec_encode_audio(codec, pcm, plan->samples, plan->channels, x->rows[TK_AUDIO]);
+    tk_free(rgb);
+    tk_free(pcm);
+    return st;
+}
+
+static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
+{
+    const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
+    tk_scene scene;
+    tk_config story;
+    tk_story plan;
+    tk_latents x = {0};
+    tk_decoded clip;
+    scene_of(e, i, &scene);
+    TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
+    if (e->mesh.replica.rank) return TK_OK;
+    TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.latents * plan.high * plan.wide * k->video_channels);
+    TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.audio_rows * plan.channels * k->audio_channels);
+    TK_TRY(code_scene(e, &scene, &plan, &x));
+    TK_TRY(tk_story_decode(&plan, e->trained.meta.codec, &x, &clip));
+    const tk_status st = tk_measure_clip(&scene, &e->config.media, clip.rgb, plan.frames, clip.pcm,
+                                         plan.samples, &e->column[CEILING]);
+    tk_decoded_free(&clip);
+    return st;
+}
+
+// ---- all clips ---------------------------------------------------------------------------------
+
+// This data rank's clips: every data-th one.
+static tk_status fill_column(eval *e, int column)
+{
+    static const char *const what[COLUMNS] = {"model", "ceiling", "floor"};
+    const int64_t n = e->config.eval.clips, step = e->mesh.data.size;
+    const int64_t own = tk_split_count(n, step, e->mesh.data.rank);
+    tk_status st = TK_OK;
+    tk_progress_begin(&e->progress, what[column], column == CEILING ? "clips" : "steps",
+                      column == CEILING ? own : own * e->config.sample.steps);
+    for (int64_t i = e->mesh.data.rank; i < n && st == TK_OK; i += step) {
+        tk_arena a;
+        tk_arena_init(&a, 1 << 20);
+        st = column == CEILING ? measure_truth(e, i, &a) : measure_sampled(e, column, i, &a);
+        tk_arena_free(&a);
+        if (column == CEILING) tk_progress_at(&e->progress, e->progress.done + 1, "");
+    }
+    tk_progress_end(&e->progress);
+    TK_TRY(tk_agree(e->world, st));
+    TK_TRY(e->world->ops->host_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
+    return e->world->ops->host_sum_f64(e->world, e->column[column].of, TK_FIGURES);
+}
+
+static tk_status measure_all(eval *e)
+{
+    TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, &e->config.parallel,
+                           e->config.sample.ema != 0));
+    tk_log("%s at step %lld%s, %lld held-out clips of the stage", e->trained.path,
+           (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
+           (long long)e->config.eval.clips);
+    TK_TRY(fill_column(e, MODEL));
+    TK_TRY(fill_column(e, CEILING));
+    TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
+    return fill_column(e, FLOOR);
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+static double part(const tk_figures *f, int k)
+{
+    return f->of[k] > 0 ? f->hits[k] / f->of[k] : 0;
+}
+
+static void print_table(const eval *e)
+{
+    printf("%-42s %8s %8s %8s %6s\n", "", "model", "ceiling", "floor", "of");
+    for (int k = 0; k < TK_FIGURES; k++)
+        printf("%-42s %7.1f%% %7.1f%% %7.1f%% %6.0f\n", tk_figure_words[k],
+               100 * part(&e->column[MODEL], k), 100 * part(&e->column[CEILING], k),
+               100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
+}
+
+static json_t *report(const eval *e)
+{
+    json_t *figures = json_object();
+    for (int k = 0; k < TK_FIGURES; k++)
+        json_object_set_new(figures, tk_figure_name[k],
+                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "what", tk_figure_words[k],
+                                      "model", part(&e->column[MODEL], k), "ceiling",
+                                      part(&e->column[CEILING], k), "floor",
+                                      part(&e->column[FLOOR], k), "of", e->column[MODEL].of[k]));
+    const tk_config *c = &e->config;
+    return json_pack(
+        "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:f, s:f, s:f, s:b}, "
+        "s:o}",
+        "format", "talkie-eval", "version", 1, "checkpoint", e->trained.path, "step",
+        (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
+        (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "stage_seed",
+        (json_int_t)c->stage.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
+        (json_int_t)c->sample.steps, "guidance", c->sample.guidance, "video_shift",
+        c->sample.video_shift, "audio_shift", c->sample.audio_shift, "averaged",
+        (int)e->session.ema, "figures", figures);
+}
+
+// eval.json beside the checkpoint, unless output= says otherwise.
+static tk_status write_report(const eval *e, const char *output)
+{
+    char path[4096], tmp[4104];
+    const char *slash = strrchr(e->trained.path, '/');
+    if (output && *output)
+        snprintf(path, sizeof path, "%s", output);
+    else
+        snprintf(path, sizeof path, "%.*seval.json", slash ? (int)(slash + 1 - e->trained.path) : 0,
+                 e->trained.path);
+    snprintf(tmp, sizeof tmp, "%s.tmp", path);
+    json_t *root = report(e);
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
+    if (root && json_dump_file(root, tmp, JSON_INDENT(2)) != 0)
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", tmp, strerror(errno));
+    json_decref(root);
+    if (st == TK_OK) st = tk_commit_file(tmp, path);
+    if (st != TK_OK) unlink(tmp);
+    if (st == TK_OK) tk_log("figures in %s", path);
+    return st;
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+static bool is_checkpoint(const char *path)
+{
+    struct stat st;
+    const size_t n = strlen(path);
+    return (n > 3 && !strcmp(path + n - 3, ".h5")) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+// Which checkpoint: named itself, or by eval.checkpoint, or where the config trains to.
+static tk_status find_checkpoint(eval *e, int argc, char **argv, char **where)
+{
+    tk_config c;
+    const bool direct = is_checkpoint(argv[0]);
+    tk_config_init(&c);
+    tk_status st = tk_config_load(&c, TK_CMD_EVAL, direct ? NULL : argv[0], argc - 1, argv + 1);
+    if (st == TK_OK) {
+        tk_log_open(e->world->rank, (int)c.log_level);
+        *where = tk_arena_strdup(&e->arena, direct               ? argv[0]
+                                            : *c.eval.checkpoint ? c.eval.checkpoint
+                                                                 : c.train.out);
+        if (!*where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    }
+    tk_config_free(&c);
+    return st;
+}
+
+static tk_status load_config(eval *e, int argc, char **argv)
+{
+    tk_config *c = &e->config;
+    const tk_trained *t = &e->trained;
+    TK_TRY(
+        tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
+    c->parallel = t->config.parallel;
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, is_checkpoint(argv[0]) ? NULL : argv[0], argc - 1,
+                          argv + 1));
+    c->model = t->config.model;
+    c->media = t->config.media;
+    c->codec = t->config.codec;
+    const tk_codec_info *k = tk_codec_get_info(t->meta.codec);
+    c->codec.patch_frames = k->patch_frames;
+    c->media.fps = k->fps;
+    c->media.sample_rate = k->sample_rate;
+    c->media.channels = k->channels;
+    if (c->sample.window <= 0) c->sample.window = c->stage.seconds;
+    if (c->stage.seconds > c->sample.window) c->stage.seconds = c->sample.window;
+    return TK_OK;
+}
+
+static tk_status run(eval *e, int argc, char **argv)
+{
+    char *where = NULL;
+    tk_comm *w = e->world;
+    TK_TRY(tk_agree(w, find_checkpoint(e, argc, argv, &where)));
+    TK_TRY(tk_trained_open(where, w, &e->arena, &e->trained));
+    tk_status st = tk_agree(w, load_config(e, argc, argv));
+    if (st == TK_OK) st = tk_agree(w, tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA));
+    if (st == TK_OK) st = measure_all(e);
+    if (st == TK_OK && w->rank == 0) print_table(e);
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e, e->config.output));
+    tk_session_close(&e->session);
+    tk_mesh_close(&e->mesh);
+    tk_trained_close(&e->trained);
+    return st;
+}
+
+tk_status tk_eval_command(tk_comm *world, int argc, char **argv)
+{
+    static const char usage[] = "usage: talkie eval CHECKPOINT|CONFIG [key=value ...]";
+    bool help = false;
+    for (int i = 0; i < argc; i++) help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    if (help) {
+        if (world->rank == 0) {
+            printf("%s\n\n", usage);
+            tk_config_help(TK_CMD_EVAL);
+        }
+        return TK_OK;
+    }
+    if (argc < 1 || strchr(argv[0], '='))
+        return tk_agree(world, TK_FAIL(TK_INPUT, "a checkpoint or config is missing; %s", usage));
+    eval e = {.world = world};
+    tk_config_init(&e.config);
+    tk_arena_init(&e.arena, 0);
+    const tk_status st = run(&e, argc, argv);
+    tk_config_free(&e.config);
+    tk_arena_free(&e.arena);
+    return st;
+}
