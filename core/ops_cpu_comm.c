@@ -31,9 +31,12 @@ static int64_t total(const tk_call *c)
 size_t tk_host_comm_scratch(const tk_device *d, const tk_call *c, bool back)
 {
     (void)d;
-    size_t whole = tk_bytes(&c->out[0]), mine = tk_bytes(&c->din[0]);
-    if (c->op != TK_OP_GATHER_COLS) return back && c->add[0] ? mine : 0;
-    return back ? tk_bytes(&c->dout[0]) + mine : whole; // ranks' column blocks one after the other
+    size_t mine = tk_bytes(&c->din[0]), bytes;
+    if (c->op != TK_OP_GATHER_COLS)
+        bytes = back && c->add[0] ? mine : 0;
+    else // the ranks' column blocks one after the other
+        bytes = back ? tk_bytes(&c->dout[0]) + mine : tk_bytes(&c->out[0]);
+    return bytes + 1; // never without an address, even for no elements
 }
 
 tk_status tk_host_gather_rows(tk_device *d, const tk_call *c)

@@ -68,16 +68,20 @@ static inline void transpose_block(const float *from, int64_t ld_from, float *to
 void tk_transpose(const float *from, int64_t ld_from, int64_t rows, int64_t cols, float *to,
                   int64_t ld_to)
 {
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-        int64_t j = 0;
-        for (; j + 8 <= cols; j += 8)
-            transpose_block(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
-        for (; j < cols; j++)
-            for (int64_t p = i; p < i + 8; p++) to[j * ld_to + p] = from[p * ld_from + j];
+    enum { SIDE = 64 }; // columns at a time: what is written stays in the nearest cache
+    int64_t even = rows / 8 * 8;
+    for (int64_t col = 0; col < cols; col += SIDE) {
+        int64_t end = tk_least(cols, col + SIDE);
+        for (int64_t i = 0; i < even; i += 8) {
+            int64_t j = col;
+            for (; j + 8 <= end; j += 8)
+                transpose_block(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
+            for (; j < end; j++)
+                for (int64_t p = i; p < i + 8; p++) to[j * ld_to + p] = from[p * ld_from + j];
+        }
+        for (int64_t i = even; i < rows; i++)
+            for (int64_t j = col; j < end; j++) to[j * ld_to + i] = from[i * ld_from + j];
     }
-    for (; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) to[j * ld_to + i] = from[i * ld_from + j];
 }
 
 // to (cols, ld_to), from (rows, cols), by all threads.
