@@ -179,8 +179,7 @@ tk_status tk_checkpoint_seal(const char *path, uint64_t *hash)
     tk_status st = open_sealed(&s, path, O_RDONLY);
     if (st == TK_OK && s.size < (int64_t)sizeof end)
         st = TK_FAIL(TK_INPUT, "%s: not a checkpoint", path);
-    if (st == TK_OK)
-        st = tk_pread_all(s.fd, path, &end, sizeof end, s.size - (int64_t)sizeof end);
+    if (st == TK_OK) st = tk_pread_all(s.fd, path, &end, sizeof end, s.size - (int64_t)sizeof end);
     if (st == TK_OK) *hash = end.hash;
     st = close_sealed(&s, st);
     TK_TRY(st);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1 2 3 4; timeout: 60 */
+/*TEST nsize: 1 3 4; timeout: 120 */
 // Checkpoints: any layout writes the same file and reads it; damage anywhere is found.
 #include "parallel/mpi_comm.h"
 #include "tests/support/test.h"
@@ -164,67 +164,6 @@ static void sync_ranks(void)
     assert_ok(world.ops->barrier(&world));
 }
 
-// ---- geometry ----------------------------------------------------------------------------------
-
-// Runs of all ranks tile every tensor, and agree with the cut that the model itself uses.
-static void runs_tile_the_tensor(void **state)
-{
-    (void)state;
-    tk_arena a;
-    tk_param_table t;
-    tk_arena_init(&a, 0);
-    assert_ok(tk_param_table_build(&model_config, &a, &t));
-    for (int ranks = 1; ranks <= 4; ranks++)
-        for (int k = 0; k < t.n; k++) {
-            const tk_param_spec *s = &t.spec[k];
-            float *whole = tk_alloc((size_t)(s->rows * s->cols) * sizeof *whole);
-            for (int64_t i = 0; i < s->rows * s->cols; i++) whole[i] = (float)i;
-            for (int rank = 0; rank < ranks; rank++) {
-                const tk_share h = tk_param_share(s, rank, ranks);
-                const int64_t n = h.rows * h.cols;
-                float *cut = tk_alloc((size_t)n * sizeof *cut + 1);
-                tk_share_cut(s, &h, whole, cut);
-                for (int64_t at = 0; at < n;) {
-                    const int64_t end = at + 7 < n ? at + 7 : n; // ends anywhere
-                    const tk_ck_run r = tk_ck_next_run(s, &h, at, end);
-                    assert_true(r.local == at && r.n > 0 && at + r.n <= end);
-                    for (int64_t i = 0; i < r.n; i++)
-                        assert_true(cut[at + i] == (float)(r.global + i));
-                    at += r.n;
-                }
-                tk_free(cut);
-            }
-            tk_free(whole);
-        }
-    tk_arena_free(&a);
-}
-
-static void digests_add_up_and_notice_everything(void **state)
-{
-    (void)state;
-    float x[100];
-    for (int i = 0; i < 100; i++) x[i] = value(0, 0, i);
-    const uint64_t whole = tk_ck_digest(x, 100, 0);
-    for (int cut = 0; cut <= 100; cut++)
-        assert_true(whole == tk_ck_digest(x, cut, 0) + tk_ck_digest(x + cut, 100 - cut, cut));
-    for (int i = 0; i < 100; i++)
-        for (int bit = 0; bit < 32; bit++) {
-            float y[100];
-            uint32_t u;
-            memcpy(y, x, sizeof y);
-            memcpy(&u, &y[i], sizeof u);
-            u ^= (uint32_t)1 << bit;
-            memcpy(&y[i], &u, sizeof u);
-            assert_true(whole != tk_ck_digest(y, 100, 0));
-        }
-    float swapped[100] = {0}, zeros[100] = {0};
-    memcpy(swapped, x, sizeof x);
-    swapped[3] = x[4];
-    swapped[4] = x[3];
-    assert_true(whole != tk_ck_digest(swapped, 100, 0));
-    assert_true(tk_ck_digest(zeros, 100, 0) != tk_ck_digest(zeros, 99, 0));
-}
-
 // ---- any layout --------------------------------------------------------------------------------
 
 static void every_layout_writes_the_same_file(void **state)
@@ -343,9 +282,9 @@ static void a_flipped_byte_is_found_wherever_it_is(void **state)
     size_t bytes;
     save_alone(path);
     unsigned char *x = slurp(path, &bytes);
-    const size_t stride = bytes / 150 | 1;
-    for (size_t k = (size_t)world.rank; k < 350; k += (size_t)world.size) {
-        size_t at = k < 150 ? k * stride : k < 250 ? (k - 150) * 13 : bytes - 1 - (k - 250) * 3;
+    const size_t stride = bytes / 100 | 1;
+    for (size_t k = (size_t)world.rank; k < 220; k += (size_t)world.size) {
+        size_t at = k < 100 ? k * stride : k < 160 ? (k - 100) * 29 : bytes - 1 - (k - 160) * 7;
         if (at >= bytes) continue;
         put_byte(path, at, x[at] ^ (unsigned char)(1 << k % 8));
         if (tk_ck_verify(path, &alone) != TK_INPUT)
@@ -583,8 +522,6 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_tile_the_tensor),
-        cmocka_unit_test(digests_add_up_and_notice_everything),
         cmocka_unit_test(every_layout_writes_the_same_file),
         cmocka_unit_test(every_layout_reads_it),
         cmocka_unit_test(the_header_reaches_every_rank),
