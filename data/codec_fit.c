@@ -50,8 +50,9 @@ static tk_status principal(moments *s, bool centred, tk_arena *a, int64_t keep, 
                            float *basis, float *scale)
 {
     int64_t n = s->n;
-    double *value, total = 0, count = s->rows ? (double)s->rows : 1;
+    double *value, total = 0, count;
     TK_TRY(moments_flush(s));
+    count = s->rows ? (double)s->rows : 1;
     TK_ARENA_NEW(value, a, keep);
     for (int64_t i = 0; i < n; i++) s->sum[i] = centred ? s->sum[i] / count : 0;
     for (int64_t i = 0; i < n; i++)

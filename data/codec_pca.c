@@ -18,23 +18,30 @@ static double dot(const float *a, const float *b, int64_t n)
     return s;
 }
 
-// Orthonormalizes the m rows of q (m, n), each against those before it, twice. A row that vanishes
-// (the matrix has a lower rank) stays zero.
+// Takes from row x what lies along the i rows before it, twice; true if something is left.
+static bool clear(const float *q, int64_t i, int64_t n, float *x)
+{
+    double size = sqrt(dot(x, x, n));
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t j = 0; j < i; j++) {
+            const float *y = q + j * n;
+            float d = (float)dot(x, y, n);
+            for (int64_t k = 0; k < n; k++) x[k] -= d * y[k];
+        }
+    double rest = sqrt(dot(x, x, n));
+    if (!(rest > 1e-5 * size)) return false;
+    for (int64_t k = 0; k < n; k++) x[k] = (float)(x[k] / rest);
+    return true;
+}
+
+// Orthonormalizes the m <= n rows of q (m, n). A row that vanishes, the matrix being of lower rank
+// than m, starts anew at random, so that the basis is whole whatever the matrix.
 static void orthonormalize(float *q, int64_t m, int64_t n)
 {
-    for (int64_t i = 0; i < m; i++) {
-        float *x = q + i * n;
-        double size = sqrt(dot(x, x, n));
-        for (int pass = 0; pass < 2; pass++)
-            for (int64_t j = 0; j < i; j++) {
-                const float *y = q + j * n;
-                float d = (float)dot(x, y, n);
-                for (int64_t k = 0; k < n; k++) x[k] -= d * y[k];
-            }
-        double rest = sqrt(dot(x, x, n));
-        float scale = rest > 1e-5 * size && rest > 0 ? (float)(1 / rest) : 0;
-        for (int64_t k = 0; k < n; k++) x[k] *= scale;
-    }
+    for (int64_t i = 0; i < m; i++)
+        for (uint64_t attempt = 1; !clear(q, i, n, q + i * n); attempt++)
+            tk_rng_fill_normal(tk_rng_key(0, TK_RNG_WEIGHTS, attempt), (uint64_t)(i * n), q + i * n,
+                               n, 1);
 }
 
 // One rotation of the Jacobi method: zeroes a[p][q], adds it to the rotations in v.
