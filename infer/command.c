@@ -12,7 +12,8 @@ typedef struct sampling {
     tk_mesh mesh;
     tk_session session;
     tk_progress progress;
-    tk_status failed; // the first storyboard of this rank that could not be made
+    uint64_t made, unmade; // storyboards of this data rank
+    tk_status failed;      // the first storyboard of this rank that could not be made
     char words[1024];
 } sampling;
 
@@ -81,6 +82,8 @@ static void one_job(sampling *a, const tk_job *job)
     describe(job);
     const tk_status st = make_clip(a, job, &arena);
     tk_arena_free(&arena);
+    a->made += st == TK_OK;
+    a->unmade += st != TK_OK;
     if (st == TK_OK) return;
     if (a->jobs.many && a->mesh.replica.rank == 0)
         tk_log_warn("%s: %s", job->file, tk_status_message());
@@ -135,6 +138,17 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
     return TK_OK;
 }
 
+// How a job file went, over all data ranks.
+static tk_status sum_up(sampling *a, int todo)
+{
+    const int own = a->mesh.replica.rank == 0;
+    uint64_t sums[2] = {own ? a->made : 0, own ? a->unmade : 0};
+    TK_TRY(a->world->ops->host_sum_u64(a->world, sums, 2));
+    tk_log("%llu clips made, %d finished before, %llu failed", (unsigned long long)sums[0],
+           a->jobs.n - todo, (unsigned long long)sums[1]);
+    return TK_OK;
+}
+
 static tk_status sample_all(sampling *a)
 {
     int todo = 0;
@@ -148,6 +162,7 @@ static tk_status sample_all(sampling *a)
     TK_TRY(tk_agree(a->world, tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR)));
     for (int i = 0; i < a->jobs.n_trained && todo; i++)
         for (int ema = 1; ema >= 0; ema--) TK_TRY(sample_group(a, &a->jobs.trained[i], ema != 0));
+    if (a->jobs.many) TK_TRY(sum_up(a, todo));
     if (a->failed != TK_OK) tk_status_set(a->failed, a->words);
     return tk_agree(a->world, a->failed);
 }
