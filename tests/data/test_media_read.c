@@ -187,8 +187,8 @@ static void test_sync(void **state)
                           FLASH("25") "-itsoffset 0.3 " BEEP("48000") LOSSLESS "-c:a pcm_s16le"),
                1, 0.3);
     check_sync(media_make("early.mkv",
-                          "-itsoffset 0.5 " FLASH("25") BEEP("48000") LOSSLESS "-c:a pcm_s16le"),
-               1, -0.5);
+                          "-itsoffset 0.6 " FLASH("25") BEEP("48000") LOSSLESS "-c:a pcm_s16le"),
+               1, -0.6);
     check_sync(
         media_make("late.mp4", FLASH("25") "-itsoffset 0.3 " BEEP("48000") "-pix_fmt yuv420p"), 1,
         0.3);
