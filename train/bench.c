@@ -173,15 +173,18 @@ static tk_status print_train(tk_comm *world, const tk_config *c, const figures *
 
 tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
 {
-    const int64_t process = tk_plan_process();
+    int64_t process = 0;
     tk_train_parts p = {0};
     tk_trainer t = {0};
     figures f = {0};
     tk_status st = tk_train_parts_open(&p, world, c);
+    const double begin = tk_now();
+    if (st == TK_OK) st = tk_agree(world, tk_plan_process(c, p.loader, &process));
+    const double rehearsal = tk_now() - begin;
     if (st == TK_OK) st = tk_agree(world, tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
-    f.startup = process_age();
+    f.startup = process_age() - rehearsal;
     if (st == TK_OK) st = run_steps(&t, steps + 1, &f);
     if (st == TK_OK) st = print_train(world, c, &f, p.loader, process);
     tk_trainer_close(&t);

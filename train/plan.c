@@ -1,16 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan.h"
+#include "train/bench.h"
 #include "train/command.h"
 #include "train/metrics.h"
 #include <stdio.h>
 #include <string.h>
 
 enum { PLAN_STEPS = 8, MOST_RANKS = 1 << 16 };
-static const size_t DRY_BYTES = (size_t)1 << 46;
+static const size_t DRY_BYTES = (size_t)1 << 46, REHEARSAL_BYTES = (size_t)1 << 32;
 
-int64_t tk_plan_process(void)
+// The config with a model and a batch that weigh nothing.
+static tk_config minute(const tk_config *c)
 {
-    return tk_resident_bytes(NULL);
+    tk_config m = *c;
+    m.model.hidden = m.model.ffn = 32;
+    m.model.heads = m.model.layers = m.model.refiner_layers = m.model.rope_freq_dim = 1;
+    m.model.head_dim = m.model.freq_dim = m.model.time_hidden = m.model.time_dim = 16;
+    m.model.text_channels = 16;
+    m.train.batch = m.train.microbatch = 1;
+    m.parallel.tensor = m.parallel.pipeline = m.parallel.data = 1;
+    return m;
+}
+
+static tk_status rehearse(const tk_config *c, tk_mesh *mesh, tk_device *d, tk_loader *l)
+{
+    tk_trainer t = {0};
+    tk_step_result now;
+    tk_status st = TK_OK;
+    double rate;
+    TK_TRY_TO(st, done, tk_trainer_open(&t, c, mesh, d, l));
+    TK_TRY_TO(st, done, tk_trainer_init(&t));
+    TK_TRY_TO(st, done, tk_trainer_start(&t, 0));
+    TK_TRY_TO(st, done, tk_trainer_step(&t, 0, false, TK_OK, &now));
+    TK_TRY_TO(st, done, tk_gemm_rate(d, 512, 512, 512, 0, &rate)); // the buffers of large products
+done:
+    tk_trainer_close(&t);
+    return st;
+}
+
+tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes)
+{
+    const tk_config small = minute(c);
+    tk_mesh mesh;
+    tk_device d = {0};
+    tk_mesh_dry(&mesh, &small.parallel, 0);
+    TK_TRY(
+        tk_device_open(&d, &tk_device_cpu, tk_mesh_threads(&mesh, &c->parallel), REHEARSAL_BYTES));
+    const tk_status st = rehearse(&small, &mesh, &d, l);
+    tk_device_close(&d); // its pages go back
+    *bytes = tk_resident_bytes(NULL);
+    return st;
 }
 
 // Rows a rank holds ahead of the step, room for the largest clip in every place, and what its
@@ -156,8 +195,9 @@ static void print_plan(const tk_config *c, const tk_plan *plan, int ranks, int64
     print_ranks(plan, ranks);
 }
 
-static tk_status plan_all(tk_config *c, int64_t process)
+static tk_status plan_all(tk_config *c)
 {
+    int64_t process = 0;
     tk_loader *l = NULL;
     tk_arena a;
     tk_plan *plan;
@@ -171,6 +211,7 @@ static tk_status plan_all(tk_config *c, int64_t process)
     TK_TRY_TO(st, done, tk_param_table_build(&c->model, &a, &table));
     plan = tk_arena_alloc(&a, (size_t)ranks * sizeof *plan);
     if (!plan) TK_TRY_TO(st, done, TK_FAIL(TK_MEMORY, "out of memory for %d ranks", ranks));
+    TK_TRY_TO(st, done, tk_plan_process(c, l, &process));
     for (int i = 0; i < ranks; i++) TK_TRY_TO(st, done, tk_plan_make(c, l, i, process, &plan[i]));
     print_plan(c, plan, ranks, tk_param_count(&table));
 done:
@@ -183,12 +224,11 @@ tk_status tk_plan_command(tk_comm *world, int argc, char **argv)
 {
     tk_config c;
     bool done;
-    const int64_t process = tk_plan_process();
     tk_status st = tk_train_config_load(world, &c, TK_CMD_PLAN,
                                         "talkie plan CONFIG [parallel.tensor=T parallel.pipeline=P "
                                         "parallel.data=D key=value ...]",
                                         argc, argv, &done);
-    if (st == TK_OK && !done) st = tk_agree(world, world->rank ? TK_OK : plan_all(&c, process));
+    if (st == TK_OK && !done) st = tk_agree(world, world->rank ? TK_OK : plan_all(&c));
     tk_config_free(&c);
     return st;
 }

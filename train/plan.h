@@ -16,9 +16,10 @@ typedef struct tk_plan { // of one rank; bytes
     int64_t rows; // of a step, all ranks
 } tk_plan;
 
-// Plans world rank `rank`; parallel degrees must be filled in. `process`: bytes of a process that
-// has started and opened nothing (tk_plan_process).
+// Plans world rank `rank`; parallel degrees must be filled in. `process`: see below.
 tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t process, tk_plan *out);
-int64_t tk_plan_process(void);
+// Bytes of a training process beside its model, measured on this one: a step of a minute model is
+// trained, so that code, libraries and their buffers are in memory as they will be.
+tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes);
 
 tk_status tk_plan_command(tk_comm *world, int argc, char **argv); // argv: after "plan"
