@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 60 */
 // The detectors on the stage's own clips, whose truth is known, and on noise.
 #include "core/rng.h"
 #include "infer/detect.h"
