@@ -6,47 +6,70 @@
 // encode and write. Files are shared out over the ranks in the first step in turn, in the last one
 // by the clips they give; verdicts on files are exchanged after each.
 #include "data/import.h"
-#include "core/log.h"
 #include "data/clip_internal.h"
 #include "data/import_internal.h"
 #include "data/media_reader.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { FIT_BYTES = 1 << 30 }; // of media held for the codec's fit
 
-typedef struct tk_import {
-    tk_comm *world;
-    const tk_config *c;
-    tk_arena arena;
-    int n_files;
-    tk_import_file *file;
-    int64_t patch_frames, patch_size;
-    int64_t clip_frames; // of a whole clip
-    int64_t n;           // clips
-    tk_clip_info *clip;
-    int64_t *frames_of; // (n)
-    int n_buckets;
-    tk_bucket *bucket; // one for each length of clip
-    tk_codec *codec;
-    tk_clip_writer *writer;
-    tk_import_buffer buffer;
-    float *video, *audio; // rows of a clip
-    bool *wanted;         // (n) for the fit
-    tk_media_clip *fit;   // (fitted) copies
-    int64_t fitted, fit_next;
-    tk_progress progress;
-    int64_t done;
-} tk_import;
+static double pulse_seconds = 2;
+
+void tk_import_set_pulse(double seconds)
+{
+    pulse_seconds = seconds;
+}
 
 // Where all ranks fail with the same words, no rank is to be named in them.
 static tk_status all_fail(tk_status st)
 {
     tk_status_set_shared(true);
     return st;
+}
+
+// Phases: ranks work for very different times, and one that waits too long in a collective call is
+// taken for a sign of a lost rank. So while any rank works, all meet every few seconds: those at
+// work in tick, those that are done in end_phase.
+static tk_status pulse(tk_import *im, bool busy, bool *anyone)
+{
+    uint64_t x[2] = {busy, (uint64_t)im->done};
+    TK_TRY(im->world->ops->host_sum_u64(im->world, x, 2));
+    *anyone = x[0] > 0;
+    im->others = (int64_t)x[1] - im->done;
+    im->heard = tk_now();
+    tk_progress_at(&im->progress, im->done + im->others, "");
+    return TK_OK;
+}
+
+static void begin_phase(tk_import *im, const char *what, const char *unit, int64_t total)
+{
+    im->done = im->others = 0;
+    im->heard = tk_now();
+    tk_progress_begin(&im->progress, what, unit, total);
+}
+
+static tk_status meet(tk_import *im)
+{
+    bool anyone;
+    return tk_now() - im->heard < pulse_seconds ? TK_OK : pulse(im, true, &anyone);
+}
+
+static tk_status tick(tk_import *im) // a step is done
+{
+    im->done++;
+    tk_progress_at(&im->progress, im->done + im->others, "");
+    return meet(im);
+}
+
+static tk_status end_phase(tk_import *im)
+{
+    bool anyone = true;
+    while (anyone) TK_TRY(pulse(im, false, &anyone));
+    tk_progress_end(&im->progress);
+    return TK_OK;
 }
 
 static tk_status check_arguments(const tk_import *im)
@@ -147,36 +170,39 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
     memcpy(audio, clip->audio, floats * sizeof *audio);
     to->video = video;
     to->audio = audio;
-    tk_progress_at(&im->progress, ++im->fit_next, "");
-    return TK_OK;
+    im->fit_next++;
+    return tick(im);
 }
 
 static tk_status give_for_fit(void *ctx, int64_t i, tk_media_clip *clip)
 {
-    const tk_import *im = ctx;
+    tk_import *im = ctx;
     *clip = im->fit[i];
-    return TK_OK;
+    return meet(im);
+}
+
+static int64_t clips_to_fit(const tk_import *im)
+{
+    const tk_media_config *m = &im->c->media;
+    const int64_t clip_bytes = im->clip_frames * m->height * m->width * 3 +
+                               tk_media_samples(m, im->clip_frames) * m->channels * 4;
+    const int64_t most = FIT_BYTES / clip_bytes, asked = im->c->codec.fit_clips;
+    const int64_t n = asked < im->n ? asked : im->n;
+    return n <= most ? n : most > 1 ? most : 1;
 }
 
 // Rank 0: clips spread evenly over all of them, decoded and held.
 static tk_status fit_codec(tk_import *im)
 {
     const tk_media_config *m = &im->c->media;
-    const int64_t clip_bytes = im->clip_frames * m->height * m->width * 3 +
-                               tk_media_samples(m, im->clip_frames) * m->channels * 4;
-    int64_t most = FIT_BYTES / clip_bytes;
-    im->fitted = im->c->codec.fit_clips < im->n ? im->c->codec.fit_clips : im->n;
-    if (im->fitted > most) im->fitted = most > 1 ? most : 1;
     TK_ARENA_NEW(im->wanted, &im->arena, im->n);
     TK_ARENA_NEW(im->fit, &im->arena, im->fitted);
     for (int64_t j = 0; j < im->fitted; j++) im->wanted[j * im->n / im->fitted] = true;
-    tk_progress_begin(&im->progress, "fitting the codec", "clips", im->fitted);
     for (int i = 0; i < im->n_files; i++) {
         tk_import_file *f = &im->file[i];
         tk_import_blame(
             f, tk_import_decode(f, m, im->frames_of, im->wanted, &im->buffer, keep_for_fit, im));
     }
-    tk_progress_end(&im->progress);
     if (im->fit_next < im->fitted) return TK_OK; // some file is bad: its verdict says so
     return tk_codec_fit(&im->c->codec, m, give_for_fit, im, im->fitted, &im->codec);
 }
@@ -220,139 +246,14 @@ static tk_status judge(const tk_import *im)
 
 static tk_status look_at_files(tk_import *im)
 {
-    int mine = (im->n_files - im->world->rank + im->world->size - 1) / im->world->size, done = 0;
-    tk_progress_begin(&im->progress, "looking at media", "files", mine);
+    begin_phase(im, "looking at media", "files", im->n_files);
     for (int i = im->world->rank; i < im->n_files; i += im->world->size) {
         tk_import_look(&im->file[i], &im->c->media);
-        tk_progress_at(&im->progress, ++done, "");
+        TK_TRY(tick(im));
     }
-    tk_progress_end(&im->progress);
+    TK_TRY(end_phase(im));
     TK_TRY(share_verdicts(im, false));
     return judge(im);
-}
-
-// Plan ----------------------------------------------------------------------------------------
-
-// Frames of the shorter clip after the last whole one; 0 = none.
-static int64_t rest_of(const tk_import *im, const tk_import_file *f)
-{
-    const int64_t rest = f->frames % im->clip_frames;
-    if ((double)rest / (double)im->c->media.fps < im->c->import.min_seconds - 1e-6) return 0;
-    return rest / im->patch_frames * im->patch_frames;
-}
-
-// The bucket for clips of that length, made if it is not there; arrays have room for all lengths.
-static int bucket_of(tk_import *im, int64_t frames)
-{
-    const tk_media_config *m = &im->c->media;
-    for (int k = 0; k < im->n_buckets; k++)
-        if (im->bucket[k].frames == frames) return k;
-    im->bucket[im->n_buckets] = (tk_bucket){.frames = frames,
-                                            .height = m->height,
-                                            .width = m->width,
-                                            .latent_frames = frames / im->patch_frames,
-                                            .high = m->height / im->patch_size,
-                                            .wide = m->width / im->patch_size,
-                                            .audio_channels = m->channels};
-    return im->n_buckets++;
-}
-
-static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, int64_t frames)
-{
-    const double fps = (double)im->c->media.fps;
-    tk_clip_info *c = &im->clip[i];
-    im->frames_of[i] = frames;
-    c->bucket = bucket_of(im, frames);
-    c->slot = im->bucket[c->bucket].slots++;
-    c->n_shots = 1;
-    c->name = tk_arena_printf(&im->arena, "%s @ %.2f s", f->path,
-                              (double)((i - f->first_clip) * im->clip_frames) / fps);
-    if (!c->name) return TK_FAIL(TK_MEMORY, "out of memory for %lld clips", (long long)im->n);
-    TK_ARENA_NEW(c->shot, &im->arena, 1);
-    c->shot[0] = (tk_clip_shot){.seconds = (double)frames / fps,
-                                .latent_frames = frames / im->patch_frames,
-                                .caption = (char *)f->caption};
-    return TK_OK;
-}
-
-typedef struct tk_order {
-    int64_t clips;
-    int file;
-} tk_order;
-
-static int by_clips(const void *a, const void *b)
-{
-    const tk_order *x = a, *y = b;
-    if (x->clips != y->clips) return x->clips < y->clips ? 1 : -1;
-    return x->file - y->file;
-}
-
-// Each file to the rank with the least to do, long files first.
-static tk_status share_out(tk_import *im)
-{
-    tk_order *order;
-    int64_t *load;
-    TK_ARENA_NEW(order, &im->arena, im->n_files);
-    TK_ARENA_NEW(load, &im->arena, im->world->size);
-    for (int i = 0; i < im->n_files; i++) order[i] = (tk_order){im->file[i].clips, i};
-    qsort(order, (size_t)im->n_files, sizeof *order, by_clips);
-    for (int i = 0; i < im->n_files; i++) {
-        int least = 0;
-        for (int r = 1; r < im->world->size; r++)
-            if (load[r] < load[least]) least = r;
-        im->file[order[i].file].rank = least;
-        load[least] += order[i].clips;
-    }
-    return TK_OK;
-}
-
-static tk_status plan(tk_import *im)
-{
-    for (int i = 0; i < im->n_files; i++) {
-        tk_import_file *f = &im->file[i];
-        f->first_clip = im->n;
-        f->clips = f->frames / im->clip_frames + (rest_of(im, f) > 0);
-        im->n += f->clips;
-    }
-    if (im->n == 0)
-        return TK_FAIL(TK_INPUT, "no clips: every file is shorter than import.min_seconds (%g s)",
-                       im->c->import.min_seconds);
-    TK_ARENA_NEW(im->clip, &im->arena, im->n);
-    TK_ARENA_NEW(im->frames_of, &im->arena, im->n);
-    TK_ARENA_NEW(im->bucket, &im->arena, im->clip_frames / im->patch_frames);
-    for (int i = 0; i < im->n_files; i++) {
-        const tk_import_file *f = &im->file[i];
-        const int64_t whole = f->frames / im->clip_frames;
-        for (int64_t k = 0; k < f->clips; k++)
-            TK_TRY(
-                plan_clip(im, f, f->first_clip + k, k < whole ? im->clip_frames : rest_of(im, f)));
-    }
-    const tk_media_config *m = &im->c->media;
-    TK_ARENA_NEW(im->buffer.rgb, &im->arena, im->clip_frames * m->height * m->width * 3);
-    TK_ARENA_NEW(im->buffer.pcm, &im->arena,
-                 tk_media_samples(m, im->clip_frames) * m->channels + 1);
-    return share_out(im);
-}
-
-// What a person should know before the long part begins.
-static void tell_plan(const tk_import *im)
-{
-    int silent = 0, bare = 0, none = 0;
-    const char *first_bare = "", *first_none = "";
-    for (int i = im->n_files; i-- > 0;) {
-        const tk_import_file *f = &im->file[i];
-        silent += !f->has_audio;
-        if (!f->has_caption) bare++, first_bare = f->path;
-        if (!f->clips) none++, first_none = f->path;
-    }
-    if (bare)
-        tk_log("%d of %d files have no caption (a .txt of the same name beside them), so theirs is "
-               "empty: %s%s",
-               bare, im->n_files, first_bare, bare > 1 ? " ..." : "");
-    if (none)
-        tk_log("%d of %d files are too short for a clip of import.min_seconds (%g s): %s%s", none,
-               im->n_files, im->c->import.min_seconds, first_none, none > 1 ? " ..." : "");
-    if (silent) tk_log("%d of %d files have no sound: silence", silent, im->n_files);
 }
 
 // Work ----------------------------------------------------------------------------------------
@@ -385,15 +286,17 @@ static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
                                  im->video));
     TK_TRY(tk_codec_encode_audio(im->codec, clip->audio, clip->samples, clip->channels, im->audio));
     TK_TRY(tk_clip_writer_put(im->writer, i, im->video, im->audio));
-    tk_progress_at(&im->progress, ++im->done, "");
-    return TK_OK;
+    return tick(im);
 }
 
 // The codec, the same on all ranks: the given one, or one fitted by rank 0.
 static tk_status get_codec(tk_import *im)
 {
     if (im->codec) return TK_OK;
+    im->fitted = clips_to_fit(im);
+    begin_phase(im, "fitting the codec", "clips", im->fitted);
     tk_status st = im->world->rank == 0 ? fit_codec(im) : TK_OK;
+    TK_TRY(end_phase(im));
     TK_TRY(tk_agree(im->world, st));
     for (int i = 0; i < im->n_files; i++) { // what it found out about files
         tk_import_file *f = &im->file[i];
@@ -410,19 +313,17 @@ static tk_status get_codec(tk_import *im)
 static tk_status work(tk_import *im)
 {
     const tk_import_file *f = im->file;
-    int64_t mine = 0;
     char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
     tk_status st = yaml ? complete_plan(im) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(tk_clip_writer_open(im->world, im->c->output, yaml, im->codec, im->n_buckets, im->bucket,
                                im->n, im->clip, &im->writer));
-    for (int i = 0; i < im->n_files; i++) mine += f[i].rank == im->world->rank ? f[i].clips : 0;
-    tk_progress_begin(&im->progress, "importing", "clips", mine);
+    begin_phase(im, "importing", "clips", im->n);
     for (int i = 0; i < im->n_files; i++)
         if (f[i].rank == im->world->rank)
             tk_import_blame(&im->file[i], tk_import_decode(&f[i], &im->c->media, im->frames_of,
                                                            NULL, &im->buffer, encode_and_put, im));
-    tk_progress_end(&im->progress);
+    TK_TRY(end_phase(im));
     TK_TRY(share_verdicts(im, true));
     TK_TRY(judge(im));
     tk_clip_writer *w = im->writer;
@@ -452,8 +353,8 @@ static tk_status run(tk_import *im, char **files)
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(find_patch(im));
     TK_TRY(look_at_files(im));
-    TK_TRY(tk_agree(im->world, plan(im)));
-    tell_plan(im);
+    TK_TRY(tk_agree(im->world, tk_import_plan(im)));
+    tk_import_tell_plan(im);
     TK_TRY(get_codec(im));
     TK_TRY(work(im));
     tell_end(im);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The import's parts: looking at files (import_file.c), and planning and writing (import.c).
+// The import's parts: looking at files (import_file.c), planning (import_plan.c), writing
+// (import.c).
 #pragma once
+#include "core/log.h"
 #include "data/clip.h"
 
 enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
@@ -33,3 +35,35 @@ typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media_clip *c
 tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
                            const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
                            tk_import_sink sink, void *ctx);
+
+typedef struct tk_import {
+    tk_comm *world;
+    const tk_config *c;
+    tk_arena arena;
+    int n_files;
+    tk_import_file *file;
+    int64_t patch_frames, patch_size;
+    int64_t clip_frames; // of a whole clip
+    int64_t n;           // clips
+    tk_clip_info *clip;
+    int64_t *frames_of; // (n)
+    int n_buckets;
+    tk_bucket *bucket; // one for each length of clip
+    tk_codec *codec;
+    tk_clip_writer *writer;
+    tk_import_buffer buffer;
+    float *video, *audio; // rows of a clip
+    bool *wanted;         // (n) for the fit
+    tk_media_clip *fit;   // (fitted) copies
+    int64_t fitted, fit_next;
+    tk_progress progress; // of the phase, all ranks together
+    int64_t done, others; // steps of this rank, and of the others when last heard of
+    double heard;         // tk_now() then
+} tk_import;
+
+// What clips the files make, where they lie in the output, and which rank decodes which file.
+tk_status tk_import_plan(tk_import *im);
+void tk_import_tell_plan(const tk_import *im); // what a person should know before the long part
+
+// Seconds between the meetings of ranks at work (2). Tests make it 0.
+void tk_import_set_pulse(double seconds);
