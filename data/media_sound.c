@@ -45,7 +45,9 @@ static void drop_before(tk_sound *s, int64_t first)
     if (n <= 0) return;
     if (n > s->held) n = s->held;
     s->held -= n;
-    memmove(s->fifo, s->fifo + n * s->channels, (size_t)(s->held * s->channels) * sizeof *s->fifo);
+    if (s->held > 0)
+        memmove(s->fifo, s->fifo + n * s->channels,
+                (size_t)(s->held * s->channels) * sizeof *s->fifo);
     s->first += n;
     if (s->held == 0) s->first = first;
 }
