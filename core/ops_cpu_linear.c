@@ -6,7 +6,28 @@
 
 // A product is cut into tiles of C, each one call of the library on one thread: so the library
 // never splits the inner dimension between threads, which would make sums depend on their number.
-enum { TILE_ROWS = 256, TILE_COLUMNS = 256 };
+// Tiles are few and large, because every tile packs its operands anew.
+enum { TILE_MOST = 1024, TILE_LEAST = 96, SMALL_PRODUCT = 1 << 17 };
+
+typedef struct tiles {
+    int64_t rows, columns; // how many
+} tiles;
+
+// By shape alone: 4 tiles or more (2 of a small C), the longer side halved first.
+static tiles tiles_of(int64_t m, int64_t n)
+{
+    tiles t = {tk_blocks(m, TILE_MOST), tk_blocks(n, TILE_MOST)};
+    int64_t wanted = m * n < SMALL_PRODUCT ? 2 : 4;
+    while (t.rows * t.columns < wanted) {
+        int64_t height = m / t.rows, width = n / t.columns;
+        if ((height > width ? height : width) < 2 * TILE_LEAST) break;
+        if (height > width)
+            t.rows *= 2;
+        else
+            t.columns *= 2;
+    }
+    return t;
+}
 
 void tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
@@ -27,13 +48,14 @@ void tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
 void tk_gemm(const tk_device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-    int64_t rows = tk_blocks(m, TILE_ROWS), columns = tk_blocks(n, TILE_COLUMNS);
+    if (m == 0 || n == 0) return;
+    tiles t = tiles_of(m, n);
     int threads = tk_cpu_threads(d, m * n * k / 8);
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            int64_t row = tk_split_begin(m, rows, i), height = tk_split_count(m, rows, i);
-            int64_t col = tk_split_begin(n, columns, j), width = tk_split_count(n, columns, j);
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t j = 0; j < t.columns; j++) {
+            int64_t row = tk_split_begin(m, t.rows, i), height = tk_split_count(m, t.rows, i);
+            int64_t col = tk_split_begin(n, t.columns, j), width = tk_split_count(n, t.columns, j);
             tk_gemm_one(ta, tb, height, width, k, 1, a + (ta == 'N' ? row * lda : row), lda,
                         b + (tb == 'N' ? col : col * ldb), ldb, beta, c + row * ldc + col, ldc);
         }
@@ -43,7 +65,7 @@ typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t order __attribute__((vector_size(32)));
 
 // An 8 x 8 block: pairs of rows are interleaved by elements, then by pairs, then by halves.
-static inline void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+TK_LOOP transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
 {
     const order lo1 = {0, 8, 1, 9, 4, 12, 5, 13}, hi1 = {2, 10, 3, 11, 6, 14, 7, 15};
     const order lo2 = {0, 1, 8, 9, 4, 5, 12, 13}, hi2 = {2, 3, 10, 11, 6, 7, 14, 15};
@@ -96,22 +118,28 @@ static void transpose_all(const tk_device *d, const float *from, int64_t ld_from
 }
 
 // ---- linear: y (N,M) = x (N,C) @ w (M,C)^T + b -------------------------------------------------
-
 //
-// The library is a quarter slower on a transposed right operand than on a plain one, and slower
-// still on a transposed left one whose rows lie a multiple of 4 KiB apart (they share few cache
-// sets). So weights are transposed first (forward, from as many rows on that it pays), and dy where
-// its rows lie so (gradient of w): block by block of output columns, through scratch.
-enum { WORTH_ROWS = 128, BLOCK_FLOATS = 1 << 20, ALIAS_FLOATS = 1024 };
+// The library is slower on a transposed right operand than on a plain one where the operand is
+// small, and on a transposed left one whose rows lie a multiple of 4 KiB apart (they share few
+// cache sets). So small weights are transposed first (forward), and dy where its rows lie so and
+// few columns of x do not hide it (gradient of w): block by block of its columns. SPEED.md has the
+// ratios.
+enum {
+    WORTH_ROWS = 128,        // rows from which transposing weights pays
+    SMALL_WEIGHTS = 1 << 17, // elements up to which it does
+    FEW_COLUMNS = 256,       // columns of x up to which transposing dy does
+    BLOCK_FLOATS = 1 << 20,  // of dy at a time
+    ALIAS_FLOATS = 4096 / 4,
+};
 
-// Rows of w whose transpose of `length` floats each makes a block.
-static int64_t block_columns(int64_t columns, int64_t length)
+// Columns of dy whose transpose, of n floats each, makes a block.
+static int64_t block_columns(int64_t columns, int64_t n)
 {
-    int64_t fit = BLOCK_FLOATS / (length ? length : 1);
-    return tk_least(columns, fit < TILE_COLUMNS ? TILE_COLUMNS : fit);
+    int64_t fit = BLOCK_FLOATS / (n ? n : 1);
+    return tk_least(columns, fit < TILE_MOST ? TILE_MOST : fit);
 }
 
-// Row stride of a transposed block: whole cache lines, never a multiple of 4 KiB.
+// Row stride of a transposed operand: whole cache lines, never a multiple of 4 KiB.
 static int64_t pad(int64_t n)
 {
     int64_t lines = tk_blocks(n, 16) * 16;
@@ -120,25 +148,25 @@ static int64_t pad(int64_t n)
 
 static bool transposes_weights(const tk_call *c)
 {
-    return c->in[1].dtype == TK_F32 && tk_rows(&c->out[0]) >= WORTH_ROWS;
+    const tk_tensor *w = &c->in[1];
+    return w->dtype == TK_F32 && tk_rows(&c->out[0]) >= WORTH_ROWS && tk_count(w) <= SMALL_WEIGHTS;
 }
 
 static bool transposes_dy(const tk_call *c)
 {
     int64_t m = tk_cols(&c->dout[0]);
-    return tk_wants(c, 1) && m > 0 && m % ALIAS_FLOATS == 0;
+    return tk_wants(c, 1) && m > 0 && m % ALIAS_FLOATS == 0 && tk_cols(&c->din[1]) <= FEW_COLUMNS;
 }
 
-// Forward: w widened from bf16 (M,C), or a block of it transposed (C, block). Backward: w widened,
-// or a block of dy transposed (block, N), one after the other.
+// Forward: w widened from bf16 (M,C) or transposed (C,M). Backward: w widened, or a block of dy
+// transposed (block, N), one after the other.
 size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 {
     (void)d;
     const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
     int64_t floats = 0;
     if (w->dtype == TK_BF16 && (!back || tk_wants(c, 0))) floats = tk_count(w);
-    if (!back && transposes_weights(c))
-        floats = tk_cols(w) * pad(block_columns(tk_rows(w), tk_cols(w)));
+    if (!back && transposes_weights(c)) floats = tk_cols(w) * pad(tk_rows(w));
     if (back && transposes_dy(c)) {
         int64_t n = tk_rows(&c->dout[0]), block = block_columns(tk_rows(w), n) * pad(n);
         floats = block > floats ? block : floats;
@@ -174,12 +202,8 @@ tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
         return TK_OK;
     }
     float *wt = d->scratch;
-    int64_t block = block_columns(m, k), ld = pad(block);
-    for (int64_t at = 0; at < m; at += block) {
-        int64_t width = tk_least(block, m - at);
-        transpose_all(d, tk_f32(&c->in[1]) + at * k, k, width, k, wt, ld);
-        tk_gemm(d, 'N', 'N', n, width, k, x, k, wt, ld, beta, y + at, m);
-    }
+    transpose_all(d, tk_f32(&c->in[1]), k, m, k, wt, pad(m));
+    tk_gemm(d, 'N', 'N', n, m, k, x, k, wt, pad(m), beta, y, m);
     return TK_OK;
 }
 

@@ -26,6 +26,7 @@ static const test_case cases[] = {
     {TK_OP_LINEAR, 9, 4, 0, 0, BIAS, {0}},
     {TK_OP_LINEAR, 301, 40, 517, 0, BIAS, {0}},
     {TK_OP_LINEAR, 530, 64, 48, 0, 0, {0}},
+    {TK_OP_LINEAR, 70, 24, 1024, 0, 0, {0}}, // rows 4 KiB apart
     {TK_OP_LINEAR, 3, 48, 65, 0, BF16 | BIAS, {0}},
     {TK_OP_LINEAR, 270, 33, 65, 0, BF16, {0}},
     // rows, channels, -, group
