@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST timeout: 180 */
 // talkie sample as a person uses it: clips appear whole, finished ones are skipped, bad storyboards
 // get one clear message.
 #include "data/clip.h"
