@@ -287,7 +287,14 @@ void tk_clips_close(tk_clips *c)
 static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const char *what,
                            int64_t address, int64_t bytes, uint64_t digest, void *raw, float *x)
 {
-    TK_TRY(tk_pread_all(c->fd, c->path, raw, (size_t)bytes, address + s->slot * bytes));
+    tk_status st = tk_pread_all(c->fd, c->path, raw, (size_t)bytes, address + s->slot * bytes);
+    if (st != TK_OK) {
+        char words[512];
+        snprintf(words, sizeof words, "the %s of clip \"%s\": %s", what, s->name,
+                 tk_status_message());
+        tk_status_set(st, words);
+        return st;
+    }
     if (XXH3_64bits(raw, (size_t)bytes) != digest)
         return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" is damaged (its digest differs)",
                        c->path, what, s->name);

@@ -50,6 +50,7 @@ tk_status tk_codec_write(const tk_codec *c, hid_t group)
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_put_attr_i64(group, fields[k].name,
                                   *(const int64_t *)((const char *)&c->info + fields[k].at)));
+    TK_TRY(tk_h5_put_attr_i64(group, "digest", (int64_t)c->info.digest));
     TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
     TK_TRY(tk_h5_put_attr_f64(group, "audio_snr_db", c->info.audio_snr_db));
     for (int k = 0; k < ARRAYS; k++) {
@@ -89,7 +90,12 @@ static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
                 return TK_FAIL(TK_INPUT, "codec/%s: number %lld is %g", list[k].name, (long long)i,
                                (double)list[k].x[i]);
     }
-    return tk_codec_derive(c);
+    int64_t digest;
+    TK_TRY(tk_h5_get_attr_i64(group, "digest", &digest));
+    TK_TRY(tk_codec_derive(c));
+    if ((uint64_t)digest != c->info.digest)
+        return TK_FAIL(TK_INPUT, "codec: damaged (its digest differs)");
+    return TK_OK;
 }
 
 tk_status tk_codec_read(hid_t group, tk_codec **out)

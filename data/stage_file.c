@@ -87,19 +87,6 @@ static tk_status fit_codec(const studio *s, tk_codec **out)
     return st;
 }
 
-static tk_status check_sizes(const tk_config *c)
-{
-    const tk_media_config *m = &c->media;
-    if (!c->output || !c->output[0])
-        return TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5");
-    if (m->width % c->codec.patch_size || m->height % c->codec.patch_size)
-        return TK_FAIL(TK_INPUT,
-                       "pictures of %lldx%lld (media.width, media.height) do not divide into "
-                       "patches of %lld pixels (codec.patch_size)",
-                       (long long)m->width, (long long)m->height, (long long)c->codec.patch_size);
-    return TK_OK;
-}
-
 // Shots of a clip with the rows between their cuts. Audio row r lies at sample r * hop; a row
 // belongs to the shot it lies in, what is beyond the end to the last.
 static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
@@ -237,7 +224,8 @@ tk_status tk_stage_run(tk_comm *world, tk_config *c)
     tk_mesh mesh;
     tk_arena a;
     tk_codec *codec = NULL;
-    TK_TRY(tk_agree(world, check_sizes(c)));
+    if (!c->output[0])
+        return tk_agree(world, TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5"));
     TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
     int threads = tk_mesh_threads(&mesh, &parallel);
     tk_mesh_close(&mesh);

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# talkie data stage, info and check, as a user calls them.
+set -euo pipefail
+TALKIE=$(realpath "${TALKIE:-build/talkie}")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+mkdir one three
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+# expect CODE WORDS COMMAND...: the command exits with CODE and says WORDS once
+expect() {
+    local want=$1 words=$2 code=0
+    shift 2
+    "$@" >out 2>&1 || code=$?
+    [[ $code == "$want" ]] || { cat out >&2; fail "exit code $code, not $want: $*"; }
+    [[ $(grep -c -- "$words" out) == 1 ]] || { cat out >&2; fail "not once '$words': $*"; }
+}
+stage=("$TALKIE" data stage -o a.h5 stage.clips=30 codec.fit_clips=8 media.width=32 media.height=32
+    stage.seconds=2 codec.video_channels=32 codec.audio_channels=32)
+
+(cd one && "${stage[@]}" >/dev/null 2>&1)
+(cd three && mpirun -n 3 "${stage[@]}" >/dev/null 2>&1)
+cmp one/a.h5 three/a.h5 || fail "one rank and three ranks make different bytes"
+
+expect 0 "clips     30, 60.0 s in all" "$TALKIE" data info one/a.h5
+expect 0 "16x32x32: 30, 8 x 2 x 2, 41 x 1" "$TALKIE" data info one/a.h5
+expect 0 "30 clips, all whole" "$TALKIE" data check one/a.h5
+expect 0 "30 clips, all whole" mpirun -n 2 "$TALKIE" data check three/a.h5
+
+# Bytes overwritten in the codec, which lies in the first half of the file, and in the rows after it.
+size=$(stat -c %s one/a.h5)
+cp one/a.h5 codec.h5
+printf '\377\376' | dd of=codec.h5 bs=1 seek=$((size / 2)) conv=notrunc status=none
+expect 2 "codec.h5.*codec" "$TALKIE" data check codec.h5
+printf '\377\377' | dd of=one/a.h5 bs=1 seek=$((size * 2 / 3)) conv=notrunc status=none
+expect 2 "1 of 30 clips are damaged" "$TALKIE" data check one/a.h5
+grep -q "clip \"stage 1/" out || fail "the damaged clip is not named"
+head -c $((size / 3)) three/a.h5 >cut.h5
+expect 2 "cut.h5" "$TALKIE" data check cut.h5
+echo "not a clip file" >text.h5
+expect 2 "text.h5" "$TALKIE" data info text.h5
+expect 2 "none.h5" mpirun -n 2 "$TALKIE" data check none.h5
+
+expect 2 "-o FILE" "$TALKIE" data stage stage.clips=2
+expect 2 "multiple of codec.patch_size" "$TALKIE" data stage -o b.h5 media.width=40
+expect 2 "stage.clip" "$TALKIE" data stage -o b.h5 stage.clip=2
+expect 2 "there is no .talkie data stagee" mpirun -n 2 "$TALKIE" data stagee
+expect 2 "/nowhere" "$TALKIE" data stage -o /nowhere/b.h5 stage.clips=2 codec.fit_clips=1
+[[ ! -e b.h5 && ! -e b.h5.part ]] || fail "a file was left behind"
+expect 0 "talkie data check FILE" "$TALKIE" data --help

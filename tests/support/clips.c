@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/clips.h"
+#include "core/rng.h"
+#include "data/codec_internal.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+tk_codec *test_codec(uint64_t seed)
+{
+    tk_codec_info info = {.patch_frames = 2,
+                          .patch_size = 4,
+                          .video_channels = 5,
+                          .audio_hop = 8,
+                          .audio_channels = 6,
+                          .fps = 8,
+                          .sample_rate = 1000,
+                          .channels = 1};
+    tk_codec *c;
+    if (tk_codec_new(&info, &c) != TK_OK) return NULL;
+    tk_key key = tk_rng_key(seed, TK_RNG_TEST, 9);
+    tk_rng_fill_normal(key, 0, c->video_basis, 5 * tk_codec_patch(&info), 1);
+    tk_rng_fill_normal(key, 1 << 20, c->audio_basis, 6 * 8, 1);
+    for (int k = 0; k < 5; k++) c->video_scale[k] = 1;
+    for (int k = 0; k < 6; k++) c->audio_scale[k] = 1;
+    return tk_codec_derive(c) == TK_OK ? c : NULL;
+}
+
+void test_rows(int64_t i, float *video, float *audio)
+{
+    for (int64_t k = 0; k < TEST_VIDEO; k++)
+        video[k] = (float)((i * 131 + k * 7) % 1024 - 512) / 64;
+    for (int64_t k = 0; k < TEST_AUDIO; k++)
+        audio[k] = (float)((i * 37 + k * 11) % 1024 - 512) / 64;
+}
+
+// Every third clip is in the second bucket, which is half as wide.
+static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_shot (*shot)[2],
+                 char (*name)[32])
+{
+    bucket[0] = (tk_bucket){.frames = 4,
+                            .height = 8,
+                            .width = 8,
+                            .latent_frames = 2,
+                            .high = 2,
+                            .wide = 2,
+                            .audio_rows = 9,
+                            .audio_channels = 1};
+    bucket[1] = bucket[0];
+    bucket[1].width = 4, bucket[1].wide = 1;
+    for (int64_t i = 0; i < n; i++) {
+        int b = i % 3 == 2;
+        snprintf(name[i], sizeof name[i], "clip %lld", (long long)i);
+        shot[i][0] = (tk_clip_shot){0, 0.25, 1, 4, "first"};
+        shot[i][1] = (tk_clip_shot){0.25, 0.25, 1, 5, "second"};
+        clip[i] = (tk_clip_info){name[i], b, bucket[b].slots++, 2, shot[i]};
+    }
+}
+
+// Flips a bit of clip i's stored video.
+static tk_status damage(const char *path, int64_t i)
+{
+    tk_clips c;
+    TK_TRY(tk_clips_open(path, &c));
+    const tk_bucket *b = &c.bucket[c.clip[i].bucket];
+    int64_t at = b->video_address + c.clip[i].slot * b->video_bytes + 3;
+    int fd = open(path, O_RDWR);
+    unsigned char byte;
+    tk_status st = tk_pread_all(fd, path, &byte, 1, at);
+    byte ^= 16;
+    if (st == TK_OK) st = tk_pwrite_all(fd, path, &byte, 1, at);
+    close(fd);
+    tk_clips_close(&c);
+    return st;
+}
+
+static tk_status write_all(tk_comm *comm, tk_clip_writer *w, int64_t n)
+{
+    float video[TEST_VIDEO], audio[TEST_AUDIO];
+    tk_status st = TK_OK;
+    for (int64_t i = comm->rank; i < n && st == TK_OK; i += comm->size) {
+        test_rows(i, video, audio);
+        st = tk_clip_writer_put(w, i, video, audio);
+    }
+    st = tk_agree(comm, st);
+    if (st == TK_OK) return tk_clip_writer_commit(w, NULL, NULL);
+    tk_clip_writer_abort(w);
+    return st;
+}
+
+tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int64_t n,
+                           int64_t broken)
+{
+    tk_bucket bucket[2];
+    tk_arena a;
+    tk_clip_info *clip;
+    tk_clip_shot(*shot)[2];
+    char(*name)[32];
+    tk_clip_writer *w;
+    tk_arena_init(&a, 0);
+    TK_ARENA_NEW(clip, &a, n + 1);
+    TK_ARENA_NEW(shot, &a, n + 1);
+    TK_ARENA_NEW(name, &a, n + 1);
+    plan(n, bucket, clip, shot, name);
+    tk_codec *c = test_codec(codec);
+    tk_status st =
+        tk_clip_writer_open(comm, path, "test: yes\n", c, n > 2 ? 2 : 1, bucket, n, clip, &w);
+    if (st == TK_OK) st = write_all(comm, w, n);
+    if (st == TK_OK && broken >= 0 && comm->rank == 0) st = damage(path, broken);
+    tk_codec_free(c);
+    tk_arena_free(&a);
+    return tk_agree(comm, st);
+}

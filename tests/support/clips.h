@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small clip file for tests: two buckets, random rows that are a function of the clip's number.
+#pragma once
+#include "data/clip.h"
+
+enum { TEST_VIDEO = 2 * 2 * 2 * 5, TEST_AUDIO = 9 * 6 }; // most numbers of a clip
+
+// Codec of 5 video and 6 audio channels; `seed` makes different ones.
+tk_codec *test_codec(uint64_t seed);
+// Rows of clip i, as they come back from the file (exact in half precision).
+void test_rows(int64_t i, float *video, float *audio);
+// Writes n clips over comm's ranks; clip `broken` (-1: none) has its digest wrong, as a damaged
+// disk would leave it.
+tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int64_t n,
+                           int64_t broken);
