@@ -8,7 +8,9 @@
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -188,19 +190,38 @@ static void bad_calls_are_named(void **state)
     runs_expect(runs_talkie(1, "sample --help"), 0, "sample.guidance");
 }
 
-// A full disk: no clip under its final name.
+// A full disk: no clip under its final name, also where an older one was.
 static void a_full_disk_leaves_nothing(void **state)
 {
     (void)state;
-    char line[8192];
-    snprintf(line, sizeof line,
-             "cd '%s' && ulimit -f 2 && trap '' XFSZ && OMP_NUM_THREADS=1 "
-             "\"$OLDPWD\"/'%s' sample two.yaml sample.steps=1 output=clips/full log.level=quiet "
-             ">/dev/null 2>full.txt",
-             runs_dir(), getenv("TALKIE") ? getenv("TALKIE") : "build/talkie");
-    assert_int_not_equal(system(line), 0);
-    assert_false(exists("clips/full.mp4"));
-    assert_false(exists("clips/full.json"));
+    char here[4096];
+    tk_jobs jobs;
+    tk_decoded clip;
+    const tk_references none = {0};
+    const tk_parallel_config alone = {1, 1, 1, 1};
+    const struct rlimit little = {2048, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(runs_dir()), 0);
+    assert_ok(tk_jobs_open(&jobs, tk_comm_self(), "two.yaml", 1, (char *[]){"output=clips/full"}));
+    const tk_job *job = &jobs.job[0];
+    const tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
+                             &none,      job->trained, &alone,      false,        0};
+    clip.rgb = tk_alloc((size_t)(8 * 24 * 32 * 3));
+    clip.pcm = tk_alloc(8000 * sizeof(float));
+    assert_true(clip.rgb && clip.pcm);
+    assert_ok(tk_output_write(&p, &clip));
+    assert_clip("clips/full", true);
+    assert_true(tk_output_finished(job->output, job->digest));
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    const tk_status st = tk_output_write(&p, &clip);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &any), 0);
+    assert_status(st, TK_IO);
+    assert_clip("clips/full", false);
+    shell("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
+    tk_decoded_free(&clip);
+    tk_jobs_close(&jobs);
+    assert_int_equal(chdir(here), 0);
 }
 
 // A storyboard of a stage clip's shots has the very rows its clip file has.
