@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -144,12 +143,10 @@ static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double 
 tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkpoint_seconds)
 {
     json_t *o = make_object(m, r, checkpoint_seconds);
-    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    json_decref(o);
-    if (!text) return TK_FAIL(TK_MEMORY, "out of memory for metrics");
     errno = 0;
-    const bool ok = fprintf(m->file, "%s\n", text) > 0 && fflush(m->file) == 0;
-    free(text);
+    bool ok = json_dumpf(o, m->file, JSON_COMPACT | JSON_REAL_PRECISION(17)) == 0;
+    json_decref(o);
+    ok = ok && fputc('\n', m->file) >= 0 && fflush(m->file) == 0;
     if (!ok) return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
     return remember(m, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO]);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/runs.h"
 #include "core/h5.h"
+#include "data/clip.h"
 #include "tests/support/test.h"
 #include <dirent.h>
 #include <errno.h>
@@ -240,7 +241,7 @@ int64_t runs_newest(const char *run)
     return newest;
 }
 
-void runs_flip(const char *file, double where)
+void runs_flip(const char *file, int64_t at)
 {
     char path[PATH_MAX];
     struct stat s;
@@ -248,9 +249,23 @@ void runs_flip(const char *file, double where)
     path_of(path, file);
     const int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && fstat(fd, &s) == 0);
-    const off_t at = (off_t)(where * (double)s.st_size);
+    if (at < 0) at = s.st_size / 2;
     assert_int_equal(pread(fd, &byte, 1, at), 1);
     byte ^= 0x40;
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     close(fd);
+}
+
+void runs_damage(const char *file, int n)
+{
+    char path[PATH_MAX];
+    tk_clips clips;
+    path_of(path, file);
+    assert_ok(tk_clips_open(path, &clips));
+    assert_true(n <= clips.n);
+    for (int i = 0; i < n; i++) {
+        const tk_bucket *b = &clips.bucket[clips.clip[i].bucket];
+        runs_flip(file, b->video_address + clips.clip[i].slot * b->video_bytes + 17);
+    }
+    tk_clips_close(&clips);
 }

@@ -33,5 +33,7 @@ int runs_metrics(const char *run, runs_step steps[RUNS_STEPS]); // steps read
 // Largest relative distance (norm of difference / norm) over the tensors of a group ("model",
 // "adam/m", ...) of two checkpoints of the directory; 0 only when all are equal to the bit.
 double runs_distance(const char *a, const char *b, const char *group);
-int64_t runs_newest(const char *run);           // step of the newest checkpoint, -1: none
-void runs_flip(const char *file, double where); // flips a bit at a fraction of the file
+int64_t runs_newest(const char *run);         // step of the newest checkpoint, -1: none
+void runs_flip(const char *file, int64_t at); // flips a bit of byte `at`; < 0: of the middle one
+// Flips a bit of each of the first n clips of a clip file.
+void runs_damage(const char *file, int n);

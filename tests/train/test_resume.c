@@ -129,7 +129,7 @@ static void a_flipped_bit_costs_one_checkpoint(void **state)
                       "train.keep=9";
     runs_expect(runs_talkie(1, "%s", run), 0, "");
     runs_expect(runs_talkie(1, "%s train.out=whole", run), 0, "");
-    runs_flip("flipped/step-00000006.h5", 0.5);
+    runs_flip("flipped/step-00000006.h5", -1);
     runs_expect(runs_talkie(1, "%s", run), 0, "at step 4 of 6");
     assert_same_run("flipped", "whole", 6);
 }

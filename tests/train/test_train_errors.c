@@ -60,7 +60,7 @@ static void damaged_clips_are_skipped(void **state)
     runs_step steps[RUNS_STEPS];
     (void)state;
     shell("cp clips.h5 one.h5");
-    for (int i = 0; i < 3; i++) runs_flip("one.h5", 0.5 + 0.1 * i);
+    runs_damage("one.h5", 3);
     runs_expect(runs_talkie(2, "train tiny.yaml data.files=[one.h5] train.out=skip "
                                "parallel.pipeline=2"),
                 0, "");
@@ -75,7 +75,7 @@ static void too_many_damaged_clips_stop_the_run(void **state)
 {
     (void)state;
     shell("cp clips.h5 all.h5");
-    for (int i = 0; i < 200; i++) runs_flip("all.h5", 0.2 + 0.79 * i / 200);
+    runs_damage("all.h5", 12);
     for (int ranks = 1; ranks <= 2; ranks++) {
         const int code =
             runs_talkie(ranks,
