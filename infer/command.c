@@ -95,20 +95,14 @@ static void one_job(sampling *a, const tk_job *job)
 // ---- all of them -------------------------------------------------------------------------------
 
 // One storyboard is shared by all ranks; several are spread over as many data ranks as divide the
-// world.
+// world. Degrees that were asked for stand, and data takes the rest.
 static void choose_layout(sampling *a, int64_t todo)
 {
     tk_parallel_config *p = &a->parallel;
-    const int64_t own = (p->tensor ? p->tensor : 1) * (p->pipeline ? p->pipeline : 1);
-    if (p->data || a->world->size % own) return;
-    const int64_t rest = a->world->size / own;
-    if (p->tensor && p->pipeline) {
-        p->data = rest;
-        return;
-    }
-    for (p->data = todo < rest ? todo : rest; p->data > 1 && rest % p->data; p->data--) {
-    }
-    if (p->data < 1) p->data = 1;
+    const int64_t world = a->world->size;
+    if (p->data || p->tensor || p->pipeline) return;
+    p->data = todo < 1 ? 1 : todo < world ? todo : world;
+    while (world % p->data) p->data--;
 }
 
 // The storyboards of one checkpoint (and of averaged weights or not), dealt out to the data ranks.
@@ -158,7 +152,7 @@ static tk_status sample_all(sampling *a)
         if (job->finished) tk_log("%s: finished already, %s.mp4", job->file, job->output);
     }
     a->parallel = a->jobs.top.parallel;
-    if (a->jobs.many) choose_layout(a, todo);
+    choose_layout(a, todo);
     TK_TRY(tk_agree(a->world, tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR)));
     for (int i = 0; i < a->jobs.n_trained && todo; i++)
         for (int ema = 1; ema >= 0; ema--) TK_TRY(sample_group(a, &a->jobs.trained[i], ema != 0));
