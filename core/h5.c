@@ -153,10 +153,10 @@ tk_status tk_h5_open(const char *path, const char *format, int64_t max_version, 
     TK_TRY(look(path));
     hid_t access = access_list();
     hid_t f = access < 0 ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
+    cause c = {"", 0};
+    if (f < 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, find_cause, &c); // the next call forgets it
     H5Pclose(access);
     if (f < 0) {
-        cause c = {"", 0};
-        H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, find_cause, &c);
         return TK_FAIL(TK_INPUT, "%s is truncated or damaged (%s)", path, c.words);
     }
     tk_status st = check_format(f, path, format, max_version);
