@@ -2,6 +2,7 @@
 // Opening clip files and reading samples. A file may come from anywhere, so the index is believed
 // only after every count, number and address in it has been checked; then a sample is one pread per
 // modality and no HDF5 call.
+#define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
 #include "data/clip_internal.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loader: threads read documents in step order into a ring of steps.
 //
-// One counter hands out documents; a thread takes the next one as soon as the ring has room for its
-// step, reads it with no lock held, and marks it done. The trainer waits only for the document it
-// asks for. What a document holds depends on its number alone, so threads may finish in any order.
+// One counter hands out runs of documents; a thread takes the next run as soon as the ring has room
+// for its step, reads it with no lock held, and marks it done. A run is one document, or several
+// small ones: waking the trainer costs as much as reading tens of kilobytes. The trainer waits only
+// for the document it asks for. What a document holds depends on its number alone, so threads may
+// finish in any order.
 #include "data/loader.h"
 #include "core/log.h"
 #include "core/rng.h"
@@ -13,10 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORDS = 512 };
+enum { WORDS = 512, RUN_BYTES = 256 << 10 };
 
 typedef struct document { // of one step in the ring
-    bool done, ok;
+    bool done;            // set under the lock, released to a trainer that looks without it
+    bool ok;
     int64_t index;
     float *video, *audio;
     char why[WORDS]; // not ok: the message
@@ -44,8 +47,8 @@ struct tk_loader {
     int64_t running; // threads started
     bool stop;
     uint64_t seed;
-    int64_t start, batch, begin, docs,
-        depth;              // first step, documents a step here, steps in the ring
+    int64_t start, batch, begin, docs, depth,
+        run;                // first step, documents a step here, steps in the ring, most in a run
     int64_t next, released; // next document to read; steps given back
     document *ring;         // (depth, docs)
 };
@@ -193,19 +196,25 @@ static void *work(void *arg)
         while (!l->stop && l->next / l->docs >= l->released + l->depth)
             pthread_cond_wait(&l->room, &l->lock);
         if (l->stop) break;
-        int64_t n = l->next++, step = n / l->docs, j = n % l->docs;
+        int64_t step = l->next / l->docs, j = l->next % l->docs; // a run is of one step
+        int64_t n = l->docs - j < l->run ? l->docs - j : l->run;
         document *d = &l->ring[step % l->depth * l->docs + j];
+        l->next += n;
         pthread_mutex_unlock(&l->lock);
-        read_document(l, d, l->start + step, l->begin + j, w->raw);
+        for (int64_t k = 0; k < n; k++)
+            read_document(l, &d[k], l->start + step, l->begin + j + k, w->raw);
         pthread_mutex_lock(&l->lock);
-        d->done = true;
-        pthread_cond_signal(&l->ready);
+        for (int64_t k = 0; k < n; k++) __atomic_store_n(&d[k].done, true, __ATOMIC_RELEASE);
+        pthread_mutex_unlock(&l->lock);
+        pthread_cond_signal(&l->ready); // who wakes finds the lock free
+        pthread_mutex_lock(&l->lock);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;
 }
 
-// Room for the largest sample of any bucket in every place of the ring.
+// Room for the largest sample of any bucket in every place of the ring; from its size, the length
+// of a run, so that every thread has one of a step's.
 static tk_status make_ring(tk_loader *l)
 {
     const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
@@ -216,6 +225,9 @@ static tk_status make_ring(tk_loader *l)
             int64_t v = tk_bucket_video_count(b, i), a = tk_bucket_audio_count(b, i);
             video = v > video ? v : video, audio = a > audio ? a : audio;
         }
+    int64_t fair = (l->docs + l->threads - 1) / l->threads,
+            small = RUN_BYTES / (2 * (video + audio));
+    l->run = small < 1 ? 1 : small < fair ? small : fair;
     TK_ARENA_NEW(l->ring, &l->ring_arena, l->depth * l->docs);
     for (int64_t k = 0; k < l->depth * l->docs; k++) {
         TK_ARENA_NEW(l->ring[k].video, &l->ring_arena, video);
@@ -277,13 +289,13 @@ tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out)
         return TK_FAIL(TK_INTERNAL, "document %lld of step %lld is not in the loader's ring",
                        (long long)j, (long long)step);
     document *d = &l->ring[at % l->depth * l->docs + j - l->begin];
-    pthread_mutex_lock(&l->lock);
-    if (!d->done) {
+    if (!__atomic_load_n(&d->done, __ATOMIC_ACQUIRE)) {
         double began = tk_now();
+        pthread_mutex_lock(&l->lock);
         while (!d->done) pthread_cond_wait(&l->ready, &l->lock);
+        pthread_mutex_unlock(&l->lock);
         l->waited += tk_now() - began;
     }
-    pthread_mutex_unlock(&l->lock);
     *out = (tk_sample){.index = d->index, .ok = d->ok, .video = d->video, .audio = d->audio};
     out->info = tk_loader_info(l, d->index, &out->bucket);
     if (!d->ok) return note_bad(l, d);
@@ -305,6 +317,17 @@ void tk_loader_release(tk_loader *l, int64_t step)
     }
     pthread_cond_broadcast(&l->room);
     pthread_mutex_unlock(&l->lock);
+}
+
+tk_status tk_loader_read_raw(const tk_loader *l, int64_t index, void *raw)
+{
+    const tk_bucket *b;
+    const tk_clip_info *i = tk_loader_info(l, index, &b);
+    const tk_clips *c = &l->file[file_of(l, index)];
+    TK_TRY(tk_pread_all(c->fd, c->path, raw, (size_t)b->video_bytes,
+                        b->video_address + i->slot * b->video_bytes));
+    return tk_pread_all(c->fd, c->path, raw, (size_t)b->audio_bytes,
+                        b->audio_address + i->slot * b->audio_bytes);
 }
 
 int64_t tk_loader_skipped(const tk_loader *l)

@@ -36,6 +36,9 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
 tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out);
 void tk_loader_release(tk_loader *l,
                        int64_t step); // done with the step: its buffers are used again
+// For measurements: reads a sample's bytes as they are stored and looks at none of them. `raw`:
+// room for video_bytes or audio_bytes, whichever is more.
+tk_status tk_loader_read_raw(const tk_loader *l, int64_t index, void *raw);
 int64_t tk_loader_skipped(const tk_loader *l);
 int64_t tk_loader_bytes(const tk_loader *l);       // read so far
 double tk_loader_wait_seconds(const tk_loader *l); // time take() waited

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STEPS = 8, LOADER_STEPS = 50 };
+enum { STEPS = 8 };
 
 // ---- sampling ----------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ tk_status tk_bench_command(tk_comm *world, int argc, char **argv)
     if (st == TK_OK && !done) {
         st = tk_bench_train(world, &c, STEPS); // first: it counts from the start of the process
         if (st == TK_OK) st = bench_sampling(world, &c);
-        if (st == TK_OK) st = tk_bench_loader(world, &c, LOADER_STEPS);
+        if (st == TK_OK) st = tk_bench_loader(world, &c);
     }
     tk_config_free(&c);
     return st;

@@ -17,6 +17,6 @@ tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double 
 // Collective. Trains `steps` steps of the config without writing anything and prints the model
 // FLOP/s over the GEMM rate of the same shapes and threads, and peak memory over the plan's.
 tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps);
-// Collective. Reads `steps` steps' clips through the loader, then the same bytes by plain pread,
-// and prints both rates.
-tk_status tk_bench_loader(tk_comm *world, tk_config *c, int64_t steps);
+// Collective. Prints the rate at which the loader hands out clips over the rates of plain preads of
+// the same clips in the same order and of the files from end to end: in turn, best of some rounds.
+tk_status tk_bench_loader(tk_comm *world, tk_config *c);
