@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 120 */
+/*TEST nsize: 1; timeout: 120 */
 // A save that is killed at any arrow of its protocol leaves the checkpoint before it, or itself
 // whole; never half of one under its name. The program runs itself under mpirun to be killed.
 #include "core/log.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST nsize: 1; timeout: 60 */
 // The parts of a training step, in this process: documents, objective, optimizer, plan.
 #include "core/rng.h"
 #include "tests/support/runs.h"
