@@ -4,34 +4,10 @@
 /*TEST nsize: 1; timeout: 60 */
 #include "core/model.h"
 #include "core/rng.h"
+#include "tests/support/test.h"
+#include "tests/support/tiny.h"
 #include <math.h>
 #include <string.h>
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
-
-static const tk_model_config config = {.hidden = 24,
-                                       .heads = 3,
-                                       .head_dim = 8,
-                                       .layers = 2,
-                                       .refiner_layers = 1,
-                                       .ffn = 20,
-                                       .video_channels = 6,
-                                       .audio_channels = 5,
-                                       .text_channels = 7,
-                                       .text = TK_TEXT_BYTES,
-                                       .freq_dim = 8,
-                                       .time_hidden = 10,
-                                       .time_dim = 9,
-                                       .rope_freq_dim = 1,
-                                       .rope_theta = 100,
-                                       .norm_eps = 1e-5,
-                                       .qk_norm_eps = 1e-5,
-                                       .final_norm_eps = 1e-5};
 
 typedef struct rig { // a model with random weights and two documents
     tk_device device;
@@ -74,8 +50,8 @@ static void open_stream(rig *r)
                                  .id = d};
         assert_int_equal(tk_stream_append(&r->stream, &doc), TK_OK);
     }
-    r->video = noise(r, r->stream.count[TK_VIDEO] * config.video_channels, 1);
-    r->audio = noise(r, r->stream.count[TK_AUDIO] * config.audio_channels, 2);
+    r->video = noise(r, r->stream.count[TK_VIDEO] * tiny_model.video_channels, 1);
+    r->audio = noise(r, r->stream.count[TK_AUDIO] * tiny_model.audio_channels, 2);
     r->tokens = tk_arena_alloc(&r->arena, 64 * sizeof *r->tokens);
     for (int i = 0; i < 16; i++) r->tokens[i] = 40 * i % TK_BYTES;
 }
@@ -93,7 +69,7 @@ static void open_rig(rig *r, const tk_device_ops *ops)
     memset(r, 0, sizeof *r);
     tk_arena_init(&r->arena, 0);
     assert_int_equal(tk_device_open(&r->device, ops, 1, (size_t)1 << 30), TK_OK);
-    assert_int_equal(tk_model_open(&r->model, &config, &r->device, tk_comm_self(), 0, 1, true),
+    assert_int_equal(tk_model_open(&r->model, &tiny_model, &r->device, tk_comm_self(), 0, 1, true),
                      TK_OK);
     r->weights = noise(r, r->model.n_local, 3);
     for (int i = 0; i < r->model.n_weights; i++) {

@@ -2,7 +2,7 @@
 /*TEST nsize: 1 2 3 4; timeout: 60 */
 // The mesh: degrees, coordinates, and the words for what does not fit.
 #include "parallel/mesh.h"
-#include "tests/support/test.h"
+#include "tests/support/ranks.h"
 #include <unistd.h>
 
 static tk_comm world;
@@ -134,10 +134,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_mesh__ranks_must_ask_for_the_same),
         cmocka_unit_test(test_mesh__threads),
     };
-    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
-    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (failed) tk_parallel_abort(1); // ranks that did not fail may be waiting
-    tk_parallel_stop();
-    return 0;
+    ranks_run(argc, argv, world, tests);
 }

@@ -5,7 +5,7 @@
 #include "core/mem.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi_comm.h"
-#include "tests/support/test.h"
+#include "tests/support/ranks.h"
 #include <stdio.h>
 
 static tk_comm world;
@@ -277,10 +277,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_agree__message_of_the_failing_rank),
         cmocka_unit_test(test_same__names_the_ranks_that_differ),
     };
-    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
-    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (failed) tk_parallel_abort(1); // ranks that did not fail may be waiting
-    tk_parallel_stop();
-    return 0;
+    ranks_run(argc, argv, world, tests);
 }

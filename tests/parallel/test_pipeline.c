@@ -3,7 +3,7 @@
 // Pipeline schedules on a toy: stage s multiplies by its weight and adds the microbatch's number.
 // Integers throughout, so the result equals the serial one bit for bit.
 #include "parallel/pipeline.h"
-#include "tests/support/test.h"
+#include "tests/support/ranks.h"
 
 enum { HIDDEN = 300, MAX_MICRO = 9 };
 
@@ -219,10 +219,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pipeline__failing_microbatch),
         cmocka_unit_test(test_pipeline__dry_run_needs_as_much_memory),
     };
-    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
-    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (failed) tk_parallel_abort(1); // ranks that did not fail may be waiting
-    tk_parallel_stop();
-    return 0;
+    ranks_run(argc, argv, world, tests);
 }

@@ -3,6 +3,7 @@
 // Checkpoints: any layout writes the same file and reads it; damage anywhere is found.
 #include "parallel/mpi_comm.h"
 #include "tests/support/test.h"
+#include "tests/support/tiny.h"
 #include "train/checkpoint_impl.h"
 #include <fcntl.h>
 #include <math.h>
@@ -16,25 +17,6 @@ static tk_comm world, alone; // all ranks; this rank for itself
 static char dir[256];        // shared by the ranks
 static tk_codec *codec;
 static tk_arena names;
-
-static const tk_model_config model_config = {.hidden = 24,
-                                             .heads = 3,
-                                             .head_dim = 8,
-                                             .layers = 3,
-                                             .refiner_layers = 1,
-                                             .ffn = 20,
-                                             .video_channels = 5,
-                                             .audio_channels = 4,
-                                             .text_channels = 6,
-                                             .text = TK_TEXT_BYTES,
-                                             .freq_dim = 8,
-                                             .time_hidden = 12,
-                                             .time_dim = 10,
-                                             .rope_freq_dim = 1,
-                                             .rope_theta = 1e4,
-                                             .norm_eps = 1e-6,
-                                             .qk_norm_eps = 1e-6,
-                                             .final_norm_eps = 1e-6};
 
 enum { FLATS = 3 }; // model (whole on every data rank), adam/m (shared out over data), ema (whole)
 static const char *const groups[FLATS] = {"model", "adam/m", "ema"};
@@ -73,7 +55,7 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
 
 static void open_rig(rig *r, tk_comm *comm, int T, int P)
 {
-    open_rig_of(r, comm, &model_config, T, P);
+    open_rig_of(r, comm, &tiny_model, T, P);
 }
 
 static void close_rig(rig *r)
@@ -240,17 +222,17 @@ static void expect_refused(tk_comm *comm, const char *path, const tk_model_confi
 static void other_models_and_files_are_refused(void **state)
 {
     (void)state;
-    tk_model_config wide = model_config, deep = model_config, shallow = model_config;
+    tk_model_config wide = tiny_model, deep = tiny_model, shallow = tiny_model;
     wide.ffn = 28;
     deep.layers = 4;
     shallow.layers = 2;
     const char *path = in_dir("one.h5");
-    expect_refused(&world, path, &model_config, "adam/v", "has no group /adam/v");
+    expect_refused(&world, path, &tiny_model, "adam/v", "has no group /adam/v");
     expect_refused(&world, path, &wide, NULL, "but this model needs");
     expect_refused(&world, path, &deep, NULL, "is missing");
     expect_refused(&world, path, &shallow, NULL, "another model's");
-    expect_refused(&world, in_dir("none.h5"), &model_config, NULL, "none.h5");
-    expect_refused(&world, dir, &model_config, NULL, "not a regular file");
+    expect_refused(&world, in_dir("none.h5"), &tiny_model, NULL, "none.h5");
+    expect_refused(&world, dir, &tiny_model, NULL, "not a regular file");
     if (world.rank == 0) {
         FILE *f = fopen(in_dir("text.h5"), "w");
         for (int i = 0; i < 100; i++) fprintf(f, "this is not a checkpoint\n");
@@ -261,8 +243,8 @@ static void other_models_and_files_are_refused(void **state)
         assert_ok(tk_ck_seal(in_dir("clip.h5"), 0, NULL));
     }
     sync_ranks();
-    expect_refused(&world, in_dir("text.h5"), &model_config, NULL, "not a whole checkpoint");
-    expect_refused(&world, in_dir("clip.h5"), &model_config, NULL, "talkie-clips");
+    expect_refused(&world, in_dir("text.h5"), &tiny_model, NULL, "not a whole checkpoint");
+    expect_refused(&world, in_dir("clip.h5"), &tiny_model, NULL, "talkie-clips");
 }
 
 // ---- damage ------------------------------------------------------------------------------------

@@ -2,27 +2,9 @@
 /*TEST timeout: 30 */
 // The geometry and the digests under the checkpoints.
 #include "tests/support/test.h"
+#include "tests/support/tiny.h"
 #include "train/checkpoint_impl.h"
 #include <math.h>
-
-static const tk_model_config model_config = {.hidden = 24,
-                                             .heads = 3,
-                                             .head_dim = 8,
-                                             .layers = 3,
-                                             .refiner_layers = 1,
-                                             .ffn = 20,
-                                             .video_channels = 5,
-                                             .audio_channels = 4,
-                                             .text_channels = 6,
-                                             .text = TK_TEXT_BYTES,
-                                             .freq_dim = 8,
-                                             .time_hidden = 12,
-                                             .time_dim = 10,
-                                             .rope_freq_dim = 1,
-                                             .rope_theta = 1e4,
-                                             .norm_eps = 1e-6,
-                                             .qk_norm_eps = 1e-6,
-                                             .final_norm_eps = 1e-6};
 
 // Runs of all ranks tile every tensor, and agree with the cut that the model itself uses.
 static void runs_tile_the_tensor(void **state)
@@ -31,7 +13,7 @@ static void runs_tile_the_tensor(void **state)
     tk_arena a;
     tk_param_table t;
     tk_arena_init(&a, 0);
-    assert_ok(tk_param_table_build(&model_config, &a, &t));
+    assert_ok(tk_param_table_build(&tiny_model, &a, &t));
     for (int ranks = 1; ranks <= 4; ranks++)
         for (int k = 0; k < t.n; k++) {
             const tk_param_spec *s = &t.spec[k];

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// main() of a test that runs under mpirun: ranks that did not fail may be waiting for one that did,
+// so a failure takes all down.
+#pragma once
+#include "parallel/mesh.h"
+#include "tests/support/test.h"
+
+#define ranks_run(argc, argv, world, tests)                                   \
+    do {                                                                      \
+        setenv("TALKIE_COMM_TIMEOUT", "20", 0);                               \
+        if (tk_parallel_start(&(argc), &(argv), &(world)) != TK_OK) return 1; \
+        if (cmocka_run_group_tests(tests, NULL, NULL)) tk_parallel_abort(1);  \
+        tk_parallel_stop();                                                   \
+        return 0;                                                             \
+    } while (0)
