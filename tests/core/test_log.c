@@ -3,6 +3,7 @@
 #include "core/version.h"
 #include "tests/support/test.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdio.h>
 #include <termios.h>
@@ -36,8 +37,14 @@ static const char *heard(void)
 {
     static char text[65536];
     fflush(stderr);
-    ssize_t n = read(from, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = 0;
+    size_t used = 0; // a terminal hands over what was written piece by piece, each a moment later
+    struct pollfd more = {from, POLLIN, 0};
+    while (used < sizeof text - 1 && poll(&more, 1, 100) > 0) {
+        ssize_t n = read(from, text + used, sizeof text - 1 - used);
+        if (n <= 0) break;
+        used += (size_t)n;
+    }
+    text[used] = 0;
     dup2(saved, STDERR_FILENO);
     close(saved);
     close(from);
