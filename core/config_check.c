@@ -31,6 +31,11 @@ static tk_status check_model(tk_loading *l)
     TK_TRY(broken(l, 6 * m->rope_freq_dim > m->head_dim, "model.rope_freq_dim", "model.head_dim",
                   "6 * %" PRId64 " rotary channels do not fit model.head_dim %" PRId64,
                   m->rope_freq_dim, m->head_dim));
+    const bool golden = l->command == TK_CMD_PARITY; // there is no codec to ask
+    TK_TRY(broken(l, golden && m->video_channels == 0, "model.video_channels", NULL,
+                  "a golden file must say it"));
+    TK_TRY(broken(l, golden && m->audio_channels == 0, "model.audio_channels", NULL,
+                  "a golden file must say it"));
     return broken(l, m->freq_dim % 2 != 0, "model.freq_dim", NULL,
                   "%" PRId64 " is odd; cosines and sines need an even number", m->freq_dim);
 }

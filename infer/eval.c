@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { MODEL, CEILING, FLOOR, COLUMNS };
+static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
 
 typedef struct eval {
     tk_comm *world;
@@ -161,6 +162,9 @@ static void print_table(const eval *e)
         printf("%-42s %7.1f%% %7.1f%% %7.1f%% %6.0f\n", tk_figure_words[k],
                100 * part(&e->column[MODEL], k), 100 * part(&e->column[CEILING], k),
                100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
+    if (part(&e->column[CEILING], TK_FIG_COLOUR) < LEAST_CEILING)
+        tk_log_warn("this checkpoint's codec was not fitted on the stage and cannot show its colours "
+                    "(ceiling): the figures say nothing of what the model learned of other clips");
 }
 
 static json_t *report(const eval *e)

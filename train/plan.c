@@ -207,7 +207,7 @@ static tk_status plan_all(tk_config *c)
     tk_arena_init(&a, 0);
     TK_TRY_TO(st, done, fill_layout(&c->parallel, &ranks));
     TK_TRY_TO(st, done, tk_loader_open(&c->data, tk_comm_self(), &l));
-    TK_TRY_TO(st, done, tk_trainer_check(c, l, (int)c->parallel.data));
+    TK_TRY_TO(st, done, tk_trainer_match(c, l, (int)c->parallel.data));
     TK_TRY_TO(st, done, tk_param_table_build(&c->model, &a, &table));
     plan = tk_arena_alloc(&a, (size_t)ranks * sizeof *plan);
     if (!plan) TK_TRY_TO(st, done, TK_FAIL(TK_MEMORY, "out of memory for %d ranks", ranks));

@@ -59,7 +59,7 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
 {
     TK_TRY(tk_agree(world, tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA)));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
-    TK_TRY(tk_agree(world, tk_trainer_check(c, p->loader, p->mesh.data.size)));
+    TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.data.size)));
     return tk_agree(world,
                     tk_device_open(&p->device, &tk_device_cpu,
                                    tk_mesh_threads(&p->mesh, &c->parallel), tk_train_pool_bytes()));

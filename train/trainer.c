@@ -19,8 +19,11 @@ typedef struct tk_slot {
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static tk_status check_channels(const char *key, const char *what, int64_t model, int64_t data)
+// Rows are as wide as the clips' codec makes them; a width that was asked for must be that.
+static tk_status match_channels(const char *key, const char *what, int64_t *width, int64_t data)
 {
+    const int64_t model = *width ? *width : data;
+    *width = model;
     if (model == data) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s is %lld, but the clips' codec makes %lld channels a row of %s; set %s=%lld "
@@ -29,12 +32,12 @@ static tk_status check_channels(const char *key, const char *what, int64_t model
                    key + strlen("model."), (long long)model);
 }
 
-tk_status tk_trainer_check(const tk_config *c, const tk_loader *l, int data_ranks)
+tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
 {
     const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
-    TK_TRY(check_channels("model.video_channels", "video", c->model.video_channels,
+    TK_TRY(match_channels("model.video_channels", "video", &c->model.video_channels,
                           i->video_channels));
-    TK_TRY(check_channels("model.audio_channels", "audio", c->model.audio_channels,
+    TK_TRY(match_channels("model.audio_channels", "audio", &c->model.audio_channels,
                           i->audio_channels));
     if (c->model.text != TK_TEXT_BYTES)
         return TK_FAIL(TK_INPUT, "model.text is features, but the clip files hold captions only; "

@@ -50,8 +50,9 @@ typedef struct tk_trainer {
     tk_arena arena, step_arena;
 } tk_trainer;
 
-// Checks the config against the data: channels of codec and model, text, batch against data ranks.
-tk_status tk_trainer_check(const tk_config *c, const tk_loader *l, int data_ranks);
+// Matches the config with the data: the model's channels (0: becomes the codec's), text, batch
+// against data ranks.
+tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks);
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader);
 void tk_trainer_close(tk_trainer *t);
