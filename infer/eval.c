@@ -163,8 +163,9 @@ static void print_table(const eval *e)
                100 * part(&e->column[MODEL], k), 100 * part(&e->column[CEILING], k),
                100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
     if (part(&e->column[CEILING], TK_FIG_COLOUR) < LEAST_CEILING)
-        tk_log_warn("this checkpoint's codec was not fitted on the stage and cannot show its colours "
-                    "(ceiling): the figures say nothing of what the model learned of other clips");
+        tk_log_warn(
+            "this checkpoint's codec was not fitted on the stage and cannot show its colours "
+            "(ceiling): the figures say nothing of what the model learned of other clips");
 }
 
 static json_t *report(const eval *e)
