@@ -241,8 +241,10 @@ tk_status tk_same(tk_comm *c, const char *what, const void *x, size_t bytes)
     for (int i = 0, used = 0; i < shown; i++)
         used += snprintf(names + used, sizeof names - (size_t)used, "%s%d", i ? ", " : "",
                          differ.first[i]);
-    return TK_FAIL(TK_INPUT,
-                   "%s differs between ranks: rank%s %s%s of %d (%s) not the same as rank 0", what,
-                   differ.count > 1 ? "s" : "", names, differ.count > shown ? " and more" : "",
-                   c->size, c->name);
+    const tk_status st =
+        TK_FAIL(TK_INPUT, "%s differs between ranks: rank%s %s%s of %d (%s) not the same as rank 0",
+                what, differ.count > 1 ? "s" : "", names, differ.count > shown ? " and more" : "",
+                c->size, c->name);
+    tk_status_set_shared(true);
+    return st;
 }

@@ -134,7 +134,8 @@ enum {
     TK_CMD_PLAN = 8,
     TK_CMD_PARITY = 16,
     TK_CMD_BENCH = 32,
-    TK_CMD_EVAL = 64
+    TK_CMD_EVAL = 64,
+    TK_CMD_LOOK = 128 // talkie data info and check
 };
 
 void tk_config_init(tk_config *c); // every default
@@ -157,6 +158,6 @@ tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, cons
 // Full YAML with every value of the options of `command` (0: all); parses back to the same config.
 // NULL when out of memory.
 char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a);
-uint64_t tk_config_digest(const tk_config *c); // XXH3 of the full dump
+tk_status tk_config_digest(const tk_config *c, uint64_t *out); // XXH3 of the full dump
 void tk_config_help(unsigned command); // option reference to stdout, generated from the table
 void tk_config_reference(void);        // the same as a Markdown page (docs, `talkie --options`)

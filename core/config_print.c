@@ -174,14 +174,14 @@ char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a)
     return t.s;
 }
 
-uint64_t tk_config_digest(const tk_config *c)
+tk_status tk_config_digest(const tk_config *c, uint64_t *out)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
     const char *dump = tk_config_dump(c, 0, &a);
-    uint64_t digest = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
+    if (dump) *out = XXH3_64bits(dump, strlen(dump));
     tk_arena_free(&a);
-    return digest;
+    return dump ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config");
 }
 
 // ---- help and reference ----

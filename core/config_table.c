@@ -274,6 +274,8 @@ const char *tk_command_name(unsigned command)
         return "talkie bench";
     case TK_CMD_EVAL:
         return "talkie eval";
+    case TK_CMD_LOOK:
+        return "talkie data info/check";
     default:
         return "talkie";
     }

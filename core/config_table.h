@@ -41,7 +41,7 @@ typedef struct tk_option {
 extern const tk_option tk_options[];
 extern const int tk_n_options;
 
-enum { TK_CMD_ALL = 127 };
+enum { TK_CMD_ALL = 255 };
 const char *tk_command_name(unsigned command);     // "train"; "talkie" when not a single bit
 const tk_option *tk_option_find(const char *name); // "train.lr", "shots[].prompt"; NULL if none
 bool tk_option_of(const tk_option *o, unsigned command); // command 0: every option

@@ -60,11 +60,13 @@ const char *tk_status_trace(void)
 void tk_status_clear(void)
 {
     message[0] = trace[0] = 0;
+    shared = false;
 }
 
 void tk_status_set(tk_status code, const char *text)
 {
     copy_text(message, sizeof message, text && *text ? text : tk_status_words(code));
+    shared = false;
 }
 
 void tk_status_set_trace(const char *text)

@@ -1,94 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/commands.h"
-#include "core/config.h"
 #include "core/log.h"
 #include "data/clip.h"
 #include "data/import.h"
 #include "data/stage_file.h"
 #include <stdio.h>
-#include <string.h>
 
-typedef struct arguments {
-    char *config;     // the first *.yaml or *.yml; NULL if none
-    char **overrides; // key=value, -o FILE as output=FILE
-    int n_overrides;
-    char **files;
-    int n_files;
-    bool help;
-    tk_arena arena;
-} arguments;
-
-static bool ends(const char *s, const char *with)
+tk_status tk_data_stage(tk_comm *world, tk_invocation *in)
 {
-    size_t n = strlen(s), m = strlen(with);
-    return n >= m && !strcmp(s + n - m, with);
+    return tk_stage_run(world, &in->config);
 }
 
-// Sorts the words after the subcommand. A word with '=' is an override unless it is a path.
-static tk_status sort_arguments(int argc, char **argv, arguments *out)
+tk_status tk_data_import(tk_comm *world, tk_invocation *in)
 {
-    tk_arena *a = &out->arena;
-    TK_ARENA_NEW(out->overrides, a, argc + 1);
-    TK_ARENA_NEW(out->files, a, argc + 1);
-    for (int i = 0; i < argc; i++) {
-        char *w = argv[i], *equals = strchr(w, '='), *slash = strchr(w, '/');
-        if (!strcmp(w, "--help") || !strcmp(w, "-h")) {
-            out->help = true;
-        } else if (!strcmp(w, "-o") || !strcmp(w, "--output")) {
-            if (i + 1 == argc) return TK_FAIL(TK_INPUT, "%s needs the name of a file", w);
-            char *set = tk_arena_printf(a, "output=%s", argv[++i]);
-            if (!set) return TK_FAIL(TK_MEMORY, "out of memory for arguments");
-            out->overrides[out->n_overrides++] = set;
-        } else if (w[0] == '-' && w[1]) {
-            return TK_FAIL(TK_INPUT, "%s is not known here; options are key=value, see --help", w);
-        } else if (equals && (!slash || equals < slash)) {
-            out->overrides[out->n_overrides++] = w;
-        } else if ((ends(w, ".yaml") || ends(w, ".yml")) && !out->config) {
-            out->config = w;
-        } else {
-            out->files[out->n_files++] = w;
-        }
-    }
-    return TK_OK;
-}
-
-static tk_status load_config(tk_comm *world, const arguments *a, tk_config *c)
-{
-    TK_TRY(
-        tk_agree(world, tk_config_load(c, TK_CMD_DATA, a->config, a->n_overrides, a->overrides)));
-    uint64_t digest = tk_config_digest(c);
-    TK_TRY(tk_same(world, "the configuration", &digest, sizeof digest));
-    tk_log_open(world->rank, (int)c->log_level);
-    return TK_OK;
-}
-
-static tk_status run_stage(tk_comm *world, const arguments *a)
-{
-    tk_config c;
-    if (a->n_files)
-        return tk_agree(world, TK_FAIL(TK_INPUT,
-                                       "%s: the stage takes a config file (.yaml) and "
-                                       "key=value, nothing else",
-                                       a->files[0]));
-    tk_config_init(&c);
-    tk_status st = load_config(world, a, &c);
-    if (st == TK_OK) st = tk_stage_run(world, &c);
-    tk_config_free(&c);
-    return st;
-}
-
-static tk_status run_import(tk_comm *world, const arguments *a)
-{
-    tk_config c;
-    if (!a->n_files)
-        return tk_agree(world,
-                        TK_FAIL(TK_INPUT, "which media files? usage: talkie data import "
-                                          "[CONFIG.yaml] FILES... -o FILE.h5 [key=value ...]"));
-    tk_config_init(&c);
-    tk_status st = load_config(world, a, &c);
-    if (st == TK_OK) st = tk_import_run(world, &c, a->n_files, a->files);
-    tk_config_free(&c);
-    return st;
+    return tk_import_run(world, &in->config, in->n_files, in->files);
 }
 
 static void print_bytes(double bytes)
@@ -146,15 +71,14 @@ static void print_clips(const tk_clips *c)
     }
 }
 
-static tk_status run_info(tk_comm *world, const arguments *a)
+tk_status tk_data_info(tk_comm *world, tk_invocation *in)
 {
     tk_status st = TK_OK;
-    if (!a->n_files) st = TK_FAIL(TK_INPUT, "which file? usage: talkie data info FILE.h5 ...");
-    for (int i = 0; st == TK_OK && world->rank == 0 && i < a->n_files; i++) {
+    for (int i = 0; st == TK_OK && world->rank == 0 && i < in->n_files; i++) {
         tk_clips c;
-        st = tk_clips_open(a->files[i], &c);
+        st = tk_clips_open(in->files[i], &c);
         if (st != TK_OK) break;
-        printf("%s\n", a->files[i]);
+        printf("%s\n", in->files[i]);
         print_clips(&c);
         tk_clips_close(&c);
     }
@@ -213,58 +137,8 @@ static tk_status check_file(tk_comm *world, const char *path)
     return TK_OK;
 }
 
-static tk_status run_check(tk_comm *world, const arguments *a)
+tk_status tk_data_check(tk_comm *world, tk_invocation *in)
 {
-    if (!a->n_files)
-        return tk_agree(world,
-                        TK_FAIL(TK_INPUT, "which file? usage: talkie data check FILE.h5 ..."));
-    for (int i = 0; i < a->n_files; i++) TK_TRY(check_file(world, a->files[i]));
+    for (int i = 0; i < in->n_files; i++) TK_TRY(check_file(world, in->files[i]));
     return TK_OK;
-}
-
-static const struct {
-    const char *name, *usage, *help;
-    tk_status (*run)(tk_comm *world, const arguments *a);
-    bool options;
-} commands[] = {
-    {"stage", "[CONFIG.yaml] -o FILE.h5 [key=value ...]", "make procedural clips", run_stage, true},
-    {"import", "[CONFIG.yaml] MEDIA... -o FILE.h5 [key=value ...]",
-     "make clips of own videos; captions from clip.txt beside clip.mp4", run_import, true},
-    {"info", "FILE.h5 ...", "what is in clip files", run_info, false},
-    {"check", "FILE.h5 ...", "read and verify every clip", run_check, false},
-};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
-static void print_usage(int only)
-{
-    for (int k = 0; k < COMMANDS; k++)
-        if (only < 0 || only == k)
-            printf("talkie data %s %s\n    %s\n", commands[k].name, commands[k].usage,
-                   commands[k].help);
-    if (only < 0 || commands[only].options) {
-        printf("\n");
-        tk_config_help(TK_CMD_DATA);
-    }
-}
-
-tk_status tk_data_command(tk_comm *world, int argc, char **argv)
-{
-    const char *word = argc > 0 ? argv[0] : "--help";
-    int which = -1;
-    for (int k = 0; k < COMMANDS; k++)
-        if (!strcmp(word, commands[k].name)) which = k;
-    bool help = !strcmp(word, "--help") || !strcmp(word, "-h");
-    if (which < 0 && !help)
-        return tk_agree(world, TK_FAIL(TK_INPUT,
-                                       "there is no `talkie data %s`; there are stage, "
-                                       "import, info and check",
-                                       word));
-    arguments a = {.help = help};
-    tk_arena_init(&a.arena, 0);
-    tk_status st = TK_OK;
-    if (which >= 0) st = tk_agree(world, sort_arguments(argc - 1, argv + 1, &a));
-    if (st == TK_OK && a.help && world->rank == 0) print_usage(which);
-    if (st == TK_OK && !a.help) st = commands[which].run(world, &a);
-    tk_arena_free(&a.arena);
-    return st;
 }

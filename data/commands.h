@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `talkie data ...`: making clip files and looking into them.
 #pragma once
-#include "core/comm.h"
+#include "core/command.h"
 
-// argv[0] is the word after "data".
-tk_status tk_data_command(tk_comm *world, int argc, char **argv);
+tk_status tk_data_stage(tk_comm *world, tk_invocation *in);
+tk_status tk_data_import(tk_comm *world, tk_invocation *in);
+tk_status tk_data_info(tk_comm *world, tk_invocation *in);
+tk_status tk_data_check(tk_comm *world, tk_invocation *in);

@@ -3,10 +3,8 @@
 #include "core/log.h"
 #include "infer/sampler.h"
 #include "train/bench.h"
-#include "train/command.h"
 #include "train/run.h"
 #include <stdio.h>
-#include <string.h>
 
 enum { STEPS = 8 };
 
@@ -111,17 +109,10 @@ static tk_status bench_sampling(tk_comm *world, tk_config *c)
     return st;
 }
 
-tk_status tk_bench_command(tk_comm *world, int argc, char **argv)
+tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
 {
-    tk_config c;
-    bool done;
-    tk_status st = tk_train_config_load(world, &c, TK_CMD_BENCH,
-                                        "talkie bench CONFIG [key=value ...]", argc, argv, &done);
-    if (st == TK_OK && !done) {
-        st = tk_bench_train(world, &c, STEPS); // first: it counts from the start of the process
-        if (st == TK_OK) st = bench_sampling(world, &c);
-        if (st == TK_OK) st = tk_bench_loader(world, &c);
-    }
-    tk_config_free(&c);
-    return st;
+    tk_config *c = &in->config;
+    TK_TRY(tk_bench_train(world, c, STEPS)); // first: it counts from the start of the process
+    TK_TRY(bench_sampling(world, c));
+    return tk_bench_loader(world, c);
 }

@@ -153,7 +153,7 @@ static tk_status sample_all(sampling *a)
     }
     a->parallel = a->jobs.top.parallel;
     choose_layout(a, todo);
-    TK_TRY(tk_agree(a->world, tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR)));
+    TK_TRY(tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR));
     for (int i = 0; i < a->jobs.n_trained && todo; i++)
         for (int ema = 1; ema >= 0; ema--) TK_TRY(sample_group(a, &a->jobs.trained[i], ema != 0));
     if (a->jobs.many) TK_TRY(sum_up(a, todo));
@@ -161,24 +161,10 @@ static tk_status sample_all(sampling *a)
     return tk_agree(a->world, a->failed);
 }
 
-static tk_status usage(tk_comm *world)
-{
-    if (world->rank) return TK_OK;
-    printf("usage: talkie sample STORYBOARD.yaml|JOBS.yaml [key=value ...]\n\n");
-    tk_config_help(TK_CMD_SAMPLE);
-    return TK_OK;
-}
-
-tk_status tk_sample_command(tk_comm *world, int argc, char **argv)
+tk_status tk_sample_command(tk_comm *world, tk_invocation *in)
 {
     sampling a = {.world = world};
-    for (int i = 0; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage(world);
-    if (argc < 1 || strchr(argv[0], '='))
-        return tk_agree(world, TK_FAIL(TK_INPUT, "a storyboard or job file is missing; usage: "
-                                                 "talkie sample STORYBOARD.yaml [key=value ...]"));
-    TK_TRY(tk_jobs_open(&a.jobs, world, argv[0], argc - 1, argv + 1));
-    tk_log_open(world->rank, (int)a.jobs.top.log_level);
+    TK_TRY(tk_jobs_open(&a.jobs, world, in->files[0], in->n_overrides, in->overrides));
     const tk_status st = sample_all(&a);
     tk_mesh_close(&a.mesh);
     tk_jobs_close(&a.jobs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// talkie sample STORYBOARD.yaml|JOBS.yaml [key=value ...]
+// talkie sample STORYBOARD.yaml|JOBS.yaml [-o FILE] [key=value ...]
 #pragma once
-#include "core/comm.h"
+#include "core/command.h"
 
-tk_status tk_sample_command(tk_comm *world, int argc, char **argv); // argv: after "sample"
+tk_status tk_sample_command(tk_comm *world, tk_invocation *in);

@@ -221,33 +221,31 @@ static bool is_checkpoint(const char *path)
     return (n > 3 && !strcmp(path + n - 3, ".h5")) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-// Which checkpoint: named itself, or by eval.checkpoint, or where the config trains to.
-static tk_status find_checkpoint(eval *e, int argc, char **argv, char **where)
+// The file on the command line: NULL where it is the checkpoint itself.
+static const char *config_file(const tk_invocation *in)
 {
-    tk_config c;
-    const bool direct = is_checkpoint(argv[0]);
-    tk_config_init(&c);
-    tk_status st = tk_config_load(&c, TK_CMD_EVAL, direct ? NULL : argv[0], argc - 1, argv + 1);
-    if (st == TK_OK) {
-        tk_log_open(e->world->rank, (int)c.log_level);
-        *where = tk_arena_strdup(&e->arena, direct               ? argv[0]
-                                            : *c.eval.checkpoint ? c.eval.checkpoint
-                                                                 : c.train.out);
-        if (!*where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
-    }
-    tk_config_free(&c);
-    return st;
+    return is_checkpoint(in->files[0]) ? NULL : in->files[0];
 }
 
-static tk_status load_config(eval *e, int argc, char **argv)
+// Which checkpoint: named itself, or by eval.checkpoint, or where the config trains to.
+static tk_status find_checkpoint(eval *e, const tk_invocation *in, tk_config *c, char **where)
+{
+    const char *file = config_file(in);
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, file, in->n_overrides, in->overrides));
+    *where = tk_arena_strdup(&e->arena, !file                 ? in->files[0]
+                                        : *c->eval.checkpoint ? c->eval.checkpoint
+                                                              : c->train.out);
+    return *where ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+}
+
+static tk_status load_config(eval *e, const tk_invocation *in)
 {
     tk_config *c = &e->config;
     const tk_trained *t = &e->trained;
     TK_TRY(
         tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
     c->parallel = t->config.parallel;
-    TK_TRY(tk_config_load(c, TK_CMD_EVAL, is_checkpoint(argv[0]) ? NULL : argv[0], argc - 1,
-                          argv + 1));
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, config_file(in), in->n_overrides, in->overrides));
     c->model = t->config.model;
     c->media = t->config.media;
     c->codec = t->config.codec;
@@ -261,14 +259,14 @@ static tk_status load_config(eval *e, int argc, char **argv)
     return TK_OK;
 }
 
-static tk_status run(eval *e, int argc, char **argv)
+static tk_status run(eval *e, tk_invocation *in)
 {
     char *where = NULL;
     tk_comm *w = e->world;
-    TK_TRY(tk_agree(w, find_checkpoint(e, argc, argv, &where)));
+    TK_TRY(tk_config_agree(w, find_checkpoint(e, in, &in->config, &where), &in->config));
     TK_TRY(tk_trained_open(where, w, &e->arena, &e->trained));
-    tk_status st = tk_agree(w, load_config(e, argc, argv));
-    if (st == TK_OK) st = tk_agree(w, tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA));
+    tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
+    if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
     if (st == TK_OK) st = measure_all(e);
     if (st == TK_OK && w->rank == 0) print_table(e);
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e, e->config.output));
@@ -278,24 +276,12 @@ static tk_status run(eval *e, int argc, char **argv)
     return st;
 }
 
-tk_status tk_eval_command(tk_comm *world, int argc, char **argv)
+tk_status tk_eval_command(tk_comm *world, tk_invocation *in)
 {
-    static const char usage[] = "usage: talkie eval CHECKPOINT|CONFIG [key=value ...]";
-    bool help = false;
-    for (int i = 0; i < argc; i++) help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
-    if (help) {
-        if (world->rank == 0) {
-            printf("%s\n\n", usage);
-            tk_config_help(TK_CMD_EVAL);
-        }
-        return TK_OK;
-    }
-    if (argc < 1 || strchr(argv[0], '='))
-        return tk_agree(world, TK_FAIL(TK_INPUT, "a checkpoint or config is missing; %s", usage));
     eval e = {.world = world};
     tk_config_init(&e.config);
     tk_arena_init(&e.arena, 0);
-    const tk_status st = run(&e, argc, argv);
+    const tk_status st = run(&e, in);
     tk_config_free(&e.config);
     tk_arena_free(&e.arena);
     return st;

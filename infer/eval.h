@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// talkie eval CHECKPOINT|CONFIG [key=value ...]
+// talkie eval CHECKPOINT|CONFIG [-o FILE.json] [key=value ...]
 //
 // Samples storyboards of stage scenes the model has not seen and measures the clips with detectors
 // (infer/detect.h). Every figure stands between the same figure on the scenes themselves passed
 // through the codec (ceiling) and on an untrained model (floor).
 #pragma once
-#include "core/comm.h"
+#include "core/command.h"
 
-tk_status tk_eval_command(tk_comm *world, int argc, char **argv); // argv: after "eval"
+tk_status tk_eval_command(tk_comm *world, tk_invocation *in);

@@ -161,7 +161,7 @@ tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char
     memset(j, 0, sizeof *j);
     tk_arena_init(&j->arena, 0);
     tk_config_init(&j->top);
-    tk_status st = tk_agree(world, load_top(j, file, n, overrides));
+    tk_status st = tk_config_agree(world, load_top(j, file, n, overrides), &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++)
         st = open_job(j, &j->job[i], world, file, n, overrides);
     if (st == TK_OK) st = tk_agree(world, check_outputs(j));

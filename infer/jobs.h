@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From files and overrides to storyboards ready to be sampled.
 #pragma once
+#include "core/command.h"
 #include "infer/output.h"
 
 typedef struct tk_job {

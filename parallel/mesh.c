@@ -101,13 +101,11 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
 
 // ---- communicators -----------------------------------------------------------------------------
 
-tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)
+static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)
 {
-    memset(m, 0, sizeof *m);
-    m->world = *world;
     int64_t asked[] = {p->tensor, p->pipeline, p->data, absorb};
     TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .data)", asked, sizeof asked));
-    TK_TRY(fill_degrees(p, world->size, absorb));
+    TK_TRY(tk_agree(world, fill_degrees(p, world->size, absorb)));
     int T = (int)p->tensor, P = (int)p->pipeline;
     int t = world->rank % T, s = world->rank / T % P, d = world->rank / T / P;
     TK_TRY(tk_mpi_split(world, "tensor", d * P + s, &m->tensor));
@@ -115,6 +113,15 @@ tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axi
     TK_TRY(tk_mpi_split(world, "data", s * T + t, &m->data));
     TK_TRY(tk_mpi_split(world, "replica", d, &m->replica));
     return tk_mpi_node(world, &m->ranks_on_node, &m->cores);
+}
+
+tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)
+{
+    memset(m, 0, sizeof *m);
+    m->world = *world;
+    const tk_status st = open_axes(m, world, p, absorb);
+    if (st != TK_OK) tk_mesh_close(m);
+    return st;
 }
 
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)

@@ -20,11 +20,15 @@ typedef struct tk_mesh {
 // alone, by mpirun and by srun.
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world);
 void tk_parallel_stop(void); // finalizes
+// How a program ends: says a failure that all ranks share once, on rank 0; one that only this rank
+// knows it says itself and takes the others down. Returns the exit code. `world`: as started.
+int tk_parallel_end(tk_comm *world, tk_status st);
 _Noreturn void
 tk_parallel_abort(int exit_code); // a rank failed alone: takes the others down with this exit code
 
 // Degrees of 0 are filled in: `absorb` says which axis takes the rest of the world. TK_INPUT with
 // the arithmetic and the nearest layouts that fit when the product is not the world size.
+// Collective; what goes wrong is agreed on.
 typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA } tk_axis;
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb);
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p,

@@ -294,13 +294,26 @@ static tk_status wrap(MPI_Comm comm, const char *name, int world_rank, tk_comm *
     return TK_OK;
 }
 
+// A part of `parent`: all of its ranks have theirs, or none has.
+static tk_status wrap_agreed(tk_comm *parent, MPI_Comm comm, const char *name, tk_comm *out)
+{
+    const tk_mpi_impl *from = parent->impl;
+    const tk_status st = tk_agree(parent, wrap(comm, name, from->world_rank, out));
+    if (st == TK_OK) return TK_OK;
+    if (out->impl)
+        tk_mpi_close(out);
+    else
+        MPI_Comm_free(&comm);
+    return st;
+}
+
 tk_status tk_mpi_split(tk_comm *parent, const char *name, int color, tk_comm *out)
 {
     tk_mpi_impl *from = parent->impl;
     MPI_Comm comm;
     TK_TRY(
         tk_mpi_check(parent, "splitting", MPI_Comm_split(from->comm, color, parent->rank, &comm)));
-    return wrap(comm, name, from->world_rank, out);
+    return wrap_agreed(parent, comm, name, out);
 }
 
 tk_status tk_mpi_world(tk_comm *out)
@@ -339,5 +352,5 @@ tk_status tk_mpi_split_node(tk_comm *world, tk_comm *node)
     TK_TRY(tk_mpi_check(
         world, "splitting by node",
         MPI_Comm_split_type(from->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &comm)));
-    return wrap(comm, "node", from->world_rank, node);
+    return wrap_agreed(world, comm, "node", node);
 }

@@ -59,6 +59,24 @@ _Noreturn void tk_parallel_abort(int exit_code)
     _exit(exit_code);
 }
 
+int tk_parallel_end(tk_comm *world, tk_status st)
+{
+    int on = 0, size = 1, rank = 0;
+    MPI_Initialized(&on);
+    if (on) MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (on) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const bool alone = st != TK_OK && size > 1 && !tk_status_shared();
+    const int code = tk_status_exit_code(st);
+    fflush(stdout);
+    if (alone) fprintf(stderr, "talkie: rank %d: %s\n", rank, tk_status_message());
+    if (st != TK_OK && !alone && rank == 0) fprintf(stderr, "talkie: %s\n", tk_status_message());
+    if (st == TK_INTERNAL && (alone || rank == 0)) fprintf(stderr, "%s", tk_status_trace());
+    if (alone) tk_parallel_abort(code);
+    tk_parallel_stop();
+    *world = (tk_comm){0};
+    return code;
+}
+
 // CPU time a control group grants, in whole cores (rounded up); MAX_CPUS when there is no limit.
 static int cores_granted(void)
 {
@@ -97,10 +115,9 @@ tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *cores)
     *cores = 1;
     sched_getaffinity(0, sizeof mine, (cpu_set_t *)mine); // fails: an empty mask, one core
     unsigned char *all = tk_alloc((size_t)node.size * sizeof mine);
-    tk_status st = all ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory");
-    if (all) TK_TRY_TO(st, out, node.ops->host_all_gather(&node, mine, all, sizeof mine));
-    if (all) *cores = fair_share(all, node.size, node.rank);
-out:
+    tk_status st = tk_agree(world, all ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"));
+    if (st == TK_OK) st = node.ops->host_all_gather(&node, mine, all, sizeof mine);
+    if (st == TK_OK) *cores = fair_share(all, node.size, node.rank);
     tk_free(all);
     tk_mpi_close(&node);
     return st;

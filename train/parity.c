@@ -180,26 +180,41 @@ static tk_status report(parity *p, const char *path)
     return TK_OK;
 }
 
-static tk_status prepare(parity *p, tk_comm *world, const char *path, int n, char *const *overrides)
+// This rank's part of the golden.
+static tk_status read_golden(parity *p, const char *path, const tk_invocation *in,
+                             tk_param_table *table)
 {
-    tk_param_table table;
     TK_TRY(tk_golden_open(path, &p->arena, &p->golden));
     TK_TRY(tk_config_parse(&p->config, TK_CMD_PARITY, path, p->golden.config,
-                           strlen(p->golden.config), n, overrides));
-    TK_TRY(tk_param_table_build(&p->config.model, &p->arena, &table));
-    TK_TRY(tk_golden_read(path, &p->arena, &p->config.model, &table, &p->golden));
-    TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
+                           strlen(p->golden.config), in->n_overrides, in->overrides));
+    TK_TRY(tk_param_table_build(&p->config.model, &p->arena, table));
+    TK_ARENA_NEW(p->grad_error, &p->arena, table->n);
+    return tk_golden_read(path, &p->arena, &p->config.model, table, &p->golden);
+}
+
+static tk_status cut_documents(parity *p)
+{
     const int64_t begin = tk_split_begin(p->golden.documents, p->mesh.data.size, p->mesh.data.rank);
     p->n_parts = tk_split_count(p->golden.documents, p->mesh.data.size, p->mesh.data.rank);
     TK_ARENA_NEW(p->part, &p->arena, p->n_parts + 1);
-    TK_ARENA_NEW(p->grad_error, &p->arena, table.n);
     for (int64_t i = 0; i < p->n_parts; i++)
         TK_TRY(tk_golden_stream(&p->golden, begin + i, begin + i + 1, &p->arena, &p->part[i].stream,
                                 p->part[i].first));
     return TK_OK;
 }
 
-static tk_status run(parity *p, const char *path)
+static tk_status open_model(parity *p)
+{
+    TK_TRY(cut_documents(p));
+    TK_TRY(tk_device_open(&p->device, &tk_device_cpu,
+                          tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
+    TK_TRY(tk_model_open(&p->model, &p->config.model, &p->device, &p->mesh.tensor,
+                         p->mesh.pipeline.rank, p->mesh.pipeline.size, true));
+    return set_weights(p);
+}
+
+// Inside, ranks wait for each other: one that fails alone takes the others down.
+static tk_status forward_and_backward(parity *p)
 {
     const tk_pipeline_work work = {.ctx = p,
                                    .n = p->n_parts,
@@ -208,36 +223,34 @@ static tk_status run(parity *p, const char *path)
                                    .forward = part_forward,
                                    .backward = part_backward,
                                    .release = part_release};
-    TK_TRY(tk_device_open(&p->device, &tk_device_cpu,
-                          tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
-    TK_TRY(tk_model_open(&p->model, &p->config.model, &p->device, &p->mesh.tensor,
-                         p->mesh.pipeline.rank, p->mesh.pipeline.size, true));
-    TK_TRY(set_weights(p));
     TK_TRY(tk_pipeline_train(&p->mesh, &p->device, &work));
     TK_TRY(tk_gradients_sum(&p->mesh, &p->model));
-    TK_TRY(p->mesh.data.ops->all_reduce(&p->mesh.data, p->model.grads.data, p->model.n_local,
-                                        TK_F32, TK_SUM));
-    TK_TRY(compare_grads(p));
-    return report(p, path);
+    return p->mesh.data.ops->all_reduce(&p->mesh.data, p->model.grads.data, p->model.n_local,
+                                        TK_F32, TK_SUM);
 }
 
-tk_status tk_parity_command(tk_comm *world, int argc, char **argv)
+static tk_status run(parity *p, tk_comm *world, const tk_invocation *in)
+{
+    const char *path = in->files[0];
+    tk_param_table table;
+    TK_TRY(tk_config_agree(world, read_golden(p, path, in, &table), &p->config));
+    TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
+    TK_TRY(tk_agree(world, open_model(p)));
+    TK_TRY(forward_and_backward(p));
+    TK_TRY(tk_agree(world, compare_grads(p)));
+    return tk_agree(world, report(p, path));
+}
+
+tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
 {
     parity p = {0};
-    if (argc < 1 || !strcmp(argv[0], "--help")) {
-        printf("talkie parity GOLDEN [key=value ...]: reproduce a golden file's outputs and "
-               "gradients\n");
-        tk_config_help(TK_CMD_PARITY);
-        return argc < 1 ? TK_FAIL(TK_INPUT, "parity needs a golden file") : TK_OK;
-    }
     tk_config_init(&p.config);
     tk_arena_init(&p.arena, 0);
-    TK_TRY(tk_agree(world, prepare(&p, world, argv[0], argc - 1, argv + 1)));
-    TK_TRY(run(&p, argv[0]));
-    tk_model_close(&p.model);
-    tk_device_close(&p.device);
+    const tk_status st = run(&p, world, in);
+    if (p.model.device) tk_model_close(&p.model);
+    if (p.device.ops) tk_device_close(&p.device);
     tk_mesh_close(&p.mesh);
     tk_arena_free(&p.arena);
     tk_config_free(&p.config);
-    return TK_OK;
+    return st;
 }

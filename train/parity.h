@@ -3,8 +3,8 @@
 // instance computed by the reference implementation; DESIGN in MODEL.md, "Parity"), runs this model
 // forward and backward on the mesh and compares.
 #pragma once
-#include "core/comm.h"
+#include "core/command.h"
 
 // Prints the relative errors (norm of difference / norm) of the outputs and of every weight
 // gradient. TK_NUMERIC when an output is off by more than 1e-5 or a gradient by more than 1e-4.
-tk_status tk_parity_command(tk_comm *world, int argc, char **argv);
+tk_status tk_parity_command(tk_comm *world, tk_invocation *in);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan.h"
 #include "train/bench.h"
-#include "train/command.h"
 #include "train/metrics.h"
 #include <stdio.h>
 #include <string.h>
@@ -220,15 +219,7 @@ done:
     return st;
 }
 
-tk_status tk_plan_command(tk_comm *world, int argc, char **argv)
+tk_status tk_plan_command(tk_comm *world, tk_invocation *in)
 {
-    tk_config c;
-    bool done;
-    tk_status st = tk_train_config_load(world, &c, TK_CMD_PLAN,
-                                        "talkie plan CONFIG [parallel.tensor=T parallel.pipeline=P "
-                                        "parallel.data=D key=value ...]",
-                                        argc, argv, &done);
-    if (st == TK_OK && !done) st = tk_agree(world, world->rank ? TK_OK : plan_all(&c));
-    tk_config_free(&c);
-    return st;
+    return tk_agree(world, world->rank ? TK_OK : plan_all(&in->config));
 }

@@ -4,6 +4,7 @@
 // Runs the training step itself, for every rank of the layout, on a device that computes nothing
 // and over communicators that move nothing. What it counts is therefore what a real run touches.
 #pragma once
+#include "core/command.h"
 #include "train/trainer.h"
 
 typedef struct tk_plan { // of one rank; bytes
@@ -22,4 +23,4 @@ tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t proce
 // trained, so that code, libraries and their buffers are in memory as they will be.
 tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes);
 
-tk_status tk_plan_command(tk_comm *world, int argc, char **argv); // argv: after "plan"
+tk_status tk_plan_command(tk_comm *world, tk_invocation *in);

@@ -57,7 +57,7 @@ size_t tk_train_pool_bytes(void)
 
 tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
 {
-    TK_TRY(tk_agree(world, tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA)));
+    TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.data.size)));
     return tk_agree(world,
@@ -329,4 +329,9 @@ tk_status tk_train_run(tk_comm *world, tk_config *c)
     if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
     close_run(&r);
     return st;
+}
+
+tk_status tk_train_command(tk_comm *world, tk_invocation *in)
+{
+    return tk_train_run(world, &in->config);
 }

@@ -5,11 +5,13 @@
 // loss.png, step-<number>.h5 (checkpoints). SIGTERM, SIGINT and SIGUSR1 ask for a checkpoint at the
 // end of the step under way; the run then ends with TK_STOPPED and goes on when started again.
 #pragma once
+#include "core/command.h"
 #include "train/trainer.h"
 
 // Collective over world. The config is completed (parallel degrees). A rank that fails alone inside
 // a step, where others wait for it, prints its message and takes all down.
 tk_status tk_train_run(tk_comm *world, tk_config *c);
+tk_status tk_train_command(tk_comm *world, tk_invocation *in);
 
 // Opens what training needs of the parts below it, checked against each other: mesh, loader,
 // device.
