@@ -22,13 +22,29 @@ tk_status tk_stream_init(tk_stream *s, tk_arena *a, int64_t rows, int64_t docume
     return TK_OK;
 }
 
+typedef struct frame_size {
+    int64_t height, width; // in rows
+} frame_size;
+
+static frame_size size_of(const tk_document *d, int shot)
+{
+    const tk_shot_rows *s = &d->shots[shot];
+    return s->height ? (frame_size){s->height, s->width} : (frame_size){d->height, d->width};
+}
+
+int64_t tk_shot_count(const tk_document *d, int shot, int modality)
+{
+    const tk_shot_rows *s = &d->shots[shot];
+    const frame_size size = size_of(d, shot);
+    if (modality == TK_VIDEO) return s->latent_frames * size.height * size.width;
+    return modality == TK_AUDIO ? s->audio_rows * d->audio_channels : 0;
+}
+
 int64_t tk_document_rows(const tk_document *d, int64_t count[TK_MODALITIES])
 {
     int64_t n[TK_MODALITIES] = {[TK_TEXT] = d->text_rows};
-    for (int i = 0; i < d->n_shots; i++) {
-        n[TK_VIDEO] += d->shots[i].latent_frames * d->height * d->width;
-        n[TK_AUDIO] += d->shots[i].audio_rows * d->audio_channels;
-    }
+    for (int i = 0; i < d->n_shots; i++)
+        for (int m = 0; m < TK_MODALITIES; m++) n[m] += tk_shot_count(d, i, m);
     if (count) memcpy(count, n, sizeof n);
     return n[0] + n[1] + n[2];
 }
@@ -71,9 +87,10 @@ static double axis_position(int64_t i, int64_t n, int64_t area)
 static void add_audio(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
 {
     const tk_shot_rows *shot = &d->shots[k];
-    const int64_t area = d->height * d->width;
-    const double w[2] = {axis_position(0, d->width, area),
-                         axis_position(d->width - 1, d->width, area)};
+    const frame_size size = size_of(d, k);
+    const int64_t area = size.height * size.width;
+    const double w[2] = {axis_position(0, size.width, area),
+                         axis_position(size.width - 1, size.width, area)};
     for (int64_t i = 0; i < shot->audio_rows; i++)
         for (int64_t c = 0; c < d->audio_channels; c++)
             add_row(s, TK_AUDIO, level, k, shot->target,
@@ -83,13 +100,18 @@ static void add_audio(tk_stream *s, const tk_document *d, int k, double origin, 
 static void add_video(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
 {
     const tk_shot_rows *shot = &d->shots[k];
-    const int64_t area = d->height * d->width;
+    const frame_size size = size_of(d, k);
+    const int64_t area = size.height * size.width;
+    int64_t frames = 0; // pixel frames before this latent frame
+    int n = 0;
+    while (n < TK_CADENCE && d->cadence[n]) n++;
     for (int64_t f = 0; f < shot->latent_frames; f++) {
-        const double t = origin + shot->start * TK_CLOCK + (double)f * d->frame_units;
-        for (int64_t y = 0; y < d->height; y++)
-            for (int64_t x = 0; x < d->width; x++)
-                add_row(s, TK_VIDEO, level, k, shot->target, t, axis_position(y, d->height, area),
-                        axis_position(x, d->width, area));
+        const double t = origin + shot->start * TK_CLOCK + (double)(frames * TK_CLOCK) / d->fps;
+        frames += d->cadence[f % n];
+        for (int64_t y = 0; y < size.height; y++)
+            for (int64_t x = 0; x < size.width; x++)
+                add_row(s, TK_VIDEO, level, k, shot->target, t, axis_position(y, size.height, area),
+                        axis_position(x, size.width, area));
     }
 }
 
@@ -99,6 +121,8 @@ tk_status tk_stream_append(tk_stream *s, const tk_document *d)
     if (s->rows + rows > s->cap_rows || s->n_documents == s->cap_documents)
         return TK_FAIL(TK_INTERNAL, "stream of %lld rows and %lld documents is full",
                        (long long)s->cap_rows, (long long)s->cap_documents);
+    if (!d->cadence[0] || !(d->fps > 0))
+        return TK_FAIL(TK_INTERNAL, "a document without frame rate or cadence");
     const int32_t clean = level_of(s, d->t_clean), video = level_of(s, d->t_video),
                   audio = level_of(s, d->t_audio);
     if (clean < 0 || video < 0 || audio < 0)

@@ -19,19 +19,23 @@ enum {
     TK_BYTES = 257
 }; // text tokens: UTF-8 bytes, and the mark that begins a shot
 
-typedef struct tk_shot_rows { // one shot of a document
-    int64_t latent_frames,
-        audio_rows; // rows of the shot: latent_frames * height * width, and audio_rows * channels
-    double start;   // seconds on the document's media clock (may be negative: references)
-    bool target;    // false: clean memory or reference, given not predicted
+typedef struct tk_shot_rows {          // one shot of a document
+    int64_t latent_frames, audio_rows; // audio: latents, each of which is a row per channel
+    double start;          // seconds on the document's media clock (may be negative: references)
+    bool target;           // false: clean memory or reference, given not predicted
+    int64_t height, width; // of its latent frames, in rows; 0 = the document's
 } tk_shot_rows;
 
+enum { TK_CADENCE = 8 };
 typedef struct tk_document {
     int64_t text_rows; // tokens (or features) of the whole document
     int n_shots;
     const tk_shot_rows *shots;
-    int64_t height, width;   // of a latent frame, in rows (patches)
-    double frame_units;      // clock units a latent frame spans: 40 * pixel frames per latent / fps
+    int64_t height, width; // of a latent frame, in rows (patches)
+    double fps;            // pixel frames a second
+    // Pixel frames of the latent frames of a shot, in turn; nothing after a 0. {4}: each holds
+    // four. {1, 4, 4, 4, 4}: as the released video autoencoder has it.
+    int64_t cadence[TK_CADENCE];
     double audio_units;      // clock units an audio row spans: 40 * hop / sample rate
     int64_t audio_channels;  // 1 or 2 rows per audio latent
     double t_video, t_audio; // noise levels of the target rows, in [0, 1]; 1 = clean
@@ -58,5 +62,6 @@ typedef struct tk_stream {
 tk_status tk_stream_init(tk_stream *s, tk_arena *a, int64_t rows, int64_t documents,
                          int64_t levels);
 int64_t tk_document_rows(const tk_document *d,
-                         int64_t count[TK_MODALITIES]); // total; count may be NULL
+                         int64_t count[TK_MODALITIES]);              // total; count may be NULL
+int64_t tk_shot_count(const tk_document *d, int shot, int modality); // rows of a shot; text: 0
 tk_status tk_stream_append(tk_stream *s, const tk_document *d);

@@ -38,7 +38,10 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
     t->doc.n_shots = info->n_shots;
     for (int k = 0; k < info->n_shots; k++) {
         const tk_clip_shot *from = &info->shot[k];
-        shots[k] = (tk_shot_rows){from->latent_frames, from->audio_rows, from->start, true};
+        shots[k] = (tk_shot_rows){.latent_frames = from->latent_frames,
+                                  .audio_rows = from->audio_rows,
+                                  .start = from->start,
+                                  .target = true};
         id[k] = k;
     }
     for (int d = 0; d < 2; d++) {

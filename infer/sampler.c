@@ -88,12 +88,6 @@ static tk_status count_rows(run *r, int m)
     return TK_OK;
 }
 
-static int64_t shot_rows(const tk_document *d, int k, int m)
-{
-    return m == TK_VIDEO ? d->shots[k].latent_frames * d->height * d->width
-                         : d->shots[k].audio_rows * d->audio_channels;
-}
-
 static tk_status measure_flow(run *r, int m)
 {
     const tk_document *d = &r->task->doc;
@@ -102,7 +96,7 @@ static tk_status measure_flow(run *r, int m)
     f->channels = m == TK_VIDEO ? c->video_channels : c->audio_channels;
     bool target = false;
     for (int k = 0; k < d->n_shots; k++) {
-        f->rows += shot_rows(d, k, m);
+        f->rows += tk_shot_count(d, k, m);
         if (target && !d->shots[k].target)
             return TK_FAIL(TK_INTERNAL, "given shots come before those to be made");
         target |= d->shots[k].target;
@@ -153,7 +147,7 @@ static tk_status start_rows(run *r, int m)
     TK_ARENA_NEW(host, &r->arena, 2 * f->rows);
     int64_t at = 0;
     for (int k = 0; k < t->doc.n_shots; k++)
-        for (int64_t i = 0, n = shot_rows(&t->doc, k, m); i < n; i++, at++) {
+        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
             host[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
             host[2 * at + 1] = (int32_t)i;
         }

@@ -32,14 +32,18 @@ static tk_status lay_out(window *w, tk_arena *a)
     for (int k = 0; k < w->refs->n; k++) {
         const tk_reference *r = &w->refs->ref[k];
         if (!tk_reference_in(r, span)) continue;
-        w->shots[n++] = (tk_shot_rows){r->latents, r->audio_rows, -(double)before * s->tick, false};
+        w->shots[n++] = (tk_shot_rows){.latent_frames = r->latents,
+                                       .audio_rows = r->audio_rows,
+                                       .start = -(double)before * s->tick};
         before -= r->latents;
     }
     w->n_refs = n;
     for (int i = span->memory; i < span->end; i++, n++) {
         const tk_story_shot *shot = &s->shot[i];
-        w->shots[n] = (tk_shot_rows){shot->latents, shot->audio_rows,
-                                     shot->start - s->shot[span->memory].start, i >= span->target};
+        w->shots[n] = (tk_shot_rows){.latent_frames = shot->latents,
+                                     .audio_rows = shot->audio_rows,
+                                     .start = shot->start - s->shot[span->memory].start,
+                                     .target = i >= span->target};
         id[n] = i;
     }
     w->shots[n - 1].audio_rows += s->tail;

@@ -34,7 +34,8 @@ tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wi
     return (tk_document){
         .height = high,
         .width = wide,
-        .frame_units = (double)(TK_CLOCK * c->patch_frames) / (double)c->fps,
+        .fps = (double)c->fps,
+        .cadence = {c->patch_frames},
         .audio_units = (double)(TK_CLOCK * c->audio_hop) / (double)c->sample_rate,
         .audio_channels = channels,
         .t_clean = 1,
@@ -57,7 +58,10 @@ static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const
     TK_ARENA_NEW(shots, a, info->n_shots);
     for (int k = 0; k < info->n_shots; k++) {
         const tk_clip_shot *s = &info->shot[k];
-        shots[k] = (tk_shot_rows){s->latent_frames, s->audio_rows, s->start, k >= given};
+        shots[k] = (tk_shot_rows){.latent_frames = s->latent_frames,
+                                  .audio_rows = s->audio_rows,
+                                  .start = s->start,
+                                  .target = k >= given};
         frames += s->latent_frames;
         audio += s->audio_rows;
         if (k < given) continue;

@@ -33,7 +33,9 @@ static float *noise(rig *r, int64_t n, uint64_t purpose)
 
 static void open_stream(rig *r)
 {
-    const tk_shot_rows shots[2] = {{2, 3, 0, false}, {1, 4, 0.5, true}};
+    const tk_shot_rows shots[2] = {
+        {.latent_frames = 2, .audio_rows = 3},
+        {.latent_frames = 1, .audio_rows = 4, .start = 0.5, .target = true}};
     assert_int_equal(tk_stream_init(&r->stream, &r->arena, 64, 2, 5), TK_OK);
     for (int d = 0; d < 2; d++) {
         const tk_document doc = {.text_rows = 5 - d,
@@ -41,7 +43,8 @@ static void open_stream(rig *r)
                                  .shots = shots + d,
                                  .height = 2,
                                  .width = 3 - d,
-                                 .frame_units = 10,
+                                 .fps = 8,
+                                 .cadence = {2},
                                  .audio_units = 1,
                                  .audio_channels = 1 + d,
                                  .t_video = 0.3 + 0.2 * d,
