@@ -159,6 +159,17 @@ static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_for
     out->audio = linear(t, p, "audio_proj_out", audio);
 }
 
+static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)
+{
+    tk_value *rows = constant(t, offsets);
+    return (tk_documents){.ask = rows,
+                          .asked = rows,
+                          .count = tk_count(&offsets) - 1,
+                          .longest_ask = longest,
+                          .longest_asked = longest,
+                          .products = squares};
+}
+
 static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **out)
 {
     pass *p;
@@ -171,10 +182,8 @@ static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **ou
     p->sin = constant(t, b->sin);
     p->text_cos = constant(t, b->text_cos);
     p->text_sin = constant(t, b->text_sin);
-    p->docs =
-        (tk_documents){constant(t, b->offsets), b->stream->n_documents, b->longest, b->sum_squares};
-    p->text_docs = (tk_documents){constant(t, b->text_offsets), b->stream->n_documents,
-                                  b->text_longest, b->text_sum_squares};
+    p->docs = all_ask_all(t, b->offsets, b->longest, b->sum_squares);
+    p->text_docs = all_ask_all(t, b->text_offsets, b->text_longest, b->text_sum_squares);
     const int ranks = m->tensor->size;
     TK_ARENA_NEW(p->adaln_counts, &t->arena, ranks);
     for (int r = 0; r < ranks; r++)

@@ -150,11 +150,14 @@ static tk_status shape_attention(const tk_call *c, tk_tensor out[TK_OP_OUT])
 {
     int64_t n = tk_rows(&c->in[0]), channels = tk_cols(&c->in[0]);
     TK_TRY(want_f32(c, 0));
-    TK_TRY(want(c, 1, TK_F32, n, channels));
-    TK_TRY(want(c, 2, TK_F32, n, channels));
-    TK_TRY(want_vector(c, 3, TK_I32, c->i[3] + 1));
+    const int64_t asked = tk_rows(&c->in[1]);
+    TK_TRY(want(c, 1, TK_F32, asked, channels));
+    TK_TRY(want(c, 2, TK_F32, asked, channels));
+    TK_TRY(want_vector(c, 3, TK_I32, c->i[4] + 1));
+    TK_TRY(want_vector(c, 4, TK_I32, c->i[4] + 1));
     TK_TRY(want_attr(c, c->i[0] > 0 && channels % c->i[0] == 0, "head_dim divides the columns"));
-    TK_TRY(want_attr(c, c->i[1] >= 0 && c->i[1] <= n, "longest document <= rows"));
+    TK_TRY(want_attr(c, c->i[1] >= 0 && c->i[1] <= n && c->i[2] >= 0 && c->i[2] <= asked,
+                     "longest document <= rows"));
     out[0] = f32(n, channels);
     out[1] = f32(n, channels / c->i[0]);
     return TK_OK;
@@ -305,12 +308,12 @@ static double flops_linear(const tk_call *c)
 
 static double flops_attention(const tk_call *c)
 {
-    return 4.0 * (double)c->i[2] * (double)tk_cols(&c->in[0]);
+    return 4.0 * (double)c->i[3] * (double)tk_cols(&c->in[0]);
 }
 
 // ---- the table -------------------------------------------------------------------------------
 
-enum { B0 = 1, B1 = 2, B2 = 4, B3 = 8 };
+enum { B0 = 1, B1 = 2, B2 = 4, B3 = 8, B4 = 16 };
 
 const tk_op_info tk_op_table[TK_OP_COUNT] = {
     // name, inputs, outputs, optional, gradients, backward reads in, out
@@ -323,7 +326,7 @@ const tk_op_info tk_op_table[TK_OP_COUNT] = {
     [TK_OP_SILU] = {"silu", 1, 1, 0, B0, B0, 0, shape_same, NULL},
     [TK_OP_SWIGLU] = {"swiglu", 1, 1, 0, B0, B0, 0, shape_swiglu, NULL},
     [TK_OP_ROPE] = {"rope", 3, 1, 0, B0, B1 | B2, 0, shape_rope, NULL},
-    [TK_OP_ATTENTION] = {"attention", 4, 2, 0, B0 | B1 | B2, B0 | B1 | B2 | B3, B0 | B1,
+    [TK_OP_ATTENTION] = {"attention", 5, 2, 0, B0 | B1 | B2, B0 | B1 | B2 | B3 | B4, B0 | B1,
                          shape_attention, flops_attention},
     [TK_OP_PICK] = {"pick", 4, 1, B0 | B1 | B2, B0 | B1 | B2, B3, 0, shape_pick, NULL},
     [TK_OP_GATHER_ROWS] = {"gather_rows", 1, 1, 0, B0, 0, 0, shape_gather_rows, NULL},

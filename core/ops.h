@@ -36,11 +36,16 @@ typedef enum tk_op {
     // y[j] = x[j]*cos[j] - x[j+R]*sin[j], y[j+R] = x[j+R]*cos[j] + x[j]*sin[j].
     // in: x (N, heads*i[0]), cos (N,R), sin (N,R). i[0] = head_dim.
     TK_OP_ROPE,
-    // Self-attention within documents. in: q, k, v (N, heads*i[0]), offsets (docs+1) i32: document
-    // d is rows [offsets[d], offsets[d+1]). out: o (N, heads*i[0]), lse (N, heads) (log-sum-exp of
-    // the scaled scores, for backward). f[0] = scale of the scores. i[1] = rows of the longest
-    // document; i[2] = sum of squared document rows, i[3] = documents (FLOP count, grid sizes).
-    // The documents cover all rows: offsets[0] = 0, offsets[docs] = N.
+    // Attention within documents. in: q (N, heads*i[0]), k and v (M, heads*i[0]), and two offsets
+    // (docs+1) i32: the rows of document d that ask, [in[3][d], in[3][d+1]) of q, and those that
+    // are
+    // asked, [in[4][d], in[4][d+1]) of k and v; the same tensor twice where all rows do both.
+    // out: o (N, heads*i[0]), lse (N, heads) (log-sum-exp of the scaled scores, for backward); both
+    // 0 where nothing is asked. f[0] = scale of the scores. i[1], i[2] = rows of the document in
+    // which most ask, most are asked; i[3] = sum over documents of rows that ask times rows that
+    // are
+    // asked, i[4] = documents (FLOP count, grid sizes). The documents cover all rows: offsets begin
+    // with 0 and end with N and M.
     TK_OP_ATTENTION,
     // out (N,C): row n = in[src][row] with index (N,2) i32 = (src, row); in[0..2] sources with C
     // columns, absent ones allowed, in[3] = index. Backward scatters (adds up rows picked twice).

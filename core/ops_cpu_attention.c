@@ -13,12 +13,12 @@ enum { TILE = 256 };
 
 typedef struct attention {
     int64_t head_dim, width, heads; // width = heads * head_dim = stride of a row
-    int64_t tile;                   // rows of the largest tile
+    int64_t ask, asked;             // rows of the largest tile of queries, of keys
     float scale;
 } attention;
 
-// Per thread: scores and their gradients (tile, tile), keys and values transposed (head_dim,
-// tile), and per query the running maximum, sum (forward) or do . o (backward: whole document).
+// Per thread: scores and their gradients (ask, asked), keys and values transposed (head_dim,
+// asked), and per query the running maximum, sum (forward) or do . o (backward: whole document).
 typedef struct space {
     float *score, *dscore, *kt, *vt, *row;
 } space;
@@ -26,14 +26,19 @@ typedef struct space {
 static attention sizes(const tk_call *c)
 {
     int64_t width = tk_cols(&c->in[0]);
-    return (attention){c->i[0], width, width / c->i[0], tk_least(c->i[1], TILE), (float)c->f[0]};
+    return (attention){.head_dim = c->i[0],
+                       .width = width,
+                       .heads = width / c->i[0],
+                       .ask = tk_least(c->i[1], TILE),
+                       .asked = tk_least(c->i[2], TILE),
+                       .scale = (float)c->f[0]};
 }
 
 static int64_t space_floats(const tk_call *c, bool back)
 {
     attention a = sizes(c);
-    int64_t row = back ? c->i[1] : 2 * a.tile;
-    return tk_blocks((back + 1) * (a.tile * a.tile + a.head_dim * a.tile) + row, 16) * 16;
+    int64_t row = back ? c->i[1] : 2 * a.ask;
+    return tk_blocks((back + 1) * (a.ask + a.head_dim) * a.asked + row, 16) * 16;
 }
 
 static space space_of(const tk_device *d, const tk_call *c, bool back)
@@ -41,12 +46,12 @@ static space space_of(const tk_device *d, const tk_call *c, bool back)
     attention a = sizes(c);
     float *p = (float *)d->scratch + omp_get_thread_num() * space_floats(c, back);
     space s = {.score = p};
-    s.kt = s.score + a.tile * a.tile;
-    s.row = s.kt + a.head_dim * a.tile;
+    s.kt = s.score + a.ask * a.asked;
+    s.row = s.kt + a.head_dim * a.asked;
     if (!back) return s;
     s.dscore = s.row;
-    s.vt = s.dscore + a.tile * a.tile;
-    s.row = s.vt + a.head_dim * a.tile;
+    s.vt = s.dscore + a.ask * a.asked;
+    s.row = s.vt + a.head_dim * a.asked;
     return s;
 }
 
@@ -73,6 +78,12 @@ static float soften(float *score, int64_t n, float *maximum, float *sum)
     return shrink;
 }
 
+// Rows x (n, head_dim of a row of ld) := 0.
+static void clear_rows(float *x, int64_t ld, int64_t n, int64_t head_dim)
+{
+    for (int64_t i = 0; i < n; i++) memset(x + i * ld, 0, (size_t)head_dim * sizeof *x);
+}
+
 // Queries [row, row + n) of head `head` over the keys [begin, end).
 static void attend(const tk_call *c, const attention *a, space s, int64_t row, int64_t n,
                    int64_t head, int64_t begin, int64_t end)
@@ -82,6 +93,11 @@ static void attend(const tk_call *c, const attention *a, space s, int64_t row, i
     float *o = tk_f32(&c->out[0]) + row * ld + at, *lse = tk_f32(&c->out[1]) + row * a->heads;
     float *maximum = s.row, *sum = s.row + n;
     for (int64_t i = 0; i < n; i++) maximum[i] = -INFINITY, sum[i] = 0;
+    if (begin == end) {
+        clear_rows(o, ld, n, a->head_dim);
+        for (int64_t i = 0; i < n; i++) lse[i * a->heads + head] = 0;
+        return;
+    }
     for (int64_t t = 0; t < tiles; t++) {
         int64_t key = begin + tk_split_begin(end - begin, tiles, t);
         int64_t m = tk_split_count(end - begin, tiles, t);
@@ -104,21 +120,21 @@ static void attend(const tk_call *c, const attention *a, space s, int64_t row, i
 tk_status tk_cpu_attention(tk_device *d, const tk_call *c)
 {
     attention a = sizes(c);
-    const int32_t *offsets = tk_i32(&c->in[3]);
+    const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
     int64_t most = tk_blocks(c->i[1], TILE); // query tiles of the longest document
-    int threads = tk_cpu_threads(d, c->i[2] * a.width);
+    int threads = tk_cpu_threads(d, c->i[3] * a.width);
 #pragma omp parallel num_threads(threads)
     {
         space s = space_of(d, c, false);
 #pragma omp for collapse(3) schedule(dynamic)
-        for (int64_t doc = 0; doc < c->i[3]; doc++)
+        for (int64_t doc = 0; doc < c->i[4]; doc++)
             for (int64_t head = 0; head < a.heads; head++)
                 for (int64_t t = 0; t < most; t++) {
-                    int64_t begin = offsets[doc], end = offsets[doc + 1];
-                    int64_t tiles = tk_blocks(end - begin, TILE);
+                    int64_t begin = ask[doc], rows = ask[doc + 1] - begin;
+                    int64_t tiles = tk_blocks(rows, TILE);
                     if (t >= tiles) continue;
-                    attend(c, &a, s, begin + tk_split_begin(end - begin, tiles, t),
-                           tk_split_count(end - begin, tiles, t), head, begin, end);
+                    attend(c, &a, s, begin + tk_split_begin(rows, tiles, t),
+                           tk_split_count(rows, tiles, t), head, asked[doc], asked[doc + 1]);
                 }
     }
     return TK_OK;
@@ -165,26 +181,43 @@ static void tile_back(const tk_call *c, const attention *a, space s, const float
                     !first_k || c->add[0], tk_f32(&c->din[0]) + from, ld);
 }
 
-static void head_back(const tk_call *c, const attention *a, space s, int64_t begin, int64_t end,
-                      int64_t head)
+// Gradients that no pair of rows reaches: of rows that ask nobody, or whom nobody asks.
+static void clear_head(const tk_call *c, const attention *a, int k, int64_t begin, int64_t rows,
+                       int64_t head)
 {
-    int64_t rows = end - begin, tiles = tk_blocks(rows, TILE), ld = a->width, dim = a->head_dim;
+    if (tk_wants(c, k) && !c->add[k])
+        clear_rows(tk_f32(&c->din[k]) + begin * a->width + head * a->head_dim, a->width, rows,
+                   a->head_dim);
+}
+
+// A head of the queries [ask, ask + rows) over the keys [asked, asked + keys).
+static void head_back(const tk_call *c, const attention *a, space s, int64_t ask, int64_t rows,
+                      int64_t asked, int64_t keys, int64_t head)
+{
+    int64_t tiles = tk_blocks(rows, TILE), key_tiles = tk_blocks(keys, TILE);
+    int64_t ld = a->width, dim = a->head_dim;
+    if (!rows || !keys) {
+        clear_head(c, a, 0, ask, rows, head);
+        clear_head(c, a, 1, asked, keys, head);
+        clear_head(c, a, 2, asked, keys, head);
+        return;
+    }
     for (int64_t i = 0; i < rows; i++) {
-        const float *o = tk_f32(&c->out[0]) + (begin + i) * ld + head * dim;
-        const float *up = tk_f32(&c->dout[0]) + (begin + i) * ld + head * dim;
+        const float *o = tk_f32(&c->out[0]) + (ask + i) * ld + head * dim;
+        const float *up = tk_f32(&c->dout[0]) + (ask + i) * ld + head * dim;
         float sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int64_t j = 0; j < dim; j++) sum += o[j] * up[j];
         s.row[i] = sum;
     }
-    for (int64_t k = 0; k < tiles; k++) {
-        int64_t key = tk_split_begin(rows, tiles, k), m = tk_split_count(rows, tiles, k);
-        int64_t at = (begin + key) * ld + head * dim;
+    for (int64_t k = 0; k < key_tiles; k++) {
+        int64_t key = tk_split_begin(keys, key_tiles, k), m = tk_split_count(keys, key_tiles, k);
+        int64_t at = (asked + key) * ld + head * dim;
         tk_transpose(tk_f32(&c->in[1]) + at, ld, m, dim, s.kt, m);
         tk_transpose(tk_f32(&c->in[2]) + at, ld, m, dim, s.vt, m);
         for (int64_t t = 0; t < tiles; t++) {
             int64_t row = tk_split_begin(rows, tiles, t), n = tk_split_count(rows, tiles, t);
-            tile_back(c, a, s, s.row + row, begin + row, n, begin + key, m, head, t == 0, k == 0);
+            tile_back(c, a, s, s.row + row, ask + row, n, asked + key, m, head, t == 0, k == 0);
         }
     }
 }
@@ -192,15 +225,16 @@ static void head_back(const tk_call *c, const attention *a, space s, int64_t beg
 tk_status tk_cpu_attention_back(tk_device *d, const tk_call *c)
 {
     attention a = sizes(c);
-    const int32_t *offsets = tk_i32(&c->in[3]);
-    int threads = tk_cpu_threads(d, c->i[2] * a.width);
+    const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
+    int threads = tk_cpu_threads(d, c->i[3] * a.width);
 #pragma omp parallel num_threads(threads)
     {
         space s = space_of(d, c, true);
 #pragma omp for collapse(2) schedule(dynamic)
-        for (int64_t doc = 0; doc < c->i[3]; doc++)
+        for (int64_t doc = 0; doc < c->i[4]; doc++)
             for (int64_t head = 0; head < a.heads; head++)
-                head_back(c, &a, s, offsets[doc], offsets[doc + 1], head);
+                head_back(c, &a, s, ask[doc], ask[doc + 1] - ask[doc], asked[doc],
+                          asked[doc + 1] - asked[doc], head);
     }
     return TK_OK;
 }

@@ -324,7 +324,7 @@ static void attend(const tk_call *c, int64_t row, int64_t head, int64_t begin, i
         top = fmax(top, score[j - begin]);
     }
     for (int64_t j = begin; j < end; j++) sum += exp(score[j - begin] - top);
-    double lse = top + log(sum);
+    double lse = begin < end ? top + log(sum) : 0;
     for (int64_t i = 0; i < n; i++) {
         double o = 0;
         for (int64_t j = begin; j < end; j++) o += exp(score[j - begin] - lse) * v[j * width + i];
@@ -337,13 +337,13 @@ static tk_status attention(tk_device *d, const tk_call *c)
 {
     (void)d;
     int64_t heads = tk_cols(&c->in[0]) / c->i[0];
-    const int32_t *offsets = tk_i32(&c->in[3]);
+    const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
     double *score;
-    TK_NEW(score, c->i[1]);
-    for (int64_t doc = 0; doc < c->i[3]; doc++)
-        for (int64_t row = offsets[doc]; row < offsets[doc + 1]; row++)
+    TK_NEW(score, c->i[2]);
+    for (int64_t doc = 0; doc < c->i[4]; doc++)
+        for (int64_t row = ask[doc]; row < ask[doc + 1]; row++)
             for (int64_t head = 0; head < heads; head++)
-                attend(c, row, head, offsets[doc], offsets[doc + 1], score);
+                attend(c, row, head, asked[doc], asked[doc + 1], score);
     tk_free(score);
     return TK_OK;
 }
@@ -374,12 +374,12 @@ static tk_status attention_back(tk_device *d, const tk_call *c)
 {
     (void)d;
     int64_t heads = tk_cols(&c->in[0]) / c->i[0];
-    const int32_t *offsets = tk_i32(&c->in[3]);
+    const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
     for (int k = 0; k < 3; k++) clear_unless_add(c, k);
-    for (int64_t doc = 0; doc < c->i[3]; doc++)
-        for (int64_t row = offsets[doc]; row < offsets[doc + 1]; row++)
+    for (int64_t doc = 0; doc < c->i[4]; doc++)
+        for (int64_t row = ask[doc]; row < ask[doc + 1]; row++)
             for (int64_t head = 0; head < heads; head++)
-                attend_back(c, row, head, offsets[doc], offsets[doc + 1]);
+                attend_back(c, row, head, asked[doc], asked[doc + 1]);
     return TK_OK;
 }
 

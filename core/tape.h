@@ -84,9 +84,10 @@ tk_value *tk_add(tk_tape *t, tk_value *a, tk_value *b);
 tk_value *tk_silu(tk_tape *t, tk_value *x);
 tk_value *tk_swiglu(tk_tape *t, tk_value *x);
 tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t head_dim);
-typedef struct tk_documents { // rows of each document of a stream
-    tk_value *offsets;        // (docs+1) i32 on the device
-    int64_t count, longest, sum_squares;
+typedef struct tk_documents { // the rows of each document that ask, and those that are asked
+    tk_value *ask, *asked;    // (docs+1) i32 offsets on the device
+    int64_t count, longest_ask, longest_asked;
+    int64_t products; // sum over documents of rows that ask times rows that are asked
 } tk_documents;
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale);

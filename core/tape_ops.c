@@ -54,13 +54,17 @@ static tk_status run(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out
 }
 
 // Runs call `c` on the values; NULL when the tape has failed or fails, or a required one is absent.
-static tk_value *apply(tk_tape *t, tk_call c, tk_value *a, tk_value *b, tk_value *d, tk_value *e)
+static tk_value *apply_to(tk_tape *t, tk_call c, tk_value *const in[TK_OP_IN])
 {
-    tk_value *const in[TK_OP_IN] = {a, b, d, e};
     tk_value *out[TK_OP_OUT] = {NULL};
     if (t->status != TK_OK) return NULL;
     const tk_status s = run(t, &c, in, out);
     return s == TK_OK ? out[0] : tk_tape_fail(t, tk_trace(s, __FILE__, __LINE__, __func__));
+}
+
+static tk_value *apply(tk_tape *t, tk_call c, tk_value *a, tk_value *b, tk_value *d, tk_value *e)
+{
+    return apply_to(t, c, (tk_value *[TK_OP_IN]){a, b, d, e});
 }
 
 tk_value *tk_linear(tk_tape *t, tk_value *x, tk_value *w, tk_value *b)
@@ -111,11 +115,11 @@ tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale)
 {
-    return apply(t,
-                 (tk_call){.op = TK_OP_ATTENTION,
-                           .i = {head_dim, docs->longest, docs->sum_squares, docs->count},
-                           .f = {scale}},
-                 q, k, v, docs->offsets);
+    const tk_call c = {
+        .op = TK_OP_ATTENTION,
+        .i = {head_dim, docs->longest_ask, docs->longest_asked, docs->products, docs->count},
+        .f = {scale}};
+    return apply_to(t, c, (tk_value *[TK_OP_IN]){q, k, v, docs->ask, docs->asked});
 }
 
 tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *index)

@@ -7,7 +7,8 @@
 #include "tests/support/test.h"
 #include <math.h>
 
-enum { BIAS = 1, BF16 = 2, BARE = 4 }; // BARE: optional inputs absent
+// BARE: optional inputs absent. CROSS: as many rows of a document are asked as ask of the next.
+enum { BIAS = 1, BF16 = 2, BARE = 4, CROSS = 8 };
 enum { DOCS = 5, SEED = 11 };
 
 typedef struct test_case {
@@ -70,6 +71,10 @@ static const test_case cases[] = {
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {0}},
     {TK_OP_ATTENTION, 0, 99, 0, 33, 0, {65, 130, 17}},
     {TK_OP_ATTENTION, 0, 32, 0, 16, 0, {259, 300, 1}}, // several tiles
+    {TK_OP_ATTENTION, 0, 12, 0, 4, CROSS, {3, 0, 1, 6}},
+    {TK_OP_ATTENTION, 0, 8, 0, 8, CROSS, {5}},
+    {TK_OP_ATTENTION, 0, 99, 0, 33, CROSS, {65, 130, 17}},
+    {TK_OP_ATTENTION, 0, 32, 0, 16, CROSS, {259, 300, 0, 520, 7}},
     // picks, channels, rows of the first source (the third has 3)
     {TK_OP_PICK, 9, 5, 4, 0, 0, {0}},
     {TK_OP_PICK, 0, 5, 4, 0, 0, {0}},
@@ -113,6 +118,11 @@ typedef struct world {
 } world;
 
 // ---- what a case looks like --------------------------------------------------------------------
+
+static int64_t asked_rows(const test_case *k, int document) // of attention
+{
+    return k->docs[k->flags & CROSS ? (document + 1) % DOCS : document];
+}
 
 static void set(tk_call *c, int k, tk_dtype t, int64_t rows, int64_t cols)
 {
@@ -162,12 +172,13 @@ static void describe_rows(const test_case *k, tk_call *c)
         for (int i = 0; i < DOCS; i++) {
             n += k->docs[i];
             c->i[1] = k->docs[i] > c->i[1] ? k->docs[i] : c->i[1];
-            c->i[2] += k->docs[i] * k->docs[i];
+            c->i[3] += k->docs[i] * asked_rows(k, i);
         }
+        c->i[2] = c->i[1]; // the same numbers in another order
         for (int i = 0; i < 3; i++) set(c, i, TK_F32, n, k->c);
-        c->in[3] = tk_tensor_1d(NULL, TK_I32, DOCS + 1);
+        for (int i = 3; i < 5; i++) c->in[i] = tk_tensor_1d(NULL, TK_I32, DOCS + 1);
         c->i[0] = k->x;
-        c->i[3] = DOCS;
+        c->i[4] = DOCS;
         c->f[0] = 0.7;
         break;
     }
@@ -232,13 +243,13 @@ static void describe_step(const test_case *k, tk_call *c)
     }
 }
 
-// Index k of the i-th element: runs of equal table entries, picks with repeats, offsets.
-static int32_t index_at(const test_case *k, const tk_call *c, tk_key key, int64_t i)
+// Element i of an index tensor: runs of equal table entries, picks with repeats, offsets.
+static int32_t index_at(const test_case *k, const tk_call *c, int input, tk_key key, int64_t i)
 {
     switch (k->op) {
     case TK_OP_ATTENTION: {
         int64_t n = 0;
-        for (int d = 0; d < i; d++) n += k->docs[d];
+        for (int d = 0; d < i; d++) n += input == 3 ? k->docs[d] : asked_rows(k, d);
         return (int32_t)n;
     }
     case TK_OP_PICK: {
@@ -266,7 +277,7 @@ static void *fill(world *w, const test_case *k, tk_tensor *t, uint64_t step)
         if (k->op == TK_OP_CLIP_SCALE) x = fabsf(x);
         if (t->dtype == TK_F32) ((float *)t->data)[i] = x;
         if (t->dtype == TK_BF16) ((uint16_t *)t->data)[i] = tk_bf16_from_float(x);
-        if (t->dtype == TK_I32) ((int32_t *)t->data)[i] = index_at(k, &w->call, key, i);
+        if (t->dtype == TK_I32) ((int32_t *)t->data)[i] = index_at(k, &w->call, (int)step, key, i);
     }
     return t->data;
 }
