@@ -2,10 +2,8 @@
 // Loading a configuration: defaults, file, overrides, rules; all errors in one message.
 #include "core/config.h"
 #include "core/config_table.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "core/files.h"
 #include <string.h>
-#include <unistd.h>
 
 void tk_config_init(tk_config *c)
 {
@@ -50,22 +48,6 @@ tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, cons
     return st;
 }
 
-// The whole file, as far as the cap on its size; *bytes is beyond the cap when the file is.
-static tk_status read_text(int fd, const char *file, tk_arena *a, char **text, size_t *bytes)
-{
-    TK_ARENA_NEW(*text, a, TK_YAML_MAX + 1);
-    for (*bytes = 0; *bytes <= TK_YAML_MAX;) {
-        ssize_t n = read(fd, *text + *bytes, TK_YAML_MAX + 1 - *bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0)
-            return TK_FAIL(errno == EISDIR ? TK_INPUT : TK_IO, "cannot read %s: %s", file,
-                           strerror(errno));
-        if (n == 0) break;
-        *bytes += (size_t)n;
-    }
-    return TK_OK;
-}
-
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
                          char *const *overrides)
 {
@@ -73,11 +55,8 @@ tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n
     tk_arena a;
     char *text = NULL;
     size_t bytes = 0;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return TK_FAIL(TK_INPUT, "cannot open %s: %s", file, strerror(errno));
     tk_arena_init(&a, 0);
-    tk_status st = read_text(fd, file, &a, &text, &bytes);
-    close(fd);
+    tk_status st = tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes);
     if (st == TK_OK) st = tk_config_parse(c, command, file, text, bytes, n, overrides);
     tk_arena_free(&a);
     TK_TRY(st);

@@ -112,13 +112,11 @@ static tk_status look(const char *path)
 {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[8];
-    struct stat s;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return TK_FAIL(tk_io_code(errno), "cannot open %s: %s", path, tk_io_words(errno));
-    ssize_t n = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) ? pread(fd, head, 8, 0) : -2;
+    int fd;
+    TK_TRY(tk_file_open(path, &fd, NULL));
+    ssize_t n = pread(fd, head, 8, 0);
     int error = errno;
     close(fd);
-    if (n == -2) return TK_FAIL(TK_INPUT, "%s is not a regular file", path);
     if (n < 0) return TK_FAIL(TK_IO, "cannot read %s: %s", path, strerror(error));
     if (n < 8 || memcmp(head, signature, 8) != 0)
         return TK_FAIL(TK_INPUT, "%s is not an HDF5 file%s", path, n == 0 ? ": it is empty" : "");

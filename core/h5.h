@@ -5,7 +5,7 @@
 // should be (missing, truncated, foreign, wrong type or shape), TK_IO when the disk is at fault.
 // The library's own error stack is silenced. Handles are hid_t; link against the serial library.
 #pragma once
-#include "core/mem.h"
+#include "core/files.h"
 #include "core/tensor.h"
 #include <hdf5.h>
 
@@ -46,9 +46,3 @@ tk_status tk_h5_layout(hid_t at, const char *name, hid_t file_type, int ndim, co
 // The byte offset of an existing contiguous unfiltered dataset; TK_INPUT if it is not one or lies
 // outside the file.
 tk_status tk_h5_address(hid_t at, const char *name, int64_t *address, int64_t *bytes);
-
-// Durable commit: fsync `tmp`, rename it to `path`, fsync the directory.
-tk_status tk_commit_file(const char *tmp, const char *path);
-// pread/pwrite of all bytes or TK_IO naming path and offset; short reads are TK_INPUT (truncated).
-tk_status tk_pread_all(int fd, const char *path, void *x, size_t bytes, int64_t offset);
-tk_status tk_pwrite_all(int fd, const char *path, const void *x, size_t bytes, int64_t offset);

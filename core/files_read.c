@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durable files: whole reads and writes, and commit by rename.
-#include "core/h5_internal.h"
+// Reading regular files, and whole reads and writes at a place. See core/files.h.
+#include "core/files.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *tk_io_words(int error)
@@ -30,29 +30,44 @@ tk_status tk_io_code(int error)
     }
 }
 
-static tk_status sync_path(const char *path, int flags)
+tk_status tk_file_open(const char *path, int *fd, int64_t *bytes)
 {
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) return TK_FAIL(TK_IO, "cannot open %s to commit it: %s", path, strerror(errno));
-    int failed = fsync(fd) ? errno : 0;
-    if (close(fd) && !failed) failed = errno;
-    // Some file systems cannot sync a directory, and say so with EINVAL.
-    if (failed == EINVAL && (flags & O_DIRECTORY)) failed = 0;
-    return failed ? TK_FAIL(TK_IO, "cannot write %s to disk: %s", path, tk_io_words(failed))
-                  : TK_OK;
+    struct stat s;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0) return TK_FAIL(tk_io_code(errno), "cannot open %s: %s", path, tk_io_words(errno));
+    const int error = fstat(*fd, &s) == 0 ? 0 : errno;
+    if (!error && S_ISREG(s.st_mode)) {
+        if (bytes) *bytes = s.st_size;
+        return TK_OK;
+    }
+    close(*fd);
+    *fd = -1;
+    if (error) return TK_FAIL(TK_IO, "cannot read %s: %s", path, strerror(error));
+    return TK_FAIL(TK_INPUT, "%s is %s, not a regular file", path,
+                   S_ISDIR(s.st_mode)    ? "a directory"
+                   : S_ISFIFO(s.st_mode) ? "a pipe"
+                                         : "a device or socket");
 }
 
-tk_status tk_commit_file(const char *tmp, const char *path)
+tk_status tk_file_read(const char *path, int64_t most, tk_arena *a, char **text, size_t *bytes)
 {
-    char dir[4096];
-    const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) + (slash == path) : 0;
-    if ((size_t)n >= sizeof dir) return TK_FAIL(TK_INPUT, "%.80s...: the path is too long", path);
-    snprintf(dir, sizeof dir, "%.*s", slash ? n : 1, slash ? path : ".");
-    TK_TRY(sync_path(tmp, O_RDONLY));
-    if (rename(tmp, path))
-        return TK_FAIL(TK_IO, "cannot rename %s to %s: %s", tmp, path, tk_io_words(errno));
-    return sync_path(dir, O_RDONLY | O_DIRECTORY);
+    static const char mark[] = "\xEF\xBB\xBF";
+    int fd;
+    int64_t n;
+    TK_TRY(tk_file_open(path, &fd, &n));
+    tk_status st = TK_OK;
+    if (n > most)
+        st = TK_FAIL(TK_INPUT, "%s has %lld bytes; at most %lld are possible here", path,
+                     (long long)n, (long long)most);
+    else if (!(*text = tk_arena_alloc(a, (size_t)n + 1)))
+        st = TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
+    if (st == TK_OK) st = tk_pread_all(fd, path, *text, (size_t)n, 0);
+    close(fd);
+    TK_TRY(st);
+    const size_t skip = strncmp(*text, mark, 3) ? 0 : 3;
+    *text += skip;
+    *bytes = (size_t)n - skip;
+    return TK_OK;
 }
 
 enum { SLICE = 1 << 30 }; // Linux moves a little under 2 GiB in one call
