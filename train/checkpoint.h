@@ -51,5 +51,7 @@ tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // Newest checkpoint of a run directory ("step-00000100.h5") that verifies, or the file itself if
 // `where` is one; those that do not are named aloud. TK_INPUT if there is none.
 tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path);
+// The step of a checkpoint's name in a run directory, "step-00000100.h5"; -1 for any other name.
+int64_t tk_checkpoint_step(const char *name);
 // Keeps the newest `keep` checkpoints of the directory.
 tk_status tk_checkpoint_prune(const char *dir, int64_t keep);

@@ -83,8 +83,7 @@ typedef struct found {
     bool is_file;  // `where` is a checkpoint itself
 } found;
 
-// The step of "step-00000100.h5"; -1 for another name.
-static int64_t step_of(const char *name)
+int64_t tk_checkpoint_step(const char *name)
 {
     char back[64], *end;
     if (strncmp(name, "step-", 5) || name[5] < '0' || name[5] > '9') return -1;
@@ -129,7 +128,7 @@ static tk_status look(const char *where, found *f)
     DIR *d = opendir(where);
     if (!d) return TK_FAIL(TK_INPUT, "cannot read the directory %s: %s", where, strerror(errno));
     for (struct dirent *e; st == TK_OK && (e = readdir(d));)
-        if (step_of(e->d_name) >= 0) st = add(f, step_of(e->d_name));
+        if (tk_checkpoint_step(e->d_name) >= 0) st = add(f, tk_checkpoint_step(e->d_name));
     closedir(d);
     if (f->n) qsort(f->step, (size_t)f->n, sizeof *f->step, newest_first);
     return st;
@@ -201,7 +200,7 @@ static void remove_leftovers(const char *dir)
         const size_t n = strlen(e->d_name);
         if (n < 5 || n >= sizeof name || strcmp(e->d_name + n - 4, ".tmp")) continue;
         snprintf(name, sizeof name, "%.*s", (int)(n - 4), e->d_name);
-        if (step_of(name) >= 0) unlinkat(dirfd(d), e->d_name, 0);
+        if (tk_checkpoint_step(name) >= 0) unlinkat(dirfd(d), e->d_name, 0);
     }
     closedir(d);
 }

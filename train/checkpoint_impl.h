@@ -16,6 +16,10 @@ typedef struct tk_ck_tensor { // a dataset of the file
     uint64_t digest;
 } tk_ck_tensor;
 
+// Called on rank 0 between the phases of a save: "digest", "layout", "write", "verify", "rename",
+// "done". NULL unless a program of the tests sets it.
+extern void (*tk_ck_at)(const char *arrow);
+
 // ---- pieces
 // --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 #include "train/rundir.h"
 #include "core/h5.h"
 #include "core/log.h"
+#include "train/checkpoint.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -32,13 +33,6 @@ static tk_status make_dirs(const char *dir)
     return TK_OK;
 }
 
-static bool is_checkpoint(const char *name)
-{
-    long long step;
-    int end = 0;
-    return sscanf(name, "step-%lld.h5%n", &step, &end) == 1 && end && !name[end];
-}
-
 // Counts the files `dir` holds of a run; moves them to `to` unless that is NULL.
 static tk_status each_file(const char *dir, const char *to, int *checkpoints)
 {
@@ -48,7 +42,7 @@ static tk_status each_file(const char *dir, const char *to, int *checkpoints)
     tk_status st = TK_OK;
     *checkpoints = 0;
     for (struct dirent *e; st == TK_OK && (e = readdir(d));) {
-        const bool checkpoint = is_checkpoint(e->d_name);
+        const bool checkpoint = tk_checkpoint_step(e->d_name) >= 0;
         *checkpoints += checkpoint;
         if (!to || (!checkpoint && strcmp(e->d_name, "metrics.jsonl"))) continue;
         snprintf(a, sizeof a, "%s/%s", dir, e->d_name);

@@ -122,6 +122,46 @@ static void a_signal_stops_at_a_checkpoint(void **state)
     assert_same_run("term", "straight", STEPS);
 }
 
+// GNU timeout and batch systems say it to the process and to its group.
+static void a_wish_said_twice_is_one_wish(void **state)
+{
+    static const int number[] = {SIGTERM, SIGINT, SIGUSR1};
+    runs_step steps[RUNS_STEPS];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char run[16];
+        snprintf(run, sizeof run, "twice%d", i);
+        const pid_t pid = runs_start(1, "train tiny.yaml train.out=%s train.steps=100000", run);
+        for (int k = 0; k < 10000 && runs_metrics(run, steps) < 2; k++) usleep(1000);
+        for (int k = 0; k < 3; k++) assert_int_equal(kill(pid, number[i]), 0);
+        runs_expect(runs_wait(pid), 75, "stopped on request");
+        assert_true(runs_newest(run) > 0);
+    }
+}
+
+// A name that only looks like a checkpoint's is nobody's: a run starts beside it.
+static void a_foreign_name_is_no_checkpoint(void **state)
+{
+    static const char *const name[] = {"step-5.h5", "step-+0000001.h5", "step-000000005.h5"};
+    (void)state;
+    char command[4096];
+    for (int i = 0; i < 3; i++) {
+        snprintf(command, sizeof command, "mkdir -p '%s/foreign' && touch '%s/foreign/%s'",
+                 runs_dir(), runs_dir(), name[i]);
+        assert_int_equal(system(command), 0);
+    }
+    for (int resume = 1; resume >= 0; resume--) {
+        runs_expect(runs_talkie(1,
+                                "train tiny.yaml train.out=foreign train.steps=1 train.resume=%d",
+                                resume),
+                    0, "");
+        for (int i = 0; i < 3; i++) {
+            snprintf(command, sizeof command, "%s/foreign/%s", runs_dir(), name[i]);
+            assert_int_equal(access(command, F_OK), 0);
+        }
+    }
+}
+
 static void a_flipped_bit_costs_one_checkpoint(void **state)
 {
     (void)state;
@@ -176,6 +216,8 @@ int main(void)
         cmocka_unit_test(three_and_three_are_six),
         cmocka_unit_test(a_killed_run_goes_on),
         cmocka_unit_test(a_signal_stops_at_a_checkpoint),
+        cmocka_unit_test(a_wish_said_twice_is_one_wish),
+        cmocka_unit_test(a_foreign_name_is_no_checkpoint),
         cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
         cmocka_unit_test(a_finished_run_says_so),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
