@@ -68,7 +68,8 @@ OBJ      := $(SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libtalkie.a
 PROGRAM  := $(OUT)/talkie
 TEST_SRC := $(wildcard tests/*/test_*.c)
-SUPPORT  := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+FAULTY   := $(OUT)/tests/support/faulty
+SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(wildcard *.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
 
@@ -77,7 +78,7 @@ STYLED   := $(wildcard *.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
 all: features $(PROGRAM)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
 
-tests: $(TESTS)
+tests: $(TESTS) $(FAULTY)
 
 # What the build found. Anything missing stops it here, with the remedy.
 features:
@@ -126,8 +127,13 @@ $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+# The command table with a main of the tests' own.
+$(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
+
 .SECONDARY:
--include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d)
+-include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:

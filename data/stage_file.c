@@ -193,12 +193,13 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
                         .audio_rows = s->audio_rows,
                         .audio_channels = c->media.channels,
                         .slots = c->stage.clips};
-    tk_clip_info *clips;
-    TK_TRY(tk_agree(world, describe_all(s, a, &clips)));
+    tk_clip_info *clips = NULL;
     char *yaml = tk_config_dump(c, TK_CMD_DATA, a);
-    TK_TRY(tk_clip_writer_open(world, c->output, yaml ? yaml : "", s->codec, 1, &bucket,
-                               c->stage.clips, clips, &s->writer));
-    tk_status st = tk_agree(world, make_share(world, s, threads));
+    tk_status st = yaml ? describe_all(s, a, &clips) : TK_FAIL(TK_MEMORY, "out of memory");
+    TK_TRY(tk_agree(world, st));
+    TK_TRY(tk_clip_writer_open(world, c->output, yaml, s->codec, 1, &bucket, c->stage.clips, clips,
+                               &s->writer));
+    st = tk_agree(world, make_share(world, s, threads));
     if (st != TK_OK) {
         tk_clip_writer_abort(s->writer);
         return st;

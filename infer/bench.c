@@ -56,19 +56,29 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
     return TK_OK;
 }
 
-static tk_status time_sampling(tk_train_parts *p, const tk_config *c, sampled *s)
+static tk_status new_clip(const tk_config *c, sampled *s, const tk_sample_task *t,
+                          float *out[TK_MODALITIES])
+{
+    int64_t count[TK_MODALITIES];
+    tk_document_rows(&t->doc, count);
+    TK_ARENA_NEW(out[TK_VIDEO], &s->arena, count[TK_VIDEO] * c->model.video_channels);
+    TK_ARENA_NEW(out[TK_AUDIO], &s->arena, count[TK_AUDIO] * c->model.audio_channels);
+    return TK_OK;
+}
+
+// Collective. A rank that fails alone while sampling takes the others down.
+static tk_status time_sampling(tk_comm *world, tk_train_parts *p, const tk_config *c, sampled *s)
 {
     const tk_sampler on = {&p->mesh, &p->device, &s->model};
     tk_sample_task t;
     float *out[TK_MODALITIES] = {0};
-    int64_t count[TK_MODALITIES];
-    TK_TRY(make_task(p, c, s, &t));
-    tk_document_rows(&t.doc, count);
-    TK_ARENA_NEW(out[TK_VIDEO], &s->arena, count[TK_VIDEO] * c->model.video_channels);
-    TK_ARENA_NEW(out[TK_AUDIO], &s->arena, count[TK_AUDIO] * c->model.audio_channels);
-    TK_TRY(tk_sampler_run(&on, &t, out, NULL, NULL)); // not timed: first touch of all memory
+    tk_status st = make_task(p, c, s, &t);
+    if (st == TK_OK) st = new_clip(c, s, &t, out);
+    TK_TRY(tk_agree(world, st));
+    st = tk_sampler_run(&on, &t, out, NULL, NULL); // not timed: first touch of all memory
     const double flops = p->device.flops, begin = tk_now();
-    TK_TRY(tk_sampler_run(&on, &t, out, NULL, NULL));
+    if (st == TK_OK) st = tk_sampler_run(&on, &t, out, NULL, NULL);
+    TK_TRY(tk_parallel_unless_alone(world, st));
     s->seconds = tk_now() - begin;
     s->flops = p->device.flops - flops;
     return TK_OK;
@@ -78,7 +88,7 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, sampled *s)
 {
     double rate, sums[2];
     TK_TRY(world->ops->barrier(world));
-    TK_TRY(tk_sgemm_rate(c, s->rows, false, &rate));
+    TK_TRY(tk_agree(world, tk_sgemm_rate(c, s->rows, false, &rate)));
     sums[0] = rate, sums[1] = s->flops;
     TK_TRY(world->ops->host_sum_f64(world, sums, 2));
     if (world->rank) return TK_OK;
@@ -104,7 +114,7 @@ static tk_status bench_sampling(tk_comm *world, tk_config *c)
     tk_arena_init(&s.arena, 0);
     tk_status st = tk_train_parts_open(&p, world, c);
     if (st == TK_OK) st = tk_agree(world, open_model(&p, c, &s));
-    if (st == TK_OK) st = tk_agree(world, time_sampling(&p, c, &s));
+    if (st == TK_OK) st = time_sampling(world, &p, c, &s);
     if (st == TK_OK) st = print_sampling(world, c, &s);
     if (s.model.device) tk_model_close(&s.model);
     tk_train_parts_close(&p);

@@ -49,6 +49,18 @@ static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_aren
     return tk_story_plan(story, e->trained.meta.codec, a, plan);
 }
 
+static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
+                                 const tk_latents *x, int column)
+{
+    tk_decoded clip;
+    TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
+    const tk_status st = tk_measure_clip(scene, &e->config.media, clip.rgb, plan->frames, clip.pcm,
+                                         plan->samples, &e->column[column]);
+    tk_decoded_free(&clip);
+    return st;
+}
+
+// Collective over the replica.
 static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
 {
     const tk_references none = {0};
@@ -56,16 +68,11 @@ static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
     tk_config story;
     tk_story plan;
     tk_latents x;
-    tk_decoded clip;
+    tk_comm *replica = &e->mesh.replica;
     scene_of(e, i, &scene);
-    TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
+    TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
     TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &e->progress, &x));
-    if (e->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_story_decode(&plan, e->trained.meta.codec, &x, &clip));
-    const tk_status st = tk_measure_clip(&scene, &e->config.media, clip.rgb, plan.frames, clip.pcm,
-                                         plan.samples, &e->column[column]);
-    tk_decoded_free(&clip);
-    return st;
+    return tk_agree(replica, replica->rank ? TK_OK : measure_latents(e, &scene, &plan, &x, column));
 }
 
 // The scene itself, as far as the codec can show it.
@@ -97,18 +104,13 @@ static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
     tk_config story;
     tk_story plan;
     tk_latents x = {0};
-    tk_decoded clip;
     scene_of(e, i, &scene);
     TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
     if (e->mesh.replica.rank) return TK_OK;
     TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.latents * plan.high * plan.wide * k->video_channels);
     TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.audio_rows * plan.channels * k->audio_channels);
     TK_TRY(code_scene(e, &scene, &plan, &x));
-    TK_TRY(tk_story_decode(&plan, e->trained.meta.codec, &x, &clip));
-    const tk_status st = tk_measure_clip(&scene, &e->config.media, clip.rgb, plan.frames, clip.pcm,
-                                         plan.samples, &e->column[CEILING]);
-    tk_decoded_free(&clip);
-    return st;
+    return measure_latents(e, &scene, &plan, &x, CEILING);
 }
 
 // ---- all clips ---------------------------------------------------------------------------------

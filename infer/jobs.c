@@ -116,6 +116,7 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     if (st == TK_OK && !where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
     tk_config_free(&peek);
     TK_TRY(tk_agree(world, in_file(st, job->file)));
+    TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
     TK_TRY(open_trained(j, world, where, &job->trained));
     return tk_agree(world, in_file(plan_job(j, job, top, n, overrides), job->file));
 }

@@ -26,11 +26,11 @@ static tk_status check_trained(const tk_trained *t)
 static tk_status identify(tk_trained *t, tk_comm *world)
 {
     uint64_t told[2] = {0};
+    bool ema = false;
     tk_status st = TK_OK;
-    if (world->rank == 0) {
-        st = tk_checkpoint_seal(t->path, &told[0]);
-        told[1] = st == TK_OK && tk_checkpoint_has(t->path, "ema");
-    }
+    if (world->rank == 0) st = tk_checkpoint_seal(t->path, &told[0]);
+    if (world->rank == 0 && st == TK_OK) st = tk_checkpoint_has(t->path, "ema", &ema);
+    told[1] = ema;
     TK_TRY(tk_agree(world, st));
     TK_TRY(world->ops->host_broadcast(world, told, sizeof told, 0));
     t->digest = told[0];

@@ -133,14 +133,6 @@ static void step_done(void *ctx)
     if (p) tk_progress_at(p, p->done + 1, "");
 }
 
-// A rank that failed where others wait for it cannot tell them.
-static tk_status fail_alone(const tk_mesh *m, tk_status st)
-{
-    if (st == TK_OK || m->replica.size == 1 || tk_status_shared()) return st;
-    fprintf(stderr, "talkie: rank %d: %s\n", m->world.rank, tk_status_message());
-    tk_parallel_abort(tk_status_exit_code(st));
-}
-
 static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_progress *progress,
                                tk_latents *x)
 {
@@ -155,7 +147,7 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_progres
         w->n_rows[m] = count[m];
         TK_TRY(give_rows(w, m, x, a));
     }
-    TK_TRY(fail_alone(s->mesh, tk_sampler_run(&on, &w->task, w->rows, step_done, progress)));
+    TK_TRY(tk_sampler_run(&on, &w->task, w->rows, step_done, progress));
     if (!first) return TK_OK;
     take_rows(w, TK_VIDEO, x);
     take_rows(w, TK_AUDIO, x);
@@ -193,7 +185,7 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
             .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
         st = sample_window(s, &w, &scratch, progress, out);
         tk_arena_free(&scratch);
-        TK_TRY(fail_alone(s->mesh, st));
+        TK_TRY(tk_parallel_unless_alone(&s->mesh->replica, st));
     }
     return TK_OK;
 }

@@ -20,6 +20,10 @@ typedef struct tk_mesh {
 // alone, by mpirun and by srun.
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world);
 void tk_parallel_stop(void); // finalizes
+// For failures inside work in which ranks wait for each other: returns `st` where it is TK_OK,
+// where all hold it, or where c has one rank. Else nobody can be told any more: says it, and takes
+// all down.
+tk_status tk_parallel_unless_alone(const tk_comm *c, tk_status st);
 // How a program ends: says a failure that all ranks share once, on rank 0; one that only this rank
 // knows it says itself and takes the others down. Returns the exit code. `world`: as started.
 int tk_parallel_end(tk_comm *world, tk_status st);

@@ -10,14 +10,15 @@ enum { SCRATCH = 8 << 20 }; // bytes of partial sums held at a time by reduce_sc
 
 // ---- pieces of collectives ---------------------------------------------------------------------
 
-static tk_status more_requests(tk_mpi_impl *m)
+static tk_status more_requests(tk_comm *c, const char *op)
 {
+    tk_mpi_impl *m = c->impl;
     if (m->n < m->cap) return TK_OK;
     size_t old = (size_t)m->cap, cap = old ? 2 * old : 16;
     MPI_Request *r = tk_realloc(m->req, old * sizeof *r, cap * sizeof *r);
     if (r) m->req = r;
     int *p = r ? tk_realloc(m->peer, old * sizeof *p, cap * sizeof *p) : NULL;
-    if (!p) return TK_FAIL(TK_MEMORY, "out of memory (%zu requests)", cap);
+    if (!p) return tk_mpi_fail(c, TK_FAIL(TK_MEMORY, "out of memory for a request of %s", op));
     m->peer = p;
     m->cap = (int)cap;
     return TK_OK;
@@ -27,7 +28,7 @@ static tk_status post_recv(tk_comm *c, const char *op, void *x, size_t bytes, in
 {
     tk_mpi_impl *m = c->impl;
     for (size_t at = 0; at < bytes; at += tk_mpi_max_message) {
-        TK_TRY(more_requests(m));
+        TK_TRY(more_requests(c, op));
         TK_TRY(tk_mpi_check(c, op,
                             MPI_Irecv((char *)x + at, tk_mpi_part(bytes, at), MPI_BYTE, from,
                                       TK_MPI_TAG_GATHER, m->comm, &m->req[m->n])));
@@ -40,7 +41,7 @@ static tk_status post_send(tk_comm *c, const char *op, const void *x, size_t byt
 {
     tk_mpi_impl *m = c->impl;
     for (size_t at = 0; at < bytes; at += tk_mpi_max_message) {
-        TK_TRY(more_requests(m));
+        TK_TRY(more_requests(c, op));
         TK_TRY(tk_mpi_check(c, op,
                             MPI_Isend((const char *)x + at, tk_mpi_part(bytes, at), MPI_BYTE, to,
                                       TK_MPI_TAG_GATHER, m->comm, &m->req[m->n])));
@@ -58,13 +59,16 @@ static tk_status finish_posted(tk_comm *c, const char *op)
     return tk_mpi_finish(c, op, n, m->req, m->peer);
 }
 
-static tk_status need_scratch(tk_mpi_impl *m, size_t bytes)
+static tk_status need_scratch(tk_comm *c, size_t bytes)
 {
+    tk_mpi_impl *m = c->impl;
     if (bytes <= m->scratch_bytes) return TK_OK;
     tk_free(m->scratch);
     m->scratch_bytes = 0;
     m->scratch = tk_alloc(bytes);
-    if (!m->scratch) return TK_FAIL(TK_MEMORY, "out of memory (%zu bytes of partial sums)", bytes);
+    if (!m->scratch)
+        return tk_mpi_fail(c,
+                           TK_FAIL(TK_MEMORY, "out of memory (%zu bytes of partial sums)", bytes));
     m->scratch_bytes = bytes;
     return TK_OK;
 }
@@ -136,7 +140,7 @@ static tk_status scatter(tk_comm *c, const char *op, const void *in, void *out,
     int64_t longest = 0, block = SCRATCH / (4 * c->size);
     for (int i = 0; i < c->size; i++) longest = counts[i] > longest ? counts[i] : longest;
     if (block > longest) block = longest;
-    TK_TRY(need_scratch(c->impl, (size_t)(block * c->size) * tk_dtype_size(t)));
+    TK_TRY(need_scratch(c, (size_t)(block * c->size) * tk_dtype_size(t)));
     for (int64_t at = 0; at < longest; at += block)
         TK_TRY(scatter_block(c, op, in, out, counts, at, block, t, r));
     return TK_OK;
@@ -155,7 +159,7 @@ static tk_status all_reduce_small(tk_comm *c, void *x, int64_t n, tk_dtype t, tk
     size_t bytes = (size_t)n * tk_dtype_size(t);
     int64_t counts[c->size];
     const void *part[c->size];
-    TK_TRY(need_scratch(m, bytes * (size_t)c->size));
+    TK_TRY(need_scratch(c, bytes * (size_t)c->size));
     for (int i = 0; i < c->size; i++) {
         counts[i] = n;
         part[i] = m->scratch + bytes * (size_t)i;

@@ -30,14 +30,21 @@ void tk_mpi_set_max_message(size_t bytes)
     tk_mpi_max_message = bytes;
 }
 
+tk_status tk_mpi_fail(const tk_comm *c, tk_status st)
+{
+    tk_status_set_shared(false);
+    return tk_parallel_unless_alone(c, st);
+}
+
 tk_status tk_mpi_check(tk_comm *c, const char *op, int err)
 {
     char words[MPI_MAX_ERROR_STRING] = "";
     int n = 0;
     if (err == MPI_SUCCESS) return TK_OK;
     MPI_Error_string(err, words, &n);
-    return TK_FAIL(TK_COMM, "%s failed on rank %d of %d of the %s communicator (world rank %d): %s",
-                   op, c->rank, c->size, c->name, ((tk_mpi_impl *)c->impl)->world_rank, words);
+    return tk_mpi_fail(
+        c, TK_FAIL(TK_COMM, "%s failed on rank %d of %d of the %s communicator (world rank %d): %s",
+                   op, c->rank, c->size, c->name, ((tk_mpi_impl *)c->impl)->world_rank, words));
 }
 
 // Seconds a wait may last. Waits for nobody in particular (agreements, barriers) stand at the edges
@@ -126,16 +133,18 @@ static tk_status broadcast(tk_comm *c, void *x, int64_t n, tk_dtype t, int root)
 
 // ---- point to point ----------------------------------------------------------------------------
 
-static tk_status new_pending(tk_mpi_impl *m, size_t bytes, const char *op, int peer,
+static tk_status new_pending(tk_comm *c, size_t bytes, const char *op, int peer,
                              tk_mpi_pending **out)
 {
+    tk_mpi_impl *m = c->impl;
     int parts = (int)((bytes + tk_mpi_max_message - 1) / tk_mpi_max_message);
     tk_mpi_pending *p = parts == 1 ? m->spare : NULL;
     if (p)
         m->spare = p->next;
     else
         p = tk_alloc(sizeof *p + (size_t)parts * sizeof p->req[0]);
-    if (!p) return TK_FAIL(TK_MEMORY, "out of memory (%d requests)", parts);
+    if (!p)
+        return tk_mpi_fail(c, TK_FAIL(TK_MEMORY, "out of memory for a %s of %zu bytes", op, bytes));
     *p = (tk_mpi_pending){.op = op, .peer = peer, .n = parts};
     *out = p;
     return TK_OK;
@@ -148,7 +157,7 @@ static tk_status isend(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to,
     tk_mpi_pending *p = NULL;
     *r = (tk_request){0};
     if (!n) return TK_OK;
-    TK_TRY(new_pending(m, bytes, "send", to, &p));
+    TK_TRY(new_pending(c, bytes, "send", to, &p));
     r->impl = p;
     for (int i = 0; i < p->n; i++) {
         size_t at = (size_t)i * tk_mpi_max_message;
@@ -167,7 +176,7 @@ static tk_status irecv(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_
     tk_mpi_pending *p = NULL;
     *r = (tk_request){0};
     if (!n) return TK_OK;
-    TK_TRY(new_pending(m, bytes, "receive", from, &p));
+    TK_TRY(new_pending(c, bytes, "receive", from, &p));
     r->impl = p;
     for (int i = 0; i < p->n; i++) {
         size_t at = (size_t)i * tk_mpi_max_message;

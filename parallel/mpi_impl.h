@@ -31,7 +31,10 @@ typedef struct tk_mpi_impl {
 
 extern size_t tk_mpi_max_message; // see tk_mpi_set_max_message
 
-tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return code in words
+tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return code; tk_mpi_fail
+// A collective or message that fails on this rank leaves its peers waiting: nobody can agree on it.
+// So the failure is said here, and takes all ranks down; it is returned only where c has one rank.
+tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
 // Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
 static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message that starts at `at`

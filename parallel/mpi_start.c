@@ -59,19 +59,39 @@ _Noreturn void tk_parallel_abort(int exit_code)
     _exit(exit_code);
 }
 
+static void say(const char *who, tk_status st)
+{
+    fflush(stdout);
+    fprintf(stderr, "talkie: %s%s\n", who, tk_status_message());
+    if (st == TK_INTERNAL) fprintf(stderr, "%s", tk_status_trace());
+}
+
+_Noreturn static void end_alone(int rank, tk_status st)
+{
+    char who[32];
+    snprintf(who, sizeof who, "rank %d: ", rank);
+    say(who, st);
+    tk_parallel_abort(tk_status_exit_code(st));
+}
+
+tk_status tk_parallel_unless_alone(const tk_comm *c, tk_status st)
+{
+    int rank = 0;
+    if (st == TK_OK || c->size == 1 || tk_status_shared()) return st;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    end_alone(rank, st);
+}
+
+// Also where MPI started and talkie did not.
 int tk_parallel_end(tk_comm *world, tk_status st)
 {
     int on = 0, size = 1, rank = 0;
+    const int code = tk_status_exit_code(st);
     MPI_Initialized(&on);
     if (on) MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (on) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    const bool alone = st != TK_OK && size > 1 && !tk_status_shared();
-    const int code = tk_status_exit_code(st);
-    fflush(stdout);
-    if (alone) fprintf(stderr, "talkie: rank %d: %s\n", rank, tk_status_message());
-    if (st != TK_OK && !alone && rank == 0) fprintf(stderr, "talkie: %s\n", tk_status_message());
-    if (st == TK_INTERNAL && (alone || rank == 0)) fprintf(stderr, "%s", tk_status_trace());
-    if (alone) tk_parallel_abort(code);
+    if (st != TK_OK && size > 1 && !tk_status_shared()) end_alone(rank, st);
+    if (st != TK_OK && rank == 0) say("", st);
     tk_parallel_stop();
     *world = (tk_comm){0};
     return code;

@@ -148,26 +148,31 @@ static tk_status run_steps(tk_trainer *t, int64_t steps, figures *f)
     return TK_OK;
 }
 
-static tk_status print_train(tk_comm *world, const tk_config *c, const figures *f, tk_loader *l,
-                             int64_t process)
+static void print_train(const figures *f, const tk_plan *plan, double rate)
 {
-    tk_plan plan;
     int64_t peak;
-    double rate;
-    tk_resident_bytes(&peak);
-    TK_TRY(world->ops->barrier(world));
-    TK_TRY(tk_sgemm_rate(c, (int64_t)f->rows, true, &rate));
-    TK_TRY(world->ops->host_sum_f64(world, &rate, 1));
-    TK_TRY(tk_plan_make(c, l, world->rank, process, &plan));
-    if (world->rank) return TK_OK;
     const double reached = f->flops / f->seconds;
+    tk_resident_bytes(&peak);
     printf("startup     %.2f s from the start of the process to the first step\n", f->startup);
     printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
            "its shapes\n",
            reached / 1e9, reached / rate, rate / 1e9);
     printf("memory      %.1f MiB resident at most on rank 0, %.3f of the %.1f MiB planned\n",
-           (double)peak / (1 << 20), (double)peak / (double)plan.total,
-           (double)plan.total / (1 << 20));
+           (double)peak / (1 << 20), (double)peak / (double)plan->total,
+           (double)plan->total / (1 << 20));
+}
+
+// Collective.
+static tk_status compare_train(tk_comm *world, const tk_config *c, const figures *f, tk_loader *l,
+                               int64_t process)
+{
+    tk_plan plan;
+    double rate;
+    TK_TRY(world->ops->barrier(world));
+    TK_TRY(tk_agree(world, tk_sgemm_rate(c, (int64_t)f->rows, true, &rate)));
+    TK_TRY(world->ops->host_sum_f64(world, &rate, 1));
+    TK_TRY(tk_agree(world, tk_plan_make(c, l, world->rank, process, &plan)));
+    if (world->rank == 0) print_train(f, &plan, rate);
     return TK_OK;
 }
 
@@ -185,8 +190,8 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
     f.startup = process_age() - rehearsal;
-    if (st == TK_OK) st = run_steps(&t, steps + 1, &f);
-    if (st == TK_OK) st = print_train(world, c, &f, p.loader, process);
+    if (st == TK_OK) st = tk_parallel_unless_alone(world, run_steps(&t, steps + 1, &f));
+    if (st == TK_OK) st = compare_train(world, c, &f, p.loader, process);
     tk_trainer_close(&t);
     tk_train_parts_close(&p);
     return st;

@@ -45,7 +45,7 @@ tk_status tk_checkpoint_open(const char *path, tk_comm *world, tk_arena *a,
 // digests.
 tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n,
                              tk_flat *flat);
-bool tk_checkpoint_has(const char *path, const char *group);
+tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
 // The hash a checkpoint is sealed with: tells any two of them apart.
 tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // Newest checkpoint of a run directory ("step-00000100.h5") that verifies, or the file itself if

@@ -273,14 +273,10 @@ tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
     return TK_OK;
 }
 
-bool tk_checkpoint_has(const char *path, const char *group)
+tk_status tk_checkpoint_has(const char *path, const char *group, bool *has)
 {
     hid_t file;
-    if (tk_ck_open(path, &file) != TK_OK) {
-        tk_status_clear();
-        return false;
-    }
-    const bool has = tk_h5_exists(file, group);
-    tk_h5_close(file, path);
-    return has;
+    TK_TRY(tk_ck_open(path, &file));
+    *has = tk_h5_exists(file, group);
+    return tk_h5_close(file, path);
 }

@@ -236,7 +236,7 @@ static tk_status run(parity *p, tk_comm *world, const tk_invocation *in)
     TK_TRY(tk_config_agree(world, read_golden(p, path, in, &table), &p->config));
     TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, open_model(p)));
-    TK_TRY(forward_and_backward(p));
+    TK_TRY(tk_parallel_unless_alone(world, forward_and_backward(p)));
     TK_TRY(tk_agree(world, compare_grads(p)));
     return tk_agree(world, report(p, path));
 }

@@ -110,7 +110,9 @@ static tk_status load_weights(run *r, const char *path, bool whole_state)
     tk_flat flat[TK_OPTIMIZER_FLATS];
     int n = tk_optimizer_flats(o, flat);
     flat[0] = (tk_flat){"model", m->values, 0, m->n_local, r->parts.mesh.data.rank == 0};
-    int32_t has_ema = r->world->rank == 0 && n == 4 && tk_checkpoint_has(path, "ema");
+    bool has_ema = false;
+    const bool look = r->world->rank == 0 && n == 4;
+    TK_TRY(tk_agree(r->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
     TK_TRY(r->world->ops->host_broadcast(r->world, &has_ema, sizeof has_ema, 0));
     if (!has_ema && n == 4) n = 3;
     if (!whole_state) n = 1;
@@ -162,19 +164,28 @@ static tk_status open_files(run *r)
     return tk_metrics_open(&r->metrics, out, r->first);
 }
 
-// What GEMMs of the model's main shape reach on all ranks together: what rates are compared with.
+static tk_status microbatch_rows(run *r, int64_t *rows)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_step_documents d;
+    TK_TRY(tk_step_documents_make(r->parts.loader, c, r->first, &r->arena, &d));
+    *rows = d.rows * (c->microbatch < d.n ? c->microbatch : d.n) / d.n;
+    return TK_OK;
+}
+
+// Collective. What GEMMs of the model's main shape reach on all ranks together: what rates are
+// compared with.
 static tk_status measure_gemm(run *r, double *rate)
 {
     const tk_config *c = r->config;
+    tk_comm *w = r->world;
     int64_t rows = 0;
-    tk_step_documents d;
-    TK_TRY(tk_step_documents_make(r->parts.loader, &c->train, r->first, &r->arena, &d));
-    rows = d.rows * (c->train.microbatch < d.n ? c->train.microbatch : d.n) / d.n;
-    TK_TRY(r->world->ops->barrier(r->world));
-    TK_TRY(tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
-                        2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0), 0.05,
-                        rate));
-    return r->world->ops->host_sum_f64(r->world, rate, 1);
+    TK_TRY(tk_agree(w, microbatch_rows(r, &rows)));
+    TK_TRY(w->ops->barrier(w));
+    TK_TRY(tk_agree(w, tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
+                                    2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0),
+                                    0.05, rate)));
+    return w->ops->host_sum_f64(w, rate, 1);
 }
 
 // What the clips are like goes into the stored config, so that a checkpoint tells what its model
@@ -211,7 +222,7 @@ static tk_status open_run(run *r)
     TK_TRY(tk_agree(w, open_files(r)));
     if (r->first >= r->config->train.steps) return TK_OK;
     double rate = 0;
-    TK_TRY(tk_agree(w, measure_gemm(r, &rate)));
+    TK_TRY(measure_gemm(r, &rate));
     r->metrics.gemm = rate;
     return tk_agree(w, tk_trainer_start(&r->trainer, r->first));
 }
@@ -257,14 +268,6 @@ static tk_status save(run *r, int64_t done)
     return TK_OK;
 }
 
-// A rank that failed where others wait for it cannot tell them, nor close what it shares with them.
-static tk_status fail_alone(const run *r, tk_status st)
-{
-    if (r->world->size == 1 || tk_status_shared()) return st;
-    fprintf(stderr, "talkie: rank %d: %s\n", r->world->rank, tk_status_message());
-    tk_parallel_abort(tk_status_exit_code(st));
-}
-
 // The line is written before the checkpoint of its step: a run that dies between the two goes on
 // with every step in the file.
 static void report(run *r, const tk_step_result *now)
@@ -285,7 +288,7 @@ static tk_status one_step(run *r, int64_t step, tk_step_result *now)
     const tk_train_config *c = &r->config->train;
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
-    if (st != TK_OK && st != TK_NUMERIC) return fail_alone(r, st);
+    if (st != TK_OK && st != TK_NUMERIC) return tk_parallel_unless_alone(r->world, st);
     if (st == TK_NUMERIC) { // known to all
         if (r->world->rank == 0 && tk_metrics_write(&r->metrics, now, 0) != TK_OK)
             tk_log_warn("cannot write %s", r->metrics.path);

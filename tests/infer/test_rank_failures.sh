@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 240
+# Each rank in turn fails alone, in every command of the table: an allocation, early or late, or the
+# opening of a file. The others must not wait for it: within seconds there is one message, which names
+# the rank or the file, and the right exit code, and nothing half-written is left.
+#
+# Commands and their arguments come from the table itself. An argument of a new kind needs a file of
+# its name below.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+faulty=$(realpath "${BUILD:-build}")/tests/support/faulty
+RANKS=2 SECONDS_AT_MOST=30
+. "$root/scripts/env.sh" $RANKS
+# A rank that fails ends the run; mpirun need not wait a second before it kills the others.
+export OMPI_MCA_odls_base_sigkill_timeout=0
+export OMP_NUM_THREADS=1 ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/in"
+cd "$dir/in"
+
+fail() {
+    [[ -e $dir/out ]] && cat "$dir/out" >&2
+    echo "$1" >&2
+    exit 1
+}
+
+# Files that arguments name ---------------------------------------------------------------------------
+cat >CONFIG.yaml <<'YAML'
+model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 20, text_channels: 8,
+  freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2, video_channels: 8, audio_channels: 8}
+media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
+codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
+stage: {clips: 6, seconds: 1, max_shots: 2}
+import: {clip_seconds: 1, min_seconds: 0.5}
+parallel: {threads: 1, tensor: 2}
+data: {files: [FILE.h5]}
+train: {steps: 2, batch: 2, microbatch: 1, checkpoint_every: 1, out: CHECKPOINT}
+sample: {steps: 1}
+eval: {clips: 2}
+YAML
+cat >STORYBOARD.yaml <<'YAML'
+checkpoint: CHECKPOINT
+shots: [{seconds: 1, prompt: a red ball}]
+sample: {steps: 1}
+YAML
+cp STORYBOARD.yaml second.yaml
+echo '{checkpoint: CHECKPOINT, storyboards: [STORYBOARD.yaml, second.yaml]}' >JOBS.yaml
+cp "$root/tests/golden/odd.h5" GOLDEN.h5
+cp "$root/tests/media/big-buck-bunny.mp4" MEDIA
+cp MEDIA MEDIA-2
+{
+    "$faulty" 0 none 0 data stage CONFIG.yaml -o FILE.h5 &&
+        mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1
+} >"$dir/out" 2>&1 || fail "the inputs cannot be made"
+
+# The words of a row's arguments as files, without an output that need not be given; of alternatives
+# the first one, or the last one.
+words_of() { # which arguments
+    local word pick output=''
+    for word in ${2/\[-o*\]/}; do
+        word=${word//[\[\]]/}
+        [[ $word == -o ]] && { output=yes; echo -o; continue; }
+        [[ $output ]] && { output=; echo "new-$word"; continue; }
+        pick=${word%%|*}
+        [[ $1 == last ]] && pick=${word##*|}
+        word=${pick%...}
+        [[ -e $word ]] || fail "the arguments '$2' name $word, of which this test has no example"
+        echo "$word"
+        [[ $pick == "$word" ]] && continue
+        if [[ -e $word-2 ]]; then echo "$word-2"; else echo "$word"; fi
+    done
+}
+
+# faulted RANK KIND N WORDS...: the exit code, in a fresh copy of the files; output into $dir/out.
+faulted() {
+    local code=0
+    rm -rf "$dir/run"
+    cp -r "$dir/in" "$dir/run"
+    cd "$dir/run"
+    timeout -k 5 $SECONDS_AT_MOST mpirun -n $RANKS "$faulty" "$@" >"$dir/out" 2>&1 || code=$?
+    echo $code
+}
+
+# expect RANK KIND N CODES WORDS...
+expect() {
+    local rank=$1 kind=$2 n=$3 codes=$4 code what
+    shift 4
+    what="talkie $*, rank $rank, $kind $n"
+    code=$(faulted "$rank" "$kind" "$n" "$@")
+    [[ " $codes " == *" $code "* ]] || fail "$what: exit code $code, not one of: $codes"
+    [[ $(grep -c '^talkie: ' "$dir/out") == 1 ]] || fail "$what: not one message"
+    culprit="rank $rank: $(printf '|%s' "${words[@]}")"
+    grep -qE "$culprit" "$dir/out" || fail "$what: neither the rank nor a file is named"
+    [[ -z $(find "$dir/run" -name '*.tmp*' -o -name '*.part*') ]] || fail "$what: something was left"
+    runs=$((runs + 1))
+}
+
+runs=0
+while IFS=$'\t' read -r name arguments <&3; do
+    for rank in 0 1; do
+        which=first && ((rank)) && which=last
+        mapfile -t words < <(words_of $which "$arguments")
+        ((${#words[@]})) || fail "talkie $name: no words for '$arguments'"
+        line=($name "${words[@]}")
+        if [[ ${line[*]} != "${counted:-}" ]]; then
+            code=$(faulted 0 count 0 "${line[@]}")
+            [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"
+            cp "$dir/out" "$dir/count"
+            counted=${line[*]}
+        fi
+        allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" "$dir/count")
+        files=$(sed -nE "s/^rank $rank: .*, ([0-9]+) files/\1/p" "$dir/count")
+        # A third and all of the way on one rank, early and two thirds on the other.
+        for n in $((1 + allocations * (1 - rank) / 3)) $((allocations * (3 - rank) / 3)); do
+            expect $rank alloc "$n" "3" "${line[@]}"
+        done
+        ((files == 0)) || expect $rank open $((rank ? files : 1)) "2 4" "${line[@]}"
+    done
+done 3< <("$faulty" list)
+((runs > 40)) || fail "only $runs failures were tried"
+echo "$runs failures"

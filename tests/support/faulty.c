@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie, with a fault on one rank: what tests of failures run under mpirun.
+//
+//     faulty list                          every command and its arguments, a line each
+//     faulty RANK KIND N COMMAND ...       as talkie COMMAND ..., but on RANK the N-th
+//         alloc       allocation fails once
+//         memory      allocation and all that follow it fail
+//         open        opening of a file (by a relative path) fails as if it were not readable
+//         count       nothing fails; each rank says at the end how many of both it had
+//
+// Opening is caught by calls of this program's own that go before the C library's, so that files
+// opened by HDF5 and libav are caught as well.
+#define _GNU_SOURCE
+#include "core/command.h"
+#include "core/mem.h"
+#include "parallel/mesh.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_long opened, open_fails_at;
+
+// Counts the opening of `path`; true when it is to fail.
+static bool refused(const char *path)
+{
+    if (path[0] == '/') return false;
+    const long n = atomic_fetch_add(&opened, 1) + 1;
+    if (n != atomic_load(&open_fails_at)) return false;
+    errno = EACCES;
+    return true;
+}
+
+#define OPEN(name)                                                            \
+    int name(const char *path, int flags, ...);                               \
+    int name(const char *path, int flags, ...)                                \
+    {                                                                         \
+        int (*next)(const char *, int, ...) = dlsym(RTLD_NEXT, #name);        \
+        va_list ap;                                                           \
+        va_start(ap, flags);                                                  \
+        const int mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, int) : 0; \
+        va_end(ap);                                                           \
+        return refused(path) ? -1 : next(path, flags, mode);                  \
+    }
+#define OPEN_2(name)                                              \
+    int name(const char *path, int flags);                        \
+    int name(const char *path, int flags)                         \
+    {                                                             \
+        int (*next)(const char *, int) = dlsym(RTLD_NEXT, #name); \
+        return refused(path) ? -1 : next(path, flags);            \
+    }
+#define FOPEN(name)                                                          \
+    FILE *name(const char *path, const char *mode);                          \
+    FILE *name(const char *path, const char *mode)                           \
+    {                                                                        \
+        FILE *(*next)(const char *, const char *) = dlsym(RTLD_NEXT, #name); \
+        return refused(path) ? NULL : next(path, mode);                      \
+    }
+OPEN(open)
+OPEN(open64)
+OPEN_2(__open_2)
+OPEN_2(__open64_2)
+FOPEN(fopen)
+FOPEN(fopen64)
+
+static int list(void)
+{
+    for (const tk_command *c = tk_commands; c->name; c++) printf("%s\t%s\n", c->name, c->arguments);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    tk_comm world = {0};
+    if (argc == 2 && !strcmp(argv[1], "list")) return list();
+    if (argc < 5) return 64;
+    const int rank = atoi(argv[1]);
+    const char *kind = argv[2];
+    const long n = atol(argv[3]);
+    argv[3] = argv[0]; // the command's argv[0]
+    tk_status st = tk_parallel_start(&argc, &argv, &world);
+    const bool here = st == TK_OK && world.rank == rank;
+    const int64_t before = tk_alloc_count();
+    atomic_store(&opened, 0);
+    if (here && !strcmp(kind, "open")) atomic_store(&open_fails_at, n);
+    if (here && !strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
+    if (here && !strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
+    if (st == TK_OK) st = tk_command_run(tk_commands, &world, argc - 3, argv + 3);
+    tk_alloc_fail_at(0, false);
+    if (!strcmp(kind, "count"))
+        printf("rank %d: %lld allocations, %ld files\n", world.rank,
+               (long long)(tk_alloc_count() - before), atomic_load(&opened));
+    return tk_parallel_end(&world, st);
+}
