@@ -13,7 +13,9 @@
 
 typedef enum tk_reduce { TK_SUM, TK_MAX } tk_reduce;
 
-typedef struct tk_request { // an isend or irecv under way; opaque to callers
+// An isend or irecv under way; opaque to callers. All zero it stands for none: waiting for it
+// returns at once, and a wait leaves it so.
+typedef struct tk_request {
     void *impl;
     int64_t id;
 } tk_request;
