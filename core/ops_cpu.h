@@ -28,11 +28,6 @@ static inline int tk_cpu_threads(const tk_device *d, int64_t elements)
     return elements < TK_CPU_ALONE ? 1 : d->threads;
 }
 
-static inline int64_t tk_blocks(int64_t n, int64_t block)
-{
-    return (n + block - 1) / block;
-}
-
 static inline int64_t tk_least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -69,13 +64,6 @@ static inline float tk_sigmoidf(float x)
     return 1.0f / (1.0f + tk_expf(-x));
 }
 
-// C (m,n) = alpha * op(A) (m,k) @ op(B) (k,n) + beta * C, all row-major with row strides lda...;
-// 'N' as it lies, 'T' transposed. On the calling thread.
-void tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                 int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-// The same by all threads of the device.
-void tk_gemm(const tk_device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
-             int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 // to (cols, rows) = from (rows, cols)^T, row strides as given.
 void tk_transpose(const float *from, int64_t ld_from, int64_t rows, int64_t cols, float *to,
                   int64_t ld_to);

@@ -6,6 +6,7 @@
 // normalizer calculation for softmax", 2018); backward makes the probabilities of a tile anew from
 // the log-sum-exp. One thread does a whole head of a document backward, so that sums over queries
 // and keys have one order.
+#include "core/gemm.h"
 #include "core/ops_cpu.h"
 #include <omp.h>
 
@@ -85,8 +86,8 @@ static void clear_rows(float *x, int64_t ld, int64_t n, int64_t head_dim)
 }
 
 // Queries [row, row + n) of head `head` over the keys [begin, end).
-static void attend(const tk_call *c, const attention *a, space s, int64_t row, int64_t n,
-                   int64_t head, int64_t begin, int64_t end)
+static tk_status attend(const tk_call *c, const attention *a, space s, int64_t row, int64_t n,
+                        int64_t head, int64_t begin, int64_t end)
 {
     int64_t at = head * a->head_dim, tiles = tk_blocks(end - begin, TILE), ld = a->width;
     const float *q = tk_f32(&c->in[0]) + row * ld + at;
@@ -96,25 +97,26 @@ static void attend(const tk_call *c, const attention *a, space s, int64_t row, i
     if (begin == end) {
         clear_rows(o, ld, n, a->head_dim);
         for (int64_t i = 0; i < n; i++) lse[i * a->heads + head] = 0;
-        return;
+        return TK_OK;
     }
     for (int64_t t = 0; t < tiles; t++) {
         int64_t key = begin + tk_split_begin(end - begin, tiles, t);
         int64_t m = tk_split_count(end - begin, tiles, t);
         tk_transpose(tk_f32(&c->in[1]) + key * ld + at, ld, m, a->head_dim, s.kt, m);
-        tk_gemm_one('N', 'N', n, m, a->head_dim, a->scale, q, ld, s.kt, m, 0, s.score, m);
+        TK_TRY(tk_gemm_one('N', 'N', n, m, a->head_dim, a->scale, q, ld, s.kt, m, 0, s.score, m));
         for (int64_t i = 0; i < n; i++) {
             float shrink = soften(s.score + i * m, m, maximum + i, sum + i);
             for (int64_t j = 0; t > 0 && j < a->head_dim; j++) o[i * ld + j] *= shrink;
         }
-        tk_gemm_one('N', 'N', n, a->head_dim, m, 1, s.score, m, tk_f32(&c->in[2]) + key * ld + at,
-                    ld, t > 0, o, ld);
+        TK_TRY(tk_gemm_one('N', 'N', n, a->head_dim, m, 1, s.score, m,
+                           tk_f32(&c->in[2]) + key * ld + at, ld, t > 0, o, ld));
     }
     for (int64_t i = 0; i < n; i++) {
         float inverse = 1.0f / sum[i];
         for (int64_t j = 0; j < a->head_dim; j++) o[i * ld + j] *= inverse;
         lse[i * a->heads + head] = maximum[i] + logf(sum[i]);
     }
+    return TK_OK;
 }
 
 tk_status tk_cpu_attention(tk_device *d, const tk_call *c)
@@ -123,6 +125,7 @@ tk_status tk_cpu_attention(tk_device *d, const tk_call *c)
     const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
     int64_t most = tk_blocks(c->i[1], TILE); // query tiles of the longest document
     int threads = tk_cpu_threads(d, c->i[3] * a.width);
+    tk_team team = {TK_OK, ""};
 #pragma omp parallel num_threads(threads)
     {
         space s = space_of(d, c, false);
@@ -133,11 +136,12 @@ tk_status tk_cpu_attention(tk_device *d, const tk_call *c)
                     int64_t begin = ask[doc], rows = ask[doc + 1] - begin;
                     int64_t tiles = tk_blocks(rows, TILE);
                     if (t >= tiles) continue;
-                    attend(c, &a, s, begin + tk_split_begin(rows, tiles, t),
-                           tk_split_count(rows, tiles, t), head, asked[doc], asked[doc + 1]);
+                    tk_team_report(&team, attend(c, &a, s, begin + tk_split_begin(rows, tiles, t),
+                                                 tk_split_count(rows, tiles, t), head, asked[doc],
+                                                 asked[doc + 1]));
                 }
     }
-    return TK_OK;
+    return tk_team_result(&team);
 }
 
 // ---- backward --------------------------------------------------------------------------------
@@ -160,25 +164,26 @@ static void harden(const attention *a, space s, const float *lse, const float *a
 
 // One tile: queries [row, row + n), keys [key, key + m), keys and values transposed in s.
 // first_q, first_k: the tile is the first to reach these keys, these queries.
-static void tile_back(const tk_call *c, const attention *a, space s, const float *across,
-                      int64_t row, int64_t n, int64_t key, int64_t m, int64_t head, bool first_q,
-                      bool first_k)
+static tk_status tile_back(const tk_call *c, const attention *a, space s, const float *across,
+                           int64_t row, int64_t n, int64_t key, int64_t m, int64_t head,
+                           bool first_q, bool first_k)
 {
     int64_t ld = a->width, dim = a->head_dim, from = row * ld + head * dim;
     int64_t to = key * ld + head * dim;
     const float *q = tk_f32(&c->in[0]) + from, *up = tk_f32(&c->dout[0]) + from;
-    tk_gemm_one('N', 'N', n, m, dim, a->scale, q, ld, s.kt, m, 0, s.score, m);
-    tk_gemm_one('N', 'N', n, m, dim, 1, up, ld, s.vt, m, 0, s.dscore, m);
+    TK_TRY(tk_gemm_one('N', 'N', n, m, dim, a->scale, q, ld, s.kt, m, 0, s.score, m));
+    TK_TRY(tk_gemm_one('N', 'N', n, m, dim, 1, up, ld, s.vt, m, 0, s.dscore, m));
     harden(a, s, tk_f32(&c->out[1]) + row * a->heads + head, across, n, m);
     if (tk_wants(c, 2))
-        tk_gemm_one('T', 'N', m, dim, n, 1, s.score, m, up, ld, !first_q || c->add[2],
-                    tk_f32(&c->din[2]) + to, ld);
+        TK_TRY(tk_gemm_one('T', 'N', m, dim, n, 1, s.score, m, up, ld, !first_q || c->add[2],
+                           tk_f32(&c->din[2]) + to, ld));
     if (tk_wants(c, 1))
-        tk_gemm_one('T', 'N', m, dim, n, 1, s.dscore, m, q, ld, !first_q || c->add[1],
-                    tk_f32(&c->din[1]) + to, ld);
+        TK_TRY(tk_gemm_one('T', 'N', m, dim, n, 1, s.dscore, m, q, ld, !first_q || c->add[1],
+                           tk_f32(&c->din[1]) + to, ld));
     if (tk_wants(c, 0))
-        tk_gemm_one('N', 'N', n, dim, m, 1, s.dscore, m, tk_f32(&c->in[1]) + to, ld,
-                    !first_k || c->add[0], tk_f32(&c->din[0]) + from, ld);
+        TK_TRY(tk_gemm_one('N', 'N', n, dim, m, 1, s.dscore, m, tk_f32(&c->in[1]) + to, ld,
+                           !first_k || c->add[0], tk_f32(&c->din[0]) + from, ld));
+    return TK_OK;
 }
 
 // Gradients that no pair of rows reaches: of rows that ask nobody, or whom nobody asks.
@@ -191,8 +196,8 @@ static void clear_head(const tk_call *c, const attention *a, int k, int64_t begi
 }
 
 // A head of the queries [ask, ask + rows) over the keys [asked, asked + keys).
-static void head_back(const tk_call *c, const attention *a, space s, int64_t ask, int64_t rows,
-                      int64_t asked, int64_t keys, int64_t head)
+static tk_status head_back(const tk_call *c, const attention *a, space s, int64_t ask, int64_t rows,
+                           int64_t asked, int64_t keys, int64_t head)
 {
     int64_t tiles = tk_blocks(rows, TILE), key_tiles = tk_blocks(keys, TILE);
     int64_t ld = a->width, dim = a->head_dim;
@@ -200,7 +205,7 @@ static void head_back(const tk_call *c, const attention *a, space s, int64_t ask
         clear_head(c, a, 0, ask, rows, head);
         clear_head(c, a, 1, asked, keys, head);
         clear_head(c, a, 2, asked, keys, head);
-        return;
+        return TK_OK;
     }
     for (int64_t i = 0; i < rows; i++) {
         const float *o = tk_f32(&c->out[0]) + (ask + i) * ld + head * dim;
@@ -217,9 +222,11 @@ static void head_back(const tk_call *c, const attention *a, space s, int64_t ask
         tk_transpose(tk_f32(&c->in[2]) + at, ld, m, dim, s.vt, m);
         for (int64_t t = 0; t < tiles; t++) {
             int64_t row = tk_split_begin(rows, tiles, t), n = tk_split_count(rows, tiles, t);
-            tile_back(c, a, s, s.row + row, ask + row, n, asked + key, m, head, t == 0, k == 0);
+            TK_TRY(tile_back(c, a, s, s.row + row, ask + row, n, asked + key, m, head, t == 0,
+                             k == 0));
         }
     }
+    return TK_OK;
 }
 
 tk_status tk_cpu_attention_back(tk_device *d, const tk_call *c)
@@ -227,14 +234,15 @@ tk_status tk_cpu_attention_back(tk_device *d, const tk_call *c)
     attention a = sizes(c);
     const int32_t *ask = tk_i32(&c->in[3]), *asked = tk_i32(&c->in[4]);
     int threads = tk_cpu_threads(d, c->i[3] * a.width);
+    tk_team team = {TK_OK, ""};
 #pragma omp parallel num_threads(threads)
     {
         space s = space_of(d, c, true);
 #pragma omp for collapse(2) schedule(dynamic)
         for (int64_t doc = 0; doc < c->i[4]; doc++)
             for (int64_t head = 0; head < a.heads; head++)
-                head_back(c, &a, s, ask[doc], ask[doc + 1] - ask[doc], asked[doc],
-                          asked[doc + 1] - asked[doc], head);
+                tk_team_report(&team, head_back(c, &a, s, ask[doc], ask[doc + 1] - ask[doc],
+                                                asked[doc], asked[doc + 1] - asked[doc], head));
     }
-    return TK_OK;
+    return tk_team_result(&team);
 }

@@ -1,65 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fast CPU backend: matrix products by oneDNN's sgemm, and the linear operator.
+// Fast CPU backend: the linear operator, and transposing.
+#include "core/gemm.h"
 #include "core/ops_cpu.h"
-#include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
-
-// A product is cut into tiles of C, each one call of the library on one thread: so the library
-// never splits the inner dimension between threads, which would make sums depend on their number.
-// Tiles are few and large, because every tile packs its operands anew.
-enum { TILE_MOST = 1024, TILE_LEAST = 96, SMALL_PRODUCT = 1 << 17 };
-
-typedef struct tiles {
-    int64_t rows, columns; // how many
-} tiles;
-
-// By shape alone: 4 tiles or more (2 of a small C), the longer side halved first.
-static tiles tiles_of(int64_t m, int64_t n)
-{
-    tiles t = {tk_blocks(m, TILE_MOST), tk_blocks(n, TILE_MOST)};
-    int64_t wanted = m * n < SMALL_PRODUCT ? 2 : 4;
-    while (t.rows * t.columns < wanted) {
-        int64_t height = m / t.rows, width = n / t.columns;
-        if ((height > width ? height : width) < 2 * TILE_LEAST) break;
-        if (height > width)
-            t.rows *= 2;
-        else
-            t.columns *= 2;
-    }
-    return t;
-}
-
-void tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                 int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
-{
-    if (m == 0 || n == 0) return;
-    if (k == 0) {
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
-        return;
-    }
-    // Outside a parallel region the library would start threads of its own.
-    int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-    if (threads > 1) omp_set_num_threads(1);
-    dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    if (threads > 1) omp_set_num_threads(threads);
-}
-
-void tk_gemm(const tk_device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
-             int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
-{
-    if (m == 0 || n == 0) return;
-    tiles t = tiles_of(m, n);
-    int threads = tk_cpu_threads(d, m * n * k / 8);
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < t.rows; i++)
-        for (int64_t j = 0; j < t.columns; j++) {
-            int64_t row = tk_split_begin(m, t.rows, i), height = tk_split_count(m, t.rows, i);
-            int64_t col = tk_split_begin(n, t.columns, j), width = tk_split_count(n, t.columns, j);
-            tk_gemm_one(ta, tb, height, width, k, 1, a + (ta == 'N' ? row * lda : row), lda,
-                        b + (tb == 'N' ? col : col * ldb), ldb, beta, c + row * ldc + col, ldc);
-        }
-}
 
 typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t order __attribute__((vector_size(32)));
@@ -136,7 +78,7 @@ enum {
 static int64_t block_columns(int64_t columns, int64_t n)
 {
     int64_t fit = BLOCK_FLOATS / (n ? n : 1);
-    return tk_least(columns, fit < TILE_MOST ? TILE_MOST : fit);
+    return tk_least(columns, fit < TK_GEMM_TILE ? TK_GEMM_TILE : fit);
 }
 
 // Row stride of a transposed operand: whole cache lines, never a multiple of 4 KiB.
@@ -197,14 +139,11 @@ tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
 #pragma omp parallel for num_threads(threads)
         for (int64_t i = 0; i < n; i++) memcpy(y + i * m, b, (size_t)m * sizeof *y);
     }
-    if (!transposes_weights(c)) {
-        tk_gemm(d, 'N', 'T', n, m, k, x, k, weights(d, c), k, beta, y, m);
-        return TK_OK;
-    }
+    if (!transposes_weights(c))
+        return tk_gemm(d->threads, 'N', 'T', n, m, k, x, k, weights(d, c), k, beta, y, m);
     float *wt = d->scratch;
     transpose_all(d, tk_f32(&c->in[1]), k, m, k, wt, pad(m));
-    tk_gemm(d, 'N', 'N', n, m, k, x, k, wt, pad(m), beta, y, m);
-    return TK_OK;
+    return tk_gemm(d->threads, 'N', 'N', n, m, k, x, k, wt, pad(m), beta, y, m);
 }
 
 // to (m) (+)= sums of the columns of x (n,m), each in row order.
@@ -223,20 +162,18 @@ static void column_sums(const tk_device *d, const float *x, int64_t n, int64_t m
 }
 
 // dw (m,k) (+)= dy (n,m)^T @ x (n,k)
-static void weight_gradient(tk_device *d, const tk_call *c, int64_t n, int64_t m, int64_t k)
+static tk_status weight_gradient(tk_device *d, const tk_call *c, int64_t n, int64_t m, int64_t k)
 {
     const float *dy = tk_f32(&c->dout[0]), *x = tk_f32(&c->in[0]);
     float *dw = tk_f32(&c->din[1]), beta = c->add[1], *dyt = d->scratch;
-    if (!transposes_dy(c)) {
-        tk_gemm(d, 'T', 'N', m, k, n, dy, m, x, k, beta, dw, k);
-        return;
-    }
+    if (!transposes_dy(c)) return tk_gemm(d->threads, 'T', 'N', m, k, n, dy, m, x, k, beta, dw, k);
     int64_t block = block_columns(m, n), ld = pad(n);
     for (int64_t at = 0; at < m; at += block) {
         int64_t width = tk_least(block, m - at);
         transpose_all(d, dy + at, m, n, width, dyt, ld);
-        tk_gemm(d, 'N', 'N', width, k, n, dyt, ld, x, k, beta, dw + at * k, k);
+        TK_TRY(tk_gemm(d->threads, 'N', 'N', width, k, n, dyt, ld, x, k, beta, dw + at * k, k));
     }
+    return TK_OK;
 }
 
 tk_status tk_cpu_linear_back(tk_device *d, const tk_call *c)
@@ -245,8 +182,9 @@ tk_status tk_cpu_linear_back(tk_device *d, const tk_call *c)
     int64_t n = tk_rows(&c->dout[0]), m = tk_cols(&c->dout[0]), k = tk_cols(w);
     const float *dy = tk_f32(&c->dout[0]);
     if (tk_wants(c, 0))
-        tk_gemm(d, 'N', 'N', n, k, m, dy, m, weights(d, c), k, c->add[0], tk_f32(&c->din[0]), k);
-    if (tk_wants(c, 1)) weight_gradient(d, c, n, m, k);
+        TK_TRY(tk_gemm(d->threads, 'N', 'N', n, k, m, dy, m, weights(d, c), k, c->add[0],
+                       tk_f32(&c->din[0]), k));
+    if (tk_wants(c, 1)) TK_TRY(weight_gradient(d, c, n, m, k));
     if (tk_wants(c, 2)) column_sums(d, dy, n, m, tk_f32(&c->din[2]), c->add[2]);
     return TK_OK;
 }

@@ -102,6 +102,27 @@ const char *tk_status_words(tk_status status)
     return "unknown status";
 }
 
+void tk_team_report(tk_team *t, tk_status st)
+{
+    if (st == TK_OK) return;
+#pragma omp critical(tk_team)
+    if (!tk_team_failed(t)) {
+        snprintf(t->words, sizeof t->words, "%s", tk_status_message());
+        __atomic_store_n(&t->st, st, __ATOMIC_RELEASE);
+    }
+}
+
+bool tk_team_failed(const tk_team *t)
+{
+    return __atomic_load_n(&t->st, __ATOMIC_ACQUIRE) != TK_OK;
+}
+
+tk_status tk_team_result(const tk_team *t)
+{
+    if (t->st != TK_OK) tk_status_set(t->st, t->words);
+    return t->st;
+}
+
 void tk_assert_failed(const char *cond, const char *file, int line);
 void tk_assert_failed(const char *cond, const char *file, int line)
 {

@@ -71,6 +71,16 @@ void tk_status_set_shared(bool shared);
 int tk_status_exit_code(tk_status status);
 const char *tk_status_words(tk_status status);
 
+// Between the threads of a parallel region and the one that opened it, since messages are per
+// thread: begins as {TK_OK, ""}, keeps the first failure.
+typedef struct tk_team {
+    tk_status st;
+    char words[1024];
+} tk_team;
+void tk_team_report(tk_team *t, tk_status st); // any thread
+bool tk_team_failed(const tk_team *t);         // any thread: work left may be dropped
+tk_status tk_team_result(const tk_team *t);    // the opener, after the region
+
 #ifdef NDEBUG
 #define tk_assert(cond) ((void)sizeof !(cond)) // not evaluated, but its variables count as used
 #else

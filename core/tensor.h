@@ -52,6 +52,12 @@ void tk_tensor_print_shape(const tk_tensor *t, char *buf, size_t n);  // "(193, 
 uint16_t tk_bf16_from_float(float x);
 float tk_bf16_to_float(uint16_t x);
 
+// How many blocks of that size hold n things.
+static inline int64_t tk_blocks(int64_t n, int64_t block)
+{
+    return (n + block - 1) / block;
+}
+
 // Even shares of n things over `parts`, sizes differing by at most one, larger shares first.
 static inline int64_t tk_split_begin(int64_t n, int64_t parts, int64_t i)
 {

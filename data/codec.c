@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The linear codec in use: rows from media and back, and its place in files. Everything is a matrix
 // product over blocks of patches or frames, so memory stays bounded whatever the clip's size.
+#include "core/gemm.h"
 #include "data/codec_internal.h"
-#include <dnnl.h>
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>
 
 enum { BLOCK = 256 }; // patches or frames a product
-
-tk_status tk_codec_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                        const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
-                        int64_t ldc)
-{
-    dnnl_status_t st = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a,
-                                  lda, b, ldb, 0, c, ldc);
-    if (st != dnnl_success)
-        return TK_FAIL(TK_INTERNAL, "dnnl_sgemm of (%lld, %lld, %lld) failed: %d", (long long)m,
-                       (long long)n, (long long)k, (int)st);
-    return TK_OK;
-}
 
 void tk_mdct_basis(int64_t n, float *basis)
 {
@@ -137,8 +125,8 @@ tk_status tk_codec_derive(tk_codec *c)
     }
     TK_NEW(mdct, hop * frame);
     tk_mdct_basis(hop, mdct);
-    tk_status st = tk_codec_gemm(false, false, i->audio_channels, frame, hop, c->audio_basis, hop,
-                                 mdct, frame, c->audio_in, frame);
+    tk_status st = tk_gemm(0, 'N', 'N', i->audio_channels, frame, hop, c->audio_basis, hop, mdct,
+                           frame, 0, c->audio_in, frame);
     tk_free(mdct);
     TK_TRY(st);
     for (int64_t k = 0; k < i->audio_channels * frame; k++) {
@@ -226,8 +214,8 @@ tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t f
         tk_codec_gather(i, rgb, height, width, at, 1, m, x);
         for (int64_t p = 0; p < m; p++)
             for (int64_t k = 0; k < patch; k++) x[p * patch + k] -= c->video_mean[k];
-        st = tk_codec_gemm(false, true, m, i->video_channels, patch, x, patch, c->video_in, patch,
-                           rows + at * i->video_channels, i->video_channels);
+        st = tk_gemm(0, 'N', 'T', m, i->video_channels, patch, x, patch, c->video_in, patch, 0,
+                     rows + at * i->video_channels, i->video_channels);
     }
     tk_free(x);
     return st;
@@ -243,8 +231,8 @@ tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, int64_t la
     tk_status st = TK_OK;
     for (int64_t at = 0; at < n && st == TK_OK; at += BLOCK) {
         int64_t m = n - at < BLOCK ? n - at : BLOCK;
-        st = tk_codec_gemm(false, false, m, patch, i->video_channels, rows + at * i->video_channels,
-                           i->video_channels, c->video_out, patch, x, patch);
+        st = tk_gemm(0, 'N', 'N', m, patch, i->video_channels, rows + at * i->video_channels,
+                     i->video_channels, c->video_out, patch, 0, x, patch);
         for (int64_t p = 0; p < m; p++)
             for (int64_t k = 0; k < patch; k++) x[p * patch + k] += c->video_mean[k];
         scatter(i, x, high * i->patch_size, wide * i->patch_size, at, m, rgb);
@@ -273,8 +261,8 @@ tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t sam
         for (int64_t ch = 0; ch < channels && st == TK_OK; ch++) {
             int64_t m = n - at < BLOCK ? n - at : BLOCK;
             tk_codec_frames(hop, pcm, samples, channels, ch, at, m, x);
-            st = tk_codec_gemm(false, true, m, kept, frame, x, frame, c->audio_in, frame,
-                               rows + (at * channels + ch) * kept, channels * kept);
+            st = tk_gemm(0, 'N', 'T', m, kept, frame, x, frame, c->audio_in, frame, 0,
+                         rows + (at * channels + ch) * kept, channels * kept);
         }
     tk_free(x);
     return st;
@@ -291,8 +279,8 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
     for (int64_t at = 0; at < audio_rows && st == TK_OK; at += BLOCK)
         for (int64_t ch = 0; ch < channels && st == TK_OK; ch++) {
             int64_t m = audio_rows - at < BLOCK ? audio_rows - at : BLOCK;
-            st = tk_codec_gemm(false, false, m, frame, kept, rows + (at * channels + ch) * kept,
-                               channels * kept, c->audio_out, frame, x, frame);
+            st = tk_gemm(0, 'N', 'N', m, frame, kept, rows + (at * channels + ch) * kept,
+                         channels * kept, c->audio_out, frame, 0, x, frame);
             for (int64_t k = 0; k < m * frame; k++) {
                 int64_t t = (at + k / frame - 1) * hop + k % frame;
                 if (t >= 0 && t < samples) pcm[t * channels + ch] += x[k];

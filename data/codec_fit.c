@@ -2,6 +2,7 @@
 // Fitting the linear codec: one pass over clips gathers the covariance of video patches and of
 // MDCT frames, their leading eigenvectors become the bases, a second look at some of the clips
 // measures what is lost. No iteration over data, no training.
+#include "core/gemm.h"
 #include "data/codec_internal.h"
 #include <math.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static tk_status moments_flush(moments *s)
 {
     int64_t n = s->n, m = s->waiting;
     if (!m) return TK_OK;
-    TK_TRY(tk_codec_gemm(true, false, n, n, m, s->x, n, s->x, n, s->product, n));
+    TK_TRY(tk_gemm(0, 'T', 'N', n, n, m, s->x, n, s->x, n, 0, s->product, n));
     for (int64_t i = 0; i < n * n; i++) s->square[i] += (double)s->product[i];
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < n; i++) s->sum[i] += (double)s->x[r * n + i];
@@ -105,8 +106,8 @@ static tk_status add_audio(int64_t hop, const tk_media_clip *clip, const float *
     for (int64_t ch = 0; ch < clip->channels; ch++)
         for (int64_t r = 0; r < n; r++) {
             tk_codec_frames(hop, clip->audio, clip->samples, clip->channels, ch, r, 1, frame);
-            TK_TRY(tk_codec_gemm(false, true, 1, hop, 2 * hop, frame, 2 * hop, mdct, 2 * hop,
-                                 s->x + s->waiting * hop, hop));
+            TK_TRY(tk_gemm(0, 'N', 'T', 1, hop, 2 * hop, frame, 2 * hop, mdct, 2 * hop, 0,
+                           s->x + s->waiting * hop, hop));
             if (++s->waiting == BLOCK) TK_TRY(moments_flush(s));
         }
     return TK_OK;

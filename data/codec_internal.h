@@ -47,10 +47,6 @@ void tk_codec_gather(const tk_codec_info *i, const uint8_t *rgb, int64_t height,
 // Frames [first, first + n) of one channel of a track, zero outside it: x (n, 2N).
 void tk_codec_frames(int64_t hop, const float *pcm, int64_t samples, int64_t channels,
                      int64_t channel, int64_t first, int64_t n, float *x);
-// C (m, n) = A (m, k) B, B being (k, n) or, transposed, (n, k); leading dimensions in elements.
-tk_status tk_codec_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                        const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
-                        int64_t ldc);
 
 // The `keep` leading eigenvectors of a symmetric positive semidefinite matrix (n, n):
 // vectors (keep, n) orthonormal rows by falling value, values (keep).

@@ -3,6 +3,7 @@
 // matrix and orthonormalized until the variance in it stops growing, then a small eigenproblem
 // (cyclic Jacobi) turns it to the principal axes. All heavy work is matrix products; only the
 // components that are kept are ever computed.
+#include "core/gemm.h"
 #include "core/rng.h"
 #include "data/codec_internal.h"
 #include <math.h>
@@ -102,7 +103,7 @@ static tk_status turn(const float *q, const float *image, int64_t m, int64_t n, 
         a[best * m + best] = -HUGE_VAL;
         for (int64_t k = 0; k < m; k++) picked[c * m + k] = (float)v[best * m + k];
     }
-    TK_TRY(tk_codec_gemm(false, false, keep, n, m, picked, m, q, n, vectors, n));
+    TK_TRY(tk_gemm(0, 'N', 'N', keep, n, m, picked, m, q, n, 0, vectors, n));
     for (int64_t c = 0; c < keep; c++) { // signs: the largest entry is positive
         float *x = vectors + c * n;
         int64_t top = 0;
@@ -125,7 +126,7 @@ static tk_status pca(const float *matrix, int64_t n, int64_t keep, tk_arena *scr
     double before = 0;
     for (int round = 0; round < ROUNDS; round++) {
         orthonormalize(q, m, n);
-        TK_TRY(tk_codec_gemm(false, false, m, n, n, q, n, matrix, n, image, n));
+        TK_TRY(tk_gemm(0, 'N', 'N', m, n, n, q, n, matrix, n, 0, image, n));
         double held = 0;
         for (int64_t i = 0; i < m; i++) held += dot(q + i * n, image + i * n, n);
         if (m == n || (round && held - before <= 1e-6 * held)) break;

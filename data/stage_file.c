@@ -134,34 +134,27 @@ static tk_status make_clip(const studio *s, int64_t i, take *t)
 }
 
 typedef struct shared { // between the threads of make_share
-    tk_status st;
-    char words[512];
+    tk_team team;
     int64_t done;
     tk_progress progress;
 } shared;
 
-// One thread's part. A failure goes to `all`, since messages are per thread.
+// One thread's part.
 static void make_part(const studio *s, int64_t begin, int64_t end, int ranks, shared *all)
 {
     tk_arena a;
     take t;
     tk_arena_init(&a, 0);
-    tk_status st = new_take(s, &a, &t);
+    const tk_status st = new_take(s, &a, &t);
+    tk_team_report(&all->team, st);
 #pragma omp for schedule(dynamic, 4)
     for (int64_t i = begin; i < end; i++) {
-        tk_status seen;
-#pragma omp atomic read
-        seen = all->st;
-        if (st == TK_OK && seen == TK_OK) st = make_clip(s, i, &t);
+        if (st == TK_OK && !tk_team_failed(&all->team))
+            tk_team_report(&all->team, make_clip(s, i, &t));
 #pragma omp critical(stage_progress)
         {
             all->done++;
             if (omp_get_thread_num() == 0) tk_progress_at(&all->progress, all->done * ranks, "");
-            if (st != TK_OK && all->st == TK_OK) {
-                snprintf(all->words, sizeof all->words, "%s", tk_status_message());
-#pragma omp atomic write
-                all->st = st;
-            }
         }
     }
     tk_arena_free(&a);
@@ -172,14 +165,13 @@ static tk_status make_share(tk_comm *world, const studio *s, int threads)
 {
     int64_t n = s->c->stage.clips, begin = tk_split_begin(n, world->size, world->rank);
     int64_t end = begin + tk_split_count(n, world->size, world->rank);
-    shared all = {.st = TK_OK};
+    shared all = {.team = {TK_OK, ""}};
     tk_progress_begin(&all.progress, "filming", "clips", n);
 #pragma omp parallel num_threads(threads)
     make_part(s, begin, end, world->size, &all);
     tk_progress_at(&all.progress, n, "");
     tk_progress_end(&all.progress);
-    if (all.st != TK_OK) tk_status_set(all.st, all.words);
-    return all.st;
+    return tk_team_result(&all.team);
 }
 
 static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int threads, tk_arena *a)
@@ -207,14 +199,10 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
     return tk_clip_writer_commit(s->writer, tk_stage_write_truth, c);
 }
 
-// Sums and products of rank 0's fit must not depend on how many threads it has.
 static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
 {
     tk_status st = TK_OK;
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
     if (world->rank == 0) st = fit_codec(s, codec);
-    omp_set_num_threads(threads);
     TK_TRY(tk_agree(world, st));
     return tk_codec_broadcast(world, codec, 0);
 }

@@ -6,7 +6,6 @@
 #include "parallel/mesh.h"
 #include "tests/support/test.h"
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -298,7 +297,6 @@ static void test_broadcast__gives_the_same_codec(void **state)
     (void)state;
     film *f = new_film();
     tk_codec *c = NULL;
-    omp_set_num_threads(1);
     if (world.rank == 0) assert_ok(tk_codec_fit(&config, &media, shoot, f, 2, &c));
     assert_ok(tk_codec_broadcast(&world, &c, 0));
     uint64_t digest = tk_codec_get_info(c)->digest;
