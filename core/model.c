@@ -120,22 +120,6 @@ tk_status tk_model_zero_grads(tk_model *m)
     return m->device->ops->zero(m->device, m->grads.data, tk_bytes(&m->grads));
 }
 
-tk_status tk_model_reduce_grads(tk_model *m)
-{
-    if (m->tensor->size == 1) return TK_OK;
-    for (int i = 0; i < m->n_weights; i++) {
-        tk_weight *w = &m->weight[i];
-        if (m->table.spec[w->spec].axis >= 0) continue;
-        int last = i; // neighbours in the flat buffer travel together
-        int64_t n = tk_count(&w->grad);
-        while (last + 1 < m->n_weights && m->table.spec[m->weight[last + 1].spec].axis < 0)
-            n += tk_count(&m->weight[++last].grad);
-        TK_TRY(m->tensor->ops->all_reduce(m->tensor, w->grad.data, n, TK_F32, TK_SUM));
-        i = last;
-    }
-    return TK_OK;
-}
-
 tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight, float *host)
 {
     const tk_tensor t = view_of(m, &m->weight[weight], flat);

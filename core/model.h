@@ -45,10 +45,6 @@ tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_
 void tk_model_close(tk_model *m);
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);
-// Gradients of weights every tensor rank holds whole are partial sums after backward; this adds
-// them up over the tensor ranks. (Sums over pipeline for weights on all stages, and over data, are
-// the trainer's.)
-tk_status tk_model_reduce_grads(tk_model *m);
 
 // A microbatch on the device.
 typedef struct tk_batch {

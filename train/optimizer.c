@@ -23,50 +23,6 @@ double tk_ema_decay(const tk_train_config *c, int64_t updates)
     return ramp < c->ema ? ramp : c->ema;
 }
 
-// ---- which elements ----------------------------------------------------------------------------
-
-enum what { DECAY, COUNTED, STAGED, COPIED };
-
-static bool belongs(const tk_optimizer *o, const tk_param_spec *s, enum what w)
-{
-    const bool copied = s->axis < 0 && o->model->tensor->size > 1;
-    const bool staged = s->where == TK_ON_ALL && o->model->n_stages > 1;
-    switch (w) {
-    case DECAY:
-        return true;
-    case COUNTED:
-        return !(copied && o->model->tensor->rank > 0) && !(staged && o->model->stage > 0);
-    case STAGED:
-        return staged;
-    case COPIED:
-        return copied;
-    }
-    return false;
-}
-
-// Elements of [begin, end) that belong, as few ranges as possible (told apart by decay only for
-// DECAY).
-static tk_status make_ranges(tk_optimizer *o, enum what w, int64_t begin, int64_t end,
-                             tk_ranges *out)
-{
-    TK_ARENA_NEW(out->range, &o->arena, o->model->n_weights);
-    for (int i = 0; i < o->model->n_weights; i++) {
-        const tk_weight *k = &o->model->weight[i];
-        const tk_param_spec *s = &o->model->table.spec[k->spec];
-        int64_t from = k->offset, to = k->offset + k->share.rows * k->share.cols;
-        if (from < begin) from = begin;
-        if (to > end) to = end;
-        if (from >= to || !belongs(o, s, w)) continue;
-        const bool decay = w == DECAY && s->decay;
-        tk_range *last = out->n ? &out->range[out->n - 1] : NULL;
-        if (last && last->begin + last->count == from && last->decay == decay)
-            last->count += to - from;
-        else
-            out->range[out->n++] = (tk_range){from, to - from, decay};
-    }
-    return TK_OK;
-}
-
 // ---- opening -----------------------------------------------------------------------------------
 
 static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
@@ -89,17 +45,11 @@ tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
                             const tk_train_config *c)
 {
     *o = (tk_optimizer){.model = model, .mesh = mesh, .config = c};
-    tk_arena_init(&o->arena, 0);
-    const int ranks = mesh->data.size;
-    TK_ARENA_NEW(o->counts, &o->arena, ranks);
-    for (int i = 0; i < ranks; i++) o->counts[i] = tk_split_count(model->n_local, ranks, i);
-    o->begin = tk_split_begin(model->n_local, ranks, mesh->data.rank);
-    o->count = o->counts[mesh->data.rank];
-    const int64_t end = o->begin + o->count;
-    TK_TRY(make_ranges(o, DECAY, o->begin, end, &o->update));
-    TK_TRY(make_ranges(o, COUNTED, o->begin, end, &o->counted));
-    TK_TRY(make_ranges(o, STAGED, 0, model->n_local, &o->staged));
-    TK_TRY(make_ranges(o, COPIED, 0, model->n_local, &o->copied));
+    TK_TRY(tk_gradients_open(&o->sums, model, mesh));
+    o->begin = o->sums.begin;
+    o->count = o->sums.count;
+    TK_TRY(tk_ranges_make(model, TK_RANGE_ALL, o->begin, o->begin + o->count, &o->sums.arena,
+                          &o->update));
     return open_state(o);
 }
 
@@ -108,26 +58,20 @@ void tk_optimizer_close(tk_optimizer *o)
     if (!o->model) return;
     tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale};
     for (int i = 0; i < 5; i++) tk_device_free(o->model->device, state[i]);
-    tk_arena_free(&o->arena);
+    tk_gradients_close(&o->sums);
     *o = (tk_optimizer){0};
-}
-
-// `count` elements of a flat buffer from element `at`, as (count, 1).
-static tk_tensor cut(const tk_tensor *flat, int64_t at, int64_t count)
-{
-    return tk_tensor_2d((char *)flat->data + (size_t)at * sizeof(float), TK_F32, count, 1);
 }
 
 tk_status tk_optimizer_start_ema(tk_optimizer *o)
 {
     if (o->config->ema <= 0) return TK_OK;
-    const tk_tensor p = cut(&o->model->values, o->begin, o->count);
+    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
     return o->model->device->ops->copy(o->model->device, o->ema.data, p.data, tk_bytes(&p));
 }
 
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 {
-    const tk_tensor p = cut(&o->model->values, o->begin, o->count);
+    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
     flat[0] = (tk_flat){"model", p, o->begin, o->count, true};
     flat[1] = (tk_flat){"adam/m", o->m, o->begin, o->count, true};
     flat[2] = (tk_flat){"adam/v", o->v, o->begin, o->count, true};
@@ -137,36 +81,16 @@ int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 
 // ---- a step ------------------------------------------------------------------------------------
 
-// Sums over ranks. *grad becomes this shard's gradient: a view of the flat buffer, or a buffer of
-// its own (*owned).
-static tk_status reduce(tk_optimizer *o, tk_tensor *grad, bool *owned)
-{
-    tk_model *m = o->model;
-    tk_comm *data = &o->mesh->data, *pipeline = &o->mesh->pipeline;
-    TK_TRY(tk_model_reduce_grads(m));
-    for (int i = 0; i < o->staged.n; i++) {
-        const tk_tensor g = cut(&m->grads, o->staged.range[i].begin, o->staged.range[i].count);
-        TK_TRY(pipeline->ops->all_reduce(pipeline, g.data, tk_count(&g), TK_F32, TK_SUM));
-    }
-    *owned = data->size > 1;
-    if (!*owned) {
-        *grad = m->grads;
-        return TK_OK;
-    }
-    TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, grad));
-    return data->ops->reduce_scatter(data, m->grads.data, grad->data, o->counts, TK_F32);
-}
-
 // Squared norm of the whole gradient, and the factor that clips it.
 static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
 {
     tk_device *d = o->model->device;
     tk_comm *world = &o->mesh->world;
     TK_TRY(d->ops->zero(d, o->norm2.data, sizeof(float)));
-    for (int i = 0; i < o->counted.n; i++) {
-        const tk_range *r = &o->counted.range[i];
+    for (int i = 0; i < o->sums.counted.n; i++) {
+        const tk_range *r = &o->sums.counted.range[i];
         const tk_call c = {.op = TK_OP_SUM_SQUARES,
-                           .in = {cut(grad, r->begin - o->begin, r->count)},
+                           .in = {tk_flat_cut(grad, r->begin - o->begin, r->count)},
                            .out = {o->norm2}};
         TK_TRY(tk_op_forward(d, &c));
     }
@@ -184,16 +108,17 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
         const tk_range *r = &o->update.range[i];
         const int64_t at = r->begin - o->begin;
         const tk_call adamw = {.op = TK_OP_ADAMW,
-                               .in = {cut(grad, at, r->count), {0}, o->scale},
-                               .out = {cut(&o->model->values, r->begin, r->count),
-                                       cut(&o->m, at, r->count), cut(&o->v, at, r->count)},
+                               .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale},
+                               .out = {tk_flat_cut(&o->model->values, r->begin, r->count),
+                                       tk_flat_cut(&o->m, at, r->count),
+                                       tk_flat_cut(&o->v, at, r->count)},
                                .f = {tk_learning_rate(t, step), t->beta1, t->beta2, t->eps,
                                      r->decay ? t->weight_decay : 0, (double)(step + 1)}};
         TK_TRY(tk_op_forward(d, &adamw));
     }
     if (t->ema <= 0 || !o->count) return TK_OK;
     const tk_call ema = {.op = TK_OP_EMA,
-                         .in = {cut(&o->model->values, o->begin, o->count)},
+                         .in = {tk_flat_cut(&o->model->values, o->begin, o->count)},
                          .out = {o->ema},
                          .f = {tk_ema_decay(t, step)}};
     return tk_op_forward(d, &ema);
@@ -202,7 +127,7 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
 static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c)
 {
     for (int i = 0; i < r->n; i++) {
-        const tk_tensor x = cut(flat, r->range[i].begin, r->range[i].count);
+        const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
         TK_TRY(c->ops->broadcast(c, x.data, r->range[i].count, TK_F32, 0));
     }
     return TK_OK;
@@ -214,27 +139,27 @@ static tk_status spread(tk_optimizer *o)
     tk_model *m = o->model;
     tk_comm *data = &o->mesh->data;
     if (data->size == 1) return TK_OK; // copies were updated alike
-    const tk_tensor own = cut(&m->values, o->begin, o->count);
+    const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
     tk_tensor shard = {0};
     TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
     TK_TRY(m->device->ops->copy(m->device, shard.data, own.data, tk_bytes(&own)));
-    const tk_status st = data->ops->all_gather(data, shard.data, m->values.data, o->counts, TK_F32);
+    const tk_status st =
+        data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, TK_F32);
     tk_device_free(m->device, &shard);
     TK_TRY(st);
-    TK_TRY(broadcast(&o->staged, &m->values, &o->mesh->pipeline));
-    return broadcast(&o->copied, &m->values, &o->mesh->tensor);
+    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));
+    return broadcast(&o->sums.copied, &m->values, &o->mesh->tensor);
 }
 
 tk_status tk_optimizer_step(tk_optimizer *o, int64_t step)
 {
     tk_tensor grad = {0};
-    bool owned = false;
     const double begin = tk_now();
-    tk_status st = reduce(o, &grad, &owned);
+    tk_status st = tk_gradients_sum(&o->sums, &grad);
     const double reduced = tk_now();
     if (st == TK_OK) st = measure(o, &grad);
     if (st == TK_OK) st = update(o, &grad, step);
-    if (owned) tk_device_free(o->model->device, &grad);
+    tk_gradients_release(&o->sums, &grad);
     if (st == TK_OK) st = spread(o);
     o->reduce_seconds = reduced - begin;
     o->update_seconds = tk_now() - reduced;

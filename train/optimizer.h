@@ -11,36 +11,21 @@
 // different orders where flat layouts differ, so after the update every copy is overwritten by that
 // of the first tensor rank (first stage). A checkpoint therefore holds all there is to resume from.
 #pragma once
-#include "core/model.h"
-#include "parallel/mesh.h"
 #include "train/checkpoint.h"
-
-typedef struct tk_range {
-    int64_t begin, count; // elements of the flat layout
-    bool decay;
-} tk_range;
-
-typedef struct tk_ranges {
-    tk_range *range;
-    int n;
-} tk_ranges;
+#include "train/gradients.h"
 
 typedef struct tk_optimizer {
     tk_model *model;
     tk_mesh *mesh;
     const tk_train_config *config;
-    int64_t *counts;       // (data ranks) elements of each one's shard
-    int64_t begin, count;  // own shard
+    tk_gradients sums;     // over the mesh; the shard of this rank
+    int64_t begin, count;  // that shard
     tk_tensor m, v, ema;   // (count); ema absent when train.ema is 0
     tk_tensor norm2;       // (1) squared global norm of the last step's gradient
     tk_tensor scale;       // (1) clipping factor
     tk_ranges update;      // of the shard, by weight decay
-    tk_ranges counted;     // of the shard: elements this rank counts in the norm
-    tk_ranges staged;      // of the whole: weights on all pipeline stages
-    tk_ranges copied;      // of the whole: weights whole on every tensor rank
     double reduce_seconds; // of the last step: sums over ranks
     double update_seconds; // ... and the rest
-    tk_arena arena;
 } tk_optimizer;
 
 tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,

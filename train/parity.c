@@ -30,6 +30,8 @@ typedef struct parity {
     tk_golden golden;
     part *part; // (documents of this data rank)
     int64_t n_parts;
+    tk_gradients sums;
+    tk_tensor shard;                       // of the summed gradient
     double output_error[TK_MODALITIES][2]; // sums of squared differences and of squares
     double (*grad_error)[2];               // (table.n) likewise
 } parity;
@@ -133,21 +135,34 @@ static tk_status set_weights(parity *p)
     return p->device.ops->sync(&p->device);
 }
 
-// Every weight is judged once: by the ranks that hold different parts of it.
+// The elements [begin, begin + n) of the flat layout, all of weight `w`, against the golden's.
+static tk_status compare_part(parity *p, const tk_weight *w, const float *shard, int64_t begin,
+                              int64_t n)
+{
+    const tk_param_spec *s = &p->model.table.spec[w->spec];
+    float *want;
+    TK_ARENA_NEW(want, &p->arena, w->share.rows * w->share.cols);
+    tk_share_cut(s, &w->share, p->golden.grad[w->spec], want);
+    compare(shard + begin - p->sums.begin, want + begin - w->offset, n, p->grad_error[w->spec]);
+    return TK_OK;
+}
+
+// Every element is judged once: by the rank that counts it.
 static tk_status compare_grads(parity *p)
 {
-    for (int i = 0; i < p->model.n_weights; i++) {
-        const tk_weight *w = &p->model.weight[i];
-        const tk_param_spec *s = &p->model.table.spec[w->spec];
-        const int64_t n = w->share.rows * w->share.cols;
-        float *mine, *want;
-        if (!tk_gradient_owner(&p->mesh, s)) continue;
-        TK_ARENA_NEW(mine, &p->arena, n);
-        TK_ARENA_NEW(want, &p->arena, n);
-        TK_TRY(tk_model_get(&p->model, &p->model.grads, i, mine));
-        tk_share_cut(s, &w->share, p->golden.grad[w->spec], want);
-        compare(mine, want, n, p->grad_error[w->spec]);
-    }
+    float *shard;
+    TK_ARENA_NEW(shard, &p->arena, p->sums.count);
+    const tk_tensor own = tk_flat_cut(&p->shard, 0, p->sums.count);
+    TK_TRY(tk_device_get(&p->device, &own, shard));
+    for (int k = 0; k < p->sums.counted.n; k++)
+        for (int i = 0; i < p->model.n_weights; i++) {
+            const tk_range *r = &p->sums.counted.range[k];
+            const tk_weight *w = &p->model.weight[i];
+            const int64_t end = w->offset + w->share.rows * w->share.cols;
+            const int64_t from = w->offset > r->begin ? w->offset : r->begin;
+            const int64_t to = end < r->begin + r->count ? end : r->begin + r->count;
+            if (from < to) TK_TRY(compare_part(p, w, shard, from, to - from));
+        }
     return TK_OK;
 }
 
@@ -210,6 +225,7 @@ static tk_status open_model(parity *p)
                           tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
     TK_TRY(tk_model_open(&p->model, &p->config.model, &p->device, &p->mesh.tensor,
                          p->mesh.pipeline.rank, p->mesh.pipeline.size, true));
+    TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh));
     return set_weights(p);
 }
 
@@ -224,9 +240,7 @@ static tk_status forward_and_backward(parity *p)
                                    .backward = part_backward,
                                    .release = part_release};
     TK_TRY(tk_pipeline_train(&p->mesh, &p->device, &work));
-    TK_TRY(tk_gradients_sum(&p->mesh, &p->model));
-    return p->mesh.data.ops->all_reduce(&p->mesh.data, p->model.grads.data, p->model.n_local,
-                                        TK_F32, TK_SUM);
+    return tk_gradients_sum(&p->sums, &p->shard);
 }
 
 static tk_status run(parity *p, tk_comm *world, const tk_invocation *in)
@@ -247,6 +261,8 @@ tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
     tk_config_init(&p.config);
     tk_arena_init(&p.arena, 0);
     const tk_status st = run(&p, world, in);
+    if (p.sums.model) tk_gradients_release(&p.sums, &p.shard);
+    tk_gradients_close(&p.sums);
     if (p.model.device) tk_model_close(&p.model);
     if (p.device.ops) tk_device_close(&p.device);
     tk_mesh_close(&p.mesh);

@@ -21,7 +21,7 @@ static const layout layouts[] = {
     {"tensor 2 x data 2", 2, 1, 2, "train.recompute=blocks"},
     {"pipeline 2 x data 2", 1, 2, 2, "train.microbatch=1"},
     {"tensor 2 x pipeline 2 x data 2", 2, 2, 2, ""},
-    {"tensor 5, of which one has no head, x data 1", 5, 1, 1, ""},
+    {"tensor 5, of which one has no head, x data 2", 5, 1, 2, ""},
     {"pipeline 3 x data 1, one document a microbatch", 1, 3, 1, "train.microbatch=1"},
     {"one rank, all documents in one microbatch", 1, 1, 1, "train.microbatch=6"},
 };
