@@ -26,7 +26,8 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
 
 # -fno-math-errno and -fno-trapping-math let loops over sqrt and selects vectorize; they change no
 # value. -ffast-math would: it is not used.
-WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes
+WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes \
+	-Wstrict-aliasing=2
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
 OUT   := $(BUILD)
@@ -51,7 +52,8 @@ DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1
 LACK += $(if $(DNNL),,oneDNN)
 version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 
-PKG_CFLAGS := $(if $(HAVE),$(shell pkg-config --cflags $(HAVE)))
+# As system headers: what their macros do is not warned about.
+PKG_CFLAGS := $(if $(HAVE),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(HAVE))))
 PKG_LIBS   := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
 
 CPPFLAGS += -I. -I$(OUT)

@@ -67,10 +67,11 @@ tk_status tk_h5_fail(tk_status code, hid_t at, const char *name, const char *wha
 
 int tk_h5_fd(hid_t at)
 {
-    int *fd = NULL, found = -1;
+    void *fd = NULL; // int *
+    int found = -1;
     hid_t file = H5Iget_file_id(at);
     if (file < 0) return -1;
-    if (H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&fd) >= 0 && fd) found = *fd;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &fd) >= 0 && fd) found = *(const int *)fd;
     H5Fclose(file);
     return found;
 }

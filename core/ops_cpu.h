@@ -8,6 +8,7 @@
 #ifdef __AVX512F__
 #pragma GCC target("prefer-vector-width=512") // gcc would take half of it
 #endif
+#include "core/half.h"
 #include "core/ops_impl.h"
 #include <math.h>
 #include <string.h>
@@ -51,11 +52,7 @@ static inline float tk_expf(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127) << 23; // 2^n: the low bits of `shifted` hold n
-    float power;
-    memcpy(&power, &bits, sizeof power);
+    float power = tk_float_of((tk_float_bits(shifted) + 127) << 23); // 2^n: the low bits hold n
     return x < -87.33654f ? 0.0f : p * power;
 }
 

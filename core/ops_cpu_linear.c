@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fast CPU backend: the linear operator, and transposing.
 #include "core/gemm.h"
+#include "core/half.h"
 #include "core/ops_cpu.h"
 
 typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
@@ -121,12 +122,12 @@ static const float *weights(tk_device *d, const tk_call *c)
     const tk_tensor *w = &c->in[1];
     if (w->dtype != TK_BF16) return tk_f32(w);
     const uint16_t *from = w->data;
-    uint32_t *to = d->scratch;
+    float *to = d->scratch;
     int64_t n = tk_count(w);
     int threads = tk_cpu_threads(d, n);
 #pragma omp parallel for simd num_threads(threads)
-    for (int64_t i = 0; i < n; i++) to[i] = (uint32_t)from[i] << 16;
-    return d->scratch;
+    for (int64_t i = 0; i < n; i++) to[i] = tk_bf16_to_float(from[i]);
+    return to;
 }
 
 tk_status tk_cpu_linear(tk_device *d, const tk_call *c)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fast CPU backend: operators without gradients (inputs, optimizer, sampler).
+#include "core/half.h"
 #include "core/ops_cpu.h"
 #include "core/rng.h"
 
@@ -138,15 +139,6 @@ tk_status tk_cpu_sum_squares(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
-// Round to nearest even; a NaN stays one (its quiet bit is set).
-static inline uint16_t narrow(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16 | 0x40) : rounded);
-}
-
 tk_status tk_cpu_cast(tk_device *d, const tk_call *c)
 {
     int64_t n = tk_count(&c->in[0]);
@@ -155,12 +147,12 @@ tk_status tk_cpu_cast(tk_device *d, const tk_call *c)
         const float *x = tk_f32(&c->in[0]);
         uint16_t *y = c->out[0].data;
 #pragma omp parallel for simd num_threads(threads)
-        for (int64_t i = 0; i < n; i++) y[i] = narrow(x[i]);
+        for (int64_t i = 0; i < n; i++) y[i] = tk_bf16_from_float(x[i]);
     } else {
         const uint16_t *x = c->in[0].data;
-        uint32_t *y = c->out[0].data;
+        float *y = c->out[0].data;
 #pragma omp parallel for simd num_threads(threads)
-        for (int64_t i = 0; i < n; i++) y[i] = (uint32_t)x[i] << 16;
+        for (int64_t i = 0; i < n; i++) y[i] = tk_bf16_to_float(x[i]);
     }
     return TK_OK;
 }

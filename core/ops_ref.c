@@ -2,6 +2,7 @@
 // The specification: the operators with gradients as plain loops, sums in double.
 // (The operators without gradients are in ops_ref_step.c, the collectives in ops_cpu_comm.c.)
 #include "core/ops_ref.h"
+#include "core/half.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The specification of the operators without gradients: inputs, optimizer, sampler.
+#include "core/half.h"
 #include "core/ops_ref.h"
 #include "core/rng.h"
 #include <math.h>

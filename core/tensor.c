@@ -38,19 +38,3 @@ void tk_tensor_print_shape(const tk_tensor *t, char *buf, size_t n)
                                  (long long)t->dim[i]);
     snprintf(buf, n, "(%s) %s", dims, names[t->dtype]);
 }
-
-uint16_t tk_bf16_from_float(float x)
-{
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 0x40); // NaN stays one, quiet
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-float tk_bf16_to_float(uint16_t x)
-{
-    uint32_t u = (uint32_t)x << 16;
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}

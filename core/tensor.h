@@ -48,10 +48,6 @@ tk_tensor tk_tensor_rows(tk_tensor t, int64_t begin, int64_t count);  // rows of
 tk_tensor tk_tensor_reshape(tk_tensor t, int64_t rows, int64_t cols); // same count
 void tk_tensor_print_shape(const tk_tensor *t, char *buf, size_t n);  // "(193, 192) f32"
 
-// bf16 <-> fp32, round to nearest even, NaN kept.
-uint16_t tk_bf16_from_float(float x);
-float tk_bf16_to_float(uint16_t x);
-
 // How many blocks of that size hold n things.
 static inline int64_t tk_blocks(int64_t n, int64_t block)
 {

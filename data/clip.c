@@ -3,6 +3,7 @@
 // only after every count, number and address in it has been checked; then a sample is one pread per
 // modality and no HDF5 call.
 #define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
+#include "core/half.h"
 #include "data/clip_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -299,7 +300,7 @@ static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const char 
     if (XXH3_64bits(raw, (size_t)bytes) != digest)
         return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" is damaged (its digest differs)",
                        c->path, what, s->name);
-    if (!tk_half_to_float(raw, bytes / 2, x))
+    if (!tk_fp16_widen(raw, bytes / 2, x))
         return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" holds numbers that are not finite",
                        c->path, what, s->name);
     return TK_OK;

@@ -16,11 +16,3 @@ void tk_bucket_name(const tk_bucket *b, char out[80]);
 tk_status tk_clip_check(const tk_clip_info *c, int n_buckets, const tk_bucket *b, const char *path);
 // The HDF5 type of IEEE half precision, little endian; close with H5Tclose.
 hid_t tk_clip_half_type(void);
-
-// IEEE half precision, round to nearest even. False if a number is not finite as a half: the result
-// is then not to be used.
-bool tk_half_from_float(const float *x, int64_t n, uint16_t *h);
-bool tk_half_to_float(const uint16_t *h, int64_t n, float *x);
-// The same by bit arithmetic, for compilers without a half type and as their specification.
-uint16_t tk_half_bits(float x);
-float tk_half_value(uint16_t h);

@@ -3,6 +3,7 @@
 // every rank pwrites the samples it made; at the end rank 0 gathers the digests, writes the index
 // and renames the file. Where a sample lies depends on the plan only, so the bytes do not depend
 // on the number of ranks.
+#include "core/half.h"
 #include "core/version.h"
 #include "data/clip_internal.h"
 #include <errno.h>
@@ -130,7 +131,7 @@ static tk_status write_part(tk_clip_writer *w, const tk_clip_info *s, const char
                             int64_t address, int64_t bytes, const float *x, uint16_t *raw,
                             uint64_t *digest)
 {
-    if (!tk_half_from_float(x, bytes / 2, raw))
+    if (!tk_fp16_narrow(x, bytes / 2, raw))
         return TK_FAIL(TK_INPUT, "the %s of clip \"%s\" has rows that are not finite or too large",
                        what, s->name);
     *digest = XXH3_64bits(raw, (size_t)bytes);

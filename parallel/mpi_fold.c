@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums and maxima of several arrays in a fixed order.
+#include "core/half.h"
 #include "parallel/mpi_comm.h"
 #include <string.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cases of test_ops_conformance.c: operators at sizes that matter, and their inputs.
 #pragma once
+#include "core/half.h"
 #include "core/mem.h"
 #include "core/ops.h"
 #include "core/rng.h"

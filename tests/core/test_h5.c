@@ -112,7 +112,7 @@ static void test_h5__reads_what_was_written(void **state)
     tk_arena a;
     char *s, **list;
     double loss = 0;
-    float *x;
+    void *x;
     int64_t n, bytes, address, dim[2] = {-1, 3};
     int ndim;
     write_sample(path);
@@ -122,7 +122,7 @@ static void test_h5__reads_what_was_written(void **state)
     assert_string_equal("model:\n  hidden: 8\n", s);
     ok(tk_h5_get_attr_f64(f, "loss", &loss));
     assert_true(loss == 0.25);
-    ok(tk_h5_get(f, "x", H5T_NATIVE_FLOAT, 2, dim, &a, (void **)&x));
+    ok(tk_h5_get(f, "x", H5T_NATIVE_FLOAT, 2, dim, &a, &x));
     assert_int_equal(2, dim[0]);
     assert_memory_equal(values, x, sizeof values);
     ok(tk_h5_get_strings(f, "captions", &a, &n, &list));

@@ -42,33 +42,6 @@ static void test_tensor__shape_in_words(void **state)
     assert_string_equal(buf, "(7) bf16");
 }
 
-static float float_of(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static void test_bf16__rounds_to_nearest_even(void **state)
-{
-    (void)state;
-    for (uint32_t u = 0; u < 0x10000; u++) { // every bf16 number survives
-        float f = tk_bf16_to_float((uint16_t)u);
-        if (isnan(f))
-            assert_true(isnan(tk_bf16_to_float(tk_bf16_from_float(f))));
-        else
-            assert_int_equal(tk_bf16_from_float(f), u);
-    }
-    assert_int_equal(tk_bf16_from_float(float_of(0x3f808000)), 0x3f80); // tie, to even: down
-    assert_int_equal(tk_bf16_from_float(float_of(0x3f818000)), 0x3f82); // tie, to even: up
-    assert_int_equal(tk_bf16_from_float(float_of(0x3f808001)), 0x3f81);
-    assert_int_equal(tk_bf16_from_float(float_of(0xbf817fff)), 0xbf81);
-    assert_int_equal(tk_bf16_from_float(float_of(0x7f7fffff)), 0x7f80); // largest goes to infinity
-    assert_int_equal(tk_bf16_from_float(INFINITY), 0x7f80);
-    assert_true(isnan(tk_bf16_to_float(tk_bf16_from_float(float_of(0x7f800001)))));
-    assert_true(isnan(tk_bf16_to_float(tk_bf16_from_float(float_of(0xffffffff)))));
-}
-
 static void test_split__covers_evenly(void **state)
 {
     (void)state;
@@ -94,7 +67,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tensor__views),
         cmocka_unit_test(test_tensor__shape_in_words),
-        cmocka_unit_test(test_bf16__rounds_to_nearest_even),
         cmocka_unit_test(test_split__covers_evenly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

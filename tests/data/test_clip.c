@@ -251,57 +251,6 @@ static void test_open__lying_index_is_refused(void **state)
     unlink(path);
 }
 
-static void test_half__rounds_to_nearest_even(void **state)
-{
-    (void)state;
-    for (uint32_t h = 0; h < 0x10000; h++) { // every half is its own value
-        uint16_t in = (uint16_t)h, back;
-        float x;
-        if (tk_half_to_float(&in, 1, &x)) {
-            assert_true(x == tk_half_value(in));
-            assert_true(tk_half_from_float(&x, 1, &back) && back == in);
-            assert_int_equal(tk_half_bits(x), in);
-        } else {
-            assert_true((h & 0x7c00) == 0x7c00 && !isfinite(tk_half_value(in)));
-        }
-    }
-    for (uint64_t k = 0; k < 200000; k++) { // what lies between, by both ways
-        float x = (float)tk_rng_normal(tk_rng_key(1, TK_RNG_TEST, 2), k);
-        x *= ldexpf(1, (int)(k % 44) - 27);
-        uint16_t fast;
-        tk_half_from_float(&x, 1, &fast);
-        assert_int_equal(fast, tk_half_bits(x));
-    }
-    assert_int_equal(tk_half_bits(65519.99f), 0x7bff);
-    assert_int_equal(tk_half_bits(65520), 0x7c00);
-    assert_int_equal(tk_half_bits(NAN) & 0x7e00, 0x7e00);
-}
-
-// Of many halves at once, at any length and place: the values of one alone, and no bad one passes.
-static void test_half__widens_many_as_one(void **state)
-{
-    (void)state;
-    enum { MOST = 71 };
-    uint16_t h[MOST];
-    float x[MOST + 1];
-    for (uint32_t first = 0; first < 0x10000; first += MOST) {
-        int n = 1 + (int)(first / MOST % MOST);
-        for (int k = 0; k < n; k++) {
-            h[k] = (uint16_t)(first + (uint32_t)k);
-            if ((h[k] & 0x7c00) == 0x7c00) h[k] &= 0x83ff; // subnormal of either sign
-        }
-        x[n] = 42;
-        assert_true(tk_half_to_float(h, n, x));
-        for (int k = 0; k < n; k++) {
-            float one = tk_half_value(h[k]);
-            assert_memory_equal(&x[k], &one, sizeof one);
-        }
-        assert_true(x[n] == 42);
-        h[first / MOST % (uint32_t)n] = first & 1 ? 0x7c00 : first & 2 ? 0xfc00 : 0xfe01;
-        assert_false(tk_half_to_float(h, n, x));
-    }
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest together[] = {
@@ -314,8 +263,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_open__truncated_and_foreign_files_are_refused),
         cmocka_unit_test(test_write__full_disk_leaves_no_file),
         cmocka_unit_test(test_open__lying_index_is_refused),
-        cmocka_unit_test(test_half__rounds_to_nearest_even),
-        cmocka_unit_test(test_half__widens_many_as_one),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     int64_t id = getpid();

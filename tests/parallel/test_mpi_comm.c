@@ -2,6 +2,7 @@
 /*TEST nsize: 1 2 3 4; timeout: 60 */
 // The communicator over MPI. Values are small integers, so that sums are exact in every type and
 // every result is compared bit for bit.
+#include "core/half.h"
 #include "core/mem.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi_comm.h"
