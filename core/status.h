@@ -28,6 +28,7 @@
     X(TK_IO, 4, "input/output error") /* full disk, unreadable device */           \
     X(TK_COMM, 5, "communication failed")                                          \
     X(TK_NUMERIC, 6, "numbers went bad") /* non-finite loss, parity not reached */ \
+    X(TK_FENCED, 7, "another run has taken over")                                  \
     X(TK_INTERNAL, 70, "internal error") /* a bug of talkie's */                   \
     X(TK_STOPPED, 75, "stopped on request; run again to go on")
 

@@ -190,7 +190,11 @@ tk_status tk_checkpoint_save(const char *path, tk_mesh *mesh, tk_model *model, i
 {
     job j;
     tk_status st = open_job(&j, path, mesh, model, n, flat);
-    char *tmp = st == TK_OK ? tk_arena_printf(&j.arena, "%s.tmp", path) : NULL;
+    const char *slash = strrchr(path, '/'), *in = meta->staging;
+    char *tmp = NULL;
+    if (st == TK_OK)
+        tmp = in ? tk_arena_printf(&j.arena, "%s/%s.tmp", in, slash ? slash + 1 : path)
+                 : tk_arena_printf(&j.arena, "%s.tmp", path);
     if (st == TK_OK)
         st = tk_agree(j.world, tmp ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (a file's name)"));
     if (st == TK_OK) st = save(&j, tmp, meta);

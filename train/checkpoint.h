@@ -33,6 +33,7 @@ typedef struct tk_checkpoint_meta {
     char *config;    // YAML
     tk_codec *codec; // owned by the reader's caller after a load
     double ema_updates;
+    const char *staging; // folder that a save writes its temporary file in; NULL: beside the file
 } tk_checkpoint_meta;
 
 // Collective over m->world. Never leaves a partial file under its final name.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/metrics.h"
+#include "core/files.h"
 #include "data/media.h"
 #include <errno.h>
 #include <jansson.h>
@@ -50,40 +51,46 @@ static int64_t read_line(const char *line, double loss[2])
     return at;
 }
 
-// Reads the lines up to `step` and cuts the file after them. A line that is too long, torn or not
-// ours ends what is kept.
-static tk_status cut_back(tk_metrics *m, int64_t step)
+// Takes over the lines up to `step`. A line that is too long, torn or not ours ends what is kept.
+static tk_status take_over(tk_metrics *m, FILE *from, int64_t step)
 {
     enum { ROOM = 16384 };
     char line[ROOM];
-    off_t keep = 0;
     double loss[2];
     int64_t before = 0;
-    while (fgets(line, ROOM, m->file)) {
+    while (fgets(line, ROOM, from)) {
         const size_t n = strlen(line);
         if (!n || line[n - 1] != '\n') break;
         const int64_t at = read_line(line, loss);
         if (at <= before || at > step) break;
         before = at;
-        keep += (off_t)n;
+        if (fputs(line, m->file) < 0)
+            return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
         TK_TRY(remember(m, loss[0], loss[1]));
     }
-    if (ftruncate(fileno(m->file), keep) || fseeko(m->file, keep, SEEK_SET))
-        return TK_FAIL(TK_IO, "cannot cut %s: %s", m->path, strerror(errno));
+    if (fflush(m->file)) return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
     return TK_OK;
 }
 
-tk_status tk_metrics_open(tk_metrics *m, const char *dir, int64_t step)
+tk_status tk_metrics_open(tk_metrics *m, const char *dir, const char *staging, int64_t step)
 {
+    int fd;
     *m = (tk_metrics){0};
     tk_arena_init(&m->arena, 0);
     m->path = tk_arena_printf(&m->arena, "%s/metrics.jsonl", dir);
     m->plot = tk_arena_printf(&m->arena, "%s/loss.png", dir);
-    if (!m->path || !m->plot) return TK_FAIL(TK_MEMORY, "out of memory");
-    m->file = fopen(m->path, "a+");
-    if (!m->file) return TK_FAIL(TK_IO, "cannot open %s: %s", m->path, strerror(errno));
-    rewind(m->file);
-    return cut_back(m, step);
+    const char *own = tk_arena_printf(&m->arena, "%s/metrics.jsonl", staging);
+    if (!m->path || !m->plot || !own) return TK_FAIL(TK_MEMORY, "out of memory");
+    m->file = fopen(own, "w");
+    if (!m->file) return TK_FAIL(TK_IO, "cannot write %s: %s", own, strerror(errno));
+    if (access(m->path, F_OK) == 0) {
+        TK_TRY(tk_file_open(m->path, &fd, NULL));
+        FILE *from = fdopen(fd, "r");
+        const tk_status st = from ? take_over(m, from, step) : TK_FAIL(TK_MEMORY, "out of memory");
+        from ? (void)fclose(from) : (void)close(fd);
+        TK_TRY(st);
+    }
+    return tk_commit_file(own, m->path);
 }
 
 tk_status tk_metrics_sync(tk_metrics *m)

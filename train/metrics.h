@@ -17,8 +17,10 @@ typedef struct tk_metrics {
     tk_arena arena;
 } tk_metrics;
 
-// Opens for appending after step `step` (steps done); lines beyond it are cut off.
-tk_status tk_metrics_open(tk_metrics *m, const char *dir, int64_t step);
+// Opens for appending after step `step` (steps done): a file of this run's own, begun in `staging`
+// with the lines of an earlier run up to that step, takes the name. A run that had the directory
+// before may still write to its own file, which has no name any more.
+tk_status tk_metrics_open(tk_metrics *m, const char *dir, const char *staging, int64_t step);
 // checkpoint_seconds: of the checkpoint made before this step, if there was one.
 tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkpoint_seconds);
 tk_status tk_metrics_sync(tk_metrics *m);       // what was written is on the disk

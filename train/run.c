@@ -17,6 +17,7 @@ typedef struct run {
     tk_train_parts parts;
     tk_trainer trainer;
     tk_metrics metrics; // rank 0
+    tk_owner owner;     // rank 0
     tk_progress progress;
     tk_arena arena;
     char *yaml;        // resolved config, stored with every checkpoint
@@ -139,7 +140,7 @@ static tk_status start_weights(run *r)
     int64_t step = 0;
     char *path;
     bool resume;
-    TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &resume));
+    TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     if (resume) {
         TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->out, r->world, &r->arena, &path)));
         TK_TRY(load(r, path, true, &step));
@@ -161,7 +162,7 @@ static tk_status open_files(run *r)
     if (r->world->rank) return TK_OK;
     TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
-    return tk_metrics_open(&r->metrics, out, r->first);
+    return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
 }
 
 static tk_status microbatch_rows(run *r, int64_t *rows)
@@ -230,6 +231,7 @@ static tk_status open_run(run *r)
 static void close_run(run *r)
 {
     tk_metrics_close(&r->metrics);
+    tk_owner_release(&r->owner);
     tk_trainer_close(&r->trainer);
     tk_train_parts_close(&r->parts);
     tk_arena_free(&r->arena);
@@ -244,6 +246,19 @@ static void keep_pending(run *r, tk_status st)
     snprintf(r->pending_words, sizeof r->pending_words, "%s", tk_status_message());
 }
 
+// Collective. A save that fails because the directory is another run's now says that.
+static tk_status check_owner(run *r, tk_status saved)
+{
+    char words[512];
+    if (saved != TK_OK && !tk_status_shared()) return saved;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    TK_TRY(tk_agree(r->world, r->world->rank ? TK_OK : tk_owner_check(&r->owner)));
+    if (saved == TK_OK) return TK_OK;
+    tk_status_set(saved, words);
+    tk_status_set_shared(true);
+    return saved;
+}
+
 static tk_status save(run *r, int64_t done)
 {
     const tk_train_config *c = &r->config->train;
@@ -252,13 +267,15 @@ static tk_status save(run *r, int64_t done)
     tk_checkpoint_meta meta = {.step = done,
                                .config = r->yaml,
                                .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
-                               .ema_updates = (double)done};
+                               .ema_updates = (double)done,
+                               .staging = r->owner.staging};
     char path[4096];
     const double begin = tk_now();
     if (r->world->rank == 0) keep_pending(r, tk_metrics_sync(&r->metrics));
     snprintf(path, sizeof path, "%s/step-%08lld.h5", c->out, (long long)done);
-    TK_TRY(tk_agree(r->world,
-                    tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta)));
+    TK_TRY(check_owner(r, TK_OK));
+    TK_TRY(check_owner(
+        r, tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta)));
     r->saved = done;
     if (r->world->rank == 0) {
         keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
@@ -286,6 +303,7 @@ static void report(run *r, const tk_step_result *now)
 static tk_status one_step(run *r, int64_t step, tk_step_result *now)
 {
     const tk_train_config *c = &r->config->train;
+    if (r->owner.fenced) keep_pending(r, tk_owner_check(&r->owner));
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
     if (st != TK_OK && st != TK_NUMERIC) return tk_parallel_unless_alone(r->world, st);

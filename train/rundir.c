@@ -65,21 +65,31 @@ static tk_status set_aside(const char *dir, int checkpoints)
     return each_file(dir, to, &checkpoints);
 }
 
-static tk_status open_first(const char *dir, bool want, int32_t *resume)
+static tk_status open_first(const char *dir, bool want, tk_owner *o, int32_t *resume)
 {
     int checkpoints;
     TK_TRY(make_dirs(dir));
+    TK_TRY(tk_owner_take(o, dir));
     TK_TRY(each_file(dir, NULL, &checkpoints));
     *resume = want && checkpoints;
     return checkpoints && !want ? set_aside(dir, checkpoints) : TK_OK;
 }
 
-tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, bool *resume)
+tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o, bool *resume)
 {
     int32_t found = 0;
-    TK_TRY(tk_agree(world, world->rank ? TK_OK : open_first(dir, want, &found)));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : open_first(dir, want, o, &found)));
     TK_TRY(world->ops->host_broadcast(world, &found, sizeof found, 0));
     *resume = found != 0;
+    char staging[PATH_MAX] = "";
+    if (world->rank == 0) snprintf(staging, sizeof staging, "%s", o->staging);
+    TK_TRY(world->ops->host_broadcast(world, staging, sizeof staging, 0));
+    if (world->rank) {
+        *o = (tk_owner){0};
+        tk_arena_init(&o->arena, 0);
+        o->staging = tk_arena_strdup(&o->arena, staging);
+    }
+    TK_TRY(tk_agree(world, o->staging ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory")));
     return TK_OK;
 }
 
