@@ -6,7 +6,6 @@
 // columns: gather_rows before, scatter_sum after.
 #include "core/model.h"
 #include <math.h>
-#include <stdio.h>
 
 typedef struct pass { // what all segments of one forward read; lives in the tape's arena
     tk_model *m;
@@ -20,7 +19,7 @@ typedef struct pass { // what all segments of one forward read; lives in the tap
 
 typedef struct block_pass {
     const pass *p;
-    int64_t block;
+    const tk_block_weights *weights;
 } block_pass;
 
 static tk_value *constant(tk_tape *t, tk_tensor x)
@@ -28,60 +27,51 @@ static tk_value *constant(tk_tape *t, tk_tensor x)
     return x.data ? tk_leaf(t, x, NULL) : NULL;
 }
 
-// The local weight with this name, as a leaf of the tape.
-static tk_value *weight(tk_tape *t, const pass *p, const char *prefix, const char *name)
+static tk_value *weight(const pass *p, int index)
 {
-    const tk_model *m = p->m;
-    char full[128];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    const int i = tk_param_find(&m->table, full);
-    const int w = i < 0 ? -1 : m->weight_of[i];
-    if (w >= 0) return p->leaf[w];
-    if (t->status == TK_OK) t->status = TK_FAIL(TK_INTERNAL, "no weight %s on this rank", full);
-    return NULL;
+    return index < 0 ? NULL : p->leaf[index]; // of another stage or another model
 }
 
-static tk_value *linear(tk_tape *t, const pass *p, const char *name, tk_value *x)
+static tk_value *linear(tk_tape *t, const pass *p, tk_linear_weights w, tk_value *x)
 {
-    tk_value *w = weight(t, p, name, ".weight"), *bias = weight(t, p, name, ".bias");
-    return tk_linear(t, x, w, bias);
+    return tk_linear(t, x, weight(p, w.weight), weight(p, w.bias));
 }
 
 // Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
-static tk_value *attention(tk_tape *t, const pass *p, const char *prefix, tk_value *x,
+static tk_value *attention(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
                            tk_value *cos, tk_value *sin, const tk_documents *docs)
 {
     const tk_model_config *c = &p->m->config;
-    tk_value *q = tk_linear(t, x, weight(t, p, prefix, "attn.to_q.weight"), NULL);
-    tk_value *k = tk_linear(t, x, weight(t, p, prefix, "attn.to_k.weight"), NULL);
-    tk_value *v = tk_linear(t, x, weight(t, p, prefix, "attn.to_v.weight"), NULL);
-    q = tk_rms_norm(t, q, weight(t, p, prefix, "attn.norm_q.weight"), c->qk_norm_eps);
-    k = tk_rms_norm(t, k, weight(t, p, prefix, "attn.norm_k.weight"), c->qk_norm_eps);
+    tk_value *q = tk_linear(t, x, weight(p, w->to_q), NULL);
+    tk_value *k = tk_linear(t, x, weight(p, w->to_k), NULL);
+    tk_value *v = tk_linear(t, x, weight(p, w->to_v), NULL);
+    q = tk_rms_norm(t, q, weight(p, w->norm_q), c->qk_norm_eps);
+    k = tk_rms_norm(t, k, weight(p, w->norm_k), c->qk_norm_eps);
     if (cos) {
         q = tk_rope(t, q, cos, sin, c->head_dim);
         k = tk_rope(t, k, cos, sin, c->head_dim);
     }
     tk_value *o = tk_attention(t, q, k, v, docs, c->head_dim, 1 / sqrt((double)c->head_dim));
-    return tk_linear(t, o, weight(t, p, prefix, "attn.to_out.0.weight"), NULL);
+    return tk_linear(t, o, weight(p, w->to_out), NULL);
 }
 
-static tk_value *feed_forward(tk_tape *t, const pass *p, const char *prefix, tk_value *x)
+static tk_value *feed_forward(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x)
 {
-    tk_value *h = tk_linear(t, x, weight(t, p, prefix, "ff.net.0.proj.weight"), NULL);
-    return tk_linear(t, tk_swiglu(t, h), weight(t, p, prefix, "ff.net.2.weight"), NULL);
+    tk_value *h = tk_linear(t, x, weight(p, w->ff_in), NULL);
+    return tk_linear(t, tk_swiglu(t, h), weight(p, w->ff_out), NULL);
 }
 
 // One refiner block on this rank's text rows: pre-norm, no AdaLN.
-static tk_value *refine(tk_tape *t, const pass *p, const char *prefix, tk_value *x)
+static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x)
 {
     tk_model *m = p->m;
     const int64_t *counts = p->b->text_counts;
-    tk_value *h = tk_rms_norm(t, x, weight(t, p, prefix, "norm1.weight"), m->config.norm_eps);
+    tk_value *h = tk_rms_norm(t, x, weight(p, w->norm1), m->config.norm_eps);
     h = tk_gather_rows(t, h, m->tensor, counts);
-    h = attention(t, p, prefix, h, p->text_cos, p->text_sin, &p->text_docs);
+    h = attention(t, p, w, h, p->text_cos, p->text_sin, &p->text_docs);
     x = tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
-    h = tk_rms_norm(t, x, weight(t, p, prefix, "norm2.weight"), m->config.norm_eps);
-    h = feed_forward(t, p, prefix, tk_gather_rows(t, h, m->tensor, counts));
+    h = tk_rms_norm(t, x, weight(p, w->norm2), m->config.norm_eps);
+    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
     return tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
 }
 
@@ -91,21 +81,18 @@ static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     const pass *p = ctx;
     const tk_batch *b = p->b;
     tk_model *m = p->m;
+    const tk_model_weights *w = &m->named;
     (void)in, (void)n_in;
     tk_value *text = constant(t, b->text);
     if (m->config.text == TK_TEXT_BYTES)
-        text = tk_pick(t, weight(t, p, "text_embed", ".weight"), NULL, NULL, text);
-    text = linear(t, p, "context_embedder", text);
-    for (int64_t i = 0; i < m->config.refiner_layers; i++) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "token_refiner.refiner_blocks.%lld.", (long long)i);
-        text = refine(t, p, prefix, text);
-    }
-    text = tk_rms_norm(t, text, weight(t, p, "token_refiner.", "final_norm.weight"),
-                       m->config.final_norm_eps);
+        text = tk_pick(t, weight(p, w->text_embed), NULL, NULL, text);
+    text = linear(t, p, w->context_embedder, text);
+    for (int64_t i = 0; i < m->config.refiner_layers; i++)
+        text = refine(t, p, &w->refiner[i], text);
+    text = tk_rms_norm(t, text, weight(p, w->refiner_norm), m->config.final_norm_eps);
     text = tk_gather_rows(t, text, m->tensor, b->text_counts);
-    tk_value *video = linear(t, p, "proj_in", constant(t, b->video));
-    tk_value *audio = linear(t, p, "audio_proj_in", constant(t, b->audio));
+    tk_value *video = linear(t, p, w->proj_in, constant(t, b->video));
+    tk_value *audio = linear(t, p, w->audio_proj_in, constant(t, b->audio));
     return tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
 }
 
@@ -115,8 +102,8 @@ static tk_value *time_embedding(tk_tape *t, const void *ctx, tk_value *const in[
     const pass *p = ctx;
     (void)in, (void)n_in;
     tk_value *s = tk_sinusoid(t, constant(t, p->b->timestep), p->m->config.freq_dim);
-    s = tk_silu(t, linear(t, p, "time_embedder.linear_1", s));
-    return tk_silu(t, linear(t, p, "time_embedder.linear_2", s));
+    s = tk_silu(t, linear(t, p, p->m->named.time_1, s));
+    return tk_silu(t, linear(t, p, p->m->named.time_2, s));
 }
 
 // One block on this rank's rows. in: x (n, H), time embedding (K, time_dim).
@@ -127,22 +114,18 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     tk_model *m = p->m;
     const int64_t H = m->config.hidden, *counts = p->b->row_counts;
     const double eps = m->config.norm_eps;
-    char prefix[48], adaln[80];
+    const tk_block_weights *w = bp->weights;
     (void)n_in;
-    snprintf(prefix, sizeof prefix, "transformer_blocks.%lld.", (long long)bp->block);
 
-    snprintf(adaln, sizeof adaln, "%sadaln_proj.linear", prefix);
-    tk_value *table = tk_gather_cols(t, linear(t, p, adaln, in[1]), m->tensor, p->adaln_counts);
+    tk_value *table = tk_gather_cols(t, linear(t, p, w->adaln, in[1]), m->tensor, p->adaln_counts);
     table = tk_reshape(t, table, p->b->stream->n_levels * TK_MODALITIES, 6 * H);
 
     tk_value *x = in[0];
-    tk_value *h =
-        tk_modulate(t, x, weight(t, p, prefix, "norm1.weight"), table, p->table_row, 0, H, eps);
-    h = attention(t, p, prefix, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
+    tk_value *h = tk_modulate(t, x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
+    h = attention(t, p, w, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
     x = tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 2 * H);
-    h = tk_modulate(t, x, weight(t, p, prefix, "norm2.weight"), table, p->table_row, 3 * H, 4 * H,
-                    eps);
-    h = feed_forward(t, p, prefix, tk_gather_rows(t, h, m->tensor, counts));
+    h = tk_modulate(t, x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H, eps);
+    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
     return tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 5 * H);
 }
 
@@ -150,13 +133,13 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
 static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_forward *out)
 {
     tk_model *m = p->m;
-    tk_value *table = linear(t, p, "norm_out.linear", time);
-    x = tk_modulate(t, x, weight(t, p, "norm_out", ".norm.weight"), table, p->level, 0,
-                    m->config.hidden, m->config.final_norm_eps);
+    tk_value *table = linear(t, p, m->named.norm_out_table, time);
+    x = tk_modulate(t, x, weight(p, m->named.norm_out), table, p->level, 0, m->config.hidden,
+                    m->config.final_norm_eps);
     tk_value *video = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_VIDEO]));
     tk_value *audio = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_AUDIO]));
-    out->video = linear(t, p, "proj_out", video);
-    out->audio = linear(t, p, "audio_proj_out", audio);
+    out->video = linear(t, p, m->named.proj_out, video);
+    out->audio = linear(t, p, m->named.audio_proj_out, audio);
 }
 
 static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)
@@ -209,7 +192,7 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
     block_pass *bp;
     TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
     for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
-        *bp = (block_pass){p, i};
+        *bp = (block_pass){p, &m->named.block[i - m->block_begin]};
         tk_value *before = x;
         x = tk_segment(t, block, bp, (tk_value *const[]){x, time}, 2, recompute);
         tk_tape_done(t, before);

@@ -34,17 +34,15 @@ static bool on_stage(const tk_model *m, const tk_param_spec *s)
 static tk_status lay_out(tk_model *m)
 {
     TK_ARENA_NEW(m->weight, &m->arena, m->table.n);
-    TK_ARENA_NEW(m->weight_of, &m->arena, m->table.n);
     for (int i = 0; i < m->table.n; i++) {
         const tk_param_spec *s = &m->table.spec[i];
-        m->weight_of[i] = -1;
         if (!on_stage(m, s)) continue;
         tk_weight *w = &m->weight[m->n_weights];
         w->spec = i;
         w->share = tk_param_share(s, m->tensor->rank, m->tensor->size);
         w->offset = m->n_local;
         m->n_local += w->share.rows * w->share.cols;
-        m->weight_of[i] = m->n_weights++;
+        m->n_weights++;
     }
     return TK_OK;
 }
@@ -78,6 +76,7 @@ tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_
     m->block_end = tk_stage_begin(c, stage + 1, n_stages);
     TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
     TK_TRY(lay_out(m));
+    TK_TRY(tk_model_name_weights(m));
     TK_TRY(new_flat(m, &m->values));
     if (with_grads) TK_TRY(new_flat(m, &m->grads));
     for (int i = 0; i < m->n_weights; i++) {

@@ -22,6 +22,24 @@ typedef struct tk_weight { // one local weight: views into the flat buffers
     tk_tensor value, grad; // grad.data NULL when the model holds no gradients
 } tk_weight;
 
+// Indices of local weights; -1 where this rank does not hold it.
+typedef struct tk_linear_weights {
+    int weight, bias;
+} tk_linear_weights;
+
+typedef struct tk_block_weights { // of a block, or of a refiner block (which has no AdaLN)
+    int norm1, to_q, to_k, to_v, norm_q, norm_k, to_out, norm2, ff_in, ff_out;
+    tk_linear_weights adaln;
+} tk_block_weights;
+
+typedef struct tk_model_weights {
+    int text_embed, refiner_norm, norm_out;
+    tk_linear_weights proj_in, audio_proj_in, context_embedder, time_1, time_2;
+    tk_linear_weights norm_out_table, proj_out, audio_proj_out;
+    tk_block_weights *refiner; // (refiner_layers) on the first stage
+    tk_block_weights *block;   // (block_end - block_begin)
+} tk_model_weights;
+
 typedef struct tk_model {
     tk_model_config config;
     tk_param_table table;
@@ -34,7 +52,7 @@ typedef struct tk_model {
     tk_tensor values, grads;        // (n_local) f32
     tk_weight *weight;              // (n_weights) local weights, in table order
     int n_weights;
-    int *weight_of; // (table.n) index into weight, or -1 where not on this rank
+    tk_model_weights named; // the same by what they are to the forward pass
 } tk_model;
 
 // How many blocks each stage takes, by cost (the ends do the projections as well): begin of stage
@@ -42,6 +60,7 @@ typedef struct tk_model {
 int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages);
 tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
                         int stage, int n_stages, bool with_grads);
+tk_status tk_model_name_weights(tk_model *m); // part of opening: fills in `named`
 void tk_model_close(tk_model *m);
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);

@@ -143,13 +143,6 @@ int64_t tk_param_count(const tk_param_table *t)
     return n;
 }
 
-int tk_param_find(const tk_param_table *t, const char *name)
-{
-    for (int i = 0; i < t->n; i++)
-        if (!strcmp(t->spec[i].name, name)) return i;
-    return -1;
-}
-
 tk_share tk_param_share(const tk_param_spec *s, int rank, int ranks)
 {
     tk_share h = {s->rows, s->cols, 1, {{0, 0, s->axis == 1 ? s->cols : s->rows}}};

@@ -37,8 +37,7 @@ typedef struct tk_param_table {
 } tk_param_table;
 
 tk_status tk_param_table_build(const tk_model_config *m, tk_arena *a, tk_param_table *out);
-int64_t tk_param_count(const tk_param_table *t);              // elements of the whole model
-int tk_param_find(const tk_param_table *t, const char *name); // index or -1
+int64_t tk_param_count(const tk_param_table *t); // elements of the whole model
 
 // This rank's share of a weight: up to `parts` pieces of the global tensor along the axis.
 typedef struct tk_piece {
