@@ -88,12 +88,14 @@ tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double 
                           {rows, m->hidden, 2 * ffn, 1},
                           {rows, ffn, m->hidden, 1}};
     double flops = 0, seconds = 0;
+    bool whole = true;
     for (int i = 0; i < 4; i++) {
         const gemm *g = &shape[i];
         float *x = tk_alloc((size_t)(g->rows * g->in) * sizeof *x);
         float *w = tk_alloc((size_t)(g->out * g->in) * sizeof *w);
         float *y = tk_alloc((size_t)(g->rows * g->out) * sizeof *y);
-        if (x && w && y) {
+        whole = whole && x && w && y;
+        if (whole) {
             linear_seconds(g, backward, x, w, y); // not counted: warms up
             seconds += g->weight * linear_seconds(g, backward, x, w, y);
             flops +=
@@ -102,7 +104,7 @@ tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double 
         tk_free(x), tk_free(w), tk_free(y);
     }
     *rate = seconds > 0 ? flops / seconds : 0;
-    return seconds > 0 ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the GEMM measurement");
+    return whole ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the GEMM measurement");
 }
 
 // ---- training ----------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
-# Each rank in turn fails alone, in every command of the table: an allocation, early or late, or the
-# opening of a file. The others must not wait for it: within seconds there is one message, which names
+# Each rank in turn fails alone, in every command of the table: at some allocation, or at the opening
+# of a file. The others must not wait for it: within seconds there is one message, which names
 # the rank or the file, and the right exit code, and nothing half-written is left.
 #
 # Commands and their arguments come from the table itself. An argument of a new kind needs a file of
@@ -19,9 +19,10 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/in"
 cd "$dir/in"
+out=$dir/out
 
 fail() {
-    [[ -e $dir/out ]] && cat "$dir/out" >&2
+    [[ -e $out ]] && cat "$out" >&2
     echo "$1" >&2
     exit 1
 }
@@ -53,7 +54,7 @@ cp MEDIA MEDIA-2
 {
     "$faulty" 0 none 0 data stage CONFIG.yaml -o FILE.h5 &&
         mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1
-} >"$dir/out" 2>&1 || fail "the inputs cannot be made"
+} >"$out" 2>&1 || fail "the inputs cannot be made"
 
 # The words of a row's arguments as files, without an output that need not be given; of alternatives
 # the first one, or the last one.
@@ -73,51 +74,74 @@ words_of() { # which arguments
     done
 }
 
-# faulted RANK KIND N WORDS...: the exit code, in a fresh copy of the files; output into $dir/out.
+# faulted RANK KIND N WORDS...: the exit code, in a fresh copy of the files; output into $out.
 faulted() {
     local code=0
-    rm -rf "$dir/run"
-    cp -r "$dir/in" "$dir/run"
-    cd "$dir/run"
-    timeout -k 5 $SECONDS_AT_MOST mpirun -n $RANKS "$faulty" "$@" >"$dir/out" 2>&1 || code=$?
+    rm -rf "$run"
+    cp -r "$dir/in" "$run"
+    cd "$run"
+    timeout -k 5 $SECONDS_AT_MOST mpirun -n $RANKS "$faulty" "$@" >"$out" 2>&1 || code=$?
     echo $code
+}
+
+# judge WHAT RANK CODE CODES: how the last run ended
+judge() {
+    local what=$1 rank=$2 code=$3 codes=$4 culprit
+    culprit="rank $rank: $(printf '|%s' "${words[@]}")"
+    [[ " $codes " == *" $code "* ]] || fail "$what: exit code $code, not one of: $codes"
+    [[ $(grep -c '^talkie: ' "$out") == 1 ]] || fail "$what: not one message"
+    grep -qE "$culprit" "$out" || fail "$what: neither the rank nor a file is named"
+    runs=$((runs + 1))
 }
 
 # expect RANK KIND N CODES WORDS...
 expect() {
-    local rank=$1 kind=$2 n=$3 codes=$4 code what
+    local rank=$1 kind=$2 n=$3 codes=$4 code
     shift 4
-    what="talkie $*, rank $rank, $kind $n"
     code=$(faulted "$rank" "$kind" "$n" "$@")
-    [[ " $codes " == *" $code "* ]] || fail "$what: exit code $code, not one of: $codes"
-    [[ $(grep -c '^talkie: ' "$dir/out") == 1 ]] || fail "$what: not one message"
-    culprit="rank $rank: $(printf '|%s' "${words[@]}")"
-    grep -qE "$culprit" "$dir/out" || fail "$what: neither the rank nor a file is named"
-    [[ -z $(find "$dir/run" -name '*.tmp*' -o -name '*.part*') ]] || fail "$what: something was left"
-    runs=$((runs + 1))
+    judge "talkie $*, rank $rank, $kind $n" "$rank" "$code" "$codes"
+    [[ -z $(find "$run" -name '*.tmp*' -o -name '*.part*') ]] || fail "something was left"
 }
 
-runs=0
-while IFS=$'\t' read -r name arguments <&3; do
-    for rank in 0 1; do
-        which=first && ((rank)) && which=last
+# sweep RANK STEP LAST WORDS...: every STEP-th allocation up to LAST fails. Failures that are agreed upon follow each
+# other in one process; one that takes the ranks down needs a new one.
+sweep() {
+    local rank=$1 step=$2 last=$3 n=1 code at
+    shift 3
+    while ((n <= last)); do
+        code=$(faulted "$rank" sweep "$n:$step:$last" "$@")
+        at=$(sed -n 's/^at //p' "$out" | tail -n 1)
+        runs=$((runs + (${at:-n} - n) / step))
+        [[ $code == 0 ]] && return
+        judge "talkie $*, rank $rank, allocation ${at:-none}" "$rank" "$code" 3
+        n=$((at + step))
+    done
+}
+
+# All commands with failures on one rank, in files of its own. Of alternatives each rank takes another.
+try_rank() {
+    local rank=$1 which=first runs=0 name arguments words line allocations files code
+    local run=$dir/run-$rank out=$dir/out-$rank
+    ((rank == 0)) || which=last
+    while IFS=$'\t' read -r name arguments <&3; do
         mapfile -t words < <(words_of $which "$arguments")
         ((${#words[@]})) || fail "talkie $name: no words for '$arguments'"
         line=($name "${words[@]}")
-        if [[ ${line[*]} != "${counted:-}" ]]; then
-            code=$(faulted 0 count 0 "${line[@]}")
-            [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"
-            cp "$dir/out" "$dir/count"
-            counted=${line[*]}
-        fi
-        allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" "$dir/count")
-        files=$(sed -nE "s/^rank $rank: .*, ([0-9]+) files/\1/p" "$dir/count")
-        # A third and all of the way on one rank, early and two thirds on the other.
-        for n in $((1 + allocations * (1 - rank) / 3)) $((allocations * (3 - rank) / 3)); do
-            expect $rank alloc "$n" "3" "${line[@]}"
-        done
-        ((files == 0)) || expect $rank open $((rank ? files : 1)) "2 4" "${line[@]}"
-    done
-done 3< <("$faulty" list)
-((runs > 40)) || fail "only $runs failures were tried"
-echo "$runs failures"
+        code=$(faulted "$rank" count 0 "${line[@]}")
+        [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"
+        allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" "$out")
+        files=$(sed -nE "s/^rank $rank: .*, ([0-9]+) files/\1/p" "$out")
+        sweep "$rank" $((1 + allocations / 6)) "$allocations" "${line[@]}"
+        expect "$rank" alloc $((allocations * (1 + rank) / 2)) 3 "${line[@]}"
+        ((files == 0)) || expect "$rank" open $((rank ? files : 1)) "2 4" "${line[@]}"
+    done 3< <("$faulty" list)
+    ((runs > 40)) || fail "only $runs failures were tried on rank $rank"
+    echo "rank $rank: $runs failures"
+}
+
+tries=()
+for rank in 0 1; do
+    try_rank $rank &
+    tries+=($!)
+done
+for try in "${tries[@]}"; do wait "$try"; done

@@ -6,6 +6,7 @@
 //         alloc       allocation fails once
 //         memory      allocation and all that follow it fail
 //         open        opening of a file (by a relative path) fails as if it were not readable
+//         sweep       allocation fails, then others, in one process; N is FIRST:STEP:LAST
 //         count       nothing fails; each rank says at the end how many of both it had
 //
 // Opening is caught by calls of this program's own that go before the C library's, so that files
@@ -73,6 +74,38 @@ static int list(void)
     return 0;
 }
 
+// What all ranks must have made of one failure: the same status, known to all.
+static bool agreed(tk_comm *world, tk_status st)
+{
+    int mine[2] = {(int)st, tk_status_shared()}, all[64][2] = {{0}};
+    if (world->size > 64 || world->ops->host_all_gather(world, mine, all, sizeof mine) != TK_OK)
+        return false;
+    for (int i = 0; i < world->size; i++)
+        if (all[i][0] != TK_MEMORY || !all[i][1]) return false;
+    return true;
+}
+
+// Every step-th allocation from n to `last` fails in turn, the command running again and again. A
+// failure that takes all ranks down has said "at N" before.
+static tk_status sweep(tk_comm *world, int rank, int64_t n, int64_t step, int64_t last, int argc,
+                       char **argv)
+{
+    for (; n <= last; n += step) {
+        const int64_t before = tk_alloc_count();
+        if (world->rank == rank) printf("at %lld\n", (long long)n);
+        fflush(stdout);
+        if (world->rank == rank) tk_alloc_fail_at(n, false);
+        tk_status st = tk_command_run(tk_commands, world, argc, argv);
+        tk_alloc_fail_at(0, false);
+        int64_t made = tk_alloc_count() - before;
+        TK_TRY(world->ops->host_broadcast(world, &made, sizeof made, rank));
+        if (made >= n && !agreed(world, st))
+            return TK_FAIL(TK_INTERNAL, "allocation %lld: status %d, %s: %s", (long long)n, (int)st,
+                           tk_status_shared() ? "shared" : "not shared", tk_status_message());
+    }
+    return TK_OK;
+}
+
 int main(int argc, char **argv)
 {
     tk_comm world = {0};
@@ -80,7 +113,8 @@ int main(int argc, char **argv)
     if (argc < 5) return 64;
     const int rank = atoi(argv[1]);
     const char *kind = argv[2];
-    const long n = atol(argv[3]);
+    long n = 0, step = 1, last = 0;
+    sscanf(argv[3], "%ld:%ld:%ld", &n, &step, &last);
     argv[3] = argv[0]; // the command's argv[0]
     tk_status st = tk_parallel_start(&argc, &argv, &world);
     const bool here = st == TK_OK && world.rank == rank;
@@ -89,7 +123,9 @@ int main(int argc, char **argv)
     if (here && !strcmp(kind, "open")) atomic_store(&open_fails_at, n);
     if (here && !strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
     if (here && !strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
-    if (st == TK_OK) st = tk_command_run(tk_commands, &world, argc - 3, argv + 3);
+    if (st == TK_OK)
+        st = strcmp(kind, "sweep") ? tk_command_run(tk_commands, &world, argc - 3, argv + 3)
+                                   : sweep(&world, rank, n, step, last, argc - 3, argv + 3);
     tk_alloc_fail_at(0, false);
     if (!strcmp(kind, "count"))
         printf("rank %d: %lld allocations, %ld files\n", world.rank,
