@@ -107,6 +107,19 @@ static void test_status__codes(void **state)
     assert_string_equal(tk_status_message(), "communication failed");
 }
 
+// Who takes an old failure for one that all ranks hold says nothing about the new one.
+static void test_status__shared_ends_with_its_failure(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        tk_status_set_shared(true);
+        if (way == 0) tk_status_clear();
+        if (way == 1) tk_status_set(TK_IO, "another");
+        if (way == 2) assert_status(TK_FAIL(TK_IO, "another"), TK_IO);
+        assert_false(tk_status_shared());
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_status__long_texts_are_cut),
         cmocka_unit_test(test_status__is_per_thread),
         cmocka_unit_test(test_status__codes),
+        cmocka_unit_test(test_status__shared_ends_with_its_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
