@@ -58,8 +58,9 @@ static tk_status refuse(const char *path, int error)
                        "cannot write %.80s...: the name is too long (%zu bytes; a name has at most "
                        "%d, a path %d)",
                        path, strlen(path), NAME_MAX, PATH_MAX - 1);
-    case ENOENT:
     case ENOTDIR:
+        return TK_FAIL(TK_INPUT, "cannot write %s: a file stands where its folder should be", path);
+    case ENOENT:
         return TK_FAIL(TK_INPUT, "cannot write %s: its folder is not there; make it first", path);
     case EACCES:
     case EPERM:

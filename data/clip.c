@@ -5,7 +5,6 @@
 #define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
 #include "core/half.h"
 #include "data/clip_internal.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -261,9 +260,7 @@ tk_status tk_clips_open(const char *path, tk_clips *out)
     TK_TRY_TO(st, fail, read_file(file, out));
     H5Fclose(file);
     file = -1;
-    out->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (out->fd < 0)
-        TK_TRY_TO(st, fail, TK_FAIL(TK_IO, "cannot open %s: %s", path, strerror(errno)));
+    TK_TRY_TO(st, fail, tk_file_open(path, &out->fd, NULL));
     return TK_OK;
 fail:
     if (file >= 0) H5Fclose(file);

@@ -72,6 +72,8 @@ tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio
 // Parallel writer. Collective over comm: every rank passes the same plan (infos of all clips,
 // buckets with slots and shapes).
 typedef struct tk_clip_writer tk_clip_writer;
+// Before any work, on one rank: see tk_file_check_output. Only a clip file may be there already.
+tk_status tk_clips_check_output(const char *path, int n, char *const *inputs);
 tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *config_yaml,
                               const tk_codec *codec, int n_buckets, const tk_bucket *buckets,
                               int64_t n, const tk_clip_info *clips, tk_clip_writer **out);

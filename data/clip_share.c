@@ -3,9 +3,7 @@
 // broadcast, and taken apart on the other side. All ranks run the same binary, so the block has the
 // layout of this machine.
 #include "data/clip_internal.h"
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct counts { // heads the block
@@ -137,10 +135,8 @@ static tk_status share(tk_comm *comm, const char *path, tk_clips *c)
     if (!first) {
         st = unpack(block, &n, c);
         c->path = tk_arena_strdup(&c->arena, path);
-        c->fd = open(path, O_RDONLY | O_CLOEXEC);
         if (st == TK_OK && !c->path) st = TK_FAIL(TK_MEMORY, "out of memory opening %s", path);
-        if (st == TK_OK && c->fd < 0)
-            st = TK_FAIL(TK_IO, "cannot open %s, which rank 0 can: %s", path, strerror(errno));
+        if (st == TK_OK) st = tk_file_open(path, &c->fd, NULL);
     }
     return tk_agree(comm, st);
 }

@@ -3,20 +3,22 @@
 // every rank pwrites the samples it made; at the end rank 0 gathers the digests, writes the index
 // and renames the file. Where a sample lies depends on the plan only, so the bytes do not depend
 // on the number of ranks.
+#include "core/files.h"
 #include "core/half.h"
 #include "core/version.h"
 #include "data/clip_internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 struct tk_clip_writer {
     tk_comm *comm;
-    char *path, *tmp;
-    hid_t file; // rank 0 only, else -1
+    char *path;
+    tk_file out;     // rank 0 only
+    const char *tmp; // its name while it is written
+    hid_t file;      // rank 0 only, else -1
     int fd;
     const tk_codec *codec;
     int n_buckets;
@@ -52,6 +54,8 @@ static tk_status lay_out_bucket(tk_clip_writer *w, hid_t at, tk_bucket *b)
 static tk_status lay_out(tk_clip_writer *w, const char *config_yaml)
 {
     hid_t group;
+    TK_TRY(tk_file_begin(&w->out, w->path));
+    w->tmp = w->out.tmp;
     TK_TRY(tk_h5_create(w->tmp, TK_CLIP_FORMAT, TK_CLIP_VERSION, &w->file));
     TK_TRY(tk_h5_put_attr_str(w->file, "config", config_yaml));
     TK_TRY(tk_h5_put_attr_str(w->file, "revision", tk_revision()));
@@ -75,8 +79,7 @@ static tk_status make_plan(tk_clip_writer *w, const char *path, const tk_codec *
 {
     w->codec = codec, w->n_buckets = n_buckets, w->n = n, w->clip = clips;
     w->path = tk_arena_strdup(&w->arena, path);
-    w->tmp = tk_arena_printf(&w->arena, "%s.part", path);
-    if (!w->path || !w->tmp) return TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
+    if (!w->path) return TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
     if (n < 1 || n_buckets < 1) return TK_FAIL(TK_INPUT, "%s: there are no clips to write", path);
     TK_ARENA_NEW(w->bucket, &w->arena, n_buckets);
     for (int k = 0; k < n_buckets; k++) {
@@ -88,9 +91,23 @@ static tk_status make_plan(tk_clip_writer *w, const char *path, const tk_codec *
     return TK_OK;
 }
 
+// The name that rank 0 writes under to all.
+static tk_status share_name(tk_clip_writer *w)
+{
+    const bool first = w->comm->rank == 0;
+    int64_t bytes = first ? (int64_t)strlen(w->tmp) + 1 : 0;
+    TK_TRY(w->comm->ops->host_broadcast(w->comm, &bytes, sizeof bytes, 0));
+    char *name = tk_arena_alloc(&w->arena, (size_t)bytes);
+    TK_TRY(tk_agree(w->comm, name ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path")));
+    if (first) memcpy(name, w->tmp, (size_t)bytes);
+    w->tmp = name;
+    return w->comm->ops->host_broadcast(w->comm, name, (size_t)bytes, 0);
+}
+
 // Rank 0's addresses to all, and the file open everywhere.
 static tk_status share(tk_clip_writer *w)
 {
+    TK_TRY(share_name(w));
     for (int k = 0; k < w->n_buckets; k++) {
         tk_bucket *b = &w->bucket[k];
         int64_t address[3] = {b->video_address, b->audio_address, b->digest_address};
@@ -104,6 +121,13 @@ static tk_status share(tk_clip_writer *w)
     return tk_agree(w->comm, st);
 }
 
+tk_status tk_clips_check_output(const char *path, int n, char *const *inputs)
+{
+    static const tk_file_kind kind = {
+        .name = "clip file", .at = 0, .head = "\x89HDF", .words = TK_CLIP_FORMAT};
+    return tk_file_check_output(path, &kind, n, inputs);
+}
+
 tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *config_yaml,
                               const tk_codec *codec, int n_buckets, const tk_bucket *buckets,
                               int64_t n, const tk_clip_info *clips, tk_clip_writer **out)
@@ -111,7 +135,7 @@ tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *confi
     tk_clip_writer *w = *out = tk_alloc(sizeof *w);
     tk_status st = w ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
     if (w) {
-        *w = (tk_clip_writer){.comm = comm, .file = -1, .fd = -1};
+        *w = (tk_clip_writer){.comm = comm, .file = -1, .fd = -1, .out.fd = -1};
         tk_arena_init(&w->arena, 0);
         st = make_plan(w, path, codec, n_buckets, buckets, n, clips);
     }
@@ -255,7 +279,7 @@ static tk_status finish(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t f
     hid_t file = w->file;
     w->file = -1;
     TK_TRY(tk_h5_close(file, w->tmp));
-    return tk_commit_file(w->tmp, w->path);
+    return tk_file_commit(&w->out);
 }
 
 tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),
@@ -282,7 +306,7 @@ void tk_clip_writer_abort(tk_clip_writer *w)
     if (!w) return;
     if (w->file >= 0) H5Fclose(w->file);
     if (w->fd >= 0) close(w->fd);
-    if (w->comm->rank == 0 && w->tmp) unlink(w->tmp);
+    tk_file_abort(&w->out);
     tk_arena_free(&w->arena);
     tk_free(w);
 }

@@ -12,7 +12,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { FIT_BYTES = 1 << 30 }; // of media held for the codec's fit
 
@@ -79,24 +78,18 @@ static tk_status check_arguments(const tk_import *im)
         return TK_FAIL(TK_INPUT, "no media to import: name the files, as in "
                                  "`talkie data import clips/*.mp4 -o my.h5`");
     if (!out || !*out) return TK_FAIL(TK_INPUT, "say where to write the clips: -o my.h5");
-    for (int i = 0; i < im->n_files; i++)
-        if (strcmp(out, im->file[i].path) == 0)
-            return TK_FAIL(TK_INPUT, "-o %s would overwrite a file to import", out);
     return TK_OK;
 }
 
-// Found out before hours of decoding: whether the output's folder can be written.
-static tk_status check_folder(const char *out)
+// Rank 0: whether the output can be written, found out before hours of decoding.
+static tk_status check_output(tk_import *im)
 {
-    char folder[4096];
-    const char *slash = strrchr(out, '/');
-    int n = slash ? (int)(slash - out) : 1;
-    if (n >= (int)sizeof folder) return TK_FAIL(TK_INPUT, "the output path is too long: %s", out);
-    snprintf(folder, sizeof folder, "%.*s", n ? n : 1, slash ? (n ? out : "/") : ".");
-    if (access(folder, W_OK | X_OK) != 0)
-        return TK_FAIL(TK_INPUT, "cannot write %s: the folder %s is not there or not writable", out,
-                       folder);
-    return TK_OK;
+    char **inputs, *codec = im->c->import.codec;
+    int n = 0;
+    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 1);
+    for (int i = 0; i < im->n_files; i++) inputs[n++] = (char *)im->file[i].path;
+    if (codec && *codec) inputs[n++] = codec;
+    return tk_clips_check_output(im->c->output, n, inputs);
 }
 
 // Codec ---------------------------------------------------------------------------------------
@@ -349,7 +342,7 @@ static tk_status run(tk_import *im, char **files)
     im->file = file;
     for (int i = 0; i < im->n_files; i++) file[i].path = files[i];
     if ((st = check_arguments(im)) != TK_OK) return all_fail(st);
-    st = im->world->rank == 0 ? check_folder(im->c->output) : TK_OK;
+    st = im->world->rank == 0 ? check_output(im) : TK_OK;
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(find_patch(im));
     TK_TRY(look_at_files(im));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file of an import: its caption, its length, its clips. See data/import_internal.h.
+#include "core/files.h"
 #include "core/utf8.h"
 #include "data/import_internal.h"
 #include "data/media_reader.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STILL_SECONDS 1.0 // a still image is not worth more
 
@@ -31,31 +33,18 @@ static void tidy(char *s)
     *to = 0;
 }
 
-static tk_status caption_path(const char *path, char *out, size_t room)
+// The caption of clip.mp4 is clip.txt beside it, if there is one.
+static tk_status read_caption(tk_import_file *f, tk_arena *a)
 {
-    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-    int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
-    if (snprintf(out, room, "%.*s.txt", stem, path) >= (int)room)
-        return TK_FAIL(TK_INPUT, "%.200s...: the path is too long", path);
-    return TK_OK;
-}
-
-static tk_status read_caption(tk_import_file *f)
-{
-    char name[4096], text[TK_CAPTION_BYTES + 2];
-    TK_TRY(caption_path(f->path, name, sizeof name));
-    FILE *in = fopen(name, "rb");
-    if (!in && errno == ENOENT) return TK_OK;
-    if (!in) return TK_FAIL(TK_INPUT, "cannot open %s: %s", name, strerror(errno));
-    size_t n = fread(text, 1, sizeof text - 1, in), at;
-    const bool failed = ferror(in);
-    fclose(in);
-    if (failed) return TK_FAIL(TK_INPUT, "cannot read %s", name);
-    if (n > TK_CAPTION_BYTES)
-        return TK_FAIL(TK_INPUT, "%s: a caption is at most %d bytes long", name, TK_CAPTION_BYTES);
+    const char *path = f->path, *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
+    char *name = tk_arena_printf(a, "%.*s.txt", stem, path), *text;
+    size_t n, at;
+    if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (access(name, F_OK) != 0 && errno == ENOENT) return TK_OK;
+    TK_TRY(tk_file_read(name, TK_CAPTION_BYTES, a, &text, &n));
     if (!tk_utf8_valid(text, n, &at))
         return TK_FAIL(TK_INPUT, "%s: byte %zu is not UTF-8 text", name, at + 1);
-    text[n] = 0;
     tidy(text);
     memcpy(f->caption, text, strlen(text) + 1);
     f->has_caption = text[0] != 0;
@@ -65,7 +54,10 @@ static tk_status read_caption(tk_import_file *f)
 void tk_import_look(tk_import_file *f, const tk_media_config *m)
 {
     tk_import_blame(f, tk_media_probe(f->path, m, STILL_SECONDS, &f->frames, &f->has_audio));
-    tk_import_blame(f, read_caption(f));
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_import_blame(f, read_caption(f, &a));
+    tk_arena_free(&a);
 }
 
 // Packets may promise a few frames more than decode: the last picture stays for at most half a

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Media in and out, by libav* and libpng: files to frames and samples on our clocks, and clips,
-// contact sheets and curves to files. Outputs appear complete under their final name or not at all.
+// contact sheets and curves to files. What writes into a tk_file leaves it to the caller to commit
+// it.
 #pragma once
 #include "core/config.h"
+#include "core/files.h"
 #include "core/mem.h"
 
 typedef struct tk_media { // decoded and resampled
@@ -25,17 +27,18 @@ void tk_media_free(tk_media *m);
 
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one
 // frame; `comment` goes into the metadata.
-tk_status tk_media_write_mp4(const char *path, const uint8_t *rgb, int64_t frames, int64_t height,
+tk_status tk_media_write_mp4(const tk_file *f, const uint8_t *rgb, int64_t frames, int64_t height,
                              int64_t width, double fps, const float *pcm, int64_t samples,
                              int64_t channels, int64_t sample_rate, const char *comment);
-tk_status tk_media_write_png(const char *path, const uint8_t *rgb, int64_t height, int64_t width);
+tk_status tk_media_write_png(const tk_file *f, const uint8_t *rgb, int64_t height, int64_t width);
 // Frames in a grid, one band of rows per shot (cut[i] = first frame of shot i), captions, the
 // waveform below with its time axis.
-tk_status tk_media_contact_sheet(const char *path, const uint8_t *rgb, int64_t frames,
+tk_status tk_media_contact_sheet(const tk_file *f, const uint8_t *rgb, int64_t frames,
                                  int64_t height, int64_t width, double fps, const float *pcm,
                                  int64_t samples, int64_t channels, int64_t sample_rate,
                                  int n_shots, const int64_t *cut, char *const *caption);
-// Curves over x = index: e.g. losses by step, with axes, ticks and a legend; y may be logarithmic.
+// A whole file of curves over x = index: e.g. losses by step, with axes, ticks and a legend; y may
+// be logarithmic.
 typedef struct tk_curve {
     const char *name;
     const double *y;

@@ -268,7 +268,11 @@ tk_status tk_media_plot(const char *path, const char *title, const char *x_label
 {
     tk_axes a = {.log_y = log_y};
     tk_status st = draw_all(&a, title, x_label, n_curves, curves);
-    if (st == TK_OK) st = tk_media_write_png(path, a.canvas.rgb, HEIGHT, WIDTH);
+    tk_file f = {.fd = -1};
+    if (st == TK_OK) st = tk_file_begin(&f, path);
+    if (st == TK_OK) st = tk_media_write_png(&f, a.canvas.rgb, HEIGHT, WIDTH);
+    if (st == TK_OK) st = tk_file_commit(&f);
+    tk_file_abort(&f);
     tk_canvas_free(&a.canvas);
     if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
     return TK_OK;

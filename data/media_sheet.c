@@ -192,14 +192,14 @@ static void draw_sound(tk_sheet *s, double y)
     draw_time_axis(s, y + high);
 }
 
-static tk_status draw_sheet(tk_sheet *s, const char *path)
+static tk_status draw_sheet(tk_sheet *s, const tk_file *f)
 {
     int64_t height = MARGIN, y = MARGIN;
     for (int i = 0; i < s->n_shots; i++) height += band_height(s, i) + BAND_GAP;
     const int64_t sound = height;
     height += s->channels * LANE + AXIS + MARGIN / 2;
     if (height > TK_MEDIA_MAX_SIDE)
-        return TK_FAIL(TK_INPUT, "cannot write %s: the sheet would be %lld pixels high", path,
+        return TK_FAIL(TK_INPUT, "cannot write %s: the sheet would be %lld pixels high", f->path,
                        (long long)height);
     TK_TRY(tk_canvas_init(&s->canvas, WIDTH, height, background));
     for (int i = 0; i < s->n_shots; i++) {
@@ -207,7 +207,7 @@ static tk_status draw_sheet(tk_sheet *s, const char *path)
         y += band_height(s, i) + BAND_GAP;
     }
     draw_sound(s, (double)sound);
-    return tk_media_write_png(path, s->canvas.rgb, height, WIDTH);
+    return tk_media_write_png(f, s->canvas.rgb, height, WIDTH);
 }
 
 // Shots as given, in order and within the clip; none given = one.
@@ -222,7 +222,7 @@ static void set_shots(tk_sheet *s, int n, const int64_t *cut, char *const *capti
     s->cut[s->n_shots] = s->frames;
 }
 
-tk_status tk_media_contact_sheet(const char *path, const uint8_t *rgb, int64_t frames,
+tk_status tk_media_contact_sheet(const tk_file *f, const uint8_t *rgb, int64_t frames,
                                  int64_t height, int64_t width, double fps, const float *pcm,
                                  int64_t samples, int64_t channels, int64_t sample_rate,
                                  int n_shots, const int64_t *cut, char *const *caption)
@@ -230,7 +230,7 @@ tk_status tk_media_contact_sheet(const char *path, const uint8_t *rgb, int64_t f
     if (frames < 1 || height < 1 || width < 1 || height > TK_MEDIA_MAX_SIDE ||
         width > TK_MEDIA_MAX_SIDE || !(fps > 0) || sample_rate < 1 || channels < 1 || channels > 2)
         return TK_FAIL(TK_INPUT, "cannot write %s: %lld frames of %lld x %lld at %g fps is no clip",
-                       path, (long long)frames, (long long)width, (long long)height, fps);
+                       f->path, (long long)frames, (long long)width, (long long)height, fps);
     tk_sheet s = {.rgb = rgb, .frames = frames, .height = height, .width = width, .fps = fps};
     s.pcm = pcm;
     s.samples = pcm && samples > 0 ? samples : 0;
@@ -241,7 +241,7 @@ tk_status tk_media_contact_sheet(const char *path, const uint8_t *rgb, int64_t f
     s.cell_w = (WIDTH - 2 * MARGIN - (s.columns - 1) * GAP) / s.columns;
     s.cell_h = llrint((double)s.cell_w * (double)height / (double)width);
     s.cell_h = s.cell_h < 1 ? 1 : s.cell_h > 2 * s.cell_w ? 2 * s.cell_w : s.cell_h;
-    tk_status st = draw_sheet(&s, path);
+    tk_status st = draw_sheet(&s, f);
     tk_canvas_free(&s.canvas);
     if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
     return TK_OK;

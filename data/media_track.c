@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening media files and decoding one stream of them: see data/media_track.h.
 #include "data/media_track.h"
+#include "core/files.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { IO_BUFFER = 1 << 16, DECODER_THREADS = 4 };
@@ -89,15 +88,8 @@ static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *u
 
 static tk_status open_bytes(tk_track *t)
 {
-    t->fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (t->fd < 0) return TK_FAIL(TK_INPUT, "cannot open %s: %s", t->path, strerror(errno));
-    struct stat st;
-    if (fstat(t->fd, &st) != 0) return TK_FAIL(TK_IO, "%s: %s", t->path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return TK_FAIL(TK_INPUT, "%s is %s, not a media file", t->path,
-                       S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
-    if (st.st_size == 0) return TK_FAIL(TK_INPUT, "%s is empty", t->path);
-    t->size = st.st_size;
+    TK_TRY(tk_file_open(t->path, &t->fd, &t->size));
+    if (t->size == 0) return TK_FAIL(TK_INPUT, "%s is empty", t->path);
     uint8_t *buffer = av_malloc(IO_BUFFER); // libav grows and frees it
     t->io =
         buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, t, read_bytes, NULL, seek_bytes) : NULL;

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clips to MP4: H.264 and AAC whose streams last equally long. See data/media.h.
 //
-// Everything goes to a temporary name beside the target, which is committed when the last byte is
-// written. Sound is brought to a rate every player takes and cut or padded to exactly the length of
+// Sound is brought to a rate every player takes and cut or padded to exactly the length of
 // the video before it is encoded; the encoder's own lead-in is hidden by the container's edit list.
-#include "core/h5.h"
 #include "data/media.h"
 #include "data/media_track.h"
+#include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     SHOWN_HEIGHT = 256, // smaller pictures are enlarged by a whole factor until this high
@@ -23,8 +21,8 @@ enum {
 };
 
 typedef struct tk_muxer {
+    const tk_file *file;
     const char *path;
-    char tmp[4096];
     AVFormatContext *format;
     AVCodecContext *video, *audio;
     AVStream *video_stream, *audio_stream;
@@ -117,22 +115,16 @@ static tk_status add_stream(tk_muxer *m, const AVCodecContext *c, AVStream **out
 
 static tk_status open_file(tk_muxer *m, const char *comment)
 {
-    char url[sizeof m->tmp + 8];
-    int n = snprintf(m->tmp, sizeof m->tmp, "%s.tmp-%ld", m->path, (long)getpid());
-    if (n >= (int)sizeof m->tmp) {
-        m->tmp[0] = 0;
-        return TK_FAIL(TK_INPUT, "the output path is too long: %s", m->path);
-    }
-    snprintf(url, sizeof url, "file:%s", m->tmp);
-    int e = avformat_alloc_output_context2(&m->format, NULL, "mp4", url);
+    char *url = av_asprintf("file:%s", m->file->tmp);
+    if (!url) return failed(m, AVERROR(ENOMEM), "MP4");
+    int e = avformat_alloc_output_context2(&m->format, NULL, "mp4", url); // copies the name
+    av_free(url);
     if (e < 0) return failed(m, e, "MP4");
     TK_TRY(add_stream(m, m->video, &m->video_stream));
     TK_TRY(add_stream(m, m->audio, &m->audio_stream));
     if (comment && *comment) av_dict_set(&m->format->metadata, "comment", comment, 0);
-    if ((e = avio_open(&m->format->pb, url, AVIO_FLAG_WRITE)) < 0) {
-        m->tmp[0] = 0; // nothing there to remove
-        return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, tk_av_words(e));
-    }
+    e = avio_open(&m->format->pb, m->format->url, AVIO_FLAG_WRITE);
+    if (e < 0) return failed(m, e, "opening");
     AVDictionary *options = NULL;
     av_dict_set(&options, "movflags", "+faststart", 0);
     e = avformat_write_header(m->format, &options);
@@ -298,11 +290,11 @@ static tk_status check_clip(const tk_muxer *m, double fps, int64_t channels, int
     return TK_OK;
 }
 
-tk_status tk_media_write_mp4(const char *path, const uint8_t *rgb, int64_t frames, int64_t height,
+tk_status tk_media_write_mp4(const tk_file *f, const uint8_t *rgb, int64_t frames, int64_t height,
                              int64_t width, double fps, const float *pcm, int64_t samples,
                              int64_t channels, int64_t sample_rate, const char *comment)
 {
-    tk_muxer m = {.path = path, .width = width, .height = height, .frames = frames};
+    tk_muxer m = {.file = f, .path = f->path, .width = width, .height = height, .frames = frames};
     tk_status st;
     tk_av_quiet();
     TK_TRY(check_clip(&m, fps, channels, sample_rate));
@@ -312,9 +304,7 @@ tk_status tk_media_write_mp4(const char *path, const uint8_t *rgb, int64_t frame
     TK_TRY_TO(st, out, open_frames(&m));
     TK_TRY_TO(st, out, open_file(&m, comment));
     TK_TRY_TO(st, out, put_all(&m, rgb));
-    TK_TRY_TO(st, out, tk_commit_file(m.tmp, path));
 out:
     close_muxer(&m);
-    if (st != TK_OK && m.tmp[0]) unlink(m.tmp);
     return st;
 }

@@ -215,6 +215,7 @@ tk_status tk_stage_run(tk_comm *world, tk_config *c)
     tk_codec *codec = NULL;
     if (!c->output[0])
         return tk_agree(world, TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5"));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : tk_clips_check_output(c->output, 0, NULL)));
     TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
     int threads = tk_mesh_threads(&mesh, &parallel);
     tk_mesh_close(&mesh);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval.h"
+#include "core/files.h"
 #include "core/version.h"
 #include "infer/measure.h"
 #include "infer/story.h"
@@ -17,6 +18,7 @@ typedef struct eval {
     tk_comm *world;
     tk_config config; // the checkpoint's, under the config file's, under the overrides
     tk_trained trained;
+    const char *report; // where the figures go; rank 0
     tk_mesh mesh;
     tk_session session;
     tk_progress progress;
@@ -193,24 +195,37 @@ static json_t *report(const eval *e)
 }
 
 // eval.json beside the checkpoint, unless output= says otherwise.
-static tk_status write_report(const eval *e, const char *output)
+static const char *name_report(eval *e)
 {
-    char path[4096], tmp[4104];
-    const char *slash = strrchr(e->trained.path, '/');
-    if (output && *output)
-        snprintf(path, sizeof path, "%s", output);
-    else
-        snprintf(path, sizeof path, "%.*seval.json", slash ? (int)(slash + 1 - e->trained.path) : 0,
-                 e->trained.path);
-    snprintf(tmp, sizeof tmp, "%s.tmp", path);
+    const char *output = e->config.output, *slash = strrchr(e->trained.path, '/');
+    if (output && *output) return output;
+    return tk_arena_printf(&e->arena, "%.*seval.json",
+                           slash ? (int)(slash + 1 - e->trained.path) : 0, e->trained.path);
+}
+
+// Rank 0, before any work.
+static tk_status check_report(eval *e, const tk_invocation *in)
+{
+    static const tk_file_kind kind = {
+        .name = "report", .at = 0, .head = "{", .words = "\"talkie-eval\""};
+    char *const inputs[] = {e->trained.path, in->files[0]};
+    e->report = name_report(e);
+    if (!e->report) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    return tk_file_check_output(e->report, &kind, 2, inputs);
+}
+
+static tk_status write_report(const eval *e)
+{
+    tk_file f;
+    TK_TRY(tk_file_begin(&f, e->report));
     json_t *root = report(e);
-    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-    if (root && json_dump_file(root, tmp, JSON_INDENT(2)) != 0)
-        st = TK_FAIL(TK_IO, "cannot write %s: %s", tmp, strerror(errno));
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", e->report);
+    if (root && json_dumpfd(root, f.fd, JSON_INDENT(2)) != 0)
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", e->report, tk_io_words(errno));
     json_decref(root);
-    if (st == TK_OK) st = tk_commit_file(tmp, path);
-    if (st != TK_OK) unlink(tmp);
-    if (st == TK_OK) tk_log("figures in %s", path);
+    if (st == TK_OK) st = tk_file_commit(&f);
+    tk_file_abort(&f);
+    if (st == TK_OK) tk_log("figures in %s", e->report);
     return st;
 }
 
@@ -268,10 +283,11 @@ static tk_status run(eval *e, tk_invocation *in)
     TK_TRY(tk_config_agree(w, find_checkpoint(e, in, &in->config, &where), &in->config));
     TK_TRY(tk_trained_open(where, w, &e->arena, &e->trained));
     tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
     if (st == TK_OK) st = measure_all(e);
     if (st == TK_OK && w->rank == 0) print_table(e);
-    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e, e->config.output));
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e));
     tk_session_close(&e->session);
     tk_mesh_close(&e->mesh);
     tk_trained_close(&e->trained);

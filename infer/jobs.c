@@ -121,15 +121,62 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     return tk_agree(world, in_file(plan_job(j, job, top, n, overrides), job->file));
 }
 
-static tk_status check_outputs(const tk_jobs *j)
+typedef tk_file_id files_of_job[TK_OUTPUT_FILES];
+
+static bool writes(const files_of_job of, tk_file_id id)
 {
-    for (int i = 0; i < j->n; i++)
+    for (int k = 0; k < TK_OUTPUT_FILES; k++)
+        if (tk_file_same(of[k], id)) return true;
+    return false;
+}
+
+static tk_status check_references(const tk_jobs *j, const files_of_job *of, const tk_job *reader,
+                                  int64_t n, char *const *references)
+{
+    for (int64_t r = 0; r < n; r++) {
+        const tk_file_id id = tk_file_identity(references[r]);
+        for (int i = 0; i < j->n; i++)
+            if (writes(of[i], id))
+                return TK_FAIL(TK_INPUT,
+                               "%s: its reference %s is a file that %s writes (output %s); name "
+                               "another output",
+                               reader->file, references[r], j->job[i].file, j->job[i].output);
+    }
+    return TK_OK;
+}
+
+// Rank 0: no two jobs write one file, and none reads what one writes.
+static tk_status check_outputs(tk_jobs *j)
+{
+    files_of_job *of;
+    TK_ARENA_NEW(of, &j->arena, j->n);
+    for (int i = 0; i < j->n; i++) {
+        TK_TRY(tk_output_identify(j->job[i].output, of[i]));
         for (int k = 0; k < i; k++)
-            if (!strcmp(j->job[i].output, j->job[k].output))
+            if (writes(of[k], of[i][0]))
                 return TK_FAIL(TK_INPUT,
                                "storyboards %s and %s both go to %s; give one of them another "
                                "output",
                                j->job[k].file, j->job[i].file, j->job[i].output);
+    }
+    for (int i = 0; i < j->n; i++) {
+        const tk_job *job = &j->job[i];
+        const tk_storyboard *b = &job->config.story;
+        TK_TRY(check_references(j, of, job, b->n_references, b->references));
+        for (int64_t k = 0; k < b->n_shots; k++)
+            TK_TRY(check_references(j, of, job, b->shots[k].n_references, b->shots[k].references));
+    }
+    return TK_OK;
+}
+
+// Rank 0, before any clip is made.
+static tk_status check_writable(const tk_jobs *j, const char *top)
+{
+    for (int i = 0; i < j->n; i++) {
+        const tk_job *job = &j->job[i];
+        char *const inputs[] = {(char *)top, (char *)job->file};
+        if (!job->finished) TK_TRY(tk_output_check(job->output, 2, inputs));
+    }
     return TK_OK;
 }
 
@@ -165,8 +212,9 @@ tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char
     tk_status st = tk_config_agree(world, load_top(j, file, n, overrides), &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++)
         st = open_job(j, &j->job[i], world, file, n, overrides);
-    if (st == TK_OK) st = tk_agree(world, check_outputs(j));
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, file));
     if (st != TK_OK) tk_jobs_close(j);
     return st;
 }

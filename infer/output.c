@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output.h"
+#include "core/files.h"
 #include "core/version.h"
 #include "data/media.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PATH = 4096, PIECE = 1 << 16 };
+enum { PIECE = 1 << 16 };
+
+// The files of a clip, in the order in which they take their names.
+typedef enum part { MP4, PNG, JSON, PARTS = TK_OUTPUT_FILES } part;
+static const char *const suffix[PARTS] = {".mp4", ".png", ".json"};
 
 // ---- digests -----------------------------------------------------------------------------------
 
-static tk_status digest_file(const char *path, uint64_t *out)
+static tk_status digest_file(const char *path, uint64_t *out, int64_t *bytes)
 {
     char *buffer;
     ssize_t n = 0;
+    int fd;
     *out = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return TK_FAIL(TK_INPUT, "cannot open %s: %s", path, strerror(errno));
+    TK_TRY(tk_file_open(path, &fd, bytes));
     buffer = tk_alloc(PIECE);
     XXH3_state_t *state = XXH3_createState();
     if (buffer && state && XXH3_64bits_reset(state) == XXH_OK)
@@ -41,7 +44,7 @@ static tk_status add_references(char *const *paths, int64_t n, uint64_t *h)
 {
     for (int64_t i = 0; i < n; i++) {
         uint64_t file;
-        TK_TRY(digest_file(paths[i], &file));
+        TK_TRY(digest_file(paths[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     return TK_OK;
@@ -79,59 +82,106 @@ static json_t *hex(uint64_t x)
 
 // ---- is it done --------------------------------------------------------------------------------
 
-static bool same_file(const json_t *root, const char *key, const char *output, const char *suffix)
+static char *path_of(const char *output, part k, tk_arena *a)
 {
-    char path[PATH];
-    struct stat st;
-    const json_t *bytes = json_object_get(json_object_get(root, key), "bytes");
-    snprintf(path, sizeof path, "%s%s", output, suffix);
-    return json_is_integer(bytes) && stat(path, &st) == 0 &&
-           (json_int_t)st.st_size == json_integer_value(bytes);
+    return tk_arena_printf(a, "%s%s", output, suffix[k]);
+}
+
+static bool same_file(const json_t *root, const char *key, const char *path)
+{
+    uint64_t digest;
+    int64_t bytes;
+    const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
+    const char *written = json_string_value(json_object_get(entry, "digest"));
+    if (!path || digest_file(path, &digest, &bytes) != TK_OK) {
+        tk_status_clear(); // not there, not finished
+        return false;
+    }
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, digest);
+    return json_is_integer(size) && bytes == json_integer_value(size) && written &&
+           !strcmp(written, text);
 }
 
 bool tk_output_finished(const char *output, uint64_t digest)
 {
-    char path[PATH], text[17];
-    struct stat st;
-    snprintf(path, sizeof path, "%s.json", output);
-    if (stat(path, &st) != 0 || st.st_size > 16 << 20) return false;
-    json_t *root = json_load_file(path, 0, NULL);
+    tk_arena a;
+    char hex_digest[17], *text;
+    size_t bytes;
+    json_t *root = NULL;
+    tk_arena_init(&a, 0);
+    const char *path = path_of(output, JSON, &a);
+    if (path && tk_file_read(path, 16 << 20, &a, &text, &bytes) == TK_OK)
+        root = json_loadb(text, bytes, 0, NULL);
+    else
+        tk_status_clear();
     const char *found = json_string_value(json_object_get(root, "digest"));
-    snprintf(text, sizeof text, "%016" PRIx64, digest);
-    const bool done = found && !strcmp(found, text) && same_file(root, "mp4", output, ".mp4") &&
-                      same_file(root, "png", output, ".png");
+    snprintf(hex_digest, sizeof hex_digest, "%016" PRIx64, digest);
+    const bool done = found && !strcmp(found, hex_digest) &&
+                      same_file(root, "mp4", path_of(output, MP4, &a)) &&
+                      same_file(root, "png", path_of(output, PNG, &a));
     json_decref(root);
+    tk_arena_free(&a);
     return done;
+}
+
+// ---- can it be written -------------------------------------------------------------------------
+
+static const tk_file_kind kind[PARTS] = {
+    [MP4] = {.name = "clip", .at = 4, .head = "ftyp", .words = "talkie "},
+    [PNG] = {.name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"},
+    [JSON] = {.name = "clip's description", .at = 0, .head = "{", .words = "\"talkie-clip\""},
+};
+
+tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
+{
+    tk_arena a;
+    tk_status st = tk_file_make_folders(output);
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        if (path)
+            id[k] = tk_file_identity(path);
+        else
+            st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_output_check(const char *output, int n, char *const *inputs)
+{
+    tk_arena a;
+    tk_status st = TK_OK;
+    bool there[PARTS];
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        st = path ? tk_file_check_output(path, &kind[k], n, inputs)
+                  : TK_FAIL(TK_MEMORY, "out of memory for a path");
+        there[k] = path && access(path, F_OK) == 0;
+    }
+    // A picture bears no mark of ours; it is known by what it lies beside.
+    if (st == TK_OK && there[PNG] && !there[MP4] && !there[JSON])
+        st = TK_FAIL(TK_INPUT,
+                     "cannot write %s.png: it is there already, without a clip of talkie's; name "
+                     "another output, or move it away",
+                     output);
+    tk_arena_free(&a);
+    return st;
 }
 
 // ---- writing -----------------------------------------------------------------------------------
 
-static tk_status make_folders(const char *output)
+static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
 {
-    char path[PATH];
-    if (strlen(output) + 16 > sizeof path)
-        return TK_FAIL(TK_INPUT, "output: a path of %zu bytes is too long", strlen(output));
-    snprintf(path, sizeof path, "%s", output);
-    for (char *s = path + 1; *s; s++) {
-        if (*s != '/') continue;
-        *s = 0;
-        if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            return TK_FAIL(TK_IO, "cannot make the folder %s: %s", path, strerror(errno));
-        *s = '/';
-    }
-    return TK_OK;
-}
-
-static tk_status file_entry(json_t *root, const char *key, const char *path)
-{
-    struct stat st;
     uint64_t digest;
-    TK_TRY(digest_file(path, &digest));
-    if (stat(path, &st) != 0) return TK_FAIL(TK_IO, "cannot read %s: %s", path, strerror(errno));
-    const char *name = strrchr(path, '/');
+    int64_t bytes;
+    TK_TRY(digest_file(f->tmp, &digest, &bytes));
+    const char *name = strrchr(f->path, '/');
     json_object_set_new(root, key,
-                        json_pack("{s:s, s:I, s:o}", "file", name ? name + 1 : path, "bytes",
-                                  (json_int_t)st.st_size, "digest", hex(digest)));
+                        json_pack("{s:s, s:I, s:o}", "file", name ? name + 1 : f->path, "bytes",
+                                  (json_int_t)bytes, "digest", hex(digest)));
     return TK_OK;
 }
 
@@ -186,31 +236,25 @@ static json_t *describe(const tk_provenance *p, const char *options)
     return root;
 }
 
-static tk_status write_json(const tk_provenance *p, const char *mp4, const char *png,
-                            const char *path)
+static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
 {
-    char tmp[PATH + 8];
     tk_arena a;
     tk_arena_init(&a, 0);
     const char *options = tk_config_dump(p->config, TK_CMD_SAMPLE, &a);
     json_t *root = options ? describe(p, options) : NULL;
-    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-    snprintf(tmp, sizeof tmp, "%s.tmp", path);
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", f[JSON].path);
     TK_TRY_TO(st, done, st);
-    TK_TRY_TO(st, done, file_entry(root, "mp4", mp4));
-    TK_TRY_TO(st, done, file_entry(root, "png", png));
-    if (json_dump_file(root, tmp, JSON_INDENT(2)) != 0)
-        st = TK_FAIL(TK_IO, "cannot write %s: %s", tmp, strerror(errno));
-    else
-        st = tk_commit_file(tmp, path);
-    if (st != TK_OK) unlink(tmp);
+    TK_TRY_TO(st, done, file_entry(root, "mp4", &f[MP4]));
+    TK_TRY_TO(st, done, file_entry(root, "png", &f[PNG]));
+    if (json_dumpfd(root, f[JSON].fd, JSON_INDENT(2)) != 0)
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", f[JSON].path, tk_io_words(errno));
 done:
     json_decref(root);
     tk_arena_free(&a);
     return st;
 }
 
-static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, const char *path)
+static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, const tk_file *f)
 {
     const tk_story *s = p->story;
     const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
@@ -223,7 +267,7 @@ static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, con
         caption[i] = s->shot[i].caption;
     }
     const tk_status st =
-        cut && caption ? tk_media_contact_sheet(path, clip->rgb, s->frames, s->height, s->width,
+        cut && caption ? tk_media_contact_sheet(f, clip->rgb, s->frames, s->height, s->width,
                                                 (double)s->fps, clip->pcm, s->samples, s->channels,
                                                 s->sample_rate, s->n_shots, cut, caption)
                        : TK_FAIL(TK_MEMORY, "out of memory for the contact sheet");
@@ -231,26 +275,34 @@ static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, con
     return st;
 }
 
+static tk_status begin_all(const char *output, tk_file f[PARTS])
+{
+    tk_arena a;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        st = path ? tk_file_begin(&f[k], path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
 tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip)
 {
     const tk_story *s = p->story;
-    char mp4[PATH], png[PATH], json[PATH], comment[96];
-    TK_TRY(make_folders(p->output));
-    snprintf(mp4, sizeof mp4, "%s.mp4", p->output);
-    snprintf(png, sizeof png, "%s.png", p->output);
-    snprintf(json, sizeof json, "%s.json", p->output);
+    tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    char comment[96];
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
-    if (unlink(json) != 0 && errno != ENOENT) // an older clip's, which ends here
-        return TK_FAIL(TK_IO, "cannot replace %s: %s", json, strerror(errno));
     tk_status st = TK_OK;
-    TK_TRY_TO(st, fail,
-              tk_media_write_mp4(mp4, clip->rgb, s->frames, s->height, s->width, (double)s->fps,
+    TK_TRY_TO(st, done, begin_all(p->output, f));
+    TK_TRY_TO(st, done,
+              tk_media_write_mp4(&f[MP4], clip->rgb, s->frames, s->height, s->width, (double)s->fps,
                                  clip->pcm, s->samples, s->channels, s->sample_rate, comment));
-    TK_TRY_TO(st, fail, write_sheet(p, clip, png));
-    TK_TRY_TO(st, fail, write_json(p, mp4, png, json));
-    return TK_OK;
-fail: // a clip is there whole or not at all
-    unlink(mp4);
-    unlink(png);
+    TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
+    TK_TRY_TO(st, done, write_json(p, f));
+    TK_TRY_TO(st, done, tk_files_commit(PARTS, f));
+done: // a clip that was there before stays until this one is whole
+    for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
     return st;
 }

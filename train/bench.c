@@ -207,8 +207,8 @@ static const double MOST = 1 << 30; // bytes of the files that are read in a rou
 // Reads from the file's start on until its end, or until *bytes of all files reach MOST.
 static tk_status read_file(const char *path, char *buffer, double *bytes)
 {
-    const int fd = open(path, O_RDONLY);
-    if (fd < 0) return TK_FAIL(TK_INPUT, "cannot open %s: %s", path, strerror(errno));
+    int fd;
+    TK_TRY(tk_file_open(path, &fd, NULL));
     ssize_t n;
     off_t at = 0;
     while ((n = pread(fd, buffer, ROOM, at)) > 0 && *bytes < MOST) at += n, *bytes += (double)n;

@@ -269,13 +269,18 @@ static tk_status save(run *r, int64_t done)
                                .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
                                .ema_updates = (double)done,
                                .staging = r->owner.staging};
-    char path[4096];
+    tk_arena a;
     const double begin = tk_now();
     if (r->world->rank == 0) keep_pending(r, tk_metrics_sync(&r->metrics));
-    snprintf(path, sizeof path, "%s/step-%08lld.h5", c->out, (long long)done);
-    TK_TRY(check_owner(r, TK_OK));
-    TK_TRY(check_owner(
-        r, tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta)));
+    tk_arena_init(&a, 0);
+    const char *path = tk_arena_printf(&a, "%s/step-%08lld.h5", c->out, (long long)done);
+    tk_status st = path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    st = check_owner(r, tk_agree(r->world, st));
+    if (st == TK_OK)
+        st = check_owner(
+            r, tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta));
+    tk_arena_free(&a);
+    TK_TRY(st);
     r->saved = done;
     if (r->world->rank == 0) {
         keep_pending(r, tk_checkpoint_prune(c->out, c->keep));

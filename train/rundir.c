@@ -95,18 +95,17 @@ tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o
 
 tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
 {
-    char path[PATH_MAX], tmp[PATH_MAX + 8];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    snprintf(tmp, sizeof tmp, "%s.tmp", path);
-    FILE *f = fopen(tmp, "w");
-    if (!f) return TK_FAIL(TK_IO, "cannot write %s: %s", path, strerror(errno));
+    tk_arena a;
+    tk_file f = {.fd = -1};
     const size_t n = strlen(text);
-    bool ok = fputs(text, f) >= 0 && (!n || text[n - 1] == '\n' || fputc('\n', f) >= 0);
-    ok &= fclose(f) == 0;
-    if (!ok) {
-        const tk_status st = TK_FAIL(TK_IO, "cannot write %s: %s", path, strerror(errno));
-        unlink(tmp);
-        return st;
-    }
-    return tk_commit_file(tmp, path);
+    tk_arena_init(&a, 0);
+    const char *path = tk_arena_printf(&a, "%s/%s", dir, name);
+    tk_status st = path ? tk_file_begin(&f, path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (st == TK_OK) st = tk_pwrite_all(f.fd, path, text, n, 0);
+    if (st == TK_OK && n && text[n - 1] != '\n')
+        st = tk_pwrite_all(f.fd, path, "\n", 1, (int64_t)n);
+    if (st == TK_OK) st = tk_file_commit(&f);
+    tk_file_abort(&f);
+    tk_arena_free(&a);
+    return st;
 }

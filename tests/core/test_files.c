@@ -246,7 +246,7 @@ static void test_unusable_outputs(void **state)
     refused(in_dir("pipe"), 0, NULL, "not a regular file");
     refused("/dev/null", 0, NULL, "not a regular file");
     refused(in_dir("no/x"), 0, NULL, "folder is not there");
-    refused(in_dir("file/x"), 0, NULL, "folder is not there");
+    refused(in_dir("file/x"), 0, NULL, "a file stands where");
     refused("/sys/kernel/x", 0, NULL, "not writable");
 }
 

@@ -202,7 +202,7 @@ static void test_bad_arguments(void **state)
     config.output = (char *)"";
     refuse(1, files, "-o");
     config.output = files[0];
-    refuse(1, files, "overwrite");
+    refuse(1, files, "same file as the input");
     config.output = (char *)media_path("no/refused.h5");
     refuse(1, files, "not there");
     tk_config_free(&config);

@@ -43,8 +43,8 @@ static void test_sheet(void **state)
     for (int i = 0; i < SAMPLES; i++) pcm[i] = i / 2000 % 2 ? 0 : sinf((float)i);
     char *caption[] = {"a red wall", NULL};
     const int64_t cut[] = {0, 5};
-    assert_ok(tk_media_contact_sheet(media_path("sheet.png"), &rgb[0][0][0][0], FRAMES, SIDE, SIDE,
-                                     8, pcm, SAMPLES, 1, RATE, 2, cut, caption));
+    assert_ok(whole_file(tk_media_contact_sheet, media_path("sheet.png"), &rgb[0][0][0][0], FRAMES,
+                         SIDE, SIDE, 8, pcm, SAMPLES, 1, RATE, 2, cut, caption));
     image i = load(media_path("sheet.png"));
     const int64_t red = count(&i, 255, 0, 0, 2), green = count(&i, 0, 255, 0, 2);
     const double cell = (double)red / 5;
@@ -62,15 +62,19 @@ static void test_sheet__odd_inputs(void **state)
     char *caption[] = {"\xc3\xa9t\xc3\xa9 \xe6\x98\xa0 and \x01 control", "", NULL};
     const int64_t cut[] = {0, -7, 900};
     const char *path = media_path("odd.png");
-    assert_ok(tk_media_contact_sheet(path, rgb, 3, 9, 200, 8, pcm, 100, 2, 8000, 3, cut, caption));
-    assert_ok(tk_media_contact_sheet(path, rgb, 3, 200, 9, 0.5, NULL, 0, 1, 8000, 0, NULL, NULL));
+    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 3, 9, 200, 8, pcm, 100, 2, 8000, 3, cut,
+                         caption));
+    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 3, 200, 9, 0.5, NULL, 0, 1, 8000, 0,
+                         NULL, NULL));
     char longest[5000];
     memset(longest, 'w', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
     caption[0] = longest;
-    assert_ok(tk_media_contact_sheet(path, rgb, 1, 9, 9, 1000, pcm, 1, 1, 8000, 1, cut, caption));
-    assert_status(tk_media_contact_sheet(path, rgb, 0, 9, 9, 8, NULL, 0, 1, 8000, 0, NULL, NULL),
-                  TK_INPUT);
+    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 1, 9, 9, 1000, pcm, 1, 1, 8000, 1, cut,
+                         caption));
+    assert_status(
+        whole_file(tk_media_contact_sheet, path, rgb, 0, 9, 9, 8, NULL, 0, 1, 8000, 0, NULL, NULL),
+        TK_INPUT);
 }
 
 static void test_plot(void **state)

@@ -324,7 +324,7 @@ static void test_bad_files(void **state)
     refuse(media_make("sound.mp3", BEEP("44100")), "no video");
     char folder[80];
     snprintf(folder, sizeof folder, "%s/.", media_dir);
-    refuse(folder, "folder");
+    refuse(folder, "directory");
 }
 
 static void test_truncated(void **state)

@@ -77,8 +77,8 @@ static void round_trip(const shape *s)
     uint8_t *rgb = pictures(s->frames, s->height, s->width);
     float *pcm = tone(samples, s->channels, (double)s->rate);
     const char *path = media_path("trip.mp4");
-    assert_ok(tk_media_write_mp4(path, rgb, s->frames, s->height, s->width, s->fps, pcm, samples,
-                                 s->channels, s->rate, "seed 7"));
+    assert_ok(whole_file(tk_media_write_mp4, path, rgb, s->frames, s->height, s->width, s->fps, pcm,
+                         samples, s->channels, s->rate, "seed 7"));
     check_streams(path, seconds, s->fps);
     assert_int_equal(media_count("tmp"), 0);
     if (s->fps == rint(s->fps)) {
@@ -127,12 +127,12 @@ static void test_sound_is_cut_and_padded(void **state)
     pcm[4] = 1e30F;
     const int64_t samples[] = {40000, 4000, 0};
     for (int i = 0; i < 3; i++) {
-        assert_ok(tk_media_write_mp4(media_path("cut.mp4"), rgb, 16, 64, 64, 8, pcm, samples[i], 1,
-                                     8000, "seed 7"));
+        assert_ok(whole_file(tk_media_write_mp4, media_path("cut.mp4"), rgb, 16, 64, 64, 8, pcm,
+                             samples[i], 1, 8000, "seed 7"));
         check_streams(media_path("cut.mp4"), 2, 8);
     }
-    assert_ok(
-        tk_media_write_mp4(media_path("mute.mp4"), rgb, 16, 64, 64, 8, NULL, 0, 1, 8000, "seed 7"));
+    assert_ok(whole_file(tk_media_write_mp4, media_path("mute.mp4"), rgb, 16, 64, 64, 8, NULL, 0, 1,
+                         8000, "seed 7"));
     check_streams(media_path("mute.mp4"), 2, 8);
     free(rgb);
     free(pcm);
@@ -143,15 +143,20 @@ static void test_bad_clips(void **state)
     (void)state;
     uint8_t rgb[64 * 64 * 3] = {0};
     const char *path = media_path("bad.mp4");
-    assert_status(tk_media_write_mp4(path, rgb, 0, 64, 64, 8, NULL, 0, 1, 8000, ""), TK_INPUT);
-    assert_status(tk_media_write_mp4(path, rgb, 1, 64, 64, 0, NULL, 0, 1, 8000, ""), TK_INPUT);
-    assert_status(tk_media_write_mp4(path, rgb, 1, 64, 64, NAN, NULL, 0, 1, 8000, ""), TK_INPUT);
-    assert_status(tk_media_write_mp4(path, rgb, 1, 64, 64, 8, NULL, 0, 3, 8000, ""), TK_INPUT);
-    assert_status(
-        tk_media_write_mp4(media_path("no/where.mp4"), rgb, 1, 64, 64, 8, NULL, 0, 1, 8000, ""),
-        TK_IO);
+    assert_status(whole_file(tk_media_write_mp4, path, rgb, 0, 64, 64, 8, NULL, 0, 1, 8000, ""),
+                  TK_INPUT);
+    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, 0, NULL, 0, 1, 8000, ""),
+                  TK_INPUT);
+    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, NAN, NULL, 0, 1, 8000, ""),
+                  TK_INPUT);
+    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, 8, NULL, 0, 3, 8000, ""),
+                  TK_INPUT);
+    assert_status(whole_file(tk_media_write_mp4, media_path("no/where.mp4"), rgb, 1, 64, 64, 8,
+                             NULL, 0, 1, 8000, ""),
+                  TK_INPUT);
     assert_says("no/where.mp4");
-    assert_status(tk_media_write_png(media_path("no/where.png"), rgb, 64, 64), TK_IO);
+    assert_status(whole_file(tk_media_write_png, media_path("no/where.png"), rgb, 64, 64),
+                  TK_INPUT);
     assert_says("no/where.png");
     assert_int_equal(media_count("bad"), 0);
 }
@@ -166,9 +171,9 @@ static void test_full_disk(void **state)
     small.rlim_max = was.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    tk_status video =
-        tk_media_write_mp4(media_path("full.mp4"), rgb, 24, 128, 128, 8, NULL, 0, 1, 8000, "");
-    tk_status picture = tk_media_write_png(media_path("full.png"), rgb, 24 * 128, 128);
+    tk_status video = whole_file(tk_media_write_mp4, media_path("full.mp4"), rgb, 24, 128, 128, 8,
+                                 NULL, 0, 1, 8000, "");
+    tk_status picture = whole_file(tk_media_write_png, media_path("full.png"), rgb, 24 * 128, 128);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_int_equal(video, TK_IO);
     assert_int_equal(picture, TK_IO);
@@ -182,8 +187,8 @@ static void test_out_of_memory(void **state)
     uint8_t *rgb = pictures(4, 64, 64);
     for (int64_t n = 1; n < 100; n++) {
         tk_alloc_fail_at(n, false);
-        tk_status st =
-            tk_media_write_mp4(media_path("memory.mp4"), rgb, 4, 64, 64, 8, NULL, 0, 1, 8000, "");
+        tk_status st = whole_file(tk_media_write_mp4, media_path("memory.mp4"), rgb, 4, 64, 64, 8,
+                                  NULL, 0, 1, 8000, "");
         tk_alloc_fail_at(0, false);
         if (st == TK_OK) break;
         assert_int_equal(st, TK_MEMORY);
@@ -200,7 +205,7 @@ static void test_png(void **state)
     tk_media m;
     const tk_media_config c = {
         .width = 67, .height = 45, .fps = 1, .sample_rate = 8000, .channels = 1};
-    assert_ok(tk_media_write_png(media_path("a.png"), rgb, 45, 67));
+    assert_ok(whole_file(tk_media_write_png, media_path("a.png"), rgb, 45, 67));
     assert_ok(tk_media_read(media_path("a.png"), &c, 1, 1, &m));
     assert_memory_equal(m.video, rgb, 45 * 67 * 3);
     tk_media_free(&m);

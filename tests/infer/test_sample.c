@@ -185,13 +185,53 @@ static void bad_calls_are_named(void **state)
     runs_expect(runs_talkie(1, "sample clips.h5"), 2, "clips.h5");
     runs_expect(runs_talkie(2, "sample two.yaml checkpoint=nowhere"), 2, "nowhere");
     runs_expect(runs_talkie(2, "sample two.yaml parallel.tensor=3"), 2, "3");
-    runs_expect(runs_talkie(1, "sample two.yaml output=tiny.yaml/x seed=77"), 4, "tiny.yaml");
+    runs_expect(runs_talkie(1, "sample two.yaml output=tiny.yaml/x seed=77"), 2, "tiny.yaml");
     runs_expect(runs_talkie(1, "eval nowhere"), 2, "nowhere");
     runs_expect(runs_talkie(1, "sample --help"), 0, "sample.guidance");
 }
 
-// A full disk: no clip under its final name, also where an older one was.
-static void a_full_disk_leaves_nothing(void **state)
+// Found before the weights are read: a run that finds out later has sampled for nothing.
+static void refused_early(const char *words, const char *arguments)
+{
+    runs_expect(runs_talkie(1, "%s", arguments), 2, words);
+    if (runs_said("at step")) fail_msg("%s: found only after the model was opened", arguments);
+}
+
+static void outputs_are_checked_before_any_work(void **state)
+{
+    (void)state;
+    char here[4096], text[8192];
+    shell("mkdir -p taken.mp4 clips && echo my film >mine.mp4 && echo '{}' >mine.json");
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(text, sizeof text, "cp '%s/tests/media/big-buck-bunny.mp4' film.mp4", here);
+    shell(text);
+    shell("cp film.mp4 before.mp4");
+    shell("ln -s film.mp4 soft.mp4; ln film.mp4 hard.mp4; mkfifo pipe.png");
+    write_file("from.yaml", "checkpoint: run\nreferences: [film.mp4]\n" TWO_SHOTS);
+    write_file("pipe.yaml", "checkpoint: run\nreferences: [pipe.png]\n" TWO_SHOTS);
+    write_file("zero.yaml", "checkpoint: run\nreferences: [/dev/zero]\n" TWO_SHOTS);
+    refused_early("is a folder", "sample two.yaml -o taken");
+    refused_early("not a clip of talkie's", "sample two.yaml -o mine");
+    refused_early("not a clip of talkie's", "sample two.yaml -o ./mine.mp4");
+    refused_early("not writable", "sample two.yaml -o /sys/kernel/x");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o ./film");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o soft");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o hard.mp4");
+    refused_early("is a pipe", "sample pipe.yaml -o x");
+    refused_early("is a device", "sample zero.yaml -o x");
+    refused_early("is a pipe", "sample pipe.png -o x");
+    snprintf(text, sizeof text, "sample two.yaml -o %0300d", 0);
+    refused_early("too long", text);
+    snprintf(text, sizeof text, "eval run eval.clips=1 -o %0300d", 0);
+    refused_early("too long", text);
+    refused_early("is a folder", "eval run eval.clips=1 -o taken.mp4");
+    refused_early("not a report", "eval run eval.clips=1 -o mine.json");
+    refused_early("folder is not there", "eval run eval.clips=1 -o nowhere/x.json");
+    shell("cmp film.mp4 before.mp4 && grep -q film mine.mp4 && test -p pipe.png");
+}
+
+// A full disk: no clip under its final name; an older one that was there stays, and is whole.
+static void a_full_disk_leaves_what_was_there(void **state)
 {
     (void)state;
     char here[4096];
@@ -204,8 +244,8 @@ static void a_full_disk_leaves_nothing(void **state)
     assert_int_equal(chdir(runs_dir()), 0);
     assert_ok(tk_jobs_open(&jobs, tk_comm_self(), "two.yaml", 1, (char *[]){"output=clips/full"}));
     const tk_job *job = &jobs.job[0];
-    const tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
-                             &none,      job->trained, &alone,      false,        0};
+    tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
+                       &none,      job->trained, &alone,      false,        0};
     clip.rgb = tk_alloc((size_t)(8 * 24 * 32 * 3));
     clip.pcm = tk_alloc(8000 * sizeof(float));
     assert_true(clip.rgb && clip.pcm);
@@ -214,10 +254,15 @@ static void a_full_disk_leaves_nothing(void **state)
     assert_true(tk_output_finished(job->output, job->digest));
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
-    const tk_status st = tk_output_write(&p, &clip);
+    const tk_status again = tk_output_write(&p, &clip);
+    p.output = "clips/fresh";
+    const tk_status fresh = tk_output_write(&p, &clip);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &any), 0);
-    assert_status(st, TK_IO);
-    assert_clip("clips/full", false);
+    assert_status(again, TK_IO);
+    assert_status(fresh, TK_IO);
+    assert_clip("clips/full", true);
+    assert_true(tk_output_finished(job->output, job->digest));
+    assert_clip("clips/fresh", false);
     shell("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
     tk_decoded_free(&clip);
     tk_jobs_close(&jobs);
@@ -279,7 +324,8 @@ int main(void)
         cmocka_unit_test(longer_than_the_window),
         cmocka_unit_test(bad_storyboards_are_named),
         cmocka_unit_test(bad_calls_are_named),
-        cmocka_unit_test(a_full_disk_leaves_nothing),
+        cmocka_unit_test(outputs_are_checked_before_any_work),
+        cmocka_unit_test(a_full_disk_leaves_what_was_there),
         cmocka_unit_test(documents_are_those_of_training),
         cmocka_unit_test(eval_prints_three_columns),
     };

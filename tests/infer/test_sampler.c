@@ -96,7 +96,7 @@ static int set_up(void **state)
     snprintf(zero_path, sizeof zero_path, "%s/zero.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.png", dir);
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 37);
-    if (world.rank == 0) assert_ok(tk_media_write_png(picture, rgb, 8, 8));
+    if (world.rank == 0) assert_ok(whole_file(tk_media_write_png, picture, rgb, 8, 8));
     save_model(path, true);
     save_model(zero_path, false);
     tk_codec *codec = test_codec(1);

@@ -33,3 +33,15 @@
         if (!(assert_a_ - assert_b_ <= assert_t_ && assert_b_ - assert_a_ <= assert_t_))           \
             fail_msg("%s = %.9g is not within %.3g of %.9g", #a, assert_a_, assert_t_, assert_b_); \
     } while (0)
+// What `write` writes into a file that is begun, as a whole file at `path`.
+#define whole_file(write, path, ...)                                     \
+    ({                                                                   \
+        tk_file whole_;                                                  \
+        tk_status whole_st_ = tk_file_begin(&whole_, (path));            \
+        if (whole_st_ == TK_OK) {                                        \
+            whole_st_ = write(&whole_, __VA_ARGS__);                     \
+            if (whole_st_ == TK_OK) whole_st_ = tk_file_commit(&whole_); \
+            tk_file_abort(&whole_);                                      \
+        }                                                                \
+        whole_st_;                                                       \
+    })
