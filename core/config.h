@@ -66,8 +66,9 @@ typedef struct tk_train_config {
     double drop_caption, memory; // probabilities
     int64_t recompute;           // 0 none, 1 blocks
     int64_t checkpoint_every, keep, log_every;
-    int64_t resume; // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
-    char *init;     // checkpoint to take weights from when not resuming; "" = random
+    int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
+    int64_t changes; // 1: a run may go on with other options that bind
+    char *init;      // checkpoint to take weights from when not resuming; "" = random
 } tk_train_config;
 
 typedef struct tk_sample_config {
@@ -158,6 +159,11 @@ tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, cons
 // Full YAML with every value of the options of `command` (0: all); parses back to the same config.
 // NULL when out of memory.
 char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a);
+// The options of `command` whose values differ, a line "  name: before -> now" each: those that
+// make another model or another run (*binding) and the others; "" for none, NULL when out of
+// memory.
+void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
+                       char **binding, char **others);
 tk_status tk_config_digest(const tk_config *c, uint64_t *out); // XXH3 of the full dump
 void tk_config_help(unsigned command); // option reference to stdout, generated from the table
 void tk_config_reference(void);        // the same as a Markdown page (docs, `talkie --options`)

@@ -174,6 +174,26 @@ char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a)
     return t.s;
 }
 
+void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
+                       char **binding, char **others)
+{
+    text t[2] = {text_in(a), text_in(a)};
+    for (int k = 0; k < 2; k++)
+        if (t[k].s) t[k].s[0] = 0;
+    for (int i = 0; i < tk_n_options; i++) {
+        const tk_option *o = &tk_options[i];
+        if (o->item || o->kind == TK_OPT_SHOTS || !tk_option_of(o, command)) continue;
+        const char *was = tk_config_format(o, before, a), *is = tk_config_format(o, now, a);
+        text *to = &t[!(o->commands & TK_OPTION_BINDS)];
+        if (!was || !is) to->s = NULL;
+        if (!was || !is || !strcmp(was, is)) continue;
+        const char *const part[] = {"\n  ", o->name, ": ", was, " -> ", is};
+        for (int k = 0; k < 6; k++) add(to, part[k], strlen(part[k]));
+    }
+    *binding = t[0].s;
+    *others = t[1].s;
+}
+
 tk_status tk_config_digest(const tk_config *c, uint64_t *out)
 {
     tk_arena a;

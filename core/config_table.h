@@ -34,9 +34,12 @@ typedef struct tk_option {
     double fmin, fmax;    // bounds, inclusive
     const char *sdef;     // default of STRING
     const char *names[5]; // of ENUM, NULL-terminated
-    unsigned commands;    // TK_CMD_ bits
+    unsigned commands;    // TK_CMD_ bits, and TK_OPTION_BINDS
     const char *help;     // one sentence without a full stop
 } tk_option;
+
+// Of an option without whose value a run is another run: another model, or other losses.
+enum { TK_OPTION_BINDS = 1 << 16 };
 
 extern const tk_option tk_options[];
 extern const int tk_n_options;

@@ -121,6 +121,32 @@ static tk_status load_weights(run *r, const char *path, bool whole_state)
     return n == 4 ? TK_OK : tk_optimizer_start_ema(o);
 }
 
+// What changed since the checkpoint is said; what would make another run of it is refused.
+static tk_status compare_configs(const run *r, const char *path, const char *stored, tk_arena *a)
+{
+    char *binding = NULL, *others = NULL;
+    tk_config before;
+    tk_config_init(&before);
+    if (tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL) != TK_OK) {
+        if (r->world->rank == 0)
+            tk_log_warn("the options %s was made with cannot be compared: %s", path,
+                        tk_status_message());
+        tk_status_clear();
+        tk_config_free(&before);
+        return TK_OK;
+    }
+    tk_config_changes(&before, r->config, TK_CMD_TRAIN, a, &binding, &others);
+    tk_config_free(&before);
+    if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what changed");
+    if (*binding && !r->config->train.changes)
+        return TK_FAIL(TK_INPUT,
+                       "%s was made with other options; going on would be another run:%s\nGive the "
+                       "old values, or train.changes=allow, or train.resume=0 to start anew",
+                       path, binding);
+    if (*binding || *others) tk_log("changed since %s:%s%s", path, binding, others);
+    return TK_OK;
+}
+
 static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
 {
     tk_checkpoint_meta meta = {0};
@@ -128,6 +154,7 @@ static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
     tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
     tk_codec_free(meta.codec);
     TK_TRY(st);
+    if (whole_state) TK_TRY(tk_agree(r->world, compare_configs(r, path, meta.config, &r->arena)));
     TK_TRY(tk_agree(r->world, load_weights(r, path, whole_state)));
     *step = meta.step;
     return TK_OK;

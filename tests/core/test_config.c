@@ -218,7 +218,8 @@ static void test_config__table_is_sound(void **state)
     for (int i = 0; i < tk_n_options; i++) {
         const tk_option *o = &tk_options[i];
         assert_ptr_equal(o, tk_option_find(o->name)); // names are unique
-        assert_true(o->commands != 0 && (o->commands & ~(unsigned)TK_CMD_ALL) == 0);
+        assert_true(o->commands != 0 &&
+                    (o->commands & ~(unsigned)(TK_CMD_ALL | TK_OPTION_BINDS)) == 0);
         assert_true(*o->help && o->help[strlen(o->help) - 1] != '.');
         if (o->kind == TK_OPT_INT) assert_true(o->imin <= o->idef && o->idef <= o->imax);
         if (o->kind == TK_OPT_FLOAT && !o->item)

@@ -181,6 +181,32 @@ static void a_finished_run_says_so(void **state)
                 "nothing to do");
 }
 
+// Shapes alone do not tell another rope_theta or seed.
+static void a_changed_run_is_refused_unless_told(void **state)
+{
+    static const char *const binding[] = {"model.rope_theta=20000", "model.norm_eps=0.001",
+                                          "train.seed=9", "train.batch=5", "train.lr=0.5"};
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=changed train.steps=2"), 0, "");
+    for (int i = 0; i < 5; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "%.*s: ", (int)strcspn(binding[i], "="), binding[i]);
+        runs_expect(
+            runs_talkie(1, "train tiny.yaml train.out=changed train.steps=3 %s", binding[i]), 2,
+            words);
+    }
+    assert_int_equal(runs_newest("changed"), 2);
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=changed train.steps=3 train.log_every=2"),
+                0, "train.steps: 2 -> 3");
+    assert_true(runs_said("train.log_every: 1 -> 2"));
+    runs_expect(runs_talkie(1,
+                            "train tiny.yaml train.out=changed train.steps=4 %s "
+                            "train.changes=allow",
+                            binding[0]),
+                0, "model.rope_theta: 10000 -> 20000");
+    assert_int_equal(runs_newest("changed"), 4);
+}
+
 // Starting anew keeps what was there, out of the way.
 static void a_new_run_sets_the_old_aside(void **state)
 {
@@ -220,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_foreign_name_is_no_checkpoint),
         cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
         cmocka_unit_test(a_finished_run_says_so),
+        cmocka_unit_test(a_changed_run_is_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
         cmocka_unit_test(init_takes_the_weights),
     };
