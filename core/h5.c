@@ -65,7 +65,8 @@ tk_status tk_h5_fail(tk_status code, hid_t at, const char *name, const char *wha
                    *c.words ? ")" : "");
 }
 
-int tk_h5_fd(hid_t at)
+// The open descriptor under a file or object; -1 if none.
+static int descriptor(hid_t at)
 {
     void *fd = NULL; // int *
     int found = -1;
@@ -79,7 +80,7 @@ int tk_h5_fd(hid_t at)
 int64_t tk_h5_file_bytes(hid_t at)
 {
     struct stat s;
-    int fd = tk_h5_fd(at);
+    int fd = descriptor(at);
     return fd >= 0 && fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1;
 }
 
@@ -124,11 +125,11 @@ static tk_status look(const char *path)
     return TK_OK;
 }
 
-static tk_status check_format(hid_t file, const char *path, const char *format, int64_t max_version)
+static tk_status check_format(hid_t file, const char *path, const char *format, int64_t version)
 {
     tk_arena a;
     char *found = NULL;
-    int64_t version = 0;
+    int64_t have = 0;
     if (H5Aexists(file, "format") <= 0)
         return TK_FAIL(TK_INPUT, "%s is not a %s file: it has no attribute \"format\"", path,
                        format);
@@ -138,14 +139,20 @@ static tk_status check_format(hid_t file, const char *path, const char *format, 
         st = TK_FAIL(TK_INPUT, "%s is a \"%.60s\" file; wanted is \"%s\"", path, found, format);
     tk_arena_free(&a);
     TK_TRY(st);
-    TK_TRY(tk_h5_get_attr_i64(file, "version", &version));
-    if (version < 1 || version > max_version)
-        return TK_FAIL(TK_INPUT, "%s: version %lld of %s; this program reads 1 to %lld", path,
-                       (long long)version, format, (long long)max_version);
+    TK_TRY(tk_h5_get_attr_i64(file, "version", &have));
+    if (have < version)
+        return TK_FAIL(TK_INPUT,
+                       "%s was made by an older talkie (version %lld of %s; wanted is %lld): make "
+                       "it again",
+                       path, (long long)have, format, (long long)version);
+    if (have > version)
+        return TK_FAIL(TK_INPUT,
+                       "%s was made by a newer talkie (version %lld of %s; this one reads %lld)",
+                       path, (long long)have, format, (long long)version);
     return TK_OK;
 }
 
-tk_status tk_h5_open(const char *path, const char *format, int64_t max_version, hid_t *file)
+tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_t *file)
 {
     tk_h5_quiet();
     *file = -1;
@@ -158,7 +165,7 @@ tk_status tk_h5_open(const char *path, const char *format, int64_t max_version, 
     if (f < 0) {
         return TK_FAIL(TK_INPUT, "%s is truncated or damaged (%s)", path, c.words);
     }
-    tk_status st = check_format(f, path, format, max_version);
+    tk_status st = check_format(f, path, format, version);
     if (st != TK_OK)
         H5Fclose(f);
     else

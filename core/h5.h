@@ -9,8 +9,8 @@
 #include "core/tensor.h"
 #include <hdf5.h>
 
-// Opens for reading and checks root attributes format and version (<= max_version).
-tk_status tk_h5_open(const char *path, const char *format, int64_t max_version, hid_t *file);
+// Opens for reading and checks root attributes format and version.
+tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_t *file);
 // Creates (truncates) and writes format and version.
 tk_status tk_h5_create(const char *path, const char *format, int64_t version, hid_t *file);
 // Checked close: a failed flush is TK_IO.
@@ -35,7 +35,8 @@ tk_status tk_h5_shape(hid_t at, const char *name, int max_dim, int *ndim, int64_
 // *x is allocated from the arena. Counts are bounded by the dataset's storage size in the file.
 tk_status tk_h5_get(hid_t at, const char *name, hid_t type, int ndim, int64_t *dim, tk_arena *a,
                     void **x);
-// Variable-length UTF-8 strings.
+// Lists of UTF-8 strings: one dataset of bytes, each string ended by a zero. In h5py:
+//     f["shots/caption"][()].tobytes().decode().split("\0")[:-1]
 tk_status tk_h5_put_strings(hid_t at, const char *name, int64_t n, char *const *s);
 tk_status tk_h5_get_strings(hid_t at, const char *name, tk_arena *a, int64_t *n, char ***s);
 

@@ -141,8 +141,10 @@ static tk_status layout_of(hid_t at, const char *name, hid_t set, bool *contiguo
     return elsewhere ? tk_h5_fail(TK_INPUT, at, name, "keeps its data outside this file") : TK_OK;
 }
 
-tk_status tk_h5_bounded(hid_t at, const char *name, hid_t set, int64_t *elements, int64_t *bytes,
-                        int64_t *address)
+// Elements and bytes of data that the file really has, and the file offset where it is contiguous
+// (0 elements, or not contiguous: 0).
+static tk_status bounded(hid_t at, const char *name, hid_t set, int64_t *elements, int64_t *bytes,
+                         int64_t *address)
 {
     char where[512];
     int ndim;
@@ -206,7 +208,7 @@ static tk_status get_set(hid_t at, const char *name, hid_t set, hid_t type, int 
     int64_t n, bytes, address;
     TK_TRY(check_class(at, name, set, type));
     TK_TRY(check_shape(at, name, set, ndim, dim));
-    TK_TRY(tk_h5_bounded(at, name, set, &n, &bytes, &address));
+    TK_TRY(bounded(at, name, set, &n, &bytes, &address));
     TK_TRY(tk_mul_size(n, (int64_t)H5Tget_size(type), &bytes));
     char *values;
     TK_ARENA_NEW(values, a, bytes ? bytes : 1);
@@ -237,8 +239,45 @@ tk_status tk_h5_address(hid_t at, const char *name, int64_t *address, int64_t *b
     tk_status st = layout_of(at, name, set, &contiguous, &filtered);
     if (st == TK_OK && (!contiguous || filtered))
         st = tk_h5_fail(TK_INPUT, at, name, "is not contiguous and unfiltered");
-    if (st == TK_OK) st = tk_h5_bounded(at, name, set, &n, bytes, address);
+    if (st == TK_OK) st = bounded(at, name, set, &n, bytes, address);
     H5Dclose(set);
     TK_TRY(st);
+    return TK_OK;
+}
+
+// ---- lists of strings --------------------------------------------------------------------------
+
+tk_status tk_h5_put_strings(hid_t at, const char *name, int64_t n, char *const *s)
+{
+    int64_t bytes = 0, end = 0;
+    tk_arena scratch;
+    char *all;
+    for (int64_t i = 0; i < n; i++) bytes += (int64_t)strlen(s[i]) + 1;
+    tk_arena_init(&scratch, 0);
+    tk_status st = (all = tk_arena_alloc(&scratch, (size_t)bytes + 1))
+                       ? TK_OK
+                       : TK_FAIL(TK_MEMORY, "out of memory (%lld bytes)", (long long)bytes);
+    for (int64_t i = 0; i < n && st == TK_OK; i++) end = stpcpy(all + end, s[i]) + 1 - all;
+    if (st == TK_OK) st = tk_h5_put(at, name, H5T_NATIVE_UINT8, 1, &bytes, all);
+    tk_arena_free(&scratch);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+tk_status tk_h5_get_strings(hid_t at, const char *name, tk_arena *a, int64_t *n, char ***s)
+{
+    char where[512], *all;
+    int64_t bytes = -1, from = 0;
+    *n = 0;
+    *s = NULL;
+    TK_TRY(tk_h5_get(at, name, H5T_NATIVE_UINT8, 1, &bytes, a, (void **)&all));
+    if (bytes && all[bytes - 1])
+        return TK_FAIL(TK_INPUT, "%s: its last string has no end", tk_h5_where(at, name, where));
+    for (int64_t i = 0; i < bytes; i++) *n += !all[i];
+    TK_ARENA_NEW(*s, a, *n + 1);
+    for (int64_t i = 0; i < *n; i++) {
+        (*s)[i] = all + from;
+        from += (int64_t)strlen(all + from) + 1;
+    }
     return TK_OK;
 }

@@ -12,8 +12,4 @@ const char *tk_h5_where(hid_t at, const char *name, char buf[512]);
 // Fails with words of the innermost HDF5 error: TK_IO "disk full" and the like when the system
 // reported one, else `code`. `what`: "cannot write".
 tk_status tk_h5_fail(tk_status code, hid_t at, const char *name, const char *what);
-int tk_h5_fd(hid_t at);             // the open descriptor under a file or object; -1 if none
 int64_t tk_h5_file_bytes(hid_t at); // -1 if unknown
-// As tk_h5_get, and gives the file offset of contiguous data (0 elements, or not contiguous: 0).
-tk_status tk_h5_bounded(hid_t at, const char *name, hid_t dataset, int64_t *elements,
-                        int64_t *bytes, int64_t *address);

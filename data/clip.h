@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clip files: HDF5 files of training samples. One dataset per bucket (frames, height, width) and
 // modality, one sample per slot, contiguous, so that a sample's bytes are one pread; captions,
-// shots and ground truth beside them; the codec inside. h5py reads all of it.
+// shots and ground truth beside them; the codec inside. h5py reads all of it (strings: core/h5.h).
 //
 //   /                       format "talkie-clips", version, config (YAML), revision
 //   /codec                  the codec (data/codec.h)

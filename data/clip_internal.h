@@ -4,7 +4,7 @@
 #include "data/clip.h"
 
 #define TK_CLIP_FORMAT "talkie-clips"
-enum { TK_CLIP_VERSION = 1, TK_CLIP_SHOTS = 1024 }; // most shots of a clip
+enum { TK_CLIP_VERSION = 2, TK_CLIP_SHOTS = 1024 }; // most shots of a clip
 
 // Rows of a sample's video and audio times channels: the numbers stored.
 int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i);

@@ -196,7 +196,8 @@ static void test_h5__missing_foreign_and_empty(void **state)
     hid_t f;
     write_sample(path);
     expect(TK_INPUT, tk_h5_open(path, "talkie-clips", 2, &f), "wanted is \"talkie-clips\"");
-    expect(TK_INPUT, tk_h5_open(path, "talkie-test", 1, &f), "version 2");
+    expect(TK_INPUT, tk_h5_open(path, "talkie-test", 1, &f), "newer talkie (version 2");
+    expect(TK_INPUT, tk_h5_open(path, "talkie-test", 3, &f), "older talkie (version 2");
     hid_t bare = H5Fcreate(other, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     H5Fclose(bare);
     expect(TK_INPUT, tk_h5_open(other, "talkie-test", 1, &f), "no attribute \"format\"");
@@ -214,6 +215,9 @@ static void test_h5__wrong_type_and_shape(void **state)
     double v;
     write_sample(path);
     tk_arena_init(&a, 0);
+    hid_t more = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    ok(tk_h5_put(more, "bytes", H5T_NATIVE_UINT8, 1, (int64_t[]){3}, "a\0b"));
+    H5Fclose(more);
     ok(tk_h5_open(path, "talkie-test", 2, &f));
     expect(TK_INPUT, tk_h5_get(f, "y", H5T_NATIVE_FLOAT, 2, dim, &a, &x), "/y is missing");
     expect(TK_INPUT, tk_h5_get(f, "x", H5T_NATIVE_FLOAT, 1, dim, &a, &x), "shape (2, 3)");
@@ -222,7 +226,8 @@ static void test_h5__wrong_type_and_shape(void **state)
     expect(TK_INPUT, tk_h5_get(f, "x", H5T_NATIVE_INT64, 2, dim, &a, &x), "integers");
     expect(TK_INPUT, tk_h5_get(f, "codec", H5T_NATIVE_FLOAT, 2, dim, &a, &x), "codec");
     expect(TK_INPUT, tk_h5_get(f, "captions", H5T_NATIVE_FLOAT, 1, dim, &a, &x), "captions");
-    expect(TK_INPUT, tk_h5_get_strings(f, "x", &a, &n, &list), "strings");
+    expect(TK_INPUT, tk_h5_get_strings(f, "x", &a, &n, &list), "integers");
+    expect(TK_INPUT, tk_h5_get_strings(f, "bytes", &a, &n, &list), "no end");
     expect(TK_INPUT, tk_h5_shape(f, "x", 1, &ndim, dim), "2 dimensions");
     expect(TK_INPUT, tk_h5_get_attr_str(f, "loss", &a, &s), "one string");
     expect(TK_INPUT, tk_h5_get_attr_i64(f, "loss", &n), "one integer");
