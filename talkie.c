@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The front door: the command table, nothing else.
 #include "core/command.h"
+#include "core/h5_probe.h"
 #include "data/commands.h"
 #include "infer/bench.h"
 #include "infer/command.h"
@@ -99,6 +100,8 @@ const tk_command tk_commands[] = {
 // Weak: a program of the tests brings its own and runs the same table.
 __attribute__((weak)) int main(int argc, char **argv)
 {
+    if (tk_h5_probing(argc, argv)) return tk_h5_probe_main(argv[2]);
+    tk_h5_probe_by("/proc/self/exe");
     tk_comm world = {0};
     tk_status st = tk_parallel_start(&argc, &argv, &world);
     if (st == TK_OK) st = tk_command_run(tk_commands, &world, argc, argv);

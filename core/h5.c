@@ -3,6 +3,7 @@
 // checksums, so that a flipped byte in it is an error and not a wrong address; strings of
 // attributes have fixed length for the same reason (they then lie within the checksum).
 #include "core/h5_internal.h"
+#include "core/h5_probe.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -157,6 +158,7 @@ tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_
     tk_h5_quiet();
     *file = -1;
     TK_TRY(look(path));
+    TK_TRY(tk_h5_probe(path));
     hid_t access = access_list();
     hid_t f = access < 0 ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
     cause c = {"", 0};
@@ -191,6 +193,7 @@ tk_status tk_h5_create(const char *path, const char *format, int64_t version, hi
         return TK_FAIL(TK_IO, "cannot create %s: %s", path,
                        c.error ? tk_io_words(c.error) : c.words);
     }
+    tk_h5_trust(path);
     tk_status st = tk_h5_put_attr_str(f, "format", format);
     if (st == TK_OK) st = tk_h5_put_attr_i64(f, "version", version);
     if (st != TK_OK)

@@ -266,11 +266,13 @@ tk_status tk_h5_put_strings(hid_t at, const char *name, int64_t n, char *const *
 
 tk_status tk_h5_get_strings(hid_t at, const char *name, tk_arena *a, int64_t *n, char ***s)
 {
-    char where[512], *all;
+    char where[512];
+    void *values;
     int64_t bytes = -1, from = 0;
     *n = 0;
     *s = NULL;
-    TK_TRY(tk_h5_get(at, name, H5T_NATIVE_UINT8, 1, &bytes, a, (void **)&all));
+    TK_TRY(tk_h5_get(at, name, H5T_NATIVE_UINT8, 1, &bytes, a, &values));
+    char *all = values;
     if (bytes && all[bytes - 1])
         return TK_FAIL(TK_INPUT, "%s: its last string has no end", tk_h5_where(at, name, where));
     for (int64_t i = 0; i < bytes; i++) *n += !all[i];
