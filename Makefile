@@ -69,15 +69,16 @@ SRC      := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
 OBJ      := $(SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libtalkie.a
 PROGRAM  := $(OUT)/talkie
+CEILING  := $(OUT)/gemm_ceiling
 TEST_SRC := $(wildcard tests/*/test_*.c)
 FAULTY   := $(OUT)/tests/support/faulty
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
-STYLED   := $(wildcard *.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
+STYLED   := $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
 
 .PHONY: all tests test run-tests demo bench check format docs install clean help setup features FORCE
 
-all: features $(PROGRAM)
+all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
 
 tests: $(TESTS) $(FAULTY)
@@ -125,6 +126,11 @@ $(PROGRAM): $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# What bench measures against: a program that shares no code with talkie.
+$(CEILING): scripts/gemm_ceiling.c $(OUT)/flags
+	$(call say,cc,$<)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $< -ldnnl -fopenmp
+
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
@@ -167,6 +173,7 @@ docs: all
 
 install: all
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/talkie
+	install -D -m 755 $(CEILING) $(DESTDIR)$(PREFIX)/bin/gemm_ceiling
 
 clean:
 	rm -rf $(BUILD)

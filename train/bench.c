@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
 #include "train/bench.h"
 #include "core/log.h"
 #include "train/metrics.h"
 #include "train/plan.h"
 #include "train/run.h"
-#include <dnnl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,57 +57,102 @@ done:
     return st;
 }
 
-typedef struct gemm {
-    int64_t rows, in, out; // y (rows, out) = x (rows, in) @ w (out, in)^T
-    double weight;         // how often in a block
-} gemm;
+typedef struct products { // arguments of gemm_ceiling
+    char text[64][24];
+    char *argv[65];
+    int n;
+} products;
 
-// Seconds of a linear layer's products by dnnl_sgemm alone: y, and with `backward` dx = dy @ w and
-// dw = dy^T @ x.
-static double linear_seconds(const gemm *g, bool backward, float *x, float *w, float *y)
+static void add_number(products *p, int64_t x)
 {
-    const double begin = tk_now();
-    double now;
-    int64_t n = 0;
-    do {
-        dnnl_sgemm('N', 'T', g->rows, g->out, g->in, 1, x, g->in, w, g->in, 0, y, g->out);
-        if (backward) {
-            dnnl_sgemm('N', 'N', g->rows, g->in, g->out, 1, y, g->out, w, g->in, 0, x, g->in);
-            dnnl_sgemm('T', 'N', g->out, g->in, g->rows, 1, y, g->out, x, g->in, 0, w, g->in);
-        }
-        now = tk_now();
-        n++;
-    } while (n < 3 || now - begin < 0.1);
-    return (now - begin) / (double)n;
+    snprintf(p->text[p->n], sizeof p->text[0], "%lld", (long long)x);
+    p->argv[p->n] = p->text[p->n];
+    p->n++;
 }
 
-tk_status tk_sgemm_rate(const tk_config *c, int64_t rows, bool backward, double *rate)
+static void add_product(products *p, int64_t times, int64_t m, int64_t n, int64_t k)
+{
+    add_number(p, times), add_number(p, m), add_number(p, n), add_number(p, k);
+}
+
+// y (rows, out) = x (rows, in) @ w (out, in)^T; with `backward` dx = dy @ w and dw = dy^T @ x.
+static void add_layer(products *p, int64_t times, int64_t rows, int64_t in, int64_t out,
+                      bool backward)
+{
+    add_product(p, times, rows, out, in);
+    if (!backward) return;
+    add_product(p, times, rows, in, out);
+    add_product(p, times, out, in, rows);
+}
+
+// The program gemm_ceiling, which lies beside this one.
+static tk_status ceiling_path(char path[PATH_MAX])
+{
+    static const char name[] = "gemm_ceiling";
+    const ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof name - 1);
+    if (n <= 0) return TK_FAIL(TK_IO, "cannot find this program: %s", strerror(errno));
+    path[n] = 0;
+    snprintf(strrchr(path, '/') + 1, sizeof name, "%s", name);
+    return TK_OK;
+}
+
+// Starts it and reads the one number that it says.
+static tk_status ask(char *const argv[], double *rate)
+{
+    char path[PATH_MAX], said[64] = "";
+    int pipes[2], status = -1, err;
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    TK_TRY(ceiling_path(path));
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return TK_FAIL(TK_IO, "cannot make a pipe: %s", strerror(errno));
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+    err = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipes[1]);
+    if (err == 0) {
+        size_t have = 0;
+        ssize_t n;
+        while (have + 1 < sizeof said &&
+               (n = read(pipes[0], said + have, sizeof said - 1 - have)) > 0)
+            have += (size_t)n;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    }
+    close(pipes[0]);
+    if (err)
+        return TK_FAIL(TK_IO, "cannot start %s: %s; make builds it beside talkie", path,
+                       strerror(err));
+    if (status != 0 || sscanf(said, "%lf", rate) != 1 || !(*rate > 0))
+        return TK_FAIL(TK_IO, "%s said no rate (wait status %d)", path, status);
+    return TK_OK;
+}
+
+tk_status tk_gemm_ceiling(const tk_config *c, int threads, int64_t rows, bool backward,
+                          double *rate)
 {
     const tk_model_config *m = &c->model;
     const int64_t T = c->parallel.tensor, inner = tk_split_count(m->heads, T, 0) * m->head_dim;
     const int64_t ffn = tk_split_count(m->ffn, T, 0);
-    const gemm shape[] = {{rows, m->hidden, inner, 3},
-                          {rows, inner, m->hidden, 1},
-                          {rows, m->hidden, 2 * ffn, 1},
-                          {rows, ffn, m->hidden, 1}};
-    double flops = 0, seconds = 0;
-    bool whole = true;
-    for (int i = 0; i < 4; i++) {
-        const gemm *g = &shape[i];
-        float *x = tk_alloc((size_t)(g->rows * g->in) * sizeof *x);
-        float *w = tk_alloc((size_t)(g->out * g->in) * sizeof *w);
-        float *y = tk_alloc((size_t)(g->rows * g->out) * sizeof *y);
-        whole = whole && x && w && y;
-        if (whole) {
-            linear_seconds(g, backward, x, w, y); // not counted: warms up
-            seconds += g->weight * linear_seconds(g, backward, x, w, y);
-            flops +=
-                g->weight * (backward ? 6 : 2) * (double)g->rows * (double)g->in * (double)g->out;
-        }
-        tk_free(x), tk_free(w), tk_free(y);
-    }
-    *rate = seconds > 0 ? flops / seconds : 0;
-    return whole ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the GEMM measurement");
+    products p = {.n = 0};
+    p.argv[p.n++] = "gemm_ceiling";
+    add_number(&p, threads);
+    add_layer(&p, 3, rows, m->hidden, inner, backward);
+    add_layer(&p, 1, rows, inner, m->hidden, backward);
+    add_layer(&p, 1, rows, m->hidden, 2 * ffn, backward);
+    add_layer(&p, 1, rows, ffn, m->hidden, backward);
+    return ask(p.argv, rate);
+}
+
+tk_status tk_check_fraction(const char *what, double reached, double ceiling)
+{
+    if (reached <= ceiling) return TK_OK;
+    return TK_FAIL(
+        TK_NUMERIC,
+        "%s: %.3g is %.2f of a ceiling of %.3g. More than all cannot be: one of the two was "
+        "measured wrongly, or the machine was busy with something else. Do not use these "
+        "figures; measure again on an idle machine",
+        what, reached, reached / ceiling, ceiling);
 }
 
 // ---- training ----------------------------------------------------------------------------------
@@ -133,6 +181,7 @@ static double process_age(void)
 typedef struct figures {
     double flops, seconds; // of the steps, all ranks
     double rows;           // of a microbatch
+    int threads;           // of a rank
     double startup;        // seconds from the start of the process to the first step
 } figures;
 
@@ -150,15 +199,15 @@ static tk_status run_steps(tk_trainer *t, int64_t steps, figures *f)
     return TK_OK;
 }
 
-static void print_train(const figures *f, const tk_plan *plan, double rate)
+static void print_train(int ranks, const figures *f, const tk_plan *plan, double rate)
 {
     int64_t peak;
     const double reached = f->flops / f->seconds;
     tk_resident_bytes(&peak);
     printf("startup     %.2f s from the start of the process to the first step\n", f->startup);
     printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
-           "its shapes\n",
-           reached / 1e9, reached / rate, rate / 1e9);
+           "its shapes and threads (%d x %d)\n",
+           reached / 1e9, reached / rate, rate / 1e9, ranks, f->threads);
     printf("memory      %.1f MiB resident at most on rank 0, %.3f of the %.1f MiB planned\n",
            (double)peak / (1 << 20), (double)peak / (double)plan->total,
            (double)plan->total / (1 << 20));
@@ -171,11 +220,12 @@ static tk_status compare_train(tk_comm *world, const tk_config *c, const figures
     tk_plan plan;
     double rate;
     TK_TRY(world->ops->barrier(world));
-    TK_TRY(tk_agree(world, tk_sgemm_rate(c, (int64_t)f->rows, true, &rate)));
+    TK_TRY(tk_agree(world, tk_gemm_ceiling(c, f->threads, (int64_t)f->rows, true, &rate)));
     TK_TRY(world->ops->host_sum_f64(world, &rate, 1));
     TK_TRY(tk_agree(world, tk_plan_make(c, l, world->rank, process, &plan)));
-    if (world->rank == 0) print_train(f, &plan, rate);
-    return TK_OK;
+    if (world->rank == 0) print_train(world->size, f, &plan, rate);
+    return tk_agree(world,
+                    world->rank ? TK_OK : tk_check_fraction("train", f->flops / f->seconds, rate));
 }
 
 tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
@@ -192,6 +242,7 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
     f.startup = process_age() - rehearsal;
+    f.threads = p.device.threads;
     if (st == TK_OK) st = tk_parallel_unless_alone(world, run_steps(&t, steps + 1, &f));
     if (st == TK_OK) st = compare_train(world, c, &f, p.loader, process);
     tk_trainer_close(&t);
@@ -325,6 +376,8 @@ tk_status tk_bench_loader(tk_comm *world, tk_config *c)
         printf("loader      %.1f MB/s of checked and widened clips, %.2f of the %.1f MB/s of plain "
                "pread of the same clips, %.2f of the %.1f MB/s of the files from end to end\n",
                best[2] / 1e6, best[2] / best[1], best[1] / 1e6, best[2] / best[0], best[0] / 1e6);
+    if (st == TK_OK)
+        st = tk_agree(world, world->rank ? TK_OK : tk_check_fraction("loader", best[2], best[1]));
     tk_free(raw);
     tk_train_parts_close(&p);
     return st;
