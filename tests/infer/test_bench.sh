@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# bench measures its ceiling by another program on the run's threads, and does not believe a figure
+# above it.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+program=$(realpath "${TALKIE:-build/talkie}")
+config=$PWD/configs/tiny.yaml
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp "$program" "$work/talkie" # which looks for the other program beside itself
+cd "$work" || exit 1
+failed=0
+
+ceiling() { # SCRIPT
+    printf '#!/bin/sh\n%s\n' "$1" >gemm_ceiling
+    chmod +x gemm_ceiling
+}
+
+check() { # WANTED-EXIT-CODE WORDS
+    ./talkie bench "$config" data.files=clips.h5 parallel.threads=2 train.steps=2 sample.steps=2 >said 2>&1
+    local code=$?
+    ((code == $1)) && grep -q -- "$2" said && return
+    echo "exit $code, wanted $1 and '$2':"
+    sed 's/^/    /' said
+    failed=$((failed + 1))
+}
+
+./talkie data stage "$config" -o clips.h5 >said 2>&1 || { cat said; exit 1; }
+
+# The threads of the run are those of the ceiling.
+ceiling 'echo "$1" >>threads; echo 1e15'
+./talkie bench "$config" data.files=clips.h5 parallel.threads=2 sample.steps=2 >said 2>&1
+[[ $(sort -u threads) == 2 ]] || { echo "the ceiling was measured on $(sort -u threads) threads, not 2"; failed=1; }
+
+ceiling 'echo 1'
+check 6 'train: .* of a ceiling of 1. More than all cannot be'
+ceiling 'exit 1'
+check 4 'gemm_ceiling said no rate'
+rm gemm_ceiling
+check 4 'cannot start .*gemm_ceiling'
+
+# The real one, as far as a busy machine lets its number be trusted: it is there and positive.
+rate=$("${program%/*}/gemm_ceiling" 1 1 64 64 64) || failed=1
+awk -v r="$rate" 'BEGIN { exit !(r > 1e6) }' || { echo "gemm_ceiling says '$rate'"; failed=1; }
+((failed == 0))
