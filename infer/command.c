@@ -22,13 +22,22 @@ typedef struct sampling {
 static void describe(const tk_job *job)
 {
     const tk_story *s = &job->story;
+    int first = -1, rounded = 0;
+    double asked = 0;
     for (int i = 0; i < s->n_shots; i++) {
-        const tk_story_shot *k = &s->shot[i];
-        const double off = k->seconds - k->asked;
-        if (off > 1e-3 || off < -1e-3)
-            tk_log("%s: shots[%d] is %.4g seconds long, not %.4g: a latent frame lasts %.4g",
-                   job->file, i, k->seconds, k->asked, s->tick);
+        const double off = s->shot[i].seconds - s->shot[i].asked;
+        asked += s->shot[i].asked;
+        if (off <= 1e-3 && off >= -1e-3) continue;
+        if (first < 0) first = i;
+        rounded++;
     }
+    if (rounded)
+        tk_log("%s: %d of %d shots are rounded to latent frames, which last %.4g seconds: "
+               "shots[%d] is "
+               "%.4g seconds long, not %.4g%s; all together %.4g, asked %.4g",
+               job->file, rounded, s->n_shots, s->tick, first, s->shot[first].seconds,
+               s->shot[first].asked, rounded > 1 ? ", and so on" : "", (double)s->latents * s->tick,
+               asked);
     if (s->n_windows > 1)
         tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
                job->file, s->n_shots, s->n_windows, s->window);

@@ -37,7 +37,11 @@ static tk_status load_layers(const tk_jobs *j, const char *top, const char *file
         c->jobs = (tk_jobs_config){0};
         c->story.output = c->output = "";
     }
-    return tk_config_load(c, TK_CMD_SAMPLE, file, n, overrides);
+    TK_TRY(tk_config_load(c, TK_CMD_SAMPLE, file, n, overrides));
+    if (j->many && c->jobs.n_storyboards)
+        return TK_FAIL(TK_INPUT, "%s: storyboards: %s is a list too; a job file lists storyboards",
+                       top, file);
+    return TK_OK;
 }
 
 static tk_status open_trained(tk_jobs *j, tk_comm *world, const char *where, tk_trained **out)

@@ -56,10 +56,19 @@ static int64_t audio_before(const tk_codec_info *k, int64_t f)
     return (samples + k->audio_hop - 1) / k->audio_hop;
 }
 
+// Latent frames of a shot that ends `end` seconds into the storyboard and begins at frame `begin`:
+// ends are rounded, not lengths, so that rounding does not add up over many shots.
+static int64_t latents_until(double end, double tick, int64_t begin, int64_t room)
+{
+    const int64_t n = llround(end / tick) - begin;
+    return n < 1 ? 1 : n > room ? room : n;
+}
+
 static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t room, tk_arena *a,
                            tk_story *s)
 {
     int64_t latent = 0;
+    double end = 0; // seconds asked so far
     s->n_shots = (int)c->story.n_shots;
     if (s->n_shots < 1) return TK_FAIL(TK_INPUT, "shots: a storyboard has at least one shot");
     TK_ARENA_NEW(s->shot, a, s->n_shots);
@@ -68,15 +77,15 @@ static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t r
         tk_story_shot *to = &s->shot[i];
         if (!isfinite(from->seconds) || from->seconds <= 0 || from->seconds > 1e6)
             return TK_FAIL(TK_INPUT, "shots[%d].seconds: %g is no length", i, from->seconds);
-        const int64_t n = llround(from->seconds / s->tick);
         to->asked = from->seconds;
-        to->latents = n < 1 ? 1 : n;
-        if (to->latents > room)
+        if (llround(from->seconds / s->tick) > room)
             return TK_FAIL(
                 TK_INPUT,
                 "shots[%d].seconds: %g is longer than what this model makes at once; the "
                 "longest possible shot is %g seconds (sample.window)",
                 i, from->seconds, (double)room * s->tick);
+        end += from->seconds;
+        to->latents = latents_until(end, s->tick, latent, room);
         to->first_latent = latent;
         to->first_audio = audio_before(k, latent);
         latent += to->latents;

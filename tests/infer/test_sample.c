@@ -155,7 +155,7 @@ static void bad_storyboards_are_named(void **state)
         {TWO_SHOTS "chekpoint: x\n", "checkpoint"},
         {TWO_SHOTS "output: run/\n", "folder"},
         {"storyboards: [nowhere.yaml]\n", "nowhere.yaml"},
-        {"storyboards: [bad.yaml]\n", "bad.yaml"},
+        {"storyboards: [bad.yaml]\n", "bad.yaml is a list too"},
     };
     (void)state;
     char here[4096];

@@ -106,10 +106,23 @@ static void lengths_are_rounded(void **state)
     tk_story s;
     assert_ok(plan(3, (double[]){0.01, 0.9, 1.13}, 3, &s));
     assert_int_equal(s.shot[0].latents, 1); // never nothing
-    assert_int_equal(s.shot[1].latents, 4);
-    assert_int_equal(s.shot[2].latents, 5);
-    assert_near(s.shot[2].seconds, 1.25, 1e-9);
+    assert_int_equal(s.shot[1].latents, 3); // ends at 0.91 seconds, that is 1
+    assert_int_equal(s.shot[2].latents, 4);
+    assert_near(s.shot[2].seconds, 1, 1e-9);
     assert_near(s.shot[2].asked, 1.13, 1e-9);
+}
+
+// Rounding does not add up: 20 shots of 0.35 seconds are 7 seconds.
+static void many_short_shots_last_as_asked(void **state)
+{
+    double seconds[20];
+    tk_story s;
+    (void)state;
+    for (int i = 0; i < 20; i++) seconds[i] = 0.35;
+    assert_ok(plan(20, seconds, 3, &s));
+    assert_int_equal(s.latents, 28);
+    for (int i = 0; i < 20; i++)
+        assert_near(s.shot[i].start + s.shot[i].seconds, 0.35 * (i + 1), 0.125 + 1e-9);
 }
 
 static void style_comes_first(void **state)
@@ -159,9 +172,13 @@ static void what_cannot_be_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_fits_is_made_together), cmocka_unit_test(longer_ones_go_shot_by_shot),
-        cmocka_unit_test(rows_are_cut_without_gaps),  cmocka_unit_test(lengths_are_rounded),
-        cmocka_unit_test(style_comes_first),          cmocka_unit_test(what_cannot_be_is_said),
+        cmocka_unit_test(what_fits_is_made_together),
+        cmocka_unit_test(longer_ones_go_shot_by_shot),
+        cmocka_unit_test(rows_are_cut_without_gaps),
+        cmocka_unit_test(lengths_are_rounded),
+        cmocka_unit_test(many_short_shots_last_as_asked),
+        cmocka_unit_test(style_comes_first),
+        cmocka_unit_test(what_cannot_be_is_said),
     };
     const int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     tk_config_free(&config);
