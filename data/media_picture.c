@@ -38,7 +38,7 @@ static tk_orientation orientation(const int32_t *m)
     return o;
 }
 
-// Colour matrix where the file does not say: by convention, high definition is BT.709.
+// Colour matrix where the file does not say: by convention, wide or high pictures are BT.709.
 static int colours_of(const AVFrame *f)
 {
     switch (f->colorspace) {
@@ -55,7 +55,7 @@ static int colours_of(const AVFrame *f)
     case AVCOL_SPC_SMPTE170M:
         return SWS_CS_ITU601;
     default:
-        return f->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+        return f->width >= 1280 || f->height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
     }
 }
 

@@ -3,6 +3,9 @@
 #include "data/media_track.h"
 #include "core/files.h"
 #include <errno.h>
+#include <libavutil/avstring.h>
+#include <libavutil/intreadwrite.h>
+#include <libavutil/parseutils.h>
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
@@ -173,6 +176,19 @@ static tk_status open_decoder(tk_track *t)
     return TK_OK;
 }
 
+// A RIFF file (AVI) says how many bytes it has.
+static tk_status check_riff(const tk_track *t)
+{
+    uint8_t head[8];
+    if (pread(t->fd, head, sizeof head, 0) != sizeof head || memcmp(head, "RIFF", 4) != 0)
+        return TK_OK;
+    const int64_t bytes = 8 + (int64_t)AV_RL32(head + 4);
+    if (bytes > t->size && bytes < UINT32_MAX)
+        return TK_FAIL(TK_INPUT, "%s is cut off: it should have %lld bytes and has %lld", t->path,
+                       (long long)bytes, (long long)t->size);
+    return TK_OK;
+}
+
 static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMediaType kind)
 {
     tk_av_quiet();
@@ -180,7 +196,7 @@ static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMedi
     TK_TRY(open_bytes(t));
     TK_TRY(open_format(t));
     TK_TRY(open_stream(t, kind));
-    return TK_OK;
+    return check_riff(t);
 }
 
 tk_status tk_track_open(const char *path, enum AVMediaType kind, tk_track *t)
@@ -228,6 +244,20 @@ static tk_status feed(tk_track *t)
     return TK_OK;
 }
 
+// Seconds a picture lasts at the stream's nominal rate, where its packet does not say; 0 = unknown.
+static double nominal_length(const tk_track *t)
+{
+    const AVRational rate = av_guess_frame_rate(t->format, t->stream, NULL);
+    return rate.num > 0 && rate.den > 0 ? 1 / av_q2d(rate) : 0;
+}
+
+// Raw streams have no times of their own, and what libav guesses is off by the reordering: their
+// pictures follow each other at the nominal rate.
+static bool untimed(const tk_track *t)
+{
+    return av_match_name(t->format->iformat->name, "h264,hevc,m4v,mpegvideo,mjpeg");
+}
+
 static void note_times(tk_track *t)
 {
     const double unit = av_q2d(t->stream->time_base);
@@ -240,6 +270,7 @@ static void note_times(tk_track *t)
     const bool sound = t->codec->codec_type == AVMEDIA_TYPE_AUDIO;
     // Of sound, pts alone is right where the decoder dropped its lead-in.
     int64_t ts = sound && f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
+    if (untimed(t)) ts = AV_NOPTS_VALUE;
     double time = ts != AV_NOPTS_VALUE ? ts * unit : t->frames ? t->end : 0;
     t->duration = duration > 0 ? duration * unit : 0;
     if (sound && f->sample_rate > 0) t->duration = (double)f->nb_samples / f->sample_rate;
@@ -247,8 +278,7 @@ static void note_times(tk_track *t)
     if (!sound && t->frames && time < t->time) time = t->time;
     t->time = time;
     double length = t->duration;
-    if (length == 0 && t->stream->avg_frame_rate.num > 0)
-        length = 1 / av_q2d(t->stream->avg_frame_rate);
+    if (length == 0 && !sound) length = nominal_length(t);
     t->end = fmax(t->end, time + length);
     if (t->frames == 0) t->end = time + length;
     t->frames++;
@@ -281,11 +311,11 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     const AVPacket *p = t->packet;
     const AVStream *stream = t->format->streams[p->stream_index];
     const bool video = stream == t->stream;
-    int64_t ts = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-    if (ts == AV_NOPTS_VALUE || (p->flags & AV_PKT_FLAG_DISCARD)) return;
+    int64_t ts = untimed(t) ? AV_NOPTS_VALUE : p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+    if ((ts == AV_NOPTS_VALUE && !video) || (p->flags & AV_PKT_FLAG_DISCARD)) return;
     double time = ts * av_q2d(stream->time_base), length = p->duration * av_q2d(stream->time_base);
-    if (video && length <= 0 && stream->avg_frame_rate.num > 0)
-        length = 1 / av_q2d(stream->avg_frame_rate);
+    if (video && length <= 0) length = nominal_length(t);
+    if (ts == AV_NOPTS_VALUE) time = s->packets ? s->end : 0;
     s->last = fmax(s->last, time + length);
     if (!video) return;
     s->first = s->packets ? fmin(s->first, time) : time;
@@ -293,12 +323,32 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     s->packets++;
 }
 
-static double declared_end(const AVFormatContext *f)
+// Where the chosen stream should end, as far as the file says; 0 = it does not. Containers that
+// only tell when their last stream ends say nothing where a chapter ends then.
+static double declared_end(const tk_track *t)
 {
+    const AVFormatContext *f = t->format;
+    const double first = t->stream->start_time == AV_NOPTS_VALUE
+                             ? 0
+                             : (double)t->stream->start_time * av_q2d(t->stream->time_base);
+    if (strstr(f->iformat->name, "mov"))
+        return t->stream->duration > 0
+                   ? first + (double)t->stream->duration * av_q2d(t->stream->time_base)
+                   : 0;
+    const AVDictionaryEntry *tag =
+        av_dict_get(t->stream->metadata, "DURATION", NULL, AV_DICT_IGNORE_SUFFIX);
+    int64_t end;
+    if (tag && av_parse_time(&end, tag->value, 1) >= 0 && end > 0)
+        return (double)end / AV_TIME_BASE;
     if (f->duration == AV_NOPTS_VALUE || f->duration <= 0) return 0;
     if (f->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE) return 0;
-    double start = f->start_time == AV_NOPTS_VALUE ? 0 : (double)f->start_time / AV_TIME_BASE;
-    return start + (double)f->duration / AV_TIME_BASE;
+    const double start = f->start_time == AV_NOPTS_VALUE ? 0 : (double)f->start_time / AV_TIME_BASE;
+    const double declared = start + (double)f->duration / AV_TIME_BASE;
+    for (unsigned i = 0; i < f->nb_chapters; i++) {
+        const AVChapter *c = f->chapters[i];
+        if ((double)c->end * av_q2d(c->time_base) > declared - TK_MEDIA_SLACK(declared)) return 0;
+    }
+    return declared;
 }
 
 tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
@@ -311,10 +361,10 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
         st = TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
         goto out;
     }
-    const AVStream *sound = find_stream(t.format, AVMEDIA_TYPE_AUDIO);
-    s->has_audio = sound != NULL;
-    if (sound) t.format->streams[sound->index]->discard = AVDISCARD_DEFAULT;
-    s->declared = declared_end(t.format);
+    s->has_audio = find_stream(t.format, AVMEDIA_TYPE_AUDIO) != NULL;
+    for (unsigned i = 0; i < t.format->nb_streams; i++) // the last to end tells that all is there
+        t.format->streams[i]->discard = AVDISCARD_DEFAULT;
+    s->declared = declared_end(&t);
     while (av_read_frame(t.format, t.packet) >= 0) {
         scan_packet(&t, s);
         av_packet_unref(t.packet);
@@ -332,11 +382,8 @@ tk_status tk_track_check_complete(const tk_track *t)
         return TK_FAIL(TK_INPUT,
                        "%s is cut off or damaged: no frame of its video can be decoded (%s)",
                        t->path, tk_av_words(0));
-    double declared = declared_end(t->format), missing = declared - t->end;
-    if (strstr(t->format->iformat->name, "mov") && t->stream->duration > 0) { // per stream, exact
-        declared = t->stream->duration * av_q2d(t->stream->time_base);
-        missing = declared - (t->end - t->first);
-    } else if (missing > TK_MEDIA_SLACK(declared)) { // perhaps it is the sound that is longer
+    double declared = declared_end(t), missing = declared - t->end;
+    if (missing > TK_MEDIA_SLACK(declared)) { // perhaps another stream is longer
         tk_track_scan s;
         TK_TRY(tk_track_scan_file(t->path, &s));
         missing = declared - fmax(t->end, s.last);

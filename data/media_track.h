@@ -39,7 +39,7 @@ void tk_track_close(tk_track *t);                // a zeroed track is fine
 typedef struct tk_track_scan {
     double first, end; // of the video
     double last;       // end of whatever ends last
-    double declared;   // end of the file as its header has it; 0 = not said
+    double declared;   // end of the video as the file has it; 0 = not said
     int64_t packets;   // of video
     bool has_audio;
 } tk_track_scan;
