@@ -76,7 +76,7 @@ SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
 
-.PHONY: all tests test run-tests demo bench check format docs install clean help setup features FORCE
+.PHONY: all tests test run-tests campaign demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -154,6 +154,11 @@ test: setup
 run-tests: all tests
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
+# The cases of the cluster test that take minutes as well.
+campaign: all
+	@scripts/setup.sh --cluster
+	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@TALKIE=$(PROGRAM) scripts/demo.sh
@@ -182,6 +187,7 @@ help:
 	@printf '%s\n' \
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
+	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
 	'make bench       measure against the GEMM rate, the disk and the plan' \
 	'make check       style: format, include order, lengths, licence lines' \

@@ -22,6 +22,7 @@ enum {
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
 };
 static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
+static const double LOOK_EVERY = 2;   // seconds between looks around in a wait
 
 size_t tk_mpi_max_message = (size_t)1 << 30;
 
@@ -87,7 +88,7 @@ _Noreturn static void give_up(tk_comm *c, const char *op, int n, MPI_Request *re
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer)
 {
     const struct timespec pause = {0, PATIENT_NS};
-    double start = 0, waited = 0;
+    double start = 0, waited = 0, look = LOOK_EVERY;
     for (int spins = 1;; spins++) {
         int done = 0;
         int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
@@ -100,6 +101,10 @@ tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, con
         if (spins % SPINS_PER_CLOCK) continue;
         if (start == 0) start = tk_now();
         waited = tk_now() - start;
+        if (waited > look) {
+            tk_mpi_look_around();
+            look = waited + LOOK_EVERY;
+        }
         if (waited > timeout_seconds(peer)) give_up(c, op, n, req, peer);
     }
 }

@@ -37,6 +37,7 @@ tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return co
 tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
 // Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
+void tk_mpi_look_around(void);                         // in a long wait: see tk_parallel_watch
 static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message that starts at `at`
 {
     return (int)(bytes - at < tk_mpi_max_message ? bytes - at : tk_mpi_max_message);

@@ -3,8 +3,7 @@
 #define _GNU_SOURCE
 #include "core/mem.h"
 #include "parallel/mesh.h"
-#include "parallel/mpi_comm.h"
-#include <mpi.h>
+#include "parallel/mpi_impl.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +77,24 @@ tk_status tk_parallel_unless_alone(const tk_comm *c, tk_status st)
 {
     int rank = 0;
     if (st == TK_OK || c->size == 1 || tk_status_shared()) return st;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    end_alone(rank, st);
+}
+
+static tk_status (*still_wanted)(const void *context);
+static const void *watched;
+
+void tk_parallel_watch(tk_status (*still)(const void *context), const void *context)
+{
+    still_wanted = still;
+    watched = context;
+}
+
+void tk_mpi_look_around(void)
+{
+    int rank = 0;
+    const tk_status st = still_wanted ? still_wanted(watched) : TK_OK;
+    if (st == TK_OK) return;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     end_alone(rank, st);
 }

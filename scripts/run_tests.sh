@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs every test and closes with "N passed, N failed"; exits 1 if any failed.
+# Runs every test and closes with "N passed, N failed, N skipped" and what was skipped, why; exits 1
+# if any failed.
 #
 #     scripts/run_tests.sh [NAME]      only tests whose name holds NAME
 #
@@ -11,7 +12,8 @@
 #     #TEST timeout: 60                        in a script
 #
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
-# has a session of its own, killed whole at its timeout. Scripts find the program in $TALKIE.
+# has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
+# says why in its last line. Scripts find the program in $TALKIE.
 # Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN=1 (longer timeouts).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -80,6 +82,9 @@ run() {
     end_session "$sid"
     if [[ -e $log.late ]]; then
         verdict=FAIL note="  stopped after $limit s"
+    elif ((code == 77)); then
+        verdict=skip note="  $(tail -n 1 "$log.log")"
+        printf '%s: %s\n' "$name" "$(tail -n 1 "$log.log" | sed 's/^skipped: //')" >"$log.skipped"
     elif ((code != 0)); then
         verdict=FAIL note="  exit code $code"
     fi
@@ -89,7 +94,7 @@ run() {
     # one write, so that tests running side by side do not mix their lines
     printf '%s\n' "$(
         printf '%-4s  %-40s %6s s%s\n' "$verdict" "$name" "$took" "$note"
-        [[ $verdict == ok ]] || tail -n 60 "$log.log" | sed 's/^/      | /'
+        [[ $verdict == FAIL ]] && tail -n 60 "$log.log" | sed 's/^/      | /'
     )"
 }
 
@@ -140,9 +145,11 @@ wait
 
 passed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^ok')
 failed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^FAIL')
-if ((passed + failed == 0)); then
+skipped=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^skip')
+if ((passed + failed + skipped == 0)); then
     echo "no test is named like '$only'" >&2
     failed=1
 fi
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
+for file in "$logs"/*.skipped; do [[ -e $file ]] && sed 's/^/    skipped /' "$file"; done
 ((failed == 0))

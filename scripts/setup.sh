@@ -2,7 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages talkie is built and tested with. Safe to run any number of times:
 # when nothing is missing it says so and does nothing.
+#
+#     scripts/setup.sh [--cluster]     with what the test on a real Slurm needs, skipped without
 set -euo pipefail
+
+if [[ $# -gt 1 || ${1:---cluster} != --cluster ]]; then
+    echo "usage: scripts/setup.sh [--cluster]" >&2
+    exit 2
+fi
 
 # package | why
 packages='
@@ -26,6 +33,15 @@ libcmocka-dev     | unit tests
 ffmpeg            | makes odd media files for the tests of the import
 clang-format-14   | style check
 '
+# They bring daemons, which Debian starts where it can: only where they are asked for.
+cluster_packages='
+slurmctld         | for the cluster test: the controller
+slurmd            | for the cluster test: a node, and the plugin that starts ranks (PMIx)
+slurm-client      | for the cluster test: sbatch, srun, scontrol
+munge             | for the cluster test: what Slurm knows its own by
+iproute2          | for the cluster test: hosts out of network namespaces; cut and slow links
+'
+if [[ ${1:-} == --cluster ]]; then packages+=${cluster_packages#$'\n'}; fi
 
 trim() {
     local s=$1

@@ -17,7 +17,7 @@ typedef struct run {
     tk_train_parts parts;
     tk_trainer trainer;
     tk_metrics metrics; // rank 0
-    tk_owner owner;     // rank 0
+    tk_owner owner;     // of rank 0; the others know its place
     tk_progress progress;
     tk_arena arena;
     char *yaml;        // resolved config, stored with every checkpoint
@@ -160,6 +160,11 @@ static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
     return TK_OK;
 }
 
+static tk_status still_owner(const void *owner)
+{
+    return tk_owner_check(owner);
+}
+
 // Resumes, or takes weights from train.init, or makes fresh ones. Sets r->first.
 static tk_status start_weights(run *r)
 {
@@ -168,6 +173,7 @@ static tk_status start_weights(run *r)
     char *path;
     bool resume;
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
+    tk_parallel_watch(still_owner, &r->owner);
     if (resume) {
         TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->out, r->world, &r->arena, &path)));
         TK_TRY(load(r, path, true, &step));
@@ -255,8 +261,12 @@ static tk_status open_run(run *r)
     return tk_agree(w, tk_trainer_start(&r->trainer, r->first));
 }
 
-static void close_run(run *r)
+// All stop looking at the owner before rank 0 gives the directory free. A rank that failed alone
+// cannot meet the others: it is about to take them down.
+static void close_run(run *r, tk_status st)
 {
+    tk_parallel_watch(NULL, NULL);
+    if (st == TK_OK || tk_status_shared()) (void)r->world->ops->barrier(r->world);
     tk_metrics_close(&r->metrics);
     tk_owner_release(&r->owner);
     tk_trainer_close(&r->trainer);
@@ -398,7 +408,7 @@ tk_status tk_train_run(tk_comm *world, tk_config *c)
         st = loop(&r);
     }
     if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
-    close_run(&r);
+    close_run(&r, st);
     return st;
 }
 

@@ -87,9 +87,10 @@ tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o
     if (world->rank) {
         *o = (tk_owner){0};
         tk_arena_init(&o->arena, 0);
+        o->dir = tk_arena_strdup(&o->arena, dir);
         o->staging = tk_arena_strdup(&o->arena, staging);
     }
-    TK_TRY(tk_agree(world, o->staging ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory")));
+    TK_TRY(tk_agree(world, o->dir && o->staging ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory")));
     return TK_OK;
 }
 

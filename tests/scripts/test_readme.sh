@@ -43,13 +43,16 @@ esac
 END
 script "$stubs/sbatch" <<'END'
 #!/usr/bin/env bash
-nodes=1 tasks=4
+nodes=1 tasks=4 array=
 while [[ $1 == --* ]]; do
+    [[ $1 == --array=* ]] && array=${1#*=}
     [[ $1 == --nodes=* ]] && nodes=${1#*=}
     [[ $1 == --ntasks-per-node=* ]] && tasks=${1#*=}
     shift
 done
-RANKS=$((nodes * tasks)) exec bash "$@"
+export RANKS=$((nodes * tasks))
+[[ $array ]] || exec bash "$@"
+for ((i = ${array%-*}; i <= ${array#*-}; i++)); do SLURM_ARRAY_TASK_ID=$i bash "$@" || exit; done
 END
 script "$stubs/srun" <<'END'
 #!/usr/bin/env bash

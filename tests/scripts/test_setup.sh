@@ -43,6 +43,14 @@ grep -q '^noninteractive .*install .*libopenmpi-dev.*libcmocka-dev' "$world/call
 [[ $(scripts/setup.sh | tee /dev/stderr | wc -l) == 1 ]] # nothing left to do, in one line
 [[ ! -s $world/calls ]]
 
+# what the cluster test needs comes only when asked for
+if grep -q slurm "$world/installed"; then echo 'Slurm must not come unasked'; exit 1; fi
+scripts/setup.sh --cluster | grep 'installing 5 of'
+grep -qE 'install .*slurmctld.*munge' "$world/calls"
+: >"$world/calls"
+if scripts/setup.sh --nonsense 2>"$world/out"; then echo 'an unknown option must be refused'; exit 1; fi
+grep -q usage "$world/out"
+
 # one package removed, its configuration left behind: it alone is installed again
 grep -v '^libpng-dev$' "$world/installed" >"$world/rest"
 mv "$world/rest" "$world/installed"
