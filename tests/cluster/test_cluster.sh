@@ -151,10 +151,10 @@ case_lost_first() { # the host of rank 0, which owns the run, and of srun, which
 
 # Slurm counts whole minutes.
 case_time_limit() {
-    train long_reference -- train.batch=256
+    train long_reference -- train.batch=1024
     reference=long_reference
-    ends long_reference 300 0
-    train time_limit --time=1 --signal=USR1@30 -- train.batch=256
+    ends long_reference 400 0
+    train time_limit --time=1 --signal=USR1@30 -- train.batch=1024
     ends time_limit 500 '[1-9]'
     said time_limit 'stopped on request'
     reference=reference

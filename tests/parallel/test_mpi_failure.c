@@ -12,6 +12,11 @@
 enum { RANKS = 3 };
 static char self[4096];
 
+static tk_status unwanted(const void *words)
+{
+    return TK_FAIL(TK_FENCED, "%s", (const char *)words);
+}
+
 // One role of a rank under mpirun; rank 1 is the one that misbehaves.
 static int play(const char *role, int argc, char **argv)
 {
@@ -27,6 +32,10 @@ static int play(const char *role, int argc, char **argv)
         if (world.ops->irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK) world.ops->wait(&world, &r);
     } else if (!strcmp(role, "abort")) {
         if (world.rank == 1) tk_parallel_abort(6);
+        world.ops->barrier(&world);
+    } else if (!strcmp(role, "watch")) {
+        tk_parallel_watch(unwanted, "nobody wants this");
+        if (world.rank) sleep(30);
         world.ops->barrier(&world);
     } else if (!strcmp(role, "truncate")) { // ranks that disagree about a length
         tk_request r = {0};
@@ -93,6 +102,12 @@ static void test_abort__takes_the_others_down(void **state)
     expect("abort", 6, "");
 }
 
+static void test_wait__without_sense_ends(void **state)
+{
+    (void)state;
+    expect("watch", 7, "talkie: rank 0: nobody wants this");
+}
+
 static void test_messages__of_different_length_are_refused(void **state)
 {
     (void)state;
@@ -105,6 +120,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wait__without_end_names_the_operation),
         cmocka_unit_test(test_wait__without_end_names_the_peer),
         cmocka_unit_test(test_abort__takes_the_others_down),
+        cmocka_unit_test(test_wait__without_sense_ends),
         cmocka_unit_test(test_messages__of_different_length_are_refused),
     };
     if (argc > 1) return play(argv[1], argc, argv);
