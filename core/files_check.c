@@ -2,6 +2,7 @@
 // Whether an output may be written, found out before any work. See core/files.h.
 #include "core/files.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,17 +16,13 @@ enum { MARK_WITHIN = 16 << 20, PIECE = 1 << 16 };
 tk_file_id tk_file_identity(const char *path)
 {
     struct stat s;
-    tk_arena a;
-    tk_file_id id = {0};
-    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX] = "."; // no memory, which might run out: there is no failure to report
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (stat(path, &s) == 0) return (tk_file_id){.device = s.st_dev, .number = s.st_ino};
-    tk_arena_init(&a, 0);
-    const char *folder = slash ? tk_arena_printf(&a, "%.*s/", (int)(slash - path), path) : ".";
-    const char *name = slash ? slash + 1 : path;
-    if (folder && *name && stat(folder, &s) == 0)
-        id = (tk_file_id){s.st_dev, s.st_ino, XXH3_64bits(name, strlen(name)) | 1};
-    tk_arena_free(&a);
-    return id;
+    if (slash && (size_t)(name - path) >= sizeof folder) return (tk_file_id){0};
+    if (slash) snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+    if (!*name || stat(folder, &s) != 0) return (tk_file_id){0};
+    return (tk_file_id){s.st_dev, s.st_ino, XXH3_64bits(name, strlen(name)) | 1};
 }
 
 bool tk_file_same(tk_file_id a, tk_file_id b)

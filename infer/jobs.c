@@ -184,15 +184,18 @@ static tk_status check_writable(const tk_jobs *j, const char *top)
     return TK_OK;
 }
 
+// Rank 0 looks, the others are told.
 static tk_status find_finished(tk_jobs *j, tk_comm *world)
 {
+    tk_status st = TK_OK;
+    for (int i = 0; i < j->n && world->rank == 0 && st == TK_OK; i++)
+        st = tk_output_finished(j->job[i].output, j->job[i].digest, &j->job[i].finished);
+    TK_TRY(tk_agree(world, st));
     for (int i = 0; i < j->n; i++) {
-        uint64_t done[2] = {j->job[i].digest,
-                            world->rank == 0 &&
-                                tk_output_finished(j->job[i].output, j->job[i].digest)};
-        TK_TRY(tk_same(world, "the storyboard and its references", done, sizeof done[0]));
-        TK_TRY(world->ops->host_broadcast(world, done, sizeof done, 0));
-        j->job[i].finished = done[1] != 0;
+        tk_job *job = &j->job[i];
+        TK_TRY(
+            tk_same(world, "the storyboard and its references", &job->digest, sizeof job->digest));
+        TK_TRY(world->ops->host_broadcast(world, &job->finished, sizeof job->finished, 0));
     }
     return TK_OK;
 }

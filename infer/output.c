@@ -87,42 +87,60 @@ static char *path_of(const char *output, part k, tk_arena *a)
     return tk_arena_printf(a, "%s%s", output, suffix[k]);
 }
 
-static bool same_file(const json_t *root, const char *key, const char *path)
+// What cannot be read is not finished; memory that ran out tells nothing about it.
+static tk_status unless_memory(tk_status st)
+{
+    if (st == TK_MEMORY) return st;
+    tk_status_clear();
+    return TK_OK;
+}
+
+static tk_status same_file(const json_t *root, const char *key, const char *path, bool *same)
 {
     uint64_t digest;
     int64_t bytes;
     const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
     const char *written = json_string_value(json_object_get(entry, "digest"));
-    if (!path || digest_file(path, &digest, &bytes) != TK_OK) {
-        tk_status_clear(); // not there, not finished
-        return false;
-    }
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = digest_file(path, &digest, &bytes);
+    if (st != TK_OK) return unless_memory(st);
     char text[17];
     snprintf(text, sizeof text, "%016" PRIx64, digest);
-    return json_is_integer(size) && bytes == json_integer_value(size) && written &&
-           !strcmp(written, text);
+    *same = json_is_integer(size) && bytes == json_integer_value(size) && written &&
+            !strcmp(written, text);
+    return TK_OK;
 }
 
-bool tk_output_finished(const char *output, uint64_t digest)
+static tk_status find_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
+                               bool *done)
 {
-    tk_arena a;
     char hex_digest[17], *text;
     size_t bytes;
-    json_t *root = NULL;
-    tk_arena_init(&a, 0);
-    const char *path = path_of(output, JSON, &a);
-    if (path && tk_file_read(path, 16 << 20, &a, &text, &bytes) == TK_OK)
-        root = json_loadb(text, bytes, 0, NULL);
-    else
-        tk_status_clear();
-    const char *found = json_string_value(json_object_get(root, "digest"));
+    bool mp4 = false, png = false;
+    const char *path = path_of(output, JSON, a);
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = tk_file_read(path, 16 << 20, a, &text, &bytes);
+    if (st != TK_OK) return unless_memory(st);
+    *root = json_loadb(text, bytes, 0, NULL);
+    const char *found = json_string_value(json_object_get(*root, "digest"));
     snprintf(hex_digest, sizeof hex_digest, "%016" PRIx64, digest);
-    const bool done = found && !strcmp(found, hex_digest) &&
-                      same_file(root, "mp4", path_of(output, MP4, &a)) &&
-                      same_file(root, "png", path_of(output, PNG, &a));
+    if (!found || strcmp(found, hex_digest)) return TK_OK;
+    TK_TRY(same_file(*root, "mp4", path_of(output, MP4, a), &mp4));
+    TK_TRY(same_file(*root, "png", path_of(output, PNG, a), &png));
+    *done = mp4 && png;
+    return TK_OK;
+}
+
+tk_status tk_output_finished(const char *output, uint64_t digest, bool *done)
+{
+    tk_arena a;
+    json_t *root = NULL;
+    *done = false;
+    tk_arena_init(&a, 0);
+    const tk_status st = find_finished(output, digest, &a, &root, done);
     json_decref(root);
     tk_arena_free(&a);
-    return done;
+    return st;
 }
 
 // ---- can it be written -------------------------------------------------------------------------

@@ -28,6 +28,6 @@ enum { TK_OUTPUT_FILES = 3 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);
 // Before any work: whether its files can be written, are none of the inputs and no one else's.
 tk_status tk_output_check(const char *output, int n, char *const *inputs);
-bool tk_output_finished(const char *output, uint64_t digest);
+tk_status tk_output_finished(const char *output, uint64_t digest, bool *done);
 // All of the clip or nothing: what was there before stays until the new clip is whole.
 tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip);

@@ -127,12 +127,14 @@ static tk_status compare_configs(const run *r, const char *path, const char *sto
     char *binding = NULL, *others = NULL;
     tk_config before;
     tk_config_init(&before);
-    if (tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL) != TK_OK) {
+    const tk_status st = tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL);
+    if (st != TK_OK) tk_config_free(&before);
+    if (st == TK_MEMORY) return st; // says nothing about the options
+    if (st != TK_OK) {
         if (r->world->rank == 0)
             tk_log_warn("the options %s was made with cannot be compared: %s", path,
                         tk_status_message());
         tk_status_clear();
-        tk_config_free(&before);
         return TK_OK;
     }
     tk_config_changes(&before, r->config, TK_CMD_TRAIN, a, &binding, &others);
