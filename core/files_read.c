@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading regular files, and whole reads and writes at a place. See core/files.h.
 #include "core/files.h"
+#include "core/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -86,6 +87,7 @@ tk_status tk_pread_all(int fd, const char *path, void *x, size_t bytes, int64_t 
                            (long long)offset + (long long)done,
                            (long long)offset + (long long)bytes);
         done += (size_t)n;
+        tk_alive();
     }
     return TK_OK;
 }
@@ -100,6 +102,7 @@ tk_status tk_pwrite_all(int fd, const char *path, const void *x, size_t bytes, i
             return TK_FAIL(TK_IO, "cannot write %s at byte %lld: %s", path,
                            (long long)offset + (long long)done, tk_io_words(n ? errno : ENOSPC));
         done += (size_t)n;
+        tk_alive();
     }
     return TK_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/gemm.h"
+#include "core/log.h"
 #include "core/tensor.h"
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -71,5 +72,6 @@ tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k
                                               b + (tb == 'N' ? col : col * ldb), ldb, beta,
                                               c + row * ldc + col, ldc));
         }
+    tk_alive();
     return tk_team_result(&team);
 }

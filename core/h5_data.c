@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HDF5 datasets: whole arrays, and datasets laid out for others to pwrite and pread.
 #include "core/h5_internal.h"
+#include "core/log.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +58,7 @@ tk_status tk_h5_put(hid_t at, const char *name, hid_t type, int ndim, const int6
     if (n && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) < 0)
         st = tk_h5_fail(TK_IO, at, name, "cannot write the dataset");
     H5Dclose(set);
+    tk_alive();
     TK_TRY(st);
     return TK_OK;
 }
@@ -226,6 +228,7 @@ tk_status tk_h5_get(hid_t at, const char *name, hid_t type, int ndim, int64_t *d
     TK_TRY(open_set(at, name, &set));
     tk_status st = get_set(at, name, set, type, ndim, dim, a, x);
     H5Dclose(set);
+    tk_alive();
     TK_TRY(st);
     return TK_OK;
 }

@@ -35,6 +35,18 @@ double tk_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void (*alive_heard)(void);
+
+void tk_alive(void)
+{
+    if (alive_heard) alive_heard();
+}
+
+void tk_alive_by(void (*heard)(void))
+{
+    alive_heard = heard;
+}
+
 // Caller holds the lock. The next redraw of the bar puts it below the line.
 static void clear_bar(void)
 {
@@ -137,6 +149,7 @@ void tk_progress_begin(tk_progress *p, const char *what, const char *unit, int64
 void tk_progress_at(tk_progress *p, int64_t done, const char *note)
 {
     p->done = done;
+    tk_alive();
     double now = tk_now();
     if (out.rank || out.level < 1) return;
     if (now - p->shown < (out.terminal ? REDRAW_SECONDS : LINE_SECONDS)) return;

@@ -23,3 +23,9 @@ void tk_progress_at(tk_progress *p, int64_t done, const char *note); // note: "l
 void tk_progress_end(tk_progress *p);
 
 double tk_now(void); // seconds, monotonic
+
+// "This process is at work", for whoever waits for it: called by all that may take long, at least
+// every few seconds and as often as it likes; tk_progress_at, the operators, the codec's products
+// and all reading and writing do so themselves. A transport says by whom it is heard.
+void tk_alive(void);
+void tk_alive_by(void (*heard)(void)); // NULL: by nobody

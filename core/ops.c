@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator table (shapes, FLOPs, what a backward reads) and the dispatch to a device.
 #include "core/ops.h"
+#include "core/log.h"
 #include <time.h>
 
 // ---- shape checks ----------------------------------------------------------------------------
@@ -398,6 +399,7 @@ tk_status tk_op_forward(tk_device *d, const tk_call *c)
         if (!tk_present(&c->out[k]) || !same_shape(&c->out[k], &out[k]))
             return wrong(c, "output", k, &c->out[k], &out[k]);
     TK_TRY(run(d, c, false));
+    tk_alive();
     if (info->flops) d->flops += info->flops(c);
     return TK_OK;
 }
@@ -419,6 +421,7 @@ tk_status tk_op_backward(tk_device *d, const tk_call *c)
     if (!tk_present(&c->dout[0]))
         return TK_FAIL(TK_INTERNAL, "operator %s: no gradient of its output", info->name);
     TK_TRY(run(d, c, true));
+    tk_alive();
     if (info->flops && c->op == TK_OP_LINEAR)
         d->flops += info->flops(c) * ((c->din[0].data != NULL) + (c->din[1].data != NULL));
     else if (info->flops) // attention: two matrix products forward, four backward

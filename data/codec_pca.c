@@ -4,6 +4,7 @@
 // (cyclic Jacobi) turns it to the principal axes. All heavy work is matrix products; only the
 // components that are kept are ever computed.
 #include "core/gemm.h"
+#include "core/log.h"
 #include "core/rng.h"
 #include "data/codec_internal.h"
 #include <math.h>
@@ -75,10 +76,12 @@ static void jacobi(double *a, double *v, int64_t m)
         for (int64_t p = 0; p < m; p++)
             for (int64_t q = p + 1; q < m; q++) off += a[p * m + q] * a[p * m + q];
         if (off <= 1e-22 * all) return;
-        for (int64_t p = 0; p < m; p++)
+        for (int64_t p = 0; p < m; p++) {
+            tk_alive();
             for (int64_t q = p + 1; q < m; q++)
                 if (a[p * m + q] * a[p * m + q] > 1e-26 * all / (double)(m * m))
                     rotate(a, v, m, p, q);
+        }
     }
 }
 
@@ -125,6 +128,7 @@ static tk_status pca(const float *matrix, int64_t n, int64_t keep, tk_arena *scr
     tk_rng_fill_normal(tk_rng_key(0, TK_RNG_WEIGHTS, 0), 0, q, m * n, 1);
     double before = 0;
     for (int round = 0; round < ROUNDS; round++) {
+        tk_alive();
         orthonormalize(q, m, n);
         TK_TRY(tk_gemm(0, 'N', 'N', m, n, n, q, n, matrix, n, 0, image, n));
         double held = 0;

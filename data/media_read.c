@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Media files to frames and samples on our clocks: see data/media_reader.h and data/media.h.
+#include "core/log.h"
 #include "data/media_picture.h"
 #include "data/media_reader.h"
 #include "data/media_sound.h"
@@ -145,6 +146,7 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
 {
     const int64_t bytes = r->m.width * r->m.height * 3, begin = r->next;
     for (*got = 0; *got < n; ++*got, r->next++) {
+        tk_alive();
         TK_TRY(seek_frame(r, r->next));
         if (r->total >= 0 && r->next >= r->total) break;
         if (!rgb) continue;

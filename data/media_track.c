@@ -2,6 +2,7 @@
 // Opening media files and decoding one stream of them: see data/media_track.h.
 #include "data/media_track.h"
 #include "core/files.h"
+#include "core/log.h"
 #include <errno.h>
 #include <libavutil/avstring.h>
 #include <libavutil/intreadwrite.h>
@@ -367,6 +368,7 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
     s->declared = declared_end(&t);
     while (av_read_frame(t.format, t.packet) >= 0) {
         scan_packet(&t, s);
+        tk_alive();
         av_packet_unref(t.packet);
     }
     if (s->packets == 0)

@@ -3,6 +3,7 @@
 //
 // Sound is brought to a rate every player takes and cut or padded to exactly the length of
 // the video before it is encoded; the encoder's own lead-in is hidden by the container's edit list.
+#include "core/log.h"
 #include "data/media.h"
 #include "data/media_track.h"
 #include <libavutil/avstring.h>
@@ -247,6 +248,7 @@ static tk_status put_all(tk_muxer *m, const uint8_t *rgb)
     int64_t at = 0;
     for (int64_t i = 0; i < m->frames; i++) {
         TK_TRY(put_picture(m, rgb + i * m->width * m->height * 3, i));
+        tk_alive();
         int64_t until = llrint((double)(i + 1) * (double)m->track_samples / (double)m->frames);
         while (at < until) {
             int64_t n = m->track_samples - at;

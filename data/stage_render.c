@@ -2,6 +2,7 @@
 // The stage's pictures and sounds. Edges are antialiased by analytic coverage, so that the centroid
 // of what is drawn is where the scene says; sounds are damped partials that begin at the sample of
 // contact.
+#include "core/log.h"
 #include "data/stage.h"
 #include <complex.h>
 #include <math.h>
@@ -160,6 +161,7 @@ static void render_line(const tk_scene *s, const tk_media_config *m, const tk_st
 void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
 {
     for (int64_t first = 0, end; first < frames; first = end) {
+        tk_alive();
         int k = tk_stage_shot_at(s, (double)first / (double)m->fps);
         for (end = first + 1; end < frames; end++)
             if (tk_stage_shot_at(s, (double)end / (double)m->fps) != k) break;

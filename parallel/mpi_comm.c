@@ -2,27 +2,23 @@
 // The communicator over MPI, for devices whose memory is host memory.
 //
 // Everything waits in one place, tk_mpi_finish(): it tests, and gives the core away between tests,
-// because the rank it waits for may need that core. The same loop notices a wait without end
-// (TALKIE_COMM_TIMEOUT seconds, default 600), names the rank, the operation and the peer, and takes
-// the run down.
+// because the rank it waits for may need that core. The same loop looks for signs of life of those
+// it waits for (mpi_pulse.c), so that no wait is without end.
 #include "core/log.h"
 #include "core/mem.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi_impl.h"
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum {
     SUM_WORDS = 4096,       // of a window of host sums
-    EDGE_FACTOR = 12,       // of the time limit at the edges of phases
     SPINS_PER_CLOCK = 64,   // tests between looks at the clock
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
 };
 static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
-static const double LOOK_EVERY = 2;   // seconds between looks around in a wait
 
 size_t tk_mpi_max_message = (size_t)1 << 30;
 
@@ -48,64 +44,21 @@ tk_status tk_mpi_check(tk_comm *c, const char *op, int err)
                    op, c->rank, c->size, c->name, ((tk_mpi_impl *)c->impl)->world_rank, words));
 }
 
-// Seconds a wait may last. Waits for nobody in particular (agreements, barriers) stand at the edges
-// of phases, where ranks may honestly arrive at very different times: they get longer.
-static double timeout_seconds(const int *peer)
-{
-    static double limit;
-    if (limit == 0) {
-        const char *s = getenv("TALKIE_COMM_TIMEOUT");
-        const double v = s ? atof(s) : 0;
-        limit = v > 0 ? v : 600;
-    }
-    return peer[0] < 0 ? limit * EDGE_FACTOR : limit;
-}
-
-// The peer of the first request still open; -1 if the operation has no single one.
-static int open_peer(int n, MPI_Request *req, const int *peer)
-{
-    for (int i = 0; i < n; i++) {
-        int done = 0;
-        MPI_Test(&req[i], &done, MPI_STATUS_IGNORE);
-        if (!done) return peer[i];
-    }
-    return -1;
-}
-
-_Noreturn static void give_up(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer)
-{
-    int p = open_peer(n, req, peer);
-    char who[64] = "the other ranks";
-    if (p >= 0) snprintf(who, sizeof who, "rank %d", p);
-    fprintf(stderr,
-            "talkie: world rank %d (rank %d of %d of the %s communicator) waited %.0f s in %s for "
-            "%s; giving up (TALKIE_COMM_TIMEOUT sets the seconds)\n",
-            ((tk_mpi_impl *)c->impl)->world_rank, c->rank, c->size, c->name, timeout_seconds(peer),
-            op, who);
-    tk_parallel_abort(tk_status_exit_code(TK_COMM));
-}
-
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer)
 {
     const struct timespec pause = {0, PATIENT_NS};
-    double start = 0, waited = 0, look = LOOK_EVERY;
+    tk_mpi_wait w = {.c = c, .op = op, .n = n, .req = req, .peer = peer};
+    tk_mpi_alive();
     for (int spins = 1;; spins++) {
         int done = 0;
         int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
         if (err != MPI_SUCCESS) return tk_mpi_check(c, op, err);
         if (done) return TK_OK;
-        if (waited > LONG_WAIT)
+        if (w.looked - w.began > LONG_WAIT)
             nanosleep(&pause, NULL);
         else
             sched_yield();
-        if (spins % SPINS_PER_CLOCK) continue;
-        if (start == 0) start = tk_now();
-        waited = tk_now() - start;
-        if (waited > look) {
-            tk_mpi_look_around();
-            look = waited + LOOK_EVERY;
-        }
-        if (waited > timeout_seconds(peer)) give_up(c, op, n, req, peer);
+        if (spins % SPINS_PER_CLOCK == 0) tk_mpi_look(&w);
     }
 }
 
@@ -294,6 +247,22 @@ static const tk_comm_ops mpi_ops = {
 
 // ---- making them -------------------------------------------------------------------------------
 
+static tk_status find_world(tk_mpi_impl *m, int size)
+{
+    MPI_Group own, world;
+    int *rank;
+    TK_NEW(m->world_of, size);
+    TK_NEW(rank, size);
+    for (int i = 0; i < size; i++) rank[i] = i;
+    MPI_Comm_group(m->comm, &own);
+    MPI_Comm_group(MPI_COMM_WORLD, &world);
+    MPI_Group_translate_ranks(own, size, rank, world, m->world_of);
+    MPI_Group_free(&own);
+    MPI_Group_free(&world);
+    tk_free(rank);
+    return TK_OK;
+}
+
 static tk_status wrap(MPI_Comm comm, const char *name, int world_rank, tk_comm *out)
 {
     tk_mpi_impl *m;
@@ -305,7 +274,7 @@ static tk_status wrap(MPI_Comm comm, const char *name, int world_rank, tk_comm *
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm, &out->rank);
     MPI_Comm_size(comm, &out->size);
-    return TK_OK;
+    return find_world(m, out->size);
 }
 
 // A part of `parent`: all of its ranks have theirs, or none has.
@@ -325,6 +294,7 @@ tk_status tk_mpi_split(tk_comm *parent, const char *name, int color, tk_comm *ou
 {
     tk_mpi_impl *from = parent->impl;
     MPI_Comm comm;
+    TK_TRY(barrier(parent)); // who waits inside MPI_Comm_split answers nobody
     TK_TRY(
         tk_mpi_check(parent, "splitting", MPI_Comm_split(from->comm, color, parent->rank, &comm)));
     return wrap_agreed(parent, comm, name, out);
@@ -338,7 +308,8 @@ tk_status tk_mpi_world(tk_comm *out)
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (MPI_Comm_dup(MPI_COMM_WORLD, &comm) != MPI_SUCCESS)
         return TK_FAIL(TK_COMM, "MPI cannot duplicate the communicator of all ranks");
-    return wrap(comm, "world", rank, out);
+    TK_TRY(wrap(comm, "world", rank, out));
+    return tk_mpi_pulse_open(comm);
 }
 
 void tk_mpi_close(tk_comm *c)
@@ -352,6 +323,7 @@ void tk_mpi_close(tk_comm *c)
         next = p->next;
         tk_free(p);
     }
+    tk_free(m->world_of);
     tk_free(m->req);
     tk_free(m->peer);
     tk_free(m->scratch);
@@ -363,6 +335,7 @@ tk_status tk_mpi_split_node(tk_comm *world, tk_comm *node)
 {
     tk_mpi_impl *from = world->impl;
     MPI_Comm comm;
+    TK_TRY(barrier(world));
     TK_TRY(tk_mpi_check(
         world, "splitting by node",
         MPI_Comm_split_type(from->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &comm)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Insides of the communicator over MPI: mpi_comm.c (waiting, messages, host calls) and
-// mpi_collective.c (the collectives of the model).
+// Insides of the communicator over MPI: mpi_comm.c (waiting, messages, host calls),
+// mpi_collective.c (the collectives of the model) and mpi_pulse.c (signs of life).
 #pragma once
 #include "parallel/mpi_comm.h"
 #include <mpi.h>
@@ -21,6 +21,7 @@ typedef struct tk_mpi_pending { // an isend or irecv
 typedef struct tk_mpi_impl {
     MPI_Comm comm;
     int world_rank;
+    int *world_of;    // (size) world rank of each rank
     MPI_Request *req; // (cap) requests of the collective under way
     int *peer;        // (cap) whom each one waits for
     int n, cap;
@@ -38,6 +39,27 @@ tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
 // Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
 void tk_mpi_look_around(void);                         // in a long wait: see tk_parallel_watch
+
+// A wait under way; begin with c, op, n, req and peer, all else 0. tk_mpi_look is called every few
+// milliseconds: it asks those waited for whether they live, and gives up, which ends the run, when
+// they do not.
+typedef struct tk_mpi_wait {
+    tk_comm *c;
+    const char *op;
+    int n;
+    MPI_Request *req;
+    const int *peer;
+    double began, looked, asked; // times: of the first look, the last one, the last questions
+    double around;               // of the last look around
+    double since;                // when anybody was last known to be at work
+    int lost;                    // world rank to name, -1: not known yet
+    double heard;                // when that one was last heard of
+} tk_mpi_wait;
+void tk_mpi_look(tk_mpi_wait *w);
+void tk_mpi_alive(void); // answers who asks; cheap, called often
+tk_status tk_mpi_pulse_open(MPI_Comm world);
+void tk_mpi_pulse_close(void);
+
 static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message that starts at `at`
 {
     return (int)(bytes - at < tk_mpi_max_message ? bytes - at : tk_mpi_max_message);

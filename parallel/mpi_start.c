@@ -35,6 +35,7 @@ void tk_parallel_stop(void)
     if (started) tk_mpi_close(started);
     started = NULL;
     if (on && !off) MPI_Finalize();
+    tk_mpi_pulse_close();
 }
 
 static volatile sig_atomic_t abort_code;

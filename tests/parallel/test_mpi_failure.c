@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 60 */
+/*TEST nsize: 1; timeout: 90 */
 // What happens when one rank is lost to the others: the run ends, soon, with the right exit code
 // and words. The program runs itself under mpirun in a role given as an argument.
 #include "core/log.h"
 #include "parallel/mesh.h"
 #include "tests/support/test.h"
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,27 @@ static int play(const char *role, int argc, char **argv)
         tk_request r;
         if (world.rank) sleep(30);
         if (world.ops->irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK) world.ops->wait(&world, &r);
+    } else if (!strcmp(role, "stopped")) { // at an agreement
+        if (world.rank == 1) raise(SIGSTOP);
+        tk_agree(&world, TK_OK);
+    } else if (!strcmp(role, "chain")) { // 0 waits for 2, which waits for 1, which is stopped
+        tk_request r;
+        if (world.rank == 1) raise(SIGSTOP);
+        if (world.ops->irecv(&world, big, 3, TK_F32, world.rank ? 1 : 2, &r) == TK_OK)
+            world.ops->wait(&world, &r);
+    } else if (!strcmp(role, "knot")) { // all wait for the next one, nobody works
+        tk_request r;
+        if (world.ops->irecv(&world, big, 3, TK_F32, (world.rank + 1) % RANKS, &r) == TK_OK)
+            world.ops->wait(&world, &r);
+    } else if (!strcmp(role, "works")) { // four times as long as the time-out, 2 behind 1
+        tk_request r;
+        for (double begin = tk_now(); world.rank == 1 && tk_now() - begin < 4; tk_alive())
+            usleep(20000);
+        if (world.rank == 1 && world.ops->isend(&world, big, 3, TK_F32, 2, &r) == TK_OK)
+            world.ops->wait(&world, &r);
+        if (world.rank == 2 && world.ops->irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK)
+            world.ops->wait(&world, &r);
+        tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "abort")) {
         if (world.rank == 1) tk_parallel_abort(6);
         world.ops->barrier(&world);
@@ -82,18 +104,47 @@ static void expect(const char *role, int code, const char *words)
 static void test_wait__without_end_names_the_operation(void **state)
 {
     (void)state;
-    expect(
-        "hang", 5,
-        "talkie: world rank 2 (rank 2 of 3 of the world communicator) waited 1 s in all_reduce for "
-        "rank ");
+    expect("hang", 5, "talkie: world rank 2 (rank 2 of 3 of the world communicator) on host ");
+    expect("hang", 5, " s in all_reduce for world rank ");
 }
 
 static void test_wait__without_end_names_the_peer(void **state)
 {
     (void)state;
-    expect("peer", 5,
-           "talkie: world rank 0 (rank 0 of 3 of the world communicator) waited 1 s in receive for "
-           "rank 1");
+    expect("peer", 5, " s in receive for world rank 1 on host ");
+}
+
+static void test_stopped_rank__is_named_by_those_at_an_agreement(void **state)
+{
+    (void)state;
+    char host[256] = "", words[512];
+    gethostname(host, sizeof host - 1);
+    snprintf(words, sizeof words,
+             " for world rank 1 on host %.60s, which has given no sign of life", host);
+    expect("stopped", 5, words);
+    expect("stopped", 5, " s in host_all_gather for world rank 1 ");
+}
+
+static void test_chain__names_the_last_one(void **state)
+{
+    (void)state;
+    char out[16384];
+    double seconds;
+    assert_int_equal(run("chain", out, sizeof out, &seconds), 5);
+    if (!strstr(out, "for world rank 1 on host") || strstr(out, "for world rank 2"))
+        fail_msg("%s", out);
+}
+
+static void test_knot__ends_though_all_live(void **state)
+{
+    (void)state;
+    expect("knot", 5, "waits itself, in receive, and nobody is at work");
+}
+
+static void test_work__may_last_longer_than_the_limit(void **state)
+{
+    (void)state;
+    expect("works", 0, "");
 }
 
 static void test_abort__takes_the_others_down(void **state)
@@ -119,6 +170,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wait__without_end_names_the_operation),
         cmocka_unit_test(test_wait__without_end_names_the_peer),
+        cmocka_unit_test(test_stopped_rank__is_named_by_those_at_an_agreement),
+        cmocka_unit_test(test_chain__names_the_last_one),
+        cmocka_unit_test(test_knot__ends_though_all_live),
+        cmocka_unit_test(test_work__may_last_longer_than_the_limit),
         cmocka_unit_test(test_abort__takes_the_others_down),
         cmocka_unit_test(test_wait__without_sense_ends),
         cmocka_unit_test(test_messages__of_different_length_are_refused),
