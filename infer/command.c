@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/command.h"
 #include "infer/jobs.h"
+#include "parallel/deal.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct sampling {
@@ -11,7 +13,8 @@ typedef struct sampling {
     tk_parallel_config parallel;
     tk_mesh mesh;
     tk_session session;
-    tk_progress progress;
+    struct turn *turns; // (jobs.n)
+    tk_deal *deal;
     uint64_t made, unmade; // storyboards of this data rank
     tk_status failed;      // the first storyboard of this rank that could not be made
     char words[1024];
@@ -76,7 +79,8 @@ static tk_status make_clip(sampling *a, const tk_job *job, tk_arena *arena)
     const double begin = tk_now();
     TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
                                                 arena, &refs)));
-    TK_TRY(tk_story_sample(&a->session, &job->config, &job->story, &refs, arena, &a->progress, &x));
+    TK_TRY(tk_story_sample(&a->session, &job->config, &job->story, &refs, arena, &x, tk_deal_step,
+                           a->deal));
     TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
            (double)job->story.latents * job->story.tick, tk_now() - begin);
@@ -114,31 +118,54 @@ static void choose_layout(sampling *a, int64_t todo)
     while (world % p->data) p->data--;
 }
 
-// The storyboards of one checkpoint (and of averaged weights or not), dealt out to the data ranks.
-static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
+typedef struct turn { // a job of a group, and how long it takes, about
+    int job;
+    int64_t work;
+} turn;
+
+static int longest_first(const void *x, const void *y)
 {
-    int64_t turn = 0, windows = 0;
+    const turn *a = x, *b = y;
+    if (a->work != b->work) return a->work < b->work ? 1 : -1;
+    return a->job - b->job;
+}
+
+// The storyboards of one checkpoint (and of averaged weights or not); returns how many.
+static int find_turns(const sampling *a, const tk_trained *t, bool ema, turn *turns, int64_t *steps)
+{
+    int n = 0;
+    *steps = 0;
     for (int i = 0; i < a->jobs.n; i++) {
         const tk_job *job = &a->jobs.job[i];
-        if (!job->finished && job->trained == t && job->config.sample.ema == ema)
-            if (turn++ % a->mesh.data.size == a->mesh.data.rank)
-                windows += job->story.n_windows * job->config.sample.steps;
+        if (job->finished || job->trained != t || job->config.sample.ema != ema) continue;
+        const int64_t own = job->story.n_windows * job->config.sample.steps;
+        const int64_t rows = job->story.latents * job->story.high * job->story.wide;
+        turns[n++] = (turn){i, own * rows};
+        *steps += own;
     }
-    if (turn == 0) return TK_OK;
+    qsort(turns, (size_t)n, sizeof *turns, longest_first);
+    return n;
+}
+
+// They are dealt out to the data ranks, the longest ones first.
+static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
+{
+    turn *turns = a->turns;
+    int64_t steps, item = 0;
+    const int n = find_turns(a, t, ema, turns, &steps);
+    if (n == 0) return TK_OK;
     TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
     tk_log("%s at step %" PRId64 "%s; tensor %d x pipeline %d x data %d", t->path, t->meta.step,
            a->session.ema ? ", averaged weights" : "", a->mesh.tensor.size, a->mesh.pipeline.size,
            a->mesh.data.size);
-    tk_progress_begin(&a->progress, "sample", "steps", windows);
-    turn = 0;
-    for (int i = 0; i < a->jobs.n; i++) {
-        const tk_job *job = &a->jobs.job[i];
-        if (!job->finished && job->trained == t && job->config.sample.ema == ema)
-            if (turn++ % a->mesh.data.size == a->mesh.data.rank) one_job(a, job);
+    tk_status st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
+    if (st == TK_OK) {
+        while ((st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)
+            one_job(a, &a->jobs.job[turns[item].job]);
+        st = tk_deal_close(a->deal, st);
     }
-    tk_progress_end(&a->progress);
     tk_session_close(&a->session);
-    return TK_OK;
+    return st;
 }
 
 // How a job file went, over all data ranks.
@@ -160,6 +187,8 @@ static tk_status sample_all(sampling *a)
         todo += !job->finished;
         if (job->finished) tk_log("%s: finished already, %s.mp4", job->file, job->output);
     }
+    a->turns = tk_arena_alloc(&a->jobs.arena, (size_t)a->jobs.n * sizeof *a->turns);
+    TK_TRY(tk_agree(a->world, a->turns ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the jobs")));
     a->parallel = a->jobs.top.parallel;
     choose_layout(a, todo);
     TK_TRY(tk_mesh_open(&a->mesh, a->world, &a->parallel, TK_AXIS_TENSOR));

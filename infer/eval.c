@@ -4,6 +4,7 @@
 #include "core/version.h"
 #include "infer/measure.h"
 #include "infer/story.h"
+#include "parallel/deal.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ typedef struct eval {
     const char *report; // where the figures go; rank 0
     tk_mesh mesh;
     tk_session session;
-    tk_progress progress;
+    tk_deal *deal;
     tk_figures column[COLUMNS];
     tk_arena arena;
 } eval;
@@ -73,7 +74,7 @@ static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
     tk_comm *replica = &e->mesh.replica;
     scene_of(e, i, &scene);
     TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
-    TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &e->progress, &x));
+    TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &x, tk_deal_step, e->deal));
     return tk_agree(replica, replica->rank ? TK_OK : measure_latents(e, &scene, &plan, &x, column));
 }
 
@@ -117,24 +118,30 @@ static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
 
 // ---- all clips ---------------------------------------------------------------------------------
 
-// This data rank's clips: every data-th one.
+static tk_status measure_one(eval *e, int column, int64_t i)
+{
+    tk_arena a;
+    tk_arena_init(&a, 1 << 20);
+    const tk_status st =
+        column == CEILING ? measure_truth(e, i, &a) : measure_sampled(e, column, i, &a);
+    tk_arena_free(&a);
+    if (column == CEILING) tk_deal_step(e->deal);
+    return st;
+}
+
+// Hits are counted in whole numbers, so that sums do not depend on who measured what.
 static tk_status fill_column(eval *e, int column)
 {
     static const char *const what[COLUMNS] = {"model", "ceiling", "floor"};
-    const int64_t n = e->config.eval.clips, step = e->mesh.data.size;
-    const int64_t own = tk_split_count(n, step, e->mesh.data.rank);
-    tk_status st = TK_OK;
-    tk_progress_begin(&e->progress, what[column], column == CEILING ? "clips" : "steps",
-                      column == CEILING ? own : own * e->config.sample.steps);
-    for (int64_t i = e->mesh.data.rank; i < n && st == TK_OK; i += step) {
-        tk_arena a;
-        tk_arena_init(&a, 1 << 20);
-        st = column == CEILING ? measure_truth(e, i, &a) : measure_sampled(e, column, i, &a);
-        tk_arena_free(&a);
-        if (column == CEILING) tk_progress_at(&e->progress, e->progress.done + 1, "");
-    }
-    tk_progress_end(&e->progress);
-    TK_TRY(tk_agree(e->world, st));
+    const int64_t n = e->config.eval.clips;
+    int64_t i = 0;
+    tk_status st = tk_deal_open(e->world, &e->mesh.replica, n, what[column],
+                                column == CEILING ? "clips" : "steps",
+                                column == CEILING ? n : n * e->config.sample.steps, &e->deal);
+    TK_TRY(st);
+    while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
+        st = measure_one(e, column, i);
+    TK_TRY(tk_deal_close(e->deal, st));
     TK_TRY(e->world->ops->host_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
     return e->world->ops->host_sum_f64(e->world, e->column[column].of, TK_FIGURES);
 }

@@ -127,14 +127,8 @@ static void take_rows(const window *w, int m, const tk_latents *x)
 
 // ---- sampling ----------------------------------------------------------------------------------
 
-static void step_done(void *ctx)
-{
-    tk_progress *p = ctx;
-    if (p) tk_progress_at(p, p->done + 1, "");
-}
-
-static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_progress *progress,
-                               tk_latents *x)
+static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents *x,
+                               void (*step_done)(void *ctx), void *ctx)
 {
     const bool first = s->mesh->pipeline.rank == 0;
     const tk_sampler on = {s->mesh, &s->device, &s->model};
@@ -147,7 +141,7 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_progres
         w->n_rows[m] = count[m];
         TK_TRY(give_rows(w, m, x, a));
     }
-    TK_TRY(tk_sampler_run(&on, &w->task, w->rows, step_done, progress));
+    TK_TRY(tk_sampler_run(&on, &w->task, w->rows, step_done, ctx));
     if (!first) return TK_OK;
     take_rows(w, TK_VIDEO, x);
     take_rows(w, TK_AUDIO, x);
@@ -162,8 +156,8 @@ static tk_status new_timeline(const tk_story *s, const tk_codec_info *k, tk_aren
 }
 
 tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *story,
-                          const tk_references *refs, tk_arena *a, tk_progress *progress,
-                          tk_latents *out)
+                          const tk_references *refs, tk_arena *a, tk_latents *out,
+                          void (*step_done)(void *ctx), void *ctx)
 {
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
     *out = (tk_latents){0};
@@ -183,7 +177,7 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
                  .guidance = c->sample.guidance,
                  .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}},
             .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
-        st = sample_window(s, &w, &scratch, progress, out);
+        st = sample_window(s, &w, &scratch, out, step_done, ctx);
         tk_arena_free(&scratch);
         TK_TRY(tk_parallel_unless_alone(&s->mesh->replica, st));
     }

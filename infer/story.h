@@ -12,10 +12,11 @@ typedef struct tk_latents {
 } tk_latents;
 
 // Collective over the mesh's replica: samples all windows. Memory comes from `a`. c: the resolved
-// config of the storyboard (sample.*, seed). A rank that fails alone takes the others down.
+// config of the storyboard (sample.*, seed). step_done (may be NULL) is called after each step. A
+// rank that fails alone takes the others down.
 tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *story,
-                          const tk_references *refs, tk_arena *a, tk_progress *progress,
-                          tk_latents *out);
+                          const tk_references *refs, tk_arena *a, tk_latents *out,
+                          void (*step_done)(void *ctx), void *ctx);
 
 typedef struct tk_decoded { // a clip: rgb (frames, height, width, 3), pcm (samples, channels)
     uint8_t *rgb;

@@ -38,7 +38,7 @@ tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return co
 tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
 // Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
 tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
-void tk_mpi_look_around(void);                         // in a long wait: see tk_parallel_watch
+void tk_mpi_look_around(void); // in a long wait: see tk_parallel_watch
 
 // A wait under way; begin with c, op, n, req and peer, all else 0. tk_mpi_look is called every few
 // milliseconds: it asks those waited for whether they live, and gives up, which ends the run, when
@@ -56,6 +56,17 @@ typedef struct tk_mpi_wait {
     double heard;                // when that one was last heard of
 } tk_mpi_wait;
 void tk_mpi_look(tk_mpi_wait *w);
+// On the communicator of signs of life, of world ranks. Messages of the deals' tags go to
+// tk_mpi_deal_hear, which receives them.
+enum {
+    TK_MPI_TAG_ASK = 1, // does it live?
+    TK_MPI_TAG_ANSWER,  // it does
+    TK_MPI_TAG_WANT,    // to rank 0: an item; tk_deal
+    TK_MPI_TAG_STEPS,   // to rank 0: how many steps it did
+    TK_MPI_TAG_DEALT    // of rank 0: an item; waited for, not heard
+};
+MPI_Comm tk_mpi_pulse_comm(void);
+void tk_mpi_deal_hear(int from, int tag);
 void tk_mpi_alive(void); // answers who asks; cheap, called often
 tk_status tk_mpi_pulse_open(MPI_Comm world);
 void tk_mpi_pulse_close(void);

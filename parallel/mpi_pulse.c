@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG_ASK = 1, TAG_ANSWER = 2, ROUNDS = 8 }; // rounds of questions within the limit
-static const double LISTEN_SECONDS = 0.05;        // between looks for questions while at work
-static const double AROUND_SECONDS = 2;           // between looks around in a wait
+enum { ROUNDS = 8 };                       // rounds of questions within the limit
+static const double LISTEN_SECONDS = 0.05; // between looks for questions while at work
+static const double AROUND_SECONDS = 2;    // between looks around in a wait
 
 typedef struct answer {
     double idle;    // seconds since the rank last knew of anybody at work
@@ -99,27 +99,42 @@ static void reply(int to, double now)
         o->told = (answer){.idle = now - w->since, .silence = now - w->heard, .lost = w->lost};
         snprintf(o->told.op, sizeof o->told.op, "%s", w->op);
     }
-    MPI_Isend(&o->told, (int)sizeof o->told, MPI_BYTE, to, TAG_ANSWER, pulse.comm, &o->reply);
+    MPI_Isend(&o->told, (int)sizeof o->told, MPI_BYTE, to, TK_MPI_TAG_ANSWER, pulse.comm,
+              &o->reply);
+}
+
+// A message of that tag, if one is there; false: none is.
+static bool hear_one(int tag, double now)
+{
+    int there = 0;
+    MPI_Status s;
+    if (MPI_Iprobe(MPI_ANY_SOURCE, tag, pulse.comm, &there, &s) != MPI_SUCCESS || !there)
+        return false;
+    const int from = s.MPI_SOURCE;
+    other *o = &pulse.of[from];
+    if (tag == TK_MPI_TAG_ASK) {
+        MPI_Recv(NULL, 0, MPI_BYTE, from, tag, pulse.comm, MPI_STATUS_IGNORE);
+        reply(from, now);
+    } else if (tag == TK_MPI_TAG_ANSWER) {
+        MPI_Recv(&o->said, (int)sizeof o->said, MPI_BYTE, from, tag, pulse.comm, MPI_STATUS_IGNORE);
+        o->heard = now;
+        o->asked = false;
+    } else {
+        tk_mpi_deal_hear(from, tag);
+    }
+    return true;
 }
 
 static void hear(double now)
 {
-    for (;;) {
-        int there = 0;
-        MPI_Status s;
-        if (MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, pulse.comm, &there, &s) != MPI_SUCCESS) return;
-        if (!there) return;
-        other *o = &pulse.of[s.MPI_SOURCE];
-        if (s.MPI_TAG == TAG_ASK) {
-            MPI_Recv(NULL, 0, MPI_BYTE, s.MPI_SOURCE, TAG_ASK, pulse.comm, MPI_STATUS_IGNORE);
-            reply(s.MPI_SOURCE, now);
-            continue;
-        }
-        MPI_Recv(&o->said, (int)sizeof o->said, MPI_BYTE, s.MPI_SOURCE, TAG_ANSWER, pulse.comm,
-                 MPI_STATUS_IGNORE);
-        o->heard = now;
-        o->asked = false;
-    }
+    pulse.listened = now;
+    for (int tag = TK_MPI_TAG_ASK; tag <= TK_MPI_TAG_STEPS; tag++)
+        while (hear_one(tag, now)) continue;
+}
+
+MPI_Comm tk_mpi_pulse_comm(void)
+{
+    return pulse.comm;
 }
 
 void tk_mpi_alive(void)
@@ -127,7 +142,6 @@ void tk_mpi_alive(void)
     if (pulse.size < 2 || !pthread_equal(pthread_self(), pulse.thread)) return;
     const double now = tk_now();
     if (now - pulse.listened < LISTEN_SECONDS) return;
-    pulse.listened = now;
     hear(now);
 }
 
@@ -165,7 +179,7 @@ static void ask(tk_mpi_wait *w, int rank, int *quietest)
     if (o->asked) return;
     o->asked = true;
     MPI_Wait(&o->question, MPI_STATUS_IGNORE); // the last one was answered
-    MPI_Isend(NULL, 0, MPI_BYTE, rank, TAG_ASK, pulse.comm, &o->question);
+    MPI_Isend(NULL, 0, MPI_BYTE, rank, TK_MPI_TAG_ASK, pulse.comm, &o->question);
 }
 
 // Of a chain of ranks that wait for each other the last one is to name, if it is silent.

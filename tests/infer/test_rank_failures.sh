@@ -103,6 +103,7 @@ expect() {
     local rank=$1 kind=$2 n=$3 codes=$4 code
     shift 4
     code=$(faulted "$rank" "$kind" "$n" "$@")
+    [[ $code == 0 ]] && grep -q '^not reached$' "$out" && return
     judge "talkie $*, rank $rank, $kind $n" "$rank" "$code" "$codes"
     [[ -z $(find "$run" -name '*.tmp*' -o -name '*.part*') ]] || fail "something was left"
 }

@@ -138,7 +138,7 @@ static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     assert_int_equal(refs.ref[0].latents, 1);
     assert_int_equal(refs.ref[0].audio_rows, 0);
-    assert_ok(tk_story_sample(&session, &config, &story, &refs, &arena, NULL, x));
+    assert_ok(tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL));
     const bool holds = mesh.pipeline.rank == 0;
     tk_session_close(&session);
     tk_trained_close(&trained);

@@ -127,6 +127,10 @@ int main(int argc, char **argv)
         st = strcmp(kind, "sweep") ? tk_command_run(tk_commands, &world, argc - 3, argv + 3)
                                    : sweep(&world, rank, n, step, last, argc - 3, argv + 3);
     tk_alloc_fail_at(0, false);
+    const int64_t had =
+        strcmp(kind, "open") ? tk_alloc_count() - before : (int64_t)atomic_load(&opened);
+    if (here && (!strcmp(kind, "alloc") || !strcmp(kind, "open")) && had < n)
+        printf("not reached\n"); // dealt work went to another rank this time
     if (!strcmp(kind, "count"))
         printf("rank %d: %lld allocations, %ld files\n", world.rank,
                (long long)(tk_alloc_count() - before), atomic_load(&opened));
