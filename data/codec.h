@@ -20,7 +20,8 @@ typedef struct tk_codec_info {
     int64_t patch_frames, patch_size, video_channels; // of a video row
     int64_t audio_hop, audio_channels;                // of an audio row
     int64_t fps, sample_rate, channels;               // of the media it was fitted on
-    double video_psnr_db, audio_snr_db;               // measured on the fit, of decode(encode(x))
+    double video_psnr_db, audio_snr_db;               // of decode(encode(x)), measured on clips of
+                                                      // the file it is in
     uint64_t digest; // of all its numbers: files and checkpoints must agree
 } tk_codec_info;
 
@@ -36,6 +37,8 @@ typedef tk_status (*tk_media_source)(void *ctx, int64_t i, tk_media_clip *clip);
 // Deterministic fit on clips [0, n) of the source.
 tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
                        void *ctx, int64_t n, tk_codec **out);
+// Measures the codec's figures on clips [0, n) of the source, or a few of them.
+tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n);
 tk_status tk_codec_write(const tk_codec *c, hid_t group); // into an HDF5 group named "codec"
 tk_status tk_codec_read(hid_t group, tk_codec **out);     // bounded and checked
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy

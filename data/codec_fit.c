@@ -174,7 +174,7 @@ static tk_status measure_clip(const tk_codec *c, const tk_media_clip *clip, tk_a
     return TK_OK;
 }
 
-static tk_status measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
+static tk_status measure_all(tk_codec *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
 {
     loss l = {0};
     for (int64_t k = 0; k < n && k < MEASURED; k++) {
@@ -189,6 +189,15 @@ static tk_status measure(tk_codec *c, tk_media_source source, void *ctx, int64_t
     c->info.video_psnr_db = fmin(99, -10 * log10(fmax(video, 1e-12)));
     c->info.audio_snr_db = fmin(99, -10 * log10(fmax(audio, 1e-12)));
     return TK_OK;
+}
+
+tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n)
+{
+    tk_arena scratch;
+    tk_arena_init(&scratch, 0);
+    const tk_status st = measure_all(c, source, ctx, n, &scratch);
+    tk_arena_free(&scratch);
+    return st;
 }
 
 tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
@@ -210,8 +219,7 @@ tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_me
     tk_arena_init(&scratch, 0);
     TK_TRY_TO(st, done, tk_codec_new(&info, out));
     TK_TRY_TO(st, done, fit(*out, source, ctx, n, &scratch));
-    tk_arena_reset(&scratch);
-    TK_TRY_TO(st, done, measure(*out, source, ctx, n, &scratch));
+    TK_TRY_TO(st, done, tk_codec_measure(*out, source, ctx, n));
 done:
     if (st != TK_OK) {
         tk_codec_free(*out);

@@ -3,8 +3,8 @@
 //
 // Four steps, with at most one clip per rank in memory (and the clips of the fit on rank 0):
 // look at every file (packets only), plan the clips and where they lie, get a codec, then decode,
-// encode and write. Files are shared out over the ranks in the first step in turn, in the last one
-// by the clips they give; verdicts on files are exchanged after each.
+// encode and write. In the first step and in the last one files are dealt out to the ranks, in the
+// last one the longest first; verdicts on files are exchanged after each.
 #include "data/import.h"
 #include "data/clip_internal.h"
 #include "data/import_internal.h"
@@ -13,62 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIT_BYTES = 1 << 30 }; // of media held for the codec's fit
-
-static double pulse_seconds = 2;
-
-void tk_import_set_pulse(double seconds)
-{
-    pulse_seconds = seconds;
-}
+enum {
+    FIT_BYTES = 1 << 30, // of media held for the codec's fit
+    MEASURED = 16        // clips that a given codec is measured on
+};
 
 // Where all ranks fail with the same words, no rank is to be named in them.
 static tk_status all_fail(tk_status st)
 {
     tk_status_set_shared(true);
     return st;
-}
-
-// Phases: ranks work for very different times, and one that waits too long in a collective call is
-// taken for a sign of a lost rank. So while any rank works, all meet every few seconds: those at
-// work in tick, those that are done in end_phase.
-static tk_status pulse(tk_import *im, bool busy, bool *anyone)
-{
-    uint64_t x[2] = {busy, (uint64_t)im->done};
-    TK_TRY(im->world->ops->host_sum_u64(im->world, x, 2));
-    *anyone = x[0] > 0;
-    im->others = (int64_t)x[1] - im->done;
-    im->heard = tk_now();
-    tk_progress_at(&im->progress, im->done + im->others, "");
-    return TK_OK;
-}
-
-static void begin_phase(tk_import *im, const char *what, const char *unit, int64_t total)
-{
-    im->done = im->others = 0;
-    im->heard = tk_now();
-    tk_progress_begin(&im->progress, what, unit, total);
-}
-
-static tk_status meet(tk_import *im)
-{
-    bool anyone;
-    return tk_now() - im->heard < pulse_seconds ? TK_OK : pulse(im, true, &anyone);
-}
-
-static tk_status tick(tk_import *im) // a step is done
-{
-    im->done++;
-    tk_progress_at(&im->progress, im->done + im->others, "");
-    return meet(im);
-}
-
-static tk_status end_phase(tk_import *im)
-{
-    bool anyone = true;
-    while (anyone) TK_TRY(pulse(im, false, &anyone));
-    tk_progress_end(&im->progress);
-    return TK_OK;
 }
 
 static tk_status check_arguments(const tk_import *im)
@@ -164,27 +118,29 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
     to->video = video;
     to->audio = audio;
     im->fit_next++;
-    return tick(im);
+    tk_deal_step(im->deal);
+    return TK_OK;
 }
 
 static tk_status give_for_fit(void *ctx, int64_t i, tk_media_clip *clip)
 {
     tk_import *im = ctx;
     *clip = im->fit[i];
-    return meet(im);
+    return TK_OK;
 }
 
-static int64_t clips_to_fit(const tk_import *im)
+static int64_t clips_to_fit(const tk_import *im, int64_t asked)
 {
     const tk_media_config *m = &im->c->media;
     const int64_t clip_bytes = im->clip_frames * m->height * m->width * 3 +
                                tk_media_samples(m, im->clip_frames) * m->channels * 4;
-    const int64_t most = FIT_BYTES / clip_bytes, asked = im->c->codec.fit_clips;
+    const int64_t most = FIT_BYTES / clip_bytes;
     const int64_t n = asked < im->n ? asked : im->n;
     return n <= most ? n : most > 1 ? most : 1;
 }
 
-// Rank 0: clips spread evenly over all of them, decoded and held.
+// Rank 0: clips spread evenly over all of them, decoded and held, for the codec to be fitted or,
+// where one is given, measured on.
 static tk_status fit_codec(tk_import *im)
 {
     const tk_media_config *m = &im->c->media;
@@ -197,20 +153,34 @@ static tk_status fit_codec(tk_import *im)
             f, tk_import_decode(f, m, im->frames_of, im->wanted, &im->buffer, keep_for_fit, im));
     }
     if (im->fit_next < im->fitted) return TK_OK; // some file is bad: its verdict says so
+    if (im->codec) return tk_codec_measure(im->codec, give_for_fit, im, im->fitted);
     return tk_codec_fit(&im->c->codec, m, give_for_fit, im, im->fitted, &im->codec);
 }
 
 // Files ---------------------------------------------------------------------------------------
 
-// Every rank learns what the rank `owner(i)` found out about file i.
-static tk_status share_verdicts(tk_import *im, bool planned)
+// Deals all files out, in the order given (NULL: as they are), to `work`; then every rank learns
+// what was found out about each. `steps`, `unit`: of progress.
+static tk_status deal_files(tk_import *im, const char *what, const char *unit, int64_t steps,
+                            const int *order, void (*work)(tk_import *im, tk_import_file *f))
 {
-    for (int i = 0; i < im->n_files; i++) {
-        tk_import_file *f = &im->file[i];
-        const char *path = f->path; // an address of this rank
-        int owner = planned ? f->rank : i % im->world->size;
-        TK_TRY(im->world->ops->host_broadcast(im->world, f, sizeof *f, owner));
-        f->path = path;
+    tk_comm *world = im->world;
+    int64_t i = 0;
+    memset(im->owner, 0, (size_t)im->n_files * sizeof *im->owner);
+    TK_TRY(tk_deal_open(world, tk_comm_self(), im->n_files, what, unit, steps, &im->deal));
+    tk_status st = TK_OK;
+    while ((st = tk_deal_next(im->deal, &i)) == TK_OK && i >= 0) {
+        const int f = order ? order[i] : (int)i;
+        im->owner[f] = (uint64_t)world->rank;
+        work(im, &im->file[f]);
+    }
+    TK_TRY(tk_deal_close(im->deal, st));
+    TK_TRY(world->ops->host_sum_u64(world, im->owner, im->n_files));
+    for (int f = 0; f < im->n_files; f++) {
+        const char *path = im->file[f].path; // an address of this rank
+        TK_TRY(
+            world->ops->host_broadcast(world, &im->file[f], sizeof im->file[f], (int)im->owner[f]));
+        im->file[f].path = path;
     }
     return TK_OK;
 }
@@ -237,15 +207,15 @@ static tk_status judge(const tk_import *im)
                             im->n_files, im->n_files == 1 ? "" : "s", list));
 }
 
+static void look(tk_import *im, tk_import_file *f)
+{
+    tk_import_look(f, &im->c->media);
+    tk_deal_step(im->deal);
+}
+
 static tk_status look_at_files(tk_import *im)
 {
-    begin_phase(im, "looking at media", "files", im->n_files);
-    for (int i = im->world->rank; i < im->n_files; i += im->world->size) {
-        tk_import_look(&im->file[i], &im->c->media);
-        TK_TRY(tick(im));
-    }
-    TK_TRY(end_phase(im));
-    TK_TRY(share_verdicts(im, false));
+    TK_TRY(deal_files(im, "looking at media", "files", im->n_files, NULL, look));
     return judge(im);
 }
 
@@ -279,18 +249,20 @@ static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
                                  im->video));
     TK_TRY(tk_codec_encode_audio(im->codec, clip->audio, clip->samples, clip->channels, im->audio));
     TK_TRY(tk_clip_writer_put(im->writer, i, im->video, im->audio));
-    return tick(im);
+    tk_deal_step(im->deal);
+    return TK_OK;
 }
 
-// The codec, the same on all ranks: the given one, or one fitted by rank 0.
+// The codec, the same on all ranks: the given one, or one fitted by rank 0; its figures are those
+// of these clips.
 static tk_status get_codec(tk_import *im)
 {
-    if (im->codec) return TK_OK;
-    im->fitted = clips_to_fit(im);
-    begin_phase(im, "fitting the codec", "clips", im->fitted);
-    tk_status st = im->world->rank == 0 ? fit_codec(im) : TK_OK;
-    TK_TRY(end_phase(im));
-    TK_TRY(tk_agree(im->world, st));
+    const bool given = im->codec != NULL;
+    im->fitted = clips_to_fit(im, given ? MEASURED : im->c->codec.fit_clips);
+    TK_TRY(tk_deal_open(im->world, tk_comm_self(), 0,
+                        given ? "measuring the codec" : "fitting the codec", "clips", im->fitted,
+                        &im->deal));
+    TK_TRY(tk_deal_close(im->deal, im->world->rank == 0 ? fit_codec(im) : TK_OK));
     for (int i = 0; i < im->n_files; i++) { // what it found out about files
         tk_import_file *f = &im->file[i];
         int32_t status = f->status;
@@ -300,24 +272,24 @@ static tk_status get_codec(tk_import *im)
         TK_TRY(im->world->ops->host_broadcast(im->world, f->words, sizeof f->words, 0));
     }
     TK_TRY(judge(im));
+    if (im->world->rank) tk_codec_free(im->codec);
     return tk_codec_broadcast(im->world, &im->codec, 0);
+}
+
+static void import_file(tk_import *im, tk_import_file *f)
+{
+    tk_import_blame(f, tk_import_decode(f, &im->c->media, im->frames_of, NULL, &im->buffer,
+                                        encode_and_put, im));
 }
 
 static tk_status work(tk_import *im)
 {
-    const tk_import_file *f = im->file;
     char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
     tk_status st = yaml ? complete_plan(im) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(tk_clip_writer_open(im->world, im->c->output, yaml, im->codec, im->n_buckets, im->bucket,
                                im->n, im->clip, &im->writer));
-    begin_phase(im, "importing", "clips", im->n);
-    for (int i = 0; i < im->n_files; i++)
-        if (f[i].rank == im->world->rank)
-            tk_import_blame(&im->file[i], tk_import_decode(&f[i], &im->c->media, im->frames_of,
-                                                           NULL, &im->buffer, encode_and_put, im));
-    TK_TRY(end_phase(im));
-    TK_TRY(share_verdicts(im, true));
+    TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
     tk_clip_writer *w = im->writer;
     im->writer = NULL; // the commit frees it, also when it fails
@@ -334,13 +306,18 @@ static void tell_end(const tk_import *im)
            i->audio_snr_db);
 }
 
+static tk_status take_files(tk_import *im, char **files)
+{
+    TK_ARENA_NEW(im->file, &im->arena, im->n_files + 1);
+    TK_ARENA_NEW(im->owner, &im->arena, im->n_files + 1);
+    for (int i = 0; i < im->n_files; i++) im->file[i].path = files[i];
+    return TK_OK;
+}
+
 static tk_status run(tk_import *im, char **files)
 {
-    tk_import_file *file = tk_arena_alloc(&im->arena, (size_t)(im->n_files + 1) * sizeof *file);
-    tk_status st = file ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %d files", im->n_files);
-    TK_TRY(tk_agree(im->world, st));
-    im->file = file;
-    for (int i = 0; i < im->n_files; i++) file[i].path = files[i];
+    tk_status st;
+    TK_TRY(tk_agree(im->world, take_files(im, files)));
     if ((st = check_arguments(im)) != TK_OK) return all_fail(st);
     st = im->world->rank == 0 ? check_output(im) : TK_OK;
     TK_TRY(tk_agree(im->world, st));

@@ -4,6 +4,7 @@
 #pragma once
 #include "core/log.h"
 #include "data/clip.h"
+#include "parallel/deal.h"
 
 enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
 
@@ -15,7 +16,6 @@ typedef struct tk_import_file {
     bool has_caption, has_audio;
     int64_t frames;            // on our clock
     int64_t first_clip, clips; // made of it
-    int rank;                  // that decodes it
 } tk_import_file;
 
 // Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.
@@ -56,14 +56,11 @@ typedef struct tk_import {
     bool *wanted;         // (n) for the fit
     tk_media_clip *fit;   // (fitted) copies
     int64_t fitted, fit_next;
-    tk_progress progress; // of the phase, all ranks together
-    int64_t done, others; // steps of this rank, and of the others when last heard of
-    double heard;         // tk_now() then
+    tk_deal *deal;   // of the phase
+    uint64_t *owner; // (n_files) rank it was dealt to
+    int *order;      // (n_files) those that give most clips first
 } tk_import;
 
-// What clips the files make, where they lie in the output, and which rank decodes which file.
+// What clips the files make, where they lie in the output, and in which order files are decoded.
 tk_status tk_import_plan(tk_import *im);
 void tk_import_tell_plan(const tk_import *im); // what a person should know before the long part
-
-// Seconds between the meetings of ranks at work (2). Tests make it 0.
-void tk_import_set_pulse(double seconds);

@@ -58,22 +58,15 @@ static int by_clips(const void *a, const void *b)
     return x->file - y->file;
 }
 
-// Each file to the rank with the least to do, long files first.
-static tk_status share_out(tk_import *im)
+// Long files first, so that the last ones dealt out are short.
+static tk_status set_order(tk_import *im)
 {
     tk_order *order;
-    int64_t *load;
     TK_ARENA_NEW(order, &im->arena, im->n_files);
-    TK_ARENA_NEW(load, &im->arena, im->world->size);
+    TK_ARENA_NEW(im->order, &im->arena, im->n_files);
     for (int i = 0; i < im->n_files; i++) order[i] = (tk_order){im->file[i].clips, i};
     qsort(order, (size_t)im->n_files, sizeof *order, by_clips);
-    for (int i = 0; i < im->n_files; i++) {
-        int least = 0;
-        for (int r = 1; r < im->world->size; r++)
-            if (load[r] < load[least]) least = r;
-        im->file[order[i].file].rank = least;
-        load[least] += order[i].clips;
-    }
+    for (int i = 0; i < im->n_files; i++) im->order[i] = order[i].file;
     return TK_OK;
 }
 
@@ -102,7 +95,7 @@ tk_status tk_import_plan(tk_import *im)
     TK_ARENA_NEW(im->buffer.rgb, &im->arena, im->clip_frames * m->height * m->width * 3);
     TK_ARENA_NEW(im->buffer.pcm, &im->arena,
                  tk_media_samples(m, im->clip_frames) * m->channels + 1);
-    return share_out(im);
+    return set_order(im);
 }
 
 void tk_import_tell_plan(const tk_import *im)
