@@ -5,11 +5,9 @@
 #define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
 #include "core/half.h"
 #include "data/clip_internal.h"
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i)
@@ -252,7 +250,7 @@ tk_status tk_clips_open(const char *path, tk_clips *out)
 {
     hid_t file = -1;
     tk_status st;
-    *out = (tk_clips){.fd = -1};
+    *out = (tk_clips){0};
     tk_arena_init(&out->arena, 1 << 20);
     TK_TRY_TO(st, fail, tk_h5_open(path, TK_CLIP_FORMAT, TK_CLIP_VERSION, &file));
     out->path = tk_arena_strdup(&out->arena, path);
@@ -260,7 +258,7 @@ tk_status tk_clips_open(const char *path, tk_clips *out)
     TK_TRY_TO(st, fail, read_file(file, out));
     H5Fclose(file);
     file = -1;
-    TK_TRY_TO(st, fail, tk_file_open(path, &out->fd, NULL));
+    TK_TRY_TO(st, fail, tk_clip_identify(out));
     return TK_OK;
 fail:
     if (file >= 0) H5Fclose(file);
@@ -276,17 +274,17 @@ fail:
 
 void tk_clips_close(tk_clips *c)
 {
-    if (c->fd >= 0) close(c->fd);
+    if (c->id.number) tk_clip_forget(c);
     tk_codec_free(c->codec);
     tk_arena_free(&c->arena);
-    *c = (tk_clips){.fd = -1};
+    *c = (tk_clips){0};
 }
 
 // One modality of a sample: bytes in, digest, widen.
 static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const char *what,
                            int64_t address, int64_t bytes, uint64_t digest, void *raw, float *x)
 {
-    tk_status st = tk_pread_all(c->fd, c->path, raw, (size_t)bytes, address + s->slot * bytes);
+    tk_status st = tk_clip_pread(c, raw, bytes, address + s->slot * bytes);
     if (st != TK_OK) {
         char words[512];
         snprintf(words, sizeof words, "the %s of clip \"%s\": %s", what, s->name,

@@ -49,8 +49,8 @@ typedef struct tk_clip_info { // what is known of a sample without reading its r
 
 typedef struct tk_clips { // an open clip file
     char *path;
-    int fd;
-    char *config; // YAML it was made with
+    tk_file_id id; // of the file read, found again whenever it is opened
+    char *config;  // YAML it was made with
     tk_codec *codec;
     int n_buckets;
     tk_bucket *bucket;

@@ -3,7 +3,6 @@
 // broadcast, and taken apart on the other side. All ranks run the same binary, so the block has the
 // layout of this machine.
 #include "data/clip_internal.h"
-#include <fcntl.h>
 #include <string.h>
 
 typedef struct counts { // heads the block
@@ -136,7 +135,7 @@ static tk_status share(tk_comm *comm, const char *path, tk_clips *c)
         st = unpack(block, &n, c);
         c->path = tk_arena_strdup(&c->arena, path);
         if (st == TK_OK && !c->path) st = TK_FAIL(TK_MEMORY, "out of memory opening %s", path);
-        if (st == TK_OK) st = tk_file_open(path, &c->fd, NULL);
+        if (st == TK_OK) st = tk_clip_identify(c);
     }
     return tk_agree(comm, st);
 }
@@ -147,7 +146,7 @@ tk_status tk_clips_open_shared(tk_comm *comm, const char *path, tk_clips *out)
     if (comm->rank == 0) {
         st = tk_clips_open(path, out);
     } else {
-        *out = (tk_clips){.fd = -1};
+        *out = (tk_clips){0};
         tk_arena_init(&out->arena, 0);
     }
     TK_TRY(tk_agree(comm, st));

@@ -73,9 +73,32 @@ static tk_status make_room(tk_loader *l, int64_t n_files)
     return TK_OK;
 }
 
+// A file named twice would be trained on twice as often, which nobody means.
+static tk_status check_twice(const tk_data_config *c)
+{
+    tk_arena a;
+    tk_file_id *id;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    id = tk_arena_alloc(&a, (size_t)c->n_files * sizeof *id);
+    if (!id) st = TK_FAIL(TK_MEMORY, "out of memory for %lld files", (long long)c->n_files);
+    for (int64_t k = 0; k < c->n_files && st == TK_OK; k++) {
+        id[k] = tk_file_identity(c->files[k]);
+        for (int64_t i = 0; i < k && st == TK_OK; i++)
+            if (tk_file_same(id[i], id[k]))
+                st = TK_FAIL(TK_INPUT,
+                             "data.files[%lld] %s and data.files[%lld] %s are the same file; name "
+                             "it once",
+                             (long long)i, c->files[i], (long long)k, c->files[k]);
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
 static tk_status open_files(tk_loader *l, const tk_data_config *c, tk_comm *world)
 {
     TK_TRY(tk_agree(world, make_room(l, c->n_files)));
+    TK_TRY(tk_agree(world, check_twice(c)));
     for (int64_t k = 0; k < c->n_files; k++) {
         TK_TRY(tk_clips_open_shared(world, c->files[k], &l->file[k]));
         l->n_files = k + 1;
@@ -324,10 +347,8 @@ tk_status tk_loader_read_raw(const tk_loader *l, int64_t index, void *raw)
     const tk_bucket *b;
     const tk_clip_info *i = tk_loader_info(l, index, &b);
     const tk_clips *c = &l->file[file_of(l, index)];
-    TK_TRY(tk_pread_all(c->fd, c->path, raw, (size_t)b->video_bytes,
-                        b->video_address + i->slot * b->video_bytes));
-    return tk_pread_all(c->fd, c->path, raw, (size_t)b->audio_bytes,
-                        b->audio_address + i->slot * b->audio_bytes);
+    TK_TRY(tk_clip_pread(c, raw, b->video_bytes, b->video_address + i->slot * b->video_bytes));
+    return tk_clip_pread(c, raw, b->audio_bytes, b->audio_address + i->slot * b->audio_bytes);
 }
 
 int64_t tk_loader_skipped(const tk_loader *l)

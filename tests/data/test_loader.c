@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST nsize: 1 2; timeout: 60 */
+#include "data/clip_internal.h"
 #include "data/loader.h"
 #include "parallel/mesh.h"
 #include "tests/support/clips.h"
@@ -169,7 +170,36 @@ static void test_open__refuses_what_does_not_go_together(void **state)
     assert_says("/nowhere/clips.h5");
     c = config(NULL, 0);
     assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    char link_to[112], *twice[] = {path[1], path[0], link_to};
+    snprintf(link_to, sizeof link_to, "%s.link", path[1]);
+    if (world.rank == 0) assert_int_equal(link(path[1], link_to), 0);
+    assert_ok(tk_agree(&world, TK_OK));
+    c = config(twice, 3);
+    assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    assert_says("are the same file");
+    assert_says(path[1]);
+    assert_says(link_to);
+    if (world.rank == 0) unlink(link_to);
     assert_null(l);
+}
+
+// Files may be opened again; another one under the name is not read.
+static void test_files__replaced_meanwhile_are_noticed(void **state)
+{
+    (void)state;
+    float video[TEST_VIDEO], audio[TEST_AUDIO];
+    char raw[4096];
+    tk_clips c;
+    if (world.rank) return;
+    assert_ok(test_write_clips(tk_comm_self(), path[4], 1, 3, -1));
+    assert_ok(tk_clips_open(path[4], &c));
+    assert_ok(test_write_clips(tk_comm_self(), path[4], 1, 3, -1));
+    assert_ok(tk_clips_read(&c, 0, video, audio, raw)); // from the one still open
+    tk_clip_forget(&c);                                 // as where others need its descriptor
+    assert_status(tk_clips_read(&c, 0, video, audio, raw), TK_INPUT);
+    assert_says("replaced by another file");
+    tk_clips_close(&c);
+    unlink(path[4]);
 }
 
 static int make_files(void **state)
@@ -202,6 +232,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_sample__is_zeros_counted_and_passed_over),
         cmocka_unit_test(test_bad_samples__too_many_in_a_row_end_the_run),
         cmocka_unit_test(test_open__refuses_what_does_not_go_together),
+        cmocka_unit_test(test_files__replaced_meanwhile_are_noticed),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     int failed = cmocka_run_group_tests(tests, make_files, remove_files);

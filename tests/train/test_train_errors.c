@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST timeout: 90 */
 // What a person sees when a training run cannot be: one clear message, the documented exit code.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static int open_runs(void **state)
@@ -87,6 +88,28 @@ static void too_many_damaged_clips_stop_the_run(void **state)
     }
 }
 
+// More shards than a process may have open; the same one three times is named.
+static void many_shards(void **state)
+{
+    struct rlimit before, few;
+    (void)state;
+    shell("for i in $(seq 100 169); do cp clips.h5 shard-$i.h5; done; "
+          "echo \"data: {files: [$(echo shard-*.h5 | tr ' ' ,)]}\" >many.yaml; "
+          "sed '/^data:/d' tiny.yaml >>many.yaml");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 64;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const int code = runs_talkie(1, "train many.yaml train.out=many train.steps=2");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    runs_expect(code, 0, "");
+    runs_step step[RUNS_STEPS];
+    assert_int_equal(runs_metrics("many", step), 2);
+    assert_int_equal(step[1].skipped, 0);
+    runs_expect(runs_talkie(2, "train tiny.yaml data.files=[clips.h5,shard-100.h5,./clips.h5]"), 2,
+                "data.files[0] clips.h5 and data.files[2] ./clips.h5 are the same file");
+}
+
 static void a_full_disk_is_said(void **state)
 {
     (void)state;
@@ -111,6 +134,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(damaged_clips_are_skipped),
         cmocka_unit_test(too_many_damaged_clips_stop_the_run),
+        cmocka_unit_test(many_shards),
         cmocka_unit_test(a_full_disk_is_said),
     };
     return cmocka_run_group_tests(tests, open_runs, close_runs);
