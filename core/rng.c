@@ -7,6 +7,7 @@
 // library's, and this file is compiled without contraction to fused multiply-adds (Makefile), so
 // noise and initial weights are the same bits on every machine and compiler.
 #include "core/rng.h"
+#include "core/half.h" // bits of floats
 #include "core/status.h"
 #include <math.h>
 #include <string.h>
@@ -67,20 +68,6 @@ double tk_rng_normal(tk_key key, uint64_t index)
 
 // The fast path -------------------------------------------------------------------------------
 
-static inline float float_of_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t bits_of_float(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
 // ln((x + 1/2) / 2^32), to about 1e-7 relative.
 static inline float log_unit(uint32_t x)
 {
@@ -89,9 +76,9 @@ static inline float log_unit(uint32_t x)
     float below_one = -((float)(sx < 0 ? ~sx : sx) + 0.5f) * 0x1p-32f;
     float u = sx < 0 ? 1.0f + below_one : -below_one;
     // u = m * 2^e, m in [sqrt 1/2, sqrt 2)
-    uint32_t shifted = bits_of_float(u) - 0x3f3504f3u;
+    uint32_t shifted = tk_float_bits(u) - 0x3f3504f3u;
     float e = (float)((int32_t)shifted >> 23);
-    float m = float_of_bits((shifted & 0x7fffffu) + 0x3f3504f3u);
+    float m = tk_float_of((shifted & 0x7fffffu) + 0x3f3504f3u);
     float f = (sx & ~(int32_t)shifted) < 0 ? below_one : m - 1.0f;
     // ln(1 + f) = f - f^2/2 + f^3 P(f), P by interpolation at Chebyshev nodes
     float p = -0.0790274377f;
@@ -116,10 +103,10 @@ static inline void turn(uint32_t y, float *c, float *s)
     float cosine =
         1.0f - 0.5f * z + z * z * (0.0416666647f + z * (-0.0013888303f + z * 2.45479421e-05f));
     // Odd quarter turns swap the two, and each takes its sign: on bits, which vectorizes anywhere.
-    uint32_t cb = bits_of_float(cosine), sb = bits_of_float(sine),
+    uint32_t cb = tk_float_bits(cosine), sb = tk_float_bits(sine),
              swap = (cb ^ sb) & (0u - (q & 1));
-    *c = float_of_bits(cb ^ swap ^ ((q + 1) & 2) << 30);
-    *s = float_of_bits(sb ^ swap ^ (q & 2) << 30);
+    *c = tk_float_of(cb ^ swap ^ ((q + 1) & 2) << 30);
+    *s = tk_float_of(sb ^ swap ^ (q & 2) << 30);
 }
 
 static void box_muller(const uint32_t *restrict radius, const uint32_t *restrict angle,
