@@ -10,7 +10,6 @@
 #include "core/half.h" // bits of floats
 #include "core/status.h"
 #include <math.h>
-#include <string.h>
 
 enum { ROUNDS = 10, CHUNK = 64 }; // CHUNK: blocks worked on together by the fast path
 
