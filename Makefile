@@ -6,7 +6,7 @@
 #
 # Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), DEBUG=1 (assertions, -Og,
 # build/debug), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
-# T=core/test_pool (only tests whose name holds this), JOBS=2 (tests at a time), PREFIX, DESTDIR.
+# T=core/device/test_pool (only tests whose name holds this), JOBS=2 (tests at a time), PREFIX, DESTDIR.
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
@@ -65,16 +65,17 @@ LIBS     := $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
-SRC      := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
+SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
 OBJ      := $(SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libtalkie.a
 PROGRAM  := $(OUT)/talkie
 CEILING  := $(OUT)/gemm_ceiling
-TEST_SRC := $(wildcard tests/*/test_*.c)
+TEST_SRC := $(wildcard tests/*/test_*.c tests/*/*/test_*.c)
 FAULTY   := $(OUT)/tests/support/faulty
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
-STYLED   := $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests/*,$(d)/*.c $(d)/*.h))
+STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
+	tests/*/*.c tests/*/*/*.c)
 
 .PHONY: all tests test run-tests campaign demo bench check format docs install clean help setup features FORCE
 
@@ -108,9 +109,9 @@ $(OUT)/revision.h: FORCE
 	@r=`git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown`; \
 	printf '#define TK_REVISION "%s"\n' "$$r" | cmp -s - $@ || printf '#define TK_REVISION "%s"\n' "$$r" >$@
 
-$(OUT)/core/version.o: $(OUT)/revision.h
+$(OUT)/core/base/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
-$(OUT)/core/rng.o: EXTRA := -ffp-contract=off
+$(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 
 $(OUT)/%.o: %.c $(OUT)/flags | features
 	@mkdir -p $(@D)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The front door: the command table, nothing else.
-#include "core/command.h"
-#include "core/h5_probe.h"
+#include "core/config/command.h"
+#include "core/store/probe.h"
 #include "data/commands.h"
 #include "infer/bench.h"
 #include "infer/command.h"
-#include "infer/eval.h"
+#include "infer/judges/eval.h"
 #include "parallel/mesh.h"
-#include "train/parity.h"
+#include "train/parity/parity.h"
 #include "train/plan.h"
-#include "train/run.h"
+#include "train/run/run.h"
 #include <limits.h>
 
 const tk_command tk_commands[] = {

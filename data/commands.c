@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/commands.h"
-#include "core/log.h"
-#include "data/clip.h"
-#include "data/import.h"
-#include "data/stage_file.h"
+#include "core/base/log.h"
+#include "data/clip/clip.h"
+#include "data/import/import.h"
+#include "data/world/file.h"
 #include <stdio.h>
 
 tk_status tk_data_stage(tk_comm *world, tk_invocation *in)

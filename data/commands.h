@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `talkie data ...`: making clip files and looking into them.
 #pragma once
-#include "core/command.h"
+#include "core/config/command.h"
 
 tk_status tk_data_stage(tk_comm *world, tk_invocation *in);
 tk_status tk_data_import(tk_comm *world, tk_invocation *in);

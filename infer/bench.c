@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/bench.h"
-#include "core/log.h"
-#include "infer/sampler.h"
+#include "core/base/log.h"
+#include "infer/sampler/sampler.h"
 #include "train/bench.h"
-#include "train/run.h"
+#include "train/run/run.h"
 #include <stdio.h>
 
 enum { STEPS = 8 };

@@ -3,6 +3,6 @@
 // the same run: training and sampling against dnnl_sgemm, the loader against pread, memory against
 // the plan, and how long it takes until the first step.
 #pragma once
-#include "core/command.h"
+#include "core/config/command.h"
 
 tk_status tk_bench_command(tk_comm *world, tk_invocation *in);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/command.h"
-#include "infer/jobs.h"
+#include "infer/output/jobs.h"
 #include "parallel/deal.h"
 #include <inttypes.h>
 #include <stdio.h>

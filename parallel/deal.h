@@ -6,8 +6,8 @@
 // World rank 0 holds the counter and answers while it waits or works (tk_alive); it also shows the
 // progress of all groups together.
 #pragma once
-#include "core/comm.h"
-#include "core/log.h"
+#include "core/base/log.h"
+#include "core/comm/comm.h"
 
 typedef struct tk_deal tk_deal;
 

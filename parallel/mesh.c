@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mesh: degrees filled in and checked, then one communicator per axis.
 #include "parallel/mesh.h"
-#include "parallel/mpi_comm.h"
+#include "parallel/mpi/comm.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,9 +4,9 @@
 //
 //   world rank = (data * pipeline_degree + pipeline) * tensor_degree + tensor
 #pragma once
-#include "core/comm.h"
-#include "core/config.h"
-#include "core/device.h"
+#include "core/comm/comm.h"
+#include "core/config/config.h"
+#include "core/device/device.h"
 
 typedef struct tk_mesh {
     tk_comm world;                  // all ranks

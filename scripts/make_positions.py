@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Positions of a dozen documents by the released model's own pipeline (diffusers), as text.
 
-    python scripts/make_positions.py > tests/core/released_positions.txt
+    python scripts/make_positions.py > tests/core/model/released_positions.txt
 
 Needs what scripts/requirements-golden.txt lists. A line is "document modality t h w" (0 video, 1
-text, 2 audio), sorted within a document. tests/core/test_stream.c lays the same documents out by
+text, 2 audio), sorted within a document. tests/core/model/test_stream.c lays the same documents out by
 talkie's code and compares. The documents here and there are the same, in the same order.
 """
 

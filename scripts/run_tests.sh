@@ -5,7 +5,7 @@
 #
 #     scripts/run_tests.sh [NAME]      only tests whose name holds NAME
 #
-# Tests are the programs of tests/*/test_*.c, the scripts tests/*/test_*.sh and the style check. The
+# Tests are the programs of tests/**/test_*.c, the scripts tests/**/test_*.sh and the style check. The
 # source of each says how to run it:
 #
 #     /*TEST nsize: 1 2 4; timeout: 60 */      in C
@@ -117,7 +117,7 @@ start() { # in the background where JOBS allows it
 
 start style 60 scripts/check_style.sh
 
-for source in tests/*/test_*.c; do
+for source in tests/*/test_*.c tests/*/*/test_*.c; do
     [[ -e $source ]] || continue
     program=$BUILD/${source%.c} name=${source#tests/}
     name=${name%.c}
@@ -136,7 +136,7 @@ for source in tests/*/test_*.c; do
     done
 done
 
-for script in tests/*/test_*.sh; do
+for script in tests/*/test_*.sh tests/*/*/test_*.sh; do
     [[ -e $script ]] || continue
     name=${script#tests/}
     start "${name%.sh} (sh)" "$(option "$script" timeout 60)" bash "$script"

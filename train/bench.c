@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include "train/bench.h"
-#include "core/log.h"
-#include "train/metrics.h"
+#include "core/base/log.h"
 #include "train/plan.h"
-#include "train/run.h"
+#include "train/run/metrics.h"
+#include "train/run/run.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

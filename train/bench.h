@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measurements of training: against the GEMM rate, the disk, and the plan.
 #pragma once
-#include "core/comm.h"
-#include "core/config.h"
-#include "core/device.h"
+#include "core/comm/comm.h"
+#include "core/config/config.h"
+#include "core/device/device.h"
 
 // FLOP/s of y (rows, out) = x (rows, in) @ w (out, in)^T on the device, measured for about
 // `seconds` through the operator table. 0 on a device that does not compute.

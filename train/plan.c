@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan.h"
 #include "train/bench.h"
-#include "train/metrics.h"
+#include "train/run/metrics.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -4,8 +4,8 @@
 // Runs the training step itself, for every rank of the layout, on a device that computes nothing
 // and over communicators that move nothing. What it counts is therefore what a real run touches.
 #pragma once
-#include "core/command.h"
-#include "train/trainer.h"
+#include "core/config/command.h"
+#include "train/step/trainer.h"
 
 typedef struct tk_plan { // of one rank; bytes
     int64_t parameters;  // held by this rank

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/clips.h"
-#include "core/rng.h"
-#include "data/codec_internal.h"
+#include "core/numbers/rng.h"
+#include "data/codec/internal.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small clip file for tests: two buckets, random rows that are a function of the clip's number.
 #pragma once
-#include "data/clip.h"
+#include "data/clip/clip.h"
 
 enum { TEST_VIDEO = 2 * 2 * 2 * 5, TEST_AUDIO = 9 * 6 }; // most numbers of a clip
 

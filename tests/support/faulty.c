@@ -12,8 +12,8 @@
 // Opening is caught by calls of this program's own that go before the C library's, so that files
 // opened by HDF5 and libav are caught as well.
 #define _GNU_SOURCE
-#include "core/command.h"
-#include "core/mem.h"
+#include "core/base/mem.h"
+#include "core/config/command.h"
 #include "parallel/mesh.h"
 #include <dlfcn.h>
 #include <errno.h>

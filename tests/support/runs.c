@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/runs.h"
-#include "core/h5.h"
-#include "data/clip.h"
+#include "core/store/h5.h"
+#include "data/clip/clip.h"
 #include "tests/support/test.h"
 #include <dirent.h>
 #include <errno.h>

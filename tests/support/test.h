@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 // clang-format on
-#include "core/status.h"
+#include "core/base/status.h"
 #include <stdlib.h>
 #include <string.h>
 

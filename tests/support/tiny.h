@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model of every kind of weight and no width to spare.
 #pragma once
-#include "core/config.h"
+#include "core/config/config.h"
 
 static const tk_model_config tiny_model = {.hidden = 24,
                                            .heads = 3,

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files written under a temporary name and renamed when whole. See core/base/files.h.
+#include "core/base/files.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BASE_MAX = 150, HOST_MAX_BYTES = 40 }; // of a temporary's name, which has at most 255
+enum { TRIES = 16 };
+static const time_t long_dead = 24 * 3600; // seconds
+
+// ---- names -------------------------------------------------------------------------------------
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static const char *folder_of(const char *path, tk_arena *a)
+{
+    const int n = (int)(base_of(path) - path);
+    return n == 0 ? "." : tk_arena_printf(a, "%.*s", n > 1 ? n - 1 : n, path);
+}
+
+// The beginning of the names of all temporaries of a path.
+static const char *prefix_of(const char *target, tk_arena *a)
+{
+    const char *base = base_of(target);
+    size_t n = strlen(base);
+    if (n > BASE_MAX)
+        for (n = BASE_MAX; n > 0 && ((unsigned char)base[n] & 0xC0) == 0x80;) n--;
+    return tk_arena_printf(a, "%.*s.part-", (int)n, base);
+}
+
+static const char *this_host(char host[HOST_MAX_BYTES + 1])
+{
+    if (gethostname(host, HOST_MAX_BYTES + 1) != 0) snprintf(host, HOST_MAX_BYTES + 1, "host");
+    host[HOST_MAX_BYTES] = 0;
+    return host;
+}
+
+// What stands in the way of writing `path`, in words.
+static tk_status refuse(const char *path, int error)
+{
+    switch (error) {
+    case ENAMETOOLONG:
+        return TK_FAIL(TK_INPUT,
+                       "cannot write %.80s...: the name is too long (%zu bytes; a name has at most "
+                       "%d, a path %d)",
+                       path, strlen(path), NAME_MAX, PATH_MAX - 1);
+    case ENOTDIR:
+        return TK_FAIL(TK_INPUT, "cannot write %s: a file stands where its folder should be", path);
+    case ENOENT:
+        return TK_FAIL(TK_INPUT, "cannot write %s: its folder is not there; make it first", path);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return TK_FAIL(TK_INPUT, "cannot write %s: its folder is not writable (%s)", path,
+                       strerror(error));
+    case EISDIR:
+        return TK_FAIL(TK_INPUT, "cannot write %s: it is a folder; name a file in it", path);
+    default:
+        return TK_FAIL(tk_io_code(error), "cannot write %s: %s", path, tk_io_words(error));
+    }
+}
+
+static tk_status follow_link(tk_file *f)
+{
+    char *to = tk_arena_alloc(&f->arena, PATH_MAX);
+    if (!to) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (!realpath(f->path, to))
+        return errno == ENAMETOOLONG
+                   ? refuse(f->path, errno)
+                   : TK_FAIL(TK_INPUT, "cannot write %s: it is a link that leads nowhere (%s)",
+                             f->path, strerror(errno));
+    f->target = to;
+    return TK_OK;
+}
+
+// Sets path and target; what is there already must be a regular file.
+static tk_status find_target(tk_file *f, const char *path)
+{
+    struct stat s;
+    f->path = f->target = tk_arena_strdup(&f->arena, path);
+    if (!f->path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (!*path) return TK_FAIL(TK_INPUT, "an output has no name");
+    if (!*base_of(path)) return refuse(path, EISDIR);
+    if (lstat(path, &s) == 0 && S_ISLNK(s.st_mode)) TK_TRY(follow_link(f));
+    if (stat(f->target, &s) != 0) return errno == ENOENT ? TK_OK : refuse(path, errno);
+    if (S_ISDIR(s.st_mode)) return refuse(path, EISDIR);
+    if (!S_ISREG(s.st_mode))
+        return TK_FAIL(TK_INPUT, "cannot write %s: it is not a regular file", path);
+    return TK_OK;
+}
+
+// ---- what dead runs left -----------------------------------------------------------------------
+
+// A writer of this host holds its lock as long as it lives. Locks may not be seen by other hosts
+// (it depends on the file system), so their temporaries must also be old.
+static bool is_litter(int fd, bool own_host)
+{
+    struct stat s;
+    if (fstat(fd, &s) != 0 || !S_ISREG(s.st_mode)) return false;
+    if (!own_host && time(NULL) - s.st_mtime < long_dead) return false;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static tk_status remove_litter(tk_file *f, const char *folder, const char *prefix)
+{
+    char host[HOST_MAX_BYTES + 1];
+    const char *own = tk_arena_printf(&f->arena, "%s%s-", prefix, this_host(host));
+    if (!own) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    DIR *d = opendir(folder);
+    if (!d) return TK_OK; // if it cannot be written either, that is said next
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strncmp(e->d_name, prefix, strlen(prefix))) continue;
+        const int fd = openat(dirfd(d), e->d_name, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+        if (fd < 0) continue;
+        if (is_litter(fd, !strncmp(e->d_name, own, strlen(own)))) unlinkat(dirfd(d), e->d_name, 0);
+        close(fd);
+    }
+    closedir(d);
+    return TK_OK;
+}
+
+// ---- begin, commit, abort ----------------------------------------------------------------------
+
+// Whether the file just made is locked and still there: between its making and its lock another
+// run may have taken it for litter.
+static bool hold(int fd)
+{
+    struct stat s;
+    return flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno != EWOULDBLOCK
+                                             : fstat(fd, &s) == 0 && s.st_nlink > 0;
+}
+
+static tk_status open_temporary(tk_file *f, const char *prefix)
+{
+    char host[HOST_MAX_BYTES + 1];
+    const int folder = (int)(base_of(f->target) - f->target);
+    this_host(host);
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t x;
+        if (getrandom(&x, sizeof x, 0) != sizeof x)
+            return TK_FAIL(TK_IO, "no random numbers: %s", strerror(errno));
+        const char *tmp = tk_arena_printf(&f->arena, "%.*s%s%s-%016llx", folder, f->target, prefix,
+                                          host, (unsigned long long)x);
+        if (!tmp) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (f->fd < 0 && errno != EEXIST) return refuse(f->path, errno);
+        if (f->fd < 0) continue;
+        f->tmp = tmp;
+        if (hold(f->fd)) return TK_OK;
+        close(f->fd);
+        unlink(tmp);
+        f->fd = -1, f->tmp = NULL;
+    }
+    return TK_FAIL(TK_IO, "cannot write %s: no temporary file beside it could be had", f->path);
+}
+
+tk_status tk_file_begin(tk_file *f, const char *path)
+{
+    *f = (tk_file){.fd = -1};
+    tk_arena_init(&f->arena, 0);
+    tk_status st = find_target(f, path);
+    const char *folder = st == TK_OK ? folder_of(f->target, &f->arena) : NULL;
+    const char *prefix = st == TK_OK ? prefix_of(f->target, &f->arena) : NULL;
+    if (st == TK_OK && (!folder || !prefix)) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (st == TK_OK) st = remove_litter(f, folder, prefix);
+    if (st == TK_OK) st = open_temporary(f, prefix);
+    if (st == TK_OK) return TK_OK;
+    tk_file_abort(f);
+    return tk_trace(st, __FILE__, __LINE__, __func__);
+}
+
+static tk_status sync_open(int fd, const char *path, bool folder)
+{
+    if (fsync(fd) == 0) return TK_OK;
+    if (folder && errno == EINVAL) return TK_OK; // some file systems cannot sync a folder
+    return TK_FAIL(TK_IO, "cannot write %s to disk: %s", path, tk_io_words(errno));
+}
+
+static tk_status sync_named(const char *path, int flags)
+{
+    const int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) return TK_FAIL(TK_IO, "cannot open %s to commit it: %s", path, strerror(errno));
+    const tk_status st = sync_open(fd, path, (flags & O_DIRECTORY) != 0);
+    close(fd);
+    return st;
+}
+
+static tk_status rename_and_sync(const char *tmp, const char *path, tk_arena *a)
+{
+    const char *folder = folder_of(path, a);
+    if (!folder) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (rename(tmp, path))
+        return TK_FAIL(TK_IO, "cannot rename %s to %s: %s", tmp, path, tk_io_words(errno));
+    return sync_named(folder, O_RDONLY | O_DIRECTORY);
+}
+
+tk_status tk_commit_file(const char *tmp, const char *path)
+{
+    tk_arena a;
+    TK_TRY(sync_named(tmp, O_RDONLY));
+    tk_arena_init(&a, 0);
+    const tk_status st = rename_and_sync(tmp, path, &a);
+    tk_arena_free(&a);
+    return st;
+}
+
+static void release(tk_file *f)
+{
+    if (f->fd >= 0) close(f->fd);
+    tk_arena_free(&f->arena);
+    *f = (tk_file){.fd = -1};
+}
+
+tk_status tk_files_commit(int n, tk_file *f)
+{
+    tk_status st = TK_OK;
+    for (int i = 0; i < n && st == TK_OK; i++) st = sync_open(f[i].fd, f[i].path, false);
+    for (int i = 0; i < n && st == TK_OK; i++) {
+        st = rename_and_sync(f[i].tmp, f[i].target, &f[i].arena);
+        if (st == TK_OK) release(&f[i]);
+    }
+    for (int i = 0; i < n && st != TK_OK; i++) tk_file_abort(&f[i]);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+tk_status tk_file_commit(tk_file *f)
+{
+    return tk_files_commit(1, f);
+}
+
+void tk_file_abort(tk_file *f)
+{
+    if (f->tmp) unlink(f->tmp);
+    release(f);
+}

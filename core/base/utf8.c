@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/utf8.h"
+#include <stdint.h>
+
+// Length of the UTF-8 character at s, 0 if it is not one.
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (s[0] == 0) return 0;
+    if (s[0] < 0x80) return 1;
+    size_t k = s[0] >= 0xF8 ? 0 : s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : s[0] >= 0xC0 ? 2 : 0;
+    if (k == 0 || k > n) return 0;
+    uint32_t c = s[0] & (0x7F >> k);
+    for (size_t i = 1; i < k; i++) {
+        if ((s[i] & 0xC0) != 0x80) return 0;
+        c = c << 6 | (s[i] & 0x3F);
+    }
+    return c < least[k] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : k;
+}
+
+bool tk_utf8_valid(const char *s, size_t n, size_t *at)
+{
+    size_t i = 0, k = 1;
+    while (i < n && (k = utf8_length((const unsigned char *)s + i, n - i)) > 0) i += k;
+    if (at) *at = i;
+    return i == n;
+}

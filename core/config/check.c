@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules between options. A rule is left out when one of its options was already reported.
+#include "core/config/table.h"
+#include <inttypes.h>
+#include <stdarg.h>
+
+static const tk_source *source(const tk_loading *l, const char *name)
+{
+    return &l->source[tk_option_find(name) - tk_options];
+}
+
+// Adds an error line about `name` (and `other`, may be NULL) at the place where the first of them
+// that was given was given, unless either is already known to be bad.
+__attribute__((format(printf, 5, 6))) static tk_status
+broken(tk_loading *l, bool is_broken, const char *name, const char *other, const char *fmt, ...)
+{
+    const tk_source *a = source(l, name), *b = other ? source(l, other) : a;
+    if (!is_broken || a->bad || b->bad) return TK_OK;
+    const tk_source *at = a->given ? a : b;
+    char words[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    return tk_config_error(l, at->given ? at->line : -1, at->column, name, "%s", words);
+}
+
+static tk_status check_model(tk_loading *l)
+{
+    const tk_model_config *m = &l->config->model;
+    TK_TRY(broken(l, 6 * m->rope_freq_dim > m->head_dim, "model.rope_freq_dim", "model.head_dim",
+                  "6 * %" PRId64 " rotary channels do not fit model.head_dim %" PRId64,
+                  m->rope_freq_dim, m->head_dim));
+    const bool golden = l->command == TK_CMD_PARITY; // there is no codec to ask
+    TK_TRY(broken(l, golden && m->video_channels == 0, "model.video_channels", NULL,
+                  "a golden file must say it"));
+    TK_TRY(broken(l, golden && m->audio_channels == 0, "model.audio_channels", NULL,
+                  "a golden file must say it"));
+    return broken(l, m->freq_dim % 2 != 0, "model.freq_dim", NULL,
+                  "%" PRId64 " is odd; cosines and sines need an even number", m->freq_dim);
+}
+
+static tk_status check_media(tk_loading *l)
+{
+    const tk_media_config *m = &l->config->media;
+    const tk_codec_config *c = &l->config->codec;
+    TK_TRY(broken(l, m->width % c->patch_size != 0, "media.width", "codec.patch_size",
+                  "%" PRId64 " is not a multiple of codec.patch_size %" PRId64, m->width,
+                  c->patch_size));
+    TK_TRY(broken(l, m->height % c->patch_size != 0, "media.height", "codec.patch_size",
+                  "%" PRId64 " is not a multiple of codec.patch_size %" PRId64, m->height,
+                  c->patch_size));
+    int64_t values = 3 * c->patch_frames * c->patch_size * c->patch_size;
+    TK_TRY(broken(l, c->video_channels > values, "codec.video_channels", "codec.patch_size",
+                  "%" PRId64 " is more than the %" PRId64 " values of a patch", c->video_channels,
+                  values));
+    TK_TRY(broken(l, c->audio_channels > c->audio_hop, "codec.audio_channels", "codec.audio_hop",
+                  "%" PRId64 " is more than the %" PRId64 " samples of codec.audio_hop",
+                  c->audio_channels, c->audio_hop));
+    const tk_import_config *i = &l->config->import;
+    return broken(l, i->min_seconds > i->clip_seconds, "import.min_seconds", "import.clip_seconds",
+                  "%g is more than import.clip_seconds %g", i->min_seconds, i->clip_seconds);
+}
+
+static tk_status check_train(tk_loading *l)
+{
+    const tk_train_config *t = &l->config->train;
+    TK_TRY(broken(l, t->microbatch > t->batch, "train.microbatch", "train.batch",
+                  "%" PRId64 " is more than train.batch %" PRId64, t->microbatch, t->batch));
+    TK_TRY(broken(l, !t->out[0], "train.out", NULL, "must name a directory"));
+    return broken(l, l->command == TK_CMD_TRAIN && l->config->data.n_files == 0, "data.files", NULL,
+                  "missing: name the clip files to train on");
+}
+
+static tk_status check_shot(tk_loading *l, int64_t i)
+{
+    const tk_shot_config *s = &l->config->story.shots[i];
+    const tk_source *at = &l->shot[i];
+    char name[32];
+    snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
+    if (at->bad) return TK_OK;
+    int line = at->given ? at->line : -1;
+    if (s->seconds == 0)
+        TK_TRY(tk_config_error(l, line, at->column, name, "no seconds: how long is the shot?"));
+    if (!s->prompt[0])
+        TK_TRY(tk_config_error(l, line, at->column, name, "no prompt: what is to be seen?"));
+    return TK_OK;
+}
+
+static tk_status check_story(tk_loading *l)
+{
+    const tk_storyboard *s = &l->config->story;
+    bool job = l->config->jobs.n_storyboards > 0, sampling = l->command == TK_CMD_SAMPLE;
+    for (int64_t i = 0; i < s->n_shots; i++) TK_TRY(check_shot(l, i));
+    TK_TRY(broken(l, (s->size[0] == 0) != (s->size[1] == 0), "size", NULL,
+                  "give both width and height, or 0 for both (as trained)"));
+    TK_TRY(broken(l, job && s->n_shots > 0, "shots", "storyboards",
+                  "a job file (storyboards:) has no shots of its own"));
+    TK_TRY(broken(l, sampling && !job && s->n_shots == 0, "shots", "storyboards",
+                  "missing: a storyboard has at least one shot"));
+    return broken(l, sampling && !job && !s->checkpoint[0], "checkpoint", "storyboards",
+                  "missing: name a checkpoint or a run directory");
+}
+
+tk_status tk_config_check(tk_loading *l)
+{
+    TK_TRY(check_model(l));
+    TK_TRY(check_media(l));
+    TK_TRY(check_train(l));
+    return check_story(l);
+}

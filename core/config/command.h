@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The front door: one row for each command, one way of reading a command line for all of them.
+//
+//     talkie NAME [--help | -h] [-o FILE | --output FILE] [key=value ...] [CONFIG.yaml] [FILES ...]
+//
+// in any order. A word with '=' before any '/' is an override, others are files; -o FILE is
+// output=FILE. Where a command takes its config from a file, the front door loads it, and all ranks
+// agree that it is right and that they hold the same one, before the command runs.
+#pragma once
+#include "core/comm/comm.h"
+#include "core/config/config.h"
+
+typedef struct tk_invocation tk_invocation;
+
+typedef enum tk_config_from {
+    TK_CONFIG_FILE,     // the first file, which must be given
+    TK_CONFIG_OPTIONAL, // the first *.yaml or *.yml, if any; else defaults
+    TK_CONFIG_LAYERED   // the command's own business: the file's over a checkpoint's or a golden's
+} tk_config_from;
+
+typedef struct tk_command {
+    const char *name;      // "train", "data import"
+    const char *arguments; // as in the usage line, without key=value
+    const char *help;      // one line
+    const char *wants;     // what is missing when too few files are given: "a clip file"
+    int least, most;       // files, beside the config
+    unsigned options;      // TK_CMD_ bit: whose options it takes
+    tk_config_from config;
+    tk_status (*run)(tk_comm *world, tk_invocation *in);
+} tk_command;
+
+struct tk_invocation { // a command line, read
+    const tk_command *command;
+    tk_config config; // TK_CONFIG_LAYERED: defaults
+    const char *config_file;
+    char **files, **overrides;
+    int n_files, n_overrides;
+    tk_arena arena;
+};
+
+extern const tk_command tk_commands[]; // the program's: talkie.c
+
+// Collective. Runs what the words after the program's name ask for. table: ends with a row without
+// a name. Rank 0 prints help; errors of the command line are the same on every rank.
+tk_status tk_command_run(const tk_command *table, tk_comm *world, int argc, char **argv);
+
+// Collective. `loaded`: how loading *c went on this rank. All ranks agree on it and hold the same
+// config, and its log.level holds from here on.
+tk_status tk_config_agree(tk_comm *world, tk_status loaded, const tk_config *c);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading a configuration: defaults, file, overrides, rules; all errors in one message.
+#include "core/config/config.h"
+#include "core/base/files.h"
+#include "core/config/table.h"
+#include <string.h>
+
+void tk_config_init(tk_config *c)
+{
+    memset(c, 0, sizeof *c);
+    tk_arena_init(&c->arena, 0);
+    for (int i = 0; i < tk_n_options; i++)
+        if (!tk_options[i].item) tk_option_default(&tk_options[i], c);
+    c->output = c->story.output;
+}
+
+void tk_config_free(tk_config *c)
+{
+    tk_arena_free(&c->arena);
+    memset(c, 0, sizeof *c);
+}
+
+static tk_status load(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
+{
+    bool whole = true;
+    TK_ARENA_NEW(l->source, &l->scratch, tk_n_options);
+    TK_ARENA_NEW(l->shot, &l->scratch, l->config->story.n_shots + 1);
+    if (text) {
+        tk_node *root;
+        TK_TRY(tk_config_read_yaml(l, text, bytes, 1, &root));
+        if (root) TK_TRY(tk_config_apply(l, root));
+        whole = l->n_errors == 0 || (root && l->n_errors <= TK_ERRORS_MAX);
+    }
+    for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
+    l->config->output = l->config->story.output;
+    // Of a file not read to its end nobody knows what it lacks.
+    if (whole) TK_TRY(tk_config_check(l));
+    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors) : TK_OK;
+}
+
+tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
+                          size_t bytes, int n, char *const *overrides)
+{
+    tk_loading l = {.config = c, .command = command, .file = name ? name : "config"};
+    tk_arena_init(&l.scratch, 0);
+    tk_status st = load(&l, text, bytes, n, overrides);
+    tk_arena_free(&l.scratch);
+    return st;
+}
+
+tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
+                         char *const *overrides)
+{
+    if (!file) return tk_config_parse(c, command, NULL, NULL, 0, n, overrides);
+    tk_arena a;
+    char *text = NULL;
+    size_t bytes = 0;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes);
+    if (st == TK_OK) st = tk_config_parse(c, command, file, text, bytes, n, overrides);
+    tk_arena_free(&a);
+    TK_TRY(st);
+    return TK_OK;
+}

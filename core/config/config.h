@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration: one plain struct, filled from one table of options (core/config/table.c).
+//
+// Rows of the table carry name ("train.lr"), type, default, bounds and help, and the commands
+// they belong to. YAML files, key=value overrides, --help, the reference page, the resolved
+// config stored with every output and the digest ranks compare all come from that table.
+// Strings belong to the arena of the config, or are literals of the table: never write to them.
+#pragma once
+#include "core/base/mem.h"
+
+typedef enum tk_text_kind { TK_TEXT_BYTES, TK_TEXT_FEATURES } tk_text_kind;
+
+typedef struct tk_model_config { // names as in the public checkpoints' config, see MODEL.md
+    int64_t hidden, heads, head_dim, layers, refiner_layers, ffn;
+    int64_t video_channels, audio_channels, text_channels; // of a row
+    int64_t text;                                          // tk_text_kind
+    int64_t freq_dim, time_hidden, time_dim, rope_freq_dim;
+    double rope_theta, norm_eps, qk_norm_eps, final_norm_eps;
+} tk_model_config;
+
+typedef struct tk_parallel_config {
+    int64_t tensor, pipeline,
+        data;        // 0 = chosen from the world size (data for train, tensor for sample)
+    int64_t threads; // per rank; 0 = cores of the node / ranks on it
+} tk_parallel_config;
+
+typedef struct tk_codec_config {       // of the embedded linear codec, used when data is made
+    int64_t patch_frames, patch_size;  // pixels of a video row: patch_frames x patch_size^2 x 3
+    int64_t video_channels;            // kept components
+    int64_t audio_hop, audio_channels; // samples a row, kept components
+    int64_t fit_clips;                 // clips the closed-form fit looks at
+} tk_codec_config;
+
+typedef struct tk_stage_config { // the procedural world (talkie data stage)
+    int64_t clips, seed, first;  // clips [first, first + clips) of world `seed`
+    double seconds;              // of a clip (all shots together)
+    int64_t max_shots;
+} tk_stage_config;
+
+typedef struct tk_media_config { // what clips are made of; both stage and import
+    int64_t width, height, fps, sample_rate, channels; // channels: 1 or 2
+} tk_media_config;
+
+typedef struct tk_import_config {
+    double clip_seconds; // clips are cut to this length
+    double min_seconds;  // shorter rests are dropped
+    char *codec;         // clip file whose codec to use; "" = fit one on the imported clips
+} tk_import_config;
+
+typedef struct tk_data_config {
+    char **files; // clip files
+    int64_t n_files;
+    int64_t threads, prefetch; // loader threads; steps loaded ahead
+    int64_t max_bad;           // bad samples in a row that stop the run
+} tk_data_config;
+
+typedef struct tk_train_config {
+    char *out; // run directory: checkpoints, metrics.jsonl, config.yaml
+    int64_t seed, steps, batch, microbatch; // documents a step (all ranks), documents a microbatch
+    double lr, beta1, beta2, eps, weight_decay, clip;
+    int64_t warmup; // steps
+    double constant,
+        lr_floor; // fraction of steps at full rate after which it falls linearly to lr_floor * lr
+    double ema;   // decay; 0 = off
+    double time_mean, time_std, video_shift, audio_shift, video_weight, audio_weight;
+    double drop_caption, memory; // probabilities
+    int64_t recompute;           // 0 none, 1 blocks
+    int64_t checkpoint_every, keep, log_every;
+    int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
+    int64_t changes; // 1: a run may go on with other options that bind
+    char *init;      // checkpoint to take weights from when not resuming; "" = random
+} tk_train_config;
+
+typedef struct tk_sample_config {
+    int64_t steps;
+    double guidance, video_shift, audio_shift;
+    int64_t ema;   // 1: averaged weights if the checkpoint has them
+    double window; // seconds a document may span; 0 = as the model was trained
+} tk_sample_config;
+
+typedef struct tk_shot_config {
+    double seconds;
+    char *prompt;
+    char **references;
+    int64_t n_references;
+} tk_shot_config;
+
+typedef struct tk_storyboard { // the keys of a storyboard file
+    char *checkpoint;          // checkpoint file or run directory
+    int64_t size[2];           // width, height in pixels; 0 = as trained
+    int64_t fps;               // 0 = as trained
+    int64_t seed;
+    char *style;  // prepended to every prompt; "" = none
+    char *output; // output path without suffix; "" = clips/<name of the storyboard file>
+    tk_shot_config *shots;
+    int64_t n_shots;
+    char **references; // media files given as clean rows before the first shot
+    int64_t n_references;
+} tk_storyboard;
+
+typedef struct tk_jobs_config {
+    char **storyboards;
+    int64_t n_storyboards;
+} tk_jobs_config; // a job file
+
+typedef struct tk_eval_config {
+    char *checkpoint;
+    int64_t clips, seed;
+    int64_t first; // index of the first held-out clip of the stage
+} tk_eval_config;
+
+typedef struct tk_config {
+    tk_arena arena;
+    tk_model_config model;
+    tk_parallel_config parallel;
+    tk_media_config media;
+    tk_codec_config codec;
+    tk_stage_config stage;
+    tk_import_config import;
+    tk_data_config data;
+    tk_train_config train;
+    tk_sample_config sample;
+    tk_eval_config eval;
+    tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
+    tk_jobs_config jobs;
+    int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
+    char *output; // -o / output=: the same string as story.output, for commands without a story
+} tk_config;
+
+// Commands an option belongs to: bits of the table's rows.
+enum {
+    TK_CMD_DATA = 1,
+    TK_CMD_TRAIN = 2,
+    TK_CMD_SAMPLE = 4,
+    TK_CMD_PLAN = 8,
+    TK_CMD_PARITY = 16,
+    TK_CMD_BENCH = 32,
+    TK_CMD_EVAL = 64,
+    TK_CMD_LOOK = 128 // talkie data info and check
+};
+
+void tk_config_init(tk_config *c); // every default
+void tk_config_free(tk_config *c);
+
+// Over what *c holds (tk_config_init comes first; a second load goes over the first, lists whole):
+// reads YAML `text` (named `file` in messages), then overrides ("key=value", argv style; later
+// wins). All errors of both are reported in one TK_INPUT message, a line each, "file:line:column:
+// ...", with the nearest known key for unknown ones. `command` is a TK_CMD_ bit: keys of other
+// commands are accepted in config files (one file drives train, plan and bench) but keys unknown to
+// the whole table are errors; on the command line keys of other commands are errors too. What the
+// command cannot do without is checked as well (train: data.files; sample: checkpoint and shots, or
+// storyboards); command 0, for stored configs, takes every key and requires none.
+// file NULL: overrides only. After a failure *c is fit for tk_config_free only.
+tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
+                         char *const *overrides);
+// The same from text already in memory (a golden's or checkpoint's config).
+tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
+                          size_t bytes, int n, char *const *overrides);
+// Full YAML with every value of the options of `command` (0: all); parses back to the same config.
+// NULL when out of memory.
+char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a);
+// The options of `command` whose values differ, a line "  name: before -> now" each: those that
+// make another model or another run (*binding) and the others; "" for none, NULL when out of
+// memory.
+void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
+                       char **binding, char **others);
+tk_status tk_config_digest(const tk_config *c, uint64_t *out); // XXH3 of the full dump
+void tk_config_help(unsigned command); // option reference to stdout, generated from the table
+void tk_config_reference(void);        // the same as a Markdown page (docs, `talkie --options`)

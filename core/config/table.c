@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of options: one row each. Everything that knows an option's name, type, default or
+// bounds reads it here.
+#include "core/config/table.h"
+#include <string.h>
+
+#define AT(field) offsetof(tk_config, field)
+#define SHOT(field) offsetof(tk_shot_config, field)
+#define INT(n, field, def, lo, hi, cmds, words)                                                  \
+    {                                                                                            \
+        .name = n, .kind = TK_OPT_INT, .offset = AT(field), .idef = def, .imin = lo, .imax = hi, \
+        .commands = cmds, .help = words                                                          \
+    }
+#define FLT(n, field, def, lo, hi, cmds, words)                                                    \
+    {                                                                                              \
+        .name = n, .kind = TK_OPT_FLOAT, .offset = AT(field), .fdef = def, .fmin = lo, .fmax = hi, \
+        .commands = cmds, .help = words                                                            \
+    }
+#define YES(n, field, def, cmds, words)                                                         \
+    {                                                                                           \
+        .name = n, .kind = TK_OPT_BOOL, .offset = AT(field), .idef = def, .imin = 0, .imax = 1, \
+        .commands = cmds, .help = words                                                         \
+    }
+#define STR(n, field, def, cmds, words)                                                       \
+    {                                                                                         \
+        .name = n, .kind = TK_OPT_STRING, .offset = AT(field), .sdef = def, .commands = cmds, \
+        .help = words                                                                         \
+    }
+#define ENUM(n, field, def, last, cmds, words, ...)                                                \
+    {                                                                                              \
+        .name = n, .kind = TK_OPT_ENUM, .offset = AT(field), .idef = def, .imin = 0, .imax = last, \
+        .names = {__VA_ARGS__}, .commands = cmds, .help = words                                    \
+    }
+#define LIST(n, field, number, most, cmds, words)                                               \
+    {                                                                                           \
+        .name = n, .kind = TK_OPT_STRINGS, .offset = AT(field), .count = AT(number), .imin = 0, \
+        .imax = most, .commands = cmds, .help = words                                           \
+    }
+
+enum {
+    // Groups of commands.
+    DATA = TK_CMD_DATA,
+    SAMPLE = TK_CMD_SAMPLE,
+    EVAL = TK_CMD_EVAL,
+    TRAINS = TK_CMD_TRAIN | TK_CMD_PLAN | TK_CMD_BENCH,
+    BINDS = TRAINS | TK_OPTION_BINDS,
+    MEDIA = TK_CMD_DATA | TRAINS | TK_CMD_EVAL,
+    MESH = TRAINS | TK_CMD_SAMPLE | TK_CMD_EVAL | TK_CMD_PARITY,
+    SAMPLES = TK_CMD_SAMPLE | TRAINS | TK_CMD_EVAL
+};
+#define SEED_MAX INT64_MAX
+
+const tk_option tk_options[] = {
+    // A storyboard or job file: no prefix.
+    STR("checkpoint", story.checkpoint, "", SAMPLE,
+        "checkpoint file, or run directory whose newest checkpoint is taken"),
+    {.name = "size",
+     .kind = TK_OPT_SIZE,
+     .offset = AT(story.size),
+     .idef = 0,
+     .imin = 0,
+     .imax = 8192,
+     .commands = SAMPLE,
+     .help = "width and height in pixels; 0 = as trained"},
+    INT("fps", story.fps, 0, 0, 240, SAMPLE, "frames per second; 0 = as trained"),
+    INT("seed", story.seed, 1, 0, SEED_MAX, SAMPLE,
+        "the same seed gives the same clip, on any layout"),
+    STR("style", story.style, "", SAMPLE, "words put before every prompt"),
+    STR("output", story.output, "", DATA | SAMPLE | EVAL,
+        "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
+    {.name = "shots",
+     .kind = TK_OPT_SHOTS,
+     .offset = AT(story.shots),
+     .count = AT(story.n_shots),
+     .imin = 0,
+     .imax = 1000,
+     .commands = SAMPLE,
+     .help = "the shots, in order; each has the keys below"},
+    {.name = "shots[].seconds",
+     .kind = TK_OPT_FLOAT,
+     .item = true,
+     .offset = SHOT(seconds),
+     .fdef = 0,
+     .fmin = 0.001,
+     .fmax = 600,
+     .commands = SAMPLE,
+     .help = "length of the shot"},
+    {.name = "shots[].prompt",
+     .kind = TK_OPT_STRING,
+     .item = true,
+     .offset = SHOT(prompt),
+     .sdef = "",
+     .commands = SAMPLE,
+     .help = "what is seen and heard"},
+    {.name = "shots[].references",
+     .kind = TK_OPT_STRINGS,
+     .item = true,
+     .offset = SHOT(references),
+     .count = SHOT(n_references),
+     .imin = 0,
+     .imax = 64,
+     .commands = SAMPLE,
+     .help = "media files given as clean rows to this shot"},
+    LIST("references", story.references, story.n_references, 64, SAMPLE,
+         "media files given as clean rows before the first shot"),
+    LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
+         "a job file: storyboard files to sample, spread over the data ranks"),
+
+    // The model, under the names of the public checkpoints' config.
+    INT("model.hidden", model.hidden, 192, 1, 65536, BINDS, "width of the stream"),
+    INT("model.heads", model.heads, 4, 1, 1024, BINDS, "attention heads"),
+    INT("model.head_dim", model.head_dim, 48, 2, 1024, BINDS,
+        "channels of a head; heads * head_dim need not be hidden"),
+    INT("model.layers", model.layers, 6, 1, 1024, BINDS, "blocks"),
+    INT("model.refiner_layers", model.refiner_layers, 1, 0, 64, BINDS,
+        "blocks of the token refiner over the text rows"),
+    INT("model.ffn", model.ffn, 512, 1, 1048576, BINDS, "inner width of the SwiGLU feed-forward"),
+    INT("model.video_channels", model.video_channels, 0, 0, 65536, BINDS,
+        "channels of a video row; 0 = as the clips' codec makes them"),
+    INT("model.audio_channels", model.audio_channels, 0, 0, 65536, BINDS,
+        "channels of an audio row; 0 = as the clips' codec makes them"),
+    INT("model.text_channels", model.text_channels, 64, 1, 65536, BINDS,
+        "channels of a text row: of the encoder's features, or of the byte table"),
+    ENUM("model.text", model.text, TK_TEXT_BYTES, TK_TEXT_FEATURES, BINDS,
+         "text rows are UTF-8 bytes through a learned table, or features of an encoder", "bytes",
+         "features"),
+    INT("model.freq_dim", model.freq_dim, 64, 2, 8192, BINDS,
+        "channels of the timestep's sinusoid"),
+    INT("model.time_hidden", model.time_hidden, 192, 1, 65536, BINDS,
+        "inner width of the timestep MLP"),
+    INT("model.time_dim", model.time_dim, 96, 1, 65536, BINDS,
+        "width of the timestep embedding that the blocks see"),
+    INT("model.rope_freq_dim", model.rope_freq_dim, 8, 1, 256, BINDS,
+        "rotary frequencies of each of the three axes; 6 times this is at most head_dim"),
+    FLT("model.rope_theta", model.rope_theta, 10000, 1, 1e12, BINDS, "base of the rotary periods"),
+    FLT("model.norm_eps", model.norm_eps, 1e-5, 1e-12, 1, BINDS, "epsilon of the blocks' norms"),
+    FLT("model.qk_norm_eps", model.qk_norm_eps, 1e-5, 1e-12, 1, BINDS,
+        "epsilon of the norms of queries and keys"),
+    FLT("model.final_norm_eps", model.final_norm_eps, 1e-5, 1e-12, 1, BINDS,
+        "epsilon of the output norm"),
+
+    INT("parallel.tensor", parallel.tensor, 0, 0, 1048576, MESH,
+        "ranks that share heads, feed-forward columns and rows; 0 = chosen from the world size"),
+    INT("parallel.pipeline", parallel.pipeline, 0, 0, 1048576, MESH,
+        "ranks that share out the blocks; 0 = chosen from the world size"),
+    INT("parallel.data", parallel.data, 0, 0, 1048576, MESH,
+        "ranks that share out the batch; 0 = chosen from the world size"),
+    INT("parallel.threads", parallel.threads, 0, 0, 4096, MESH | TK_CMD_DATA,
+        "threads per rank; 0 = cores of the node / ranks on it"),
+
+    INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
+    INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),
+    INT("media.fps", media.fps, 8, 1, 240, MEDIA, "frames per second"),
+    INT("media.sample_rate", media.sample_rate, 8000, 1000, 384000, MEDIA,
+        "audio samples per second"),
+    INT("media.channels", media.channels, 1, 1, 2, MEDIA, "audio channels: mono or stereo"),
+
+    INT("codec.patch_frames", codec.patch_frames, 2, 1, 64, MEDIA, "frames of a video row"),
+    INT("codec.patch_size", codec.patch_size, 16, 1, 256, MEDIA,
+        "side of a video row in pixels; divides media.width and media.height"),
+    INT("codec.video_channels", codec.video_channels, 64, 1, 65536, MEDIA,
+        "components kept of a video patch"),
+    INT("codec.audio_hop", codec.audio_hop, 400, 1, 65536, MEDIA, "samples of an audio row"),
+    INT("codec.audio_channels", codec.audio_channels, 64, 1, 65536, MEDIA,
+        "components kept of an audio row"),
+    INT("codec.fit_clips", codec.fit_clips, 200, 1, 1000000, MEDIA,
+        "clips the closed-form fit looks at"),
+
+    INT("stage.clips", stage.clips, 2000, 1, 1000000000, DATA | EVAL, "clips to make"),
+    INT("stage.seed", stage.seed, 1, 0, SEED_MAX, DATA | EVAL, "the world the clips are of"),
+    INT("stage.first", stage.first, 0, 0, 1000000000000, DATA | EVAL, "index of the first clip"),
+    FLT("stage.seconds", stage.seconds, 3, 0.1, 600, DATA | EVAL,
+        "length of a clip, all shots together"),
+    INT("stage.max_shots", stage.max_shots, 3, 1, 3, DATA | EVAL,
+        "clips have from one to this many shots"),
+
+    FLT("import.clip_seconds", import.clip_seconds, 3, 0.1, 600, DATA,
+        "media are cut to clips of this length"),
+    FLT("import.min_seconds", import.min_seconds, 1, 0.1, 600, DATA, "shorter rests are dropped"),
+    STR("import.codec", import.codec, "", DATA,
+        "clip file whose codec to use; empty = fit one on the imported clips"),
+
+    LIST("data.files", data.files, data.n_files, 10000, TRAINS | EVAL, "clip files"),
+    INT("data.threads", data.threads, 1, 1, 256, TRAINS, "loader threads of a rank"),
+    INT("data.prefetch", data.prefetch, 2, 1, 1024, TRAINS, "steps loaded ahead"),
+    INT("data.max_bad", data.max_bad, 100, 1, 1000000, TRAINS,
+        "bad samples in a row that stop the run"),
+
+    STR("train.out", train.out, "runs/train", TRAINS,
+        "run directory: checkpoints, metrics.jsonl, config.yaml"),
+    INT("train.seed", train.seed, 1, 0, SEED_MAX, BINDS,
+        "seed of weights, noise, timesteps, dropout and sample order"),
+    INT("train.steps", train.steps, 1000, 1, 1000000000, TRAINS, "optimizer steps"),
+    INT("train.batch", train.batch, 16, 1, 1048576, BINDS, "clips of a step, over all ranks"),
+    INT("train.microbatch", train.microbatch, 4, 1, 65536, TRAINS,
+        "clips that a rank computes on at once"),
+    FLT("train.lr", train.lr, 2e-3, 0, 10, BINDS, "learning rate after the warm-up"),
+    FLT("train.beta1", train.beta1, 0.9, 0, 0.999999, BINDS, "AdamW: decay of the mean"),
+    FLT("train.beta2", train.beta2, 0.95, 0, 0.999999, BINDS, "AdamW: decay of the square"),
+    FLT("train.eps", train.eps, 1e-8, 1e-20, 1, BINDS, "AdamW: epsilon"),
+    FLT("train.weight_decay", train.weight_decay, 0.01, 0, 10, BINDS,
+        "AdamW: weight decay, of matrices only"),
+    FLT("train.clip", train.clip, 1, 0, 1e9, BINDS,
+        "largest global gradient norm; longer ones are scaled down; 0 = off"),
+    INT("train.warmup", train.warmup, 40, 0, 1000000000, BINDS,
+        "steps of linear rise to the full rate"),
+    FLT("train.constant", train.constant, 0.6, 0, 1, BINDS,
+        "fraction of the steps at the full rate, after which it falls linearly"),
+    FLT("train.lr_floor", train.lr_floor, 0.02, 0, 1, BINDS,
+        "the rate at the last step over the full rate"),
+    FLT("train.ema", train.ema, 0.998, 0, 0.999999, BINDS,
+        "decay of the averaged weights; 0 = none are kept"),
+    FLT("train.time_mean", train.time_mean, -0.5, -10, 10, BINDS,
+        "timesteps are sigmoid(normal(time_mean, time_std)); 1 is clean"),
+    FLT("train.time_std", train.time_std, 1, 0, 10, BINDS, "see time_mean"),
+    FLT("train.video_shift", train.video_shift, 1, 0.01, 100, BINDS,
+        "shift of the video's noise levels; more than 1 = noisier"),
+    FLT("train.audio_shift", train.audio_shift, 1, 0.01, 100, BINDS,
+        "shift of the audio's noise levels"),
+    FLT("train.video_weight", train.video_weight, 1, 0, 1000, BINDS, "weight of the video loss"),
+    FLT("train.audio_weight", train.audio_weight, 0.5, 0, 1000, BINDS, "weight of the audio loss"),
+    FLT("train.drop_caption", train.drop_caption, 0.1, 0, 1, BINDS,
+        "probability that a clip is shown without its caption (for guidance)"),
+    FLT("train.memory", train.memory, 0.2, 0, 1, BINDS,
+        "probability that a clip's first shots are given clean (for shot-by-shot sampling)"),
+    ENUM("train.recompute", train.recompute, 0, 1, TRAINS | TK_CMD_PARITY,
+         "activations kept for backward: all of them, or only the blocks' inputs", "none",
+         "blocks"),
+    INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
+        "steps between checkpoints"),
+    INT("train.keep", train.keep, 2, 1, 1000000, TRAINS, "newest checkpoints kept"),
+    INT("train.log_every", train.log_every, 1, 1, 1000000, TRAINS,
+        "steps between lines of metrics.jsonl"),
+    YES("train.resume", train.resume, 1, TRAINS,
+        "go on from the newest checkpoint in train.out that verifies"),
+    ENUM("train.changes", train.changes, 0, 1, TRAINS,
+         "going on with options that make another model or other losses than the checkpoint's",
+         "refuse", "allow"),
+    STR("train.init", train.init, "", TRAINS,
+        "checkpoint to take weights from when not resuming; empty = random"),
+
+    INT("sample.steps", sample.steps, 24, 1, 10000, SAMPLES, "Euler steps"),
+    FLT("sample.guidance", sample.guidance, 2.5, 0, 100, SAMPLES,
+        "classifier-free guidance; 1 = none, and half the work"),
+    FLT("sample.video_shift", sample.video_shift, 3, 0.01, 100, SAMPLES,
+        "shift of the video's schedule"),
+    FLT("sample.audio_shift", sample.audio_shift, 3, 0.01, 100, SAMPLES,
+        "shift of the audio's schedule"),
+    YES("sample.ema", sample.ema, 1, SAMPLES, "averaged weights, if the checkpoint has them"),
+    FLT("sample.window", sample.window, 0, 0, 600, SAMPLES,
+        "seconds sampled at once, longer storyboards go shot by shot; 0 = as trained"),
+
+    STR("eval.checkpoint", eval.checkpoint, "", EVAL, "checkpoint file or run directory"),
+    INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the stage to sample"),
+    INT("eval.seed", eval.seed, 1, 0, SEED_MAX, EVAL, "seed of the sampling"),
+    INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
+        "index of the first held-out clip of the stage"),
+
+    ENUM("log.level", log_level, 1, 2, TK_CMD_ALL, "what is told on the way", "quiet", "normal",
+         "verbose"),
+};
+const int tk_n_options = (int)(sizeof tk_options / sizeof tk_options[0]);
+
+const char *tk_command_name(unsigned command)
+{
+    switch (command) {
+    case TK_CMD_DATA:
+        return "talkie data";
+    case TK_CMD_TRAIN:
+        return "talkie train";
+    case TK_CMD_SAMPLE:
+        return "talkie sample";
+    case TK_CMD_PLAN:
+        return "talkie plan";
+    case TK_CMD_PARITY:
+        return "talkie parity";
+    case TK_CMD_BENCH:
+        return "talkie bench";
+    case TK_CMD_EVAL:
+        return "talkie eval";
+    case TK_CMD_LOOK:
+        return "talkie data info/check";
+    default:
+        return "talkie";
+    }
+}
+
+const tk_option *tk_option_find(const char *name)
+{
+    for (int i = 0; i < tk_n_options; i++)
+        if (strcmp(tk_options[i].name, name) == 0) return &tk_options[i];
+    return NULL;
+}
+
+bool tk_option_of(const tk_option *o, unsigned command)
+{
+    return command == 0 || (o->commands & command) != 0;
+}
+
+bool tk_option_is_section(const char *name)
+{
+    size_t n = strlen(name);
+    for (int i = 0; i < tk_n_options; i++)
+        if (strncmp(tk_options[i].name, name, n) == 0 && tk_options[i].name[n] == '.' && n > 0)
+            return !tk_options[i].item;
+    return false;
+}
+
+void tk_option_default(const tk_option *o, void *base)
+{
+    void *at = tk_option_at(o, base);
+    switch (o->kind) {
+    case TK_OPT_INT:
+    case TK_OPT_BOOL:
+    case TK_OPT_ENUM:
+        *(int64_t *)at = o->idef;
+        break;
+    case TK_OPT_FLOAT:
+        *(double *)at = o->fdef;
+        break;
+    case TK_OPT_STRING:
+        *(const char **)at = o->sdef;
+        break; // a literal, never written to
+    case TK_OPT_SIZE:
+        ((int64_t *)at)[0] = ((int64_t *)at)[1] = o->idef;
+        break;
+    case TK_OPT_STRINGS:
+    case TK_OPT_SHOTS:
+        *(void **)at = NULL;
+        *tk_option_count_at(o, base) = 0;
+        break;
+    }
+}
+
+// Edits between a and b (insert, delete, replace, swap of neighbours), both cut at 63 bytes.
+static int edit_distance(const char *a, const char *b)
+{
+    int n = (int)strnlen(a, 63), m = (int)strnlen(b, 63);
+    int row[3][64];
+    int *before = row[0], *last = row[1], *now = row[2];
+    for (int j = 0; j <= m; j++) last[j] = j;
+    for (int i = 1; i <= n; i++) {
+        now[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best) best = last[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+        int *spare = before;
+        before = last;
+        last = now;
+        now = spare;
+    }
+    return last[m];
+}
+
+const char *tk_option_nearest(const char *name, unsigned command, bool sections)
+{
+    static _Thread_local char section[32];
+    const char *nearest = "";
+    int least = 1 << 30;
+    for (int i = 0; i < tk_n_options; i++) {
+        const tk_option *o = &tk_options[i];
+        const char *dot = strrchr(o->name, '.');
+        if (!tk_option_of(o, command) || (sections && (!dot || o->item))) continue;
+        char own[32];
+        snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - o->name) : 31, o->name);
+        int d = edit_distance(name, own);
+        // The right last part in the wrong section, or in none, is nearly right.
+        if (!sections && dot) {
+            const char *given = strrchr(name, '.');
+            int leaf = edit_distance(given ? given + 1 : name, dot + 1) + 1;
+            if (leaf < d) d = leaf;
+        }
+        if (d >= least) continue;
+        least = d;
+        nearest = o->name;
+        if (sections) nearest = strcpy(section, own);
+    }
+    return nearest;
+}

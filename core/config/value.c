@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// One option's value: from text with checks and words, and back to text.
+#include "core/base/utf8.h"
+#include "core/config/table.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char *tk_config_shown(const char *text, size_t bytes, char buf[96])
+{
+    size_t n = bytes < 60 ? bytes : 60;
+    while (n < bytes && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
+    bool valid = tk_utf8_valid(text, n, NULL);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        buf[i] = c < 32 || c == 127 || (c >= 128 && !valid) ? '?' : (char)c;
+    }
+    strcpy(buf + n, n < bytes ? "..." : "");
+    return buf;
+}
+
+static tk_status append_line(tk_loading *l, const char *line)
+{
+    size_t n = strlen(line), need = l->errors_used + n + 2;
+    if (need > l->errors_room) {
+        size_t room = need > 2048 ? 2 * need : 4096;
+        char *grown;
+        TK_ARENA_NEW(grown, &l->scratch, room);
+        if (l->errors_used) memcpy(grown, l->errors, l->errors_used);
+        l->errors = grown;
+        l->errors_room = room;
+    }
+    if (l->errors_used) l->errors[l->errors_used++] = '\n';
+    memcpy(l->errors + l->errors_used, line, n + 1);
+    l->errors_used += n;
+    return TK_OK;
+}
+
+tk_status tk_config_error(tk_loading *l, int line, int column, const char *name, const char *fmt,
+                          ...)
+{
+    if (++l->n_errors > TK_ERRORS_MAX)
+        return l->n_errors == TK_ERRORS_MAX + 1 ? append_line(l, "and more errors after these")
+                                                : TK_OK;
+    char text[1024];
+    size_t n = 0, room = sizeof text;
+    if (line == 0 || !l->file)
+        n = (size_t)snprintf(text, room, "command line: ");
+    else if (line < 0)
+        n = (size_t)snprintf(text, room, "%.255s: ", l->file);
+    else
+        n = (size_t)snprintf(text, room, "%.255s:%d:%d: ", l->file, line, column);
+    if (name) n += (size_t)snprintf(text + n, room - n, "%.160s: ", name);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text + n, room - n, fmt, ap);
+    va_end(ap);
+    return append_line(l, text);
+}
+
+// What an option wants, in words: "a whole number from 1 to 9".
+static const char *wanted(const tk_option *o, char buf[160])
+{
+    char lo[32], hi[32];
+    size_t n = 0;
+    switch (o->kind) {
+    case TK_OPT_INT:
+        snprintf(buf, 160, "a whole number from %" PRId64 " to %" PRId64, o->imin, o->imax);
+        break;
+    case TK_OPT_FLOAT:
+        tk_config_format_float(o->fmin, lo);
+        tk_config_format_float(o->fmax, hi);
+        snprintf(buf, 160, "a number from %s to %s", lo, hi);
+        break;
+    case TK_OPT_BOOL:
+        snprintf(buf, 160, "true or false");
+        break;
+    case TK_OPT_ENUM:
+        n = (size_t)snprintf(buf, 160, "one of");
+        for (int i = 0; o->names[i]; i++)
+            n += (size_t)snprintf(buf + n, 160 - n, "%s %s", i ? "," : "", o->names[i]);
+        break;
+    case TK_OPT_STRING:
+        snprintf(buf, 160, "a string");
+        break;
+    case TK_OPT_STRINGS:
+        snprintf(buf, 160, "a list of strings");
+        break;
+    case TK_OPT_SIZE:
+        snprintf(buf, 160,
+                 "width and height as [64, 64] or 64x64, each from %" PRId64 " to %" PRId64,
+                 o->imin, o->imax);
+        break;
+    case TK_OPT_SHOTS:
+        snprintf(buf, 160, "a list of shots");
+        break;
+    }
+    return buf;
+}
+
+static tk_status unfit(tk_loading *l, const tk_option *o, const tk_node *v, const char *name,
+                       bool *ok)
+{
+    char want[160], shown[96];
+    *ok = false;
+    wanted(o, want);
+    if (v->kind == TK_NODE_MAPPING)
+        return tk_config_error(l, v->line, v->column, name, "wants %s, not keys", want);
+    if (v->kind == TK_NODE_SEQUENCE)
+        return tk_config_error(l, v->line, v->column, name, "wants %s, not this list", want);
+    if (v->bytes == 0 && !v->quoted)
+        return tk_config_error(l, v->line, v->column, name, "has no value; give %s", want);
+    tk_config_shown(v->text, v->bytes, shown);
+    return tk_config_error(l, v->line, v->column, name, "%s%s%s is not %s", v->quoted ? "\"" : "",
+                           shown, v->quoted ? "\"" : "", want);
+}
+
+// Numbers: false when the text is not one. A float that overflows is infinite.
+static bool read_float(const char *s, size_t bytes, double *out)
+{
+    if (bytes == 0 || bytes > 63 || strspn(s, "0123456789+-.eE") != bytes) return false;
+    char *end;
+    *out = strtod(s, &end);
+    return end == s + bytes;
+}
+
+static bool read_int(const char *s, size_t bytes, int64_t *out)
+{
+    if (bytes == 0 || bytes > 63 || strspn(s, "0123456789+-.eE") != bytes) return false;
+    char *end;
+    errno = 0;
+    *out = strtoll(s, &end, 10);
+    if (end == s + bytes) return errno == 0;
+    double d; // 1e6 is whole as well
+    if (!read_float(s, bytes, &d) || d != floor(d) || fabs(d) > 9007199254740992.0) return false;
+    *out = (int64_t)d;
+    return true;
+}
+
+static bool one_of(const char *s, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcasecmp(s, *words) == 0) return true;
+    return false;
+}
+
+static tk_status set_int(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+                         const char *name, bool *ok)
+{
+    int64_t x;
+    if (v->kind != TK_NODE_SCALAR || v->quoted || !read_int(v->text, v->bytes, &x) || x < o->imin ||
+        x > o->imax)
+        return unfit(l, o, v, name, ok);
+    *at = x;
+    return TK_OK;
+}
+
+static tk_status set_float(tk_loading *l, const tk_option *o, double *at, const tk_node *v,
+                           const char *name, bool *ok)
+{
+    double x;
+    if (v->kind != TK_NODE_SCALAR || v->quoted || !read_float(v->text, v->bytes, &x) ||
+        !isfinite(x) || x < o->fmin || x > o->fmax)
+        return unfit(l, o, v, name, ok);
+    *at = x == 0 ? 0 : x; // no negative zero, which would print differently
+    return TK_OK;
+}
+
+static tk_status set_named(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+                           const char *name, bool *ok)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1", NULL};
+    static const char *const no[] = {"false", "no", "off", "0", NULL};
+    int64_t x = -1;
+    if (v->kind != TK_NODE_SCALAR || strlen(v->text) != v->bytes) return unfit(l, o, v, name, ok);
+    if (o->kind == TK_OPT_BOOL) {
+        x = one_of(v->text, yes) ? 1 : one_of(v->text, no) ? 0 : -1;
+    } else if (!read_int(v->text, v->bytes, &x)) {
+        x = -1;
+        for (int i = 0; o->names[i]; i++)
+            if (strcmp(v->text, o->names[i]) == 0) x = i;
+    }
+    if (x < o->imin || x > o->imax) return unfit(l, o, v, name, ok);
+    *at = x;
+    return TK_OK;
+}
+
+static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const char *name, bool *ok)
+{
+    static const char *const none[] = {"", "~", "null", NULL};
+    const char *words = NULL;
+    if (v->kind != TK_NODE_SCALAR)
+        words = "wants a string, not a list or keys";
+    else if (v->bytes > TK_STRING_MAX)
+        words = "is longer than 4096 bytes";
+    else if (strlen(v->text) != v->bytes)
+        words = "has a zero byte in it";
+    else if (!tk_utf8_valid(v->text, v->bytes, NULL))
+        words = "is not valid UTF-8";
+    if (words) {
+        *ok = false;
+        return tk_config_error(l, v->line, v->column, name, "%s", words);
+    }
+    char *s =
+        tk_arena_strdup(&l->config->arena, !v->quoted && one_of(v->text, none) ? "" : v->text);
+    if (!s) return TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)", v->bytes);
+    *at = s;
+    return TK_OK;
+}
+
+static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, const tk_node *v,
+                             const char *name, bool *ok)
+{
+    if (v->kind == TK_NODE_MAPPING) return unfit(l, o, v, name, ok);
+    bool single = v->kind == TK_NODE_SCALAR; // one string is a list of one; nothing, of none
+    const tk_node *item = single ? v->bytes ? v : NULL : v->first;
+    int64_t n = 0, i = 0;
+    for (const tk_node *x = item; x; x = single ? NULL : x->next) n++;
+    if (n > o->imax) {
+        *ok = false;
+        return tk_config_error(l, v->line, v->column, name,
+                               "has %" PRId64 " items; the most is %" PRId64, n, o->imax);
+    }
+    char **list;
+    TK_ARENA_NEW(list, &l->config->arena, n ? n : 1);
+    for (; i < n; i++, item = item->next) {
+        char which[192];
+        snprintf(which, sizeof which, "%.160s[%" PRId64 "]", name, i);
+        TK_TRY(set_string(l, &list[i], item, which, ok));
+        if (!list[i] || list[i][0]) continue;
+        *ok = false;
+        TK_TRY(tk_config_error(l, item->line, item->column, which, "is empty"));
+    }
+    if (!*ok) return TK_OK;
+    *(char ***)tk_option_at(o, base) = n ? list : NULL;
+    *tk_option_count_at(o, base) = n;
+    return TK_OK;
+}
+
+static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+                          const char *name, bool *ok)
+{
+    int64_t x[2] = {0, 0};
+    bool good = false;
+    if (v->kind == TK_NODE_SCALAR) {
+        size_t w = strcspn(v->text, "x,");
+        char width[32];
+        snprintf(width, sizeof width, "%.*s", (int)(w < 31 ? w : 31), v->text);
+        good = w < v->bytes && read_int(width, strlen(width), &x[0]) &&
+               read_int(v->text + w + 1, v->bytes - w - 1, &x[1]);
+    } else if (v->kind == TK_NODE_SEQUENCE && v->first && v->first->next == v->last) {
+        const tk_node *a = v->first, *b = v->last;
+        good = a->kind == TK_NODE_SCALAR && b->kind == TK_NODE_SCALAR && a != b &&
+               read_int(a->text, a->bytes, &x[0]) && read_int(b->text, b->bytes, &x[1]);
+    }
+    for (int i = 0; i < 2; i++) good = good && x[i] >= o->imin && x[i] <= o->imax;
+    if (!good) return unfit(l, o, v, name, ok);
+    at[0] = x[0];
+    at[1] = x[1];
+    return TK_OK;
+}
+
+tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_node *v,
+                        const char *name, bool *ok)
+{
+    void *at = tk_option_at(o, base);
+    *ok = true;
+    switch (o->kind) {
+    case TK_OPT_INT:
+        return set_int(l, o, at, v, name, ok);
+    case TK_OPT_FLOAT:
+        return set_float(l, o, at, v, name, ok);
+    case TK_OPT_BOOL:
+    case TK_OPT_ENUM:
+        return set_named(l, o, at, v, name, ok);
+    case TK_OPT_STRING:
+        return set_string(l, at, v, name, ok);
+    case TK_OPT_STRINGS:
+        return set_strings(l, o, base, v, name, ok);
+    case TK_OPT_SIZE:
+        return set_size(l, o, at, v, name, ok);
+    case TK_OPT_SHOTS:
+        return tk_config_set_shots(l, v, ok);
+    }
+    return TK_FAIL(TK_INTERNAL, "option %s of unknown kind %d", name, (int)o->kind);
+}

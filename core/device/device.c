@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices in host memory: "ref", "cpu", and "dry", which has none.
+#include "core/device/device.h"
+#include "core/device/ops_impl.h"
+#include <errno.h>
+#include <omp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static tk_status host_open(tk_device *d, int threads)
+{
+    d->threads = threads > 0 ? threads : omp_get_num_procs();
+    return TK_OK;
+}
+
+static tk_status cpu_open(tk_device *d, int threads)
+{
+    TK_TRY(host_open(d, threads));
+    omp_set_num_threads(d->threads);
+    return TK_OK;
+}
+
+static void host_close(tk_device *d)
+{
+    (void)d;
+}
+
+// Address space only: pages cost memory when they are first written.
+static tk_status host_reserve(tk_device *d, size_t bytes, void **base)
+{
+    (void)d;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (p == MAP_FAILED)
+        return TK_FAIL(TK_MEMORY, "cannot reserve %zu bytes for device %s: %s", bytes, d->ops->name,
+                       strerror(errno));
+    *base = p;
+    return TK_OK;
+}
+
+static void host_release(tk_device *d, void *base, size_t bytes)
+{
+    (void)d;
+    munmap(base, bytes);
+}
+
+static tk_status host_move(tk_device *d, void *to, const void *from, size_t bytes)
+{
+    (void)d;
+    if (bytes) memcpy(to, from, bytes);
+    return TK_OK;
+}
+
+static tk_status host_zero(tk_device *d, void *to, size_t bytes)
+{
+    (void)d;
+    if (bytes) memset(to, 0, bytes);
+    return TK_OK;
+}
+
+static tk_status host_sync(tk_device *d)
+{
+    (void)d;
+    return TK_OK;
+}
+
+// Dry: addresses that nobody follows, from 64 KiB on so that none of them is NULL.
+static tk_status dry_reserve(tk_device *d, size_t bytes, void **base)
+{
+    (void)d, (void)bytes;
+    *base = (void *)((uintptr_t)1 << 16);
+    return TK_OK;
+}
+
+static void dry_release(tk_device *d, void *base, size_t bytes)
+{
+    (void)d, (void)base, (void)bytes;
+}
+
+static tk_status dry_move(tk_device *d, void *to, const void *from, size_t bytes)
+{
+    (void)d, (void)to, (void)from, (void)bytes;
+    return TK_OK;
+}
+
+static tk_status dry_download(tk_device *d, void *host, const void *from, size_t bytes)
+{
+    (void)d, (void)from;
+    if (bytes) memset(host, 0, bytes);
+    return TK_OK;
+}
+
+static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
+{
+    (void)d, (void)to, (void)bytes;
+    return TK_OK;
+}
+
+const tk_device_ops tk_device_ref = {
+    .name = "ref",
+    .computes = true,
+    .open = host_open,
+    .close = host_close,
+    .reserve = host_reserve,
+    .release = host_release,
+    .upload = host_move,
+    .download = host_move,
+    .copy = host_move,
+    .zero = host_zero,
+    .sync = host_sync,
+    .kernels = tk_ref_kernels,
+};
+
+const tk_device_ops tk_device_cpu = {
+    .name = "cpu",
+    .computes = true,
+    .open = cpu_open,
+    .close = host_close,
+    .reserve = host_reserve,
+    .release = host_release,
+    .upload = host_move,
+    .download = host_move,
+    .copy = host_move,
+    .zero = host_zero,
+    .sync = host_sync,
+    .kernels = tk_cpu_kernels,
+};
+
+// Asks the cpu backend for its scratch (and never calls its kernels): what it counts is what the
+// cpu backend takes.
+const tk_device_ops tk_device_dry = {
+    .name = "dry",
+    .computes = false,
+    .open = host_open,
+    .close = host_close,
+    .reserve = dry_reserve,
+    .release = dry_release,
+    .upload = dry_move,
+    .download = dry_download,
+    .copy = dry_move,
+    .zero = dry_zero,
+    .sync = host_sync,
+    .kernels = tk_cpu_kernels,
+};
+
+tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
+{
+    *d = (tk_device){.ops = ops};
+    TK_TRY(ops->open(d, threads));
+    void *base = NULL;
+    tk_status st = TK_OK;
+    TK_TRY_TO(st, close, ops->reserve(d, bytes, &base));
+    TK_TRY_TO(st, release, tk_pool_init(&d->pool, base, bytes));
+    return TK_OK;
+release:
+    ops->release(d, base, bytes);
+close:
+    ops->close(d);
+    *d = (tk_device){0};
+    return st;
+}
+
+void tk_device_close(tk_device *d)
+{
+    if (!d->ops) return;
+    void *base = d->pool.base;
+    size_t bytes = d->pool.bytes;
+    d->ops->sync(d);
+    tk_pool_done(&d->pool);
+    d->ops->release(d, base, bytes);
+    d->ops->close(d);
+    *d = (tk_device){0};
+}
+
+tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out)
+{
+    int64_t count, bytes;
+    TK_TRY(tk_mul_size(rows, cols, &count));
+    TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
+    void *data;
+    TK_TRY(tk_pool_new(&d->pool, (size_t)bytes, &data));
+    *out = tk_tensor_2d(data, t, rows, cols);
+    return TK_OK;
+}
+
+void tk_device_free(tk_device *d, tk_tensor *t)
+{
+    if (t->data) tk_pool_free(&d->pool, t->data);
+    *t = (tk_tensor){0};
+}
+
+tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows, int64_t cols,
+                        tk_tensor *out)
+{
+    tk_tensor x;
+    TK_TRY(tk_device_new(d, t, rows, cols, &x));
+    tk_status st = d->ops->upload(d, x.data, host, tk_bytes(&x));
+    if (st != TK_OK) tk_device_free(d, &x);
+    TK_TRY(st);
+    *out = x;
+    return TK_OK;
+}
+
+tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host)
+{
+    TK_TRY(d->ops->download(d, host, t->data, tk_bytes(t)));
+    TK_TRY(d->ops->sync(d));
+    return TK_OK;
+}

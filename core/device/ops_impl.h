@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the backends that live in host memory share: accessors, and the collectives.
+#pragma once
+#include "core/device/ops.h"
+
+extern const tk_kernel tk_ref_kernels[TK_OP_COUNT];
+extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];
+
+static inline float *tk_f32(const tk_tensor *t)
+{
+    return t->data;
+}
+static inline const int32_t *tk_i32(const tk_tensor *t)
+{
+    return t->data;
+}
+// Whether the gradient of input k is wanted.
+static inline bool tk_wants(const tk_call *c, int k)
+{
+    return c->din[k].data != NULL;
+}
+
+// Collectives over host buffers (core/device/cpu/comm.c), the same for "ref" and "cpu".
+tk_status tk_host_gather_rows(tk_device *d, const tk_call *c);
+tk_status tk_host_gather_rows_back(tk_device *d, const tk_call *c);
+tk_status tk_host_scatter_sum(tk_device *d, const tk_call *c);
+tk_status tk_host_scatter_sum_back(tk_device *d, const tk_call *c);
+tk_status tk_host_gather_cols(tk_device *d, const tk_call *c);
+tk_status tk_host_gather_cols_back(tk_device *d, const tk_call *c);
+size_t tk_host_comm_scratch(const tk_device *d, const tk_call *c, bool back);

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// A microbatch on the device: which rows are this rank's, and the index tensors the forward pass
+// reads.
+#include "core/model/model.h"
+#include <string.h>
+
+static tk_status put(tk_batch *b, const void *host, tk_dtype t, int64_t rows, int64_t cols,
+                     tk_tensor *out)
+{
+    TK_TRY(tk_device_put(b->device, host, t, rows, cols, out));
+    return TK_OK;
+}
+
+// Shares of the rows over tensor ranks, and which rows of each modality fall into this rank's.
+static tk_status share_rows(tk_batch *b, const tk_model *m)
+{
+    const tk_stream *s = b->stream;
+    const int ranks = m->tensor->size, rank = m->tensor->rank;
+    TK_ARENA_NEW(b->row_counts, &b->arena, ranks);
+    TK_ARENA_NEW(b->text_counts, &b->arena, ranks);
+    for (int r = 0; r < ranks; r++) {
+        b->row_counts[r] = tk_split_count(s->rows, ranks, r);
+        b->text_counts[r] = tk_split_count(s->count[TK_TEXT], ranks, r);
+    }
+    b->row_begin = tk_split_begin(s->rows, ranks, rank);
+    b->row_count = b->row_counts[rank];
+    for (int k = 0; k < TK_MODALITIES; k++) {
+        int64_t i = 0;
+        while (i < s->count[k] && s->row[k][i] < b->row_begin) i++;
+        b->own_first[k] = i;
+        while (i < s->count[k] && s->row[k][i] < b->row_begin + b->row_count) i++;
+        b->own_count[k] = i - b->own_first[k];
+    }
+    return TK_OK;
+}
+
+// Per own row: noise level and AdaLN table row; on the first stage where it comes from.
+static tk_status put_row_indices(tk_batch *b, const tk_model *m)
+{
+    const tk_stream *s = b->stream;
+    int32_t *level, *table_row, *pack;
+    TK_ARENA_NEW(level, &b->arena, b->row_count);
+    TK_ARENA_NEW(table_row, &b->arena, b->row_count);
+    TK_ARENA_NEW(pack, &b->arena, 2 * b->row_count);
+    int64_t next[TK_MODALITIES] = {[TK_TEXT] = b->own_first[TK_TEXT]};
+    for (int64_t i = 0; i < b->row_count; i++) {
+        const int64_t row = b->row_begin + i;
+        const int32_t k = s->modality[row];
+        level[i] = s->level[row];
+        table_row[i] = s->level[row] * TK_MODALITIES + k;
+        pack[2 * i] = k;
+        pack[2 * i + 1] = (int32_t)next[k]++; // text comes whole, video and audio as own rows
+    }
+    TK_TRY(put(b, level, TK_I32, b->row_count, 1, &b->level));
+    TK_TRY(put(b, table_row, TK_I32, b->row_count, 1, &b->table_row));
+    if (m->stage == 0) TK_TRY(put(b, pack, TK_I32, b->row_count, 2, &b->pack));
+    return TK_OK;
+}
+
+static tk_status put_outputs(tk_batch *b)
+{
+    static const int heads[2] = {TK_VIDEO, TK_AUDIO};
+    for (int h = 0; h < 2; h++) {
+        const int k = heads[h];
+        int32_t *pick;
+        TK_ARENA_NEW(pick, &b->arena, 2 * b->own_count[k]);
+        for (int64_t i = 0; i < b->own_count[k]; i++)
+            pick[2 * i + 1] = (int32_t)(b->stream->row[k][b->own_first[k] + i] - b->row_begin);
+        TK_TRY(put(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
+    }
+    return TK_OK;
+}
+
+// Document ranges over all rows, and over the text rows in the refiner.
+static tk_status put_documents(tk_batch *b)
+{
+    const tk_stream *s = b->stream;
+    int32_t *text;
+    TK_ARENA_NEW(text, &b->arena, s->n_documents + 1);
+    for (int64_t d = 0; d < s->n_documents; d++) {
+        const int64_t begin = s->document_start[d], end = s->document_start[d + 1];
+        int64_t n = 0;
+        for (int64_t i = begin; i < end; i++) n += s->modality[i] == TK_TEXT;
+        text[d + 1] = text[d] + (int32_t)n;
+        if (end - begin > b->longest) b->longest = end - begin;
+        if (n > b->text_longest) b->text_longest = n;
+        b->sum_squares += (end - begin) * (end - begin);
+        b->text_sum_squares += n * n;
+    }
+    TK_TRY(put(b, s->document_start, TK_I32, s->n_documents + 1, 1, &b->offsets));
+    return put(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);
+}
+
+// cos and sin of n positions on the device, (n, 3 * rope_freq_dim) each.
+static tk_status put_rotary(tk_batch *b, const tk_model *m, const float *position, int64_t n,
+                            tk_tensor *cos, tk_tensor *sin)
+{
+    const int64_t F = m->config.rope_freq_dim;
+    tk_tensor p;
+    TK_TRY(put(b, position, TK_F32, n, 3, &p));
+    TK_TRY(tk_device_new(b->device, TK_F32, n, 3 * F, cos));
+    TK_TRY(tk_device_new(b->device, TK_F32, n, 3 * F, sin));
+    const tk_call c = {.op = TK_OP_ROPE_TABLE,
+                       .in = {p},
+                       .out = {*cos, *sin},
+                       .i = {F},
+                       .f = {m->config.rope_theta}};
+    TK_TRY(tk_op_forward(b->device, &c));
+    tk_device_free(b->device,
+                   &p); // stream order: the table is made before the memory is used again
+    return TK_OK;
+}
+
+static tk_status put_positions(tk_batch *b, const tk_model *m)
+{
+    const tk_stream *s = b->stream;
+    float *p;
+    TK_ARENA_NEW(p, &b->arena, 3 * s->rows);
+    for (int64_t i = 0; i < s->rows; i++)
+        for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
+    TK_TRY(put_rotary(b, m, p, s->rows, &b->cos, &b->sin));
+    if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
+    float *q;
+    TK_ARENA_NEW(q, &b->arena, 3 * s->count[TK_TEXT]);
+    for (int64_t i = 0; i < s->count[TK_TEXT]; i++)
+        for (int a = 0; a < 3; a++) q[3 * i + a] = (float)s->position[s->row[TK_TEXT][i]][a];
+    return put_rotary(b, m, q, s->count[TK_TEXT], &b->text_cos, &b->text_sin);
+}
+
+// This rank's rows of the first stage's inputs.
+static tk_status put_inputs(tk_batch *b, const tk_model *m, const tk_host_rows *in)
+{
+    const tk_model_config *c = &m->config;
+    const int r = m->tensor->rank, ranks = m->tensor->size;
+    const int64_t text_begin = tk_split_begin(b->stream->count[TK_TEXT], ranks, r);
+    if (in->video)
+        TK_TRY(put(b, in->video + b->own_first[TK_VIDEO] * c->video_channels, TK_F32,
+                   b->own_count[TK_VIDEO], c->video_channels, &b->video));
+    if (in->audio)
+        TK_TRY(put(b, in->audio + b->own_first[TK_AUDIO] * c->audio_channels, TK_F32,
+                   b->own_count[TK_AUDIO], c->audio_channels, &b->audio));
+    if (c->text == TK_TEXT_FEATURES)
+        return put(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
+                   c->text_channels, &b->text);
+    int32_t *pick;
+    TK_ARENA_NEW(pick, &b->arena, 2 * b->text_counts[r]);
+    for (int64_t i = 0; i < b->text_counts[r]; i++) pick[2 * i + 1] = in->tokens[text_begin + i];
+    return put(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
+}
+
+tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in)
+{
+    memset(b, 0, sizeof *b);
+    tk_arena_init(&b->arena, 0);
+    b->stream = s;
+    b->device = m->device;
+    TK_TRY(share_rows(b, m));
+    TK_TRY(put_row_indices(b, m));
+    TK_TRY(put_documents(b));
+    TK_TRY(put_positions(b, m));
+    TK_TRY(put(b, s->timestep, TK_F32, s->n_levels, 1, &b->timestep));
+    if (m->stage == m->n_stages - 1) TK_TRY(put_outputs(b));
+    if (m->stage == 0) TK_TRY(put_inputs(b, m, in));
+    return TK_OK;
+}
+
+void tk_batch_close(tk_batch *b)
+{
+    tk_tensor *const all[] = {&b->video,
+                              &b->audio,
+                              &b->text,
+                              &b->timestep,
+                              &b->level,
+                              &b->table_row,
+                              &b->pack,
+                              &b->unpack[TK_VIDEO],
+                              &b->unpack[TK_AUDIO],
+                              &b->offsets,
+                              &b->text_offsets,
+                              &b->cos,
+                              &b->sin,
+                              &b->text_cos,
+                              &b->text_sin};
+    if (!b->device) return;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tk_device_free(b->device, all[i]);
+    tk_arena_free(&b->arena);
+    memset(b, 0, sizeof *b);
+}

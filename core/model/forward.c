@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mathematics of the model, written once (MODEL.md has it with shapes).
+//
+// N rows of the microbatch, n of them this tensor rank's; H hidden; K noise levels. Between blocks
+// a rank holds (n, H). Inside attention and feed-forward it holds all N rows of its heads or
+// columns: gather_rows before, scatter_sum after.
+#include "core/model/model.h"
+#include <math.h>
+
+typedef struct pass { // what all segments of one forward read; lives in the tape's arena
+    tk_model *m;
+    const tk_batch *b;
+    tk_value **leaf; // (n_weights) this tape's leaves of the local weights
+    tk_value *table_row, *level;
+    tk_value *cos, *sin, *text_cos, *text_sin;
+    tk_documents docs, text_docs;
+    int64_t *adaln_counts; // columns of the AdaLN projection per tensor rank
+} pass;
+
+typedef struct block_pass {
+    const pass *p;
+    const tk_block_weights *weights;
+} block_pass;
+
+static tk_value *constant(tk_tape *t, tk_tensor x)
+{
+    return x.data ? tk_leaf(t, x, NULL) : NULL;
+}
+
+static tk_value *weight(const pass *p, int index)
+{
+    return index < 0 ? NULL : p->leaf[index]; // of another stage or another model
+}
+
+static tk_value *linear(tk_tape *t, const pass *p, tk_linear_weights w, tk_value *x)
+{
+    return tk_linear(t, x, weight(p, w.weight), weight(p, w.bias));
+}
+
+// Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
+static tk_value *attention(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
+                           tk_value *cos, tk_value *sin, const tk_documents *docs)
+{
+    const tk_model_config *c = &p->m->config;
+    tk_value *q = tk_linear(t, x, weight(p, w->to_q), NULL);
+    tk_value *k = tk_linear(t, x, weight(p, w->to_k), NULL);
+    tk_value *v = tk_linear(t, x, weight(p, w->to_v), NULL);
+    q = tk_rms_norm(t, q, weight(p, w->norm_q), c->qk_norm_eps);
+    k = tk_rms_norm(t, k, weight(p, w->norm_k), c->qk_norm_eps);
+    if (cos) {
+        q = tk_rope(t, q, cos, sin, c->head_dim);
+        k = tk_rope(t, k, cos, sin, c->head_dim);
+    }
+    tk_value *o = tk_attention(t, q, k, v, docs, c->head_dim, 1 / sqrt((double)c->head_dim));
+    return tk_linear(t, o, weight(p, w->to_out), NULL);
+}
+
+static tk_value *feed_forward(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x)
+{
+    tk_value *h = tk_linear(t, x, weight(p, w->ff_in), NULL);
+    return tk_linear(t, tk_swiglu(t, h), weight(p, w->ff_out), NULL);
+}
+
+// One refiner block on this rank's text rows: pre-norm, no AdaLN.
+static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x)
+{
+    tk_model *m = p->m;
+    const int64_t *counts = p->b->text_counts;
+    tk_value *h = tk_rms_norm(t, x, weight(p, w->norm1), m->config.norm_eps);
+    h = tk_gather_rows(t, h, m->tensor, counts);
+    h = attention(t, p, w, h, p->text_cos, p->text_sin, &p->text_docs);
+    x = tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
+    h = tk_rms_norm(t, x, weight(p, w->norm2), m->config.norm_eps);
+    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
+    return tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
+}
+
+// Text, video and audio rows into the stream: this rank's (n, H).
+static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_in)
+{
+    const pass *p = ctx;
+    const tk_batch *b = p->b;
+    tk_model *m = p->m;
+    const tk_model_weights *w = &m->named;
+    (void)in, (void)n_in;
+    tk_value *text = constant(t, b->text);
+    if (m->config.text == TK_TEXT_BYTES)
+        text = tk_pick(t, weight(p, w->text_embed), NULL, NULL, text);
+    text = linear(t, p, w->context_embedder, text);
+    for (int64_t i = 0; i < m->config.refiner_layers; i++)
+        text = refine(t, p, &w->refiner[i], text);
+    text = tk_rms_norm(t, text, weight(p, w->refiner_norm), m->config.final_norm_eps);
+    text = tk_gather_rows(t, text, m->tensor, b->text_counts);
+    tk_value *video = linear(t, p, w->proj_in, constant(t, b->video));
+    tk_value *audio = linear(t, p, w->audio_proj_in, constant(t, b->audio));
+    return tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
+}
+
+// SiLU of the timestep embedding, (K, time_dim): what every AdaLN projection reads.
+static tk_value *time_embedding(tk_tape *t, const void *ctx, tk_value *const in[], int n_in)
+{
+    const pass *p = ctx;
+    (void)in, (void)n_in;
+    tk_value *s = tk_sinusoid(t, constant(t, p->b->timestep), p->m->config.freq_dim);
+    s = tk_silu(t, linear(t, p, p->m->named.time_1, s));
+    return tk_silu(t, linear(t, p, p->m->named.time_2, s));
+}
+
+// One block on this rank's rows. in: x (n, H), time embedding (K, time_dim).
+static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_in)
+{
+    const block_pass *bp = ctx;
+    const pass *p = bp->p;
+    tk_model *m = p->m;
+    const int64_t H = m->config.hidden, *counts = p->b->row_counts;
+    const double eps = m->config.norm_eps;
+    const tk_block_weights *w = bp->weights;
+    (void)n_in;
+
+    tk_value *table = tk_gather_cols(t, linear(t, p, w->adaln, in[1]), m->tensor, p->adaln_counts);
+    table = tk_reshape(t, table, p->b->stream->n_levels * TK_MODALITIES, 6 * H);
+
+    tk_value *x = in[0];
+    tk_value *h = tk_modulate(t, x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
+    h = attention(t, p, w, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
+    x = tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 2 * H);
+    h = tk_modulate(t, x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H, eps);
+    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
+    return tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 5 * H);
+}
+
+// Output norm and heads. x (n, H), time embedding -> velocities of own video and audio rows.
+static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_forward *out)
+{
+    tk_model *m = p->m;
+    tk_value *table = linear(t, p, m->named.norm_out_table, time);
+    x = tk_modulate(t, x, weight(p, m->named.norm_out), table, p->level, 0, m->config.hidden,
+                    m->config.final_norm_eps);
+    tk_value *video = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_VIDEO]));
+    tk_value *audio = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_AUDIO]));
+    out->video = linear(t, p, m->named.proj_out, video);
+    out->audio = linear(t, p, m->named.audio_proj_out, audio);
+}
+
+static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)
+{
+    tk_value *rows = constant(t, offsets);
+    return (tk_documents){.ask = rows,
+                          .asked = rows,
+                          .count = tk_count(&offsets) - 1,
+                          .longest_ask = longest,
+                          .longest_asked = longest,
+                          .products = squares};
+}
+
+static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **out)
+{
+    pass *p;
+    TK_ARENA_NEW(p, &t->arena, 1);
+    p->m = m;
+    p->b = b;
+    p->table_row = constant(t, b->table_row);
+    p->level = constant(t, b->level);
+    p->cos = constant(t, b->cos);
+    p->sin = constant(t, b->sin);
+    p->text_cos = constant(t, b->text_cos);
+    p->text_sin = constant(t, b->text_sin);
+    p->docs = all_ask_all(t, b->offsets, b->longest, b->sum_squares);
+    p->text_docs = all_ask_all(t, b->text_offsets, b->text_longest, b->text_sum_squares);
+    const int ranks = m->tensor->size;
+    TK_ARENA_NEW(p->adaln_counts, &t->arena, ranks);
+    for (int r = 0; r < ranks; r++)
+        p->adaln_counts[r] = tk_split_count(6 * TK_MODALITIES * m->config.hidden, ranks, r);
+    TK_ARENA_NEW(p->leaf, &t->arena, m->n_weights);
+    for (int i = 0; i < m->n_weights; i++) {
+        const tk_weight *w = &m->weight[i];
+        const bool grad = t->mode == TK_TAPE_RECORD && w->grad.data;
+        p->leaf[i] = tk_leaf(t, w->value, grad ? &w->grad : NULL);
+    }
+    *out = p;
+    return t->status;
+}
+
+tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value *x, bool recompute,
+                           tk_forward *out)
+{
+    pass *p;
+    *out = (tk_forward){NULL, NULL, NULL};
+    TK_TRY(open_pass(m, t, b, &p));
+    if (m->stage == 0) x = tk_segment(t, embed, p, NULL, 0, false);
+    tk_value *time = tk_segment(t, time_embedding, p, NULL, 0, false);
+    block_pass *bp;
+    TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
+    for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
+        *bp = (block_pass){p, &m->named.block[i - m->block_begin]};
+        tk_value *before = x;
+        x = tk_segment(t, block, bp, (tk_value *const[]){x, time}, 2, recompute);
+        tk_tape_done(t, before);
+    }
+    if (m->stage == m->n_stages - 1)
+        heads(t, p, x, time, out);
+    else
+        out->rows = tk_keep(t, x);
+    return t->status;
+}

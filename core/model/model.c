@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// This rank's share of the model: which weights, where they lie, how they start and travel.
+// The mathematics is in core/model/forward.c.
+#include "core/model/model.h"
+#include <string.h>
+
+int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages)
+{
+    // Costs in blocks. The first stage also refines the text (few rows), the last projects out.
+    const double first = 0.2 * (double)m->refiner_layers, last = 0.1;
+    const double total = (double)m->layers + first + last;
+    if (stage <= 0) return 0;
+    if (stage >= n_stages) return m->layers;
+    const int64_t begin = (int64_t)(total * stage / n_stages - first + 0.5);
+    return begin < 0 ? 0 : begin > m->layers ? m->layers : begin;
+}
+
+static bool on_stage(const tk_model *m, const tk_param_spec *s)
+{
+    switch (s->where) {
+    case TK_ON_FIRST:
+        return m->stage == 0;
+    case TK_ON_LAST:
+        return m->stage == m->n_stages - 1;
+    case TK_ON_BLOCK:
+        return s->block >= m->block_begin && s->block < m->block_end;
+    case TK_ON_ALL:
+        return true;
+    }
+    return false;
+}
+
+// Lists the local weights and their offsets into the flat buffers.
+static tk_status lay_out(tk_model *m)
+{
+    TK_ARENA_NEW(m->weight, &m->arena, m->table.n);
+    for (int i = 0; i < m->table.n; i++) {
+        const tk_param_spec *s = &m->table.spec[i];
+        if (!on_stage(m, s)) continue;
+        tk_weight *w = &m->weight[m->n_weights];
+        w->spec = i;
+        w->share = tk_param_share(s, m->tensor->rank, m->tensor->size);
+        w->offset = m->n_local;
+        m->n_local += w->share.rows * w->share.cols;
+        m->n_weights++;
+    }
+    return TK_OK;
+}
+
+static tk_tensor view_of(const tk_model *m, const tk_weight *w, const tk_tensor *flat)
+{
+    const tk_param_spec *s = &m->table.spec[w->spec];
+    float *p = (float *)flat->data + w->offset;
+    return s->ndim == 1 ? tk_tensor_1d(p, TK_F32, w->share.rows)
+                        : tk_tensor_2d(p, TK_F32, w->share.rows, w->share.cols);
+}
+
+static tk_status new_flat(tk_model *m, tk_tensor *flat)
+{
+    TK_TRY(tk_device_new(m->device, TK_F32, 1, m->n_local, flat));
+    *flat = tk_tensor_1d(flat->data, TK_F32, m->n_local);
+    return m->device->ops->zero(m->device, flat->data, tk_bytes(flat));
+}
+
+tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
+                        int stage, int n_stages, bool with_grads)
+{
+    memset(m, 0, sizeof *m);
+    tk_arena_init(&m->arena, 0);
+    m->config = *c;
+    m->device = d;
+    m->tensor = tensor;
+    m->stage = stage;
+    m->n_stages = n_stages;
+    m->block_begin = tk_stage_begin(c, stage, n_stages);
+    m->block_end = tk_stage_begin(c, stage + 1, n_stages);
+    TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
+    TK_TRY(lay_out(m));
+    TK_TRY(tk_model_name_weights(m));
+    TK_TRY(new_flat(m, &m->values));
+    if (with_grads) TK_TRY(new_flat(m, &m->grads));
+    for (int i = 0; i < m->n_weights; i++) {
+        tk_weight *w = &m->weight[i];
+        w->value = view_of(m, w, &m->values);
+        if (with_grads) w->grad = view_of(m, w, &m->grads);
+    }
+    return TK_OK;
+}
+
+void tk_model_close(tk_model *m)
+{
+    if (m->device) {
+        tk_device_free(m->device, &m->values);
+        tk_device_free(m->device, &m->grads);
+    }
+    tk_arena_free(&m->arena);
+    memset(m, 0, sizeof *m);
+}
+
+tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
+{
+    if (!m->device->ops->computes) return TK_OK;
+    for (int i = 0; i < m->n_weights; i++) {
+        const tk_weight *w = &m->weight[i];
+        const int64_t n = w->share.rows * w->share.cols;
+        float *host = tk_alloc((size_t)(n ? n : 1) * sizeof *host);
+        if (!host) return TK_FAIL(TK_MEMORY, "out of memory for initial weights");
+        tk_param_initialize(&m->table, w->spec, &w->share, seed, host);
+        tk_status s = tk_model_set(m, i, host);
+        if (s == TK_OK) s = m->device->ops->sync(m->device);
+        tk_free(host);
+        TK_TRY(s);
+    }
+    return TK_OK;
+}
+
+tk_status tk_model_zero_grads(tk_model *m)
+{
+    return m->device->ops->zero(m->device, m->grads.data, tk_bytes(&m->grads));
+}
+
+tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight, float *host)
+{
+    const tk_tensor t = view_of(m, &m->weight[weight], flat);
+    return tk_device_get(m->device, &t, host);
+}
+
+tk_status tk_model_set(tk_model *m, int weight, const float *host)
+{
+    const tk_tensor *t = &m->weight[weight].value;
+    return m->device->ops->upload(m->device, t->data, host, tk_bytes(t));
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model: a packed-stream diffusion transformer (MODEL.md), on this rank's share of the weights.
+//
+// One instance per rank. It holds the rank's flat buffers of weights and gradients and writes the
+// mathematics once, in operators; tensor ranks and pipeline stages show only as collectives on
+// `tensor` and as the range of blocks. Between blocks each tensor rank holds a contiguous share
+// of the microbatch's rows.
+//
+//     tk_model_open(&m, &config, device, tensor_comm, stage, n_stages);
+//     tk_model_init_weights(&m, seed);
+//     tk_batch_open(&b, &m, &stream, inputs)          // index tensors and inputs on the device
+//     tk_model_forward(&m, &tape, &b, NULL, recompute, &out);
+#pragma once
+#include "core/model/params.h"
+#include "core/model/stream.h"
+#include "core/model/tape.h"
+
+typedef struct tk_weight { // one local weight: views into the flat buffers
+    int spec;              // index into the table
+    tk_share share;
+    int64_t offset;        // elements into the flat buffers
+    tk_tensor value, grad; // grad.data NULL when the model holds no gradients
+} tk_weight;
+
+// Indices of local weights; -1 where this rank does not hold it.
+typedef struct tk_linear_weights {
+    int weight, bias;
+} tk_linear_weights;
+
+typedef struct tk_block_weights { // of a block, or of a refiner block (which has no AdaLN)
+    int norm1, to_q, to_k, to_v, norm_q, norm_k, to_out, norm2, ff_in, ff_out;
+    tk_linear_weights adaln;
+} tk_block_weights;
+
+typedef struct tk_model_weights {
+    int text_embed, refiner_norm, norm_out;
+    tk_linear_weights proj_in, audio_proj_in, context_embedder, time_1, time_2;
+    tk_linear_weights norm_out_table, proj_out, audio_proj_out;
+    tk_block_weights *refiner; // (refiner_layers) on the first stage
+    tk_block_weights *block;   // (block_end - block_begin)
+} tk_model_weights;
+
+typedef struct tk_model {
+    tk_model_config config;
+    tk_param_table table;
+    tk_arena arena;
+    tk_device *device;
+    tk_comm *tensor;
+    int stage, n_stages;
+    int64_t block_begin, block_end; // blocks of this stage
+    int64_t n_local;                // elements of the flat buffers
+    tk_tensor values, grads;        // (n_local) f32
+    tk_weight *weight;              // (n_weights) local weights, in table order
+    int n_weights;
+    tk_model_weights named; // the same by what they are to the forward pass
+} tk_model;
+
+// How many blocks each stage takes, by cost (the ends do the projections as well): begin of stage
+// i.
+int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages);
+tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
+                        int stage, int n_stages, bool with_grads);
+tk_status tk_model_name_weights(tk_model *m); // part of opening: fills in `named`
+void tk_model_close(tk_model *m);
+tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
+tk_status tk_model_zero_grads(tk_model *m);
+
+// A microbatch on the device.
+typedef struct tk_batch {
+    const tk_stream *stream;
+    int64_t row_begin, row_count;     // this tensor rank's rows of the stream
+    int64_t *row_counts;              // per tensor rank (for collectives)
+    int64_t *text_counts;             // text rows per tensor rank, in the refiner
+    int64_t own_count[TK_MODALITIES]; // rows of each modality among this rank's rows,
+    int64_t own_first[TK_MODALITIES]; // ... consecutive in modality order, from this one
+    tk_tensor video, audio; // (own_count, channels) inputs of this rank's rows; stage 0 only
+    tk_tensor text; // stage 0: (text rows, text_channels) f32, or (text rows, 2) i32 picks of the
+                    // byte table
+    tk_tensor timestep;         // (levels)
+    tk_tensor level, table_row; // (row_count) i32: noise level; level * 3 + modality
+    tk_tensor pack;             // (row_count, 2) i32: source modality and row, to build the stream
+    tk_tensor unpack[TK_MODALITIES]; // (own_count, 2) i32: picks of video and audio rows out of
+                                     // this rank's rows
+    tk_tensor offsets, text_offsets; // (docs+1) i32
+    tk_tensor cos, sin, text_cos, text_sin; // rotary tables: (rows, 3F), (text rows, 3F)
+    int64_t longest, sum_squares, text_longest, text_sum_squares;
+    tk_device *device;
+    tk_arena arena;
+} tk_batch;
+
+// Host inputs of a whole microbatch, in modality order; NULL: filled later by the caller straight
+// into b->video / b->audio (training makes noisy rows on the device), or not this stage's business.
+typedef struct tk_host_rows {
+    const float *video, *audio; // (count[m], channels)
+    const float *text;          // (count[TEXT], text_channels), features
+    const int32_t *tokens;      // (count[TEXT]), bytes
+} tk_host_rows;
+tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in);
+void tk_batch_close(tk_batch *b);
+
+// What a stage's forward gives: `rows` (row_count, hidden) on all stages but the last; there the
+// velocities of this rank's video and audio rows, (own_count, channels).
+typedef struct tk_forward {
+    tk_value *rows, *video, *audio;
+} tk_forward;
+// x: NULL on the first stage, else the leaf with the rows received from the stage before.
+// The batch must outlive the tape's backward.
+tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value *x, bool recompute,
+                           tk_forward *out);
+
+// Loading and saving go through shares: host copies of one local weight.
+tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight,
+                       float *host); // flat: values, or any buffer laid out like it
+tk_status tk_model_set(tk_model *m, int weight, const float *host);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/model/stream.h"
+#include <math.h>
+#include <string.h>
+
+tk_status tk_stream_init(tk_stream *s, tk_arena *a, int64_t rows, int64_t documents, int64_t levels)
+{
+    memset(s, 0, sizeof *s);
+    TK_ARENA_NEW(s->modality, a, rows);
+    TK_ARENA_NEW(s->level, a, rows);
+    TK_ARENA_NEW(s->document, a, rows);
+    TK_ARENA_NEW(s->shot, a, rows);
+    TK_ARENA_NEW(s->target, a, rows);
+    TK_ARENA_NEW(s->position, a, rows);
+    TK_ARENA_NEW(s->timestep, a, levels);
+    TK_ARENA_NEW(s->document_start, a, documents + 1);
+    TK_ARENA_NEW(s->document_id, a, documents);
+    for (int m = 0; m < TK_MODALITIES; m++) TK_ARENA_NEW(s->row[m], a, rows);
+    s->cap_rows = rows;
+    s->cap_documents = documents;
+    s->cap_levels = levels;
+    return TK_OK;
+}
+
+typedef struct frame_size {
+    int64_t height, width; // in rows
+} frame_size;
+
+static frame_size size_of(const tk_document *d, int shot)
+{
+    const tk_shot_rows *s = &d->shots[shot];
+    return s->height ? (frame_size){s->height, s->width} : (frame_size){d->height, d->width};
+}
+
+int64_t tk_shot_count(const tk_document *d, int shot, int modality)
+{
+    const tk_shot_rows *s = &d->shots[shot];
+    const frame_size size = size_of(d, shot);
+    if (modality == TK_VIDEO) return s->latent_frames * size.height * size.width;
+    return modality == TK_AUDIO ? s->audio_rows * d->audio_channels : 0;
+}
+
+int64_t tk_document_rows(const tk_document *d, int64_t count[TK_MODALITIES])
+{
+    int64_t n[TK_MODALITIES] = {[TK_TEXT] = d->text_rows};
+    for (int i = 0; i < d->n_shots; i++)
+        for (int m = 0; m < TK_MODALITIES; m++) n[m] += tk_shot_count(d, i, m);
+    if (count) memcpy(count, n, sizeof n);
+    return n[0] + n[1] + n[2];
+}
+
+// Index of noise level t among the stream's distinct levels, added if new; -1: no room.
+static int32_t level_of(tk_stream *s, double t)
+{
+    const float value = (float)t;
+    for (int64_t i = 0; i < s->n_levels; i++)
+        if (s->timestep[i] == value) return (int32_t)i;
+    if (s->n_levels == s->cap_levels) return -1;
+    s->timestep[s->n_levels] = value;
+    return (int32_t)s->n_levels++;
+}
+
+static void add_row(tk_stream *s, int modality, int32_t level, int shot, bool target, double t,
+                    double h, double w)
+{
+    const int64_t i = s->rows++;
+    s->modality[i] = modality;
+    s->level[i] = level;
+    s->document[i] = (int32_t)s->n_documents;
+    s->shot[i] = shot;
+    s->target[i] = target;
+    s->position[i][0] = t;
+    s->position[i][1] = h;
+    s->position[i][2] = w;
+    s->row[modality][s->count[modality]++] = (int32_t)i;
+}
+
+// Coordinate i of a side of n rows out of a frame of `area` rows: the side spans n / sqrt(area) of
+// the unit interval, centred on its middle, times SPAN, right end excluded.
+enum { SPAN = 32 };
+static double axis_position(int64_t i, int64_t n, int64_t area)
+{
+    const double side = (double)n / sqrt((double)area);
+    return SPAN * (0.5 - side / 2 + side * (double)i / (double)n);
+}
+
+static void add_audio(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
+{
+    const tk_shot_rows *shot = &d->shots[k];
+    const frame_size size = size_of(d, k);
+    const int64_t area = size.height * size.width;
+    const double w[2] = {axis_position(0, size.width, area),
+                         axis_position(size.width - 1, size.width, area)};
+    for (int64_t i = 0; i < shot->audio_rows; i++)
+        for (int64_t c = 0; c < d->audio_channels; c++)
+            add_row(s, TK_AUDIO, level, k, shot->target,
+                    origin + shot->start * TK_CLOCK + (double)i * d->audio_units, 0, w[c]);
+}
+
+static void add_video(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
+{
+    const tk_shot_rows *shot = &d->shots[k];
+    const frame_size size = size_of(d, k);
+    const int64_t area = size.height * size.width;
+    int64_t frames = 0; // pixel frames before this latent frame
+    int n = 0;
+    while (n < TK_CADENCE && d->cadence[n]) n++;
+    for (int64_t f = 0; f < shot->latent_frames; f++) {
+        const double t = origin + shot->start * TK_CLOCK + (double)(frames * TK_CLOCK) / d->fps;
+        frames += d->cadence[f % n];
+        for (int64_t y = 0; y < size.height; y++)
+            for (int64_t x = 0; x < size.width; x++)
+                add_row(s, TK_VIDEO, level, k, shot->target, t, axis_position(y, size.height, area),
+                        axis_position(x, size.width, area));
+    }
+}
+
+tk_status tk_stream_append(tk_stream *s, const tk_document *d)
+{
+    const int64_t rows = tk_document_rows(d, NULL);
+    if (s->rows + rows > s->cap_rows || s->n_documents == s->cap_documents)
+        return TK_FAIL(TK_INTERNAL, "stream of %lld rows and %lld documents is full",
+                       (long long)s->cap_rows, (long long)s->cap_documents);
+    if (!d->cadence[0] || !(d->fps > 0))
+        return TK_FAIL(TK_INTERNAL, "a document without frame rate or cadence");
+    const int32_t clean = level_of(s, d->t_clean), video = level_of(s, d->t_video),
+                  audio = level_of(s, d->t_audio);
+    if (clean < 0 || video < 0 || audio < 0)
+        return TK_FAIL(TK_INTERNAL, "stream has no room for more than %lld noise levels",
+                       (long long)s->cap_levels);
+    for (int64_t i = 0; i < d->text_rows;
+         i++) // as in the released family: the target video's level
+        add_row(s, TK_TEXT, video, -1, false, (double)i, 0, 0);
+    const double origin = (double)d->text_rows;
+    for (int k = 0; k < d->n_shots; k++) {
+        add_audio(s, d, k, origin, d->shots[k].target ? audio : clean);
+        add_video(s, d, k, origin, d->shots[k].target ? video : clean);
+    }
+    s->document_id[s->n_documents++] = d->id;
+    s->document_start[s->n_documents] = (int32_t)s->rows;
+    return TK_OK;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tape itself: values, nodes, segments and the backward walk. The operators' wrappers are in
+// core/model/tape_ops.c.
+#include "core/model/tape_internal.h"
+#include <string.h>
+
+void tk_tape_init(tk_tape *t, tk_device *d, tk_tape_mode mode)
+{
+    memset(t, 0, sizeof *t);
+    t->device = d;
+    t->mode = mode;
+    tk_arena_init(&t->arena, 0);
+}
+
+// The shape stays: a gradient may yet be made after it.
+static void drop_data(tk_tape *t, tk_value *v)
+{
+    tk_tensor data = v->t;
+    if (!v->owned) return;
+    tk_device_free(t->device, &data);
+    v->t.data = NULL;
+    v->owned = false;
+}
+
+static void drop_grad(tk_tape *t, tk_value *v)
+{
+    if (v->owns_grad) tk_device_free(t->device, &v->grad);
+    v->owns_grad = v->grad_ready = false;
+}
+
+// Frees what the values made since `first` still hold, but for `keep`, and forgets them.
+static void drop_values(tk_tape *t, int first)
+{
+    for (int i = first; i < t->n_values; i++) {
+        drop_data(t, t->values[i]);
+        drop_grad(t, t->values[i]);
+    }
+    t->n_values = first;
+}
+
+void tk_tape_reset(tk_tape *t)
+{
+    drop_values(t, 0);
+    t->last = NULL;
+    t->status = TK_OK;
+    tk_arena_reset(&t->arena);
+}
+
+void tk_tape_free(tk_tape *t)
+{
+    drop_values(t, 0);
+    tk_arena_free(&t->arena);
+    tk_free(t->values);
+    memset(t, 0, sizeof *t);
+}
+
+tk_value *tk_tape_fail(tk_tape *t, tk_status s)
+{
+    if (t->status == TK_OK) t->status = s;
+    return NULL;
+}
+
+tk_value *tk_tape_value(tk_tape *t, tk_tensor data)
+{
+    if (t->n_values == t->cap_values) {
+        const int cap = t->cap_values ? 2 * t->cap_values : 256;
+        tk_value **grown = tk_realloc(t->values, (size_t)t->cap_values * sizeof *grown,
+                                      (size_t)cap * sizeof *grown);
+        if (!grown) return tk_tape_fail(t, TK_FAIL(TK_MEMORY, "out of memory for the tape"));
+        t->values = grown;
+        t->cap_values = cap;
+    }
+    tk_value *v = tk_arena_alloc(&t->arena, sizeof *v);
+    if (!v) return tk_tape_fail(t, TK_FAIL(TK_MEMORY, "out of memory for the tape"));
+    v->t = data;
+    t->values[t->n_values++] = v;
+    return v;
+}
+
+tk_value *tk_leaf(tk_tape *t, tk_tensor data, const tk_tensor *grad)
+{
+    if (t->status != TK_OK) return NULL;
+    tk_value *v = tk_tape_value(t, data);
+    if (!v || !grad) return v;
+    v->wants_grad = true;
+    v->grad = *grad;
+    v->grad_ready = grad->data != NULL;
+    return v;
+}
+
+tk_value *tk_keep(tk_tape *t, tk_value *v)
+{
+    (void)t;
+    if (v) v->kept = true;
+    return v;
+}
+
+void tk_tape_done(tk_tape *t, tk_value *v)
+{
+    if (v && !v->kept && !v->needed) drop_data(t, v);
+}
+
+tk_node *tk_tape_node(tk_tape *t)
+{
+    tk_node *n = tk_arena_alloc(&t->arena, sizeof *n);
+    if (!n) {
+        tk_tape_fail(t, TK_FAIL(TK_MEMORY, "out of memory for the tape"));
+        return NULL;
+    }
+    n->before = t->last;
+    t->last = n;
+    return n;
+}
+
+tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *const in[], int n_in,
+                     bool recompute)
+{
+    if (t->status != TK_OK) return NULL;
+    const int first = t->n_values;
+    const bool replay = recompute && t->mode == TK_TAPE_RECORD;
+    const tk_tape_mode mode = t->mode;
+    if (replay) t->mode = TK_TAPE_RUN;
+    tk_value *out = fn(t, ctx, in, n_in);
+    t->mode = mode;
+    if (!out) return NULL;
+
+    int live = first; // values that outlast the segment stay listed
+    for (int i = first; i < t->n_values; i++) {
+        tk_value *v = t->values[i];
+        if (v != out && !v->kept && !v->needed) drop_data(t, v);
+        if (v->owned || (mode == TK_TAPE_RECORD && !replay)) t->values[live++] = v;
+    }
+    t->n_values = live;
+    if (!replay) return out;
+
+    tk_node *n = tk_tape_node(t);
+    if (!n) return NULL;
+    n->segment = fn;
+    n->ctx = ctx;
+    n->n_in = n_in;
+    for (int i = 0; i < n_in; i++) {
+        n->in[i] = in[i];
+        in[i]->needed = true;
+    }
+    n->out[0] = out;
+    out->wants_grad = true;
+    return out;
+}
+
+// The gradient of v as a tensor to write (*add false) or add (*add true) into.
+static tk_status open_grad(tk_tape *t, tk_value *v, bool *add)
+{
+    *add = v->grad_ready;
+    if (v->grad_ready) return TK_OK;
+    if (!v->grad.data) {
+        TK_TRY(tk_device_new(t->device, TK_F32, tk_rows(&v->t), tk_cols(&v->t), &v->grad));
+        v->owns_grad = true;
+    }
+    v->grad.ndim = v->t.ndim;
+    memcpy(v->grad.dim, v->t.dim, sizeof v->grad.dim);
+    v->grad_ready = true;
+    return TK_OK;
+}
+
+// A node has run backward: its results and their gradients are of no more use.
+static void close_outputs(tk_tape *t, tk_node *n)
+{
+    for (int k = 0; k < TK_OP_OUT; k++) {
+        tk_value *v = n->out[k];
+        if (!v) continue;
+        drop_grad(t, v);
+        if (!v->kept) drop_data(t, v);
+    }
+}
+
+static tk_status back_op(tk_tape *t, tk_node *n)
+{
+    const tk_op_info *info = &tk_op_table[n->call.op];
+    tk_call c = n->call;
+    if (n->out[0]->of) { // a view: its gradient is the viewed value's in another shape
+        c.dout[0] = n->out[0]->grad;
+        tk_tensor *d = &c.dout[0];
+        d->ndim = n->in[0]->t.ndim;
+        memcpy(d->dim, n->in[0]->t.dim, sizeof d->dim);
+        TK_TRY(open_grad(t, n->in[0], &c.add[0]));
+        c.din[0] = n->in[0]->grad;
+        return tk_op_backward(t->device, &c);
+    }
+    for (int k = 0; k < info->n_out; k++)
+        if (n->out[k]->grad_ready) c.dout[k] = n->out[k]->grad;
+    for (int k = 0; k < info->n_in; k++) {
+        tk_value *v = n->in[k];
+        if (!v || !v->wants_grad || !(info->grads >> k & 1)) continue;
+        TK_TRY(open_grad(t, v, &c.add[k]));
+        c.din[k] = v->grad;
+    }
+    return tk_op_backward(t->device, &c);
+}
+
+static tk_status walk_back(tk_tape *t, tk_node *last);
+
+// Runs a segment's function again, recording, on fresh leaves that share the outer values' data and
+// gradients, then backward through what it recorded.
+static tk_status back_segment(tk_tape *t, tk_node *n)
+{
+    tk_node *const outer = t->last;
+    const int first = t->n_values;
+    tk_value *in[TK_SEGMENT_IN];
+    t->last = NULL;
+    for (int i = 0; i < n->n_in; i++) {
+        in[i] = tk_leaf(t, n->in[i]->t, NULL);
+        if (!in[i]) return t->status;
+        in[i]->wants_grad = n->in[i]->wants_grad;
+        in[i]->grad = n->in[i]->grad;
+        in[i]->grad_ready = n->in[i]->grad_ready;
+    }
+    tk_value *out = n->segment(t, n->ctx, in, n->n_in);
+    if (!out) return tk_trace(t->status, __FILE__, __LINE__, __func__);
+    out->grad = n->out[0]->grad;
+    out->grad_ready = true;
+    TK_TRY(walk_back(t, t->last));
+    for (int i = 0; i < n->n_in; i++) { // gradients made inside belong to the outer values
+        if (!in[i]->owns_grad) continue;
+        n->in[i]->grad = in[i]->grad;
+        n->in[i]->owns_grad = n->in[i]->grad_ready = true;
+        in[i]->owns_grad = in[i]->grad_ready = false;
+    }
+    drop_values(t, first);
+    t->last = outer;
+    return TK_OK;
+}
+
+static tk_status walk_back(tk_tape *t, tk_node *last)
+{
+    for (tk_node *n = last; n; n = n->before) {
+        bool reached = false;
+        for (int k = 0; k < TK_OP_OUT; k++) reached |= n->out[k] && n->out[k]->grad_ready;
+        if (reached) TK_TRY(n->segment ? back_segment(t, n) : back_op(t, n));
+        close_outputs(t, n);
+    }
+    return TK_OK;
+}
+
+static tk_status seed(tk_tape *t, tk_value *root, const tk_tensor *dy)
+{
+    static const float one = 1;
+    bool add;
+    if (!root) return TK_FAIL(TK_INTERNAL, "backward from a value that is not there");
+    TK_TRY(open_grad(t, root, &add));
+    if (add) return TK_FAIL(TK_INTERNAL, "backward was seeded twice at one value");
+    if (dy->data) return t->device->ops->copy(t->device, root->grad.data, dy->data, tk_bytes(dy));
+    if (tk_count(&root->t) != 1)
+        return TK_FAIL(TK_INTERNAL, "backward needs a gradient to start from");
+    return t->device->ops->upload(t->device, root->grad.data, &one, sizeof one);
+}
+
+tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[])
+{
+    TK_TRY(t->status);
+    for (int i = 0; i < n; i++) TK_TRY(seed(t, root[i], &dy[i]));
+    TK_TRY(walk_back(t, t->last));
+    t->last = NULL;
+    return TK_OK;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operators as functions of values: run now, remember for backward.
+#include "core/model/tape_internal.h"
+#include <string.h>
+
+// Data of v is read by a backward to come (of a view: the data it looks at).
+static void need(tk_value *v)
+{
+    for (; v; v = v->of) v->needed = true;
+}
+
+static tk_status remember(tk_tape *t, const tk_call *c, tk_value *const in[], tk_value *const out[])
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    bool wants = false;
+    for (int k = 0; k < info->n_in; k++)
+        wants |= in[k] && in[k]->wants_grad && (info->grads >> k & 1);
+    if (t->mode != TK_TAPE_RECORD || !wants) return TK_OK;
+    tk_node *n = tk_tape_node(t);
+    if (!n) return t->status;
+    n->call = *c;
+    n->n_in = info->n_in;
+    for (int k = 0; k < info->n_in; k++) {
+        n->in[k] = in[k];
+        if (in[k] && (info->needs_in >> k & 1)) need(in[k]);
+    }
+    for (int k = 0; k < info->n_out; k++) {
+        n->out[k] = out[k];
+        out[k]->wants_grad = true;
+        if (info->needs_out >> k & 1) need(out[k]);
+    }
+    return TK_OK;
+}
+
+static tk_status run(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out[])
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    for (int k = 0; k < info->n_in; k++)
+        if (in[k]) c->in[k] = in[k]->t;
+    tk_tensor shape[TK_OP_OUT] = {{0}};
+    TK_TRY(info->shape(c, shape));
+    for (int k = 0; k < info->n_out; k++) {
+        TK_TRY(tk_device_new(t->device, shape[k].dtype, tk_rows(&shape[k]), tk_cols(&shape[k]),
+                             &c->out[k]));
+        out[k] = tk_tape_value(t, c->out[k]);
+        if (!out[k]) {
+            tk_device_free(t->device, &c->out[k]);
+            return t->status;
+        }
+        out[k]->owned = true;
+    }
+    TK_TRY(tk_op_forward(t->device, c));
+    return remember(t, c, in, out);
+}
+
+// Runs call `c` on the values; NULL when the tape has failed or fails, or a required one is absent.
+static tk_value *apply_to(tk_tape *t, tk_call c, tk_value *const in[TK_OP_IN])
+{
+    tk_value *out[TK_OP_OUT] = {NULL};
+    if (t->status != TK_OK) return NULL;
+    const tk_status s = run(t, &c, in, out);
+    return s == TK_OK ? out[0] : tk_tape_fail(t, tk_trace(s, __FILE__, __LINE__, __func__));
+}
+
+static tk_value *apply(tk_tape *t, tk_call c, tk_value *a, tk_value *b, tk_value *d, tk_value *e)
+{
+    return apply_to(t, c, (tk_value *[TK_OP_IN]){a, b, d, e});
+}
+
+tk_value *tk_linear(tk_tape *t, tk_value *x, tk_value *w, tk_value *b)
+{
+    return apply(t, (tk_call){.op = TK_OP_LINEAR}, x, w, b, NULL);
+}
+
+tk_value *tk_rms_norm(tk_tape *t, tk_value *x, tk_value *w, double eps)
+{
+    if (t->status != TK_OK) return NULL;
+    return apply(t, (tk_call){.op = TK_OP_RMS_NORM, .i = {tk_count(&w->t)}, .f = {eps}}, x, w, NULL,
+                 NULL);
+}
+
+tk_value *tk_modulate(tk_tape *t, tk_value *x, tk_value *w, tk_value *table, tk_value *index,
+                      int64_t shift_col, int64_t scale_col, double eps)
+{
+    return apply(t, (tk_call){.op = TK_OP_MODULATE, .i = {shift_col, scale_col}, .f = {eps}}, x, w,
+                 table, index);
+}
+
+tk_value *tk_gate_add(tk_tape *t, tk_value *x, tk_value *y, tk_value *table, tk_value *index,
+                      int64_t gate_col)
+{
+    return apply(t, (tk_call){.op = TK_OP_GATE_ADD, .i = {gate_col}}, x, y, table, index);
+}
+
+tk_value *tk_add(tk_tape *t, tk_value *a, tk_value *b)
+{
+    return apply(t, (tk_call){.op = TK_OP_ADD}, a, b, NULL, NULL);
+}
+
+tk_value *tk_silu(tk_tape *t, tk_value *x)
+{
+    return apply(t, (tk_call){.op = TK_OP_SILU}, x, NULL, NULL, NULL);
+}
+
+tk_value *tk_swiglu(tk_tape *t, tk_value *x)
+{
+    return apply(t, (tk_call){.op = TK_OP_SWIGLU}, x, NULL, NULL, NULL);
+}
+
+tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t head_dim)
+{
+    return apply(t, (tk_call){.op = TK_OP_ROPE, .i = {head_dim}}, x, cos, sin, NULL);
+}
+
+tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
+                       int64_t head_dim, double scale)
+{
+    const tk_call c = {
+        .op = TK_OP_ATTENTION,
+        .i = {head_dim, docs->longest_ask, docs->longest_asked, docs->products, docs->count},
+        .f = {scale}};
+    return apply_to(t, c, (tk_value *[TK_OP_IN]){q, k, v, docs->ask, docs->asked});
+}
+
+tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *index)
+{
+    return apply(t, (tk_call){.op = TK_OP_PICK}, a, b, c, index);
+}
+
+static tk_value *collective(tk_tape *t, tk_op op, tk_value *x, tk_comm *comm, const int64_t *counts)
+{
+    if (comm->size == 1) return x;
+    return apply(t, (tk_call){.op = op, .comm = comm, .counts = counts}, x, NULL, NULL, NULL);
+}
+
+tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+{
+    return collective(t, TK_OP_GATHER_ROWS, x, comm, counts);
+}
+
+tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+{
+    return collective(t, TK_OP_SCATTER_SUM, x, comm, counts);
+}
+
+tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+{
+    return collective(t, TK_OP_GATHER_COLS, x, comm, counts);
+}
+
+tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight)
+{
+    return apply(t, (tk_call){.op = TK_OP_SQUARED_ERROR}, pred, target, weight, NULL);
+}
+
+tk_value *tk_sinusoid(tk_tape *t, tk_value *x, int64_t features)
+{
+    return apply(t, (tk_call){.op = TK_OP_SINUSOID, .i = {features}}, x, NULL, NULL, NULL);
+}
+
+tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows, int64_t cols)
+{
+    if (t->status != TK_OK) return NULL;
+    tk_value *v = tk_tape_value(t, tk_tensor_reshape(x->t, rows, cols));
+    if (!v) return NULL;
+    v->of = x;
+    if (t->mode != TK_TAPE_RECORD || !x->wants_grad) return v;
+    tk_node *n = tk_tape_node(t);
+    if (!n) return NULL;
+    // Backward of a view is that of an addition with nothing: the gradient goes through as it is.
+    n->call = (tk_call){.op = TK_OP_ADD, .in = {x->t, x->t}, .out = {x->t}};
+    n->in[0] = x;
+    n->out[0] = v;
+    n->n_in = 1;
+    v->wants_grad = true;
+    return v;
+}

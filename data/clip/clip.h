@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clip files: HDF5 files of training samples. One dataset per bucket (frames, height, width) and
+// modality, one sample per slot, contiguous, so that a sample's bytes are one pread; captions,
+// shots and ground truth beside them; the codec inside. h5py reads all of it (strings:
+// core/store/h5.h).
+//
+//   /                       format "talkie-clips", version, config (YAML), revision
+//   /codec                  the codec (data/codec/codec.h)
+//   /index/{bucket,slot,first_shot,shots}   (clips) i64
+//   /index/name             (clips) strings
+//   /index/buckets          (buckets) strings: names of the groups below, in order
+//   /shots/{start,seconds}  (shots of all clips) f64
+//   /shots/{latent_frames,audio_rows}       (shots) i64
+//   /shots/caption          (shots) strings
+//   /buckets/<F>x<H>x<W>/video   (slots, latent_frames, rows_high, rows_wide, channels) f16
+//   /buckets/<F>x<H>x<W>/audio   (slots, audio_rows, audio channels, channels) f16
+//   /buckets/<F>x<H>x<W>/digest  (slots, 2) u64: XXH3 of the sample's video and audio bytes
+//   /truth/...              staged clips only (data/commands.c)
+//
+// Writing is parallel: rank 0 lays the file out under a temporary name, every rank writes its slots
+// with pwrite, rank 0 writes the index and commits. The result does not depend on the number of
+// ranks.
+#pragma once
+#include "data/codec/codec.h"
+
+typedef struct tk_clip_shot {
+    double start, seconds; // on the clip's clock
+    int64_t latent_frames,
+        audio_rows; // rows of the shot: the clip's rows cut at the shot boundaries
+    char *caption;
+} tk_clip_shot;
+
+typedef struct tk_bucket {
+    int64_t frames, height, width;      // pixels
+    int64_t latent_frames, high, wide;  // rows
+    int64_t audio_rows, audio_channels; // latents per channel, and channels (1 or 2)
+    int64_t slots;
+    int64_t video_bytes, audio_bytes;                     // of a sample
+    int64_t video_address, audio_address, digest_address; // in the file
+    uint64_t *digest;                                     // (slots, 2)
+} tk_bucket;
+
+typedef struct tk_clip_info { // what is known of a sample without reading its rows
+    char *name;               // for messages: "stage 7/123", "clips/a.mp4 @ 2.0 s"
+    int bucket;
+    int64_t slot;
+    int n_shots;
+    tk_clip_shot *shot;
+} tk_clip_info;
+
+typedef struct tk_clips { // an open clip file
+    char *path;
+    tk_file_id id; // of the file read, found again whenever it is opened
+    char *config;  // YAML it was made with
+    tk_codec *codec;
+    int n_buckets;
+    tk_bucket *bucket;
+    int64_t n;
+    tk_clip_info *clip;
+    tk_arena arena;
+} tk_clips;
+
+// Reads index and addresses, checks all bounds against the file size.
+tk_status tk_clips_open(const char *path, tk_clips *out);
+// Collective: the same, but only rank 0 reads the index; the others receive it and open the file.
+tk_status tk_clips_open_shared(tk_comm *comm, const char *path, tk_clips *out);
+void tk_clips_close(tk_clips *c);
+// Reads, checks and widens a sample into video (rows, channels) and audio (rows, channels) fp32;
+// NULL = not wanted. `raw`: scratch of at least video_bytes + audio_bytes. TK_INPUT naming file and
+// sample for a wrong digest, a short file or non-finite numbers. Thread-safe.
+tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio, void *raw);
+
+// Parallel writer. Collective over comm: every rank passes the same plan (infos of all clips,
+// buckets with slots and shapes).
+typedef struct tk_clip_writer tk_clip_writer;
+// Before any work, on one rank: see tk_file_check_output. Only a clip file may be there already.
+tk_status tk_clips_check_output(const char *path, int n, char *const *inputs);
+tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *config_yaml,
+                              const tk_codec *codec, int n_buckets, const tk_bucket *buckets,
+                              int64_t n, const tk_clip_info *clips, tk_clip_writer **out);
+tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
+                             const float *audio); // any rank, each clip once
+// Collective: gathers digests, rank 0 finishes the index, lets `extra` (may be NULL) write more
+// into the file, commits. The writer is gone afterwards, whatever the outcome.
+tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),
+                                void *ctx);
+void tk_clip_writer_abort(tk_clip_writer *w); // removes the temporary file; also frees

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loader: streams samples ahead of the step with its own threads.
+//
+// Which sample is document j of step s is a pure function of (seed, s * batch + j):
+// tk_loader_sample. Every rank can therefore know the whole step's documents without reading any
+// rows, and reads only the documents it computes on. A sample that cannot be read is named once,
+// counted, and given as `ok = false` with rows of zeros, and the trainer gives it no weight;
+// `max_bad` in a row fail the run.
+#pragma once
+#include "data/clip/clip.h"
+
+typedef struct tk_loader tk_loader;
+
+typedef struct tk_sample {
+    int64_t index; // global sample number over all files
+    const tk_clip_info *info;
+    const tk_bucket *bucket;
+    bool ok;
+    const float *video, *audio; // (rows, channels); valid until tk_loader_release of its step
+} tk_sample;
+
+// Opens all files (rank 0 reads indexes and broadcasts). Codecs must agree; at least one clip.
+tk_status tk_loader_open(const tk_data_config *c, tk_comm *world, tk_loader **out);
+void tk_loader_close(tk_loader *l);
+int64_t tk_loader_count(const tk_loader *l);
+const tk_codec *tk_loader_codec(const tk_loader *l);
+const tk_clip_info *tk_loader_info(const tk_loader *l, int64_t index, const tk_bucket **bucket);
+int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_t batch,
+                         int64_t j); // sample number
+
+// From step `first` on, read documents [doc_begin, doc_end) of each step's batch (own range of this
+// data rank).
+tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t batch,
+                          int64_t doc_begin, int64_t doc_end);
+// Waits for document j of `step` (doc_begin <= j < doc_end). Steps must be taken in order.
+tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out);
+void tk_loader_release(tk_loader *l,
+                       int64_t step); // done with the step: its buffers are used again
+// For measurements: reads a sample's bytes as they are stored and looks at none of them. `raw`:
+// room for video_bytes or audio_bytes, whichever is more.
+tk_status tk_loader_read_raw(const tk_loader *l, int64_t index, void *raw);
+int64_t tk_loader_skipped(const tk_loader *l);
+int64_t tk_loader_bytes(const tk_loader *l);       // read so far
+double tk_loader_wait_seconds(const tk_loader *l); // time take() waited

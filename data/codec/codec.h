@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Codecs: media to latent rows with unit variance and back, behind one interface.
+//
+// The embedded default is linear and closed form: principal components of video patches, and of
+// MDCT frames of audio, fitted on data once (no training), each component scaled, rows of unit
+// variance overall. It is stored in the clip file and copied into every checkpoint, so that a model
+// travels with its codec.
+//
+// Video media: (frames, height, width, 3) uint8 RGB. Audio media: (samples, channels) float in [-1,
+// 1]. Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
+// channels, audio_channels): per latent, then per channel.
+#pragma once
+#include "core/comm/comm.h"
+#include "core/config/config.h"
+#include "core/store/h5.h"
+
+typedef struct tk_codec tk_codec;
+
+typedef struct tk_codec_info {
+    int64_t patch_frames, patch_size, video_channels; // of a video row
+    int64_t audio_hop, audio_channels;                // of an audio row
+    int64_t fps, sample_rate, channels;               // of the media it was fitted on
+    double video_psnr_db, audio_snr_db;               // of decode(encode(x)), measured on clips of
+                                                      // the file it is in
+    uint64_t digest; // of all its numbers: files and checkpoints must agree
+} tk_codec_info;
+
+// Media a codec is fitted on; gives clip i (arrays valid until the next call).
+typedef struct tk_media_clip {
+    const uint8_t *video;
+    int64_t frames, height, width;
+    const float *audio;
+    int64_t samples, channels;
+} tk_media_clip;
+typedef tk_status (*tk_media_source)(void *ctx, int64_t i, tk_media_clip *clip);
+
+// Deterministic fit on clips [0, n) of the source.
+tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
+                       void *ctx, int64_t n, tk_codec **out);
+// Measures the codec's figures on clips [0, n) of the source, or a few of them.
+tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n);
+tk_status tk_codec_write(const tk_codec *c, hid_t group); // into an HDF5 group named "codec"
+tk_status tk_codec_read(hid_t group, tk_codec **out);     // bounded and checked
+tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
+void tk_codec_free(tk_codec *c);
+const tk_codec_info *tk_codec_get_info(const tk_codec *c);
+
+// Shapes. Sizes in pixels must be multiples of the patch; frames of patch_frames.
+int64_t tk_codec_latent_frames(const tk_codec *c, int64_t frames);
+int64_t
+tk_codec_audio_rows(const tk_codec *c,
+                    int64_t samples); // latents per channel: samples/hop (+1 if the frames lap)
+int64_t
+tk_codec_audio_extra(const tk_codec *c); // that +1: rows a whole track has beyond samples/hop
+tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t frames,
+                                int64_t height, int64_t width, float *rows);
+tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,
+                                int64_t high, int64_t wide, uint8_t *rgb);
+tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t samples,
+                                int64_t channels, float *rows);
+tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
+                                int64_t channels, float *pcm, int64_t samples);

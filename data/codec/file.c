@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// A codec in HDF5 files and on its way between ranks. It is read from files of others, so every
+// number is bounded and checked before it is used.
+#include "data/codec/internal.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct field { // an integer of tk_codec_info and its attribute
+    const char *name;
+    size_t at;
+} field;
+#define FIELD(name)                          \
+    {                                        \
+#name, offsetof(tk_codec_info, name) \
+    }
+static const field fields[] = {FIELD(patch_frames), FIELD(patch_size),     FIELD(video_channels),
+                               FIELD(audio_hop),    FIELD(audio_channels), FIELD(fps),
+                               FIELD(sample_rate),  FIELD(channels)};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+typedef struct array { // a stored array: (rows, cols), or (cols) where rows is 0
+    const char *name;
+    float *x;
+    int64_t rows, cols;
+    bool positive;
+} array;
+enum { ARRAYS = 5 };
+
+static void list_arrays(const tk_codec *c, array out[ARRAYS])
+{
+    const tk_codec_info *i = &c->info;
+    int64_t patch = tk_codec_patch(i);
+    out[0] = (array){"video_mean", c->video_mean, 0, patch, false};
+    out[1] = (array){"video_basis", c->video_basis, i->video_channels, patch, false};
+    out[2] = (array){"video_scale", c->video_scale, 0, i->video_channels, true};
+    out[3] = (array){"audio_basis", c->audio_basis, i->audio_channels, i->audio_hop, false};
+    out[4] = (array){"audio_scale", c->audio_scale, 0, i->audio_channels, true};
+}
+
+static int64_t array_count(const array *a)
+{
+    return (a->rows ? a->rows : 1) * a->cols;
+}
+
+tk_status tk_codec_write(const tk_codec *c, hid_t group)
+{
+    array list[ARRAYS];
+    list_arrays(c, list);
+    TK_TRY(tk_h5_put_attr_str(group, "kind", "linear"));
+    for (int k = 0; k < FIELDS; k++)
+        TK_TRY(tk_h5_put_attr_i64(group, fields[k].name,
+                                  *(const int64_t *)((const char *)&c->info + fields[k].at)));
+    TK_TRY(tk_h5_put_attr_i64(group, "digest", (int64_t)c->info.digest));
+    TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
+    TK_TRY(tk_h5_put_attr_f64(group, "audio_snr_db", c->info.audio_snr_db));
+    for (int k = 0; k < ARRAYS; k++) {
+        int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
+        TK_TRY(
+            tk_h5_put(group, list[k].name, H5T_NATIVE_FLOAT, list[k].rows ? 2 : 1, dim, list[k].x));
+    }
+    return TK_OK;
+}
+
+static tk_status read_info(hid_t group, tk_arena *a, tk_codec_info *info)
+{
+    char *kind;
+    TK_TRY(tk_h5_get_attr_str(group, "kind", a, &kind));
+    if (strcmp(kind, "linear"))
+        return TK_FAIL(TK_INPUT, "codec: kind \"%s\" is not known; this talkie has \"linear\"",
+                       kind);
+    for (int k = 0; k < FIELDS; k++)
+        TK_TRY(tk_h5_get_attr_i64(group, fields[k].name, (int64_t *)((char *)info + fields[k].at)));
+    TK_TRY(tk_h5_get_attr_f64(group, "video_psnr_db", &info->video_psnr_db));
+    TK_TRY(tk_h5_get_attr_f64(group, "audio_snr_db", &info->audio_snr_db));
+    return tk_codec_check_info(info, "codec");
+}
+
+static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
+{
+    array list[ARRAYS];
+    list_arrays(c, list);
+    for (int k = 0; k < ARRAYS; k++) {
+        int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
+        void *x;
+        TK_TRY(tk_h5_get(group, list[k].name, H5T_NATIVE_FLOAT, list[k].rows ? 2 : 1, dim, a, &x));
+        int64_t n = array_count(&list[k]);
+        memcpy(list[k].x, x, (size_t)n * sizeof(float));
+        for (int64_t i = 0; i < n; i++)
+            if (!isfinite(list[k].x[i]) || (list[k].positive && list[k].x[i] < 1e-20f))
+                return TK_FAIL(TK_INPUT, "codec/%s: number %lld is %g", list[k].name, (long long)i,
+                               (double)list[k].x[i]);
+    }
+    int64_t digest;
+    TK_TRY(tk_h5_get_attr_i64(group, "digest", &digest));
+    TK_TRY(tk_codec_derive(c));
+    if ((uint64_t)digest != c->info.digest)
+        return TK_FAIL(TK_INPUT, "codec: damaged (its digest differs)");
+    return TK_OK;
+}
+
+tk_status tk_codec_read(hid_t group, tk_codec **out)
+{
+    tk_arena scratch;
+    tk_codec_info info = {0};
+    tk_status st;
+    *out = NULL;
+    tk_arena_init(&scratch, 0);
+    TK_TRY_TO(st, done, read_info(group, &scratch, &info));
+    TK_TRY_TO(st, done, tk_codec_new(&info, out));
+    TK_TRY_TO(st, done, read_arrays(group, &scratch, *out));
+done:
+    if (st != TK_OK) {
+        tk_codec_free(*out);
+        *out = NULL;
+    }
+    tk_arena_free(&scratch);
+    return st;
+}
+
+tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root)
+{
+    tk_codec_info info = {0};
+    tk_status st = TK_OK;
+    bool mine = comm->rank == root;
+    if (comm->size == 1) return TK_OK;
+    if (mine)
+        info = (*c)->info;
+    else
+        *c = NULL;
+    TK_TRY(comm->ops->host_broadcast(comm, &info, sizeof info, root));
+    if (!mine) st = tk_codec_new(&info, c);
+    TK_TRY_TO(st, fail, tk_agree(comm, st));
+    array list[ARRAYS];
+    list_arrays(*c, list);
+    for (int k = 0; k < ARRAYS; k++)
+        TK_TRY_TO(st, fail,
+                  comm->ops->host_broadcast(comm, list[k].x,
+                                            (size_t)array_count(&list[k]) * sizeof(float), root));
+    if (!mine) st = tk_codec_derive(*c);
+    TK_TRY_TO(st, fail, tk_agree(comm, st));
+    return TK_OK;
+fail:
+    if (!mine) {
+        tk_codec_free(*c);
+        *c = NULL;
+    }
+    return st;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// One file of an import: its caption, its length, its clips. See data/import/internal.h.
+#include "core/base/files.h"
+#include "core/base/utf8.h"
+#include "data/import/internal.h"
+#include "data/media/reader.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STILL_SECONDS 1.0 // a still image is not worth more
+
+void tk_import_blame(tk_import_file *f, tk_status st)
+{
+    if (st == TK_OK || f->status != TK_OK) return;
+    f->status = st;
+    snprintf(f->words, sizeof f->words, "%s", tk_status_message());
+}
+
+// Line breaks and other control characters to single spaces, none at the ends.
+static void tidy(char *s)
+{
+    char *to = s;
+    for (const char *p = s; *p; p++) {
+        bool blank = (unsigned char)*p <= ' ' || *p == 0x7F;
+        if (!blank)
+            *to++ = *p;
+        else if (to > s && to[-1] != ' ')
+            *to++ = ' ';
+    }
+    if (to > s && to[-1] == ' ') to--;
+    *to = 0;
+}
+
+// The caption of clip.mp4 is clip.txt beside it, if there is one.
+static tk_status read_caption(tk_import_file *f, tk_arena *a)
+{
+    const char *path = f->path, *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
+    char *name = tk_arena_printf(a, "%.*s.txt", stem, path), *text;
+    size_t n, at;
+    if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (access(name, F_OK) != 0 && errno == ENOENT) return TK_OK;
+    TK_TRY(tk_file_read(name, TK_CAPTION_BYTES, a, &text, &n));
+    if (!tk_utf8_valid(text, n, &at))
+        return TK_FAIL(TK_INPUT, "%s: byte %zu is not UTF-8 text", name, at + 1);
+    tidy(text);
+    memcpy(f->caption, text, strlen(text) + 1);
+    f->has_caption = text[0] != 0;
+    return TK_OK;
+}
+
+void tk_import_look(tk_import_file *f, const tk_media_config *m)
+{
+    tk_import_blame(f, tk_media_probe(f->path, m, STILL_SECONDS, &f->frames, &f->has_audio));
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_import_blame(f, read_caption(f, &a));
+    tk_arena_free(&a);
+}
+
+// Packets may promise a few frames more than decode: the last picture stays for at most half a
+// second.
+static tk_status hold_last(const tk_import_file *f, const tk_media_config *m, int64_t frames,
+                           int64_t got, uint8_t *rgb)
+{
+    const int64_t bytes = m->width * m->height * 3;
+    if (got == 0 || frames - got > 1 + m->fps / 2)
+        return TK_FAIL(TK_INPUT, "%s is damaged: it ends %.2f seconds before its own index says",
+                       f->path, (double)(frames - got) / (double)m->fps);
+    for (int64_t i = got; i < frames; i++)
+        memcpy(rgb + i * bytes, rgb + (got - 1) * bytes, (size_t)bytes);
+    return TK_OK;
+}
+
+static tk_status decode_clip(const tk_import_file *f, const tk_media_config *m, tk_media_reader *r,
+                             int64_t frames, tk_import_buffer *b, tk_media_clip *clip)
+{
+    int64_t got;
+    TK_TRY(tk_media_reader_next(r, frames, b->rgb, b->pcm, &got));
+    TK_TRY(hold_last(f, m, frames, got, b->rgb));
+    *clip = (tk_media_clip){.video = b->rgb,
+                            .frames = frames,
+                            .height = m->height,
+                            .width = m->width,
+                            .audio = b->pcm,
+                            .samples = tk_media_samples(m, frames),
+                            .channels = m->channels};
+    return TK_OK;
+}
+
+tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
+                           const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
+                           tk_import_sink sink, void *ctx)
+{
+    int64_t left = 0, got; // clips still wanted
+    for (int64_t i = f->first_clip; i < f->first_clip + f->clips; i++) left += !wanted || wanted[i];
+    if (left == 0) return TK_OK;
+    tk_media_reader *r;
+    TK_TRY(tk_media_reader_open(f->path, m, STILL_SECONDS, &r));
+    tk_status st = TK_OK;
+    for (int64_t i = f->first_clip; left > 0 && st == TK_OK; i++) {
+        tk_media_clip clip;
+        if (wanted && !wanted[i]) {
+            st = tk_media_reader_next(r, frames_of[i], NULL, NULL, &got);
+            continue;
+        }
+        st = decode_clip(f, m, r, frames_of[i], buffer, &clip);
+        if (st == TK_OK) st = sink(ctx, i, &clip);
+        left--;
+    }
+    tk_media_reader_close(r);
+    if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
+    return TK_OK;
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie data import: see data/import/import.h.
+//
+// Four steps, with at most one clip per rank in memory (and the clips of the fit on rank 0):
+// look at every file (packets only), plan the clips and where they lie, get a codec, then decode,
+// encode and write. In the first step and in the last one files are dealt out to the ranks, in the
+// last one the longest first; verdicts on files are exchanged after each.
+#include "data/import/import.h"
+#include "data/clip/internal.h"
+#include "data/import/internal.h"
+#include "data/media/reader.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    FIT_BYTES = 1 << 30, // of media held for the codec's fit
+    MEASURED = 16        // clips that a given codec is measured on
+};
+
+// Where all ranks fail with the same words, no rank is to be named in them.
+static tk_status all_fail(tk_status st)
+{
+    tk_status_set_shared(true);
+    return st;
+}
+
+static tk_status check_arguments(const tk_import *im)
+{
+    const char *out = im->c->output;
+    if (im->n_files < 1)
+        return TK_FAIL(TK_INPUT, "no media to import: name the files, as in "
+                                 "`talkie data import clips/*.mp4 -o my.h5`");
+    if (!out || !*out) return TK_FAIL(TK_INPUT, "say where to write the clips: -o my.h5");
+    return TK_OK;
+}
+
+// Rank 0: whether the output can be written, found out before hours of decoding.
+static tk_status check_output(tk_import *im)
+{
+    char **inputs, *codec = im->c->import.codec;
+    int n = 0;
+    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 1);
+    for (int i = 0; i < im->n_files; i++) inputs[n++] = (char *)im->file[i].path;
+    if (codec && *codec) inputs[n++] = codec;
+    return tk_clips_check_output(im->c->output, n, inputs);
+}
+
+// Codec ---------------------------------------------------------------------------------------
+
+static tk_status read_codec(tk_import *im, const char *path)
+{
+    hid_t file, group;
+    TK_TRY(tk_h5_open(path, TK_CLIP_FORMAT, TK_CLIP_VERSION, &file));
+    group = tk_h5_exists(file, "codec") ? H5Gopen2(file, "codec", H5P_DEFAULT) : -1;
+    tk_status st = group >= 0 ? tk_codec_read(group, &im->codec)
+                              : TK_FAIL(TK_INPUT, "%s has no group \"codec\"", path);
+    if (group >= 0) H5Gclose(group);
+    H5Fclose(file);
+    TK_TRY(st);
+    const tk_codec_info *i = tk_codec_get_info(im->codec);
+    const tk_media_config *m = &im->c->media;
+    if (i->fps != m->fps || i->sample_rate != m->sample_rate || i->channels != m->channels)
+        return TK_FAIL(TK_INPUT,
+                       "import.codec %s is for %lld fps, %lld Hz and %lld channels; media.fps, "
+                       "media.sample_rate and media.channels are %lld, %lld and %lld",
+                       path, (long long)i->fps, (long long)i->sample_rate, (long long)i->channels,
+                       (long long)m->fps, (long long)m->sample_rate, (long long)m->channels);
+    return TK_OK;
+}
+
+// The given codec, if one is given, and the patch that clips are cut to.
+static tk_status find_patch(tk_import *im)
+{
+    const char *path = im->c->import.codec;
+    const tk_media_config *m = &im->c->media;
+    im->patch_frames = im->c->codec.patch_frames;
+    im->patch_size = im->c->codec.patch_size;
+    if (path && *path) {
+        tk_status st = im->world->rank == 0 ? read_codec(im, path) : TK_OK;
+        TK_TRY(tk_agree(im->world, st));
+        TK_TRY(tk_codec_broadcast(im->world, &im->codec, 0));
+        im->patch_frames = tk_codec_get_info(im->codec)->patch_frames;
+        im->patch_size = tk_codec_get_info(im->codec)->patch_size;
+    }
+    if (m->width % im->patch_size || m->height % im->patch_size)
+        return all_fail(TK_FAIL(TK_INPUT,
+                                "media.width %lld and media.height %lld must be multiples of the "
+                                "codec's patch of %lld pixels",
+                                (long long)m->width, (long long)m->height,
+                                (long long)im->patch_size));
+    const double patches = (double)m->fps / (double)im->patch_frames;
+    im->clip_frames =
+        (int64_t)floor(im->c->import.clip_seconds * patches + 1e-6) * im->patch_frames;
+    if (im->clip_frames < 1)
+        return all_fail(TK_FAIL(TK_INPUT,
+                                "import.clip_seconds %g is shorter than the codec's patch of %lld "
+                                "frames (%g s)",
+                                im->c->import.clip_seconds, (long long)im->patch_frames,
+                                1 / patches));
+    return TK_OK;
+}
+
+static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
+{
+    tk_import *im = ctx;
+    (void)i;
+    tk_media_clip *to = &im->fit[im->fit_next];
+    *to = *clip;
+    const size_t bytes = (size_t)(clip->frames * clip->height * clip->width * 3);
+    const size_t floats = (size_t)(clip->samples * clip->channels);
+    uint8_t *video;
+    float *audio;
+    TK_ARENA_NEW(video, &im->arena, bytes);
+    TK_ARENA_NEW(audio, &im->arena, floats + 1);
+    memcpy(video, clip->video, bytes);
+    memcpy(audio, clip->audio, floats * sizeof *audio);
+    to->video = video;
+    to->audio = audio;
+    im->fit_next++;
+    tk_deal_step(im->deal);
+    return TK_OK;
+}
+
+static tk_status give_for_fit(void *ctx, int64_t i, tk_media_clip *clip)
+{
+    tk_import *im = ctx;
+    *clip = im->fit[i];
+    return TK_OK;
+}
+
+static int64_t clips_to_fit(const tk_import *im, int64_t asked)
+{
+    const tk_media_config *m = &im->c->media;
+    const int64_t clip_bytes = im->clip_frames * m->height * m->width * 3 +
+                               tk_media_samples(m, im->clip_frames) * m->channels * 4;
+    const int64_t most = FIT_BYTES / clip_bytes;
+    const int64_t n = asked < im->n ? asked : im->n;
+    return n <= most ? n : most > 1 ? most : 1;
+}
+
+// Rank 0: clips spread evenly over all of them, decoded and held, for the codec to be fitted or,
+// where one is given, measured on.
+static tk_status fit_codec(tk_import *im)
+{
+    const tk_media_config *m = &im->c->media;
+    TK_ARENA_NEW(im->wanted, &im->arena, im->n);
+    TK_ARENA_NEW(im->fit, &im->arena, im->fitted);
+    for (int64_t j = 0; j < im->fitted; j++) im->wanted[j * im->n / im->fitted] = true;
+    for (int i = 0; i < im->n_files; i++) {
+        tk_import_file *f = &im->file[i];
+        tk_import_blame(
+            f, tk_import_decode(f, m, im->frames_of, im->wanted, &im->buffer, keep_for_fit, im));
+    }
+    if (im->fit_next < im->fitted) return TK_OK; // some file is bad: its verdict says so
+    if (im->codec) return tk_codec_measure(im->codec, give_for_fit, im, im->fitted);
+    return tk_codec_fit(&im->c->codec, m, give_for_fit, im, im->fitted, &im->codec);
+}
+
+// Files ---------------------------------------------------------------------------------------
+
+// Deals all files out, in the order given (NULL: as they are), to `work`; then every rank learns
+// what was found out about each. `steps`, `unit`: of progress.
+static tk_status deal_files(tk_import *im, const char *what, const char *unit, int64_t steps,
+                            const int *order, void (*work)(tk_import *im, tk_import_file *f))
+{
+    tk_comm *world = im->world;
+    int64_t i = 0;
+    memset(im->owner, 0, (size_t)im->n_files * sizeof *im->owner);
+    TK_TRY(tk_deal_open(world, tk_comm_self(), im->n_files, what, unit, steps, &im->deal));
+    tk_status st = TK_OK;
+    while ((st = tk_deal_next(im->deal, &i)) == TK_OK && i >= 0) {
+        const int f = order ? order[i] : (int)i;
+        im->owner[f] = (uint64_t)world->rank;
+        work(im, &im->file[f]);
+    }
+    TK_TRY(tk_deal_close(im->deal, st));
+    TK_TRY(world->ops->host_sum_u64(world, im->owner, im->n_files));
+    for (int f = 0; f < im->n_files; f++) {
+        const char *path = im->file[f].path; // an address of this rank
+        TK_TRY(
+            world->ops->host_broadcast(world, &im->file[f], sizeof im->file[f], (int)im->owner[f]));
+        im->file[f].path = path;
+    }
+    return TK_OK;
+}
+
+// One message for all bad files; the same on every rank.
+static tk_status judge(const tk_import *im)
+{
+    char list[7000] = "";
+    size_t used = 0;
+    int bad = 0, told = 0;
+    tk_status code = TK_INPUT;
+    for (int i = 0; i < im->n_files; i++) {
+        const tk_import_file *f = &im->file[i];
+        if (f->status == TK_OK) continue;
+        if (f->status != TK_INPUT && code == TK_INPUT) code = f->status;
+        bad++;
+        if (used + sizeof f->words + 8 > sizeof list) continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "\n  %s", f->words);
+        told++;
+    }
+    if (!bad) return TK_OK;
+    if (bad > told) snprintf(list + used, sizeof list - used, "\n  and %d more", bad - told);
+    return all_fail(TK_FAIL(code, "%d of %d file%s cannot be imported; nothing was written:%s", bad,
+                            im->n_files, im->n_files == 1 ? "" : "s", list));
+}
+
+static void look(tk_import *im, tk_import_file *f)
+{
+    tk_import_look(f, &im->c->media);
+    tk_deal_step(im->deal);
+}
+
+static tk_status look_at_files(tk_import *im)
+{
+    TK_TRY(deal_files(im, "looking at media", "files", im->n_files, NULL, look));
+    return judge(im);
+}
+
+// Work ----------------------------------------------------------------------------------------
+
+// Rows' shapes are the codec's: known once there is one.
+static tk_status complete_plan(tk_import *im)
+{
+    const tk_codec_info *info = tk_codec_get_info(im->codec);
+    for (int k = 0; k < im->n_buckets; k++)
+        im->bucket[k].audio_rows =
+            tk_codec_audio_rows(im->codec, tk_media_samples(&im->c->media, im->bucket[k].frames));
+    for (int64_t i = 0; i < im->n; i++)
+        im->clip[i].shot[0].audio_rows = im->bucket[im->clip[i].bucket].audio_rows;
+    int64_t video = 0, audio = 0;
+    for (int k = 0; k < im->n_buckets; k++) {
+        const tk_bucket *b = &im->bucket[k];
+        const int64_t v = tk_bucket_video_count(b, info), a = tk_bucket_audio_count(b, info);
+        video = v > video ? v : video;
+        audio = a > audio ? a : audio;
+    }
+    TK_ARENA_NEW(im->video, &im->arena, video);
+    TK_ARENA_NEW(im->audio, &im->arena, audio);
+    return TK_OK;
+}
+
+static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
+{
+    tk_import *im = ctx;
+    TK_TRY(tk_codec_encode_video(im->codec, clip->video, clip->frames, clip->height, clip->width,
+                                 im->video));
+    TK_TRY(tk_codec_encode_audio(im->codec, clip->audio, clip->samples, clip->channels, im->audio));
+    TK_TRY(tk_clip_writer_put(im->writer, i, im->video, im->audio));
+    tk_deal_step(im->deal);
+    return TK_OK;
+}
+
+// The codec, the same on all ranks: the given one, or one fitted by rank 0; its figures are those
+// of these clips.
+static tk_status get_codec(tk_import *im)
+{
+    const bool given = im->codec != NULL;
+    im->fitted = clips_to_fit(im, given ? MEASURED : im->c->codec.fit_clips);
+    TK_TRY(tk_deal_open(im->world, tk_comm_self(), 0,
+                        given ? "measuring the codec" : "fitting the codec", "clips", im->fitted,
+                        &im->deal));
+    TK_TRY(tk_deal_close(im->deal, im->world->rank == 0 ? fit_codec(im) : TK_OK));
+    for (int i = 0; i < im->n_files; i++) { // what it found out about files
+        tk_import_file *f = &im->file[i];
+        int32_t status = f->status;
+        TK_TRY(im->world->ops->host_broadcast(im->world, &status, sizeof status, 0));
+        f->status = (tk_status)status;
+        if (status == TK_OK) continue;
+        TK_TRY(im->world->ops->host_broadcast(im->world, f->words, sizeof f->words, 0));
+    }
+    TK_TRY(judge(im));
+    if (im->world->rank) tk_codec_free(im->codec);
+    return tk_codec_broadcast(im->world, &im->codec, 0);
+}
+
+static void import_file(tk_import *im, tk_import_file *f)
+{
+    tk_import_blame(f, tk_import_decode(f, &im->c->media, im->frames_of, NULL, &im->buffer,
+                                        encode_and_put, im));
+}
+
+static tk_status work(tk_import *im)
+{
+    char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
+    tk_status st = yaml ? complete_plan(im) : TK_FAIL(TK_MEMORY, "out of memory");
+    TK_TRY(tk_agree(im->world, st));
+    TK_TRY(tk_clip_writer_open(im->world, im->c->output, yaml, im->codec, im->n_buckets, im->bucket,
+                               im->n, im->clip, &im->writer));
+    TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
+    TK_TRY(judge(im));
+    tk_clip_writer *w = im->writer;
+    im->writer = NULL; // the commit frees it, also when it fails
+    return tk_clip_writer_commit(w, NULL, NULL);
+}
+
+static void tell_end(const tk_import *im)
+{
+    const tk_codec_info *i = tk_codec_get_info(im->codec);
+    double seconds = 0;
+    for (int64_t k = 0; k < im->n; k++) seconds += im->clip[k].shot[0].seconds;
+    tk_log("%s: %lld clips, %.1f seconds, from %d files; codec: video %.1f dB, sound %.1f dB",
+           im->c->output, (long long)im->n, seconds, im->n_files, i->video_psnr_db,
+           i->audio_snr_db);
+}
+
+static tk_status take_files(tk_import *im, char **files)
+{
+    TK_ARENA_NEW(im->file, &im->arena, im->n_files + 1);
+    TK_ARENA_NEW(im->owner, &im->arena, im->n_files + 1);
+    for (int i = 0; i < im->n_files; i++) im->file[i].path = files[i];
+    return TK_OK;
+}
+
+static tk_status run(tk_import *im, char **files)
+{
+    tk_status st;
+    TK_TRY(tk_agree(im->world, take_files(im, files)));
+    if ((st = check_arguments(im)) != TK_OK) return all_fail(st);
+    st = im->world->rank == 0 ? check_output(im) : TK_OK;
+    TK_TRY(tk_agree(im->world, st));
+    TK_TRY(find_patch(im));
+    TK_TRY(look_at_files(im));
+    TK_TRY(tk_agree(im->world, tk_import_plan(im)));
+    tk_import_tell_plan(im);
+    TK_TRY(get_codec(im));
+    TK_TRY(work(im));
+    tell_end(im);
+    return TK_OK;
+}
+
+tk_status tk_import_run(tk_comm *world, tk_config *c, int n_files, char **files)
+{
+    tk_import im = {.world = world, .c = c, .n_files = n_files < 0 ? 0 : n_files};
+    tk_arena_init(&im.arena, 1 << 20);
+    tk_status st = run(&im, files);
+    tk_clip_writer_abort(im.writer);
+    tk_codec_free(im.codec);
+    tk_arena_free(&im.arena);
+    return st;
+}

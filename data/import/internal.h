@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The import's parts: looking at files (file.c), planning (plan.c), writing (import.c).
+#pragma once
+#include "core/base/log.h"
+#include "data/clip/clip.h"
+#include "parallel/deal.h"
+
+enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
+
+typedef struct tk_import_file {
+    const char *path;
+    tk_status status; // of what was found so far; not TK_OK = bad, with its words
+    char words[640];
+    char caption[TK_CAPTION_BYTES + 1];
+    bool has_caption, has_audio;
+    int64_t frames;            // on our clock
+    int64_t first_clip, clips; // made of it
+} tk_import_file;
+
+// Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.
+void tk_import_look(tk_import_file *f, const tk_media_config *m);
+// Notes `st` and this thread's message in f (the first failure of a file counts).
+void tk_import_blame(tk_import_file *f, tk_status st);
+
+// Buffers for one clip of at most `frames` frames.
+typedef struct tk_import_buffer {
+    uint8_t *rgb;
+    float *pcm;
+} tk_import_buffer;
+// What is done with clip i (number among all clips) of `frames` frames.
+typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media_clip *clip);
+// Decodes the clips of f in order and gives those with wanted[i] (NULL: all) to sink.
+// frames_of[i] is the length of clip i. Numbers i count from f->first_clip.
+tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
+                           const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
+                           tk_import_sink sink, void *ctx);
+
+typedef struct tk_import {
+    tk_comm *world;
+    const tk_config *c;
+    tk_arena arena;
+    int n_files;
+    tk_import_file *file;
+    int64_t patch_frames, patch_size;
+    int64_t clip_frames; // of a whole clip
+    int64_t n;           // clips
+    tk_clip_info *clip;
+    int64_t *frames_of; // (n)
+    int n_buckets;
+    tk_bucket *bucket; // one for each length of clip
+    tk_codec *codec;
+    tk_clip_writer *writer;
+    tk_import_buffer buffer;
+    float *video, *audio; // rows of a clip
+    bool *wanted;         // (n) for the fit
+    tk_media_clip *fit;   // (fitted) copies
+    int64_t fitted, fit_next;
+    tk_deal *deal;   // of the phase
+    uint64_t *owner; // (n_files) rank it was dealt to
+    int *order;      // (n_files) those that give most clips first
+} tk_import;
+
+// What clips the files make, where they lie in the output, and in which order files are decoded.
+tk_status tk_import_plan(tk_import *im);
+void tk_import_tell_plan(const tk_import *im); // what a person should know before the long part

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan of an import: a function of the files' lengths alone, so every rank makes the same one.
+#include "data/import/internal.h"
+#include "data/media/reader.h"
+#include <stdlib.h>
+
+// Frames of the shorter clip after the last whole one; 0 = none.
+static int64_t rest_of(const tk_import *im, const tk_import_file *f)
+{
+    const int64_t rest = f->frames % im->clip_frames;
+    if ((double)rest / (double)im->c->media.fps < im->c->import.min_seconds - 1e-6) return 0;
+    return rest / im->patch_frames * im->patch_frames;
+}
+
+// The bucket for clips of that length, made if it is not there; arrays have room for all lengths.
+static int bucket_of(tk_import *im, int64_t frames)
+{
+    const tk_media_config *m = &im->c->media;
+    for (int k = 0; k < im->n_buckets; k++)
+        if (im->bucket[k].frames == frames) return k;
+    im->bucket[im->n_buckets] = (tk_bucket){.frames = frames,
+                                            .height = m->height,
+                                            .width = m->width,
+                                            .latent_frames = frames / im->patch_frames,
+                                            .high = m->height / im->patch_size,
+                                            .wide = m->width / im->patch_size,
+                                            .audio_channels = m->channels};
+    return im->n_buckets++;
+}
+
+static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, int64_t frames)
+{
+    const double fps = (double)im->c->media.fps;
+    tk_clip_info *c = &im->clip[i];
+    im->frames_of[i] = frames;
+    c->bucket = bucket_of(im, frames);
+    c->slot = im->bucket[c->bucket].slots++;
+    c->n_shots = 1;
+    c->name = tk_arena_printf(&im->arena, "%s @ %.2f s", f->path,
+                              (double)((i - f->first_clip) * im->clip_frames) / fps);
+    if (!c->name) return TK_FAIL(TK_MEMORY, "out of memory for %lld clips", (long long)im->n);
+    TK_ARENA_NEW(c->shot, &im->arena, 1);
+    c->shot[0] = (tk_clip_shot){.seconds = (double)frames / fps,
+                                .latent_frames = frames / im->patch_frames,
+                                .caption = (char *)f->caption};
+    return TK_OK;
+}
+
+typedef struct tk_order {
+    int64_t clips;
+    int file;
+} tk_order;
+
+static int by_clips(const void *a, const void *b)
+{
+    const tk_order *x = a, *y = b;
+    if (x->clips != y->clips) return x->clips < y->clips ? 1 : -1;
+    return x->file - y->file;
+}
+
+// Long files first, so that the last ones dealt out are short.
+static tk_status set_order(tk_import *im)
+{
+    tk_order *order;
+    TK_ARENA_NEW(order, &im->arena, im->n_files);
+    TK_ARENA_NEW(im->order, &im->arena, im->n_files);
+    for (int i = 0; i < im->n_files; i++) order[i] = (tk_order){im->file[i].clips, i};
+    qsort(order, (size_t)im->n_files, sizeof *order, by_clips);
+    for (int i = 0; i < im->n_files; i++) im->order[i] = order[i].file;
+    return TK_OK;
+}
+
+tk_status tk_import_plan(tk_import *im)
+{
+    for (int i = 0; i < im->n_files; i++) {
+        tk_import_file *f = &im->file[i];
+        f->first_clip = im->n;
+        f->clips = f->frames / im->clip_frames + (rest_of(im, f) > 0);
+        im->n += f->clips;
+    }
+    if (im->n == 0)
+        return TK_FAIL(TK_INPUT, "no clips: every file is shorter than import.min_seconds (%g s)",
+                       im->c->import.min_seconds);
+    TK_ARENA_NEW(im->clip, &im->arena, im->n);
+    TK_ARENA_NEW(im->frames_of, &im->arena, im->n);
+    TK_ARENA_NEW(im->bucket, &im->arena, im->clip_frames / im->patch_frames);
+    for (int i = 0; i < im->n_files; i++) {
+        const tk_import_file *f = &im->file[i];
+        const int64_t whole = f->frames / im->clip_frames;
+        for (int64_t k = 0; k < f->clips; k++)
+            TK_TRY(
+                plan_clip(im, f, f->first_clip + k, k < whole ? im->clip_frames : rest_of(im, f)));
+    }
+    const tk_media_config *m = &im->c->media;
+    TK_ARENA_NEW(im->buffer.rgb, &im->arena, im->clip_frames * m->height * m->width * 3);
+    TK_ARENA_NEW(im->buffer.pcm, &im->arena,
+                 tk_media_samples(m, im->clip_frames) * m->channels + 1);
+    return set_order(im);
+}
+
+void tk_import_tell_plan(const tk_import *im)
+{
+    int silent = 0, bare = 0, none = 0;
+    const char *first_bare = "", *first_none = "";
+    for (int i = im->n_files; i-- > 0;) {
+        const tk_import_file *f = &im->file[i];
+        silent += !f->has_audio;
+        if (!f->has_caption) bare++, first_bare = f->path;
+        if (!f->clips) none++, first_none = f->path;
+    }
+    if (bare)
+        tk_log("%d of %d files have no caption (a .txt of the same name beside them), so theirs is "
+               "empty: %s%s",
+               bare, im->n_files, first_bare, bare > 1 ? " ..." : "");
+    if (none)
+        tk_log("%d of %d files are too short for a clip of import.min_seconds (%g s): %s%s", none,
+               im->n_files, im->c->import.min_seconds, first_none, none > 1 ? " ..." : "");
+    if (silent) tk_log("%d of %d files have no sound: silence", silent, im->n_files);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sound of a file on our clock: resampled, mixed to our channels, gaps filled with silence.
+// Internal to data/media/media*.c.
+#pragma once
+#include "data/media/track.h"
+#include <libswresample/swresample.h>
+
+typedef struct tk_sound {
+    tk_track track;
+    int64_t rate, channels; // wanted
+    double origin;          // time of sample 0 on the file's clock
+    SwrContext *swr;
+    int in_rate, in_format, in_channels; // what swr was made for
+    int mixed;      // channels swr gives: 1 where mono is doubled afterwards, else `channels`
+    float *fifo;    // (held, channels): samples [first, first + held)
+    float *scratch; // swr's output
+    int64_t first, held, cap, scratch_cap;
+    int64_t cursor;  // where swr's next sample belongs
+    double expected; // time at which the next decoded frame should begin
+    bool pending;    // track.frame is decoded and waits for its turn
+    bool end;
+} tk_sound;
+
+tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *out);
+// Samples [first, first + n) into pcm (n, channels), NULL = skip them; `first` never goes back.
+// Silence where the file has no sound.
+tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm);
+void tk_sound_close(tk_sound *s);

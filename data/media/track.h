@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream of a media file, decoded in order. Internal to data/media/media*.c.
+//
+// Video and sound of a file are two tracks, each with its own demultiplexer over the same file, so
+// that memory stays bounded however badly the file interleaves them. The file is read through our
+// own byte source: regular files only, recognized by their bytes and not by their names, and no
+// demultiplexer may open anything else (playlists, network, references to other files).
+#pragma once
+#include "core/base/mem.h"
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+
+enum { TK_MEDIA_MAX_SIDE = 16384 };          // pixels, of a source picture
+enum { TK_MEDIA_MAX_PIXELS = 1 << 27 };      // of a source picture
+#define TK_MEDIA_SLACK(s) (0.3 + 0.02 * (s)) // seconds a file may fall short of what it declares
+
+typedef struct tk_track {
+    const char *path; // borrowed: lives as long as the track
+    int fd;
+    int64_t size, offset; // of the file, and of the next read
+    AVIOContext *io;
+    AVFormatContext *format;
+    AVStream *stream; // NULL: the file has no sound (video is always there)
+    AVCodecContext *codec;
+    AVPacket *packet;
+    AVFrame *frame;        // the current one
+    double time, duration; // of the frame, in seconds on the file's clock; duration 0 = not known
+    double first, end;     // time of the first frame, end of the last one so far
+    int64_t frames, packets, bad;
+    bool draining;
+} tk_track;
+
+// `kind` is AVMEDIA_TYPE_VIDEO or AVMEDIA_TYPE_AUDIO. On failure nothing is left open.
+tk_status tk_track_open(const char *path, enum AVMediaType kind, tk_track *out);
+tk_status tk_track_next(tk_track *t, bool *end); // decodes the next frame into t->frame
+void tk_track_close(tk_track *t);                // a zeroed track is fine
+
+// What a pass over the packets alone says about the video stream, in seconds on the file's clock.
+typedef struct tk_track_scan {
+    double first, end; // of the video
+    double last;       // end of whatever ends last
+    double declared;   // end of the video as the file has it; 0 = not said
+    int64_t packets;   // of video
+    bool has_audio;
+} tk_track_scan;
+tk_status tk_track_scan_file(const char *path, tk_track_scan *out);
+// TK_INPUT if the file ends before its header says it does; call at the end of the video.
+tk_status tk_track_check_complete(const tk_track *t);
+
+// "words of the error: libav's own last message", for our messages. Not thread-safe memory: the
+// buffer belongs to the calling thread until its next call.
+const char *tk_av_words(int error);
+void tk_av_quiet(void); // libav says nothing on stderr from here on

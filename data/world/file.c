@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Staged clips into a file: rank 0 fits the codec, then every rank renders, encodes and writes its
+// share. Within a rank the threads share clips, never one product, so that a clip's numbers do not
+// depend on the number of threads either.
+#include "data/world/file.h"
+#include "core/base/log.h"
+#include "data/clip/clip.h"
+#include "data/world/truth.h"
+#include "data/world/world.h"
+#include "parallel/mesh.h"
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct studio { // what making clips needs; one clip's buffers a thread
+    const tk_config *c;
+    const tk_codec *codec;
+    int64_t frames, samples, video_rows, audio_rows;
+    tk_clip_writer *writer;
+} studio;
+
+typedef struct take { // one clip, as media and as rows
+    uint8_t *rgb;
+    float *pcm, *video, *audio;
+    tk_scene scene;
+} take;
+
+static tk_status new_take(const studio *s, tk_arena *a, take *t)
+{
+    const tk_media_config *m = &s->c->media;
+    const tk_codec_config *k = &s->c->codec;
+    TK_ARENA_NEW(t->rgb, a, s->frames * m->height * m->width * 3);
+    TK_ARENA_NEW(t->pcm, a, s->samples * m->channels);
+    TK_ARENA_NEW(t->video, a, s->video_rows * k->video_channels);
+    TK_ARENA_NEW(t->audio, a, s->audio_rows * m->channels * k->audio_channels);
+    return TK_OK;
+}
+
+static void film(const studio *s, int64_t i, take *t)
+{
+    const tk_config *c = s->c;
+    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
+                   c->stage.first + i, &t->scene);
+    tk_stage_render(&t->scene, &c->media, s->frames, t->rgb);
+    tk_stage_sound(&t->scene, &c->media, s->samples, t->pcm);
+}
+
+typedef struct source { // the codec's view of the studio
+    const studio *studio;
+    take take;
+    tk_progress progress;
+    int64_t fit;
+} source;
+
+static tk_status next_clip(void *ctx, int64_t i, tk_media_clip *clip)
+{
+    source *s = ctx;
+    const tk_media_config *m = &s->studio->c->media;
+    film(s->studio, i, &s->take);
+    *clip = (tk_media_clip){.video = s->take.rgb,
+                            .frames = s->studio->frames,
+                            .height = m->height,
+                            .width = m->width,
+                            .audio = s->take.pcm,
+                            .samples = s->studio->samples,
+                            .channels = m->channels};
+    if (i >= s->progress.done) tk_progress_at(&s->progress, i, "");
+    return TK_OK;
+}
+
+static tk_status fit_codec(const studio *s, tk_codec **out)
+{
+    const tk_config *c = s->c;
+    source src = {.studio = s};
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    int64_t n = c->codec.fit_clips < c->stage.clips ? c->codec.fit_clips : c->stage.clips;
+    tk_status st = new_take(s, &a, &src.take);
+    if (st == TK_OK) {
+        tk_progress_begin(&src.progress, "fitting the codec", "clips", n);
+        st = tk_codec_fit(&c->codec, &c->media, next_clip, &src, n, out);
+        tk_progress_at(&src.progress, n, "");
+        tk_progress_end(&src.progress);
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
+// Shots of a clip with the rows between their cuts. Audio row r lies at sample r * hop; a row
+// belongs to the shot it lies in, what is beyond the end to the last.
+static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
+{
+    const tk_config *c = s->c;
+    tk_scene scene;
+    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
+                   c->stage.first + i, &scene);
+    *out = (tk_clip_info){.slot = i, .n_shots = scene.n_shots};
+    out->name = tk_arena_printf(a, "stage %lld/%lld", (long long)c->stage.seed,
+                                (long long)(c->stage.first + i));
+    TK_ARENA_NEW(out->shot, a, scene.n_shots);
+    double rows = (double)c->media.sample_rate / (double)c->codec.audio_hop;
+    int64_t row = 0;
+    for (int k = 0; k < scene.n_shots; k++) {
+        const tk_stage_shot *h = &scene.shot[k];
+        int64_t end = (int64_t)ceil((h->start + h->seconds) * rows - 1e-6);
+        if (k + 1 == scene.n_shots) end = s->audio_rows;
+        out->shot[k] = (tk_clip_shot){.start = h->start,
+                                      .seconds = h->seconds,
+                                      .latent_frames = llround(h->seconds * (double)c->media.fps /
+                                                               (double)c->codec.patch_frames),
+                                      .audio_rows = end - row,
+                                      .caption = tk_arena_strdup(a, h->caption)};
+        if (!out->shot[k].caption) return TK_FAIL(TK_MEMORY, "out of memory for captions");
+        row = end;
+    }
+    return out->name ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for names");
+}
+
+static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
+{
+    TK_ARENA_NEW(*out, a, s->c->stage.clips);
+    for (int64_t i = 0; i < s->c->stage.clips; i++) TK_TRY(describe(s, i, a, &(*out)[i]));
+    return TK_OK;
+}
+
+static tk_status make_clip(const studio *s, int64_t i, take *t)
+{
+    const tk_media_config *m = &s->c->media;
+    film(s, i, t);
+    TK_TRY(tk_codec_encode_video(s->codec, t->rgb, s->frames, m->height, m->width, t->video));
+    TK_TRY(tk_codec_encode_audio(s->codec, t->pcm, s->samples, m->channels, t->audio));
+    return tk_clip_writer_put(s->writer, i, t->video, t->audio);
+}
+
+typedef struct shared { // between the threads of make_share
+    tk_team team;
+    int64_t done;
+    tk_progress progress;
+} shared;
+
+// One thread's part.
+static void make_part(const studio *s, int64_t begin, int64_t end, int ranks, shared *all)
+{
+    tk_arena a;
+    take t;
+    tk_arena_init(&a, 0);
+    const tk_status st = new_take(s, &a, &t);
+    tk_team_report(&all->team, st);
+#pragma omp for schedule(dynamic, 4)
+    for (int64_t i = begin; i < end; i++) {
+        if (st == TK_OK && !tk_team_failed(&all->team))
+            tk_team_report(&all->team, make_clip(s, i, &t));
+#pragma omp critical(stage_progress)
+        {
+            all->done++;
+            if (omp_get_thread_num() == 0) tk_progress_at(&all->progress, all->done * ranks, "");
+        }
+    }
+    tk_arena_free(&a);
+}
+
+// This rank's share of the clips.
+static tk_status make_share(tk_comm *world, const studio *s, int threads)
+{
+    int64_t n = s->c->stage.clips, begin = tk_split_begin(n, world->size, world->rank);
+    int64_t end = begin + tk_split_count(n, world->size, world->rank);
+    shared all = {.team = {TK_OK, ""}};
+    tk_progress_begin(&all.progress, "filming", "clips", n);
+#pragma omp parallel num_threads(threads)
+    make_part(s, begin, end, world->size, &all);
+    tk_progress_at(&all.progress, n, "");
+    tk_progress_end(&all.progress);
+    return tk_team_result(&all.team);
+}
+
+static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int threads, tk_arena *a)
+{
+    tk_bucket bucket = {.frames = s->frames,
+                        .height = c->media.height,
+                        .width = c->media.width,
+                        .latent_frames = s->frames / c->codec.patch_frames,
+                        .high = c->media.height / c->codec.patch_size,
+                        .wide = c->media.width / c->codec.patch_size,
+                        .audio_rows = s->audio_rows,
+                        .audio_channels = c->media.channels,
+                        .slots = c->stage.clips};
+    tk_clip_info *clips = NULL;
+    char *yaml = tk_config_dump(c, TK_CMD_DATA, a);
+    tk_status st = yaml ? describe_all(s, a, &clips) : TK_FAIL(TK_MEMORY, "out of memory");
+    TK_TRY(tk_agree(world, st));
+    TK_TRY(tk_clip_writer_open(world, c->output, yaml, s->codec, 1, &bucket, c->stage.clips, clips,
+                               &s->writer));
+    st = tk_agree(world, make_share(world, s, threads));
+    if (st != TK_OK) {
+        tk_clip_writer_abort(s->writer);
+        return st;
+    }
+    return tk_clip_writer_commit(s->writer, tk_stage_write_truth, c);
+}
+
+static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
+{
+    tk_status st = TK_OK;
+    if (world->rank == 0) st = fit_codec(s, codec);
+    TK_TRY(tk_agree(world, st));
+    return tk_codec_broadcast(world, codec, 0);
+}
+
+tk_status tk_stage_run(tk_comm *world, tk_config *c)
+{
+    tk_parallel_config parallel = {1, 1, 0, c->parallel.threads};
+    tk_mesh mesh;
+    tk_arena a;
+    tk_codec *codec = NULL;
+    if (!c->output[0])
+        return tk_agree(world, TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5"));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : tk_clips_check_output(c->output, 0, NULL)));
+    TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
+    int threads = tk_mesh_threads(&mesh, &parallel);
+    tk_mesh_close(&mesh);
+    studio s = {.c = c, .frames = tk_stage_frames(&c->stage, &c->media, c->codec.patch_frames)};
+    s.samples = tk_stage_samples(&c->media, s.frames);
+    s.video_rows = s.frames / c->codec.patch_frames * (c->media.height / c->codec.patch_size) *
+                   (c->media.width / c->codec.patch_size);
+    s.audio_rows = (s.samples + c->codec.audio_hop - 1) / c->codec.audio_hop + 1;
+    tk_arena_init(&a, 0);
+    tk_status st = fit_alone(world, &s, &codec);
+    s.codec = codec;
+    if (st == TK_OK) st = write_clips(world, c, &s, threads, &a);
+    if (st == TK_OK) {
+        const tk_codec_info *i = tk_codec_get_info(codec);
+        tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f dB", c->output,
+               (long long)c->stage.clips, (double)s.frames / (double)c->media.fps, i->video_psnr_db,
+               i->audio_snr_db);
+    }
+    tk_codec_free(codec);
+    tk_arena_free(&a);
+    return st;
+}

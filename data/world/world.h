@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stage: a procedural world of balls and crates under gravity on a lit floor, filmed in one to
+// three shots with sound, captioned, with exact ground truth. A pure function of (seed, index):
+// endless data and held-out data for nothing.
+//
+// Captions are short lines in the manner of a shot list, since every byte is a row of the model:
+//     "wide: red ball bounces left"     the object is let go at the start of the shot and bounces
+//     "close: blue crate drops middle"  it is let go, lands with a thud and stays
+//     "close: red ball bounces on"      time runs on through the cut: the same bounces go on
+// Heavy objects would lie still after a cut, so their next shot is another drop of the same object.
+#pragma once
+#include "data/codec/codec.h"
+
+typedef enum tk_kind { TK_BALL, TK_CRATE, TK_KINDS } tk_kind;
+enum {
+    TK_COLOURS = 6,
+    TK_PLACES = 3, // left, middle, right of the frame
+    TK_STAGE_SHOTS = 3,
+    TK_STAGE_CONTACTS = 64,
+    TK_STAGE_OBJECTS = 1,
+    TK_STAGE_ARCS = TK_STAGE_CONTACTS + TK_STAGE_SHOTS
+};
+extern const char *const tk_colour_name[TK_COLOURS];
+extern const uint8_t tk_colour_rgb[TK_COLOURS][3];
+extern const char *const tk_kind_name[TK_KINDS];
+extern const char *const tk_place_name[TK_PLACES];
+#define TK_STAGE_GRAVITY 9.81 // m/s^2
+
+typedef struct tk_stage_object {
+    tk_kind kind;
+    int colour;
+    double radius;       // metres (half side of a crate)
+    double x, y, vx, vy; // metres, m/s at time 0; y up, floor at 0
+    double restitution;  // speed after an impact over speed before: about 0.1 or 0.8
+} tk_stage_object;
+
+typedef struct tk_stage_contact {
+    double t, speed; // seconds, m/s at impact; sound begins at round(t * sample_rate)
+    int object;
+} tk_stage_contact;
+
+// Free flight from time t on, until the object's next arc begins; at rest: nothing moves.
+typedef struct tk_stage_arc {
+    double t, x, y, vx, vy;
+    int object;
+    bool rest;
+} tk_stage_arc;
+
+typedef struct tk_stage_shot {
+    double start, seconds;
+    bool close;          // close-up or wide
+    bool fresh;          // an object is let go at the start of the shot
+    int place;           // where the object is let go, of the frame (fresh shots)
+    double cx, cy, span; // camera centre and width of view, metres
+    char caption[128];
+} tk_stage_shot;
+
+typedef struct tk_scene { // ground truth of a clip
+    uint64_t seed;
+    int64_t index;
+    int n_objects;
+    tk_stage_object object[TK_STAGE_OBJECTS];
+    int n_shots;
+    tk_stage_shot shot[TK_STAGE_SHOTS];
+    int n_contacts;
+    tk_stage_contact contact[TK_STAGE_CONTACTS]; // in time order
+    int n_arcs;
+    tk_stage_arc arc[TK_STAGE_ARCS]; // in time order
+} tk_scene;
+
+// Frames of a clip: s->seconds cut to whole latent frames, at least one; and its samples.
+int64_t tk_stage_frames(const tk_stage_config *s, const tk_media_config *m, int64_t patch_frames);
+int64_t tk_stage_samples(const tk_media_config *m, int64_t frames);
+
+// The scene of clip `index`. Cuts fall on latent-frame boundaries (multiples of patch_frames /
+// fps).
+void tk_stage_scene(const tk_stage_config *s, const tk_media_config *m, int64_t patch_frames,
+                    uint64_t seed, int64_t index, tk_scene *out);
+// Position of an object at time t (analytic between contacts).
+void tk_stage_position(const tk_scene *s, int object, double t, double *x, double *y);
+// The shot showing at time t.
+int tk_stage_shot_at(const tk_scene *s, double t);
+// Renders: rgb (frames, height, width, 3), pcm (samples, channels) in [-1, 1]. Frame i shows time
+// i / fps.
+void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
+void tk_stage_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm);
+// World to pixel coordinates of the shot showing at time t; the centre of the top left pixel is
+// (0.5, 0.5).
+void tk_stage_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
+                      double *px, double *py, double *pixels_per_metre);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Detectors: what is to be seen and heard in a clip of the stage, from its pictures and samples
+// alone. No learned judge: the stage's objects are saturated colours on a dull set, its physics is
+// gravity, its sounds begin at contacts.
+#pragma once
+#include "data/world/world.h"
+
+// The object of a shot. Coordinates are pixels, y down, as tk_stage_project has them.
+typedef struct tk_seen {
+    int64_t frames;
+    double *x, *y; // (frames) centroid; NaN where nothing is seen
+    bool present;  // seen in most frames, compact, of a size objects have
+    int colour;    // of tk_colour_name
+    tk_kind kind;
+} tk_seen;
+tk_status tk_detect_object(const uint8_t *rgb, int64_t frames, int64_t height, int64_t width,
+                           tk_arena *a, tk_seen *out);
+
+// Frames at which a track that was falling turns or stops: contacts with the floor. `y` pixels
+// down, NaN = unseen; per_metre: pixels. Returns how many, at most `room`.
+int tk_detect_contacts(const double *y, int64_t frames, double fps, double per_metre, int room,
+                       int64_t *at);
+// Acceleration of the longest free flight between contacts, over gravity; NaN if there is no flight
+// long and high enough to tell.
+double tk_detect_gravity(const double *y, int64_t frames, double fps, double per_metre);
+
+// Seconds at which sounds begin, by a steep rise of energy. Returns how many, at most `room`.
+int tk_detect_onsets(const float *pcm, int64_t samples, int64_t channels, int64_t sample_rate,
+                     int room, double *seconds);

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/judges/eval.h"
+#include "core/base/files.h"
+#include "core/base/version.h"
+#include "infer/judges/measure.h"
+#include "infer/story/story.h"
+#include "parallel/deal.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MODEL, CEILING, FLOOR, COLUMNS };
+static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
+
+typedef struct eval {
+    tk_comm *world;
+    tk_config config; // the checkpoint's, under the config file's, under the overrides
+    tk_trained trained;
+    const char *report; // where the figures go; rank 0
+    tk_mesh mesh;
+    tk_session session;
+    tk_deal *deal;
+    tk_figures column[COLUMNS];
+    tk_arena arena;
+} eval;
+
+// ---- one clip ----------------------------------------------------------------------------------
+
+static void scene_of(const eval *e, int64_t i, tk_scene *s)
+{
+    const tk_config *c = &e->config;
+    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
+                   c->eval.first + i, s);
+}
+
+// The scene's shot list as a storyboard.
+static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+                            tk_config *story, tk_story *plan)
+{
+    *story = e->config;
+    TK_ARENA_NEW(story->story.shots, a, s->n_shots);
+    story->story.n_shots = s->n_shots;
+    story->story.n_references = 0;
+    story->story.style = "";
+    story->story.seed = e->config.eval.seed + i;
+    for (int k = 0; k < s->n_shots; k++)
+        story->story.shots[k] =
+            (tk_shot_config){.seconds = s->shot[k].seconds, .prompt = (char *)s->shot[k].caption};
+    return tk_story_plan(story, e->trained.meta.codec, a, plan);
+}
+
+static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
+                                 const tk_latents *x, int column)
+{
+    tk_decoded clip;
+    TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
+    const tk_status st = tk_measure_clip(scene, &e->config.media, clip.rgb, plan->frames, clip.pcm,
+                                         plan->samples, &e->column[column]);
+    tk_decoded_free(&clip);
+    return st;
+}
+
+// Collective over the replica.
+static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
+{
+    const tk_references none = {0};
+    tk_scene scene;
+    tk_config story;
+    tk_story plan;
+    tk_latents x;
+    tk_comm *replica = &e->mesh.replica;
+    scene_of(e, i, &scene);
+    TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
+    TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &x, tk_deal_step, e->deal));
+    return tk_agree(replica, replica->rank ? TK_OK : measure_latents(e, &scene, &plan, &x, column));
+}
+
+// The scene itself, as far as the codec can show it.
+static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *plan,
+                            const tk_latents *x)
+{
+    const tk_codec *codec = e->trained.meta.codec;
+    const tk_media_config *m = &e->config.media;
+    uint8_t *rgb = tk_alloc(tk_array_bytes(plan->frames * plan->height * plan->width, 3));
+    float *pcm = tk_alloc(tk_array_bytes(plan->samples * plan->channels, sizeof *pcm));
+    tk_status st = rgb && pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
+    if (st == TK_OK) {
+        tk_stage_render(s, m, plan->frames, rgb);
+        tk_stage_sound(s, m, plan->samples, pcm);
+        st = tk_codec_encode_video(codec, rgb, plan->frames, plan->height, plan->width,
+                                   x->rows[TK_VIDEO]);
+    }
+    if (st == TK_OK)
+        st = tk_codec_encode_audio(codec, pcm, plan->samples, plan->channels, x->rows[TK_AUDIO]);
+    tk_free(rgb);
+    tk_free(pcm);
+    return st;
+}
+
+static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
+{
+    const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
+    tk_scene scene;
+    tk_config story;
+    tk_story plan;
+    tk_latents x = {0};
+    scene_of(e, i, &scene);
+    TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
+    if (e->mesh.replica.rank) return TK_OK;
+    TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.latents * plan.high * plan.wide * k->video_channels);
+    TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.audio_rows * plan.channels * k->audio_channels);
+    TK_TRY(code_scene(e, &scene, &plan, &x));
+    return measure_latents(e, &scene, &plan, &x, CEILING);
+}
+
+// ---- all clips ---------------------------------------------------------------------------------
+
+static tk_status measure_one(eval *e, int column, int64_t i)
+{
+    tk_arena a;
+    tk_arena_init(&a, 1 << 20);
+    const tk_status st =
+        column == CEILING ? measure_truth(e, i, &a) : measure_sampled(e, column, i, &a);
+    tk_arena_free(&a);
+    if (column == CEILING) tk_deal_step(e->deal);
+    return st;
+}
+
+// Hits are counted in whole numbers, so that sums do not depend on who measured what.
+static tk_status fill_column(eval *e, int column)
+{
+    static const char *const what[COLUMNS] = {"model", "ceiling", "floor"};
+    const int64_t n = e->config.eval.clips;
+    int64_t i = 0;
+    tk_status st = tk_deal_open(e->world, &e->mesh.replica, n, what[column],
+                                column == CEILING ? "clips" : "steps",
+                                column == CEILING ? n : n * e->config.sample.steps, &e->deal);
+    TK_TRY(st);
+    while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
+        st = measure_one(e, column, i);
+    TK_TRY(tk_deal_close(e->deal, st));
+    TK_TRY(e->world->ops->host_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
+    return e->world->ops->host_sum_f64(e->world, e->column[column].of, TK_FIGURES);
+}
+
+static tk_status measure_all(eval *e)
+{
+    TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, &e->config.parallel,
+                           e->config.sample.ema != 0));
+    tk_log("%s at step %lld%s, %lld held-out clips of the stage", e->trained.path,
+           (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
+           (long long)e->config.eval.clips);
+    TK_TRY(fill_column(e, MODEL));
+    TK_TRY(fill_column(e, CEILING));
+    TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
+    return fill_column(e, FLOOR);
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+static double part(const tk_figures *f, int k)
+{
+    return f->of[k] > 0 ? f->hits[k] / f->of[k] : 0;
+}
+
+static void print_table(const eval *e)
+{
+    printf("%-42s %8s %8s %8s %6s\n", "", "model", "ceiling", "floor", "of");
+    for (int k = 0; k < TK_FIGURES; k++)
+        printf("%-42s %7.1f%% %7.1f%% %7.1f%% %6.0f\n", tk_figure_words[k],
+               100 * part(&e->column[MODEL], k), 100 * part(&e->column[CEILING], k),
+               100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
+    if (part(&e->column[CEILING], TK_FIG_COLOUR) < LEAST_CEILING)
+        tk_log_warn(
+            "this checkpoint's codec was not fitted on the stage and cannot show its colours "
+            "(ceiling): the figures say nothing of what the model learned of other clips");
+}
+
+static json_t *report(const eval *e)
+{
+    json_t *figures = json_object();
+    for (int k = 0; k < TK_FIGURES; k++)
+        json_object_set_new(figures, tk_figure_name[k],
+                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "what", tk_figure_words[k],
+                                      "model", part(&e->column[MODEL], k), "ceiling",
+                                      part(&e->column[CEILING], k), "floor",
+                                      part(&e->column[FLOOR], k), "of", e->column[MODEL].of[k]));
+    const tk_config *c = &e->config;
+    return json_pack(
+        "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:f, s:f, s:f, s:b}, "
+        "s:o}",
+        "format", "talkie-eval", "version", 1, "checkpoint", e->trained.path, "step",
+        (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
+        (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "stage_seed",
+        (json_int_t)c->stage.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
+        (json_int_t)c->sample.steps, "guidance", c->sample.guidance, "video_shift",
+        c->sample.video_shift, "audio_shift", c->sample.audio_shift, "averaged",
+        (int)e->session.ema, "figures", figures);
+}
+
+// eval.json beside the checkpoint, unless output= says otherwise.
+static const char *name_report(eval *e)
+{
+    const char *output = e->config.output, *slash = strrchr(e->trained.path, '/');
+    if (output && *output) return output;
+    return tk_arena_printf(&e->arena, "%.*seval.json",
+                           slash ? (int)(slash + 1 - e->trained.path) : 0, e->trained.path);
+}
+
+// Rank 0, before any work.
+static tk_status check_report(eval *e, const tk_invocation *in)
+{
+    static const tk_file_kind kind = {
+        .name = "report", .at = 0, .head = "{", .words = "\"talkie-eval\""};
+    char *const inputs[] = {e->trained.path, in->files[0]};
+    e->report = name_report(e);
+    if (!e->report) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    return tk_file_check_output(e->report, &kind, 2, inputs);
+}
+
+static tk_status write_report(const eval *e)
+{
+    tk_file f;
+    TK_TRY(tk_file_begin(&f, e->report));
+    json_t *root = report(e);
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", e->report);
+    if (root && json_dumpfd(root, f.fd, JSON_INDENT(2)) != 0)
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", e->report, tk_io_words(errno));
+    json_decref(root);
+    if (st == TK_OK) st = tk_file_commit(&f);
+    tk_file_abort(&f);
+    if (st == TK_OK) tk_log("figures in %s", e->report);
+    return st;
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+static bool is_checkpoint(const char *path)
+{
+    struct stat st;
+    const size_t n = strlen(path);
+    return (n > 3 && !strcmp(path + n - 3, ".h5")) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+// The file on the command line: NULL where it is the checkpoint itself.
+static const char *config_file(const tk_invocation *in)
+{
+    return is_checkpoint(in->files[0]) ? NULL : in->files[0];
+}
+
+// Which checkpoint: named itself, or by eval.checkpoint, or where the config trains to.
+static tk_status find_checkpoint(eval *e, const tk_invocation *in, tk_config *c, char **where)
+{
+    const char *file = config_file(in);
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, file, in->n_overrides, in->overrides));
+    *where = tk_arena_strdup(&e->arena, !file                 ? in->files[0]
+                                        : *c->eval.checkpoint ? c->eval.checkpoint
+                                                              : c->train.out);
+    return *where ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+}
+
+static tk_status load_config(eval *e, const tk_invocation *in)
+{
+    tk_config *c = &e->config;
+    const tk_trained *t = &e->trained;
+    TK_TRY(
+        tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
+    c->parallel = t->config.parallel;
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, config_file(in), in->n_overrides, in->overrides));
+    c->model = t->config.model;
+    c->media = t->config.media;
+    c->codec = t->config.codec;
+    const tk_codec_info *k = tk_codec_get_info(t->meta.codec);
+    c->codec.patch_frames = k->patch_frames;
+    c->media.fps = k->fps;
+    c->media.sample_rate = k->sample_rate;
+    c->media.channels = k->channels;
+    if (c->sample.window <= 0) c->sample.window = c->stage.seconds;
+    if (c->stage.seconds > c->sample.window) c->stage.seconds = c->sample.window;
+    return TK_OK;
+}
+
+static tk_status run(eval *e, tk_invocation *in)
+{
+    char *where = NULL;
+    tk_comm *w = e->world;
+    TK_TRY(tk_config_agree(w, find_checkpoint(e, in, &in->config, &where), &in->config));
+    TK_TRY(tk_trained_open(where, w, &e->arena, &e->trained));
+    tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
+    if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
+    if (st == TK_OK) st = measure_all(e);
+    if (st == TK_OK && w->rank == 0) print_table(e);
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e));
+    tk_session_close(&e->session);
+    tk_mesh_close(&e->mesh);
+    tk_trained_close(&e->trained);
+    return st;
+}
+
+tk_status tk_eval_command(tk_comm *world, tk_invocation *in)
+{
+    eval e = {.world = world};
+    tk_config_init(&e.config);
+    tk_arena_init(&e.arena, 0);
+    const tk_status st = run(&e, in);
+    tk_config_free(&e.config);
+    tk_arena_free(&e.arena);
+    return st;
+}

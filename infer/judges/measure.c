@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/judges/measure.h"
+#include "infer/judges/detect.h"
+#include <math.h>
+
+const char *const tk_figure_name[TK_FIGURES] = {"colour",         "kind",    "object",
+                                                "same_after_cut", "gravity", "sync"};
+const char *const tk_figure_words[TK_FIGURES] = {"an object of the prompted colour",
+                                                 "... of the prompted kind",
+                                                 "... of both",
+                                                 "the same object after a cut",
+                                                 "falls within a quarter of gravity",
+                                                 "a sound within two frames of a contact"};
+
+enum { CONTACTS = 64, ONSETS = 256 };
+
+typedef struct clip {
+    const tk_scene *scene;
+    const tk_media_config *media;
+    const uint8_t *rgb;
+    int64_t frames;
+    double onset[ONSETS];
+    int n_onsets;
+    tk_figures *f;
+} clip;
+
+static void count(tk_figures *f, tk_figure k, double hit)
+{
+    f->hits[k] += hit;
+    f->of[k] += 1;
+}
+
+static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
+{
+    const tk_stage_shot *h = &c->scene->shot[k];
+    const double fps = (double)c->media->fps;
+    *first = llround(h->start * fps);
+    *n = llround(h->seconds * fps);
+    if (*first > c->frames) *first = c->frames;
+    if (*first + *n > c->frames) *n = c->frames - *first;
+}
+
+// Part of the contacts seen in a track of shot k that a sound goes with; 0 if none is seen.
+static double sync_of(const clip *c, int k, const double *y, int64_t n, double per)
+{
+    const double fps = (double)c->media->fps;
+    int64_t at[CONTACTS];
+    const int seen = tk_detect_contacts(y, n, fps, per, CONTACTS, at);
+    int heard = 0;
+    for (int i = 0; i < seen; i++) {
+        const double t = c->scene->shot[k].start + (double)at[i] / fps;
+        bool hit = false;
+        for (int q = 0; q < c->n_onsets; q++) hit |= fabs(c->onset[q] - t) <= 2 / fps + 1e-9;
+        heard += hit;
+    }
+    return seen ? (double)heard / seen : 0;
+}
+
+// Motion is asked of the shots whose true motion the detectors can tell.
+static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *seen, tk_arena *a)
+{
+    const double fps = (double)c->media->fps;
+    double *y, per = 1, px;
+    int64_t at[CONTACTS];
+    TK_ARENA_NEW(y, a, seen->frames);
+    for (int64_t f = 0; f < seen->frames; f++) {
+        double wx, wy;
+        const double t = (double)(first + f) / fps;
+        tk_stage_position(c->scene, 0, t, &wx, &wy);
+        tk_stage_project(c->scene, c->media, t, wx, wy, &px, &y[f], &per);
+    }
+    if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
+        const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
+        count(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25);
+    }
+    if (tk_detect_contacts(y, seen->frames, fps, per, CONTACTS, at) > 0)
+        count(c->f, TK_FIG_SYNC, seen->present ? sync_of(c, k, seen->y, seen->frames, per) : 0);
+    return TK_OK;
+}
+
+static tk_status measure_shots(clip *c, tk_arena *a)
+{
+    const tk_stage_object *o = &c->scene->object[0];
+    const int64_t picture = c->media->height * c->media->width * 3;
+    tk_seen before = {0};
+    for (int k = 0; k < c->scene->n_shots; k++) {
+        tk_seen seen;
+        int64_t first, n;
+        shot_frames(c, k, &first, &n);
+        TK_TRY(tk_detect_object(c->rgb + first * picture, n, c->media->height, c->media->width, a,
+                                &seen));
+        const bool colour = seen.present && seen.colour == o->colour;
+        const bool kind = seen.present && seen.kind == o->kind;
+        count(c->f, TK_FIG_COLOUR, colour);
+        count(c->f, TK_FIG_KIND, kind);
+        count(c->f, TK_FIG_OBJECT, colour && kind);
+        if (k > 0)
+            count(c->f, TK_FIG_SAME,
+                  seen.present && before.present && seen.colour == before.colour &&
+                      seen.kind == before.kind);
+        TK_TRY(measure_motion(c, k, first, &seen, a));
+        before = seen;
+    }
+    return TK_OK;
+}
+
+tk_status tk_measure_clip(const tk_scene *s, const tk_media_config *m, const uint8_t *rgb,
+                          int64_t frames, const float *pcm, int64_t samples, tk_figures *f)
+{
+    clip c = {.scene = s, .media = m, .rgb = rgb, .frames = frames, .f = f};
+    tk_arena a;
+    c.n_onsets = tk_detect_onsets(pcm, samples, m->channels, m->sample_rate, ONSETS, c.onset);
+    tk_arena_init(&a, 0);
+    const tk_status st = measure_shots(&c, &a);
+    tk_arena_free(&a);
+    return st;
+}

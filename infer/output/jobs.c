@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/output/jobs.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WORDS = 2048 };
+
+// Puts the file's name before the message of a failure that does not name it.
+static tk_status in_file(tk_status st, const char *file)
+{
+    char words[WORDS];
+    if (st == TK_OK || strstr(tk_status_message(), file)) return st;
+    snprintf(words, sizeof words, "%s: %s", file, tk_status_message());
+    tk_status_set(st, words);
+    return st;
+}
+
+// A file named by another: as it stands, else beside the one that names it.
+static tk_status find_file(char **path, const char *named_by, tk_arena *a)
+{
+    const char *slash = strrchr(named_by, '/');
+    if (**path == '/' || !slash || access(*path, F_OK) == 0) return TK_OK;
+    char *beside = tk_arena_printf(a, "%.*s/%s", (int)(slash - named_by), named_by, *path);
+    if (!beside) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (access(beside, F_OK) == 0) *path = beside;
+    return TK_OK;
+}
+
+// Job file, storyboard and overrides on top of what `c` has. The job file's list is no option of
+// the storyboard's.
+static tk_status load_layers(const tk_jobs *j, const char *top, const char *file, int n,
+                             char *const *overrides, tk_config *c)
+{
+    if (j->many) {
+        TK_TRY(tk_config_load(c, TK_CMD_SAMPLE, top, 0, NULL));
+        c->jobs = (tk_jobs_config){0};
+        c->story.output = c->output = "";
+    }
+    TK_TRY(tk_config_load(c, TK_CMD_SAMPLE, file, n, overrides));
+    if (j->many && c->jobs.n_storyboards)
+        return TK_FAIL(TK_INPUT, "%s: storyboards: %s is a list too; a job file lists storyboards",
+                       top, file);
+    return TK_OK;
+}
+
+static tk_status open_trained(tk_jobs *j, tk_comm *world, const char *where, tk_trained **out)
+{
+    for (int i = 0; i < j->n_trained; i++)
+        if (!strcmp(j->trained[i].where, where)) {
+            *out = &j->trained[i];
+            return TK_OK;
+        }
+    *out = &j->trained[j->n_trained];
+    TK_TRY(tk_trained_open(where, world, &j->arena, *out));
+    j->n_trained++;
+    return TK_OK;
+}
+
+// clips/<name of the storyboard> unless the storyboard says otherwise.
+static tk_status name_output(tk_job *job, tk_arena *a)
+{
+    const char *slash = strrchr(job->file, '/'), *name = slash ? slash + 1 : job->file;
+    const char *dot = strrchr(name, '.');
+    const int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
+    const char *asked = job->config.story.output;
+    const size_t n = asked ? strlen(asked) : 0;
+    if (n > 4 && !strcmp(asked + n - 4, ".mp4"))
+        job->output = tk_arena_printf(a, "%.*s", (int)n - 4, asked);
+    else
+        job->output =
+            n ? tk_arena_strdup(a, asked) : tk_arena_printf(a, "clips/%.*s", length, name);
+    if (!job->output) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const char *last = strrchr(job->output, '/');
+    if (last && !last[1])
+        return TK_FAIL(TK_INPUT, "output: \"%s\" names a folder, not a clip", asked);
+    return TK_OK;
+}
+
+static tk_status find_references(tk_job *job, tk_arena *a)
+{
+    tk_storyboard *b = &job->config.story;
+    for (int64_t i = 0; i < b->n_references; i++)
+        TK_TRY(find_file(&b->references[i], job->file, a));
+    for (int64_t k = 0; k < b->n_shots; k++)
+        for (int64_t i = 0; i < b->shots[k].n_references; i++)
+            TK_TRY(find_file(&b->shots[k].references[i], job->file, a));
+    return TK_OK;
+}
+
+// The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
+static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char *const *overrides)
+{
+    const tk_trained *t = job->trained;
+    tk_config *c = &job->config;
+    const char *yaml = t->meta.config;
+    tk_config_init(c);
+    TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
+    c->story.output = c->output = "";
+    c->parallel = t->config.parallel;
+    TK_TRY(load_layers(j, top, job->file, n, overrides, c));
+    c->model = t->config.model;
+    c->media = t->config.media;
+    c->codec = t->config.codec;
+    TK_TRY(name_output(job, &j->arena));
+    TK_TRY(find_references(job, &j->arena));
+    TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
+    return tk_output_digest(c, t, &job->digest);
+}
+
+static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *top, int n,
+                          char *const *overrides)
+{
+    tk_config peek;
+    char *where = NULL;
+    tk_config_init(&peek);
+    tk_status st = j->many ? find_file((char **)&job->file, top, &j->arena) : TK_OK;
+    if (st == TK_OK) st = load_layers(j, top, job->file, n, overrides, &peek);
+    if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
+    if (st == TK_OK && !where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    tk_config_free(&peek);
+    TK_TRY(tk_agree(world, in_file(st, job->file)));
+    TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
+    TK_TRY(open_trained(j, world, where, &job->trained));
+    return tk_agree(world, in_file(plan_job(j, job, top, n, overrides), job->file));
+}
+
+typedef tk_file_id files_of_job[TK_OUTPUT_FILES];
+
+static bool writes(const files_of_job of, tk_file_id id)
+{
+    for (int k = 0; k < TK_OUTPUT_FILES; k++)
+        if (tk_file_same(of[k], id)) return true;
+    return false;
+}
+
+static tk_status check_references(const tk_jobs *j, const files_of_job *of, const tk_job *reader,
+                                  int64_t n, char *const *references)
+{
+    for (int64_t r = 0; r < n; r++) {
+        const tk_file_id id = tk_file_identity(references[r]);
+        for (int i = 0; i < j->n; i++)
+            if (writes(of[i], id))
+                return TK_FAIL(TK_INPUT,
+                               "%s: its reference %s is a file that %s writes (output %s); name "
+                               "another output",
+                               reader->file, references[r], j->job[i].file, j->job[i].output);
+    }
+    return TK_OK;
+}
+
+// Rank 0: no two jobs write one file, and none reads what one writes.
+static tk_status check_outputs(tk_jobs *j)
+{
+    files_of_job *of;
+    TK_ARENA_NEW(of, &j->arena, j->n);
+    for (int i = 0; i < j->n; i++) {
+        TK_TRY(tk_output_identify(j->job[i].output, of[i]));
+        for (int k = 0; k < i; k++)
+            if (writes(of[k], of[i][0]))
+                return TK_FAIL(TK_INPUT,
+                               "storyboards %s and %s both go to %s; give one of them another "
+                               "output",
+                               j->job[k].file, j->job[i].file, j->job[i].output);
+    }
+    for (int i = 0; i < j->n; i++) {
+        const tk_job *job = &j->job[i];
+        const tk_storyboard *b = &job->config.story;
+        TK_TRY(check_references(j, of, job, b->n_references, b->references));
+        for (int64_t k = 0; k < b->n_shots; k++)
+            TK_TRY(check_references(j, of, job, b->shots[k].n_references, b->shots[k].references));
+    }
+    return TK_OK;
+}
+
+// Rank 0, before any clip is made.
+static tk_status check_writable(const tk_jobs *j, const char *top)
+{
+    for (int i = 0; i < j->n; i++) {
+        const tk_job *job = &j->job[i];
+        char *const inputs[] = {(char *)top, (char *)job->file};
+        if (!job->finished) TK_TRY(tk_output_check(job->output, 2, inputs));
+    }
+    return TK_OK;
+}
+
+// Rank 0 looks, the others are told.
+static tk_status find_finished(tk_jobs *j, tk_comm *world)
+{
+    tk_status st = TK_OK;
+    for (int i = 0; i < j->n && world->rank == 0 && st == TK_OK; i++)
+        st = tk_output_finished(j->job[i].output, j->job[i].digest, &j->job[i].finished);
+    TK_TRY(tk_agree(world, st));
+    for (int i = 0; i < j->n; i++) {
+        tk_job *job = &j->job[i];
+        TK_TRY(
+            tk_same(world, "the storyboard and its references", &job->digest, sizeof job->digest));
+        TK_TRY(world->ops->host_broadcast(world, &job->finished, sizeof job->finished, 0));
+    }
+    return TK_OK;
+}
+
+static tk_status load_top(tk_jobs *j, const char *file, int n, char *const *overrides)
+{
+    TK_TRY(tk_config_load(&j->top, TK_CMD_SAMPLE, file, n, overrides));
+    j->many = j->top.jobs.n_storyboards > 0;
+    j->n = j->many ? (int)j->top.jobs.n_storyboards : 1;
+    TK_ARENA_NEW(j->job, &j->arena, j->n);
+    TK_ARENA_NEW(j->trained, &j->arena, j->n);
+    for (int i = 0; i < j->n; i++) j->job[i].file = j->many ? j->top.jobs.storyboards[i] : file;
+    return TK_OK;
+}
+
+tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+{
+    memset(j, 0, sizeof *j);
+    tk_arena_init(&j->arena, 0);
+    tk_config_init(&j->top);
+    tk_status st = tk_config_agree(world, load_top(j, file, n, overrides), &j->top);
+    for (int i = 0; i < j->n && st == TK_OK; i++)
+        st = open_job(j, &j->job[i], world, file, n, overrides);
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
+    if (st == TK_OK) st = find_finished(j, world);
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, file));
+    if (st != TK_OK) tk_jobs_close(j);
+    return st;
+}
+
+void tk_jobs_close(tk_jobs *j)
+{
+    for (int i = 0; i < j->n && j->job; i++)
+        if (j->job[i].config.arena.block_bytes) tk_config_free(&j->job[i].config);
+    for (int i = 0; i < j->n_trained; i++) tk_trained_close(&j->trained[i]);
+    tk_config_free(&j->top);
+    tk_arena_free(&j->arena);
+    memset(j, 0, sizeof *j);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// From files and overrides to storyboards ready to be sampled.
+#pragma once
+#include "core/config/command.h"
+#include "infer/output/output.h"
+
+typedef struct tk_job {
+    const char *file; // storyboard
+    tk_config config; // the checkpoint's, under the job file's, the storyboard's, the overrides
+    tk_trained *trained;
+    tk_story story;
+    char *output; // without suffix
+    uint64_t digest;
+    bool finished; // by an earlier run
+} tk_job;
+
+typedef struct tk_jobs {
+    tk_config top; // of the file on the command line
+    bool many;     // it is a job file
+    int n, n_trained;
+    tk_job *job;
+    tk_trained *trained; // the checkpoints, each once
+    tk_arena arena;
+} tk_jobs;
+
+// Collective. Reads `file` and all it names, plans every storyboard and finds out which are
+// finished. All errors that can be found before sampling are found here.
+tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
+void tk_jobs_close(tk_jobs *j);

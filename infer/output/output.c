@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/output/output.h"
+#include "core/base/files.h"
+#include "core/base/version.h"
+#include "data/media/media.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { PIECE = 1 << 16 };
+
+// The files of a clip, in the order in which they take their names.
+typedef enum part { MP4, PNG, JSON, PARTS = TK_OUTPUT_FILES } part;
+static const char *const suffix[PARTS] = {".mp4", ".png", ".json"};
+
+// ---- digests -----------------------------------------------------------------------------------
+
+static tk_status digest_file(const char *path, uint64_t *out, int64_t *bytes)
+{
+    char *buffer;
+    ssize_t n = 0;
+    int fd;
+    *out = 0;
+    TK_TRY(tk_file_open(path, &fd, bytes));
+    buffer = tk_alloc(PIECE);
+    XXH3_state_t *state = XXH3_createState();
+    if (buffer && state && XXH3_64bits_reset(state) == XXH_OK)
+        while ((n = read(fd, buffer, PIECE)) > 0) XXH3_64bits_update(state, buffer, (size_t)n);
+    const bool room = buffer && state;
+    if (room) *out = XXH3_64bits_digest(state);
+    const int error = errno;
+    XXH3_freeState(state);
+    tk_free(buffer);
+    close(fd);
+    if (!room) return TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
+    return n < 0 ? TK_FAIL(TK_INPUT, "cannot read %s: %s", path, strerror(error)) : TK_OK;
+}
+
+static tk_status add_references(char *const *paths, int64_t n, uint64_t *h)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t file;
+        TK_TRY(digest_file(paths[i], &file, NULL));
+        *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
+    }
+    return TK_OK;
+}
+
+tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *out)
+{
+    tk_config bare = *c;
+    tk_arena a;
+    static char none[] = "";
+    bare.parallel = (tk_parallel_config){0};
+    bare.story.output = bare.output = bare.story.checkpoint = none;
+    bare.jobs = (tk_jobs_config){0};
+    bare.log_level = 0;
+    tk_arena_init(&a, 0);
+    const char *dump = tk_config_dump(&bare, TK_CMD_SAMPLE, &a);
+    const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
+    tk_arena_free(&a);
+    if (!dump) return TK_FAIL(TK_MEMORY, "out of memory for the options");
+    const uint64_t model[] = {text, t->digest, tk_codec_get_info(t->meta.codec)->digest,
+                              (uint64_t)(c->sample.ema && t->has_ema)};
+    *out = XXH3_64bits(model, sizeof model);
+    TK_TRY(add_references(c->story.references, c->story.n_references, out));
+    for (int64_t i = 0; i < c->story.n_shots; i++)
+        TK_TRY(add_references(c->story.shots[i].references, c->story.shots[i].n_references, out));
+    return TK_OK;
+}
+
+static json_t *hex(uint64_t x)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, x);
+    return json_string(text);
+}
+
+// ---- is it done --------------------------------------------------------------------------------
+
+static char *path_of(const char *output, part k, tk_arena *a)
+{
+    return tk_arena_printf(a, "%s%s", output, suffix[k]);
+}
+
+// What cannot be read is not finished; memory that ran out tells nothing about it.
+static tk_status unless_memory(tk_status st)
+{
+    if (st == TK_MEMORY) return st;
+    tk_status_clear();
+    return TK_OK;
+}
+
+static tk_status same_file(const json_t *root, const char *key, const char *path, bool *same)
+{
+    uint64_t digest;
+    int64_t bytes;
+    const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
+    const char *written = json_string_value(json_object_get(entry, "digest"));
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = digest_file(path, &digest, &bytes);
+    if (st != TK_OK) return unless_memory(st);
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, digest);
+    *same = json_is_integer(size) && bytes == json_integer_value(size) && written &&
+            !strcmp(written, text);
+    return TK_OK;
+}
+
+static tk_status find_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
+                               bool *done)
+{
+    char hex_digest[17], *text;
+    size_t bytes;
+    bool mp4 = false, png = false;
+    const char *path = path_of(output, JSON, a);
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = tk_file_read(path, 16 << 20, a, &text, &bytes);
+    if (st != TK_OK) return unless_memory(st);
+    *root = json_loadb(text, bytes, 0, NULL);
+    const char *found = json_string_value(json_object_get(*root, "digest"));
+    snprintf(hex_digest, sizeof hex_digest, "%016" PRIx64, digest);
+    if (!found || strcmp(found, hex_digest)) return TK_OK;
+    TK_TRY(same_file(*root, "mp4", path_of(output, MP4, a), &mp4));
+    TK_TRY(same_file(*root, "png", path_of(output, PNG, a), &png));
+    *done = mp4 && png;
+    return TK_OK;
+}
+
+tk_status tk_output_finished(const char *output, uint64_t digest, bool *done)
+{
+    tk_arena a;
+    json_t *root = NULL;
+    *done = false;
+    tk_arena_init(&a, 0);
+    const tk_status st = find_finished(output, digest, &a, &root, done);
+    json_decref(root);
+    tk_arena_free(&a);
+    return st;
+}
+
+// ---- can it be written -------------------------------------------------------------------------
+
+static const tk_file_kind kind[PARTS] = {
+    [MP4] = {.name = "clip", .at = 4, .head = "ftyp", .words = "talkie "},
+    [PNG] = {.name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"},
+    [JSON] = {.name = "clip's description", .at = 0, .head = "{", .words = "\"talkie-clip\""},
+};
+
+tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
+{
+    tk_arena a;
+    tk_status st = tk_file_make_folders(output);
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        if (path)
+            id[k] = tk_file_identity(path);
+        else
+            st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_output_check(const char *output, int n, char *const *inputs)
+{
+    tk_arena a;
+    tk_status st = TK_OK;
+    bool there[PARTS];
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        st = path ? tk_file_check_output(path, &kind[k], n, inputs)
+                  : TK_FAIL(TK_MEMORY, "out of memory for a path");
+        there[k] = path && access(path, F_OK) == 0;
+    }
+    // A picture bears no mark of ours; it is known by what it lies beside.
+    if (st == TK_OK && there[PNG] && !there[MP4] && !there[JSON])
+        st = TK_FAIL(TK_INPUT,
+                     "cannot write %s.png: it is there already, without a clip of talkie's; name "
+                     "another output, or move it away",
+                     output);
+    tk_arena_free(&a);
+    return st;
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
+{
+    uint64_t digest;
+    int64_t bytes;
+    TK_TRY(digest_file(f->tmp, &digest, &bytes));
+    const char *name = strrchr(f->path, '/');
+    json_object_set_new(root, key,
+                        json_pack("{s:s, s:I, s:o}", "file", name ? name + 1 : f->path, "bytes",
+                                  (json_int_t)bytes, "digest", hex(digest)));
+    return TK_OK;
+}
+
+static json_t *shots_json(const tk_story *s)
+{
+    json_t *shots = json_array();
+    for (int i = 0; i < s->n_shots; i++) {
+        const tk_story_shot *k = &s->shot[i];
+        json_array_append_new(shots,
+                              json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds",
+                                        k->seconds, "asked", k->asked, "caption", k->caption));
+    }
+    return shots;
+}
+
+static json_t *references_json(const tk_references *refs)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < refs->n; i++) json_array_append_new(all, json_string(refs->ref[i].path));
+    return all;
+}
+
+static json_t *describe(const tk_provenance *p, const char *options)
+{
+    const tk_story *s = p->story;
+    const tk_trained *t = p->trained;
+    json_t *root = json_object();
+    json_object_set_new(root, "format", json_string("talkie-clip"));
+    json_object_set_new(root, "version", json_integer(1));
+    json_object_set_new(root, "digest", hex(p->digest));
+    json_object_set_new(root, "storyboard", json_string(p->storyboard));
+    json_object_set_new(root, "seed", json_integer(p->config->story.seed));
+    json_object_set_new(root, "checkpoint",
+                        json_pack("{s:s, s:I, s:o, s:b, s:o}", "file", t->path, "step",
+                                  (json_int_t)t->meta.step, "digest", hex(t->digest), "averaged",
+                                  p->ema, "codec", hex(tk_codec_get_info(t->meta.codec)->digest)));
+    json_object_set_new(root, "revision", json_string(tk_revision()));
+    json_object_set_new(root, "clip",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "frames",
+                                  (json_int_t)s->frames, "width", (json_int_t)s->width, "height",
+                                  (json_int_t)s->height, "fps", (json_int_t)s->fps, "samples",
+                                  (json_int_t)s->samples, "sample_rate", (json_int_t)s->sample_rate,
+                                  "channels", (json_int_t)s->channels));
+    json_object_set_new(root, "shots", shots_json(s));
+    json_object_set_new(root, "references", references_json(p->refs));
+    json_object_set_new(root, "options", json_string(options));
+    json_object_set_new(root, "layout",
+                        json_pack("{s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,
+                                  "pipeline", (json_int_t)p->layout->pipeline, "data",
+                                  (json_int_t)p->layout->data));
+    json_object_set_new(root, "seconds", json_real(p->seconds));
+    return root;
+}
+
+static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const char *options = tk_config_dump(p->config, TK_CMD_SAMPLE, &a);
+    json_t *root = options ? describe(p, options) : NULL;
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", f[JSON].path);
+    TK_TRY_TO(st, done, st);
+    TK_TRY_TO(st, done, file_entry(root, "mp4", &f[MP4]));
+    TK_TRY_TO(st, done, file_entry(root, "png", &f[PNG]));
+    if (json_dumpfd(root, f[JSON].fd, JSON_INDENT(2)) != 0)
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", f[JSON].path, tk_io_words(errno));
+done:
+    json_decref(root);
+    tk_arena_free(&a);
+    return st;
+}
+
+static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, const tk_file *f)
+{
+    const tk_story *s = p->story;
+    const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    int64_t *cut = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *cut));
+    char **caption = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *caption));
+    for (int i = 0; i < s->n_shots && cut && caption; i++) {
+        cut[i] = s->shot[i].first_latent * k->patch_frames;
+        caption[i] = s->shot[i].caption;
+    }
+    const tk_status st =
+        cut && caption ? tk_media_contact_sheet(f, clip->rgb, s->frames, s->height, s->width,
+                                                (double)s->fps, clip->pcm, s->samples, s->channels,
+                                                s->sample_rate, s->n_shots, cut, caption)
+                       : TK_FAIL(TK_MEMORY, "out of memory for the contact sheet");
+    tk_arena_free(&a);
+    return st;
+}
+
+static tk_status begin_all(const char *output, tk_file f[PARTS])
+{
+    tk_arena a;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    for (part k = 0; k < PARTS && st == TK_OK; k++) {
+        const char *path = path_of(output, k, &a);
+        st = path ? tk_file_begin(&f[k], path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip)
+{
+    const tk_story *s = p->story;
+    tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    char comment[96];
+    snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
+    tk_status st = TK_OK;
+    TK_TRY_TO(st, done, begin_all(p->output, f));
+    TK_TRY_TO(st, done,
+              tk_media_write_mp4(&f[MP4], clip->rgb, s->frames, s->height, s->width, (double)s->fps,
+                                 clip->pcm, s->samples, s->channels, s->sample_rate, comment));
+    TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
+    TK_TRY_TO(st, done, write_json(p, f));
+    TK_TRY_TO(st, done, tk_files_commit(PARTS, f));
+done: // a clip that was there before stays until this one is whole
+    for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
+    return st;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a storyboard leaves behind: OUTPUT.mp4, OUTPUT.png (contact sheet) and OUTPUT.json, which
+// says how the clip was made. The JSON comes last: where it is, with the digest of what was asked
+// for and of files that are still what they were, the clip is finished.
+#pragma once
+#include "core/base/files.h"
+#include "infer/story/story.h"
+
+typedef struct tk_provenance {
+    const char *storyboard; // file
+    const char *output;     // path without suffix
+    uint64_t digest;        // of everything the clip depends on
+    const tk_config *config;
+    const tk_story *story;
+    const tk_references *refs;
+    const tk_trained *trained;
+    const tk_parallel_config *layout;
+    bool ema;
+    double seconds; // that sampling took
+} tk_provenance;
+
+// Digest of what a clip depends on: storyboard, sampling options, checkpoint, codec, references'
+// contents; not on the layout, where the output goes, or the program's revision. TK_INPUT for a
+// reference that cannot be read.
+tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *out);
+// Which files an output is, so that outputs and inputs can be compared; makes its folders.
+enum { TK_OUTPUT_FILES = 3 };
+tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);
+// Before any work: whether its files can be written, are none of the inputs and no one else's.
+tk_status tk_output_check(const char *output, int n, char *const *inputs);
+tk_status tk_output_finished(const char *output, uint64_t digest, bool *done);
+// All of the clip or nothing: what was there before stays until the new clip is whole.
+tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip);

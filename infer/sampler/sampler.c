@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/sampler/sampler.h"
+#include "core/numbers/rng.h"
+#include "parallel/pipeline.h"
+#include <string.h>
+
+static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
+
+typedef struct flow {       // a modality on this rank
+    int64_t rows, channels; // of one document
+    int64_t first_target;   // rows before it are given
+    int64_t *counts;        // (tensor ranks) rows of the stream each one holds
+    tk_tensor x;            // first stage: (rows, channels)
+    tk_tensor v;            // ends: (documents * rows, channels) velocities
+    tk_tensor dsigma;       // first stage: (rows)
+} flow;
+
+typedef struct run {
+    const tk_sampler *s;
+    const tk_sample_task *task;
+    int n_documents;
+    bool first, last;
+    tk_document doc[2];
+    tk_stream stream;
+    tk_batch batch;
+    tk_tape tape;
+    flow flow[TK_MODALITIES];
+    int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
+    float *timesteps;             // (steps, levels)
+    float *dsigma[TK_MODALITIES]; // (steps, rows)
+    tk_arena arena;
+} run;
+
+double tk_sigma(int64_t k, int64_t n, double shift)
+{
+    const double sigma = 1 - (double)k / (double)n;
+    return shift * sigma / (1 + (shift - 1) * sigma);
+}
+
+// ---- the stream --------------------------------------------------------------------------------
+
+// Documents differ in text alone. Levels that no schedule has keep the two modalities apart in the
+// stream even where their sigmas meet; each step writes the true ones over them.
+static tk_status make_stream(run *r, int32_t **tokens)
+{
+    const tk_sample_task *t = r->task;
+    int64_t rows = 0, text = 0;
+    for (int d = 0; d < r->n_documents; d++) {
+        r->doc[d] = t->doc;
+        r->doc[d].text_rows = t->text_rows[d];
+        r->doc[d].t_clean = 1;
+        r->doc[d].t_video = -1;
+        r->doc[d].t_audio = -2;
+        rows += tk_document_rows(&r->doc[d], NULL);
+        text += t->text_rows[d];
+    }
+    if (rows > INT32_MAX / 2)
+        return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
+                       (long long)rows);
+    TK_TRY(tk_stream_init(&r->stream, &r->arena, rows, r->n_documents, TK_MODALITIES));
+    TK_ARENA_NEW(*tokens, &r->arena, text);
+    int32_t *to = *tokens;
+    for (int d = 0; d < r->n_documents; d++) {
+        TK_TRY(tk_stream_append(&r->stream, &r->doc[d]));
+        memcpy(to, t->text[d], (size_t)t->text_rows[d] * sizeof *to);
+        to += t->text_rows[d];
+    }
+    for (int64_t i = 0; i < r->stream.n_levels; i++) {
+        if (r->stream.timestep[i] == -1) r->level[TK_VIDEO] = i;
+        if (r->stream.timestep[i] == -2) r->level[TK_AUDIO] = i;
+    }
+    return TK_OK;
+}
+
+// Rows of modality m in the stream rows each tensor rank holds.
+static tk_status count_rows(run *r, int m)
+{
+    const tk_stream *s = &r->stream;
+    const int ranks = r->s->mesh->tensor.size;
+    int64_t i = 0;
+    TK_ARENA_NEW(r->flow[m].counts, &r->arena, ranks);
+    for (int k = 0; k < ranks; k++) {
+        const int64_t end = tk_split_begin(s->rows, ranks, k) + tk_split_count(s->rows, ranks, k);
+        const int64_t begin = i;
+        while (i < s->count[m] && s->row[m][i] < end) i++;
+        r->flow[m].counts[k] = i - begin;
+    }
+    return TK_OK;
+}
+
+static tk_status measure_flow(run *r, int m)
+{
+    const tk_document *d = &r->task->doc;
+    const tk_model_config *c = &r->s->model->config;
+    flow *f = &r->flow[m];
+    f->channels = m == TK_VIDEO ? c->video_channels : c->audio_channels;
+    bool target = false;
+    for (int k = 0; k < d->n_shots; k++) {
+        f->rows += tk_shot_count(d, k, m);
+        if (target && !d->shots[k].target)
+            return TK_FAIL(TK_INTERNAL, "given shots come before those to be made");
+        target |= d->shots[k].target;
+        if (!target) f->first_target = f->rows;
+    }
+    return count_rows(r, m);
+}
+
+// The numbers of all steps: they must stay as they are while the device may read them.
+static tk_status make_schedule(run *r)
+{
+    const tk_sample_task *t = r->task;
+    const int64_t levels = r->stream.n_levels;
+    TK_ARENA_NEW(r->timesteps, &r->arena, t->steps * levels);
+    for (int64_t k = 0; k < t->steps; k++) {
+        memcpy(r->timesteps + k * levels, r->stream.timestep, (size_t)levels * sizeof(float));
+        for (int h = 0; h < 2; h++) {
+            const int m = MEDIA[h];
+            const double sigma = tk_sigma(k, t->steps, t->shift[m]);
+            r->timesteps[k * levels + r->level[m]] = (float)(1 - sigma);
+        }
+    }
+    for (int h = 0; h < 2 && r->first; h++) {
+        const int m = MEDIA[h];
+        const flow *f = &r->flow[m];
+        TK_ARENA_NEW(r->dsigma[m], &r->arena, t->steps * f->rows);
+        for (int64_t k = 0; k < t->steps; k++) {
+            const double down =
+                tk_sigma(k, t->steps, t->shift[m]) - tk_sigma(k + 1, t->steps, t->shift[m]);
+            for (int64_t i = f->first_target; i < f->rows; i++)
+                r->dsigma[m][k * f->rows + i] = (float)down;
+        }
+    }
+    return TK_OK;
+}
+
+// ---- memory on the device ----------------------------------------------------------------------
+
+// x: noise on the target rows, what is given on the others.
+static tk_status start_rows(run *r, int m)
+{
+    const tk_sample_task *t = r->task;
+    tk_device *d = r->s->device;
+    flow *f = &r->flow[m];
+    tk_tensor key = {0};
+    tk_status st = TK_OK;
+    int32_t *host;
+    TK_ARENA_NEW(host, &r->arena, 2 * f->rows);
+    int64_t at = 0;
+    for (int k = 0; k < t->doc.n_shots; k++)
+        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
+            host[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
+            host[2 * at + 1] = (int32_t)i;
+        }
+    TK_TRY(tk_device_put(d, host, TK_I32, f->rows, 2, &key));
+    const tk_call normal = {
+        .op = TK_OP_NORMAL, .in = {key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
+    TK_TRY_TO(st, done, tk_op_forward(d, &normal));
+    if (f->first_target && d->ops->computes)
+        TK_TRY_TO(st, done,
+                  d->ops->upload(d, f->x.data, t->given[m],
+                                 (size_t)(f->first_target * f->channels) * sizeof(float)));
+done:
+    tk_device_free(d, &key);
+    return st;
+}
+
+static tk_status open_flow(run *r, int m)
+{
+    tk_device *d = r->s->device;
+    flow *f = &r->flow[m];
+    if (r->first || r->last)
+        TK_TRY(tk_device_new(d, TK_F32, r->n_documents * f->rows, f->channels, &f->v));
+    if (!r->first) return TK_OK;
+    TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->x));
+    TK_TRY(tk_device_new(d, TK_F32, f->rows, 1, &f->dsigma));
+    TK_TRY(tk_device_new(d, TK_F32, r->batch.own_count[m], f->channels,
+                         m == TK_VIDEO ? &r->batch.video : &r->batch.audio));
+    return start_rows(r, m);
+}
+
+static tk_status open_run(run *r)
+{
+    int32_t *tokens = NULL;
+    TK_TRY(make_stream(r, &tokens));
+    for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
+    TK_TRY(make_schedule(r));
+    const tk_host_rows in = {.tokens = tokens};
+    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in));
+    for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
+    return TK_OK;
+}
+
+static void close_run(run *r)
+{
+    tk_device *d = r->s->device;
+    tk_tape_free(&r->tape);
+    for (int h = 0; h < 2; h++) {
+        flow *f = &r->flow[MEDIA[h]];
+        tk_device_free(d, &f->dsigma);
+        tk_device_free(d, &f->x);
+        tk_device_free(d, &f->v);
+    }
+    tk_batch_close(&r->batch);
+    tk_arena_free(&r->arena);
+}
+
+// ---- a step ------------------------------------------------------------------------------------
+
+// This rank's rows of x, once for each document they lie in, into the model's input.
+static tk_status feed_rows(run *r, int m)
+{
+    tk_device *d = r->s->device;
+    const flow *f = &r->flow[m];
+    const tk_tensor *to = m == TK_VIDEO ? &r->batch.video : &r->batch.audio;
+    const int64_t begin = r->batch.own_first[m], end = begin + r->batch.own_count[m];
+    const size_t row = (size_t)f->channels * sizeof(float);
+    if (!d->ops->computes) return TK_OK;
+    for (int k = 0; k < r->n_documents; k++) {
+        const int64_t base = k * f->rows;
+        const int64_t from = begin > base ? begin : base;
+        const int64_t until = end < base + f->rows ? end : base + f->rows;
+        if (from >= until) continue;
+        TK_TRY(d->ops->copy(d, (char *)to->data + (size_t)(from - begin) * row,
+                            (const char *)f->x.data + (size_t)(from - base) * row,
+                            (size_t)(until - from) * row));
+    }
+    return TK_OK;
+}
+
+static int64_t boundary_rows(void *ctx, int64_t i)
+{
+    (void)i;
+    return ((run *)ctx)->batch.row_count;
+}
+
+static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+{
+    run *r = ctx;
+    tk_forward out;
+    (void)i;
+    tk_value *in = r->first ? NULL : tk_leaf(&r->tape, *x, NULL);
+    TK_TRY(tk_model_forward(r->s->model, &r->tape, &r->batch, in, false, &out));
+    if (!r->last) {
+        *y = out.rows->t;
+        return TK_OK;
+    }
+    tk_value *const velocity[TK_MODALITIES] = {[TK_VIDEO] = out.video, [TK_AUDIO] = out.audio};
+    for (int h = 0; h < 2; h++) {
+        const flow *f = &r->flow[MEDIA[h]];
+        tk_value *all =
+            tk_gather_rows(&r->tape, velocity[MEDIA[h]], r->s->model->tensor, f->counts);
+        TK_TRY(r->tape.status);
+        tk_device *d = r->s->device;
+        if (d->ops->computes) TK_TRY(d->ops->copy(d, f->v.data, all->t.data, tk_bytes(&f->v)));
+    }
+    return TK_OK;
+}
+
+static tk_status release(void *ctx, int64_t i)
+{
+    (void)i;
+    tk_tape_reset(&((run *)ctx)->tape);
+    return TK_OK;
+}
+
+// Velocities from each tensor rank of the last stage to the same one of the first.
+static tk_status return_velocities(run *r)
+{
+    tk_comm *p = &r->s->mesh->pipeline;
+    if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
+    for (int h = 0; h < 2; h++) {
+        const tk_tensor *v = &r->flow[MEDIA[h]].v;
+        tk_request req = {0};
+        if (tk_count(v) == 0) continue;
+        if (r->last)
+            TK_TRY(p->ops->isend(p, v->data, tk_count(v), TK_F32, 0, &req));
+        else
+            TK_TRY(p->ops->irecv(p, v->data, tk_count(v), TK_F32, p->size - 1, &req));
+        TK_TRY(p->ops->wait(p, &req));
+    }
+    return TK_OK;
+}
+
+static tk_status euler(run *r, int m, int64_t step)
+{
+    tk_device *d = r->s->device;
+    const flow *f = &r->flow[m];
+    if (f->rows == 0) return TK_OK;
+    if (d->ops->computes)
+        TK_TRY(d->ops->upload(d, f->dsigma.data, r->dsigma[m] + step * f->rows,
+                              (size_t)f->rows * sizeof(float)));
+    const tk_tensor captioned = tk_tensor_rows(f->v, 0, f->rows);
+    tk_call c = {.op = TK_OP_EULER,
+                 .in = {captioned, {0}, f->dsigma},
+                 .out = {f->x},
+                 .f = {r->task->guidance}};
+    if (r->n_documents == 2) {
+        c.in[0] = tk_tensor_rows(f->v, f->rows, f->rows);
+        c.in[1] = captioned;
+    }
+    return tk_op_forward(d, &c);
+}
+
+static tk_status one_step(run *r, int64_t step)
+{
+    tk_device *d = r->s->device;
+    const int64_t levels = r->stream.n_levels;
+    const tk_pipeline_work work = {.ctx = r,
+                                   .n = 1,
+                                   .rows = boundary_rows,
+                                   .hidden = r->s->model->config.hidden,
+                                   .forward = forward,
+                                   .release = release};
+    if (d->ops->computes)
+        TK_TRY(d->ops->upload(d, r->batch.timestep.data, r->timesteps + step * levels,
+                              (size_t)levels * sizeof(float)));
+    for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
+    TK_TRY(tk_pipeline_forward(r->s->mesh, d, &work));
+    TK_TRY(return_velocities(r));
+    for (int h = 0; h < 2 && r->first; h++) TK_TRY(euler(r, MEDIA[h], step));
+    return TK_OK;
+}
+
+static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_done)(void *ctx),
+                           void *ctx)
+{
+    TK_TRY(open_run(r));
+    for (int64_t k = 0; k < r->task->steps; k++) {
+        TK_TRY(one_step(r, k));
+        if (step_done) step_done(ctx);
+    }
+    for (int h = 0; h < 2 && r->first; h++)
+        TK_TRY(tk_device_get(r->s->device, &r->flow[MEDIA[h]].x, out[MEDIA[h]]));
+    return r->s->device->ops->sync(r->s->device);
+}
+
+tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
+                         float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx)
+{
+    run r = {.s = s,
+             .task = t,
+             .n_documents = t->guidance == 1 ? 1 : 2,
+             .first = s->mesh->pipeline.rank == 0,
+             .last = s->mesh->pipeline.rank == s->mesh->pipeline.size - 1};
+    tk_arena_init(&r.arena, 0);
+    tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
+    const tk_status st = all_steps(&r, out, step_done, ctx);
+    close_run(&r);
+    return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one sampler loop: Euler over the shifted schedules of both modalities.
+//
+// What is sampled is data: a document of shots, some of them given (memory, references) and clean
+// throughout, the others noise at first. Guidance is a second document of the same rows in the same
+// stream, with its captions left out.
+//
+//   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
+//   x += (sigma'_k - sigma'_k+1) * v,  v = u + guidance * (c - u)
+//
+// Where things live: tensor ranks of the first pipeline stage hold all rows of x and feed their own
+// to the model; the last stage's gather all velocities and send them back. Noise is keyed by seed,
+// shot and element, so that a seed gives the same clip on every layout.
+#pragma once
+#include "core/model/model.h"
+#include "parallel/mesh.h"
+
+typedef struct tk_sampler { // what it runs on
+    tk_mesh *mesh;
+    tk_device *device;
+    tk_model *model;
+} tk_sampler;
+
+typedef struct tk_sample_task {
+    tk_document doc;                   // levels and text_rows are filled in by the sampler
+    int64_t text_rows[2];              // with captions; without (guidance)
+    const int32_t *text[2];            // tokens
+    const int64_t *shot_id;            // (doc.n_shots) keys the noise of target shots
+    const float *given[TK_MODALITIES]; // video and audio rows of the document, (rows, channels);
+                                       // read where a shot is not a target; first stage only
+    uint64_t seed;
+    int64_t steps;
+    double guidance; // 1: no second document
+    double shift[TK_MODALITIES];
+} tk_sample_task;
+
+// sigma of step k of n, shifted.
+double tk_sigma(int64_t k, int64_t n, double shift);
+
+// Collective over the mesh's replica. On the first stage `out` gets all video and audio rows of the
+// document, (rows, channels) each, given ones included. `step_done` (may be NULL) is called after
+// each step.
+tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
+                         float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx);

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/sampler/session.h"
+#include "core/base/log.h"
+#include <string.h>
+#include <unistd.h>
+
+static tk_status check_trained(const tk_trained *t)
+{
+    const tk_codec_info *k = tk_codec_get_info(t->meta.codec);
+    const tk_model_config *m = &t->config.model;
+    if (m->video_channels != k->video_channels || m->audio_channels != k->audio_channels)
+        return TK_FAIL(TK_INPUT,
+                       "%s: the model makes rows of %lld and %lld channels, its codec takes %lld "
+                       "and %lld",
+                       t->path, (long long)m->video_channels, (long long)m->audio_channels,
+                       (long long)k->video_channels, (long long)k->audio_channels);
+    if (m->text != TK_TEXT_BYTES)
+        return TK_FAIL(TK_INPUT,
+                       "%s: this model reads an encoder's text features, which prompts alone do "
+                       "not give; train with model.text=bytes",
+                       t->path);
+    return TK_OK;
+}
+
+// Rank 0 looks, the others are told.
+static tk_status identify(tk_trained *t, tk_comm *world)
+{
+    uint64_t told[2] = {0};
+    bool ema = false;
+    tk_status st = TK_OK;
+    if (world->rank == 0) st = tk_checkpoint_seal(t->path, &told[0]);
+    if (world->rank == 0 && st == TK_OK) st = tk_checkpoint_has(t->path, "ema", &ema);
+    told[1] = ema;
+    TK_TRY(tk_agree(world, st));
+    TK_TRY(world->ops->host_broadcast(world, told, sizeof told, 0));
+    t->digest = told[0];
+    t->has_ema = told[1] != 0;
+    return TK_OK;
+}
+
+static tk_status parse_config(tk_trained *t)
+{
+    if (!t->meta.config || !t->meta.codec)
+        return TK_FAIL(TK_INPUT, "%s: this checkpoint has no config or no codec", t->path);
+    TK_TRY(tk_config_parse(&t->config, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config),
+                           0, NULL));
+    t->config.parallel = (tk_parallel_config){0};
+    return check_trained(t);
+}
+
+static tk_status open_all(const char *where, tk_comm *world, tk_arena *a, tk_trained *t)
+{
+    TK_TRY(tk_agree(world, tk_checkpoint_newest(where, world, a, &t->path)));
+    TK_TRY(tk_agree(world, tk_checkpoint_open(t->path, world, a, &t->meta)));
+    TK_TRY(identify(t, world));
+    return tk_agree(world, parse_config(t));
+}
+
+tk_status tk_trained_open(const char *where, tk_comm *world, tk_arena *a, tk_trained *out)
+{
+    memset(out, 0, sizeof *out);
+    tk_config_init(&out->config);
+    out->where = tk_arena_strdup(a, where);
+    const tk_status st = open_all(where, world, a, out);
+    if (st != TK_OK) tk_trained_close(out);
+    return st;
+}
+
+void tk_trained_close(tk_trained *t)
+{
+    tk_codec_free(t->meta.codec);
+    tk_config_free(&t->config);
+    memset(t, 0, sizeof *t);
+}
+
+// Address space to reserve: more than the machine has memory.
+static size_t pool_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const size_t least = (size_t)64 << 30;
+    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    return memory * 2 > least ? memory * 2 : least;
+}
+
+static tk_status open_model(tk_session *s, const tk_parallel_config *p)
+{
+    const tk_mesh *m = s->mesh;
+    TK_TRY(tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), pool_bytes()));
+    return tk_model_open(&s->model, &s->trained->config.model, &s->device, &s->mesh->tensor,
+                         m->pipeline.rank, m->pipeline.size, false);
+}
+
+tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
+                          const tk_parallel_config *p, bool ema)
+{
+    *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
+    tk_status st = tk_agree(&mesh->world, open_model(s, p));
+    if (st == TK_OK) {
+        tk_flat flat = {.group = s->ema ? "ema" : "model",
+                        .x = s->model.values,
+                        .begin = 0,
+                        .count = s->model.n_local,
+                        .owner = mesh->data.rank == 0};
+        st = tk_agree(&mesh->world, tk_checkpoint_load(t->path, mesh, &s->model, 1, &flat));
+    }
+    if (st != TK_OK) tk_session_close(s);
+    return st;
+}
+
+tk_status tk_session_untrained(tk_session *s, uint64_t seed)
+{
+    return tk_model_init_weights(&s->model, seed);
+}
+
+void tk_session_close(tk_session *s)
+{
+    if (s->model.device) tk_model_close(&s->model);
+    if (s->device.ops) tk_device_close(&s->device);
+    memset(s, 0, sizeof *s);
+}

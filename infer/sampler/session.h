@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trained model, opened to be sampled from.
+#pragma once
+#include "infer/sampler/sampler.h"
+#include "train/checkpoint/checkpoint.h"
+
+typedef struct tk_trained { // what a checkpoint tells before its weights are read
+    char *where, *path;     // as asked for; the file
+    tk_checkpoint_meta meta;
+    tk_config config; // it was trained with; parallel.* at their defaults
+    uint64_t digest;  // of all its tensors
+    bool has_ema;
+} tk_trained;
+
+// Collective. `where`: checkpoint file or run directory.
+tk_status tk_trained_open(const char *where, tk_comm *world, tk_arena *a, tk_trained *out);
+void tk_trained_close(tk_trained *t);
+
+typedef struct tk_session {
+    tk_mesh *mesh;
+    const tk_trained *trained;
+    tk_device device;
+    tk_model model;
+    bool ema; // the weights are averaged ones
+} tk_session;
+
+// Collective over the mesh's world.
+tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
+                          const tk_parallel_config *p, bool ema);
+// Puts fresh random weights in place of the trained ones.
+tk_status tk_session_untrained(tk_session *s, uint64_t seed);
+void tk_session_close(tk_session *s);

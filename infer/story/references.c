@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/story/references.h"
+#include "core/base/log.h"
+#include "data/media/media.h"
+#include <math.h>
+#include <string.h>
+
+// Pictures of whole latent frames, the last one repeated where the file ends too soon.
+static tk_status encode_pictures(const tk_media *m, const tk_codec *codec, tk_arena *a,
+                                 tk_reference *r)
+{
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    const int64_t frames = r->latents * k->patch_frames, picture = m->height * m->width * 3;
+    const int64_t rows = r->latents * (m->height / k->patch_size) * (m->width / k->patch_size);
+    uint8_t *rgb;
+    TK_ARENA_NEW(r->video, a, rows * k->video_channels);
+    TK_NEW(rgb, frames * picture);
+    for (int64_t i = 0; i < frames; i++) {
+        const int64_t from = i < m->frames ? i : m->frames - 1;
+        memcpy(rgb + i * picture, m->video + from * picture, (size_t)picture);
+    }
+    const tk_status st = tk_codec_encode_video(codec, rgb, frames, m->height, m->width, r->video);
+    tk_free(rgb);
+    return st;
+}
+
+// Sound of the same length, silence where the file has less; the tail of its end is left out, since
+// something follows.
+static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena *a,
+                              tk_reference *r)
+{
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    const int64_t samples = r->latents * k->patch_frames * k->sample_rate / k->fps;
+    const int64_t rows = tk_codec_audio_rows(codec, samples);
+    const int64_t have = m->samples < samples ? m->samples : samples;
+    float *pcm;
+    r->audio_rows = rows - tk_codec_audio_extra(codec);
+    TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
+    TK_NEW(pcm, samples * m->channels);
+    memcpy(pcm, m->audio, (size_t)(have * m->channels) * sizeof *pcm);
+    const tk_status st = tk_codec_encode_audio(codec, pcm, samples, m->channels, r->audio);
+    tk_free(pcm);
+    return st;
+}
+
+static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
+{
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    const tk_media_config want = {.width = s->width,
+                                  .height = s->height,
+                                  .fps = s->fps,
+                                  .sample_rate = s->sample_rate,
+                                  .channels = s->channels};
+    const int64_t most = (int64_t)floor(s->window / s->tick + 1e-6);
+    tk_media m;
+    tk_status st = TK_OK;
+    TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m));
+    r->latents = m.frames / k->patch_frames;
+    if (r->latents < 1) r->latents = 1;
+    if (r->latents > most) r->latents = most;
+    if (m.seconds > (double)r->latents * s->tick + s->tick)
+        tk_log("%s: its first %.3g of %.3g seconds are given", r->path,
+               (double)r->latents * s->tick, m.seconds);
+    TK_TRY_TO(st, done, m.frames > 0 ? TK_OK : TK_FAIL(TK_INPUT, "%s: no picture", r->path));
+    TK_TRY_TO(st, done, encode_pictures(&m, codec, a, r));
+    if (m.had_audio) TK_TRY_TO(st, done, encode_sound(&m, codec, a, r));
+done:
+    tk_media_free(&m);
+    return st;
+}
+
+bool tk_reference_in(const tk_reference *r, const tk_window *w)
+{
+    return r->shot < 0 || (r->shot >= w->target && r->shot < w->end);
+}
+
+static tk_status check_room(const tk_story *s, const tk_references *all)
+{
+    for (int i = 0; i < s->n_windows; i++) {
+        double seconds = 0;
+        for (int k = 0; k < all->n; k++)
+            if (tk_reference_in(&all->ref[k], &s->windows[i]))
+                seconds += (double)all->ref[k].latents * s->tick;
+        if (seconds > TK_REFERENCE_WINDOWS * s->window + 1e-6)
+            return TK_FAIL(TK_INPUT,
+                           "references: %.3g seconds of media are given to shots[%d]; at most %.3g "
+                           "are possible",
+                           seconds, s->windows[i].target, TK_REFERENCE_WINDOWS * s->window);
+    }
+    return TK_OK;
+}
+
+tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
+                             tk_arena *a, tk_references *out)
+{
+    int64_t n = c->story.n_references;
+    for (int i = 0; i < s->n_shots; i++) n += s->shot[i].n_references;
+    *out = (tk_references){0};
+    TK_ARENA_NEW(out->ref, a, n);
+    for (int64_t k = 0; k < c->story.n_references; k++)
+        out->ref[out->n++] = (tk_reference){.path = c->story.references[k], .shot = -1};
+    for (int i = 0; i < s->n_shots; i++)
+        for (int64_t k = 0; k < s->shot[i].n_references; k++)
+            out->ref[out->n++] = (tk_reference){.path = s->shot[i].references[k], .shot = i};
+    for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
+    return check_room(s, out);
+}

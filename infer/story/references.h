@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// References: media files given to the model as clean rows at times before 0.
+#pragma once
+#include "infer/story/shots.h"
+
+typedef struct tk_reference {
+    const char *path;
+    int shot;             // documents that make this shot are given it; -1: all
+    int64_t latents;      // latent frames
+    int64_t audio_rows;   // audio latents; 0 where the file has no sound
+    float *video, *audio; // rows; in the arena
+} tk_reference;
+
+typedef struct tk_references {
+    int n;
+    tk_reference *ref;
+} tk_references;
+
+// Reads the storyboard's references at its size and rates and encodes them. Each is cut to what a
+// window holds, all that one document gets to TK_REFERENCE_WINDOWS of them; more is TK_INPUT.
+enum { TK_REFERENCE_WINDOWS = 4 };
+tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
+                             tk_arena *a, tk_references *out);
+
+// Does document w of the story get this reference?
+bool tk_reference_in(const tk_reference *r, const tk_window *w);

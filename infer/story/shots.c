@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/story/shots.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// A clip's pictures are decoded as a whole; more than this is a mistake in the storyboard.
+#define LARGEST_CLIP ((int64_t)16 << 30) // bytes
+enum { LONGEST_CAPTION = 4096 };         // bytes
+
+static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_story *s)
+{
+    const int64_t *size = c->story.size;
+    s->width = size[0] ? size[0] : c->media.width;
+    s->height = size[1] ? size[1] : c->media.height;
+    s->fps = k->fps;
+    if (s->width < 1 || s->height < 1 || s->width % k->patch_size || s->height % k->patch_size)
+        return TK_FAIL(TK_INPUT,
+                       "size: %" PRId64 "x%" PRId64
+                       " is not a multiple of this model's patches of %" PRId64
+                       " pixels; nearest: %" PRId64 "x%" PRId64,
+                       s->width, s->height, k->patch_size,
+                       k->patch_size * (s->width < k->patch_size ? 1 : s->width / k->patch_size),
+                       k->patch_size * (s->height < k->patch_size ? 1 : s->height / k->patch_size));
+    if (c->story.fps && c->story.fps != k->fps)
+        return TK_FAIL(TK_INPUT,
+                       "fps: %" PRId64 " asked, but this checkpoint's codec makes %" PRId64
+                       " frames a second; leave fps out or give %" PRId64,
+                       c->story.fps, k->fps, k->fps);
+    s->high = s->height / k->patch_size;
+    s->wide = s->width / k->patch_size;
+    s->channels = k->channels;
+    s->sample_rate = k->sample_rate;
+    s->tick = (double)k->patch_frames / (double)k->fps;
+    return TK_OK;
+}
+
+static tk_status caption_of(const tk_storyboard *b, const tk_shot_config *from, tk_arena *a,
+                            char **out)
+{
+    const bool styled = b->style && *b->style;
+    *out = styled ? tk_arena_printf(a, "%s, %s", b->style, from->prompt)
+                  : tk_arena_strdup(a, from->prompt);
+    if (!*out) return TK_FAIL(TK_MEMORY, "out of memory for a caption");
+    if (strlen(*out) > LONGEST_CAPTION)
+        return TK_FAIL(TK_INPUT, "a prompt of %zu bytes with its style; at most %d are possible",
+                       strlen(*out), LONGEST_CAPTION);
+    return TK_OK;
+}
+
+// Audio latents before latent frame f: those that begin before it does.
+static int64_t audio_before(const tk_codec_info *k, int64_t f)
+{
+    const int64_t samples = f * k->patch_frames * k->sample_rate / k->fps;
+    return (samples + k->audio_hop - 1) / k->audio_hop;
+}
+
+// Latent frames of a shot that ends `end` seconds into the storyboard and begins at frame `begin`:
+// ends are rounded, not lengths, so that rounding does not add up over many shots.
+static int64_t latents_until(double end, double tick, int64_t begin, int64_t room)
+{
+    const int64_t n = llround(end / tick) - begin;
+    return n < 1 ? 1 : n > room ? room : n;
+}
+
+static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t room, tk_arena *a,
+                           tk_story *s)
+{
+    int64_t latent = 0;
+    double end = 0; // seconds asked so far
+    s->n_shots = (int)c->story.n_shots;
+    if (s->n_shots < 1) return TK_FAIL(TK_INPUT, "shots: a storyboard has at least one shot");
+    TK_ARENA_NEW(s->shot, a, s->n_shots);
+    for (int i = 0; i < s->n_shots; i++) {
+        const tk_shot_config *from = &c->story.shots[i];
+        tk_story_shot *to = &s->shot[i];
+        if (!isfinite(from->seconds) || from->seconds <= 0 || from->seconds > 1e6)
+            return TK_FAIL(TK_INPUT, "shots[%d].seconds: %g is no length", i, from->seconds);
+        to->asked = from->seconds;
+        if (llround(from->seconds / s->tick) > room)
+            return TK_FAIL(
+                TK_INPUT,
+                "shots[%d].seconds: %g is longer than what this model makes at once; the "
+                "longest possible shot is %g seconds (sample.window)",
+                i, from->seconds, (double)room * s->tick);
+        end += from->seconds;
+        to->latents = latents_until(end, s->tick, latent, room);
+        to->first_latent = latent;
+        to->first_audio = audio_before(k, latent);
+        latent += to->latents;
+        to->audio_rows = audio_before(k, latent) - to->first_audio;
+        to->start = (double)to->first_latent * s->tick;
+        to->seconds = (double)to->latents * s->tick;
+        to->references = from->references;
+        to->n_references = from->n_references;
+        TK_TRY(caption_of(&c->story, from, a, &to->caption));
+    }
+    s->latents = latent;
+    return TK_OK;
+}
+
+static int64_t latents_between(const tk_story *s, int begin, int end)
+{
+    int64_t n = 0;
+    for (int i = begin; i < end; i++) n += s->shot[i].latents;
+    return n;
+}
+
+static tk_status cut_windows(int64_t room, tk_arena *a, tk_story *s)
+{
+    TK_ARENA_NEW(s->windows, a, s->n_shots);
+    tk_window w = {0, 0, 1};
+    while (w.end < s->n_shots && latents_between(s, 0, w.end + 1) <= room) w.end++;
+    s->windows[s->n_windows++] = w;
+    for (int i = w.end; i < s->n_shots; i++) {
+        int memory = i;
+        while (memory > 0 && latents_between(s, memory - 1, i + 1) <= room) memory--;
+        s->windows[s->n_windows++] = (tk_window){memory, i, i + 1};
+    }
+    return TK_OK;
+}
+
+static tk_status check_bytes(const tk_story *s)
+{
+    int64_t bytes;
+    const tk_status st = tk_mul_size(s->frames, s->width * s->height * 3, &bytes);
+    if (st == TK_OK && bytes <= LARGEST_CLIP) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "the storyboard's %" PRId64 " frames of %" PRId64 "x%" PRId64
+                   " pixels are more than a clip can hold; make it shorter or smaller",
+                   s->frames, s->width, s->height);
+}
+
+tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
+{
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    *out = (tk_story){.window = c->sample.window > 0 ? c->sample.window : c->stage.seconds};
+    TK_TRY(check_picture(c, k, out));
+    const int64_t room = (int64_t)floor(out->window / out->tick + 1e-6);
+    if (room < 1)
+        return TK_FAIL(TK_INPUT,
+                       "sample.window: %g seconds hold not even one latent frame, which lasts %g",
+                       out->window, out->tick);
+    TK_TRY(lay_shots(c, k, room, a, out));
+    out->frames = out->latents * k->patch_frames;
+    out->samples = out->frames * k->sample_rate / k->fps;
+    TK_TRY(check_bytes(out));
+    out->audio_rows = tk_codec_audio_rows(codec, out->samples);
+    const tk_story_shot *last = &out->shot[out->n_shots - 1];
+    out->tail = tk_codec_audio_extra(codec);
+    // Where frames do not hold whole hops, what rounding leaves over belongs to the last shot.
+    out->shot[out->n_shots - 1].audio_rows = out->audio_rows - out->tail - last->first_audio;
+    return cut_windows(room, a, out);
+}

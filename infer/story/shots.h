@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shots on the latent timeline, and the windows they are sampled in.
+//
+// A storyboard is one timeline of latent frames and audio rows, cut into shots as a clip file's
+// clips are. A window is what one document of the model spans: shots already made, given as memory,
+// then the shots to make. If all fits one window there is one; otherwise the first window takes as
+// many shots as fit, and each later one makes one shot after as many earlier ones as fit.
+#pragma once
+#include "data/codec/codec.h"
+
+typedef struct tk_story_shot {
+    double asked, start, seconds;    // start and seconds after rounding to latent frames
+    int64_t first_latent, latents;   // latent frames
+    int64_t first_audio, audio_rows; // audio latents, without the tail of a track's end
+    char *caption;                   // style and prompt
+    char **references;               // of the storyboard's memory
+    int64_t n_references;
+} tk_story_shot;
+
+typedef struct tk_window {
+    int memory, target, end; // shots [memory, target) are given, [target, end) are made
+} tk_window;
+
+typedef struct tk_story {
+    int64_t width, height, fps, frames; // pixels, frames of the clip
+    int64_t high, wide, latents;        // rows of a latent frame; latent frames of the clip
+    int64_t channels, sample_rate, samples;
+    int64_t audio_rows; // of the whole track, the tail included
+    int64_t tail;       // audio latents a track has beyond its shots' rows
+    double tick;        // seconds of a latent frame
+    double window;      // seconds a document may span
+    int n_shots, n_windows;
+    tk_story_shot *shot;
+    tk_window *windows;
+} tk_story;
+
+// Lays out the storyboard of `c` (c->story; c->media has what the model was trained on) for a
+// codec. window: seconds; from sample.window. TK_INPUT with the remedy for sizes, rates and lengths
+// that cannot be.
+tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A storyboard's latents: window after window through the sampler, then back to media.
+#pragma once
+#include "core/base/log.h"
+#include "infer/sampler/session.h"
+#include "infer/story/references.h"
+
+// The latent timeline of a storyboard: video (latents, high, wide, channels) and audio (audio_rows,
+// audio channels, channels) rows. Held by the ranks of the first pipeline stage.
+typedef struct tk_latents {
+    float *rows[TK_MODALITIES];
+} tk_latents;
+
+// Collective over the mesh's replica: samples all windows. Memory comes from `a`. c: the resolved
+// config of the storyboard (sample.*, seed). step_done (may be NULL) is called after each step. A
+// rank that fails alone takes the others down.
+tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *story,
+                          const tk_references *refs, tk_arena *a, tk_latents *out,
+                          void (*step_done)(void *ctx), void *ctx);
+
+typedef struct tk_decoded { // a clip: rgb (frames, height, width, 3), pcm (samples, channels)
+    uint8_t *rgb;
+    float *pcm;
+} tk_decoded;
+tk_status tk_story_decode(const tk_story *story, const tk_codec *codec, const tk_latents *x,
+                          tk_decoded *out);
+void tk_decoded_free(tk_decoded *d);

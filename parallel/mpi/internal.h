@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Insides of the communicator over MPI: comm.c (waiting, messages, host calls),
+// collective.c (the collectives of the model) and pulse.c (signs of life).
+#pragma once
+#include "parallel/mpi/comm.h"
+#include <mpi.h>
+
+enum {
+    TK_MPI_TAG_POINT = 1,   // isend, irecv
+    TK_MPI_TAG_GATHER = 2,  // exchanges of collectives
+    TK_MPI_SMALL = 64 << 10 // bytes in all below which latency counts more than bandwidth
+};
+
+typedef struct tk_mpi_pending { // an isend or irecv
+    struct tk_mpi_pending *next;
+    const char *op;
+    int peer, n;
+    MPI_Request req[];
+} tk_mpi_pending;
+
+typedef struct tk_mpi_impl {
+    MPI_Comm comm;
+    int world_rank;
+    int *world_of;    // (size) world rank of each rank
+    MPI_Request *req; // (cap) requests of the collective under way
+    int *peer;        // (cap) whom each one waits for
+    int n, cap;
+    char *scratch; // partial sums
+    size_t scratch_bytes;
+    tk_mpi_pending *spare; // of one request each
+} tk_mpi_impl;
+
+extern size_t tk_mpi_max_message; // see tk_mpi_set_max_message
+
+tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return code; tk_mpi_fail
+// A collective or message that fails on this rank leaves its peers waiting: nobody can agree on it.
+// So the failure is said here, and takes all ranks down; it is returned only where c has one rank.
+tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
+// Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
+tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
+void tk_mpi_look_around(void); // in a long wait: see tk_parallel_watch
+
+// A wait under way; begin with c, op, n, req and peer, all else 0. tk_mpi_look is called every few
+// milliseconds: it asks those waited for whether they live, and gives up, which ends the run, when
+// they do not.
+typedef struct tk_mpi_wait {
+    tk_comm *c;
+    const char *op;
+    int n;
+    MPI_Request *req;
+    const int *peer;
+    double began, looked, asked; // times: of the first look, the last one, the last questions
+    double around;               // of the last look around
+    double since;                // when anybody was last known to be at work
+    int lost;                    // world rank to name, -1: not known yet
+    double heard;                // when that one was last heard of
+} tk_mpi_wait;
+void tk_mpi_look(tk_mpi_wait *w);
+// On the communicator of signs of life, of world ranks. Messages of the deals' tags go to
+// tk_mpi_deal_hear, which receives them.
+enum {
+    TK_MPI_TAG_ASK = 1, // does it live?
+    TK_MPI_TAG_ANSWER,  // it does
+    TK_MPI_TAG_WANT,    // to rank 0: an item; tk_deal
+    TK_MPI_TAG_STEPS,   // to rank 0: how many steps it did
+    TK_MPI_TAG_DEALT    // of rank 0: an item; waited for, not heard
+};
+MPI_Comm tk_mpi_pulse_comm(void);
+void tk_mpi_deal_hear(int from, int tag);
+void tk_mpi_alive(void); // answers who asks; cheap, called often
+tk_status tk_mpi_pulse_open(MPI_Comm world);
+void tk_mpi_pulse_close(void);
+
+static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message that starts at `at`
+{
+    return (int)(bytes - at < tk_mpi_max_message ? bytes - at : tk_mpi_max_message);
+}
+
+// out = concatenation over ranks of counts[i] elements of `size` bytes.
+tk_status tk_mpi_gather(tk_comm *c, const char *op, const void *in, void *out,
+                        const int64_t *counts, size_t size);
+tk_status tk_mpi_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                            tk_dtype t);
+tk_status tk_mpi_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                                tk_dtype t);
+tk_status tk_mpi_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);

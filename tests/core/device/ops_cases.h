@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cases of test_ops_conformance.c: operators at sizes that matter, and their inputs.
+#pragma once
+#include "core/base/mem.h"
+#include "core/device/ops.h"
+#include "core/numbers/half.h"
+#include "core/numbers/rng.h"
+#include "tests/support/test.h"
+#include <math.h>
+
+// BARE: optional inputs absent. CROSS: as many rows of a document are asked as ask of the next.
+enum { BIAS = 1, BF16 = 2, BARE = 4, CROSS = 8 };
+enum { DOCS = 5, SEED = 11 };
+
+typedef struct test_case {
+    tk_op op;
+    int64_t n, c, m, x; // meanings in describe_*
+    unsigned flags;
+    int64_t docs[DOCS];
+} test_case;
+
+static const test_case cases[] = {
+    // rows, inputs, outputs
+    {TK_OP_LINEAR, 7, 5, 3, 0, 0, {0}},
+    {TK_OP_LINEAR, 1, 17, 33, 0, BIAS, {0}},
+    {TK_OP_LINEAR, 0, 17, 33, 0, BIAS, {0}},
+    {TK_OP_LINEAR, 9, 0, 4, 0, BIAS, {0}},
+    {TK_OP_LINEAR, 9, 4, 0, 0, BIAS, {0}},
+    {TK_OP_LINEAR, 301, 40, 517, 0, BIAS, {0}},
+    {TK_OP_LINEAR, 530, 64, 48, 0, 0, {0}},
+    {TK_OP_LINEAR, 70, 24, 1024, 0, 0, {0}}, // rows 4 KiB apart
+    {TK_OP_LINEAR, 3, 48, 65, 0, BF16 | BIAS, {0}},
+    {TK_OP_LINEAR, 270, 33, 65, 0, BF16, {0}},
+    // rows, channels, -, group
+    {TK_OP_RMS_NORM, 6, 12, 0, 12, 0, {0}},
+    {TK_OP_RMS_NORM, 6, 12, 0, 4, 0, {0}},
+    {TK_OP_RMS_NORM, 0, 12, 0, 4, 0, {0}},
+    {TK_OP_RMS_NORM, 6, 0, 0, 4, 0, {0}},
+    {TK_OP_RMS_NORM, 1, 1, 0, 1, 0, {0}},
+    {TK_OP_RMS_NORM, 333, 192, 0, 48, 0, {0}},
+    {TK_OP_RMS_NORM, 333, 131, 0, 131, BARE, {0}},
+    // rows, channels, table rows
+    {TK_OP_MODULATE, 8, 10, 3, 0, 0, {0}},
+    {TK_OP_MODULATE, 8, 10, 3, 0, BARE, {0}},
+    {TK_OP_MODULATE, 0, 10, 3, 0, 0, {0}},
+    {TK_OP_MODULATE, 1, 65, 1, 0, 0, {0}},
+    {TK_OP_MODULATE, 410, 200, 7, 0, 0, {0}},
+    {TK_OP_GATE_ADD, 8, 10, 3, 0, 0, {0}},
+    {TK_OP_GATE_ADD, 0, 10, 3, 0, 0, {0}},
+    {TK_OP_GATE_ADD, 1, 65, 1, 0, 0, {0}},
+    {TK_OP_GATE_ADD, 410, 200, 7, 0, 0, {0}},
+    {TK_OP_ADD, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_ADD, 0, 7, 0, 0, 0, {0}},
+    {TK_OP_ADD, 301, 211, 0, 0, 0, {0}},
+    {TK_OP_SILU, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_SILU, 5, 0, 0, 0, 0, {0}},
+    {TK_OP_SILU, 301, 211, 0, 0, 0, {0}},
+    {TK_OP_SWIGLU, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_SWIGLU, 0, 7, 0, 0, 0, {0}},
+    {TK_OP_SWIGLU, 201, 130, 0, 0, 0, {0}},
+    // rows, heads * head_dim, frequencies, head_dim
+    {TK_OP_ROPE, 5, 24, 4, 8, 0, {0}},
+    {TK_OP_ROPE, 5, 24, 3, 12, 0, {0}},
+    {TK_OP_ROPE, 5, 24, 0, 12, 0, {0}},
+    {TK_OP_ROPE, 4, 0, 3, 12, 0, {0}},
+    {TK_OP_ROPE, 0, 24, 3, 12, 0, {0}},
+    {TK_OP_ROPE, 333, 150, 21, 50, 0, {0}},
+    // -, heads * head_dim, -, head_dim; rows of each document
+    {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
+    {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 0, 1, 6}},
+    {TK_OP_ATTENTION, 0, 0, 0, 4, 0, {3, 4}},
+    {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {0}},
+    {TK_OP_ATTENTION, 0, 99, 0, 33, 0, {65, 130, 17}},
+    {TK_OP_ATTENTION, 0, 32, 0, 16, 0, {259, 300, 1}}, // several tiles
+    {TK_OP_ATTENTION, 0, 12, 0, 4, CROSS, {3, 0, 1, 6}},
+    {TK_OP_ATTENTION, 0, 8, 0, 8, CROSS, {5}},
+    {TK_OP_ATTENTION, 0, 99, 0, 33, CROSS, {65, 130, 17}},
+    {TK_OP_ATTENTION, 0, 32, 0, 16, CROSS, {259, 300, 0, 520, 7}},
+    // picks, channels, rows of the first source (the third has 3)
+    {TK_OP_PICK, 9, 5, 4, 0, 0, {0}},
+    {TK_OP_PICK, 0, 5, 4, 0, 0, {0}},
+    {TK_OP_PICK, 500, 70, 40, 0, 0, {0}},
+    {TK_OP_GATHER_ROWS, 6, 5, 0, 0, 0, {0}},
+    {TK_OP_GATHER_ROWS, 0, 5, 0, 0, 0, {0}},
+    {TK_OP_SCATTER_SUM, 6, 5, 0, 0, 0, {0}},
+    {TK_OP_GATHER_COLS, 6, 5, 0, 0, 0, {0}},
+    {TK_OP_GATHER_COLS, 6, 0, 0, 0, 0, {0}},
+    {TK_OP_SQUARED_ERROR, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_SQUARED_ERROR, 0, 7, 0, 0, 0, {0}},
+    {TK_OP_SQUARED_ERROR, 501, 75, 0, 0, 0, {0}},
+    {TK_OP_NORMAL, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_NORMAL, 0, 7, 0, 0, 0, {0}},
+    {TK_OP_NORMAL, 100, 131, 0, 0, 0, {0}},
+    {TK_OP_NOISE, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_NOISE, 400, 131, 0, 0, 0, {0}},
+    {TK_OP_SINUSOID, 5, 8, 0, 0, 0, {0}},
+    {TK_OP_SINUSOID, 3, 0, 0, 0, 0, {0}},
+    {TK_OP_ROPE_TABLE, 40, 7, 0, 0, 0, {0}},
+    {TK_OP_EULER, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_EULER, 400, 131, 0, 0, BARE, {0}},
+    {TK_OP_ADAMW, 1, 33, 0, 0, 0, {0}},
+    {TK_OP_ADAMW, 1, 0, 0, 0, 0, {0}},
+    {TK_OP_ADAMW, 1, 50001, 0, 0, BARE, {0}},
+    {TK_OP_EMA, 1, 50001, 0, 0, 0, {0}},
+    {TK_OP_SUM_SQUARES, 1, 7, 0, 0, 0, {0}},
+    {TK_OP_SUM_SQUARES, 1, 50001, 0, 0, BARE, {0}},
+    {TK_OP_SUM_SQUARES, 1, 0, 0, 0, BARE, {0}},
+    {TK_OP_CLIP_SCALE, 1, 1, 0, 0, 0, {0}},
+    {TK_OP_CAST, 5, 7, 0, 0, 0, {0}},
+    {TK_OP_CAST, 300, 131, 0, 0, BF16, {0}},
+};
+enum { N_CASES = (int)(sizeof cases / sizeof *cases) };
+
+// A call's tensors on the host. `call` holds shapes and attributes, its addresses are these.
+typedef struct world {
+    tk_call call;
+    tk_arena arena;
+    int64_t counts[1];
+} world;
+
+// ---- what a case looks like --------------------------------------------------------------------
+
+static int64_t asked_rows(const test_case *k, int document) // of attention
+{
+    return k->docs[k->flags & CROSS ? (document + 1) % DOCS : document];
+}
+
+static void set(tk_call *c, int k, tk_dtype t, int64_t rows, int64_t cols)
+{
+    c->in[k] = tk_tensor_2d(NULL, t, rows, cols);
+}
+
+static void describe_rows(const test_case *k, tk_call *c)
+{
+    bool bare = k->flags & BARE;
+    switch (k->op) {
+    case TK_OP_LINEAR:
+        set(c, 1, k->flags & BF16 ? TK_BF16 : TK_F32, k->m, k->c);
+        if (k->flags & BIAS) c->in[2] = tk_tensor_1d(NULL, TK_F32, k->m);
+        break;
+    case TK_OP_RMS_NORM:
+        if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->x);
+        c->i[0] = k->x;
+        c->f[0] = 1e-3;
+        break;
+    case TK_OP_MODULATE:
+        if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);
+        set(c, 2, TK_F32, k->m, 3 * k->c + 5);
+        set(c, 3, TK_I32, k->n, 1);
+        c->i[0] = 2 * k->c + 1;
+        c->i[1] = 3;
+        c->f[0] = 1e-3;
+        break;
+    case TK_OP_GATE_ADD:
+        set(c, 1, TK_F32, k->n, k->c);
+        set(c, 2, TK_F32, k->m, 2 * k->c + 3);
+        set(c, 3, TK_I32, k->n, 1);
+        c->i[0] = k->c + 1;
+        break;
+    case TK_OP_ADD:
+        set(c, 1, TK_F32, k->n, k->c);
+        break;
+    case TK_OP_SWIGLU:
+        set(c, 0, TK_F32, k->n, 2 * k->c);
+        break;
+    case TK_OP_ROPE:
+        set(c, 1, TK_F32, k->n, k->m);
+        set(c, 2, TK_F32, k->n, k->m);
+        c->i[0] = k->x;
+        break;
+    case TK_OP_ATTENTION: {
+        int64_t n = 0;
+        for (int i = 0; i < DOCS; i++) {
+            n += k->docs[i];
+            c->i[1] = k->docs[i] > c->i[1] ? k->docs[i] : c->i[1];
+            c->i[3] += k->docs[i] * asked_rows(k, i);
+        }
+        c->i[2] = c->i[1]; // the same numbers in another order
+        for (int i = 0; i < 3; i++) set(c, i, TK_F32, n, k->c);
+        for (int i = 3; i < 5; i++) c->in[i] = tk_tensor_1d(NULL, TK_I32, DOCS + 1);
+        c->i[0] = k->x;
+        c->i[4] = DOCS;
+        c->f[0] = 0.7;
+        break;
+    }
+    case TK_OP_PICK:
+        set(c, 0, TK_F32, k->m, k->c);
+        set(c, 2, TK_F32, 3, k->c);
+        set(c, 3, TK_I32, k->n, 2);
+        break;
+    default:
+        break;
+    }
+}
+
+static void describe_step(const test_case *k, tk_call *c)
+{
+    bool bare = k->flags & BARE;
+    switch (k->op) {
+    case TK_OP_SQUARED_ERROR:
+    case TK_OP_NOISE:
+        set(c, 1, TK_F32, k->n, k->c);
+        c->in[2] = tk_tensor_1d(NULL, TK_F32, k->n);
+        break;
+    case TK_OP_EULER:
+        if (!bare) set(c, 1, TK_F32, k->n, k->c);
+        c->in[2] = tk_tensor_1d(NULL, TK_F32, k->n);
+        c->f[0] = 2.5;
+        break;
+    case TK_OP_NORMAL:
+        set(c, 0, TK_I32, k->n, 2);
+        c->out[0] = tk_tensor_2d(NULL, TK_F32, k->n, k->c);
+        c->i[0] = 123456789;
+        c->i[1] = TK_RNG_NOISE;
+        break;
+    case TK_OP_SINUSOID:
+        c->in[0] = tk_tensor_1d(NULL, TK_F32, k->n);
+        c->i[0] = k->c;
+        break;
+    case TK_OP_ROPE_TABLE:
+        set(c, 0, TK_F32, k->n, 3);
+        c->i[0] = k->c;
+        c->f[0] = 10000;
+        break;
+    case TK_OP_ADAMW:
+        if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);
+        if (!bare) c->in[2] = tk_tensor_1d(NULL, TK_F32, 1);
+        memcpy(c->f, (double[]){1e-2, 0.9, 0.95, 1e-8, 0.1, 3}, sizeof c->f);
+        break;
+    case TK_OP_EMA:
+        c->f[0] = 0.99;
+        break;
+    case TK_OP_SUM_SQUARES:
+        if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);
+        break;
+    case TK_OP_CLIP_SCALE:
+        c->f[0] = 0.5;
+        break;
+    case TK_OP_CAST:
+        set(c, 0, k->flags & BF16 ? TK_BF16 : TK_F32, k->n, k->c);
+        break;
+    default:
+        break;
+    }
+}
+
+// Element i of an index tensor: runs of equal table entries, picks with repeats, offsets.
+static int32_t index_at(const test_case *k, const tk_call *c, int input, tk_key key, int64_t i)
+{
+    switch (k->op) {
+    case TK_OP_ATTENTION: {
+        int64_t n = 0;
+        for (int d = 0; d < i; d++) n += input == 3 ? k->docs[d] : asked_rows(k, d);
+        return (int32_t)n;
+    }
+    case TK_OP_PICK: {
+        bool third = tk_rng_below(key, (uint64_t)i / 2, 3) == 0;
+        if (i % 2 == 0) return third ? 2 : 0;
+        return (int32_t)tk_rng_below(key, 1000 + (uint64_t)i, third ? 3 : k->m);
+    }
+    case TK_OP_NORMAL:
+        return (int32_t)tk_rng_below(key, (uint64_t)i, 1000);
+    default:
+        return (int32_t)tk_rng_below(key, (uint64_t)i / 5, tk_rows(&c->in[2]));
+    }
+}
+
+static void *fill(world *w, const test_case *k, tk_tensor *t, uint64_t step)
+{
+    tk_key key = tk_rng_key(SEED, TK_RNG_TEST, step);
+    int64_t n = tk_count(t);
+    t->data = tk_arena_alloc(&w->arena, tk_bytes(t) + 64);
+    assert_non_null(t->data);
+    for (int64_t i = 0; i < n; i++) {
+        float x = (float)tk_rng_normal(key, (uint64_t)i);
+        bool positive = k->op == TK_OP_ADAMW || k->op == TK_OP_CLIP_SCALE;
+        if (positive && step != 0) x = fabsf(x); // second moments, scales, sums of squares
+        if (k->op == TK_OP_CLIP_SCALE) x = fabsf(x);
+        if (t->dtype == TK_F32) ((float *)t->data)[i] = x;
+        if (t->dtype == TK_BF16) ((uint16_t *)t->data)[i] = tk_bf16_from_float(x);
+        if (t->dtype == TK_I32) ((int32_t *)t->data)[i] = index_at(k, &w->call, (int)step, key, i);
+    }
+    return t->data;
+}
+
+static void world_open(world *w, const test_case *k)
+{
+    *w = (world){.call = {.op = k->op, .in = {tk_tensor_2d(NULL, TK_F32, k->n, k->c)}}};
+    tk_call *c = &w->call;
+    tk_arena_init(&w->arena, 1 << 20);
+    const tk_op_info *info = &tk_op_table[k->op];
+    if (k->op >= TK_OP_GATHER_ROWS && k->op <= TK_OP_GATHER_COLS) {
+        w->counts[0] = k->op == TK_OP_GATHER_COLS ? k->c : k->n;
+        c->comm = tk_comm_self();
+        c->counts = w->counts;
+    }
+    describe_rows(k, c);
+    describe_step(k, c);
+    for (int i = 0; i < info->n_in; i++)
+        if (c->in[i].ndim) fill(w, k, &c->in[i], (uint64_t)i);
+    tk_tensor out[TK_OP_OUT] = {{0}};
+    assert_ok(info->shape(c, out));
+    for (int i = 0; i < info->n_out; i++) {
+        c->out[i] = out[i];
+        fill(w, k, &c->out[i], 10 + (uint64_t)i);
+    }
+    for (int i = 0; i < info->n_in; i++)
+        if (info->grads >> i & 1 && c->in[i].ndim && c->in[i].dtype == TK_F32) {
+            c->din[i] = c->in[i];
+            fill(w, k, &c->din[i], 20 + (uint64_t)i);
+        }
+    c->dout[0] = out[0];
+    fill(w, k, &c->dout[0], 30);
+}
+
+static void world_close(world *w)
+{
+    tk_arena_free(&w->arena);
+}

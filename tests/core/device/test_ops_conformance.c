@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST timeout: 300 */
+// Every operator of every backend against the plain loops of "ref", and ref's gradients against
+// finite differences. A row of `cases` (ops_cases.h) is an operator at one size; an operator
+// without one fails.
+#include "tests/core/device/ops_cases.h"
+
+static const struct backend {
+    const tk_device_ops *ops;
+    int threads;
+} backends[] = {{&tk_device_cpu, 1}, {&tk_device_cpu, 2}, {&tk_device_cpu, 3}};
+enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends), POOL_BYTES = 1 << 28 };
+
+// ---- running a case on a device --------------------------------------------------------------
+
+typedef struct result {
+    float *out[TK_OP_OUT], *din[TK_OP_IN]; // bf16 outputs are widened
+    double flops;
+    size_t peak;
+} result;
+
+static void result_free(result *r)
+{
+    for (int k = 0; k < TK_OP_OUT; k++) tk_free(r->out[k]);
+    for (int k = 0; k < TK_OP_IN; k++) tk_free(r->din[k]);
+}
+
+static void put(tk_device *d, const tk_tensor *host, tk_tensor *to)
+{
+    *to = (tk_tensor){0};
+    if (!host->data) return;
+    assert_ok(tk_device_put(d, host->data, host->dtype, tk_rows(host), tk_cols(host), to));
+    to->ndim = host->ndim;
+    memcpy(to->dim, host->dim, sizeof to->dim);
+}
+
+static float *get(tk_device *d, const tk_tensor *t)
+{
+    int64_t n = tk_count(t);
+    float *x = tk_alloc((size_t)n * sizeof *x + 64);
+    assert_non_null(x);
+    if (t->dtype == TK_F32) {
+        assert_ok(tk_device_get(d, t, x));
+        return x;
+    }
+    uint16_t *half = tk_alloc((size_t)n * sizeof *half + 64);
+    assert_ok(tk_device_get(d, t, half));
+    for (int64_t i = 0; i < n; i++) x[i] = tk_bf16_to_float(half[i]);
+    tk_free(half);
+    return x;
+}
+
+// Forward, and where the operator has gradients backward for the inputs in `wanted`, those in `add`
+// being added to. Inputs the backward does not need are taken away from it.
+static result run(const struct backend *b, const world *w, unsigned wanted, unsigned add)
+{
+    tk_device d;
+    result r = {0};
+    assert_ok(tk_device_open(&d, b->ops, b->threads, POOL_BYTES));
+    const tk_op_info *info = &tk_op_table[w->call.op];
+    tk_call c = w->call;
+    for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.in[k], &c.in[k]);
+    for (int k = 0; k < TK_OP_OUT; k++) put(&d, &w->call.out[k], &c.out[k]);
+    for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.din[k], &c.din[k]);
+    put(&d, &w->call.dout[0], &c.dout[0]);
+    tk_tensor din[TK_OP_IN];
+    memcpy(din, c.din, sizeof din);
+    assert_ok(tk_op_forward(&d, &c));
+    for (int k = 0; k < info->n_out; k++) r.out[k] = get(&d, &c.out[k]);
+    for (int k = 0; k < TK_OP_IN; k++) {
+        if (!(info->needs_in >> k & 1)) c.in[k].data = NULL;
+        if (!(wanted >> k & 1)) c.din[k].data = NULL;
+        c.add[k] = add >> k & 1;
+    }
+    for (int k = 0; k < TK_OP_OUT; k++)
+        if (!(info->needs_out >> k & 1)) c.out[k].data = NULL;
+    if (info->grads & wanted) assert_ok(tk_op_backward(&d, &c));
+    for (int k = 0; k < TK_OP_IN; k++)
+        if (din[k].ndim && wanted >> k & 1) r.din[k] = get(&d, &din[k]);
+    r.flops = d.flops;
+    r.peak = d.pool.peak;
+    tk_device_close(&d);
+    return r;
+}
+
+static const struct backend ref = {&tk_device_ref, 1};
+
+static double square(const float *x, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)x[i] * x[i];
+    return s;
+}
+
+// Sum of squared differences over that of the reference.
+static void close_enough(const test_case *k, const char *what, int which, const float *got,
+                         const float *wanted, int64_t n)
+{
+    double s = 0, size = square(wanted, n);
+    for (int64_t i = 0; i < n; i++)
+        s += ((double)got[i] - wanted[i]) * ((double)got[i] - wanted[i]);
+    double nmse = size > 0 ? s / size : s;
+    if (!(nmse <= 1e-7))
+        fail_msg("%s case %d: %s %d differs from ref by NMSE %.3g", tk_op_table[k->op].name,
+                 (int)(k - cases), what, which, nmse);
+}
+
+static void compare(const test_case *k, const world *w, const result *got, const result *wanted)
+{
+    for (int i = 0; i < TK_OP_OUT; i++)
+        if (wanted->out[i])
+            close_enough(k, "output", i, got->out[i], wanted->out[i], tk_count(&w->call.out[i]));
+    for (int i = 0; i < TK_OP_IN; i++)
+        if (wanted->din[i])
+            close_enough(k, "gradient", i, got->din[i], wanted->din[i], tk_count(&w->call.din[i]));
+}
+
+// ---- the tests -------------------------------------------------------------------------------
+
+static void test_ops__every_operator_has_a_case(void **state)
+{
+    (void)state;
+    bool seen[TK_OP_COUNT] = {false};
+    for (int i = 0; i < N_CASES; i++) seen[cases[i].op] = true;
+    for (int op = 0; op < TK_OP_COUNT; op++)
+        if (!tk_op_table[op].name || !seen[op])
+            fail_msg("operator %d (%s) has no case", op, tk_op_table[op].name);
+}
+
+static void test_ops__backends_agree_with_ref(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned wanted, add;
+    } ways[] = {{31, 0}, {31, 31}, {1, 0}, {2, 2}, {4, 0}};
+    for (int i = 0; i < N_CASES; i++) {
+        world w;
+        world_open(&w, &cases[i]);
+        for (int way = 0; way < 5; way++) {
+            if (way && !tk_op_table[cases[i].op].grads) break;
+            result wanted = run(&ref, &w, ways[way].wanted, ways[way].add);
+            for (int b = 0; b < N_BACKENDS; b++) {
+                result got = run(&backends[b], &w, ways[way].wanted, ways[way].add);
+                compare(&cases[i], &w, &got, &wanted);
+                assert_true(got.flops == wanted.flops);
+                result_free(&got);
+            }
+            result_free(&wanted);
+        }
+        world_close(&w);
+    }
+}
+
+static void same_bits(const test_case *k, const float *a, const float *b, int64_t n)
+{
+    if (a && memcmp(a, b, (size_t)n * sizeof *a) != 0)
+        fail_msg("%s case %d depends on the number of threads", tk_op_table[k->op].name,
+                 (int)(k - cases));
+}
+
+static void test_ops__cpu_does_not_depend_on_threads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        world w;
+        world_open(&w, &cases[i]);
+        result one = run(&backends[0], &w, 31, 2);
+        for (int b = 1; b < N_BACKENDS; b++) {
+            result more = run(&backends[b], &w, 31, 2);
+            for (int k = 0; k < TK_OP_OUT; k++)
+                same_bits(&cases[i], one.out[k], more.out[k], tk_count(&w.call.out[k]));
+            for (int k = 0; k < TK_OP_IN; k++)
+                same_bits(&cases[i], one.din[k], more.din[k], tk_count(&w.call.din[k]));
+            result_free(&more);
+        }
+        result_free(&one);
+        world_close(&w);
+    }
+}
+
+// Gradients that are added are what was there plus those that are set.
+static void test_ops__ref_adds_to_gradients(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        world w;
+        world_open(&w, &cases[i]);
+        result put_there = run(&ref, &w, 31, 0), added = run(&ref, &w, 31, 31);
+        for (int k = 0; k < TK_OP_IN; k++) {
+            const float *before = w.call.din[k].data;
+            for (int64_t j = 0; put_there.din[k] && j < tk_count(&w.call.din[k]); j++)
+                assert_near(added.din[k][j], (double)before[j] + put_there.din[k][j],
+                            1e-4 * (1 + fabs(added.din[k][j])));
+        }
+        result_free(&put_there);
+        result_free(&added);
+        world_close(&w);
+    }
+}
+
+// sum(output * cotangent) of a forward run
+static double objective(const world *w)
+{
+    result r = run(&ref, w, 0, 0);
+    double s = 0;
+    for (int64_t i = 0; i < tk_count(&w->call.out[0]); i++)
+        s += (double)r.out[0][i] * ((const float *)w->call.dout[0].data)[i];
+    result_free(&r);
+    return s;
+}
+
+// The derivative of input `k` along a random direction, by central differences.
+static double slope(world *w, int k, const float *along, double step)
+{
+    float *x = w->call.in[k].data;
+    int64_t n = tk_count(&w->call.in[k]);
+    double up, down;
+    float *at = tk_alloc((size_t)n * sizeof *at + 64);
+    assert_non_null(at);
+    memcpy(at, x, (size_t)n * sizeof *at);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(at[i] + step * along[i]);
+    up = objective(w);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(at[i] - step * along[i]);
+    down = objective(w);
+    memcpy(x, at, (size_t)n * sizeof *at);
+    tk_free(at);
+    return (up - down) / (2 * step);
+}
+
+static void check_slopes(world *w, const test_case *k)
+{
+    result r = run(&ref, w, 31, 0);
+    for (int i = 0; i < TK_OP_IN; i++) {
+        int64_t n = tk_count(&w->call.din[i]);
+        if (!r.din[i] || n == 0) continue;
+        tk_tensor along = w->call.din[i];
+        fill(w, k, &along, 40 + (uint64_t)i);
+        double said = 0, seen = slope(w, i, along.data, 4e-3);
+        for (int64_t j = 0; j < n; j++) said += (double)r.din[i][j] * ((float *)along.data)[j];
+        double size = sqrt(square(r.din[i], n));
+        if (!(fabs(said - seen) <= 3e-3 * size + 3e-5)) // fp32 rounding over the step
+            fail_msg("%s case %d: derivative of input %d is %.6g by differences, %.6g by backward",
+                     tk_op_table[k->op].name, (int)(k - cases), i, seen, said);
+    }
+    result_free(&r);
+}
+
+static void test_ops__ref_gradients_are_slopes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        if (!tk_op_table[cases[i].op].grads || cases[i].n > 100 || cases[i].docs[0] > 100) continue;
+        world w;
+        world_open(&w, &cases[i]);
+        check_slopes(&w, &cases[i]);
+        world_close(&w);
+    }
+}
+
+// What a plan counts on the dry device is what the cpu backend takes.
+static void test_ops__dry_counts_as_cpu(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        world w;
+        world_open(&w, &cases[i]);
+        for (int threads = 1; threads < 4; threads += 2) {
+            result real = run(&(struct backend){&tk_device_cpu, threads}, &w, 31, 1);
+            result dry = run(&(struct backend){&tk_device_dry, threads}, &w, 31, 1);
+            assert_int_equal(dry.peak, real.peak);
+            assert_true(dry.flops == real.flops);
+            for (int64_t j = 0; j < tk_count(&w.call.out[0]); j++) assert_true(dry.out[0][j] == 0);
+            result_free(&real);
+            result_free(&dry);
+        }
+        world_close(&w);
+    }
+}
+
+static void test_ops__flops(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, &(test_case){TK_OP_LINEAR, 7, 5, 3, 0, BIAS, {0}});
+    result r = run(&ref, &w, 7, 0);
+    assert_true(r.flops == 3 * 2 * 7 * 5 * 3);
+    result_free(&r);
+    r = run(&ref, &w, 6, 0);
+    assert_true(r.flops == 2 * 2 * 7 * 5 * 3);
+    result_free(&r);
+    world_close(&w);
+    world_open(&w, &(test_case){TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 2}});
+    r = run(&ref, &w, 7, 0);
+    assert_true(r.flops == 3 * 4 * (9 + 4) * 12);
+    result_free(&r);
+    world_close(&w);
+}
+
+// ---- collectives with more than one rank -----------------------------------------------------
+
+// Rank 1 of 3: rank r holds the numbers 100 * r + i; a reduction of what all hold is 3 times mine.
+static tk_status fake_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                                 tk_dtype t)
+{
+    (void)t;
+    float *to = out;
+    for (int r = 0; r < c->size; r++)
+        for (int64_t i = 0; i < counts[r]; i++)
+            *to++ = r == c->rank ? ((const float *)in)[i] : (float)(100 * r + i);
+    return TK_OK;
+}
+
+static tk_status fake_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                                     tk_dtype t)
+{
+    (void)t;
+    const float *from = in;
+    for (int r = 0; r < c->rank; r++) from += counts[r];
+    for (int64_t i = 0; i < counts[c->rank]; i++) ((float *)out)[i] = 3 * from[i];
+    return TK_OK;
+}
+
+static void test_ops__gathers_columns_of_uneven_ranks(void **state)
+{
+    (void)state;
+    static const tk_comm_ops ops = {.all_gather = fake_all_gather,
+                                    .reduce_scatter = fake_reduce_scatter};
+    static const int64_t counts[3] = {3, 2, 0};
+    tk_comm comm = {.ops = &ops, .rank = 1, .size = 3, .name = "fake"};
+    tk_device d;
+    assert_ok(tk_device_open(&d, &tk_device_cpu, 1, 1 << 20));
+    float x[4] = {1, 2, 3, 4}, whole[10], dwhole[10], dx[4] = {10, 20, 30, 40};
+    for (int i = 0; i < 10; i++) dwhole[i] = (float)i;
+    tk_call c = {.op = TK_OP_GATHER_COLS, .comm = &comm, .counts = counts};
+    assert_ok(tk_device_put(&d, x, TK_F32, 2, 2, &c.in[0]));
+    assert_ok(tk_device_new(&d, TK_F32, 2, 5, &c.out[0]));
+    assert_ok(tk_device_put(&d, dwhole, TK_F32, 2, 5, &c.dout[0]));
+    assert_ok(tk_device_put(&d, dx, TK_F32, 2, 2, &c.din[0]));
+    assert_ok(tk_op_forward(&d, &c));
+    assert_ok(tk_device_get(&d, &c.out[0], whole));
+    const float gathered[10] = {0, 1, 2, 1, 2, 3, 4, 5, 3, 4};
+    assert_memory_equal(whole, gathered, sizeof gathered);
+    c.add[0] = true;
+    assert_ok(tk_op_backward(&d, &c));
+    assert_ok(tk_device_get(&d, &c.din[0], dx));
+    const float scattered[4] = {10 + 3 * 3, 20 + 3 * 4, 30 + 3 * 8, 40 + 3 * 9};
+    assert_memory_equal(dx, scattered, sizeof scattered);
+    tk_device_close(&d);
+}
+
+static void test_ops__skips_a_step_of_scale_zero(void **state)
+{
+    (void)state;
+    for (int b = 0; b < 2; b++) {
+        tk_device d;
+        assert_ok(tk_device_open(&d, b ? &tk_device_cpu : &tk_device_ref, 1, 1 << 20));
+        float g[2] = {NAN, 1}, p[2] = {1, 2}, zero = 0, sum = INFINITY, back[2];
+        tk_call clip = {.op = TK_OP_CLIP_SCALE, .f = {1}};
+        tk_call c = {.op = TK_OP_ADAMW, .f = {1, 0.9, 0.9, 1e-8, 0.1, 1}};
+        assert_ok(tk_device_put(&d, &sum, TK_F32, 1, 1, &clip.in[0]));
+        assert_ok(tk_device_put(&d, &zero, TK_F32, 1, 1, &clip.out[0]));
+        assert_ok(tk_op_forward(&d, &clip));
+        assert_ok(tk_device_put(&d, g, TK_F32, 1, 2, &c.in[0]));
+        for (int k = 0; k < 3; k++) assert_ok(tk_device_put(&d, p, TK_F32, 1, 2, &c.out[k]));
+        c.in[2] = clip.out[0];
+        assert_ok(tk_op_forward(&d, &c));
+        for (int k = 0; k < 3; k++) {
+            assert_ok(tk_device_get(&d, &c.out[k], back));
+            assert_memory_equal(back, p, sizeof p);
+        }
+        tk_device_close(&d);
+    }
+}
+
+static void test_ops__wrong_shapes_are_named(void **state)
+{
+    (void)state;
+    tk_device d;
+    assert_ok(tk_device_open(&d, &tk_device_dry, 1, 1 << 20));
+    tk_call c = {.op = TK_OP_LINEAR};
+    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.in[0]));
+    assert_ok(tk_device_new(&d, TK_F32, 3, 6, &c.out[0]));
+    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
+    assert_says("operator linear: input 1 is absent");
+    assert_ok(tk_device_new(&d, TK_F32, 3, 5, &c.in[1]));
+    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
+    assert_says("operator linear: input 1 is (3, 5)");
+    c.in[1] = tk_tensor_2d(c.in[1].data, TK_F32, 3, 6);
+    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
+    assert_says("operator linear: output 0 is (3, 6)");
+    tk_device_close(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ops__every_operator_has_a_case),
+        cmocka_unit_test(test_ops__backends_agree_with_ref),
+        cmocka_unit_test(test_ops__cpu_does_not_depend_on_threads),
+        cmocka_unit_test(test_ops__ref_adds_to_gradients),
+        cmocka_unit_test(test_ops__ref_gradients_are_slopes),
+        cmocka_unit_test(test_ops__dry_counts_as_cpu),
+        cmocka_unit_test(test_ops__flops),
+        cmocka_unit_test(test_ops__gathers_columns_of_uneven_ranks),
+        cmocka_unit_test(test_ops__skips_a_step_of_scale_zero),
+        cmocka_unit_test(test_ops__wrong_shapes_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tape and the model on one rank: gradients against finite differences, recomputation, memory,
+// failing allocations. (Against the reference implementation: tests/train/parity/test_parity.sh.)
+/*TEST nsize: 1; timeout: 60 */
+#include "core/model/model.h"
+#include "core/numbers/rng.h"
+#include "tests/support/test.h"
+#include "tests/support/tiny.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct rig { // a model with random weights and two documents
+    tk_device device;
+    tk_model model;
+    tk_arena arena;
+    tk_stream stream;
+    float *video, *audio, *weights;
+    int32_t *tokens;
+} rig;
+
+static tk_key key(uint64_t purpose)
+{
+    return tk_rng_key(3, TK_RNG_TEST, purpose);
+}
+
+static float *noise(rig *r, int64_t n, uint64_t purpose)
+{
+    float *x = tk_arena_alloc(&r->arena, (size_t)n * sizeof *x);
+    assert_non_null(x);
+    tk_rng_fill_normal(key(purpose), 0, x, n, 1);
+    return x;
+}
+
+static void open_stream(rig *r)
+{
+    const tk_shot_rows shots[2] = {
+        {.latent_frames = 2, .audio_rows = 3},
+        {.latent_frames = 1, .audio_rows = 4, .start = 0.5, .target = true}};
+    assert_int_equal(tk_stream_init(&r->stream, &r->arena, 64, 2, 5), TK_OK);
+    for (int d = 0; d < 2; d++) {
+        const tk_document doc = {.text_rows = 5 - d,
+                                 .n_shots = 2 - d,
+                                 .shots = shots + d,
+                                 .height = 2,
+                                 .width = 3 - d,
+                                 .fps = 8,
+                                 .cadence = {2},
+                                 .audio_units = 1,
+                                 .audio_channels = 1 + d,
+                                 .t_video = 0.3 + 0.2 * d,
+                                 .t_audio = 0.6,
+                                 .t_clean = 1,
+                                 .id = d};
+        assert_int_equal(tk_stream_append(&r->stream, &doc), TK_OK);
+    }
+    r->video = noise(r, r->stream.count[TK_VIDEO] * tiny_model.video_channels, 1);
+    r->audio = noise(r, r->stream.count[TK_AUDIO] * tiny_model.audio_channels, 2);
+    r->tokens = tk_arena_alloc(&r->arena, 64 * sizeof *r->tokens);
+    for (int i = 0; i < 16; i++) r->tokens[i] = 40 * i % TK_BYTES;
+}
+
+static tk_status set_weights(rig *r, const float *w)
+{
+    for (int i = 0; i < r->model.n_weights; i++)
+        TK_TRY(tk_model_set(&r->model, i, w + r->model.weight[i].offset));
+    return TK_OK;
+}
+
+// Random everything: zeros among the initial weights would hide gradients.
+static void open_rig(rig *r, const tk_device_ops *ops)
+{
+    memset(r, 0, sizeof *r);
+    tk_arena_init(&r->arena, 0);
+    assert_int_equal(tk_device_open(&r->device, ops, 1, (size_t)1 << 30), TK_OK);
+    assert_int_equal(tk_model_open(&r->model, &tiny_model, &r->device, tk_comm_self(), 0, 1, true),
+                     TK_OK);
+    r->weights = noise(r, r->model.n_local, 3);
+    for (int i = 0; i < r->model.n_weights; i++) {
+        const tk_weight *q = &r->model.weight[i];
+        const tk_param_spec *s = &r->model.table.spec[q->spec];
+        const float scale = s->ndim == 2 ? 1 / sqrtf((float)s->cols) : 0.3f;
+        const float shift = s->init == TK_INIT_ONE ? 1 : 0;
+        for (int64_t j = 0; j < q->share.rows * q->share.cols; j++)
+            r->weights[q->offset + j] = shift + scale * r->weights[q->offset + j];
+    }
+    assert_int_equal(set_weights(r, r->weights), TK_OK);
+    open_stream(r);
+}
+
+static void close_rig(rig *r)
+{
+    tk_model_close(&r->model);
+    assert_int_equal(r->device.pool.in_use, 0);
+    tk_device_close(&r->device);
+    tk_arena_free(&r->arena);
+}
+
+// loss = (|video|^2 + |audio|^2) / 2, whose gradient is the velocities themselves.
+static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
+{
+    tk_batch b = {0};
+    tk_tape t;
+    tk_forward out;
+    tk_status st = TK_OK;
+    float host[512];
+    const tk_host_rows in = {.video = r->video, .audio = r->audio, .tokens = r->tokens};
+    tk_tape_init(&t, &r->device, grads ? TK_TAPE_RECORD : TK_TAPE_RUN);
+    TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in));
+    TK_TRY_TO(st, done, tk_model_forward(&r->model, &t, &b, NULL, recompute, &out));
+    tk_value *const head[2] = {out.video, out.audio};
+    *loss = 0;
+    for (int k = 0; k < 2; k++) {
+        TK_TRY_TO(st, done, tk_device_get(&r->device, &head[k]->t, host));
+        for (int64_t i = 0; i < tk_count(&head[k]->t); i++)
+            *loss += 0.5 * (double)host[i] * host[i];
+    }
+    if (grads) {
+        TK_TRY_TO(st, done, tk_model_zero_grads(&r->model));
+        TK_TRY_TO(st, done, tk_tape_backward(&t, 2, head, (tk_tensor[]){head[0]->t, head[1]->t}));
+    }
+done:
+    tk_tape_free(&t);
+    tk_batch_close(&b);
+    return st;
+}
+
+static float *get_grads(rig *r)
+{
+    float *g = tk_arena_alloc(&r->arena, tk_bytes(&r->model.grads));
+    assert_int_equal(tk_device_get(&r->device, &r->model.grads, g), TK_OK);
+    return g;
+}
+
+// Every weight on its own: the derivative along a random direction of that weight alone.
+static void test_gradients__finite_differences(void **state)
+{
+    rig r;
+    double loss, up, down;
+    (void)state;
+    open_rig(&r, &tk_device_ref);
+    assert_int_equal(run_loss(&r, true, false, &loss), TK_OK);
+    const float *g = get_grads(&r);
+    const float *d = noise(&r, r.model.n_local, 7);
+    for (int i = 0; i < r.model.n_weights; i++) {
+        const tk_weight *w = &r.model.weight[i];
+        const int64_t n = w->share.rows * w->share.cols;
+        float *moved = tk_arena_alloc(&r.arena, (size_t)n * sizeof *moved);
+        double slope = 0, length = 0;
+        for (int64_t j = 0; j < n; j++) {
+            slope += (double)g[w->offset + j] * d[w->offset + j];
+            length += (double)d[w->offset + j] * d[w->offset + j];
+        }
+        const double eps = 4e-3 / sqrt(length);
+        for (int sign = -1; sign <= 1; sign += 2) {
+            for (int64_t j = 0; j < n; j++)
+                moved[j] = r.weights[w->offset + j] + (float)(sign * eps) * d[w->offset + j];
+            assert_int_equal(tk_model_set(&r.model, i, moved), TK_OK);
+            assert_int_equal(run_loss(&r, false, false, sign < 0 ? &down : &up), TK_OK);
+        }
+        assert_int_equal(tk_model_set(&r.model, i, r.weights + w->offset), TK_OK);
+        const double measured = (up - down) / (2 * eps),
+                     scale = fabs(slope) + 1e-3 * loss * sqrt(length);
+        if (fabs(measured - slope) > 2e-2 * scale)
+            fail_msg("%s: slope %g, measured %g", r.model.table.spec[w->spec].name, slope,
+                     measured);
+    }
+    close_rig(&r);
+}
+
+static void test_recompute__same_gradients_less_memory(void **state)
+{
+    rig r;
+    double loss[2];
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const tk_device_ops *ops = k ? &tk_device_cpu : &tk_device_ref;
+        open_rig(&r, ops);
+        const size_t base = r.device.pool.in_use;
+        assert_int_equal(run_loss(&r, true, true, &loss[0]), TK_OK);
+        assert_int_equal(r.device.pool.in_use, base); // everything given back
+        const size_t low = r.device.pool.peak;
+        const float *a = get_grads(&r);
+        assert_int_equal(run_loss(&r, true, false, &loss[1]), TK_OK);
+        const float *b = get_grads(&r);
+        assert_true(r.device.pool.peak > low);
+        assert_memory_equal(&loss[0], &loss[1], sizeof loss[0]);
+        assert_memory_equal(a, b, tk_bytes(&r.model.grads));
+        close_rig(&r);
+    }
+}
+
+// A dry run asks the pool for exactly what a real run asks for.
+static void test_dry__same_peak(void **state)
+{
+    rig r;
+    double loss;
+    size_t peak[2];
+    double flops[2];
+    const tk_device_ops *const ops[2] = {&tk_device_cpu, &tk_device_dry};
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        open_rig(&r, ops[k]);
+        assert_int_equal(run_loss(&r, true, false, &loss), TK_OK);
+        peak[k] = r.device.pool.peak;
+        flops[k] = r.device.flops;
+        close_rig(&r);
+    }
+    assert_int_equal(peak[0], peak[1]);
+    assert_true(flops[0] > 0 && flops[0] == flops[1]);
+}
+
+static void test_memory__every_allocation_may_fail(void **state)
+{
+    rig r;
+    double loss;
+    (void)state;
+    open_rig(&r, &tk_device_ref);
+    const size_t base = r.device.pool.in_use;
+    int64_t nth = 0;
+    tk_status s;
+    do {
+        tk_alloc_fail_at(++nth, false);
+        s = run_loss(&r, true, true, &loss);
+        tk_alloc_fail_at(0, false);
+        assert_true(s == TK_OK || s == TK_MEMORY);
+        assert_int_equal(r.device.pool.in_use, base);
+    } while (s != TK_OK && nth < 500);
+    assert_int_equal(s, TK_OK);
+    assert_true(nth > 3);
+    close_rig(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients__finite_differences),
+        cmocka_unit_test(test_recompute__same_gradients_less_memory),
+        cmocka_unit_test(test_dry__same_peak),
+        cmocka_unit_test(test_memory__every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Media as people have it, read the same by import's look at the packets and by decoding: streams
+// of unequal length, streams without timestamps, cut files, colours nobody tagged.
+/*TEST timeout: 120 */
+#include "data/media/reader.h"
+#include "tests/data/media/media_files.h"
+#include <stdlib.h>
+
+static const tk_media_config small = {
+    .width = 32, .height = 32, .fps = 8, .sample_rate = 8000, .channels = 1};
+
+#define TWO_SECONDS "-f lavfi -i testsrc2=s=64x48:r=24:d=2 -f lavfi -i sine=d=2 "
+#define PICTURE "-map 0:v -map 1:a -c:v mpeg4 "
+
+// Both roads take the file and agree on its length.
+static void takes(const char *path, int64_t frames)
+{
+    tk_media m;
+    int64_t looked;
+    bool has_audio;
+    assert_ok(tk_media_probe(path, &small, 1, &looked, &has_audio));
+    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    assert_int_equal(m.frames, frames);
+    assert_int_equal(looked, frames);
+    assert_int_equal(m.had_audio, has_audio);
+    tk_media_free(&m);
+}
+
+static void refuses(const char *path, const char *words)
+{
+    tk_media m;
+    int64_t looked;
+    bool has_audio;
+    assert_status(tk_media_probe(path, &small, 1, &looked, &has_audio), TK_INPUT);
+    assert_says(words);
+    assert_status(tk_media_read(path, &small, 60, 1, &m), TK_INPUT);
+    assert_says(words);
+}
+
+static void test_longer_companions(void **state)
+{
+    (void)state;
+    char args[1024];
+    const char subtitle[] = "1\n00:00:00,500 --> 00:00:12,000\nfar longer than the picture\n";
+    const char chapters[] = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=12000\n";
+    const char *srt = media_put("long.srt", subtitle, sizeof subtitle - 1);
+    const char *meta = media_put("chapters.ini", chapters, sizeof chapters - 1);
+    const char *kind[][2] = {{"mkv", "srt"}, {"mp4", "mov_text"}};
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        snprintf(args, sizeof args, TWO_SECONDS "-i '%s' " PICTURE "-map 2:s -c:s %s", srt,
+                 kind[i][1]);
+        snprintf(name, sizeof name, "subtitle.%s", kind[i][0]);
+        takes(media_make(name, args), 16);
+        snprintf(args, sizeof args, TWO_SECONDS "-i '%s' -map_metadata 2 " PICTURE, meta);
+        snprintf(name, sizeof name, "chapters.%s", kind[i][0]);
+        takes(media_make(name, args), 16);
+        snprintf(name, sizeof name, "tracks.%s", kind[i][0]);
+        takes(media_make(name, TWO_SECONDS "-f lavfi -i sine=d=9 " PICTURE "-map 2:a"), 16);
+    }
+}
+
+static void test_no_timestamps(void **state)
+{
+    (void)state;
+    const char *kind[][2] = {{"raw.h264", "libx264 -bf 2"},
+                             {"raw.hevc", "libx265 -x265-params log-level=none"},
+                             {"raw.m2v", "mpeg2video -bf 2"},
+                             {"raw.m4v", "mpeg4"}};
+    for (int i = 0; i < 4; i++) {
+        char args[256];
+        snprintf(args, sizeof args,
+                 "-f lavfi -i testsrc2=s=64x48:r=30:d=3 -pix_fmt yuv420p -c:v %s", kind[i][1]);
+        takes(media_make(kind[i][0], args), 24);
+    }
+}
+
+static void test_cut(void **state)
+{
+    (void)state;
+    const char *kind[][2] = {{"a.avi", "-c:v mpeg4 -c:a mp3"},
+                             {"b.mkv", "-c:v mpeg4 -c:a mp3"},
+                             {"c.flv", "-c:v flv -c:a mp3"},
+                             {"d.webm", "-c:v libvpx -c:a libopus"}};
+    for (int i = 0; i < 4; i++) {
+        size_t n;
+        char cut[32], args[256];
+        snprintf(args, sizeof args, TWO_SECONDS "%s", kind[i][1]);
+        const char *whole = media_make(kind[i][0], args);
+        takes(whole, 16);
+        unsigned char *x = media_get(whole, &n);
+        snprintf(cut, sizeof cut, "cut-%s", kind[i][0]);
+        refuses(media_put(cut, x, n * 3 / 4), "cut off");
+        free(x);
+    }
+}
+
+// Colour (200, 60, 30) coded by a matrix that the file does not name.
+static void check_untagged(const char *size, const char *matrix)
+{
+    char args[512], name[64];
+    snprintf(name, sizeof name, "untagged-%s.mkv", size);
+    snprintf(args, sizeof args,
+             "-f lavfi -i color=0xC83C1E:s=%s:r=8:d=0.5,format=gbrp,scale=out_color_matrix=%s:"
+             "out_range=tv,format=yuv444p,setparams=colorspace=unknown:range=unknown -c:v ffv1",
+             size, matrix);
+    tk_media m;
+    assert_ok(tk_media_read(media_make(name, args), &small, 60, 1, &m));
+    const int want[] = {200, 60, 30};
+    for (int c = 0; c < 3; c++)
+        assert_true(abs(m.video[(16 * m.width + 16) * 3 + c] - want[c]) <= 4);
+    tk_media_free(&m);
+}
+
+static void test_untagged_colours(void **state)
+{
+    (void)state;
+    check_untagged("1280x544", "bt709");
+    check_untagged("640x580", "bt709");
+    check_untagged("1278x576", "bt601");
+    check_untagged("320x240", "bt601");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_no_timestamps),
+        cmocka_unit_test(test_cut), cmocka_unit_test(test_untagged_colours)};
+    return cmocka_run_group_tests(tests, media_open, media_close);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The detectors on the stage's own clips, whose truth is known, and on noise.
+#include "core/numbers/rng.h"
+#include "infer/judges/detect.h"
+#include "tests/support/test.h"
+#include <math.h>
+
+enum { CLIPS = 60 };
+static const tk_stage_config stage = {.clips = CLIPS, .seed = 7, .seconds = 3, .max_shots = 3};
+static const tk_media_config media = {
+    .width = 64, .height = 64, .fps = 8, .sample_rate = 8000, .channels = 1};
+
+typedef struct clip {
+    tk_scene scene;
+    int64_t frames, samples;
+    uint8_t *rgb;
+    float *pcm;
+} clip;
+
+static clip make(const tk_media_config *m, int64_t index)
+{
+    clip c;
+    tk_stage_scene(&stage, m, 2, stage.seed, index, &c.scene);
+    c.frames = tk_stage_frames(&stage, m, 2);
+    c.samples = tk_stage_samples(m, c.frames);
+    c.rgb = tk_alloc((size_t)(c.frames * m->height * m->width * 3));
+    c.pcm = tk_alloc((size_t)(c.samples * m->channels) * sizeof *c.pcm);
+    assert_true(c.rgb && c.pcm);
+    tk_stage_render(&c.scene, m, c.frames, c.rgb);
+    tk_stage_sound(&c.scene, m, c.samples, c.pcm);
+    return c;
+}
+
+static void drop(clip *c)
+{
+    tk_free(c->rgb);
+    tk_free(c->pcm);
+}
+
+static int64_t frame_of(const tk_media_config *m, double t)
+{
+    return llround(t * (double)m->fps);
+}
+
+// Object, colour, kind and place of every shot of the stage, at two sizes and rates.
+static void test_objects(void **state)
+{
+    (void)state;
+    const tk_media_config large = {
+        .width = 128, .height = 96, .fps = 16, .sample_rate = 16000, .channels = 2};
+    const tk_media_config *const both[] = {&media, &large};
+    for (int b = 0; b < 2; b++) {
+        const tk_media_config *m = both[b];
+        int shots = 0, wrong = 0;
+        double off = 0, pixels = 0;
+        for (int64_t i = 0; i < CLIPS; i++) {
+            clip c = make(m, i);
+            for (int k = 0; k < c.scene.n_shots; k++, shots++) {
+                tk_arena a;
+                tk_seen s;
+                const int64_t first = frame_of(m, c.scene.shot[k].start),
+                              n = frame_of(m, c.scene.shot[k].seconds);
+                tk_arena_init(&a, 0);
+                assert_int_equal(tk_detect_object(c.rgb + first * m->height * m->width * 3, n,
+                                                  m->height, m->width, &a, &s),
+                                 TK_OK);
+                wrong += !s.present || s.colour != c.scene.object[0].colour ||
+                         s.kind != c.scene.object[0].kind;
+                for (int64_t f = 0; f < n; f++) {
+                    double x, y, px, py, per;
+                    const double t = (double)(first + f) / (double)m->fps;
+                    tk_stage_position(&c.scene, 0, t, &x, &y);
+                    tk_stage_project(&c.scene, m, t, x, y, &px, &py, &per);
+                    if (py < 0.6 * per || isnan(s.y[f])) continue; // partly outside
+                    off += fabs(px - s.x[f]) + fabs(py - s.y[f]);
+                    pixels += 2;
+                }
+                tk_arena_free(&a);
+            }
+            drop(&c);
+        }
+        print_message("%dx%d: %d of %d shots wrong, centroids off by %.2f pixels\n", (int)m->width,
+                      (int)m->height, wrong, shots, off / pixels);
+        assert_true(wrong * 100 <= shots);
+        assert_true(off / pixels < 0.6);
+    }
+}
+
+// A track as tk_detect_object gives it, from the truth.
+static int64_t true_track(const clip *c, int k, double *y, double *per)
+{
+    const int64_t first = frame_of(&media, c->scene.shot[k].start),
+                  n = frame_of(&media, c->scene.shot[k].seconds);
+    for (int64_t f = 0; f < n; f++) {
+        double wx, wy, px;
+        const double t = (double)(first + f) / (double)media.fps;
+        tk_stage_position(&c->scene, 0, t, &wx, &wy);
+        tk_stage_project(&c->scene, &media, t, wx, wy, &px, &y[f], per);
+    }
+    return n;
+}
+
+static void test_motion(void **state)
+{
+    (void)state;
+    int contacts = 0, found = 0, extra = 0, falls = 0, right = 0;
+    for (int64_t i = 0; i < CLIPS; i++) {
+        clip c = make(&media, i);
+        for (int k = 0; k < c.scene.n_shots; k++) {
+            double y[64], per;
+            int64_t at[16];
+            const double start = c.scene.shot[k].start, end = start + c.scene.shot[k].seconds;
+            const int64_t n = true_track(&c, k, y, &per);
+            const int seen = tk_detect_contacts(y, n, (double)media.fps, per, 16, at);
+            bool used[16] = {0};
+            for (int q = 0; q < c.scene.n_contacts; q++) {
+                const tk_stage_contact *touch = &c.scene.contact[q];
+                if (touch->t < start + 0.25 || touch->t > end - 0.25 || touch->speed < 2.5)
+                    continue;
+                contacts++;
+                for (int s = 0; s < seen; s++) {
+                    const double t = start + (double)at[s] / (double)media.fps;
+                    if (fabs(t - touch->t) > 1.01 / (double)media.fps) continue;
+                    found++;
+                    break;
+                }
+            }
+            for (int s = 0; s < seen; s++) {
+                const double t = start + (double)at[s] / (double)media.fps;
+                for (int q = 0; q < c.scene.n_contacts; q++)
+                    used[s] |= fabs(t - c.scene.contact[q].t) <= 1.01 / (double)media.fps;
+                extra += !used[s];
+            }
+            const double g = tk_detect_gravity(y, n, (double)media.fps, per);
+            if (isnan(g)) continue;
+            falls++;
+            right += fabs(g - 1) < 0.1;
+        }
+        drop(&c);
+    }
+    print_message("%d of %d contacts, %d more; gravity right in %d of %d flights\n", found,
+                  contacts, extra, right, falls);
+    assert_true(contacts > 50 && found * 100 >= contacts * 95);
+    assert_true(extra * 50 <= contacts);
+    assert_true(falls > 50 && right * 100 >= falls * 97);
+}
+
+// Half and double gravity, and no fall at all, must not pass for gravity.
+static void test_wrong_motion(void **state)
+{
+    (void)state;
+    const double per = 16, fps = 8;
+    double y[8];
+    static const double factor[] = {0.5, 2, 0};
+    for (int q = 0; q < 3; q++) {
+        for (int i = 0; i < 8; i++)
+            y[i] = 10 + (factor[q] ? 0 : 8 * i) + // a steady glide
+                   0.5 * factor[q] * TK_STAGE_GRAVITY * per * (i / fps) * (i / fps);
+        const double g = tk_detect_gravity(y, 6, fps, per);
+        assert_false(isnan(g));
+        assert_true(fabs(g - factor[q]) < 0.01);
+    }
+    for (int i = 0; i < 8; i++) y[i] = 40 + (i % 2) * 0.3; // lies still
+    assert_true(isnan(tk_detect_gravity(y, 8, fps, per)));
+    assert_int_equal(tk_detect_contacts(y, 8, fps, per, 8, (int64_t[8]){0}), 0);
+}
+
+static void test_onsets(void **state)
+{
+    (void)state;
+    int contacts = 0, found = 0, heard = 0, extra = 0;
+    for (int64_t i = 0; i < CLIPS; i++) {
+        clip c = make(&media, i);
+        double t[64];
+        const int n = tk_detect_onsets(c.pcm, c.samples, 1, media.sample_rate, 64, t);
+        for (int q = 0; q < c.scene.n_contacts; q++) {
+            const tk_stage_contact *touch = &c.scene.contact[q];
+            bool hit = false;
+            if (touch->t > 2.95 || touch->speed < 2.5) continue;
+            contacts++;
+            for (int k = 0; k < n; k++) hit |= fabs(t[k] - touch->t) < 0.03;
+            found += hit;
+        }
+        for (int k = 0; k < n; k++) {
+            bool hit = false;
+            heard++;
+            for (int q = 0; q < c.scene.n_contacts; q++)
+                hit |= fabs(t[k] - c.scene.contact[q].t) < 0.03;
+            extra += !hit;
+        }
+        drop(&c);
+    }
+    print_message("%d of %d contacts heard, %d of %d sounds without one\n", found, contacts, extra,
+                  heard);
+    assert_true(contacts > 50 && found * 100 >= contacts * 95);
+    assert_true(extra * 50 <= heard);
+}
+
+// In noise there is no object and no sound begins.
+static void test_noise(void **state)
+{
+    (void)state;
+    enum { FRAMES = 8, SIDE = 64, SAMPLES = 8000 };
+    const tk_key key = tk_rng_key(3, TK_RNG_TEST, 0);
+    static uint8_t rgb[FRAMES * SIDE * SIDE * 3];
+    static float pcm[SAMPLES];
+    tk_arena a;
+    tk_seen s;
+    double t[8];
+    tk_arena_init(&a, 0);
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)tk_rng_below(key, i, 256);
+    for (int i = 0; i < SAMPLES; i++) pcm[i] = 0.2f * (float)tk_rng_normal(key, 1u << 24 | i);
+    assert_int_equal(tk_detect_object(rgb, FRAMES, SIDE, SIDE, &a, &s), TK_OK);
+    assert_false(s.present);
+    assert_true(tk_detect_onsets(pcm, SAMPLES, 1, 8000, 8, t) <= 1); // its own beginning
+    memset(rgb, 128, sizeof rgb);
+    memset(pcm, 0, sizeof pcm);
+    assert_int_equal(tk_detect_object(rgb, FRAMES, SIDE, SIDE, &a, &s), TK_OK);
+    assert_false(s.present);
+    assert_int_equal(tk_detect_onsets(pcm, SAMPLES, 1, 8000, 8, t), 0);
+    tk_arena_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_objects),
+                                       cmocka_unit_test(test_motion),
+                                       cmocka_unit_test(test_wrong_motion),
+                                       cmocka_unit_test(test_onsets), cmocka_unit_test(test_noise)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

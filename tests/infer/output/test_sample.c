@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST timeout: 180 */
+// talkie sample as a person uses it: clips appear whole, finished ones are skipped, bad storyboards
+// get one clear message.
+#include "data/clip/clip.h"
+#include "data/media/media.h"
+#include "infer/output/jobs.h"
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void shell(const char *command)
+{
+    char line[8192];
+    snprintf(line, sizeof line, "cd '%s' && %s", runs_dir(), command);
+    assert_int_equal(system(line), 0);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static bool exists(const char *name)
+{
+    char path[4096];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+static void assert_clip(const char *name, bool there)
+{
+    static const char *const suffix[] = {"mp4", "png", "json"};
+    for (int i = 0; i < 3; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s.%s", name, suffix[i]);
+        if (exists(path) != there) fail_msg("%s is%s there", path, there ? " not" : "");
+    }
+}
+
+#define TWO_SHOTS                                  \
+    "shots:\n"                                     \
+    "  - {seconds: 1, prompt: \"wide: a ball\"}\n" \
+    "  - {seconds: 0.9, prompt: \"close: it\"}\n"
+
+static int open_runs(void **state)
+{
+    (void)state;
+    runs_open();
+    runs_expect(runs_talkie(1, "train tiny.yaml train.steps=2"), 0, "");
+    write_file("two.yaml", "checkpoint: run\n" TWO_SHOTS);
+    return 0;
+}
+
+static int close_runs(void **state)
+{
+    (void)state;
+    runs_close();
+    return 0;
+}
+
+static void a_clip_appears_once(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2"), 0, "clips/two.mp4");
+    assert_true(runs_said("shots[1] is 1 seconds long, not 0.9"));
+    assert_clip("clips/two", true);
+    shell("test -z \"$(ls -A clips | grep -v '^two')\""); // nothing half made beside them
+    tk_media m;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/clips/two.mp4", runs_dir());
+    const tk_media_config want = {
+        .width = 32, .height = 24, .fps = 4, .sample_rate = 4000, .channels = 1};
+    assert_ok(tk_media_read(path, &want, 10, 1, &m));
+    assert_int_equal(m.frames, 8);
+    assert_true(m.had_audio);
+    tk_media_free(&m);
+    // Again: nothing to do, unless asked for something else or the file is gone.
+    runs_expect(runs_talkie(2, "sample two.yaml sample.steps=2"), 0, "finished already");
+    runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2 seed=5"), 0, "in all");
+    assert_false(runs_said("finished already"));
+    shell("rm clips/two.png");
+    runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2 seed=5"), 0, "in all");
+    assert_clip("clips/two", true);
+}
+
+static void job_files_are_spread_and_resumed(void **state)
+{
+    (void)state;
+    write_file("a.yaml", TWO_SHOTS "seed: 1\n");
+    write_file("b.yaml", TWO_SHOTS "seed: 2\noutput: clips/other\n");
+    write_file("c.yaml", TWO_SHOTS "references: [gone.png]\n");
+    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, b.yaml]\n");
+    runs_expect(runs_talkie(2, "sample jobs.yaml"), 0, "2 clips made, 0 finished before");
+    assert_true(runs_said("data 2"));
+    assert_clip("clips/a", true);
+    assert_clip("clips/other", true);
+    shell("rm clips/a.json");
+    runs_expect(runs_talkie(2, "sample jobs.yaml"), 0, "1 clips made, 1 finished before");
+    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, a.yaml]\n");
+    runs_expect(runs_talkie(1, "sample jobs.yaml"), 2, "both go to clips/a");
+    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, c.yaml]\n");
+    runs_expect(runs_talkie(1, "sample jobs.yaml"), 2, "gone.png");
+}
+
+static void longer_than_the_window(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(2, "sample two.yaml sample.steps=2 sample.window=1 output=clips/long "
+                               "parallel.pipeline=2"),
+                0, "2 windows");
+    assert_clip("clips/long", true);
+}
+
+static void bad_storyboards_are_named(void **state)
+{
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"", "shots"},
+        {"shots: []\n", "shots"},
+        {"shots: 3\n", "shots"},
+        {"shots: [{prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: 1}]\n", "prompt"},
+        {"shots: [{seconds: 0, prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: -1, prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: 1e300, prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: .nan, prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: .inf, prompt: x}]\n", "seconds"},
+        {"shots: [{seconds: 1, promt: x}]\n", "shots[].prompt"},
+        {"shots: [{seconds: 99, prompt: x}]\n", "longest"},
+        {TWO_SHOTS "size: [0, 24]\n", "size"},
+        {TWO_SHOTS "size: [-32, 24]\n", "size"},
+        {TWO_SHOTS "size: [33, 24]\n", "size"},
+        {TWO_SHOTS "size: [99999999, 24]\n", "size"},
+        {TWO_SHOTS "fps: 0.5\n", "fps"},
+        {TWO_SHOTS "fps: 30\n", "fps"},
+        {TWO_SHOTS "seed: -1\n", "seed"},
+        {TWO_SHOTS "sample: {steps: 0}\n", "sample.steps"},
+        {TWO_SHOTS "sample: {steps: 1000000000000}\n", "sample.steps"},
+        {TWO_SHOTS "sample: {window: 0.01}\n", "sample.window"},
+        {TWO_SHOTS "references: [nowhere.mp4]\n", "nowhere.mp4"},
+        {TWO_SHOTS "output: clips/\n", "output"},
+        {TWO_SHOTS "storyboards: [two.yaml]\n", "storyboards"},
+        {TWO_SHOTS "chekpoint: x\n", "checkpoint"},
+        {TWO_SHOTS "output: run/\n", "folder"},
+        {"storyboards: [nowhere.yaml]\n", "nowhere.yaml"},
+        {"storyboards: [bad.yaml]\n", "bad.yaml is a list too"},
+    };
+    (void)state;
+    char here[4096];
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(runs_dir()), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[1024];
+        tk_jobs jobs;
+        snprintf(text, sizeof text, "checkpoint: run\n%s", bad[i].text);
+        write_file("bad.yaml", text);
+        const tk_status st = tk_jobs_open(&jobs, tk_comm_self(), "bad.yaml", 0, NULL);
+        if (st != TK_INPUT || !strstr(tk_status_message(), bad[i].words))
+            fail_msg("%s gave %d: %s", text, (int)st, tk_status_message());
+    }
+    assert_int_equal(chdir(here), 0);
+    write_file("bad.yaml", "checkpoint: run\n" TWO_SHOTS "size: [33, 24]\n");
+    runs_expect(runs_talkie(2, "sample bad.yaml"), 2, "32x24");
+    write_file("bad.yaml", "checkpoint: run\n" TWO_SHOTS "references: [tiny.yaml]\n");
+    runs_expect(runs_talkie(2, "sample bad.yaml"), 2, "tiny.yaml");
+    assert_clip("clips/bad", false);
+}
+
+static void bad_calls_are_named(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(1, "sample"), 2, "usage");
+    runs_expect(runs_talkie(1, "sample clips.h5"), 2, "clips.h5");
+    runs_expect(runs_talkie(2, "sample two.yaml checkpoint=nowhere"), 2, "nowhere");
+    runs_expect(runs_talkie(2, "sample two.yaml parallel.tensor=3"), 2, "3");
+    runs_expect(runs_talkie(1, "sample two.yaml output=tiny.yaml/x seed=77"), 2, "tiny.yaml");
+    runs_expect(runs_talkie(1, "eval nowhere"), 2, "nowhere");
+    runs_expect(runs_talkie(1, "sample --help"), 0, "sample.guidance");
+}
+
+// Found before the weights are read: a run that finds out later has sampled for nothing.
+static void refused_early(const char *words, const char *arguments)
+{
+    runs_expect(runs_talkie(1, "%s", arguments), 2, words);
+    if (runs_said("at step")) fail_msg("%s: found only after the model was opened", arguments);
+}
+
+static void outputs_are_checked_before_any_work(void **state)
+{
+    (void)state;
+    char here[4096], text[8192];
+    shell("mkdir -p taken.mp4 clips && echo my film >mine.mp4 && echo '{}' >mine.json");
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(text, sizeof text, "cp '%s/tests/media/big-buck-bunny.mp4' film.mp4", here);
+    shell(text);
+    shell("cp film.mp4 before.mp4");
+    shell("ln -s film.mp4 soft.mp4; ln film.mp4 hard.mp4; mkfifo pipe.png");
+    write_file("from.yaml", "checkpoint: run\nreferences: [film.mp4]\n" TWO_SHOTS);
+    write_file("pipe.yaml", "checkpoint: run\nreferences: [pipe.png]\n" TWO_SHOTS);
+    write_file("zero.yaml", "checkpoint: run\nreferences: [/dev/zero]\n" TWO_SHOTS);
+    refused_early("is a folder", "sample two.yaml -o taken");
+    refused_early("not a clip of talkie's", "sample two.yaml -o mine");
+    refused_early("not a clip of talkie's", "sample two.yaml -o ./mine.mp4");
+    refused_early("not writable", "sample two.yaml -o /sys/kernel/x");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o ./film");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o soft");
+    refused_early("is a file that from.yaml writes", "sample from.yaml -o hard.mp4");
+    refused_early("is a pipe", "sample pipe.yaml -o x");
+    refused_early("is a device", "sample zero.yaml -o x");
+    refused_early("is a pipe", "sample pipe.png -o x");
+    snprintf(text, sizeof text, "sample two.yaml -o %0300d", 0);
+    refused_early("too long", text);
+    snprintf(text, sizeof text, "eval run eval.clips=1 -o %0300d", 0);
+    refused_early("too long", text);
+    refused_early("is a folder", "eval run eval.clips=1 -o taken.mp4");
+    refused_early("not a report", "eval run eval.clips=1 -o mine.json");
+    refused_early("folder is not there", "eval run eval.clips=1 -o nowhere/x.json");
+    shell("cmp film.mp4 before.mp4 && grep -q film mine.mp4 && test -p pipe.png");
+}
+
+// A full disk: no clip under its final name; an older one that was there stays, and is whole.
+static void a_full_disk_leaves_what_was_there(void **state)
+{
+    bool done;
+    (void)state;
+    char here[4096];
+    tk_jobs jobs;
+    tk_decoded clip;
+    const tk_references none = {0};
+    const tk_parallel_config alone = {1, 1, 1, 1};
+    const struct rlimit little = {2048, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(runs_dir()), 0);
+    assert_ok(tk_jobs_open(&jobs, tk_comm_self(), "two.yaml", 1, (char *[]){"output=clips/full"}));
+    const tk_job *job = &jobs.job[0];
+    tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
+                       &none,      job->trained, &alone,      false,        0};
+    clip.rgb = tk_alloc((size_t)(8 * 24 * 32 * 3));
+    clip.pcm = tk_alloc(8000 * sizeof(float));
+    assert_true(clip.rgb && clip.pcm);
+    assert_ok(tk_output_write(&p, &clip));
+    assert_clip("clips/full", true);
+    assert_ok(tk_output_finished(job->output, job->digest, &done));
+    assert_true(done);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    const tk_status again = tk_output_write(&p, &clip);
+    p.output = "clips/fresh";
+    const tk_status fresh = tk_output_write(&p, &clip);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &any), 0);
+    assert_status(again, TK_IO);
+    assert_status(fresh, TK_IO);
+    assert_clip("clips/full", true);
+    assert_ok(tk_output_finished(job->output, job->digest, &done));
+    assert_true(done);
+    assert_clip("clips/fresh", false);
+    shell("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
+    tk_decoded_free(&clip);
+    tk_jobs_close(&jobs);
+    assert_int_equal(chdir(here), 0);
+}
+
+// A storyboard of a stage clip's shots has the very rows its clip file has.
+static void documents_are_those_of_training(void **state)
+{
+    (void)state;
+    char path[4096];
+    tk_clips clips;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    snprintf(path, sizeof path, "%s/clips.h5", runs_dir());
+    assert_ok(tk_clips_open(path, &clips));
+    for (int64_t i = 0; i < clips.n; i++) {
+        const tk_clip_info *info = &clips.clip[i];
+        tk_shot_config shots[8];
+        tk_config c;
+        tk_story s;
+        tk_config_init(&c);
+        c.media.width = 32, c.media.height = 24;
+        c.sample.window = 2;
+        c.story.shots = shots;
+        c.story.n_shots = info->n_shots;
+        for (int k = 0; k < info->n_shots; k++)
+            shots[k] =
+                (tk_shot_config){.seconds = info->shot[k].seconds, .prompt = info->shot[k].caption};
+        assert_ok(tk_story_plan(&c, clips.codec, &a, &s));
+        assert_int_equal(s.n_windows, 1);
+        assert_int_equal(s.audio_rows, clips.bucket[info->bucket].audio_rows);
+        for (int k = 0; k < info->n_shots; k++) {
+            const bool last = k + 1 == info->n_shots;
+            assert_int_equal(s.shot[k].latents, info->shot[k].latent_frames);
+            assert_int_equal(s.shot[k].audio_rows + (last ? s.tail : 0), info->shot[k].audio_rows);
+            assert_near(s.shot[k].start, info->shot[k].start, 1e-9);
+            assert_string_equal(s.shot[k].caption, info->shot[k].caption);
+        }
+        tk_config_free(&c);
+    }
+    tk_clips_close(&clips);
+    tk_arena_free(&a);
+}
+
+static void eval_prints_three_columns(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(2, "eval run eval.clips=3 sample.steps=2"), 0, "ceiling");
+    assert_true(runs_said("a sound within two frames of a contact"));
+    assert_true(exists("run/eval.json"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clip_appears_once),
+        cmocka_unit_test(job_files_are_spread_and_resumed),
+        cmocka_unit_test(longer_than_the_window),
+        cmocka_unit_test(bad_storyboards_are_named),
+        cmocka_unit_test(bad_calls_are_named),
+        cmocka_unit_test(outputs_are_checked_before_any_work),
+        cmocka_unit_test(a_full_disk_leaves_what_was_there),
+        cmocka_unit_test(documents_are_those_of_training),
+        cmocka_unit_test(eval_prints_three_columns),
+    };
+    return cmocka_run_group_tests(tests, open_runs, close_runs);
+}

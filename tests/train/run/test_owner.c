@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST timeout: 120 */
+// A run directory has one owner: a second run is refused, a dead one's place is taken at once, and
+// one that was taken for dead and comes back writes nothing more and says so. The program runs
+// itself as an orphan that pauses between its last check and its rename.
+#include "core/config/command.h"
+#include "parallel/mesh.h"
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+#include "train/checkpoint/internal.h"
+#include "train/run/run.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STEPS = 6, FENCED = 7 };
+static char self[PATH_MAX];
+
+static int open_runs(void **state)
+{
+    (void)state;
+    runs_open();
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=straight train.steps=%d", STEPS), 0, "");
+    return 0;
+}
+
+static int close_runs(void **state)
+{
+    (void)state;
+    runs_close();
+    return 0;
+}
+
+static void incarnation(const char *restart)
+{
+    assert_int_equal(setenv("SLURM_JOB_ID", "4711", 1), 0);
+    assert_int_equal(setenv("SLURM_RESTART_COUNT", restart, 1), 0);
+}
+
+static void no_job(void)
+{
+    unsetenv("SLURM_JOB_ID");
+    unsetenv("SLURM_RESTART_COUNT");
+}
+
+static void pause_at_rename(const char *arrow)
+{
+    if (!strcmp(arrow, "rename")) raise(SIGSTOP);
+}
+
+// This program as `talkie train`, inside the runs' directory, stopped at its first commit.
+static int play(int argc, char **argv)
+{
+    static const tk_command table[] = {{.name = "train",
+                                        .arguments = "CONFIG.yaml",
+                                        .options = TK_CMD_TRAIN,
+                                        .config = TK_CONFIG_FILE,
+                                        .run = tk_train_command},
+                                       {.name = NULL}};
+    tk_comm world = {0};
+    tk_ck_at = pause_at_rename;
+    tk_status st = tk_parallel_start(&argc, &argv, &world);
+    if (st == TK_OK) st = tk_command_run(table, &world, argc, argv);
+    return tk_parallel_end(&world, st);
+}
+
+static pid_t start_orphan(void)
+{
+    char command[2 * PATH_MAX];
+    snprintf(command, sizeof command,
+             "cd '%s' && export OMP_NUM_THREADS=1 && exec '%s' train tiny.yaml train.out=raced "
+             "train.checkpoint_every=3 train.steps=%d >orphan 2>&1",
+             runs_dir(), self, STEPS);
+    fflush(NULL);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/bin/bash", "bash", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static bool orphan_said(const char *text)
+{
+    char path[PATH_MAX], said[1 << 14];
+    snprintf(path, sizeof path, "%s/orphan", runs_dir());
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    said[fread(said, 1, sizeof said - 1, f)] = 0;
+    fclose(f);
+    return strstr(said, text) != NULL;
+}
+
+static void wait_for_steps(const char *run, int n)
+{
+    runs_step steps[RUNS_STEPS];
+    for (int i = 0; i < 30000 && runs_metrics(run, steps) < n; i++) usleep(1000);
+    assert_true(runs_metrics(run, steps) >= n);
+}
+
+static void assert_as_straight(const char *run)
+{
+    runs_step a[RUNS_STEPS], b[RUNS_STEPS];
+    char path[64];
+    assert_int_equal(runs_metrics(run, a), STEPS);
+    assert_int_equal(runs_metrics("straight", b), STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        assert_int_equal(a[i].step, i + 1);
+        assert_true(a[i].loss == b[i].loss);
+    }
+    snprintf(path, sizeof path, "%s/step-%08d.h5", run, STEPS);
+    assert_true(runs_distance(path, "straight/step-00000006.h5", "model") == 0);
+}
+
+// Whether a path of the runs' directory is there.
+static bool there(const char *name)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
+    return access(path, F_OK) == 0;
+}
+
+static void a_second_run_is_refused_and_a_dead_one_replaced(void **state)
+{
+    char words[64];
+    (void)state;
+    no_job();
+    const pid_t pid = runs_start(1, "train tiny.yaml train.out=one train.steps=100000");
+    wait_for_steps("one", 2);
+    snprintf(words, sizeof words, "pid %d, started 2", (int)pid);
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=one"), 2, words);
+    runs_expect(runs_talkie(2, "train tiny.yaml train.out=one train.resume=0 parallel.data=2"), 2,
+                words);
+    assert_false(there("one/before-1"));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(runs_wait(pid), 128 + SIGKILL);
+    assert_true(there("one/owner"));
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=one train.steps=%d", STEPS), 0, "over");
+    assert_false(there("one/owner"));
+    assert_as_straight("one");
+}
+
+// Checked, verified, about to rename: the worst moment to be taken for dead.
+static void an_orphan_between_check_and_rename_commits_nothing(void **state)
+{
+    int status;
+    (void)state;
+    incarnation("0");
+    const pid_t pid = start_orphan();
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(runs_newest("raced"), -1);
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=raced"), 2, "alive"); // of the same count
+    incarnation("1");
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=raced train.steps=%d", STEPS), 0, "over");
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(runs_wait(pid), FENCED);
+    assert_true(orphan_said("fenced: another run has taken raced over"));
+    assert_false(there("raced/step-00000003.h5"));
+    assert_as_straight("raced");
+    no_job();
+}
+
+// In the middle of a step; its late lines must not stand in the new owner's metrics.
+static void an_orphan_between_steps_ends_itself(void **state)
+{
+    (void)state;
+    incarnation("3");
+    const pid_t pid = runs_start(1, "train tiny.yaml train.out=slow train.steps=100000");
+    wait_for_steps("slow", 2);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    incarnation("4");
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=slow train.steps=%d", STEPS), 0, "over");
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(runs_wait(pid), FENCED);
+    assert_as_straight("slow");
+    assert_int_equal(runs_newest("slow"), STEPS);
+    no_job();
+}
+
+static void set_heartbeat(int n)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/far/owner/elsewhere,1,2,3,4,none,0/heartbeat", runs_dir());
+    FILE *f = fopen(path, "w");
+    if (!f) return;
+    fprintf(f, "%020d\n", n);
+    fclose(f);
+}
+
+// Whether another host's process lives is told by its heartbeat alone.
+static void another_host_is_listened_to(void **state)
+{
+    char command[PATH_MAX];
+    int status;
+    (void)state;
+    no_job();
+    snprintf(command, sizeof command, "mkdir -p '%s/far/owner/elsewhere,1,2,3,4,none,0'",
+             runs_dir());
+    assert_int_equal(system(command), 0);
+    pid_t pid = runs_start(1, "train tiny.yaml train.out=far train.steps=1");
+    for (int n = 0; waitpid(pid, &status, WNOHANG) == 0; n++, usleep(100000)) set_heartbeat(n);
+    assert_int_equal(WEXITSTATUS(status), 2);
+    assert_true(runs_said("host elsewhere, pid 2"));
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=far train.steps=1"), 0, "listening");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_run_is_refused_and_a_dead_one_replaced),
+        cmocka_unit_test(an_orphan_between_check_and_rename_commits_nothing),
+        cmocka_unit_test(an_orphan_between_steps_ends_itself),
+        cmocka_unit_test(another_host_is_listened_to),
+    };
+    if (argc > 1) return play(argc, argv);
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0) return 1;
+    return cmocka_run_group_tests(tests, open_runs, close_runs);
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1; timeout: 60 */
+// The parts of a training step, in this process: documents, objective, optimizer, plan.
+#include "core/numbers/rng.h"
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+#include "train/plan.h"
+#include "train/run/run.h"
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static tk_config config;
+static tk_train_parts parts;
+static tk_comm world;
+
+static int open_parts(void **state)
+{
+    (void)state;
+    runs_open();
+    if (chdir(runs_dir())) return 1;
+    tk_config_init(&config);
+    assert_ok(tk_config_load(&config, TK_CMD_TRAIN, "tiny.yaml", 0, NULL));
+    assert_ok(tk_train_parts_open(&parts, &world, &config));
+    return 0;
+}
+
+static int close_parts(void **state)
+{
+    (void)state;
+    tk_train_parts_close(&parts);
+    tk_config_free(&config);
+    runs_close();
+    return 0;
+}
+
+// ---- schedules ---------------------------------------------------------------------------------
+
+static void levels_follow_the_shift(void **state)
+{
+    (void)state;
+    tk_train_config c = {.time_mean = -0.5, .time_std = 1, .video_shift = 1, .audio_shift = 3};
+    double video, audio;
+    tk_noise_levels(&c, 0.7, &video, &audio);
+    assert_near(video, 1 / (1 + exp(-0.2)), 1e-12);
+    const double sigma = 1 - video;
+    assert_near(1 - audio, 3 * sigma / (1 + 2 * sigma), 1e-12);
+    assert_true(audio < video); // a larger shift is noisier
+}
+
+static void the_rate_rises_holds_and_falls(void **state)
+{
+    (void)state;
+    const tk_train_config c = {
+        .lr = 2, .steps = 100, .warmup = 10, .constant = 0.6, .lr_floor = 0.1};
+    assert_near(tk_learning_rate(&c, 0), 0.2, 1e-12);
+    assert_near(tk_learning_rate(&c, 9), 2, 1e-12);
+    assert_near(tk_learning_rate(&c, 60), 2, 1e-12);
+    assert_near(tk_learning_rate(&c, 80), 1.1, 1e-12);
+    assert_near(tk_learning_rate(&c, 100), 0.2, 1e-12);
+    const tk_train_config e = {.ema = 0.9};
+    assert_near(tk_ema_decay(&e, 0), 0.1, 1e-12);
+    assert_near(tk_ema_decay(&e, 10), 0.55, 1e-12);
+    assert_near(tk_ema_decay(&e, 1000), 0.9, 1e-12);
+}
+
+static void microbatches_cover_the_batch(void **state)
+{
+    (void)state;
+    for (int64_t batch = 1; batch < 20; batch++)
+        for (int ranks = 1; ranks <= batch && ranks < 6; ranks++) {
+            const tk_train_config c = {.batch = batch, .microbatch = 3};
+            int64_t next = 0;
+            for (int r = 0; r < ranks; r++) {
+                const tk_microbatches m = tk_microbatches_of(&c, r, ranks);
+                for (int64_t i = 0; i < m.n; i++) {
+                    assert_int_equal(tk_microbatch_begin(&m, i), next);
+                    const int64_t n = tk_microbatch_begin(&m, i + 1) - next;
+                    assert_in_range(n, 1, 3);
+                    next += n;
+                }
+            }
+            assert_int_equal(next, batch);
+        }
+}
+
+// ---- documents ---------------------------------------------------------------------------------
+
+static void documents_are_what_the_config_says(void **state)
+{
+    (void)state;
+    tk_train_config c = config.train;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    c.batch = 2000;
+    c.drop_caption = 0.25;
+    c.memory = 0.5;
+    tk_step_documents d, again;
+    assert_ok(tk_step_documents_make(parts.loader, &c, 3, &a, &d));
+    assert_ok(tk_step_documents_make(parts.loader, &c, 3, &a, &again));
+    int dropped = 0, several = 0, given = 0;
+    double mean = 0;
+    for (int64_t j = 0; j < d.n; j++) {
+        const tk_step_document *e = &d.document[j];
+        const tk_document *doc = &e->doc;
+        assert_memory_equal(&doc->t_video, &again.document[j].doc.t_video, sizeof doc->t_video);
+        assert_int_equal(e->sample, again.document[j].sample);
+        if (e->dropped) assert_int_equal(doc->text_rows, doc->n_shots);
+        if (!e->dropped) assert_true(doc->text_rows > doc->n_shots);
+        assert_true(doc->shots[doc->n_shots - 1].target);
+        for (int k = 1; k < doc->n_shots; k++)
+            assert_true(doc->shots[k].target >= doc->shots[k - 1].target);
+        dropped += e->dropped;
+        several += doc->n_shots > 1;
+        given += !doc->shots[0].target;
+        mean += doc->t_video / (double)d.n;
+    }
+    assert_near(dropped / 2000.0, 0.25, 0.05);
+    assert_true(several > 100);
+    assert_near((double)given / several, 0.5, 0.1);
+    assert_near(mean, 0.4, 0.03); // of sigmoid(normal - 1/2)
+    tk_arena_free(&a);
+}
+
+// ---- objective ---------------------------------------------------------------------------------
+
+typedef struct objective {
+    tk_model model;
+    tk_objective o;
+    tk_step_documents docs;
+    tk_stream stream;
+    tk_batch batch;
+    tk_arena arena;
+    tk_clean_rows *clean;
+    tk_tensor x_t;
+    tk_noisy noisy;
+    int64_t n, channels;
+    float *x0, *x, *v, *weight;
+} objective;
+
+static float *fetch(objective *t, const tk_tensor *x)
+{
+    float *host = tk_arena_alloc(&t->arena, tk_bytes(x));
+    assert_non_null(host);
+    assert_ok(tk_device_get(&parts.device, x, host));
+    return host;
+}
+
+static void open_objective(objective *t, const tk_train_config *c, int m)
+{
+    *t = (objective){.o = {&parts.device, c, &config.model}};
+    int32_t *tokens;
+    tk_arena_init(&t->arena, 0);
+    assert_ok(tk_model_open(&t->model, &config.model, &parts.device, &world, 0, 1, false));
+    assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
+    assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
+    const tk_host_rows in = {.tokens = tokens};
+    assert_ok(tk_batch_open(&t->batch, &t->model, &t->stream, &in));
+    t->n = t->batch.own_count[m];
+    t->channels = m == TK_VIDEO ? config.model.video_channels : config.model.audio_channels;
+    t->x0 = tk_arena_alloc(&t->arena, (size_t)(t->n * t->channels) * sizeof(float));
+    t->clean = tk_arena_alloc(&t->arena, (size_t)c->batch * sizeof *t->clean);
+    tk_rng_fill_normal(tk_rng_key(1, TK_RNG_TEST, 0), 0, t->x0, t->n * t->channels, 1);
+    const float *rows = t->x0;
+    for (int64_t j = 0; j < c->batch; j++) {
+        t->clean[j].ok = j != 1;
+        t->clean[j].rows[m] = rows;
+        rows += t->docs.document[j].rows[m] * t->channels;
+    }
+    assert_ok(tk_device_new(&parts.device, TK_F32, t->n, t->channels, &t->x_t));
+    assert_ok(
+        tk_objective_rows(&t->o, &t->batch, &t->docs, t->clean, m, &t->arena, &t->x_t, &t->noisy));
+    t->x = fetch(t, &t->x_t);
+    t->v = fetch(t, &t->noisy.v);
+    t->weight = fetch(t, &t->noisy.weight);
+}
+
+static void close_objective(objective *t)
+{
+    tk_objective_free(&t->o, &t->noisy);
+    tk_device_free(&parts.device, &t->x_t);
+    tk_batch_close(&t->batch);
+    tk_model_close(&t->model);
+    tk_arena_free(&t->arena);
+}
+
+// x_t = t x0 + (1 - t) (x0 - v); given rows are clean; the noise is standard normal; weights add up
+// to one over the targets, without the unreadable document.
+static void check_objective(int m)
+{
+    tk_train_config c = config.train;
+    objective t;
+    c.batch = 8;
+    c.memory = 1;
+    open_objective(&t, &c, m);
+    double weight = 0, sum = 0, squares = 0;
+    int64_t given = 0;
+    for (int64_t i = 0; i < t.n; i++) {
+        const int32_t row = t.stream.row[m][i];
+        const double level = (double)t.stream.timestep[t.stream.level[row]];
+        for (int64_t k = i * t.channels; k < (i + 1) * t.channels; k++) {
+            const double x0 = (double)t.x0[k], noise = x0 - (double)t.v[k];
+            assert_near((double)t.x[k], level * x0 + (1 - level) * noise, 1e-5);
+            sum += noise;
+            squares += noise * noise;
+        }
+        if (!t.stream.target[row]) assert_true(t.weight[i] == 0 && level == 1);
+        if (t.stream.document[row] == 1) assert_true(t.weight[i] == 0);
+        given += !t.stream.target[row];
+        weight += (double)t.weight[i] * (double)t.channels;
+    }
+    const double numbers = (double)(t.n * t.channels);
+    assert_true(given > 0);
+    assert_near(sum / numbers, 0, 5 / sqrt(numbers));
+    assert_near(squares / numbers, 1, 8 / sqrt(numbers));
+    assert_near(weight, 1 - (double)t.docs.document[1].targets[m] / (double)t.docs.targets[m],
+                1e-5);
+    close_objective(&t);
+}
+
+static void rows_flow_from_noise_to_data(void **state)
+{
+    (void)state;
+    check_objective(TK_VIDEO);
+    check_objective(TK_AUDIO);
+}
+
+// ---- the step ----------------------------------------------------------------------------------
+
+static void open_trainer(tk_trainer *t, const tk_config *c)
+{
+    assert_ok(tk_trainer_open(t, c, &parts.mesh, &parts.device, parts.loader));
+    assert_ok(tk_trainer_init(t));
+    assert_ok(tk_trainer_start(t, 0));
+}
+
+static void loss_falls(void **state)
+{
+    (void)state;
+    tk_config c = config;
+    tk_trainer t;
+    tk_step_result r;
+    double first = 0, last = 0;
+    c.train.steps = 60;
+    c.train.lr = 5e-3;
+    open_trainer(&t, &c);
+    for (int64_t s = 0; s < 60; s++) {
+        assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
+        assert_near(r.loss, r.loss_of[TK_VIDEO] + 0.5 * r.loss_of[TK_AUDIO], 1e-9);
+        if (s < 5) first += r.loss;
+        if (s >= 55) last += r.loss;
+    }
+    assert_true(last < 0.7 * first);
+    assert_int_equal(r.skipped, 0);
+    tk_trainer_close(&t);
+}
+
+static void bad_numbers_stop_before_anything_is_kept(void **state)
+{
+    (void)state;
+    tk_trainer t;
+    tk_step_result r;
+    open_trainer(&t, &config);
+    const float nan = NAN;
+    assert_ok(parts.device.ops->upload(&parts.device, t.model.values.data, &nan, sizeof nan));
+    assert_status(tk_trainer_step(&t, 0, false, TK_OK, &r), TK_NUMERIC);
+    assert_says("step 1");
+    tk_trainer_close(&t);
+}
+
+// Other parts' failures are told at the end of a step.
+static void a_failure_told_to_a_step_ends_it(void **state)
+{
+    (void)state;
+    tk_trainer t;
+    tk_step_result r;
+    open_trainer(&t, &config);
+    const tk_status mine = TK_FAIL(TK_IO, "the disk is full");
+    assert_status(tk_trainer_step(&t, 0, false, mine, &r), TK_IO);
+    assert_says("the disk is full");
+    tk_trainer_close(&t);
+}
+
+// Nothing is left in the pool, and the dry run told what would be touched.
+static void the_plan_is_what_happens(void **state)
+{
+    (void)state;
+    for (int64_t recompute = 0; recompute < 2; recompute++) {
+        tk_config c = config;
+        tk_train_parts p = {0};
+        tk_trainer t;
+        tk_step_result r;
+        tk_plan plan;
+        c.train.recompute = recompute;
+        c.train.steps = 8;
+        assert_ok(tk_train_parts_open(&p, &world, &c));
+        assert_ok(tk_plan_make(&c, p.loader, 0, 0, &plan));
+        assert_ok(tk_trainer_open(&t, &c, &p.mesh, &p.device, p.loader));
+        assert_ok(tk_trainer_init(&t));
+        assert_ok(tk_trainer_start(&t, 0));
+        for (int64_t s = 0; s < c.train.steps; s++) {
+            assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
+            if (s == 0) assert_near(plan.flops / r.flops, 1, 1e-9);
+            if (s == 0) assert_int_equal(plan.rows, r.rows);
+        }
+        const int64_t kept = plan.weights + plan.gradients + plan.optimizer + plan.ema;
+        assert_near((double)(kept + plan.activations) / (double)p.device.pool.peak, 1, 0.02);
+        tk_trainer_close(&t);
+        assert_int_equal(p.device.pool.in_use, 0);
+        tk_train_parts_close(&p);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(levels_follow_the_shift),
+        cmocka_unit_test(the_rate_rises_holds_and_falls),
+        cmocka_unit_test(microbatches_cover_the_batch),
+        cmocka_unit_test(documents_are_what_the_config_says),
+        cmocka_unit_test(rows_flow_from_noise_to_data),
+        cmocka_unit_test(loss_falls),
+        cmocka_unit_test(bad_numbers_stop_before_anything_is_kept),
+        cmocka_unit_test(a_failure_told_to_a_step_ends_it),
+        cmocka_unit_test(the_plan_is_what_happens),
+    };
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    const int failed = cmocka_run_group_tests(tests, open_parts, close_parts);
+    tk_parallel_stop();
+    return failed;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which checkpoint of a run directory to use, and which to throw away.
+#include "core/base/log.h"
+#include "train/checkpoint/internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---- verifying ---------------------------------------------------------------------------------
+
+// This rank's even share of all elements, tensor by tensor.
+static tk_status digest_share(const char *path, const tk_comm *world, const tk_ck_list *l,
+                              uint64_t *sums)
+{
+    int64_t total = 0, at = 0;
+    tk_ck_io io;
+    for (int64_t i = 0; i < l->n; i++) total += l->tensor[i].count;
+    const int64_t begin = tk_split_begin(total, world->size, world->rank);
+    const int64_t end = begin + tk_split_count(total, world->size, world->rank);
+    tk_status st = tk_ck_io_open(&io);
+    io.path = path;
+    if (st == TK_OK && (io.fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        st = TK_FAIL(TK_IO, "cannot open %s: %s", path, strerror(errno));
+    for (int64_t i = 0; i < l->n && st == TK_OK; i++) {
+        const tk_ck_tensor *t = &l->tensor[i];
+        const int64_t lo = begin > at ? begin - at : 0;
+        const int64_t hi = end < at + t->count ? end - at : t->count;
+        if (lo < hi) st = tk_ck_digest_file(&io, t, lo, hi - lo, &sums[i]);
+        at += t->count;
+    }
+    tk_ck_io_close(&io);
+    return st;
+}
+
+static tk_status compare(const char *path, const tk_ck_list *l, const uint64_t *sums)
+{
+    for (int64_t i = 0; i < l->n; i++)
+        if (sums[i] != l->tensor[i].digest) return tk_ck_damaged(path, NULL, l->name[i]);
+    return TK_OK;
+}
+
+static tk_status make_room(tk_ck_list *l, tk_arena *a, bool tensors, uint64_t **sums)
+{
+    if (tensors) TK_ARENA_NEW(l->tensor, a, l->n);
+    TK_ARENA_NEW(*sums, a, l->n);
+    return TK_OK;
+}
+
+static tk_status verify(const char *path, tk_comm *world, tk_arena *a)
+{
+    const bool first = world->rank == 0;
+    tk_ck_list l = {0};
+    uint64_t *sums = NULL;
+    TK_TRY(tk_agree(world, first ? tk_ck_list_all(path, a, &l) : TK_OK));
+    TK_TRY(world->ops->host_broadcast(world, &l.n, sizeof l.n, 0));
+    TK_TRY(tk_agree(world, make_room(&l, a, !first, &sums)));
+    TK_TRY(world->ops->host_broadcast(world, l.tensor, (size_t)l.n * sizeof *l.tensor, 0));
+    TK_TRY(tk_agree(world, digest_share(path, world, &l, sums)));
+    TK_TRY(world->ops->host_sum_u64(world, sums, (int)l.n));
+    return tk_agree(world, first ? compare(path, &l, sums) : TK_OK);
+}
+
+tk_status tk_ck_verify(const char *path, tk_comm *world)
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_status st = verify(path, world, &a);
+    tk_arena_free(&a);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+// ---- names -------------------------------------------------------------------------------------
+
+typedef struct found {
+    int64_t n, cap;
+    int64_t *step; // newest first
+    bool is_file;  // `where` is a checkpoint itself
+} found;
+
+int64_t tk_checkpoint_step(const char *name)
+{
+    char back[64], *end;
+    if (strncmp(name, "step-", 5) || name[5] < '0' || name[5] > '9') return -1;
+    errno = 0;
+    const long long step = strtoll(name + 5, &end, 10);
+    if (errno || step < 0 || strcmp(end, ".h5")) return -1;
+    snprintf(back, sizeof back, "step-%08lld.h5", step);
+    return strcmp(back, name) ? -1 : step;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+static tk_status add(found *f, int64_t step)
+{
+    if (f->n == f->cap) {
+        const size_t old = (size_t)f->cap * sizeof *f->step, cap = old ? 2 * old : 512;
+        int64_t *s = tk_realloc(f->step, old, cap);
+        if (!s) return TK_FAIL(TK_MEMORY, "out of memory (names of checkpoints)");
+        f->step = s;
+        f->cap = (int64_t)(cap / sizeof *s);
+    }
+    f->step[f->n++] = step;
+    return TK_OK;
+}
+
+static tk_status look(const char *where, found *f)
+{
+    struct stat s;
+    tk_status st = TK_OK;
+    *f = (found){0};
+    if (stat(where, &s))
+        return TK_FAIL(TK_INPUT, "no checkpoint at %s: %s", where, strerror(errno));
+    if (!S_ISDIR(s.st_mode)) {
+        f->is_file = true;
+        f->n = 1;
+        return TK_OK;
+    }
+    DIR *d = opendir(where);
+    if (!d) return TK_FAIL(TK_INPUT, "cannot read the directory %s: %s", where, strerror(errno));
+    for (struct dirent *e; st == TK_OK && (e = readdir(d));)
+        if (tk_checkpoint_step(e->d_name) >= 0) st = add(f, tk_checkpoint_step(e->d_name));
+    closedir(d);
+    if (f->n) qsort(f->step, (size_t)f->n, sizeof *f->step, newest_first);
+    return st;
+}
+
+// ---- newest ------------------------------------------------------------------------------------
+
+static char *candidate_path(const char *where, const found *f, int64_t i, tk_arena *a)
+{
+    if (f->is_file) return tk_arena_strdup(a, where);
+    const size_t n = strlen(where);
+    return tk_arena_printf(a, "%s%sstep-%08lld.h5", where, n && where[n - 1] == '/' ? "" : "/",
+                           (long long)f->step[i]);
+}
+
+// Collective: rank 0's i-th path, for everybody.
+static tk_status share_path(const char *where, const found *f, int64_t i, tk_comm *world,
+                            tk_arena *a, char **path)
+{
+    int64_t bytes = 0;
+    if (world->rank == 0) *path = candidate_path(where, f, i, a);
+    if (world->rank == 0 && *path) bytes = (int64_t)strlen(*path) + 1;
+    TK_TRY(world->ops->host_broadcast(world, &bytes, sizeof bytes, 0));
+    if (world->rank) *path = tk_arena_alloc(a, (size_t)bytes);
+    TK_TRY(tk_agree(world, *path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (a file's name)")));
+    return world->ops->host_broadcast(world, *path, (size_t)bytes, 0);
+}
+
+static tk_status try_all(const char *where, const found *f, int64_t n, bool is_file, tk_comm *world,
+                         tk_arena *a, char **path)
+{
+    for (int64_t i = 0; i < n; i++) {
+        TK_TRY(share_path(where, f, i, world, a, path));
+        const tk_status st = tk_ck_verify(*path, world);
+        if (st == TK_OK) return TK_OK;
+        if (is_file || (st != TK_INPUT && st != TK_IO)) return st;
+        if (world->rank == 0)
+            tk_log_warn("%s; trying the checkpoint before it", tk_status_message());
+        tk_status_clear();
+    }
+    return TK_FAIL(TK_INPUT,
+                   n ? "none of the %lld checkpoints in %s verifies"
+                     : "there is no checkpoint (%lld files named step-<number>.h5) in %s",
+                   (long long)n, where);
+}
+
+tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path)
+{
+    found f = {0};
+    *path = NULL;
+    tk_status st = tk_agree(world, world->rank == 0 ? look(where, &f) : TK_OK);
+    int64_t told[2] = {f.n, f.is_file};
+    if (st == TK_OK) st = world->ops->host_broadcast(world, told, sizeof told, 0);
+    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path);
+    tk_free(f.step);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+// ---- pruning -----------------------------------------------------------------------------------
+
+// What a run that was killed while saving left behind.
+static void remove_leftovers(const char *dir)
+{
+    DIR *d = opendir(dir);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        char name[64];
+        const size_t n = strlen(e->d_name);
+        if (n < 5 || n >= sizeof name || strcmp(e->d_name + n - 4, ".tmp")) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(n - 4), e->d_name);
+        if (tk_checkpoint_step(name) >= 0) unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
+}
+
+static tk_status remove_old(const char *dir, const found *f, int64_t keep, tk_arena *a)
+{
+    for (int64_t i = keep; i < f->n; i++) {
+        const char *path = candidate_path(dir, f, i, a);
+        if (!path) return TK_FAIL(TK_MEMORY, "out of memory (a file's name)");
+        if (unlink(path) && errno != ENOENT)
+            return TK_FAIL(TK_IO, "cannot remove the old checkpoint %s: %s", path, strerror(errno));
+    }
+    return TK_OK;
+}
+
+tk_status tk_checkpoint_prune(const char *dir, int64_t keep)
+{
+    found f;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_status st = look(dir, &f);
+    if (st == TK_OK && !f.is_file) {
+        remove_leftovers(dir);
+        st = remove_old(dir, &f, keep > 1 ? keep : 1, &a);
+    }
+    tk_free(f.step);
+    tk_arena_free(&a);
+    TK_TRY(st);
+    return TK_OK;
+}

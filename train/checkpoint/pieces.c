@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rank's pieces of the global tensors: from the device to the file and back, with digests.
+#include "train/checkpoint/internal.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STAGE = 1 << 20 }; // elements staged at a time
+
+tk_status tk_ck_io_open(tk_ck_io *io)
+{
+    *io = (tk_ck_io){.fd = -1};
+    TK_NEW(io->host, STAGE);
+    return TK_OK;
+}
+
+void tk_ck_io_close(tk_ck_io *io)
+{
+    if (io->fd >= 0) close(io->fd);
+    tk_free(io->host);
+    tk_free(io->span);
+    *io = (tk_ck_io){.fd = -1};
+}
+
+uint64_t tk_ck_digest(const float *x, int64_t n, int64_t first)
+{
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        uint64_t k = (uint64_t)(first + i) * 0x9e3779b97f4a7c15u ^
+                     ((uint64_t)bits + 1) * 0xd6e8feb86659fd93u;
+        k = (k ^ k >> 32) * 0xff51afd7ed558ccdu; // two rounds of multiply and shift
+        k = (k ^ k >> 29) * 0xc4ceb9fe1a85ec53u;
+        sum += k ^ k >> 32;
+    }
+    return sum;
+}
+
+// ---- geometry ----------------------------------------------------------------------------------
+
+// Columns are shared out, so that a row of the share is less than a row of the tensor.
+static bool cut_columns(const tk_param_spec *s, const tk_share *h)
+{
+    return s->axis == 1 && h->cols < s->cols;
+}
+
+tk_ck_run tk_ck_next_run(const tk_param_spec *s, const tk_share *h, int64_t at, int64_t end)
+{
+    tk_ck_run r = {at, at, end - at};
+    if (s->axis < 0 || (s->axis == 1 && !cut_columns(s, h))) return r;
+    const int64_t row = at / h->cols, col = at % h->cols, along = s->axis == 0 ? row : col;
+    for (int i = 0; i < h->n_pieces; i++) {
+        const tk_piece *p = &h->piece[i];
+        if (along < p->local || along >= p->local + p->count) continue;
+        const int64_t shift = p->global - p->local; // along the axis
+        int64_t stop; // end of the piece in the share (axis 1: in this row)
+        if (s->axis == 0) {
+            r.global = (row + shift) * s->cols + col;
+            stop = (p->local + p->count) * h->cols;
+        } else {
+            r.global = row * s->cols + col + shift;
+            stop = row * h->cols + p->local + p->count;
+        }
+        if (stop < end) r.n = stop - at;
+        break;
+    }
+    return r;
+}
+
+// ---- file --------------------------------------------------------------------------------------
+
+static tk_status read_run(tk_ck_io *io, const tk_ck_tensor *t, int64_t global, int64_t n, float *to)
+{
+    return tk_pread_all(io->fd, io->path, to, (size_t)n * sizeof *to,
+                        t->address + global * (int64_t)sizeof *to);
+}
+
+// Whole rows in one read, then the columns of this share: short reads would cost more.
+static tk_status read_columns(tk_ck_io *io, const tk_param_spec *s, const tk_share *h,
+                              const tk_ck_tensor *t, int64_t lo, int64_t hi)
+{
+    const tk_ck_run first = tk_ck_next_run(s, h, lo, hi), last = tk_ck_next_run(s, h, hi - 1, hi);
+    const int64_t n = last.global + last.n - first.global;
+    const size_t bytes = (size_t)n * sizeof *io->span;
+    if (bytes > io->span_bytes) {
+        tk_free(io->span);
+        io->span_bytes = 0;
+        TK_NEW(io->span, n);
+        io->span_bytes = bytes;
+    }
+    TK_TRY(read_run(io, t, first.global, n, io->span));
+    for (int64_t at = lo; at < hi;) {
+        const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
+        memcpy(io->host + (at - lo), io->span + (r.global - first.global),
+               (size_t)r.n * sizeof *io->host);
+        at += r.n;
+    }
+    return TK_OK;
+}
+
+static tk_status read_chunk(tk_ck_io *io, const tk_param_spec *s, const tk_share *h,
+                            const tk_ck_tensor *t, int64_t lo, int64_t hi)
+{
+    if (cut_columns(s, h)) return read_columns(io, s, h, t, lo, hi);
+    for (int64_t at = lo; at < hi;) {
+        const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
+        TK_TRY(read_run(io, t, r.global, r.n, io->host + (at - lo)));
+        at += r.n;
+    }
+    return TK_OK;
+}
+
+tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, int64_t n,
+                            uint64_t *sum)
+{
+    for (int64_t at = begin; at < begin + n; at += STAGE) {
+        const int64_t m = begin + n - at < STAGE ? begin + n - at : STAGE;
+        TK_TRY(read_run(io, t, at, m, io->host));
+        *sum += tk_ck_digest(io->host, m, at);
+    }
+    return TK_OK;
+}
+
+// ---- passes ------------------------------------------------------------------------------------
+
+// Elements [lo, hi) of a share, whose element lo lies at `device`.
+static tk_status take_chunk(tk_ck_io *io, tk_ck_mode mode, tk_device *d, const tk_param_spec *s,
+                            const tk_share *h, const tk_ck_tensor *t, int64_t lo, int64_t hi,
+                            void *device, tk_ck_tally *tally)
+{
+    const tk_tensor x = tk_tensor_1d(device, TK_F32, hi - lo);
+    if (mode == TK_CK_DIGEST || mode == TK_CK_WRITE)
+        TK_TRY(tk_device_get(d, &x, io->host));
+    else
+        TK_TRY(read_chunk(io, s, h, t, lo, hi));
+    for (int64_t at = lo; at < hi;) {
+        const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
+        const float *from = io->host + (at - lo);
+        if (mode == TK_CK_WRITE)
+            TK_TRY(tk_pwrite_all(io->fd, io->path, from, (size_t)r.n * sizeof *from,
+                                 t->address + r.global * (int64_t)sizeof *from));
+        else
+            tally->digest += tk_ck_digest(from, r.n, r.global);
+        at += r.n;
+    }
+    tally->count += (uint64_t)(hi - lo);
+    if (mode != TK_CK_LOAD) return TK_OK;
+    TK_TRY(d->ops->upload(d, device, io->host, tk_bytes(&x)));
+    return d->ops->sync(d);
+}
+
+// Of the ranks that hold the same elements, the one that writes them.
+static bool accounts_for(const tk_mesh *mesh, const tk_flat *flat, const tk_param_spec *s)
+{
+    if (!flat->owner) return false;
+    if (s->axis < 0 && mesh->tensor.rank > 0) return false;
+    return s->where != TK_ON_ALL || mesh->pipeline.rank == 0;
+}
+
+tk_status tk_ck_pass(tk_ck_io *io, tk_ck_mode mode, const tk_mesh *mesh, tk_model *model,
+                     const tk_flat *flat, const tk_ck_tensor *tensor, bool mine_only,
+                     tk_ck_tally *tally)
+{
+    for (int i = 0; i < model->n_weights; i++) {
+        const tk_weight *w = &model->weight[i];
+        const tk_param_spec *s = &model->table.spec[w->spec];
+        const int64_t n = w->share.rows * w->share.cols;
+        int64_t lo = flat->begin - w->offset, hi = flat->begin + flat->count - w->offset;
+        if (lo < 0) lo = 0;
+        if (hi > n) hi = n;
+        if (lo >= hi || (mine_only && !accounts_for(mesh, flat, s))) continue;
+        int64_t step = STAGE;
+        if (cut_columns(s, &w->share) && s->cols < STAGE)
+            step = STAGE / s->cols * w->share.cols; // so that the rows read whole are STAGE too
+        for (int64_t at = lo; at < hi; at += step) {
+            const int64_t end = at + step < hi ? at + step : hi;
+            char *device =
+                (char *)flat->x.data + (size_t)(w->offset + at - flat->begin) * sizeof(float);
+            TK_TRY(take_chunk(io, mode, model->device, s, &w->share, tensor + w->spec, at, end,
+                              device, tally + w->spec));
+        }
+    }
+    return TK_OK;
+}

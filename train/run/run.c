@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/run.h"
+#include "core/base/log.h"
+#include "core/base/version.h"
+#include "train/bench.h"
+#include "train/run/metrics.h"
+#include "train/run/rundir.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct run {
+    tk_comm *world;
+    tk_config *config;
+    tk_train_parts parts;
+    tk_trainer trainer;
+    tk_metrics metrics; // rank 0
+    tk_owner owner;     // of rank 0; the others know its place
+    tk_progress progress;
+    tk_arena arena;
+    char *yaml;        // resolved config, stored with every checkpoint
+    int64_t first;     // first step of this run
+    int64_t saved;     // steps done at the newest checkpoint of this run; -1: none
+    double saving;     // seconds of the checkpoint before this step
+    tk_status pending; // of rank 0's files, told to all in the next step
+    char pending_words[512];
+} run;
+
+// ---- stopping ----------------------------------------------------------------------------------
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+// mpirun, srun, timeout and terminals all pass one wish on several times. Only a person who
+// interrupts again, after having had time to see that talkie is saving, means now.
+static void interrupt(int number)
+{
+    enum { PATIENCE = 3 }; // seconds
+    static volatile time_t first;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (first && now.tv_sec - first > PATIENCE) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    if (!first) first = now.tv_sec;
+    stop_requested = 1;
+}
+
+static void watch_signals(void)
+{
+    struct sigaction a = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
+    struct sigaction b = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    stop_requested = 0;
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGUSR1, &a, NULL);
+    sigaction(SIGINT, &b, NULL);
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+size_t tk_train_pool_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const size_t least = (size_t)64 << 30;
+    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    return memory * 2 > least ? memory * 2 : least;
+}
+
+tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
+{
+    TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
+    TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
+    TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.data.size)));
+    return tk_agree(world,
+                    tk_device_open(&p->device, &tk_device_cpu,
+                                   tk_mesh_threads(&p->mesh, &c->parallel), tk_train_pool_bytes()));
+}
+
+void tk_train_parts_close(tk_train_parts *p)
+{
+    if (p->device.ops) tk_device_close(&p->device);
+    if (p->loader) tk_loader_close(p->loader);
+    tk_mesh_close(&p->mesh);
+    *p = (tk_train_parts){0};
+}
+
+// ---- weights to start from ---------------------------------------------------------------------
+
+static tk_status check_codec(const run *r, const char *path, const tk_codec *codec)
+{
+    const tk_codec *own = tk_loader_codec(r->parts.loader);
+    if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s was trained on clips of another codec than those of data.files: their rows "
+                   "mean different things. Give clips made with the checkpoint's codec",
+                   path);
+}
+
+static tk_status load_weights(run *r, const char *path, bool whole_state)
+{
+    tk_optimizer *o = &r->trainer.optimizer;
+    tk_model *m = &r->trainer.model;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    int n = tk_optimizer_flats(o, flat);
+    flat[0] = (tk_flat){"model", m->values, 0, m->n_local, r->parts.mesh.data.rank == 0};
+    bool has_ema = false;
+    const bool look = r->world->rank == 0 && n == 4;
+    TK_TRY(tk_agree(r->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
+    TK_TRY(r->world->ops->host_broadcast(r->world, &has_ema, sizeof has_ema, 0));
+    if (!has_ema && n == 4) n = 3;
+    if (!whole_state) n = 1;
+    TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, m, n, flat));
+    return n == 4 ? TK_OK : tk_optimizer_start_ema(o);
+}
+
+// What changed since the checkpoint is said; what would make another run of it is refused.
+static tk_status compare_configs(const run *r, const char *path, const char *stored, tk_arena *a)
+{
+    char *binding = NULL, *others = NULL;
+    tk_config before;
+    tk_config_init(&before);
+    const tk_status st = tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL);
+    if (st != TK_OK) tk_config_free(&before);
+    if (st == TK_MEMORY) return st; // says nothing about the options
+    if (st != TK_OK) {
+        if (r->world->rank == 0)
+            tk_log_warn("the options %s was made with cannot be compared: %s", path,
+                        tk_status_message());
+        tk_status_clear();
+        return TK_OK;
+    }
+    tk_config_changes(&before, r->config, TK_CMD_TRAIN, a, &binding, &others);
+    tk_config_free(&before);
+    if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what changed");
+    if (*binding && !r->config->train.changes)
+        return TK_FAIL(TK_INPUT,
+                       "%s was made with other options; going on would be another run:%s\nGive the "
+                       "old values, or train.changes=allow, or train.resume=0 to start anew",
+                       path, binding);
+    if (*binding || *others) tk_log("changed since %s:%s%s", path, binding, others);
+    return TK_OK;
+}
+
+static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
+{
+    tk_checkpoint_meta meta = {0};
+    TK_TRY(tk_agree(r->world, tk_checkpoint_open(path, r->world, &r->arena, &meta)));
+    tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
+    tk_codec_free(meta.codec);
+    TK_TRY(st);
+    if (whole_state) TK_TRY(tk_agree(r->world, compare_configs(r, path, meta.config, &r->arena)));
+    TK_TRY(tk_agree(r->world, load_weights(r, path, whole_state)));
+    *step = meta.step;
+    return TK_OK;
+}
+
+static tk_status still_owner(const void *owner)
+{
+    return tk_owner_check(owner);
+}
+
+// Resumes, or takes weights from train.init, or makes fresh ones. Sets r->first.
+static tk_status start_weights(run *r)
+{
+    const tk_train_config *c = &r->config->train;
+    int64_t step = 0;
+    char *path;
+    bool resume;
+    TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
+    tk_parallel_watch(still_owner, &r->owner);
+    if (resume) {
+        TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->out, r->world, &r->arena, &path)));
+        TK_TRY(load(r, path, true, &step));
+        tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
+        r->first = r->saved = step;
+        return TK_OK;
+    }
+    r->saved = -1;
+    if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
+    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->init, r->world, &r->arena, &path)));
+    TK_TRY(load(r, path, false, &step));
+    tk_log("starting from the weights of %s", path);
+    return TK_OK;
+}
+
+static tk_status open_files(run *r)
+{
+    const char *out = r->config->train.out;
+    if (r->world->rank) return TK_OK;
+    TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
+    TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
+    return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
+}
+
+static tk_status microbatch_rows(run *r, int64_t *rows)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_step_documents d;
+    TK_TRY(tk_step_documents_make(r->parts.loader, c, r->first, &r->arena, &d));
+    *rows = d.rows * (c->microbatch < d.n ? c->microbatch : d.n) / d.n;
+    return TK_OK;
+}
+
+// Collective. What GEMMs of the model's main shape reach on all ranks together: what rates are
+// compared with.
+static tk_status measure_gemm(run *r, double *rate)
+{
+    const tk_config *c = r->config;
+    tk_comm *w = r->world;
+    int64_t rows = 0;
+    TK_TRY(tk_agree(w, microbatch_rows(r, &rows)));
+    TK_TRY(w->ops->barrier(w));
+    TK_TRY(tk_agree(w, tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
+                                    2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0),
+                                    0.05, rate)));
+    return w->ops->host_sum_f64(w, rate, 1);
+}
+
+// What the clips are like goes into the stored config, so that a checkpoint tells what its model
+// was trained on: the picture of the longest clips, and their length as the window of sampling.
+static void describe_clips(tk_config *c, const tk_loader *l)
+{
+    const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
+    const tk_bucket *longest = NULL;
+    for (int64_t i = 0; i < tk_loader_count(l); i++) {
+        const tk_bucket *b;
+        tk_loader_info(l, i, &b);
+        if (!longest || b->frames > longest->frames) longest = b;
+    }
+    if (!longest) return;
+    c->media = (tk_media_config){.width = longest->width,
+                                 .height = longest->height,
+                                 .fps = codec->fps,
+                                 .sample_rate = codec->sample_rate,
+                                 .channels = longest->audio_channels};
+    if (c->sample.window == 0) c->sample.window = (double)longest->frames / (double)codec->fps;
+}
+
+static tk_status open_run(run *r)
+{
+    tk_comm *w = r->world;
+    tk_arena_init(&r->arena, 0);
+    TK_TRY(tk_train_parts_open(&r->parts, w, r->config));
+    describe_clips(r->config, r->parts.loader);
+    r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);
+    TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
+    TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
+                                       r->parts.loader)));
+    TK_TRY(start_weights(r));
+    TK_TRY(tk_agree(w, open_files(r)));
+    if (r->first >= r->config->train.steps) return TK_OK;
+    double rate = 0;
+    TK_TRY(measure_gemm(r, &rate));
+    r->metrics.gemm = rate;
+    return tk_agree(w, tk_trainer_start(&r->trainer, r->first));
+}
+
+// All stop looking at the owner before rank 0 gives the directory free. A rank that failed alone
+// cannot meet the others: it is about to take them down.
+static void close_run(run *r, tk_status st)
+{
+    tk_parallel_watch(NULL, NULL);
+    if (st == TK_OK || tk_status_shared()) (void)r->world->ops->barrier(r->world);
+    tk_metrics_close(&r->metrics);
+    tk_owner_release(&r->owner);
+    tk_trainer_close(&r->trainer);
+    tk_train_parts_close(&r->parts);
+    tk_arena_free(&r->arena);
+}
+
+// ---- the loop ----------------------------------------------------------------------------------
+
+static void keep_pending(run *r, tk_status st)
+{
+    if (st == TK_OK || r->pending != TK_OK) return;
+    r->pending = st;
+    snprintf(r->pending_words, sizeof r->pending_words, "%s", tk_status_message());
+}
+
+// Collective. A save that fails because the directory is another run's now says that.
+static tk_status check_owner(run *r, tk_status saved)
+{
+    char words[512];
+    if (saved != TK_OK && !tk_status_shared()) return saved;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    TK_TRY(tk_agree(r->world, r->world->rank ? TK_OK : tk_owner_check(&r->owner)));
+    if (saved == TK_OK) return TK_OK;
+    tk_status_set(saved, words);
+    tk_status_set_shared(true);
+    return saved;
+}
+
+static tk_status save(run *r, int64_t done)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    const int n = tk_optimizer_flats(&r->trainer.optimizer, flat);
+    tk_checkpoint_meta meta = {.step = done,
+                               .config = r->yaml,
+                               .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
+                               .ema_updates = (double)done,
+                               .staging = r->owner.staging};
+    tk_arena a;
+    const double begin = tk_now();
+    if (r->world->rank == 0) keep_pending(r, tk_metrics_sync(&r->metrics));
+    tk_arena_init(&a, 0);
+    const char *path = tk_arena_printf(&a, "%s/step-%08lld.h5", c->out, (long long)done);
+    tk_status st = path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    st = check_owner(r, tk_agree(r->world, st));
+    if (st == TK_OK)
+        st = check_owner(
+            r, tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta));
+    tk_arena_free(&a);
+    TK_TRY(st);
+    r->saved = done;
+    if (r->world->rank == 0) {
+        keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
+        keep_pending(r, tk_metrics_plot(&r->metrics));
+    }
+    r->saving = tk_now() - begin;
+    return TK_OK;
+}
+
+// The line is written before the checkpoint of its step: a run that dies between the two goes on
+// with every step in the file.
+static void report(run *r, const tk_step_result *now)
+{
+    const tk_train_config *c = &r->config->train;
+    const int64_t done = now->step + 1;
+    char note[96];
+    if (r->world->rank) return;
+    if (done % c->log_every == 0 || done == c->steps)
+        keep_pending(r, tk_metrics_write(&r->metrics, now, r->saving));
+    snprintf(note, sizeof note, "loss %.4f (video %.4f, audio %.4f)", now->loss,
+             now->loss_of[TK_VIDEO], now->loss_of[TK_AUDIO]);
+    tk_progress_at(&r->progress, done - r->first, note);
+}
+
+static tk_status one_step(run *r, int64_t step, tk_step_result *now)
+{
+    const tk_train_config *c = &r->config->train;
+    if (r->owner.fenced) keep_pending(r, tk_owner_check(&r->owner));
+    if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
+    const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
+    if (st != TK_OK && st != TK_NUMERIC) return tk_parallel_unless_alone(r->world, st);
+    if (st == TK_NUMERIC) { // known to all
+        if (r->world->rank == 0 && tk_metrics_write(&r->metrics, now, 0) != TK_OK)
+            tk_log_warn("cannot write %s", r->metrics.path);
+        return st;
+    }
+    report(r, now);
+    r->saving = 0;
+    const int64_t done = step + 1;
+    if (done % c->checkpoint_every == 0 || done == c->steps || now->stop) return save(r, done);
+    return TK_OK;
+}
+
+static tk_status loop(run *r)
+{
+    const tk_train_config *c = &r->config->train;
+    tk_step_result now = {0};
+    tk_status st = TK_OK;
+    if (r->first >= c->steps) {
+        tk_log("%s is at step %lld of %lld already; nothing to do", c->out, (long long)r->first,
+               (long long)c->steps);
+        return TK_OK;
+    }
+    tk_progress_begin(&r->progress, "train", "steps", c->steps - r->first);
+    int64_t step = r->first;
+    for (; step < c->steps && st == TK_OK && !now.stop; step++) st = one_step(r, step, &now);
+    tk_progress_end(&r->progress);
+    TK_TRY(st);
+    if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
+    TK_TRY(tk_agree(r->world, r->pending));
+    if (step == c->steps) return TK_OK;
+    st = TK_FAIL(TK_STOPPED,
+                 "stopped on request after step %lld of %lld; %s holds a checkpoint: run the same "
+                 "command to go on",
+                 (long long)step, (long long)c->steps, c->out);
+    tk_status_set_shared(true);
+    return st;
+}
+
+static void describe(const run *r)
+{
+    const tk_parallel_config *p = &r->config->parallel;
+    tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld, %d "
+           "thread%s a rank; revision %s",
+           (double)tk_param_count(&r->trainer.model.table) / 1e6,
+           (long long)tk_loader_count(r->parts.loader), (long long)p->tensor,
+           (long long)p->pipeline, (long long)p->data, r->parts.device.threads,
+           r->parts.device.threads == 1 ? "" : "s", tk_revision());
+}
+
+tk_status tk_train_run(tk_comm *world, tk_config *c)
+{
+    run r = {.world = world, .config = c};
+    watch_signals();
+    tk_status st = open_run(&r);
+    if (st == TK_OK) {
+        describe(&r);
+        st = loop(&r);
+    }
+    if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
+    close_run(&r, st);
+    return st;
+}
+
+tk_status tk_train_command(tk_comm *world, tk_invocation *in)
+{
+    return tk_train_run(world, &in->config);
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/step/documents.h"
+#include "core/numbers/rng.h"
+#include <math.h>
+#include <string.h>
+
+void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double *t_audio)
+{
+    const double sigma = 1 / (1 + exp(c->time_mean + c->time_std * x)); // 1 - sigmoid
+    *t_video = 1 - c->video_shift * sigma / (1 + (c->video_shift - 1) * sigma);
+    *t_audio = 1 - c->audio_shift * sigma / (1 + (c->audio_shift - 1) * sigma);
+}
+
+int64_t tk_caption_rows(int n_shots, const tk_clip_shot *shot, bool dropped)
+{
+    int64_t n = n_shots;
+    for (int k = 0; k < n_shots && !dropped; k++) n += (int64_t)strlen(shot[k].caption);
+    return n;
+}
+
+int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped, int32_t *to)
+{
+    for (int k = 0; k < n_shots; k++) {
+        *to++ = TK_BYTE_SHOT;
+        if (dropped) continue;
+        for (const char *s = shot[k].caption; *s; s++) *to++ = (unsigned char)*s;
+    }
+    return to;
+}
+
+tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wide,
+                                int64_t channels)
+{
+    return (tk_document){
+        .height = high,
+        .width = wide,
+        .fps = (double)c->fps,
+        .cadence = {c->patch_frames},
+        .audio_units = (double)(TK_CLOCK * c->audio_hop) / (double)c->sample_rate,
+        .audio_channels = channels,
+        .t_clean = 1,
+    };
+}
+
+// How many of the first shots are given: 0, or with probability `memory` uniformly 1..n-1.
+static int given_shots(const tk_train_config *c, int64_t step, int64_t j, int n_shots)
+{
+    const tk_key key = tk_rng_key((uint64_t)c->seed, TK_RNG_MEMORY, (uint64_t)step);
+    if (n_shots < 2 || tk_rng_uniform(key, 2 * (uint64_t)j) >= c->memory) return 0;
+    return 1 + (int)tk_rng_below(key, 2 * (uint64_t)j + 1, n_shots - 1);
+}
+
+static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const tk_bucket *b,
+                            int given, tk_arena *a)
+{
+    tk_shot_rows *shots;
+    int64_t frames = 0, audio = 0;
+    TK_ARENA_NEW(shots, a, info->n_shots);
+    for (int k = 0; k < info->n_shots; k++) {
+        const tk_clip_shot *s = &info->shot[k];
+        shots[k] = (tk_shot_rows){.latent_frames = s->latent_frames,
+                                  .audio_rows = s->audio_rows,
+                                  .start = s->start,
+                                  .target = k >= given};
+        frames += s->latent_frames;
+        audio += s->audio_rows;
+        if (k < given) continue;
+        d->targets[TK_VIDEO] += s->latent_frames * b->high * b->wide;
+        d->targets[TK_AUDIO] += s->audio_rows * b->audio_channels;
+    }
+    if (frames != b->latent_frames || audio != b->audio_rows)
+        return TK_FAIL(TK_INPUT,
+                       "%s: its shots have %lld latent frames and %lld audio rows, the clip "
+                       "has %lld and %lld",
+                       info->name, (long long)frames, (long long)audio, (long long)b->latent_frames,
+                       (long long)b->audio_rows);
+    d->doc.shots = shots;
+    d->doc.n_shots = info->n_shots;
+    return TK_OK;
+}
+
+static tk_status make_document(const tk_loader *l, const tk_train_config *c, int64_t step,
+                               int64_t j, tk_arena *a, tk_step_document *d)
+{
+    const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
+    const uint64_t seed = (uint64_t)c->seed;
+    const tk_bucket *b;
+    d->sample = tk_loader_sample(l, seed, step, c->batch, j);
+    const tk_clip_info *info = tk_loader_info(l, d->sample, &b);
+    const tk_key drop = tk_rng_key(seed, TK_RNG_DROP, (uint64_t)step);
+    const tk_key time = tk_rng_key(seed, TK_RNG_TIME, (uint64_t)step);
+    d->dropped = tk_rng_uniform(drop, (uint64_t)j) < c->drop_caption;
+    d->doc = tk_document_on_grid(codec, b->high, b->wide, b->audio_channels);
+    d->doc.text_rows = tk_caption_rows(info->n_shots, info->shot, d->dropped);
+    d->doc.id = j;
+    tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
+    TK_TRY(make_shots(d, info, b, given_shots(c, step, j, info->n_shots), a));
+    tk_document_rows(&d->doc, d->rows);
+    return TK_OK;
+}
+
+tk_status tk_step_documents_make(const tk_loader *l, const tk_train_config *c, int64_t step,
+                                 tk_arena *a, tk_step_documents *out)
+{
+    *out = (tk_step_documents){.step = step, .n = c->batch};
+    TK_ARENA_NEW(out->document, a, c->batch);
+    for (int64_t j = 0; j < c->batch; j++) {
+        tk_step_document *d = &out->document[j];
+        TK_TRY(make_document(l, c, step, j, a, d));
+        for (int m = 0; m < TK_MODALITIES; m++) {
+            out->rows += d->rows[m];
+            out->targets[m] += d->targets[m];
+        }
+    }
+    return TK_OK;
+}
+
+tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t begin, int64_t end,
+                         tk_arena *a, tk_stream *s, int32_t **tokens)
+{
+    int64_t rows = 0, text = 0;
+    for (int64_t j = begin; j < end; j++) {
+        rows += tk_document_rows(&d->document[j].doc, NULL);
+        text += d->document[j].rows[TK_TEXT];
+    }
+    if (rows > INT32_MAX)
+        return TK_FAIL(TK_INPUT,
+                       "a microbatch of %lld rows is too large; lower train.microbatch (now "
+                       "%lld documents)",
+                       (long long)rows, (long long)(end - begin));
+    TK_TRY(tk_stream_init(s, a, rows, end - begin, 3 * (end - begin)));
+    TK_ARENA_NEW(*tokens, a, text);
+    int32_t *to = *tokens;
+    for (int64_t j = begin; j < end; j++) {
+        const tk_step_document *e = &d->document[j];
+        const tk_bucket *b;
+        TK_TRY(tk_stream_append(s, &e->doc));
+        const tk_clip_info *info = tk_loader_info(l, e->sample, &b);
+        to = tk_caption_tokens(info->n_shots, info->shot, e->dropped, to);
+    }
+    return TK_OK;
+}
+
+tk_microbatches tk_microbatches_of(const tk_train_config *c, int rank, int ranks)
+{
+    tk_microbatches m = {tk_split_begin(c->batch, ranks, rank),
+                         tk_split_count(c->batch, ranks, rank), 0};
+    m.n = (m.count + c->microbatch - 1) / c->microbatch;
+    return m;
+}
+
+int64_t tk_microbatch_begin(const tk_microbatches *m, int64_t i)
+{
+    return m->begin + (m->n ? tk_split_begin(m->count, m->n, i) : 0);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/step/optimizer.h"
+#include "core/base/log.h"
+#include <float.h>
+#include <string.h>
+
+double tk_learning_rate(const tk_train_config *c, int64_t step)
+{
+    const double hold = c->constant * (double)c->steps;
+    double rate = c->lr;
+    if ((double)step > hold) {
+        const double left = (double)c->steps - hold;
+        const double gone = left > 0 ? ((double)step - hold) / left : 1;
+        rate = c->lr * (1 - (1 - c->lr_floor) * (gone < 1 ? gone : 1));
+    }
+    if (step < c->warmup) rate *= (double)(step + 1) / (double)c->warmup;
+    return rate;
+}
+
+double tk_ema_decay(const tk_train_config *c, int64_t updates)
+{
+    const double ramp = (double)(1 + updates) / (double)(10 + updates);
+    return ramp < c->ema ? ramp : c->ema;
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
+{
+    TK_TRY(tk_device_new(d, TK_F32, n, 1, t));
+    return d->ops->zero(d, t->data, tk_bytes(t));
+}
+
+static tk_status open_state(tk_optimizer *o)
+{
+    tk_device *d = o->model->device;
+    TK_TRY(new_zeros(d, o->count, &o->m));
+    TK_TRY(new_zeros(d, o->count, &o->v));
+    if (o->config->ema > 0) TK_TRY(new_zeros(d, o->count, &o->ema));
+    TK_TRY(new_zeros(d, 1, &o->norm2));
+    return new_zeros(d, 1, &o->scale);
+}
+
+tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
+                            const tk_train_config *c)
+{
+    *o = (tk_optimizer){.model = model, .mesh = mesh, .config = c};
+    TK_TRY(tk_gradients_open(&o->sums, model, mesh));
+    o->begin = o->sums.begin;
+    o->count = o->sums.count;
+    TK_TRY(tk_ranges_make(model, TK_RANGE_ALL, o->begin, o->begin + o->count, &o->sums.arena,
+                          &o->update));
+    return open_state(o);
+}
+
+void tk_optimizer_close(tk_optimizer *o)
+{
+    if (!o->model) return;
+    tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale};
+    for (int i = 0; i < 5; i++) tk_device_free(o->model->device, state[i]);
+    tk_gradients_close(&o->sums);
+    *o = (tk_optimizer){0};
+}
+
+tk_status tk_optimizer_start_ema(tk_optimizer *o)
+{
+    if (o->config->ema <= 0) return TK_OK;
+    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
+    return o->model->device->ops->copy(o->model->device, o->ema.data, p.data, tk_bytes(&p));
+}
+
+int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
+{
+    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
+    flat[0] = (tk_flat){"model", p, o->begin, o->count, true};
+    flat[1] = (tk_flat){"adam/m", o->m, o->begin, o->count, true};
+    flat[2] = (tk_flat){"adam/v", o->v, o->begin, o->count, true};
+    flat[3] = (tk_flat){"ema", o->ema, o->begin, o->count, true};
+    return o->config->ema > 0 ? 4 : 3;
+}
+
+// ---- a step ------------------------------------------------------------------------------------
+
+// Squared norm of the whole gradient, and the factor that clips it.
+static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
+{
+    tk_device *d = o->model->device;
+    tk_comm *world = &o->mesh->world;
+    TK_TRY(d->ops->zero(d, o->norm2.data, sizeof(float)));
+    for (int i = 0; i < o->sums.counted.n; i++) {
+        const tk_range *r = &o->sums.counted.range[i];
+        const tk_call c = {.op = TK_OP_SUM_SQUARES,
+                           .in = {tk_flat_cut(grad, r->begin - o->begin, r->count)},
+                           .out = {o->norm2}};
+        TK_TRY(tk_op_forward(d, &c));
+    }
+    if (world->size > 1) TK_TRY(world->ops->all_reduce(world, o->norm2.data, 1, TK_F32, TK_SUM));
+    const double most = o->config->clip > 0 ? o->config->clip : FLT_MAX;
+    const tk_call c = {.op = TK_OP_CLIP_SCALE, .in = {o->norm2}, .out = {o->scale}, .f = {most}};
+    return tk_op_forward(d, &c);
+}
+
+static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
+{
+    const tk_train_config *t = o->config;
+    tk_device *d = o->model->device;
+    for (int i = 0; i < o->update.n; i++) {
+        const tk_range *r = &o->update.range[i];
+        const int64_t at = r->begin - o->begin;
+        const tk_call adamw = {.op = TK_OP_ADAMW,
+                               .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale},
+                               .out = {tk_flat_cut(&o->model->values, r->begin, r->count),
+                                       tk_flat_cut(&o->m, at, r->count),
+                                       tk_flat_cut(&o->v, at, r->count)},
+                               .f = {tk_learning_rate(t, step), t->beta1, t->beta2, t->eps,
+                                     r->decay ? t->weight_decay : 0, (double)(step + 1)}};
+        TK_TRY(tk_op_forward(d, &adamw));
+    }
+    if (t->ema <= 0 || !o->count) return TK_OK;
+    const tk_call ema = {.op = TK_OP_EMA,
+                         .in = {tk_flat_cut(&o->model->values, o->begin, o->count)},
+                         .out = {o->ema},
+                         .f = {tk_ema_decay(t, step)}};
+    return tk_op_forward(d, &ema);
+}
+
+static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c)
+{
+    for (int i = 0; i < r->n; i++) {
+        const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
+        TK_TRY(c->ops->broadcast(c, x.data, r->range[i].count, TK_F32, 0));
+    }
+    return TK_OK;
+}
+
+// New weights to every data rank, then one copy of each weight to all that hold it.
+static tk_status spread(tk_optimizer *o)
+{
+    tk_model *m = o->model;
+    tk_comm *data = &o->mesh->data;
+    if (data->size == 1) return TK_OK; // copies were updated alike
+    const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
+    tk_tensor shard = {0};
+    TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
+    TK_TRY(m->device->ops->copy(m->device, shard.data, own.data, tk_bytes(&own)));
+    const tk_status st =
+        data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, TK_F32);
+    tk_device_free(m->device, &shard);
+    TK_TRY(st);
+    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));
+    return broadcast(&o->sums.copied, &m->values, &o->mesh->tensor);
+}
+
+tk_status tk_optimizer_step(tk_optimizer *o, int64_t step)
+{
+    tk_tensor grad = {0};
+    const double begin = tk_now();
+    tk_status st = tk_gradients_sum(&o->sums, &grad);
+    const double reduced = tk_now();
+    if (st == TK_OK) st = measure(o, &grad);
+    if (st == TK_OK) st = update(o, &grad, step);
+    tk_gradients_release(&o->sums, &grad);
+    if (st == TK_OK) st = spread(o);
+    o->reduce_seconds = reduced - begin;
+    o->update_seconds = tk_now() - reduced;
+    TK_TRY(st);
+    return TK_OK;
+}

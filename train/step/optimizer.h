@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW with its state sharded over data ranks.
+//
+// Gradients arrive as partial sums in the model's flat buffer. A step adds them up over tensor,
+// pipeline and data ranks, each data rank keeping an even contiguous range (its shard); takes the
+// global norm, counting every weight once however many ranks hold it; clips on the device; updates
+// the shard's weights, moments and average; and gathers the weights over data ranks. Nothing waits
+// for the device.
+//
+// Copies of a weight on several ranks stay equal to the bit: the sums behind them are taken in
+// different orders where flat layouts differ, so after the update every copy is overwritten by that
+// of the first tensor rank (first stage). A checkpoint therefore holds all there is to resume from.
+#pragma once
+#include "train/checkpoint/checkpoint.h"
+#include "train/step/gradients.h"
+
+typedef struct tk_optimizer {
+    tk_model *model;
+    tk_mesh *mesh;
+    const tk_train_config *config;
+    tk_gradients sums;     // over the mesh; the shard of this rank
+    int64_t begin, count;  // that shard
+    tk_tensor m, v, ema;   // (count); ema absent when train.ema is 0
+    tk_tensor norm2;       // (1) squared global norm of the last step's gradient
+    tk_tensor scale;       // (1) clipping factor
+    tk_ranges update;      // of the shard, by weight decay
+    double reduce_seconds; // of the last step: sums over ranks
+    double update_seconds; // ... and the rest
+} tk_optimizer;
+
+tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
+                            const tk_train_config *c);
+void tk_optimizer_close(tk_optimizer *o);
+// The average starts as the weights (fresh runs, or checkpoints without one).
+tk_status tk_optimizer_start_ema(tk_optimizer *o);
+// Step `step` counts from 0. Leaves norm2 on the device.
+tk_status tk_optimizer_step(tk_optimizer *o, int64_t step);
+// Weights (this shard), moments and average as checkpoint groups; returns how many.
+enum { TK_OPTIMIZER_FLATS = 4 };
+int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS]);
+
+double tk_learning_rate(const tk_train_config *c, int64_t step); // of step counted from 0
+double tk_ema_decay(const tk_train_config *c, int64_t updates);  // min(ema, (1 + n) / (10 + n))

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/step/trainer.h"
+#include "core/base/log.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
+
+typedef struct tk_slot {
+    tk_stream stream;
+    tk_batch batch;
+    tk_tape tape;
+    tk_value *x;       // rows from the stage before
+    tk_value *rows;    // rows for the stage after
+    tk_value *loss[2]; // last stage
+    tk_noisy noisy[2]; // last stage
+} tk_slot;
+
+// ---- opening -----------------------------------------------------------------------------------
+
+// Rows are as wide as the clips' codec makes them; a width that was asked for must be that.
+static tk_status match_channels(const char *key, const char *what, int64_t *width, int64_t data)
+{
+    const int64_t model = *width ? *width : data;
+    *width = model;
+    if (model == data) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s is %lld, but the clips' codec makes %lld channels a row of %s; set %s=%lld "
+                   "or make the data anew with codec.%s=%lld",
+                   key, (long long)model, (long long)data, what, key, (long long)data,
+                   key + strlen("model."), (long long)model);
+}
+
+tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
+{
+    const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
+    TK_TRY(match_channels("model.video_channels", "video", &c->model.video_channels,
+                          i->video_channels));
+    TK_TRY(match_channels("model.audio_channels", "audio", &c->model.audio_channels,
+                          i->audio_channels));
+    if (c->model.text != TK_TEXT_BYTES)
+        return TK_FAIL(TK_INPUT, "model.text is features, but the clip files hold captions only; "
+                                 "set model.text=bytes");
+    if (c->train.batch < data_ranks)
+        return TK_FAIL(TK_INPUT,
+                       "train.batch is %lld documents, fewer than the %d data ranks; every data "
+                       "rank needs at least one",
+                       (long long)c->train.batch, data_ranks);
+    return TK_OK;
+}
+
+static tk_status open_losses(tk_trainer *t)
+{
+    const float weight[2] = {(float)t->config->train.video_weight,
+                             (float)t->config->train.audio_weight};
+    tk_device *d = t->device;
+    TK_ARENA_NEW(t->host_losses, &t->arena, 2 * t->micro.n);
+    if (!t->last) return TK_OK;
+    TK_TRY(tk_device_new(d, TK_F32, t->micro.n, 2, &t->losses));
+    for (int k = 0; k < 2; k++) TK_TRY(tk_device_put(d, &weight[k], TK_F32, 1, 1, &t->seed[k]));
+    return d->ops->sync(d);
+}
+
+tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
+                          tk_loader *loader)
+{
+    const int stage = mesh->pipeline.rank, stages = mesh->pipeline.size;
+    *t = (tk_trainer){.config = c,
+                      .mesh = mesh,
+                      .device = device,
+                      .loader = loader,
+                      .objective = {device, &c->train, &c->model},
+                      .first = stage == 0,
+                      .last = stage == stages - 1};
+    tk_arena_init(&t->arena, 0);
+    tk_arena_init(&t->step_arena, 1 << 20);
+    t->micro = tk_microbatches_of(&c->train, mesh->data.rank, mesh->data.size);
+    TK_ARENA_NEW(t->slot, &t->arena, t->micro.n);
+    TK_TRY(tk_model_open(&t->model, &c->model, device, &mesh->tensor, stage, stages, true));
+    TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
+    return open_losses(t);
+}
+
+static void close_slot(tk_trainer *t, tk_slot *s)
+{
+    tk_tape_free(&s->tape);
+    for (int k = 0; k < 2; k++) tk_objective_free(&t->objective, &s->noisy[k]);
+    tk_batch_close(&s->batch);
+    *s = (tk_slot){0};
+}
+
+void tk_trainer_close(tk_trainer *t)
+{
+    if (!t->config) return;
+    tk_device_free(t->device, &t->losses);
+    for (int k = 0; k < 2; k++) tk_device_free(t->device, &t->seed[k]);
+    tk_optimizer_close(&t->optimizer);
+    tk_model_close(&t->model);
+    tk_arena_free(&t->step_arena);
+    tk_arena_free(&t->arena);
+    *t = (tk_trainer){0};
+}
+
+tk_status tk_trainer_init(tk_trainer *t)
+{
+    if (!t->device->ops->computes) return TK_OK;
+    TK_TRY(tk_model_init_weights(&t->model, (uint64_t)t->config->train.seed));
+    return tk_optimizer_start_ema(&t->optimizer);
+}
+
+// Rows of clips are needed where noise goes in and where the loss comes out.
+static bool reads_rows(const tk_trainer *t)
+{
+    return (t->first || t->last) && t->device->ops->computes;
+}
+
+tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
+{
+    if (!reads_rows(t)) return TK_OK;
+    return tk_loader_start(t->loader, (uint64_t)t->config->train.seed, first_step,
+                           t->config->train.batch, t->micro.begin, t->micro.begin + t->micro.count);
+}
+
+// ---- a microbatch ------------------------------------------------------------------------------
+
+// A failure of the data must not leave other ranks waiting inside the step: it goes on with no
+// rows, and the step's end tells everybody.
+static void remember_bad(tk_trainer *t, tk_status st)
+{
+    if (t->bad != TK_OK) return;
+    t->bad = st;
+    snprintf(t->bad_words, sizeof t->bad_words, "%s", tk_status_message());
+}
+
+static void take_rows(tk_trainer *t, int64_t begin, int64_t end, tk_clean_rows *clean)
+{
+    if (!reads_rows(t)) return;
+    for (int64_t j = begin; j < end; j++) {
+        tk_sample sample;
+        tk_clean_rows *c = &clean[j - begin];
+        const tk_status st = tk_loader_take(t->loader, t->docs.step, j, &sample);
+        if (st != TK_OK) {
+            remember_bad(t, st);
+            continue;
+        }
+        c->ok = sample.ok;
+        c->rows[TK_VIDEO] = sample.video;
+        c->rows[TK_AUDIO] = sample.audio;
+        if (!sample.ok) t->now.skipped++;
+    }
+}
+
+static tk_status open_slot(tk_trainer *t, tk_slot *s, int64_t i)
+{
+    const int64_t begin = tk_microbatch_begin(&t->micro, i),
+                  end = tk_microbatch_begin(&t->micro, i + 1);
+    tk_host_rows in = {0};
+    tk_clean_rows *clean;
+    int32_t *tokens;
+    TK_ARENA_NEW(clean, &t->step_arena, end - begin);
+    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena, &s->stream, &tokens));
+    in.tokens = tokens;
+    TK_TRY(tk_batch_open(&s->batch, &t->model, &s->stream, &in));
+    tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
+    take_rows(t, begin, end, clean);
+    if (!t->first && !t->last) return TK_OK;
+    for (int k = 0; k < 2; k++) {
+        tk_tensor none = {0}, *x_t = &none;
+        if (t->first) {
+            x_t = MEDIA[k] == TK_VIDEO ? &s->batch.video : &s->batch.audio;
+            TK_TRY(tk_device_new(t->device, TK_F32, s->batch.own_count[MEDIA[k]],
+                                 MEDIA[k] == TK_VIDEO ? t->config->model.video_channels
+                                                      : t->config->model.audio_channels,
+                                 x_t));
+        }
+        TK_TRY(tk_objective_rows(&t->objective, &s->batch, &t->docs, clean, MEDIA[k],
+                                 &t->step_arena, x_t, &s->noisy[k]));
+        if (!t->last) tk_objective_free(&t->objective, &s->noisy[k]);
+    }
+    return TK_OK;
+}
+
+static tk_status make_losses(tk_trainer *t, tk_slot *s, const tk_forward *out, int64_t i)
+{
+    tk_value *prediction[2] = {out->video, out->audio};
+    for (int k = 0; k < 2; k++) {
+        s->loss[k] =
+            tk_squared_error(&s->tape, prediction[k], tk_leaf(&s->tape, s->noisy[k].v, NULL),
+                             tk_leaf(&s->tape, s->noisy[k].weight, NULL));
+        TK_TRY(s->tape.status);
+        char *to = (char *)t->losses.data + (size_t)(2 * i + k) * sizeof(float);
+        TK_TRY(t->device->ops->copy(t->device, to, s->loss[k]->t.data, sizeof(float)));
+    }
+    return TK_OK;
+}
+
+// Rows of microbatch i that cross a stage boundary on this tensor rank.
+static int64_t boundary_rows(void *ctx, int64_t i)
+{
+    const tk_trainer *t = ctx;
+    int64_t rows = 0;
+    for (int64_t j = tk_microbatch_begin(&t->micro, i); j < tk_microbatch_begin(&t->micro, i + 1);
+         j++)
+        rows += tk_document_rows(&t->docs.document[j].doc, NULL);
+    return tk_split_count(rows, t->mesh->tensor.size, t->mesh->tensor.rank);
+}
+
+static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+{
+    tk_trainer *t = ctx;
+    tk_slot *s = &t->slot[i];
+    const bool recompute = t->config->train.recompute != 0;
+    tk_tensor fresh = {0}; // its gradient is allocated by the tape
+    tk_forward out = {0};
+    const double begin = tk_now();
+    TK_TRY(open_slot(t, s, i));
+    t->now.seconds.data += tk_now() - begin;
+    if (!t->first) s->x = tk_leaf(&s->tape, *x, &fresh);
+    const double flops = t->device->flops;
+    TK_TRY(tk_model_forward(&t->model, &s->tape, &s->batch, s->x, recompute, &out));
+    if (recompute) t->extra_flops += t->device->flops - flops;
+    if (t->last) return make_losses(t, s, &out, i);
+    s->rows = tk_keep(&s->tape, out.rows);
+    *y = s->rows->t;
+    return TK_OK;
+}
+
+static tk_status backward(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx)
+{
+    tk_trainer *t = ctx;
+    tk_slot *s = &t->slot[i];
+    if (t->last)
+        TK_TRY(tk_tape_backward(&s->tape, 2, s->loss, t->seed));
+    else
+        TK_TRY(tk_tape_backward(&s->tape, 1, &s->rows, dy));
+    if (!t->first) *dx = s->x->grad;
+    return TK_OK;
+}
+
+static tk_status release(void *ctx, int64_t i)
+{
+    tk_trainer *t = ctx;
+    close_slot(t, &t->slot[i]);
+    return TK_OK;
+}
+
+// ---- a step ------------------------------------------------------------------------------------
+
+static tk_status run_microbatches(tk_trainer *t)
+{
+    const tk_pipeline_work work = {.ctx = t,
+                                   .n = t->micro.n,
+                                   .rows = boundary_rows,
+                                   .hidden = t->config->model.hidden,
+                                   .forward = forward,
+                                   .backward = backward,
+                                   .release = release};
+    const double begin = tk_now();
+    TK_TRY(tk_model_zero_grads(&t->model));
+    const tk_status st = tk_pipeline_train(t->mesh, t->device, &work);
+    for (int64_t i = 0; i < t->micro.n; i++)
+        if (t->slot[i].tape.device) close_slot(t, &t->slot[i]); // left open by a failure
+    TK_TRY(st);
+    t->now.seconds.compute = tk_now() - begin - t->now.seconds.data;
+    return TK_OK;
+}
+
+// The one wait of the step: losses and norm, summed up over the world in one reduction.
+static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
+{
+    tk_device *d = t->device;
+    tk_step_result *r = &t->now;
+    float norm2 = 0;
+    memset(t->host_losses, 0, 2 * (size_t)t->micro.n * sizeof(float));
+    if (t->last) TK_TRY(d->ops->download(d, t->host_losses, t->losses.data, tk_bytes(&t->losses)));
+    TK_TRY(d->ops->download(d, &norm2, t->optimizer.norm2.data, sizeof norm2));
+    TK_TRY(d->ops->sync(d));
+    enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
+    const bool counts = t->first && t->mesh->tensor.rank == 0;
+    double sum[SUMS] = {[SKIPPED] = counts ? (double)r->skipped : 0,
+                        [FLOPS] = d->flops - r->flops - t->extra_flops,
+                        [STOP] = stop,
+                        [FAILED] = t->bad != TK_OK || mine != TK_OK};
+    for (int64_t i = 0; i < t->micro.n; i++) {
+        sum[VIDEO] += (double)t->host_losses[2 * i];
+        sum[AUDIO] += (double)t->host_losses[2 * i + 1];
+    }
+    tk_comm *world = &t->mesh->world;
+    TK_TRY(world->ops->host_sum_f64(world, sum, SUMS));
+    r->loss_of[TK_VIDEO] = sum[VIDEO];
+    r->loss_of[TK_AUDIO] = sum[AUDIO];
+    r->loss =
+        t->config->train.video_weight * sum[VIDEO] + t->config->train.audio_weight * sum[AUDIO];
+    r->grad_norm = sqrt((double)norm2);
+    r->skipped = (int64_t)sum[SKIPPED];
+    r->flops = sum[FLOPS];
+    r->stop = sum[STOP] > 0;
+    if (sum[FAILED] == 0) return TK_OK;
+    if (t->bad != TK_OK) tk_status_set(t->bad, t->bad_words);
+    return tk_agree(world, t->bad != TK_OK ? t->bad : mine);
+}
+
+static tk_status check_finite(const tk_trainer *t)
+{
+    const tk_step_result *r = &t->now;
+    if (isfinite(r->loss) && isfinite(r->grad_norm)) return TK_OK;
+    return TK_FAIL(TK_NUMERIC,
+                   "step %lld: loss %g (video %g, audio %g), gradient norm %g: not finite. Nothing "
+                   "of this step is kept; the newest checkpoint is good. A lower train.lr (now %g) "
+                   "or train.clip (now %g) helps",
+                   (long long)r->step + 1, r->loss, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO],
+                   r->grad_norm, r->lr, t->config->train.clip);
+}
+
+tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine,
+                          tk_step_result *out)
+{
+    const double begin = tk_now();
+    const tk_train_config *c = &t->config->train;
+    tk_arena_reset(&t->step_arena);
+    t->now =
+        (tk_step_result){.step = step, .lr = tk_learning_rate(c, step), .flops = t->device->flops};
+    t->extra_flops = 0;
+    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->step_arena, &t->docs));
+    t->now.rows = t->docs.rows;
+    t->now.seconds.data = tk_now() - begin;
+    TK_TRY(run_microbatches(t));
+    TK_TRY(tk_optimizer_step(&t->optimizer, step));
+    TK_TRY(finish(t, stop, mine));
+    if (reads_rows(t)) tk_loader_release(t->loader, step);
+    t->now.seconds.reduce = t->optimizer.reduce_seconds;
+    t->now.seconds.optimizer = t->optimizer.update_seconds;
+    t->now.seconds.total = tk_now() - begin;
+    *out = t->now;
+    const tk_status st = t->device->ops->computes ? check_finite(t) : TK_OK;
+    if (st != TK_OK) tk_status_set_shared(true); // all ranks see the same numbers
+    return st;
+}
