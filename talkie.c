@@ -6,7 +6,7 @@
 #include "infer/bench.h"
 #include "infer/command.h"
 #include "infer/judges/eval.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "train/parity/parity.h"
 #include "train/plan.h"
 #include "train/run/run.h"

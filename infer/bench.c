@@ -2,7 +2,9 @@
 #include "infer/bench.h"
 #include "core/base/log.h"
 #include "infer/sampler/sampler.h"
+#include "parallel/mpi/start.h"
 #include "train/bench.h"
+#include "train/run/ceiling.h"
 #include "train/run/run.h"
 #include <stdio.h>
 

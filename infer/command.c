@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/command.h"
 #include "infer/output/jobs.h"
-#include "parallel/deal.h"
+#include "parallel/mpi/deal.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

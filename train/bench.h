@@ -3,20 +3,6 @@
 #pragma once
 #include "core/comm/comm.h"
 #include "core/config/config.h"
-#include "core/device/device.h"
-
-// FLOP/s of y (rows, out) = x (rows, in) @ w (out, in)^T on the device, measured for about
-// `seconds` through the operator table. 0 on a device that does not compute.
-tk_status tk_gemm_rate(tk_device *d, int64_t rows, int64_t in, int64_t out, double seconds,
-                       double *flops_per_s);
-
-// FLOP/s that oneDNN reaches at best over the linear layers of a block, as this rank computes them
-// on `rows` rows of a stream with so many threads: forward, or forward and backward. Measured by
-// scripts/gemm_ceiling.c, a program of its own. parallel.tensor must be filled in.
-tk_status tk_gemm_ceiling(const tk_config *c, int threads, int64_t rows, bool backward,
-                          double *rate);
-// TK_NUMERIC when more than the ceiling was reached: such a figure is wrong.
-tk_status tk_check_fraction(const char *what, double reached, double ceiling);
 
 // Collective. Trains `steps` steps of the config without writing anything and prints the model
 // FLOP/s over the GEMM rate of the same shapes and threads, and peak memory over the plan's.

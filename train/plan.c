@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan.h"
-#include "train/bench.h"
+#include "train/run/ceiling.h"
 #include "train/run/metrics.h"
 #include <stdio.h>
 #include <string.h>

@@ -74,10 +74,11 @@ static tk_status nothing_barrier(tk_comm *c)
 
 // Self ----------------------------------------------------------------------------------------
 
-static tk_status self_move(tk_comm *c, const void *in, void *out, const int64_t *counts, tk_dtype t)
+static tk_status self_move(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                           int64_t width, tk_dtype t)
 {
     (void)c;
-    if (in != out) memmove(out, in, (size_t)bytes_of(counts[0], t));
+    if (in != out) memmove(out, in, (size_t)bytes_of(counts[0] * width, t));
     return TK_OK;
 }
 
@@ -116,18 +117,18 @@ tk_comm *tk_comm_self(void)
 // Dry -----------------------------------------------------------------------------------------
 
 static tk_status dry_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                tk_dtype t)
+                                int64_t width, tk_dtype t)
 {
     (void)in, (void)out;
-    if (c->size > 1) c->bytes_sent += bytes_of(counts[c->rank], t);
+    if (c->size > 1) c->bytes_sent += bytes_of(counts[c->rank] * width, t);
     return TK_OK;
 }
 
 static tk_status dry_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                    tk_dtype t)
+                                    int64_t width, tk_dtype t)
 {
     (void)in, (void)out;
-    if (c->size > 1) c->bytes_sent += bytes_of(total(c, counts), t);
+    if (c->size > 1) c->bytes_sent += bytes_of(total(c, counts) * width, t);
     return TK_OK;
 }
 

@@ -24,12 +24,13 @@ typedef struct tk_comm tk_comm;
 typedef struct tk_comm_ops {
     // x (n) := reduction over ranks, in place
     tk_status (*all_reduce)(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
-    // out = concatenation over ranks i of counts[i] elements; `in` holds counts[rank]
+    // out = concatenation over ranks i of counts[i] rows of `width` elements; `in` holds
+    // counts[rank] of them
     tk_status (*all_gather)(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                            tk_dtype t);
-    // in = sum(counts) elements on each rank; out (counts[rank]) = this rank's share of the sum
+                            int64_t width, tk_dtype t);
+    // in = sum(counts) rows on each rank; out (counts[rank] rows) = this rank's share of the sum
     tk_status (*reduce_scatter)(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                tk_dtype t);
+                                int64_t width, tk_dtype t);
     tk_status (*broadcast)(tk_comm *c, void *x, int64_t n, tk_dtype t, int root);
     tk_status (*isend)(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r);
     tk_status (*irecv)(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);

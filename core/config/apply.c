@@ -212,7 +212,7 @@ static tk_status override_value(tk_loading *l, const tk_option *o, const char *t
         TK_ARENA_NEW(item, &l->scratch, 1);
         size_t n = strcspn(at, ",");
         char *copy;
-        TK_ARENA_NEW(copy, &l->scratch, n + 1);
+        TK_ARENA_NEW(copy, &l->scratch, (int64_t)n + 1);
         memcpy(copy, at, n);
         item->text = copy;
         item->bytes = n;

@@ -28,7 +28,7 @@ static tk_status append_line(tk_loading *l, const char *line)
     if (need > l->errors_room) {
         size_t room = need > 2048 ? 2 * need : 4096;
         char *grown;
-        TK_ARENA_NEW(grown, &l->scratch, room);
+        TK_ARENA_NEW(grown, &l->scratch, (int64_t)room);
         if (l->errors_used) memcpy(grown, l->errors, l->errors_used);
         l->errors = grown;
         l->errors_room = room;

@@ -55,7 +55,7 @@ static tk_status on_scalar(reading *r, const yaml_event_t *e)
     if (e->data.scalar.tag) return refuse(r, &e->start_mark, "tags (!) are not allowed");
     TK_TRY(add_node(r, e, TK_NODE_SCALAR, &n));
     if (!n) return TK_OK;
-    TK_ARENA_NEW(text, &r->l->scratch, e->data.scalar.length + 1);
+    TK_ARENA_NEW(text, &r->l->scratch, (int64_t)e->data.scalar.length + 1);
     memcpy(text, e->data.scalar.value, e->data.scalar.length);
     n->text = text;
     n->bytes = e->data.scalar.length;

@@ -344,7 +344,7 @@ static tk_status read_fixed(hid_t at, const char *name, hid_t attr, hid_t type, 
     size_t n = H5Tget_size(type);
     if (n == 0 || n > TK_H5_STRING_MAX)
         return tk_h5_fail(TK_INPUT, at, name, "is longer than 1 MiB");
-    TK_ARENA_NEW(*s, a, n + 1);
+    TK_ARENA_NEW(*s, a, (int64_t)n + 1);
     hid_t memory = H5Tcopy(H5T_C_S1); // one byte more, for the end
     H5Tset_size(memory, n + 1);
     H5Tset_cset(memory, H5Tget_cset(type));

@@ -111,8 +111,8 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
     const size_t floats = (size_t)(clip->samples * clip->channels);
     uint8_t *video;
     float *audio;
-    TK_ARENA_NEW(video, &im->arena, bytes);
-    TK_ARENA_NEW(audio, &im->arena, floats + 1);
+    TK_ARENA_NEW(video, &im->arena, (int64_t)bytes);
+    TK_ARENA_NEW(audio, &im->arena, (int64_t)floats + 1);
     memcpy(video, clip->video, bytes);
     memcpy(audio, clip->audio, floats * sizeof *audio);
     to->video = video;

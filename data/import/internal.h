@@ -3,7 +3,7 @@
 #pragma once
 #include "core/base/log.h"
 #include "data/clip/clip.h"
-#include "parallel/deal.h"
+#include "parallel/mpi/deal.h"
 
 enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
 

@@ -272,8 +272,8 @@ static void note_times(tk_track *t)
     // Of sound, pts alone is right where the decoder dropped its lead-in.
     int64_t ts = sound && f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
     if (untimed(t)) ts = AV_NOPTS_VALUE;
-    double time = ts != AV_NOPTS_VALUE ? ts * unit : t->frames ? t->end : 0;
-    t->duration = duration > 0 ? duration * unit : 0;
+    double time = ts != AV_NOPTS_VALUE ? (double)ts * unit : t->frames ? t->end : 0;
+    t->duration = duration > 0 ? (double)duration * unit : 0;
     if (sound && f->sample_rate > 0) t->duration = (double)f->nb_samples / f->sample_rate;
     if (t->frames == 0) t->first = time;
     if (!sound && t->frames && time < t->time) time = t->time;
@@ -314,7 +314,8 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     const bool video = stream == t->stream;
     int64_t ts = untimed(t) ? AV_NOPTS_VALUE : p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
     if ((ts == AV_NOPTS_VALUE && !video) || (p->flags & AV_PKT_FLAG_DISCARD)) return;
-    double time = ts * av_q2d(stream->time_base), length = p->duration * av_q2d(stream->time_base);
+    const double unit = av_q2d(stream->time_base);
+    double time = (double)ts * unit, length = (double)p->duration * unit;
     if (video && length <= 0) length = nominal_length(t);
     if (ts == AV_NOPTS_VALUE) time = s->packets ? s->end : 0;
     s->last = fmax(s->last, time + length);

@@ -4,7 +4,7 @@
 #include "core/base/version.h"
 #include "infer/judges/measure.h"
 #include "infer/story/story.h"
-#include "parallel/deal.h"
+#include "parallel/mpi/deal.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/story.h"
+#include "parallel/mpi/start.h"
 #include "train/step/documents.h"
 #include <stdio.h>
 #include <string.h>

@@ -99,57 +99,72 @@ tk_status tk_mpi_gather(tk_comm *c, const char *op, const void *in, void *out,
 }
 
 tk_status tk_mpi_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                            tk_dtype t)
+                            int64_t width, tk_dtype t)
 {
-    return tk_mpi_gather(c, "all_gather", in, out, counts, tk_dtype_size(t));
+    return tk_mpi_gather(c, "all_gather", in, out, counts, (size_t)width * tk_dtype_size(t));
+}
+
+// Who sums: rank i holds counts[i] rows of `width` elements afterwards.
+typedef struct sum {
+    const char *op;
+    const int64_t *counts;
+    int64_t width;
+    tk_dtype t;
+    tk_reduce r;
+} sum;
+
+static int64_t begins(const sum *s, int rank) // elements before rank's segment
+{
+    return begin_of(s->counts, rank) * s->width;
+}
+
+// Of rank's segment, elements [at, at + block): how many there are.
+static int64_t held(const sum *s, int rank, int64_t at, int64_t block)
+{
+    const int64_t left = s->counts[rank] * s->width - at;
+    return left < 0 ? 0 : left < block ? left : block;
 }
 
 // Elements [at, at + block) of every rank's segment: sends them out, folds those of this rank.
-static tk_status scatter_block(tk_comm *c, const char *op, const char *in, char *out,
-                               const int64_t *counts, int64_t at, int64_t block, tk_dtype t,
-                               tk_reduce r)
+static tk_status scatter_block(tk_comm *c, const sum *s, const char *in, char *out, int64_t at,
+                               int64_t block)
 {
     tk_mpi_impl *m = c->impl;
-    size_t size = tk_dtype_size(t);
-    int64_t mine = counts[c->rank] - at < block ? counts[c->rank] - at : block;
-    if (mine < 0) mine = 0;
-    const void *part[c->size];
+    size_t size = tk_dtype_size(s->t);
+    const int64_t mine = held(s, c->rank, at, block);
     for (int k = 1; k < c->size; k++) {
         int from = (c->rank + c->size - k) % c->size;
         char *to = m->scratch + (size_t)(from * block) * size;
-        part[from] = to;
-        TK_TRY(post_recv(c, op, to, (size_t)mine * size, from));
+        m->part[from] = to;
+        TK_TRY(post_recv(c, s->op, to, (size_t)mine * size, from));
     }
     for (int k = 1; k < c->size; k++) {
         int to = (c->rank + k) % c->size;
-        int64_t n = counts[to] - at < block ? counts[to] - at : block;
-        if (n > 0)
-            TK_TRY(post_send(c, op, in + (size_t)(begin_of(counts, to) + at) * size,
-                             (size_t)n * size, to));
+        TK_TRY(post_send(c, s->op, in + (size_t)(begins(s, to) + at) * size,
+                         (size_t)held(s, to, at, block) * size, to));
     }
-    part[c->rank] = in + (size_t)(begin_of(counts, c->rank) + at) * size;
-    TK_TRY(finish_posted(c, op));
-    if (mine) tk_mpi_fold(out + (size_t)at * size, part, c->size, mine, t, r);
+    m->part[c->rank] = in + (size_t)(begins(s, c->rank) + at) * size;
+    TK_TRY(finish_posted(c, s->op));
+    if (mine) tk_mpi_fold(out + (size_t)at * size, m->part, c->size, mine, s->t, s->r);
     return TK_OK;
 }
 
 // `out` may be this rank's segment of `in`: it is written only after its block was read.
-static tk_status scatter(tk_comm *c, const char *op, const void *in, void *out,
-                         const int64_t *counts, tk_dtype t, tk_reduce r)
+static tk_status scatter(tk_comm *c, const sum *s, const void *in, void *out)
 {
     int64_t longest = 0, block = SCRATCH / (4 * c->size);
-    for (int i = 0; i < c->size; i++) longest = counts[i] > longest ? counts[i] : longest;
+    for (int i = 0; i < c->size; i++) longest = s->counts[i] > longest ? s->counts[i] : longest;
+    longest *= s->width;
     if (block > longest) block = longest;
-    TK_TRY(need_scratch(c, (size_t)(block * c->size) * tk_dtype_size(t)));
-    for (int64_t at = 0; at < longest; at += block)
-        TK_TRY(scatter_block(c, op, in, out, counts, at, block, t, r));
+    TK_TRY(need_scratch(c, (size_t)(block * c->size) * tk_dtype_size(s->t)));
+    for (int64_t at = 0; at < longest; at += block) TK_TRY(scatter_block(c, s, in, out, at, block));
     return TK_OK;
 }
 
 tk_status tk_mpi_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                tk_dtype t)
+                                int64_t width, tk_dtype t)
 {
-    return scatter(c, "reduce_scatter", in, out, counts, t, TK_SUM);
+    return scatter(c, &(sum){"reduce_scatter", counts, width, t, TK_SUM}, in, out);
 }
 
 // Few elements: one exchange instead of two.
@@ -157,26 +172,24 @@ static tk_status all_reduce_small(tk_comm *c, void *x, int64_t n, tk_dtype t, tk
 {
     tk_mpi_impl *m = c->impl;
     size_t bytes = (size_t)n * tk_dtype_size(t);
-    int64_t counts[c->size];
-    const void *part[c->size];
     TK_TRY(need_scratch(c, bytes * (size_t)c->size));
     for (int i = 0; i < c->size; i++) {
-        counts[i] = n;
-        part[i] = m->scratch + bytes * (size_t)i;
+        m->counts[i] = n;
+        m->part[i] = m->scratch + bytes * (size_t)i;
     }
-    TK_TRY(tk_mpi_gather(c, "all_reduce", x, m->scratch, counts, tk_dtype_size(t)));
-    tk_mpi_fold(x, part, c->size, n, t, r);
+    TK_TRY(tk_mpi_gather(c, "all_reduce", x, m->scratch, m->counts, tk_dtype_size(t)));
+    tk_mpi_fold(x, m->part, c->size, n, t, r);
     return TK_OK;
 }
 
 tk_status tk_mpi_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
+    tk_mpi_impl *m = c->impl;
     size_t size = tk_dtype_size(t);
     if (c->size == 1 || n == 0) return TK_OK;
     if ((size_t)n * size * (size_t)c->size <= TK_MPI_SMALL) return all_reduce_small(c, x, n, t, r);
-    int64_t counts[c->size];
-    for (int i = 0; i < c->size; i++) counts[i] = tk_split_count(n, c->size, i);
-    char *own = (char *)x + (size_t)begin_of(counts, c->rank) * size;
-    TK_TRY(scatter(c, "all_reduce", x, own, counts, t, r));
-    return tk_mpi_gather(c, "all_reduce", own, x, counts, size);
+    for (int i = 0; i < c->size; i++) m->counts[i] = tk_split_count(n, c->size, i);
+    char *own = (char *)x + (size_t)begin_of(m->counts, c->rank) * size;
+    TK_TRY(scatter(c, &(sum){"all_reduce", m->counts, 1, t, r}, x, own));
+    return tk_mpi_gather(c, "all_reduce", own, x, m->counts, size);
 }

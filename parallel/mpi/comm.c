@@ -6,15 +6,15 @@
 // it waits for (pulse.c), so that no wait is without end.
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "parallel/mesh.h"
 #include "parallel/mpi/internal.h"
+#include "parallel/mpi/start.h"
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 enum {
-    SUM_WORDS = 4096,       // of a window of host sums
+    SUM_WORDS = 4096,       // of a window of host sums, at least
     SPINS_PER_CLOCK = 64,   // tests between looks at the clock
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
 };
@@ -100,10 +100,11 @@ static tk_status new_pending(tk_comm *c, size_t bytes, const char *op, int peer,
     if (p)
         m->spare = p->next;
     else
-        p = tk_alloc(sizeof *p + (size_t)parts * sizeof p->req[0]);
+        p = tk_alloc(sizeof *p + (size_t)parts * (sizeof p->req[0] + sizeof p->peer[0]));
     if (!p)
         return tk_mpi_fail(c, TK_FAIL(TK_MEMORY, "out of memory for a %s of %zu bytes", op, bytes));
-    *p = (tk_mpi_pending){.op = op, .peer = peer, .n = parts};
+    *p = (tk_mpi_pending){.op = op, .n = parts, .peer = (int *)(p->req + parts)};
+    for (int i = 0; i < parts; i++) p->peer[i] = peer;
     *out = p;
     return TK_OK;
 }
@@ -150,9 +151,7 @@ static tk_status wait_request(tk_comm *c, tk_request *r)
     tk_mpi_impl *m = c->impl;
     tk_mpi_pending *p = r->impl;
     if (!p) return TK_OK;
-    int peer[p->n];
-    for (int i = 0; i < p->n; i++) peer[i] = p->peer;
-    TK_TRY(tk_mpi_finish(c, p->op, p->n, p->req, peer));
+    TK_TRY(tk_mpi_finish(c, p->op, p->n, p->req, p->peer));
     if (p->n == 1) {
         p->next = m->spare;
         m->spare = p;
@@ -176,16 +175,20 @@ static tk_status host_all_gather(tk_comm *c, const void *in, void *out, size_t b
         c->bytes_sent += (int64_t)bytes_each;
         return finish_one(c, "host_all_gather", err, &req);
     }
-    int64_t counts[c->size];
-    for (int i = 0; i < c->size; i++) counts[i] = (int64_t)bytes_each;
-    return tk_mpi_gather(c, "host_all_gather", in, out, counts, 1);
+    for (int i = 0; i < c->size; i++) m->counts[i] = (int64_t)bytes_each;
+    return tk_mpi_gather(c, "host_all_gather", in, out, m->counts, 1);
 }
 
-// Sums gather and add in rank order, a window at a time on the stack: agreeing that memory ran out
-// must not need memory.
+// Sums gather and add in rank order, a window at a time in memory held since the start: agreeing
+// that memory ran out must not need memory.
+static int sum_words(int size)
+{
+    return size > SUM_WORDS ? size : SUM_WORDS;
+}
+
 static int sum_window(const tk_comm *c, int n)
 {
-    int most = SUM_WORDS / c->size > 1 ? SUM_WORDS / c->size : 1;
+    const int most = sum_words(c->size) / c->size;
     return n < most ? n : most;
 }
 
@@ -193,13 +196,13 @@ static tk_status host_sum_f64(tk_comm *c, double *x, int n)
 {
     if (c->size == 1 || n == 0) return TK_OK;
     int window = sum_window(c, n);
-    double all[window * c->size];
+    tk_mpi_word *all = ((tk_mpi_impl *)c->impl)->words;
     for (int at = 0; at < n; at += window) {
         int m = n - at < window ? n - at : window;
         TK_TRY(host_all_gather(c, x + at, all, (size_t)m * sizeof *x));
         for (int i = 0; i < m; i++) {
-            double sum = all[i];
-            for (int r = 1; r < c->size; r++) sum += all[r * m + i];
+            double sum = all[i].f;
+            for (int r = 1; r < c->size; r++) sum += all[r * m + i].f;
             x[at + i] = sum;
         }
     }
@@ -210,13 +213,13 @@ static tk_status host_sum_u64(tk_comm *c, uint64_t *x, int n)
 {
     if (c->size == 1 || n == 0) return TK_OK;
     int window = sum_window(c, n);
-    uint64_t all[window * c->size];
+    tk_mpi_word *all = ((tk_mpi_impl *)c->impl)->words;
     for (int at = 0; at < n; at += window) {
         int m = n - at < window ? n - at : window;
         TK_TRY(host_all_gather(c, x + at, all, (size_t)m * sizeof *x));
         for (int i = 0; i < m; i++) {
-            uint64_t sum = all[i];
-            for (int r = 1; r < c->size; r++) sum += all[r * m + i];
+            uint64_t sum = all[i].u;
+            for (int r = 1; r < c->size; r++) sum += all[r * m + i].u;
             x[at + i] = sum;
         }
     }
@@ -274,6 +277,9 @@ static tk_status wrap(MPI_Comm comm, const char *name, int world_rank, tk_comm *
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm, &out->rank);
     MPI_Comm_size(comm, &out->size);
+    TK_NEW(m->counts, out->size);
+    TK_NEW(m->part, out->size);
+    TK_NEW(m->words, sum_words(out->size));
     return find_world(m, out->size);
 }
 
@@ -326,6 +332,9 @@ void tk_mpi_close(tk_comm *c)
     tk_free(m->world_of);
     tk_free(m->req);
     tk_free(m->peer);
+    tk_free(m->counts);
+    tk_free(m->part);
+    tk_free(m->words);
     tk_free(m->scratch);
     tk_free(m);
     *c = (tk_comm){0};

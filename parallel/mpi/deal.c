@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dealing by messages on the communicator of signs of life: one outstanding request a rank, and now
 // and then the count of its steps, which nobody waits for.
-#include "parallel/deal.h"
+#include "parallel/mpi/deal.h"
 #include "core/base/mem.h"
 #include "parallel/mpi/internal.h"
 

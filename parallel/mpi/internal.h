@@ -14,9 +14,15 @@ enum {
 typedef struct tk_mpi_pending { // an isend or irecv
     struct tk_mpi_pending *next;
     const char *op;
-    int peer, n;
-    MPI_Request req[];
+    int n;
+    int *peer;         // (n) behind req, in the same piece of memory
+    MPI_Request req[]; // (n)
 } tk_mpi_pending;
+
+typedef union tk_mpi_word {
+    double f;
+    uint64_t u;
+} tk_mpi_word;
 
 typedef struct tk_mpi_impl {
     MPI_Comm comm;
@@ -25,7 +31,10 @@ typedef struct tk_mpi_impl {
     MPI_Request *req; // (cap) requests of the collective under way
     int *peer;        // (cap) whom each one waits for
     int n, cap;
-    char *scratch; // partial sums
+    int64_t *counts;    // (size) of the collective under way
+    const void **part;  // (size) what each rank gave to a sum
+    tk_mpi_word *words; // of a window of host sums; see sum_window
+    char *scratch;      // partial sums
     size_t scratch_bytes;
     tk_mpi_pending *spare; // of one request each
 } tk_mpi_impl;
@@ -80,7 +89,7 @@ static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message 
 tk_status tk_mpi_gather(tk_comm *c, const char *op, const void *in, void *out,
                         const int64_t *counts, size_t size);
 tk_status tk_mpi_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                            tk_dtype t);
+                            int64_t width, tk_dtype t);
 tk_status tk_mpi_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                tk_dtype t);
+                                int64_t width, tk_dtype t);
 tk_status tk_mpi_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);

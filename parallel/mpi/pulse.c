@@ -9,8 +9,8 @@
 // all answer but nobody has been at work for as long (each waits for the other).
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "parallel/mesh.h"
 #include "parallel/mpi/internal.h"
+#include "parallel/mpi/start.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting and ending MPI, and this rank's share of its node.
 #define _GNU_SOURCE
+#include "parallel/mpi/start.h"
 #include "core/base/mem.h"
-#include "parallel/mesh.h"
 #include "parallel/mpi/internal.h"
 #include <sched.h>
 #include <signal.h>

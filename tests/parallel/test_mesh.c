@@ -10,7 +10,7 @@ static tk_comm world;
 // World rank of each member of a line must be what the header says.
 static void check_line(tk_comm *line, int first, int stride, int size, int at)
 {
-    int got[size], mine = world.rank;
+    int got[16], mine = world.rank;
     assert_int_equal(line->size, size);
     assert_int_equal(line->rank, at);
     assert_int_equal(line->ops->host_all_gather(line, &mine, got, sizeof mine), TK_OK);

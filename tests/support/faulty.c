@@ -14,7 +14,7 @@
 #define _GNU_SOURCE
 #include "core/base/mem.h"
 #include "core/config/command.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

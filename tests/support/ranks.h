@@ -2,7 +2,7 @@
 // main() of a test that runs under mpirun: ranks that did not fail may be waiting for one that did,
 // so a failure takes all down.
 #pragma once
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 
 #define ranks_run(argc, argv, world, tests)                                   \

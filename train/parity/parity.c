@@ -2,6 +2,7 @@
 #include "train/parity/parity.h"
 #include "core/base/log.h"
 #include "core/model/model.h"
+#include "parallel/mpi/start.h"
 #include "parallel/pipeline.h"
 #include "train/parity/golden.h"
 #include "train/step/gradients.h"

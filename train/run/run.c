@@ -2,7 +2,8 @@
 #include "train/run/run.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
-#include "train/bench.h"
+#include "parallel/mpi/start.h"
+#include "train/run/ceiling.h"
 #include "train/run/metrics.h"
 #include "train/run/rundir.h"
 #include <signal.h>

@@ -91,7 +91,7 @@ tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
     *shard = m->grads;
     if (data->size == 1) return TK_OK;
     TK_TRY(tk_device_new(m->device, TK_F32, g->count, 1, shard));
-    return data->ops->reduce_scatter(data, m->grads.data, shard->data, g->counts, TK_F32);
+    return data->ops->reduce_scatter(data, m->grads.data, shard->data, g->counts, 1, TK_F32);
 }
 
 void tk_gradients_release(tk_gradients *g, tk_tensor *shard)

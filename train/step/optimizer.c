@@ -144,7 +144,7 @@ static tk_status spread(tk_optimizer *o)
     TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
     TK_TRY(m->device->ops->copy(m->device, shard.data, own.data, tk_bytes(&own)));
     const tk_status st =
-        data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, TK_F32);
+        data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, 1, TK_F32);
     tk_device_free(m->device, &shard);
     TK_TRY(st);
     TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));

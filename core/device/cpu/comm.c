@@ -6,14 +6,14 @@
 #include "core/device/ops_impl.h"
 #include <string.h>
 
-// A communicator counts elements, an operator rows: calls `fn` with counts * width.
-typedef tk_status (*tk_moved)(tk_comm *, const void *, void *, const int64_t *, tk_dtype);
-static tk_status move_rows(const tk_call *c, tk_moved fn, const void *in, void *out, int64_t width)
+static tk_status gather(const tk_call *c, const void *in, void *out, int64_t width)
 {
-    int64_t counts[c->comm->size];
-    for (int r = 0; r < c->comm->size; r++) counts[r] = c->counts[r] * width;
-    TK_TRY(fn(c->comm, in, out, counts, TK_F32));
-    return TK_OK;
+    return c->comm->ops->all_gather(c->comm, in, out, c->counts, width, TK_F32);
+}
+
+static tk_status scatter_sum(const tk_call *c, const void *in, void *out, int64_t width)
+{
+    return c->comm->ops->reduce_scatter(c->comm, in, out, c->counts, width, TK_F32);
 }
 
 static void add_to(float *to, const float *from, int64_t n)
@@ -43,13 +43,13 @@ tk_status tk_host_gather_rows(tk_device *d, const tk_call *c)
 {
     (void)d;
     const tk_tensor *x = &c->in[0];
-    return move_rows(c, c->comm->ops->all_gather, x->data, c->out[0].data, tk_cols(x));
+    return gather(c, x->data, c->out[0].data, tk_cols(x));
 }
 
 tk_status tk_host_gather_rows_back(tk_device *d, const tk_call *c)
 {
     float *to = c->add[0] ? d->scratch : tk_f32(&c->din[0]);
-    TK_TRY(move_rows(c, c->comm->ops->reduce_scatter, c->dout[0].data, to, tk_cols(&c->dout[0])));
+    TK_TRY(scatter_sum(c, c->dout[0].data, to, tk_cols(&c->dout[0])));
     if (c->add[0]) add_to(tk_f32(&c->din[0]), to, tk_count(&c->din[0]));
     return TK_OK;
 }
@@ -58,13 +58,13 @@ tk_status tk_host_scatter_sum(tk_device *d, const tk_call *c)
 {
     (void)d;
     const tk_tensor *x = &c->in[0];
-    return move_rows(c, c->comm->ops->reduce_scatter, x->data, c->out[0].data, tk_cols(x));
+    return scatter_sum(c, x->data, c->out[0].data, tk_cols(x));
 }
 
 tk_status tk_host_scatter_sum_back(tk_device *d, const tk_call *c)
 {
     float *to = c->add[0] ? d->scratch : tk_f32(&c->din[0]);
-    TK_TRY(move_rows(c, c->comm->ops->all_gather, c->dout[0].data, to, tk_cols(&c->dout[0])));
+    TK_TRY(gather(c, c->dout[0].data, to, tk_cols(&c->dout[0])));
     if (c->add[0]) add_to(tk_f32(&c->din[0]), to, tk_count(&c->din[0]));
     return TK_OK;
 }
@@ -86,7 +86,7 @@ static void copy_columns(const tk_call *c, float *blocks, float *whole, int64_t 
 tk_status tk_host_gather_cols(tk_device *d, const tk_call *c)
 {
     int64_t rows = tk_rows(&c->in[0]);
-    TK_TRY(move_rows(c, c->comm->ops->all_gather, c->in[0].data, d->scratch, rows));
+    TK_TRY(gather(c, c->in[0].data, d->scratch, rows));
     copy_columns(c, d->scratch, tk_f32(&c->out[0]), rows, true);
     return TK_OK;
 }
@@ -97,7 +97,7 @@ tk_status tk_host_gather_cols_back(tk_device *d, const tk_call *c)
     float *blocks = d->scratch, *mine = blocks + tk_count(&c->dout[0]);
     copy_columns(c, blocks, tk_f32(&c->dout[0]), rows, false);
     if (!c->add[0]) mine = tk_f32(&c->din[0]);
-    TK_TRY(move_rows(c, c->comm->ops->reduce_scatter, blocks, mine, rows));
+    TK_TRY(scatter_sum(c, blocks, mine, rows));
     if (c->add[0]) add_to(tk_f32(&c->din[0]), mine, n);
     return TK_OK;
 }

@@ -300,23 +300,23 @@ static void test_ops__flops(void **state)
 
 // Rank 1 of 3: rank r holds the numbers 100 * r + i; a reduction of what all hold is 3 times mine.
 static tk_status fake_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                 tk_dtype t)
+                                 int64_t width, tk_dtype t)
 {
     (void)t;
     float *to = out;
     for (int r = 0; r < c->size; r++)
-        for (int64_t i = 0; i < counts[r]; i++)
+        for (int64_t i = 0; i < counts[r] * width; i++)
             *to++ = r == c->rank ? ((const float *)in)[i] : (float)(100 * r + i);
     return TK_OK;
 }
 
 static tk_status fake_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                     tk_dtype t)
+                                     int64_t width, tk_dtype t)
 {
     (void)t;
     const float *from = in;
-    for (int r = 0; r < c->rank; r++) from += counts[r];
-    for (int64_t i = 0; i < counts[c->rank]; i++) ((float *)out)[i] = 3 * from[i];
+    for (int r = 0; r < c->rank; r++) from += counts[r] * width;
+    for (int64_t i = 0; i < counts[c->rank] * width; i++) ((float *)out)[i] = 3 * from[i];
     return TK_OK;
 }
 

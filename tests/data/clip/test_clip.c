@@ -2,7 +2,7 @@
 /*TEST nsize: 1 3; timeout: 60 */
 #include "core/numbers/rng.h"
 #include "data/clip/internal.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <math.h>

@@ -2,7 +2,7 @@
 /*TEST nsize: 1 2; timeout: 60 */
 #include "data/clip/internal.h"
 #include "data/clip/loader.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "core/numbers/rng.h"
 #include "data/codec/internal.h"
 #include "data/world/world.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "data/import/import.h"
 #include "data/import/internal.h"
 #include "data/media/media.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/data/media/media_files.h"
 #include <math.h>
 
@@ -134,7 +134,8 @@ static void test_ranks_do_not_matter(void **state)
         assert_int_equal(a.n, 3);
         assert_int_equal(b.n, 3);
         for (int i = 0; i < a.n_buckets; i++)
-            assert_memory_equal(a.bucket[i].digest, b.bucket[i].digest, a.bucket[i].slots * 16);
+            assert_memory_equal(a.bucket[i].digest, b.bucket[i].digest,
+                                (size_t)a.bucket[i].slots * 16);
         // A codec's figures are those of the clips beside it, not of those it was fitted on.
         const tk_codec_info *here = tk_codec_get_info(a.codec), *same = tk_codec_get_info(b.codec);
         assert_ok(tk_clips_open(codec, &given));

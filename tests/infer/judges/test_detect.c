@@ -20,7 +20,7 @@ typedef struct clip {
 static clip make(const tk_media_config *m, int64_t index)
 {
     clip c;
-    tk_stage_scene(&stage, m, 2, stage.seed, index, &c.scene);
+    tk_stage_scene(&stage, m, 2, (uint64_t)stage.seed, index, &c.scene);
     c.frames = tk_stage_frames(&stage, m, 2);
     c.samples = tk_stage_samples(m, c.frames);
     c.rgb = tk_alloc((size_t)(c.frames * m->height * m->width * 3));
@@ -157,7 +157,7 @@ static void test_wrong_motion(void **state)
             y[i] = 10 + (factor[q] ? 0 : 8 * i) + // a steady glide
                    0.5 * factor[q] * TK_STAGE_GRAVITY * per * (i / fps) * (i / fps);
         const double g = tk_detect_gravity(y, 6, fps, per);
-        assert_false(isnan(g));
+        assert_true(g == g);
         assert_true(fabs(g - factor[q]) < 0.01);
     }
     for (int i = 0; i < 8; i++) y[i] = 40 + (i % 2) * 0.3; // lies still
@@ -209,7 +209,8 @@ static void test_noise(void **state)
     double t[8];
     tk_arena_init(&a, 0);
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)tk_rng_below(key, i, 256);
-    for (int i = 0; i < SAMPLES; i++) pcm[i] = 0.2f * (float)tk_rng_normal(key, 1u << 24 | i);
+    for (int i = 0; i < SAMPLES; i++)
+        pcm[i] = 0.2f * (float)tk_rng_normal(key, 1u << 24 | (unsigned)i);
     assert_int_equal(tk_detect_object(rgb, FRAMES, SIDE, SIDE, &a, &s), TK_OK);
     assert_false(s.present);
     assert_true(tk_detect_onsets(pcm, SAMPLES, 1, 8000, 8, t) <= 1); // its own beginning

@@ -6,6 +6,7 @@
 #include "data/media/media.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <math.h>

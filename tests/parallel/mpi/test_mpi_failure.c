@@ -3,7 +3,8 @@
 // What happens when one rank is lost to the others: the run ends, soon, with the right exit code
 // and words. The program runs itself under mpirun in a role given as an argument.
 #include "core/base/log.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 #include <signal.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 /*TEST nsize: 1 3 4; timeout: 120 */
 // Checkpoints: any layout writes the same file and reads it; damage anywhere is found.
 #include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 #include "tests/support/tiny.h"
 #include "train/checkpoint/internal.h"

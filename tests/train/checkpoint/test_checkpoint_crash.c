@@ -3,6 +3,7 @@
 // A save that is killed at any arrow of its protocol leaves the checkpoint before it, or itself
 // whole; never half of one under its name. The program runs itself under mpirun to be killed.
 #include "core/base/log.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 #include "train/checkpoint/internal.h"
 #include <signal.h>

@@ -4,7 +4,7 @@
 // one that was taken for dead and comes back writes nothing more and says so. The program runs
 // itself as an orphan that pauses between its last check and its rename.
 #include "core/config/command.h"
-#include "parallel/mesh.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "train/checkpoint/internal.h"

@@ -2,6 +2,7 @@
 /*TEST nsize: 1; timeout: 60 */
 // The parts of a training step, in this process: documents, objective, optimizer, plan.
 #include "core/numbers/rng.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "train/plan.h"
