@@ -165,7 +165,7 @@ demo: setup
 	@TALKIE=$(PROGRAM) scripts/demo.sh
 
 bench: all
-	$(PROGRAM) bench configs/stage.yaml
+	$(PROGRAM) bench configs/world.yaml
 
 check:
 	@scripts/check_style.sh

@@ -13,12 +13,13 @@
 #include <limits.h>
 
 const tk_command tk_commands[] = {
-    {.name = "data stage",
+    {.name = "data world",
+     .was = "data stage",
      .arguments = "[CONFIG.yaml] -o FILE.h5",
-     .help = "make clips of the procedural stage",
+     .help = "make clips of the procedural world",
      .options = TK_CMD_DATA,
      .config = TK_CONFIG_OPTIONAL,
-     .run = tk_data_stage},
+     .run = tk_data_world},
     {.name = "data import",
      .arguments = "[CONFIG.yaml] MEDIA... -o FILE.h5",
      .help = "make clips of own videos; captions from clip.txt beside clip.mp4",
@@ -71,7 +72,7 @@ const tk_command tk_commands[] = {
      .run = tk_plan_command},
     {.name = "eval",
      .arguments = "CHECKPOINT|CONFIG.yaml [-o FILE.json]",
-     .help = "measure what a model has learned of the stage",
+     .help = "measure what a model has learned of the world",
      .wants = "a checkpoint or config file",
      .least = 1,
      .most = 1,

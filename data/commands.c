@@ -6,9 +6,9 @@
 #include "data/world/file.h"
 #include <stdio.h>
 
-tk_status tk_data_stage(tk_comm *world, tk_invocation *in)
+tk_status tk_data_world(tk_comm *world, tk_invocation *in)
 {
-    return tk_stage_run(world, &in->config);
+    return tk_world_run(world, &in->config);
 }
 
 tk_status tk_data_import(tk_comm *world, tk_invocation *in)

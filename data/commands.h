@@ -3,7 +3,7 @@
 #pragma once
 #include "core/config/command.h"
 
-tk_status tk_data_stage(tk_comm *world, tk_invocation *in);
+tk_status tk_data_world(tk_comm *world, tk_invocation *in);
 tk_status tk_data_import(tk_comm *world, tk_invocation *in);
 tk_status tk_data_info(tk_comm *world, tk_invocation *in);
 tk_status tk_data_check(tk_comm *world, tk_invocation *in);

@@ -12,9 +12,9 @@ cd "$(dirname "$0")/.."
 
 TALKIE=${TALKIE:-build/talkie}
 RANKS=${RANKS:-4}
-config=configs/stage.yaml
+config=configs/world.yaml
 story=configs/storyboards/ball.yaml
-out=runs/stage
+out=runs/world
 data=$out/clips.h5
 clip=clips/ball
 begin=$SECONDS
@@ -32,8 +32,8 @@ fi
 
 mkdir -p "$out" clips
 if [[ ! -s $data ]]; then
-    step "data: the stage, filmed and encoded"
-    mpirun -n "$RANKS" "$TALKIE" data stage "$config" -o "$data"
+    step "data: the world, filmed and encoded"
+    mpirun -n "$RANKS" "$TALKIE" data world "$config" -o "$data"
 fi
 
 step "train: $RANKS ranks, ${layout[*]}"

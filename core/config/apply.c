@@ -24,6 +24,19 @@ static tk_status key_text(tk_loading *l, const tk_node *key, const char *prefix,
     return TK_OK;
 }
 
+// A key of the top level ("stage", "stage.clips") under the name that its section has today.
+static void rename_section(tk_loading *l, char *name, size_t size)
+{
+    char before[192], rest[192];
+    const size_t n = strcspn(name, ".");
+    snprintf(before, sizeof before, "%.*s", (int)n, name);
+    const char *now = tk_option_section_now(before);
+    if (!now) return;
+    snprintf(rest, sizeof rest, "%s", name + n);
+    snprintf(name, size, "%s%.96s", now, rest);
+    l->renamed = now;
+}
+
 static tk_status unknown(tk_loading *l, const tk_node *key, const tk_node *value, const char *name,
                          unsigned command)
 {
@@ -75,6 +88,7 @@ static tk_status apply_mapping(tk_loading *l, const tk_node *map, const char *pr
         bool ok;
         TK_TRY(key_text(l, key, prefix, name, &ok));
         if (!ok) continue;
+        if (!*prefix) rename_section(l, name, sizeof name);
         const tk_node *first = earlier(map, key);
         const tk_option *o = tk_option_find(name);
         if (first)
@@ -264,6 +278,7 @@ tk_status tk_config_override(tk_loading *l, const char *key_value)
     if (!equals || n == 0)
         return tk_config_error(l, 0, 0, NULL, "\"%s\" is not of the form key=value", shown);
     snprintf(key, sizeof key, "%s", shown);
+    rename_section(l, key, sizeof key);
     if (strncmp(key, "shots[", 6) == 0 && tk_option_of(tk_option_find("shots"), l->command))
         return override_item(l, key, equals + 1);
     const tk_node here = {.kind = TK_NODE_SCALAR};

@@ -35,10 +35,15 @@ static bool is_group(const tk_command *table, const char *word)
 // The row that the words name, and how many words that took; NULL if there is none.
 static const tk_command *find(const tk_command *table, int n, char **words, int *taken)
 {
+    char both[128];
+    snprintf(both, sizeof both, "%.60s %.60s", words[0], n > 1 ? words[1] : "");
     for (const tk_command *c = table; c->name; c++) {
+        const bool was = c->was && !strcmp(c->was, both);
         *taken = in_group(c, words[0]) ? 2 : 1;
-        if (*taken == 1 && !strcmp(c->name, words[0])) return c;
-        if (*taken == 2 && n > 1 && !strcmp(c->name + strlen(words[0]) + 1, words[1])) return c;
+        if (was)
+            tk_log("this command is called %s now; %s holds for this release only", c->name,
+                   c->was);
+        if (was || !strcmp(c->name, *taken == 2 ? both : words[0])) return c;
     }
     return NULL;
 }

@@ -20,6 +20,7 @@ typedef enum tk_config_from {
 
 typedef struct tk_command {
     const char *name;      // "train", "data import"
+    const char *was;       // its name in the release before, still taken; NULL: none
     const char *arguments; // as in the usage line, without key=value
     const char *help;      // one line
     const char *wants;     // what is missing when too few files are given: "a clip file"

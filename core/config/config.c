@@ -2,6 +2,7 @@
 // Loading a configuration: defaults, file, overrides, rules; all errors in one message.
 #include "core/config/config.h"
 #include "core/base/files.h"
+#include "core/base/log.h"
 #include "core/config/table.h"
 #include <string.h>
 
@@ -38,27 +39,35 @@ static tk_status load(tk_loading *l, const char *text, size_t bytes, int n, char
     return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors) : TK_OK;
 }
 
+static tk_status parse(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
+{
+    tk_arena_init(&l->scratch, 0);
+    tk_status st = load(l, text, bytes, n, overrides);
+    tk_arena_free(&l->scratch);
+    return st;
+}
+
 tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
                           size_t bytes, int n, char *const *overrides)
 {
     tk_loading l = {.config = c, .command = command, .file = name ? name : "config"};
-    tk_arena_init(&l.scratch, 0);
-    tk_status st = load(&l, text, bytes, n, overrides);
-    tk_arena_free(&l.scratch);
-    return st;
+    return parse(&l, text, bytes, n, overrides);
 }
 
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
                          char *const *overrides)
 {
-    if (!file) return tk_config_parse(c, command, NULL, NULL, 0, n, overrides);
+    tk_loading l = {.config = c, .command = command, .file = file ? file : "config"};
     tk_arena a;
     char *text = NULL;
     size_t bytes = 0;
     tk_arena_init(&a, 0);
-    tk_status st = tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes);
-    if (st == TK_OK) st = tk_config_parse(c, command, file, text, bytes, n, overrides);
+    tk_status st = file ? tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes) : TK_OK;
+    if (st == TK_OK) st = parse(&l, text, bytes, n, overrides);
     tk_arena_free(&a);
+    if (l.renamed)
+        tk_log("the section is called %s: now; its old name holds for this release only",
+               l.renamed);
     TK_TRY(st);
     return TK_OK;
 }

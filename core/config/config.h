@@ -31,13 +31,13 @@ typedef struct tk_codec_config {       // of the embedded linear codec, used whe
     int64_t fit_clips;                 // clips the closed-form fit looks at
 } tk_codec_config;
 
-typedef struct tk_stage_config { // the procedural world (talkie data stage)
+typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t clips, seed, first;  // clips [first, first + clips) of world `seed`
     double seconds;              // of a clip (all shots together)
     int64_t max_shots;
-} tk_stage_config;
+} tk_world_config;
 
-typedef struct tk_media_config { // what clips are made of; both stage and import
+typedef struct tk_media_config { // what clips are made of; both world and import
     int64_t width, height, fps, sample_rate, channels; // channels: 1 or 2
 } tk_media_config;
 
@@ -106,7 +106,7 @@ typedef struct tk_jobs_config {
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
-    int64_t first; // index of the first held-out clip of the stage
+    int64_t first; // index of the first held-out clip of the world
 } tk_eval_config;
 
 typedef struct tk_config {
@@ -115,7 +115,7 @@ typedef struct tk_config {
     tk_parallel_config parallel;
     tk_media_config media;
     tk_codec_config codec;
-    tk_stage_config stage;
+    tk_world_config world;
     tk_import_config import;
     tk_data_config data;
     tk_train_config train;

@@ -214,7 +214,7 @@ static const struct {
     {"parallel", "Ranks and threads"},
     {"media", "What clips are made of"},
     {"codec", "The embedded codec, fitted when clips are made"},
-    {"stage", "The stage (talkie data stage)"},
+    {"world", "The procedural world (talkie data world)"},
     {"import", "Own media (talkie data import)"},
     {"data", "Training data"},
     {"train", "Training"},

@@ -166,12 +166,12 @@ const tk_option tk_options[] = {
     INT("codec.fit_clips", codec.fit_clips, 200, 1, 1000000, MEDIA,
         "clips the closed-form fit looks at"),
 
-    INT("stage.clips", stage.clips, 2000, 1, 1000000000, DATA | EVAL, "clips to make"),
-    INT("stage.seed", stage.seed, 1, 0, SEED_MAX, DATA | EVAL, "the world the clips are of"),
-    INT("stage.first", stage.first, 0, 0, 1000000000000, DATA | EVAL, "index of the first clip"),
-    FLT("stage.seconds", stage.seconds, 3, 0.1, 600, DATA | EVAL,
+    INT("world.clips", world.clips, 2000, 1, 1000000000, DATA | EVAL, "clips to make"),
+    INT("world.seed", world.seed, 1, 0, SEED_MAX, DATA | EVAL, "the world the clips are of"),
+    INT("world.first", world.first, 0, 0, 1000000000000, DATA | EVAL, "index of the first clip"),
+    FLT("world.seconds", world.seconds, 3, 0.1, 600, DATA | EVAL,
         "length of a clip, all shots together"),
-    INT("stage.max_shots", stage.max_shots, 3, 1, 3, DATA | EVAL,
+    INT("world.max_shots", world.max_shots, 3, 1, 3, DATA | EVAL,
         "clips have from one to this many shots"),
 
     FLT("import.clip_seconds", import.clip_seconds, 3, 0.1, 600, DATA,
@@ -251,10 +251,10 @@ const tk_option tk_options[] = {
         "seconds sampled at once, longer storyboards go shot by shot; 0 = as trained"),
 
     STR("eval.checkpoint", eval.checkpoint, "", EVAL, "checkpoint file or run directory"),
-    INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the stage to sample"),
+    INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),
     INT("eval.seed", eval.seed, 1, 0, SEED_MAX, EVAL, "seed of the sampling"),
     INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
-        "index of the first held-out clip of the stage"),
+        "index of the first held-out clip of the world"),
 
     ENUM("log.level", log_level, 1, 2, TK_CMD_ALL, "what is told on the way", "quiet", "normal",
          "verbose"),
@@ -304,6 +304,11 @@ bool tk_option_is_section(const char *name)
         if (strncmp(tk_options[i].name, name, n) == 0 && tk_options[i].name[n] == '.' && n > 0)
             return !tk_options[i].item;
     return false;
+}
+
+const char *tk_option_section_now(const char *name)
+{
+    return strcmp(name, "stage") == 0 ? "world" : NULL;
 }
 
 void tk_option_default(const tk_option *o, void *base)

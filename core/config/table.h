@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to core/config/config*.c and its test: the table of options and the state of one
+// Internal to core/config/ and its tests: the table of options and the state of one
 // loading.
 #pragma once
 #include "core/config/config.h"
@@ -53,6 +53,8 @@ bool tk_option_of(const tk_option *o, unsigned command); // command 0: every opt
 // name.
 const char *tk_option_nearest(const char *name, unsigned command, bool sections);
 bool tk_option_is_section(const char *name); // "train"
+// The name of today for a section that was called otherwise in the release before; else NULL.
+const char *tk_option_section_now(const char *name);
 void tk_option_default(const tk_option *o, void *base);
 static inline void *tk_option_at(const tk_option *o, const void *base)
 {
@@ -89,6 +91,7 @@ typedef struct tk_loading {
     char *errors;      // lines
     size_t errors_used, errors_room;
     int n_errors;
+    const char *renamed; // the name of a section as it was before, if one was given so
 } tk_loading;
 
 // Adds the line "file:line:column: name: words". Fails only for want of memory.

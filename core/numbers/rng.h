@@ -15,7 +15,7 @@ typedef enum tk_purpose {
     TK_RNG_DROP = 4,    // caption dropout
     TK_RNG_ORDER = 5,   // sample order
     TK_RNG_MEMORY = 6,  // which shots of a document are given as memory
-    TK_RNG_STAGE = 7,   // the procedural world
+    TK_RNG_WORLD = 7,   // the procedural world
     TK_RNG_TEST = 8
 } tk_purpose;
 

@@ -15,7 +15,7 @@
 //   /buckets/<F>x<H>x<W>/video   (slots, latent_frames, rows_high, rows_wide, channels) f16
 //   /buckets/<F>x<H>x<W>/audio   (slots, audio_rows, audio channels, channels) f16
 //   /buckets/<F>x<H>x<W>/digest  (slots, 2) u64: XXH3 of the sample's video and audio bytes
-//   /truth/...              staged clips only (data/commands.c)
+//   /truth/...              of the world only (data/world/truth.c)
 //
 // Writing is parallel: rank 0 lays the file out under a temporary name, every rank writes its slots
 // with pwrite, rank 0 writes the index and commits. The result does not depend on the number of
@@ -41,7 +41,7 @@ typedef struct tk_bucket {
 } tk_bucket;
 
 typedef struct tk_clip_info { // what is known of a sample without reading its rows
-    char *name;               // for messages: "stage 7/123", "clips/a.mp4 @ 2.0 s"
+    char *name;               // for messages: "world 7/123", "clips/a.mp4 @ 2.0 s"
     int bucket;
     int64_t slot;
     int n_shots;

@@ -120,7 +120,7 @@ tk_status tk_loader_open(const tk_data_config *c, tk_comm *world, tk_loader **ou
     *out = NULL;
     if (c->n_files < 1)
         return tk_agree(world, TK_FAIL(TK_INPUT, "data.files names no clip file; make one with "
-                                                 "`talkie data stage` or `talkie data import`"));
+                                                 "`talkie data world` or `talkie data import`"));
     l = tk_alloc(sizeof *l);
     TK_TRY(tk_agree(world, l ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the loader")));
     l->threads = c->threads < 1 ? 1 : c->threads;

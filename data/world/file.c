@@ -40,10 +40,10 @@ static tk_status new_take(const studio *s, tk_arena *a, take *t)
 static void film(const studio *s, int64_t i, take *t)
 {
     const tk_config *c = s->c;
-    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
-                   c->stage.first + i, &t->scene);
-    tk_stage_render(&t->scene, &c->media, s->frames, t->rgb);
-    tk_stage_sound(&t->scene, &c->media, s->samples, t->pcm);
+    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
+                   c->world.first + i, &t->scene);
+    tk_world_render(&t->scene, &c->media, s->frames, t->rgb);
+    tk_world_sound(&t->scene, &c->media, s->samples, t->pcm);
 }
 
 typedef struct source { // the codec's view of the studio
@@ -75,7 +75,7 @@ static tk_status fit_codec(const studio *s, tk_codec **out)
     source src = {.studio = s};
     tk_arena a;
     tk_arena_init(&a, 0);
-    int64_t n = c->codec.fit_clips < c->stage.clips ? c->codec.fit_clips : c->stage.clips;
+    int64_t n = c->codec.fit_clips < c->world.clips ? c->codec.fit_clips : c->world.clips;
     tk_status st = new_take(s, &a, &src.take);
     if (st == TK_OK) {
         tk_progress_begin(&src.progress, "fitting the codec", "clips", n);
@@ -93,16 +93,16 @@ static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info 
 {
     const tk_config *c = s->c;
     tk_scene scene;
-    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
-                   c->stage.first + i, &scene);
+    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
+                   c->world.first + i, &scene);
     *out = (tk_clip_info){.slot = i, .n_shots = scene.n_shots};
-    out->name = tk_arena_printf(a, "stage %lld/%lld", (long long)c->stage.seed,
-                                (long long)(c->stage.first + i));
+    out->name = tk_arena_printf(a, "world %lld/%lld", (long long)c->world.seed,
+                                (long long)(c->world.first + i));
     TK_ARENA_NEW(out->shot, a, scene.n_shots);
     double rows = (double)c->media.sample_rate / (double)c->codec.audio_hop;
     int64_t row = 0;
     for (int k = 0; k < scene.n_shots; k++) {
-        const tk_stage_shot *h = &scene.shot[k];
+        const tk_world_shot *h = &scene.shot[k];
         int64_t end = (int64_t)ceil((h->start + h->seconds) * rows - 1e-6);
         if (k + 1 == scene.n_shots) end = s->audio_rows;
         out->shot[k] = (tk_clip_shot){.start = h->start,
@@ -119,8 +119,8 @@ static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info 
 
 static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
 {
-    TK_ARENA_NEW(*out, a, s->c->stage.clips);
-    for (int64_t i = 0; i < s->c->stage.clips; i++) TK_TRY(describe(s, i, a, &(*out)[i]));
+    TK_ARENA_NEW(*out, a, s->c->world.clips);
+    for (int64_t i = 0; i < s->c->world.clips; i++) TK_TRY(describe(s, i, a, &(*out)[i]));
     return TK_OK;
 }
 
@@ -151,7 +151,7 @@ static void make_part(const studio *s, int64_t begin, int64_t end, int ranks, sh
     for (int64_t i = begin; i < end; i++) {
         if (st == TK_OK && !tk_team_failed(&all->team))
             tk_team_report(&all->team, make_clip(s, i, &t));
-#pragma omp critical(stage_progress)
+#pragma omp critical(world_progress)
         {
             all->done++;
             if (omp_get_thread_num() == 0) tk_progress_at(&all->progress, all->done * ranks, "");
@@ -163,7 +163,7 @@ static void make_part(const studio *s, int64_t begin, int64_t end, int ranks, sh
 // This rank's share of the clips.
 static tk_status make_share(tk_comm *world, const studio *s, int threads)
 {
-    int64_t n = s->c->stage.clips, begin = tk_split_begin(n, world->size, world->rank);
+    int64_t n = s->c->world.clips, begin = tk_split_begin(n, world->size, world->rank);
     int64_t end = begin + tk_split_count(n, world->size, world->rank);
     shared all = {.team = {TK_OK, ""}};
     tk_progress_begin(&all.progress, "filming", "clips", n);
@@ -184,19 +184,19 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
                         .wide = c->media.width / c->codec.patch_size,
                         .audio_rows = s->audio_rows,
                         .audio_channels = c->media.channels,
-                        .slots = c->stage.clips};
+                        .slots = c->world.clips};
     tk_clip_info *clips = NULL;
     char *yaml = tk_config_dump(c, TK_CMD_DATA, a);
     tk_status st = yaml ? describe_all(s, a, &clips) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(world, st));
-    TK_TRY(tk_clip_writer_open(world, c->output, yaml, s->codec, 1, &bucket, c->stage.clips, clips,
+    TK_TRY(tk_clip_writer_open(world, c->output, yaml, s->codec, 1, &bucket, c->world.clips, clips,
                                &s->writer));
     st = tk_agree(world, make_share(world, s, threads));
     if (st != TK_OK) {
         tk_clip_writer_abort(s->writer);
         return st;
     }
-    return tk_clip_writer_commit(s->writer, tk_stage_write_truth, c);
+    return tk_clip_writer_commit(s->writer, tk_world_write_truth, c);
 }
 
 static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
@@ -207,7 +207,7 @@ static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
     return tk_codec_broadcast(world, codec, 0);
 }
 
-tk_status tk_stage_run(tk_comm *world, tk_config *c)
+tk_status tk_world_run(tk_comm *world, tk_config *c)
 {
     tk_parallel_config parallel = {1, 1, 0, c->parallel.threads};
     tk_mesh mesh;
@@ -219,8 +219,8 @@ tk_status tk_stage_run(tk_comm *world, tk_config *c)
     TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
     int threads = tk_mesh_threads(&mesh, &parallel);
     tk_mesh_close(&mesh);
-    studio s = {.c = c, .frames = tk_stage_frames(&c->stage, &c->media, c->codec.patch_frames)};
-    s.samples = tk_stage_samples(&c->media, s.frames);
+    studio s = {.c = c, .frames = tk_world_frames(&c->world, &c->media, c->codec.patch_frames)};
+    s.samples = tk_world_samples(&c->media, s.frames);
     s.video_rows = s.frames / c->codec.patch_frames * (c->media.height / c->codec.patch_size) *
                    (c->media.width / c->codec.patch_size);
     s.audio_rows = (s.samples + c->codec.audio_hop - 1) / c->codec.audio_hop + 1;
@@ -231,7 +231,7 @@ tk_status tk_stage_run(tk_comm *world, tk_config *c)
     if (st == TK_OK) {
         const tk_codec_info *i = tk_codec_get_info(codec);
         tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f dB", c->output,
-               (long long)c->stage.clips, (double)s.frames / (double)c->media.fps, i->video_psnr_db,
+               (long long)c->world.clips, (double)s.frames / (double)c->media.fps, i->video_psnr_db,
                i->audio_snr_db);
     }
     tk_codec_free(codec);

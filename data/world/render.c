@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage's pictures and sounds. Edges are antialiased by analytic coverage, so that the centroid
+// The world's pictures and sounds. Edges are antialiased by analytic coverage, so that the centroid
 // of what is drawn is where the scene says; sounds are damped partials that begin at the sample of
 // contact.
 #include "core/base/log.h"
@@ -31,10 +31,10 @@ static float smooth(float a, float b, float x)
     return t * t * (3 - 2 * t);
 }
 
-void tk_stage_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
+void tk_world_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
                       double *px, double *py, double *pixels_per_metre)
 {
-    const tk_stage_shot *h = &s->shot[tk_stage_shot_at(s, t)];
+    const tk_world_shot *h = &s->shot[tk_world_shot_at(s, t)];
     double per = (double)m->width / h->span;
     *px = 0.5 * (double)m->width + (x - h->cx) * per;
     *py = 0.5 * (double)m->height - (y - h->cy) * per;
@@ -57,7 +57,7 @@ static colour set_at(float x, float y, float pixel)
 
 // How much light an object at (ox, oy) keeps from the floor at (x, y): an ellipse under it, fainter
 // and softer the higher it is.
-static float shadow_at(const tk_stage_object *o, float ox, float oy, float x, float y)
+static float shadow_at(const tk_world_object *o, float ox, float oy, float x, float y)
 {
     float r = (float)o->radius, high = oy - r;
     if (high < 0) high = 0;
@@ -68,7 +68,7 @@ static float shadow_at(const tk_stage_object *o, float ox, float oy, float x, fl
     return 0.62f * inside / (1 + 1.6f * high);
 }
 
-static colour tint(const tk_stage_object *o)
+static colour tint(const tk_world_object *o)
 {
     const uint8_t *c = tk_colour_rgb[o->colour];
     return (colour){c[0] / 255.0f, c[1] / 255.0f, c[2] / 255.0f};
@@ -114,7 +114,7 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
     for (int i = 0; i < s->n_objects && y < 0.30f; i++)
         c = mix(c, dark, shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y));
     for (int i = 0; i < s->n_objects; i++) {
-        const tk_stage_object *o = &s->object[i];
+        const tk_world_object *o = &s->object[i];
         float r = (float)o->radius, edge = 1 + 1 / (r * per);
         float u = (x - (float)pos[2 * i]) / r, v = (y - (float)pos[2 * i + 1]) / r;
         if (fabsf(u) > edge || fabsf(v) > edge) continue;
@@ -131,10 +131,10 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
 
 // Line j of frames [first, end), all of shot h. The camera stands still, so the empty set is the
 // same in all of them.
-static void render_line(const tk_scene *s, const tk_media_config *m, const tk_stage_shot *h,
+static void render_line(const tk_scene *s, const tk_media_config *m, const tk_world_shot *h,
                         int64_t first, int64_t end, int64_t j, uint8_t *rgb)
 {
-    double per = (double)m->width / h->span, pos[2 * TK_STAGE_OBJECTS];
+    double per = (double)m->width / h->span, pos[2 * TK_WORLD_OBJECTS];
     double y = h->cy - ((double)j + 0.5 - 0.5 * (double)m->height) / per;
     for (int64_t begin = 0; begin < m->width; begin += STRIP) {
         int64_t n = m->width - begin < STRIP ? m->width - begin : STRIP;
@@ -147,7 +147,7 @@ static void render_line(const tk_scene *s, const tk_media_config *m, const tk_st
         for (int64_t f = first; f < end; f++) {
             uint8_t *out = rgb + ((f * m->height + j) * m->width + begin) * 3;
             for (int i = 0; i < s->n_objects; i++)
-                tk_stage_position(s, i, (double)f / (double)m->fps, &pos[2 * i], &pos[2 * i + 1]);
+                tk_world_position(s, i, (double)f / (double)m->fps, &pos[2 * i], &pos[2 * i + 1]);
             for (int64_t i = 0; i < n; i++, out += 3) {
                 colour c = pixel_at(s, pos, (float)per, x[i], (float)y, set[i]);
                 out[0] = (uint8_t)(c.r * 255 + 0.5f);
@@ -158,13 +158,13 @@ static void render_line(const tk_scene *s, const tk_media_config *m, const tk_st
     }
 }
 
-void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
+void tk_world_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
 {
     for (int64_t first = 0, end; first < frames; first = end) {
         tk_alive();
-        int k = tk_stage_shot_at(s, (double)first / (double)m->fps);
+        int k = tk_world_shot_at(s, (double)first / (double)m->fps);
         for (end = first + 1; end < frames; end++)
-            if (tk_stage_shot_at(s, (double)end / (double)m->fps) != k) break;
+            if (tk_world_shot_at(s, (double)end / (double)m->fps) != k) break;
         for (int64_t j = 0; j < m->height; j++) render_line(s, m, &s->shot[k], first, end, j, rgb);
     }
 }
@@ -183,10 +183,10 @@ static const partial timbre[TK_KINDS][PARTIALS] = {
 // Adds the sound of one impact: every partial is a complex number turned and damped from sample to
 // sample. It starts half a sample in, so that the sample of contact is the first that is not
 // silent.
-static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_contact *k,
+static void strike(const tk_scene *s, const tk_media_config *m, const tk_world_contact *k,
                    int64_t samples, float *pcm)
 {
-    const tk_stage_object *o = &s->object[k->object];
+    const tk_world_object *o = &s->object[k->object];
     double rate = (double)m->sample_rate, x, y;
     double base = (o->kind == TK_BALL ? 280 * 0.52 : 150 * 0.45) / o->radius;
     double dull = o->restitution > 0.5 ? 1 : 1.7; // what does not bounce does not ring either
@@ -197,7 +197,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
         turn[p] = cexp((-q->decay * dull + 2 * M_PI * I * base * q->ratio) / rate);
         z[p] = heard * csqrt(turn[p]);
     }
-    tk_stage_position(s, k->object, k->t, &x, &y);
+    tk_world_position(s, k->object, k->t, &x, &y);
     double pan = 0.25 * M_PI * (1 + fmax(-1, fmin(1, x / 2)));
     double gain[2] = {m->channels == 2 ? cos(pan) : 1, sin(pan)};
     double loud = 0.85 * (k->speed < 8 ? k->speed / 8 : 1);
@@ -214,7 +214,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_stage_c
     }
 }
 
-void tk_stage_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm)
+void tk_world_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm)
 {
     memset(pcm, 0, (size_t)(samples * m->channels) * sizeof *pcm);
     for (int i = 0; i < s->n_contacts; i++) strike(s, m, &s->contact[i], samples, pcm);

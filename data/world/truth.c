@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ground truth of staged clips as plain tables (data/world/file.h lists them). Scenes are pure
+// The ground truth of the clips as plain tables (data/world/file.h lists them). Scenes are pure
 // functions of their index, so they are made again here instead of being gathered.
 #include "data/world/truth.h"
 #include "core/store/h5.h"
@@ -38,13 +38,13 @@ static tk_status allocate(table *t, tk_arena *a)
 static void scene_of(const truth *t, int64_t k, tk_scene *s)
 {
     const tk_config *c = t->c;
-    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
-                   c->stage.first + k, s);
+    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
+                   c->world.first + k, s);
 }
 
 static void add_object(truth *t, const tk_scene *s, int object)
 {
-    const tk_stage_object *o = &s->object[object];
+    const tk_world_object *o = &s->object[object];
     int64_t k = t->object.n++;
     double real[] = {o->radius, o->restitution, o->x, o->y, o->vx, o->vy}, per;
     t->object.i[0][k] = o->kind, t->object.i[1][k] = o->colour;
@@ -52,8 +52,8 @@ static void add_object(truth *t, const tk_scene *s, int object)
     for (int64_t f = 0; f < t->frames; f++) {
         double *w = t->world + 2 * (k * t->frames + f), *p = t->pixel + 2 * (k * t->frames + f);
         double at = (double)f / (double)t->c->media.fps;
-        tk_stage_position(s, object, at, &w[0], &w[1]);
-        tk_stage_project(s, &t->c->media, at, w[0], w[1], &p[0], &p[1], &per);
+        tk_world_position(s, object, at, &w[0], &w[1]);
+        tk_world_project(s, &t->c->media, at, w[0], w[1], &p[0], &p[1], &per);
     }
 }
 
@@ -70,7 +70,7 @@ static void add_scene(truth *t, const tk_scene *s)
         t->contact.f[0][n] = s->contact[i].t, t->contact.f[1][n] = s->contact[i].speed;
     }
     for (int i = 0; i < s->n_shots; i++) {
-        const tk_stage_shot *h = &s->shot[i];
+        const tk_world_shot *h = &s->shot[i];
         int64_t n = t->shot.n++;
         t->shot.i[0][n] = h->close, t->shot.i[1][n] = h->fresh, t->shot.i[2][n] = h->place;
         t->shot.f[0][n] = h->cx, t->shot.f[1][n] = h->cy, t->shot.f[2][n] = h->span;
@@ -93,8 +93,8 @@ static tk_status write_table(hid_t at, const table *t)
 static tk_status write_tables(hid_t group, const truth *t)
 {
     int64_t dim[3] = {t->object.n, t->frames, 2};
-    TK_TRY(tk_h5_put_attr_i64(group, "seed", t->c->stage.seed));
-    TK_TRY(tk_h5_put_attr_f64(group, "gravity", TK_STAGE_GRAVITY));
+    TK_TRY(tk_h5_put_attr_i64(group, "seed", t->c->world.seed));
+    TK_TRY(tk_h5_put_attr_f64(group, "gravity", TK_WORLD_GRAVITY));
     TK_TRY(write_table(group, &t->clip));
     TK_TRY(write_table(group, &t->object));
     TK_TRY(write_table(group, &t->contact));
@@ -106,7 +106,7 @@ static tk_status write_tables(hid_t group, const truth *t)
 static tk_status collect(truth *t, tk_arena *a)
 {
     tk_scene s;
-    for (int64_t k = 0; k < t->c->stage.clips; k++) {
+    for (int64_t k = 0; k < t->c->world.clips; k++) {
         scene_of(t, k, &s);
         t->clip.n++;
         t->object.n += s.n_objects, t->contact.n += s.n_contacts, t->shot.n += s.n_shots;
@@ -117,18 +117,18 @@ static tk_status collect(truth *t, tk_arena *a)
     TK_TRY(allocate(&t->object, a));
     TK_TRY(allocate(&t->contact, a));
     TK_TRY(allocate(&t->shot, a));
-    for (int64_t k = 0; k < t->c->stage.clips; k++) {
+    for (int64_t k = 0; k < t->c->world.clips; k++) {
         scene_of(t, k, &s);
         add_scene(t, &s);
     }
     return TK_OK;
 }
 
-tk_status tk_stage_write_truth(void *config, hid_t file)
+tk_status tk_world_write_truth(void *config, hid_t file)
 {
     const tk_config *c = config;
     truth t = {.c = c,
-               .frames = tk_stage_frames(&c->stage, &c->media, c->codec.patch_frames),
+               .frames = tk_world_frames(&c->world, &c->media, c->codec.patch_frames),
                .clip = {"clips", clip_names, 5, 0},
                .object = {"objects", object_names, 2, 6},
                .contact = {"contacts", contact_names, 2, 2},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage's scenes: what is let go where, how it moves, how it is cut, what the captions say.
+// The world's scenes: what is let go where, how it moves, how it is cut, what the captions say.
 #include "data/world/world.h"
 #include "core/numbers/rng.h"
 #include <math.h>
@@ -37,31 +37,31 @@ static int pick(draws *d, int n)
     return (int)tk_rng_below(d->key, d->n++, n);
 }
 
-int64_t tk_stage_frames(const tk_stage_config *s, const tk_media_config *m, int64_t patch_frames)
+int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames)
 {
     int64_t latent = (int64_t)floor(s->seconds * (double)m->fps / (double)patch_frames + 1e-6);
     return (latent < 1 ? 1 : latent) * patch_frames;
 }
 
-int64_t tk_stage_samples(const tk_media_config *m, int64_t frames)
+int64_t tk_world_samples(const tk_media_config *m, int64_t frames)
 {
     return frames * m->sample_rate / m->fps;
 }
 
 // The flight from `a` until `end` as arcs and contacts, bounce after bounce.
-static void fly(tk_scene *s, tk_stage_arc a, double end)
+static void fly(tk_scene *s, tk_world_arc a, double end)
 {
-    const tk_stage_object *o = &s->object[a.object];
+    const tk_world_object *o = &s->object[a.object];
     s->arc[s->n_arcs++] = a;
-    while (!a.rest && s->n_contacts < TK_STAGE_CONTACTS) {
+    while (!a.rest && s->n_contacts < TK_WORLD_CONTACTS) {
         double drop = a.y - o->radius;
-        double speed = sqrt(a.vy * a.vy + 2 * TK_STAGE_GRAVITY * (drop > 0 ? drop : 0));
-        double t = a.t + (a.vy + speed) / TK_STAGE_GRAVITY;
+        double speed = sqrt(a.vy * a.vy + 2 * TK_WORLD_GRAVITY * (drop > 0 ? drop : 0));
+        double t = a.t + (a.vy + speed) / TK_WORLD_GRAVITY;
         if (t >= end) return;
-        s->contact[s->n_contacts++] = (tk_stage_contact){t, speed, a.object};
+        s->contact[s->n_contacts++] = (tk_world_contact){t, speed, a.object};
         double up = speed * o->restitution;
-        bool rest = up < rest_speed || s->n_contacts == TK_STAGE_CONTACTS;
-        a = (tk_stage_arc){.t = t,
+        bool rest = up < rest_speed || s->n_contacts == TK_WORLD_CONTACTS;
+        a = (tk_world_arc){.t = t,
                            .x = a.x + a.vx * (t - a.t),
                            .y = o->radius,
                            .vx = rest ? 0 : a.vx,
@@ -72,23 +72,23 @@ static void fly(tk_scene *s, tk_stage_arc a, double end)
     }
 }
 
-static const tk_stage_arc *arc_at(const tk_scene *s, int object, double t)
+static const tk_world_arc *arc_at(const tk_scene *s, int object, double t)
 {
-    const tk_stage_arc *a = &s->arc[0];
+    const tk_world_arc *a = &s->arc[0];
     for (int i = 0; i < s->n_arcs; i++)
         if (s->arc[i].object == object && s->arc[i].t <= t) a = &s->arc[i];
     return a;
 }
 
-void tk_stage_position(const tk_scene *s, int object, double t, double *x, double *y)
+void tk_world_position(const tk_scene *s, int object, double t, double *x, double *y)
 {
-    const tk_stage_arc *a = arc_at(s, object, t);
+    const tk_world_arc *a = arc_at(s, object, t);
     double dt = a->rest ? 0 : t - a->t;
     *x = a->x + a->vx * dt;
-    *y = a->y + a->vy * dt - 0.5 * TK_STAGE_GRAVITY * dt * dt;
+    *y = a->y + a->vy * dt - 0.5 * TK_WORLD_GRAVITY * dt * dt;
 }
 
-int tk_stage_shot_at(const tk_scene *s, double t)
+int tk_world_shot_at(const tk_scene *s, double t)
 {
     int k = 0;
     while (k + 1 < s->n_shots && t >= s->shot[k + 1].start - 1e-9) k++;
@@ -96,20 +96,20 @@ int tk_stage_shot_at(const tk_scene *s, double t)
 }
 
 // Number of shots and their cuts, in latent frames.
-static void cut_shots(const tk_stage_config *c, const tk_media_config *m, int64_t patch_frames,
+static void cut_shots(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
                       draws *d, tk_scene *s)
 {
     double tick = (double)patch_frames / (double)m->fps;
-    int64_t latent = tk_stage_frames(c, m, patch_frames) / patch_frames;
+    int64_t latent = tk_world_frames(c, m, patch_frames) / patch_frames;
     int64_t least = (int64_t)ceil(shot_least / tick - 1e-6);
     int64_t most = latent / (least < 1 ? 1 : least);
     if (most > c->max_shots) most = c->max_shots;
-    if (most > TK_STAGE_SHOTS) most = TK_STAGE_SHOTS;
+    if (most > TK_WORLD_SHOTS) most = TK_WORLD_SHOTS;
     double u = draw(d, 0, 1); // as many shots as fit in most clips, fewer in some
     s->n_shots = most < 1 ? 1 : (int)most;
     if (s->n_shots > 1 && u < 0.30) s->n_shots--;
     if (s->n_shots > 1 && u < 0.12) s->n_shots--;
-    int64_t cut[TK_STAGE_SHOTS + 1] = {0};
+    int64_t cut[TK_WORLD_SHOTS + 1] = {0};
     for (int k = 1; k <= s->n_shots; k++) cut[k] = tk_split_begin(latent, s->n_shots, k);
     for (int k = 1; k < s->n_shots; k++) {
         int64_t at = cut[k] + (draw(d, 0, 1) < 0.3 ? pick(d, 3) - 1 : 0);
@@ -121,7 +121,7 @@ static void cut_shots(const tk_stage_config *c, const tk_media_config *m, int64_
     }
 }
 
-static void set_camera(tk_stage_shot *h, const tk_media_config *m, double cx)
+static void set_camera(tk_world_shot *h, const tk_media_config *m, double cx)
 {
     double side = (double)(m->width < m->height ? m->width : m->height);
     double metres = view_metres[h->close], per_metre = side / metres;
@@ -133,8 +133,8 @@ static void set_camera(tk_stage_shot *h, const tk_media_config *m, double cx)
 // Lets the object go at the start of shot k.
 static void let_go(tk_scene *s, const tk_media_config *m, draws *d, int k, double end)
 {
-    tk_stage_shot *h = &s->shot[k];
-    const tk_stage_object *o = &s->object[0];
+    tk_world_shot *h = &s->shot[k];
+    const tk_world_object *o = &s->object[0];
     h->fresh = true;
     h->place = pick(d, TK_PLACES);
     set_camera(h, m, h->close ? draw(d, -1, 1) : 0);
@@ -142,7 +142,7 @@ static void let_go(tk_scene *s, const tk_media_config *m, draws *d, int k, doubl
     double y = drop_lowest[h->close] + draw(d, 0, drop_range[h->close]);
     if (!h->close) aside += draw(d, -0.1, 0.1);
     fly(s,
-        (tk_stage_arc){.t = h->start,
+        (tk_world_arc){.t = h->start,
                        .x = h->cx + aside,
                        .y = y + (o->kind == TK_CRATE ? -0.05 : 0),
                        .vx = draw(d, -0.1, 0.1)},
@@ -152,26 +152,26 @@ static void let_go(tk_scene *s, const tk_media_config *m, draws *d, int k, doubl
 // True if the bounces that go on at time t are worth another shot.
 static bool still_lively(const tk_scene *s, double t)
 {
-    const tk_stage_arc *a = arc_at(s, 0, t);
-    double apex = a->y - s->object[0].radius + a->vy * a->vy / (2 * TK_STAGE_GRAVITY);
+    const tk_world_arc *a = arc_at(s, 0, t);
+    double apex = a->y - s->object[0].radius + a->vy * a->vy / (2 * TK_WORLD_GRAVITY);
     return apex >= lively;
 }
 
-static void write_caption(const tk_scene *s, tk_stage_shot *h)
+static void write_caption(const tk_scene *s, tk_world_shot *h)
 {
-    const tk_stage_object *o = &s->object[0];
+    const tk_world_object *o = &s->object[0];
     bool bouncy = o->restitution > 0.5;
     snprintf(h->caption, sizeof h->caption, "%s: %s %s %s %s", h->close ? "close" : "wide",
              tk_colour_name[o->colour], tk_kind_name[o->kind], bouncy ? "bounces" : "drops",
              h->fresh ? tk_place_name[h->place] : "on");
 }
 
-void tk_stage_scene(const tk_stage_config *c, const tk_media_config *m, int64_t patch_frames,
+void tk_world_scene(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
                     uint64_t seed, int64_t index, tk_scene *out)
 {
-    draws d = {tk_rng_key(seed, TK_RNG_STAGE, (uint64_t)index), 0};
+    draws d = {tk_rng_key(seed, TK_RNG_WORLD, (uint64_t)index), 0};
     *out = (tk_scene){.seed = seed, .index = index, .n_objects = 1};
-    tk_stage_object *o = &out->object[0];
+    tk_world_object *o = &out->object[0];
     o->kind = pick(&d, TK_KINDS);
     o->colour = pick(&d, TK_COLOURS);
     o->radius = o->kind == TK_BALL ? draw(&d, 0.46, 0.58) : draw(&d, 0.40, 0.51);
@@ -180,7 +180,7 @@ void tk_stage_scene(const tk_stage_config *c, const tk_media_config *m, int64_t 
     cut_shots(c, m, patch_frames, &d, out);
     bool close = pick(&d, 3) == 0;
     for (int k = 0; k < out->n_shots; k++) {
-        tk_stage_shot *h = &out->shot[k];
+        tk_world_shot *h = &out->shot[k];
         h->close = close;
         double end = h->start + h->seconds;
         bool goes_on = k > 0 && draw(&d, 0, 1) < 0.6 && still_lively(out, h->start);
@@ -190,11 +190,11 @@ void tk_stage_scene(const tk_stage_config *c, const tk_media_config *m, int64_t 
             while (out->n_contacts && out->contact[out->n_contacts - 1].t >= h->start)
                 out->n_contacts--;
             while (out->n_arcs && out->arc[out->n_arcs - 1].t >= h->start) out->n_arcs--;
-            const tk_stage_shot *last = &out->shot[out->n_shots - 1];
+            const tk_world_shot *last = &out->shot[out->n_shots - 1];
             let_go(out, m, &d, k, last->start + last->seconds);
         } else {
             double x, y;
-            tk_stage_position(out, 0, 0.5 * (h->start + end), &x, &y);
+            tk_world_position(out, 0, 0.5 * (h->start + end), &x, &y);
             set_camera(h, m, h->close ? x : 0);
         }
         write_caption(out, h);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage: a procedural world of balls and crates under gravity on a lit floor, filmed in one to
+// The world: a procedural world of balls and crates under gravity on a lit floor, filmed in one to
 // three shots with sound, captioned, with exact ground truth. A pure function of (seed, index):
 // endless data and held-out data for nothing.
 //
@@ -15,76 +15,76 @@ typedef enum tk_kind { TK_BALL, TK_CRATE, TK_KINDS } tk_kind;
 enum {
     TK_COLOURS = 6,
     TK_PLACES = 3, // left, middle, right of the frame
-    TK_STAGE_SHOTS = 3,
-    TK_STAGE_CONTACTS = 64,
-    TK_STAGE_OBJECTS = 1,
-    TK_STAGE_ARCS = TK_STAGE_CONTACTS + TK_STAGE_SHOTS
+    TK_WORLD_SHOTS = 3,
+    TK_WORLD_CONTACTS = 64,
+    TK_WORLD_OBJECTS = 1,
+    TK_WORLD_ARCS = TK_WORLD_CONTACTS + TK_WORLD_SHOTS
 };
 extern const char *const tk_colour_name[TK_COLOURS];
 extern const uint8_t tk_colour_rgb[TK_COLOURS][3];
 extern const char *const tk_kind_name[TK_KINDS];
 extern const char *const tk_place_name[TK_PLACES];
-#define TK_STAGE_GRAVITY 9.81 // m/s^2
+#define TK_WORLD_GRAVITY 9.81 // m/s^2
 
-typedef struct tk_stage_object {
+typedef struct tk_world_object {
     tk_kind kind;
     int colour;
     double radius;       // metres (half side of a crate)
     double x, y, vx, vy; // metres, m/s at time 0; y up, floor at 0
     double restitution;  // speed after an impact over speed before: about 0.1 or 0.8
-} tk_stage_object;
+} tk_world_object;
 
-typedef struct tk_stage_contact {
+typedef struct tk_world_contact {
     double t, speed; // seconds, m/s at impact; sound begins at round(t * sample_rate)
     int object;
-} tk_stage_contact;
+} tk_world_contact;
 
 // Free flight from time t on, until the object's next arc begins; at rest: nothing moves.
-typedef struct tk_stage_arc {
+typedef struct tk_world_arc {
     double t, x, y, vx, vy;
     int object;
     bool rest;
-} tk_stage_arc;
+} tk_world_arc;
 
-typedef struct tk_stage_shot {
+typedef struct tk_world_shot {
     double start, seconds;
     bool close;          // close-up or wide
     bool fresh;          // an object is let go at the start of the shot
     int place;           // where the object is let go, of the frame (fresh shots)
     double cx, cy, span; // camera centre and width of view, metres
     char caption[128];
-} tk_stage_shot;
+} tk_world_shot;
 
 typedef struct tk_scene { // ground truth of a clip
     uint64_t seed;
     int64_t index;
     int n_objects;
-    tk_stage_object object[TK_STAGE_OBJECTS];
+    tk_world_object object[TK_WORLD_OBJECTS];
     int n_shots;
-    tk_stage_shot shot[TK_STAGE_SHOTS];
+    tk_world_shot shot[TK_WORLD_SHOTS];
     int n_contacts;
-    tk_stage_contact contact[TK_STAGE_CONTACTS]; // in time order
+    tk_world_contact contact[TK_WORLD_CONTACTS]; // in time order
     int n_arcs;
-    tk_stage_arc arc[TK_STAGE_ARCS]; // in time order
+    tk_world_arc arc[TK_WORLD_ARCS]; // in time order
 } tk_scene;
 
 // Frames of a clip: s->seconds cut to whole latent frames, at least one; and its samples.
-int64_t tk_stage_frames(const tk_stage_config *s, const tk_media_config *m, int64_t patch_frames);
-int64_t tk_stage_samples(const tk_media_config *m, int64_t frames);
+int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
+int64_t tk_world_samples(const tk_media_config *m, int64_t frames);
 
 // The scene of clip `index`. Cuts fall on latent-frame boundaries (multiples of patch_frames /
 // fps).
-void tk_stage_scene(const tk_stage_config *s, const tk_media_config *m, int64_t patch_frames,
+void tk_world_scene(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames,
                     uint64_t seed, int64_t index, tk_scene *out);
 // Position of an object at time t (analytic between contacts).
-void tk_stage_position(const tk_scene *s, int object, double t, double *x, double *y);
+void tk_world_position(const tk_scene *s, int object, double t, double *x, double *y);
 // The shot showing at time t.
-int tk_stage_shot_at(const tk_scene *s, double t);
+int tk_world_shot_at(const tk_scene *s, double t);
 // Renders: rgb (frames, height, width, 3), pcm (samples, channels) in [-1, 1]. Frame i shows time
 // i / fps.
-void tk_stage_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
-void tk_stage_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm);
+void tk_world_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
+void tk_world_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm);
 // World to pixel coordinates of the shot showing at time t; the centre of the top left pixel is
 // (0.5, 0.5).
-void tk_stage_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
+void tk_world_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
                       double *px, double *py, double *pixels_per_metre);

@@ -51,7 +51,7 @@ static int colour_of(const uint8_t *p)
 // ---- the object --------------------------------------------------------------------------------
 
 // Area of an object over the square of the frame's shorter side: smallest and largest believed.
-// The stage's lie between 0.03 and 0.12.
+// The world's lie between 0.03 and 0.12.
 static const double area_least = 0.012, area_most = 0.22;
 static const double reach = 1.5;        // of the radius of a disk of that area: what belongs to it
 static const double concentrated = 0.6; // part of the coloured pixels that lie within reach
@@ -237,7 +237,7 @@ double tk_detect_gravity(const double *y, int64_t frames, double fps, double per
         }
         if (end - begin <= longest || low - top < high) continue;
         longest = end - begin;
-        found = 2 * fit(y + begin, end - begin).c * fps * fps / (TK_STAGE_GRAVITY * per_metre);
+        found = 2 * fit(y + begin, end - begin).c * fps * fps / (TK_WORLD_GRAVITY * per_metre);
     }
     return found;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Detectors: what is to be seen and heard in a clip of the stage, from its pictures and samples
-// alone. No learned judge: the stage's objects are saturated colours on a dull set, its physics is
+// Detectors: what is to be seen and heard in a clip of the world, from its pictures and samples
+// alone. No learned judge: the world's objects are saturated colours on a dull set, its physics is
 // gravity, its sounds begin at contacts.
 #pragma once
 #include "data/world/world.h"
 
-// The object of a shot. Coordinates are pixels, y down, as tk_stage_project has them.
+// The object of a shot. Coordinates are pixels, y down, as tk_world_project has them.
 typedef struct tk_seen {
     int64_t frames;
     double *x, *y; // (frames) centroid; NaN where nothing is seen

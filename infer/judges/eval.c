@@ -32,7 +32,7 @@ typedef struct eval {
 static void scene_of(const eval *e, int64_t i, tk_scene *s)
 {
     const tk_config *c = &e->config;
-    tk_stage_scene(&c->stage, &c->media, c->codec.patch_frames, (uint64_t)c->stage.seed,
+    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
                    c->eval.first + i, s);
 }
 
@@ -88,8 +88,8 @@ static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *pl
     float *pcm = tk_alloc(tk_array_bytes(plan->samples * plan->channels, sizeof *pcm));
     tk_status st = rgb && pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
     if (st == TK_OK) {
-        tk_stage_render(s, m, plan->frames, rgb);
-        tk_stage_sound(s, m, plan->samples, pcm);
+        tk_world_render(s, m, plan->frames, rgb);
+        tk_world_sound(s, m, plan->samples, pcm);
         st = tk_codec_encode_video(codec, rgb, plan->frames, plan->height, plan->width,
                                    x->rows[TK_VIDEO]);
     }
@@ -150,7 +150,7 @@ static tk_status measure_all(eval *e)
 {
     TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, &e->config.parallel,
                            e->config.sample.ema != 0));
-    tk_log("%s at step %lld%s, %lld held-out clips of the stage", e->trained.path,
+    tk_log("%s at step %lld%s, %lld held-out clips of the world", e->trained.path,
            (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
            (long long)e->config.eval.clips);
     TK_TRY(fill_column(e, MODEL));
@@ -175,7 +175,7 @@ static void print_table(const eval *e)
                100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
     if (part(&e->column[CEILING], TK_FIG_COLOUR) < LEAST_CEILING)
         tk_log_warn(
-            "this checkpoint's codec was not fitted on the stage and cannot show its colours "
+            "this checkpoint's codec was not fitted on the world and cannot show its colours "
             "(ceiling): the figures say nothing of what the model learned of other clips");
 }
 
@@ -194,8 +194,8 @@ static json_t *report(const eval *e)
         "s:o}",
         "format", "talkie-eval", "version", 1, "checkpoint", e->trained.path, "step",
         (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
-        (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "stage_seed",
-        (json_int_t)c->stage.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
+        (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
+        (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
         (json_int_t)c->sample.steps, "guidance", c->sample.guidance, "video_shift",
         c->sample.video_shift, "audio_shift", c->sample.audio_shift, "averaged",
         (int)e->session.ema, "figures", figures);
@@ -278,8 +278,8 @@ static tk_status load_config(eval *e, const tk_invocation *in)
     c->media.fps = k->fps;
     c->media.sample_rate = k->sample_rate;
     c->media.channels = k->channels;
-    if (c->sample.window <= 0) c->sample.window = c->stage.seconds;
-    if (c->stage.seconds > c->sample.window) c->stage.seconds = c->sample.window;
+    if (c->sample.window <= 0) c->sample.window = c->world.seconds;
+    if (c->world.seconds > c->sample.window) c->world.seconds = c->sample.window;
     return TK_OK;
 }
 

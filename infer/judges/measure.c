@@ -32,7 +32,7 @@ static void count(tk_figures *f, tk_figure k, double hit)
 
 static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
 {
-    const tk_stage_shot *h = &c->scene->shot[k];
+    const tk_world_shot *h = &c->scene->shot[k];
     const double fps = (double)c->media->fps;
     *first = llround(h->start * fps);
     *n = llround(h->seconds * fps);
@@ -66,8 +66,8 @@ static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *se
     for (int64_t f = 0; f < seen->frames; f++) {
         double wx, wy;
         const double t = (double)(first + f) / fps;
-        tk_stage_position(c->scene, 0, t, &wx, &wy);
-        tk_stage_project(c->scene, c->media, t, wx, wy, &px, &y[f], &per);
+        tk_world_position(c->scene, 0, t, &wx, &wy);
+        tk_world_project(c->scene, c->media, t, wx, wy, &px, &y[f], &per);
     }
     if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
         const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
@@ -80,7 +80,7 @@ static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *se
 
 static tk_status measure_shots(clip *c, tk_arena *a)
 {
-    const tk_stage_object *o = &c->scene->object[0];
+    const tk_world_object *o = &c->scene->object[0];
     const int64_t picture = c->media->height * c->media->width * 3;
     tk_seen before = {0};
     for (int k = 0; k < c->scene->n_shots; k++) {

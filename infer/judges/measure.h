@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A clip of the stage measured against what its captions ask for.
+// A clip of the world measured against what its captions ask for.
 #pragma once
 #include "core/config/config.h"
 #include "data/world/world.h"

@@ -135,7 +135,7 @@ static tk_status check_bytes(const tk_story *s)
 tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    *out = (tk_story){.window = c->sample.window > 0 ? c->sample.window : c->stage.seconds};
+    *out = (tk_story){.window = c->sample.window > 0 ? c->sample.window : c->world.seconds};
     TK_TRY(check_picture(c, k, out));
     const int64_t room = (int64_t)floor(out->window / out->tick + 1e-6);
     if (room < 1)

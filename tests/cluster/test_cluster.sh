@@ -190,7 +190,7 @@ fi
 
 cluster_up || fail 'the cluster does not come up'
 cd "$cluster_dir/work" || exit 1
-"$TALKIE" data stage "$root/configs/tiny.yaml" -o clips.h5 >/dev/null 2>&1 || fail 'no clips'
+"$TALKIE" data world "$root/configs/tiny.yaml" -o clips.h5 >/dev/null 2>&1 || fail 'no clips'
 for name in reference "${cases[@]}"; do
     begin=$SECONDS
     "case_$name"

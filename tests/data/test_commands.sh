@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 120
-# talkie data stage, info and check, as a user calls them.
+# talkie data world, info and check, as a user calls them.
 set -euo pipefail
 TALKIE=$(realpath "${TALKIE:-build/talkie}")
 dir=$(mktemp -d)
@@ -21,11 +21,11 @@ expect() {
     [[ $code == "$want" ]] || { cat out >&2; fail "exit code $code, not $want: $*"; }
     [[ $(grep -c -- "$words" out) == 1 ]] || { cat out >&2; fail "not once '$words': $*"; }
 }
-stage=("$TALKIE" data stage -o a.h5 stage.clips=30 codec.fit_clips=8 media.width=32 media.height=32
-    stage.seconds=2 codec.video_channels=32 codec.audio_channels=32)
+make=("$TALKIE" data world -o a.h5 world.clips=30 codec.fit_clips=8 media.width=32 media.height=32
+    world.seconds=2 codec.video_channels=32 codec.audio_channels=32)
 
-(cd one && "${stage[@]}" >/dev/null 2>&1)
-(cd three && mpirun -n 3 "${stage[@]}" >/dev/null 2>&1)
+(cd one && "${make[@]}" >/dev/null 2>&1)
+(cd three && mpirun -n 3 "${make[@]}" >/dev/null 2>&1)
 cmp one/a.h5 three/a.h5 || fail "one rank and three ranks make different bytes"
 
 expect 0 "clips     30, 60.0 s in all" "$TALKIE" data info one/a.h5
@@ -40,17 +40,23 @@ printf '\377\376' | dd of=codec.h5 bs=1 seek=$((size / 2)) conv=notrunc status=n
 expect 2 "codec.h5.*codec" "$TALKIE" data check codec.h5
 printf '\377\377' | dd of=one/a.h5 bs=1 seek=$((size * 2 / 3)) conv=notrunc status=none
 expect 2 "1 of 30 clips are damaged" "$TALKIE" data check one/a.h5
-grep -q "clip \"stage 1/" out || fail "the damaged clip is not named"
+grep -q "clip \"world 1/" out || fail "the damaged clip is not named"
 head -c $((size / 3)) three/a.h5 >cut.h5
 expect 2 "cut.h5" "$TALKIE" data check cut.h5
 echo "not a clip file" >text.h5
 expect 2 "text.h5" "$TALKIE" data info text.h5
 expect 2 "none.h5" mpirun -n 2 "$TALKIE" data check none.h5
 
-expect 2 "-o FILE" "$TALKIE" data stage stage.clips=2
-expect 2 "multiple of codec.patch_size" "$TALKIE" data stage -o b.h5 media.width=40
-expect 2 "stage.clip" "$TALKIE" data stage -o b.h5 stage.clip=2
+expect 2 "-o FILE" "$TALKIE" data world world.clips=2
+expect 2 "multiple of codec.patch_size" "$TALKIE" data world -o b.h5 media.width=40
+expect 2 "world.clip" "$TALKIE" data world -o b.h5 world.clip=2
+# names of the release before
+expect 0 "is called data world now" "$TALKIE" data stage -o old.h5 stage.clips=2 stage.seconds=2 media.width=32 \
+    media.height=32 codec.fit_clips=2 codec.video_channels=32 codec.audio_channels=32
+grep -q "the section is called world: now" out || fail "the old section is taken in silence"
+printf "stage: {clips: 2}\nworld: {clips: 2}\n" >old.yaml
+expect 2 "world.clips: given twice" "$TALKIE" data world old.yaml -o old.h5
 expect 2 "there is no .talkie data stagee" mpirun -n 2 "$TALKIE" data stagee
-expect 2 "/nowhere" "$TALKIE" data stage -o /nowhere/b.h5 stage.clips=2 codec.fit_clips=1
+expect 2 "/nowhere" "$TALKIE" data world -o /nowhere/b.h5 world.clips=2 codec.fit_clips=1
 [[ ! -e b.h5 && ! -e b.h5.part ]] || fail "a file was left behind"
 expect 0 "talkie data check FILE" "$TALKIE" data --help

@@ -33,7 +33,7 @@ no_litter() {
 }
 tiny=(media.width=32 media.height=32 media.fps=8 media.sample_rate=8000 codec.video_channels=16
     codec.audio_channels=8 codec.fit_clips=4)
-stage=("$TALKIE" data stage "${tiny[@]}" stage.seconds=2 stage.clips=4)
+make=("$TALKIE" data world "${tiny[@]}" world.seconds=2 world.clips=4)
 import=("$TALKIE" data import "${tiny[@]}")
 for name in a b; do
     ffmpeg -v error -f lavfi -i testsrc2=size=64x64:rate=8:duration=6 -c:v mjpeg $name.mov
@@ -55,31 +55,31 @@ echo "a letter" >letter.h5
 cp "$golden" other.h5
 for name in letter.h5 other.h5 before; do
     refuse "not a clip file of talkie's" "${import[@]}" a.mov -o $name
-    refuse "not a clip file of talkie's" "${stage[@]}" -o $name
+    refuse "not a clip file of talkie's" "${make[@]}" -o $name
 done
 grep -q "a letter" letter.h5 && cmp other.h5 "$golden" || fail "someone else's file has changed"
-expect 0 "codec.h5: " "${stage[@]}" -o codec.h5
+expect 0 "codec.h5: " "${make[@]}" -o codec.h5
 
 # Outputs that cannot be written
 mkdir folder
 long=$(printf 'n%.0s' {1..300})
 refuse "is a folder" "${import[@]}" a.mov -o folder
-refuse "is a folder" "${stage[@]}" -o new/
+refuse "is a folder" "${make[@]}" -o new/
 refuse "folder is not there" "${import[@]}" a.mov -o no/x.h5
-refuse "a file stands where" "${stage[@]}" -o before/x.h5
+refuse "a file stands where" "${make[@]}" -o before/x.h5
 refuse "too long" "${import[@]}" a.mov -o "$long"
-refuse "too long" "${stage[@]}" -o "$long"
-refuse "not writable" "${stage[@]}" -o /sys/kernel/x.h5
-refuse "not a regular file" "${stage[@]}" -o /dev/null
+refuse "too long" "${make[@]}" -o "$long"
+refuse "not writable" "${make[@]}" -o /sys/kernel/x.h5
+refuse "not a regular file" "${make[@]}" -o /dev/null
 if [[ $(id -u) != 0 ]]; then
     chmod a-w folder
-    refuse "not writable" "${stage[@]}" -o folder/x.h5
+    refuse "not writable" "${make[@]}" -o folder/x.h5
 fi
 no_litter "refused outputs"
 
 # A run that dies while it writes leaves a temporary; the next that writes the path removes it.
 for signal in KILL TERM; do
-    "${stage[@]}" stage.clips=4000 -o dead.h5 >/dev/null 2>&1 &
+    "${make[@]}" world.clips=4000 -o dead.h5 >/dev/null 2>&1 &
     pid=$!
     until [[ -n $(find . -name 'dead.h5.part-*' -size +0) ]]; do
         kill -0 $pid 2>/dev/null || fail "the run ended before it could be killed"
@@ -90,7 +90,7 @@ for signal in KILL TERM; do
     [[ ! -e dead.h5 ]] || fail "half a file has its final name"
 done
 [[ -n $(find . -name 'dead.h5.part-*') ]] || fail "the runs left nothing: this tests nothing"
-expect 0 "dead.h5: " "${stage[@]}" -o dead.h5
+expect 0 "dead.h5: " "${make[@]}" -o dead.h5
 no_litter "dead runs"
 
 # Two at a time with one output: both succeed, the file is one of theirs, whole
@@ -110,7 +110,7 @@ expect 2 "c.txt is a pipe" "${import[@]}" c.mov -o x.h5
 expect 2 "pipe.mov is a pipe" "${import[@]}" pipe.mov -o x.h5
 expect 2 "/dev/zero is a device" "${import[@]}" /dev/zero -o x.h5
 expect 2 "pipe.h5 is a pipe" "$TALKIE" data check pipe.h5
-for command in "data stage" sample eval; do
+for command in "data world" sample eval; do
     # shellcheck disable=SC2086
     expect 2 "pipe.yaml is a pipe" "$TALKIE" $command pipe.yaml
 done
@@ -128,4 +128,4 @@ expect 0 "c.mov @ 0.00 s" "$TALKIE" data info x.h5
 grep -q "s  a ball rolls" out || fail "the caption is not what was written"
 ! grep -q $'\xEF\xBB\xBF' out || fail "the caption keeps its byte order mark"
 printf '\xEF\xBB\xBFstage: {clips: 2}\n' >mark.yaml
-expect 0 "y.h5: 2 clips" "$TALKIE" data stage mark.yaml -o y.h5 "${tiny[@]}" stage.seconds=2
+expect 0 "y.h5: 2 clips" "$TALKIE" data world mark.yaml -o y.h5 "${tiny[@]}" world.seconds=2

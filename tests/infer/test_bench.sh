@@ -27,7 +27,7 @@ check() { # WANTED-EXIT-CODE WORDS
     failed=$((failed + 1))
 }
 
-./talkie data stage "$config" -o clips.h5 >said 2>&1 || { cat said; exit 1; }
+./talkie data world "$config" -o clips.h5 >said 2>&1 || { cat said; exit 1; }
 
 # The threads of the run are those of the ceiling.
 ceiling 'echo "$1" >>threads; echo 1e15'

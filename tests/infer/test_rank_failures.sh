@@ -37,7 +37,7 @@ model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 2
   freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2, video_channels: 8, audio_channels: 8}
 media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
 codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
-stage: {clips: 6, seconds: 1, max_shots: 2}
+world: {clips: 6, seconds: 1, max_shots: 2}
 import: {clip_seconds: 1, min_seconds: 0.5}
 parallel: {threads: 1, tensor: 2}
 data: {files: [FILE.h5]}
@@ -56,7 +56,7 @@ cp "$root/tests/golden/odd.h5" GOLDEN.h5
 cp "$root/tests/media/big-buck-bunny.mp4" MEDIA
 cp MEDIA MEDIA-2
 {
-    "$faulty" 0 none 0 data stage CONFIG.yaml -o FILE.h5 &&
+    "$faulty" 0 none 0 data world CONFIG.yaml -o FILE.h5 &&
         mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1
 } >"$out" 2>&1 || fail "the inputs cannot be made"
 

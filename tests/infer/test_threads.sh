@@ -17,7 +17,7 @@ cat >tiny.yaml <<'END'
 model: {hidden: 64, heads: 4, head_dim: 16, layers: 2, refiner_layers: 1, ffn: 160, rope_freq_dim: 2}
 media: {width: 64, height: 48, fps: 8, sample_rate: 8000}
 codec: {patch_frames: 4, patch_size: 16, video_channels: 96, audio_hop: 400, audio_channels: 64, fit_clips: 6}
-stage: {clips: 6, seconds: 2, max_shots: 2}
+world: {clips: 6, seconds: 2, max_shots: 2}
 data: {files: [clips.h5]}
 train: {steps: 3, batch: 4, microbatch: 2, warmup: 1, memory: 0.5, out: run}
 eval: {clips: 2}
@@ -40,7 +40,7 @@ walk() {
         cd "$dir"
         cp ../tiny.yaml ../two.yaml .
         export OMP_NUM_THREADS=$threads
-        "$TALKIE" data stage tiny.yaml -o clips.h5 "$@"
+        "$TALKIE" data world tiny.yaml -o clips.h5 "$@"
         "$TALKIE" data import tiny.yaml "$root/tests/media/big-buck-bunny.mp4" -o own.h5 "$@"
         "$TALKIE" train tiny.yaml "$@"
         "$TALKIE" sample two.yaml -o two "$@"

@@ -24,7 +24,7 @@ script() { # FILE, from standard input
 }
 
 small='case "$1 ${2:-}" in
-    "data stage") set -- "$@" stage.clips=40 codec.fit_clips=40 ;;
+    "data world") set -- "$@" world.clips=40 codec.fit_clips=40 ;;
     "train "*) set -- "$@" train.steps=4 train.checkpoint_every=2 ;;
     "sample "*) set -- "$@" sample.steps=2 ;;
     "eval "*) set -- "$@" eval.clips=2 sample.steps=2 ;;
@@ -91,7 +91,7 @@ while IFS= read -r line; do
     tail -n 20 "$work/said" | sed "s,^,      $place: ,"
 done < <(commands README.md docs/*.md configs/*.yaml configs/storyboards/*.yaml slurm/*.sbatch)
 
-for file in clips/ball.mp4 clips/ball.png clips/ball.json clips/mine.mp4 runs/stage/loss.png; do
+for file in clips/ball.mp4 clips/ball.png clips/ball.json clips/mine.mp4 runs/world/loss.png; do
     [[ -s $file ]] && continue
     echo "$file is not there"
     failed=$((failed + 1))

@@ -27,7 +27,7 @@ static const char tiny[] = "model: {hidden: 48, heads: 4, head_dim: 16, layers: 
                            "codec: {patch_frames: 2, patch_size: 8, video_channels: 24, audio_hop: "
                            "400, audio_channels: 16,\n"
                            "  fit_clips: 12}\n"
-                           "stage: {clips: 12, seconds: 2, max_shots: 2}\n"
+                           "world: {clips: 12, seconds: 2, max_shots: 2}\n"
                            "parallel: {threads: 1}\n"
                            "data: {files: [clips.h5]}\n"
                            "train: {steps: 10, batch: 6, microbatch: 2, warmup: 2, memory: 0.5, "
@@ -58,7 +58,7 @@ void runs_open(void)
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     assert_true(fputs(tiny, f) >= 0 && fclose(f) == 0);
-    runs_expect(runs_talkie(1, "data stage tiny.yaml -o clips.h5"), 0, "");
+    runs_expect(runs_talkie(1, "data world tiny.yaml -o clips.h5"), 0, "");
 }
 
 void runs_close(void)

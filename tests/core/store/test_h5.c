@@ -187,7 +187,7 @@ static void test_h5__missing_foreign_and_empty(void **state)
     expect(TK_INPUT, open_and_read(dir), "not a regular file");
     spill(other, "", 0);
     expect(TK_INPUT, open_and_read(other), "empty");
-    spill(other, "checkpoint: runs/stage\nshots: []\n", 33);
+    spill(other, "checkpoint: runs/world\nshots: []\n", 33);
     expect(TK_INPUT, open_and_read(other), "not an HDF5 file");
     assert_int_equal(0, unlink(other));
     assert_int_equal(0, mkfifo(other, 0600)); // must not wait for a writer

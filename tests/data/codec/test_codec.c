@@ -13,7 +13,7 @@
 static tk_comm world;
 static const tk_media_config media = {
     .width = 32, .height = 32, .fps = 8, .sample_rate = 8000, .channels = 1};
-static const tk_stage_config stage = {.seconds = 2, .max_shots = 2};
+static const tk_world_config scenes = {.seconds = 2, .max_shots = 2};
 static const tk_codec_config config = {.patch_frames = 2,
                                        .patch_size = 8,
                                        .video_channels = 48,
@@ -35,9 +35,9 @@ static tk_status shoot(void *ctx, int64_t i, tk_media_clip *clip)
     tk_media_config m = media;
     tk_scene s;
     m.channels = f->channels;
-    tk_stage_scene(&stage, &m, 2, 3, i, &s);
-    tk_stage_render(&s, &m, FRAMES, f->rgb);
-    tk_stage_sound(&s, &m, SAMPLES, f->pcm);
+    tk_world_scene(&scenes, &m, 2, 3, i, &s);
+    tk_world_render(&s, &m, FRAMES, f->rgb);
+    tk_world_sound(&s, &m, SAMPLES, f->pcm);
     if (f->flat) memset(f->rgb, 99, sizeof f->rgb);
     if (f->flat) memset(f->pcm, 0, sizeof f->pcm);
     *clip = (tk_media_clip){f->rgb, FRAMES, f->height, 32, f->pcm, SAMPLES, f->channels};

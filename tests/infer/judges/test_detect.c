@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The detectors on the stage's own clips, whose truth is known, and on noise.
+// The detectors on the world's own clips, whose truth is known, and on noise.
 #include "core/numbers/rng.h"
 #include "infer/judges/detect.h"
 #include "tests/support/test.h"
 #include <math.h>
 
 enum { CLIPS = 60 };
-static const tk_stage_config stage = {.clips = CLIPS, .seed = 7, .seconds = 3, .max_shots = 3};
+static const tk_world_config world = {.clips = CLIPS, .seed = 7, .seconds = 3, .max_shots = 3};
 static const tk_media_config media = {
     .width = 64, .height = 64, .fps = 8, .sample_rate = 8000, .channels = 1};
 
@@ -20,14 +20,14 @@ typedef struct clip {
 static clip make(const tk_media_config *m, int64_t index)
 {
     clip c;
-    tk_stage_scene(&stage, m, 2, (uint64_t)stage.seed, index, &c.scene);
-    c.frames = tk_stage_frames(&stage, m, 2);
-    c.samples = tk_stage_samples(m, c.frames);
+    tk_world_scene(&world, m, 2, (uint64_t)world.seed, index, &c.scene);
+    c.frames = tk_world_frames(&world, m, 2);
+    c.samples = tk_world_samples(m, c.frames);
     c.rgb = tk_alloc((size_t)(c.frames * m->height * m->width * 3));
     c.pcm = tk_alloc((size_t)(c.samples * m->channels) * sizeof *c.pcm);
     assert_true(c.rgb && c.pcm);
-    tk_stage_render(&c.scene, m, c.frames, c.rgb);
-    tk_stage_sound(&c.scene, m, c.samples, c.pcm);
+    tk_world_render(&c.scene, m, c.frames, c.rgb);
+    tk_world_sound(&c.scene, m, c.samples, c.pcm);
     return c;
 }
 
@@ -42,7 +42,7 @@ static int64_t frame_of(const tk_media_config *m, double t)
     return llround(t * (double)m->fps);
 }
 
-// Object, colour, kind and place of every shot of the stage, at two sizes and rates.
+// Object, colour, kind and place of every shot of the world, at two sizes and rates.
 static void test_objects(void **state)
 {
     (void)state;
@@ -69,8 +69,8 @@ static void test_objects(void **state)
                 for (int64_t f = 0; f < n; f++) {
                     double x, y, px, py, per;
                     const double t = (double)(first + f) / (double)m->fps;
-                    tk_stage_position(&c.scene, 0, t, &x, &y);
-                    tk_stage_project(&c.scene, m, t, x, y, &px, &py, &per);
+                    tk_world_position(&c.scene, 0, t, &x, &y);
+                    tk_world_project(&c.scene, m, t, x, y, &px, &py, &per);
                     if (py < 0.6 * per || isnan(s.y[f])) continue; // partly outside
                     off += fabs(px - s.x[f]) + fabs(py - s.y[f]);
                     pixels += 2;
@@ -94,8 +94,8 @@ static int64_t true_track(const clip *c, int k, double *y, double *per)
     for (int64_t f = 0; f < n; f++) {
         double wx, wy, px;
         const double t = (double)(first + f) / (double)media.fps;
-        tk_stage_position(&c->scene, 0, t, &wx, &wy);
-        tk_stage_project(&c->scene, &media, t, wx, wy, &px, &y[f], per);
+        tk_world_position(&c->scene, 0, t, &wx, &wy);
+        tk_world_project(&c->scene, &media, t, wx, wy, &px, &y[f], per);
     }
     return n;
 }
@@ -114,7 +114,7 @@ static void test_motion(void **state)
             const int seen = tk_detect_contacts(y, n, (double)media.fps, per, 16, at);
             bool used[16] = {0};
             for (int q = 0; q < c.scene.n_contacts; q++) {
-                const tk_stage_contact *touch = &c.scene.contact[q];
+                const tk_world_contact *touch = &c.scene.contact[q];
                 if (touch->t < start + 0.25 || touch->t > end - 0.25 || touch->speed < 2.5)
                     continue;
                 contacts++;
@@ -155,7 +155,7 @@ static void test_wrong_motion(void **state)
     for (int q = 0; q < 3; q++) {
         for (int i = 0; i < 8; i++)
             y[i] = 10 + (factor[q] ? 0 : 8 * i) + // a steady glide
-                   0.5 * factor[q] * TK_STAGE_GRAVITY * per * (i / fps) * (i / fps);
+                   0.5 * factor[q] * TK_WORLD_GRAVITY * per * (i / fps) * (i / fps);
         const double g = tk_detect_gravity(y, 6, fps, per);
         assert_true(g == g);
         assert_true(fabs(g - factor[q]) < 0.01);
@@ -174,7 +174,7 @@ static void test_onsets(void **state)
         double t[64];
         const int n = tk_detect_onsets(c.pcm, c.samples, 1, media.sample_rate, 64, t);
         for (int q = 0; q < c.scene.n_contacts; q++) {
-            const tk_stage_contact *touch = &c.scene.contact[q];
+            const tk_world_contact *touch = &c.scene.contact[q];
             bool hit = false;
             if (touch->t > 2.95 || touch->speed < 2.5) continue;
             contacts++;

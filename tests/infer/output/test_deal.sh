@@ -25,7 +25,7 @@ model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 2
   freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2, video_channels: 8, audio_channels: 8}
 media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
 codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
-stage: {clips: 6, seconds: 1, max_shots: 2}
+world: {clips: 6, seconds: 1, max_shots: 2}
 data: {files: [clips.h5]}
 train: {steps: 1, batch: 2, microbatch: 1, out: run}
 YAML
@@ -34,7 +34,7 @@ board() { # name, seed, steps, shots: each fills the window
     shots=$(for ((i = 0; i < $4; i++)); do echo -n '{seconds: 1, prompt: a ball}, '; done)
     echo "{checkpoint: run, seed: $2, sample: {steps: $3, window: 1}, shots: [${shots%, }]}" >"$1.yaml"
 }
-{ "$talkie" data stage run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
 for i in 1 2 3 4; do board "short$i" "$i" 2 1; done
 board timed 9 3000 1
 "$talkie" sample timed.yaml >out 2>&1 || fail "a clip cannot be made"

@@ -272,7 +272,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_int_equal(chdir(here), 0);
 }
 
-// A storyboard of a stage clip's shots has the very rows its clip file has.
+// A storyboard of a world clip's shots has the very rows its clip file has.
 static void documents_are_those_of_training(void **state)
 {
     (void)state;

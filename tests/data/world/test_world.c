@@ -8,11 +8,11 @@
 enum { CLIPS = 200, PATCH = 2 };
 static const tk_media_config media = {
     .width = 64, .height = 64, .fps = 8, .sample_rate = 8000, .channels = 1};
-static const tk_stage_config stage = {.seconds = 3, .max_shots = 3};
+static const tk_world_config world = {.seconds = 3, .max_shots = 3};
 
 static void make(int64_t index, tk_scene *s)
 {
-    tk_stage_scene(&stage, &media, PATCH, 7, index, s);
+    tk_world_scene(&world, &media, PATCH, 7, index, s);
 }
 
 static bool same(const tk_scene *a, const tk_scene *b)
@@ -46,19 +46,19 @@ static void test_scene__motion_is_analytic_and_contacts_are_exact(void **state)
     for (int64_t i = 0; i < CLIPS; i++) {
         tk_scene s;
         make(i, &s);
-        const tk_stage_object *o = &s.object[0];
+        const tk_world_object *o = &s.object[0];
         assert_true(s.n_contacts > 0);
         for (int k = 0; k < s.n_contacts; k++) {
             double x, y, before, t = s.contact[k].t, dt = 1e-5;
-            tk_stage_position(&s, 0, t, &x, &y);
+            tk_world_position(&s, 0, t, &x, &y);
             assert_near(y, o->radius, 1e-9);
-            tk_stage_position(&s, 0, t - dt, &x, &before);
+            tk_world_position(&s, 0, t - dt, &x, &before);
             assert_near((before - y) / dt, s.contact[k].speed, 1e-3);
             assert_true(k == 0 || t > s.contact[k - 1].t);
         }
         double y[3], x;
-        for (int k = 0; k < 3; k++) tk_stage_position(&s, 0, 0.1 * k, &x, &y[k]);
-        assert_near((y[0] - 2 * y[1] + y[2]) / 0.01, -TK_STAGE_GRAVITY, 1e-9);
+        for (int k = 0; k < 3; k++) tk_world_position(&s, 0, 0.1 * k, &x, &y[k]);
+        assert_near((y[0] - 2 * y[1] + y[2]) / 0.01, -TK_WORLD_GRAVITY, 1e-9);
     }
 }
 
@@ -70,7 +70,7 @@ static void test_scene__first_contact_by_height(void **state)
         tk_scene s;
         make(i, &s);
         double height = s.object[0].y - s.object[0].radius;
-        assert_near(s.contact[0].t, sqrt(2 * height / TK_STAGE_GRAVITY), 1e-12);
+        assert_near(s.contact[0].t, sqrt(2 * height / TK_WORLD_GRAVITY), 1e-12);
     }
 }
 
@@ -82,14 +82,14 @@ static void test_scene__rebounds(void **state)
         tk_scene s;
         make(i, &s);
         for (int k = 0; k + 1 < s.n_arcs; k++) {
-            const tk_stage_arc *a = &s.arc[k], *b = &s.arc[k + 1];
+            const tk_world_arc *a = &s.arc[k], *b = &s.arc[k + 1];
             assert_true(b->t > a->t);
             if (b->vy <= 0) continue;
-            double speed = fabs(a->vy - TK_STAGE_GRAVITY * (b->t - a->t));
+            double speed = fabs(a->vy - TK_WORLD_GRAVITY * (b->t - a->t));
             assert_near(b->vy / speed, s.object[0].restitution, 1e-9);
         }
         for (double t = 0, x, y; t < 3; t += 0.01) {
-            tk_stage_position(&s, 0, t, &x, &y);
+            tk_world_position(&s, 0, t, &x, &y);
             assert_true(y > s.object[0].radius - 1e-9);
         }
     }
@@ -98,7 +98,7 @@ static void test_scene__rebounds(void **state)
 static void test_scene__cuts_on_latent_frames(void **state)
 {
     (void)state;
-    int by_count[TK_STAGE_SHOTS + 1] = {0};
+    int by_count[TK_WORLD_SHOTS + 1] = {0};
     for (int64_t i = 0; i < CLIPS; i++) {
         tk_scene s;
         make(i, &s);
@@ -112,7 +112,7 @@ static void test_scene__cuts_on_latent_frames(void **state)
         }
         assert_near(at, 3, 1e-12);
     }
-    for (int n = 1; n <= TK_STAGE_SHOTS; n++) assert_true(by_count[n] > 0);
+    for (int n = 1; n <= TK_WORLD_SHOTS; n++) assert_true(by_count[n] > 0);
 }
 
 static void test_scene__captions_say_what_is_there(void **state)
@@ -123,7 +123,7 @@ static void test_scene__captions_say_what_is_there(void **state)
         tk_scene s;
         make(i, &s);
         for (int k = 0; k < s.n_shots; k++) {
-            const tk_stage_shot *h = &s.shot[k];
+            const tk_world_shot *h = &s.shot[k];
             assert_non_null(strstr(h->caption, tk_colour_name[s.object[0].colour]));
             assert_non_null(strstr(h->caption, tk_kind_name[s.object[0].kind]));
             assert_non_null(strstr(h->caption, h->close ? "close:" : "wide:"));
@@ -132,8 +132,8 @@ static void test_scene__captions_say_what_is_there(void **state)
             if (!h->fresh) continue;
             assert_non_null(strstr(h->caption, tk_place_name[h->place]));
             double x, y, px, py, per;
-            tk_stage_position(&s, 0, h->start, &x, &y);
-            tk_stage_project(&s, &media, h->start, x, y, &px, &py, &per);
+            tk_world_position(&s, 0, h->start, &x, &y);
+            tk_world_project(&s, &media, h->start, x, y, &px, &py, &per);
             assert_int_equal((int)(px * 3 / (double)media.width), h->place);
             assert_true(py > 0.4 * s.object[0].radius * per);
         }
@@ -151,7 +151,7 @@ static void test_scene__every_shot_has_motion(void **state)
         for (int k = 0; k < s.n_shots; k++) {
             double low = 1e9, high = -1e9, x, y;
             for (double t = s.shot[k].start; t < s.shot[k].start + s.shot[k].seconds; t += 0.02) {
-                tk_stage_position(&s, 0, t, &x, &y);
+                tk_world_position(&s, 0, t, &x, &y);
                 low = fmin(low, y), high = fmax(high, y);
             }
             assert_true(high - low > 0.15);
@@ -171,14 +171,14 @@ static void test_render__centroid_is_the_projection(void **state)
 {
     (void)state;
     const tk_media_config m = {.width = 160, .height = 96, .fps = 8};
-    int64_t frames = tk_stage_frames(&stage, &m, PATCH);
+    int64_t frames = tk_world_frames(&world, &m, PATCH);
     assert_int_equal(frames, 24);
     uint8_t *rgb = malloc((size_t)(frames * m.width * m.height * 3));
     double worst = 0;
     for (int64_t i = 0; i < 12; i++) {
         tk_scene s;
-        tk_stage_scene(&stage, &m, PATCH, 7, i, &s);
-        tk_stage_render(&s, &m, frames, rgb);
+        tk_world_scene(&world, &m, PATCH, 7, i, &s);
+        tk_world_render(&s, &m, frames, rgb);
         for (int64_t f = 0; f < frames; f++) {
             double t = (double)f / 8, x, y, px, py, per, sx = 0, sy = 0, n = 0;
             const uint8_t *p = rgb + f * m.width * m.height * 3;
@@ -187,8 +187,8 @@ static void test_render__centroid_is_the_projection(void **state)
                 n += w, sx += w * ((double)(j % m.width) + 0.5);
                 sy += w * ((double)(j / m.width) + 0.5);
             }
-            tk_stage_position(&s, 0, t, &x, &y);
-            tk_stage_project(&s, &m, t, x, y, &px, &py, &per);
+            tk_world_position(&s, 0, t, &x, &y);
+            tk_world_project(&s, &m, t, x, y, &px, &py, &per);
             double r = s.object[0].radius * per;
             if (py - r < 0 || px - r < 0 || px + r > (double)m.width) continue; // cut off
             assert_true(n > r * r);
@@ -206,10 +206,10 @@ static void test_render__deterministic_bytes(void **state)
     make(5, &s);
     size_t bytes = 24 * 64 * 64 * 3;
     uint8_t *a = malloc(bytes), *b = malloc(bytes);
-    tk_stage_render(&s, &media, 24, a);
-    tk_stage_render(&s, &media, 24, b);
+    tk_world_render(&s, &media, 24, a);
+    tk_world_render(&s, &media, 24, b);
     assert_memory_equal(a, b, bytes);
-    tk_stage_render(&s, &media, 10, b); // frames do not depend on how many there are
+    tk_world_render(&s, &media, 10, b); // frames do not depend on how many there are
     assert_memory_equal(a, b, 10 * 64 * 64 * 3);
     free(a);
     free(b);
@@ -220,18 +220,18 @@ static void test_render__deterministic_bytes(void **state)
 static void test_sound__starts_at_the_sample_of_contact(void **state)
 {
     (void)state;
-    int64_t n = tk_stage_samples(&media, 24);
+    int64_t n = tk_world_samples(&media, 24);
     assert_int_equal(n, 24000);
     float *with = malloc((size_t)n * 4), *without = malloc((size_t)n * 4);
     for (int64_t i = 0; i < 40; i++) {
         tk_scene s, less;
         make(i, &s);
-        tk_stage_sound(&s, &media, n, with);
+        tk_world_sound(&s, &media, n, with);
         for (int k = 0; k < s.n_contacts; k++) {
             int64_t at = llround(s.contact[k].t * 8000);
             less = s;
             less.contact[k].t = 1e6;
-            tk_stage_sound(&less, &media, n, without);
+            tk_world_sound(&less, &media, n, without);
             assert_memory_equal(with, without, (size_t)at * 4);
             assert_true(with[at] != without[at]);
             assert_true(fabsf(with[at + 8] - without[at + 8]) > 0.001f);
@@ -249,8 +249,8 @@ static void test_sound__louder_when_faster_and_in_range(void **state)
     make(3, &s);
     s.n_contacts = 1;
     for (int k = 0; k < 2; k++) {
-        s.contact[0] = (tk_stage_contact){.t = 0.5, .speed = k ? 6 : 3};
-        tk_stage_sound(&s, &media, 24000, pcm);
+        s.contact[0] = (tk_world_contact){.t = 0.5, .speed = k ? 6 : 3};
+        tk_world_sound(&s, &media, 24000, pcm);
         for (int i = 0; i < 24000; i++) peak[k] = fmaxf(peak[k], fabsf(pcm[i]));
     }
     assert_near(peak[1] / peak[0], 2, 1e-3);
@@ -269,8 +269,8 @@ static void test_sound__pans_in_stereo(void **state)
         double power[2] = {0}, x, y;
         make(i, &s);
         s.n_contacts = 1;
-        tk_stage_position(&s, 0, s.contact[0].t, &x, &y);
-        tk_stage_sound(&s, &m, 24000, pcm);
+        tk_world_position(&s, 0, s.contact[0].t, &x, &y);
+        tk_world_sound(&s, &m, 24000, pcm);
         for (int k = 0; k < 2 * 24000; k++) power[k & 1] += (double)(pcm[k] * pcm[k]);
         if (fabs(x) > 0.2) assert_true((power[1] > power[0]) == (x > 0));
     }
