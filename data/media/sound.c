@@ -9,11 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-#define GAP 0.04 // seconds of disagreement that count as a gap and not as rounding
+#define GAP 0.04     // seconds of disagreement that count as a gap and not as rounding
+#define UNSCALED 1e3 // a sum of coefficients that no mix has: none is scaled down
 
 tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *s)
 {
     *s = (tk_sound){.rate = rate, .channels = channels};
+    s->limiter = (tk_limiter){.rate = rate, .channels = channels, .gain = 1};
     TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, &s->track));
     s->end = !s->track.stream;
     return TK_OK;
@@ -23,6 +25,7 @@ void tk_sound_close(tk_sound *s)
 {
     swr_free(&s->swr);
     tk_track_close(&s->track);
+    tk_limiter_free(&s->limiter);
     tk_free(s->fifo);
     tk_free(s->scratch);
     s->fifo = s->scratch = NULL;
@@ -71,10 +74,12 @@ static tk_status append(tk_sound *s, int64_t n)
     n -= skip;
     TK_TRY(grow(&s->fifo, &s->cap, (s->held + n) * s->channels));
     float *to = s->fifo + s->held * s->channels;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++, from += s->mixed)
         for (int64_t c = 0; c < s->channels; c++) {
-            float x = from[i * s->mixed + (c < s->mixed ? c : 0)];
-            to[i * s->channels + c] = isfinite(x) ? fminf(fmaxf(x, -1), 1) : 0;
+            float x = s->mixed == 1      ? from[0]
+                      : s->channels == 1 ? 0.5F * (from[0] + from[1])
+                                         : from[c];
+            *to++ = isfinite(x) ? x : 0;
         }
     s->held += n;
     return TK_OK;
@@ -108,7 +113,7 @@ static tk_status open_resampler(tk_sound *s, const AVFrame *f)
 {
     swr_free(&s->swr);
     const int in = f->ch_layout.nb_channels;
-    s->mixed = in == 1 ? 1 : (int)s->channels;
+    s->mixed = in == 1 ? 1 : 2;
     AVChannelLayout from = {0}, to = {0};
     av_channel_layout_default(&to, s->mixed);
     int e = f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC
@@ -118,7 +123,8 @@ static tk_status open_resampler(tk_sound *s, const AVFrame *f)
     if (e >= 0)
         e = swr_alloc_set_opts2(&s->swr, &to, AV_SAMPLE_FMT_FLT, (int)s->rate, &from, f->format,
                                 f->sample_rate, 0, NULL);
-    if (e >= 0) e = av_opt_set_double(s->swr, "rematrix_maxval", 1.0, 0); // a mix does not clip
+    if (e >= 0) e = av_opt_set_double(s->swr, "rematrix_maxval", UNSCALED, 0);
+    if (e >= 0) e = av_opt_set_sample_fmt(s->swr, "internal_sample_fmt", AV_SAMPLE_FMT_FLTP, 0);
     if (e >= 0 && nameless) e = mix_evenly(s->swr, in, s->mixed);
     if (e >= 0) e = swr_init(s->swr);
     av_channel_layout_uninit(&from);
@@ -176,13 +182,13 @@ static tk_status decode_until(tk_sound *s, int64_t until)
 tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm)
 {
     drop_before(s, first); // the fifo now begins exactly at `first`
-    while (!s->end && s->held < n) {
-        int64_t until = s->first + s->held + s->rate; // a second at a time
-        TK_TRY(decode_until(s, until < first + n ? until : first + n));
-    }
     if (!pcm) return TK_OK;
+    const int64_t all = n + tk_limiter_ahead(&s->limiter);
+    while (!s->end && s->held < all) {
+        int64_t until = s->first + s->held + s->rate; // a second at a time
+        TK_TRY(decode_until(s, until < first + all ? until : first + all));
+    }
     const int64_t have = s->held < n ? s->held : n;
     memset(pcm, 0, (size_t)(n * s->channels) * sizeof *pcm);
-    if (have > 0) memcpy(pcm, s->fifo, (size_t)(have * s->channels) * sizeof *pcm);
-    return TK_OK;
+    return tk_limiter_run(&s->limiter, s->fifo, s->held, have, pcm);
 }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sound of a file on our clock: resampled, mixed to our channels, gaps filled with silence.
-// Internal to data/media/media*.c.
+// Internal to data/media/*.c.
+//
+// More than two channels are mixed to two by the coefficients of ITU-R BS.775 (front 1, centre and
+// each surround 0.71, no low frequency channel) and not scaled down afterwards: speech from a
+// centre is as loud as speech made for two loudspeakers (by power, what a room adds up). Where
+// the sum is louder than full scale, it is limited. One channel is the mean of two.
 #pragma once
+#include "data/media/limiter.h"
 #include "data/media/track.h"
 #include <libswresample/swresample.h>
 
@@ -11,8 +17,9 @@ typedef struct tk_sound {
     double origin;          // time of sample 0 on the file's clock
     SwrContext *swr;
     int in_rate, in_format, in_channels; // what swr was made for
-    int mixed;      // channels swr gives: 1 where mono is doubled afterwards, else `channels`
-    float *fifo;    // (held, channels): samples [first, first + held)
+    int mixed; // channels swr gives: those of a source of one or two, else two
+    tk_limiter limiter;
+    float *fifo;    // (held, channels): samples [first, first + held), not limited yet
     float *scratch; // swr's output
     int64_t first, held, cap, scratch_cap;
     int64_t cursor;  // where swr's next sample belongs

@@ -240,10 +240,51 @@ static void test_channels(void **state)
              video, LOSSLESS "-c:a pcm_s16le");
     check_sound(media_make("stereo.mkv", args), 2, rms, 0);
     check_sound(media_path("stereo.mkv"), 1, rms / 2, 0); // the mean of both
+}
+
+// Six channels (front, centre, low, surround), each silent but for a tone of the level given.
+static const char *surround(const char *name, const double *level)
+{
+    char args[512];
     snprintf(args, sizeof args,
-             "%s -f lavfi -i \"aevalsrc='0|0|0.5*sin(1000*t)|0|0|0:c=5.1':s=48000:d=1\" %s", video,
-             LOSSLESS "-c:a pcm_s16le");
-    check_sound(media_make("surround.mkv", args), 2, rms * 0.2929, rms * 0.2929); // the centre
+             "-f lavfi -i color=gray:s=32x32:r=8:d=1 -f lavfi -i \"aevalsrc='%g*sin(1000*t)|"
+             "%g*sin(1000*t)|%g*sin(1000*t)|%g*sin(1000*t)|%g*sin(1000*t)|%g*sin(1000*t):c=5.1':"
+             "s=48000:d=1\" " LOSSLESS "-c:a pcm_s16le",
+             level[0], level[1], level[2], level[3], level[4], level[5]);
+    return media_make(name, args);
+}
+
+static void test_surround(void **state)
+{
+    (void)state;
+    const double rms = 0.5 / sqrt(2), part = rms * M_SQRT1_2;
+    const struct {
+        double level[6], left, right;
+    } mix[] = {{{0.5, 0, 0, 0, 0, 0}, rms, 0},
+               {{0, 0, 0.5, 0, 0, 0}, part, part},
+               {{0, 0, 0, 0.5, 0, 0}, 0, 0},
+               {{0, 0, 0, 0, 0, 0.5}, 0, part}};
+    for (int i = 0; i < 4; i++) {
+        const char *path = surround("surround.mkv", mix[i].level);
+        check_sound(path, 2, mix[i].left, mix[i].right);
+        check_sound(path, 1, (mix[i].left + mix[i].right) / 2, 0);
+    }
+    // Everything at full scale sums to 2.4: limited, so that it stays the sine it was.
+    const double full[] = {0.999, 0.999, 0.999, 0, 0.999, 0.999};
+    tk_media m;
+    tk_media_config c = small;
+    c.channels = 2;
+    assert_ok(tk_media_read(surround("full.mkv", full), &c, 60, 1, &m));
+    double in = 0, at = 0, all = 0;
+    float most = 0;
+    for (int i = 2000; i < 6000; i++) {
+        const double x = m.audio[i * 2];
+        at += x * sin(i / 8.0), in += sin(i / 8.0) * sin(i / 8.0), all += x * x;
+        most = fmaxf(most, fabsf(m.audio[i * 2]));
+    }
+    assert_true(most > 0.95F && most <= 1);
+    assert_true(at * at / in > 0.99 * all); // 0.91 of it is left of one that is cut off
+    tk_media_free(&m);
 }
 
 static void test_no_sound(void **state)
@@ -385,14 +426,14 @@ static void test_real_clip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),        cmocka_unit_test(test_variable_rate),
-        cmocka_unit_test(test_odd_sizes),    cmocka_unit_test(test_covers_and_crops),
-        cmocka_unit_test(test_rotation),     cmocka_unit_test(test_sync),
-        cmocka_unit_test(test_gap_in_sound), cmocka_unit_test(test_channels),
-        cmocka_unit_test(test_no_sound),     cmocka_unit_test(test_stills_and_gifs),
-        cmocka_unit_test(test_most_seconds), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_real_clip),
+        cmocka_unit_test(test_rates),           cmocka_unit_test(test_variable_rate),
+        cmocka_unit_test(test_odd_sizes),       cmocka_unit_test(test_covers_and_crops),
+        cmocka_unit_test(test_rotation),        cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_gap_in_sound),    cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_surround),        cmocka_unit_test(test_no_sound),
+        cmocka_unit_test(test_stills_and_gifs), cmocka_unit_test(test_most_seconds),
+        cmocka_unit_test(test_bad_files),       cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_out_of_memory),   cmocka_unit_test(test_real_clip),
     };
     return cmocka_run_group_tests(tests, media_open, media_close);
 }
