@@ -114,7 +114,7 @@ static tk_status send_dx(schedule *s, int64_t i, const tk_tensor *dx)
     TK_TRY(wait_for(s, &f->req));
     tk_device_free(s->device, &f->t);
     TK_TRY(new_boundary(s, i, &f->t));
-    if (tk_count(dx)) TK_TRY(s->device->ops->copy(s->device, f->t.data, dx->data, tk_bytes(dx)));
+    TK_TRY(tk_device_copy(s->device, f->t.data, dx->data, tk_bytes(dx)));
     return send(s, &f->t, s->comm->rank - 1, &f->req);
 }
 

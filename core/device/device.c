@@ -47,14 +47,14 @@ static void host_release(tk_device *d, void *base, size_t bytes)
 static tk_status host_move(tk_device *d, void *to, const void *from, size_t bytes)
 {
     (void)d;
-    if (bytes) memcpy(to, from, bytes);
+    memcpy(to, from, bytes);
     return TK_OK;
 }
 
 static tk_status host_zero(tk_device *d, void *to, size_t bytes)
 {
     (void)d;
-    if (bytes) memset(to, 0, bytes);
+    memset(to, 0, bytes);
     return TK_OK;
 }
 
@@ -86,7 +86,7 @@ static tk_status dry_move(tk_device *d, void *to, const void *from, size_t bytes
 static tk_status dry_download(tk_device *d, void *host, const void *from, size_t bytes)
 {
     (void)d, (void)from;
-    if (bytes) memset(host, 0, bytes);
+    memset(host, 0, bytes);
     return TK_OK;
 }
 
@@ -165,7 +165,7 @@ void tk_device_close(tk_device *d)
     if (!d->ops) return;
     void *base = d->pool.base;
     size_t bytes = d->pool.bytes;
-    d->ops->sync(d);
+    (void)tk_device_sync(d);
     tk_pool_done(&d->pool);
     d->ops->release(d, base, bytes);
     d->ops->close(d);
@@ -189,12 +189,70 @@ void tk_device_free(tk_device *d, tk_tensor *t)
     *t = (tk_tensor){0};
 }
 
+// ---- moving bytes ------------------------------------------------------------------------------
+
+static tk_status check_device(const tk_device *d, const char *what, const void *x, size_t bytes)
+{
+    const uintptr_t begin = (uintptr_t)d->pool.base, at = (uintptr_t)x;
+    if (at >= begin && at - begin <= d->pool.bytes && bytes <= d->pool.bytes - (at - begin))
+        return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s: %zu bytes at %p do not lie in the pool of device %s", what,
+                   bytes, x, d->ops->name);
+}
+
+static tk_status check_host(const char *what, const void *x, size_t bytes)
+{
+    if (x) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s: %zu bytes of host memory at NULL", what, bytes);
+}
+
+tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t bytes)
+{
+    if (!bytes) return TK_OK;
+    TK_TRY(check_device(d, "upload", to, bytes));
+    TK_TRY(check_host("upload", host, bytes));
+    return d->ops->upload(d, to, host, bytes);
+}
+
+tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t bytes)
+{
+    if (!bytes) return TK_OK;
+    TK_TRY(check_host("download", host, bytes));
+    TK_TRY(check_device(d, "download", from, bytes));
+    return d->ops->download(d, host, from, bytes);
+}
+
+tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
+{
+    if (!bytes) return TK_OK;
+    TK_TRY(check_device(d, "copy to", to, bytes));
+    TK_TRY(check_device(d, "copy from", from, bytes));
+    return d->ops->copy(d, to, from, bytes);
+}
+
+tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)
+{
+    if (!bytes) return TK_OK;
+    TK_TRY(check_device(d, "zero", to, bytes));
+    return d->ops->zero(d, to, bytes);
+}
+
+tk_status tk_device_sync(tk_device *d)
+{
+    return d->ops->sync(d);
+}
+
+bool tk_device_computes(const tk_device *d)
+{
+    return d->ops->computes;
+}
+
 tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows, int64_t cols,
                         tk_tensor *out)
 {
     tk_tensor x;
     TK_TRY(tk_device_new(d, t, rows, cols, &x));
-    tk_status st = d->ops->upload(d, x.data, host, tk_bytes(&x));
+    tk_status st = tk_device_upload(d, x.data, host, tk_bytes(&x));
     if (st != TK_OK) tk_device_free(d, &x);
     TK_TRY(st);
     *out = x;
@@ -203,7 +261,7 @@ tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows
 
 tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host)
 {
-    TK_TRY(d->ops->download(d, host, t->data, tk_bytes(t)));
-    TK_TRY(d->ops->sync(d));
+    TK_TRY(tk_device_download(d, host, t->data, tk_bytes(t)));
+    TK_TRY(tk_device_sync(d));
     return TK_OK;
 }

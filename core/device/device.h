@@ -14,6 +14,8 @@
 typedef struct tk_device tk_device;
 struct tk_call;
 
+// What a device implements, called by the functions below alone.
+//
 // One operator on one device. `scratch` says how many bytes of pool memory the call needs beside
 // its tensors; the dispatcher takes them for the length of the call and passes them as d->scratch
 // (NULL = none; the dry device asks it too, so that plans include it). `back` adds to or sets each
@@ -62,3 +64,15 @@ void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; cle
 tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows, int64_t cols,
                         tk_tensor *out);
 tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host);
+
+// Bytes between host memory and the pool, and within the pool. Device addresses must lie in the
+// pool, host memory must be there (TK_INTERNAL else); 0 bytes are nothing, whatever the addresses.
+tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t bytes);
+tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t bytes);
+tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes); // no overlap
+tk_status tk_device_zero(tk_device *d, void *to, size_t bytes);
+tk_status tk_device_sync(tk_device *d); // waits until all work so far is done
+
+// False for "dry": results are never written and downloads give zeros, so that what only makes
+// values (initial weights, rows of clips, timings) may be left out.
+bool tk_device_computes(const tk_device *d);

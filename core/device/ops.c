@@ -367,7 +367,7 @@ static tk_status run(tk_device *d, const tk_call *c, bool back)
     void *scratch = NULL;
     if (bytes) TK_TRY(tk_pool_new(&d->pool, bytes, &scratch));
     tk_status st = TK_OK;
-    if (d->ops->computes) {
+    if (tk_device_computes(d)) {
         double begin = seconds();
         d->scratch = scratch;
         st = fn(d, c);

@@ -59,7 +59,7 @@ static tk_status new_flat(tk_model *m, tk_tensor *flat)
 {
     TK_TRY(tk_device_new(m->device, TK_F32, 1, m->n_local, flat));
     *flat = tk_tensor_1d(flat->data, TK_F32, m->n_local);
-    return m->device->ops->zero(m->device, flat->data, tk_bytes(flat));
+    return tk_device_zero(m->device, flat->data, tk_bytes(flat));
 }
 
 tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
@@ -99,7 +99,7 @@ void tk_model_close(tk_model *m)
 
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
 {
-    if (!m->device->ops->computes) return TK_OK;
+    if (!tk_device_computes(m->device)) return TK_OK;
     for (int i = 0; i < m->n_weights; i++) {
         const tk_weight *w = &m->weight[i];
         const int64_t n = w->share.rows * w->share.cols;
@@ -107,7 +107,7 @@ tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
         if (!host) return TK_FAIL(TK_MEMORY, "out of memory for initial weights");
         tk_param_initialize(&m->table, w->spec, &w->share, seed, host);
         tk_status s = tk_model_set(m, i, host);
-        if (s == TK_OK) s = m->device->ops->sync(m->device);
+        if (s == TK_OK) s = tk_device_sync(m->device);
         tk_free(host);
         TK_TRY(s);
     }
@@ -116,7 +116,7 @@ tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
 
 tk_status tk_model_zero_grads(tk_model *m)
 {
-    return m->device->ops->zero(m->device, m->grads.data, tk_bytes(&m->grads));
+    return tk_device_zero(m->device, m->grads.data, tk_bytes(&m->grads));
 }
 
 tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight, float *host)
@@ -128,5 +128,5 @@ tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight, float *ho
 tk_status tk_model_set(tk_model *m, int weight, const float *host)
 {
     const tk_tensor *t = &m->weight[weight].value;
-    return m->device->ops->upload(m->device, t->data, host, tk_bytes(t));
+    return tk_device_upload(m->device, t->data, host, tk_bytes(t));
 }

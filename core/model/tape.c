@@ -248,10 +248,10 @@ static tk_status seed(tk_tape *t, tk_value *root, const tk_tensor *dy)
     if (!root) return TK_FAIL(TK_INTERNAL, "backward from a value that is not there");
     TK_TRY(open_grad(t, root, &add));
     if (add) return TK_FAIL(TK_INTERNAL, "backward was seeded twice at one value");
-    if (dy->data) return t->device->ops->copy(t->device, root->grad.data, dy->data, tk_bytes(dy));
+    if (dy->data) return tk_device_copy(t->device, root->grad.data, dy->data, tk_bytes(dy));
     if (tk_count(&root->t) != 1)
         return TK_FAIL(TK_INTERNAL, "backward needs a gradient to start from");
-    return t->device->ops->upload(t->device, root->grad.data, &one, sizeof one);
+    return tk_device_upload(t->device, root->grad.data, &one, sizeof one);
 }
 
 tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[])

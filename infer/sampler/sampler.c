@@ -155,10 +155,9 @@ static tk_status start_rows(run *r, int m)
     const tk_call normal = {
         .op = TK_OP_NORMAL, .in = {key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
     TK_TRY_TO(st, done, tk_op_forward(d, &normal));
-    if (f->first_target && d->ops->computes)
-        TK_TRY_TO(st, done,
-                  d->ops->upload(d, f->x.data, t->given[m],
-                                 (size_t)(f->first_target * f->channels) * sizeof(float)));
+    TK_TRY_TO(st, done,
+              tk_device_upload(d, f->x.data, t->given[m],
+                               (size_t)(f->first_target * f->channels) * sizeof(float)));
 done:
     tk_device_free(d, &key);
     return st;
@@ -214,15 +213,14 @@ static tk_status feed_rows(run *r, int m)
     const tk_tensor *to = m == TK_VIDEO ? &r->batch.video : &r->batch.audio;
     const int64_t begin = r->batch.own_first[m], end = begin + r->batch.own_count[m];
     const size_t row = (size_t)f->channels * sizeof(float);
-    if (!d->ops->computes) return TK_OK;
     for (int k = 0; k < r->n_documents; k++) {
         const int64_t base = k * f->rows;
         const int64_t from = begin > base ? begin : base;
         const int64_t until = end < base + f->rows ? end : base + f->rows;
         if (from >= until) continue;
-        TK_TRY(d->ops->copy(d, (char *)to->data + (size_t)(from - begin) * row,
-                            (const char *)f->x.data + (size_t)(from - base) * row,
-                            (size_t)(until - from) * row));
+        TK_TRY(tk_device_copy(d, (char *)to->data + (size_t)(from - begin) * row,
+                              (const char *)f->x.data + (size_t)(from - base) * row,
+                              (size_t)(until - from) * row));
     }
     return TK_OK;
 }
@@ -251,7 +249,7 @@ static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
             tk_gather_rows(&r->tape, velocity[MEDIA[h]], r->s->model->tensor, f->counts);
         TK_TRY(r->tape.status);
         tk_device *d = r->s->device;
-        if (d->ops->computes) TK_TRY(d->ops->copy(d, f->v.data, all->t.data, tk_bytes(&f->v)));
+        TK_TRY(tk_device_copy(d, f->v.data, all->t.data, tk_bytes(&f->v)));
     }
     return TK_OK;
 }
@@ -286,9 +284,8 @@ static tk_status euler(run *r, int m, int64_t step)
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
     if (f->rows == 0) return TK_OK;
-    if (d->ops->computes)
-        TK_TRY(d->ops->upload(d, f->dsigma.data, r->dsigma[m] + step * f->rows,
-                              (size_t)f->rows * sizeof(float)));
+    TK_TRY(tk_device_upload(d, f->dsigma.data, r->dsigma[m] + step * f->rows,
+                            (size_t)f->rows * sizeof(float)));
     const tk_tensor captioned = tk_tensor_rows(f->v, 0, f->rows);
     tk_call c = {.op = TK_OP_EULER,
                  .in = {captioned, {0}, f->dsigma},
@@ -311,9 +308,8 @@ static tk_status one_step(run *r, int64_t step)
                                    .hidden = r->s->model->config.hidden,
                                    .forward = forward,
                                    .release = release};
-    if (d->ops->computes)
-        TK_TRY(d->ops->upload(d, r->batch.timestep.data, r->timesteps + step * levels,
-                              (size_t)levels * sizeof(float)));
+    TK_TRY(tk_device_upload(d, r->batch.timestep.data, r->timesteps + step * levels,
+                            (size_t)levels * sizeof(float)));
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
     TK_TRY(tk_pipeline_forward(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
@@ -331,7 +327,7 @@ static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_
     }
     for (int h = 0; h < 2 && r->first; h++)
         TK_TRY(tk_device_get(r->s->device, &r->flow[MEDIA[h]].x, out[MEDIA[h]]));
-    return r->s->device->ops->sync(r->s->device);
+    return tk_device_sync(r->s->device);
 }
 
 tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,

@@ -146,8 +146,8 @@ static tk_status take_chunk(tk_ck_io *io, tk_ck_mode mode, tk_device *d, const t
     }
     tally->count += (uint64_t)(hi - lo);
     if (mode != TK_CK_LOAD) return TK_OK;
-    TK_TRY(d->ops->upload(d, device, io->host, tk_bytes(&x)));
-    return d->ops->sync(d);
+    TK_TRY(tk_device_upload(d, device, io->host, tk_bytes(&x)));
+    return tk_device_sync(d);
 }
 
 // Of the ranks that hold the same elements, the one that writes them.

@@ -133,7 +133,7 @@ static tk_status set_weights(parity *p)
         tk_share_cut(s, &w->share, p->golden.weight[w->spec], host);
         TK_TRY(tk_model_set(&p->model, i, host));
     }
-    return p->device.ops->sync(&p->device);
+    return tk_device_sync(&p->device);
 }
 
 // The elements [begin, begin + n) of the flat layout, all of weight `w`, against the golden's.

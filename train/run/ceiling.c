@@ -22,7 +22,7 @@ static tk_status repeat_linear(tk_device *d, const tk_call *c, double seconds, d
     int64_t n = 0;
     do {
         TK_TRY(tk_op_forward(d, c));
-        TK_TRY(d->ops->sync(d));
+        TK_TRY(tk_device_sync(d));
         now = tk_now();
         n++;
     } while (now - begin < seconds);
@@ -37,12 +37,12 @@ tk_status tk_gemm_rate(tk_device *d, int64_t rows, int64_t in, int64_t out, doub
     tk_call c = {.op = TK_OP_LINEAR};
     tk_status st = TK_OK;
     *flops_per_s = 0;
-    if (!d->ops->computes || rows < 1 || in < 1 || out < 1) return TK_OK;
+    if (!tk_device_computes(d) || rows < 1 || in < 1 || out < 1) return TK_OK;
     TK_TRY_TO(st, done, tk_device_new(d, TK_F32, rows, in, &c.in[0]));
     TK_TRY_TO(st, done, tk_device_new(d, TK_F32, out, in, &c.in[1]));
     TK_TRY_TO(st, done, tk_device_new(d, TK_F32, rows, out, &c.out[0]));
-    TK_TRY_TO(st, done, d->ops->zero(d, c.in[0].data, tk_bytes(&c.in[0])));
-    TK_TRY_TO(st, done, d->ops->zero(d, c.in[1].data, tk_bytes(&c.in[1])));
+    TK_TRY_TO(st, done, tk_device_zero(d, c.in[0].data, tk_bytes(&c.in[0])));
+    TK_TRY_TO(st, done, tk_device_zero(d, c.in[1].data, tk_bytes(&c.in[1])));
     TK_TRY_TO(st, done, repeat_linear(d, &c, seconds, flops_per_s));
 done:
     tk_device_free(d, &c.out[0]);

@@ -53,7 +53,6 @@ static tk_status upload_clean(const tk_objective *o, const tk_batch *b, const tk
     const size_t row_bytes = (size_t)tk_cols(x0) * sizeof(float);
     const int64_t begin = b->own_first[m], end = begin + b->own_count[m];
     int64_t first = 0;
-    if (!o->device->ops->computes) return TK_OK;
     for (int64_t k = 0; k < b->stream->n_documents; k++) {
         const int64_t last = first + d->document[b->stream->document_id[k]].rows[m];
         const int64_t from = first > begin ? first : begin, to = last < end ? last : end;
@@ -62,10 +61,9 @@ static tk_status upload_clean(const tk_objective *o, const tk_batch *b, const tk
             const size_t bytes = (size_t)(to - from) * row_bytes;
             const float *rows = clean[k].rows[m];
             if (rows)
-                TK_TRY(o->device->ops->upload(o->device, at, rows + (from - first) * tk_cols(x0),
-                                              bytes));
+                TK_TRY(tk_device_upload(o->device, at, rows + (from - first) * tk_cols(x0), bytes));
             else
-                TK_TRY(o->device->ops->zero(o->device, at, bytes));
+                TK_TRY(tk_device_zero(o->device, at, bytes));
         }
         first = last;
     }

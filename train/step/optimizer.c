@@ -28,7 +28,7 @@ double tk_ema_decay(const tk_train_config *c, int64_t updates)
 static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
 {
     TK_TRY(tk_device_new(d, TK_F32, n, 1, t));
-    return d->ops->zero(d, t->data, tk_bytes(t));
+    return tk_device_zero(d, t->data, tk_bytes(t));
 }
 
 static tk_status open_state(tk_optimizer *o)
@@ -66,7 +66,7 @@ tk_status tk_optimizer_start_ema(tk_optimizer *o)
 {
     if (o->config->ema <= 0) return TK_OK;
     const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
-    return o->model->device->ops->copy(o->model->device, o->ema.data, p.data, tk_bytes(&p));
+    return tk_device_copy(o->model->device, o->ema.data, p.data, tk_bytes(&p));
 }
 
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
@@ -86,7 +86,7 @@ static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
 {
     tk_device *d = o->model->device;
     tk_comm *world = &o->mesh->world;
-    TK_TRY(d->ops->zero(d, o->norm2.data, sizeof(float)));
+    TK_TRY(tk_device_zero(d, o->norm2.data, sizeof(float)));
     for (int i = 0; i < o->sums.counted.n; i++) {
         const tk_range *r = &o->sums.counted.range[i];
         const tk_call c = {.op = TK_OP_SUM_SQUARES,
@@ -142,7 +142,7 @@ static tk_status spread(tk_optimizer *o)
     const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
     tk_tensor shard = {0};
     TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
-    TK_TRY(m->device->ops->copy(m->device, shard.data, own.data, tk_bytes(&own)));
+    TK_TRY(tk_device_copy(m->device, shard.data, own.data, tk_bytes(&own)));
     const tk_status st =
         data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, 1, TK_F32);
     tk_device_free(m->device, &shard);

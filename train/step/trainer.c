@@ -59,7 +59,7 @@ static tk_status open_losses(tk_trainer *t)
     if (!t->last) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, t->micro.n, 2, &t->losses));
     for (int k = 0; k < 2; k++) TK_TRY(tk_device_put(d, &weight[k], TK_F32, 1, 1, &t->seed[k]));
-    return d->ops->sync(d);
+    return tk_device_sync(d);
 }
 
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
@@ -104,7 +104,6 @@ void tk_trainer_close(tk_trainer *t)
 
 tk_status tk_trainer_init(tk_trainer *t)
 {
-    if (!t->device->ops->computes) return TK_OK;
     TK_TRY(tk_model_init_weights(&t->model, (uint64_t)t->config->train.seed));
     return tk_optimizer_start_ema(&t->optimizer);
 }
@@ -112,7 +111,7 @@ tk_status tk_trainer_init(tk_trainer *t)
 // Rows of clips are needed where noise goes in and where the loss comes out.
 static bool reads_rows(const tk_trainer *t)
 {
-    return (t->first || t->last) && t->device->ops->computes;
+    return (t->first || t->last) && tk_device_computes(t->device);
 }
 
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
@@ -190,7 +189,7 @@ static tk_status make_losses(tk_trainer *t, tk_slot *s, const tk_forward *out, i
                              tk_leaf(&s->tape, s->noisy[k].weight, NULL));
         TK_TRY(s->tape.status);
         char *to = (char *)t->losses.data + (size_t)(2 * i + k) * sizeof(float);
-        TK_TRY(t->device->ops->copy(t->device, to, s->loss[k]->t.data, sizeof(float)));
+        TK_TRY(tk_device_copy(t->device, to, s->loss[k]->t.data, sizeof(float)));
     }
     return TK_OK;
 }
@@ -273,9 +272,10 @@ static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
     tk_step_result *r = &t->now;
     float norm2 = 0;
     memset(t->host_losses, 0, 2 * (size_t)t->micro.n * sizeof(float));
-    if (t->last) TK_TRY(d->ops->download(d, t->host_losses, t->losses.data, tk_bytes(&t->losses)));
-    TK_TRY(d->ops->download(d, &norm2, t->optimizer.norm2.data, sizeof norm2));
-    TK_TRY(d->ops->sync(d));
+    if (t->last)
+        TK_TRY(tk_device_download(d, t->host_losses, t->losses.data, tk_bytes(&t->losses)));
+    TK_TRY(tk_device_download(d, &norm2, t->optimizer.norm2.data, sizeof norm2));
+    TK_TRY(tk_device_sync(d));
     enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
     const bool counts = t->first && t->mesh->tensor.rank == 0;
     double sum[SUMS] = {[SKIPPED] = counts ? (double)r->skipped : 0,
@@ -333,7 +333,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     t->now.seconds.optimizer = t->optimizer.update_seconds;
     t->now.seconds.total = tk_now() - begin;
     *out = t->now;
-    const tk_status st = t->device->ops->computes ? check_finite(t) : TK_OK;
+    const tk_status st = check_finite(t);
     if (st != TK_OK) tk_status_set_shared(true); // all ranks see the same numbers
     return st;
 }

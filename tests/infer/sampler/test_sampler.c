@@ -47,7 +47,7 @@ static void save_model(const char *to, bool random)
                            s->ndim == 1 ? 0.2f : 1 / sqrtf((float)s->cols));
         for (int64_t k = 0; k < s->rows && s->ndim == 1; k++) w[k] += 1;
         assert_ok(tk_model_set(&model, i, w));
-        assert_ok(device.ops->sync(&device));
+        assert_ok(tk_device_sync(&device));
         tk_free(w);
     }
     tk_codec *codec = test_codec(1);

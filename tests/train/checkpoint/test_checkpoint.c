@@ -50,7 +50,7 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
         const int64_t count = shared ? tk_split_count(n, d->size, d->rank) : n;
         r->flat[k] = (tk_flat){groups[k], {0}, begin, count, shared || d->rank == 0};
         assert_ok(tk_device_new(&r->device, TK_F32, 1, count, &r->flat[k].x));
-        assert_ok(r->device.ops->zero(&r->device, r->flat[k].x.data, tk_bytes(&r->flat[k].x)));
+        assert_ok(tk_device_zero(&r->device, r->flat[k].x.data, tk_bytes(&r->flat[k].x)));
     }
 }
 

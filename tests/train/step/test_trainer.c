@@ -263,7 +263,7 @@ static void bad_numbers_stop_before_anything_is_kept(void **state)
     tk_step_result r;
     open_trainer(&t, &config);
     const float nan = NAN;
-    assert_ok(parts.device.ops->upload(&parts.device, t.model.values.data, &nan, sizeof nan));
+    assert_ok(tk_device_upload(&parts.device, t.model.values.data, &nan, sizeof nan));
     assert_status(tk_trainer_step(&t, 0, false, TK_OK, &r), TK_NUMERIC);
     assert_says("step 1");
     tk_trainer_close(&t);
