@@ -1,61 +1,167 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file's nodes and the command line's overrides, applied to the config by way of the table.
-#include "core/config/table.h"
+// A file's nodes and the command line's overrides, applied to a struct by way of its table. Items
+// of lists are structs with tables as well: what holds for the config holds for them.
+#include "core/config/load.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static tk_source *source_of(tk_loading *l, const tk_option *o)
+typedef struct scope { // a struct being read
+    const tk_table *table;
+    void *base;
+    tk_source *source;
+    const char *name; // "" of the outermost, "shots[2]" of an item
+} scope;
+
+static scope outermost(tk_loading *l)
 {
-    return &l->source[o - tk_options];
+    return (scope){l->table, l->base, &l->source, ""};
 }
 
-// A key as text, with its place; NULL after an error line about it.
-static tk_status key_text(tk_loading *l, const tk_node *key, const char *prefix, char name[192],
-                          bool *ok)
+static tk_source *source_of(const scope *s, const tk_option *o)
 {
-    char shown[96];
-    *ok = false;
-    if (key->kind != TK_NODE_SCALAR)
-        return tk_config_error(l, key->line, key->column, NULL, "a key must be a word");
-    tk_config_shown(key->text, key->bytes, shown);
-    snprintf(name, 192, "%s%s%s", prefix, *prefix ? "." : "", shown);
-    *ok = true;
+    return &s->source->row[o - s->table->row];
+}
+
+// "shots[2].prompt" for "prompt" in the scope "shots[2]".
+static const char *full_name(const scope *s, const char *key, char out[TK_NAME_MAX])
+{
+    snprintf(out, TK_NAME_MAX, "%.95s%s%.95s", s->name, *s->name ? "." : "", key);
+    return out;
+}
+
+static scope item_of(const scope *s, const tk_option *o, int64_t i, char name[TK_NAME_MAX])
+{
+    char list[TK_NAME_MAX];
+    snprintf(name, TK_NAME_MAX, "%.160s[%" PRId64 "]", full_name(s, o->name, list), i);
+    return (scope){o->items, tk_option_item(o, s->base, i), &source_of(s, o)->item[i], name};
+}
+
+tk_status tk_loading_open(tk_loading *l)
+{
+    tk_arena_init(&l->scratch, 0);
+    TK_ARENA_NEW(l->source.row, &l->scratch, l->table->n);
     return TK_OK;
 }
 
-// A key of the top level ("stage", "stage.clips") under the name that its section has today.
-static void rename_section(tk_loading *l, char *name, size_t size)
+// Gives a list `n` items, the first of them those it has; new ones hold defaults.
+static tk_status resize(tk_loading *l, const scope *s, const tk_option *o, int64_t n)
 {
-    char before[192], rest[192];
-    const size_t n = strcspn(name, ".");
-    snprintf(before, sizeof before, "%.*s", (int)n, name);
-    const char *now = tk_option_section_now(before);
+    const size_t bytes = o->items->bytes;
+    const int64_t had = *tk_option_count_at(o, s->base), kept = had < n ? had : n;
+    tk_source *from = source_of(s, o), *item;
+    char *array; // (n) structs of `bytes`
+    TK_ARENA_NEW(array, l->arena, (n ? n : 1) * (int64_t)bytes);
+    TK_ARENA_NEW(item, &l->scratch, n ? n : 1);
+    if (kept) memcpy(array, tk_option_item(o, s->base, 0), (size_t)kept * bytes);
+    for (int64_t i = 0; i < n; i++) {
+        if (i < kept && from->item) item[i] = from->item[i];
+        if (i >= kept) tk_table_default(o->items, array + (size_t)i * bytes);
+        if (!item[i].row) TK_ARENA_NEW(item[i].row, &l->scratch, o->items->n);
+    }
+    *(void **)tk_option_at(o, s->base) = array;
+    *tk_option_count_at(o, s->base) = n;
+    from->item = item;
+    return TK_OK;
+}
+
+// ---- a file ----
+
+static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map,
+                               const char *section);
+
+// A key as text, behind its section; false after an error line about it.
+static tk_status key_text(tk_loading *l, const scope *s, const tk_node *key, const char *section,
+                          char word[TK_NAME_MAX], bool *ok)
+{
+    char shown[96];
+    *ok = key->kind == TK_NODE_SCALAR;
+    if (!*ok) {
+        s->source->bad = true;
+        return tk_config_error(l, key->at, NULL, "a key must be a word");
+    }
+    tk_config_shown(key->text, key->bytes, shown);
+    snprintf(word, TK_NAME_MAX, "%.95s%s%s", section, *section ? "." : "", shown);
+    return TK_OK;
+}
+
+// A key of the config ("stage", "stage.clips") under the name that its section has today.
+static void rename_section(tk_loading *l, const scope *s, char *word, size_t size)
+{
+    char before[TK_NAME_MAX], rest[TK_NAME_MAX];
+    const size_t n = strcspn(word, ".");
+    snprintf(before, sizeof before, "%.*s", (int)n, word);
+    const char *now = s->table == &tk_config_table ? tk_option_section_now(before) : NULL;
     if (!now) return;
-    snprintf(rest, sizeof rest, "%s", name + n);
-    snprintf(name, size, "%s%.96s", now, rest);
+    snprintf(rest, sizeof rest, "%s", word + n);
+    snprintf(word, size, "%s%.96s", now, rest);
     l->renamed = now;
 }
 
-static tk_status unknown(tk_loading *l, const tk_node *key, const tk_node *value, const char *name,
-                         unsigned command)
+static tk_status unknown(tk_loading *l, const scope *s, tk_place at, const tk_node *value,
+                         const char *word, unsigned command)
 {
-    bool section = value && value->kind == TK_NODE_MAPPING && !strchr(name, '.');
-    return tk_config_error(l, key->line, key->column, name, "no such %s; did you mean %s?",
-                           section ? "section" : "option",
-                           tk_option_nearest(name, command, section));
+    const bool section = value && value->kind == TK_NODE_MAPPING && !strchr(word, '.');
+    char name[TK_NAME_MAX], near[TK_NAME_MAX];
+    s->source->bad = true;
+    full_name(s, tk_option_nearest(s->table, word, command, section), near);
+    return tk_config_error(l, at, full_name(s, word, name), "no such %s; did you mean %s?",
+                           section ? "section" : "option", near);
 }
 
-static tk_status set_option(tk_loading *l, const tk_option *o, const tk_node *key,
+static tk_status apply_item(tk_loading *l, const scope *s, const tk_node *item)
+{
+    *s->source = (tk_source){.at = item->at, .given = true, .row = s->source->row};
+    if (item->kind == TK_NODE_MAPPING) return apply_mapping(l, s, item, "");
+    tk_text keys = tk_text_in(&l->scratch);
+    for (int i = 0; i < s->table->n; i++)
+        tk_text_addf(&keys, "%s%s", i ? ", " : "", s->table->row[i].name);
+    if (!keys.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    s->source->bad = true;
+    return tk_config_error(l, item->at, s->name, "a %s wants keys: %s", s->table->one, keys.s);
+}
+
+static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, const tk_node *v,
+                           bool *ok)
+{
+    char name[TK_NAME_MAX];
+    const char *one = o->items->one;
+    int64_t n = 0, i = 0;
+    full_name(s, o->name, name);
+    *ok = false;
+    if (v->kind != TK_NODE_SEQUENCE)
+        return tk_config_error(l, v->at, name, "wants a list of %ss (\"- %s: ...\" and so on)", one,
+                               o->items->row[0].name);
+    for (const tk_node *x = v->first; x; x = x->next) n++;
+    if (n > o->imax)
+        return tk_config_error(l, v->at, name, "%" PRId64 " %ss; the most is %" PRId64, n, one,
+                               o->imax);
+    *tk_option_count_at(o, s->base) = 0;
+    TK_TRY(resize(l, s, o, n));
+    *ok = true;
+    for (const tk_node *x = v->first; x && !tk_config_full(l); x = x->next, i++) {
+        const scope item = item_of(s, o, i, name);
+        TK_TRY(apply_item(l, &item, x));
+        if (item.source->bad) s->source->bad = true;
+    }
+    return TK_OK;
+}
+
+static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o, const tk_node *key,
                             const tk_node *value)
 {
-    tk_source *from = source_of(l, o);
-    if (from->given && key->line > 0)
-        return tk_config_error(l, key->line, key->column, o->name, "given twice; first at line %d",
-                               from->line);
+    char name[TK_NAME_MAX];
+    tk_source *from = source_of(s, o);
+    full_name(s, o->name, name);
+    if (from->given && from->at.file && from->at.file == key->at.file)
+        return tk_config_error(l, key->at, name, "given twice; first at line %d", from->at.line);
     bool ok;
-    TK_TRY(tk_config_set(l, o, l->config, value, o->name, &ok));
-    *from = (tk_source){value->line, value->column, true, !ok};
+    TK_TRY(o->kind == TK_OPT_ITEMS ? set_items(l, s, o, value, &ok)
+                                   : tk_config_set(l, o, s->base, value, name, &ok));
+    from->at = value->at;
+    from->given = true;
+    from->bad = !ok;
+    if (!ok) s->source->bad = true;
     return TK_OK;
 }
 
@@ -69,230 +175,176 @@ static const tk_node *earlier(const tk_node *map, const tk_node *key)
     return NULL;
 }
 
-static tk_status apply_mapping(tk_loading *l, const tk_node *map, const char *prefix);
-
-static tk_status apply_section(tk_loading *l, const tk_node *value, const char *name)
+static tk_status apply_section(tk_loading *l, const scope *s, const tk_node *value,
+                               const char *section)
 {
-    if (value->kind == TK_NODE_MAPPING) return apply_mapping(l, value, name);
+    char name[TK_NAME_MAX];
+    if (value->kind == TK_NODE_MAPPING) return apply_mapping(l, s, value, section);
     if (value->kind == TK_NODE_SCALAR && value->bytes == 0 && !value->quoted) return TK_OK;
-    return tk_config_error(l, value->line, value->column, name,
+    s->source->bad = true;
+    return tk_config_error(l, value->at, full_name(s, section, name),
                            "is a section: give its options below it, indented");
 }
 
-static tk_status apply_mapping(tk_loading *l, const tk_node *map, const char *prefix)
+static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map,
+                               const char *section)
 {
-    for (const tk_node *key = map->first; key && l->n_errors <= TK_ERRORS_MAX;
-         key = key->next->next) {
+    for (const tk_node *key = map->first; key && !tk_config_full(l); key = key->next->next) {
         const tk_node *value = key->next;
-        char name[192];
+        char word[TK_NAME_MAX], name[TK_NAME_MAX];
         bool ok;
-        TK_TRY(key_text(l, key, prefix, name, &ok));
+        TK_TRY(key_text(l, s, key, section, word, &ok));
         if (!ok) continue;
-        if (!*prefix) rename_section(l, name, sizeof name);
+        if (!*section) rename_section(l, s, word, sizeof word);
         const tk_node *first = earlier(map, key);
-        const tk_option *o = tk_option_find(name);
+        const tk_option *o = tk_option_find(s->table, word);
         if (first)
-            TK_TRY(tk_config_error(l, key->line, key->column, name, "given twice; first at line %d",
-                                   first->line));
-        else if (o && !o->item)
-            TK_TRY(set_option(l, o, key, value));
-        else if (!*prefix && tk_option_is_section(name))
-            TK_TRY(apply_section(l, value, name));
+            TK_TRY(tk_config_error(l, key->at, full_name(s, word, name),
+                                   "given twice; first at line %d", first->at.line));
+        else if (o)
+            TK_TRY(set_option(l, s, o, key, value));
+        else if (!*section && tk_option_is_section(s->table, word))
+            TK_TRY(apply_section(l, s, value, word));
         else
-            TK_TRY(unknown(l, key, value, name, 0));
+            TK_TRY(unknown(l, s, key->at, value, word, 0));
     }
     return TK_OK;
 }
 
 tk_status tk_config_apply(tk_loading *l, const tk_node *root)
 {
-    if (root->kind == TK_NODE_MAPPING) return apply_mapping(l, root, "");
+    const scope s = outermost(l);
+    if (root->kind == TK_NODE_MAPPING) return apply_mapping(l, &s, root, "");
     if (root->kind == TK_NODE_SCALAR && root->bytes == 0 && !root->quoted) return TK_OK;
-    return tk_config_error(l, root->line, root->column, NULL,
+    return tk_config_error(l, root->at, NULL,
                            "not a config: wants keys, such as \"train:\" or \"shots:\"");
-}
-
-// Gives the config `n` shots, the first of them those it has; new ones are defaults.
-static tk_status resize_shots(tk_loading *l, int64_t n)
-{
-    tk_storyboard *s = &l->config->story;
-    tk_shot_config *shots;
-    tk_source *source;
-    TK_ARENA_NEW(shots, &l->config->arena, n ? n : 1);
-    TK_ARENA_NEW(source, &l->scratch, n ? n : 1);
-    for (int64_t i = 0; i < n; i++) {
-        if (i < s->n_shots) {
-            shots[i] = s->shots[i];
-            source[i] = l->shot[i];
-            continue;
-        }
-        for (int k = 0; k < tk_n_options; k++)
-            if (tk_options[k].item) tk_option_default(&tk_options[k], &shots[i]);
-    }
-    s->shots = shots;
-    s->n_shots = n;
-    l->shot = source;
-    return TK_OK;
-}
-
-// "shots[2].prompt" for item 2's option "shots[].prompt".
-static void item_name(char out[192], int64_t i, const char *key)
-{
-    snprintf(out, 192, "shots[%" PRId64 "]%s%.96s", i, *key ? "." : "", key);
-}
-
-static tk_status set_item(tk_loading *l, int64_t i, const tk_node *key, const char *word,
-                          const tk_node *value)
-{
-    char general[192], name[192];
-    bool ok;
-    snprintf(general, sizeof general, "shots[].%.96s", word);
-    item_name(name, i, word);
-    const tk_option *o = tk_option_find(general);
-    if (!o || !o->item) {
-        l->shot[i].bad = true;
-        const char *near = tk_option_nearest(general, TK_CMD_SAMPLE, false);
-        return tk_config_error(l, key->line, key->column, name, "no such option; did you mean %s?",
-                               near);
-    }
-    TK_TRY(tk_config_set(l, o, &l->config->story.shots[i], value, name, &ok));
-    if (!ok) l->shot[i].bad = true;
-    return TK_OK;
-}
-
-static tk_status set_shot(tk_loading *l, int64_t i, const tk_node *item)
-{
-    char name[192], word[192];
-    l->shot[i] = (tk_source){item->line, item->column, true, item->kind != TK_NODE_MAPPING};
-    item_name(name, i, "");
-    if (item->kind != TK_NODE_MAPPING)
-        return tk_config_error(l, item->line, item->column, name,
-                               "a shot wants keys: seconds, prompt, references");
-    for (const tk_node *key = item->first; key && l->n_errors <= TK_ERRORS_MAX;
-         key = key->next->next) {
-        bool ok;
-        TK_TRY(key_text(l, key, "", word, &ok));
-        if (!ok) continue;
-        const tk_node *first = earlier(item, key);
-        item_name(name, i, word);
-        if (first)
-            TK_TRY(tk_config_error(l, key->line, key->column, name, "given twice; first at line %d",
-                                   first->line));
-        else
-            TK_TRY(set_item(l, i, key, word, key->next));
-    }
-    return TK_OK;
-}
-
-tk_status tk_config_set_shots(tk_loading *l, const tk_node *v, bool *ok)
-{
-    const tk_option *o = tk_option_find("shots");
-    int64_t n = 0, i = 0;
-    *ok = false;
-    if (v->kind != TK_NODE_SEQUENCE)
-        return tk_config_error(l, v->line, v->column, "shots",
-                               "wants a list of shots (\"- seconds: 3\" and so on)");
-    for (const tk_node *x = v->first; x; x = x->next) n++;
-    if (n > o->imax)
-        return tk_config_error(l, v->line, v->column, "shots",
-                               "%" PRId64 " shots; the most is %" PRId64, n, o->imax);
-    l->config->story.n_shots = 0;
-    TK_TRY(resize_shots(l, n));
-    *ok = true;
-    for (const tk_node *x = v->first; x && l->n_errors <= TK_ERRORS_MAX; x = x->next, i++)
-        TK_TRY(set_shot(l, i, x));
-    return TK_OK;
 }
 
 // ---- key=value ----
 
-// The value as nodes: lists are split at commas, or read as YAML when they begin with a bracket.
-static tk_status override_value(tk_loading *l, const tk_option *o, const char *text, tk_node **out)
+static const tk_place command_line = {0};
+
+// Strings between commas, as a list.
+static tk_status split(tk_loading *l, const char *text, tk_node *list)
 {
-    bool list = o->kind == TK_OPT_STRINGS;
-    *out = NULL;
-    if ((list || o->kind == TK_OPT_SHOTS || o->kind == TK_OPT_SIZE) && *text == '[')
-        return tk_config_read_yaml(l, text, strlen(text), 0, out);
-    tk_node *v;
-    TK_ARENA_NEW(v, &l->scratch, 1);
-    v->text = text;
-    v->bytes = strlen(text);
-    v->quoted = o->kind == TK_OPT_STRING;
-    *out = v;
-    if (!list || !v->bytes) return TK_OK;
-    v->kind = TK_NODE_SEQUENCE;
+    list->kind = TK_NODE_SEQUENCE;
     for (const char *at = text;; at++) {
         tk_node *item;
         TK_ARENA_NEW(item, &l->scratch, 1);
-        size_t n = strcspn(at, ",");
+        const size_t n = strcspn(at, ",");
         char *copy;
         TK_ARENA_NEW(copy, &l->scratch, (int64_t)n + 1);
         memcpy(copy, at, n);
         item->text = copy;
         item->bytes = n;
         item->quoted = true;
-        if (v->last)
-            v->last->next = item;
+        if (list->last)
+            list->last->next = item;
         else
-            v->first = item;
-        v->last = item;
+            list->first = item;
+        list->last = item;
         at += n;
         if (!*at) return TK_OK;
     }
 }
 
-static tk_status override_item(tk_loading *l, const char *key, const char *text)
+// The value as nodes: lists are split at commas, or read as YAML when they begin with a bracket.
+// NULL after an error line.
+static tk_status override_value(tk_loading *l, const tk_option *o, const char *text, tk_node **out)
 {
-    static const tk_node here = {.kind = TK_NODE_SCALAR};
-    int64_t had = l->config->story.n_shots;
+    const bool strings = o->kind == TK_OPT_STRINGS;
+    *out = NULL;
+    if ((strings || o->kind == TK_OPT_ITEMS || o->kind == TK_OPT_SIZE) && *text == '[')
+        return tk_config_read_yaml(l, text, strlen(text), NULL, out);
+    tk_node *v;
+    TK_ARENA_NEW(v, &l->scratch, 1);
+    v->text = text;
+    v->bytes = strlen(text);
+    v->quoted = o->kind == TK_OPT_STRING;
+    if (strings && v->bytes) TK_TRY(split(l, text, v));
+    *out = v;
+    return TK_OK;
+}
+
+static tk_status override_in(tk_loading *l, const scope *s, const char *word, const char *text);
+
+// "shots[2].prompt": word is all of it, o the option "shots".
+static tk_status override_item(tk_loading *l, const scope *s, const tk_option *o, const char *word,
+                               const char *text)
+{
+    char name[TK_NAME_MAX], list[TK_NAME_MAX];
+    const int64_t had = *tk_option_count_at(o, s->base);
+    const char *number = strchr(word, '[') + 1;
     char *end;
-    long i = strtol(key + strlen("shots["), &end, 10);
-    if (end == key + strlen("shots[") || end[0] != ']' || end[1] != '.')
-        return tk_config_error(l, 0, 0, key, "wants the form shots[0].prompt=...");
-    if (i < 0 || i > had || i >= tk_option_find("shots")->imax)
-        return tk_config_error(
-            l, 0, 0, key, "there are %" PRId64 " shots; a new one is shots[%" PRId64 "]", had, had);
-    const char *word = end + 2;
-    char general[128];
-    snprintf(general, sizeof general, "shots[].%.96s", word);
-    const tk_option *o = tk_option_find(general);
-    if (i == had) {
-        TK_TRY(resize_shots(l, had + 1));
-        l->shot[i].given = true;
+    const long i = strtol(number, &end, 10);
+    full_name(s, o->name, list);
+    if (end == number || end[0] != ']' || end[1] != '.')
+        return tk_config_error(l, command_line, full_name(s, word, name),
+                               "wants the form %s[0].%s=...", list, o->items->row[0].name);
+    if (i < 0 || i > had || i >= o->imax)
+        return tk_config_error(l, command_line, full_name(s, word, name),
+                               "there are %" PRId64 " %ss; a new one is %s[%" PRId64 "]", had,
+                               o->items->one, list, had);
+    if (i == had || !source_of(s, o)->item) TK_TRY(resize(l, s, o, i == had ? had + 1 : had));
+    const scope item = item_of(s, o, i, name);
+    if (i == had) item.source->given = true;
+    TK_TRY(override_in(l, &item, end + 2, text));
+    if (item.source->bad) s->source->bad = true;
+    return TK_OK;
+}
+
+// The section's first option that `command` has; nearest to it where it has none.
+static const char *first_in_section(const tk_table *t, const char *section, unsigned command)
+{
+    const size_t n = strlen(section);
+    for (int i = 0; i < t->n; i++)
+        if (tk_option_of(&t->row[i], command) && strncmp(t->row[i].name, section, n) == 0 &&
+            t->row[i].name[n] == '.')
+            return t->row[i].name;
+    return tk_option_nearest(t, section, command, false);
+}
+
+static tk_status override_in(tk_loading *l, const scope *s, const char *word, const char *text)
+{
+    char name[TK_NAME_MAX], list[TK_NAME_MAX];
+    const unsigned command = *s->name ? 0 : l->command; // an item's rows are its list's
+    const tk_option *o = tk_option_find(s->table, word);
+    full_name(s, word, name);
+    if (!o && tk_option_is_section(s->table, word)) {
+        full_name(s, first_in_section(s->table, word, command), list);
+        return tk_config_error(l, command_line, name,
+                               "is a section; name one of its options, as %s", list);
     }
-    tk_node *v = NULL;
-    if (o) {
-        TK_TRY(override_value(l, o, text, &v));
-        if (!v) l->shot[i].bad = true;
-        if (!v) return TK_OK;
+    const bool item = !o && strchr(word, '[');
+    if (item) {
+        snprintf(list, sizeof list, "%.*s", (int)strcspn(word, "["), word);
+        o = tk_option_find(s->table, list);
+        if (o && o->kind != TK_OPT_ITEMS) o = NULL;
     }
-    return set_item(l, i, &here, word, v);
+    if (!o) return unknown(l, s, command_line, NULL, word, command);
+    if (!tk_option_of(o, command))
+        return tk_config_error(l, command_line, name, "not an option of %s; did you mean %s?",
+                               tk_command_name(command),
+                               tk_option_nearest(s->table, word, command, false));
+    if (item) return override_item(l, s, o, word, text);
+    tk_node *v;
+    const tk_node here = {.kind = TK_NODE_SCALAR};
+    TK_TRY(override_value(l, o, text, &v));
+    if (v) return set_option(l, s, o, &here, v);
+    s->source->bad = source_of(s, o)->bad = true;
+    return TK_OK;
 }
 
 tk_status tk_config_override(tk_loading *l, const char *key_value)
 {
-    char shown[96], key[96];
+    char shown[96], word[TK_NAME_MAX];
+    const scope s = outermost(l);
     const char *equals = strchr(key_value, '=');
-    size_t n = equals ? (size_t)(equals - key_value) : strlen(key_value);
+    const size_t n = equals ? (size_t)(equals - key_value) : strlen(key_value);
     tk_config_shown(key_value, n, shown);
     if (!equals || n == 0)
-        return tk_config_error(l, 0, 0, NULL, "\"%s\" is not of the form key=value", shown);
-    snprintf(key, sizeof key, "%s", shown);
-    rename_section(l, key, sizeof key);
-    if (strncmp(key, "shots[", 6) == 0 && tk_option_of(tk_option_find("shots"), l->command))
-        return override_item(l, key, equals + 1);
-    const tk_node here = {.kind = TK_NODE_SCALAR};
-    const tk_option *o = tk_option_find(key);
-    if (!o && tk_option_is_section(key))
-        return tk_config_error(l, 0, 0, key, "is a section; name one of its options, as %s",
-                               tk_option_nearest(key, l->command, false));
-    if (!o || o->item) return unknown(l, &here, NULL, key, l->command);
-    if (!tk_option_of(o, l->command))
-        return tk_config_error(l, 0, 0, key, "not an option of %s; did you mean %s?",
-                               tk_command_name(l->command),
-                               tk_option_nearest(key, l->command, false));
-    tk_node *v;
-    TK_TRY(override_value(l, o, equals + 1, &v));
-    if (!v) source_of(l, o)->bad = true;
-    return v ? set_option(l, o, &here, v) : TK_OK;
+        return tk_config_error(l, command_line, NULL, "\"%s\" is not of the form key=value", shown);
+    snprintf(word, sizeof word, "%s", shown);
+    rename_section(l, &s, word, sizeof word);
+    return override_in(l, &s, word, equals + 1);
 }

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules between options. A rule is left out when one of its options was already reported.
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include <inttypes.h>
 #include <stdarg.h>
 
 static const tk_source *source(const tk_loading *l, const char *name)
 {
-    return &l->source[tk_option_find(name) - tk_options];
+    return &l->source.row[tk_option_find(l->table, name) - l->table->row];
+}
+
+static tk_place place(const tk_loading *l, const tk_source *s)
+{
+    return s->given ? s->at : (tk_place){.file = l->file};
+}
+
+// The config that is read.
+static const tk_config *config(const tk_loading *l)
+{
+    return l->base;
 }
 
 // Adds an error line about `name` (and `other`, may be NULL) at the place where the first of them
@@ -22,12 +33,12 @@ broken(tk_loading *l, bool is_broken, const char *name, const char *other, const
     va_start(ap, fmt);
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
-    return tk_config_error(l, at->given ? at->line : -1, at->column, name, "%s", words);
+    return tk_config_error(l, place(l, at), name, "%s", words);
 }
 
 static tk_status check_model(tk_loading *l)
 {
-    const tk_model_config *m = &l->config->model;
+    const tk_model_config *m = &config(l)->model;
     TK_TRY(broken(l, 6 * m->rope_freq_dim > m->head_dim, "model.rope_freq_dim", "model.head_dim",
                   "6 * %" PRId64 " rotary channels do not fit model.head_dim %" PRId64,
                   m->rope_freq_dim, m->head_dim));
@@ -42,8 +53,8 @@ static tk_status check_model(tk_loading *l)
 
 static tk_status check_media(tk_loading *l)
 {
-    const tk_media_config *m = &l->config->media;
-    const tk_codec_config *c = &l->config->codec;
+    const tk_media_config *m = &config(l)->media;
+    const tk_codec_config *c = &config(l)->codec;
     TK_TRY(broken(l, m->width % c->patch_size != 0, "media.width", "codec.patch_size",
                   "%" PRId64 " is not a multiple of codec.patch_size %" PRId64, m->width,
                   c->patch_size));
@@ -57,40 +68,39 @@ static tk_status check_media(tk_loading *l)
     TK_TRY(broken(l, c->audio_channels > c->audio_hop, "codec.audio_channels", "codec.audio_hop",
                   "%" PRId64 " is more than the %" PRId64 " samples of codec.audio_hop",
                   c->audio_channels, c->audio_hop));
-    const tk_import_config *i = &l->config->import;
+    const tk_import_config *i = &config(l)->import;
     return broken(l, i->min_seconds > i->clip_seconds, "import.min_seconds", "import.clip_seconds",
                   "%g is more than import.clip_seconds %g", i->min_seconds, i->clip_seconds);
 }
 
 static tk_status check_train(tk_loading *l)
 {
-    const tk_train_config *t = &l->config->train;
+    const tk_train_config *t = &config(l)->train;
     TK_TRY(broken(l, t->microbatch > t->batch, "train.microbatch", "train.batch",
                   "%" PRId64 " is more than train.batch %" PRId64, t->microbatch, t->batch));
     TK_TRY(broken(l, !t->out[0], "train.out", NULL, "must name a directory"));
-    return broken(l, l->command == TK_CMD_TRAIN && l->config->data.n_files == 0, "data.files", NULL,
+    return broken(l, l->command == TK_CMD_TRAIN && config(l)->data.n_files == 0, "data.files", NULL,
                   "missing: name the clip files to train on");
 }
 
 static tk_status check_shot(tk_loading *l, int64_t i)
 {
-    const tk_shot_config *s = &l->config->story.shots[i];
-    const tk_source *at = &l->shot[i];
+    const tk_shot_config *s = &config(l)->story.shots[i];
+    const tk_source *list = source(l, "shots"), *at = list->item ? &list->item[i] : list;
     char name[32];
     snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
     if (at->bad) return TK_OK;
-    int line = at->given ? at->line : -1;
     if (s->seconds == 0)
-        TK_TRY(tk_config_error(l, line, at->column, name, "no seconds: how long is the shot?"));
+        TK_TRY(tk_config_error(l, place(l, at), name, "no seconds: how long is the shot?"));
     if (!s->prompt[0])
-        TK_TRY(tk_config_error(l, line, at->column, name, "no prompt: what is to be seen?"));
+        TK_TRY(tk_config_error(l, place(l, at), name, "no prompt: what is to be seen?"));
     return TK_OK;
 }
 
 static tk_status check_story(tk_loading *l)
 {
-    const tk_storyboard *s = &l->config->story;
-    bool job = l->config->jobs.n_storyboards > 0, sampling = l->command == TK_CMD_SAMPLE;
+    const tk_storyboard *s = &config(l)->story;
+    bool job = config(l)->jobs.n_storyboards > 0, sampling = l->command == TK_CMD_SAMPLE;
     for (int64_t i = 0; i < s->n_shots; i++) TK_TRY(check_shot(l, i));
     TK_TRY(broken(l, (s->size[0] == 0) != (s->size[1] == 0), "size", NULL,
                   "give both width and height, or 0 for both (as trained)"));

@@ -3,15 +3,14 @@
 #include "core/config/config.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include <string.h>
 
 void tk_config_init(tk_config *c)
 {
     memset(c, 0, sizeof *c);
     tk_arena_init(&c->arena, 0);
-    for (int i = 0; i < tk_n_options; i++)
-        if (!tk_options[i].item) tk_option_default(&tk_options[i], c);
+    tk_table_default(&tk_config_table, c);
     c->output = c->story.output;
 }
 
@@ -24,24 +23,32 @@ void tk_config_free(tk_config *c)
 static tk_status load(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
 {
     bool whole = true;
-    TK_ARENA_NEW(l->source, &l->scratch, tk_n_options);
-    TK_ARENA_NEW(l->shot, &l->scratch, l->config->story.n_shots + 1);
+    tk_config *c = l->base;
+    TK_TRY(tk_loading_open(l));
     if (text) {
         tk_node *root;
-        TK_TRY(tk_config_read_yaml(l, text, bytes, 1, &root));
+        TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
         if (root) TK_TRY(tk_config_apply(l, root));
-        whole = l->n_errors == 0 || (root && l->n_errors <= TK_ERRORS_MAX);
+        whole = l->n_errors == 0 || (root && !tk_config_full(l));
     }
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
-    l->config->output = l->config->story.output;
+    c->output = c->story.output;
     // Of a file not read to its end nobody knows what it lacks.
     if (whole) TK_TRY(tk_config_check(l));
-    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors) : TK_OK;
+    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : TK_OK;
+}
+
+static tk_loading loading(tk_config *c, unsigned command, const char *file)
+{
+    return (tk_loading){.table = &tk_config_table,
+                        .base = c,
+                        .arena = &c->arena,
+                        .command = command,
+                        .file = file ? file : "config"};
 }
 
 static tk_status parse(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
 {
-    tk_arena_init(&l->scratch, 0);
     tk_status st = load(l, text, bytes, n, overrides);
     tk_arena_free(&l->scratch);
     return st;
@@ -50,14 +57,14 @@ static tk_status parse(tk_loading *l, const char *text, size_t bytes, int n, cha
 tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
                           size_t bytes, int n, char *const *overrides)
 {
-    tk_loading l = {.config = c, .command = command, .file = name ? name : "config"};
+    tk_loading l = loading(c, command, name);
     return parse(&l, text, bytes, n, overrides);
 }
 
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
                          char *const *overrides)
 {
-    tk_loading l = {.config = c, .command = command, .file = file ? file : "config"};
+    tk_loading l = loading(c, command, file);
     tk_arena a;
     char *text = NULL;
     size_t bytes = 0;

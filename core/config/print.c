@@ -1,197 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // The config and its table as text: the resolved dump, the digest, --help and the reference page.
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-// A string that grows in an arena; NULL text after a failed allocation, which later calls keep.
-typedef struct text {
-    tk_arena *a;
-    char *s;
-    size_t used, room;
-} text;
+// ---- the dump ----
 
-static void add(text *t, const char *s, size_t n)
+// The start of a line: the first line of a list's item (*item) carries its dash.
+static void start_line(tk_text *t, int indent, bool *item)
 {
-    if (!t->s) return;
-    if (t->used + n + 1 > t->room) {
-        size_t room = 2 * (t->used + n + 1);
-        char *grown = tk_arena_alloc(t->a, room);
-        if (grown) memcpy(grown, t->s, t->used);
-        t->s = grown;
-        t->room = room;
-        if (!grown) return;
-    }
-    memcpy(t->s + t->used, s, n);
-    t->used += n;
-    t->s[t->used] = 0;
+    tk_text_addf(t, "%*s%s", *item ? indent - 2 : indent, "", *item ? "- " : "");
+    *item = false;
 }
 
-__attribute__((format(printf, 2, 3))) static void addf(text *t, const char *fmt, ...)
+// The rows that `command` has, in lines behind `indent` blanks.
+static void add_struct(tk_text *t, const tk_table *table, const void *base, unsigned command,
+                       int indent, bool item)
 {
-    char buf[256];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(buf, sizeof buf, fmt, ap);
-    va_end(ap);
-    add(t, buf, n < (int)sizeof buf ? (size_t)n : sizeof buf - 1);
-}
-
-static text text_in(tk_arena *a)
-{
-    text t = {.a = a, .s = tk_arena_alloc(a, 1024), .room = 1024};
-    return t;
-}
-
-void tk_config_format_float(double v, char buf[32])
-{
-    for (int digits = 9; digits <= 17; digits++) {
-        snprintf(buf, 32, "%.*g", digits, v);
-        if (strtod(buf, NULL) == v) return;
-    }
-}
-
-// Double-quoted YAML. Whatever YAML does not take raw, or would fold as a line break, is escaped.
-static void add_string(text *t, const char *s)
-{
-    add(t, "\"", 1);
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            addf(t, "\\%c", *p);
-        else if (*p == '\n')
-            add(t, "\\n", 2);
-        else if (*p < 32 || *p == 127)
-            addf(t, "\\x%02X", *p);
-        else if (*p == 0xc2 && p[1] < 0xa0)
-            addf(t, "\\x%02X", *++p);
-        else if (*p == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
-            addf(t, "\\u20%02X", p[2] & 0x3f), p += 2;
-        else if (*p == 0xef && ((p[1] == 0xbb && p[2] == 0xbf) || (p[1] == 0xbf && p[2] >= 0xbe)))
-            addf(t, "\\u%04X", 0xf000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu)), p += 2;
-        else
-            add(t, (const char *)p, 1);
-    }
-    add(t, "\"", 1);
-}
-
-static void add_value(text *t, const tk_option *o, const void *base)
-{
-    const void *at = tk_option_at(o, base);
-    int64_t i = o->kind == TK_OPT_FLOAT ? 0 : *(const int64_t *)at;
-    char buf[32];
-    switch (o->kind) {
-    case TK_OPT_INT:
-        addf(t, "%" PRId64, i);
-        break;
-    case TK_OPT_BOOL:
-        addf(t, "%s", i ? "true" : "false");
-        break;
-    case TK_OPT_ENUM:
-        addf(t, "%s", o->names[i]);
-        break;
-    case TK_OPT_SIZE:
-        addf(t, "[%" PRId64 ", %" PRId64 "]", i, ((const int64_t *)at)[1]);
-        break;
-    case TK_OPT_STRING:
-        add_string(t, *(char *const *)at);
-        break;
-    case TK_OPT_SHOTS:
-        add(t, "[]", 2);
-        break; // filled ones are written by add_shots
-    case TK_OPT_FLOAT:
-        tk_config_format_float(*(const double *)at, buf);
-        addf(t, "%s", buf);
-        break;
-    case TK_OPT_STRINGS:
-        add(t, "[", 1);
-        for (int64_t k = 0; k < *tk_option_count_at(o, base); k++) {
-            if (k) add(t, ", ", 2);
-            add_string(t, (*(char **const *)at)[k]);
+    const tk_option *before = NULL;
+    for (int i = 0; i < table->n; i++) {
+        const tk_option *o = &table->row[i];
+        if (!tk_option_of(o, command)) continue;
+        const int n = tk_option_section_length(o), inner = indent + (n ? 2 : 0);
+        if (n && tk_option_opens_section(o, before)) {
+            start_line(t, indent, &item);
+            tk_text_addf(t, "%.*s:\n", n - 1, o->name);
         }
-        add(t, "]", 1);
-        break;
+        before = o;
+        start_line(t, inner, &item);
+        tk_text_addf(t, "%s:", o->name + n);
+        if (o->kind == TK_OPT_ITEMS && *tk_option_count_at(o, base)) {
+            tk_text_add(t, "\n");
+            for (int64_t k = 0; k < *tk_option_count_at(o, base); k++)
+                add_struct(t, o->items, tk_option_item(o, base, k), 0, inner + 4, true);
+            continue;
+        }
+        tk_text_add(t, " ");
+        tk_config_add_value(t, o, base);
+        tk_text_add(t, "\n");
     }
 }
 
-char *tk_config_format(const tk_option *o, const void *base, tk_arena *a)
+char *tk_table_dump(const tk_table *table, const void *base, unsigned command, tk_arena *a)
 {
-    text t = text_in(a);
-    add_value(&t, o, base);
+    tk_text t = tk_text_in(a);
+    add_struct(&t, table, base, command, 0, false);
     return t.s;
-}
-
-static void add_shots(text *t, const tk_storyboard *s)
-{
-    for (int64_t i = 0; i < s->n_shots; i++) {
-        const char *lead = "  - ";
-        for (int k = 0; k < tk_n_options; k++) {
-            const tk_option *o = &tk_options[k];
-            if (!o->item) continue;
-            addf(t, "%s%s: ", lead, strchr(o->name, '.') + 1);
-            add_value(t, o, &s->shots[i]);
-            add(t, "\n", 1);
-            lead = "    ";
-        }
-    }
-}
-
-// Length of the section's name, with its dot; 0 for options without a prefix.
-static int section_length(const tk_option *o)
-{
-    const char *dot = o->item ? NULL : strchr(o->name, '.');
-    return dot ? (int)(dot - o->name) + 1 : 0;
-}
-
-static bool opens_section(const tk_option *o, const tk_option *before)
-{
-    int n = section_length(o);
-    return !before || section_length(before) != n || strncmp(o->name, before->name, (size_t)n) != 0;
 }
 
 char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a)
 {
-    text t = text_in(a);
-    const tk_option *before = NULL;
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        if (o->item || !tk_option_of(o, command)) continue;
-        int n = section_length(o);
-        if (n && opens_section(o, before)) addf(&t, "%.*s:\n", n - 1, o->name);
-        before = o;
-        addf(&t, "%s%s:", n ? "  " : "", o->name + n);
-        if (o->kind == TK_OPT_SHOTS && c->story.n_shots) {
-            add(&t, "\n", 1);
-            add_shots(&t, &c->story);
-            continue;
-        }
-        add(&t, " ", 1);
-        add_value(&t, o, c);
-        add(&t, "\n", 1);
-    }
-    return t.s;
-}
-
-void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
-                       char **binding, char **others)
-{
-    text t[2] = {text_in(a), text_in(a)};
-    for (int k = 0; k < 2; k++)
-        if (t[k].s) t[k].s[0] = 0;
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        if (o->item || o->kind == TK_OPT_SHOTS || !tk_option_of(o, command)) continue;
-        const char *was = tk_config_format(o, before, a), *is = tk_config_format(o, now, a);
-        text *to = &t[!(o->commands & TK_OPTION_BINDS)];
-        if (!was || !is) to->s = NULL;
-        if (!was || !is || !strcmp(was, is)) continue;
-        const char *const part[] = {"\n  ", o->name, ": ", was, " -> ", is};
-        for (int k = 0; k < 6; k++) add(to, part[k], strlen(part[k]));
-    }
-    *binding = t[0].s;
-    *others = t[1].s;
+    return tk_table_dump(&tk_config_table, c, command, a);
 }
 
 tk_status tk_config_digest(const tk_config *c, uint64_t *out)
@@ -202,6 +62,78 @@ tk_status tk_config_digest(const tk_config *c, uint64_t *out)
     if (dump) *out = XXH3_64bits(dump, strlen(dump));
     tk_arena_free(&a);
     return dump ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config");
+}
+
+// ---- what differs ----
+
+static void add_change(tk_text *to, const char *name, const char *was, const char *is)
+{
+    if (!was || !is) to->s = NULL;
+    if (!was || !is || !strcmp(was, is)) return;
+    const char *const part[] = {"\n  ", name, ": ", was, " -> ", is};
+    for (int k = 0; k < 6; k++) tk_text_add(to, part[k]);
+}
+
+static void compare_structs(tk_text *to, const tk_table *t, const char *name, const void *before,
+                            const void *now);
+
+static const char *format_item(const tk_option *o, const void *base, int64_t i, tk_arena *a)
+{
+    tk_text t = tk_text_in(a);
+    if (i < *tk_option_count_at(o, base))
+        tk_config_add_item(&t, o->items, tk_option_item(o, base, i));
+    else
+        tk_text_add(&t, "none");
+    return t.s;
+}
+
+static void compare_values(tk_text *to, const tk_option *o, const char *name, const void *before,
+                           const void *now)
+{
+    tk_arena *a = to->arena;
+    if (o->kind != TK_OPT_ITEMS) {
+        add_change(to, name, tk_config_format(o, before, a), tk_config_format(o, now, a));
+        return;
+    }
+    const int64_t n = *tk_option_count_at(o, before), m = *tk_option_count_at(o, now);
+    for (int64_t i = 0; i < n || i < m; i++) {
+        char item[TK_NAME_MAX];
+        snprintf(item, sizeof item, "%.160s[%" PRId64 "]", name, i);
+        if (i < n && i < m)
+            compare_structs(to, o->items, item, tk_option_item(o, before, i),
+                            tk_option_item(o, now, i));
+        else
+            add_change(to, item, format_item(o, before, i, a), format_item(o, now, i, a));
+    }
+}
+
+static void compare_structs(tk_text *to, const tk_table *t, const char *name, const void *before,
+                            const void *now)
+{
+    for (int i = 0; i < t->n; i++) {
+        char row[TK_NAME_MAX];
+        snprintf(row, sizeof row, "%.95s.%.95s", name, t->row[i].name);
+        compare_values(to, &t->row[i], row, before, now);
+    }
+}
+
+void tk_table_changes(const tk_table *t, const void *before, const void *now, unsigned command,
+                      tk_arena *a, char **binding, char **others)
+{
+    tk_text binds = tk_text_in(a), rest = tk_text_in(a);
+    for (int i = 0; i < t->n; i++) {
+        const tk_option *o = &t->row[i];
+        if (tk_option_of(o, command))
+            compare_values(o->commands & TK_OPTION_BINDS ? &binds : &rest, o, o->name, before, now);
+    }
+    *binding = binds.s;
+    *others = rest.s;
+}
+
+void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
+                       char **binding, char **others)
+{
+    tk_table_changes(&tk_config_table, before, now, command, a, binding, others);
 }
 
 // ---- help and reference ----
@@ -225,7 +157,7 @@ static const struct {
 
 static const char *title_of(const tk_option *o)
 {
-    int n = section_length(o);
+    const int n = tk_option_section_length(o);
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
         if ((int)strlen(titles[i].section) == (n ? n - 1 : 0) &&
             strncmp(titles[i].section, o->name, n ? (size_t)n - 1 : 0) == 0)
@@ -242,7 +174,7 @@ static const char *type_words(const tk_option *o, char buf[96])
         [TK_OPT_STRING] = "string",
         [TK_OPT_STRINGS] = "list of strings",
         [TK_OPT_SIZE] = "width, height",
-        [TK_OPT_SHOTS] = "list",
+        [TK_OPT_ITEMS] = "list",
         [TK_OPT_ENUM] = "",
     };
     size_t n = (size_t)snprintf(buf, 96, "%s", words[o->kind]);
@@ -261,7 +193,7 @@ static const char *bound_words(const tk_option *o, char buf[96])
         snprintf(buf, 96, "%s to %s", lo, hi);
     } else if (o->kind == TK_OPT_INT || o->kind == TK_OPT_SIZE) {
         snprintf(buf, 96, "%" PRId64 " to %" PRId64, o->imin, o->imax);
-    } else if (o->kind == TK_OPT_STRINGS || o->kind == TK_OPT_SHOTS) {
+    } else if (o->kind == TK_OPT_STRINGS || o->kind == TK_OPT_ITEMS) {
         snprintf(buf, 96, "at most %" PRId64, o->imax);
     }
     return buf;
@@ -291,60 +223,67 @@ static const char *default_words(const tk_option *o, char buf[96])
         if (o->fdef >= o->fmin) tk_config_format_float(o->fdef, buf);
         break;
     case TK_OPT_STRINGS:
-    case TK_OPT_SHOTS:
+    case TK_OPT_ITEMS:
         break;
     }
     return buf;
 }
 
-void tk_config_print_help(FILE *f, unsigned command)
+// Whether the row is the first below a heading of its own; items' rows stay below their list's.
+static bool opens(const tk_row *r, const tk_option **before)
+{
+    if (r->depth) return false;
+    const bool first = tk_option_opens_section(r->option, *before);
+    *before = r->option;
+    return first;
+}
+
+void tk_table_help(FILE *f, const tk_table *t, unsigned command)
 {
     const tk_option *before = NULL;
     fprintf(f, "Options, in the config file or as key=value:\n");
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        if (!tk_option_of(o, command)) continue;
-        if (opens_section(o, before)) fprintf(f, "\n%s\n", title_of(o));
-        before = o;
+    for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
+        const tk_option *o = r.option;
+        if (command && !(r.commands & command)) continue;
+        if (opens(&r, &before)) fprintf(f, "\n%s\n", title_of(o));
         char type[96], bound[96], def[96];
         bound_words(o, bound);
         default_words(o, def);
-        fprintf(f, "  %-24s %s\n  %-24s   %s%s%s%s%s\n", o->name, o->help, "", type_words(o, type),
+        fprintf(f, "  %-24s %s\n  %-24s   %s%s%s%s%s\n", r.name, o->help, "", type_words(o, type),
                 *bound ? ", " : "", bound, *def ? "; default " : "", def);
     }
 }
 
-void tk_config_print_reference(FILE *f)
+void tk_table_reference(FILE *f, const tk_table *t)
 {
     const tk_option *before = NULL;
     fprintf(f, "# Options\n\nGenerated from the table of options (`core/config/table.c`) by "
                "`talkie --options`.\n\nEvery option can stand in a YAML file, its section as a "
                "mapping, or on the command line as `key=value`,\nwhich wins over the file. Lists "
                "on the command line are separated by commas; shots are `shots[0].prompt=...`.\n");
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        if (opens_section(o, before))
+    for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
+        const tk_option *o = r.option;
+        if (opens(&r, &before))
             fprintf(f,
                     "\n## %s\n\n| option | type | default | bounds | meaning | commands |\n"
                     "|---|---|---|---|---|---|\n",
                     title_of(o));
-        before = o;
         char type[96], bound[96], def[96];
         default_words(o, def);
-        fprintf(f, "| `%s` | %s | %s%s%s | %s | %s |", o->name, type_words(o, type),
-                *def ? "`" : "", def, *def ? "`" : "", bound_words(o, bound), o->help);
+        fprintf(f, "| `%s` | %s | %s%s%s | %s | %s |", r.name, type_words(o, type), *def ? "`" : "",
+                def, *def ? "`" : "", bound_words(o, bound), o->help);
         for (unsigned bit = 1; bit < TK_CMD_ALL; bit <<= 1)
-            if (o->commands & bit) fprintf(f, " %s", tk_command_name(bit) + strlen("talkie "));
+            if (r.commands & bit) fprintf(f, " %s", tk_command_name(bit) + strlen("talkie "));
         fprintf(f, " |\n");
     }
 }
 
 void tk_config_help(unsigned command)
 {
-    tk_config_print_help(stdout, command);
+    tk_table_help(stdout, &tk_config_table, command);
 }
 
 void tk_config_reference(void)
 {
-    tk_config_print_reference(stdout);
+    tk_table_reference(stdout, &tk_config_table);
 }

@@ -2,10 +2,11 @@
 // The table of options: one row each. Everything that knows an option's name, type, default or
 // bounds reads it here.
 #include "core/config/table.h"
+#include <stdio.h>
 #include <string.h>
 
-#define AT(field) offsetof(tk_config, field)
-#define SHOT(field) offsetof(tk_shot_config, field)
+// Rows below are of the struct that OF names.
+#define AT(field) offsetof(OF, field)
 #define INT(n, field, def, lo, hi, cmds, words)                                                  \
     {                                                                                            \
         .name = n, .kind = TK_OPT_INT, .offset = AT(field), .idef = def, .imin = lo, .imax = hi, \
@@ -36,6 +37,11 @@
         .name = n, .kind = TK_OPT_STRINGS, .offset = AT(field), .count = AT(number), .imin = 0, \
         .imax = most, .commands = cmds, .help = words                                           \
     }
+#define ITEMS(n, field, number, table, most, cmds, words)                             \
+    {                                                                                 \
+        .name = n, .kind = TK_OPT_ITEMS, .items = &table, .offset = AT(field),        \
+        .count = AT(number), .imin = 0, .imax = most, .commands = cmds, .help = words \
+    }
 
 enum {
     // Groups of commands.
@@ -50,7 +56,23 @@ enum {
 };
 #define SEED_MAX INT64_MAX
 
-const tk_option tk_options[] = {
+#define TABLE(rows, name)                                           \
+    {                                                               \
+        rows, (int)(sizeof rows / sizeof rows[0]), sizeof(OF), name \
+    }
+
+#define OF tk_shot_config
+static const tk_option shot_rows[] = {
+    FLT("seconds", seconds, 0, 0.001, 600, SAMPLE, "length of the shot"),
+    STR("prompt", prompt, "", SAMPLE, "what is seen and heard"),
+    LIST("references", references, n_references, 64, SAMPLE,
+         "media files given as clean rows to this shot"),
+};
+static const tk_table shot_table = TABLE(shot_rows, "shot");
+#undef OF
+
+#define OF tk_config
+static const tk_option config_rows[] = {
     // A storyboard or job file: no prefix.
     STR("checkpoint", story.checkpoint, "", SAMPLE,
         "checkpoint file, or run directory whose newest checkpoint is taken"),
@@ -68,39 +90,8 @@ const tk_option tk_options[] = {
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
     STR("output", story.output, "", DATA | SAMPLE | EVAL,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
-    {.name = "shots",
-     .kind = TK_OPT_SHOTS,
-     .offset = AT(story.shots),
-     .count = AT(story.n_shots),
-     .imin = 0,
-     .imax = 1000,
-     .commands = SAMPLE,
-     .help = "the shots, in order; each has the keys below"},
-    {.name = "shots[].seconds",
-     .kind = TK_OPT_FLOAT,
-     .item = true,
-     .offset = SHOT(seconds),
-     .fdef = 0,
-     .fmin = 0.001,
-     .fmax = 600,
-     .commands = SAMPLE,
-     .help = "length of the shot"},
-    {.name = "shots[].prompt",
-     .kind = TK_OPT_STRING,
-     .item = true,
-     .offset = SHOT(prompt),
-     .sdef = "",
-     .commands = SAMPLE,
-     .help = "what is seen and heard"},
-    {.name = "shots[].references",
-     .kind = TK_OPT_STRINGS,
-     .item = true,
-     .offset = SHOT(references),
-     .count = SHOT(n_references),
-     .imin = 0,
-     .imax = 64,
-     .commands = SAMPLE,
-     .help = "media files given as clean rows to this shot"},
+    ITEMS("shots", story.shots, story.n_shots, shot_table, 1000, SAMPLE,
+          "the shots, in order; each has the keys below"),
     LIST("references", story.references, story.n_references, 64, SAMPLE,
          "media files given as clean rows before the first shot"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
@@ -259,7 +250,8 @@ const tk_option tk_options[] = {
     ENUM("log.level", log_level, 1, 2, TK_CMD_ALL, "what is told on the way", "quiet", "normal",
          "verbose"),
 };
-const int tk_n_options = (int)(sizeof tk_options / sizeof tk_options[0]);
+const tk_table tk_config_table = TABLE(config_rows, "config");
+#undef OF
 
 const char *tk_command_name(unsigned command)
 {
@@ -285,10 +277,10 @@ const char *tk_command_name(unsigned command)
     }
 }
 
-const tk_option *tk_option_find(const char *name)
+const tk_option *tk_option_find(const tk_table *t, const char *name)
 {
-    for (int i = 0; i < tk_n_options; i++)
-        if (strcmp(tk_options[i].name, name) == 0) return &tk_options[i];
+    for (int i = 0; i < t->n; i++)
+        if (strcmp(t->row[i].name, name) == 0) return &t->row[i];
     return NULL;
 }
 
@@ -297,13 +289,25 @@ bool tk_option_of(const tk_option *o, unsigned command)
     return command == 0 || (o->commands & command) != 0;
 }
 
-bool tk_option_is_section(const char *name)
+bool tk_option_is_section(const tk_table *t, const char *name)
 {
-    size_t n = strlen(name);
-    for (int i = 0; i < tk_n_options; i++)
-        if (strncmp(tk_options[i].name, name, n) == 0 && tk_options[i].name[n] == '.' && n > 0)
-            return !tk_options[i].item;
+    const size_t n = strlen(name);
+    for (int i = 0; i < t->n; i++)
+        if (n > 0 && strncmp(t->row[i].name, name, n) == 0 && t->row[i].name[n] == '.') return true;
     return false;
+}
+
+int tk_option_section_length(const tk_option *o)
+{
+    const char *dot = strchr(o->name, '.');
+    return dot ? (int)(dot - o->name) + 1 : 0;
+}
+
+bool tk_option_opens_section(const tk_option *o, const tk_option *before)
+{
+    const int n = tk_option_section_length(o);
+    return !before || tk_option_section_length(before) != n ||
+           strncmp(o->name, before->name, (size_t)n) != 0;
 }
 
 const char *tk_option_section_now(const char *name)
@@ -311,7 +315,7 @@ const char *tk_option_section_now(const char *name)
     return strcmp(name, "stage") == 0 ? "world" : NULL;
 }
 
-void tk_option_default(const tk_option *o, void *base)
+static void set_default(const tk_option *o, void *base)
 {
     void *at = tk_option_at(o, base);
     switch (o->kind) {
@@ -330,12 +334,46 @@ void tk_option_default(const tk_option *o, void *base)
         ((int64_t *)at)[0] = ((int64_t *)at)[1] = o->idef;
         break;
     case TK_OPT_STRINGS:
-    case TK_OPT_SHOTS:
+    case TK_OPT_ITEMS:
         *(void **)at = NULL;
         *tk_option_count_at(o, base) = 0;
         break;
     }
 }
+
+void tk_table_default(const tk_table *t, void *base)
+{
+    for (int i = 0; i < t->n; i++) set_default(&t->row[i], base);
+}
+
+// ---- a walk over all rows ----
+
+tk_row tk_row_first(const tk_table *t)
+{
+    return (tk_row){.level = {{.table = t}}};
+}
+
+bool tk_row_next(tk_row *r)
+{
+    const tk_option *last = r->option;
+    if (last && last->kind == TK_OPT_ITEMS && r->depth + 1 < TK_ITEMS_DEPTH) {
+        size_t n = strlen(r->name);
+        n += (size_t)snprintf(r->name + n, sizeof r->name - n, "[].");
+        r->level[++r->depth].table = last->items;
+        r->level[r->depth].next = 0;
+        r->level[r->depth].name = n;
+    }
+    while (r->depth > 0 && r->level[r->depth].next == r->level[r->depth].table->n) r->depth--;
+    const tk_table *t = r->level[r->depth].table;
+    if (r->level[r->depth].next == t->n) return false;
+    r->option = &t->row[r->level[r->depth].next++];
+    const size_t n = r->level[r->depth].name;
+    snprintf(r->name + n, sizeof r->name - n, "%s", r->option->name);
+    if (r->depth == 0) r->commands = r->option->commands;
+    return true;
+}
+
+// ---- suggestions ----
 
 // Edits between a and b (insert, delete, replace, swap of neighbours), both cut at 63 bytes.
 static int edit_distance(const char *a, const char *b)
@@ -363,17 +401,16 @@ static int edit_distance(const char *a, const char *b)
     return last[m];
 }
 
-const char *tk_option_nearest(const char *name, unsigned command, bool sections)
+const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections)
 {
-    static _Thread_local char section[32];
-    const char *nearest = "";
+    static _Thread_local char nearest[TK_NAME_MAX];
     int least = 1 << 30;
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        const char *dot = strrchr(o->name, '.');
-        if (!tk_option_of(o, command) || (sections && (!dot || o->item))) continue;
-        char own[32];
-        snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - o->name) : 31, o->name);
+    nearest[0] = 0;
+    for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
+        const char *dot = strrchr(r.name, '.');
+        if ((command && !(r.commands & command)) || (sections && (!dot || r.depth))) continue;
+        char own[TK_NAME_MAX];
+        snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - r.name) : TK_NAME_MAX, r.name);
         int d = edit_distance(name, own);
         // The right last part in the wrong section, or in none, is nearly right.
         if (!sections && dot) {
@@ -383,8 +420,7 @@ const char *tk_option_nearest(const char *name, unsigned command, bool sections)
         }
         if (d >= least) continue;
         least = d;
-        nearest = o->name;
-        if (sections) nearest = strcpy(section, own);
+        strcpy(nearest, own);
     }
     return nearest;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to core/config/ and its tests: the table of options and the state of one
-// loading.
+// Internal to core/config/ and its tests: tables of options.
+//
+// A table describes a struct, a row for each of its options. The config is such a struct. An option
+// may be a list of structs (TK_OPT_ITEMS), whose items have a table of their own: "shots" is one,
+// and "shots[].prompt" a row of its items' table. A new kind of list is a struct, a table of its
+// rows and one row here; reading, overriding, printing and suggesting know nothing of any of them.
 #pragma once
 #include "core/config/config.h"
-#include <stdio.h>
 
 typedef enum tk_option_kind {
     TK_OPT_INT,     // int64_t
@@ -13,49 +16,58 @@ typedef enum tk_option_kind {
     TK_OPT_STRING,  // char *, UTF-8, at most TK_STRING_MAX bytes
     TK_OPT_STRINGS, // char **, and int64_t count; imax = most items
     TK_OPT_SIZE,    // int64_t[2]: width, height
-    TK_OPT_SHOTS    // tk_shot_config *, and int64_t count; the items' options are rows "shots[].x"
+    TK_OPT_ITEMS    // array of the struct that `items` describes, and int64_t count; imax as above
 } tk_option_kind;
 
 enum {
-    TK_STRING_MAX = 4096,    // bytes of a string
-    TK_YAML_MAX = 1 << 20,   // bytes of a file
-    TK_YAML_DEPTH = 32,      // nested lists and mappings
-    TK_YAML_NODES = 1 << 16, // values in a file
-    TK_ERRORS_MAX = 50       // error lines; more help nobody
+    TK_STRING_MAX = 4096, // bytes of a string
+    TK_NAME_MAX = 192,    // bytes of an option's full name, "shots[2].prompt"
+    TK_ITEMS_DEPTH = 3    // tables below each other, the outermost included
 };
 
+typedef struct tk_table {
+    const struct tk_option *row;
+    int n;
+    size_t bytes;    // of the struct
+    const char *one; // what an item is called: "shot"
+} tk_table;
+
 typedef struct tk_option {
-    const char *name; // "train.lr", "fps", "shots[].prompt"
+    const char *name; // in its table: "train.lr", "fps"; "prompt" of an item
     tk_option_kind kind;
-    bool item;            // of tk_shot_config; else of tk_config
-    size_t offset, count; // of the value, and of the number of items of a list
-    int64_t idef;         // default of INT, BOOL, ENUM, and of both sides of SIZE
-    int64_t imin, imax;   // bounds, inclusive
-    double fdef;          // default of FLOAT
-    double fmin, fmax;    // bounds, inclusive
-    const char *sdef;     // default of STRING
-    const char *names[5]; // of ENUM, NULL-terminated
-    unsigned commands;    // TK_CMD_ bits, and TK_OPTION_BINDS
-    const char *help;     // one sentence without a full stop
+    const tk_table *items; // of ITEMS
+    size_t offset, count;  // of the value, and of the number of items of a list
+    int64_t idef;          // default of INT, BOOL, ENUM, and of both sides of SIZE
+    int64_t imin, imax;    // bounds, inclusive
+    double fdef;           // default of FLOAT; below fmin: must be given
+    double fmin, fmax;     // bounds, inclusive
+    const char *sdef;      // default of STRING
+    const char *names[5];  // of ENUM, NULL-terminated
+    unsigned commands;     // TK_CMD_ bits, and TK_OPTION_BINDS; of an item's row, those of its list
+    const char *help;      // one sentence without a full stop
 } tk_option;
 
 // Of an option without whose value a run is another run: another model, or other losses.
 enum { TK_OPTION_BINDS = 1 << 16 };
 
-extern const tk_option tk_options[];
-extern const int tk_n_options;
+extern const tk_table tk_config_table; // describes tk_config
 
 enum { TK_CMD_ALL = 255 };
-const char *tk_command_name(unsigned command);     // "train"; "talkie" when not a single bit
-const tk_option *tk_option_find(const char *name); // "train.lr", "shots[].prompt"; NULL if none
-bool tk_option_of(const tk_option *o, unsigned command); // command 0: every option
-// Nearest option by edit distance among those of `command` (0: all); sections: nearest section
-// name.
-const char *tk_option_nearest(const char *name, unsigned command, bool sections);
-bool tk_option_is_section(const char *name); // "train"
-// The name of today for a section that was called otherwise in the release before; else NULL.
+const char *tk_command_name(unsigned command); // "train"; "talkie" when not a single bit
+
+const tk_option *tk_option_find(const tk_table *t, const char *name); // NULL if none
+bool tk_option_of(const tk_option *o, unsigned command);              // command 0: every option
+bool tk_option_is_section(const tk_table *t, const char *name);       // "train"
+int tk_option_section_length(const tk_option *o);                     // "train." of "train.lr": 6
+bool tk_option_opens_section(const tk_option *o, const tk_option *before); // before: may be NULL
+// The name of today for a section of the config that was called otherwise in the release before;
+// else NULL.
 const char *tk_option_section_now(const char *name);
-void tk_option_default(const tk_option *o, void *base);
+// Nearest name by edit distance among the options of `command` (0: all), items' rows included as
+// "shots[].prompt"; sections: nearest name of a section. Good until the thread's next call.
+const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections);
+void tk_table_default(const tk_table *t, void *base);
+
 static inline void *tk_option_at(const tk_option *o, const void *base)
 {
     return (char *)base + o->offset;
@@ -64,56 +76,24 @@ static inline int64_t *tk_option_count_at(const tk_option *o, const void *base)
 {
     return (int64_t *)((char *)base + o->count);
 }
+static inline void *tk_option_item(const tk_option *o, const void *base, int64_t i)
+{
+    return *(char **)tk_option_at(o, base) + (size_t)i * o->items->bytes;
+}
 
-// A value as YAML or the command line gives it, with its place.
-typedef enum tk_node_kind { TK_NODE_SCALAR, TK_NODE_SEQUENCE, TK_NODE_MAPPING } tk_node_kind;
-typedef struct tk_node {
-    tk_node_kind kind;
-    bool quoted;      // scalars: written in quotes or as a block
-    int line, column; // from 1; 0 = the command line
-    const char *text; // scalars
-    size_t bytes;
-    struct tk_node *first, *last, *next; // children: items, or key, value, key, value ...
-} tk_node;
-
-typedef struct tk_source { // where a value came from
-    int line, column;      // 0 = the command line
-    bool given, bad;       // bad: an error was reported about it
-} tk_source;
-
-typedef struct tk_loading {
-    tk_config *config;
-    unsigned command;
-    const char *file;  // name of the YAML text in messages
-    tk_arena scratch;  // nodes, sources and error lines, gone when loading ends
-    tk_source *source; // (tk_n_options)
-    tk_source *shot;   // (shots) of the items
-    char *errors;      // lines
-    size_t errors_used, errors_room;
-    int n_errors;
-    const char *renamed; // the name of a section as it was before, if one was given so
-} tk_loading;
-
-// Adds the line "file:line:column: name: words". Fails only for want of memory.
-tk_status tk_config_error(tk_loading *l, int line, int column, const char *name, const char *fmt,
-                          ...) __attribute__((format(printf, 5, 6)));
-// Text of a user's for a message: clipped, control characters and broken UTF-8 replaced.
-const char *tk_config_shown(const char *text, size_t bytes, char buf[96]);
-
-// YAML text to nodes under the caps above. *root is NULL when the text holds no document or is
-// not YAML (an error line says why).
-tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, int line,
-                              tk_node **root);
-// Sets an option of `base` (tk_config or tk_shot_config) from a node; `name` for messages. *ok is
-// false when an error line was added instead.
-tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_node *value,
-                        const char *name, bool *ok);
-tk_status tk_config_set_shots(tk_loading *l, const tk_node *value, bool *ok);
-tk_status tk_config_apply(tk_loading *l, const tk_node *root);      // a file's mapping
-tk_status tk_config_override(tk_loading *l, const char *key_value); // one "key=value"
-tk_status tk_config_check(tk_loading *l); // rules between options, of those that were read well
-// The value in YAML, as the dump has it.
-char *tk_config_format(const tk_option *o, const void *base, tk_arena *a);
-void tk_config_format_float(double v, char buf[32]); // shortest that reads back the same
-void tk_config_print_reference(FILE *f);
-void tk_config_print_help(FILE *f, unsigned command);
+// A walk over all rows in order, those of a list's items after the list itself:
+//
+//     for (tk_row r = tk_row_first(table); tk_row_next(&r);) ... r.option, r.name ...
+typedef struct tk_row {
+    const tk_option *option;
+    char name[TK_NAME_MAX]; // "shots[].prompt"
+    unsigned commands;      // of the outermost list, or of the option
+    int depth;              // 0: a row of the table itself
+    struct {
+        const tk_table *table;
+        int next;
+        size_t name; // bytes that come before its rows' names
+    } level[TK_ITEMS_DEPTH];
+} tk_row;
+tk_row tk_row_first(const tk_table *t);
+bool tk_row_next(tk_row *r);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One option's value: from text with checks and words, and back to text.
 #include "core/base/utf8.h"
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -9,57 +9,100 @@
 #include <string.h>
 #include <strings.h>
 
-const char *tk_config_shown(const char *text, size_t bytes, char buf[96])
+// ---- to text ----
+
+void tk_config_format_float(double v, char buf[32])
 {
-    size_t n = bytes < 60 ? bytes : 60;
-    while (n < bytes && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
-    bool valid = tk_utf8_valid(text, n, NULL);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        buf[i] = c < 32 || c == 127 || (c >= 128 && !valid) ? '?' : (char)c;
+    for (int digits = 9; digits <= 17; digits++) {
+        snprintf(buf, 32, "%.*g", digits, v);
+        if (strtod(buf, NULL) == v) return;
     }
-    strcpy(buf + n, n < bytes ? "..." : "");
-    return buf;
 }
 
-static tk_status append_line(tk_loading *l, const char *line)
+// Double-quoted YAML. Whatever YAML does not take raw, or would fold as a line break, is escaped.
+static void add_string(tk_text *t, const char *s)
 {
-    size_t n = strlen(line), need = l->errors_used + n + 2;
-    if (need > l->errors_room) {
-        size_t room = need > 2048 ? 2 * need : 4096;
-        char *grown;
-        TK_ARENA_NEW(grown, &l->scratch, (int64_t)room);
-        if (l->errors_used) memcpy(grown, l->errors, l->errors_used);
-        l->errors = grown;
-        l->errors_room = room;
+    tk_text_add(t, "\"");
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            tk_text_addf(t, "\\%c", *p);
+        else if (*p == '\n')
+            tk_text_add(t, "\\n");
+        else if (*p < 32 || *p == 127)
+            tk_text_addf(t, "\\x%02X", *p);
+        else if (*p == 0xc2 && p[1] < 0xa0)
+            tk_text_addf(t, "\\x%02X", *++p);
+        else if (*p == 0xe2 && p[1] == 0x80 && (p[2] & 0xfe) == 0xa8)
+            tk_text_addf(t, "\\u20%02X", p[2] & 0x3f), p += 2;
+        else if (*p == 0xef && ((p[1] == 0xbb && p[2] == 0xbf) || (p[1] == 0xbf && p[2] >= 0xbe)))
+            tk_text_addf(t, "\\u%04X", 0xf000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu)), p += 2;
+        else
+            tk_text_add_bytes(t, (const char *)p, 1);
     }
-    if (l->errors_used) l->errors[l->errors_used++] = '\n';
-    memcpy(l->errors + l->errors_used, line, n + 1);
-    l->errors_used += n;
-    return TK_OK;
+    tk_text_add(t, "\"");
 }
 
-tk_status tk_config_error(tk_loading *l, int line, int column, const char *name, const char *fmt,
-                          ...)
+void tk_config_add_item(tk_text *t, const tk_table *table, const void *item)
 {
-    if (++l->n_errors > TK_ERRORS_MAX)
-        return l->n_errors == TK_ERRORS_MAX + 1 ? append_line(l, "and more errors after these")
-                                                : TK_OK;
-    char text[1024];
-    size_t n = 0, room = sizeof text;
-    if (line == 0 || !l->file)
-        n = (size_t)snprintf(text, room, "command line: ");
-    else if (line < 0)
-        n = (size_t)snprintf(text, room, "%.255s: ", l->file);
-    else
-        n = (size_t)snprintf(text, room, "%.255s:%d:%d: ", l->file, line, column);
-    if (name) n += (size_t)snprintf(text + n, room - n, "%.160s: ", name);
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text + n, room - n, fmt, ap);
-    va_end(ap);
-    return append_line(l, text);
+    for (int k = 0; k < table->n; k++) {
+        tk_text_addf(t, "%s%s: ", k ? ", " : "{", table->row[k].name);
+        tk_config_add_value(t, &table->row[k], item);
+    }
+    tk_text_add(t, "}");
 }
+
+void tk_config_add_value(tk_text *t, const tk_option *o, const void *base)
+{
+    const void *at = tk_option_at(o, base);
+    const int64_t i = o->kind == TK_OPT_FLOAT ? 0 : *(const int64_t *)at;
+    char buf[32];
+    switch (o->kind) {
+    case TK_OPT_INT:
+        tk_text_addf(t, "%" PRId64, i);
+        break;
+    case TK_OPT_BOOL:
+        tk_text_addf(t, "%s", i ? "true" : "false");
+        break;
+    case TK_OPT_ENUM:
+        tk_text_addf(t, "%s", o->names[i]);
+        break;
+    case TK_OPT_SIZE:
+        tk_text_addf(t, "[%" PRId64 ", %" PRId64 "]", i, ((const int64_t *)at)[1]);
+        break;
+    case TK_OPT_STRING:
+        add_string(t, *(char *const *)at);
+        break;
+    case TK_OPT_ITEMS:
+        tk_text_add(t, "[");
+        for (int64_t k = 0; k < *tk_option_count_at(o, base); k++) {
+            if (k) tk_text_add(t, ", ");
+            tk_config_add_item(t, o->items, tk_option_item(o, base, k));
+        }
+        tk_text_add(t, "]");
+        break;
+    case TK_OPT_FLOAT:
+        tk_config_format_float(*(const double *)at, buf);
+        tk_text_addf(t, "%s", buf);
+        break;
+    case TK_OPT_STRINGS:
+        tk_text_add(t, "[");
+        for (int64_t k = 0; k < *tk_option_count_at(o, base); k++) {
+            if (k) tk_text_add(t, ", ");
+            add_string(t, (*(char **const *)at)[k]);
+        }
+        tk_text_add(t, "]");
+        break;
+    }
+}
+
+char *tk_config_format(const tk_option *o, const void *base, tk_arena *a)
+{
+    tk_text t = tk_text_in(a);
+    tk_config_add_value(&t, o, base);
+    return t.s;
+}
+
+// ---- from text ----
 
 // What an option wants, in words: "a whole number from 1 to 9".
 static const char *wanted(const tk_option *o, char buf[160])
@@ -94,8 +137,8 @@ static const char *wanted(const tk_option *o, char buf[160])
                  "width and height as [64, 64] or 64x64, each from %" PRId64 " to %" PRId64,
                  o->imin, o->imax);
         break;
-    case TK_OPT_SHOTS:
-        snprintf(buf, 160, "a list of shots");
+    case TK_OPT_ITEMS:
+        snprintf(buf, 160, "a list of %ss", o->items->one);
         break;
     }
     return buf;
@@ -108,14 +151,14 @@ static tk_status unfit(tk_loading *l, const tk_option *o, const tk_node *v, cons
     *ok = false;
     wanted(o, want);
     if (v->kind == TK_NODE_MAPPING)
-        return tk_config_error(l, v->line, v->column, name, "wants %s, not keys", want);
+        return tk_config_error(l, v->at, name, "wants %s, not keys", want);
     if (v->kind == TK_NODE_SEQUENCE)
-        return tk_config_error(l, v->line, v->column, name, "wants %s, not this list", want);
+        return tk_config_error(l, v->at, name, "wants %s, not this list", want);
     if (v->bytes == 0 && !v->quoted)
-        return tk_config_error(l, v->line, v->column, name, "has no value; give %s", want);
+        return tk_config_error(l, v->at, name, "has no value; give %s", want);
     tk_config_shown(v->text, v->bytes, shown);
-    return tk_config_error(l, v->line, v->column, name, "%s%s%s is not %s", v->quoted ? "\"" : "",
-                           shown, v->quoted ? "\"" : "", want);
+    return tk_config_error(l, v->at, name, "%s%s%s is not %s", v->quoted ? "\"" : "", shown,
+                           v->quoted ? "\"" : "", want);
 }
 
 // Numbers: false when the text is not one. A float that overflows is infinite.
@@ -202,10 +245,9 @@ static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const ch
         words = "is not valid UTF-8";
     if (words) {
         *ok = false;
-        return tk_config_error(l, v->line, v->column, name, "%s", words);
+        return tk_config_error(l, v->at, name, "%s", words);
     }
-    char *s =
-        tk_arena_strdup(&l->config->arena, !v->quoted && one_of(v->text, none) ? "" : v->text);
+    char *s = tk_arena_strdup(l->arena, !v->quoted && one_of(v->text, none) ? "" : v->text);
     if (!s) return TK_FAIL(TK_MEMORY, "out of memory (%zu bytes)", v->bytes);
     *at = s;
     return TK_OK;
@@ -221,18 +263,18 @@ static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, cons
     for (const tk_node *x = item; x; x = single ? NULL : x->next) n++;
     if (n > o->imax) {
         *ok = false;
-        return tk_config_error(l, v->line, v->column, name,
-                               "has %" PRId64 " items; the most is %" PRId64, n, o->imax);
+        return tk_config_error(l, v->at, name, "has %" PRId64 " items; the most is %" PRId64, n,
+                               o->imax);
     }
     char **list;
-    TK_ARENA_NEW(list, &l->config->arena, n ? n : 1);
+    TK_ARENA_NEW(list, l->arena, n ? n : 1);
     for (; i < n; i++, item = item->next) {
-        char which[192];
+        char which[TK_NAME_MAX];
         snprintf(which, sizeof which, "%.160s[%" PRId64 "]", name, i);
         TK_TRY(set_string(l, &list[i], item, which, ok));
         if (!list[i] || list[i][0]) continue;
         *ok = false;
-        TK_TRY(tk_config_error(l, item->line, item->column, which, "is empty"));
+        TK_TRY(tk_config_error(l, item->at, which, "is empty"));
     }
     if (!*ok) return TK_OK;
     *(char ***)tk_option_at(o, base) = n ? list : NULL;
@@ -282,8 +324,8 @@ tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_
         return set_strings(l, o, base, v, name, ok);
     case TK_OPT_SIZE:
         return set_size(l, o, at, v, name, ok);
-    case TK_OPT_SHOTS:
-        return tk_config_set_shots(l, v, ok);
+    case TK_OPT_ITEMS:
+        break; // read by apply.c, item by item
     }
-    return TK_FAIL(TK_INTERNAL, "option %s of unknown kind %d", name, (int)o->kind);
+    return TK_FAIL(TK_INTERNAL, "option %s of kind %d has no value to set", name, (int)o->kind);
 }

@@ -2,28 +2,31 @@
 // YAML text to a tree of nodes, by libyaml's events, under caps of our own: libyaml 0.2.5 bounds
 // neither nesting nor the work that aliases make, so depth and count are capped here and anchors,
 // aliases and tags are refused.
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include <string.h>
 #include <yaml.h>
 
 typedef struct reading {
     tk_loading *l;
     yaml_parser_t parser;
-    int line; // of all errors when 0: text of an override
+    const char *file; // NULL: text of an override
     tk_node *open[TK_YAML_DEPTH];
     int depth, nodes, documents;
     tk_node *root;
     bool stop;
 } reading;
 
+static tk_place place(const reading *r, const yaml_mark_t *at)
+{
+    return r->file ? (tk_place){r->file, (int)at->line + 1, (int)at->column + 1} : (tk_place){0};
+}
+
 // One error ends the reading: what follows it would be guesswork.
 static tk_status refuse(reading *r, const yaml_mark_t *at, const char *words)
 {
     r->stop = true;
     r->root = NULL;
-    bool in_file = r->line > 0;
-    return tk_config_error(r->l, in_file ? (int)at->line + 1 : 0, in_file ? (int)at->column + 1 : 0,
-                           NULL, "%s", words);
+    return tk_config_error(r->l, place(r, at), NULL, "%s", words);
 }
 
 static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, tk_node **out)
@@ -33,8 +36,7 @@ static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, 
     if (++r->nodes > TK_YAML_NODES) return refuse(r, &e->start_mark, "too many values in one file");
     TK_ARENA_NEW(n, &r->l->scratch, 1);
     n->kind = kind;
-    n->line = r->line > 0 ? (int)e->start_mark.line + 1 : 0;
-    n->column = r->line > 0 ? (int)e->start_mark.column + 1 : 0;
+    n->at = place(r, &e->start_mark);
     tk_node *parent = r->depth ? r->open[r->depth - 1] : NULL;
     if (!parent)
         r->root = n;
@@ -131,10 +133,10 @@ static tk_status not_yaml(reading *r, const char *text, size_t bytes)
     return refuse(r, &p->problem_mark, words);
 }
 
-tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, int line,
+tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, const char *file,
                               tk_node **root)
 {
-    reading r = {.l = l, .line = line};
+    reading r = {.l = l, .file = file};
     tk_status st = TK_OK;
     *root = NULL;
     if (bytes > TK_YAML_MAX) {

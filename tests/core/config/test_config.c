@@ -2,7 +2,7 @@
 // The option engine: every row of the table through every consumer of it, and bad input of every
 // kind, reported all at once and in the right place.
 /*TEST timeout: 60 */
-#include "core/config/table.h"
+#include "core/config/load.h"
 #include "tests/support/test.h"
 #include <dirent.h>
 #include <inttypes.h>
@@ -42,6 +42,8 @@ static void refused(tk_status st, const char *words)
 
 // ---- every row ----
 
+static void fill_struct(const tk_table *t, void *base, const char *but, tk_arena *a);
+
 // A value that is not the default and keeps the rules between options (most double together).
 static void unusual(const tk_option *o, void *base, tk_arena *a)
 {
@@ -77,23 +79,25 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
         *(char ***)at = list;
         *tk_option_count_at(o, base) = 2;
         break;
-    case TK_OPT_SHOTS:
+    case TK_OPT_ITEMS:
+        *(void **)at = tk_arena_alloc(a, 2 * o->items->bytes);
+        *tk_option_count_at(o, base) = 2;
+        for (int64_t k = 0; k < 2; k++) fill_struct(o->items, tk_option_item(o, base, k), "", a);
         break;
     }
+}
+
+// Every option unusual, but one.
+static void fill_struct(const tk_table *t, void *base, const char *but, tk_arena *a)
+{
+    for (int i = 0; i < t->n; i++)
+        if (strcmp(t->row[i].name, but) != 0) unusual(&t->row[i], base, a);
 }
 
 static void fill(tk_config *c, bool job)
 {
     tk_config_init(c);
-    for (int i = 0; i < tk_n_options; i++)
-        if (!tk_options[i].item && (job || strcmp(tk_options[i].name, "storyboards") != 0))
-            unusual(&tk_options[i], c, &c->arena);
-    if (job) return;
-    c->story.n_shots = 2;
-    c->story.shots = tk_arena_alloc(&c->arena, 2 * sizeof *c->story.shots);
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < tk_n_options; i++)
-            if (tk_options[i].item) unusual(&tk_options[i], &c->story.shots[k], &c->arena);
+    fill_struct(&tk_config_table, c, job ? "shots" : "storyboards", &c->arena);
 }
 
 static void test_config__dump_is_a_fixed_point(void **state)
@@ -112,10 +116,9 @@ static void test_config__dump_is_a_fixed_point(void **state)
         assert_ok(tk_config_digest(&d, &digest[1]));
         assert_ok(tk_config_digest(&defaults, &digest[2]));
         assert_true(digest[0] == digest[1] && digest[0] != digest[2]);
-        for (int i = 0; i < tk_n_options; i++) { // and every row was told apart from its default
-            const tk_option *o = &tk_options[i];
-            if (o->item || o->kind == TK_OPT_SHOTS || (!job && !strcmp(o->name, "storyboards")))
-                continue;
+        for (int i = 0; i < tk_config_table.n; i++) { // and every row is told from its default
+            const tk_option *o = &tk_config_table.row[i];
+            if (!strcmp(o->name, job ? "shots" : "storyboards")) continue;
             const char *was = tk_config_format(o, &defaults, &d.arena);
             const char *is = tk_config_format(o, &d, &d.arena);
             if (strcmp(was, is) == 0) fail_msg("%s stayed %s", o->name, is);
@@ -161,18 +164,18 @@ static void test_config__floats_are_short_and_exact(void **state)
     assert_string_equal("0.002", buf);
 }
 
-// Takes `text` as the value of row o and tells whether that value was refused.
-static bool value_refused(const tk_option *o, const char *text)
+// Takes `text` as the value of row r and tells whether that value was refused.
+static bool value_refused(const tk_row *r, const char *text)
 {
-    char override[128], name[64], want[192];
-    const char *item = o->item ? strchr(o->name, '.') : NULL;
-    if (item)
-        snprintf(name, sizeof name, "shots[0]%s", item);
+    char override[192], name[TK_NAME_MAX], want[256];
+    const char *items = strstr(r->name, "[]");
+    if (items) // of the first item
+        snprintf(name, sizeof name, "%.*s[0]%s", (int)(items - r->name), r->name, items + 2);
     else
-        snprintf(name, sizeof name, "%s", o->name);
-    snprintf(override, sizeof override, "%s=%s", name, text);
-    snprintf(want, sizeof want, "command line: %s: %s is not ", name, text);
-    tk_status st = try_override(o->commands & -o->commands, override);
+        snprintf(name, sizeof name, "%s", r->name);
+    snprintf(override, sizeof override, "%.96s=%.64s", name, text);
+    snprintf(want, sizeof want, "command line: %.96s: %.64s is not ", name, text);
+    tk_status st = try_override(r->commands & -r->commands, override);
     const char *found = strstr(tk_status_message(), want);
     return st == TK_INPUT && found && strncmp(found + strlen(want), "a multiple", 10) != 0;
 }
@@ -181,8 +184,8 @@ static void test_config__bounds_are_inclusive(void **state)
 {
     (void)state;
     char lo[64], hi[64], below[64], above[64];
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
+    for (tk_row r = tk_row_first(&tk_config_table); tk_row_next(&r);) {
+        const tk_option *o = r.option;
         if (o->kind == TK_OPT_FLOAT) {
             snprintf(lo, sizeof lo, "%.17g", o->fmin);
             snprintf(hi, sizeof hi, "%.17g", o->fmax);
@@ -200,32 +203,35 @@ static void test_config__bounds_are_inclusive(void **state)
         } else {
             continue;
         }
-        if (value_refused(o, lo) || value_refused(o, hi)) fail_msg("%s", tk_status_message());
-        if (!value_refused(o, below)) fail_msg("%s takes %s", o->name, below);
-        if (!value_refused(o, above)) fail_msg("%s takes %s", o->name, above);
+        if (value_refused(&r, lo) || value_refused(&r, hi)) fail_msg("%s", tk_status_message());
+        if (!value_refused(&r, below)) fail_msg("%s takes %s", r.name, below);
+        if (!value_refused(&r, above)) fail_msg("%s takes %s", r.name, above);
         static const char *const never[] = {"nan",  ".nan",  "inf",    "-inf",
                                             ".inf", "1e999", "-1e999", "0x10",
                                             "1 2",  "12a",   "+",      "99999999999999999999"};
         for (size_t k = 0; k < sizeof never / sizeof never[0]; k++)
-            if (!value_refused(o, never[k]) && (o->kind != TK_OPT_SIZE || !strchr(never[k], 'x')))
-                fail_msg("%s takes %s", o->name, never[k]);
+            if (!value_refused(&r, never[k]) && (o->kind != TK_OPT_SIZE || !strchr(never[k], 'x')))
+                fail_msg("%s takes %s", r.name, never[k]);
     }
 }
 
 static void test_config__table_is_sound(void **state)
 {
     (void)state;
-    for (int i = 0; i < tk_n_options; i++) {
-        const tk_option *o = &tk_options[i];
-        assert_ptr_equal(o, tk_option_find(o->name)); // names are unique
+    for (tk_row r = tk_row_first(&tk_config_table); tk_row_next(&r);) {
+        const tk_option *o = r.option;
+        const tk_table *t = r.level[r.depth].table;
+        assert_ptr_equal(o, tk_option_find(t, o->name)); // names are unique
         assert_true(o->commands != 0 &&
                     (o->commands & ~(unsigned)(TK_CMD_ALL | TK_OPTION_BINDS)) == 0);
         assert_true(*o->help && o->help[strlen(o->help) - 1] != '.');
+        assert_true((o->kind == TK_OPT_ITEMS) == (o->items != NULL));
+        if (o->kind == TK_OPT_ITEMS) assert_true(r.depth + 1 < TK_ITEMS_DEPTH);
         if (o->kind == TK_OPT_INT) assert_true(o->imin <= o->idef && o->idef <= o->imax);
-        if (o->kind == TK_OPT_FLOAT && !o->item)
+        if (o->kind == TK_OPT_FLOAT && !r.depth)
             assert_true(o->fmin <= o->fdef && o->fdef <= o->fmax);
-        for (int k = 0; k < i; k++)
-            assert_true(o->item || tk_options[k].item || tk_options[k].offset != o->offset);
+        assert_true(o->offset < t->bytes);
+        for (const tk_option *p = t->row; p < o; p++) assert_true(p->offset != o->offset);
     }
     assert_ok(try_text(0, "")); // and the defaults keep the rules
 }
@@ -357,9 +363,9 @@ static void test_config__all_errors_at_once(void **state)
         "command line: train.batchh: no such option; did you mean train.batch?\n"
         "command line: seed: not an option of talkie train; did you mean train.seed?\n"
         "command line: \"steps\" is not of the form key=value\n"
-        "command line: train: is a section; name one of its options, as train.lr\n"
+        "command line: train: is a section; name one of its options, as train.out\n"
         "command line: train.beta2: 1.5 is not a number from 0 to 0.999999\n"
-        "command line: shots[0].prompt: no such option; did you mean train.out?\n"
+        "command line: shots[0].prompt: not an option of talkie train; did you mean train.out?\n"
         "command line: train.init: is not valid UTF-8\n"
         "a.yaml:15:30: model.rope_freq_dim: 6 * 8 rotary channels do not fit model.head_dim 24\n"
         "a.yaml:7:15: train.microbatch: 8 is more than train.batch 4\n"
@@ -384,7 +390,7 @@ static void test_config__bad_storyboards(void **state)
         try_text(TK_CMD_SAMPLE, "shots: [{seconds: -1, prompt: a}, {seconds: 1e9, promt: b}, 3]"),
         "a.yaml:1:19: shots[0].seconds: -1 is not a number from 0.001 to 600\n"
         "a.yaml:1:45: shots[1].seconds: 1e9 is not a number from 0.001 to 600\n"
-        "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[].prompt?\n"
+        "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[1].prompt?\n"
         "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, references\n"
         "a.yaml: checkpoint: missing");
     refused(try_text(TK_CMD_SAMPLE, "checkpoint: x\nshots:\n  - prompt: a\n  - seconds: 2\n"),
@@ -398,8 +404,9 @@ static void test_config__bad_storyboards(void **state)
     refused(try_text(0, "size: [64, 0]"), "both width and height");
     refused(try_text(0, "size: [64, 64, 64]"), "width and height");
     refused(try_override(TK_CMD_SAMPLE, "shots[7].prompt=x"), "a new one is shots[0]");
-    refused(try_override(TK_CMD_SAMPLE, "shots[x].prompt=x"), "shots[0].prompt");
-    refused(try_override(TK_CMD_SAMPLE, "shots[0].promt=x"), "did you mean shots[].prompt?");
+    refused(try_override(TK_CMD_SAMPLE, "shots[x].prompt=x"),
+            "wants the form shots[0].seconds=...");
+    refused(try_override(TK_CMD_SAMPLE, "shots[0].promt=x"), "did you mean shots[0].prompt?");
     refused(try_override(TK_CMD_SAMPLE, "references=a,,b"), "references[1]: is empty");
     refused(try_override(TK_CMD_SAMPLE, "references=[a, [b]]"), "references[1]: wants a string");
 }
@@ -521,13 +528,13 @@ static void test_config__help_has_the_commands_options(void **state)
     char *text;
     size_t n;
     FILE *f = open_memstream(&text, &n);
-    tk_config_print_help(f, TK_CMD_SAMPLE);
+    tk_table_help(f, &tk_config_table, TK_CMD_SAMPLE);
     fclose(f);
-    for (int i = 0; i < tk_n_options; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "\n  %s ", tk_options[i].name);
-        bool there = strstr(text, name) && strstr(text, tk_options[i].help);
-        assert_int_equal(tk_option_of(&tk_options[i], TK_CMD_SAMPLE), there);
+    for (tk_row r = tk_row_first(&tk_config_table); tk_row_next(&r);) {
+        char name[TK_NAME_MAX + 4];
+        snprintf(name, sizeof name, "\n  %s ", r.name);
+        bool there = strstr(text, name) && strstr(text, r.option->help);
+        assert_int_equal((r.commands & TK_CMD_SAMPLE) != 0, there);
     }
     free(text);
 }
@@ -538,7 +545,7 @@ static void test_config__reference_page_is_up_to_date(void **state)
     char *text, *page;
     size_t n;
     FILE *f = open_memstream(&text, &n);
-    tk_config_print_reference(f);
+    tk_table_reference(f, &tk_config_table);
     fclose(f);
     f = fopen("docs/options.md", "r");
     if (!f) free(text);
