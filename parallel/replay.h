@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replays a schedule without ranks: is it one, how long does it take, how much does it hold.
+#pragma once
+#include "parallel/schedule.h"
+
+typedef struct tk_replay {
+    double makespan;
+    double bubble; // part of stages * makespan in which a stage does nothing
+    int64_t *most; // (stages) runs alive at a time; lies in the schedule's arena
+} tk_replay;
+
+// TK_INTERNAL, naming stage and action, unless
+//   every forward and every backward (whole, or both halves) is there exactly once,
+//   what an action waits for comes to pass before it, whatever the stages do in the meantime,
+//   no stage ever holds more than its `most`,
+//   and stages joined by channels without buffers do not wait in a circle: messages of a channel
+//   arrive in the order of sending, a stage posts receives TK_SCHEDULE_AHEAD actions ahead, and a
+//   send blocks until its receive is posted.
+// cost: (stages, TK_ACT_KINDS) durations; NULL: 1 each, a whole backward 2. Messages take no time.
+tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out);

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every schedule over many sizes, replayed against the formulas; and broken ones, which must be
+// refused for the right reason.
+#include "parallel/replay.h"
+#include "tests/support/test.h"
+
+enum { MOST_STAGES = 8, MOST_CHUNKS = 4, MOST_MICRO = 32 };
+
+static void fails(tk_status st, tk_status want, const char *words)
+{
+    assert_status(st, want);
+    assert_says(words);
+    tk_status_clear();
+}
+
+static tk_replay replayed(tk_schedule *s, const double *cost)
+{
+    tk_replay r;
+    assert_ok(tk_schedule_replay(s, cost, &r));
+    return r;
+}
+
+static double bubble_of(tk_schedule_kind kind, int p, int v, int64_t m)
+{
+    tk_schedule s;
+    assert_ok(tk_schedule_make(&s, kind, p, v, m));
+    const tk_replay r = replayed(&s, NULL);
+    for (int i = 0; i < p && m % p == 0; i++) assert_int_equal(r.most[i], s.stage[i].most);
+    tk_schedule_free(&s);
+    return r.bubble;
+}
+
+static void test_schedule__one_forward_one_backward(void **state)
+{
+    (void)state;
+    for (int p = 1; p <= MOST_STAGES; p++)
+        for (int64_t m = 1; m <= MOST_MICRO; m++)
+            assert_near(bubble_of(TK_SCHEDULE_1F1B, p, 1, m), (p - 1.0) / ((double)m + p - 1),
+                        1e-12);
+}
+
+static void test_schedule__interleaved(void **state)
+{
+    (void)state;
+    for (int p = 1; p <= MOST_STAGES; p++)
+        for (int v = 1; v <= MOST_CHUNKS; v++)
+            for (int64_t m = 1; m <= MOST_MICRO; m++) {
+                const double bubble = bubble_of(TK_SCHEDULE_INTERLEAVED, p, v, m);
+                const double whole = (p - 1.0) / ((double)m * v + p - 1);
+                if (m % p == 0) assert_near(bubble, whole, 1e-12);
+                assert_true(bubble > whole - 1e-12);
+            }
+}
+
+static void test_schedule__zero_bubble(void **state)
+{
+    (void)state;
+    for (int p = 1; p <= MOST_STAGES; p++)
+        for (int64_t m = 1; m <= MOST_MICRO; m++) {
+            const double bubble = bubble_of(TK_SCHEDULE_ZB_H1, p, 1, m);
+            const double idle = bubble / (1 - bubble) * 3 * (double)m; // per stage
+            assert_true(idle < 3.0 * (p - 1) + 1e-9);                  // never worse than 1f1b
+            if (m >= 2 * p - 1) assert_near(idle, p - 1.0, 1e-9);
+        }
+}
+
+static void test_schedule__nothing_to_do(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind <= TK_SCHEDULE_FORWARD; kind++) {
+        tk_schedule s;
+        assert_ok(tk_schedule_make(&s, (tk_schedule_kind)kind, 3, 1, 0));
+        assert_near(replayed(&s, NULL).makespan, 0, 0);
+        tk_schedule_free(&s);
+    }
+}
+
+static void test_schedule__forward_only(void **state)
+{
+    tk_schedule s;
+    (void)state;
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_FORWARD, 3, 1, 5));
+    assert_near(replayed(&s, NULL).makespan, 7, 1e-12);
+    tk_schedule_free(&s);
+}
+
+// A stage three times as slow holds up all the others.
+static void test_schedule__given_costs(void **state)
+{
+    const double cost[2][TK_ACT_KINDS] = {{1, 2, 1, 1}, {3, 6, 3, 3}};
+    tk_schedule s;
+    (void)state;
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 4));
+    const tk_replay r = replayed(&s, cost[0]);
+    assert_near(r.makespan, 1 + 4 * 9 + 2, 1e-12);
+    assert_near(r.bubble, 1 - (4 * 3 + 4 * 9) / (2 * r.makespan), 1e-12);
+    tk_schedule_free(&s);
+}
+
+static void test_schedule__too_many_chunks(void **state)
+{
+    tk_schedule s;
+    (void)state;
+    fails(tk_schedule_make(&s, TK_SCHEDULE_ZB_H1, 2, 2, 4), TK_INPUT,
+          "parallel.chunks is 2, but parallel.schedule zb-h1 gives a stage one run");
+    fails(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 3, 4), TK_INPUT,
+          "set parallel.schedule=interleaved or parallel.chunks=1");
+}
+
+// ---- broken schedules --------------------------------------------------------------------------
+
+static void swap(tk_stage_plan *p, int64_t a, int64_t b)
+{
+    const tk_action t = p->action[a];
+    p->action[a] = p->action[b];
+    p->action[b] = t;
+}
+
+static void lose_one(tk_schedule *s)
+{
+    s->stage[1].n--;
+}
+
+static void say_one_twice(tk_schedule *s)
+{
+    s->stage[0].action[1] = s->stage[0].action[0];
+}
+
+static void name_what_is_not_there(tk_schedule *s)
+{
+    s->stage[0].action[1].micro = s->micro;
+}
+
+static void name_a_chunk_that_is_not_there(tk_schedule *s)
+{
+    s->stage[0].action[1].chunk = -1;
+}
+
+static void split_one_half(tk_schedule *s)
+{
+    tk_stage_plan *p = &s->stage[1];
+    p->action[p->n - 1].kind = TK_ACT_INPUTS;
+}
+
+static void split_beside_the_whole(tk_schedule *s)
+{
+    tk_stage_plan *p = &s->stage[1];
+    p->action[p->n] = p->action[p->n - 1];
+    p->action[p->n++].kind = TK_ACT_WEIGHTS;
+}
+
+static void go_back_before_forward(tk_schedule *s)
+{
+    swap(&s->stage[1], 0, 1); // the last stage: F0 B0 ...
+}
+
+// Stage 0 begins with the second microbatch, the first is needed by stage 1 to send anything back.
+static void wait_for_each_other(tk_schedule *s)
+{
+    tk_stage_plan *p = &s->stage[0]; // F0 F1 B0 F2 ...
+    swap(p, 0, 2);
+}
+
+static void all_forwards_first(tk_schedule *s)
+{
+    for (int i = 0; i < s->stages; i++) {
+        tk_stage_plan *p = &s->stage[i];
+        for (int64_t m = 0; m < s->micro; m++) {
+            p->action[m] = (tk_action){TK_ACT_FORWARD, 0, m};
+            p->action[s->micro + m] = (tk_action){TK_ACT_BACKWARD, 0, m};
+        }
+    }
+}
+
+// Enough memory, but stage 1 wants to be rid of gradients while stage 0 goes on sending rows.
+static void nobody_listens(tk_schedule *s)
+{
+    tk_stage_plan *p = &s->stage[0];
+    for (int64_t m = 0; m < s->micro; m++) {
+        p->action[m] = (tk_action){TK_ACT_FORWARD, 0, m};
+        p->action[s->micro + m] = (tk_action){TK_ACT_BACKWARD, 0, m};
+    }
+    p->most = s->micro;
+}
+
+static void put_weights_before_inputs(tk_schedule *s)
+{
+    tk_stage_plan *p = &s->stage[0];
+    for (int64_t k = 0; k + 1 < p->n; k++)
+        if (p->action[k].kind == TK_ACT_INPUTS) {
+            swap(p, k, k + 1);
+            return;
+        }
+}
+
+static void test_schedule__broken_ones_are_refused(void **state)
+{
+    static const struct {
+        tk_schedule_kind kind;
+        void (*breaks)(tk_schedule *);
+        const char *words;
+    } cases[] = {
+        {TK_SCHEDULE_1F1B, lose_one, "stage 1: backward of microbatch 5, chunk 0 is missing"},
+        {TK_SCHEDULE_1F1B, say_one_twice,
+         "stage 0: forward of microbatch 0, chunk 0 is there twice"},
+        {TK_SCHEDULE_1F1B, name_what_is_not_there,
+         "forward of microbatch 6, chunk 0 does not exist"},
+        {TK_SCHEDULE_1F1B, name_a_chunk_that_is_not_there, "does not exist"},
+        {TK_SCHEDULE_1F1B, split_one_half,
+         "backward for weights of microbatch 5, chunk 0 is missing"},
+        {TK_SCHEDULE_1F1B, split_beside_the_whole, "is there whole and in halves"},
+        {TK_SCHEDULE_1F1B, go_back_before_forward, "waits for what comes later"},
+        {TK_SCHEDULE_1F1B, wait_for_each_other, "waits for what comes later"},
+        {TK_SCHEDULE_1F1B, all_forwards_first, "holds more than the stage's bound"},
+        {TK_SCHEDULE_1F1B, nobody_listens, "waits in a circle of sends"},
+        {TK_SCHEDULE_ZB_H1, lose_one, "backward for weights of microbatch 5, chunk 0 is missing"},
+        {TK_SCHEDULE_ZB_H1, put_weights_before_inputs, "waits for what comes later"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tk_schedule s;
+        tk_replay r;
+        assert_ok(tk_schedule_make(&s, cases[i].kind, 2, 1, 6));
+        cases[i].breaks(&s);
+        fails(tk_schedule_replay(&s, NULL, &r), TK_INTERNAL, cases[i].words);
+        tk_schedule_free(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schedule__one_forward_one_backward),
+        cmocka_unit_test(test_schedule__interleaved),
+        cmocka_unit_test(test_schedule__zero_bubble),
+        cmocka_unit_test(test_schedule__nothing_to_do),
+        cmocka_unit_test(test_schedule__forward_only),
+        cmocka_unit_test(test_schedule__given_costs),
+        cmocka_unit_test(test_schedule__too_many_chunks),
+        cmocka_unit_test(test_schedule__broken_ones_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
