@@ -149,6 +149,13 @@ try_rank() {
     echo "rank $rank: $runs failures"
 }
 
+# A disk without room for a checkpoint is found out before the first step.
+code=0
+mpirun -n $RANKS "$faulty" 0 disk 1000 train CONFIG.yaml train.out=full >"$out" 2>&1 || code=$?
+[[ $code == 4 ]] || fail "a full disk ends in exit code $code"
+grep -q 'a checkpoint takes .* MB free' "$out" || fail "a full disk is not named"
+[[ -z $(ls full) ]] || fail "a run that cannot be saved leaves $(ls full)"
+
 tries=()
 for rank in 0 1; do
     try_rank $rank &

@@ -6,6 +6,7 @@
 //         alloc       allocation fails once
 //         memory      allocation and all that follow it fail
 //         open        opening of a file (by a relative path) fails as if it were not readable
+//         disk        the disk has N bytes free
 //         sweep       allocation fails, then others, in one process; N is FIRST:STEP:LAST
 //         count       nothing fails; each rank says at the end how many of both it had
 //
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 static atomic_long opened, open_fails_at;
 
@@ -67,6 +69,17 @@ OPEN_2(__open_2)
 OPEN_2(__open64_2)
 FOPEN(fopen)
 FOPEN(fopen64)
+
+static atomic_long disk_free = -1; // bytes; negative: as it is
+
+int statvfs(const char *path, struct statvfs *s)
+{
+    int (*next)(const char *, struct statvfs *) = dlsym(RTLD_NEXT, "statvfs");
+    const int got = next(path, s);
+    const long n = atomic_load(&disk_free);
+    if (got == 0 && n >= 0) s->f_bavail = (fsblkcnt_t)n / s->f_frsize;
+    return got;
+}
 
 static int list(void)
 {
@@ -121,6 +134,7 @@ int main(int argc, char **argv)
     const int64_t before = tk_alloc_count();
     atomic_store(&opened, 0);
     if (here && !strcmp(kind, "open")) atomic_store(&open_fails_at, n);
+    if (here && !strcmp(kind, "disk")) atomic_store(&disk_free, n);
     if (here && !strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
     if (here && !strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
     if (st == TK_OK)

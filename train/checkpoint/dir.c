@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LOOKS = 20 }; // at a directory whose run removes checkpoints meanwhile
+
 // ---- verifying ---------------------------------------------------------------------------------
 
 // This rank's even share of all elements, tensor by tensor.
@@ -157,14 +159,30 @@ static tk_status share_path(const char *where, const found *f, int64_t i, tk_com
     return world->ops->host_broadcast(world, *path, (size_t)bytes, 0);
 }
 
+tk_status tk_checkpoint_gone(const char *path, tk_comm *world, bool *gone)
+{
+    struct stat s;
+    int32_t missing = world->rank == 0 && lstat(path, &s) && errno == ENOENT;
+    TK_TRY(world->ops->host_broadcast(world, &missing, sizeof missing, 0));
+    *gone = missing != 0;
+    return TK_OK;
+}
+
+// *gone: a file of the list was removed since; the list is old.
 static tk_status try_all(const char *where, const found *f, int64_t n, bool is_file, tk_comm *world,
-                         tk_arena *a, char **path)
+                         tk_arena *a, char **path, bool *gone)
 {
     for (int64_t i = 0; i < n; i++) {
         TK_TRY(share_path(where, f, i, world, a, path));
         const tk_status st = tk_ck_verify(*path, world);
         if (st == TK_OK) return TK_OK;
         if (is_file || (st != TK_INPUT && st != TK_IO)) return st;
+        char words[512];
+        snprintf(words, sizeof words, "%s", tk_status_message());
+        TK_TRY(tk_checkpoint_gone(*path, world, gone));
+        tk_status_set(st, words);
+        tk_status_set_shared(true);
+        if (*gone) return st;
         if (world->rank == 0)
             tk_log_warn("%s; trying the checkpoint before it", tk_status_message());
         tk_status_clear();
@@ -175,15 +193,28 @@ static tk_status try_all(const char *where, const found *f, int64_t n, bool is_f
                    (long long)n, where);
 }
 
-tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path)
+static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char **path, bool *gone)
 {
     found f = {0};
     *path = NULL;
+    *gone = false;
     tk_status st = tk_agree(world, world->rank == 0 ? look(where, &f) : TK_OK);
     int64_t told[2] = {f.n, f.is_file};
     if (st == TK_OK) st = world->ops->host_broadcast(world, told, sizeof told, 0);
-    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path);
+    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path, gone);
     tk_free(f.step);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path)
+{
+    bool gone = true;
+    tk_status st = TK_OK;
+    for (int i = 0; i < LOOKS && gone; i++) {
+        tk_status_clear();
+        st = try_newest(where, world, a, path, &gone);
+    }
     TK_TRY(st);
     return TK_OK;
 }

@@ -151,16 +151,26 @@ static void clear(const char *path, bool keep)
     if (!keep) rmdir(path);
 }
 
-// What earlier runs were fenced off to; `but`: the one that must keep its name (see fence).
+// A newcomer's folder that never became the owner's: its process, of this machine, is gone.
+static bool died_claiming(const char *name)
+{
+    identity who;
+    return !strncmp(name, "owner.", 6) && read_token(name + 6, &who) && who.machine == machine() &&
+           start_of(who.pid) != who.ticks;
+}
+
+// What earlier runs were fenced off to, and what others left that died before they took the
+// directory; `but`: the one that must keep its name (see fence).
 static void clear_fenced(const char *dir, const char *but)
 {
     char path[PATH_MAX];
     DIR *d = opendir(dir);
     if (!d) return;
     for (struct dirent *e; (e = readdir(d));) {
-        if (strncmp(e->d_name, "fenced.", 7)) continue;
+        const bool fenced = !strncmp(e->d_name, "fenced.", 7);
+        if (!fenced && !died_claiming(e->d_name)) continue;
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        clear(path, !strcmp(e->d_name + 7, but));
+        clear(path, fenced && !strcmp(e->d_name + 7, but));
     }
     closedir(d);
 }

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,10 +193,30 @@ static tk_status start_weights(run *r)
     return TK_OK;
 }
 
+// A disk without room for one checkpoint is found out before the first step, not after many.
+static tk_status check_room(const run *r)
+{
+    const char *out = r->config->train.out;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    struct statvfs disk;
+    const int flats = tk_optimizer_flats(&r->trainer.optimizer, flat);
+    const double wanted =
+        (double)tk_param_count(&r->trainer.model.table) * flats * (double)sizeof(float);
+    if (statvfs(out, &disk)) return TK_OK; // not every file system tells
+    const double bytes = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (bytes >= wanted) return TK_OK;
+    return TK_FAIL(
+        TK_IO,
+        "train.out: a checkpoint takes %.4g MB, and the disk of %s has %.4g MB free; make "
+        "room, or give another train.out",
+        wanted / 1e6, out, bytes / 1e6);
+}
+
 static tk_status open_files(run *r)
 {
     const char *out = r->config->train.out;
     if (r->world->rank) return TK_OK;
+    TK_TRY(check_room(r));
     TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
     return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);

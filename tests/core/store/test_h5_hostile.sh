@@ -3,7 +3,7 @@
 #TEST timeout: 120
 # HDF5 files with flipped bytes: whatever they do to the library, the program says so and lives.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 TALKIE=${TALKIE:-build/talkie}
 golden=tests/golden/documents.h5
 work=$(mktemp -d)

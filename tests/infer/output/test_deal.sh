@@ -5,7 +5,7 @@
 # others make all the rest and wait for it. One that is stopped meanwhile is found, and named. What is
 # made does not depend on who made it.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
+root=$(cd "$(dirname "$0")/../../.." && pwd)
 talkie=$(realpath "${BUILD:-build}")/talkie
 . "$root/scripts/env.sh" 2
 export OMP_NUM_THREADS=1 TALKIE_COMM_TIMEOUT=2 ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"

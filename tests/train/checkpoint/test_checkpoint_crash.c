@@ -127,6 +127,42 @@ static void a_killed_save_costs_at_most_itself(void **state)
     }
 }
 
+// A run with train.keep=1: a checkpoint takes the place of the one before, some times.
+static void rotate(const char *good)
+{
+    char now[128], before[128] = "";
+    for (int step = 10; step < 25; step++) {
+        snprintf(now, sizeof now, "%s/step-%08d.h5", dir, step);
+        if (link(good, now)) _exit(1);
+        if (*before) unlink(before);
+        memcpy(before, now, sizeof before);
+        usleep(30000);
+    }
+    _exit(0);
+}
+
+static void the_newest_is_found_while_a_run_removes_old_ones(void **state)
+{
+    char good[64];
+    (void)state;
+    assert_int_equal(run("none", "good.h5", 1), 0);
+    snprintf(good, sizeof good, "%s/good.h5", dir);
+    fflush(NULL);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) rotate(good);
+    while (!exists("step-00000010.h5")) usleep(100); // found before it goes, or a later one
+    int status;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        tk_arena a;
+        char *path;
+        tk_arena_init(&a, 0);
+        assert_ok(tk_checkpoint_newest(dir, tk_comm_self(), &a, &path));
+        tk_arena_free(&a);
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -144,7 +180,10 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_killed_save_costs_at_most_itself)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_killed_save_costs_at_most_itself),
+        cmocka_unit_test(the_newest_is_found_while_a_run_removes_old_ones),
+    };
     if (argc > 3) return play(argc, argv);
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0) return 1;

@@ -4,7 +4,7 @@
 #TEST timeout: 120
 set -euo pipefail
 TALKIE=${TALKIE:-build/talkie}
-here=$(cd "$(dirname "$0")/../.." && pwd)
+here=$(cd "$(dirname "$0")/../../.." && pwd)
 . "$here/scripts/env.sh"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -128,7 +128,7 @@ static bool there(const char *name)
 
 static void a_second_run_is_refused_and_a_dead_one_replaced(void **state)
 {
-    char words[64];
+    char words[64], command[2 * PATH_MAX];
     (void)state;
     no_job();
     const pid_t pid = runs_start(1, "train tiny.yaml train.out=one train.steps=100000");
@@ -141,8 +141,15 @@ static void a_second_run_is_refused_and_a_dead_one_replaced(void **state)
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(runs_wait(pid), 128 + SIGKILL);
     assert_true(there("one/owner"));
+    // a newcomer that died before the directory was its own
+    snprintf(command, sizeof command,
+             "cd '%s/one' && t=$(ls owner) && cp -r owner \"owner.$t\" && ls -d owner.*",
+             runs_dir());
+    assert_int_equal(system(command), 0);
     runs_expect(runs_talkie(1, "train tiny.yaml train.out=one train.steps=%d", STEPS), 0, "over");
     assert_false(there("one/owner"));
+    snprintf(command, sizeof command, "! ls -d '%s'/one/owner.* 2>/dev/null", runs_dir());
+    assert_int_equal(system(command), 0);
     assert_as_straight("one");
 }
 
