@@ -346,5 +346,8 @@ tk_status tk_config_override(tk_loading *l, const char *key_value)
         return tk_config_error(l, command_line, NULL, "\"%s\" is not of the form key=value", shown);
     snprintf(word, sizeof word, "%s", shown);
     rename_section(l, &s, word, sizeof word);
+    if (strcmp(word, "base") == 0 && !tk_option_find(s.table, word))
+        return tk_config_error(l, command_line, word,
+                               "stands in a file only: \"base: other.yaml\"");
     return override_in(l, &s, word, equals + 1);
 }

@@ -20,21 +20,20 @@ void tk_config_free(tk_config *c)
     memset(c, 0, sizeof *c);
 }
 
-static tk_status load(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
+static tk_status load(tk_loading *l, const char *path, const char *text, size_t bytes, int n,
+                      char *const *overrides)
 {
-    bool whole = true;
     tk_config *c = l->base;
     TK_TRY(tk_loading_open(l));
     if (text) {
         tk_node *root;
         TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
-        if (root) TK_TRY(tk_config_apply(l, root));
-        whole = l->n_errors == 0 || (root && !tk_config_full(l));
+        if (root) TK_TRY(tk_config_apply_file(l, path, root));
+        if (tk_config_full(l) || (!root && l->n_errors)) l->partial = true;
     }
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     c->output = c->story.output;
-    // Of a file not read to its end nobody knows what it lacks.
-    if (whole) TK_TRY(tk_config_check(l));
+    if (!l->partial) TK_TRY(tk_config_check(l));
     return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : TK_OK;
 }
 
@@ -47,9 +46,10 @@ static tk_loading loading(tk_config *c, unsigned command, const char *file)
                         .file = file ? file : "config"};
 }
 
-static tk_status parse(tk_loading *l, const char *text, size_t bytes, int n, char *const *overrides)
+static tk_status parse(tk_loading *l, const char *path, const char *text, size_t bytes, int n,
+                       char *const *overrides)
 {
-    tk_status st = load(l, text, bytes, n, overrides);
+    tk_status st = load(l, path, text, bytes, n, overrides);
     tk_arena_free(&l->scratch);
     return st;
 }
@@ -58,7 +58,7 @@ tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, cons
                           size_t bytes, int n, char *const *overrides)
 {
     tk_loading l = loading(c, command, name);
-    return parse(&l, text, bytes, n, overrides);
+    return parse(&l, NULL, text, bytes, n, overrides);
 }
 
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
@@ -70,7 +70,7 @@ tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n
     size_t bytes = 0;
     tk_arena_init(&a, 0);
     tk_status st = file ? tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes) : TK_OK;
-    if (st == TK_OK) st = parse(&l, text, bytes, n, overrides);
+    if (st == TK_OK) st = parse(&l, file, text, bytes, n, overrides);
     tk_arena_free(&a);
     if (l.renamed)
         tk_log("the section is called %s: now; its old name holds for this release only",

@@ -150,10 +150,12 @@ void tk_config_free(tk_config *c);
 // the whole table are errors; on the command line keys of other commands are errors too. What the
 // command cannot do without is checked as well (train: data.files; sample: checkpoint and shots, or
 // storyboards); command 0, for stored configs, takes every key and requires none.
-// file NULL: overrides only. After a failure *c is fit for tk_config_free only.
+// A file may stand on another, "base: other.yaml" (a relative path begins at the file): its values
+// lie over that one's, lists whole. file NULL: overrides only. After a failure *c is fit for
+// tk_config_free only.
 tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
                          char *const *overrides);
-// The same from text already in memory (a golden's or checkpoint's config).
+// The same from text already in memory (a golden's or checkpoint's config), which has no base.
 tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, const char *text,
                           size_t bytes, int n, char *const *overrides);
 // Full YAML with every value of the options of `command` (0: all); parses back to the same config.

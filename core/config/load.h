@@ -6,6 +6,7 @@
 //     report         errors with their places
 //     value, yaml    one value from and to text; YAML text to nodes
 //     apply          nodes and overrides to the struct
+//     base           a file over the one it stands on
 //     check, print   rules between options; the whole as text
 //     config         all of it, for the program
 #pragma once
@@ -17,7 +18,8 @@ enum {
     TK_YAML_MAX = 1 << 20,   // bytes of a file
     TK_YAML_DEPTH = 32,      // nested lists and mappings
     TK_YAML_NODES = 1 << 16, // values in a file
-    TK_ERRORS_MAX = 50       // error lines; more help nobody
+    TK_ERRORS_MAX = 50,      // error lines; more help nobody
+    TK_BASES_MAX = 8         // files below a config, each the base of the one before
 };
 
 typedef struct tk_place { // where something was written
@@ -53,6 +55,7 @@ typedef struct tk_loading {
     tk_source source; // of the struct
     tk_text errors;   // lines
     int n_errors;
+    bool partial;        // a file was not read to its end: nobody knows what it lacks
     const char *renamed; // the name of a section as it is now, if it was given as it was before
 } tk_loading;
 
@@ -88,6 +91,11 @@ tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, con
 tk_status tk_loading_open(tk_loading *l);
 tk_status tk_config_apply(tk_loading *l, const tk_node *root);      // a file's mapping
 tk_status tk_config_override(tk_loading *l, const char *key_value); // one "key=value"
+
+// ---- base ----
+
+// A file's mapping over that of its base, if it names one. path NULL: text that is no file.
+tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_node *root);
 
 // ---- check, print ----
 

@@ -241,7 +241,9 @@ static bool opens(const tk_row *r, const tk_option **before)
 void tk_table_help(FILE *f, const tk_table *t, unsigned command)
 {
     const tk_option *before = NULL;
-    fprintf(f, "Options, in the config file or as key=value:\n");
+    fprintf(f,
+            "Options, in the config file (which may stand on another: \"base: other.yaml\") or as "
+            "key=value:\n");
     for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
         const tk_option *o = r.option;
         if (command && !(r.commands & command)) continue;
@@ -257,10 +259,14 @@ void tk_table_help(FILE *f, const tk_table *t, unsigned command)
 void tk_table_reference(FILE *f, const tk_table *t)
 {
     const tk_option *before = NULL;
-    fprintf(f, "# Options\n\nGenerated from the table of options (`core/config/table.c`) by "
-               "`talkie --options`.\n\nEvery option can stand in a YAML file, its section as a "
-               "mapping, or on the command line as `key=value`,\nwhich wins over the file. Lists "
-               "on the command line are separated by commas; shots are `shots[0].prompt=...`.\n");
+    fprintf(
+        f, "# Options\n\nGenerated from the table of options (`core/config/table.c`) by "
+           "`talkie --options`.\n\nEvery option can stand in a YAML file, its section as a "
+           "mapping, or on the command line as `key=value`,\nwhich wins over the file. Lists "
+           "on the command line are separated by commas; shots are `shots[0].prompt=...`.\n"
+           "A file may stand on another: `base: other.yaml`, a path relative to the file that says "
+           "so. Its values lie over\nthe other's, lists whole; what is stored with outputs is the "
+           "result.\n");
     for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
         const tk_option *o = r.option;
         if (opens(&r, &before))
