@@ -41,10 +41,12 @@ typedef struct tk_media_config { // what clips are made of; both world and impor
     int64_t width, height, fps, sample_rate, channels; // channels: 1 or 2
 } tk_media_config;
 
+typedef enum tk_import_bad { TK_BAD_SKIP, TK_BAD_STOP } tk_import_bad;
 typedef struct tk_import_config {
     double clip_seconds; // clips are cut to this length
     double min_seconds;  // shorter rests are dropped
     char *codec;         // clip file whose codec to use; "" = fit one on the imported clips
+    int64_t bad;         // what becomes of files and clips that hold damage: tk_import_bad
 } tk_import_config;
 
 typedef struct tk_data_config {

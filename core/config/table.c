@@ -170,6 +170,9 @@ static const tk_option config_rows[] = {
     FLT("import.min_seconds", import.min_seconds, 1, 0.1, 600, DATA, "shorter rests are dropped"),
     STR("import.codec", import.codec, "", DATA,
         "clip file whose codec to use; empty = fit one on the imported clips"),
+    ENUM("import.bad", import.bad, TK_BAD_SKIP, TK_BAD_STOP, DATA,
+         "files that cannot be read and clips that hold damage: left out and named, or the end",
+         "skip", "stop"),
 
     LIST("data.files", data.files, data.n_files, 10000, TRAINS | EVAL, "clip files"),
     INT("data.threads", data.threads, 1, 1, 256, TRAINS, "loader threads of a rank"),

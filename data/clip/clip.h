@@ -80,6 +80,8 @@ tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *confi
                               int64_t n, const tk_clip_info *clips, tk_clip_writer **out);
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
                              const float *audio); // any rank, each clip once
+// Instead of writing it: clip i will not be in the index, its slot stays empty.
+void tk_clip_writer_skip(tk_clip_writer *w, int64_t i);
 // Collective: gathers digests, rank 0 finishes the index, lets `extra` (may be NULL) write more
 // into the file, commits. The writer is gone afterwards, whatever the outcome.
 tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),

@@ -25,6 +25,7 @@ struct tk_clip_writer {
     tk_bucket *bucket; // own copy; digest zero where this rank wrote nothing
     int64_t n, put;
     const tk_clip_info *clip; // the caller's
+    uint64_t *skipped;        // (n) 1 = left out by this rank; after gathering, by any
     tk_arena arena;
 };
 
@@ -81,6 +82,7 @@ static tk_status make_plan(tk_clip_writer *w, const char *path, const tk_codec *
     w->path = tk_arena_strdup(&w->arena, path);
     if (!w->path) return TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
     if (n < 1 || n_buckets < 1) return TK_FAIL(TK_INPUT, "%s: there are no clips to write", path);
+    TK_ARENA_NEW(w->skipped, &w->arena, n);
     TK_ARENA_NEW(w->bucket, &w->arena, n_buckets);
     for (int k = 0; k < n_buckets; k++) {
         w->bucket[k] = buckets[k];
@@ -180,14 +182,26 @@ tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video, c
     return TK_OK;
 }
 
-// Digests of all ranks to all: each slot was written by one rank and is zero elsewhere.
-static tk_status gather_digests(tk_clip_writer *w)
+void tk_clip_writer_skip(tk_clip_writer *w, int64_t i)
+{
+    w->skipped[i] = 1;
+    __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);
+}
+
+static tk_status sum(tk_clip_writer *w, uint64_t *x, int64_t n)
 {
     const int64_t piece = 1 << 20;
+    for (int64_t at = 0; at < n; at += piece)
+        TK_TRY(w->comm->ops->host_sum_u64(w->comm, x + at, (int)(n - at < piece ? n - at : piece)));
+    return TK_OK;
+}
+
+// What each rank did to all: each slot was written by one rank and its digest is zero elsewhere.
+static tk_status gather(tk_clip_writer *w)
+{
     for (int k = 0; k < w->n_buckets; k++)
-        for (int64_t at = 0, n = 2 * w->bucket[k].slots; at < n; at += piece)
-            TK_TRY(w->comm->ops->host_sum_u64(w->comm, w->bucket[k].digest + at,
-                                              (int)(n - at < piece ? n - at : piece)));
+        TK_TRY(sum(w, w->bucket[k].digest, 2 * w->bucket[k].slots));
+    TK_TRY(sum(w, w->skipped, w->n));
     uint64_t put = (uint64_t)w->put;
     TK_TRY(w->comm->ops->host_sum_u64(w->comm, &put, 1));
     if (put != (uint64_t)w->n)
@@ -203,18 +217,19 @@ static tk_status put_i64(hid_t at, const char *name, int64_t n, const int64_t *x
 
 static tk_status write_index(tk_clip_writer *w, hid_t at, tk_arena *a)
 {
-    int64_t n = w->n, *bucket, *slot, *first, *shots, at_shot = 0;
+    int64_t n = 0, *bucket, *slot, *first, *shots, at_shot = 0;
     char **name, **buckets;
-    TK_ARENA_NEW(bucket, a, n);
-    TK_ARENA_NEW(slot, a, n);
-    TK_ARENA_NEW(first, a, n);
-    TK_ARENA_NEW(shots, a, n);
-    TK_ARENA_NEW(name, a, n);
+    TK_ARENA_NEW(bucket, a, w->n);
+    TK_ARENA_NEW(slot, a, w->n);
+    TK_ARENA_NEW(first, a, w->n);
+    TK_ARENA_NEW(shots, a, w->n);
+    TK_ARENA_NEW(name, a, w->n);
     TK_ARENA_NEW(buckets, a, w->n_buckets);
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < w->n; k++) {
         const tk_clip_info *c = &w->clip[k];
-        bucket[k] = c->bucket, slot[k] = c->slot, name[k] = c->name;
-        first[k] = at_shot, shots[k] = c->n_shots;
+        if (w->skipped[k]) continue;
+        bucket[n] = c->bucket, slot[n] = c->slot, name[n] = c->name;
+        first[n] = at_shot, shots[n++] = c->n_shots;
         at_shot += c->n_shots;
     }
     for (int k = 0; k < w->n_buckets; k++) {
@@ -234,14 +249,14 @@ static tk_status write_shots(tk_clip_writer *w, hid_t at, tk_arena *a)
     int64_t n = 0, i = 0, *frames, *rows;
     double *start, *seconds;
     char **caption;
-    for (int64_t k = 0; k < w->n; k++) n += w->clip[k].n_shots;
+    for (int64_t k = 0; k < w->n; k++) n += w->skipped[k] ? 0 : w->clip[k].n_shots;
     TK_ARENA_NEW(frames, a, n);
     TK_ARENA_NEW(rows, a, n);
     TK_ARENA_NEW(start, a, n);
     TK_ARENA_NEW(seconds, a, n);
     TK_ARENA_NEW(caption, a, n);
     for (int64_t k = 0; k < w->n; k++)
-        for (int j = 0; j < w->clip[k].n_shots; j++, i++) {
+        for (int j = 0; j < w->clip[k].n_shots && !w->skipped[k]; j++, i++) {
             const tk_clip_shot *s = &w->clip[k].shot[j];
             frames[i] = s->latent_frames, rows[i] = s->audio_rows;
             start[i] = s->start, seconds[i] = s->seconds, caption[i] = s->caption;
@@ -285,7 +300,7 @@ static tk_status finish(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t f
 tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),
                                 void *ctx)
 {
-    tk_status st = gather_digests(w);
+    tk_status st = gather(w);
     // What a rank wrote must be on the disk before rank 0 gives the file its name.
     if (st == TK_OK && fsync(w->fd) < 0)
         st = TK_FAIL(TK_IO, "cannot write %s: %s", w->tmp, strerror(errno));

@@ -74,11 +74,21 @@ static tk_status hold_last(const tk_import_file *f, const tk_media_config *m, in
     return TK_OK;
 }
 
+// *at: seconds into the file where damage begins, if there is any.
 static tk_status decode_clip(const tk_import_file *f, const tk_media_config *m, tk_media_reader *r,
-                             int64_t frames, tk_import_buffer *b, tk_media_clip *clip)
+                             int64_t frames, tk_import_buffer *b, tk_media_clip *clip, double *at)
 {
     int64_t got;
+    double from;
     TK_TRY(tk_media_reader_next(r, frames, b->rgb, b->pcm, &got));
+    const int64_t bad = tk_media_reader_damage(r, &from);
+    if (bad) {
+        *at = from;
+        return TK_FAIL(TK_INPUT,
+                       "%s is damaged at %.2f seconds: %lld packets or pictures do not "
+                       "decode",
+                       f->path, from, (long long)bad);
+    }
     TK_TRY(hold_last(f, m, frames, got, b->rgb));
     *clip = (tk_media_clip){.video = b->rgb,
                             .frames = frames,
@@ -90,25 +100,45 @@ static tk_status decode_clip(const tk_import_file *f, const tk_media_config *m, 
     return TK_OK;
 }
 
-tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
+// Notes that a clip is left out: where, and for the first one why.
+static void lose(tk_import_file *f, double seconds, double at)
+{
+    const size_t n = strlen(f->where), room = sizeof f->where - n;
+    if (f->lost++ == 0) snprintf(f->words, sizeof f->words, "%s", tk_status_message());
+    f->lost_seconds += seconds;
+    if (room > 24)
+        snprintf(f->where + n, room, "%s%.2f", n ? ", " : "", at);
+    else if (room > 8 && f->where[n - 1] != '.')
+        snprintf(f->where + n, room, " ...");
+}
+
+tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool skip,
                            const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
                            tk_import_sink sink, void *ctx)
 {
-    int64_t left = 0, got; // clips still wanted
+    const double fps = (double)m->fps;
+    int64_t left = 0, got, frame = 0; // clips still wanted; first frame of the clip
     for (int64_t i = f->first_clip; i < f->first_clip + f->clips; i++) left += !wanted || wanted[i];
     if (left == 0) return TK_OK;
     tk_media_reader *r;
-    TK_TRY(tk_media_reader_open(f->path, m, STILL_SECONDS, &r));
-    tk_status st = TK_OK;
-    for (int64_t i = f->first_clip; left > 0 && st == TK_OK; i++) {
+    tk_status st = tk_media_reader_open(f->path, m, STILL_SECONDS, &r), readable = st;
+    for (int64_t i = f->first_clip; left > 0; frame += frames_of[i++]) {
+        const bool want = !wanted || wanted[i];
+        double at = (double)frame / fps;
         tk_media_clip clip;
-        if (wanted && !wanted[i]) {
-            st = tk_media_reader_next(r, frames_of[i], NULL, NULL, &got);
-            continue;
-        }
-        st = decode_clip(f, m, r, frames_of[i], buffer, &clip);
-        if (st == TK_OK) st = sink(ctx, i, &clip);
-        left--;
+        if (readable == TK_OK && !want)
+            st = readable = tk_media_reader_next(r, frames_of[i], NULL, NULL, &got);
+        else if (readable == TK_OK)
+            st = decode_clip(f, m, r, frames_of[i], buffer, &clip, &at);
+        else
+            st = readable;
+        left -= want;
+        if (want && st == TK_OK) st = sink(ctx, i, &clip);
+        if (st == TK_OK) continue;
+        if (st != TK_INPUT || !skip) break;
+        if (want) lose(f, (double)frames_of[i] / fps, at);
+        st = want ? sink(ctx, i, NULL) : TK_OK;
+        if (st != TK_OK) break;
     }
     tk_media_reader_close(r);
     if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);

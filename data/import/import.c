@@ -105,6 +105,8 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
 {
     tk_import *im = ctx;
     (void)i;
+    tk_deal_step(im->deal);
+    if (!clip) return TK_OK;
     tk_media_clip *to = &im->fit[im->fit_next];
     *to = *clip;
     const size_t bytes = (size_t)(clip->frames * clip->height * clip->width * 3);
@@ -118,7 +120,6 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
     to->video = video;
     to->audio = audio;
     im->fit_next++;
-    tk_deal_step(im->deal);
     return TK_OK;
 }
 
@@ -139,8 +140,13 @@ static int64_t clips_to_fit(const tk_import *im, int64_t asked)
     return n <= most ? n : most > 1 ? most : 1;
 }
 
+static bool skips(const tk_import *im)
+{
+    return im->c->import.bad == TK_BAD_SKIP;
+}
+
 // Rank 0: clips spread evenly over all of them, decoded and held, for the codec to be fitted or,
-// where one is given, measured on.
+// where one is given, measured on. Damage met here is met again, and told, where clips are written.
 static tk_status fit_codec(tk_import *im)
 {
     const tk_media_config *m = &im->c->media;
@@ -148,13 +154,18 @@ static tk_status fit_codec(tk_import *im)
     TK_ARENA_NEW(im->fit, &im->arena, im->fitted);
     for (int64_t j = 0; j < im->fitted; j++) im->wanted[j * im->n / im->fitted] = true;
     for (int i = 0; i < im->n_files; i++) {
-        tk_import_file *f = &im->file[i];
-        tk_import_blame(
-            f, tk_import_decode(f, m, im->frames_of, im->wanted, &im->buffer, keep_for_fit, im));
+        tk_import_file f = im->file[i];
+        tk_import_blame(&im->file[i], tk_import_decode(&f, m, skips(im), im->frames_of, im->wanted,
+                                                       &im->buffer, keep_for_fit, im));
     }
-    if (im->fit_next < im->fitted) return TK_OK; // some file is bad: its verdict says so
-    if (im->codec) return tk_codec_measure(im->codec, give_for_fit, im, im->fitted);
-    return tk_codec_fit(&im->c->codec, m, give_for_fit, im, im->fitted, &im->codec);
+    if (im->fit_next < im->fitted && !skips(im)) return TK_OK; // a file's verdict says why
+    if (im->fit_next == 0)
+        return TK_FAIL(TK_INPUT,
+                       "none of the %lld clips that the codec would be fitted or measured on is "
+                       "whole: %s",
+                       (long long)im->fitted, tk_status_message());
+    if (im->codec) return tk_codec_measure(im->codec, give_for_fit, im, im->fit_next);
+    return tk_codec_fit(&im->c->codec, m, give_for_fit, im, im->fit_next, &im->codec);
 }
 
 // Files ---------------------------------------------------------------------------------------
@@ -185,15 +196,17 @@ static tk_status deal_files(tk_import *im, const char *what, const char *unit, i
     return TK_OK;
 }
 
-// One message for all bad files; the same on every rank.
-static tk_status judge(const tk_import *im)
+// One message for all bad files; the same on every rank. Those that are bad input only are left
+// out, where that is wished and others remain.
+static tk_status judge(tk_import *im)
 {
     char list[7000] = "";
     size_t used = 0;
-    int bad = 0, told = 0;
+    int bad = 0, told = 0, good = 0;
     tk_status code = TK_INPUT;
     for (int i = 0; i < im->n_files; i++) {
-        const tk_import_file *f = &im->file[i];
+        tk_import_file *f = &im->file[i];
+        good += f->status == TK_OK && !f->left_out;
         if (f->status == TK_OK) continue;
         if (f->status != TK_INPUT && code == TK_INPUT) code = f->status;
         bad++;
@@ -203,6 +216,14 @@ static tk_status judge(const tk_import *im)
     }
     if (!bad) return TK_OK;
     if (bad > told) snprintf(list + used, sizeof list - used, "\n  and %d more", bad - told);
+    if (code == TK_INPUT && skips(im) && good > 0) {
+        tk_log("%d of %d files cannot be imported and are left out (import.bad: skip):%s", bad,
+               im->n_files, list);
+        for (int i = 0; i < im->n_files; i++)
+            if (im->file[i].status != TK_OK)
+                im->file[i].left_out = true, im->file[i].status = TK_OK, im->file[i].frames = 0;
+        return TK_OK;
+    }
     return all_fail(TK_FAIL(code, "%d of %d file%s cannot be imported; nothing was written:%s", bad,
                             im->n_files, im->n_files == 1 ? "" : "s", list));
 }
@@ -245,6 +266,11 @@ static tk_status complete_plan(tk_import *im)
 static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
 {
     tk_import *im = ctx;
+    if (!clip) {
+        tk_clip_writer_skip(im->writer, i);
+        tk_deal_step(im->deal);
+        return TK_OK;
+    }
     TK_TRY(tk_codec_encode_video(im->codec, clip->video, clip->frames, clip->height, clip->width,
                                  im->video));
     TK_TRY(tk_codec_encode_audio(im->codec, clip->audio, clip->samples, clip->channels, im->audio));
@@ -278,8 +304,27 @@ static tk_status get_codec(tk_import *im)
 
 static void import_file(tk_import *im, tk_import_file *f)
 {
-    tk_import_blame(f, tk_import_decode(f, &im->c->media, im->frames_of, NULL, &im->buffer,
-                                        encode_and_put, im));
+    tk_import_blame(f, tk_import_decode(f, &im->c->media, skips(im), im->frames_of, NULL,
+                                        &im->buffer, encode_and_put, im));
+}
+
+// What was left out, file by file; a failure if nothing remains.
+static tk_status tell_lost(const tk_import *im)
+{
+    const tk_import_file *last = NULL;
+    int64_t lost = 0;
+    for (int i = 0; i < im->n_files; i++) {
+        const tk_import_file *f = &im->file[i];
+        lost += f->lost;
+        if (!f->lost) continue;
+        last = f;
+        tk_log("%s: %lld of its %lld clips hold damage and are left out (import.bad: skip), at %s "
+               "seconds: %s",
+               f->path, (long long)f->lost, (long long)f->clips, f->where, f->words);
+    }
+    if (lost < im->n) return TK_OK;
+    return all_fail(TK_FAIL(TK_INPUT, "no clip is without damage; nothing was written: %s",
+                            last ? last->words : ""));
 }
 
 static tk_status work(tk_import *im)
@@ -291,6 +336,7 @@ static tk_status work(tk_import *im)
                                im->n, im->clip, &im->writer));
     TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
+    TK_TRY(tell_lost(im));
     tk_clip_writer *w = im->writer;
     im->writer = NULL; // the commit frees it, also when it fails
     return tk_clip_writer_commit(w, NULL, NULL);
@@ -300,10 +346,15 @@ static void tell_end(const tk_import *im)
 {
     const tk_codec_info *i = tk_codec_get_info(im->codec);
     double seconds = 0;
+    int64_t n = im->n;
+    int files = im->n_files;
     for (int64_t k = 0; k < im->n; k++) seconds += im->clip[k].shot[0].seconds;
+    for (int f = 0; f < im->n_files; f++) {
+        n -= im->file[f].lost, seconds -= im->file[f].lost_seconds;
+        files -= im->file[f].left_out;
+    }
     tk_log("%s: %lld clips, %.1f seconds, from %d files; codec: video %.1f dB, sound %.1f dB",
-           im->c->output, (long long)im->n, seconds, im->n_files, i->video_psnr_db,
-           i->audio_snr_db);
+           im->c->output, (long long)n, seconds, files, i->video_psnr_db, i->audio_snr_db);
 }
 
 static tk_status take_files(tk_import *im, char **files)

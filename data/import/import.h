@@ -7,6 +7,7 @@
 // talkie data import: collective over world. Every file is decoded onto c->media's clocks and size
 // and cut into clips of c->import.clip_seconds (a whole number of the codec's patches); a rest of
 // at least min_seconds becomes a shorter clip. The caption of clip.mp4 is clip.txt beside it.
-// Either all files are good and c->output is complete, or it is not written and one TK_INPUT
-// message names every bad file. The file does not depend on the number of ranks.
+// Files that cannot be read and clips that hold damage are left out and named; with c->import.bad =
+// stop, or where nothing else is left, c->output is not written and one TK_INPUT message names
+// every bad file. The file does not depend on the number of ranks.
 tk_status tk_import_run(tk_comm *world, tk_config *c, int n_files, char **files);

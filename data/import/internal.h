@@ -15,6 +15,10 @@ typedef struct tk_import_file {
     bool has_caption, has_audio;
     int64_t frames;            // on our clock
     int64_t first_clip, clips; // made of it
+    bool left_out;             // bad as a whole, and told so
+    int64_t lost;              // of its clips: those that hold damage
+    double lost_seconds;
+    char where[200]; // they do, for people
 } tk_import_file;
 
 // Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.
@@ -27,11 +31,13 @@ typedef struct tk_import_buffer {
     uint8_t *rgb;
     float *pcm;
 } tk_import_buffer;
-// What is done with clip i (number among all clips) of `frames` frames.
+// What is done with clip i (number among all clips); NULL = it holds damage and is left out.
 typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media_clip *clip);
 // Decodes the clips of f in order and gives those with wanted[i] (NULL: all) to sink.
-// frames_of[i] is the length of clip i. Numbers i count from f->first_clip.
-tk_status tk_import_decode(const tk_import_file *f, const tk_media_config *m,
+// frames_of[i] is the length of clip i. Numbers i count from f->first_clip. Damage is a failure, or
+// with `skip` a clip left out, noted in f; what cannot be read at all loses the clips from there
+// on.
+tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool skip,
                            const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
                            tk_import_sink sink, void *ctx);
 

@@ -104,6 +104,7 @@ void tk_import_tell_plan(const tk_import *im)
     const char *first_bare = "", *first_none = "";
     for (int i = im->n_files; i-- > 0;) {
         const tk_import_file *f = &im->file[i];
+        if (f->left_out) continue;
         silent += !f->has_audio;
         if (!f->has_caption) bare++, first_bare = f->path;
         if (!f->clips) none++, first_none = f->path;

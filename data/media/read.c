@@ -24,6 +24,7 @@ struct tk_media_reader {
     uint8_t *picture;       // (height, width, 3)
     double origin;          // time of frame 0 on the file's clock
     int64_t next;           // number of our next frame
+    int64_t given;          // number of the first frame that the last call gave
     int64_t total;          // frames there are; -1 = not known yet
 };
 
@@ -144,7 +145,7 @@ tk_status tk_media_reader_open(const char *path, const tk_media_config *m, doubl
 tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, float *pcm,
                                int64_t *got)
 {
-    const int64_t bytes = r->m.width * r->m.height * 3, begin = r->next;
+    const int64_t bytes = r->m.width * r->m.height * 3, begin = r->given = r->next;
     for (*got = 0; *got < n; ++*got, r->next++) {
         tk_alive();
         TK_TRY(seek_frame(r, r->next));
@@ -157,6 +158,17 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
     TK_TRY(tk_sound_pull(&r->sound, tk_media_sample_of(&r->m, begin),
                          pcm ? tk_media_samples(&r->m, n) : 0, pcm));
     return TK_OK;
+}
+
+int64_t tk_media_reader_damage(const tk_media_reader *r, double *at)
+{
+    const double from = r->origin + (double)r->given / (double)r->m.fps;
+    const double to = r->origin + (double)r->next / (double)r->m.fps;
+    double seen = to, heard = to;
+    const int64_t n = tk_damage_within(&r->video.damage, from, to, &seen) +
+                      tk_damage_within(&r->sound.track.damage, from, to, &heard);
+    *at = fmin(seen, heard) - r->origin;
+    return n;
 }
 
 bool tk_media_reader_has_audio(const tk_media_reader *r)
@@ -247,7 +259,8 @@ static tk_status read_all(tk_media_reader *r, int64_t most, tk_media *out)
         if (got < n) break;
     }
     out->samples = tk_media_samples(m, out->frames);
-    return TK_OK;
+    TK_TRY(tk_track_check_damage(&r->video));
+    return r->sound.track.stream ? tk_track_check_damage(&r->sound.track) : TK_OK;
 }
 
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,

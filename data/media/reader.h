@@ -15,6 +15,9 @@ tk_status tk_media_reader_open(const char *path, const tk_media_config *m, doubl
 // the first one's time (pcm NULL: skipped). *got < n only at the end of the video.
 tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, float *pcm,
                                int64_t *got);
+// Packets and pictures that do not decode in what the last call gave, of video and sound, with what
+// refers to them; *at = seconds after the first picture where that begins.
+int64_t tk_media_reader_damage(const tk_media_reader *r, double *at);
 bool tk_media_reader_has_audio(const tk_media_reader *r);
 double tk_media_reader_seconds(const tk_media_reader *r); // of video decoded so far
 void tk_media_reader_close(tk_media_reader *r);           // NULL is fine

@@ -14,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IO_BUFFER = 1 << 16, DECODER_THREADS = 4 };
+// Packets before the first picture or sound that may be broken off: recordings begin anywhere.
+enum { IO_BUFFER = 1 << 16, DECODER_THREADS = 4, LEAD_IN = 2 };
+
+#define KEY_SLACK 1e-3 // seconds: a key frame's own time, as rounded by the container
 
 // Containers of real media. Playlists, subtitles, scripts and raw streams of unknown shape are not
 // here; sound-only ones are, so that the message can say "no video" about them.
@@ -214,6 +217,7 @@ fail:
 void tk_track_close(tk_track *t)
 {
     if (!t->path) return;
+    tk_damage_free(&t->damage);
     av_frame_free(&t->frame);
     av_packet_free(&t->packet);
     avcodec_free_context(&t->codec);
@@ -224,8 +228,42 @@ void tk_track_close(tk_track *t)
     *t = (tk_track){.fd = -1};
 }
 
-// Hands the decoder the next packet of the stream, or the end. A packet that does not decode is
-// counted, not fatal: decoders go on at the next one.
+// Raw streams have no times of their own, and what libav guesses is off by the reordering: their
+// pictures follow each other at the nominal rate.
+static bool untimed(const tk_track *t)
+{
+    return av_match_name(t->format->iformat->name, "h264,hevc,m4v,mpegvideo,mjpeg");
+}
+
+// A packet or picture that does not decode is noted, not fatal: decoders go on at the next one.
+static tk_status note_damage(tk_track *t, double from)
+{
+    t->bad++;
+    t->key_sent = false;
+    if (t->frames == 0 && t->bad <= LEAD_IN) return TK_OK;
+    return tk_damage_add(&t->damage, t->frames ? from : -INFINITY);
+}
+
+static void note_key(tk_track *t)
+{
+    const AVPacket *p = t->packet;
+    const int64_t ts = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+    if (t->key_sent || !(p->flags & AV_PKT_FLAG_KEY)) return;
+    t->key_sent = true;
+    t->key_time =
+        ts == AV_NOPTS_VALUE || untimed(t) ? -INFINITY : (double)ts * av_q2d(t->stream->time_base);
+}
+
+// The frame just decoded: damaged itself, or the end of damage.
+static tk_status judge_frame(tk_track *t)
+{
+    const AVFrame *f = t->frame;
+    if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT) return note_damage(t, t->time);
+    if (t->key_sent && t->time >= t->key_time - KEY_SLACK) tk_damage_end(&t->damage, t->time);
+    return TK_OK;
+}
+
+// Hands the decoder the next packet of the stream, or the end.
 static tk_status feed(tk_track *t)
 {
     int e = av_read_frame(t->format, t->packet);
@@ -237,9 +275,10 @@ static tk_status feed(tk_track *t)
     }
     if (t->packet->stream_index == t->stream->index) {
         t->packets++;
+        note_key(t);
         e = avcodec_send_packet(t->codec, t->packet);
         if (e == AVERROR(ENOMEM)) TK_TRY(TK_FAIL(TK_MEMORY, "out of memory decoding %s", t->path));
-        if (e < 0) t->bad++;
+        if (e < 0) TK_TRY(note_damage(t, t->end));
     }
     av_packet_unref(t->packet);
     return TK_OK;
@@ -250,13 +289,6 @@ static double nominal_length(const tk_track *t)
 {
     const AVRational rate = av_guess_frame_rate(t->format, t->stream, NULL);
     return rate.num > 0 && rate.den > 0 ? 1 / av_q2d(rate) : 0;
-}
-
-// Raw streams have no times of their own, and what libav guesses is off by the reordering: their
-// pictures follow each other at the nominal rate.
-static bool untimed(const tk_track *t)
-{
-    return av_match_name(t->format->iformat->name, "h264,hevc,m4v,mpegvideo,mjpeg");
 }
 
 static void note_times(tk_track *t)
@@ -291,14 +323,19 @@ tk_status tk_track_next(tk_track *t, bool *end)
         int e = avcodec_receive_frame(t->codec, t->frame);
         if (e == 0) {
             note_times(t);
-            return TK_OK;
+            return judge_frame(t);
         }
         if (e == AVERROR(ENOMEM)) return TK_FAIL(TK_MEMORY, "out of memory decoding %s", t->path);
         if (e == AVERROR_EOF || (t->draining && e == AVERROR(EAGAIN))) break;
-        if (e != AVERROR(EAGAIN)) t->bad++;
+        if (e != AVERROR(EAGAIN)) TK_TRY(note_damage(t, t->end));
         if (!t->draining) TK_TRY(feed(t));
     }
     *end = true;
+    return TK_OK;
+}
+
+tk_status tk_track_check_damage(const tk_track *t)
+{
     if (t->bad > 2 + t->packets / 20 || (t->bad && t->frames == 0))
         return TK_FAIL(TK_INPUT, "%s is damaged: %lld of %lld %s packets do not decode (%s)",
                        t->path, (long long)t->bad, (long long)t->packets,

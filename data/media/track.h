@@ -6,7 +6,7 @@
 // own byte source: regular files only, recognized by their bytes and not by their names, and no
 // demultiplexer may open anything else (playlists, network, references to other files).
 #pragma once
-#include "core/base/mem.h"
+#include "data/media/damage.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
@@ -27,6 +27,11 @@ typedef struct tk_track {
     double time, duration; // of the frame, in seconds on the file's clock; duration 0 = not known
     double first, end;     // time of the first frame, end of the last one so far
     int64_t frames, packets, bad;
+    // Damage goes on until a picture that follows a key frame sent after it: what lies between
+    // refers to what is lost. Times are the file's clock.
+    tk_damage damage;
+    bool key_sent;   // since the last damage
+    double key_time; // of that key frame; -INFINITY where it does not say
     bool draining;
 } tk_track;
 
@@ -44,6 +49,8 @@ typedef struct tk_track_scan {
     bool has_audio;
 } tk_track_scan;
 tk_status tk_track_scan_file(const char *path, tk_track_scan *out);
+// TK_INPUT if too much of what was decoded so far was damaged to take it as a whole.
+tk_status tk_track_check_damage(const tk_track *t);
 // TK_INPUT if the file ends before its header says it does; call at the end of the video.
 tk_status tk_track_check_complete(const tk_track *t);
 

@@ -160,7 +160,7 @@ static void refuse(int n, char **files, const char *words)
     assert_int_equal(media_count("refused"), 0);
 }
 
-// Every bad file is named in one message, and no output appears.
+// Every bad file is named in one message, and no output appears; or they alone are left out.
 static void test_bad_files(void **state)
 {
     (void)state;
@@ -183,11 +183,68 @@ static void test_bad_files(void **state)
                      (char *)media_path("noise.mp4"), (char *)media_path("latin.mp4"),
                      (char *)media_path("gone.mp4")};
     prepare(media_path("refused.h5"));
+    refuse(4, files + 1, "4 of 4 files");
+    config.import.bad = TK_BAD_STOP;
     refuse(5, files, "4 of 5 files");
     assert_says("cut.mp4");
     assert_says("noise.mp4");
     assert_says("latin.txt: byte 4");
     assert_says("gone.mp4");
+    tk_config_free(&config);
+    prepare(media_path("rest.h5"));
+    assert_ok(tk_import_run(&world, &config, 5, files));
+    tk_clips clips;
+    assert_ok(tk_clips_open(config.output, &clips));
+    assert_int_equal(clips.n, 2);
+    tk_clips_close(&clips);
+    tk_config_free(&config);
+}
+
+// Overwrites the media bytes of [from, to) of a file's length with noise.
+static void damage(const char *path, const char *name, double from, double to)
+{
+    size_t n;
+    uint32_t x = 1;
+    unsigned char *bytes = media_get(path, &n);
+    for (size_t i = (size_t)(from * (double)n); i < (size_t)(to * (double)n); i++)
+        bytes[i] = (unsigned char)((x = x * 1664525 + 1013904223) >> 24);
+    media_put(name, bytes, n);
+    free(bytes);
+}
+
+// Ten clips of two seconds, a key frame a second, damage in the fourth: the others are imported.
+static void test_damage_inside(void **state)
+{
+    (void)state;
+    if (world.rank == 0) {
+        damage(media_make("long.mp4", "-f lavfi -i testsrc=s=160x120:r=25:d=20,noise=c0s=9:allf=t "
+                                      "-f lavfi -i sine=d=20 -g 25 -pix_fmt yuv420p"),
+               "hurt.mp4", 0.34, 0.36);
+        damage(media_path("long.mp4"), "lost.mp4", 0.01, 0.95);
+    }
+    assert_ok(world.ops->barrier(&world));
+    char *files[] = {(char *)media_path("hurt.mp4"), (char *)media_path("plain.mp4")};
+    char *lost[] = {(char *)media_path("lost.mp4")};
+    prepare(media_path("left.h5"));
+    assert_ok(tk_import_run(&world, &config, 2, files));
+    tk_clips clips;
+    assert_ok(tk_clips_open(config.output, &clips));
+    assert_int_equal(clips.n, 9 + 2);
+    for (int64_t i = 0; i < clips.n; i++) {
+        char *at = strstr(clips.clip[i].name, "hurt.mp4 @ 6.00 s");
+        assert_null(at);
+        float *rows = malloc((size_t)(8 * 2 * 3 * 48 + 64 * 64) * sizeof *rows);
+        float *raw = malloc(1 << 18);
+        assert_ok(tk_clips_read(&clips, i, rows, rows + 8 * 2 * 3 * 48, raw));
+        free(rows);
+        free(raw);
+    }
+    tk_clips_close(&clips);
+    config.import.bad = TK_BAD_STOP;
+    config.output = (char *)media_path("refused.h5");
+    refuse(2, files, "hurt.mp4 is damaged at ");
+    config.import.bad = TK_BAD_SKIP;
+    refuse(1, lost, "lost.mp4 is damaged at");
     tk_config_free(&config);
 }
 
@@ -223,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_ranks_do_not_matter),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_damage_inside),
         cmocka_unit_test(test_bad_arguments),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;

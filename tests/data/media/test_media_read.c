@@ -283,7 +283,7 @@ static void test_surround(void **state)
         most = fmaxf(most, fabsf(m.audio[i * 2]));
     }
     assert_true(most > 0.95F && most <= 1);
-    assert_true(at * at / in > 0.99 * all); // 0.91 of it is left of one that is cut off
+    assert_true(at * at / in > 0.99 * all); // 0.93 is left of one that is cut off
     tk_media_free(&m);
 }
 
