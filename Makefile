@@ -4,8 +4,9 @@
 # make test        install what is missing, build, run every test
 # make help        all targets and settings
 #
-# Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), DEBUG=1 (assertions, -Og,
-# build/debug), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
+# Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer,
+# build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
+# SECONDS=60 (make fuzz: of each target), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
 # T=core/device/test_pool (only tests whose name holds this), JOBS=2 (tests at a time), PREFIX, DESTDIR.
 
 MAKEFLAGS += --no-builtin-rules
@@ -28,6 +29,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
 # value. -ffast-math would: it is not used.
 WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes \
 	-Wstrict-aliasing=2 -Wshadow -Wvla -Wconversion
+OPENMP := -fopenmp
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
 OUT   := $(BUILD)
@@ -39,6 +41,25 @@ ifneq ($(filter 1,$(SAN)),)
 MODE  := -O1 -march=$(ARCH) -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 OUT   := $(BUILD)/san
+endif
+ifneq ($(filter 1,$(ASSERT)),)
+MODE  := -O3 -march=$(ARCH)
+OUT   := $(BUILD)/assert
+endif
+# The thread sanitizer does not see how libgomp's threads wait for each other: loops run on one thread
+# there, and what is looked at are the threads of our own.
+ifneq ($(filter thread,$(SAN)),)
+MODE  := -O1 -march=$(ARCH) -fsanitize=thread -fno-omit-frame-pointer
+OPENMP := -Wno-unknown-pragmas
+OUT   := $(BUILD)/tsan
+endif
+# By clang, for make fuzz; warnings are gcc's business.
+ifneq ($(filter 1,$(FUZZ)),)
+MODE  := -O1 -march=$(ARCH) -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -D__SANITIZE_ADDRESS__
+WARN  := -w
+OPENMP :=
+OUT   := $(BUILD)/fuzz
 endif
 
 # Libraries ---------------------------------------------------------------------------------------
@@ -58,7 +79,7 @@ PKG_LIBS   := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
 
 CPPFLAGS += -I. -I$(OUT)
 CFLAGS   ?= -g
-BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp -pthread \
+BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
 LIBS     := $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
@@ -72,12 +93,14 @@ PROGRAM  := $(OUT)/talkie
 CEILING  := $(OUT)/gemm_ceiling
 TEST_SRC := $(wildcard tests/*/test_*.c tests/*/*/test_*.c)
 FAULTY   := $(OUT)/tests/support/faulty
+TARGETS  := $(OUT)/tests/fuzz/targets.o
+FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
 	tests/*/*.c tests/*/*/*.c)
 
-.PHONY: all tests test run-tests campaign demo bench check format docs install clean help setup features FORCE
+.PHONY: all tests test run-tests campaign fuzz run-fuzz demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -87,7 +110,7 @@ tests: $(TESTS) $(FAULTY)
 # What the build found. Anything missing stops it here, with the remedy.
 features:
 	@printf 'talkie: %s, -march=%s%s\n' "`$(CC) --version 2>/dev/null | head -n 1`" '$(ARCH)' \
-		'$(if $(filter 1,$(SAN)), with sanitizers)$(if $(filter 1,$(DEBUG)), with assertions)'
+		'$(if $(SAN)$(FUZZ), with sanitizers)$(if $(filter 1,$(DEBUG) $(ASSERT)), with assertions)'
 	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s\n' '$(or $(call version,ompi-c),missing)' \
 		'$(or $(call version,$(HDF5)),missing)' '$(or $(call version,yaml-0.1),missing)' \
 		'$(if $(DNNL),found,missing)'
@@ -134,7 +157,13 @@ $(CEILING): scripts/gemm_ceiling.c $(OUT)/flags
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) -lcmocka $(LIBS)
+
+$(OUT)/tests/fuzz/test_replay: $(TARGETS)
+
+$(FUZZER): $(OUT)/tests/fuzz/fuzzer.o $(TARGETS) $(OUT)/tests/support/clips.o $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # The command table with a main of the tests' own.
 $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
@@ -142,7 +171,7 @@ $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d
+-include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d)
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:
@@ -159,6 +188,15 @@ run-tests: all tests
 campaign: all
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
+# Each target of tests/fuzz for SECONDS, by clang and libFuzzer.
+SECONDS ?= 60
+fuzz:
+	@scripts/setup.sh --fuzz
+	@$(MAKE) --no-print-directory CC=clang-14 FUZZ=1 run-fuzz
+
+run-fuzz: $(FUZZER)
+	@scripts/fuzz.sh $(FUZZER) $(SECONDS) $(T)
 
 demo: setup
 	@$(MAKE) --no-print-directory all
@@ -189,6 +227,7 @@ help:
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
+	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
 	'make bench       measure against the GEMM rate, the disk and the plan' \
 	'make check       style: format, include order, lengths, licence lines' \
@@ -198,6 +237,8 @@ help:
 	'make clean       remove $(BUILD)' \
 	'' \
 	'SAN=1            address and undefined behaviour sanitizers, into build/san' \
+	'SAN=thread       thread sanitizer, into build/tsan' \
 	'DEBUG=1          assertions on, -Og, into build/debug' \
+	'ASSERT=1         assertions on, -O3, into build/assert' \
 	'ARCH=x86-64-v3   instruction set (default: native, this machine)' \
 	'BUILD=dir V=1    where to build; show the commands'

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Style as a test: what a reviewer would otherwise have to look for by hand. Prints file:line and
-# the rule for each breach; exits 1 if there are any. A line that must break a rule (freeing what a
-# library allocated, say) carries the comment "style: allow" and a reason.
+# the rule for each breach; exits 1 if there are any, 77 if there are none but clang-format-14 is not
+# here. A line that must break a rule (freeing what a library allocated, say) carries the comment
+# "style: allow" and a reason.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -18,6 +19,8 @@ rooms=(
 folders=(core parallel data train infer)
 max_function=80 max_file=600
 shopt -s nullglob globstar
+formatter=0
+command -v clang-format-14 >/dev/null && formatter=1
 
 house=(*.c)
 for folder in "${folders[@]}"; do house+=("$folder"/**/*.[ch]); done
@@ -52,11 +55,9 @@ bare() {
 # Prints "file:line: rule" for every breach.
 breaches() {
     # 1. Format
-    if command -v clang-format-14 >/dev/null; then
+    if ((formatter)); then
         clang-format-14 --dry-run -Werror "${sources[@]}" 2>&1 | sed -nE 's/^([^ :]+:[0-9]+):.*error:.*/\1: not formatted (make format)/p' |
             sort -u -t: -k1,1
-    else
-        echo "check_style: clang-format-14 is missing (scripts/setup.sh installs it)"
     fi
 
     # 2. A room includes only itself and rooms before it
@@ -126,5 +127,9 @@ if [[ $found ]]; then
     printf '%s\n' "$found"
     echo "$(wc -l <<<"$found") breaches of style"
     exit 1
+fi
+if ! ((formatter)); then
+    echo "skipped: all but the format is fine; clang-format-14, which looks at that, is not here"
+    exit 77
 fi
 echo "style: ${#sources[@]} sources and ${#scripts[@]} scripts are fine"

@@ -1,47 +1,62 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages talkie is built and tested with. Safe to run any number of times:
-# when nothing is missing it says so and does nothing.
+# Installs what talkie is built and tested with and is not here yet, as Debian packages. What is here
+# need not come from a package: it is looked for, not asked after. Safe to run any number of times:
+# when nothing is missing it says so and does nothing. Where it cannot install (no apt-get, no root)
+# it says what is missing, and fails only if talkie cannot be built or tested without that.
 #
-#     scripts/setup.sh [--cluster]     with what the test on a real Slurm needs, skipped without
+#     scripts/setup.sh [--cluster|--fuzz]     with what the test on a real Slurm needs, skipped
+#                                             without; with what make fuzz needs
 set -euo pipefail
 
-if [[ $# -gt 1 || ${1:---cluster} != --cluster ]]; then
-    echo "usage: scripts/setup.sh [--cluster]" >&2
-    exit 2
-fi
-
-# package | why
+# package | how it shows that it is here | why
 packages='
-gcc               | compiler
-make              | runs the Makefile
-pkg-config        | finds the libraries below
-libopenmpi-dev    | MPI: talks between ranks
-openmpi-bin       | mpirun
-libhdf5-dev       | clip files and checkpoints
-libyaml-dev       | configs and storyboards
-libdnnl-dev       | oneDNN: matrix products on the CPU
-libavformat-dev   | reads and writes media containers
-libavcodec-dev    | decodes and encodes video and audio
-libavutil-dev     | frames, sample formats and time bases of the two above
-libswscale-dev    | resizes and converts frames
-libswresample-dev | resamples sound
-libpng-dev        | contact sheets, curves
-libjansson-dev    | JSON: metrics, clip lists, reports
-libxxhash-dev     | checksums of samples and checkpoints
-libcmocka-dev     | unit tests
-ffmpeg            | makes odd media files for the tests of the import
-clang-format-14   | style check
+gcc               | command gcc                    | compiler
+make              | command make                   | runs the Makefile
+pkg-config        | command pkg-config             | finds the libraries below
+libopenmpi-dev    | module ompi-c                  | MPI: talks between ranks
+openmpi-bin       | command mpirun                 | mpirun
+libhdf5-dev       | module hdf5-serial hdf5        | clip files and checkpoints
+libyaml-dev       | module yaml-0.1                | configs and storyboards
+libdnnl-dev       | header dnnl.h                  | oneDNN: matrix products on the CPU
+libavformat-dev   | module libavformat             | reads and writes media containers
+libavcodec-dev    | module libavcodec              | decodes and encodes video and audio
+libavutil-dev     | module libavutil               | frames, sample formats and time bases of the two above
+libswscale-dev    | module libswscale              | resizes and converts frames
+libswresample-dev | module libswresample           | resamples sound
+libpng-dev        | module libpng                  | contact sheets, curves
+libjansson-dev    | module jansson                 | JSON: metrics, clip lists, reports
+libxxhash-dev     | module libxxhash               | checksums of samples and checkpoints
+libcmocka-dev     | module cmocka                  | unit tests
+'
+# Tests that need these are skipped without.
+spared_packages='
+ffmpeg            | command ffmpeg                 | makes odd media files for the tests of the import
+clang-format-14   | command clang-format-14        | style check
 '
 # They bring daemons, which Debian starts where it can: only where they are asked for.
 cluster_packages='
-slurmctld         | for the cluster test: the controller
-slurmd            | for the cluster test: a node, and the plugin that starts ranks (PMIx)
-slurm-client      | for the cluster test: sbatch, srun, scontrol
-munge             | for the cluster test: what Slurm knows its own by
-iproute2          | for the cluster test: hosts out of network namespaces; cut and slow links
+slurmctld         | command slurmctld              | for the cluster test: the controller
+slurmd            | command slurmd                 | for the cluster test: a node, and the plugin that starts ranks (PMIx)
+slurm-client      | command srun                   | for the cluster test: sbatch, srun, scontrol
+munge             | command munged                 | for the cluster test: what Slurm knows its own by
+iproute2          | command ip                     | for the cluster test: hosts out of network namespaces; cut and slow links
 '
-if [[ ${1:-} == --cluster ]]; then packages+=${cluster_packages#$'\n'}; fi
+fuzz_packages='
+clang-14          | command clang-14               | for make fuzz: the compiler
+libclang-rt-14-dev | clang libclang_rt.fuzzer-x86_64.a | for make fuzz: libFuzzer and sanitizers
+libomp-14-dev     | clang include/omp.h            | for make fuzz: what loops on threads ask
+'
+
+case ${1:-}${2:+ } in
+'') ;;
+--cluster) packages+=$cluster_packages ;;
+--fuzz) packages+=$fuzz_packages ;;
+*)
+    echo "usage: scripts/setup.sh [--cluster|--fuzz]" >&2
+    exit 2
+    ;;
+esac
 
 trim() {
     local s=$1
@@ -49,52 +64,78 @@ trim() {
     printf '%s' "${s%"${s##*[![:space:]]}"}"
 }
 
-if ! command -v dpkg-query >/dev/null; then
-    echo "setup: this is not a Debian system; install these yourself:$packages" >&2
-    exit 1
-fi
+# here KIND NAME...: whether any of these is here.
+here() {
+    local kind=$1 name
+    for name in "${@:2}"; do
+        case $kind in
+        command) command -v "$name" ;;
+        module) pkg-config --exists "$name" ;;
+        header) printf '#include <%s>\n' "$name" | gcc -E -xc - ;;
+        clang) [[ -e $(clang-14 -print-file-name="$name") ]] ;;
+        esac >/dev/null 2>&1 && return
+    done
+    return 1
+}
 
-names=()
+names=() needed=() # missing; those of them that must not be
 declare -A why=()
-while IFS='|' read -r name reason; do
-    name=$(trim "$name")
-    [[ $name ]] || continue
-    names+=("$name")
-    why[$name]=$(trim "$reason")
-done <<<"$packages"
-
-declare -A have=()
-while read -r name status; do
-    [[ $status == ii* ]] && have[${name%%:*}]=1
-done < <(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "${names[@]}" 2>/dev/null || true)
-
-missing=()
-for name in "${names[@]}"; do [[ ${have[$name]:-} ]] || missing+=("$name"); done
-if ((${#missing[@]} == 0)); then
-    echo "setup: all ${#names[@]} packages are installed"
+total=0
+look() { # TABLE, and whether its packages are needed
+    local name sign reason
+    while IFS='|' read -r name sign reason; do
+        name=$(trim "$name")
+        [[ $name ]] || continue
+        total=$((total + 1))
+        # shellcheck disable=SC2086
+        here $sign && continue
+        names+=("$name")
+        why[$name]=$(trim "$reason")
+        [[ $2 == no ]] || needed+=("$name")
+    done <<<"$1"
+}
+look "$packages" yes
+look "$spared_packages" no
+if ((${#names[@]} == 0)); then
+    echo "setup: all $total packages, or what they hold, are here"
     exit 0
 fi
 
-echo "setup: installing ${#missing[@]} of ${#names[@]} packages:"
-for name in "${missing[@]}"; do printf '  %-18s %s\n' "$name" "${why[$name]}"; done
+list() {
+    for name in "$@"; do printf '  %-18s %s\n' "$name" "${why[$name]}"; done
+}
+
+# Nothing can be installed, for the reason given: that is the end if something needed is missing.
+go_on() {
+    if ((${#needed[@]})); then
+        echo "setup: $1. Needed, by Debian's names:" >&2
+        list "${needed[@]}" >&2
+        exit 1
+    fi
+    echo "setup: $1. Going on without these, some tests are skipped:"
+    list "${names[@]}"
+    exit 0
+}
 
 root=()
-if ((EUID != 0)); then
-    if ! command -v sudo >/dev/null; then
-        echo "setup: neither root nor sudo here; as root run: apt-get install ${missing[*]}" >&2
-        exit 1
+command -v apt-get >/dev/null || go_on "no apt-get here"
+if [[ $(id -u) != 0 ]]; then
+    if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
+        go_on "neither root nor sudo here, else: apt-get install ${names[*]}"
     fi
     root=(sudo)
 fi
+
+echo "setup: installing ${#names[@]} of $total packages:"
+list "${names[@]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" \
         >"$log" 2>&1 && return
     tail -n 30 "$log" >&2
-    echo "setup: 'apt-get $1' failed, see above; then run scripts/setup.sh again" >&2
-    exit 1
+    go_on "'apt-get $1' failed, see above"
 }
 apt update
-apt install --no-install-recommends "${missing[@]}"
+apt install --no-install-recommends "${names[@]}"
 echo "setup: done"

@@ -17,6 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED
+#endif
+
 static const char PROBE[] = "--probe-h5";
 static const char *program;
 
@@ -25,7 +29,8 @@ enum {
     WALL_SECONDS = 40,
     NUMBERS_MAX = 4 << 20, // bytes read of a dataset of plain numbers
     OTHERS_MAX = 64 << 20, // ... and of anything else
-    KNOWN = 64             // files remembered
+    KNOWN = 64,            // files remembered
+    UNREADABLE = 1         // exit code: the library itself finds something wrong
 };
 static const rlim_t MEMORY_MAX = (rlim_t)4 << 30;
 
@@ -64,7 +69,7 @@ static herr_t walk_attribute(hid_t at, const char *name, const H5A_info_t *info,
 {
     (void)info, (void)ctx;
     const hid_t attribute = H5Aexists(at, name) > 0 ? H5Aopen(at, name, H5P_DEFAULT) : -1;
-    if (attribute < 0) return 0;
+    if (attribute < 0) return -1;
     const hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
     if (type >= 0 && space >= 0) read_values(type, space, attribute, true);
     if (space >= 0) H5Sclose(space);
@@ -95,10 +100,21 @@ static herr_t walk_object(hid_t root, const char *name, const H5O_info_t *info, 
     (void)info, (void)ctx;
     if (H5Lexists(root, name, H5P_DEFAULT) < 0 && strcmp(name, ".") != 0) return 0;
     const hid_t object = H5Oopen(root, name, H5P_DEFAULT);
-    if (object < 0) return 0;
-    H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, walk_attribute, NULL);
+    if (object < 0) return -1;
+    H5G_info_t group;
+    if (H5Iget_type(object) == H5I_GROUP) H5Gget_info(object, &group);
+    const herr_t all =
+        H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, walk_attribute, NULL);
     if (H5Iget_type(object) == H5I_DATASET) walk_dataset(object);
     H5Oclose(object);
+    return all;
+}
+
+// Links in the order of their names are gathered and sorted by the library first, which is more of
+// it that can fail than following them where they lie.
+static herr_t walk_link(hid_t root, const char *name, const H5L_info_t *info, void *ctx)
+{
+    (void)root, (void)name, (void)info, (void)ctx;
     return 0;
 }
 
@@ -107,7 +123,7 @@ int tk_h5_probe_main(const char *path)
     const struct rlimit none = {0, 0}, cpu = {CPU_SECONDS, CPU_SECONDS + 5};
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_CPU, &cpu);
-#ifndef __SANITIZE_ADDRESS__ // which reserves far more than it uses
+#ifndef SANITIZED // which reserve far more than they use
     const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX};
     setrlimit(RLIMIT_AS, &memory);
 #endif
@@ -117,10 +133,12 @@ int tk_h5_probe_main(const char *path)
     const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0) return 0; // the caller meets the same, and has words for it
     H5Aexists(file, "format");
-    H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, walk_object, NULL, H5O_INFO_ALL);
+    const bool all =
+        H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, walk_object, NULL, H5O_INFO_ALL) >= 0 &&
+        H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, walk_link, NULL) >= 0;
     H5Fclose(file);
     H5close();
-    return 0;
+    return all ? 0 : UNREADABLE;
 }
 
 // ---- which files are known ---------------------------------------------------------------------
@@ -191,7 +209,7 @@ static void environment(char *out[VARIABLES], char *path_variable, size_t bytes)
 {
     const char *libraries = getenv("LD_LIBRARY_PATH");
     int n = 0;
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     out[n++] = (char *)"LD_PRELOAD=libc_malloc_debug.so.0";
     out[n++] = (char *)"MALLOC_CHECK_=3";
 #endif
@@ -257,6 +275,8 @@ tk_status tk_h5_probe(const char *path)
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         return TK_FAIL(TK_INPUT, "%s is damaged: reading its metadata has no end (%d seconds)",
                        path, CPU_SECONDS);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == UNREADABLE)
+        return TK_FAIL(TK_INPUT, "%s is damaged: its metadata cannot be read to its end", path);
     if (!WIFEXITED(status) || WEXITSTATUS(status))
         return TK_FAIL(TK_INPUT, "%s is damaged: its metadata makes the HDF5 library fail (%s)",
                        path, WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up");

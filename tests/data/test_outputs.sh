@@ -5,6 +5,7 @@
 # cannot be written, whole or not there, and nothing left of runs that died. What they read: regular
 # files only.
 set -euo pipefail
+command -v ffmpeg >/dev/null || { echo 'skipped: ffmpeg, which makes its media files, is not here'; exit 77; }
 TALKIE=$(realpath "${TALKIE:-build/talkie}")
 golden=$(realpath tests/golden/odd.h5)
 dir=$(mktemp -d)

@@ -3,6 +3,7 @@
 #TEST timeout: 60
 # Each rule of the style check: a small house that keeps it passes, one that breaks it does not.
 set -euo pipefail
+command -v clang-format-14 >/dev/null || { echo 'skipped: clang-format-14 is not here'; exit 77; }
 root=$PWD house=$(mktemp -d)
 trap 'rm -rf "$house"' EXIT
 spdx='// SPDX-License-Identifier: Apache-2.0'

@@ -1,59 +1,111 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 30
-# scripts/setup.sh on an imagined Debian: what is installed is a list, apt-get adds to it.
+#TEST timeout: 60
+# scripts/setup.sh in an imagined world: only what is linked into its bin/ is there, apt-get adds
+# what the packages' signs (the second column of setup.sh's tables) stand for.
 set -euo pipefail
 world=$(mktemp -d)
 trap 'rm -rf "$world"' EXIT
-export world PATH="$world/bin:$PATH"
+export world real=$PATH
 mkdir "$world/bin"
-: >"$world/installed"
 : >"$world/calls"
+echo 0 >"$world/uid"
+for tool in bash env mktemp rm tail cat grep sed true; do ln -s "$(type -P $tool)" "$world/bin"; done
+sed -nE 's/^([a-z0-9-]+) +\| ([^|]*[^ |]) +\| .*/\1 \2/p' scripts/setup.sh >"$world/signs"
 
-cat >"$world/bin/dpkg-query" <<'FAKE'
-#!/usr/bin/env bash
-while read -r name; do echo "$name ii "; done <"$world/installed"
-[[ ! -s $world/removed ]] || echo "$(<"$world/removed") rc "
-exit 1 # as the real one does when any package is unknown
+fake() { # NAME: a command of the world, from standard input
+    { printf '#!/usr/bin/env bash\n'; cat; } >"$world/bin/$1"
+    chmod +x "$world/bin/$1"
+}
+fake id <<<'cat "$world/uid"'
+fake sudo <<<'[[ $1 != -n ]] || shift; exec "$@"'
+fake broken <<<'echo "E: no network" >&2; exit 100'
+# one package's sign: a command becomes one, anything else is listed under its name
+fake add <<'FAKE'
+read -r _ kind name _ < <(grep "^$1 " "$world/signs")
+if [[ $kind == command && $name != pkg-config && $name != gcc && $name != clang-14 ]]; then
+    PATH=$real ln -sf bash "$world/bin/$name"
+fi
+echo "$name" >>"$world/there"
 FAKE
-cat >"$world/bin/apt-get" <<'FAKE'
-#!/usr/bin/env bash
+fake pkg-config <<<'grep -qxF -- "$2" "$world/there"'
+fake gcc <<<'read -r _ name; name=${name#<}; grep -qxF -- "${name%>}" "$world/there"'
+fake clang-14 <<<'name=${1#*=}; if grep -qxF -- "$name" "$world/there"; then echo /; else echo "$name"; fi'
+apt() {
+    fake apt-get <<'FAKE'
 echo "$DEBIAN_FRONTEND $*" >>"$world/calls"
-[[ ! -e $world/broken ]] || { echo "E: no network" >&2; exit 100; }
+[[ ! -e $world/no_network ]] || exec broken
 [[ $* == *install* ]] || exit 0
-rm -f "$world/removed"
-printf '%s\n' "${@##-*}" | grep -E '^[a-z].*[a-z0-9]$' | grep -vxE 'install|update' >>"$world/installed"
+for word; do if grep -q "^$word " "$world/signs"; then add "$word"; fi; done
 FAKE
-printf '#!/usr/bin/env bash\nexec "$@"\n' >"$world/bin/sudo"
-chmod +x "$world"/bin/*
+}
+setup() { PATH=$world/bin scripts/setup.sh "$@"; }
+fails() { # TEXT COMMAND...: fails, saying so
+    if "${@:2}" >"$world/out" 2>&1; then echo "must fail: $1"; exit 1; fi
+    grep -q -- "$1" "$world/out" || { cat "$world/out"; echo "does not say: $1"; exit 1; }
+}
+: >"$world/there"
 
-touch "$world/broken"
-if scripts/setup.sh >"$world/out" 2>&1; then echo 'a failing apt-get must fail set-up'; exit 1; fi
-grep -q 'E: no network' "$world/out"
-rm "$world/broken"
+# not Debian: what is needed is named, and why
+fails 'no apt-get here' setup
+grep -qE 'libhdf5-dev +clip files' "$world/out"
+if grep -q ffmpeg "$world/out"; then echo 'what is not needed must not be called so'; exit 1; fi
+
+apt
+touch "$world/no_network"
+fails 'E: no network' setup
+rm "$world/no_network"
+
+# neither root nor sudo: what it would do
+echo 1000 >"$world/uid"
+mv "$world/bin/sudo" "$world/sudo"
 : >"$world/calls"
+fails 'apt-get install .*libopenmpi-dev' setup
+[[ ! -s $world/calls ]]
+mv "$world/sudo" "$world/bin/sudo"
 
-scripts/setup.sh | tee "$world/out"
+setup </dev/null >"$world/out" # by sudo
+cat "$world/out"
 grep -qE 'libhdf5-dev +[a-z]' "$world/out" # says what and why
 [[ $(wc -l <"$world/calls") == 2 ]]
 grep -q '^noninteractive .*update' "$world/calls"
 grep -q '^noninteractive .*install .*libopenmpi-dev.*libcmocka-dev' "$world/calls"
 
 : >"$world/calls"
-[[ $(scripts/setup.sh | tee /dev/stderr | wc -l) == 1 ]] # nothing left to do, in one line
+[[ $(setup | tee /dev/stderr | wc -l) == 1 ]] # nothing left to do, in one line
 [[ ! -s $world/calls ]]
 
-# what the cluster test needs comes only when asked for
-if grep -q slurm "$world/installed"; then echo 'Slurm must not come unasked'; exit 1; fi
-scripts/setup.sh --cluster | grep 'installing 5 of'
+# what the cluster test and the fuzzers need comes only when asked for
+if grep -qE 'slurm|fuzzer' "$world/there"; then echo 'Slurm must not come unasked'; exit 1; fi
+setup --cluster | grep 'installing 5 of'
 grep -qE 'install .*slurmctld.*munge' "$world/calls"
+setup --fuzz | grep 'installing 2 of' # its compiler is there
 : >"$world/calls"
-if scripts/setup.sh --nonsense 2>"$world/out"; then echo 'an unknown option must be refused'; exit 1; fi
-grep -q usage "$world/out"
+fails usage setup --nonsense
+fails usage setup --cluster --fuzz
 
-# one package removed, its configuration left behind: it alone is installed again
-grep -v '^libpng-dev$' "$world/installed" >"$world/rest"
-mv "$world/rest" "$world/installed"
-echo libpng-dev >"$world/removed"
-scripts/setup.sh | grep 'installing 1 of'
+# one library gone: it alone is installed again
+lose() {
+    grep -vx "$1" "$world/there" >"$world/rest"
+    mv "$world/rest" "$world/there"
+    rm -f "$world/bin/$1"
+}
+lose libpng
+setup | grep 'installing 1 of'
 grep -qE 'install .*libpng-dev$' "$world/calls"
+
+# a library that no package brought is there as well; HDF5 goes by either name
+lose hdf5-serial
+echo hdf5 >>"$world/there"
+setup | grep 'are here'
+
+# only spared things are missing and nothing can be installed: it goes on
+lose ffmpeg
+rm "$world/bin/sudo"
+setup | tee "$world/out"
+grep -q 'Going on' "$world/out"
+grep -q 'ffmpeg' "$world/out"
+rm "$world/bin/apt-get"
+setup | grep 'no apt-get here. Going on'
+lose yaml-0.1
+fails 'libyaml-dev' setup

@@ -5,28 +5,33 @@
 #include "core/numbers/half.h"
 
 typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t order __attribute__((vector_size(32)));
+
+// Which of the sixteen elements of two rows are taken.
+#define LOW_1 0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH_1 2, 10, 3, 11, 6, 14, 7, 15
+#define LOW_2 0, 1, 8, 9, 4, 5, 12, 13
+#define HIGH_2 2, 3, 10, 11, 6, 7, 14, 15
+#define LOW_4 0, 1, 2, 3, 8, 9, 10, 11
+#define HIGH_4 4, 5, 6, 7, 12, 13, 14, 15
+#define TAKE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 
 // An 8 x 8 block: pairs of rows are interleaved by elements, then by pairs, then by halves.
 TK_LOOP transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
 {
-    const order lo1 = {0, 8, 1, 9, 4, 12, 5, 13}, hi1 = {2, 10, 3, 11, 6, 14, 7, 15};
-    const order lo2 = {0, 1, 8, 9, 4, 5, 12, 13}, hi2 = {2, 3, 10, 11, 6, 7, 14, 15};
-    const order lo4 = {0, 1, 2, 3, 8, 9, 10, 11}, hi4 = {4, 5, 6, 7, 12, 13, 14, 15};
     lanes a[8], b[8];
     for (int i = 0; i < 8; i++) a[i] = *(const lanes *)(from + i * ld_from);
     for (int i = 0; i < 8; i += 2) {
-        b[i] = __builtin_shuffle(a[i], a[i + 1], lo1);
-        b[i + 1] = __builtin_shuffle(a[i], a[i + 1], hi1);
+        b[i] = TAKE(a[i], a[i + 1], LOW_1);
+        b[i + 1] = TAKE(a[i], a[i + 1], HIGH_1);
     }
     for (int i = 0; i < 8; i += 4)
         for (int j = 0; j < 2; j++) {
-            a[i + 2 * j] = __builtin_shuffle(b[i + j], b[i + j + 2], lo2);
-            a[i + 2 * j + 1] = __builtin_shuffle(b[i + j], b[i + j + 2], hi2);
+            a[i + 2 * j] = TAKE(b[i + j], b[i + j + 2], LOW_2);
+            a[i + 2 * j + 1] = TAKE(b[i + j], b[i + j + 2], HIGH_2);
         }
     for (int i = 0; i < 4; i++) {
-        *(lanes *)(to + i * ld_to) = __builtin_shuffle(a[i], a[i + 4], lo4);
-        *(lanes *)(to + (i + 4) * ld_to) = __builtin_shuffle(a[i], a[i + 4], hi4);
+        *(lanes *)(to + i * ld_to) = TAKE(a[i], a[i + 4], LOW_4);
+        *(lanes *)(to + (i + 4) * ld_to) = TAKE(a[i], a[i + 4], HIGH_4);
     }
 }
 

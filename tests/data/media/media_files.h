@@ -34,13 +34,18 @@ static inline const char *media_path(const char *name)
     return path[k];
 }
 
-// Makes `name` with `ffmpeg <args> <name>`.
+// Makes `name` with `ffmpeg <args> <name>`; without that program the test is skipped.
 static inline const char *media_make(const char *name, const char *args)
 {
     char command[2048];
     const char *path = media_path(name);
     snprintf(command, sizeof command, "ffmpeg -nostdin -v error -y %s '%s' </dev/null", args, path);
-    if (system(command) != 0) fail_msg("failed (is ffmpeg installed?): %s", command);
+    if (system("command -v ffmpeg >/dev/null") != 0) {
+        media_close(NULL);
+        printf("skipped: ffmpeg, which makes its media files, is not here\n");
+        exit(77);
+    }
+    if (system(command) != 0) fail_msg("failed: %s", command);
     return path;
 }
 
