@@ -9,6 +9,7 @@
 #include "parallel/mpi/start.h"
 #include "train/parity/parity.h"
 #include "train/plan.h"
+#include "train/run/diff.h"
 #include "train/run/run.h"
 #include <limits.h>
 
@@ -70,6 +71,16 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_PLAN,
      .config = TK_CONFIG_FILE,
      .run = tk_plan_command},
+    {.name = "diff",
+     .arguments = "RUN RUN",
+     .help =
+         "options that differ between two runs (directories or checkpoints); exit code 1 if any do",
+     .wants = "a run directory or checkpoint",
+     .least = 2,
+     .most = 2,
+     .options = TK_CMD_LOOK,
+     .config = TK_CONFIG_LAYERED,
+     .run = tk_diff_command},
     {.name = "eval",
      .arguments = "CHECKPOINT|CONFIG.yaml [-o FILE.json]",
      .help = "measure what a model has learned of the world",

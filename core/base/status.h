@@ -21,15 +21,16 @@
 #include <stddef.h>
 
 // X(code, exit code of the process, words)
-#define TK_STATUS_MAP(X)                                                           \
-    X(TK_OK, 0, "ok")                                                              \
-    X(TK_INPUT, 2, "bad input") /* config, data, media, storyboard, mesh */        \
-    X(TK_MEMORY, 3, "out of memory")                                               \
-    X(TK_IO, 4, "input/output error") /* full disk, unreadable device */           \
-    X(TK_COMM, 5, "communication failed")                                          \
-    X(TK_NUMERIC, 6, "numbers went bad") /* non-finite loss, parity not reached */ \
-    X(TK_FENCED, 7, "another run has taken over")                                  \
-    X(TK_INTERNAL, 70, "internal error") /* a bug of talkie's */                   \
+#define TK_STATUS_MAP(X)                                                                \
+    X(TK_OK, 0, "ok")                                                                   \
+    X(TK_DIFFERENT, 1, "different") /* no failure: what was compared is not the same */ \
+    X(TK_INPUT, 2, "bad input")     /* config, data, media, storyboard, mesh */         \
+    X(TK_MEMORY, 3, "out of memory")                                                    \
+    X(TK_IO, 4, "input/output error") /* full disk, unreadable device */                \
+    X(TK_COMM, 5, "communication failed")                                               \
+    X(TK_NUMERIC, 6, "numbers went bad") /* non-finite loss, parity not reached */      \
+    X(TK_FENCED, 7, "another run has taken over")                                       \
+    X(TK_INTERNAL, 70, "internal error") /* a bug of talkie's */                        \
     X(TK_STOPPED, 75, "stopped on request; run again to go on")
 
 typedef enum tk_status {

@@ -59,6 +59,7 @@ cp MEDIA MEDIA-2
     "$faulty" 0 none 0 data world CONFIG.yaml -o FILE.h5 &&
         mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1
 } >"$out" 2>&1 || fail "the inputs cannot be made"
+cp -r CHECKPOINT RUN
 
 # The words of a row's arguments as files, without an output that need not be given; of alternatives
 # the first one, or the last one.
