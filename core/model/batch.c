@@ -16,8 +16,8 @@ static tk_status share_rows(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     const int ranks = m->tensor->size, rank = m->tensor->rank;
-    TK_ARENA_NEW(b->row_counts, &b->arena, ranks);
-    TK_ARENA_NEW(b->text_counts, &b->arena, ranks);
+    TK_ARENA_NEW(b->row_counts, b->host, ranks);
+    TK_ARENA_NEW(b->text_counts, b->host, ranks);
     for (int r = 0; r < ranks; r++) {
         b->row_counts[r] = tk_split_count(s->rows, ranks, r);
         b->text_counts[r] = tk_split_count(s->count[TK_TEXT], ranks, r);
@@ -39,9 +39,9 @@ static tk_status put_row_indices(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     int32_t *level, *table_row, *pack;
-    TK_ARENA_NEW(level, &b->arena, b->row_count);
-    TK_ARENA_NEW(table_row, &b->arena, b->row_count);
-    TK_ARENA_NEW(pack, &b->arena, 2 * b->row_count);
+    TK_ARENA_NEW(level, b->host, b->row_count);
+    TK_ARENA_NEW(table_row, b->host, b->row_count);
+    TK_ARENA_NEW(pack, b->host, 2 * b->row_count);
     int64_t next[TK_MODALITIES] = {[TK_TEXT] = b->own_first[TK_TEXT]};
     for (int64_t i = 0; i < b->row_count; i++) {
         const int64_t row = b->row_begin + i;
@@ -63,7 +63,7 @@ static tk_status put_outputs(tk_batch *b)
     for (int h = 0; h < 2; h++) {
         const int k = heads[h];
         int32_t *pick;
-        TK_ARENA_NEW(pick, &b->arena, 2 * b->own_count[k]);
+        TK_ARENA_NEW(pick, b->host, 2 * b->own_count[k]);
         for (int64_t i = 0; i < b->own_count[k]; i++)
             pick[2 * i + 1] = (int32_t)(b->stream->row[k][b->own_first[k] + i] - b->row_begin);
         TK_TRY(put(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
@@ -76,7 +76,7 @@ static tk_status put_documents(tk_batch *b)
 {
     const tk_stream *s = b->stream;
     int32_t *text;
-    TK_ARENA_NEW(text, &b->arena, s->n_documents + 1);
+    TK_ARENA_NEW(text, b->host, s->n_documents + 1);
     for (int64_t d = 0; d < s->n_documents; d++) {
         const int64_t begin = s->document_start[d], end = s->document_start[d + 1];
         int64_t n = 0;
@@ -115,13 +115,13 @@ static tk_status put_positions(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     float *p;
-    TK_ARENA_NEW(p, &b->arena, 3 * s->rows);
+    TK_ARENA_NEW(p, b->host, 3 * s->rows);
     for (int64_t i = 0; i < s->rows; i++)
         for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
     TK_TRY(put_rotary(b, m, p, s->rows, &b->cos, &b->sin));
     if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
     float *q;
-    TK_ARENA_NEW(q, &b->arena, 3 * s->count[TK_TEXT]);
+    TK_ARENA_NEW(q, b->host, 3 * s->count[TK_TEXT]);
     for (int64_t i = 0; i < s->count[TK_TEXT]; i++)
         for (int a = 0; a < 3; a++) q[3 * i + a] = (float)s->position[s->row[TK_TEXT][i]][a];
     return put_rotary(b, m, q, s->count[TK_TEXT], &b->text_cos, &b->text_sin);
@@ -143,17 +143,18 @@ static tk_status put_inputs(tk_batch *b, const tk_model *m, const tk_host_rows *
         return put(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
                    c->text_channels, &b->text);
     int32_t *pick;
-    TK_ARENA_NEW(pick, &b->arena, 2 * b->text_counts[r]);
+    TK_ARENA_NEW(pick, b->host, 2 * b->text_counts[r]);
     for (int64_t i = 0; i < b->text_counts[r]; i++) pick[2 * i + 1] = in->tokens[text_begin + i];
     return put(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
 }
 
-tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in)
+tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
+                        tk_arena *host)
 {
     memset(b, 0, sizeof *b);
-    tk_arena_init(&b->arena, 0);
     b->stream = s;
     b->device = m->device;
+    b->host = host;
     TK_TRY(share_rows(b, m));
     TK_TRY(put_row_indices(b, m));
     TK_TRY(put_documents(b));
@@ -183,6 +184,5 @@ void tk_batch_close(tk_batch *b)
                               &b->text_sin};
     if (!b->device) return;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tk_device_free(b->device, all[i]);
-    tk_arena_free(&b->arena);
     memset(b, 0, sizeof *b);
 }

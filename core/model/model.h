@@ -8,8 +8,8 @@
 //
 //     tk_model_open(&m, &config, device, tensor_comm, stage, n_stages);
 //     tk_model_init_weights(&m, seed);
-//     tk_batch_open(&b, &m, &stream, inputs)          // index tensors and inputs on the device
-//     tk_model_forward(&m, &tape, &b, NULL, recompute, &out);
+//     tk_batch_open(&b, &m, &stream, inputs, &arena)          // index tensors and inputs on the
+//     device tk_model_forward(&m, &tape, &b, NULL, recompute, &out);
 #pragma once
 #include "core/model/params.h"
 #include "core/model/stream.h"
@@ -85,7 +85,7 @@ typedef struct tk_batch {
     tk_tensor cos, sin, text_cos, text_sin; // rotary tables: (rows, 3F), (text rows, 3F)
     int64_t longest, sum_squares, text_longest, text_sum_squares;
     tk_device *device;
-    tk_arena arena;
+    tk_arena *host;
 } tk_batch;
 
 // Host inputs of a whole microbatch, in modality order; NULL: filled later by the caller straight
@@ -95,7 +95,10 @@ typedef struct tk_host_rows {
     const float *text;          // (count[TEXT], text_channels), features
     const int32_t *tokens;      // (count[TEXT]), bytes
 } tk_host_rows;
-tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in);
+// The device reads all of it later: `s`, `in` and what is made in `host` must stay as they are
+// until the device has been synced. Closing frees device memory alone and waits for nothing.
+tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
+                        tk_arena *host);
 void tk_batch_close(tk_batch *b);
 
 // What a stage's forward gives: `rows` (row_count, hidden) on all stages but the last; there the

@@ -184,7 +184,7 @@ static tk_status open_run(run *r)
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
     TK_TRY(make_schedule(r));
     const tk_host_rows in = {.tokens = tokens};
-    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in));
+    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in, &r->arena));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;
 }
@@ -192,6 +192,7 @@ static tk_status open_run(run *r)
 static void close_run(run *r)
 {
     tk_device *d = r->s->device;
+    (void)tk_device_sync(d); // it may still read the arena and the task
     tk_tape_free(&r->tape);
     for (int h = 0; h < 2; h++) {
         flow *f = &r->flow[MEDIA[h]];

@@ -64,7 +64,7 @@ static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
     const int64_t cols = tk_cols(&v->t), n = tk_count(&v->t);
     const int64_t at = (q->first[k] + q->batch.own_first[k]) * cols;
     float *host;
-    TK_ARENA_NEW(host, &q->batch.arena, n);
+    TK_ARENA_NEW(host, &p->arena, n);
     TK_TRY(tk_device_get(&p->device, &v->t, host));
     compare(host, p->golden.output[k] + at, n, p->output_error[k]);
     return TK_OK;
@@ -80,7 +80,7 @@ static tk_status part_forward(void *ctx, int64_t i, const tk_tensor *x, tk_tenso
         .audio = p->golden.input[TK_AUDIO] + q->first[TK_AUDIO] * c->audio_channels,
         .text = p->golden.input[TK_TEXT] + q->first[TK_TEXT] * c->text_channels};
     tk_tape_init(&q->tape, &p->device, TK_TAPE_RECORD);
-    TK_TRY(tk_batch_open(&q->batch, &p->model, &q->stream, &in));
+    TK_TRY(tk_batch_open(&q->batch, &p->model, &q->stream, &in, &p->arena));
     q->x = x && x->data ? tk_leaf(&q->tape, *x, &(tk_tensor){0}) : NULL;
     TK_TRY(tk_model_forward(&p->model, &q->tape, &q->batch, q->x, p->config.train.recompute != 0,
                             &q->out));

@@ -52,14 +52,14 @@ tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
 
 static tk_status open_losses(tk_trainer *t)
 {
-    const float weight[2] = {(float)t->config->train.video_weight,
-                             (float)t->config->train.audio_weight};
     tk_device *d = t->device;
+    t->weight[0] = (float)t->config->train.video_weight;
+    t->weight[1] = (float)t->config->train.audio_weight;
     TK_ARENA_NEW(t->host_losses, &t->arena, 2 * t->micro.n);
     if (!t->last) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, t->micro.n, 2, &t->losses));
-    for (int k = 0; k < 2; k++) TK_TRY(tk_device_put(d, &weight[k], TK_F32, 1, 1, &t->seed[k]));
-    return tk_device_sync(d);
+    for (int k = 0; k < 2; k++) TK_TRY(tk_device_put(d, &t->weight[k], TK_F32, 1, 1, &t->seed[k]));
+    return TK_OK;
 }
 
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
@@ -93,6 +93,7 @@ static void close_slot(tk_trainer *t, tk_slot *s)
 void tk_trainer_close(tk_trainer *t)
 {
     if (!t->config) return;
+    (void)tk_device_sync(t->device); // it may still read what is freed here
     tk_device_free(t->device, &t->losses);
     for (int k = 0; k < 2; k++) tk_device_free(t->device, &t->seed[k]);
     tk_optimizer_close(&t->optimizer);
@@ -160,7 +161,7 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, int64_t i)
     TK_ARENA_NEW(clean, &t->step_arena, end - begin);
     TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena, &s->stream, &tokens));
     in.tokens = tokens;
-    TK_TRY(tk_batch_open(&s->batch, &t->model, &s->stream, &in));
+    TK_TRY(tk_batch_open(&s->batch, &t->model, &s->stream, &in, &t->step_arena));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
     take_rows(t, begin, end, clean);
     if (!t->first && !t->last) return TK_OK;

@@ -40,14 +40,16 @@ typedef struct tk_trainer {
     bool first, last;       // is this the first / the last pipeline stage
     struct tk_slot *slot;   // (micro.n)
     tk_tensor losses;       // (micro.n, 2) video and audio, unweighted; last stage
-    tk_tensor seed[2];      // (1) weight of each loss: where backward starts
+    float weight[2];        // of the loss of video and of audio
+    tk_tensor seed[2];      // (1) those on the device: where backward starts
     float *host_losses;     // (micro.n, 2)
     tk_step_documents docs; // of the step under way
     tk_step_result now;
     double extra_flops;  // of the step: recomputation
     tk_status bad;       // data failure met in a step; told to all at its end
     char bad_words[512]; // its message
-    tk_arena arena, step_arena;
+    tk_arena arena;
+    tk_arena step_arena; // the device reads it until the end of the step
 } tk_trainer;
 
 // Matches the config with the data: the model's channels (0: becomes the codec's), text, batch
@@ -55,7 +57,7 @@ typedef struct tk_trainer {
 tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks);
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader);
-void tk_trainer_close(tk_trainer *t);
+void tk_trainer_close(tk_trainer *t);     // waits for the device
 tk_status tk_trainer_init(tk_trainer *t); // initial weights, and the average from them
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step);
 

@@ -105,7 +105,7 @@ static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
     float host[512];
     const tk_host_rows in = {.video = r->video, .audio = r->audio, .tokens = r->tokens};
     tk_tape_init(&t, &r->device, grads ? TK_TAPE_RECORD : TK_TAPE_RUN);
-    TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in));
+    TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in, &r->arena));
     TK_TRY_TO(st, done, tk_model_forward(&r->model, &t, &b, NULL, recompute, &out));
     tk_value *const head[2] = {out.video, out.audio};
     *loss = 0;

@@ -8,6 +8,7 @@
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
+#include "tests/support/deferred.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>
@@ -125,8 +126,10 @@ static int64_t rows_of(int m)
                          : story.audio_rows * story.channels * 6;
 }
 
-// Samples the storyboard on a layout; false where this rank holds no latents.
-static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
+// Samples the storyboard on a layout, on a device that runs behind (`behind` > 0) and refuses the
+// n-th thing that is asked of it (`behind` > 1).
+static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t behind,
+                           tk_latents *x, bool *holds)
 {
     tk_parallel_config p = {.tensor = tensor, .pipeline = pipeline, .threads = 1};
     tk_mesh mesh;
@@ -139,11 +142,22 @@ static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     assert_int_equal(refs.ref[0].latents, 1);
     assert_int_equal(refs.ref[0].audio_rows, 0);
-    assert_ok(tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL));
-    const bool holds = mesh.pipeline.rank == 0;
+    if (behind) deferred_start(&session.device, &mesh);
+    if (behind > 1) deferred_fail_at(behind);
+    const tk_status st = tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL);
+    *holds = mesh.pipeline.rank == 0;
     tk_session_close(&session);
     tk_trained_close(&trained);
     tk_mesh_close(&mesh);
+    if (behind) assert_int_equal(deferred_faults(), 0);
+    return st;
+}
+
+// False where this rank holds no latents.
+static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
+{
+    bool holds;
+    assert_ok(sample_on(from, tensor, pipeline, 0, x, &holds));
     return holds;
 }
 
@@ -173,6 +187,27 @@ static void every_layout_gives_the_same_clip(void **state)
                 fail_msg("tensor %d x pipeline %d: video off by %.2e, audio by %.2e", t, p, video,
                          audio);
         }
+}
+
+static void host_memory_stays_until_the_device_has_read_it(void **state)
+{
+    (void)state;
+    const int layout[3][2] = {{1, 1}, {world.size, 1}, {1, world.size}};
+    for (int k = 0; k < (world.size > 1 ? 3 : 1); k++) {
+        tk_latents at_once, behind;
+        bool holds;
+        sample(path, layout[k][0], layout[k][1], &at_once);
+        assert_ok(sample_on(path, layout[k][0], layout[k][1], 1, &behind, &holds));
+        for (int m = 0; m < TK_MODALITIES && holds; m++)
+            if (m != TK_TEXT)
+                assert_memory_equal(at_once.rows[m], behind.rows[m],
+                                    (size_t)rows_of(m) * sizeof(float));
+    }
+    for (int64_t n = 2; n < 1000 && world.size == 1; n = 2 * n + 5) {
+        tk_latents x;
+        bool holds;
+        assert_status(sample_on(path, 1, 1, n, &x, &holds), TK_INTERNAL);
+    }
 }
 
 // A model with no velocity leaves the noise as it was: element i of shot k is a number of its own.
@@ -234,6 +269,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_gives_the_same_clip),
+        cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
         cmocka_unit_test(noise_is_keyed_by_seed_and_shot),
         cmocka_unit_test(memory_matters),
         cmocka_unit_test(schedules_end_where_they_should),

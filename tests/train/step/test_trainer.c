@@ -3,6 +3,7 @@
 // The parts of a training step, in this process: documents, objective, optimizer, plan.
 #include "core/numbers/rng.h"
 #include "parallel/mpi/start.h"
+#include "tests/support/deferred.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "train/plan.h"
@@ -156,7 +157,7 @@ static void open_objective(objective *t, const tk_train_config *c, int m)
     assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
     assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
     const tk_host_rows in = {.tokens = tokens};
-    assert_ok(tk_batch_open(&t->batch, &t->model, &t->stream, &in));
+    assert_ok(tk_batch_open(&t->batch, &t->model, &t->stream, &in, &t->arena));
     t->n = t->batch.own_count[m];
     t->channels = m == TK_VIDEO ? config.model.video_channels : config.model.audio_channels;
     t->x0 = tk_arena_alloc(&t->arena, (size_t)(t->n * t->channels) * sizeof(float));
@@ -312,6 +313,62 @@ static void the_plan_is_what_happens(void **state)
     }
 }
 
+// ---- a device that runs behind -----------------------------------------------------------------
+
+enum { STEPS = 10 };
+
+// Steps of several microbatches; stops at the first failure. Losses and norms of the steps done.
+static tk_status train(const tk_config *c, bool behind, int64_t fail_at, double told[STEPS][2])
+{
+    tk_train_parts p = {0};
+    tk_trainer t;
+    tk_step_result r;
+    tk_status st = TK_OK;
+    assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
+    if (behind) deferred_start(&p.device, &p.mesh);
+    assert_ok(tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
+    assert_ok(tk_trainer_init(&t));
+    assert_ok(tk_trainer_start(&t, 0));
+    if (behind) deferred_fail_at(fail_at);
+    for (int64_t s = 0; s < STEPS && st == TK_OK; s++) {
+        st = tk_trainer_step(&t, s, false, TK_OK, &r);
+        told[s][0] = r.loss;
+        told[s][1] = r.grad_norm;
+    }
+    if (fail_at == 0) assert_ok(st);
+    tk_trainer_close(&t);
+    if (fail_at == 0) assert_int_equal(p.device.pool.in_use, 0);
+    tk_train_parts_close(&p);
+    if (behind) assert_int_equal(deferred_faults(), 0);
+    return st;
+}
+
+static void host_memory_stays_until_the_device_has_read_it(void **state)
+{
+    (void)state;
+    for (int64_t recompute = 0; recompute < 2; recompute++) {
+        tk_config c = config;
+        double at_once[STEPS][2] = {{0}}, behind[STEPS][2] = {{0}};
+        c.train.batch = 8;
+        c.train.microbatch = 2;
+        c.train.recompute = recompute;
+        assert_ok(train(&c, false, 0, at_once));
+        assert_ok(train(&c, true, 0, behind));
+        assert_memory_equal(at_once, behind, sizeof behind);
+    }
+}
+
+// Whatever is refused: what was asked for before it still finds its host memory.
+static void a_refusal_leaves_host_memory_until_it_is_read(void **state)
+{
+    (void)state;
+    tk_config c = config;
+    double told[STEPS][2];
+    c.train.microbatch = 2;
+    for (int64_t n = 1; n < 1000; n = 2 * n + 5)
+        assert_status(train(&c, true, n, told), TK_INTERNAL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +381,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_numbers_stop_before_anything_is_kept),
         cmocka_unit_test(a_failure_told_to_a_step_ends_it),
         cmocka_unit_test(the_plan_is_what_happens),
+        cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
+        cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     const int failed = cmocka_run_group_tests(tests, open_parts, close_parts);
