@@ -1,201 +1,224 @@
 // SPDX-License-Identifier: Apache-2.0
-// 1F1B and the forward-only schedule.
+// One engine for all schedules.
 //
-// What crosses a boundary of stage s, for microbatch i (rows(i) x hidden, f32):
-//   x[i]   from s-1; received one microbatch ahead of its use; kept until release of i
-//   y[i]   to s+1; a view of the trainer's, sent as it lies
-//   dy[i]  from s+1; its receive is posted as soon as y[i] is on its way; freed after backward of i
-//   dx[i]  to s-1; sent from a copy, so that microbatch i can be released at once and not only when
-//          stage s-1 finds the time to take it
-// No message is waited for before the other side was bound to have posted its half, so stages
-// cannot wait in a circle.
+// What crosses the boundaries of a run of blocks, for a microbatch (rows x hidden, f32):
+//   x   from the run before; kept until release
+//   y   to the run after; a view of the trainer's, sent as it lies
+//   dy  from the run after; freed after backward
+//   dx  to the run before; sent from a copy, so that the microbatch can be released at once and not
+//       only when that stage finds the time to take it
+// All messages of one rank to another are one channel and arrive in the order of sending, which the
+// sender's list tells: receives are posted in that order, TK_SCHEDULE_AHEAD actions ahead. The
+// replay has shown that stages which send so cannot wait in a circle.
 #include "parallel/pipeline.h"
 
-enum { OUTGOING = 2 }; // copies of dx under way at most
+enum { OUTGOING = 2, NEIGHBOURS = 2 }; // copies of dx under way at most
 
 typedef struct flight { // a tensor of the pool that a message fills or empties
     tk_tensor t;
     tk_request req;
+    bool posted;
 } flight;
 
-typedef struct slot { // a microbatch between its first receive and its release
+typedef struct slot { // a run of a microbatch between its first receive and its release
     flight x, dy;
-    tk_tensor y;
     tk_request y_sent;
 } slot;
 
-typedef struct schedule {
+typedef struct channel { // what comes from one stage: the actions that it feeds, in order
+    int from;
+    tk_action *fed; // (n)
+    int64_t n, posted;
+} channel;
+
+typedef struct engine {
     tk_comm *comm;
     tk_device *device;
     const tk_pipeline_work *work;
-    bool first, last;
-    int64_t posted; // receives of x posted so far
-    int64_t n_slots;
-    slot *slots; // microbatch i uses slot i % n_slots
+    tk_schedule schedule;
+    channel channel[NEIGHBOURS];
+    int n_channels;
+    slot *slots; // (microbatches, chunks)
     flight out[OUTGOING];
     int64_t sent; // copies of dx sent so far
-} schedule;
+} engine;
 
-static slot *slot_of(schedule *s, int64_t i)
+static slot *slot_of(engine *e, const tk_action *a)
 {
-    return &s->slots[i % s->n_slots];
+    return &e->slots[a->micro * e->schedule.chunks + a->chunk];
 }
 
-static tk_status new_boundary(schedule *s, int64_t i, tk_tensor *t)
+static flight *input_of(engine *e, const tk_action *a)
 {
-    int64_t rows = s->work->rows(s->work->ctx, i);
-    return tk_device_new(s->device, TK_F32, rows, s->work->hidden, t);
+    slot *s = slot_of(e, a);
+    return a->kind == TK_ACT_FORWARD ? &s->x : &s->dy;
 }
 
-static tk_status receive(schedule *s, int64_t i, int from, flight *f)
+static tk_status wait_for(engine *e, tk_request *r)
 {
-    TK_TRY(new_boundary(s, i, &f->t));
+    return e->comm->ops->wait(e->comm, r);
+}
+
+static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
+{
+    int64_t rows = e->work->rows(e->work->ctx, micro);
+    return tk_device_new(e->device, TK_F32, rows, e->work->hidden, t);
+}
+
+// ---- receiving ---------------------------------------------------------------------------------
+
+static tk_status open_channel(engine *e, int from)
+{
+    channel *c = &e->channel[e->n_channels++];
+    const tk_stage_plan *p = &e->schedule.stage[from];
+    c->from = from;
+    TK_ARENA_NEW(c->fed, &e->schedule.arena, p->n + 1);
+    for (int64_t k = 0; k < p->n; k++) {
+        int to;
+        if (tk_schedule_feeds(&e->schedule, from, &p->action[k], &to, &c->fed[c->n]) &&
+            to == e->comm->rank)
+            c->n++;
+    }
+    return TK_OK;
+}
+
+static tk_status receive_next(engine *e, channel *c)
+{
+    const tk_action *a = &c->fed[c->posted++];
+    flight *f = input_of(e, a);
+    f->posted = true;
+    TK_TRY(new_boundary(e, a->micro, &f->t));
     if (tk_count(&f->t) == 0) return TK_OK;
-    return s->comm->ops->irecv(s->comm, f->t.data, tk_count(&f->t), TK_F32, from, &f->req);
+    return e->comm->ops->irecv(e->comm, f->t.data, tk_count(&f->t), TK_F32, c->from, &f->req);
 }
 
-static tk_status send(schedule *s, const tk_tensor *t, int to, tk_request *r)
+// Posts the receive of `a`, and those of its channel that come before it.
+static tk_status post(engine *e, const tk_action *a)
 {
-    if (tk_count(t) == 0) return TK_OK;
-    return s->comm->ops->isend(s->comm, t->data, tk_count(t), TK_F32, to, r);
+    int from;
+    if (!tk_schedule_waits(&e->schedule, e->comm->rank, a, &from) || from == e->comm->rank)
+        return TK_OK;
+    for (int i = 0; i < e->n_channels; i++) {
+        channel *c = &e->channel[i];
+        while (c->from == from && c->posted < c->n && !input_of(e, a)->posted)
+            TK_TRY(receive_next(e, c));
+    }
+    return TK_OK;
 }
 
-static tk_status wait_for(schedule *s, tk_request *r)
-{
-    return s->comm->ops->wait(s->comm, r);
-}
+// ---- sending -----------------------------------------------------------------------------------
 
 // The callback must hand over what the neighbour expects.
-static tk_status check_boundary(schedule *s, int64_t i, const char *what, const tk_tensor *t)
+static tk_status check_boundary(engine *e, const tk_action *a, const tk_tensor *t)
 {
-    int64_t rows = s->work->rows(s->work->ctx, i);
-    if (t->dtype == TK_F32 && t->ndim > 0 && tk_count(t) == rows * s->work->hidden) return TK_OK;
+    int64_t rows = e->work->rows(e->work->ctx, a->micro);
+    if (t->dtype == TK_F32 && t->ndim > 0 && tk_count(t) == rows * e->work->hidden) return TK_OK;
     char shape[80];
     tk_tensor_print_shape(t, shape, sizeof shape);
     return TK_FAIL(TK_INTERNAL, "stage %d hands over %s of microbatch %lld as %s, not (%lld, %lld)",
-                   s->comm->rank, what, (long long)i, shape, (long long)rows,
-                   (long long)s->work->hidden);
+                   e->comm->rank, a->kind == TK_ACT_FORWARD ? "the rows" : "the gradient",
+                   (long long)a->micro, shape, (long long)rows, (long long)e->work->hidden);
 }
 
-static tk_status post_x(schedule *s, int64_t until)
+static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor *to)
 {
-    if (s->first) return TK_OK;
-    for (; s->posted < until && s->posted < s->work->n; s->posted++)
-        TK_TRY(receive(s, s->posted, s->comm->rank - 1, &slot_of(s, s->posted)->x));
+    TK_TRY(new_boundary(e, micro, to));
+    return tk_device_copy(e->device, to->data, from->data, tk_bytes(from));
+}
+
+static tk_status send(engine *e, const tk_tensor *t, int to, tk_request *r)
+{
+    if (tk_count(t) == 0) return TK_OK;
+    return e->comm->ops->isend(e->comm, t->data, tk_count(t), TK_F32, to, r);
+}
+
+// The result of `a` to the run that waits for it, if there is one; that of another chunk of this
+// stage is not a message.
+static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
+{
+    int to;
+    tk_action fed;
+    if (!tk_schedule_feeds(&e->schedule, e->comm->rank, a, &to, &fed)) return TK_OK;
+    TK_TRY(check_boundary(e, a, t));
+    if (to == e->comm->rank) return copy(e, a->micro, t, &input_of(e, &fed)->t);
+    if (a->kind == TK_ACT_FORWARD) return send(e, t, to, &slot_of(e, a)->y_sent);
+    flight *f = &e->out[e->sent++ % OUTGOING];
+    TK_TRY(wait_for(e, &f->req));
+    tk_device_free(e->device, &f->t);
+    TK_TRY(copy(e, a->micro, t, &f->t));
+    return send(e, &f->t, to, &f->req);
+}
+
+// ---- running -----------------------------------------------------------------------------------
+
+static tk_status release(engine *e, const tk_action *a)
+{
+    slot *s = slot_of(e, a);
+    TK_TRY(wait_for(e, &s->y_sent));
+    TK_TRY(e->work->release(e->work->ctx, a));
+    tk_device_free(e->device, &s->x.t);
+    *s = (slot){0};
     return TK_OK;
 }
 
-static tk_status run_forward(schedule *s, int64_t i, bool with_backward)
+static tk_status run_forward(engine *e, const tk_action *a)
 {
-    slot *m = slot_of(s, i);
-    TK_TRY(post_x(s, i + 2));
-    TK_TRY(wait_for(s, &m->x.req));
-    m->y = (tk_tensor){0};
-    TK_TRY(s->work->forward(s->work->ctx, i, &m->x.t, &m->y));
-    if (s->last) return TK_OK;
-    TK_TRY(check_boundary(s, i, "the rows", &m->y));
-    TK_TRY(send(s, &m->y, s->comm->rank + 1, &m->y_sent));
-    if (!with_backward) return TK_OK;
-    return receive(s, i, s->comm->rank + 1, &m->dy);
+    slot *s = slot_of(e, a);
+    tk_tensor y = {0};
+    TK_TRY(wait_for(e, &s->x.req));
+    TK_TRY(e->work->forward(e->work->ctx, a, &s->x.t, &y));
+    TK_TRY(hand_on(e, a, &y));
+    if (e->schedule.kind != TK_SCHEDULE_FORWARD || a->micro == 0) return TK_OK;
+    // Without a backward, rows that were taken while this microbatch was computed can go.
+    return release(e, &(tk_action){TK_ACT_FORWARD, a->chunk, a->micro - 1});
 }
 
-static tk_status release(schedule *s, int64_t i)
+static tk_status run_backward(engine *e, const tk_action *a)
 {
-    slot *m = slot_of(s, i);
-    TK_TRY(s->work->release(s->work->ctx, i));
-    tk_device_free(s->device, &m->x.t);
-    *m = (slot){0};
-    return TK_OK;
-}
-
-static tk_status send_dx(schedule *s, int64_t i, const tk_tensor *dx)
-{
-    flight *f = &s->out[s->sent++ % OUTGOING];
-    TK_TRY(wait_for(s, &f->req));
-    tk_device_free(s->device, &f->t);
-    TK_TRY(new_boundary(s, i, &f->t));
-    TK_TRY(tk_device_copy(s->device, f->t.data, dx->data, tk_bytes(dx)));
-    return send(s, &f->t, s->comm->rank - 1, &f->req);
-}
-
-static tk_status run_backward(schedule *s, int64_t i)
-{
-    slot *m = slot_of(s, i);
+    slot *s = slot_of(e, a);
     tk_tensor dx = {0};
-    TK_TRY(wait_for(s, &m->dy.req));
-    TK_TRY(wait_for(s, &m->y_sent)); // dy came back, so y has long arrived
-    TK_TRY(s->work->backward(s->work->ctx, i, &m->dy.t, &dx));
-    tk_device_free(s->device, &m->dy.t);
-    if (!s->first) {
-        TK_TRY(check_boundary(s, i, "the gradient", &dx));
-        TK_TRY(send_dx(s, i, &dx));
+    TK_TRY(wait_for(e, &s->dy.req));
+    TK_TRY(wait_for(e, &s->y_sent)); // dy came back, so y has long arrived
+    TK_TRY(e->work->backward(e->work->ctx, a, &s->dy.t, &dx));
+    tk_device_free(e->device, &s->dy.t);
+    TK_TRY(hand_on(e, a, &dx));
+    return a->kind == TK_ACT_INPUTS ? TK_OK : release(e, a);
+}
+
+static tk_status run_all(engine *e)
+{
+    const tk_stage_plan *p = &e->schedule.stage[e->comm->rank];
+    for (int64_t k = 0; k < p->n; k++) {
+        const tk_action *a = &p->action[k];
+        for (int64_t n = k; n < p->n && n <= k + TK_SCHEDULE_AHEAD; n++)
+            TK_TRY(post(e, &p->action[n]));
+        TK_TRY(a->kind == TK_ACT_FORWARD ? run_forward(e, a) : run_backward(e, a));
     }
-    return release(s, i);
-}
-
-static tk_status open_schedule(schedule *s, tk_mesh *m, tk_device *d, const tk_pipeline_work *w,
-                               int64_t alive)
-{
-    *s = (schedule){.comm = &m->pipeline, .device = d, .work = w};
-    s->first = m->pipeline.rank == 0;
-    s->last = m->pipeline.rank == m->pipeline.size - 1;
-    s->n_slots = alive + 2; // and those whose rows are received ahead
-    TK_NEW(s->slots, s->n_slots);
-    return TK_OK;
-}
-
-// After an error messages may still be under way into these buffers: then the run is lost, and the
-// memory stays with the pool.
-static void close_schedule(schedule *s)
-{
-    tk_free(s->slots);
-}
-
-static tk_status train_all(schedule *s)
-{
-    int64_t n = s->work->n, ahead = s->comm->size - s->comm->rank - 1;
-    if (ahead > n) ahead = n;
-    for (int64_t i = 0; i < ahead; i++) TK_TRY(run_forward(s, i, true));
-    for (int64_t i = ahead; i < n; i++) {
-        TK_TRY(run_forward(s, i, true));
-        TK_TRY(run_backward(s, i - ahead));
-    }
-    for (int64_t i = n - ahead; i < n; i++) TK_TRY(run_backward(s, i));
+    if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n) TK_TRY(release(e, &p->action[p->n - 1]));
     for (int k = 0; k < OUTGOING; k++) {
-        TK_TRY(wait_for(s, &s->out[k].req));
-        tk_device_free(s->device, &s->out[k].t);
+        TK_TRY(wait_for(e, &e->out[k].req));
+        tk_device_free(e->device, &e->out[k].t);
     }
     return TK_OK;
 }
 
-tk_status tk_pipeline_train(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
+static tk_status open_engine(engine *e)
 {
-    schedule s;
-    TK_TRY(open_schedule(&s, m, d, w, m->pipeline.size - m->pipeline.rank));
-    tk_status st = train_all(&s);
-    close_schedule(&s);
-    return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
+    const int rank = e->comm->rank, size = e->comm->size;
+    TK_TRY(tk_schedule_make(&e->schedule, e->work->schedule, size, e->work->chunks, e->work->n));
+    TK_ARENA_NEW(e->slots, &e->schedule.arena, e->work->n * e->work->chunks + 1);
+    if (size > 1) TK_TRY(open_channel(e, (rank + size - 1) % size));
+    if (size > 2) TK_TRY(open_channel(e, (rank + 1) % size));
+    return TK_OK;
 }
 
-// Microbatch i - 1 is released once its rows were taken; meanwhile i is computed.
-static tk_status forward_all(schedule *s)
+// After an error messages may still be under way into the buffers: then the run is lost, and the
+// memory stays with the pool.
+tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
 {
-    for (int64_t i = 0; i < s->work->n; i++) {
-        TK_TRY(run_forward(s, i, false));
-        if (i == 0) continue;
-        TK_TRY(wait_for(s, &slot_of(s, i - 1)->y_sent));
-        TK_TRY(release(s, i - 1));
-    }
-    if (s->work->n == 0) return TK_OK;
-    TK_TRY(wait_for(s, &slot_of(s, s->work->n - 1)->y_sent));
-    return release(s, s->work->n - 1);
-}
-
-tk_status tk_pipeline_forward(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
-{
-    schedule s;
-    TK_TRY(open_schedule(&s, m, d, w, 2));
-    tk_status st = forward_all(&s);
-    close_schedule(&s);
+    engine e = {.comm = &m->pipeline, .device = d, .work = w};
+    tk_status st = open_engine(&e);
+    if (st == TK_OK) st = run_all(&e);
+    tk_schedule_free(&e.schedule);
     return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
 }

@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pipeline schedules: which microbatch runs forward or backward when, and what crosses stage
-// boundaries.
-//
-// 1F1B (Narayanan et al., "Efficient large-scale language model training on GPU clusters", 2021):
-// stage s of p runs min(p - s - 1, m) warm-up forwards, then alternates, then drains; at most p - s
-// microbatches are alive. Sends and receives are posted ahead and waited for only when their data
-// is used.
+// The engine: runs this rank's part of any schedule (parallel/schedule.h) and moves what crosses
+// stage boundaries. Receives are posted ahead and waited for only when their data is used.
 #pragma once
 #include "parallel/mesh.h"
+#include "parallel/schedule.h"
 
 typedef struct tk_pipeline_work { // what a stage does for a microbatch; supplied by the trainer
     void *ctx;
     int64_t n; // microbatches
+    tk_schedule_kind schedule;
+    int chunks; // runs of blocks on a stage
     // shape of the boundary rows of microbatch i on this rank: (rows, hidden)
     int64_t (*rows)(void *ctx, int64_t i);
     int64_t hidden;
     // Absent tensors are pointed at all the same, their data NULL.
-    // x: rows from the stage before (absent on the first stage), valid until release of i. y: set
-    // to a view of this stage's output rows (left alone on the last), valid until backward of i
-    // returns (forward only: until release of i).
-    tk_status (*forward)(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y);
-    // dy: gradient of y (absent on the last stage). dx: set to a view of the gradient of x (left
-    // alone on the first), valid until release of i.
-    tk_status (*backward)(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx);
-    tk_status (*release)(void *ctx, int64_t i); // the schedule is done with microbatch i
+    // x: rows from the run before (absent at the first run), valid until release. y: set to a view
+    // of this run's output rows (left alone at the last), valid until backward returns (halves:
+    // that for inputs; forward only: until release).
+    tk_status (*forward)(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y);
+    // Whole, or one half. dy: gradient of y (absent at the last run, and for weights). dx: set to a
+    // view of the gradient of x (left alone at the first run, and for weights), valid until
+    // release.
+    tk_status (*backward)(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx);
+    // The schedule is done with the run `a->chunk` of microbatch `a->micro`.
+    tk_status (*release)(void *ctx, const tk_action *a);
 } tk_pipeline_work;
 
-tk_status tk_pipeline_train(tk_mesh *m, tk_device *d,
-                            const tk_pipeline_work *w); // 1F1B, forward and backward
-tk_status tk_pipeline_forward(tk_mesh *m, tk_device *d,
-                              const tk_pipeline_work *w); // forward only, in order
+tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w);

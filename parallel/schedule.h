@@ -21,13 +21,7 @@
 // microbatches that are not there.
 #pragma once
 #include "core/base/mem.h"
-
-typedef enum tk_schedule_kind {
-    TK_SCHEDULE_1F1B,
-    TK_SCHEDULE_INTERLEAVED,
-    TK_SCHEDULE_ZB_H1,
-    TK_SCHEDULE_FORWARD
-} tk_schedule_kind;
+#include "core/config/config.h"
 
 // A stage posts the receives of the next two actions before it runs one: fewer, and interleaved
 // stages whose sends block until they are received wait for each other in a circle.

@@ -17,7 +17,8 @@ static tk_config minute(const tk_config *c)
     m.model.head_dim = m.model.freq_dim = m.model.time_hidden = m.model.time_dim = 16;
     m.model.text_channels = 16;
     m.train.batch = m.train.microbatch = 1;
-    m.parallel.tensor = m.parallel.pipeline = m.parallel.data = 1;
+    m.parallel.tensor = m.parallel.pipeline = m.parallel.data = m.parallel.chunks = 1;
+    m.parallel.schedule = TK_SCHEDULE_1F1B;
     return m;
 }
 

@@ -83,6 +83,17 @@ static tk_status check_train(tk_loading *l)
                   "missing: name the clip files to train on");
 }
 
+static tk_status check_parallel(tk_loading *l)
+{
+    const tk_parallel_config *p = &config(l)->parallel;
+    const bool interleaved = p->schedule == TK_SCHEDULE_INTERLEAVED;
+    TK_TRY(broken(l, interleaved && p->chunks < 2, "parallel.chunks", "parallel.schedule",
+                  "parallel.schedule interleaved needs 2 or more runs of blocks on a stage"));
+    return broken(l, !interleaved && p->chunks > 1, "parallel.chunks", "parallel.schedule",
+                  "%" PRId64 " runs of blocks on a stage need parallel.schedule=interleaved",
+                  p->chunks);
+}
+
 static tk_status check_shot(tk_loading *l, int64_t i)
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
@@ -117,5 +128,6 @@ tk_status tk_config_check(tk_loading *l)
     TK_TRY(check_model(l));
     TK_TRY(check_media(l));
     TK_TRY(check_train(l));
+    TK_TRY(check_parallel(l));
     return check_story(l);
 }

@@ -18,10 +18,19 @@ typedef struct tk_model_config { // names as in the public checkpoints' config, 
     double rope_theta, norm_eps, qk_norm_eps, final_norm_eps;
 } tk_model_config;
 
+// parallel/schedule.h tells what they are; the last is none that training can choose.
+typedef enum tk_schedule_kind {
+    TK_SCHEDULE_1F1B,
+    TK_SCHEDULE_INTERLEAVED,
+    TK_SCHEDULE_ZB_H1,
+    TK_SCHEDULE_FORWARD
+} tk_schedule_kind;
+
 typedef struct tk_parallel_config {
     int64_t tensor, pipeline,
-        data;        // 0 = chosen from the world size (data for train, tensor for sample)
-    int64_t threads; // per rank; 0 = cores of the node / ranks on it
+        data;                 // 0 = chosen from the world size (data for train, tensor for sample)
+    int64_t threads;          // per rank; 0 = cores of the node / ranks on it
+    int64_t schedule, chunks; // a tk_schedule_kind; runs of blocks on a stage
 } tk_parallel_config;
 
 typedef struct tk_codec_config {       // of the embedded linear codec, used when data is made

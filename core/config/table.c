@@ -139,6 +139,12 @@ static const tk_option config_rows[] = {
     INT("parallel.threads", parallel.threads, 0, 0, 4096, MESH | TK_CMD_DATA,
         "threads per rank; 0 = cores of the node / ranks on it"),
 
+    ENUM("parallel.schedule", parallel.schedule, TK_SCHEDULE_1F1B, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
+         "order of the microbatches' forwards and backwards on pipeline stages", "1f1b",
+         "interleaved"),
+    INT("parallel.chunks", parallel.chunks, 1, 1, 1024, TK_CMD_TRAIN | TK_CMD_PLAN,
+        "runs of blocks on a pipeline stage; 2 or more for parallel.schedule interleaved"),
+
     INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.fps", media.fps, 8, 1, 240, MEDIA, "frames per second"),

@@ -192,7 +192,7 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
     block_pass *bp;
     TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
     for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
-        *bp = (block_pass){p, &m->named.block[i - m->block_begin]};
+        *bp = (block_pass){p, &m->named.block[i]};
         tk_value *before = x;
         x = tk_segment(t, block, bp, (tk_value *const[]){x, time}, 2, recompute);
         tk_tape_done(t, before);

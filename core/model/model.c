@@ -15,6 +15,31 @@ int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages)
     return begin < 0 ? 0 : begin > m->layers ? m->layers : begin;
 }
 
+static void set_run(tk_model *m, int run, int n_runs)
+{
+    m->block_begin = tk_stage_begin(&m->config, run, n_runs);
+    m->block_end = tk_stage_begin(&m->config, run + 1, n_runs);
+}
+
+tk_model tk_model_chunk(const tk_model *m, int chunk)
+{
+    tk_model run = *m;
+    run.stage = chunk * m->n_stages + m->stage;
+    run.n_stages = m->chunks * m->n_stages;
+    run.chunks = 1;
+    set_run(&run, run.stage, run.n_stages);
+    return run;
+}
+
+bool tk_model_holds(const tk_model *m, int64_t block)
+{
+    for (int c = 0; c < m->chunks; c++) {
+        const tk_model run = tk_model_chunk(m, c);
+        if (block >= run.block_begin && block < run.block_end) return true;
+    }
+    return false;
+}
+
 static bool on_stage(const tk_model *m, const tk_param_spec *s)
 {
     switch (s->where) {
@@ -23,7 +48,7 @@ static bool on_stage(const tk_model *m, const tk_param_spec *s)
     case TK_ON_LAST:
         return m->stage == m->n_stages - 1;
     case TK_ON_BLOCK:
-        return s->block >= m->block_begin && s->block < m->block_end;
+        return tk_model_holds(m, s->block);
     case TK_ON_ALL:
         return true;
     }
@@ -65,6 +90,12 @@ static tk_status new_flat(tk_model *m, tk_tensor *flat)
 tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
                         int stage, int n_stages, bool with_grads)
 {
+    return tk_model_open_chunks(m, c, d, tensor, stage, n_stages, 1, with_grads);
+}
+
+tk_status tk_model_open_chunks(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
+                               int stage, int n_stages, int chunks, bool with_grads)
+{
     memset(m, 0, sizeof *m);
     tk_arena_init(&m->arena, 0);
     m->config = *c;
@@ -72,8 +103,8 @@ tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_
     m->tensor = tensor;
     m->stage = stage;
     m->n_stages = n_stages;
-    m->block_begin = tk_stage_begin(c, stage, n_stages);
-    m->block_end = tk_stage_begin(c, stage + 1, n_stages);
+    m->chunks = chunks;
+    set_run(m, stage, n_stages * chunks);
     TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
     TK_TRY(lay_out(m));
     TK_TRY(tk_model_name_weights(m));

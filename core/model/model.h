@@ -37,7 +37,7 @@ typedef struct tk_model_weights {
     tk_linear_weights proj_in, audio_proj_in, context_embedder, time_1, time_2;
     tk_linear_weights norm_out_table, proj_out, audio_proj_out;
     tk_block_weights *refiner; // (refiner_layers) on the first stage
-    tk_block_weights *block;   // (block_end - block_begin)
+    tk_block_weights *block;   // (layers), filled in for those of this stage
 } tk_model_weights;
 
 typedef struct tk_model {
@@ -47,7 +47,8 @@ typedef struct tk_model {
     tk_device *device;
     tk_comm *tensor;
     int stage, n_stages;
-    int64_t block_begin, block_end; // blocks of this stage
+    int chunks;                     // runs of blocks on this stage
+    int64_t block_begin, block_end; // blocks that a forward runs: the stage's only or first run
     int64_t n_local;                // elements of the flat buffers
     tk_tensor values, grads;        // (n_local) f32
     tk_weight *weight;              // (n_weights) local weights, in table order
@@ -60,7 +61,15 @@ typedef struct tk_model {
 int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages);
 tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
                         int stage, int n_stages, bool with_grads);
-tk_status tk_model_name_weights(tk_model *m); // part of opening: fills in `named`
+// The same with several runs of blocks on each stage: the model is cut into n_stages * chunks runs,
+// and run g is chunk g / n_stages of stage g % n_stages.
+tk_status tk_model_open_chunks(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
+                               int stage, int n_stages, int chunks, bool with_grads);
+// One of those runs as a model of its own, stage g of n_stages * chunks, on the same weights: for
+// batches and forwards. Not to be closed; `m` must outlive it.
+tk_model tk_model_chunk(const tk_model *m, int chunk);
+bool tk_model_holds(const tk_model *m, int64_t block); // is the block on this stage
+tk_status tk_model_name_weights(tk_model *m);          // part of opening: fills in `named`
 void tk_model_close(tk_model *m);
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);

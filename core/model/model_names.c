@@ -58,14 +58,12 @@ static void resolve(tk_model *m, const char *prefix, const name *names, int n, v
     }
 }
 
-static void resolve_blocks(tk_model *m, const char *list, int64_t begin, int64_t end,
-                           tk_block_weights *to, int *found)
+static void resolve_block(tk_model *m, const char *list, int64_t i, tk_block_weights *to,
+                          int *found)
 {
-    for (int64_t i = begin; i < end; i++) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "%s.%lld.", list, (long long)i);
-        resolve(m, prefix, of_block, sizeof of_block / sizeof *of_block, &to[i - begin], found);
-    }
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "%s.%lld.", list, (long long)i);
+    resolve(m, prefix, of_block, sizeof of_block / sizeof *of_block, &to[i], found);
 }
 
 tk_status tk_model_name_weights(tk_model *m)
@@ -74,10 +72,12 @@ tk_status tk_model_name_weights(tk_model *m)
     const int64_t refiner = m->stage == 0 ? m->config.refiner_layers : 0;
     int found = 0;
     TK_ARENA_NEW(w->refiner, &m->arena, refiner + 1);
-    TK_ARENA_NEW(w->block, &m->arena, m->block_end - m->block_begin + 1);
+    TK_ARENA_NEW(w->block, &m->arena, m->config.layers + 1);
     resolve(m, "", of_model, sizeof of_model / sizeof *of_model, w, &found);
-    resolve_blocks(m, "token_refiner.refiner_blocks", 0, refiner, w->refiner, &found);
-    resolve_blocks(m, "transformer_blocks", m->block_begin, m->block_end, w->block, &found);
+    for (int64_t i = 0; i < refiner; i++)
+        resolve_block(m, "token_refiner.refiner_blocks", i, w->refiner, &found);
+    for (int64_t i = 0; i < m->config.layers; i++)
+        if (tk_model_holds(m, i)) resolve_block(m, "transformer_blocks", i, w->block, &found);
     if (found == m->n_weights) return TK_OK;
     return TK_FAIL(TK_INTERNAL, "the forward pass knows %d of this rank's %d weights", found,
                    m->n_weights);

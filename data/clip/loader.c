@@ -19,7 +19,7 @@ enum { WORDS = 512, RUN_BYTES = 256 << 10 };
 
 typedef struct document { // of one step in the ring
     bool done;            // set under the lock, released to a trainer that looks without it
-    bool ok;
+    bool ok, noted;       // noted: taken before, though not ok
     int64_t index;
     float *video, *audio;
     char why[WORDS]; // not ok: the message
@@ -291,8 +291,10 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
 }
 
 // A document that could not be read: named once, counted; too many in a row end the run.
-static tk_status note_bad(tk_loader *l, const document *d)
+static tk_status note_bad(tk_loader *l, document *d)
 {
+    if (d->noted) return TK_OK;
+    d->noted = true;
     l->skipped++;
     l->bad_run++;
     if (!l->named[d->index]) tk_log_warn("skipped: %s", d->why);
@@ -334,7 +336,7 @@ void tk_loader_release(tk_loader *l, int64_t step)
         document *d = &l->ring[l->released % l->depth * l->docs];
         for (int64_t j = 0; j < l->docs; j++) { // nobody may still be reading into them
             while (!d[j].done) pthread_cond_wait(&l->ready, &l->lock);
-            d[j].done = false;
+            d[j].done = d[j].noted = false;
         }
         l->released++;
     }

@@ -32,7 +32,8 @@ int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_
 // data rank).
 tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t batch,
                           int64_t doc_begin, int64_t doc_end);
-// Waits for document j of `step` (doc_begin <= j < doc_end). Steps must be taken in order.
+// Waits for document j of `step` (doc_begin <= j < doc_end). Steps must be taken in order, a
+// document as often as it is needed.
 tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out);
 void tk_loader_release(tk_loader *l,
                        int64_t step); // done with the step: its buffers are used again

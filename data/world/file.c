@@ -209,7 +209,8 @@ static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
 
 tk_status tk_world_run(tk_comm *world, tk_config *c)
 {
-    tk_parallel_config parallel = {1, 1, 0, c->parallel.threads};
+    tk_parallel_config parallel = {
+        .tensor = 1, .pipeline = 1, .threads = c->parallel.threads, .chunks = 1};
     tk_mesh mesh;
     tk_arena a;
     tk_codec *codec = NULL;

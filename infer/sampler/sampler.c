@@ -232,11 +232,11 @@ static int64_t boundary_rows(void *ctx, int64_t i)
     return ((run *)ctx)->batch.row_count;
 }
 
-static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     run *r = ctx;
     tk_forward out;
-    (void)i;
+    (void)a;
     tk_value *in = r->first ? NULL : tk_leaf(&r->tape, *x, NULL);
     TK_TRY(tk_model_forward(r->s->model, &r->tape, &r->batch, in, false, &out));
     if (!r->last) {
@@ -255,9 +255,9 @@ static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
     return TK_OK;
 }
 
-static tk_status release(void *ctx, int64_t i)
+static tk_status release(void *ctx, const tk_action *a)
 {
-    (void)i;
+    (void)a;
     tk_tape_reset(&((run *)ctx)->tape);
     return TK_OK;
 }
@@ -305,6 +305,8 @@ static tk_status one_step(run *r, int64_t step)
     const int64_t levels = r->stream.n_levels;
     const tk_pipeline_work work = {.ctx = r,
                                    .n = 1,
+                                   .schedule = TK_SCHEDULE_FORWARD,
+                                   .chunks = 1,
                                    .rows = boundary_rows,
                                    .hidden = r->s->model->config.hidden,
                                    .forward = forward,
@@ -312,7 +314,7 @@ static tk_status one_step(run *r, int64_t step)
     TK_TRY(tk_device_upload(d, r->batch.timestep.data, r->timesteps + step * levels,
                             (size_t)levels * sizeof(float)));
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
-    TK_TRY(tk_pipeline_forward(r->s->mesh, d, &work));
+    TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(euler(r, MEDIA[h], step));
     return TK_OK;

@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST nsize: 1 2 3 4; timeout: 60 */
-// Pipeline schedules on a toy: stage s multiplies by its weight and adds the microbatch's number.
-// Integers throughout, so the result equals the serial one bit for bit.
+// All pipeline schedules on a toy: run g of the model multiplies by its weight and adds the
+// microbatch's number. Integers throughout, so the result equals the serial one bit for bit.
 #include "parallel/pipeline.h"
+#include "parallel/replay.h"
 #include "tests/support/ranks.h"
 
-enum { HIDDEN = 300, MAX_MICRO = 9 };
+enum { HIDDEN = 300, MAX_MICRO = 9, MAX_CHUNKS = 3 };
 
 static tk_comm world;
+
+typedef struct part { // a run of blocks of a microbatch
+    tk_tensor x, y, dx, dy;
+    bool alive, halved;
+} part;
 
 typedef struct toy {
     tk_mesh mesh;
     tk_device device;
-    tk_tensor x[MAX_MICRO], y[MAX_MICRO], dx[MAX_MICRO];
-    bool alive[MAX_MICRO];
-    int n_alive, most_alive, backwards;
-    double output, weight_grad, first_grad; // sums over all elements
+    int chunks;
+    part part[MAX_CHUNKS][MAX_MICRO];
+    int n_alive, most_alive, backwards[MAX_CHUNKS];
+    double output, weight_grad[MAX_CHUNKS], first_grad; // sums over all elements
     int64_t fail_at;
 } toy;
 
-static float weight(int stage)
+static float weight(int run)
 {
-    return (float)(stage % 2 ? -2 : 3);
+    return (float)(run % 2 ? -2 : 3);
 }
 
 static float input(int64_t i, int64_t e)
@@ -29,7 +35,7 @@ static float input(int64_t i, int64_t e)
     return (float)((e * 3 + i) % 5 - 2);
 }
 
-static float seed(int64_t i, int64_t e) // gradient of the last stage's output
+static float seed(int64_t i, int64_t e) // gradient of the last run's output
 {
     return (float)((e + i * 2) % 3 - 1);
 }
@@ -42,62 +48,93 @@ static int64_t rows_of(void *ctx, int64_t i)
     return i % 3 == 0 && last && t->mesh.tensor.size > 1 ? 0 : 1 + i + 2 * t->mesh.tensor.rank;
 }
 
-static bool is_last(const toy *t)
+static int run_of(const toy *t, int chunk)
 {
-    return t->mesh.pipeline.rank == t->mesh.pipeline.size - 1;
+    return chunk * t->mesh.pipeline.size + t->mesh.pipeline.rank;
 }
 
-static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+static bool is_last(const toy *t, int chunk)
+{
+    return run_of(t, chunk) == t->mesh.pipeline.size * t->chunks - 1;
+}
+
+static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     toy *t = ctx;
-    int64_t rows = rows_of(t, i);
+    const int64_t i = a->micro, rows = rows_of(t, i);
+    const int run = run_of(t, a->chunk);
+    part *p = &t->part[a->chunk][i];
     if (i == t->fail_at) return TK_FAIL(TK_NUMERIC, "microbatch %d is bad", (int)i);
-    assert_false(t->alive[i]);
-    t->alive[i] = true;
+    assert_false(p->alive);
+    p->alive = true;
     if (++t->n_alive > t->most_alive) t->most_alive = t->n_alive;
-    assert_int_equal(x->data == NULL, t->mesh.pipeline.rank == 0);
+    assert_int_equal(x->data == NULL, run == 0);
     if (x->data) assert_int_equal(tk_count(x), rows * HIDDEN);
-    t->x[i] = *x;
-    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &t->y[i]));
-    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &t->dx[i]));
+    p->x = *x;
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->y));
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dx));
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dy));
     for (int64_t e = 0; e < rows * HIDDEN; e++) {
         float v = x->data ? ((float *)x->data)[e] : input(i, e);
-        v = v * weight(t->mesh.pipeline.rank) + (float)i;
-        ((float *)t->y[i].data)[e] = v;
-        if (is_last(t)) t->output += v * (double)(e % 7);
+        v = v * weight(run) + (float)i;
+        ((float *)p->y.data)[e] = v;
+        if (is_last(t, a->chunk)) t->output += v * (double)(e % 7);
     }
-    if (!is_last(t)) *y = t->y[i];
+    if (!is_last(t, a->chunk)) *y = p->y;
     return TK_OK;
 }
 
-static tk_status backward(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx)
+static void back_inputs(toy *t, const tk_action *a, const tk_tensor *dy)
+{
+    part *p = &t->part[a->chunk][a->micro];
+    assert_int_equal(dy->data == NULL, is_last(t, a->chunk));
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
+        float g = dy->data ? ((float *)dy->data)[e] : seed(a->micro, e);
+        ((float *)p->dy.data)[e] = g;
+        g *= weight(run_of(t, a->chunk));
+        ((float *)p->dx.data)[e] = g;
+        if (run_of(t, a->chunk) == 0) t->first_grad += (double)g * (double)(e % 5);
+    }
+}
+
+static void back_weights(toy *t, const tk_action *a)
+{
+    part *p = &t->part[a->chunk][a->micro];
+    assert_int_equal(a->micro, t->backwards[a->chunk]++); // in order
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
+        float x = p->x.data ? ((float *)p->x.data)[e] : input(a->micro, e);
+        t->weight_grad[a->chunk] += (double)((float *)p->dy.data)[e] * x;
+    }
+}
+
+static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
 {
     toy *t = ctx;
-    assert_true(t->alive[i]);
-    assert_int_equal(i, t->backwards++); // in order
-    assert_int_equal(dy->data == NULL, is_last(t));
-    for (int64_t e = 0; e < rows_of(t, i) * HIDDEN; e++) {
-        float x = t->x[i].data ? ((float *)t->x[i].data)[e] : input(i, e);
-        float g = dy->data ? ((float *)dy->data)[e] : seed(i, e);
-        t->weight_grad += (double)g * x;
-        g *= weight(t->mesh.pipeline.rank);
-        ((float *)t->dx[i].data)[e] = g;
-        if (t->mesh.pipeline.rank == 0) t->first_grad += (double)g * (double)(e % 5);
-    }
-    if (t->mesh.pipeline.rank > 0) *dx = t->dx[i];
+    part *p = &t->part[a->chunk][a->micro];
+    assert_true(p->alive);
+    assert_int_equal(p->halved, a->kind == TK_ACT_WEIGHTS);
+    p->halved = a->kind == TK_ACT_INPUTS;
+    if (a->kind != TK_ACT_WEIGHTS) back_inputs(t, a, dy);
+    if (a->kind != TK_ACT_INPUTS) back_weights(t, a);
+    if (a->kind == TK_ACT_WEIGHTS) assert_null(dy->data);
+    if (a->kind != TK_ACT_WEIGHTS && run_of(t, a->chunk) > 0) *dx = p->dx;
     return TK_OK;
 }
 
-static tk_status release(void *ctx, int64_t i)
+static tk_status release(void *ctx, const tk_action *a)
 {
     toy *t = ctx;
-    assert_true(t->alive[i]);
-    t->alive[i] = false;
+    part *p = &t->part[a->chunk][a->micro];
+    assert_true(p->alive);
+    assert_false(p->halved);
     t->n_alive--;
-    for (int64_t e = 0; e < rows_of(t, i) * HIDDEN; e++) // whoever still sends this sends garbage
-        ((float *)t->y[i].data)[e] = ((float *)t->dx[i].data)[e] = 1e30f;
-    tk_device_free(&t->device, &t->y[i]);
-    tk_device_free(&t->device, &t->dx[i]);
+    // whoever still sends this sends garbage
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++)
+        ((float *)p->y.data)[e] = ((float *)p->dx.data)[e] = 1e30f;
+    tk_device_free(&t->device, &p->y);
+    tk_device_free(&t->device, &p->dx);
+    tk_device_free(&t->device, &p->dy);
+    *p = (part){0};
     return TK_OK;
 }
 
@@ -148,11 +185,12 @@ static void number_requests(tk_comm *c)
     c->ops = &ops;
 }
 
-static void open_toy(toy *t, int tensor, int pipeline)
+static void open_toy(toy *t, int tensor, int pipeline, int chunks)
 {
     tk_parallel_config p = {.tensor = tensor, .pipeline = pipeline};
     memset(t, 0, sizeof *t);
     t->fail_at = -1;
+    t->chunks = chunks;
     assert_int_equal(tk_mesh_open(&t->mesh, &world, &p, TK_AXIS_DATA), TK_OK);
     number_requests(&t->mesh.pipeline);
     assert_int_equal(tk_device_open(&t->device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
@@ -165,53 +203,60 @@ static void close_toy(toy *t)
     tk_mesh_close(&t->mesh);
 }
 
-static tk_pipeline_work work_of(toy *t, int64_t n)
+static tk_pipeline_work work_of(toy *t, tk_schedule_kind kind, int64_t n)
 {
-    return (tk_pipeline_work){t, n, rows_of, HIDDEN, forward, backward, release};
+    return (tk_pipeline_work){t, n, kind, t->chunks, rows_of, HIDDEN, forward, backward, release};
 }
 
 // What this rank must have found, computed without a pipeline.
 static void serial(const toy *t, int64_t n, bool with_backward)
 {
-    double output = 0, weight_grad = 0, first_grad = 0;
-    int stages = t->mesh.pipeline.size, me = t->mesh.pipeline.rank;
+    double output = 0, weight_grad[MAX_CHUNKS] = {0}, first_grad = 0;
+    const int runs = t->mesh.pipeline.size * t->chunks;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t e = 0; e < rows_of((void *)t, i) * HIDDEN; e++) {
-            float v = input(i, e), x = 0, g = seed(i, e);
-            for (int s = 0; s < stages; s++) {
-                if (s == me) x = v;
-                v = v * weight(s) + (float)i;
+            float x[16], g = seed(i, e);
+            x[0] = input(i, e);
+            for (int s = 0; s < runs; s++) x[s + 1] = x[s] * weight(s) + (float)i;
+            if (is_last(t, t->chunks - 1)) output += x[runs] * (double)(e % 7);
+            for (int s = runs - 1; s >= 0; s--) {
+                const int chunk = s / t->mesh.pipeline.size;
+                if (run_of(t, chunk) == s) weight_grad[chunk] += (double)g * x[s];
+                g *= weight(s);
             }
-            if (is_last(t)) output += v * (double)(e % 7);
-            for (int s = stages - 1; s > me; s--) g *= weight(s);
-            weight_grad += (double)g * x;
-            if (me == 0) first_grad += (double)g * weight(0) * (double)(e % 5);
+            if (run_of(t, 0) == 0) first_grad += (double)g * (double)(e % 5);
         }
     }
     assert_true(t->output == output);
-    assert_true(t->weight_grad == (with_backward ? weight_grad : 0));
+    for (int c = 0; c < t->chunks; c++)
+        assert_true(t->weight_grad[c] == (with_backward ? weight_grad[c] : 0));
     assert_true(t->first_grad == (with_backward ? first_grad : 0));
 }
 
-static void run_layout(int tensor, int pipeline)
+// As many alive as the replay says.
+static int64_t alive_of(const toy *t, tk_schedule_kind kind, int64_t n)
 {
-    static const int64_t counts[] = {0, 1, 2, 3, MAX_MICRO};
+    tk_schedule s;
+    tk_replay r;
+    const int me = t->mesh.pipeline.rank;
+    assert_ok(tk_schedule_make(&s, kind, t->mesh.pipeline.size, t->chunks, n));
+    assert_ok(tk_schedule_replay(&s, NULL, &r));
+    const int64_t most = kind == TK_SCHEDULE_FORWARD ? (n < 2 ? n : 2) : r.most[me];
+    tk_schedule_free(&s);
+    return most;
+}
+
+static void run_layout(int tensor, int pipeline, tk_schedule_kind kind, int chunks)
+{
+    static const int64_t counts[] = {0, 1, 2, 3, 4, 8, MAX_MICRO};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
         int64_t n = counts[k];
         toy t;
-        open_toy(&t, tensor, pipeline);
-        tk_pipeline_work w = work_of(&t, n);
-        assert_int_equal(tk_pipeline_train(&t.mesh, &t.device, &w), TK_OK);
-        serial(&t, n, true);
-        int64_t most = t.mesh.pipeline.size - t.mesh.pipeline.rank;
-        assert_int_equal(t.most_alive, most < n ? most : n);
-        close_toy(&t);
-
-        open_toy(&t, tensor, pipeline);
-        w = work_of(&t, n);
-        assert_int_equal(tk_pipeline_forward(&t.mesh, &t.device, &w), TK_OK);
-        serial(&t, n, false);
-        assert_int_equal(t.backwards, 0);
+        open_toy(&t, tensor, pipeline, chunks);
+        tk_pipeline_work w = work_of(&t, kind, n);
+        assert_ok(tk_pipeline_run(&t.mesh, &t.device, &w));
+        serial(&t, n, kind != TK_SCHEDULE_FORWARD);
+        assert_int_equal(t.most_alive, alive_of(&t, kind, n));
         close_toy(&t);
     }
 }
@@ -220,8 +265,13 @@ static void test_pipeline__equals_serial(void **state)
 {
     (void)state;
     for (int P = 1; P <= world.size; P++)
-        for (int T = 1; T <= world.size / P; T++)
-            if (world.size % (P * T) == 0) run_layout(T, P);
+        for (int T = 1; T <= world.size / P; T++) {
+            if (world.size % (P * T) != 0) continue;
+            run_layout(T, P, TK_SCHEDULE_FORWARD, 1);
+            run_layout(T, P, TK_SCHEDULE_1F1B, 1);
+            run_layout(T, P, TK_SCHEDULE_ZB_H1, 1);
+            for (int v = 2; v <= MAX_CHUNKS; v++) run_layout(T, P, TK_SCHEDULE_INTERLEAVED, v);
+        }
 }
 
 static void test_pipeline__failing_microbatch(void **state)
@@ -229,12 +279,12 @@ static void test_pipeline__failing_microbatch(void **state)
     (void)state;
     if (world.size > 1) return; // the others would wait: then the caller takes the run down
     toy t;
-    open_toy(&t, 1, 1);
+    open_toy(&t, 1, 1, 1);
     t.fail_at = 2;
-    tk_pipeline_work w = work_of(&t, 4);
-    assert_int_equal(tk_pipeline_train(&t.mesh, &t.device, &w), TK_NUMERIC);
+    tk_pipeline_work w = work_of(&t, TK_SCHEDULE_1F1B, 4);
+    assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_NUMERIC);
     assert_string_equal(tk_status_message(), "microbatch 2 is bad");
-    assert_int_equal(t.backwards, 2);
+    assert_int_equal(t.backwards[0], 2);
     close_toy(&t);
     tk_status_clear();
 }
@@ -244,17 +294,17 @@ static void test_pipeline__dry_run_needs_as_much_memory(void **state)
 {
     (void)state;
     toy t;
-    open_toy(&t, 1, world.size);
-    tk_pipeline_work w = work_of(&t, MAX_MICRO);
-    assert_int_equal(tk_pipeline_train(&t.mesh, &t.device, &w), TK_OK);
+    open_toy(&t, 1, world.size, 2);
+    tk_pipeline_work w = work_of(&t, TK_SCHEDULE_INTERLEAVED, MAX_MICRO);
+    assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_OK);
     size_t peak = t.device.pool.peak;
     tk_parallel_config p = {.tensor = 1, .pipeline = world.size, .data = 1};
     tk_mesh real = t.mesh;
     tk_mesh_dry(&t.mesh, &p, world.rank);
     tk_device_close(&t.device);
     assert_int_equal(tk_device_open(&t.device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
-    t.backwards = 0;
-    assert_int_equal(tk_pipeline_train(&t.mesh, &t.device, &w), TK_OK);
+    memset(t.backwards, 0, sizeof t.backwards);
+    assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_OK);
     assert_int_equal(t.device.pool.peak, peak);
     t.mesh = real;
     close_toy(&t);

@@ -70,10 +70,10 @@ static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
     return TK_OK;
 }
 
-static tk_status part_forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+static tk_status part_forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     parity *p = ctx;
-    part *q = &p->part[i];
+    part *q = &p->part[a->micro];
     const tk_model_config *c = &p->config.model;
     const tk_host_rows in = {
         .video = p->golden.input[TK_VIDEO] + q->first[TK_VIDEO] * c->video_channels,
@@ -92,10 +92,10 @@ static tk_status part_forward(void *ctx, int64_t i, const tk_tensor *x, tk_tenso
     return compare_output(p, q, TK_AUDIO, q->out.audio);
 }
 
-static tk_status part_backward(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx)
+static tk_status part_backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
 {
     parity *p = ctx;
-    part *q = &p->part[i];
+    part *q = &p->part[a->micro];
     if (q->out.rows) {
         TK_TRY(tk_tape_backward(&q->tape, 1, &q->out.rows, dy));
     } else {
@@ -115,11 +115,11 @@ static tk_status part_backward(void *ctx, int64_t i, const tk_tensor *dy, tk_ten
     return TK_OK;
 }
 
-static tk_status part_release(void *ctx, int64_t i)
+static tk_status part_release(void *ctx, const tk_action *a)
 {
     parity *p = ctx;
-    tk_tape_free(&p->part[i].tape);
-    tk_batch_close(&p->part[i].batch);
+    tk_tape_free(&p->part[a->micro].tape);
+    tk_batch_close(&p->part[a->micro].batch);
     return TK_OK;
 }
 
@@ -235,12 +235,14 @@ static tk_status forward_and_backward(parity *p)
 {
     const tk_pipeline_work work = {.ctx = p,
                                    .n = p->n_parts,
+                                   .schedule = TK_SCHEDULE_1F1B,
+                                   .chunks = 1,
                                    .rows = part_rows,
                                    .hidden = p->config.model.hidden,
                                    .forward = part_forward,
                                    .backward = part_backward,
                                    .release = part_release};
-    TK_TRY(tk_pipeline_train(&p->mesh, &p->device, &work));
+    TK_TRY(tk_pipeline_run(&p->mesh, &p->device, &work));
     return tk_gradients_sum(&p->sums, &p->shard);
 }
 

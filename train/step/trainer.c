@@ -8,13 +8,15 @@
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 
 typedef struct tk_slot {
+    tk_model *run;
+    bool first, last; // is it the first / the last run of the model
     tk_stream stream;
     tk_batch batch;
     tk_tape tape;
     tk_value *x;       // rows from the stage before
     tk_value *rows;    // rows for the stage after
-    tk_value *loss[2]; // last stage
-    tk_noisy noisy[2]; // last stage
+    tk_value *loss[2]; // last run
+    tk_noisy noisy[2]; // last run
 } tk_slot;
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -62,6 +64,17 @@ static tk_status open_losses(tk_trainer *t)
     return TK_OK;
 }
 
+static tk_status open_model(tk_trainer *t, int stage, int stages)
+{
+    const int chunks = (int)t->config->parallel.chunks;
+    TK_TRY(tk_model_open_chunks(&t->model, &t->config->model, t->device, &t->mesh->tensor, stage,
+                                stages, chunks, true));
+    TK_ARENA_NEW(t->run, &t->arena, chunks);
+    for (int k = 0; k < chunks; k++) t->run[k] = tk_model_chunk(&t->model, k);
+    TK_ARENA_NEW(t->slot, &t->arena, t->micro.n * chunks);
+    return TK_OK;
+}
+
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader)
 {
@@ -76,8 +89,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
     tk_arena_init(&t->arena, 0);
     tk_arena_init(&t->step_arena, 1 << 20);
     t->micro = tk_microbatches_of(&c->train, mesh->data.rank, mesh->data.size);
-    TK_ARENA_NEW(t->slot, &t->arena, t->micro.n);
-    TK_TRY(tk_model_open(&t->model, &c->model, device, &mesh->tensor, stage, stages, true));
+    TK_TRY(open_model(t, stage, stages));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
     return open_losses(t);
 }
@@ -124,6 +136,11 @@ tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
 
 // ---- a microbatch ------------------------------------------------------------------------------
 
+static tk_slot *slot_of(const tk_trainer *t, const tk_action *a)
+{
+    return &t->slot[a->micro * t->config->parallel.chunks + a->chunk];
+}
+
 // A failure of the data must not leave other ranks waiting inside the step: it goes on with no
 // rows, and the step's end tells everybody.
 static void remember_bad(tk_trainer *t, tk_status st)
@@ -133,7 +150,8 @@ static void remember_bad(tk_trainer *t, tk_status st)
     snprintf(t->bad_words, sizeof t->bad_words, "%s", tk_status_message());
 }
 
-static void take_rows(tk_trainer *t, int64_t begin, int64_t end, tk_clean_rows *clean)
+static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t end,
+                      tk_clean_rows *clean)
 {
     if (!reads_rows(t)) return;
     for (int64_t j = begin; j < end; j++) {
@@ -147,27 +165,30 @@ static void take_rows(tk_trainer *t, int64_t begin, int64_t end, tk_clean_rows *
         c->ok = sample.ok;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
-        if (!sample.ok) t->now.skipped++;
+        if (!sample.ok && s->first) t->now.skipped++;
     }
 }
 
-static tk_status open_slot(tk_trainer *t, tk_slot *s, int64_t i)
+static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
 {
-    const int64_t begin = tk_microbatch_begin(&t->micro, i),
-                  end = tk_microbatch_begin(&t->micro, i + 1);
+    const int64_t begin = tk_microbatch_begin(&t->micro, a->micro),
+                  end = tk_microbatch_begin(&t->micro, a->micro + 1);
     tk_host_rows in = {0};
     tk_clean_rows *clean;
     int32_t *tokens;
     TK_ARENA_NEW(clean, &t->step_arena, end - begin);
     TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena, &s->stream, &tokens));
     in.tokens = tokens;
-    TK_TRY(tk_batch_open(&s->batch, &t->model, &s->stream, &in, &t->step_arena));
+    s->run = &t->run[a->chunk];
+    s->first = s->run->stage == 0;
+    s->last = s->run->stage == s->run->n_stages - 1;
+    TK_TRY(tk_batch_open(&s->batch, s->run, &s->stream, &in, &t->step_arena));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
-    take_rows(t, begin, end, clean);
-    if (!t->first && !t->last) return TK_OK;
+    if (!s->first && !s->last) return TK_OK;
+    take_rows(t, s, begin, end, clean);
     for (int k = 0; k < 2; k++) {
         tk_tensor none = {0}, *x_t = &none;
-        if (t->first) {
+        if (s->first) {
             x_t = MEDIA[k] == TK_VIDEO ? &s->batch.video : &s->batch.audio;
             TK_TRY(tk_device_new(t->device, TK_F32, s->batch.own_count[MEDIA[k]],
                                  MEDIA[k] == TK_VIDEO ? t->config->model.video_channels
@@ -176,7 +197,7 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, int64_t i)
         }
         TK_TRY(tk_objective_rows(&t->objective, &s->batch, &t->docs, clean, MEDIA[k],
                                  &t->step_arena, x_t, &s->noisy[k]));
-        if (!t->last) tk_objective_free(&t->objective, &s->noisy[k]);
+        if (!s->last) tk_objective_free(&t->objective, &s->noisy[k]);
     }
     return TK_OK;
 }
@@ -206,42 +227,42 @@ static int64_t boundary_rows(void *ctx, int64_t i)
     return tk_split_count(rows, t->mesh->tensor.size, t->mesh->tensor.rank);
 }
 
-static tk_status forward(void *ctx, int64_t i, const tk_tensor *x, tk_tensor *y)
+static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     tk_trainer *t = ctx;
-    tk_slot *s = &t->slot[i];
+    tk_slot *s = slot_of(t, a);
     const bool recompute = t->config->train.recompute != 0;
     tk_tensor fresh = {0}; // its gradient is allocated by the tape
     tk_forward out = {0};
     const double begin = tk_now();
-    TK_TRY(open_slot(t, s, i));
+    TK_TRY(open_slot(t, s, a));
     t->now.seconds.data += tk_now() - begin;
-    if (!t->first) s->x = tk_leaf(&s->tape, *x, &fresh);
+    if (!s->first) s->x = tk_leaf(&s->tape, *x, &fresh);
     const double flops = t->device->flops;
-    TK_TRY(tk_model_forward(&t->model, &s->tape, &s->batch, s->x, recompute, &out));
+    TK_TRY(tk_model_forward(s->run, &s->tape, &s->batch, s->x, recompute, &out));
     if (recompute) t->extra_flops += t->device->flops - flops;
-    if (t->last) return make_losses(t, s, &out, i);
+    if (s->last) return make_losses(t, s, &out, a->micro);
     s->rows = tk_keep(&s->tape, out.rows);
     *y = s->rows->t;
     return TK_OK;
 }
 
-static tk_status backward(void *ctx, int64_t i, const tk_tensor *dy, tk_tensor *dx)
+static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
 {
     tk_trainer *t = ctx;
-    tk_slot *s = &t->slot[i];
-    if (t->last)
+    tk_slot *s = slot_of(t, a);
+    if (s->last)
         TK_TRY(tk_tape_backward(&s->tape, 2, s->loss, t->seed));
     else
         TK_TRY(tk_tape_backward(&s->tape, 1, &s->rows, dy));
-    if (!t->first) *dx = s->x->grad;
+    if (!s->first) *dx = s->x->grad;
     return TK_OK;
 }
 
-static tk_status release(void *ctx, int64_t i)
+static tk_status release(void *ctx, const tk_action *a)
 {
     tk_trainer *t = ctx;
-    close_slot(t, &t->slot[i]);
+    close_slot(t, slot_of(t, a));
     return TK_OK;
 }
 
@@ -251,6 +272,8 @@ static tk_status run_microbatches(tk_trainer *t)
 {
     const tk_pipeline_work work = {.ctx = t,
                                    .n = t->micro.n,
+                                   .schedule = (tk_schedule_kind)t->config->parallel.schedule,
+                                   .chunks = (int)t->config->parallel.chunks,
                                    .rows = boundary_rows,
                                    .hidden = t->config->model.hidden,
                                    .forward = forward,
@@ -258,8 +281,8 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .release = release};
     const double begin = tk_now();
     TK_TRY(tk_model_zero_grads(&t->model));
-    const tk_status st = tk_pipeline_train(t->mesh, t->device, &work);
-    for (int64_t i = 0; i < t->micro.n; i++)
+    const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
+    for (int64_t i = 0; i < t->micro.n * work.chunks; i++)
         if (t->slot[i].tape.device) close_slot(t, &t->slot[i]); // left open by a failure
     TK_TRY(st);
     t->now.seconds.compute = tk_now() - begin - t->now.seconds.data;

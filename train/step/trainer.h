@@ -26,7 +26,7 @@ typedef struct tk_step_result { // the same on every rank, but for `seconds`
     } seconds; // this rank's
 } tk_step_result;
 
-struct tk_slot; // a microbatch under way
+struct tk_slot; // a microbatch under way in a run of blocks
 
 typedef struct tk_trainer {
     const tk_config *config;
@@ -34,11 +34,12 @@ typedef struct tk_trainer {
     tk_device *device;
     tk_loader *loader;
     tk_model model;
+    tk_model *run; // (chunks) the runs of blocks of this stage
     tk_optimizer optimizer;
     tk_objective objective;
     tk_microbatches micro;
-    bool first, last;       // is this the first / the last pipeline stage
-    struct tk_slot *slot;   // (micro.n)
+    bool first, last;       // does this stage hold the first / the last run of blocks
+    struct tk_slot *slot;   // (micro.n, chunks)
     tk_tensor losses;       // (micro.n, 2) video and audio, unweighted; last stage
     float weight[2];        // of the loss of video and of audio
     tk_tensor seed[2];      // (1) those on the device: where backward starts

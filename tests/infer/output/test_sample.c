@@ -239,7 +239,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     tk_jobs jobs;
     tk_decoded clip;
     const tk_references none = {0};
-    const tk_parallel_config alone = {1, 1, 1, 1};
+    const tk_parallel_config alone = {.tensor = 1, .pipeline = 1, .data = 1, .threads = 1};
     const struct rlimit little = {2048, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
     assert_non_null(getcwd(here, sizeof here));
     assert_int_equal(chdir(runs_dir()), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 120 */
+/*TEST timeout: 300 */
 // Ten training steps on every kind of layout: the losses of one rank, and its weights.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
@@ -23,6 +23,13 @@ static const layout layouts[] = {
     {"tensor 2 x pipeline 2 x data 2", 2, 2, 2, ""},
     {"tensor 5, of which one has no head, x data 2", 5, 1, 2, ""},
     {"pipeline 3 x data 1, one document a microbatch", 1, 3, 1, "train.microbatch=1"},
+    {"pipeline 2, interleaved", 1, 2, 1,
+     "parallel.schedule=interleaved parallel.chunks=2 train.microbatch=1"},
+    {"pipeline 3 x data 1, interleaved, recomputed", 1, 3, 1,
+     "parallel.schedule=interleaved parallel.chunks=2 train.microbatch=1 train.recompute=blocks"},
+    {"tensor 2 x pipeline 2 x data 2, interleaved", 2, 2, 2,
+     "parallel.schedule=interleaved parallel.chunks=2"},
+    {"one rank, its model in chunks", 1, 1, 1, "parallel.schedule=interleaved parallel.chunks=3"},
     {"one rank, all documents in one microbatch", 1, 1, 1, "train.microbatch=6"},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
