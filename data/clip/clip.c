@@ -35,8 +35,10 @@ tk_status tk_bucket_check(tk_bucket *b, const tk_codec_info *i, const char *wher
                 b->width > 0 && b->width <= large && b->audio_rows > 0 &&
                 b->audio_rows <= large * 64 && b->audio_channels >= 1 && b->audio_channels <= 2 &&
                 b->slots > 0;
-    if (!sane || b->latent_frames * i->patch_frames != b->frames ||
-        b->high * i->patch_size != b->height || b->wide * i->patch_size != b->width)
+    tk_grid g = {0};
+    sane = sane && tk_grid_divides(i, b->frames, b->height, b->width) &&
+           tk_grid_of(i, where, b->frames, b->height, b->width, TK_GRID_WHOLE, &g) == TK_OK;
+    if (!sane || b->latent_frames != g.latent_frames || b->high != g.high || b->wide != g.wide)
         return TK_FAIL(TK_INPUT,
                        "%s: bucket %s with rows (%lld, %lld, %lld) of video and (%lld, %lld) of "
                        "audio does not go with its codec's patches of %lld frames of %lldx%lld",

@@ -74,6 +74,7 @@ tk_status tk_codec_new(const tk_codec_info *info, tk_codec **out)
     *out = NULL;
     TK_NEW(c, 1);
     c->info = *info;
+    c->info.audio_tail = 1; // frames lap: row r spans samples (r - 1) * hop to (r + 1) * hop
     tk_arena_init(&c->arena, 0);
     tk_status st = new_arrays(c);
     if (st != TK_OK)
@@ -138,22 +139,6 @@ tk_status tk_codec_derive(tk_codec *c)
     return TK_OK;
 }
 
-int64_t tk_codec_latent_frames(const tk_codec *c, int64_t frames)
-{
-    return frames / c->info.patch_frames;
-}
-
-int64_t tk_codec_audio_rows(const tk_codec *c, int64_t samples)
-{
-    return (samples + c->info.audio_hop - 1) / c->info.audio_hop + tk_codec_audio_extra(c);
-}
-
-int64_t tk_codec_audio_extra(const tk_codec *c)
-{
-    (void)c;
-    return 1; // frames lap: row r spans samples (r - 1) * hop to (r + 1) * hop
-}
-
 // Start of patch p of the clip in rgb, in bytes.
 static int64_t patch_start(const tk_codec_info *i, int64_t height, int64_t width, int64_t p)
 {
@@ -198,14 +183,9 @@ tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t f
                                 int64_t height, int64_t width, float *rows)
 {
     const tk_codec_info *i = &c->info;
-    if (frames % i->patch_frames || height % i->patch_size || width % i->patch_size)
-        return TK_FAIL(TK_INPUT,
-                       "a clip of %lld frames of %lldx%lld does not divide into patches of %lld "
-                       "frames of %lldx%lld",
-                       (long long)frames, (long long)width, (long long)height,
-                       (long long)i->patch_frames, (long long)i->patch_size,
-                       (long long)i->patch_size);
-    int64_t patch = tk_codec_patch(i), n = frames * height * width * 3 / patch;
+    tk_grid g;
+    TK_TRY(tk_grid_of(i, "a clip", frames, height, width, TK_GRID_WHOLE, &g));
+    int64_t patch = tk_codec_patch(i), n = g.video_rows;
     float *x;
     TK_NEW(x, BLOCK * patch);
     tk_status st = TK_OK;
@@ -253,7 +233,7 @@ tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t sam
                                 int64_t channels, float *rows)
 {
     int64_t hop = c->info.audio_hop, kept = c->info.audio_channels, frame = 2 * hop;
-    int64_t n = tk_codec_audio_rows(c, samples);
+    int64_t n = tk_grid_audio_rows(&c->info, samples);
     float *x;
     TK_NEW(x, BLOCK * frame);
     tk_status st = TK_OK;

@@ -11,19 +11,10 @@
 // channels, audio_channels): per latent, then per channel.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/config/config.h"
 #include "core/store/h5.h"
+#include "data/codec/grid.h"
 
 typedef struct tk_codec tk_codec;
-
-typedef struct tk_codec_info {
-    int64_t patch_frames, patch_size, video_channels; // of a video row
-    int64_t audio_hop, audio_channels;                // of an audio row
-    int64_t fps, sample_rate, channels;               // of the media it was fitted on
-    double video_psnr_db, audio_snr_db;               // of decode(encode(x)), measured on clips of
-                                                      // the file it is in
-    uint64_t digest; // of all its numbers: files and checkpoints must agree
-} tk_codec_info;
 
 // Media a codec is fitted on; gives clip i (arrays valid until the next call).
 typedef struct tk_media_clip {
@@ -45,13 +36,7 @@ tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others r
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
 
-// Shapes. Sizes in pixels must be multiples of the patch; frames of patch_frames.
-int64_t tk_codec_latent_frames(const tk_codec *c, int64_t frames);
-int64_t
-tk_codec_audio_rows(const tk_codec *c,
-                    int64_t samples); // latents per channel: samples/hop (+1 if the frames lap)
-int64_t
-tk_codec_audio_extra(const tk_codec *c); // that +1: rows a whole track has beyond samples/hop
+// Pixels and frames must divide into patches (data/codec/grid.h).
 tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t frames,
                                 int64_t height, int64_t width, float *rows);
 tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,

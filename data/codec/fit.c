@@ -5,6 +5,7 @@
 #include "core/device/gemm.h"
 #include "data/codec/internal.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,19 +74,6 @@ static tk_status principal(moments *s, bool centred, tk_arena *a, int64_t keep, 
     return TK_OK;
 }
 
-static tk_status check_clip(const tk_codec_info *i, const tk_media_clip *clip, int64_t index)
-{
-    if (clip->frames < 1 || clip->frames % i->patch_frames || clip->height % i->patch_size ||
-        clip->width % i->patch_size)
-        return TK_FAIL(TK_INPUT,
-                       "clip %lld: %lld frames of %lldx%lld do not divide into patches of %lld "
-                       "frames of %lldx%lld",
-                       (long long)index, (long long)clip->frames, (long long)clip->width,
-                       (long long)clip->height, (long long)i->patch_frames,
-                       (long long)i->patch_size, (long long)i->patch_size);
-    return TK_OK;
-}
-
 static tk_status add_video(const tk_codec_info *i, const tk_media_clip *clip, int64_t step,
                            int64_t phase, moments *s)
 {
@@ -118,6 +106,8 @@ static tk_status fit(tk_codec *c, tk_media_source source, void *ctx, int64_t n, 
     const tk_codec_info *i = &c->info;
     int64_t hop = i->audio_hop, step = 1;
     moments video, audio;
+    tk_grid g;
+    char where[32];
     float *mdct, *frame;
     TK_TRY(moments_new(&video, a, tk_codec_patch(i)));
     TK_TRY(moments_new(&audio, a, hop));
@@ -127,9 +117,9 @@ static tk_status fit(tk_codec *c, tk_media_source source, void *ctx, int64_t n, 
     for (int64_t k = 0; k < n; k++) {
         tk_media_clip clip;
         TK_TRY(source(ctx, k, &clip));
-        TK_TRY(check_clip(i, &clip, k));
-        int64_t patches = clip.frames * clip.height * clip.width * 3 / video.n;
-        if (!k) step = (patches * n + PATCHES - 1) / PATCHES;
+        snprintf(where, sizeof where, "clip %lld", (long long)k);
+        TK_TRY(tk_grid_of(i, where, clip.frames, clip.height, clip.width, clip.samples, &g));
+        if (!k) step = (g.video_rows * n + PATCHES - 1) / PATCHES;
         TK_TRY(add_video(i, &clip, step, k, &video));
         TK_TRY(add_audio(hop, &clip, mdct, frame, &audio));
     }
@@ -147,20 +137,20 @@ typedef struct loss {
 static tk_status measure_clip(const tk_codec *c, const tk_media_clip *clip, tk_arena *a, loss *l)
 {
     const tk_codec_info *i = &c->info;
-    int64_t frames = tk_codec_latent_frames(c, clip->frames), high = clip->height / i->patch_size,
-            wide = clip->width / i->patch_size, rows = tk_codec_audio_rows(c, clip->samples);
+    tk_grid g;
+    TK_TRY(tk_grid_of(i, "a clip", clip->frames, clip->height, clip->width, clip->samples, &g));
     int64_t bytes = clip->frames * clip->height * clip->width * 3;
     int64_t numbers = clip->samples * clip->channels;
     float *video, *audio, *pcm;
     uint8_t *rgb;
-    TK_ARENA_NEW(video, a, frames * high * wide * i->video_channels);
-    TK_ARENA_NEW(audio, a, rows * clip->channels * i->audio_channels);
+    TK_ARENA_NEW(video, a, g.video_rows * i->video_channels);
+    TK_ARENA_NEW(audio, a, g.audio_rows * clip->channels * i->audio_channels);
     TK_ARENA_NEW(rgb, a, bytes);
     TK_ARENA_NEW(pcm, a, numbers + 1);
     TK_TRY(tk_codec_encode_video(c, clip->video, clip->frames, clip->height, clip->width, video));
-    TK_TRY(tk_codec_decode_video(c, video, frames, high, wide, rgb));
+    TK_TRY(tk_codec_decode_video(c, video, g.latent_frames, g.high, g.wide, rgb));
     TK_TRY(tk_codec_encode_audio(c, clip->audio, clip->samples, clip->channels, audio));
-    TK_TRY(tk_codec_decode_audio(c, audio, rows, clip->channels, pcm, clip->samples));
+    TK_TRY(tk_codec_decode_audio(c, audio, g.audio_rows, clip->channels, pcm, clip->samples));
     l->pixels += (double)bytes;
     for (int64_t k = 0; k < bytes; k++) {
         double d = (double)rgb[k] - (double)clip->video[k];
@@ -203,14 +193,7 @@ tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64
 tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
                        void *ctx, int64_t n, tk_codec **out)
 {
-    tk_codec_info info = {.patch_frames = c->patch_frames,
-                          .patch_size = c->patch_size,
-                          .video_channels = c->video_channels,
-                          .audio_hop = c->audio_hop,
-                          .audio_channels = c->audio_channels,
-                          .fps = m->fps,
-                          .sample_rate = m->sample_rate,
-                          .channels = m->channels};
+    const tk_codec_info info = tk_codec_planned(c, m);
     tk_arena scratch;
     tk_status st;
     *out = NULL;

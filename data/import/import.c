@@ -9,7 +9,6 @@
 #include "data/clip/internal.h"
 #include "data/import/internal.h"
 #include "data/media/reader.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,30 +73,26 @@ static tk_status find_patch(tk_import *im)
 {
     const char *path = im->c->import.codec;
     const tk_media_config *m = &im->c->media;
-    im->patch_frames = im->c->codec.patch_frames;
-    im->patch_size = im->c->codec.patch_size;
+    im->info = tk_codec_planned(&im->c->codec, m);
     if (path && *path) {
         tk_status st = im->world->rank == 0 ? read_codec(im, path) : TK_OK;
         TK_TRY(tk_agree(im->world, st));
         TK_TRY(tk_codec_broadcast(im->world, &im->codec, 0));
-        im->patch_frames = tk_codec_get_info(im->codec)->patch_frames;
-        im->patch_size = tk_codec_get_info(im->codec)->patch_size;
+        im->info = *tk_codec_get_info(im->codec);
     }
-    if (m->width % im->patch_size || m->height % im->patch_size)
+    if (!tk_grid_divides(&im->info, im->info.patch_frames, m->height, m->width))
         return all_fail(TK_FAIL(TK_INPUT,
                                 "media.width %lld and media.height %lld must be multiples of the "
                                 "codec's patch of %lld pixels",
                                 (long long)m->width, (long long)m->height,
-                                (long long)im->patch_size));
-    const double patches = (double)m->fps / (double)im->patch_frames;
-    im->clip_frames =
-        (int64_t)floor(im->c->import.clip_seconds * patches + 1e-6) * im->patch_frames;
+                                (long long)im->info.patch_size));
+    const double clip = im->c->import.clip_seconds;
+    im->clip_frames = tk_grid_frame(&im->info, tk_grid_latents(&im->info, clip));
     if (im->clip_frames < 1)
         return all_fail(TK_FAIL(TK_INPUT,
                                 "import.clip_seconds %g is shorter than the codec's patch of %lld "
                                 "frames (%g s)",
-                                im->c->import.clip_seconds, (long long)im->patch_frames,
-                                1 / patches));
+                                clip, (long long)im->info.patch_frames, tk_grid_tick(&im->info)));
     return TK_OK;
 }
 
@@ -242,15 +237,10 @@ static tk_status look_at_files(tk_import *im)
 
 // Work ----------------------------------------------------------------------------------------
 
-// Rows' shapes are the codec's: known once there is one.
-static tk_status complete_plan(tk_import *im)
+// Room for the rows of the largest clip.
+static tk_status make_room(tk_import *im)
 {
     const tk_codec_info *info = tk_codec_get_info(im->codec);
-    for (int k = 0; k < im->n_buckets; k++)
-        im->bucket[k].audio_rows =
-            tk_codec_audio_rows(im->codec, tk_media_samples(&im->c->media, im->bucket[k].frames));
-    for (int64_t i = 0; i < im->n; i++)
-        im->clip[i].shot[0].audio_rows = im->bucket[im->clip[i].bucket].audio_rows;
     int64_t video = 0, audio = 0;
     for (int k = 0; k < im->n_buckets; k++) {
         const tk_bucket *b = &im->bucket[k];
@@ -330,7 +320,7 @@ static tk_status tell_lost(const tk_import *im)
 static tk_status work(tk_import *im)
 {
     char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
-    tk_status st = yaml ? complete_plan(im) : TK_FAIL(TK_MEMORY, "out of memory");
+    tk_status st = yaml ? make_room(im) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(tk_clip_writer_open(im->world, im->c->output, yaml, im->codec, im->n_buckets, im->bucket,
                                im->n, im->clip, &im->writer));

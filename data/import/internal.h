@@ -47,7 +47,7 @@ typedef struct tk_import {
     tk_arena arena;
     int n_files;
     tk_import_file *file;
-    int64_t patch_frames, patch_size;
+    tk_codec_info info;  // of the codec, as far as it is known before the fit
     int64_t clip_frames; // of a whole clip
     int64_t n;           // clips
     tk_clip_info *clip;

@@ -9,31 +9,34 @@ static int64_t rest_of(const tk_import *im, const tk_import_file *f)
 {
     const int64_t rest = f->frames % im->clip_frames;
     if ((double)rest / (double)im->c->media.fps < im->c->import.min_seconds - 1e-6) return 0;
-    return rest / im->patch_frames * im->patch_frames;
+    return rest - rest % im->info.patch_frames;
 }
 
 // The bucket for clips of that length, made if it is not there; arrays have room for all lengths.
-static int bucket_of(tk_import *im, int64_t frames)
+static int bucket_of(tk_import *im, const tk_grid *g)
 {
-    const tk_media_config *m = &im->c->media;
     for (int k = 0; k < im->n_buckets; k++)
-        if (im->bucket[k].frames == frames) return k;
-    im->bucket[im->n_buckets] = (tk_bucket){.frames = frames,
-                                            .height = m->height,
-                                            .width = m->width,
-                                            .latent_frames = frames / im->patch_frames,
-                                            .high = m->height / im->patch_size,
-                                            .wide = m->width / im->patch_size,
-                                            .audio_channels = m->channels};
+        if (im->bucket[k].frames == g->frames) return k;
+    im->bucket[im->n_buckets] = (tk_bucket){.frames = g->frames,
+                                            .height = g->height,
+                                            .width = g->width,
+                                            .latent_frames = g->latent_frames,
+                                            .high = g->high,
+                                            .wide = g->wide,
+                                            .audio_rows = g->audio_rows,
+                                            .audio_channels = im->c->media.channels};
     return im->n_buckets++;
 }
 
 static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, int64_t frames)
 {
     const double fps = (double)im->c->media.fps;
+    const tk_media_config *m = &im->c->media;
     tk_clip_info *c = &im->clip[i];
+    tk_grid g;
+    TK_TRY(tk_grid_of(&im->info, f->path, frames, m->height, m->width, TK_GRID_WHOLE, &g));
     im->frames_of[i] = frames;
-    c->bucket = bucket_of(im, frames);
+    c->bucket = bucket_of(im, &g);
     c->slot = im->bucket[c->bucket].slots++;
     c->n_shots = 1;
     c->name = tk_arena_printf(&im->arena, "%s @ %.2f s", f->path,
@@ -41,7 +44,8 @@ static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, in
     if (!c->name) return TK_FAIL(TK_MEMORY, "out of memory for %lld clips", (long long)im->n);
     TK_ARENA_NEW(c->shot, &im->arena, 1);
     c->shot[0] = (tk_clip_shot){.seconds = (double)frames / fps,
-                                .latent_frames = frames / im->patch_frames,
+                                .latent_frames = g.latent_frames,
+                                .audio_rows = g.audio_rows,
                                 .caption = (char *)f->caption};
     return TK_OK;
 }
@@ -83,7 +87,7 @@ tk_status tk_import_plan(tk_import *im)
                        im->c->import.min_seconds);
     TK_ARENA_NEW(im->clip, &im->arena, im->n);
     TK_ARENA_NEW(im->frames_of, &im->arena, im->n);
-    TK_ARENA_NEW(im->bucket, &im->arena, im->clip_frames / im->patch_frames);
+    TK_ARENA_NEW(im->bucket, &im->arena, im->clip_frames / im->info.patch_frames);
     for (int i = 0; i < im->n_files; i++) {
         const tk_import_file *f = &im->file[i];
         const int64_t whole = f->frames / im->clip_frames;

@@ -16,7 +16,8 @@
 typedef struct studio { // what making clips needs; one clip's buffers a thread
     const tk_config *c;
     const tk_codec *codec;
-    int64_t frames, samples, video_rows, audio_rows;
+    tk_codec_info info; // as far as it is known before the fit
+    tk_grid grid;
     tk_clip_writer *writer;
 } studio;
 
@@ -30,10 +31,10 @@ static tk_status new_take(const studio *s, tk_arena *a, take *t)
 {
     const tk_media_config *m = &s->c->media;
     const tk_codec_config *k = &s->c->codec;
-    TK_ARENA_NEW(t->rgb, a, s->frames * m->height * m->width * 3);
-    TK_ARENA_NEW(t->pcm, a, s->samples * m->channels);
-    TK_ARENA_NEW(t->video, a, s->video_rows * k->video_channels);
-    TK_ARENA_NEW(t->audio, a, s->audio_rows * m->channels * k->audio_channels);
+    TK_ARENA_NEW(t->rgb, a, s->grid.frames * m->height * m->width * 3);
+    TK_ARENA_NEW(t->pcm, a, s->grid.samples * m->channels);
+    TK_ARENA_NEW(t->video, a, s->grid.video_rows * k->video_channels);
+    TK_ARENA_NEW(t->audio, a, s->grid.audio_rows * m->channels * k->audio_channels);
     return TK_OK;
 }
 
@@ -42,8 +43,8 @@ static void film(const studio *s, int64_t i, take *t)
     const tk_config *c = s->c;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
                    c->world.first + i, &t->scene);
-    tk_world_render(&t->scene, &c->media, s->frames, t->rgb);
-    tk_world_sound(&t->scene, &c->media, s->samples, t->pcm);
+    tk_world_render(&t->scene, &c->media, s->grid.frames, t->rgb);
+    tk_world_sound(&t->scene, &c->media, s->grid.samples, t->pcm);
 }
 
 typedef struct source { // the codec's view of the studio
@@ -59,11 +60,11 @@ static tk_status next_clip(void *ctx, int64_t i, tk_media_clip *clip)
     const tk_media_config *m = &s->studio->c->media;
     film(s->studio, i, &s->take);
     *clip = (tk_media_clip){.video = s->take.rgb,
-                            .frames = s->studio->frames,
+                            .frames = s->studio->grid.frames,
                             .height = m->height,
                             .width = m->width,
                             .audio = s->take.pcm,
-                            .samples = s->studio->samples,
+                            .samples = s->studio->grid.samples,
                             .channels = m->channels};
     if (i >= s->progress.done) tk_progress_at(&s->progress, i, "");
     return TK_OK;
@@ -99,16 +100,15 @@ static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info 
     out->name = tk_arena_printf(a, "world %lld/%lld", (long long)c->world.seed,
                                 (long long)(c->world.first + i));
     TK_ARENA_NEW(out->shot, a, scene.n_shots);
-    double rows = (double)c->media.sample_rate / (double)c->codec.audio_hop;
-    int64_t row = 0;
+    int64_t row = 0, latent = 0;
     for (int k = 0; k < scene.n_shots; k++) {
         const tk_world_shot *h = &scene.shot[k];
-        int64_t end = (int64_t)ceil((h->start + h->seconds) * rows - 1e-6);
-        if (k + 1 == scene.n_shots) end = s->audio_rows;
+        int64_t latents = llround(h->seconds / tk_grid_tick(&s->info));
+        int64_t end = tk_grid_audio_row(&s->info, latent += latents);
+        if (k + 1 == scene.n_shots) end = s->grid.audio_rows;
         out->shot[k] = (tk_clip_shot){.start = h->start,
                                       .seconds = h->seconds,
-                                      .latent_frames = llround(h->seconds * (double)c->media.fps /
-                                                               (double)c->codec.patch_frames),
+                                      .latent_frames = latents,
                                       .audio_rows = end - row,
                                       .caption = tk_arena_strdup(a, h->caption)};
         if (!out->shot[k].caption) return TK_FAIL(TK_MEMORY, "out of memory for captions");
@@ -128,8 +128,8 @@ static tk_status make_clip(const studio *s, int64_t i, take *t)
 {
     const tk_media_config *m = &s->c->media;
     film(s, i, t);
-    TK_TRY(tk_codec_encode_video(s->codec, t->rgb, s->frames, m->height, m->width, t->video));
-    TK_TRY(tk_codec_encode_audio(s->codec, t->pcm, s->samples, m->channels, t->audio));
+    TK_TRY(tk_codec_encode_video(s->codec, t->rgb, s->grid.frames, m->height, m->width, t->video));
+    TK_TRY(tk_codec_encode_audio(s->codec, t->pcm, s->grid.samples, m->channels, t->audio));
     return tk_clip_writer_put(s->writer, i, t->video, t->audio);
 }
 
@@ -176,13 +176,13 @@ static tk_status make_share(tk_comm *world, const studio *s, int threads)
 
 static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int threads, tk_arena *a)
 {
-    tk_bucket bucket = {.frames = s->frames,
+    tk_bucket bucket = {.frames = s->grid.frames,
                         .height = c->media.height,
                         .width = c->media.width,
-                        .latent_frames = s->frames / c->codec.patch_frames,
-                        .high = c->media.height / c->codec.patch_size,
-                        .wide = c->media.width / c->codec.patch_size,
-                        .audio_rows = s->audio_rows,
+                        .latent_frames = s->grid.latent_frames,
+                        .high = s->grid.high,
+                        .wide = s->grid.wide,
+                        .audio_rows = s->grid.audio_rows,
                         .audio_channels = c->media.channels,
                         .slots = c->world.clips};
     tk_clip_info *clips = NULL;
@@ -220,11 +220,10 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
     TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
     int threads = tk_mesh_threads(&mesh, &parallel);
     tk_mesh_close(&mesh);
-    studio s = {.c = c, .frames = tk_world_frames(&c->world, &c->media, c->codec.patch_frames)};
-    s.samples = tk_world_samples(&c->media, s.frames);
-    s.video_rows = s.frames / c->codec.patch_frames * (c->media.height / c->codec.patch_size) *
-                   (c->media.width / c->codec.patch_size);
-    s.audio_rows = (s.samples + c->codec.audio_hop - 1) / c->codec.audio_hop + 1;
+    studio s = {.c = c, .info = tk_codec_planned(&c->codec, &c->media)};
+    TK_TRY(tk_grid_of(&s.info, "media",
+                      tk_world_frames(&c->world, &c->media, c->codec.patch_frames), c->media.height,
+                      c->media.width, TK_GRID_WHOLE, &s.grid));
     tk_arena_init(&a, 0);
     tk_status st = fit_alone(world, &s, &codec);
     s.codec = codec;
@@ -232,8 +231,8 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
     if (st == TK_OK) {
         const tk_codec_info *i = tk_codec_get_info(codec);
         tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f dB", c->output,
-               (long long)c->world.clips, (double)s.frames / (double)c->media.fps, i->video_psnr_db,
-               i->audio_snr_db);
+               (long long)c->world.clips, (double)s.grid.frames / (double)c->media.fps,
+               i->video_psnr_db, i->audio_snr_db);
     }
     tk_codec_free(codec);
     tk_arena_free(&a);

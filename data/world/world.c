@@ -2,6 +2,7 @@
 // The world's scenes: what is let go where, how it moves, how it is cut, what the captions say.
 #include "data/world/world.h"
 #include "core/numbers/rng.h"
+#include "data/codec/grid.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,13 +40,9 @@ static int pick(draws *d, int n)
 
 int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames)
 {
-    int64_t latent = (int64_t)floor(s->seconds * (double)m->fps / (double)patch_frames + 1e-6);
-    return (latent < 1 ? 1 : latent) * patch_frames;
-}
-
-int64_t tk_world_samples(const tk_media_config *m, int64_t frames)
-{
-    return frames * m->sample_rate / m->fps;
+    const tk_codec_info clock = {.patch_frames = patch_frames, .fps = m->fps};
+    int64_t latent = tk_grid_latents(&clock, s->seconds);
+    return tk_grid_frame(&clock, latent < 1 ? 1 : latent);
 }
 
 // The flight from `a` until `end` as arcs and contacts, bounce after bounce.

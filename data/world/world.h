@@ -68,9 +68,8 @@ typedef struct tk_scene { // ground truth of a clip
     tk_world_arc arc[TK_WORLD_ARCS]; // in time order
 } tk_scene;
 
-// Frames of a clip: s->seconds cut to whole latent frames, at least one; and its samples.
+// Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
-int64_t tk_world_samples(const tk_media_config *m, int64_t frames);
 
 // The scene of clip `index`. Cuts fall on latent-frame boundaries (multiples of patch_frames /
 // fps).

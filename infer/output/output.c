@@ -281,7 +281,7 @@ static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, con
     int64_t *cut = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *cut));
     char **caption = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *caption));
     for (int i = 0; i < s->n_shots && cut && caption; i++) {
-        cut[i] = s->shot[i].first_latent * k->patch_frames;
+        cut[i] = tk_grid_frame(k, s->shot[i].first_latent);
         caption[i] = s->shot[i].caption;
     }
     const tk_status st =

@@ -2,7 +2,6 @@
 #include "infer/story/references.h"
 #include "core/base/log.h"
 #include "data/media/media.h"
-#include <math.h>
 #include <string.h>
 
 // Pictures of whole latent frames, the last one repeated where the file ends too soon.
@@ -10,10 +9,11 @@ static tk_status encode_pictures(const tk_media *m, const tk_codec *codec, tk_ar
                                  tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const int64_t frames = r->latents * k->patch_frames, picture = m->height * m->width * 3;
-    const int64_t rows = r->latents * (m->height / k->patch_size) * (m->width / k->patch_size);
+    const int64_t frames = tk_grid_frame(k, r->latents), picture = m->height * m->width * 3;
+    tk_grid g;
     uint8_t *rgb;
-    TK_ARENA_NEW(r->video, a, rows * k->video_channels);
+    TK_TRY(tk_grid_of(k, r->path, frames, m->height, m->width, TK_GRID_WHOLE, &g));
+    TK_ARENA_NEW(r->video, a, g.video_rows * k->video_channels);
     TK_NEW(rgb, frames * picture);
     for (int64_t i = 0; i < frames; i++) {
         const int64_t from = i < m->frames ? i : m->frames - 1;
@@ -30,11 +30,11 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
                               tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const int64_t samples = r->latents * k->patch_frames * k->sample_rate / k->fps;
-    const int64_t rows = tk_codec_audio_rows(codec, samples);
+    const int64_t samples = tk_grid_sample(k, r->latents);
+    const int64_t rows = tk_grid_audio_rows(k, samples);
     const int64_t have = m->samples < samples ? m->samples : samples;
     float *pcm;
-    r->audio_rows = rows - tk_codec_audio_extra(codec);
+    r->audio_rows = rows - k->audio_tail;
     TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
     TK_NEW(pcm, samples * m->channels);
     memcpy(pcm, m->audio, (size_t)(have * m->channels) * sizeof *pcm);
@@ -51,7 +51,7 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
                                   .fps = s->fps,
                                   .sample_rate = s->sample_rate,
                                   .channels = s->channels};
-    const int64_t most = (int64_t)floor(s->window / s->tick + 1e-6);
+    const int64_t most = tk_grid_latents(k, s->window);
     tk_media m;
     tk_status st = TK_OK;
     TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m));

@@ -15,24 +15,21 @@ static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_st
     s->width = size[0] ? size[0] : c->media.width;
     s->height = size[1] ? size[1] : c->media.height;
     s->fps = k->fps;
-    if (s->width < 1 || s->height < 1 || s->width % k->patch_size || s->height % k->patch_size)
+    if (!tk_grid_divides(k, k->patch_frames, s->height, s->width))
         return TK_FAIL(TK_INPUT,
                        "size: %" PRId64 "x%" PRId64
                        " is not a multiple of this model's patches of %" PRId64
                        " pixels; nearest: %" PRId64 "x%" PRId64,
-                       s->width, s->height, k->patch_size,
-                       k->patch_size * (s->width < k->patch_size ? 1 : s->width / k->patch_size),
-                       k->patch_size * (s->height < k->patch_size ? 1 : s->height / k->patch_size));
+                       s->width, s->height, k->patch_size, tk_grid_side(k, s->width),
+                       tk_grid_side(k, s->height));
     if (c->story.fps && c->story.fps != k->fps)
         return TK_FAIL(TK_INPUT,
                        "fps: %" PRId64 " asked, but this checkpoint's codec makes %" PRId64
                        " frames a second; leave fps out or give %" PRId64,
                        c->story.fps, k->fps, k->fps);
-    s->high = s->height / k->patch_size;
-    s->wide = s->width / k->patch_size;
     s->channels = k->channels;
     s->sample_rate = k->sample_rate;
-    s->tick = (double)k->patch_frames / (double)k->fps;
+    s->tick = tk_grid_tick(k);
     return TK_OK;
 }
 
@@ -47,13 +44,6 @@ static tk_status caption_of(const tk_storyboard *b, const tk_shot_config *from, 
         return TK_FAIL(TK_INPUT, "a prompt of %zu bytes with its style; at most %d are possible",
                        strlen(*out), LONGEST_CAPTION);
     return TK_OK;
-}
-
-// Audio latents before latent frame f: those that begin before it does.
-static int64_t audio_before(const tk_codec_info *k, int64_t f)
-{
-    const int64_t samples = f * k->patch_frames * k->sample_rate / k->fps;
-    return (samples + k->audio_hop - 1) / k->audio_hop;
 }
 
 // Latent frames of a shot that ends `end` seconds into the storyboard and begins at frame `begin`:
@@ -87,9 +77,9 @@ static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t r
         end += from->seconds;
         to->latents = latents_until(end, s->tick, latent, room);
         to->first_latent = latent;
-        to->first_audio = audio_before(k, latent);
+        to->first_audio = tk_grid_audio_row(k, latent);
         latent += to->latents;
-        to->audio_rows = audio_before(k, latent) - to->first_audio;
+        to->audio_rows = tk_grid_audio_row(k, latent) - to->first_audio;
         to->start = (double)to->first_latent * s->tick;
         to->seconds = (double)to->latents * s->tick;
         to->references = from->references;
@@ -137,19 +127,21 @@ tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, 
     const tk_codec_info *k = tk_codec_get_info(codec);
     *out = (tk_story){.window = c->sample.window > 0 ? c->sample.window : c->world.seconds};
     TK_TRY(check_picture(c, k, out));
-    const int64_t room = (int64_t)floor(out->window / out->tick + 1e-6);
+    const int64_t room = tk_grid_latents(k, out->window);
     if (room < 1)
         return TK_FAIL(TK_INPUT,
                        "sample.window: %g seconds hold not even one latent frame, which lasts %g",
                        out->window, out->tick);
     TK_TRY(lay_shots(c, k, room, a, out));
-    out->frames = out->latents * k->patch_frames;
-    out->samples = out->frames * k->sample_rate / k->fps;
+    tk_grid g;
+    TK_TRY(tk_grid_of(k, "storyboard", tk_grid_frame(k, out->latents), out->height, out->width,
+                      TK_GRID_WHOLE, &g));
+    out->frames = g.frames;
+    out->samples = g.samples;
+    out->high = g.high;
+    out->wide = g.wide;
+    out->audio_rows = g.audio_rows;
+    out->tail = k->audio_tail;
     TK_TRY(check_bytes(out));
-    out->audio_rows = tk_codec_audio_rows(codec, out->samples);
-    const tk_story_shot *last = &out->shot[out->n_shots - 1];
-    out->tail = tk_codec_audio_extra(codec);
-    // Where frames do not hold whole hops, what rounding leaves over belongs to the last shot.
-    out->shot[out->n_shots - 1].audio_rows = out->audio_rows - out->tail - last->first_audio;
     return cut_windows(room, a, out);
 }

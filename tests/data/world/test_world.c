@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 60 */
+#include "data/media/reader.h"
 #include "data/world/world.h"
 #include "tests/support/test.h"
 #include <math.h>
@@ -220,7 +221,7 @@ static void test_render__deterministic_bytes(void **state)
 static void test_sound__starts_at_the_sample_of_contact(void **state)
 {
     (void)state;
-    int64_t n = tk_world_samples(&media, 24);
+    int64_t n = tk_media_samples(&media, 24);
     assert_int_equal(n, 24000);
     float *with = malloc((size_t)n * 4), *without = malloc((size_t)n * 4);
     for (int64_t i = 0; i < 40; i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The detectors on the world's own clips, whose truth is known, and on noise.
 #include "core/numbers/rng.h"
+#include "data/media/reader.h"
 #include "infer/judges/detect.h"
 #include "tests/support/test.h"
 #include <math.h>
@@ -22,7 +23,7 @@ static clip make(const tk_media_config *m, int64_t index)
     clip c;
     tk_world_scene(&world, m, 2, (uint64_t)world.seed, index, &c.scene);
     c.frames = tk_world_frames(&world, m, 2);
-    c.samples = tk_world_samples(m, c.frames);
+    c.samples = tk_media_samples(m, c.frames);
     c.rgb = tk_alloc((size_t)(c.frames * m->height * m->width * 3));
     c.pcm = tk_alloc((size_t)(c.samples * m->channels) * sizeof *c.pcm);
     assert_true(c.rgb && c.pcm);

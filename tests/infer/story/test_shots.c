@@ -97,7 +97,7 @@ static void rows_are_cut_without_gaps(void **state)
     }
     assert_int_equal(latent, s.latents);
     assert_int_equal(audio + s.tail, s.audio_rows);
-    assert_int_equal(s.audio_rows, tk_codec_audio_rows(codec, s.samples));
+    assert_int_equal(s.audio_rows, tk_grid_audio_rows(tk_codec_get_info(codec), s.samples));
 }
 
 static void lengths_are_rounded(void **state)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The grid: how media divide into latent rows, and where those lie in time. Nobody else counts
+// rows.
+//
+// A video row is a patch of patch_frames x patch_size x patch_size pixels; latent frame f begins
+// with frame f * patch_frames. Audio row r of a channel begins with sample r * audio_hop; where
+// frames of sound lap over the rows after them, a track has that many rows more, its tail. Samples
+// of a number of frames are rounded down, and rows are as many as hold them, so that the rows of
+// parts add up to those of the whole.
+#pragma once
+#include "core/base/status.h"
+#include "core/config/config.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct tk_codec_info {
+    int64_t patch_frames, patch_size, video_channels; // of a video row
+    int64_t audio_hop, audio_channels;                // of an audio row
+    int64_t audio_tail;                               // audio rows a track has beyond its samples
+    int64_t fps, sample_rate, channels;               // of the media it was fitted on
+    double video_psnr_db, audio_snr_db;               // of decode(encode(x)), measured on clips of
+                                                      // the file it is in
+    uint64_t digest; // of all its numbers: files and checkpoints must agree
+} tk_codec_info;
+
+// What a codec fitted by that config will be, as far as it is known before the fit.
+tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m);
+
+typedef struct tk_grid {
+    int64_t frames, height, width, samples; // media; samples of each channel
+    int64_t latent_frames, high, wide;      // rows of video
+    int64_t video_rows;                     // latent_frames * high * wide
+    int64_t audio_rows;                     // of each channel, the tail included
+} tk_grid;
+
+// The grid of a clip. samples: TK_GRID_WHOLE = as long as its pictures. TK_INPUT, beginning with
+// `where`, for pictures that do not divide into patches.
+enum { TK_GRID_WHOLE = -1 };
+tk_status tk_grid_of(const tk_codec_info *i, const char *where, int64_t frames, int64_t height,
+                     int64_t width, int64_t samples, tk_grid *out);
+bool tk_grid_divides(const tk_codec_info *i, int64_t frames, int64_t height, int64_t width);
+int64_t tk_grid_audio_rows(const tk_codec_info *i, int64_t samples); // the tail included
+int64_t tk_grid_side(const tk_codec_info *i, int64_t pixels);        // whole patches, at least one
+
+// Where latent frame f begins; f may be the number of latent frames: the end.
+int64_t tk_grid_frame(const tk_codec_info *i, int64_t f);
+int64_t tk_grid_sample(const tk_codec_info *i, int64_t f);
+int64_t tk_grid_audio_row(const tk_codec_info *i, int64_t f); // rows that begin before it does
+// Seconds of a latent frame, and whole latent frames in so many seconds.
+double tk_grid_tick(const tk_codec_info *i);
+int64_t tk_grid_latents(const tk_codec_info *i, double seconds);
