@@ -129,7 +129,7 @@ static tk_status check_file(tk_comm *world, const char *path)
     tk_status st = tk_agree(world, check_share(world, &c, &bad));
     tk_clips_close(&c);
     TK_TRY(st);
-    TK_TRY(world->ops->host_sum_u64(world, &bad, 1));
+    TK_TRY(tk_comm_sum_u64(world, &bad, 1));
     if (bad)
         return tk_agree(world, TK_FAIL(TK_INPUT, "%s: %llu of %lld clips are damaged", path,
                                        (unsigned long long)bad, (long long)n));

@@ -89,10 +89,10 @@ static tk_status time_sampling(tk_comm *world, tk_train_parts *p, const tk_confi
 static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads, sampled *s)
 {
     double rate, sums[2];
-    TK_TRY(world->ops->barrier(world));
+    TK_TRY(tk_comm_barrier(world));
     TK_TRY(tk_agree(world, tk_gemm_ceiling(c, threads, s->rows, false, &rate)));
     sums[0] = rate, sums[1] = s->flops;
-    TK_TRY(world->ops->host_sum_f64(world, sums, 2));
+    TK_TRY(tk_comm_sum_f64(world, sums, 2));
     if (world->rank) return TK_OK;
     const double reached = sums[1] / s->seconds;
     printf("sample      %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "

@@ -173,7 +173,7 @@ static tk_status sum_up(sampling *a, int todo)
 {
     const int own = a->mesh.replica.rank == 0;
     uint64_t sums[2] = {own ? a->made : 0, own ? a->unmade : 0};
-    TK_TRY(a->world->ops->host_sum_u64(a->world, sums, 2));
+    TK_TRY(tk_comm_sum_u64(a->world, sums, 2));
     tk_log("%llu clips made, %d finished before, %llu failed", (unsigned long long)sums[0],
            a->jobs.n - todo, (unsigned long long)sums[1]);
     return TK_OK;

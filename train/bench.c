@@ -82,9 +82,9 @@ static tk_status compare_train(tk_comm *world, const tk_config *c, const figures
 {
     tk_plan plan;
     double rate;
-    TK_TRY(world->ops->barrier(world));
+    TK_TRY(tk_comm_barrier(world));
     TK_TRY(tk_agree(world, tk_gemm_ceiling(c, f->threads, (int64_t)f->rows, true, &rate)));
-    TK_TRY(world->ops->host_sum_f64(world, &rate, 1));
+    TK_TRY(tk_comm_sum_f64(world, &rate, 1));
     TK_TRY(tk_agree(world, tk_plan_make(c, l, world->rank, process, &plan)));
     if (world->rank == 0) print_train(world->size, f, &plan, rate);
     return tk_agree(world,

@@ -166,6 +166,36 @@ void tk_comm_dry(tk_comm *c, const char *name, int rank, int size)
     *c = (tk_comm){.ops = &ops, .rank = rank, .size = size, .name = name};
 }
 
+// Host calls ----------------------------------------------------------------------------------
+
+tk_status tk_comm_broadcast(tk_comm *c, void *x, size_t bytes, int root)
+{
+    if (root < 0 || root >= c->size)
+        return TK_FAIL(TK_INTERNAL, "broadcast of rank %d of %d of the %s communicator", root,
+                       c->size, c->name);
+    return c->ops->host_broadcast(c, x, bytes, root);
+}
+
+tk_status tk_comm_all_gather(tk_comm *c, const void *in, void *out, size_t bytes_each)
+{
+    return c->ops->host_all_gather(c, in, out, bytes_each);
+}
+
+tk_status tk_comm_sum_f64(tk_comm *c, double *x, int n)
+{
+    return c->ops->host_sum_f64(c, x, n);
+}
+
+tk_status tk_comm_sum_u64(tk_comm *c, uint64_t *x, int n)
+{
+    return c->ops->host_sum_u64(c, x, n);
+}
+
+tk_status tk_comm_barrier(tk_comm *c)
+{
+    return c->ops->barrier(c);
+}
+
 // Agreement -----------------------------------------------------------------------------------
 
 // A set of ranks as bits, summed over ranks a window at a time: it needs no memory, so that running
@@ -183,7 +213,7 @@ static tk_status gather_set(tk_comm *c, bool mine, rank_list *list)
         uint64_t words[WINDOW_WORDS] = {0};
         int n = c->size - begin < WINDOW ? c->size - begin : WINDOW, me = c->rank - begin;
         if (mine && me >= 0 && me < n) words[me / 64] = (uint64_t)1 << me % 64;
-        TK_TRY(c->ops->host_sum_u64(c, words, (n + 63) / 64));
+        TK_TRY(tk_comm_sum_u64(c, words, (n + 63) / 64));
         for (int i = 0; i < n; i++)
             if (words[i / 64] >> i % 64 & 1) {
                 if (list->count < 16) list->first[list->count] = begin + i;
@@ -219,7 +249,7 @@ tk_status tk_agree(tk_comm *c, tk_status mine)
             snprintf(word.message, sizeof word.message, "%s", said);
         snprintf(word.trace, sizeof word.trace, "%s", tk_status_trace());
     }
-    TK_TRY(c->ops->host_broadcast(c, &word, sizeof word, from));
+    TK_TRY(tk_comm_broadcast(c, &word, sizeof word, from));
     if (c->ops->host_broadcast == nothing_host_broadcast) return mine;
     tk_status code = (tk_status)word.code;
     tk_status_set(code, word.message);
@@ -233,7 +263,7 @@ tk_status tk_same(tk_comm *c, const char *what, const void *x, size_t bytes)
     XXH128_hash_t hash = XXH3_128bits(x, bytes);
     uint64_t mine[3] = {bytes, hash.low64, hash.high64}, root[3];
     memcpy(root, mine, sizeof root);
-    TK_TRY(c->ops->host_broadcast(c, root, sizeof root, 0));
+    TK_TRY(tk_comm_broadcast(c, root, sizeof root, 0));
     rank_list differ;
     TK_TRY(gather_set(c, memcmp(mine, root, sizeof root) != 0, &differ));
     if (!differ.count) return TK_OK;

@@ -35,7 +35,7 @@ typedef struct tk_comm_ops {
     tk_status (*isend)(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r);
     tk_status (*irecv)(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
     tk_status (*wait)(tk_comm *c, tk_request *r);
-    // host calls: host memory, complete on return
+    // host calls, made by the functions below alone
     tk_status (*host_broadcast)(tk_comm *c, void *x, size_t bytes, int root);
     tk_status (*host_all_gather)(tk_comm *c, const void *in, void *out, size_t bytes_each);
     tk_status (*host_sum_f64)(tk_comm *c, double *x, int n);
@@ -50,6 +50,14 @@ struct tk_comm {
     void *impl;
     int64_t bytes_sent; // payload handed to the transport by this rank, for metrics
 };
+
+// Host calls: host memory, complete on return. A rank that is none is TK_INTERNAL.
+tk_status tk_comm_broadcast(tk_comm *c, void *x, size_t bytes, int root);
+// out = bytes_each bytes of every rank, in rank order
+tk_status tk_comm_all_gather(tk_comm *c, const void *in, void *out, size_t bytes_each);
+tk_status tk_comm_sum_f64(tk_comm *c, double *x, int n); // in rank order, in place
+tk_status tk_comm_sum_u64(tk_comm *c, uint64_t *x, int n);
+tk_status tk_comm_barrier(tk_comm *c);
 
 tk_comm *tk_comm_self(void); // size 1, never freed
 // A communicator that pretends to be `rank` of `size` and moves nothing (for `talkie plan`).

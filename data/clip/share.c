@@ -121,15 +121,15 @@ static tk_status share(tk_comm *comm, const char *path, tk_clips *c)
     char *block = NULL;
     tk_status st = TK_OK;
     if (first) n = count(c);
-    TK_TRY(comm->ops->host_broadcast(comm, &n, sizeof n, 0));
+    TK_TRY(tk_comm_broadcast(comm, &n, sizeof n, 0));
     block = tk_arena_alloc(&c->arena, (size_t)n.bytes);
     if (!block) st = TK_FAIL(TK_MEMORY, "out of memory for the index of %s", path);
     TK_TRY(tk_agree(comm, st));
     if (first) pack(c, &n, block);
     const int64_t piece = 1 << 28; // a broadcast counts in int
     for (int64_t at = 0; at < n.bytes; at += piece)
-        TK_TRY(comm->ops->host_broadcast(comm, block + at,
-                                         (size_t)(n.bytes - at < piece ? n.bytes - at : piece), 0));
+        TK_TRY(tk_comm_broadcast(comm, block + at,
+                                 (size_t)(n.bytes - at < piece ? n.bytes - at : piece), 0));
     TK_TRY(tk_codec_broadcast(comm, &c->codec, 0));
     if (!first) {
         st = unpack(block, &n, c);

@@ -98,12 +98,12 @@ static tk_status share_name(tk_clip_writer *w)
 {
     const bool first = w->comm->rank == 0;
     int64_t bytes = first ? (int64_t)strlen(w->tmp) + 1 : 0;
-    TK_TRY(w->comm->ops->host_broadcast(w->comm, &bytes, sizeof bytes, 0));
+    TK_TRY(tk_comm_broadcast(w->comm, &bytes, sizeof bytes, 0));
     char *name = tk_arena_alloc(&w->arena, (size_t)bytes);
     TK_TRY(tk_agree(w->comm, name ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path")));
     if (first) memcpy(name, w->tmp, (size_t)bytes);
     w->tmp = name;
-    return w->comm->ops->host_broadcast(w->comm, name, (size_t)bytes, 0);
+    return tk_comm_broadcast(w->comm, name, (size_t)bytes, 0);
 }
 
 // Rank 0's addresses to all, and the file open everywhere.
@@ -113,7 +113,7 @@ static tk_status share(tk_clip_writer *w)
     for (int k = 0; k < w->n_buckets; k++) {
         tk_bucket *b = &w->bucket[k];
         int64_t address[3] = {b->video_address, b->audio_address, b->digest_address};
-        TK_TRY(w->comm->ops->host_broadcast(w->comm, address, sizeof address, 0));
+        TK_TRY(tk_comm_broadcast(w->comm, address, sizeof address, 0));
         b->video_address = address[0], b->audio_address = address[1];
         b->digest_address = address[2];
     }
@@ -192,7 +192,7 @@ static tk_status sum(tk_clip_writer *w, uint64_t *x, int64_t n)
 {
     const int64_t piece = 1 << 20;
     for (int64_t at = 0; at < n; at += piece)
-        TK_TRY(w->comm->ops->host_sum_u64(w->comm, x + at, (int)(n - at < piece ? n - at : piece)));
+        TK_TRY(tk_comm_sum_u64(w->comm, x + at, (int)(n - at < piece ? n - at : piece)));
     return TK_OK;
 }
 
@@ -203,7 +203,7 @@ static tk_status gather(tk_clip_writer *w)
         TK_TRY(sum(w, w->bucket[k].digest, 2 * w->bucket[k].slots));
     TK_TRY(sum(w, w->skipped, w->n));
     uint64_t put = (uint64_t)w->put;
-    TK_TRY(w->comm->ops->host_sum_u64(w->comm, &put, 1));
+    TK_TRY(tk_comm_sum_u64(w->comm, &put, 1));
     if (put != (uint64_t)w->n)
         return TK_FAIL(TK_INTERNAL, "%s: %lld of %lld clips were written", w->path, (long long)put,
                        (long long)w->n);

@@ -127,15 +127,15 @@ tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root)
         info = (*c)->info;
     else
         *c = NULL;
-    TK_TRY(comm->ops->host_broadcast(comm, &info, sizeof info, root));
+    TK_TRY(tk_comm_broadcast(comm, &info, sizeof info, root));
     if (!mine) st = tk_codec_new(&info, c);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
     array list[ARRAYS];
     list_arrays(*c, list);
     for (int k = 0; k < ARRAYS; k++)
         TK_TRY_TO(st, fail,
-                  comm->ops->host_broadcast(comm, list[k].x,
-                                            (size_t)array_count(&list[k]) * sizeof(float), root));
+                  tk_comm_broadcast(comm, list[k].x, (size_t)array_count(&list[k]) * sizeof(float),
+                                    root));
     if (!mine) st = tk_codec_derive(*c);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
     return TK_OK;

@@ -181,11 +181,10 @@ static tk_status deal_files(tk_import *im, const char *what, const char *unit, i
         work(im, &im->file[f]);
     }
     TK_TRY(tk_deal_close(im->deal, st));
-    TK_TRY(world->ops->host_sum_u64(world, im->owner, im->n_files));
+    TK_TRY(tk_comm_sum_u64(world, im->owner, im->n_files));
     for (int f = 0; f < im->n_files; f++) {
         const char *path = im->file[f].path; // an address of this rank
-        TK_TRY(
-            world->ops->host_broadcast(world, &im->file[f], sizeof im->file[f], (int)im->owner[f]));
+        TK_TRY(tk_comm_broadcast(world, &im->file[f], sizeof im->file[f], (int)im->owner[f]));
         im->file[f].path = path;
     }
     return TK_OK;
@@ -282,10 +281,10 @@ static tk_status get_codec(tk_import *im)
     for (int i = 0; i < im->n_files; i++) { // what it found out about files
         tk_import_file *f = &im->file[i];
         int32_t status = f->status;
-        TK_TRY(im->world->ops->host_broadcast(im->world, &status, sizeof status, 0));
+        TK_TRY(tk_comm_broadcast(im->world, &status, sizeof status, 0));
         f->status = (tk_status)status;
         if (status == TK_OK) continue;
-        TK_TRY(im->world->ops->host_broadcast(im->world, f->words, sizeof f->words, 0));
+        TK_TRY(tk_comm_broadcast(im->world, f->words, sizeof f->words, 0));
     }
     TK_TRY(judge(im));
     if (im->world->rank) tk_codec_free(im->codec);

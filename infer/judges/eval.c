@@ -142,8 +142,8 @@ static tk_status fill_column(eval *e, int column)
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
         st = measure_one(e, column, i);
     TK_TRY(tk_deal_close(e->deal, st));
-    TK_TRY(e->world->ops->host_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
-    return e->world->ops->host_sum_f64(e->world, e->column[column].of, TK_FIGURES);
+    TK_TRY(tk_comm_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
+    return tk_comm_sum_f64(e->world, e->column[column].of, TK_FIGURES);
 }
 
 static tk_status measure_all(eval *e)

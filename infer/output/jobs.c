@@ -195,7 +195,7 @@ static tk_status find_finished(tk_jobs *j, tk_comm *world)
         tk_job *job = &j->job[i];
         TK_TRY(
             tk_same(world, "the storyboard and its references", &job->digest, sizeof job->digest));
-        TK_TRY(world->ops->host_broadcast(world, &job->finished, sizeof job->finished, 0));
+        TK_TRY(tk_comm_broadcast(world, &job->finished, sizeof job->finished, 0));
     }
     return TK_OK;
 }

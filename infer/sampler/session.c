@@ -33,7 +33,7 @@ static tk_status identify(tk_trained *t, tk_comm *world)
     if (world->rank == 0 && st == TK_OK) st = tk_checkpoint_has(t->path, "ema", &ema);
     told[1] = ema;
     TK_TRY(tk_agree(world, st));
-    TK_TRY(world->ops->host_broadcast(world, told, sizeof told, 0));
+    TK_TRY(tk_comm_broadcast(world, told, sizeof told, 0));
     t->digest = told[0];
     t->has_ema = told[1] != 0;
     return TK_OK;

@@ -136,7 +136,7 @@ tk_status tk_deal_next(tk_deal *d, int64_t *item)
     else if (d->group->rank == 0)
         st = ask(d, item);
     TK_TRY(st);
-    return d->group->ops->host_broadcast(d->group, item, sizeof *item, 0);
+    return tk_comm_broadcast(d->group, item, sizeof *item, 0);
 }
 
 void tk_deal_step(void *deal)
@@ -162,7 +162,7 @@ tk_status tk_deal_close(tk_deal *d, tk_status st)
 {
     uint64_t steps = d->group->rank ? 0 : (uint64_t)d->steps;
     st = tk_agree(d->world, st);
-    if (st == TK_OK) st = d->world->ops->host_sum_u64(d->world, &steps, 1);
+    if (st == TK_OK) st = tk_comm_sum_u64(d->world, &steps, 1);
     if (st == TK_OK) tk_progress_at(&d->progress, (int64_t)steps, "");
     tk_progress_end(&d->progress);
     discard(d);

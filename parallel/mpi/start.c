@@ -154,7 +154,7 @@ tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *cores)
     sched_getaffinity(0, sizeof mine, (cpu_set_t *)mine); // fails: an empty mask, one core
     unsigned char *all = tk_alloc((size_t)node.size * sizeof mine);
     tk_status st = tk_agree(world, all ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"));
-    if (st == TK_OK) st = node.ops->host_all_gather(&node, mine, all, sizeof mine);
+    if (st == TK_OK) st = tk_comm_all_gather(&node, mine, all, sizeof mine);
     if (st == TK_OK) *cores = fair_share(all, node.size, node.rank);
     tk_free(all);
     tk_mpi_close(&node);

@@ -13,7 +13,7 @@ static void check_line(tk_comm *line, int first, int stride, int size, int at)
     int got[16], mine = world.rank;
     assert_int_equal(line->size, size);
     assert_int_equal(line->rank, at);
-    assert_int_equal(line->ops->host_all_gather(line, &mine, got, sizeof mine), TK_OK);
+    assert_int_equal(tk_comm_all_gather(line, &mine, got, sizeof mine), TK_OK);
     for (int i = 0; i < size; i++) assert_int_equal(got[i], first + i * stride);
 }
 
@@ -118,7 +118,7 @@ static void test_mesh__threads(void **state)
     assert_int_equal(m.ranks_on_node, world.size); // the tests run on one node
     double cores = m.cores;
     assert_in_range(tk_mesh_threads(&m, &p), 1, 4096);
-    assert_int_equal(world.ops->host_sum_f64(&world, &cores, 1), TK_OK);
+    assert_int_equal(tk_comm_sum_f64(&world, &cores, 1), TK_OK);
     assert_true(cores <= sysconf(_SC_NPROCESSORS_ONLN) || m.cores == 1);
     p.threads = 3;
     assert_int_equal(tk_mesh_threads(&m, &p), 3);

@@ -91,7 +91,7 @@ static int list(void)
 static bool agreed(tk_comm *world, tk_status st)
 {
     int mine[2] = {(int)st, tk_status_shared()}, all[64][2] = {{0}};
-    if (world->size > 64 || world->ops->host_all_gather(world, mine, all, sizeof mine) != TK_OK)
+    if (world->size > 64 || tk_comm_all_gather(world, mine, all, sizeof mine) != TK_OK)
         return false;
     for (int i = 0; i < world->size; i++)
         if (all[i][0] != TK_MEMORY || !all[i][1]) return false;
@@ -111,7 +111,7 @@ static tk_status sweep(tk_comm *world, int rank, int64_t n, int64_t step, int64_
         tk_status st = tk_command_run(tk_commands, world, argc, argv);
         tk_alloc_fail_at(0, false);
         int64_t made = tk_alloc_count() - before;
-        TK_TRY(world->ops->host_broadcast(world, &made, sizeof made, rank));
+        TK_TRY(tk_comm_broadcast(world, &made, sizeof made, rank));
         if (made >= n && !agreed(world, st))
             return TK_FAIL(TK_INTERNAL, "allocation %lld: status %d, %s: %s", (long long)n, (int)st,
                            tk_status_shared() ? "shared" : "not shared", tk_status_message());

@@ -107,13 +107,12 @@ static tk_status pass(job *j, tk_ck_mode mode, bool mine_only)
 
 static tk_status sum_tallies(job *j)
 {
-    return j->world->ops->host_sum_u64(j->world, (uint64_t *)j->tally, 2 * j->total);
+    return tk_comm_sum_u64(j->world, (uint64_t *)j->tally, 2 * j->total);
 }
 
 static tk_status share_tensors(job *j)
 {
-    return j->world->ops->host_broadcast(j->world, j->tensor, (size_t)j->total * sizeof *j->tensor,
-                                         0);
+    return tk_comm_broadcast(j->world, j->tensor, (size_t)j->total * sizeof *j->tensor, 0);
 }
 
 // ---- save --------------------------------------------------------------------------------------
@@ -266,12 +265,12 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
     header h = {0};
     if (first)
         h = (header){m->step, (int64_t)strlen(m->config) + 1, m->ema_updates, m->codec != NULL};
-    TK_TRY(world->ops->host_broadcast(world, &h, sizeof h, 0));
+    TK_TRY(tk_comm_broadcast(world, &h, sizeof h, 0));
     m->step = h.step;
     m->ema_updates = h.ema_updates;
     if (!first) m->config = tk_arena_alloc(a, (size_t)h.config_bytes);
     TK_TRY(tk_agree(world, m->config ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (the config)")));
-    TK_TRY(world->ops->host_broadcast(world, m->config, (size_t)h.config_bytes, 0));
+    TK_TRY(tk_comm_broadcast(world, m->config, (size_t)h.config_bytes, 0));
     return h.has_codec ? tk_codec_broadcast(world, &m->codec, 0) : TK_OK;
 }
 

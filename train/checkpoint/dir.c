@@ -59,11 +59,11 @@ static tk_status verify(const char *path, tk_comm *world, tk_arena *a)
     tk_ck_list l = {0};
     uint64_t *sums = NULL;
     TK_TRY(tk_agree(world, first ? tk_ck_list_all(path, a, &l) : TK_OK));
-    TK_TRY(world->ops->host_broadcast(world, &l.n, sizeof l.n, 0));
+    TK_TRY(tk_comm_broadcast(world, &l.n, sizeof l.n, 0));
     TK_TRY(tk_agree(world, make_room(&l, a, !first, &sums)));
-    TK_TRY(world->ops->host_broadcast(world, l.tensor, (size_t)l.n * sizeof *l.tensor, 0));
+    TK_TRY(tk_comm_broadcast(world, l.tensor, (size_t)l.n * sizeof *l.tensor, 0));
     TK_TRY(tk_agree(world, digest_share(path, world, &l, sums)));
-    TK_TRY(world->ops->host_sum_u64(world, sums, (int)l.n));
+    TK_TRY(tk_comm_sum_u64(world, sums, (int)l.n));
     return tk_agree(world, first ? compare(path, &l, sums) : TK_OK);
 }
 
@@ -153,17 +153,17 @@ static tk_status share_path(const char *where, const found *f, int64_t i, tk_com
     int64_t bytes = 0;
     if (world->rank == 0) *path = candidate_path(where, f, i, a);
     if (world->rank == 0 && *path) bytes = (int64_t)strlen(*path) + 1;
-    TK_TRY(world->ops->host_broadcast(world, &bytes, sizeof bytes, 0));
+    TK_TRY(tk_comm_broadcast(world, &bytes, sizeof bytes, 0));
     if (world->rank) *path = tk_arena_alloc(a, (size_t)bytes);
     TK_TRY(tk_agree(world, *path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (a file's name)")));
-    return world->ops->host_broadcast(world, *path, (size_t)bytes, 0);
+    return tk_comm_broadcast(world, *path, (size_t)bytes, 0);
 }
 
 tk_status tk_checkpoint_gone(const char *path, tk_comm *world, bool *gone)
 {
     struct stat s;
     int32_t missing = world->rank == 0 && lstat(path, &s) && errno == ENOENT;
-    TK_TRY(world->ops->host_broadcast(world, &missing, sizeof missing, 0));
+    TK_TRY(tk_comm_broadcast(world, &missing, sizeof missing, 0));
     *gone = missing != 0;
     return TK_OK;
 }
@@ -200,7 +200,7 @@ static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char
     *gone = false;
     tk_status st = tk_agree(world, world->rank == 0 ? look(where, &f) : TK_OK);
     int64_t told[2] = {f.n, f.is_file};
-    if (st == TK_OK) st = world->ops->host_broadcast(world, told, sizeof told, 0);
+    if (st == TK_OK) st = tk_comm_broadcast(world, told, sizeof told, 0);
     if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path, gone);
     tk_free(f.step);
     TK_TRY(st);

@@ -171,8 +171,8 @@ static tk_status report(parity *p, const char *path)
 {
     tk_comm *w = &p->mesh.world;
     const tk_param_table *table = &p->model.table;
-    TK_TRY(w->ops->host_sum_f64(w, &p->output_error[0][0], 2 * TK_MODALITIES));
-    TK_TRY(w->ops->host_sum_f64(w, &p->grad_error[0][0], 2 * table->n));
+    TK_TRY(tk_comm_sum_f64(w, &p->output_error[0][0], 2 * TK_MODALITIES));
+    TK_TRY(tk_comm_sum_f64(w, &p->grad_error[0][0], 2 * table->n));
     const double video = relative(p->output_error[TK_VIDEO]),
                  audio = relative(p->output_error[TK_AUDIO]);
     int worst = 0, bad = 0;

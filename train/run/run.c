@@ -116,7 +116,7 @@ static tk_status load_weights(run *r, const char *path, bool whole_state)
     bool has_ema = false;
     const bool look = r->world->rank == 0 && n == 4;
     TK_TRY(tk_agree(r->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
-    TK_TRY(r->world->ops->host_broadcast(r->world, &has_ema, sizeof has_ema, 0));
+    TK_TRY(tk_comm_broadcast(r->world, &has_ema, sizeof has_ema, 0));
     if (!has_ema && n == 4) n = 3;
     if (!whole_state) n = 1;
     TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, m, n, flat));
@@ -239,11 +239,11 @@ static tk_status measure_gemm(run *r, double *rate)
     tk_comm *w = r->world;
     int64_t rows = 0;
     TK_TRY(tk_agree(w, microbatch_rows(r, &rows)));
-    TK_TRY(w->ops->barrier(w));
+    TK_TRY(tk_comm_barrier(w));
     TK_TRY(tk_agree(w, tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
                                     2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0),
                                     0.05, rate)));
-    return w->ops->host_sum_f64(w, rate, 1);
+    return tk_comm_sum_f64(w, rate, 1);
 }
 
 // What the clips are like goes into the stored config, so that a checkpoint tells what its model
@@ -290,7 +290,7 @@ static tk_status open_run(run *r)
 static void close_run(run *r, tk_status st)
 {
     tk_parallel_watch(NULL, NULL);
-    if (st == TK_OK || tk_status_shared()) (void)r->world->ops->barrier(r->world);
+    if (st == TK_OK || tk_status_shared()) (void)tk_comm_barrier(r->world);
     tk_metrics_close(&r->metrics);
     tk_owner_release(&r->owner);
     tk_trainer_close(&r->trainer);

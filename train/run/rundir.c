@@ -79,11 +79,11 @@ tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o
 {
     int32_t found = 0;
     TK_TRY(tk_agree(world, world->rank ? TK_OK : open_first(dir, want, o, &found)));
-    TK_TRY(world->ops->host_broadcast(world, &found, sizeof found, 0));
+    TK_TRY(tk_comm_broadcast(world, &found, sizeof found, 0));
     *resume = found != 0;
     char staging[PATH_MAX] = "";
     if (world->rank == 0) snprintf(staging, sizeof staging, "%s", o->staging);
-    TK_TRY(world->ops->host_broadcast(world, staging, sizeof staging, 0));
+    TK_TRY(tk_comm_broadcast(world, staging, sizeof staging, 0));
     if (world->rank) {
         *o = (tk_owner){0};
         tk_arena_init(&o->arena, 0);

@@ -311,7 +311,7 @@ static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
         sum[AUDIO] += (double)t->host_losses[2 * i + 1];
     }
     tk_comm *world = &t->mesh->world;
-    TK_TRY(world->ops->host_sum_f64(world, sum, SUMS));
+    TK_TRY(tk_comm_sum_f64(world, sum, SUMS));
     r->loss_of[TK_VIDEO] = sum[VIDEO];
     r->loss_of[TK_AUDIO] = sum[AUDIO];
     r->loss =

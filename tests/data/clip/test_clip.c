@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     int64_t id = getpid();
-    if (world.ops->host_broadcast(&world, &id, sizeof id, 0) != TK_OK) return 1;
+    if (tk_comm_broadcast(&world, &id, sizeof id, 0) != TK_OK) return 1;
     snprintf(base, sizeof base, "/tmp/tk_clip_%lld", (long long)id);
     int failed = cmocka_run_group_tests(together, NULL, NULL);
     if (world.size == 1) failed += cmocka_run_group_tests(alone, NULL, NULL);

@@ -207,7 +207,7 @@ static int make_files(void **state)
 {
     (void)state;
     int64_t id = getpid();
-    if (world.ops->host_broadcast(&world, &id, sizeof id, 0) != TK_OK) return 1;
+    if (tk_comm_broadcast(&world, &id, sizeof id, 0) != TK_OK) return 1;
     for (int k = 0; k < 5; k++)
         snprintf(path[k], sizeof path[k], "/tmp/tk_loader_%lld_%d.h5", (long long)id, k);
     return test_write_clips(&world, path[0], 1, FIRST, -1) ||

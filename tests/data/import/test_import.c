@@ -37,7 +37,7 @@ static int open_world(void **state)
     (void)state;
     tk_log_open(world.rank, 0);
     if (world.rank == 0) media_open(NULL);
-    assert_ok(world.ops->host_broadcast(&world, media_dir, sizeof media_dir, 0));
+    assert_ok(tk_comm_broadcast(&world, media_dir, sizeof media_dir, 0));
     if (world.rank == 0) {
         media_make("plain.mp4", "-f lavfi -i testsrc=s=320x240:r=25:d=3.3 -f lavfi -i "
                                 "sine=f=440:r=44100:d=3.3 -pix_fmt yuv420p");
@@ -46,14 +46,14 @@ static int open_world(void **state)
         media_put("plain.txt", "  a test card\n counts  seconds\r\n", 31);
         media_put("short.txt", "caf\xc3\xa9", 5);
     }
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     return 0;
 }
 
 static int close_world(void **state)
 {
     (void)state;
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     return world.rank == 0 ? media_close(NULL) : 0;
 }
 
@@ -156,7 +156,7 @@ static void refuse(int n, char **files, const char *words)
     tk_status st = tk_import_run(&world, &config, n, files);
     assert_int_equal(st, TK_INPUT);
     assert_says(words);
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     assert_int_equal(media_count("refused"), 0);
 }
 
@@ -178,7 +178,7 @@ static void test_bad_files(void **state)
         assert_int_equal(system(command), 0);
         media_put("latin.txt", "caf\xe9", 4);
     }
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     char *files[] = {(char *)media_path("plain.mp4"), (char *)media_path("cut.mp4"),
                      (char *)media_path("noise.mp4"), (char *)media_path("latin.mp4"),
                      (char *)media_path("gone.mp4")};
@@ -221,7 +221,7 @@ static void test_damage_inside(void **state)
                                       "-f lavfi -i sine=d=20 -g 25 -pix_fmt yuv420p"),
                "hurt.mp4", 0.34, 0.36);
     }
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     char *files[] = {(char *)media_path("hurt.mp4"), (char *)media_path("plain.mp4")};
     prepare(media_path("left.h5"));
     assert_ok(tk_import_run(&world, &config, 2, files));

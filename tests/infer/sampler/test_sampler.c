@@ -93,7 +93,7 @@ static int set_up(void **state)
     tk_arena_init(&arena, 0);
     snprintf(dir, sizeof dir, "/tmp/talkie-sampler-XXXXXX");
     if (world.rank == 0 && !mkdtemp(dir)) return -1;
-    assert_ok(world.ops->host_broadcast(&world, dir, sizeof dir, 0));
+    assert_ok(tk_comm_broadcast(&world, dir, sizeof dir, 0));
     snprintf(path, sizeof path, "%s/model.h5", dir);
     snprintf(zero_path, sizeof zero_path, "%s/zero.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.png", dir);
@@ -110,7 +110,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
     if (world.rank == 0) {
         unlink(path), unlink(zero_path), unlink(picture);
         rmdir(dir);

@@ -55,11 +55,11 @@ static int play(const char *role, int argc, char **argv)
         tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "abort")) {
         if (world.rank == 1) tk_parallel_abort(6);
-        world.ops->barrier(&world);
+        tk_comm_barrier(&world);
     } else if (!strcmp(role, "watch")) {
         tk_parallel_watch(unwanted, "nobody wants this");
         if (world.rank) sleep(30);
-        world.ops->barrier(&world);
+        tk_comm_barrier(&world);
     } else if (!strcmp(role, "truncate")) { // ranks that disagree about a length
         tk_request r = {0};
         tk_status st = TK_OK;
@@ -70,7 +70,7 @@ static int play(const char *role, int argc, char **argv)
             fprintf(stderr, "%s\n", tk_status_message());
             tk_parallel_abort(tk_status_exit_code(st));
         }
-        world.ops->barrier(&world);
+        tk_comm_barrier(&world);
     }
     tk_parallel_stop();
     return 0;

@@ -144,7 +144,7 @@ static unsigned char *slurp(const char *path, size_t *bytes)
 
 static void sync_ranks(void)
 {
-    assert_ok(world.ops->barrier(&world));
+    assert_ok(tk_comm_barrier(&world));
 }
 
 // ---- any layout --------------------------------------------------------------------------------
@@ -488,7 +488,7 @@ static int set_up(void **state)
     tk_arena_init(&names, 0);
     snprintf(dir, sizeof dir, "/tmp/talkie-checkpoint-XXXXXX");
     if (world.rank == 0 && !mkdtemp(dir)) return -1;
-    if (world.ops->host_broadcast(&world, dir, sizeof dir, 0) != TK_OK) return -1;
+    if (tk_comm_broadcast(&world, dir, sizeof dir, 0) != TK_OK) return -1;
     if (tk_mpi_split(&world, "alone", world.rank, &alone) != TK_OK) return -1;
     return tk_codec_fit(&c, &m, noise_clip, NULL, 3, &codec) == TK_OK ? 0 : -1;
 }
@@ -500,7 +500,7 @@ static int tear_down(void **state)
     tk_codec_free(codec);
     tk_mpi_close(&alone);
     tk_arena_free(&names);
-    if (world.ops->barrier(&world) != TK_OK) return -1;
+    if (tk_comm_barrier(&world) != TK_OK) return -1;
     snprintf(command, sizeof command, "rm -r '%s'", dir);
     return world.rank == 0 ? system(command) : 0;
 }
