@@ -56,7 +56,7 @@ static flight *input_of(engine *e, const tk_action *a)
 
 static tk_status wait_for(engine *e, tk_request *r)
 {
-    return e->comm->ops->wait(e->comm, r);
+    return tk_wait(e->comm, r);
 }
 
 static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
@@ -89,7 +89,7 @@ static tk_status receive_next(engine *e, channel *c)
     f->posted = true;
     TK_TRY(new_boundary(e, a->micro, &f->t));
     if (tk_count(&f->t) == 0) return TK_OK;
-    return e->comm->ops->irecv(e->comm, f->t.data, tk_count(&f->t), TK_F32, c->from, &f->req);
+    return tk_irecv(e->comm, f->t.data, tk_count(&f->t), TK_F32, c->from, &f->req);
 }
 
 // Posts the receive of `a`, and those of its channel that come before it.
@@ -129,7 +129,7 @@ static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor
 static tk_status send(engine *e, const tk_tensor *t, int to, tk_request *r)
 {
     if (tk_count(t) == 0) return TK_OK;
-    return e->comm->ops->isend(e->comm, t->data, tk_count(t), TK_F32, to, r);
+    return tk_isend(e->comm, t->data, tk_count(t), TK_F32, to, r);
 }
 
 // The result of `a` to the run that waits for it, if there is one; that of another chunk of this

@@ -166,13 +166,60 @@ void tk_comm_dry(tk_comm *c, const char *name, int rank, int size)
     *c = (tk_comm){.ops = &ops, .rank = rank, .size = size, .name = name};
 }
 
+// Device calls --------------------------------------------------------------------------------
+
+static tk_status check_rank(const tk_comm *c, const char *what, int rank)
+{
+    if (rank >= 0 && rank < c->size) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s rank %d: the %s communicator has %d", what, rank, c->name,
+                   c->size);
+}
+
+tk_status tk_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+{
+    return c->ops->all_reduce(c, x, n, t, r);
+}
+
+tk_status tk_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts, int64_t width,
+                        tk_dtype t)
+{
+    return c->ops->all_gather(c, in, out, counts, width, t);
+}
+
+tk_status tk_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t)
+{
+    return c->ops->reduce_scatter(c, in, out, counts, width, t);
+}
+
+tk_status tk_broadcast(tk_comm *c, void *x, int64_t n, tk_dtype t, int root)
+{
+    TK_TRY(check_rank(c, "broadcast from", root));
+    return c->ops->broadcast(c, x, n, t, root);
+}
+
+tk_status tk_isend(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r)
+{
+    TK_TRY(check_rank(c, "send to", to));
+    return c->ops->isend(c, x, n, t, to, r);
+}
+
+tk_status tk_irecv(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
+{
+    TK_TRY(check_rank(c, "receive from", from));
+    return c->ops->irecv(c, x, n, t, from, r);
+}
+
+tk_status tk_wait(tk_comm *c, tk_request *r)
+{
+    return c->ops->wait(c, r);
+}
+
 // Host calls ----------------------------------------------------------------------------------
 
 tk_status tk_comm_broadcast(tk_comm *c, void *x, size_t bytes, int root)
 {
-    if (root < 0 || root >= c->size)
-        return TK_FAIL(TK_INTERNAL, "broadcast of rank %d of %d of the %s communicator", root,
-                       c->size, c->name);
+    TK_TRY(check_rank(c, "broadcast from", root));
     return c->ops->host_broadcast(c, x, bytes, root);
 }
 

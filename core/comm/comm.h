@@ -4,9 +4,9 @@
 //
 // Buffers are device buffers of the communicator's own device; calls are enqueued on that
 // device's stream in call order and return without waiting (MPI over host buffers completes
-// them before returning, which satisfies this). Only tk_comm_wait and the host calls at the end
-// wait. Every rank of a communicator makes the same calls in the same order. Counts are elements.
-// A communicator of size 1 (tk_comm_self) does nothing but copy where in != out.
+// them before returning, which satisfies this). Only tk_wait and the host calls wait. Every rank of
+// a communicator makes the same calls in the same order. Counts are elements. A communicator of
+// size 1 (tk_comm_self) does nothing but copy where in != out.
 #pragma once
 #include "core/base/status.h"
 #include "core/numbers/tensor.h"
@@ -21,21 +21,17 @@ typedef struct tk_request {
 } tk_request;
 
 typedef struct tk_comm tk_comm;
+// What a transport implements, called by the functions below alone, which say what is promised.
 typedef struct tk_comm_ops {
-    // x (n) := reduction over ranks, in place
     tk_status (*all_reduce)(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
-    // out = concatenation over ranks i of counts[i] rows of `width` elements; `in` holds
-    // counts[rank] of them
     tk_status (*all_gather)(tk_comm *c, const void *in, void *out, const int64_t *counts,
                             int64_t width, tk_dtype t);
-    // in = sum(counts) rows on each rank; out (counts[rank] rows) = this rank's share of the sum
     tk_status (*reduce_scatter)(tk_comm *c, const void *in, void *out, const int64_t *counts,
                                 int64_t width, tk_dtype t);
     tk_status (*broadcast)(tk_comm *c, void *x, int64_t n, tk_dtype t, int root);
     tk_status (*isend)(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r);
     tk_status (*irecv)(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
     tk_status (*wait)(tk_comm *c, tk_request *r);
-    // host calls, made by the functions below alone
     tk_status (*host_broadcast)(tk_comm *c, void *x, size_t bytes, int root);
     tk_status (*host_all_gather)(tk_comm *c, const void *in, void *out, size_t bytes_each);
     tk_status (*host_sum_f64)(tk_comm *c, double *x, int n);
@@ -51,7 +47,23 @@ struct tk_comm {
     int64_t bytes_sent; // payload handed to the transport by this rank, for metrics
 };
 
-// Host calls: host memory, complete on return. A rank that is none is TK_INTERNAL.
+// In all calls, a root or peer that is no rank of c is TK_INTERNAL.
+//
+// Device calls. x (n) := reduction over ranks, in place
+tk_status tk_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
+// out = concatenation over ranks i of counts[i] rows of `width` elements; `in` holds counts[rank]
+// of them
+tk_status tk_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts, int64_t width,
+                        tk_dtype t);
+// in = sum(counts) rows on each rank; out (counts[rank] rows) = this rank's share of the sum
+tk_status tk_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t);
+tk_status tk_broadcast(tk_comm *c, void *x, int64_t n, tk_dtype t, int root);
+tk_status tk_isend(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r);
+tk_status tk_irecv(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
+tk_status tk_wait(tk_comm *c, tk_request *r);
+
+// Host calls: host memory, complete on return.
 tk_status tk_comm_broadcast(tk_comm *c, void *x, size_t bytes, int root);
 // out = bytes_each bytes of every rank, in rank order
 tk_status tk_comm_all_gather(tk_comm *c, const void *in, void *out, size_t bytes_each);

@@ -272,10 +272,10 @@ static tk_status return_velocities(run *r)
         tk_request req = {0};
         if (tk_count(v) == 0) continue;
         if (r->last)
-            TK_TRY(p->ops->isend(p, v->data, tk_count(v), TK_F32, 0, &req));
+            TK_TRY(tk_isend(p, v->data, tk_count(v), TK_F32, 0, &req));
         else
-            TK_TRY(p->ops->irecv(p, v->data, tk_count(v), TK_F32, p->size - 1, &req));
-        TK_TRY(p->ops->wait(p, &req));
+            TK_TRY(tk_irecv(p, v->data, tk_count(v), TK_F32, p->size - 1, &req));
+        TK_TRY(tk_wait(p, &req));
     }
     return TK_OK;
 }

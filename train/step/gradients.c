@@ -77,7 +77,7 @@ static tk_status sum_over(tk_comm *c, const tk_tensor *flat, const tk_ranges *r)
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
-        TK_TRY(c->ops->all_reduce(c, x.data, r->range[i].count, TK_F32, TK_SUM));
+        TK_TRY(tk_all_reduce(c, x.data, r->range[i].count, TK_F32, TK_SUM));
     }
     return TK_OK;
 }
@@ -91,7 +91,7 @@ tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
     *shard = m->grads;
     if (data->size == 1) return TK_OK;
     TK_TRY(tk_device_new(m->device, TK_F32, g->count, 1, shard));
-    return data->ops->reduce_scatter(data, m->grads.data, shard->data, g->counts, 1, TK_F32);
+    return tk_reduce_scatter(data, m->grads.data, shard->data, g->counts, 1, TK_F32);
 }
 
 void tk_gradients_release(tk_gradients *g, tk_tensor *shard)

@@ -94,7 +94,7 @@ static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
                            .out = {o->norm2}};
         TK_TRY(tk_op_forward(d, &c));
     }
-    if (world->size > 1) TK_TRY(world->ops->all_reduce(world, o->norm2.data, 1, TK_F32, TK_SUM));
+    if (world->size > 1) TK_TRY(tk_all_reduce(world, o->norm2.data, 1, TK_F32, TK_SUM));
     const double most = o->config->clip > 0 ? o->config->clip : FLT_MAX;
     const tk_call c = {.op = TK_OP_CLIP_SCALE, .in = {o->norm2}, .out = {o->scale}, .f = {most}};
     return tk_op_forward(d, &c);
@@ -128,7 +128,7 @@ static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
-        TK_TRY(c->ops->broadcast(c, x.data, r->range[i].count, TK_F32, 0));
+        TK_TRY(tk_broadcast(c, x.data, r->range[i].count, TK_F32, 0));
     }
     return TK_OK;
 }
@@ -143,8 +143,7 @@ static tk_status spread(tk_optimizer *o)
     tk_tensor shard = {0};
     TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
     TK_TRY(tk_device_copy(m->device, shard.data, own.data, tk_bytes(&own)));
-    const tk_status st =
-        data->ops->all_gather(data, shard.data, m->values.data, o->sums.counts, 1, TK_F32);
+    const tk_status st = tk_all_gather(data, shard.data, m->values.data, o->sums.counts, 1, TK_F32);
     tk_device_free(m->device, &shard);
     TK_TRY(st);
     TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));

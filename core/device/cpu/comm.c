@@ -8,12 +8,12 @@
 
 static tk_status gather(const tk_call *c, const void *in, void *out, int64_t width)
 {
-    return c->comm->ops->all_gather(c->comm, in, out, c->counts, width, TK_F32);
+    return tk_all_gather(c->comm, in, out, c->counts, width, TK_F32);
 }
 
 static tk_status scatter_sum(const tk_call *c, const void *in, void *out, int64_t width)
 {
-    return c->comm->ops->reduce_scatter(c->comm, in, out, c->counts, width, TK_F32);
+    return tk_reduce_scatter(c->comm, in, out, c->counts, width, TK_F32);
 }
 
 static void add_to(float *to, const float *from, int64_t n)

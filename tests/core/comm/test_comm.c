@@ -11,18 +11,18 @@ static void test_self__copies(void **state)
     assert_int_equal(c->rank, 0);
     float x[3] = {1, 2, 3}, y[3] = {0};
     int64_t counts[1] = {3};
-    assert_ok(c->ops->all_reduce(c, x, 3, TK_F32, TK_SUM));
+    assert_ok(tk_all_reduce(c, x, 3, TK_F32, TK_SUM));
     assert_true(x[0] == 1 && x[2] == 3);
-    assert_ok(c->ops->all_gather(c, x, y, counts, 1, TK_F32));
+    assert_ok(tk_all_gather(c, x, y, counts, 1, TK_F32));
     assert_memory_equal(x, y, sizeof x);
     y[0] = 9;
-    assert_ok(c->ops->reduce_scatter(c, y, x, counts, 1, TK_F32));
+    assert_ok(tk_reduce_scatter(c, y, x, counts, 1, TK_F32));
     assert_true(x[0] == 9);
-    assert_ok(c->ops->all_gather(c, x, x, counts, 1, TK_F32));
-    assert_ok(c->ops->broadcast(c, x, 3, TK_F32, 0));
+    assert_ok(tk_all_gather(c, x, x, counts, 1, TK_F32));
+    assert_ok(tk_broadcast(c, x, 3, TK_F32, 0));
     uint16_t half[3] = {1, 2, 3}, to[3] = {7, 7, 7};
     counts[0] = 2;
-    assert_ok(c->ops->all_gather(c, half, to, counts, 1, TK_BF16));
+    assert_ok(tk_all_gather(c, half, to, counts, 1, TK_BF16));
     assert_true(to[1] == 2 && to[2] == 7);
     double d = 2.5;
     uint64_t u = 7;
@@ -35,11 +35,15 @@ static void test_self__copies(void **state)
     assert_ok(tk_comm_barrier(c));
     assert_ok(tk_comm_broadcast(c, &in, sizeof in, 0));
     assert_status(tk_comm_broadcast(c, &in, sizeof in, 1), TK_INTERNAL);
-    assert_says("rank 1 of 1 of the self communicator");
+    assert_says("broadcast from rank 1: the self communicator has 1");
     assert_int_equal(c->bytes_sent, 0);
     tk_request r;
-    assert_status(c->ops->isend(c, x, 3, TK_F32, 0, &r), TK_INTERNAL);
-    assert_status(c->ops->irecv(c, x, 3, TK_F32, 0, &r), TK_INTERNAL);
+    assert_status(tk_isend(c, x, 3, TK_F32, 0, &r), TK_INTERNAL);
+    assert_status(tk_irecv(c, x, 3, TK_F32, 0, &r), TK_INTERNAL);
+    assert_status(tk_isend(c, x, 3, TK_F32, 1, &r), TK_INTERNAL);
+    assert_says("send to rank 1: the self communicator has 1");
+    assert_status(tk_irecv(c, x, 3, TK_F32, -1, &r), TK_INTERNAL);
+    assert_status(tk_broadcast(c, x, 3, TK_F32, 2), TK_INTERNAL);
 }
 
 static void test_dry__touches_nothing_and_counts(void **state)
@@ -50,24 +54,24 @@ static void test_dry__touches_nothing_and_counts(void **state)
     void *nowhere = (void *)(uintptr_t)64; // device memory of the dry device: no access
     const int64_t counts[3] = {5, 4, 4};
     tk_request r;
-    assert_ok(c.ops->all_reduce(&c, nowhere, 10, TK_F32, TK_SUM));
+    assert_ok(tk_all_reduce(&c, nowhere, 10, TK_F32, TK_SUM));
     assert_int_equal(c.bytes_sent, 40);
-    assert_ok(c.ops->all_gather(&c, nowhere, nowhere, counts, 1, TK_BF16));
+    assert_ok(tk_all_gather(&c, nowhere, nowhere, counts, 1, TK_BF16));
     assert_int_equal(c.bytes_sent, 48);
-    assert_ok(c.ops->reduce_scatter(&c, nowhere, nowhere, counts, 1, TK_F32));
+    assert_ok(tk_reduce_scatter(&c, nowhere, nowhere, counts, 1, TK_F32));
     assert_int_equal(c.bytes_sent, 100);
-    assert_ok(c.ops->broadcast(&c, nowhere, 10, TK_F32, 0));
+    assert_ok(tk_broadcast(&c, nowhere, 10, TK_F32, 0));
     assert_int_equal(c.bytes_sent, 100);
-    assert_ok(c.ops->isend(&c, nowhere, 10, TK_F32, 2, &r));
-    assert_ok(c.ops->wait(&c, &r));
-    assert_ok(c.ops->irecv(&c, nowhere, 10, TK_F32, 0, &r));
-    assert_ok(c.ops->wait(&c, &r));
+    assert_ok(tk_isend(&c, nowhere, 10, TK_F32, 2, &r));
+    assert_ok(tk_wait(&c, &r));
+    assert_ok(tk_irecv(&c, nowhere, 10, TK_F32, 0, &r));
+    assert_ok(tk_wait(&c, &r));
     assert_int_equal(c.bytes_sent, 140);
     int mine = 6, all[3] = {0};
     assert_ok(tk_comm_all_gather(&c, &mine, all, sizeof mine));
     assert_true(all[0] == 6 && all[1] == 6 && all[2] == 6);
     tk_comm_dry(&c, "data", 0, 1);
-    assert_ok(c.ops->all_reduce(&c, nowhere, 10, TK_F32, TK_SUM));
+    assert_ok(tk_all_reduce(&c, nowhere, 10, TK_F32, TK_SUM));
     assert_int_equal(c.bytes_sent, 0);
 }
 

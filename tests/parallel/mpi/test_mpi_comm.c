@@ -48,7 +48,7 @@ static void all_reduce_once(int64_t n, tk_dtype t, tk_reduce r)
     char *x = tk_alloc((size_t)n * 4 + 4);
     for (int64_t i = 0; i < n; i++) put(x, i, value(world.rank, i), t);
     put(x, n, 99, t); // a guard
-    assert_int_equal(world.ops->all_reduce(&world, x, n, t, r), TK_OK);
+    assert_int_equal(tk_all_reduce(&world, x, n, t, r), TK_OK);
     for (int64_t i = 0; i < n; i++) {
         float want = value(0, i);
         for (int k = 1; k < world.size; k++) want = value(k, i) > want ? value(k, i) : want;
@@ -76,7 +76,7 @@ static void test_all_reduce__nan_is_the_maximum(void **state)
     (void)state;
     for (int bad = 0; bad < world.size; bad++) {
         float x = world.rank == bad ? (float)atof("nan") : 3;
-        assert_int_equal(world.ops->all_reduce(&world, &x, 1, TK_F32, TK_MAX), TK_OK);
+        assert_int_equal(tk_all_reduce(&world, &x, 1, TK_F32, TK_MAX), TK_OK);
         assert_true(x != x);
     }
 }
@@ -88,7 +88,7 @@ static void test_all_reduce__same_bits_everywhere(void **state)
     enum { N = 50000 };
     float *x = tk_alloc(N * sizeof *x);
     for (int i = 0; i < N; i++) x[i] = 1.0f / (float)(1 + i % 97 + world.rank * 31);
-    assert_int_equal(world.ops->all_reduce(&world, x, N, TK_F32, TK_SUM), TK_OK);
+    assert_int_equal(tk_all_reduce(&world, x, N, TK_F32, TK_SUM), TK_OK);
     assert_int_equal(tk_same(&world, "the sum", x, N * sizeof *x), TK_OK);
     for (int i = 0; i < N; i += 1000) { // and the order is that of the ranks
         float want = 1.0f / (float)(1 + i % 97);
@@ -120,13 +120,13 @@ static void gather_and_scatter(int k, int64_t unit, tk_dtype t)
     char *full = tk_alloc((size_t)total * 4 + 4), *part = tk_alloc((size_t)mine * 4 + 4);
     for (int64_t i = 0; i < mine; i++) put(part, i, value(9, begin + i), t);
     put(full, total, 99, t);
-    assert_int_equal(world.ops->all_gather(&world, part, full, counts, 1, t), TK_OK);
+    assert_int_equal(tk_all_gather(&world, part, full, counts, 1, t), TK_OK);
     for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(9, i));
     assert_true(get(full, total, t) == 99);
 
     for (int64_t i = 0; i < total; i++) put(full, i, value(world.rank, i), t);
     put(part, mine, 99, t);
-    assert_int_equal(world.ops->reduce_scatter(&world, full, part, counts, 1, t), TK_OK);
+    assert_int_equal(tk_reduce_scatter(&world, full, part, counts, 1, t), TK_OK);
     for (int64_t i = 0; i < mine; i++) assert_true(get(part, i, t) == sum_of(begin + i));
     assert_true(get(part, mine, t) == 99);
     for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(world.rank, i));
@@ -164,7 +164,7 @@ static void test_broadcast__from_every_rank(void **state)
     (void)state;
     for (int root = 0; root < world.size; root++) {
         float x[3] = {value(world.rank, 0), value(world.rank, 1), value(world.rank, 2)};
-        assert_int_equal(world.ops->broadcast(&world, x, 3, TK_F32, root), TK_OK);
+        assert_int_equal(tk_broadcast(&world, x, 3, TK_F32, root), TK_OK);
         for (int i = 0; i < 3; i++) assert_true(x[i] == value(root, i));
     }
 }
@@ -184,16 +184,16 @@ static void test_send__ring(void **state)
         int64_t sent = world.bytes_sent;
         for (int k = 0; k < MANY; k++) {
             int64_t n = k == 2 ? 0 : N - k;
-            assert_int_equal(world.ops->irecv(&world, in + k * N, n, TK_F32, from, &r[k]), TK_OK);
+            assert_int_equal(tk_irecv(&world, in + k * N, n, TK_F32, from, &r[k]), TK_OK);
         }
         for (int k = 0; k < MANY; k++) {
             int64_t n = k == 2 ? 0 : N - k;
             for (int64_t i = 0; i < n; i++) out[k * N + i] = value(world.rank, i + k);
-            assert_int_equal(world.ops->isend(&world, out + k * N, n, TK_F32, to, &s[k]), TK_OK);
+            assert_int_equal(tk_isend(&world, out + k * N, n, TK_F32, to, &s[k]), TK_OK);
         }
         for (int k = MANY; k-- > 0;) {
-            assert_int_equal(world.ops->wait(&world, &r[k]), TK_OK);
-            assert_int_equal(world.ops->wait(&world, &s[k]), TK_OK);
+            assert_int_equal(tk_wait(&world, &r[k]), TK_OK);
+            assert_int_equal(tk_wait(&world, &s[k]), TK_OK);
             for (int64_t i = 0; k != 2 && i < N - k; i++)
                 assert_true(in[k * N + i] == value(from, i + k));
         }

@@ -27,31 +27,30 @@ static int play(const char *role, int argc, char **argv)
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     if (!strcmp(role, "hang")) {
         if (world.rank != 2) sleep(30);
-        world.ops->all_reduce(&world, &x, 1, TK_F32, TK_SUM);
+        tk_all_reduce(&world, &x, 1, TK_F32, TK_SUM);
     } else if (!strcmp(role, "peer")) { // rank 0 waits for a message that rank 1 does not send
         tk_request r;
         if (world.rank) sleep(30);
-        if (world.ops->irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK) world.ops->wait(&world, &r);
+        if (tk_irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK) tk_wait(&world, &r);
     } else if (!strcmp(role, "stopped")) { // at an agreement
         if (world.rank == 1) raise(SIGSTOP);
         tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "chain")) { // 0 waits for 2, which waits for 1, which is stopped
         tk_request r;
         if (world.rank == 1) raise(SIGSTOP);
-        if (world.ops->irecv(&world, big, 3, TK_F32, world.rank ? 1 : 2, &r) == TK_OK)
-            world.ops->wait(&world, &r);
+        if (tk_irecv(&world, big, 3, TK_F32, world.rank ? 1 : 2, &r) == TK_OK) tk_wait(&world, &r);
     } else if (!strcmp(role, "knot")) { // all wait for the next one, nobody works
         tk_request r;
-        if (world.ops->irecv(&world, big, 3, TK_F32, (world.rank + 1) % RANKS, &r) == TK_OK)
-            world.ops->wait(&world, &r);
+        if (tk_irecv(&world, big, 3, TK_F32, (world.rank + 1) % RANKS, &r) == TK_OK)
+            tk_wait(&world, &r);
     } else if (!strcmp(role, "works")) { // four times as long as the time-out, 2 behind 1
         tk_request r;
         for (double begin = tk_now(); world.rank == 1 && tk_now() - begin < 4; tk_alive())
             usleep(20000);
-        if (world.rank == 1 && world.ops->isend(&world, big, 3, TK_F32, 2, &r) == TK_OK)
-            world.ops->wait(&world, &r);
-        if (world.rank == 2 && world.ops->irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK)
-            world.ops->wait(&world, &r);
+        if (world.rank == 1 && tk_isend(&world, big, 3, TK_F32, 2, &r) == TK_OK)
+            tk_wait(&world, &r);
+        if (world.rank == 2 && tk_irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK)
+            tk_wait(&world, &r);
         tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "abort")) {
         if (world.rank == 1) tk_parallel_abort(6);
@@ -63,9 +62,9 @@ static int play(const char *role, int argc, char **argv)
     } else if (!strcmp(role, "truncate")) { // ranks that disagree about a length
         tk_request r = {0};
         tk_status st = TK_OK;
-        if (world.rank == 0) st = world.ops->isend(&world, big, 3, TK_F32, 1, &r);
-        if (world.rank == 1) st = world.ops->irecv(&world, big, 1, TK_F32, 0, &r);
-        if (st == TK_OK) st = world.ops->wait(&world, &r);
+        if (world.rank == 0) st = tk_isend(&world, big, 3, TK_F32, 1, &r);
+        if (world.rank == 1) st = tk_irecv(&world, big, 1, TK_F32, 0, &r);
+        if (st == TK_OK) st = tk_wait(&world, &r);
         if (world.rank == 1) {
             fprintf(stderr, "%s\n", tk_status_message());
             tk_parallel_abort(tk_status_exit_code(st));
