@@ -38,7 +38,7 @@ model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 2
 media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
 codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
 world: {clips: 6, seconds: 1, max_shots: 2}
-import: {clip_seconds: 1, min_seconds: 0.5}
+import: {clip_seconds: 1, min_seconds: 0.5, bad: stop}
 parallel: {threads: 1, tensor: 2}
 data: {files: [FILE.h5]}
 train: {steps: 2, batch: 2, microbatch: 1, checkpoint_every: 1, out: CHECKPOINT}
