@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codecs: media to latent rows with unit variance and back, behind one interface.
 //
-// The embedded default is linear and closed form: principal components of video patches, and of
-// MDCT frames of audio, fitted on data once (no training), each component scaled, rows of unit
-// variance overall. It is stored in the clip file and copied into every checkpoint, so that a model
-// travels with its codec.
+// There may be several kinds (data/codec/kind.h); files name theirs. The embedded one, "linear", is
+// linear and closed form: principal components of video patches, and of MDCT frames of audio,
+// fitted on data once (no training), each component scaled, rows of unit variance overall. It is
+// stored in the clip file and copied into every checkpoint, so that a model travels with its codec.
 //
 // Video media: (frames, height, width, 3) uint8 RGB. Audio media: (samples, channels) float in [-1,
 // 1]. Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
@@ -35,6 +35,7 @@ tk_status tk_codec_read(hid_t group, tk_codec **out);     // bounded and checked
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
+const char *tk_codec_name(const tk_codec *c); // of its kind
 
 // Pixels and frames must divide into patches (data/codec/grid.h).
 tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t frames,
@@ -45,3 +46,14 @@ tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t sam
                                 int64_t channels, float *rows);
 tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
                                 int64_t channels, float *pcm, int64_t samples);
+
+// The same for a part: frames of latent frames [first, first + n), and samples [first, first + n).
+// `rows` are those of the whole clip, but only these are read: latent frames from
+// tk_codec_video_context before the part to as many after it, and audio rows from that of the first
+// sample to the tail after that of the last. Parts joined are the whole, bit for bit.
+int64_t tk_codec_video_context(const tk_codec *c);
+tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, int64_t latent_frames,
+                                     int64_t high, int64_t wide, int64_t first, int64_t n,
+                                     uint8_t *rgb);
+tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,
+                                     int64_t channels, int64_t first, int64_t n, float *pcm);

@@ -4,6 +4,7 @@
 #include "data/codec/internal.h"
 #include <math.h>
 #include <string.h>
+#include <xxhash.h>
 
 typedef struct field { // an integer of tk_codec_info and its attribute
     const char *name;
@@ -18,42 +19,44 @@ static const field fields[] = {FIELD(patch_frames), FIELD(patch_size),     FIELD
                                FIELD(sample_rate),  FIELD(channels)};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-typedef struct array { // a stored array: (rows, cols), or (cols) where rows is 0
-    const char *name;
-    float *x;
-    int64_t rows, cols;
-    bool positive;
-} array;
-enum { ARRAYS = 5 };
-
-static void list_arrays(const tk_codec *c, array out[ARRAYS])
-{
-    const tk_codec_info *i = &c->info;
-    int64_t patch = tk_codec_patch(i);
-    out[0] = (array){"video_mean", c->video_mean, 0, patch, false};
-    out[1] = (array){"video_basis", c->video_basis, i->video_channels, patch, false};
-    out[2] = (array){"video_scale", c->video_scale, 0, i->video_channels, true};
-    out[3] = (array){"audio_basis", c->audio_basis, i->audio_channels, i->audio_hop, false};
-    out[4] = (array){"audio_scale", c->audio_scale, 0, i->audio_channels, true};
-}
-
-static int64_t array_count(const array *a)
+static int64_t array_count(const tk_codec_array *a)
 {
     return (a->rows ? a->rows : 1) * a->cols;
 }
 
+// XXH3 over the shape and every stored number.
+static uint64_t digest(const tk_codec *c)
+{
+    const tk_codec_info *i = &c->info;
+    int64_t shape[] = {i->patch_frames,   i->patch_size, i->video_channels, i->audio_hop,
+                       i->audio_channels, i->fps,        i->sample_rate,    i->channels};
+    tk_codec_array list[TK_CODEC_ARRAYS];
+    const int n = c->kind->arrays(c, list);
+    uint64_t h = XXH3_64bits_withSeed(shape, sizeof shape, c->kind->salt);
+    for (int k = 0; k < n; k++)
+        h = XXH3_64bits_withSeed(list[k].x, (size_t)array_count(&list[k]) * 4, h);
+    return h;
+}
+
+tk_status tk_codec_complete(tk_codec *c)
+{
+    TK_TRY(c->kind->derive(c));
+    c->info.digest = digest(c);
+    return TK_OK;
+}
+
 tk_status tk_codec_write(const tk_codec *c, hid_t group)
 {
-    array list[ARRAYS];
-    list_arrays(c, list);
-    TK_TRY(tk_h5_put_attr_str(group, "kind", "linear"));
+    tk_codec_array list[TK_CODEC_ARRAYS];
+    const int n_arrays = c->kind->arrays(c, list);
+    TK_TRY(tk_h5_put_attr_str(group, "kind", c->kind->name));
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_put_attr_i64(group, fields[k].name,
                                   *(const int64_t *)((const char *)&c->info + fields[k].at)));
     TK_TRY(tk_h5_put_attr_i64(group, "digest", (int64_t)c->info.digest));
     TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
     TK_TRY(tk_h5_put_attr_f64(group, "audio_snr_db", c->info.audio_snr_db));
-    for (int k = 0; k < ARRAYS; k++) {
+    for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
         TK_TRY(
             tk_h5_put(group, list[k].name, H5T_NATIVE_FLOAT, list[k].rows ? 2 : 1, dim, list[k].x));
@@ -61,13 +64,15 @@ tk_status tk_codec_write(const tk_codec *c, hid_t group)
     return TK_OK;
 }
 
-static tk_status read_info(hid_t group, tk_arena *a, tk_codec_info *info)
+static tk_status read_info(hid_t group, tk_arena *a, const tk_codec_kind **kind,
+                           tk_codec_info *info)
 {
-    char *kind;
-    TK_TRY(tk_h5_get_attr_str(group, "kind", a, &kind));
-    if (strcmp(kind, "linear"))
+    char *name;
+    TK_TRY(tk_h5_get_attr_str(group, "kind", a, &name));
+    *kind = tk_codec_kind_named(name);
+    if (!*kind)
         return TK_FAIL(TK_INPUT, "codec: kind \"%s\" is not known; this talkie has \"linear\"",
-                       kind);
+                       name);
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_get_attr_i64(group, fields[k].name, (int64_t *)((char *)info + fields[k].at)));
     TK_TRY(tk_h5_get_attr_f64(group, "video_psnr_db", &info->video_psnr_db));
@@ -77,9 +82,9 @@ static tk_status read_info(hid_t group, tk_arena *a, tk_codec_info *info)
 
 static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
 {
-    array list[ARRAYS];
-    list_arrays(c, list);
-    for (int k = 0; k < ARRAYS; k++) {
+    tk_codec_array list[TK_CODEC_ARRAYS];
+    const int n_arrays = c->kind->arrays(c, list);
+    for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
         void *x;
         TK_TRY(tk_h5_get(group, list[k].name, H5T_NATIVE_FLOAT, list[k].rows ? 2 : 1, dim, a, &x));
@@ -92,7 +97,7 @@ static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
     }
     int64_t digest;
     TK_TRY(tk_h5_get_attr_i64(group, "digest", &digest));
-    TK_TRY(tk_codec_derive(c));
+    TK_TRY(tk_codec_complete(c));
     if ((uint64_t)digest != c->info.digest)
         return TK_FAIL(TK_INPUT, "codec: damaged (its digest differs)");
     return TK_OK;
@@ -102,11 +107,12 @@ tk_status tk_codec_read(hid_t group, tk_codec **out)
 {
     tk_arena scratch;
     tk_codec_info info = {0};
+    const tk_codec_kind *kind = NULL;
     tk_status st;
     *out = NULL;
     tk_arena_init(&scratch, 0);
-    TK_TRY_TO(st, done, read_info(group, &scratch, &info));
-    TK_TRY_TO(st, done, tk_codec_new(&info, out));
+    TK_TRY_TO(st, done, read_info(group, &scratch, &kind, &info));
+    TK_TRY_TO(st, done, kind->create(&info, out));
     TK_TRY_TO(st, done, read_arrays(group, &scratch, *out));
 done:
     if (st != TK_OK) {
@@ -119,24 +125,27 @@ done:
 
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root)
 {
-    tk_codec_info info = {0};
+    struct {
+        tk_codec_info info;
+        int kind;
+    } told = {0};
     tk_status st = TK_OK;
     bool mine = comm->rank == root;
     if (comm->size == 1) return TK_OK;
     if (mine)
-        info = (*c)->info;
+        told.info = (*c)->info, told.kind = tk_codec_kind_number((*c)->kind);
     else
         *c = NULL;
-    TK_TRY(tk_comm_broadcast(comm, &info, sizeof info, root));
-    if (!mine) st = tk_codec_new(&info, c);
+    TK_TRY(tk_comm_broadcast(comm, &told, sizeof told, root));
+    if (!mine) st = tk_codec_kind_of(told.kind)->create(&told.info, c);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
-    array list[ARRAYS];
-    list_arrays(*c, list);
-    for (int k = 0; k < ARRAYS; k++)
+    tk_codec_array list[TK_CODEC_ARRAYS];
+    const int n_arrays = (*c)->kind->arrays(*c, list);
+    for (int k = 0; k < n_arrays; k++)
         TK_TRY_TO(st, fail,
                   tk_comm_broadcast(comm, list[k].x, (size_t)array_count(&list[k]) * sizeof(float),
                                     root));
-    if (!mine) st = tk_codec_derive(*c);
+    if (!mine) st = tk_codec_complete(*c);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
     return TK_OK;
 fail:

@@ -101,9 +101,9 @@ static tk_status add_audio(int64_t hop, const tk_media_clip *clip, const float *
     return TK_OK;
 }
 
-static tk_status fit(tk_codec *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
+static tk_status fit(tk_linear *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
 {
-    const tk_codec_info *i = &c->info;
+    const tk_codec_info *i = &c->codec.info;
     int64_t hop = i->audio_hop, step = 1;
     moments video, audio;
     tk_grid g;
@@ -126,7 +126,7 @@ static tk_status fit(tk_codec *c, tk_media_source source, void *ctx, int64_t n, 
     TK_TRY(principal(&video, true, a, i->video_channels, c->video_mean, c->video_basis,
                      c->video_scale));
     TK_TRY(principal(&audio, false, a, i->audio_channels, NULL, c->audio_basis, c->audio_scale));
-    return tk_codec_derive(c);
+    return tk_codec_complete(&c->codec);
 }
 
 // Squared error and squared signal of one clip after encode and decode.
@@ -195,13 +195,15 @@ tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_me
 {
     const tk_codec_info info = tk_codec_planned(c, m);
     tk_arena scratch;
+    tk_linear *linear;
     tk_status st;
     *out = NULL;
     if (n < 1) return TK_FAIL(TK_INPUT, "a codec is fitted on one clip at least");
     TK_TRY(tk_codec_check_info(&info, "codec"));
     tk_arena_init(&scratch, 0);
-    TK_TRY_TO(st, done, tk_codec_new(&info, out));
-    TK_TRY_TO(st, done, fit(*out, source, ctx, n, &scratch));
+    TK_TRY_TO(st, done, tk_linear_new(&info, &linear));
+    *out = &linear->codec;
+    TK_TRY_TO(st, done, fit(linear, source, ctx, n, &scratch));
     TK_TRY_TO(st, done, tk_codec_measure(*out, source, ctx, n));
 done:
     if (st != TK_OK) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The linear codec's insides, shared by its fit (fit.c) and its use (codec.c).
+// The linear codec's insides, shared by its fit (fit.c) and its use (linear.c).
 #pragma once
-#include "data/codec/codec.h"
+#include "data/codec/kind.h"
 
 // Bounds of what a codec may be, for configs and for files alike.
 enum {
@@ -11,8 +11,8 @@ enum {
 };
 
 // N = audio_hop, P = numbers of a patch, C and Ca = components kept.
-struct tk_codec {
-    tk_codec_info info;
+typedef struct tk_linear {
+    tk_codec codec; // the first member: a codec of this kind is one of these
     tk_arena arena;
     // stored
     float *video_mean;  // (P)
@@ -25,7 +25,7 @@ struct tk_codec {
     float *video_out; // (C, P): patch = rows video_out + mean
     float *audio_in;  // (Ca, 2N): rows = frame audio_in^T, a frame being 2N samples
     float *audio_out; // (Ca, 2N): frame = rows audio_out, frames overlapped and added
-};
+} tk_linear;
 
 static inline int64_t tk_codec_patch(const tk_codec_info *i)
 {
@@ -34,10 +34,9 @@ static inline int64_t tk_codec_patch(const tk_codec_info *i)
 
 // Checks a codec's numbers against the bounds; `where` for the message.
 tk_status tk_codec_check_info(const tk_codec_info *i, const char *where);
+extern const tk_codec_kind tk_linear_kind;
 // An empty codec of that shape: stored arrays zeroed, derived ones not yet there.
-tk_status tk_codec_new(const tk_codec_info *info, tk_codec **out);
-// Computes what is derived, and the digest, from what is stored.
-tk_status tk_codec_derive(tk_codec *c);
+tk_status tk_linear_new(const tk_codec_info *info, tk_linear **out);
 
 // (2N) x (N) orthonormal lapped transform: row k is the windowed cosine k of a frame. (N, 2N).
 void tk_mdct_basis(int64_t n, float *basis);

@@ -16,14 +16,14 @@ tk_codec *test_codec(uint64_t seed)
                           .fps = 8,
                           .sample_rate = 1000,
                           .channels = 1};
-    tk_codec *c;
-    if (tk_codec_new(&info, &c) != TK_OK) return NULL;
+    tk_linear *c;
+    if (tk_linear_new(&info, &c) != TK_OK) return NULL;
     tk_key key = tk_rng_key(seed, TK_RNG_TEST, 9);
     tk_rng_fill_normal(key, 0, c->video_basis, 5 * tk_codec_patch(&info), 1);
     tk_rng_fill_normal(key, 1 << 20, c->audio_basis, 6 * 8, 1);
     for (int k = 0; k < 5; k++) c->video_scale[k] = 1;
     for (int k = 0; k < 6; k++) c->audio_scale[k] = 1;
-    return tk_codec_derive(c) == TK_OK ? c : NULL;
+    return tk_codec_complete(&c->codec) == TK_OK ? &c->codec : NULL;
 }
 
 void test_rows(int64_t i, float *video, float *audio)

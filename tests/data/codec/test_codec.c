@@ -274,13 +274,15 @@ static void test_file__round_trip_and_damage(void **state)
     }
     H5Ldelete(group, "video_scale", H5P_DEFAULT);
     int64_t n = 48;
-    c->video_scale[3] *= 1.01f; // sound numbers, but not those that were written
-    assert_ok(tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, c->video_scale));
+    ((tk_linear *)c)->video_scale[3] *= 1.01f; // sound numbers, but not those that were written
+    assert_ok(
+        tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
     assert_status(tk_codec_read(group, &back), TK_INPUT);
     assert_says("digest");
-    c->video_scale[3] = NAN;
+    ((tk_linear *)c)->video_scale[3] = NAN;
     H5Ldelete(group, "video_scale", H5P_DEFAULT);
-    assert_ok(tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, c->video_scale));
+    assert_ok(
+        tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
     assert_status(tk_codec_read(group, &back), TK_INPUT);
     assert_says("video_scale");
     H5Gclose(group);

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The linear codec in use: rows from media and back. Everything is a matrix
+// product over blocks of patches or frames, so memory stays bounded whatever the clip's size.
+#include "core/device/gemm.h"
+#include "data/codec/internal.h"
+#include <math.h>
+#include <string.h>
+
+enum { BLOCK = 256 }; // patches or frames a product
+
+void tk_mdct_basis(int64_t n, float *basis)
+{
+    double step = M_PI / (double)n, size = sqrt(2.0 / (double)n);
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t t = 0; t < 2 * n; t++) {
+            double window = sin(0.5 * step * ((double)t + 0.5));
+            double turn = ((double)t + 0.5 + 0.5 * (double)n) * ((double)k + 0.5);
+            basis[k * 2 * n + t] = (float)(size * window * cos(step * turn));
+        }
+}
+
+static void free_linear(tk_codec *codec)
+{
+    tk_linear *c = (tk_linear *)codec;
+    tk_arena_free(&c->arena);
+    tk_free(c);
+}
+
+static tk_status new_arrays(tk_linear *c)
+{
+    const tk_codec_info *i = &c->codec.info;
+    int64_t patch = tk_codec_patch(i);
+    TK_ARENA_NEW(c->video_mean, &c->arena, patch);
+    TK_ARENA_NEW(c->video_basis, &c->arena, i->video_channels * patch);
+    TK_ARENA_NEW(c->video_scale, &c->arena, i->video_channels);
+    TK_ARENA_NEW(c->audio_basis, &c->arena, i->audio_channels * i->audio_hop);
+    TK_ARENA_NEW(c->audio_scale, &c->arena, i->audio_channels);
+    return TK_OK;
+}
+
+tk_status tk_linear_new(const tk_codec_info *info, tk_linear **out)
+{
+    tk_linear *c;
+    *out = NULL;
+    TK_NEW(c, 1);
+    c->codec = (tk_codec){&tk_linear_kind, *info};
+    c->codec.info.audio_tail = 1; // frames lap: row r spans samples (r - 1) * hop to (r + 1) * hop
+    tk_arena_init(&c->arena, 0);
+    tk_status st = new_arrays(c);
+    if (st != TK_OK)
+        free_linear(&c->codec);
+    else
+        *out = c;
+    return st;
+}
+
+static tk_status create(const tk_codec_info *info, tk_codec **out)
+{
+    tk_linear *c;
+    const tk_status st = tk_linear_new(info, &c);
+    *out = c ? &c->codec : NULL;
+    return st;
+}
+
+static int list_arrays(const tk_codec *codec, tk_codec_array out[TK_CODEC_ARRAYS])
+{
+    const tk_linear *c = (const tk_linear *)codec;
+    const tk_codec_info *i = &codec->info;
+    int64_t patch = tk_codec_patch(i);
+    out[0] = (tk_codec_array){"video_mean", c->video_mean, 0, patch, false};
+    out[1] = (tk_codec_array){"video_basis", c->video_basis, i->video_channels, patch, false};
+    out[2] = (tk_codec_array){"video_scale", c->video_scale, 0, i->video_channels, true};
+    out[3] =
+        (tk_codec_array){"audio_basis", c->audio_basis, i->audio_channels, i->audio_hop, false};
+    out[4] = (tk_codec_array){"audio_scale", c->audio_scale, 0, i->audio_channels, true};
+    return 5;
+}
+
+static tk_status derive(tk_codec *codec)
+{
+    tk_linear *c = (tk_linear *)codec;
+    const tk_codec_info *i = &codec->info;
+    int64_t patch = tk_codec_patch(i), hop = i->audio_hop, frame = 2 * hop;
+    float *mdct;
+    TK_ARENA_NEW(c->video_in, &c->arena, i->video_channels * patch);
+    TK_ARENA_NEW(c->video_out, &c->arena, i->video_channels * patch);
+    TK_ARENA_NEW(c->audio_in, &c->arena, i->audio_channels * frame);
+    TK_ARENA_NEW(c->audio_out, &c->arena, i->audio_channels * frame);
+    for (int64_t k = 0; k < i->video_channels * patch; k++) {
+        c->video_in[k] = c->video_basis[k] * c->video_scale[k / patch];
+        c->video_out[k] = c->video_basis[k] / c->video_scale[k / patch];
+    }
+    TK_NEW(mdct, hop * frame);
+    tk_mdct_basis(hop, mdct);
+    tk_status st = tk_gemm(0, 'N', 'N', i->audio_channels, frame, hop, c->audio_basis, hop, mdct,
+                           frame, 0, c->audio_in, frame);
+    tk_free(mdct);
+    TK_TRY(st);
+    for (int64_t k = 0; k < i->audio_channels * frame; k++) {
+        float plain = c->audio_in[k], scale = c->audio_scale[k / frame];
+        c->audio_in[k] = plain * scale;
+        c->audio_out[k] = plain / scale;
+    }
+    return TK_OK;
+}
+
+// Start of patch p of the clip in rgb, in bytes.
+static int64_t patch_start(const tk_codec_info *i, int64_t height, int64_t width, int64_t p)
+{
+    int64_t wide = width / i->patch_size, high = height / i->patch_size;
+    int64_t f = p / (high * wide), y = p / wide % high, x = p % wide;
+    return ((f * i->patch_frames * height + y * i->patch_size) * width + x * i->patch_size) * 3;
+}
+
+void tk_codec_gather(const tk_codec_info *i, const uint8_t *rgb, int64_t height, int64_t width,
+                     int64_t first, int64_t step, int64_t n, float *x)
+{
+    int64_t line = i->patch_size * 3;
+    for (int64_t p = 0; p < n; p++) {
+        const uint8_t *from = rgb + patch_start(i, height, width, first + p * step);
+        for (int64_t f = 0; f < i->patch_frames; f++)
+            for (int64_t y = 0; y < i->patch_size; y++, x += line) {
+                const uint8_t *s = from + (f * height + y) * width * 3;
+                for (int64_t k = 0; k < line; k++) x[k] = (float)s[k] / 127.5f - 1;
+            }
+    }
+}
+
+// The way back: patches [first, first + n) into rgb, rounded and clamped.
+static void scatter(const tk_codec_info *i, const float *x, int64_t height, int64_t width,
+                    int64_t first, int64_t n, uint8_t *rgb)
+{
+    int64_t line = i->patch_size * 3;
+    for (int64_t p = 0; p < n; p++) {
+        uint8_t *to = rgb + patch_start(i, height, width, first + p);
+        for (int64_t f = 0; f < i->patch_frames; f++)
+            for (int64_t y = 0; y < i->patch_size; y++, x += line) {
+                uint8_t *s = to + (f * height + y) * width * 3;
+                for (int64_t k = 0; k < line; k++) {
+                    float v = (x[k] + 1) * 127.5f + 0.5f;
+                    s[k] = v >= 255 ? 255 : v > 0 ? (uint8_t)v : 0; // NaN gives 0
+                }
+            }
+    }
+}
+
+static tk_status encode_video(const tk_codec *codec, const uint8_t *rgb, const tk_grid *g,
+                              float *rows)
+{
+    const tk_linear *c = (const tk_linear *)codec;
+    const tk_codec_info *i = &codec->info;
+    int64_t patch = tk_codec_patch(i), n = g->video_rows;
+    float *x;
+    TK_NEW(x, BLOCK * patch);
+    tk_status st = TK_OK;
+    for (int64_t at = 0; at < n && st == TK_OK; at += BLOCK) {
+        int64_t m = n - at < BLOCK ? n - at : BLOCK;
+        tk_codec_gather(i, rgb, g->height, g->width, at, 1, m, x);
+        for (int64_t p = 0; p < m; p++)
+            for (int64_t k = 0; k < patch; k++) x[p * patch + k] -= c->video_mean[k];
+        st = tk_gemm(0, 'N', 'T', m, i->video_channels, patch, x, patch, c->video_in, patch, 0,
+                     rows + at * i->video_channels, i->video_channels);
+    }
+    tk_free(x);
+    return st;
+}
+
+// One latent frame after the other, so that its products are of the same shape, and its bits the
+// same, whatever part it is decoded in.
+static tk_status decode_video(const tk_codec *codec, const float *rows, int64_t latent_frames,
+                              int64_t high, int64_t wide, int64_t first, int64_t n, uint8_t *rgb)
+{
+    const tk_linear *c = (const tk_linear *)codec;
+    const tk_codec_info *i = &codec->info;
+    const int64_t patch = tk_codec_patch(i), kept = i->video_channels, each = high * wide;
+    float *x;
+    (void)latent_frames;
+    TK_NEW(x, BLOCK * patch);
+    tk_status st = TK_OK;
+    rows += first * each * kept;
+    for (int64_t f = 0; f < n; f++)
+        for (int64_t at = 0; at < each && st == TK_OK; at += BLOCK) {
+            int64_t m = each - at < BLOCK ? each - at : BLOCK, from = f * each + at;
+            st = tk_gemm(0, 'N', 'N', m, patch, kept, rows + from * kept, kept, c->video_out, patch,
+                         0, x, patch);
+            for (int64_t p = 0; p < m; p++)
+                for (int64_t k = 0; k < patch; k++) x[p * patch + k] += c->video_mean[k];
+            scatter(i, x, high * i->patch_size, wide * i->patch_size, from, m, rgb);
+        }
+    tk_free(x);
+    return st;
+}
+
+void tk_codec_frames(int64_t hop, const float *pcm, int64_t samples, int64_t channels,
+                     int64_t channel, int64_t first, int64_t n, float *x)
+{
+    for (int64_t r = first; r < first + n; r++)
+        for (int64_t t = (r - 1) * hop; t < (r + 1) * hop; t++)
+            *x++ = t >= 0 && t < samples ? pcm[t * channels + channel] : 0;
+}
+
+static tk_status encode_audio(const tk_codec *codec, const float *pcm, int64_t samples,
+                              int64_t channels, float *rows)
+{
+    const tk_linear *c = (const tk_linear *)codec;
+    int64_t hop = codec->info.audio_hop, kept = codec->info.audio_channels, frame = 2 * hop;
+    int64_t n = tk_grid_audio_rows(&codec->info, samples);
+    float *x;
+    TK_NEW(x, BLOCK * frame);
+    tk_status st = TK_OK;
+    for (int64_t at = 0; at < n && st == TK_OK; at += BLOCK)
+        for (int64_t ch = 0; ch < channels && st == TK_OK; ch++) {
+            int64_t m = n - at < BLOCK ? n - at : BLOCK;
+            tk_codec_frames(hop, pcm, samples, channels, ch, at, m, x);
+            st = tk_gemm(0, 'N', 'T', m, kept, frame, x, frame, c->audio_in, frame, 0,
+                         rows + (at * channels + ch) * kept, channels * kept);
+        }
+    tk_free(x);
+    return st;
+}
+
+// Adds what rows [at, at + BLOCK) of a channel sound like to samples [first, first + n) of it, as
+// far as those reach and the rows are among [begin, end). The product is of all BLOCK rows always,
+// and at is a multiple of BLOCK, so that a row's bits do not depend on the part.
+// x: scratch (BLOCK, 2N + Ca).
+static tk_status add_block(const tk_linear *c, const float *rows, int64_t stride, int64_t at,
+                           int64_t begin, int64_t end, int64_t first, int64_t n, int64_t channels,
+                           float *x, float *pcm)
+{
+    const int64_t hop = c->codec.info.audio_hop, kept = c->codec.info.audio_channels;
+    const int64_t frame = 2 * hop;
+    float *y = x + BLOCK * frame;
+    begin = begin > at ? begin : at;
+    end = end < at + BLOCK ? end : at + BLOCK;
+    memset(y, 0, (size_t)(BLOCK * kept) * sizeof *y);
+    for (int64_t r = begin; r < end; r++)
+        memcpy(y + (r - at) * kept, rows + r * stride, (size_t)kept * sizeof *y);
+    TK_TRY(tk_gemm(0, 'N', 'N', BLOCK, frame, kept, y, kept, c->audio_out, frame, 0, x, frame));
+    for (int64_t r = begin; r < end; r++)
+        for (int64_t k = 0; k < frame; k++) {
+            const int64_t t = (r - 1) * hop + k - first;
+            if (t >= 0 && t < n) pcm[t * channels] += x[(r - at) * frame + k];
+        }
+    return TK_OK;
+}
+
+static tk_status decode_audio(const tk_codec *codec, const float *rows, int64_t audio_rows,
+                              int64_t channels, int64_t first, int64_t n, float *pcm)
+{
+    const tk_linear *c = (const tk_linear *)codec;
+    const int64_t hop = codec->info.audio_hop, kept = codec->info.audio_channels;
+    const int64_t begin = first / hop, last = (first + n + hop - 1) / hop + 1;
+    const int64_t end = last < audio_rows ? last : audio_rows;
+    float *x;
+    TK_NEW(x, BLOCK * (2 * hop + kept));
+    memset(pcm, 0, (size_t)(n * channels) * sizeof *pcm);
+    tk_status st = TK_OK;
+    for (int64_t at = begin / BLOCK * BLOCK; at < end; at += BLOCK)
+        for (int64_t ch = 0; ch < channels && st == TK_OK; ch++)
+            st = add_block(c, rows + ch * kept, channels * kept, at, begin, end, first, n, channels,
+                           x, pcm + ch);
+    for (int64_t k = 0; k < n * channels; k++) pcm[k] = fmaxf(-1, fminf(1, pcm[k]));
+    tk_free(x);
+    return st;
+}
+
+const tk_codec_kind tk_linear_kind = {.name = "linear",
+                                      .create = create,
+                                      .free = free_linear,
+                                      .arrays = list_arrays,
+                                      .derive = derive,
+                                      .encode_video = encode_video,
+                                      .decode_video = decode_video,
+                                      .encode_audio = encode_audio,
+                                      .decode_audio = decode_audio};

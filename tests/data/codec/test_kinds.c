@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1 2; timeout: 60 */
+// The seam between codecs: parts joined are the whole, of the linear kind and of a tiny one that is
+// made here, which goes through files and broadcasts as well.
+#include "data/codec/kind.h"
+#include "parallel/mpi/start.h"
+#include "tests/support/clips.h"
+#include "tests/support/test.h"
+#include <math.h>
+#include <unistd.h>
+
+static tk_comm world;
+
+// Video: a patch's red of its first pixel times a gain, halved with both neighbours in time. Audio:
+// the first sample of a hop.
+typedef struct tiny {
+    tk_codec codec;
+    float gain[1];
+} tiny;
+
+static const tk_codec_kind tiny_kind;
+
+static tk_status tiny_create(const tk_codec_info *info, tk_codec **out)
+{
+    tiny *c;
+    TK_NEW(c, 1);
+    c->codec = (tk_codec){&tiny_kind, *info};
+    c->codec.info.audio_tail = 0;
+    *out = &c->codec;
+    return TK_OK;
+}
+
+static void tiny_free(tk_codec *c)
+{
+    tk_free(c);
+}
+
+static int tiny_arrays(const tk_codec *c, tk_codec_array list[TK_CODEC_ARRAYS])
+{
+    list[0] = (tk_codec_array){"gain", ((tiny *)c)->gain, 0, 1, true};
+    return 1;
+}
+
+static tk_status tiny_derive(tk_codec *c)
+{
+    (void)c;
+    return TK_OK;
+}
+
+static tk_status tiny_encode_video(const tk_codec *c, const uint8_t *rgb, const tk_grid *g,
+                                   float *rows)
+{
+    const int64_t size = c->info.patch_size;
+    for (int64_t r = 0; r < g->video_rows; r++) {
+        const int64_t f = r / (g->high * g->wide), y = r / g->wide % g->high, x = r % g->wide;
+        const int64_t line = tk_grid_frame(&c->info, f) * g->height + y * size;
+        rows[r] = (float)rgb[(line * g->width + x * size) * 3] * ((const tiny *)c)->gain[0];
+    }
+    return TK_OK;
+}
+
+static tk_status tiny_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,
+                                   int64_t high, int64_t wide, int64_t first, int64_t n,
+                                   uint8_t *rgb)
+{
+    const int64_t size = c->info.patch_size, pictures = tk_grid_frame(&c->info, 1);
+    for (int64_t f = first; f < first + n; f++)
+        for (int64_t p = 0; p < pictures * high * size * wide * size; p++) {
+            const int64_t y = p / (wide * size) % (high * size) / size,
+                          x = p % (wide * size) / size;
+            float v = 0;
+            for (int64_t k = f - 1; k <= f + 1; k++) {
+                const int64_t at = k < 0 ? 0 : k < latent_frames ? k : latent_frames - 1;
+                v += (k == f ? 0.5f : 0.25f) * rows[(at * high + y) * wide + x];
+            }
+            memset(rgb, (int)(v / ((const tiny *)c)->gain[0]), 3);
+            rgb += 3;
+        }
+    return TK_OK;
+}
+
+static tk_status tiny_encode_audio(const tk_codec *c, const float *pcm, int64_t samples,
+                                   int64_t channels, float *rows)
+{
+    for (int64_t k = 0; k < tk_grid_audio_rows(&c->info, samples) * channels; k++)
+        rows[k] = pcm[k / channels * c->info.audio_hop * channels + k % channels];
+    return TK_OK;
+}
+
+static tk_status tiny_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
+                                   int64_t channels, int64_t first, int64_t n, float *pcm)
+{
+    (void)audio_rows;
+    for (int64_t k = 0; k < n * channels; k++)
+        pcm[k] = rows[(first + k / channels) / c->info.audio_hop * channels + k % channels];
+    return TK_OK;
+}
+
+static const tk_codec_kind tiny_kind = {.name = "tiny",
+                                        .salt = 1,
+                                        .video_context = 1,
+                                        .create = tiny_create,
+                                        .free = tiny_free,
+                                        .arrays = tiny_arrays,
+                                        .derive = tiny_derive,
+                                        .encode_video = tiny_encode_video,
+                                        .decode_video = tiny_decode_video,
+                                        .encode_audio = tiny_encode_audio,
+                                        .decode_audio = tiny_decode_audio};
+
+static tk_codec *new_tiny(void)
+{
+    const tk_codec_info info = {.patch_frames = 2,
+                                .patch_size = 4,
+                                .video_channels = 1,
+                                .audio_hop = 8,
+                                .audio_channels = 1,
+                                .fps = 8,
+                                .sample_rate = 1000,
+                                .channels = 1};
+    tk_codec *c;
+    assert_ok(tiny_create(&info, &c));
+    ((tiny *)c)->gain[0] = 0.5f;
+    assert_ok(tk_codec_complete(c));
+    return c;
+}
+
+enum { LATENTS = 9, HIGH = 3, WIDE = 5, SAMPLES = 1237, CHANNELS = 2 };
+
+// Every part of the given length, with rows that are not numbers wherever a part does not look.
+static void check_video(const tk_codec *c, const float *rows, int64_t part)
+{
+    const tk_codec_info *i = tk_codec_get_info(c);
+    const int64_t each = HIGH * WIDE * i->video_channels, context = tk_codec_video_context(c);
+    const int64_t bytes = tk_grid_frame(i, 1) * HIGH * WIDE * i->patch_size * i->patch_size * 3;
+    uint8_t *whole = malloc((size_t)(LATENTS * bytes)), *joined = malloc((size_t)(LATENTS * bytes));
+    float *seen = malloc((size_t)(LATENTS * each) * 4);
+    assert_ok(tk_codec_decode_video(c, rows, LATENTS, HIGH, WIDE, whole));
+    for (int64_t f = 0; f < LATENTS; f += part) {
+        const int64_t n = LATENTS - f < part ? LATENTS - f : part;
+        for (int64_t k = 0; k < LATENTS * each; k++)
+            seen[k] = k / each < f - context || k / each >= f + n + context ? NAN : rows[k];
+        assert_ok(
+            tk_codec_decode_video_part(c, seen, LATENTS, HIGH, WIDE, f, n, joined + f * bytes));
+    }
+    assert_memory_equal(whole, joined, (size_t)(LATENTS * bytes));
+    free(whole), free(joined), free(seen);
+}
+
+static void check_audio(const tk_codec *c, const float *rows, int64_t part)
+{
+    const tk_codec_info *i = tk_codec_get_info(c);
+    const int64_t all = tk_grid_audio_rows(i, SAMPLES), each = CHANNELS * i->audio_channels;
+    float whole[SAMPLES * CHANNELS], joined[SAMPLES * CHANNELS];
+    float *seen = malloc((size_t)(all * each) * 4);
+    assert_ok(tk_codec_decode_audio(c, rows, all, CHANNELS, whole, SAMPLES));
+    for (int64_t t = 0; t < SAMPLES; t += part) {
+        const int64_t n = SAMPLES - t < part ? SAMPLES - t : part;
+        const int64_t begin = t / i->audio_hop, last = (t + n - 1) / i->audio_hop + i->audio_tail;
+        for (int64_t k = 0; k < all * each; k++)
+            seen[k] = k / each < begin || k / each > last ? NAN : rows[k];
+        assert_ok(tk_codec_decode_audio_part(c, seen, all, CHANNELS, t, n, joined + t * CHANNELS));
+    }
+    assert_memory_equal(whole, joined, sizeof whole);
+    free(seen);
+}
+
+static void check_parts(tk_codec *c)
+{
+    static float rows[1 << 14];
+    for (int k = 0; k < 1 << 14; k++) rows[k] = 0.3f + 0.2f * sinf((float)(k * k % 977));
+    for (int64_t part = 1; part <= LATENTS; part++) check_video(c, rows, part);
+    const int64_t lengths[] = {1, 7, 8, 100, 250, 511, 512, SAMPLES};
+    for (int k = 0; k < 8; k++) check_audio(c, rows, lengths[k]);
+    tk_codec_free(c);
+}
+
+static void parts_of_linear_join(void **state)
+{
+    (void)state;
+    check_parts(test_codec(3));
+}
+
+static void parts_of_tiny_join(void **state)
+{
+    (void)state;
+    check_parts(new_tiny());
+}
+
+// Encoded, stored, read, shared and decoded by functions that know nothing of its kind.
+static void tiny_goes_through_files_and_ranks(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tk_kinds_XXXXXX";
+    hid_t file, group;
+    tk_codec *c = new_tiny(), *back = NULL;
+    uint8_t rgb[4 * 8 * 8 * 3], shown[4 * 8 * 8 * 3];
+    float rows[8];
+    close(mkstemp(path));
+    assert_ok(tk_h5_create(path, "talkie-test", 1, &file));
+    assert_ok(tk_h5_group(file, "codec", &group));
+    assert_ok(tk_codec_write(c, group));
+    if (world.rank == 0) assert_ok(tk_codec_read(group, &back));
+    assert_ok(tk_codec_broadcast(&world, &back, 0));
+    assert_string_equal(tk_codec_name(back), "tiny");
+    assert_int_equal(tk_codec_get_info(back)->audio_tail, 0);
+    assert_true(tk_codec_get_info(back)->digest == tk_codec_get_info(c)->digest);
+    memset(rgb, 200, sizeof rgb);
+    assert_ok(tk_codec_encode_video(back, rgb, 4, 8, 8, rows));
+    assert_ok(tk_codec_decode_video(back, rows, 2, 2, 2, shown));
+    assert_memory_equal(rgb, shown, sizeof rgb);
+    H5Adelete(group, "kind");
+    assert_ok(tk_h5_put_attr_str(group, "kind", "vast"));
+    tk_codec_free(back);
+    assert_status(tk_codec_read(group, &back), TK_INPUT);
+    assert_says("vast");
+    H5Gclose(group);
+    assert_ok(tk_h5_close(file, path));
+    tk_codec_free(c);
+    unlink(path);
+}
+
+static void names_are_taken_once(void **state)
+{
+    (void)state;
+    assert_status(tk_codec_register(&tiny_kind), TK_INTERNAL);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_of_linear_join),
+        cmocka_unit_test(parts_of_tiny_join),
+        cmocka_unit_test(tiny_goes_through_files_and_ranks),
+        cmocka_unit_test(names_are_taken_once),
+    };
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    if (tk_codec_register(&tiny_kind) != TK_OK) return 1;
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tk_parallel_stop();
+    return failed;
+}
