@@ -65,8 +65,8 @@ endif
 # Libraries ---------------------------------------------------------------------------------------
 # name|pkg-config module|what for. oneDNN comes without a module: its header is looked for.
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
-MODULES := ompi-c $(HDF5) yaml-0.1 libavformat libavcodec libavutil libswscale libswresample libpng \
-	jansson libxxhash
+MODULES := ompi-c $(HDF5) yaml-0.1 libavformat libavcodec libavutil libswscale libswresample cairo-ft \
+	fontconfig jansson libxxhash
 HAVE := $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m)))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -114,8 +114,8 @@ features:
 	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s\n' '$(or $(call version,ompi-c),missing)' \
 		'$(or $(call version,$(HDF5)),missing)' '$(or $(call version,yaml-0.1),missing)' \
 		'$(if $(DNNL),found,missing)'
-	@printf '  libavcodec %s, libpng %s, jansson %s, xxhash %s\n' \
-		'$(or $(call version,libavcodec),missing)' '$(or $(call version,libpng),missing)' \
+	@printf '  libavcodec %s, cairo %s, jansson %s, xxhash %s\n' \
+		'$(or $(call version,libavcodec),missing)' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
 ifneq ($(strip $(LACK)),)
 	@printf '\nMissing: %s\nscripts/setup.sh installs it.\n' '$(strip $(LACK))'; exit 1

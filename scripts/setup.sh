@@ -24,7 +24,8 @@ libavcodec-dev    | module libavcodec              | decodes and encodes video a
 libavutil-dev     | module libavutil               | frames, sample formats and time bases of the two above
 libswscale-dev    | module libswscale              | resizes and converts frames
 libswresample-dev | module libswresample           | resamples sound
-libpng-dev        | module libpng                  | contact sheets, curves
+libcairo2-dev     | module cairo-ft                | contact sheets, curves
+libfontconfig-dev | module fontconfig              | finds a font for the script of a caption; brings fonts-dejavu-core
 libjansson-dev    | module jansson                 | JSON: metrics, clip lists, reports
 libxxhash-dev     | module libxxhash               | checksums of samples and checkpoints
 libcmocka-dev     | module cmocka                  | unit tests

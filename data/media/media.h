@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Media in and out, by libav* and libpng: files to frames and samples on our clocks, and clips,
+// Media in and out, by libav* and cairo: files to frames and samples on our clocks, and clips,
 // contact sheets and curves to files. What writes into a tk_file leaves it to the caller to commit
 // it.
 #pragma once
@@ -30,7 +30,6 @@ void tk_media_free(tk_media *m);
 tk_status tk_media_write_mp4(const tk_file *f, const uint8_t *rgb, int64_t frames, int64_t height,
                              int64_t width, double fps, const float *pcm, int64_t samples,
                              int64_t channels, int64_t sample_rate, const char *comment);
-tk_status tk_media_write_png(const tk_file *f, const uint8_t *rgb, int64_t height, int64_t width);
 // Frames in a grid, one band of rows per shot (cut[i] = first frame of shot i), captions, the
 // waveform below with its time axis.
 tk_status tk_media_contact_sheet(const tk_file *f, const uint8_t *rgb, int64_t frames,

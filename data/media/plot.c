@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Curves to PNG: axes, ticks, legend; see data/media/media.h. Long curves are drawn faint as they
 // are, with their moving mean on top.
-#include "data/media/canvas.h"
+#include "data/media/draw.h"
 #include "data/media/media.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     WIDTH = 1000,
@@ -25,7 +24,7 @@ static const tk_ink curve_ink[] = {{38, 110, 184, 1}, {219, 96, 33, 1}, {44, 140
                                    {142, 68, 173, 1}, {176, 128, 0, 1}, {90, 98, 112, 1}};
 
 typedef struct tk_axes {
-    tk_canvas canvas;
+    cairo_t *cr;
     double x1;     // x runs from 0 to x1
     double y0, y1; // on a logarithmic axis: decimal logarithms
     bool log_y;
@@ -94,11 +93,11 @@ static void y_tick(tk_axes *a, double value, bool label)
 {
     double y = py(a, value);
     if (y < TOP - 0.5 || y > HEIGHT - BOTTOM + 0.5) return;
-    tk_canvas_fill(&a->canvas, LEFT, floor(y), WIDTH - LEFT - RIGHT, 1, grid);
+    tk_draw_fill(a->cr, LEFT, floor(y), WIDTH - LEFT - RIGHT, 1, grid);
     if (!label) return;
     char words[32];
     snprintf(words, sizeof words, "%.5g", fabs(value) < (a->y1 - a->y0) * 1e-9 ? 0 : value);
-    tk_canvas_text(&a->canvas, LEFT - 12, y - 5, 11, -1, faint, words);
+    tk_draw_text(a->cr, LEFT - 12, y - 5, 11, TK_RIGHT, faint, words);
 }
 
 static void draw_y_ticks(tk_axes *a)
@@ -126,9 +125,9 @@ static void draw_x_ticks(tk_axes *a)
         char words[32];
         double x = px(a, v * step);
         snprintf(words, sizeof words, "%.10g", v * step);
-        tk_canvas_fill(&a->canvas, floor(x), TOP, 1, HEIGHT - TOP - BOTTOM, grid);
-        tk_canvas_fill(&a->canvas, floor(x), HEIGHT - BOTTOM, 1, 6, axis);
-        tk_canvas_text(&a->canvas, x, HEIGHT - BOTTOM + 13, 11, 0, faint, words);
+        tk_draw_fill(a->cr, floor(x), TOP, 1, HEIGHT - TOP - BOTTOM, grid);
+        tk_draw_fill(a->cr, floor(x), HEIGHT - BOTTOM, 1, 6, axis);
+        tk_draw_text(a->cr, x, HEIGHT - BOTTOM + 13, 11, TK_CENTRE, faint, words);
     }
 }
 
@@ -136,11 +135,11 @@ static void draw_frame(tk_axes *a, const char *title, const char *x_label)
 {
     draw_x_ticks(a);
     draw_y_ticks(a);
-    tk_canvas_fill(&a->canvas, LEFT - 1, TOP, 1.5, HEIGHT - TOP - BOTTOM, axis);
-    tk_canvas_fill(&a->canvas, LEFT - 1, HEIGHT - BOTTOM, WIDTH - LEFT - RIGHT + 1, 1.5, axis);
-    tk_canvas_text(&a->canvas, LEFT, 20, 16, 1, text, title ? title : "");
-    tk_canvas_text(&a->canvas, LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 24, 12, 0, text,
-                   x_label ? x_label : "");
+    tk_draw_fill(a->cr, LEFT - 1, TOP, 1.5, HEIGHT - TOP - BOTTOM, axis);
+    tk_draw_fill(a->cr, LEFT - 1, HEIGHT - BOTTOM, WIDTH - LEFT - RIGHT + 1, 1.5, axis);
+    tk_draw_text(a->cr, LEFT, 20, 16, TK_LEFT, text, title ? title : "");
+    tk_draw_text(a->cr, LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 24, 12, TK_CENTRE, text,
+                 x_label ? x_label : "");
 }
 
 // A polyline through y(j), j = 0, stride, ...; gaps where a value cannot be drawn. Curves with more
@@ -148,24 +147,21 @@ static void draw_frame(tk_axes *a, const char *title, const char *x_label)
 static void draw_line(tk_axes *a, const double *y, int64_t n, double thickness, tk_ink ink)
 {
     const int64_t columns = WIDTH - LEFT - RIGHT, step = n > 2 * columns ? n / columns : 1;
-    double last_x = 0, last_y = 0;
     bool pen = false;
     for (int64_t j = 0; j < n; j += step) {
         double low = DBL_MAX, high = -DBL_MAX;
         for (int64_t k = j; k < n && k < j + step; k++)
             if (drawable(a, y[k])) low = fmin(low, y[k]), high = fmax(high, y[k]);
-        if (low > high) {
-            pen = false;
-            continue;
-        }
-        double x = px(a, (double)j), top = py(a, high), bottom = py(a, low);
-        if (pen) tk_canvas_stroke(&a->canvas, last_x, last_y, x, top, thickness);
-        if (top != bottom || !pen) tk_canvas_stroke(&a->canvas, x, top, x, bottom, thickness);
-        last_x = x;
-        last_y = bottom;
-        pen = true;
+        const bool some = low <= high;
+        const double x = px(a, (double)j);
+        if (some && !pen) cairo_move_to(a->cr, x, py(a, high));
+        if (some && pen) cairo_line_to(a->cr, x, py(a, high));
+        if (some && (low < high || !pen)) cairo_line_to(a->cr, x, py(a, low));
+        pen = some;
     }
-    tk_canvas_ink(&a->canvas, ink);
+    tk_draw_ink(a->cr, ink);
+    cairo_set_line_width(a->cr, thickness);
+    cairo_stroke(a->cr);
 }
 
 // Moving mean over `window` values, of those that can be drawn.
@@ -231,28 +227,27 @@ static void draw_legend(tk_axes *a, int n, const tk_curve *curves, int64_t windo
     double widest = 0, x = 0, y = 0;
     char note[64] = "";
     if (window > 1) snprintf(note, sizeof note, "bold: mean of %lld", (long long)window);
-    for (int i = 0; i < n; i++) widest = fmax(widest, tk_text_width(12, curves[i].name));
-    widest = fmax(widest + 34, tk_text_width(9, note));
+    for (int i = 0; i < n; i++)
+        widest = fmax(widest, tk_draw_text_width(a->cr, 12, curves[i].name));
+    widest = fmax(widest + 34, tk_draw_text_width(a->cr, 9, note));
     const double high = n * 22 + (*note ? 18 : 0) + 10;
     place_legend(a, n, curves, widest + 18, high, &x, &y);
     tk_ink cover = paper;
     cover.alpha = 0.85F;
-    tk_canvas_fill(&a->canvas, x, y, widest + 18, high, cover);
+    tk_draw_fill(a->cr, x, y, widest + 18, high, cover);
     x += 9;
     y += 9;
     for (int i = 0; i < n; i++, y += 22) {
-        tk_canvas_stroke(&a->canvas, x + 2, y + 6, x + 22, y + 6, 3);
-        tk_canvas_ink(&a->canvas, ink_of(i));
-        tk_canvas_text(&a->canvas, x + 34, y, 12, 1, text, curves[i].name);
+        tk_draw_fill(a->cr, x + 1, y + 4, 22, 4, ink_of(i));
+        tk_draw_text(a->cr, x + 34, y, 12, TK_LEFT, text, curves[i].name);
     }
-    if (*note) tk_canvas_text(&a->canvas, x, y + 2, 9, 1, faint, note);
+    if (*note) tk_draw_text(a->cr, x, y + 2, 9, TK_LEFT, faint, note);
 }
 
 static tk_status draw_all(tk_axes *a, const char *title, const char *x_label, int n,
                           const tk_curve *curves)
 {
     int64_t window = 1, widest = 1;
-    TK_TRY(tk_canvas_init(&a->canvas, WIDTH, HEIGHT, paper));
     find_range(a, n, curves);
     draw_frame(a, title, x_label);
     for (int i = 0; i < n; i++) {
@@ -266,14 +261,15 @@ static tk_status draw_all(tk_axes *a, const char *title, const char *x_label, in
 tk_status tk_media_plot(const char *path, const char *title, const char *x_label, int n_curves,
                         const tk_curve *curves, bool log_y)
 {
-    tk_axes a = {.log_y = log_y};
-    tk_status st = draw_all(&a, title, x_label, n_curves, curves);
+    tk_axes a = {.cr = tk_draw_new(WIDTH, HEIGHT, paper), .log_y = log_y};
     tk_file f = {.fd = -1};
-    if (st == TK_OK) st = tk_file_begin(&f, path);
-    if (st == TK_OK) st = tk_media_write_png(&f, a.canvas.rgb, HEIGHT, WIDTH);
-    if (st == TK_OK) st = tk_file_commit(&f);
+    tk_status st;
+    TK_TRY_TO(st, done, draw_all(&a, title, x_label, n_curves, curves));
+    TK_TRY_TO(st, done, tk_file_begin(&f, path));
+    TK_TRY_TO(st, done, tk_draw_write(a.cr, &f));
+    TK_TRY_TO(st, done, tk_file_commit(&f));
+done:
     tk_file_abort(&f);
-    tk_canvas_free(&a.canvas);
-    if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
-    return TK_OK;
+    cairo_destroy(a.cr);
+    return st;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contact sheets: a clip at a glance, its frames by shot and its sound below. See
 // data/media/media.h.
-#include "data/media/canvas.h"
+#include "data/media/draw.h"
 #include "data/media/media.h"
 #include "data/media/track.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum {
     WIDTH = 1280,
@@ -31,7 +30,7 @@ static const tk_ink shot_ink[] = {{94, 177, 219, 1},  {240, 160, 75, 1},  {124, 
                                   {214, 125, 176, 1}, {176, 152, 232, 1}, {222, 200, 92, 1}};
 
 typedef struct tk_sheet {
-    tk_canvas canvas;
+    cairo_t *cr;
     const uint8_t *rgb;
     int64_t frames, height, width;
     double fps;
@@ -40,6 +39,7 @@ typedef struct tk_sheet {
     int n_shots;
     int64_t cut[MAX_SHOTS + 1]; // first frame of each shot, then the end
     const char *caption[MAX_SHOTS];
+    int lines[MAX_SHOTS]; // of each caption
     int64_t columns, cell_w, cell_h;
 } tk_sheet;
 
@@ -55,62 +55,42 @@ static int64_t shown(const tk_sheet *s, int shot)
     return n < most ? n : most;
 }
 
-static double caption_width(void)
-{
-    return WIDTH - 2 * MARGIN - 22 - 120; // beside the colour mark and the times
-}
-
-static int caption_lines(const char *caption)
-{
-    int lines = 0;
-    for (const char *p = caption; *p && lines < CAPTION_LINES; lines++) {
-        p += tk_text_fit(CAPTION_SIZE, caption_width(), p);
-        while (*p == ' ') p++;
-    }
-    return lines ? lines : 1;
-}
-
 static int64_t band_height(const tk_sheet *s, int shot)
 {
     int64_t rows = (shown(s, shot) + s->columns - 1) / s->columns;
-    return caption_lines(s->caption[shot]) * CAPTION_STEP + 4 + rows * (s->cell_h + LABEL_STEP);
+    return s->lines[shot] * CAPTION_STEP + 4 + rows * (s->cell_h + LABEL_STEP);
 }
 
-static void draw_caption(tk_sheet *s, int shot, double y)
+// Lines of a caption, beside the colour mark and the times; at least the room for one.
+static int draw_caption(cairo_t *cr, const char *caption, double y)
 {
-    char times[64], line[512];
-    const char *p = s->caption[shot];
-    tk_canvas_fill(&s->canvas, MARGIN, y, 12, CAPTION_SIZE, ink_of(shot));
-    for (int i = 0; *p && i < CAPTION_LINES; i++) {
-        size_t n = tk_text_fit(CAPTION_SIZE, caption_width(), p);
-        bool more = i == CAPTION_LINES - 1 && p[n];
-        int keep = (int)(n > sizeof line - 4 ? sizeof line - 4 : n) - (more ? 3 : 0);
-        snprintf(line, sizeof line, "%.*s%s", keep < 0 ? 0 : keep, p, more ? "..." : "");
-        tk_canvas_text(&s->canvas, MARGIN + 22, y + i * CAPTION_STEP, CAPTION_SIZE, 1, text, line);
-        for (p += n; *p == ' ';) p++;
-    }
+    const double beside = 22 + 120;
+    const int lines = tk_draw_lines(cr, MARGIN + 22, y, CAPTION_SIZE, CAPTION_STEP,
+                                    WIDTH - 2 * MARGIN - beside, CAPTION_LINES, text, caption);
+    return lines ? lines : 1;
+}
+
+static void draw_band(tk_sheet *s, int shot, int64_t y)
+{
+    char times[64];
+    tk_draw_fill(s->cr, MARGIN, (double)y, 12, CAPTION_SIZE, ink_of(shot));
+    draw_caption(s->cr, s->caption[shot], (double)y);
     snprintf(times, sizeof times, "%.2f - %.2f s", (double)s->cut[shot] / s->fps,
              (double)s->cut[shot + 1] / s->fps);
-    tk_canvas_text(&s->canvas, WIDTH - MARGIN, y + 3, 10, -1, faint, times);
-}
-
-static tk_status draw_band(tk_sheet *s, int shot, int64_t y)
-{
-    draw_caption(s, shot, (double)y);
-    y += caption_lines(s->caption[shot]) * CAPTION_STEP + 4;
+    tk_draw_text(s->cr, WIDTH - MARGIN, (double)y + 3, LABEL_SIZE, TK_RIGHT, faint, times);
+    y += s->lines[shot] * CAPTION_STEP + 4;
     const int64_t n = shown(s, shot), all = s->cut[shot + 1] - s->cut[shot];
     for (int64_t i = 0; i < n; i++) {
         int64_t f = s->cut[shot] + (n > 1 ? (i * (all - 1) + (n - 1) / 2) / (n - 1) : 0);
         int64_t x = MARGIN + i % s->columns * (s->cell_w + GAP);
         int64_t top = y + i / s->columns * (s->cell_h + LABEL_STEP);
-        TK_TRY(tk_canvas_picture(&s->canvas, x, top, s->cell_w, s->cell_h,
-                                 s->rgb + f * s->height * s->width * 3, s->height, s->width));
+        tk_draw_picture(s->cr, (double)x, (double)top, (double)s->cell_w, (double)s->cell_h,
+                        s->rgb + f * s->height * s->width * 3, s->height, s->width);
         char label[32];
         snprintf(label, sizeof label, "%.2f", (double)f / s->fps);
-        tk_canvas_text(&s->canvas, (double)x, (double)(top + s->cell_h + 5), LABEL_SIZE, 1, faint,
-                       label);
+        tk_draw_text(s->cr, (double)x, (double)(top + s->cell_h + 5), LABEL_SIZE, TK_LEFT, faint,
+                     label);
     }
-    return TK_OK;
 }
 
 static int shot_at(const tk_sheet *s, double seconds)
@@ -150,9 +130,9 @@ static void draw_lane(tk_sheet *s, int64_t channel, double y, float scale)
         tk_ink ink = ink_of(shot_at(s, ((double)u + 0.5) * seconds / (double)w)), dim = ink;
         dim.alpha = 0.5;
         double top = fmax(half * high / scale, 0.5), bottom = fmax(-half * low / scale, 0.5);
-        tk_canvas_fill(&s->canvas, (double)(MARGIN + u), mid - top, 1, top + bottom, dim);
+        tk_draw_fill(s->cr, (double)(MARGIN + u), mid - top, 1, top + bottom, dim);
         top = half * rms / scale;
-        tk_canvas_fill(&s->canvas, (double)(MARGIN + u), mid - top, 1, 2 * top, ink);
+        tk_draw_fill(s->cr, (double)(MARGIN + u), mid - top, 1, 2 * top, ink);
     }
 }
 
@@ -166,49 +146,68 @@ static void draw_time_axis(tk_sheet *s, double y)
         char label[32];
         double x = MARGIN + w * i * steps[k] / seconds;
         snprintf(label, sizeof label, "%g%s", i * steps[k], i == 0 ? " s" : "");
-        tk_canvas_fill(&s->canvas, fmin(x, WIDTH - MARGIN - 1), y, 1, 6, faint);
+        tk_draw_fill(s->cr, fmin(x, WIDTH - MARGIN - 1), y, 1, 6, faint);
         bool last = x > WIDTH - MARGIN - 14;
-        tk_canvas_text(&s->canvas, last ? WIDTH - MARGIN : x, y + 12, 10,
-                       i == 0 ? 1
-                       : last ? -1
-                              : 0,
-                       faint, label);
+        tk_draw_text(s->cr, last ? WIDTH - MARGIN : x, y + 12, LABEL_SIZE,
+                     i == 0 ? TK_LEFT
+                     : last ? TK_RIGHT
+                            : TK_CENTRE,
+                     faint, label);
     }
+}
+
+static void draw_cut(cairo_t *cr, double x, double y0, double y1)
+{
+    tk_draw_ink(cr, text);
+    cairo_save(cr);
+    cairo_set_line_width(cr, 1.5);
+    cairo_set_line_cap(cr, CAIRO_LINE_CAP_BUTT);
+    cairo_set_dash(cr, (double[]){5, 4}, 2, 0);
+    cairo_move_to(cr, x, y0);
+    cairo_line_to(cr, x, y1);
+    cairo_stroke(cr);
+    cairo_restore(cr);
 }
 
 static void draw_sound(tk_sheet *s, double y)
 {
     const double w = WIDTH - 2 * MARGIN, high = (double)s->channels * LANE;
     const float peak = peak_of(s), scale = fmaxf(peak, 0.05F);
-    tk_canvas_fill(&s->canvas, MARGIN, y, w, high, panel);
+    tk_draw_fill(s->cr, MARGIN, y, w, high, panel);
     for (int64_t c = 0; c < s->channels; c++) draw_lane(s, c, y + (double)(c * LANE), scale);
     for (int i = 1; i < s->n_shots; i++)
-        tk_canvas_dashed(&s->canvas, MARGIN + w * (double)s->cut[i] / (double)s->frames, y,
-                         y + high, 1.5, text);
+        draw_cut(s->cr, MARGIN + w * (double)s->cut[i] / (double)s->frames, y, y + high);
     for (int64_t c = 1; c < s->channels; c++)
-        tk_canvas_fill(&s->canvas, MARGIN, y + (double)(c * LANE), w, 1, rule);
+        tk_draw_fill(s->cr, MARGIN, y + (double)(c * LANE), w, 1, rule);
     char label[64];
     snprintf(label, sizeof label, s->samples ? "peak %.2f" : "no sound", peak);
-    tk_canvas_text(&s->canvas, WIDTH - MARGIN - 6, y + 6, LABEL_SIZE, -1, faint, label);
+    tk_draw_text(s->cr, WIDTH - MARGIN - 6, y + 6, LABEL_SIZE, TK_RIGHT, faint, label);
     draw_time_axis(s, y + high);
 }
 
 static tk_status draw_sheet(tk_sheet *s, const tk_file *f)
 {
     int64_t height = MARGIN, y = MARGIN;
-    for (int i = 0; i < s->n_shots; i++) height += band_height(s, i) + BAND_GAP;
+    cairo_t *trial = tk_draw_new(1, 1, background);
+    for (int i = 0; i < s->n_shots; i++) {
+        s->lines[i] = draw_caption(trial, s->caption[i], 0);
+        height += band_height(s, i) + BAND_GAP;
+    }
+    cairo_destroy(trial);
     const int64_t sound = height;
     height += s->channels * LANE + AXIS + MARGIN / 2;
     if (height > TK_MEDIA_MAX_SIDE)
         return TK_FAIL(TK_INPUT, "cannot write %s: the sheet would be %lld pixels high", f->path,
                        (long long)height);
-    TK_TRY(tk_canvas_init(&s->canvas, WIDTH, height, background));
+    s->cr = tk_draw_new(WIDTH, height, background);
     for (int i = 0; i < s->n_shots; i++) {
-        TK_TRY(draw_band(s, i, y));
+        draw_band(s, i, y);
         y += band_height(s, i) + BAND_GAP;
     }
     draw_sound(s, (double)sound);
-    return tk_media_write_png(f, s->canvas.rgb, height, WIDTH);
+    const tk_status st = tk_draw_write(s->cr, f);
+    cairo_destroy(s->cr);
+    return st;
 }
 
 // Shots as given, in order and within the clip; none given = one.
@@ -242,8 +241,5 @@ tk_status tk_media_contact_sheet(const tk_file *f, const uint8_t *rgb, int64_t f
     s.cell_w = (WIDTH - 2 * MARGIN - (s.columns - 1) * GAP) / s.columns;
     s.cell_h = llrint((double)s.cell_w * (double)height / (double)width);
     s.cell_h = s.cell_h < 1 ? 1 : s.cell_h > 2 * s.cell_w ? 2 * s.cell_w : s.cell_h;
-    tk_status st = draw_sheet(&s, f);
-    tk_canvas_free(&s.canvas);
-    if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
-    return TK_OK;
+    return draw_sheet(&s, f);
 }

@@ -77,7 +77,7 @@ put core/model/one.c <<<"// TO""DO: later"
 fails 'unfinished' 'core/model/one.c:9: finish it'
 put core/model/two.c <<<"$spdx"$'\nint *two(void)\n{\n    return malloc(3);\n}'
 fails 'raw malloc' 'core/model/two.c:4: host memory'
-put core/model/two.c <<<"$spdx"$'\nvoid two(char *x)\n{\n    free(x); // style: allow, libpng allocated it\n}'
+put core/model/two.c <<<"$spdx"$'\nvoid two(char *x)\n{\n    free(x); // style: allow, a library allocated it\n}'
 passes 'an allowed line'
 put core/model/three.c <<<"$spdx"$'\nvoid three(void)\n{\n    exit(1);\n}'
 fails 'exit' 'core/model/three.c:4: return a tk_status'
