@@ -7,6 +7,12 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+const char *tk_schedule_name(tk_schedule_kind kind)
+{
+    static const char *const names[] = {"1f1b", "interleaved", "zb-h1", "forward"};
+    return names[kind];
+}
+
 static tk_status check_kind(tk_schedule_kind kind, int stages, int chunks, int64_t micro)
 {
     if (stages < 1 || chunks < 1 || micro < 0)
@@ -16,7 +22,7 @@ static tk_status check_kind(tk_schedule_kind kind, int stages, int chunks, int64
     return TK_FAIL(TK_INPUT,
                    "parallel.chunks is %d, but parallel.schedule %s gives a stage one run of "
                    "blocks; set parallel.schedule=interleaved or parallel.chunks=1",
-                   chunks, kind == TK_SCHEDULE_ZB_H1 ? "zb-h1" : "1f1b");
+                   chunks, tk_schedule_name(kind));
 }
 
 // ---- making ------------------------------------------------------------------------------------

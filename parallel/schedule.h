@@ -66,4 +66,5 @@ bool tk_schedule_feeds(const tk_schedule *s, int stage, const tk_action *a, int 
                        tk_action *fed);
 // Whether `a` waits for another run, and on which stage that is.
 bool tk_schedule_waits(const tk_schedule *s, int stage, const tk_action *a, int *from);
+const char *tk_schedule_name(tk_schedule_kind kind);              // "zb-h1"
 void tk_action_print(const tk_action *a, char *out, size_t size); // "forward of microbatch 3 ..."

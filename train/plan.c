@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan.h"
+#include "parallel/replay.h"
 #include "train/run/ceiling.h"
 #include "train/run/metrics.h"
 #include <stdio.h>
@@ -174,6 +175,25 @@ static void print_ranks(const tk_plan *plan, int ranks)
     }
 }
 
+// What the schedule leaves idle, were all stages and microbatches equal.
+static tk_status print_schedule(const tk_config *c)
+{
+    const tk_parallel_config *p = &c->parallel;
+    const tk_schedule_kind kind = (tk_schedule_kind)p->schedule;
+    const int64_t n = tk_microbatches_of(&c->train, 0, (int)p->data).n;
+    tk_schedule s;
+    tk_replay r;
+    if (p->pipeline == 1) return TK_OK;
+    TK_TRY(tk_schedule_make(&s, kind, (int)p->pipeline, (int)p->chunks, n));
+    const tk_status st = tk_schedule_replay(&s, NULL, &r);
+    tk_schedule_free(&s);
+    TK_TRY(st);
+    printf("schedule    %s, %lld microbatches on %lld x %lld runs of blocks: stages idle %.1f%%\n",
+           tk_schedule_name(kind), (long long)n, (long long)p->pipeline, (long long)p->chunks,
+           100 * r.bubble);
+    return TK_OK;
+}
+
 static void print_plan(const tk_config *c, const tk_plan *plan, int ranks, int64_t parameters)
 {
     double flops = 0;
@@ -213,6 +233,7 @@ static tk_status plan_all(tk_config *c)
     if (!plan) TK_TRY_TO(st, done, TK_FAIL(TK_MEMORY, "out of memory for %d ranks", ranks));
     TK_TRY_TO(st, done, tk_plan_process(c, l, &process));
     for (int i = 0; i < ranks; i++) TK_TRY_TO(st, done, tk_plan_make(c, l, i, process, &plan[i]));
+    TK_TRY_TO(st, done, print_schedule(c));
     print_plan(c, plan, ranks, tk_param_count(&table));
 done:
     if (l) tk_loader_close(l);

@@ -139,9 +139,9 @@ static const tk_option config_rows[] = {
     INT("parallel.threads", parallel.threads, 0, 0, 4096, MESH | TK_CMD_DATA,
         "threads per rank; 0 = cores of the node / ranks on it"),
 
-    ENUM("parallel.schedule", parallel.schedule, TK_SCHEDULE_1F1B, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
+    ENUM("parallel.schedule", parallel.schedule, TK_SCHEDULE_1F1B, 2, TK_CMD_TRAIN | TK_CMD_PLAN,
          "order of the microbatches' forwards and backwards on pipeline stages", "1f1b",
-         "interleaved"),
+         "interleaved", "zb-h1"),
     INT("parallel.chunks", parallel.chunks, 1, 1, 1024, TK_CMD_TRAIN | TK_CMD_PLAN,
         "runs of blocks on a pipeline stage; 2 or more for parallel.schedule interleaved"),
 

@@ -28,18 +28,35 @@ static void drop_grad(tk_tape *t, tk_value *v)
     v->owns_grad = v->grad_ready = false;
 }
 
-// Frees what the values made since `first` still hold, but for `keep`, and forgets them.
+// Frees what the values made since `first` still hold and forgets them, but for those that are
+// held.
 static void drop_values(tk_tape *t, int first)
 {
+    int live = first;
     for (int i = first; i < t->n_values; i++) {
-        drop_data(t, t->values[i]);
-        drop_grad(t, t->values[i]);
+        tk_value *v = t->values[i];
+        if (!v->data_held) drop_data(t, v);
+        if (!v->grad_held) drop_grad(t, v);
+        if (v->data_held || v->grad_held) t->values[live++] = v;
     }
-    t->n_values = first;
+    t->n_values = live;
+}
+
+// The data of v (of a view: of what it looks at) stays until let_go.
+static void hold_data(tk_value *v)
+{
+    for (; v; v = v->of) v->data_held = true;
+}
+
+static void let_go(tk_tape *t)
+{
+    for (int i = 0; i < t->n_values; i++) t->values[i]->data_held = t->values[i]->grad_held = false;
+    t->late = NULL;
 }
 
 void tk_tape_reset(tk_tape *t)
 {
+    let_go(t);
     drop_values(t, 0);
     t->last = NULL;
     t->status = TK_OK;
@@ -48,6 +65,7 @@ void tk_tape_reset(tk_tape *t)
 
 void tk_tape_free(tk_tape *t)
 {
+    let_go(t);
     drop_values(t, 0);
     tk_arena_free(&t->arena);
     tk_free(t->values);
@@ -168,9 +186,23 @@ static void close_outputs(tk_tape *t, tk_node *n)
     for (int k = 0; k < TK_OP_OUT; k++) {
         tk_value *v = n->out[k];
         if (!v) continue;
-        drop_grad(t, v);
-        if (!v->kept) drop_data(t, v);
+        if (!v->grad_held) drop_grad(t, v);
+        if (!v->kept && !v->data_held) drop_data(t, v);
     }
+}
+
+// A linear operator whose weights get their gradients in the second half: now only the input does.
+static tk_status put_off(tk_tape *t, const tk_node *n, tk_call *c)
+{
+    tk_node *late = tk_arena_alloc(&t->arena, sizeof *late);
+    if (!late) return TK_FAIL(TK_MEMORY, "out of memory for the tape");
+    *late = (tk_node){.before = t->late, .call = *c};
+    late->call.din[0] = (tk_tensor){0};
+    t->late = late;
+    hold_data(n->in[0]);
+    n->out[0]->grad_held = true;
+    c->din[1] = c->din[2] = (tk_tensor){0};
+    return c->din[0].data ? tk_op_backward(t->device, c) : TK_OK;
 }
 
 static tk_status back_op(tk_tape *t, tk_node *n)
@@ -194,6 +226,7 @@ static tk_status back_op(tk_tape *t, tk_node *n)
         TK_TRY(open_grad(t, v, &c.add[k]));
         c.din[k] = v->grad;
     }
+    if (t->splits && n->call.op == TK_OP_LINEAR && c.din[1].data) return put_off(t, n, &c);
     return tk_op_backward(t->device, &c);
 }
 
@@ -219,6 +252,9 @@ static tk_status back_segment(tk_tape *t, tk_node *n)
     out->grad = n->out[0]->grad;
     out->grad_ready = true;
     TK_TRY(walk_back(t, t->last));
+    n->out[0]->grad_held |= out->grad_held; // outer values share these
+    for (int i = 0; i < n->n_in; i++)
+        if (in[i]->data_held) hold_data(n->in[i]);
     for (int i = 0; i < n->n_in; i++) { // gradients made inside belong to the outer values
         if (!in[i]->owns_grad) continue;
         n->in[i]->grad = in[i]->grad;
@@ -260,5 +296,26 @@ tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_t
     for (int i = 0; i < n; i++) TK_TRY(seed(t, root[i], &dy[i]));
     TK_TRY(walk_back(t, t->last));
     t->last = NULL;
+    return TK_OK;
+}
+
+tk_status tk_tape_backward_inputs(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[])
+{
+    t->splits = true;
+    const tk_status st = tk_tape_backward(t, n, root, dy);
+    t->splits = false;
+    return st;
+}
+
+tk_status tk_tape_backward_weights(tk_tape *t)
+{
+    tk_node *next = NULL; // the order in which they were met
+    for (tk_node *n = t->late, *before; n; n = before) {
+        before = n->before;
+        n->before = next;
+        next = n;
+    }
+    for (; next; next = next->before) TK_TRY(tk_op_backward(t->device, &next->call));
+    let_go(t);
     return TK_OK;
 }

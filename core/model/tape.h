@@ -32,6 +32,8 @@ typedef struct tk_value {
     bool owns_grad;      // so did grad.data
     bool kept;           // the caller reads the data after its segment
     bool needed;         // a recorded backward reads the data
+    bool data_held;      // gradients of weights are yet to be made from the data,
+    bool grad_held;      // ... from the gradient
 } tk_value;
 
 typedef enum tk_tape_mode {
@@ -45,6 +47,8 @@ typedef struct tk_tape {
     tk_status status;     // sticky: first failure of any operator
     tk_arena arena;       // nodes and values
     struct tk_node *last; // newest node; nodes form a list back in time
+    struct tk_node *late; // nodes whose weights are yet to get their gradients, newest first
+    bool splits;          // such nodes are made instead of those gradients
     tk_value **values;    // all values of the tape in order of making
     int n_values, cap_values;
 } tk_tape;
@@ -72,6 +76,11 @@ tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *co
 // Backward from `root` with gradient dy (same shape; data NULL = ones). May be called for several
 // roots by passing n of them: all seeds are set before the walk.
 tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[]);
+// The same in two halves: first all gradients but those of the weights of linear operators, which
+// are most of the work that nobody waits for; then these. The first half adds them up in no other
+// order, so both ways give the same bits. What the second half reads stays until tk_tape_reset.
+tk_status tk_tape_backward_inputs(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[]);
+tk_status tk_tape_backward_weights(tk_tape *t);
 
 // The operators, as in core/device/ops.h.
 tk_value *tk_linear(tk_tape *t, tk_value *x, tk_value *w, tk_value *b);

@@ -251,10 +251,13 @@ static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk
 {
     tk_trainer *t = ctx;
     tk_slot *s = slot_of(t, a);
+    if (a->kind == TK_ACT_WEIGHTS) return tk_tape_backward_weights(&s->tape);
+    tk_status (*const back)(tk_tape *, int, tk_value *const[], const tk_tensor[]) =
+        a->kind == TK_ACT_INPUTS ? tk_tape_backward_inputs : tk_tape_backward;
     if (s->last)
-        TK_TRY(tk_tape_backward(&s->tape, 2, s->loss, t->seed));
+        TK_TRY(back(&s->tape, 2, s->loss, t->seed));
     else
-        TK_TRY(tk_tape_backward(&s->tape, 1, &s->rows, dy));
+        TK_TRY(back(&s->tape, 1, &s->rows, dy));
     if (!s->first) *dx = s->x->grad;
     return TK_OK;
 }

@@ -16,6 +16,7 @@ typedef struct rig { // a model with random weights and two documents
     tk_stream stream;
     float *video, *audio, *weights;
     int32_t *tokens;
+    bool halves; // backward in two
 } rig;
 
 static tk_key key(uint64_t purpose)
@@ -95,6 +96,28 @@ static void close_rig(rig *r)
     tk_arena_free(&r->arena);
 }
 
+static float *get_grads(rig *r)
+{
+    float *g = tk_arena_alloc(&r->arena, tk_bytes(&r->model.grads));
+    assert_int_equal(tk_device_get(&r->device, &r->model.grads, g), TK_OK);
+    return g;
+}
+
+// The first half leaves the weights of linear operators alone, and norms have their gradients.
+static void check_first_half(rig *r)
+{
+    const float *g = get_grads(r);
+    for (int i = 0; i < r->model.n_weights; i++) {
+        const tk_weight *w = &r->model.weight[i];
+        const char *name = r->model.table.spec[w->spec].name;
+        const bool norm = strstr(name, "norm") && !strstr(name, "norm_out.linear");
+        double sum = 0;
+        for (int64_t j = 0; j < w->share.rows * w->share.cols; j++)
+            sum += fabs((double)g[w->offset + j]);
+        if (!strstr(name, "text_embed") && (sum > 0) != norm) fail_msg("%s: %g", name, sum);
+    }
+}
+
 // loss = (|video|^2 + |audio|^2) / 2, whose gradient is the velocities themselves.
 static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
 {
@@ -115,20 +138,19 @@ static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
             *loss += 0.5 * (double)host[i] * host[i];
     }
     if (grads) {
+        const tk_tensor dy[2] = {head[0]->t, head[1]->t};
         TK_TRY_TO(st, done, tk_model_zero_grads(&r->model));
-        TK_TRY_TO(st, done, tk_tape_backward(&t, 2, head, (tk_tensor[]){head[0]->t, head[1]->t}));
+        TK_TRY_TO(st, done,
+                  (r->halves ? tk_tape_backward_inputs : tk_tape_backward)(&t, 2, head, dy));
+    }
+    if (grads && r->halves) {
+        check_first_half(r);
+        TK_TRY_TO(st, done, tk_tape_backward_weights(&t));
     }
 done:
     tk_tape_free(&t);
     tk_batch_close(&b);
     return st;
-}
-
-static float *get_grads(rig *r)
-{
-    float *g = tk_arena_alloc(&r->arena, tk_bytes(&r->model.grads));
-    assert_int_equal(tk_device_get(&r->device, &r->model.grads, g), TK_OK);
-    return g;
 }
 
 // Every weight on its own: the derivative along a random direction of that weight alone.
@@ -189,6 +211,27 @@ static void test_recompute__same_gradients_less_memory(void **state)
     }
 }
 
+static void test_halves__same_gradients(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        rig r;
+        double loss[2];
+        const bool recompute = k & 1;
+        open_rig(&r, k & 2 ? &tk_device_cpu : &tk_device_ref);
+        const size_t base = r.device.pool.in_use;
+        assert_ok(run_loss(&r, true, recompute, &loss[0]));
+        const float *a = get_grads(&r);
+        const double flops = r.device.flops;
+        r.halves = true;
+        assert_ok(run_loss(&r, true, recompute, &loss[1]));
+        assert_int_equal(r.device.pool.in_use, base);
+        assert_memory_equal(a, get_grads(&r), tk_bytes(&r.model.grads));
+        assert_near(r.device.flops, 2 * flops, 0);
+        close_rig(&r);
+    }
+}
+
 // A dry run asks the pool for exactly what a real run asks for.
 static void test_dry__same_peak(void **state)
 {
@@ -235,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients__finite_differences),
         cmocka_unit_test(test_recompute__same_gradients_less_memory),
+        cmocka_unit_test(test_halves__same_gradients),
         cmocka_unit_test(test_dry__same_peak),
         cmocka_unit_test(test_memory__every_allocation_may_fail),
     };

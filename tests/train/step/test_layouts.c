@@ -29,6 +29,9 @@ static const layout layouts[] = {
      "parallel.schedule=interleaved parallel.chunks=2 train.microbatch=1 train.recompute=blocks"},
     {"tensor 2 x pipeline 2 x data 2, interleaved", 2, 2, 2,
      "parallel.schedule=interleaved parallel.chunks=2"},
+    {"pipeline 2, backward in halves", 1, 2, 1, "parallel.schedule=zb-h1 train.microbatch=1"},
+    {"tensor 2 x pipeline 3, backward in halves, recomputed", 2, 3, 1,
+     "parallel.schedule=zb-h1 train.microbatch=1 train.recompute=blocks"},
     {"one rank, its model in chunks", 1, 1, 1, "parallel.schedule=interleaved parallel.chunks=3"},
     {"one rank, all documents in one microbatch", 1, 1, 1, "train.microbatch=6"},
 };
