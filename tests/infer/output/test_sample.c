@@ -137,7 +137,7 @@ static void bad_storyboards_are_named(void **state)
         {"shots: [{seconds: 1e300, prompt: x}]\n", "seconds"},
         {"shots: [{seconds: .nan, prompt: x}]\n", "seconds"},
         {"shots: [{seconds: .inf, prompt: x}]\n", "seconds"},
-        {"shots: [{seconds: 1, promt: x}]\n", "shots[].prompt"},
+        {"shots: [{seconds: 1, promt: x}]\n", "shots[0].prompt"},
         {"shots: [{seconds: 99, prompt: x}]\n", "longest"},
         {TWO_SHOTS "size: [0, 24]\n", "size"},
         {TWO_SHOTS "size: [-32, 24]\n", "size"},
