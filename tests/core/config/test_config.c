@@ -98,6 +98,7 @@ static void fill(tk_config *c, bool job)
 {
     tk_config_init(c);
     fill_struct(&tk_config_table, c, job ? "shots" : "storyboards", &c->arena);
+    c->parallel.schedule = TK_SCHEDULE_INTERLEAVED; // the one that takes more than one chunk
 }
 
 static void test_config__dump_is_a_fixed_point(void **state)
