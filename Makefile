@@ -100,7 +100,7 @@ TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
 	tests/*/*.c tests/*/*/*.c)
 
-.PHONY: all tests test run-tests campaign fuzz run-fuzz demo bench check format docs install clean help setup features FORCE
+.PHONY: all tests test run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -198,6 +198,14 @@ fuzz:
 run-fuzz: $(FUZZER)
 	@scripts/fuzz.sh $(FUZZER) $(SECONDS) $(T)
 
+# Threads of our own under the thread sanitizer, on one rank.
+RACES := core/base/test_mem core/base/test_status data/clip/test_clip data/clip/test_loader
+race:
+	@$(MAKE) --no-print-directory SAN=thread run-race
+
+run-race: $(RACES:%=$(OUT)/tests/%)
+	@. scripts/env.sh 1; for test in $^; do OMP_NUM_THREADS=1 $$test || exit 1; done
+
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@TALKIE=$(PROGRAM) scripts/demo.sh
@@ -228,6 +236,7 @@ help:
 	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
+	'make race        the thread sanitizer on the loader and what else has threads of its own' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
 	'make bench       measure against the GEMM rate, the disk and the plan' \
 	'make check       style: format, include order, lengths, licence lines' \
@@ -237,8 +246,8 @@ help:
 	'make clean       remove $(BUILD)' \
 	'' \
 	'SAN=1            address and undefined behaviour sanitizers, into build/san' \
-	'SAN=thread       thread sanitizer, into build/tsan' \
+	'SAN=thread       thread sanitizer, into build/tsan; OpenMP loops run on one thread there' \
 	'DEBUG=1          assertions on, -Og, into build/debug' \
-	'ASSERT=1         assertions on, -O3, into build/assert' \
+	'ASSERT=1         assertions on, -O3, into build/assert (make ASSERT=1 run-tests T=core)' \
 	'ARCH=x86-64-v3   instruction set (default: native, this machine)' \
 	'BUILD=dir V=1    where to build; show the commands'

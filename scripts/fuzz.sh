@@ -14,7 +14,7 @@ mkdir -p "$place/found"
 # What the library loses over a damaged file is its own.
 echo 'leak:libhdf5' >"$place/leaks"
 export LSAN_OPTIONS=suppressions=$place/leaks:print_suppressions=0
-mapfile -t targets < <(sed -nE 's/^    \{"([a-z]+)", .*/\1/p' tests/fuzz/targets.c)
+mapfile -t targets < <("$fuzzer" --list)
 failed=0
 for target in "${targets[@]}"; do
     [[ $target == *"$only"* ]] || continue

@@ -14,7 +14,7 @@
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
 # has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
 # says why in its last line. Scripts find the program in $TALKIE.
-# Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN=1 (longer timeouts).
+# Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN (longer timeouts).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -23,9 +23,9 @@ export BUILD TALKIE=${TALKIE:-$BUILD/talkie}
 only=${1:-}
 jobs=${JOBS:-1}
 slower=1
+[[ -z ${SAN:-} ]] || slower=5
 logs=$BUILD/tests/logs
 if [[ ${SAN:-} == 1 ]]; then
-    slower=5
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
 fi

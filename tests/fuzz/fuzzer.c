@@ -3,6 +3,7 @@
 //
 //     FUZZ_TARGET=clip fuzzer CORPUS ...        libFuzzer's own options and folders
 //     FUZZ_TARGET=clip fuzzer --seed FILE       writes a small valid file
+//     fuzzer --list                             names the targets
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/store/probe.h"
@@ -25,11 +26,18 @@ static void remove_input(void)
     unlink(input);
 }
 
+static void list(void)
+{
+    for (const fuzz_target *t = fuzz_targets; t->name; t++) puts(t->name);
+    exit(0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     if (tk_h5_probing(*argc, *argv)) exit(tk_h5_probe_main((*argv)[2]));
     tk_h5_probe_by("/proc/self/exe");
     tk_log_open(0, 0);
+    if (*argc == 2 && !strcmp((*argv)[1], "--list")) list();
     const char *name = getenv("FUZZ_TARGET");
     target = name ? fuzz_find(name) : NULL;
     if (!target) {
