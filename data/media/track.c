@@ -145,8 +145,12 @@ static tk_status open_stream(tk_track *t, enum AVMediaType kind)
     if (!t->stream && kind == AVMEDIA_TYPE_VIDEO)
         return TK_FAIL(TK_INPUT, "%s has no video stream (it is %s)", t->path,
                        t->format->iformat->long_name);
+    if (t->format->iformat->flags & AVFMT_TS_DISCONT)
+        t->other = find_stream(t->format, kind == AVMEDIA_TYPE_VIDEO ? AVMEDIA_TYPE_AUDIO
+                                                                     : AVMEDIA_TYPE_VIDEO);
     for (unsigned i = 0; i < t->format->nb_streams; i++)
-        if (t->format->streams[i] != t->stream) t->format->streams[i]->discard = AVDISCARD_ALL;
+        if (t->format->streams[i] != t->stream && t->format->streams[i] != t->other)
+            t->format->streams[i]->discard = AVDISCARD_ALL;
     if (!t->stream) return TK_OK;
     const AVCodecParameters *p = t->stream->codecpar;
     if (p->width > TK_MEDIA_MAX_SIDE || p->height > TK_MEDIA_MAX_SIDE)
@@ -263,6 +267,23 @@ static tk_status judge_frame(tk_track *t)
     return TK_OK;
 }
 
+// Puts the packet just read onto the running clock, where the format may need one.
+static void follow_clock(tk_track *t)
+{
+    AVPacket *p = t->packet;
+    const AVStream *s = t->format->streams[p->stream_index];
+    if (!(t->format->iformat->flags & AVFMT_TS_DISCONT) || p->dts == AV_NOPTS_VALUE) return;
+    if (s != t->stream && s != t->other) return;
+    const double unit = av_q2d(s->time_base);
+    const double dts = (double)p->dts * unit;
+    const double pts = p->pts == AV_NOPTS_VALUE ? dts : (double)p->pts * unit;
+    const bool video = s->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    const int64_t shift =
+        llrint(tk_clock_shift(&t->clock, video, dts, pts, (double)p->duration * unit) / unit);
+    p->dts += shift;
+    if (p->pts != AV_NOPTS_VALUE) p->pts += shift;
+}
+
 // Hands the decoder the next packet of the stream, or the end.
 static tk_status feed(tk_track *t)
 {
@@ -273,6 +294,7 @@ static tk_status feed(tk_track *t)
         avcodec_send_packet(t->codec, NULL);
         return TK_OK;
     }
+    follow_clock(t);
     if (t->packet->stream_index == t->stream->index) {
         t->packets++;
         note_key(t);
@@ -405,6 +427,7 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
         t.format->streams[i]->discard = AVDISCARD_DEFAULT;
     s->declared = declared_end(&t);
     while (av_read_frame(t.format, t.packet) >= 0) {
+        follow_clock(&t);
         scan_packet(&t, s);
         tk_alive();
         av_packet_unref(t.packet);

@@ -6,6 +6,7 @@
 // own byte source: regular files only, recognized by their bytes and not by their names, and no
 // demultiplexer may open anything else (playlists, network, references to other files).
 #pragma once
+#include "data/media/clock.h"
 #include "data/media/damage.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -21,6 +22,8 @@ typedef struct tk_track {
     AVIOContext *io;
     AVFormatContext *format;
     AVStream *stream; // NULL: the file has no sound (video is always there)
+    AVStream *other;  // sound beside video, video beside sound, where the clock needs both
+    tk_clock clock;   // of formats whose time may start anew
     AVCodecContext *codec;
     AVPacket *packet;
     AVFrame *frame;        // the current one

@@ -26,6 +26,25 @@ static void takes(const char *path, int64_t frames)
     tk_media_free(&m);
 }
 
+// Time starts anew where the second part begins: both parts are there, one after the other.
+static void test_joined(void **state)
+{
+    (void)state;
+    const char *kind[] = {"-c:v mpeg2video -c:a mp2", "-c:v libx264 -pix_fmt yuv420p -c:a aac"};
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        char args[256];
+        snprintf(args, sizeof args, TWO_SECONDS "%s", kind[i]);
+        unsigned char *x = media_get(media_make("part.ts", args), &n), *twice = malloc(2 * n);
+        assert_non_null(twice);
+        memcpy(twice, x, n);
+        memcpy(twice + n, x, n);
+        takes(media_put("joined.ts", twice, 2 * n), 32);
+        free(twice);
+        free(x);
+    }
+}
+
 static void refuses(const char *path, const char *words)
 {
     tk_media m;
@@ -124,7 +143,8 @@ static void test_untagged_colours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_no_timestamps),
-        cmocka_unit_test(test_cut), cmocka_unit_test(test_untagged_colours)};
+        cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_no_timestamps), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_untagged_colours)};
     return cmocka_run_group_tests(tests, media_open, media_close);
 }
