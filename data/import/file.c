@@ -53,6 +53,7 @@ static tk_status read_caption(tk_import_file *f, tk_arena *a)
 
 void tk_import_look(tk_import_file *f, const tk_media_config *m)
 {
+    f->absent = access(f->path, R_OK) != 0;
     tk_import_blame(f, tk_media_probe(f->path, m, STILL_SECONDS, &f->frames, &f->has_audio));
     tk_arena a;
     tk_arena_init(&a, 0);

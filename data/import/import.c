@@ -191,18 +191,19 @@ static tk_status deal_files(tk_import *im, const char *what, const char *unit, i
 }
 
 // One message for all bad files; the same on every rank. Those that are bad input only are left
-// out, where that is wished and others remain.
+// out, where that is wished and others remain; a name that leads to no file is no matter of choice.
 static tk_status judge(tk_import *im)
 {
     char list[7000] = "";
     size_t used = 0;
-    int bad = 0, told = 0, good = 0;
+    int bad = 0, told = 0, good = 0, absent = 0;
     tk_status code = TK_INPUT;
     for (int i = 0; i < im->n_files; i++) {
         tk_import_file *f = &im->file[i];
         good += f->status == TK_OK && !f->left_out;
         if (f->status == TK_OK) continue;
         if (f->status != TK_INPUT && code == TK_INPUT) code = f->status;
+        absent += f->absent;
         bad++;
         if (used + sizeof f->words + 8 > sizeof list) continue;
         used += (size_t)snprintf(list + used, sizeof list - used, "\n  %s", f->words);
@@ -210,7 +211,7 @@ static tk_status judge(tk_import *im)
     }
     if (!bad) return TK_OK;
     if (bad > told) snprintf(list + used, sizeof list - used, "\n  and %d more", bad - told);
-    if (code == TK_INPUT && skips(im) && good > 0) {
+    if (code == TK_INPUT && skips(im) && good > 0 && !absent) {
         tk_log("%d of %d files cannot be imported and are left out (import.bad: skip):%s", bad,
                im->n_files, list);
         for (int i = 0; i < im->n_files; i++)

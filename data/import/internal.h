@@ -9,6 +9,7 @@ enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
 
 typedef struct tk_import_file {
     const char *path;
+    bool absent;      // there is no such file, or it may not be read
     tk_status status; // of what was found so far; not TK_OK = bad, with its words
     char words[640];
     char caption[TK_CAPTION_BYTES + 1];

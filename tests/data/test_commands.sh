@@ -4,6 +4,7 @@
 # talkie data world, info and check, as a user calls them.
 set -euo pipefail
 TALKIE=$(realpath "${TALKIE:-build/talkie}")
+media=$PWD/tests/media/big-buck-bunny.mp4
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
@@ -50,6 +51,8 @@ expect 2 "none.h5" mpirun -n 2 "$TALKIE" data check none.h5
 expect 2 "-o FILE" "$TALKIE" data world world.clips=2
 expect 2 "multiple of codec.patch_size" "$TALKIE" data world -o b.h5 media.width=40
 expect 2 "world.clip" "$TALKIE" data world -o b.h5 world.clip=2
+expect 2 "none.mp4" "$TALKIE" data import "$media" none.mp4 -o b.h5 # bad files are left out, slips are not
+[[ ! -e b.h5 ]] || fail "an import without one of its files is written"
 # names of the release before
 expect 0 "is called data world now" "$TALKIE" data stage -o old.h5 stage.clips=2 stage.seconds=2 media.width=32 \
     media.height=32 codec.fit_clips=2 codec.video_channels=32 codec.audio_channels=32
