@@ -4,42 +4,6 @@
 #include "core/model/model.h"
 #include <string.h>
 
-int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages)
-{
-    // Costs in blocks. The first stage also refines the text (few rows), the last projects out.
-    const double first = 0.2 * (double)m->refiner_layers, last = 0.1;
-    const double total = (double)m->layers + first + last;
-    if (stage <= 0) return 0;
-    if (stage >= n_stages) return m->layers;
-    const int64_t begin = (int64_t)(total * stage / n_stages - first + 0.5);
-    return begin < 0 ? 0 : begin > m->layers ? m->layers : begin;
-}
-
-static void set_run(tk_model *m, int run, int n_runs)
-{
-    m->block_begin = tk_stage_begin(&m->config, run, n_runs);
-    m->block_end = tk_stage_begin(&m->config, run + 1, n_runs);
-}
-
-tk_model tk_model_chunk(const tk_model *m, int chunk)
-{
-    tk_model run = *m;
-    run.stage = chunk * m->n_stages + m->stage;
-    run.n_stages = m->chunks * m->n_stages;
-    run.chunks = 1;
-    set_run(&run, run.stage, run.n_stages);
-    return run;
-}
-
-bool tk_model_holds(const tk_model *m, int64_t block)
-{
-    for (int c = 0; c < m->chunks; c++) {
-        const tk_model run = tk_model_chunk(m, c);
-        if (block >= run.block_begin && block < run.block_end) return true;
-    }
-    return false;
-}
-
 static bool on_stage(const tk_model *m, const tk_param_spec *s)
 {
     switch (s->where) {
@@ -104,7 +68,8 @@ tk_status tk_model_open_chunks(tk_model *m, const tk_model_config *c, tk_device 
     m->stage = stage;
     m->n_stages = n_stages;
     m->chunks = chunks;
-    set_run(m, stage, n_stages * chunks);
+    m->block_begin = tk_stage_begin(&m->config, stage, n_stages * chunks);
+    m->block_end = tk_stage_begin(&m->config, stage + 1, n_stages * chunks);
     TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
     TK_TRY(lay_out(m));
     TK_TRY(tk_model_name_weights(m));
