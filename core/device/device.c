@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static tk_status host_open(tk_device *d, int threads)
 {
@@ -142,6 +143,14 @@ const tk_device_ops tk_device_dry = {
     .sync = host_sync,
     .kernels = tk_cpu_kernels,
 };
+
+size_t tk_device_pool_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const size_t least = (size_t)64 << 30;
+    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    return memory * 2 > least ? memory * 2 : least;
+}
 
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
 {

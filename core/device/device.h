@@ -55,6 +55,7 @@ extern const tk_device_ops tk_device_ref, tk_device_cpu, tk_device_dry;
 
 // bytes: address space of the pool (CPU: touched pages only count). threads 0: all cores.
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes);
+size_t tk_device_pool_bytes(void); // what to reserve: more than the machine has memory
 void tk_device_close(tk_device *d);
 
 // Memory from the pool. tk_device_new gives uninitialized memory; free with tk_device_free.

@@ -91,19 +91,11 @@ void tk_trained_close(tk_trained *t)
     memset(t, 0, sizeof *t);
 }
 
-// Address space to reserve: more than the machine has memory.
-static size_t pool_bytes(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    const size_t least = (size_t)64 << 30;
-    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    return memory * 2 > least ? memory * 2 : least;
-}
-
 static tk_status open_model(tk_session *s, const tk_parallel_config *p)
 {
     const tk_mesh *m = s->mesh;
-    TK_TRY(tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), pool_bytes()));
+    TK_TRY(
+        tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), tk_device_pool_bytes()));
     return tk_model_open(&s->model, &s->trained->config.model, &s->device, &s->mesh->tensor,
                          m->pipeline.rank, m->pipeline.size, false);
 }

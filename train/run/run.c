@@ -68,22 +68,14 @@ static void watch_signals(void)
 
 // ---- opening -----------------------------------------------------------------------------------
 
-size_t tk_train_pool_bytes(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    const size_t least = (size_t)64 << 30;
-    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    return memory * 2 > least ? memory * 2 : least;
-}
-
 tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
 {
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.data.size)));
-    return tk_agree(world,
-                    tk_device_open(&p->device, &tk_device_cpu,
-                                   tk_mesh_threads(&p->mesh, &c->parallel), tk_train_pool_bytes()));
+    return tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
+                                          tk_mesh_threads(&p->mesh, &c->parallel),
+                                          tk_device_pool_bytes()));
 }
 
 void tk_train_parts_close(tk_train_parts *p)

@@ -24,4 +24,3 @@ typedef struct tk_train_parts {
 } tk_train_parts;
 tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c);
 void tk_train_parts_close(tk_train_parts *p);
-size_t tk_train_pool_bytes(void); // address space to reserve: more than the machine has memory

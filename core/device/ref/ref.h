@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference operators without gradients (step.c), for the table in ref.c. The cpu
-// backend takes those that do next to no work (sinusoid, rope_table, clip_scale) from here.
+// Reference operators without gradients (step.c), for the table in ref.c. The cpu backend takes
+// those that do next to no work (sinusoid, rope_table, clip_scale) from here.
 #pragma once
 #include "core/device/ops_impl.h"
 
