@@ -52,6 +52,15 @@ static tk_status host_move(tk_device *d, void *to, const void *from, size_t byte
     return TK_OK;
 }
 
+static tk_status host_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
+                              size_t from_stride, size_t rows, size_t bytes)
+{
+    (void)d;
+    for (size_t r = 0; r < rows; r++)
+        memcpy((char *)to + r * to_stride, (const char *)from + r * from_stride, bytes);
+    return TK_OK;
+}
+
 static tk_status host_zero(tk_device *d, void *to, size_t bytes)
 {
     (void)d;
@@ -91,6 +100,13 @@ static tk_status dry_download(tk_device *d, void *host, const void *from, size_t
     return TK_OK;
 }
 
+static tk_status dry_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
+                             size_t from_stride, size_t rows, size_t bytes)
+{
+    (void)d, (void)to, (void)to_stride, (void)from, (void)from_stride, (void)rows, (void)bytes;
+    return TK_OK;
+}
+
 static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
 {
     (void)d, (void)to, (void)bytes;
@@ -107,6 +123,7 @@ const tk_device_ops tk_device_ref = {
     .upload = host_move,
     .download = host_move,
     .copy = host_move,
+    .copy_2d = host_copy_2d,
     .zero = host_zero,
     .sync = host_sync,
     .kernels = tk_ref_kernels,
@@ -122,6 +139,7 @@ const tk_device_ops tk_device_cpu = {
     .upload = host_move,
     .download = host_move,
     .copy = host_move,
+    .copy_2d = host_copy_2d,
     .zero = host_zero,
     .sync = host_sync,
     .kernels = tk_cpu_kernels,
@@ -139,6 +157,7 @@ const tk_device_ops tk_device_dry = {
     .upload = dry_move,
     .download = dry_download,
     .copy = dry_move,
+    .copy_2d = dry_copy_2d,
     .zero = dry_zero,
     .sync = host_sync,
     .kernels = tk_cpu_kernels,
@@ -231,12 +250,54 @@ tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t 
     return d->ops->download(d, host, from, bytes);
 }
 
+// Rows of `bytes` bytes at multiples of a stride: the bytes from the first to the last of them.
+static tk_status extent(const char *what, size_t stride, size_t rows, size_t bytes, size_t *all)
+{
+    if (stride >= bytes && rows - 1 <= (SIZE_MAX - bytes) / stride) {
+        *all = (rows - 1) * stride + bytes;
+        return TK_OK;
+    }
+    return TK_FAIL(TK_INTERNAL, "%s: %zu rows of %zu bytes cannot lie %zu bytes apart", what, rows,
+                   bytes, stride);
+}
+
+// Whether two sides share a byte. Those of one stride may lie between each other, as columns.
+static bool overlap(const void *to, size_t to_stride, size_t to_all, const void *from,
+                    size_t from_stride, size_t from_all, size_t bytes)
+{
+    const uintptr_t a = (uintptr_t)to, b = (uintptr_t)from;
+    if (a >= b + from_all || b >= a + to_all) return false;
+    if (to_stride != from_stride) return true;
+    const size_t shift = (a > b ? a - b : b - a) % to_stride;
+    return shift < bytes || to_stride - shift < bytes;
+}
+
+static tk_status check_copy(const tk_device *d, const void *to, size_t to_stride, const void *from,
+                            size_t from_stride, size_t rows, size_t bytes)
+{
+    size_t to_all = 0, from_all = 0;
+    TK_TRY(extent("copy to", to_stride, rows, bytes, &to_all));
+    TK_TRY(extent("copy from", from_stride, rows, bytes, &from_all));
+    TK_TRY(check_device(d, "copy to", to, to_all));
+    TK_TRY(check_device(d, "copy from", from, from_all));
+    if (!overlap(to, to_stride, to_all, from, from_stride, from_all, bytes)) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "copy: %zu bytes at %p and %zu bytes at %p overlap", to_all, to,
+                   from_all, from);
+}
+
 tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
 {
     if (!bytes) return TK_OK;
-    TK_TRY(check_device(d, "copy to", to, bytes));
-    TK_TRY(check_device(d, "copy from", from, bytes));
+    TK_TRY(check_copy(d, to, bytes, from, bytes, 1, bytes));
     return d->ops->copy(d, to, from, bytes);
+}
+
+tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
+                            size_t from_stride, size_t rows, size_t bytes)
+{
+    if (!rows || !bytes) return TK_OK;
+    TK_TRY(check_copy(d, to, to_stride, from, from_stride, rows, bytes));
+    return d->ops->copy_2d(d, to, to_stride, from, from_stride, rows, bytes);
 }
 
 tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)

@@ -36,6 +36,8 @@ typedef struct tk_device_ops {
     tk_status (*upload)(tk_device *d, void *to, const void *host, size_t bytes);
     tk_status (*download)(tk_device *d, void *host, const void *from, size_t bytes);
     tk_status (*copy)(tk_device *d, void *to, const void *from, size_t bytes);
+    tk_status (*copy_2d)(tk_device *d, void *to, size_t to_stride, const void *from,
+                         size_t from_stride, size_t rows, size_t bytes);
     tk_status (*zero)(tk_device *d, void *to, size_t bytes);
     tk_status (*sync)(tk_device *d);
     const tk_kernel *kernels; // indexed by tk_op
@@ -70,7 +72,12 @@ tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host);
 // pool, host memory must be there (TK_INTERNAL else); 0 bytes are nothing, whatever the addresses.
 tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t bytes);
 tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t bytes);
-tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes); // no overlap
+tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes);
+// `rows` rows of `bytes` bytes each; row r begins r * stride bytes after the first, on each side.
+// Strides are at least `bytes`. The two sides share no byte: they may be columns of one array (of
+// one stride), but not else lie between each other.
+tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
+                            size_t from_stride, size_t rows, size_t bytes);
 tk_status tk_device_zero(tk_device *d, void *to, size_t bytes);
 tk_status tk_device_sync(tk_device *d); // waits until all work so far is done
 

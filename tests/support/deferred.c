@@ -4,11 +4,24 @@
 #include "tests/support/test.h"
 
 typedef struct work {
-    enum { UPLOAD, DOWNLOAD, COPY, ZERO, FORE, BACK, REDUCE, GATHER, SCATTER, BROADCAST } what;
+    enum {
+        UPLOAD,
+        DOWNLOAD,
+        COPY,
+        COPY_2D,
+        ZERO,
+        FORE,
+        BACK,
+        REDUCE,
+        GATHER,
+        SCATTER,
+        BROADCAST
+    } what;
     void *to;
     const void *from;
-    int64_t n;  // bytes, or elements of a collective
-    void *seen; // UPLOAD: the host's bytes when it was asked for
+    int64_t n;                           // bytes (of a row), or elements of a collective
+    size_t to_stride, from_stride, rows; // COPY_2D
+    void *seen;                          // UPLOAD: the host's bytes when it was asked for
     tk_call call;
     void *scratch;   // of the call
     int64_t *counts; // a copy: a call's arguments are read when it is asked for
@@ -86,6 +99,9 @@ static tk_status run(tk_device *d, const work *w)
         return tk_device_cpu.download(d, w->to, w->from, bytes);
     case COPY:
         return tk_device_cpu.copy(d, w->to, w->from, bytes);
+    case COPY_2D:
+        return tk_device_cpu.copy_2d(d, w->to, w->to_stride, w->from, w->from_stride, w->rows,
+                                     bytes);
     case ZERO:
         return tk_device_cpu.zero(d, w->to, bytes);
     case FORE:
@@ -136,6 +152,19 @@ static tk_status later_copy(tk_device *d, void *to, const void *from, size_t byt
 {
     (void)d;
     return push((work){.what = COPY, .to = to, .from = from, .n = (int64_t)bytes});
+}
+
+static tk_status later_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
+                               size_t from_stride, size_t rows, size_t bytes)
+{
+    (void)d;
+    return push((work){.what = COPY_2D,
+                       .to = to,
+                       .from = from,
+                       .n = (int64_t)bytes,
+                       .to_stride = to_stride,
+                       .from_stride = from_stride,
+                       .rows = rows});
 }
 
 static tk_status later_zero(tk_device *d, void *to, size_t bytes)
@@ -249,6 +278,7 @@ void deferred_start(tk_device *d, tk_mesh *m)
     queue.ops.upload = later_upload;
     queue.ops.download = later_download;
     queue.ops.copy = later_copy;
+    queue.ops.copy_2d = later_copy_2d;
     queue.ops.zero = later_zero;
     queue.ops.sync = catch_up;
     queue.ops.kernels = queue.kernels;
