@@ -210,8 +210,14 @@ demo: setup
 	@$(MAKE) --no-print-directory all
 	@TALKIE=$(PROGRAM) scripts/demo.sh
 
+# On the demo's clips; the pipeline on a core for each of two stages.
+BENCH_CLIPS := runs/world/clips.h5
 bench: all
+	@mkdir -p $(dir $(BENCH_CLIPS))
+	@[ -s $(BENCH_CLIPS) ] || $(PROGRAM) data world configs/world.yaml -o $(BENCH_CLIPS)
 	$(PROGRAM) bench configs/world.yaml
+	. scripts/env.sh 2; mpirun -n 2 $(PROGRAM) bench configs/world.yaml parallel.pipeline=2 \
+		parallel.threads=1 train.microbatch=1
 
 check:
 	@scripts/check_style.sh
@@ -238,7 +244,7 @@ help:
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make race        the thread sanitizer on the loader and what else has threads of its own' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
-	'make bench       measure against the GEMM rate, the disk and the plan' \
+	'make bench       measure against the GEMM rate, the disk, the plan and the pipeline schedules' \
 	'make check       style: format, include order, lengths, licence lines' \
 	'make format      clang-format all sources' \
 	'make docs        write docs/options.md from the table of options' \

@@ -129,5 +129,6 @@ tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
     tk_config *c = &in->config;
     TK_TRY(tk_bench_train(world, c, STEPS)); // first: it counts from the start of the process
     TK_TRY(bench_sampling(world, c));
+    if (world->size > 1 && c->parallel.pipeline == world->size) TK_TRY(tk_bench_pipeline(world, c));
     return tk_bench_loader(world, c);
 }

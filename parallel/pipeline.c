@@ -11,6 +11,7 @@
 // sender's list tells: receives are posted in that order, TK_SCHEDULE_AHEAD actions ahead. The
 // replay has shown that stages which send so cannot wait in a circle.
 #include "parallel/pipeline.h"
+#include "core/base/log.h"
 
 enum { OUTGOING = 2, NEIGHBOURS = 2 }; // copies of dx under way at most
 
@@ -151,6 +152,12 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
 
 // ---- running -----------------------------------------------------------------------------------
 
+// What began at `begin` was the trainer's work, not waiting.
+static void count_time(engine *e, const tk_action *a, double begin)
+{
+    if (e->work->seconds) e->work->seconds[a->kind] += tk_now() - begin;
+}
+
 static tk_status release(engine *e, const tk_action *a)
 {
     slot *s = slot_of(e, a);
@@ -166,7 +173,9 @@ static tk_status run_forward(engine *e, const tk_action *a)
     slot *s = slot_of(e, a);
     tk_tensor y = {0};
     TK_TRY(wait_for(e, &s->x.req));
+    const double begin = tk_now();
     TK_TRY(e->work->forward(e->work->ctx, a, &s->x.t, &y));
+    count_time(e, a, begin);
     TK_TRY(hand_on(e, a, &y));
     if (e->schedule.kind != TK_SCHEDULE_FORWARD || a->micro == 0) return TK_OK;
     // Without a backward, rows that were taken while this microbatch was computed can go.
@@ -179,7 +188,9 @@ static tk_status run_backward(engine *e, const tk_action *a)
     tk_tensor dx = {0};
     TK_TRY(wait_for(e, &s->dy.req));
     TK_TRY(wait_for(e, &s->y_sent)); // dy came back, so y has long arrived
+    const double begin = tk_now();
     TK_TRY(e->work->backward(e->work->ctx, a, &s->dy.t, &dx));
+    count_time(e, a, begin);
     tk_device_free(e->device, &s->dy.t);
     TK_TRY(hand_on(e, a, &dx));
     return a->kind == TK_ACT_INPUTS ? TK_OK : release(e, a);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 120
 # bench measures its ceiling by another program on the run's threads, and does not believe a figure
-# above it.
+# above it. A pipeline's idle time stands beside what the schedules promise.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 program=$(realpath "${TALKIE:-build/talkie}")
@@ -33,6 +33,29 @@ check() { # WANTED-EXIT-CODE WORDS
 ceiling 'echo "$1" >>threads; echo 1e15'
 ./talkie bench "$config" data.files=clips.h5 parallel.threads=2 sample.steps=2 >said 2>&1
 [[ $(sort -u threads) == 2 ]] || { echo "the ceiling was measured on $(sort -u threads) threads, not 2"; failed=1; }
+
+# Four microbatches on two stages: idle a fifth of the time, a ninth, a thirteenth if all costs the same. The
+# times themselves depend on what else the machine does; stages of an even cut idle the more the more there are.
+ceiling 'echo 1e15'
+. "$OLDPWD/scripts/env.sh" 2
+mpirun -n 2 ./talkie bench "$config" data.files=clips.h5 model.layers=4 parallel.pipeline=2 parallel.threads=1 \
+    train.microbatch=1 sample.steps=2 >said 2>&1
+while read -r schedule unit; do
+    awk -v name="$schedule" -v unit="$unit" '
+        $1 == name && NF == 11 {
+            good = $2 > 0 && $4 > 0 && $6 > 0 && $8 == unit
+            for (i = 7; i <= NF; i++) if (!($i ~ /^[0-9.]+%$/) || $i + 0 <= 0 || $i + 0 >= 100) good = 0
+            if ($10 + 0 >= $11 + 0) good = 0
+        }
+        END { exit !good }' said && continue
+    echo "bench says nothing sensible of $schedule, or not that $unit of it is idle:"
+    sed 's/^/    /' said
+    failed=$((failed + 1))
+done <<END
+1f1b 20.0%
+interleaved 11.1%
+zb-h1 7.7%
+END
 
 ceiling 'echo 1'
 check 6 'train: .* of a ceiling of 1. More than all cannot be'

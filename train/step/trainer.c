@@ -281,7 +281,8 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .hidden = t->config->model.hidden,
                                    .forward = forward,
                                    .backward = backward,
-                                   .release = release};
+                                   .release = release,
+                                   .seconds = t->now.seconds.action};
     const double begin = tk_now();
     TK_TRY(tk_model_zero_grads(&t->model));
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);

@@ -23,7 +23,8 @@ typedef struct tk_step_result { // the same on every rank, but for `seconds`
     bool stop;             // some rank was asked to stop
     struct {
         double data, compute, reduce, optimizer, total;
-    } seconds; // this rank's
+        double action[TK_ACT_KINDS]; // of the compute: by what the schedule does, without waiting
+    } seconds;                       // this rank's
 } tk_step_result;
 
 struct tk_slot; // a microbatch under way in a run of blocks
