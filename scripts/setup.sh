@@ -22,6 +22,7 @@ libdnnl-dev       | header dnnl.h                  | oneDNN: matrix products on 
 libavformat-dev   | module libavformat             | reads and writes media containers
 libavcodec-dev    | module libavcodec              | decodes and encodes video and audio
 libavutil-dev     | module libavutil               | frames, sample formats and time bases of the two above
+libavfilter-dev   | module libavfilter             | deinterlaces pictures, tone-maps HDR
 libswscale-dev    | module libswscale              | resizes and converts frames
 libswresample-dev | module libswresample           | resamples sound
 libcairo2-dev     | module cairo-ft                | contact sheets, curves

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Media files to frames and samples on our clocks: see data/media/reader.h and data/media/media.h.
 #include "core/base/log.h"
+#include "data/media/filter.h"
 #include "data/media/picture.h"
 #include "data/media/reader.h"
 #include "data/media/sound.h"
@@ -16,7 +17,9 @@ struct tk_media_reader {
     tk_media_config m;
     double still_seconds;
     tk_track video;
+    tk_fields fields;
     tk_sound sound;
+    tk_filter tone;
     tk_scaler scaler;
     AVFrame *shown, *ahead; // the source frame shown now and the one after it
     double shown_time, ahead_time;
@@ -47,13 +50,11 @@ static int64_t frames_in(double seconds, int64_t fps)
 // Decodes the source frame after the shown one.
 static tk_status look_ahead(tk_media_reader *r)
 {
+    double time;
     bool end;
-    TK_TRY(tk_track_next(&r->video, &end));
+    TK_TRY(tk_fields_next(&r->fields, &r->video, r->ahead, &time, &end));
     r->has_ahead = !end;
-    if (end) return TK_OK;
-    av_frame_unref(r->ahead);
-    av_frame_move_ref(r->ahead, r->video.frame);
-    r->ahead_time = r->video.time - r->origin;
+    if (!end) r->ahead_time = time - r->origin;
     return TK_OK;
 }
 
@@ -115,11 +116,10 @@ static tk_status open_parts(tk_media_reader *r, const char *path)
     r->ahead = av_frame_alloc();
     if (!r->shown || !r->ahead) return TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
     TK_NEW(r->picture, r->m.width * r->m.height * 3);
-    TK_TRY(tk_track_next(&r->video, &end));
+    TK_TRY(tk_fields_next(&r->fields, &r->video, r->shown, &r->origin, &end));
     if (end) return tk_track_check_complete(&r->video); // no frame at all: it says so
-    av_frame_move_ref(r->shown, r->video.frame);
-    r->origin = r->sound.origin = r->video.time;
-    return TK_OK;
+    r->sound.origin = r->origin;
+    return tk_tone_open(&r->tone, path, r->shown); // that it can be done is known from here on
 }
 
 tk_status tk_media_reader_open(const char *path, const tk_media_config *m, double still_seconds,
@@ -142,6 +142,15 @@ tk_status tk_media_reader_open(const char *path, const tk_media_config *m, doubl
     return TK_OK;
 }
 
+// The shown source frame into r->picture.
+static tk_status show(tk_media_reader *r)
+{
+    TK_TRY(tk_tone_run(&r->tone, r->video.path, r->shown));
+    TK_TRY(tk_scaler_run(&r->scaler, &r->video, r->shown, r->picture));
+    r->scaled = true;
+    return TK_OK;
+}
+
 tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, float *pcm,
                                int64_t *got)
 {
@@ -151,8 +160,7 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
         TK_TRY(seek_frame(r, r->next));
         if (r->total >= 0 && r->next >= r->total) break;
         if (!rgb) continue;
-        if (!r->scaled) TK_TRY(tk_scaler_run(&r->scaler, &r->video, r->shown, r->picture));
-        r->scaled = true;
+        if (!r->scaled) TK_TRY(show(r));
         memcpy(rgb + *got * bytes, r->picture, (size_t)bytes);
     }
     TK_TRY(tk_sound_pull(&r->sound, tk_media_sample_of(&r->m, begin),
@@ -187,6 +195,8 @@ void tk_media_reader_close(tk_media_reader *r)
     if (!r) return;
     av_frame_free(&r->shown);
     av_frame_free(&r->ahead);
+    tk_filter_close(&r->fields.filter);
+    tk_filter_close(&r->tone);
     tk_track_close(&r->video);
     tk_sound_close(&r->sound);
     tk_scaler_free(&r->scaler);
