@@ -104,8 +104,11 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads,
 
 static tk_status open_model(tk_train_parts *p, const tk_config *c, sampled *s)
 {
-    TK_TRY(tk_model_open(&s->model, &c->model, &p->device, &p->mesh.tensor, p->mesh.pipeline.rank,
-                         p->mesh.pipeline.size, false));
+    const tk_model_part part = {.device = &p->device,
+                                .tensor = &p->mesh.tensor,
+                                .stage = p->mesh.pipeline.rank,
+                                .n_stages = p->mesh.pipeline.size};
+    TK_TRY(tk_model_open(&s->model, &c->model, &part));
     return tk_model_init_weights(&s->model, (uint64_t)c->train.seed);
 }
 

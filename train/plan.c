@@ -91,11 +91,12 @@ static tk_status measure(tk_trainer *t, tk_plan *out)
     const tk_optimizer *o = &t->optimizer;
     out->parameters = t->model.n_local;
     out->weights = (int64_t)tk_bytes(&t->model.values);
+    out->masters = t->model.compute == TK_F32 ? 0 : (int64_t)tk_bytes(&o->master);
     out->gradients = (int64_t)tk_bytes(&t->model.grads);
     out->optimizer = (int64_t)(tk_bytes(&o->m) + tk_bytes(&o->v));
     out->ema = o->ema.data ? (int64_t)tk_bytes(&o->ema) : 0;
     out->loader = loader_bytes(t);
-    const int64_t kept = out->weights + out->gradients + out->optimizer + out->ema;
+    const int64_t kept = out->weights + out->masters + out->gradients + out->optimizer + out->ema;
     TK_TRY(run_steps(t, out));
     out->activations = (int64_t)t->device->pool.peak - kept;
     out->total = kept + out->activations + out->loader + out->process;
@@ -141,9 +142,10 @@ static double mib(int64_t bytes)
 
 static void print_row(const char *ranks, const tk_plan *p)
 {
-    printf("%-18s %12lld %10.1f %10.1f %10.1f %10.1f %12.1f %8.1f %8.1f %10.1f\n", ranks,
-           (long long)p->parameters, mib(p->weights), mib(p->gradients), mib(p->optimizer),
-           mib(p->ema), mib(p->activations), mib(p->loader), mib(p->process), mib(p->total));
+    printf("%-18s %12lld %10.1f %10.1f %10.1f %10.1f %10.1f %12.1f %8.1f %8.1f %10.1f\n", ranks,
+           (long long)p->parameters, mib(p->weights), mib(p->masters), mib(p->gradients),
+           mib(p->optimizer), mib(p->ema), mib(p->activations), mib(p->loader), mib(p->process),
+           mib(p->total));
 }
 
 static bool same_bytes(const tk_plan *a, const tk_plan *b)
@@ -155,9 +157,9 @@ static bool same_bytes(const tk_plan *a, const tk_plan *b)
 // One line for all ranks that need the same, named by their numbers.
 static void print_ranks(const tk_plan *plan, int ranks)
 {
-    printf("\nMiB of a rank\n%-18s %12s %10s %10s %10s %10s %12s %8s %8s %10s\n", "ranks",
-           "parameters", "weights", "gradients", "optimizer", "ema", "activations", "loader",
-           "process", "total");
+    printf("\nMiB of a rank\n%-18s %12s %10s %10s %10s %10s %10s %12s %8s %8s %10s\n", "ranks",
+           "parameters", "weights", "masters", "gradients", "optimizer", "ema", "activations",
+           "loader", "process", "total");
     for (int i = 0; i < ranks; i++) {
         char names[64];
         int n = 0, used = 0;

@@ -9,7 +9,9 @@
 
 typedef struct tk_plan { // of one rank; bytes
     int64_t parameters;  // held by this rank
-    int64_t weights, gradients, optimizer, ema, activations;
+    int64_t weights;     // to compute with
+    int64_t masters;     // ... and in fp32, where those are not; of the optimizer's shard
+    int64_t gradients, optimizer, ema, activations;
     int64_t loader;  // clip rows read ahead
     int64_t process; // program, libraries, MPI, bookkeeping
     int64_t total;

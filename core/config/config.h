@@ -26,6 +26,8 @@ typedef enum tk_schedule_kind {
     TK_SCHEDULE_FORWARD
 } tk_schedule_kind;
 
+typedef enum tk_precision { TK_PRECISION_FP32, TK_PRECISION_BF16 } tk_precision;
+
 typedef struct tk_parallel_config {
     int64_t tensor, pipeline,
         data;                 // 0 = chosen from the world size (data for train, tensor for sample)
@@ -76,6 +78,7 @@ typedef struct tk_train_config {
     double time_mean, time_std, video_shift, audio_shift, video_weight, audio_weight;
     double drop_caption, memory; // probabilities
     int64_t recompute;           // 0 none, 1 blocks
+    int64_t precision;           // tk_precision
     int64_t checkpoint_every, keep, log_every;
     int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
     int64_t changes; // 1: a run may go on with other options that bind

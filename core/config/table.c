@@ -226,6 +226,10 @@ static const tk_option config_rows[] = {
     ENUM("train.recompute", train.recompute, 0, 1, TRAINS | TK_CMD_PARITY,
          "activations kept for backward: all of them, or only the blocks' inputs", "none",
          "blocks"),
+    ENUM(
+        "train.precision", train.precision, 0, 1, BINDS,
+        "numbers that the model computes in; weights are kept and updated, and sums taken, in fp32",
+        "fp32", "bf16"),
     INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
         "steps between checkpoints"),
     INT("train.keep", train.keep, 2, 1, 1000000, TRAINS, "newest checkpoints kept"),

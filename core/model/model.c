@@ -39,46 +39,39 @@ static tk_status lay_out(tk_model *m)
 static tk_tensor view_of(const tk_model *m, const tk_weight *w, const tk_tensor *flat)
 {
     const tk_param_spec *s = &m->table.spec[w->spec];
-    float *p = (float *)flat->data + w->offset;
-    return s->ndim == 1 ? tk_tensor_1d(p, TK_F32, w->share.rows)
-                        : tk_tensor_2d(p, TK_F32, w->share.rows, w->share.cols);
+    char *p = (char *)flat->data + (size_t)w->offset * tk_dtype_size(flat->dtype);
+    return s->ndim == 1 ? tk_tensor_1d(p, flat->dtype, w->share.rows)
+                        : tk_tensor_2d(p, flat->dtype, w->share.rows, w->share.cols);
 }
 
-static tk_status new_flat(tk_model *m, tk_tensor *flat)
+static tk_status new_flat(tk_model *m, tk_dtype t, tk_tensor *flat)
 {
-    TK_TRY(tk_device_new(m->device, TK_F32, 1, m->n_local, flat));
-    *flat = tk_tensor_1d(flat->data, TK_F32, m->n_local);
+    TK_TRY(tk_device_new(m->device, t, 1, m->n_local, flat));
+    *flat = tk_tensor_1d(flat->data, t, m->n_local);
     return tk_device_zero(m->device, flat->data, tk_bytes(flat));
 }
 
-tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
-                        int stage, int n_stages, bool with_grads)
+tk_status tk_model_open(tk_model *m, const tk_model_config *c, const tk_model_part *part)
 {
-    return tk_model_open_chunks(m, c, d, tensor, stage, n_stages, 1, with_grads);
-}
-
-tk_status tk_model_open_chunks(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
-                               int stage, int n_stages, int chunks, bool with_grads)
-{
-    memset(m, 0, sizeof *m);
+    *m = (tk_model){.config = *c,
+                    .device = part->device,
+                    .tensor = part->tensor,
+                    .stage = part->stage,
+                    .n_stages = part->n_stages ? part->n_stages : 1,
+                    .chunks = part->chunks ? part->chunks : 1,
+                    .compute = part->compute};
     tk_arena_init(&m->arena, 0);
-    m->config = *c;
-    m->device = d;
-    m->tensor = tensor;
-    m->stage = stage;
-    m->n_stages = n_stages;
-    m->chunks = chunks;
-    m->block_begin = tk_stage_begin(&m->config, stage, n_stages * chunks);
-    m->block_end = tk_stage_begin(&m->config, stage + 1, n_stages * chunks);
+    m->block_begin = tk_stage_begin(&m->config, m->stage, m->n_stages * m->chunks);
+    m->block_end = tk_stage_begin(&m->config, m->stage + 1, m->n_stages * m->chunks);
     TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
     TK_TRY(lay_out(m));
     TK_TRY(tk_model_name_weights(m));
-    TK_TRY(new_flat(m, &m->values));
-    if (with_grads) TK_TRY(new_flat(m, &m->grads));
+    TK_TRY(new_flat(m, m->compute, &m->values));
+    if (part->grads) TK_TRY(new_flat(m, TK_F32, &m->grads));
     for (int i = 0; i < m->n_weights; i++) {
         tk_weight *w = &m->weight[i];
         w->value = view_of(m, w, &m->values);
-        if (with_grads) w->grad = view_of(m, w, &m->grads);
+        if (part->grads) w->grad = view_of(m, w, &m->grads);
     }
     return TK_OK;
 }
@@ -93,21 +86,35 @@ void tk_model_close(tk_model *m)
     memset(m, 0, sizeof *m);
 }
 
-tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
+// Elements of x that are among those of weight w, from its initial values.
+static tk_status init_piece(tk_model *m, const tk_weight *w, const tk_tensor *x, int64_t begin,
+                            uint64_t seed)
+{
+    const int64_t n = w->share.rows * w->share.cols;
+    int64_t from = begin - w->offset, to = from + tk_count(x);
+    if (from < 0) from = 0;
+    if (to > n) to = n;
+    if (from >= to) return TK_OK;
+    float *host = tk_alloc((size_t)n * sizeof *host);
+    if (!host) return TK_FAIL(TK_MEMORY, "out of memory for initial weights");
+    tk_param_initialize(&m->table, w->spec, &w->share, seed, host);
+    float *at = (float *)x->data + (w->offset + from - begin);
+    tk_status s = tk_device_upload(m->device, at, host + from, (size_t)(to - from) * sizeof *host);
+    if (s == TK_OK) s = tk_device_sync(m->device);
+    tk_free(host);
+    return s;
+}
+
+tk_status tk_model_init_range(tk_model *m, const tk_tensor *x, int64_t begin, uint64_t seed)
 {
     if (!tk_device_computes(m->device)) return TK_OK;
-    for (int i = 0; i < m->n_weights; i++) {
-        const tk_weight *w = &m->weight[i];
-        const int64_t n = w->share.rows * w->share.cols;
-        float *host = tk_alloc((size_t)(n ? n : 1) * sizeof *host);
-        if (!host) return TK_FAIL(TK_MEMORY, "out of memory for initial weights");
-        tk_param_initialize(&m->table, w->spec, &w->share, seed, host);
-        tk_status s = tk_model_set(m, i, host);
-        if (s == TK_OK) s = tk_device_sync(m->device);
-        tk_free(host);
-        TK_TRY(s);
-    }
+    for (int i = 0; i < m->n_weights; i++) TK_TRY(init_piece(m, &m->weight[i], x, begin, seed));
     return TK_OK;
+}
+
+tk_status tk_model_init_weights(tk_model *m, uint64_t seed)
+{
+    return tk_model_init_range(m, &m->values, 0, seed);
 }
 
 tk_status tk_model_zero_grads(tk_model *m)

@@ -6,10 +6,10 @@
 // `tensor` and as the range of blocks. Between blocks each tensor rank holds a contiguous share
 // of the microbatch's rows.
 //
-//     tk_model_open(&m, &config, device, tensor_comm, stage, n_stages);
-//     tk_model_init_weights(&m, seed);
-//     tk_batch_open(&b, &m, &stream, inputs, &arena)          // index tensors and inputs on the
-//     device tk_model_forward(&m, &tape, &b, NULL, recompute, &out);
+//     tk_model_open(&m, &config, &(tk_model_part){.device = device, .tensor = comm, .grads =
+//     true}); tk_model_init_weights(&m, seed); tk_batch_open(&b, &m, &stream, inputs, &arena); //
+//     index tensors and inputs on the device tk_model_forward(&m, &tape, &b, NULL, recompute,
+//     &out);
 #pragma once
 #include "core/model/params.h"
 #include "core/model/stream.h"
@@ -40,6 +40,21 @@ typedef struct tk_model_weights {
     tk_block_weights *block;   // (layers), filled in for those of this stage
 } tk_model_weights;
 
+// Which part of the model a rank holds, where, and in which numbers.
+typedef struct tk_model_part {
+    tk_device *device;
+    tk_comm *tensor;
+    int stage, n_stages; // of the pipeline; 0 stages: 1
+    // Runs of blocks on each stage (0: 1): the model is cut into n_stages * chunks runs, and run g
+    // is chunk g / n_stages of stage g % n_stages.
+    int chunks;
+    bool grads; // with a buffer for gradients
+    // Of the weights and of the rows between operators: TK_F32 (0) or TK_BF16. Gradients of weights
+    // are fp32 in both. Bf16 weights are copies to compute with: whoever trains them keeps fp32
+    // masters (train/step/optimizer.h).
+    tk_dtype compute;
+} tk_model_part;
+
 typedef struct tk_model {
     tk_model_config config;
     tk_param_table table;
@@ -50,7 +65,8 @@ typedef struct tk_model {
     int chunks;                     // runs of blocks on this stage
     int64_t block_begin, block_end; // blocks that a forward runs: the stage's only or first run
     int64_t n_local;                // elements of the flat buffers
-    tk_tensor values, grads;        // (n_local) f32
+    tk_dtype compute;               // type of the weights and of the rows between operators
+    tk_tensor values, grads;        // (n_local) of that type; f32
     tk_weight *weight;              // (n_weights) local weights, in table order
     int n_weights;
     tk_model_weights named; // the same by what they are to the forward pass
@@ -59,19 +75,16 @@ typedef struct tk_model {
 // How many blocks each stage takes, by cost (the ends do the projections as well): begin of stage
 // i.
 int64_t tk_stage_begin(const tk_model_config *m, int stage, int n_stages);
-tk_status tk_model_open(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
-                        int stage, int n_stages, bool with_grads);
-// The same with several runs of blocks on each stage: the model is cut into n_stages * chunks runs,
-// and run g is chunk g / n_stages of stage g % n_stages.
-tk_status tk_model_open_chunks(tk_model *m, const tk_model_config *c, tk_device *d, tk_comm *tensor,
-                               int stage, int n_stages, int chunks, bool with_grads);
-// One of those runs as a model of its own, stage g of n_stages * chunks, on the same weights: for
-// batches and forwards. Not to be closed; `m` must outlive it.
+tk_status tk_model_open(tk_model *m, const tk_model_config *c, const tk_model_part *part);
+// One run of a part with several as a model of its own, stage g of n_stages * chunks, on the same
+// weights: for batches and forwards. Not to be closed; `m` must outlive it.
 tk_model tk_model_chunk(const tk_model *m, int chunk);
 bool tk_model_holds(const tk_model *m, int64_t block); // is the block on this stage
 tk_status tk_model_name_weights(tk_model *m);          // part of opening: fills in `named`
 void tk_model_close(tk_model *m);
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
+// The same into `x`, an fp32 buffer of elements [begin, begin + x's) of the flat layout.
+tk_status tk_model_init_range(tk_model *m, const tk_tensor *x, int64_t begin, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);
 
 // A microbatch on the device.
@@ -123,4 +136,4 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
 // Loading and saving go through shares: host copies of one local weight.
 tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight,
                        float *host); // flat: values, or any buffer laid out like it
-tk_status tk_model_set(tk_model *m, int weight, const float *host);
+tk_status tk_model_set(tk_model *m, int weight, const float *host); // of an fp32 model

@@ -96,8 +96,11 @@ static tk_status open_model(tk_session *s, const tk_parallel_config *p)
     const tk_mesh *m = s->mesh;
     TK_TRY(
         tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), tk_device_pool_bytes()));
-    return tk_model_open(&s->model, &s->trained->config.model, &s->device, &s->mesh->tensor,
-                         m->pipeline.rank, m->pipeline.size, false);
+    const tk_model_part part = {.device = &s->device,
+                                .tensor = &s->mesh->tensor,
+                                .stage = m->pipeline.rank,
+                                .n_stages = m->pipeline.size};
+    return tk_model_open(&s->model, &s->trained->config.model, &part);
 }
 
 tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,

@@ -133,7 +133,8 @@ static tk_status open_rig(rig *r)
     r->config.model.text = TK_TEXT_BYTES;
     r->mesh = (tk_mesh){self, self, self, self, self, 1, 1};
     TK_TRY(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 24));
-    TK_TRY(tk_model_open(&r->model, &r->config.model, &r->device, &r->mesh.tensor, 0, 1, false));
+    const tk_model_part part = {.device = &r->device, .tensor = &r->mesh.tensor};
+    TK_TRY(tk_model_open(&r->model, &r->config.model, &part));
     TK_TRY(tk_model_init_weights(&r->model, 1));
     r->flat = (tk_flat){"model", r->model.values, 0, r->model.n_local, true};
     return TK_OK;

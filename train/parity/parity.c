@@ -224,8 +224,12 @@ static tk_status open_model(parity *p)
     TK_TRY(cut_documents(p));
     TK_TRY(tk_device_open(&p->device, &tk_device_cpu,
                           tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
-    TK_TRY(tk_model_open(&p->model, &p->config.model, &p->device, &p->mesh.tensor,
-                         p->mesh.pipeline.rank, p->mesh.pipeline.size, true));
+    const tk_model_part held = {.device = &p->device,
+                                .tensor = &p->mesh.tensor,
+                                .stage = p->mesh.pipeline.rank,
+                                .n_stages = p->mesh.pipeline.size,
+                                .grads = true};
+    TK_TRY(tk_model_open(&p->model, &p->config.model, &held));
     TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh));
     return set_weights(p);
 }

@@ -101,18 +101,16 @@ static tk_status check_codec(const run *r, const char *path, const tk_codec *cod
 static tk_status load_weights(run *r, const char *path, bool whole_state)
 {
     tk_optimizer *o = &r->trainer.optimizer;
-    tk_model *m = &r->trainer.model;
     tk_flat flat[TK_OPTIMIZER_FLATS];
     int n = tk_optimizer_flats(o, flat);
-    flat[0] = (tk_flat){"model", m->values, 0, m->n_local, r->parts.mesh.data.rank == 0};
     bool has_ema = false;
     const bool look = r->world->rank == 0 && n == 4;
     TK_TRY(tk_agree(r->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
     TK_TRY(tk_comm_broadcast(r->world, &has_ema, sizeof has_ema, 0));
     if (!has_ema && n == 4) n = 3;
     if (!whole_state) n = 1;
-    TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, m, n, flat));
-    return n == 4 ? TK_OK : tk_optimizer_start_ema(o);
+    TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, &r->trainer.model, n, flat));
+    return tk_optimizer_start(o, n < 4);
 }
 
 // What changed since the checkpoint is said; what would make another run of it is refused.

@@ -47,7 +47,8 @@ tk_status tk_ranges_make(const tk_model *m, tk_range_kind kind, int64_t begin, i
 
 tk_tensor tk_flat_cut(const tk_tensor *flat, int64_t at, int64_t count)
 {
-    return tk_tensor_2d((char *)flat->data + (size_t)at * sizeof(float), TK_F32, count, 1);
+    char *data = (char *)flat->data + (size_t)at * tk_dtype_size(flat->dtype);
+    return tk_tensor_2d(data, flat->dtype, count, 1);
 }
 
 // ---- sums --------------------------------------------------------------------------------------

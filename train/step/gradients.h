@@ -45,5 +45,5 @@ void tk_gradients_close(tk_gradients *g);
 tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard);
 void tk_gradients_release(tk_gradients *g, tk_tensor *shard);
 
-// `count` elements of a flat fp32 buffer from element `at`, as (count, 1).
+// `count` elements of a flat buffer from element `at`, as (count, 1).
 tk_tensor tk_flat_cut(const tk_tensor *flat, int64_t at, int64_t count);

@@ -34,6 +34,8 @@ static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
 static tk_status open_state(tk_optimizer *o)
 {
     tk_device *d = o->model->device;
+    o->master = tk_flat_cut(&o->model->values, o->begin, o->count);
+    if (o->model->compute != TK_F32) TK_TRY(new_zeros(d, o->count, &o->master));
     TK_TRY(new_zeros(d, o->count, &o->m));
     TK_TRY(new_zeros(d, o->count, &o->v));
     if (o->config->ema > 0) TK_TRY(new_zeros(d, o->count, &o->ema));
@@ -58,21 +60,14 @@ void tk_optimizer_close(tk_optimizer *o)
     if (!o->model) return;
     tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale};
     for (int i = 0; i < 5; i++) tk_device_free(o->model->device, state[i]);
+    if (o->model->compute != TK_F32) tk_device_free(o->model->device, &o->master);
     tk_gradients_close(&o->sums);
     *o = (tk_optimizer){0};
 }
 
-tk_status tk_optimizer_start_ema(tk_optimizer *o)
-{
-    if (o->config->ema <= 0) return TK_OK;
-    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
-    return tk_device_copy(o->model->device, o->ema.data, p.data, tk_bytes(&p));
-}
-
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 {
-    const tk_tensor p = tk_flat_cut(&o->model->values, o->begin, o->count);
-    flat[0] = (tk_flat){"model", p, o->begin, o->count, true};
+    flat[0] = (tk_flat){"model", o->master, o->begin, o->count, true};
     flat[1] = (tk_flat){"adam/m", o->m, o->begin, o->count, true};
     flat[2] = (tk_flat){"adam/v", o->v, o->begin, o->count, true};
     flat[3] = (tk_flat){"ema", o->ema, o->begin, o->count, true};
@@ -109,7 +104,7 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
         const int64_t at = r->begin - o->begin;
         const tk_call adamw = {.op = TK_OP_ADAMW,
                                .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale},
-                               .out = {tk_flat_cut(&o->model->values, r->begin, r->count),
+                               .out = {tk_flat_cut(&o->master, at, r->count),
                                        tk_flat_cut(&o->m, at, r->count),
                                        tk_flat_cut(&o->v, at, r->count)},
                                .f = {tk_learning_rate(t, step), t->beta1, t->beta2, t->eps,
@@ -117,10 +112,8 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
         TK_TRY(tk_op_forward(d, &adamw));
     }
     if (t->ema <= 0 || !o->count) return TK_OK;
-    const tk_call ema = {.op = TK_OP_EMA,
-                         .in = {tk_flat_cut(&o->model->values, o->begin, o->count)},
-                         .out = {o->ema},
-                         .f = {tk_ema_decay(t, step)}};
+    const tk_call ema = {
+        .op = TK_OP_EMA, .in = {o->master}, .out = {o->ema}, .f = {tk_ema_decay(t, step)}};
     return tk_op_forward(d, &ema);
 }
 
@@ -128,8 +121,33 @@ static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
-        TK_TRY(tk_broadcast(c, x.data, r->range[i].count, TK_F32, 0));
+        TK_TRY(tk_broadcast(c, x.data, r->range[i].count, x.dtype, 0));
     }
+    return TK_OK;
+}
+
+// The masters in the numbers that the model computes in.
+static tk_status narrow(tk_optimizer *o, const tk_tensor *to)
+{
+    tk_device *d = o->model->device;
+    const tk_call cast = {.op = TK_OP_CAST, .in = {o->master}, .out = {*to}};
+    if (to->dtype != o->master.dtype) return tk_op_forward(d, &cast);
+    if (to->data == o->master.data) return TK_OK;
+    return tk_device_copy(d, to->data, o->master.data, tk_bytes(to));
+}
+
+// The shards of all data ranks make the whole.
+static tk_status gather(tk_optimizer *o)
+{
+    tk_model *m = o->model;
+    tk_tensor shard = {0};
+    TK_TRY(tk_device_new(m->device, m->compute, o->count, 1, &shard));
+    tk_status st = narrow(o, &shard);
+    if (st == TK_OK)
+        st = tk_all_gather(&o->mesh->data, shard.data, m->values.data, o->sums.counts, 1,
+                           m->compute);
+    tk_device_free(m->device, &shard);
+    TK_TRY(st);
     return TK_OK;
 }
 
@@ -137,17 +155,18 @@ static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c
 static tk_status spread(tk_optimizer *o)
 {
     tk_model *m = o->model;
-    tk_comm *data = &o->mesh->data;
-    if (data->size == 1) return TK_OK; // copies were updated alike
     const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
-    tk_tensor shard = {0};
-    TK_TRY(tk_device_new(m->device, TK_F32, o->count, 1, &shard));
-    TK_TRY(tk_device_copy(m->device, shard.data, own.data, tk_bytes(&own)));
-    const tk_status st = tk_all_gather(data, shard.data, m->values.data, o->sums.counts, 1, TK_F32);
-    tk_device_free(m->device, &shard);
-    TK_TRY(st);
+    if (o->mesh->data.size == 1) return narrow(o, &own); // copies were updated alike
+    TK_TRY(gather(o));
     TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));
     return broadcast(&o->sums.copied, &m->values, &o->mesh->tensor);
+}
+
+tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)
+{
+    TK_TRY(spread(o));
+    if (!fresh || o->config->ema <= 0) return TK_OK;
+    return tk_device_copy(o->model->device, o->ema.data, o->master.data, tk_bytes(&o->master));
 }
 
 tk_status tk_optimizer_step(tk_optimizer *o, int64_t step)

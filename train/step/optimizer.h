@@ -7,6 +7,10 @@
 // the shard's weights, moments and average; and gathers the weights over data ranks. Nothing waits
 // for the device.
 //
+// The weights that a step updates are fp32 masters, of the shard alone. They are the model's own
+// weights where it computes in fp32; where it computes in bf16, its weights are the masters of all
+// data ranks, rounded, and rounded they travel.
+//
 // Copies of a weight on several ranks stay equal to the bit: the sums behind them are taken in
 // different orders where flat layouts differ, so after the update every copy is overwritten by that
 // of the first tensor rank (first stage). A checkpoint therefore holds all there is to resume from.
@@ -20,6 +24,7 @@ typedef struct tk_optimizer {
     const tk_train_config *config;
     tk_gradients sums;     // over the mesh; the shard of this rank
     int64_t begin, count;  // that shard
+    tk_tensor master;      // (count) fp32: its weights; a view of the model's where these are fp32
     tk_tensor m, v, ema;   // (count); ema absent when train.ema is 0
     tk_tensor norm2;       // (1) squared global norm of the last step's gradient
     tk_tensor scale;       // (1) clipping factor
@@ -31,11 +36,12 @@ typedef struct tk_optimizer {
 tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
                             const tk_train_config *c);
 void tk_optimizer_close(tk_optimizer *o);
-// The average starts as the weights (fresh runs, or checkpoints without one).
-tk_status tk_optimizer_start_ema(tk_optimizer *o);
+// Collective. The masters have been filled: the model gets its weights from them, and if `fresh` (a
+// new run, or a checkpoint without an average) the average starts as they are.
+tk_status tk_optimizer_start(tk_optimizer *o, bool fresh);
 // Step `step` counts from 0. Leaves norm2 on the device.
 tk_status tk_optimizer_step(tk_optimizer *o, int64_t step);
-// Weights (this shard), moments and average as checkpoint groups; returns how many.
+// Masters, moments and average as checkpoint groups; returns how many.
 enum { TK_OPTIMIZER_FLATS = 4 };
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS]);
 

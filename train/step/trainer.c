@@ -64,11 +64,18 @@ static tk_status open_losses(tk_trainer *t)
     return TK_OK;
 }
 
-static tk_status open_model(tk_trainer *t, int stage, int stages)
+static tk_status open_model(tk_trainer *t)
 {
     const int chunks = (int)t->config->parallel.chunks;
-    TK_TRY(tk_model_open_chunks(&t->model, &t->config->model, t->device, &t->mesh->tensor, stage,
-                                stages, chunks, true));
+    const bool half = t->config->train.precision == TK_PRECISION_BF16;
+    const tk_model_part part = {.device = t->device,
+                                .tensor = &t->mesh->tensor,
+                                .stage = t->mesh->pipeline.rank,
+                                .n_stages = t->mesh->pipeline.size,
+                                .chunks = chunks,
+                                .grads = true,
+                                .compute = half ? TK_BF16 : TK_F32};
+    TK_TRY(tk_model_open(&t->model, &t->config->model, &part));
     TK_ARENA_NEW(t->run, &t->arena, chunks);
     for (int k = 0; k < chunks; k++) t->run[k] = tk_model_chunk(&t->model, k);
     TK_ARENA_NEW(t->slot, &t->arena, t->micro.n * chunks);
@@ -89,7 +96,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
     tk_arena_init(&t->arena, 0);
     tk_arena_init(&t->step_arena, 1 << 20);
     t->micro = tk_microbatches_of(&c->train, mesh->data.rank, mesh->data.size);
-    TK_TRY(open_model(t, stage, stages));
+    TK_TRY(open_model(t));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
     return open_losses(t);
 }
@@ -117,8 +124,9 @@ void tk_trainer_close(tk_trainer *t)
 
 tk_status tk_trainer_init(tk_trainer *t)
 {
-    TK_TRY(tk_model_init_weights(&t->model, (uint64_t)t->config->train.seed));
-    return tk_optimizer_start_ema(&t->optimizer);
+    const tk_optimizer *o = &t->optimizer;
+    TK_TRY(tk_model_init_range(&t->model, &o->master, o->begin, (uint64_t)t->config->train.seed));
+    return tk_optimizer_start(&t->optimizer, true);
 }
 
 // Rows of clips are needed where noise goes in and where the loss comes out.

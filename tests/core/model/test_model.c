@@ -73,8 +73,8 @@ static void open_rig(rig *r, const tk_device_ops *ops)
     memset(r, 0, sizeof *r);
     tk_arena_init(&r->arena, 0);
     assert_int_equal(tk_device_open(&r->device, ops, 1, (size_t)1 << 30), TK_OK);
-    assert_int_equal(tk_model_open(&r->model, &tiny_model, &r->device, tk_comm_self(), 0, 1, true),
-                     TK_OK);
+    const tk_model_part part = {.device = &r->device, .tensor = tk_comm_self(), .grads = true};
+    assert_int_equal(tk_model_open(&r->model, &tiny_model, &part), TK_OK);
     r->weights = noise(r, r->model.n_local, 3);
     for (int i = 0; i < r->model.n_weights; i++) {
         const tk_weight *q = &r->model.weight[i];

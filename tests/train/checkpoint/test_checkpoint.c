@@ -40,8 +40,11 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
     memset(r, 0, sizeof *r);
     assert_ok(tk_mesh_open(&r->mesh, comm, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
-    assert_ok(tk_model_open(&r->model, c, &r->device, &r->mesh.tensor, r->mesh.pipeline.rank,
-                            r->mesh.pipeline.size, false));
+    const tk_model_part part = {.device = &r->device,
+                                .tensor = &r->mesh.tensor,
+                                .stage = r->mesh.pipeline.rank,
+                                .n_stages = r->mesh.pipeline.size};
+    assert_ok(tk_model_open(&r->model, c, &part));
     const tk_comm *d = &r->mesh.data;
     for (int k = 0; k < FLATS; k++) {
         const bool shared = k == 1;

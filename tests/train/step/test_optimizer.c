@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1 2 4; timeout: 60 */
+// The optimizer where the model computes in bf16: fp32 masters go the way that fp32 weights go, and
+// the model's weights are those, rounded, on every rank.
+#include "core/numbers/half.h"
+#include "core/numbers/rng.h"
+#include "tests/support/ranks.h"
+#include "tests/support/tiny.h"
+#include "train/step/optimizer.h"
+
+enum { STEPS = 3 };
+
+static tk_comm world;
+
+typedef struct rig {
+    tk_mesh mesh;
+    tk_device device;
+    tk_model model;
+    tk_optimizer optimizer;
+} rig;
+
+static const tk_train_config train = {.steps = 100,
+                                      .lr = 1e-2,
+                                      .beta1 = 0.9,
+                                      .beta2 = 0.95,
+                                      .eps = 1e-8,
+                                      .weight_decay = 0.1,
+                                      .clip = 1,
+                                      .constant = 1,
+                                      .ema = 0.9};
+
+static void open_rig(rig *r, int T, int P, tk_dtype compute)
+{
+    tk_parallel_config p = {.tensor = T, .pipeline = P};
+    *r = (rig){0};
+    assert_ok(tk_mesh_open(&r->mesh, &world, &p, TK_AXIS_DATA));
+    assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
+    const tk_model_part part = {.device = &r->device,
+                                .tensor = &r->mesh.tensor,
+                                .stage = r->mesh.pipeline.rank,
+                                .n_stages = r->mesh.pipeline.size,
+                                .grads = true,
+                                .compute = compute};
+    assert_ok(tk_model_open(&r->model, &tiny_model, &part));
+    assert_ok(tk_optimizer_open(&r->optimizer, &r->model, &r->mesh, &train));
+    assert_ok(tk_model_init_range(&r->model, &r->optimizer.master, r->optimizer.begin, 7));
+    assert_ok(tk_optimizer_start(&r->optimizer, true));
+}
+
+static void close_rig(rig *r)
+{
+    tk_optimizer_close(&r->optimizer);
+    tk_model_close(&r->model);
+    assert_int_equal(r->device.pool.in_use, 0);
+    tk_device_close(&r->device);
+    tk_mesh_close(&r->mesh);
+}
+
+// The same gradients whatever the model computes in: another share of them on each data rank, and
+// of weights that several ranks hold alike another one on each of those.
+static void step(rig *r, int64_t s)
+{
+    float *g = r->model.grads.data;
+    const tk_key key = tk_rng_key((uint64_t)(3 + world.rank), TK_RNG_TEST, (uint64_t)s);
+    tk_rng_fill_normal(key, 0, g, r->model.n_local, 1);
+    assert_ok(tk_optimizer_step(&r->optimizer, s));
+    assert_ok(tk_device_sync(&r->device));
+}
+
+static void weights_are_masters_rounded(const rig *half, const rig *full)
+{
+    const uint16_t *h = half->model.values.data;
+    const float *f = full->model.values.data;
+    for (int64_t i = 0; i < half->model.n_local; i++)
+        if (h[i] != tk_bf16_from_float(f[i]))
+            fail_msg("weight %lld is %g, its master %.9g", (long long)i, tk_bf16_to_float(h[i]),
+                     f[i]);
+}
+
+static void same_layout(int T, int P)
+{
+    rig half, full;
+    if (world.size % (T * P)) return;
+    open_rig(&full, T, P, TK_F32);
+    open_rig(&half, T, P, TK_BF16);
+    weights_are_masters_rounded(&half, &full);
+    const tk_optimizer *a = &half.optimizer, *b = &full.optimizer;
+    for (int64_t s = 0; s < STEPS; s++) {
+        step(&half, s);
+        step(&full, s);
+        weights_are_masters_rounded(&half, &full);
+        assert_memory_equal(a->norm2.data, b->norm2.data, sizeof(float));
+        for (int i = 0; i < a->sums.counted.n; i++) { // what a checkpoint of this rank holds
+            const tk_range *r = &a->sums.counted.range[i];
+            const int64_t at = r->begin - a->begin;
+            const size_t bytes = (size_t)r->count * sizeof(float);
+            assert_memory_equal((float *)a->master.data + at, (float *)b->master.data + at, bytes);
+            assert_memory_equal((float *)a->ema.data + at, (float *)b->ema.data + at, bytes);
+        }
+    }
+    close_rig(&half);
+    close_rig(&full);
+}
+
+static void masters_take_the_steps_of_fp32_weights(void **state)
+{
+    (void)state;
+    same_layout(1, 1);
+    same_layout(2, 1);
+    same_layout(1, 2);
+    same_layout(2, 2);
+}
+
+// fp32 copies of all weights would make bf16 dearer than fp32: masters are of the shard, and
+// weights travel in two bytes.
+static void what_a_rank_holds_and_sends(void **state)
+{
+    (void)state;
+    rig half, full;
+    open_rig(&half, 1, 1, TK_BF16);
+    open_rig(&full, 1, 1, TK_F32);
+    const int64_t n = half.model.n_local;
+    assert_int_equal(tk_bytes(&half.model.values), 2 * n);
+    assert_int_equal(tk_bytes(&half.optimizer.master), 4 * half.optimizer.count);
+    assert_ptr_equal(full.optimizer.master.data,
+                     (float *)full.model.values.data + full.optimizer.begin);
+    const int64_t before[2] = {half.mesh.data.bytes_sent, full.mesh.data.bytes_sent};
+    step(&half, 0);
+    step(&full, 0);
+    const int64_t less =
+        (full.mesh.data.bytes_sent - before[1]) - (half.mesh.data.bytes_sent - before[0]);
+    const int64_t gathered = world.size > 1 ? half.optimizer.count : 0; // elements this rank sends
+    assert_true(less >= 2 * gathered);
+    assert_true(world.size == 1 || less > 0);
+    close_rig(&half);
+    close_rig(&full);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(masters_take_the_steps_of_fp32_weights),
+        cmocka_unit_test(what_a_rank_holds_and_sends),
+    };
+    ranks_run(argc, argv, world, tests);
+}
