@@ -7,8 +7,7 @@
 static tk_status put(tk_batch *b, const void *host, tk_dtype t, int64_t rows, int64_t cols,
                      tk_tensor *out)
 {
-    TK_TRY(tk_device_put(b->device, host, t, rows, cols, out));
-    return TK_OK;
+    return tk_transfer_put(&b->transfer, host, t, rows, cols, out);
 }
 
 // Shares of the rows over tensor ranks, and which rows of each modality fall into this rank's.
@@ -16,8 +15,8 @@ static tk_status share_rows(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     const int ranks = m->tensor->size, rank = m->tensor->rank;
-    TK_ARENA_NEW(b->row_counts, b->host, ranks);
-    TK_ARENA_NEW(b->text_counts, b->host, ranks);
+    TK_ARENA_NEW(b->row_counts, b->transfer.host, ranks);
+    TK_ARENA_NEW(b->text_counts, b->transfer.host, ranks);
     for (int r = 0; r < ranks; r++) {
         b->row_counts[r] = tk_split_count(s->rows, ranks, r);
         b->text_counts[r] = tk_split_count(s->count[TK_TEXT], ranks, r);
@@ -39,9 +38,9 @@ static tk_status put_row_indices(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     int32_t *level, *table_row, *pack;
-    TK_ARENA_NEW(level, b->host, b->row_count);
-    TK_ARENA_NEW(table_row, b->host, b->row_count);
-    TK_ARENA_NEW(pack, b->host, 2 * b->row_count);
+    TK_ARENA_NEW(level, b->transfer.host, b->row_count);
+    TK_ARENA_NEW(table_row, b->transfer.host, b->row_count);
+    TK_ARENA_NEW(pack, b->transfer.host, 2 * b->row_count);
     int64_t next[TK_MODALITIES] = {[TK_TEXT] = b->own_first[TK_TEXT]};
     for (int64_t i = 0; i < b->row_count; i++) {
         const int64_t row = b->row_begin + i;
@@ -63,7 +62,7 @@ static tk_status put_outputs(tk_batch *b)
     for (int h = 0; h < 2; h++) {
         const int k = heads[h];
         int32_t *pick;
-        TK_ARENA_NEW(pick, b->host, 2 * b->own_count[k]);
+        TK_ARENA_NEW(pick, b->transfer.host, 2 * b->own_count[k]);
         for (int64_t i = 0; i < b->own_count[k]; i++)
             pick[2 * i + 1] = (int32_t)(b->stream->row[k][b->own_first[k] + i] - b->row_begin);
         TK_TRY(put(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
@@ -76,7 +75,7 @@ static tk_status put_documents(tk_batch *b)
 {
     const tk_stream *s = b->stream;
     int32_t *text;
-    TK_ARENA_NEW(text, b->host, s->n_documents + 1);
+    TK_ARENA_NEW(text, b->transfer.host, s->n_documents + 1);
     for (int64_t d = 0; d < s->n_documents; d++) {
         const int64_t begin = s->document_start[d], end = s->document_start[d + 1];
         int64_t n = 0;
@@ -91,40 +90,19 @@ static tk_status put_documents(tk_batch *b)
     return put(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);
 }
 
-// cos and sin of n positions on the device, (n, 3 * rope_freq_dim) each.
-static tk_status put_rotary(tk_batch *b, const tk_model *m, const float *position, int64_t n,
-                            tk_tensor *cos, tk_tensor *sin)
-{
-    const int64_t F = m->config.rope_freq_dim;
-    tk_tensor p;
-    TK_TRY(put(b, position, TK_F32, n, 3, &p));
-    TK_TRY(tk_device_new(b->device, TK_F32, n, 3 * F, cos));
-    TK_TRY(tk_device_new(b->device, TK_F32, n, 3 * F, sin));
-    const tk_call c = {.op = TK_OP_ROPE_TABLE,
-                       .in = {p},
-                       .out = {*cos, *sin},
-                       .i = {F},
-                       .f = {m->config.rope_theta}};
-    TK_TRY(tk_op_forward(b->device, &c));
-    tk_device_free(b->device,
-                   &p); // stream order: the table is made before the memory is used again
-    return TK_OK;
-}
-
 static tk_status put_positions(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
-    float *p;
-    TK_ARENA_NEW(p, b->host, 3 * s->rows);
+    float *p, *q;
+    TK_ARENA_NEW(p, b->transfer.host, 3 * s->rows);
     for (int64_t i = 0; i < s->rows; i++)
         for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
-    TK_TRY(put_rotary(b, m, p, s->rows, &b->cos, &b->sin));
+    TK_TRY(put(b, p, TK_F32, s->rows, 3, &b->position));
     if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
-    float *q;
-    TK_ARENA_NEW(q, b->host, 3 * s->count[TK_TEXT]);
+    TK_ARENA_NEW(q, b->transfer.host, 3 * s->count[TK_TEXT]);
     for (int64_t i = 0; i < s->count[TK_TEXT]; i++)
         for (int a = 0; a < 3; a++) q[3 * i + a] = (float)s->position[s->row[TK_TEXT][i]][a];
-    return put_rotary(b, m, q, s->count[TK_TEXT], &b->text_cos, &b->text_sin);
+    return put(b, q, TK_F32, s->count[TK_TEXT], 3, &b->text_position);
 }
 
 // This rank's rows of the first stage's inputs.
@@ -143,18 +121,18 @@ static tk_status put_inputs(tk_batch *b, const tk_model *m, const tk_host_rows *
         return put(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
                    c->text_channels, &b->text);
     int32_t *pick;
-    TK_ARENA_NEW(pick, b->host, 2 * b->text_counts[r]);
+    TK_ARENA_NEW(pick, b->transfer.host, 2 * b->text_counts[r]);
     for (int64_t i = 0; i < b->text_counts[r]; i++) pick[2 * i + 1] = in->tokens[text_begin + i];
     return put(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
 }
 
-tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
-                        tk_arena *host)
+tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
+                         tk_arena *host)
 {
     memset(b, 0, sizeof *b);
     b->stream = s;
-    b->device = m->device;
-    b->host = host;
+    b->model = m;
+    tk_transfer_begin(&b->transfer, m->device, host);
     TK_TRY(share_rows(b, m));
     TK_TRY(put_row_indices(b, m));
     TK_TRY(put_documents(b));
@@ -165,24 +143,40 @@ tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, cons
     return TK_OK;
 }
 
+// cos and sin of the positions on the device, (n, 3 * rope_freq_dim) each.
+static tk_status make_rotary(tk_batch *b, tk_tensor position, tk_tensor *cos, tk_tensor *sin)
+{
+    tk_device *d = b->transfer.device;
+    const int64_t F = b->model->config.rope_freq_dim, n = tk_rows(&position);
+    TK_TRY(tk_device_new(d, TK_F32, n, 3 * F, cos));
+    TK_TRY(tk_device_new(d, TK_F32, n, 3 * F, sin));
+    const tk_call c = {.op = TK_OP_ROPE_TABLE,
+                       .in = {position},
+                       .out = {*cos, *sin},
+                       .i = {F},
+                       .f = {b->model->config.rope_theta}};
+    return tk_op_forward(d, &c);
+}
+
+tk_status tk_batch_send(tk_batch *b)
+{
+    TK_TRY(tk_transfer_send(&b->transfer));
+    TK_TRY(make_rotary(b, b->position, &b->cos, &b->sin));
+    if (!b->text_position.data) return TK_OK;
+    return make_rotary(b, b->text_position, &b->text_cos, &b->text_sin);
+}
+
+tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
+                        tk_arena *host)
+{
+    TK_TRY(tk_batch_begin(b, m, s, in, host));
+    return tk_batch_send(b);
+}
+
 void tk_batch_close(tk_batch *b)
 {
-    tk_tensor *const all[] = {&b->video,
-                              &b->audio,
-                              &b->text,
-                              &b->timestep,
-                              &b->level,
-                              &b->table_row,
-                              &b->pack,
-                              &b->unpack[TK_VIDEO],
-                              &b->unpack[TK_AUDIO],
-                              &b->offsets,
-                              &b->text_offsets,
-                              &b->cos,
-                              &b->sin,
-                              &b->text_cos,
-                              &b->text_sin};
-    if (!b->device) return;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tk_device_free(b->device, all[i]);
+    tk_tensor *const made[] = {&b->cos, &b->sin, &b->text_cos, &b->text_sin};
+    for (int i = 0; i < 4 && b->model; i++) tk_device_free(b->model->device, made[i]);
+    tk_transfer_free(&b->transfer);
     memset(b, 0, sizeof *b);
 }

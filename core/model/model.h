@@ -11,6 +11,7 @@
 //     index tensors and inputs on the device tk_model_forward(&m, &tape, &b, NULL, recompute,
 //     &out);
 #pragma once
+#include "core/device/transfer.h"
 #include "core/model/params.h"
 #include "core/model/stream.h"
 #include "core/model/tape.h"
@@ -87,9 +88,11 @@ tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 tk_status tk_model_init_range(tk_model *m, const tk_tensor *x, int64_t begin, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);
 
-// A microbatch on the device.
+// A microbatch on the device: one transfer, and what is computed from it.
 typedef struct tk_batch {
     const tk_stream *stream;
+    const tk_model *model;
+    tk_transfer transfer;             // of all tensors below but the rotary tables
     int64_t row_begin, row_count;     // this tensor rank's rows of the stream
     int64_t *row_counts;              // per tensor rank (for collectives)
     int64_t *text_counts;             // text rows per tensor rank, in the refiner
@@ -101,24 +104,30 @@ typedef struct tk_batch {
     tk_tensor timestep;         // (levels)
     tk_tensor level, table_row; // (row_count) i32: noise level; level * 3 + modality
     tk_tensor pack;             // (row_count, 2) i32: source modality and row, to build the stream
-    tk_tensor unpack[TK_MODALITIES]; // (own_count, 2) i32: picks of video and audio rows out of
-                                     // this rank's rows
-    tk_tensor offsets, text_offsets; // (docs+1) i32
+    tk_tensor unpack[TK_MODALITIES];   // (own_count, 2) i32: picks of video and audio rows out of
+                                       // this rank's rows
+    tk_tensor offsets, text_offsets;   // (docs+1) i32
+    tk_tensor position, text_position; // (rows, 3), (text rows, 3) f32: t, h, w
     tk_tensor cos, sin, text_cos, text_sin; // rotary tables: (rows, 3F), (text rows, 3F)
     int64_t longest, sum_squares, text_longest, text_sum_squares;
-    tk_device *device;
-    tk_arena *host;
 } tk_batch;
 
-// Host inputs of a whole microbatch, in modality order; NULL: filled later by the caller straight
-// into b->video / b->audio (training makes noisy rows on the device), or not this stage's business.
+// Host inputs of a whole microbatch, in modality order; NULL: b->video / b->audio are tensors of
+// the caller's, set before the forward (training makes noisy rows on the device), or not this
+// stage's business.
 typedef struct tk_host_rows {
     const float *video, *audio; // (count[m], channels)
     const float *text;          // (count[TEXT], text_channels), features
     const int32_t *tokens;      // (count[TEXT]), bytes
 } tk_host_rows;
-// The device reads all of it later: `s`, `in` and what is made in `host` must stay as they are
-// until the device has been synced. Closing frees device memory alone and waits for nothing.
+// The device reads what is made in `host` later: it must stay as it is until the device has been
+// synced; `s` must outlive the batch, and `in` the sending. Closing frees device memory alone and
+// waits for nothing. Between the two halves others may add to b->transfer what they need of the
+// same rows.
+tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
+                         tk_arena *host);
+tk_status tk_batch_send(tk_batch *b);
+// Both halves.
 tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
                         tk_arena *host);
 void tk_batch_close(tk_batch *b);

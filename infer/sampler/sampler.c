@@ -200,6 +200,8 @@ static void close_run(run *r)
         tk_device_free(d, &f->x);
         tk_device_free(d, &f->v);
     }
+    tk_device_free(d, &r->batch.video);
+    tk_device_free(d, &r->batch.audio);
     tk_batch_close(&r->batch);
     tk_arena_free(&r->arena);
 }

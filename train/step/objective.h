@@ -18,10 +18,16 @@ typedef struct tk_clean_rows {
     bool ok;                          // false: unreadable, has no weight
 } tk_clean_rows;
 
-// This rank's rows of one modality on the device.
+// This rank's rows of one modality on the device. What is there depends on what is asked for:
+// x_t where rows go into the model, v and weight where its loss comes out.
 typedef struct tk_noisy {
+    bool in, out;
+    tk_tensor x_t;    // (own rows, channels)
     tk_tensor v;      // (own rows, channels)
     tk_tensor weight; // (own rows): 1 / (targets of the step * channels) on target rows, else 0
+    tk_tensor clean;  // (own rows, channels): x0, then x_t or else v
+    tk_tensor key;    // (own rows, 2) of TK_OP_NORMAL: step and first index
+    tk_tensor t;      // (own rows) noise levels
 } tk_noisy;
 
 typedef struct tk_objective {
@@ -30,10 +36,10 @@ typedef struct tk_objective {
     const tk_model_config *model;
 } tk_objective;
 
-// Makes v and weight of modality m for the rows of `b`, and x_t into *x_t where that tensor has
-// data (first stage). Documents are those the batch's stream was made of. Host staging comes from
-// `a`, which must live until the device is synchronized.
-tk_status tk_objective_rows(const tk_objective *o, const tk_batch *b, const tk_step_documents *d,
-                            const tk_clean_rows *clean, int m, tk_arena *a, const tk_tensor *x_t,
-                            tk_noisy *out);
+// Adds to the transfer of `b`, which is not sent yet, what the rows of modality m need: clean rows,
+// keys of the noise, levels and weights. Documents are those the batch's stream was made of.
+tk_status tk_objective_put(const tk_objective *o, tk_batch *b, const tk_step_documents *d,
+                           const tk_clean_rows *clean, int m, bool in, bool out, tk_noisy *n);
+// Once it is sent: makes x_t and v. x_t is a view of the transfer, as v is where there is no x_t.
+tk_status tk_objective_mix(const tk_objective *o, tk_noisy *n);
 void tk_objective_free(const tk_objective *o, tk_noisy *n);

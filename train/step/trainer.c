@@ -16,7 +16,7 @@ typedef struct tk_slot {
     tk_value *x;       // rows from the stage before
     tk_value *rows;    // rows for the stage after
     tk_value *loss[2]; // last run
-    tk_noisy noisy[2]; // last run
+    tk_noisy noisy[2]; // first and last run
 } tk_slot;
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -190,23 +190,17 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     s->run = &t->run[a->chunk];
     s->first = s->run->stage == 0;
     s->last = s->run->stage == s->run->n_stages - 1;
-    TK_TRY(tk_batch_open(&s->batch, s->run, &s->stream, &in, &t->step_arena));
+    TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->step_arena));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
-    if (!s->first && !s->last) return TK_OK;
-    take_rows(t, s, begin, end, clean);
-    for (int k = 0; k < 2; k++) {
-        tk_tensor none = {0}, *x_t = &none;
-        if (s->first) {
-            x_t = MEDIA[k] == TK_VIDEO ? &s->batch.video : &s->batch.audio;
-            TK_TRY(tk_device_new(t->device, TK_F32, s->batch.own_count[MEDIA[k]],
-                                 MEDIA[k] == TK_VIDEO ? t->config->model.video_channels
-                                                      : t->config->model.audio_channels,
-                                 x_t));
-        }
-        TK_TRY(tk_objective_rows(&t->objective, &s->batch, &t->docs, clean, MEDIA[k],
-                                 &t->step_arena, x_t, &s->noisy[k]));
-        if (!s->last) tk_objective_free(&t->objective, &s->noisy[k]);
-    }
+    const int media = s->first || s->last ? 2 : 0; // whose rows are read here
+    if (media) take_rows(t, s, begin, end, clean);
+    for (int k = 0; k < media; k++)
+        TK_TRY(tk_objective_put(&t->objective, &s->batch, &t->docs, clean, MEDIA[k], s->first,
+                                s->last, &s->noisy[k]));
+    TK_TRY(tk_batch_send(&s->batch));
+    for (int k = 0; k < media; k++) TK_TRY(tk_objective_mix(&t->objective, &s->noisy[k]));
+    s->batch.video = s->noisy[0].x_t;
+    s->batch.audio = s->noisy[1].x_t;
     return TK_OK;
 }
 

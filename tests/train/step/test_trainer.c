@@ -134,7 +134,6 @@ typedef struct objective {
     tk_batch batch;
     tk_arena arena;
     tk_clean_rows *clean;
-    tk_tensor x_t;
     tk_noisy noisy;
     int64_t n, channels;
     float *x0, *x, *v, *weight;
@@ -148,7 +147,7 @@ static float *fetch(objective *t, const tk_tensor *x)
     return host;
 }
 
-static void open_objective(objective *t, const tk_train_config *c, int m)
+static void open_objective(objective *t, const tk_train_config *c, int m, bool in, bool out)
 {
     *t = (objective){.o = {&parts.device, c, &config.model}};
     int32_t *tokens;
@@ -157,8 +156,8 @@ static void open_objective(objective *t, const tk_train_config *c, int m)
                             &(tk_model_part){.device = &parts.device, .tensor = &world}));
     assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
     assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
-    const tk_host_rows in = {.tokens = tokens};
-    assert_ok(tk_batch_open(&t->batch, &t->model, &t->stream, &in, &t->arena));
+    const tk_host_rows rows_in = {.tokens = tokens};
+    assert_ok(tk_batch_begin(&t->batch, &t->model, &t->stream, &rows_in, &t->arena));
     t->n = t->batch.own_count[m];
     t->channels = m == TK_VIDEO ? config.model.video_channels : config.model.audio_channels;
     t->x0 = tk_arena_alloc(&t->arena, (size_t)(t->n * t->channels) * sizeof(float));
@@ -170,21 +169,21 @@ static void open_objective(objective *t, const tk_train_config *c, int m)
         t->clean[j].rows[m] = rows;
         rows += t->docs.document[j].rows[m] * t->channels;
     }
-    assert_ok(tk_device_new(&parts.device, TK_F32, t->n, t->channels, &t->x_t));
-    assert_ok(
-        tk_objective_rows(&t->o, &t->batch, &t->docs, t->clean, m, &t->arena, &t->x_t, &t->noisy));
-    t->x = fetch(t, &t->x_t);
-    t->v = fetch(t, &t->noisy.v);
-    t->weight = fetch(t, &t->noisy.weight);
+    assert_ok(tk_objective_put(&t->o, &t->batch, &t->docs, t->clean, m, in, out, &t->noisy));
+    assert_ok(tk_batch_send(&t->batch));
+    assert_ok(tk_objective_mix(&t->o, &t->noisy));
+    if (in) t->x = fetch(t, &t->noisy.x_t);
+    if (out) t->v = fetch(t, &t->noisy.v);
+    if (out) t->weight = fetch(t, &t->noisy.weight);
 }
 
 static void close_objective(objective *t)
 {
     tk_objective_free(&t->o, &t->noisy);
-    tk_device_free(&parts.device, &t->x_t);
     tk_batch_close(&t->batch);
     tk_model_close(&t->model);
     tk_arena_free(&t->arena);
+    assert_int_equal(parts.device.pool.in_use, 0);
 }
 
 // x_t = t x0 + (1 - t) (x0 - v); given rows are clean; the noise is standard normal; weights add up
@@ -195,7 +194,7 @@ static void check_objective(int m)
     objective t;
     c.batch = 8;
     c.memory = 1;
-    open_objective(&t, &c, m);
+    open_objective(&t, &c, m, true, true);
     double weight = 0, sum = 0, squares = 0;
     int64_t given = 0;
     for (int64_t i = 0; i < t.n; i++) {
@@ -228,13 +227,42 @@ static void rows_flow_from_noise_to_data(void **state)
     check_objective(TK_AUDIO);
 }
 
+// A first stage makes the same x_t alone, a last one the same v.
+static void ends_make_what_they_need(void **state)
+{
+    objective both, in, out;
+    (void)state;
+    open_objective(&both, &config.train, TK_VIDEO, true, true);
+    const size_t bytes = (size_t)(both.n * both.channels) * sizeof(float);
+    float *x = malloc(bytes), *v = malloc(bytes);
+    assert_true(x && v && bytes);
+    memcpy(x, both.x, bytes);
+    memcpy(v, both.v, bytes);
+    close_objective(&both);
+    open_objective(&in, &config.train, TK_VIDEO, true, false);
+    assert_memory_equal(in.x, x, bytes);
+    assert_null(in.noisy.v.data);
+    close_objective(&in);
+    open_objective(&out, &config.train, TK_VIDEO, false, true);
+    assert_memory_equal(out.v, v, bytes);
+    assert_null(out.noisy.x_t.data);
+    close_objective(&out);
+    free(x);
+    free(v);
+}
+
 // ---- the step ----------------------------------------------------------------------------------
+
+static void open_trainer_on(tk_trainer *t, const tk_config *c, tk_train_parts *p)
+{
+    assert_ok(tk_trainer_open(t, c, &p->mesh, &p->device, p->loader));
+    assert_ok(tk_trainer_init(t));
+    assert_ok(tk_trainer_start(t, 0));
+}
 
 static void open_trainer(tk_trainer *t, const tk_config *c)
 {
-    assert_ok(tk_trainer_open(t, c, &parts.mesh, &parts.device, parts.loader));
-    assert_ok(tk_trainer_init(t));
-    assert_ok(tk_trainer_start(t, 0));
+    open_trainer_on(t, c, &parts);
 }
 
 static void loss_falls(void **state)
@@ -298,9 +326,7 @@ static void the_plan_is_what_happens(void **state)
         c.train.steps = 8;
         assert_ok(tk_train_parts_open(&p, &world, &c));
         assert_ok(tk_plan_make(&c, p.loader, 0, 0, &plan));
-        assert_ok(tk_trainer_open(&t, &c, &p.mesh, &p.device, p.loader));
-        assert_ok(tk_trainer_init(&t));
-        assert_ok(tk_trainer_start(&t, 0));
+        open_trainer_on(&t, &c, &p);
         for (int64_t s = 0; s < c.train.steps; s++) {
             assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
             if (s == 0) assert_near(plan.flops / r.flops, 1, 1e-9);
@@ -327,9 +353,7 @@ static tk_status train(const tk_config *c, bool behind, int64_t fail_at, double 
     tk_status st = TK_OK;
     assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
     if (behind) deferred_start(&p.device, &p.mesh);
-    assert_ok(tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
-    assert_ok(tk_trainer_init(&t));
-    assert_ok(tk_trainer_start(&t, 0));
+    open_trainer_on(&t, c, &p);
     if (behind) deferred_fail_at(fail_at);
     for (int64_t s = 0; s < STEPS && st == TK_OK; s++) {
         st = tk_trainer_step(&t, s, false, TK_OK, &r);
@@ -370,6 +394,43 @@ static void a_refusal_leaves_host_memory_until_it_is_read(void **state)
         assert_status(train(&c, true, n, told), TK_INTERNAL);
 }
 
+// ---- transfers ---------------------------------------------------------------------------------
+
+static int64_t uploads;
+
+static tk_status counted_upload(tk_device *d, void *to, const void *host, size_t bytes)
+{
+    uploads++;
+    return tk_device_cpu.upload(d, to, host, bytes);
+}
+
+// What a step reads from the host crosses over in one piece for each microbatch and run of blocks.
+static void a_microbatch_is_one_upload(void **state)
+{
+    tk_device_ops counting = tk_device_cpu;
+    (void)state;
+    counting.upload = counted_upload;
+    for (int64_t chunks = 1; chunks <= 3; chunks += 2) {
+        tk_config c = config;
+        tk_train_parts p = {0};
+        tk_trainer t;
+        tk_step_result r;
+        c.train.microbatch = 2;
+        c.parallel.chunks = chunks;
+        c.parallel.schedule = chunks > 1 ? TK_SCHEDULE_INTERLEAVED : TK_SCHEDULE_1F1B;
+        assert_ok(tk_train_parts_open(&p, &world, &c));
+        open_trainer_on(&t, &c, &p);
+        p.device.ops = &counting;
+        for (int64_t s = 0; s < 3; s++) {
+            uploads = 0;
+            assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
+            assert_int_equal(uploads, 3 * chunks);
+        }
+        tk_trainer_close(&t);
+        tk_train_parts_close(&p);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -378,12 +439,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(microbatches_cover_the_batch),
         cmocka_unit_test(documents_are_what_the_config_says),
         cmocka_unit_test(rows_flow_from_noise_to_data),
+        cmocka_unit_test(ends_make_what_they_need),
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(bad_numbers_stop_before_anything_is_kept),
         cmocka_unit_test(a_failure_told_to_a_step_ends_it),
         cmocka_unit_test(the_plan_is_what_happens),
         cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
         cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
+        cmocka_unit_test(a_microbatch_is_one_upload),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     const int failed = cmocka_run_group_tests(tests, open_parts, close_parts);

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device/transfer.h"
+#include <string.h>
+
+enum { ALIGN = 64 }; // of every tensor, as if it had come from the pool alone
+
+typedef struct tk_transfer_part { // bytes on end: the beginning of a tensor, or a piece of one
+    struct tk_transfer_part *next;
+    const void *from; // NULL: zeros
+    size_t at, bytes;
+    tk_tensor *to; // whose contents begin here; NULL: of the tensor before
+} tk_transfer_part;
+
+void tk_transfer_begin(tk_transfer *x, tk_device *d, tk_arena *host)
+{
+    *x = (tk_transfer){.device = d, .host = host};
+}
+
+static tk_status append(tk_transfer *x, tk_transfer_part part)
+{
+    tk_transfer_part *p;
+    TK_ARENA_NEW(p, x->host, 1);
+    *p = part;
+    *(x->last ? &x->last->next : &x->first) = p;
+    x->last = p;
+    return TK_OK;
+}
+
+tk_status tk_transfer_new(tk_transfer *x, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *to)
+{
+    int64_t count, bytes;
+    TK_TRY(tk_mul_size(rows, cols, &count));
+    TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
+    *to = tk_tensor_2d(NULL, t, rows, cols);
+    x->bytes = (x->bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return append(x, (tk_transfer_part){.at = x->bytes, .to = to});
+}
+
+tk_status tk_transfer_fill(tk_transfer *x, const void *from, size_t bytes)
+{
+    const size_t at = x->bytes;
+    if (!x->first) return TK_FAIL(TK_INTERNAL, "a transfer was filled before it had a tensor");
+    if (!bytes) return TK_OK;
+    x->bytes += bytes;
+    return append(x, (tk_transfer_part){.from = from, .at = at, .bytes = bytes});
+}
+
+tk_status tk_transfer_put(tk_transfer *x, const void *from, tk_dtype t, int64_t rows, int64_t cols,
+                          tk_tensor *to)
+{
+    TK_TRY(tk_transfer_new(x, t, rows, cols, to));
+    if (!from && tk_bytes(to))
+        return TK_FAIL(TK_INTERNAL, "transfer: %zu bytes of host memory at NULL", tk_bytes(to));
+    return tk_transfer_fill(x, from, tk_bytes(to));
+}
+
+// Every tensor has the bytes of its shape.
+static tk_status check(const tk_transfer *x)
+{
+    const tk_transfer_part *tensor = NULL;
+    size_t filled = 0;
+    for (const tk_transfer_part *p = x->first;; p = p->next) {
+        if (tensor && (!p || p->to) && filled != tk_bytes(tensor->to))
+            return TK_FAIL(TK_INTERNAL, "a tensor of %zu bytes was filled with %zu",
+                           tk_bytes(tensor->to), filled);
+        if (!p) return TK_OK;
+        if (p->to) tensor = p, filled = 0;
+        filled += p->bytes;
+    }
+}
+
+static tk_status upload(tk_transfer *x)
+{
+    char *host;
+    TK_ARENA_NEW(host, x->host, (int64_t)x->bytes); // of zeros
+    for (const tk_transfer_part *p = x->first; p; p = p->next)
+        if (p->from) memcpy(host + p->at, p->from, p->bytes);
+    return tk_device_upload(x->device, x->block.data, host, x->bytes);
+}
+
+tk_status tk_transfer_send(tk_transfer *x)
+{
+    const int64_t words = (int64_t)((x->bytes + sizeof(int32_t) - 1) / sizeof(int32_t));
+    TK_TRY(check(x));
+    TK_TRY(tk_device_new(x->device, TK_I32, words, 1, &x->block));
+    for (tk_transfer_part *p = x->first; p; p = p->next)
+        if (p->to) p->to->data = (char *)x->block.data + p->at;
+    return x->bytes && tk_device_computes(x->device) ? upload(x) : TK_OK;
+}
+
+void tk_transfer_free(tk_transfer *x)
+{
+    if (x->device) tk_device_free(x->device, &x->block);
+    *x = (tk_transfer){0};
+}

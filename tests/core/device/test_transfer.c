@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1; timeout: 30 */
+// Many tensors in one upload: each one's contents, alignment and memory.
+#include "core/device/transfer.h"
+#include "tests/support/test.h"
+#include <string.h>
+
+static tk_device d;
+static tk_arena a;
+static int64_t uploads;
+
+static tk_status counted(tk_device *to, void *at, const void *host, size_t bytes)
+{
+    uploads++;
+    return tk_device_cpu.upload(to, at, host, bytes);
+}
+
+static int open_device(void **state)
+{
+    static tk_device_ops ops;
+    (void)state;
+    ops = tk_device_cpu;
+    ops.upload = counted;
+    uploads = 0;
+    tk_arena_init(&a, 0);
+    assert_ok(tk_device_open(&d, &ops, 1, 1 << 16));
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    assert_int_equal(d.pool.in_use, 0);
+    tk_device_close(&d);
+    tk_arena_free(&a);
+    return 0;
+}
+
+static void all_arrive_in_one_upload(void **state)
+{
+    const int32_t index[3] = {5, 6, 7};
+    const float rows[4] = {1, 2, 3, 4};
+    int32_t got[3];
+    float put_together[6];
+    tk_tensor i, none, r;
+    tk_transfer x;
+    (void)state;
+    tk_transfer_begin(&x, &d, &a);
+    assert_ok(tk_transfer_put(&x, index, TK_I32, 3, 1, &i));
+    assert_ok(tk_transfer_put(&x, NULL, TK_F32, 0, 7, &none));
+    assert_ok(tk_transfer_new(&x, TK_F32, 3, 2, &r));
+    assert_int_equal(tk_count(&r), 6);
+    assert_null(r.data);
+    assert_ok(tk_transfer_fill(&x, rows, sizeof rows / 2));
+    assert_ok(tk_transfer_fill(&x, NULL, sizeof rows / 2));
+    assert_ok(tk_transfer_fill(&x, rows + 2, sizeof rows / 2));
+    assert_ok(tk_transfer_send(&x));
+    assert_int_equal(uploads, 1);
+    assert_non_null(none.data);
+    assert_true((uintptr_t)i.data % 64 == 0 && (uintptr_t)r.data % 64 == 0);
+    assert_ok(tk_device_get(&d, &i, got));
+    assert_memory_equal(got, index, sizeof got);
+    assert_ok(tk_device_get(&d, &r, put_together));
+    assert_memory_equal(put_together, ((float[]){1, 2, 0, 0, 3, 4}), sizeof put_together);
+    tk_transfer_free(&x);
+    tk_transfer_free(&x);
+}
+
+static void wrong_contents_are_refused(void **state)
+{
+    const float row[2] = {1, 2};
+    tk_tensor r, s;
+    tk_transfer x;
+    (void)state;
+    tk_transfer_begin(&x, &d, &a);
+    assert_status(tk_transfer_fill(&x, row, sizeof row), TK_INTERNAL);
+    assert_status(tk_transfer_put(&x, NULL, TK_F32, 1, 2, &r), TK_INTERNAL);
+    assert_says("host memory at NULL");
+    for (int last = 0; last < 2; last++) {
+        tk_transfer_begin(&x, &d, &a);
+        if (last) assert_ok(tk_transfer_put(&x, row, TK_F32, 1, 2, &s));
+        assert_ok(tk_transfer_new(&x, TK_F32, 2, 2, &r));
+        assert_ok(tk_transfer_fill(&x, row, sizeof row));
+        if (!last) assert_ok(tk_transfer_put(&x, row, TK_F32, 1, 2, &s));
+        assert_status(tk_transfer_send(&x), TK_INTERNAL);
+        assert_says("a tensor of 16 bytes was filled with 8");
+        assert_null(r.data);
+        tk_transfer_free(&x);
+    }
+    assert_int_equal(uploads, 0);
+}
+
+static void nothing_is_sent_as_nothing(void **state)
+{
+    tk_transfer x = {0};
+    (void)state;
+    tk_transfer_free(&x);
+    tk_transfer_begin(&x, &d, &a);
+    assert_ok(tk_transfer_send(&x));
+    assert_int_equal(uploads, 0);
+    tk_transfer_free(&x);
+}
+
+// Nobody would look at the contents: none are made.
+static void a_dry_device_gets_addresses_alone(void **state)
+{
+    tk_device dry;
+    tk_tensor r;
+    tk_transfer x;
+    (void)state;
+    assert_ok(tk_device_open(&dry, &tk_device_dry, 1, (size_t)1 << 46));
+    tk_transfer_begin(&x, &dry, &a);
+    assert_ok(tk_transfer_new(&x, TK_F32, 1 << 20, 1 << 20, &r));
+    assert_ok(tk_transfer_fill(&x, NULL, (size_t)4 << 40));
+    assert_ok(tk_transfer_send(&x));
+    assert_non_null(r.data);
+    assert_int_equal(dry.pool.in_use, (size_t)4 << 40);
+    tk_transfer_free(&x);
+    tk_device_close(&dry);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(all_arrive_in_one_upload, open_device, close_device),
+        cmocka_unit_test_setup_teardown(wrong_contents_are_refused, open_device, close_device),
+        cmocka_unit_test_setup_teardown(nothing_is_sent_as_nothing, open_device, close_device),
+        cmocka_unit_test_setup_teardown(a_dry_device_gets_addresses_alone, open_device,
+                                        close_device),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
