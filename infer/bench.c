@@ -105,9 +105,9 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads,
 static tk_status open_model(tk_train_parts *p, const tk_config *c, sampled *s)
 {
     const tk_model_part part = {.device = &p->device,
-                                .tensor = &p->mesh.tensor,
-                                .stage = p->mesh.pipeline.rank,
-                                .n_stages = p->mesh.pipeline.size};
+                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].host,
+                                .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree};
     TK_TRY(tk_model_open(&s->model, &c->model, &part));
     return tk_model_init_weights(&s->model, (uint64_t)c->train.seed);
 }

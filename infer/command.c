@@ -156,8 +156,8 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
     if (n == 0) return TK_OK;
     TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
     tk_log("%s at step %" PRId64 "%s; tensor %d x pipeline %d x data %d", t->path, t->meta.step,
-           a->session.ema ? ", averaged weights" : "", a->mesh.tensor.size, a->mesh.pipeline.size,
-           a->mesh.data.size);
+           a->session.ema ? ", averaged weights" : "", a->mesh.axis[TK_AXIS_TENSOR].degree,
+           a->mesh.axis[TK_AXIS_PIPELINE].degree, a->mesh.axis[TK_AXIS_DATA].degree);
     tk_status st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
     if (st == TK_OK) {
         while ((st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)

@@ -3,122 +3,209 @@
 #include "parallel/mesh.h"
 #include "parallel/mpi/comm.h"
 #include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+// The axes, the fastest first. An axis more is a row more.
+static const struct {
+    const char *name;
+    size_t degree; // where it stands in tk_parallel_config
+} axes[TK_AXES] = {
+    [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor)},
+    [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline)},
+    [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data)},
+};
+
+static int64_t *degree_of(tk_parallel_config *p, int axis)
+{
+    return (int64_t *)((char *)p + axes[axis].degree);
+}
 
 // ---- degrees -----------------------------------------------------------------------------------
 
 typedef struct layout {
-    int64_t tensor, pipeline, data;
+    int64_t degree[TK_AXES];
     double distance; // from what was asked for
 } layout;
 
-enum { NEAREST = 3 };
+typedef struct nearest { // layouts in order of distance
+    layout best[3];
+    int n;
+} nearest;
 
-static double distance(const tk_parallel_config *p, const layout *l)
+static layout layout_of(const tk_parallel_config *p)
 {
-    const int64_t asked[] = {p->tensor, p->pipeline, p->data};
-    const int64_t got[] = {l->tensor, l->pipeline, l->data};
+    tk_parallel_config copy = *p;
+    layout l = {0};
+    for (int i = 0; i < TK_AXES; i++) l.degree[i] = *degree_of(&copy, i);
+    return l;
+}
+
+static double distance(const layout *asked, const layout *got)
+{
     double sum = 0;
-    for (int i = 0; i < 3; i++)
-        if (asked[i] > 0) sum += fabs(log((double)got[i] / (double)asked[i]));
+    for (int i = 0; i < TK_AXES; i++)
+        if (asked->degree[i] > 0)
+            sum += fabs(log((double)got->degree[i] / (double)asked->degree[i]));
     return sum;
 }
 
-// best: (NEAREST) in order of distance; returns how many were found.
-static int nearest_layouts(const tk_parallel_config *p, int64_t world, layout *best)
+static void keep(nearest *k, const layout *l)
 {
-    int n = 0;
-    for (int64_t t = 1; t <= world; t++) {
-        if (world % t) continue;
-        for (int64_t s = 1; s <= world / t; s++) {
-            layout l = {t, s, world / t / s, 0};
-            if (world / t % s) continue;
-            l.distance = distance(p, &l);
-            int at = n < NEAREST ? n++ : NEAREST;
-            for (; at > 0 && l.distance < best[at - 1].distance; at--)
-                if (at < NEAREST) best[at] = best[at - 1];
-            if (at < NEAREST) best[at] = l;
-        }
+    const int room = (int)(sizeof k->best / sizeof *k->best);
+    int at = k->n < room ? k->n++ : room;
+    for (; at > 0 && l->distance < k->best[at - 1].distance; at--)
+        if (at < room) k->best[at] = k->best[at - 1];
+    if (at < room) k->best[at] = *l;
+}
+
+// All ways to share `ranks` among the axes from `axis` on; l: the degrees of those before.
+static void find_nearest(const layout *asked, layout *l, int axis, int64_t ranks, nearest *k)
+{
+    if (axis == TK_AXES - 1) {
+        l->degree[axis] = ranks;
+        l->distance = distance(asked, l);
+        keep(k, l);
+        return;
     }
-    return n;
+    for (int64_t n = 1; n <= ranks; n++) {
+        if (ranks % n) continue;
+        l->degree[axis] = n;
+        find_nearest(asked, l, axis + 1, ranks / n, k);
+    }
 }
 
-static tk_status does_not_fit(const tk_parallel_config *p, int64_t world, const char *sum)
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+                                                         const char *format, ...)
 {
-    layout best[NEAREST];
-    char list[256] = "";
-    int n = nearest_layouts(p, world, best);
-    for (int i = 0; i < n; i++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%lld x %lld x %lld",
-                 i ? ", " : "", (long long)best[i].tensor, (long long)best[i].pipeline,
-                 (long long)best[i].data);
+    const size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+static tk_status does_not_fit(const layout *asked, int64_t world, const char *sum)
+{
+    nearest k = {0};
+    layout l = {0};
+    char names[128] = "", list[256] = "";
+    find_nearest(asked, &l, 0, world, &k);
+    for (int i = 0; i < TK_AXES; i++)
+        append(names, sizeof names, "%s%s", i ? " x " : "", axes[i].name);
+    for (int n = 0; n < k.n; n++)
+        for (int i = 0; i < TK_AXES; i++)
+            append(list, sizeof list, "%s%lld",
+                   i   ? " x "
+                   : n ? ", "
+                       : "",
+                   (long long)k.best[n].degree[i]);
     return TK_FAIL(TK_INPUT,
-                   "the mesh does not fit: %s, but %lld rank%s started; nearest layouts (tensor x "
-                   "pipeline x data) of %lld: %s",
-                   sum, (long long)world, world == 1 ? " was" : "s were", (long long)world, list);
+                   "the mesh does not fit: %s, but %lld rank%s started; nearest layouts (%s) of "
+                   "%lld: %s",
+                   sum, (long long)world, world == 1 ? " was" : "s were", names, (long long)world,
+                   list);
 }
 
-// The axis that takes what the others leave: `absorb` if it was left open, else another open one.
-static int64_t *open_axis(tk_parallel_config *p, tk_axis absorb)
+// The axis that takes what the others leave: `absorb` if it was left open, else data, else the
+// first open one; -1: none is.
+static int open_axis(const layout *l, tk_axis absorb)
 {
-    int64_t *axis[] = {&p->tensor, &p->pipeline, &p->data};
-    const int order[] = {(int)absorb, TK_AXIS_DATA, TK_AXIS_TENSOR, TK_AXIS_PIPELINE};
-    for (int i = 0; i < 4; i++)
-        if (*axis[order[i]] == 0) return axis[order[i]];
-    return NULL;
+    if (l->degree[absorb] == 0) return (int)absorb;
+    if (l->degree[TK_AXIS_DATA] == 0) return TK_AXIS_DATA;
+    for (int i = 0; i < TK_AXES; i++)
+        if (l->degree[i] == 0) return i;
+    return -1;
+}
+
+// Of all degrees, those left open counted as 1; INT64_MAX where one is more than the world has.
+static int64_t product_of(const layout *l, int64_t world)
+{
+    int64_t product = 1;
+    for (int i = 0; i < TK_AXES; i++) {
+        const int64_t n = l->degree[i] ? l->degree[i] : 1;
+        if (n > world || product > INT64_MAX / n) return INT64_MAX;
+        product *= n;
+    }
+    return product;
 }
 
 static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis absorb)
 {
-    const tk_parallel_config asked = *p;
-    char sum[160];
-    int64_t product = 0;
-    if (p->tensor < 0 || p->pipeline < 0 || p->data < 0)
-        return TK_FAIL(TK_INPUT, "parallel.tensor, .pipeline and .data must not be negative");
-    int64_t *open = open_axis(p, absorb);
-    if (p->tensor == 0) p->tensor = 1;
-    if (p->pipeline == 0) p->pipeline = 1;
-    if (p->data == 0) p->data = 1;
-    if (p->tensor > world || p->pipeline > world || p->data > world)
-        product = INT64_MAX;
-    else
-        product = p->tensor * p->pipeline *
-                  p->data; // at most the cube of the world, which has less than 2^20 ranks
-    if (open && product <= world && world % product == 0) {
-        *open = world / product;
+    const layout asked = layout_of(p);
+    char sum[256] = "";
+    for (int i = 0; i < TK_AXES; i++)
+        if (asked.degree[i] < 0)
+            return TK_FAIL(TK_INPUT, "parallel.%s must not be negative", axes[i].name);
+    const int open = open_axis(&asked, absorb);
+    const int64_t product = product_of(&asked, world);
+    if (open >= 0 ? product <= world && world % product == 0 : product == world) {
+        for (int i = 0; i < TK_AXES; i++)
+            if (asked.degree[i] == 0) *degree_of(p, i) = i == open ? world / product : 1;
         return TK_OK;
     }
-    if (!open && product == world) return TK_OK;
-    int n = snprintf(sum, sizeof sum, "tensor %lld x pipeline %lld x data %lld",
-                     (long long)p->tensor, (long long)p->pipeline, (long long)p->data);
-    if (product < INT64_MAX)
-        snprintf(sum + n, sizeof sum - (size_t)n, " = %lld%s", (long long)product,
-                 open ? ", which does not divide the world" : "");
-    *p = asked;
-    return does_not_fit(p, world, sum);
+    for (int i = 0; i < TK_AXES; i++)
+        append(sum, sizeof sum, "%s%s %lld", i ? " x " : "", axes[i].name,
+               (long long)(asked.degree[i] ? asked.degree[i] : 1));
+    if (product < INT64_MAX) append(sum, sizeof sum, " = %lld", (long long)product);
+    if (product < INT64_MAX && open >= 0)
+        append(sum, sizeof sum, ", which does not divide the world");
+    return does_not_fit(&asked, world, sum);
 }
 
 // ---- communicators -----------------------------------------------------------------------------
 
+// Where a rank of the world stands; the communicators are not there yet.
+static void place(tk_mesh *m, const tk_parallel_config *p, int world_rank)
+{
+    const layout l = layout_of(p);
+    *m = (tk_mesh){.ranks_on_node = 1, .cores = 1};
+    for (int i = 0, rest = world_rank; i < TK_AXES; i++) {
+        const int n = (int)l.degree[i], rank = rest % n;
+        m->axis[i] = (tk_axis_row){.name = axes[i].name,
+                                   .rank = rank,
+                                   .degree = n,
+                                   .previous = (rank + n - 1) % n,
+                                   .next = (rank + 1) % n};
+        rest /= n;
+    }
+}
+
+// The rank among those that stand where this rank does on all axes of `without`.
+static int rank_in(const tk_mesh *m, unsigned without, int *size)
+{
+    int rank = 0;
+    *size = 1;
+    for (int i = 0; i < TK_AXES; i++) {
+        if (without >> i & 1) continue;
+        rank += m->axis[i].rank * *size;
+        *size *= m->axis[i].degree;
+    }
+    return rank;
+}
+
 static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)
 {
-    int64_t asked[] = {p->tensor, p->pipeline, p->data, absorb};
-    TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .data)", asked, sizeof asked));
+    struct {
+        layout degrees;
+        int64_t absorb;
+    } asked = {layout_of(p), (int64_t)absorb};
+    int others;
+    TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .data)", &asked, sizeof asked));
     TK_TRY(tk_agree(world, fill_degrees(p, world->size, absorb)));
-    int T = (int)p->tensor, P = (int)p->pipeline;
-    int t = world->rank % T, s = world->rank / T % P, d = world->rank / T / P;
-    TK_TRY(tk_mpi_split(world, "tensor", d * P + s, &m->tensor));
-    TK_TRY(tk_mpi_split(world, "pipeline", d * T + t, &m->pipeline));
-    TK_TRY(tk_mpi_split(world, "data", s * T + t, &m->data));
-    TK_TRY(tk_mpi_split(world, "replica", d, &m->replica));
+    place(m, p, world->rank);
+    m->world = *world;
+    for (int i = 0; i < TK_AXES; i++)
+        TK_TRY(tk_mpi_split(world, axes[i].name, rank_in(m, 1U << i, &others), &m->axis[i].host));
+    TK_TRY(tk_mpi_split(world, "replica", m->axis[TK_AXIS_DATA].rank, &m->replica));
     return tk_mpi_node(world, &m->ranks_on_node, &m->cores);
 }
 
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)
 {
     memset(m, 0, sizeof *m);
-    m->world = *world;
     const tk_status st = open_axes(m, world, p, absorb);
     if (st != TK_OK) tk_mesh_close(m);
     return st;
@@ -126,22 +213,22 @@ tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axi
 
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
 {
-    int T = (int)p->tensor, P = (int)p->pipeline, D = (int)p->data;
-    int t = world_rank % T, s = world_rank / T % P, d = world_rank / T / P;
-    *m = (tk_mesh){.ranks_on_node = 1, .cores = 1};
-    tk_comm_dry(&m->world, "world", world_rank, T * P * D);
-    tk_comm_dry(&m->tensor, "tensor", t, T);
-    tk_comm_dry(&m->pipeline, "pipeline", s, P);
-    tk_comm_dry(&m->data, "data", d, D);
-    tk_comm_dry(&m->replica, "replica", s * T + t, T * P);
+    int size;
+    place(m, p, world_rank);
+    for (int i = 0; i < TK_AXES; i++) {
+        tk_axis_row *a = &m->axis[i];
+        tk_comm_dry(&a->host, a->name, a->rank, a->degree);
+    }
+    const int replica_rank = rank_in(m, 1U << TK_AXIS_DATA, &size);
+    tk_comm_dry(&m->replica, "replica", replica_rank, size);
+    rank_in(m, 0, &size);
+    tk_comm_dry(&m->world, "world", world_rank, size);
 }
 
 void tk_mesh_close(tk_mesh *m)
 {
-    if (m->tensor.impl) tk_mpi_close(&m->tensor);
-    if (m->pipeline.impl) tk_mpi_close(&m->pipeline);
-    if (m->data.impl) tk_mpi_close(&m->data);
-    if (m->replica.impl) tk_mpi_close(&m->replica);
+    for (int i = 0; i < TK_AXES; i++) tk_mpi_close(&m->axis[i].host);
+    tk_mpi_close(&m->replica);
     memset(m, 0, sizeof *m);
 }
 

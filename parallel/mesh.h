@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mesh: world ranks as a grid of data x pipeline x tensor (tensor fastest), each axis a
-// communicator.
+// The mesh: world ranks as a grid, each axis of which is a row of a table and a communicator.
 //
-//   world rank = (data * pipeline_degree + pipeline) * tensor_degree + tensor
+// The first axis runs fastest: world rank = (data * pipeline_degree + pipeline) * tensor_degree +
+// tensor.
 #pragma once
 #include "core/comm/comm.h"
 #include "core/config/config.h"
 #include "core/device/device.h"
 
+typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA, TK_AXES } tk_axis;
+
+typedef struct tk_axis_row { // this rank's line along an axis
+    const char *name;        // "tensor"
+    int rank, degree;
+    int previous, next; // ranks of the line, which is a ring
+    tk_comm host;
+} tk_axis_row;
+
 typedef struct tk_mesh {
-    tk_comm world;                  // all ranks
-    tk_comm tensor, pipeline, data; // this rank's line along each axis
-    tk_comm replica;                // tensor x pipeline: the ranks that hold one whole model
+    tk_comm world;             // all ranks
+    tk_comm replica;           // those of one data rank: they hold one whole model
+    tk_axis_row axis[TK_AXES]; // by tk_axis
     int ranks_on_node;
     int cores; // of the node, this rank's share
 } tk_mesh;
@@ -19,7 +28,6 @@ typedef struct tk_mesh {
 // Degrees of 0 are filled in: `absorb` says which axis takes the rest of the world. TK_INPUT with
 // the arithmetic and the nearest layouts that fit when the product is not the world size.
 // Collective; what goes wrong is agreed on.
-typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA } tk_axis;
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb);
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p,
                  int world_rank); // degrees > 0 required; moves nothing

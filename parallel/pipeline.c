@@ -227,7 +227,7 @@ static tk_status open_engine(engine *e)
 // memory stays with the pool.
 tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
 {
-    engine e = {.comm = &m->pipeline, .device = d, .work = w};
+    engine e = {.comm = &m->axis[TK_AXIS_PIPELINE].host, .device = d, .work = w};
     tk_status st = open_engine(&e);
     if (st == TK_OK) st = run_all(&e);
     tk_schedule_free(&e.schedule);

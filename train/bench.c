@@ -209,7 +209,8 @@ static int64_t largest_part(const tk_loader *l)
 static tk_status measure_loader(tk_comm *world, tk_train_parts *p, const tk_config *c, char *raw,
                                 double best[3])
 {
-    const tk_microbatches m = tk_microbatches_of(&c->train, p->mesh.data.rank, p->mesh.data.size);
+    const tk_axis_row *data = &p->mesh.axis[TK_AXIS_DATA];
+    const tk_microbatches m = tk_microbatches_of(&c->train, data->rank, data->degree);
     for (int round = 0; round < ROUNDS; round++) {
         double now[3] = {0};
         tk_status st = TK_OK;

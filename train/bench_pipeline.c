@@ -205,7 +205,7 @@ static tk_status run_rounds(pipeline_bench *b, tk_mesh *mesh)
 {
     for (int round = 0; round < ROUNDS; round++) {
         double alone;
-        TK_TRY(time_alone(b, &mesh->tensor, &alone));
+        TK_TRY(time_alone(b, &mesh->axis[TK_AXIS_TENSOR].host, &alone));
         TK_TRY(tk_comm_broadcast(b->world, &alone, sizeof alone, 0));
         for (int i = 0; i < N_WAYS; i++) {
             TK_TRY(time_way(b, &WAYS[i]));

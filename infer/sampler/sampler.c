@@ -76,7 +76,7 @@ static tk_status make_stream(run *r, int32_t **tokens)
 static tk_status count_rows(run *r, int m)
 {
     const tk_stream *s = &r->stream;
-    const int ranks = r->s->mesh->tensor.size;
+    const int ranks = r->s->mesh->axis[TK_AXIS_TENSOR].degree;
     int64_t i = 0;
     TK_ARENA_NEW(r->flow[m].counts, &r->arena, ranks);
     for (int k = 0; k < ranks; k++) {
@@ -267,7 +267,7 @@ static tk_status release(void *ctx, const tk_action *a)
 // Velocities from each tensor rank of the last stage to the same one of the first.
 static tk_status return_velocities(run *r)
 {
-    tk_comm *p = &r->s->mesh->pipeline;
+    tk_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].host;
     if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
     for (int h = 0; h < 2; h++) {
         const tk_tensor *v = &r->flow[MEDIA[h]].v;
@@ -338,11 +338,12 @@ static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_
 tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
                          float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx)
 {
+    const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
     run r = {.s = s,
              .task = t,
              .n_documents = t->guidance == 1 ? 1 : 2,
-             .first = s->mesh->pipeline.rank == 0,
-             .last = s->mesh->pipeline.rank == s->mesh->pipeline.size - 1};
+             .first = stage->rank == 0,
+             .last = stage->rank == stage->degree - 1};
     tk_arena_init(&r.arena, 0);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);

@@ -97,9 +97,9 @@ static tk_status open_model(tk_session *s, const tk_parallel_config *p)
     TK_TRY(
         tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), tk_device_pool_bytes()));
     const tk_model_part part = {.device = &s->device,
-                                .tensor = &s->mesh->tensor,
-                                .stage = m->pipeline.rank,
-                                .n_stages = m->pipeline.size};
+                                .tensor = &s->mesh->axis[TK_AXIS_TENSOR].host,
+                                .stage = m->axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = m->axis[TK_AXIS_PIPELINE].degree};
     return tk_model_open(&s->model, &s->trained->config.model, &part);
 }
 
@@ -113,7 +113,7 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                         .x = s->model.values,
                         .begin = 0,
                         .count = s->model.n_local,
-                        .owner = mesh->data.rank == 0};
+                        .owner = mesh->axis[TK_AXIS_DATA].rank == 0};
         st = tk_agree(&mesh->world, tk_checkpoint_load(t->path, mesh, &s->model, 1, &flat));
     }
     if (st != TK_OK) tk_session_close(s);

@@ -131,7 +131,7 @@ static void take_rows(const window *w, int m, const tk_latents *x)
 static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents *x,
                                void (*step_done)(void *ctx), void *ctx)
 {
-    const bool first = s->mesh->pipeline.rank == 0;
+    const bool first = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
     const tk_sampler on = {s->mesh, &s->device, &s->model};
     int64_t count[TK_MODALITIES];
     TK_TRY(lay_out(w, a));
@@ -162,7 +162,8 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
 {
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
     *out = (tk_latents){0};
-    tk_status st = s->mesh->pipeline.rank == 0 ? new_timeline(story, k, a, out) : TK_OK;
+    tk_status st =
+        s->mesh->axis[TK_AXIS_PIPELINE].rank == 0 ? new_timeline(story, k, a, out) : TK_OK;
     TK_TRY(tk_agree(&s->mesh->replica, st));
     for (int i = 0; i < story->n_windows; i++) {
         tk_arena scratch;

@@ -17,22 +17,36 @@ static void check_line(tk_comm *line, int first, int stride, int size, int at)
     for (int i = 0; i < size; i++) assert_int_equal(got[i], first + i * stride);
 }
 
+// A row says the same as its communicator, and its neighbours are a ring.
+static void check_axis(const tk_axis_row *a)
+{
+    assert_string_equal(a->name, a->host.name);
+    assert_int_equal(a->rank, a->host.rank);
+    assert_int_equal(a->degree, a->host.size);
+    assert_int_equal((a->previous + 1) % a->degree, a->rank);
+    assert_int_equal((a->rank + 1) % a->degree, a->next);
+}
+
 static void check_mesh(int T, int P, int D)
 {
     tk_parallel_config p = {.tensor = T, .pipeline = P, .data = D};
     tk_mesh m;
     assert_int_equal(tk_mesh_open(&m, &world, &p, TK_AXIS_DATA), TK_OK);
-    int t = m.tensor.rank, s = m.pipeline.rank, d = m.data.rank;
+    const int t = m.axis[TK_AXIS_TENSOR].rank, s = m.axis[TK_AXIS_PIPELINE].rank;
+    const int d = m.axis[TK_AXIS_DATA].rank;
     assert_int_equal(world.rank, (d * P + s) * T + t);
-    check_line(&m.tensor, (d * P + s) * T, 1, T, t);
-    check_line(&m.pipeline, d * P * T + t, T, P, s);
-    check_line(&m.data, s * T + t, T * P, D, d);
+    check_line(&m.axis[TK_AXIS_TENSOR].host, (d * P + s) * T, 1, T, t);
+    check_line(&m.axis[TK_AXIS_PIPELINE].host, d * P * T + t, T, P, s);
+    check_line(&m.axis[TK_AXIS_DATA].host, s * T + t, T * P, D, d);
+    for (int i = 0; i < TK_AXES; i++) check_axis(&m.axis[i]);
     check_line(&m.replica, d * P * T, 1, P * T, s * T + t);
     tk_mesh dry; // the plan sees the same coordinates
     tk_mesh_dry(&dry, &p, world.rank);
-    assert_int_equal(dry.tensor.rank, t);
-    assert_int_equal(dry.pipeline.rank, s);
-    assert_int_equal(dry.data.rank, d);
+    for (int i = 0; i < TK_AXES; i++) {
+        check_axis(&dry.axis[i]);
+        assert_int_equal(dry.axis[i].rank, m.axis[i].rank);
+        assert_int_equal(dry.axis[i].degree, m.axis[i].degree);
+    }
     assert_int_equal(dry.replica.rank, m.replica.rank);
     assert_int_equal(dry.world.size, world.size);
     tk_mesh_close(&dry);

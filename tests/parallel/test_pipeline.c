@@ -46,18 +46,24 @@ static float seed(int64_t i, int64_t e) // gradient of the last run's output
 static int64_t rows_of(void *ctx, int64_t i)
 {
     toy *t = ctx;
-    bool last = t->mesh.tensor.rank == t->mesh.tensor.size - 1;
-    return i % 3 == 0 && last && t->mesh.tensor.size > 1 ? 0 : 1 + i + 2 * t->mesh.tensor.rank;
+    const tk_axis_row *tensor = &t->mesh.axis[TK_AXIS_TENSOR];
+    const bool last = tensor->rank == tensor->degree - 1;
+    return i % 3 == 0 && last && tensor->degree > 1 ? 0 : 1 + i + 2 * tensor->rank;
+}
+
+static int stages_of(const toy *t)
+{
+    return t->mesh.axis[TK_AXIS_PIPELINE].degree;
 }
 
 static int run_of(const toy *t, int chunk)
 {
-    return chunk * t->mesh.pipeline.size + t->mesh.pipeline.rank;
+    return chunk * stages_of(t) + t->mesh.axis[TK_AXIS_PIPELINE].rank;
 }
 
 static bool is_last(const toy *t, int chunk)
 {
-    return run_of(t, chunk) == t->mesh.pipeline.size * t->chunks - 1;
+    return run_of(t, chunk) == stages_of(t) * t->chunks - 1;
 }
 
 static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
@@ -195,7 +201,7 @@ static void open_toy(toy *t, int tensor, int pipeline, int chunks)
     t->fail_at = -1;
     t->chunks = chunks;
     assert_int_equal(tk_mesh_open(&t->mesh, &world, &p, TK_AXIS_DATA), TK_OK);
-    number_requests(&t->mesh.pipeline);
+    number_requests(&t->mesh.axis[TK_AXIS_PIPELINE].host);
     assert_int_equal(tk_device_open(&t->device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
 }
 
@@ -223,7 +229,7 @@ static tk_pipeline_work work_of(toy *t, tk_schedule_kind kind, int64_t n)
 static void serial(const toy *t, int64_t n, bool with_backward)
 {
     double output = 0, weight_grad[MAX_CHUNKS] = {0}, first_grad = 0;
-    const int runs = t->mesh.pipeline.size * t->chunks;
+    const int runs = stages_of(t) * t->chunks;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t e = 0; e < rows_of((void *)t, i) * HIDDEN; e++) {
             float x[16], g = seed(i, e);
@@ -231,7 +237,7 @@ static void serial(const toy *t, int64_t n, bool with_backward)
             for (int s = 0; s < runs; s++) x[s + 1] = x[s] * weight(s) + (float)i;
             if (is_last(t, t->chunks - 1)) output += x[runs] * (double)(e % 7);
             for (int s = runs - 1; s >= 0; s--) {
-                const int chunk = s / t->mesh.pipeline.size;
+                const int chunk = s / stages_of(t);
                 if (run_of(t, chunk) == s) weight_grad[chunk] += (double)g * x[s];
                 g *= weight(s);
             }
@@ -249,8 +255,8 @@ static int64_t alive_of(const toy *t, tk_schedule_kind kind, int64_t n)
 {
     tk_schedule s;
     tk_replay r;
-    const int me = t->mesh.pipeline.rank;
-    assert_ok(tk_schedule_make(&s, kind, t->mesh.pipeline.size, t->chunks, n));
+    const int me = t->mesh.axis[TK_AXIS_PIPELINE].rank;
+    assert_ok(tk_schedule_make(&s, kind, stages_of(t), t->chunks, n));
     assert_ok(tk_schedule_replay(&s, NULL, &r));
     const int64_t most = kind == TK_SCHEDULE_FORWARD ? (n < 2 ? n : 2) : r.most[me];
     tk_schedule_free(&s);

@@ -252,7 +252,8 @@ static tk_status receive(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, t
 static void defer_mesh(tk_mesh *m)
 {
     static tk_comm_ops ops;
-    tk_comm *const line[] = {&m->tensor, &m->pipeline, &m->data, &m->replica, &m->world};
+    tk_comm *line[TK_AXES + 2] = {&m->replica, &m->world};
+    for (int i = 0; i < TK_AXES; i++) line[i + 2] = &m->axis[i].host;
     queue.comm = m->world.ops;
     ops = *queue.comm;
     ops.all_reduce = later_all_reduce;
@@ -261,7 +262,7 @@ static void defer_mesh(tk_mesh *m)
     ops.broadcast = later_broadcast;
     ops.isend = send;
     ops.irecv = receive;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < TK_AXES + 2; i++) {
         assert_ptr_equal(line[i]->ops, queue.comm);
         line[i]->ops = &ops;
     }

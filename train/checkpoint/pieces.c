@@ -154,8 +154,8 @@ static tk_status take_chunk(tk_ck_io *io, tk_ck_mode mode, tk_device *d, const t
 static bool accounts_for(const tk_mesh *mesh, const tk_flat *flat, const tk_param_spec *s)
 {
     if (!flat->owner) return false;
-    if (s->axis < 0 && mesh->tensor.rank > 0) return false;
-    return s->where != TK_ON_ALL || mesh->pipeline.rank == 0;
+    if (s->axis < 0 && mesh->axis[TK_AXIS_TENSOR].rank > 0) return false;
+    return s->where != TK_ON_ALL || mesh->axis[TK_AXIS_PIPELINE].rank == 0;
 }
 
 tk_status tk_ck_pass(tk_ck_io *io, tk_ck_mode mode, const tk_mesh *mesh, tk_model *model,

@@ -56,7 +56,8 @@ static double relative(const double sums[2])
 static int64_t part_rows(void *ctx, int64_t i)
 {
     const parity *p = ctx;
-    return tk_split_count(p->part[i].stream.rows, p->mesh.tensor.size, p->mesh.tensor.rank);
+    const tk_axis_row *tensor = &p->mesh.axis[TK_AXIS_TENSOR];
+    return tk_split_count(p->part[i].stream.rows, tensor->degree, tensor->rank);
 }
 
 static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
@@ -210,8 +211,9 @@ static tk_status read_golden(parity *p, const char *path, const tk_invocation *i
 
 static tk_status cut_documents(parity *p)
 {
-    const int64_t begin = tk_split_begin(p->golden.documents, p->mesh.data.size, p->mesh.data.rank);
-    p->n_parts = tk_split_count(p->golden.documents, p->mesh.data.size, p->mesh.data.rank);
+    const tk_axis_row *data = &p->mesh.axis[TK_AXIS_DATA];
+    const int64_t begin = tk_split_begin(p->golden.documents, data->degree, data->rank);
+    p->n_parts = tk_split_count(p->golden.documents, data->degree, data->rank);
     TK_ARENA_NEW(p->part, &p->arena, p->n_parts + 1);
     for (int64_t i = 0; i < p->n_parts; i++)
         TK_TRY(tk_golden_stream(&p->golden, begin + i, begin + i + 1, &p->arena, &p->part[i].stream,
@@ -225,9 +227,9 @@ static tk_status open_model(parity *p)
     TK_TRY(tk_device_open(&p->device, &tk_device_cpu,
                           tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
     const tk_model_part held = {.device = &p->device,
-                                .tensor = &p->mesh.tensor,
-                                .stage = p->mesh.pipeline.rank,
-                                .n_stages = p->mesh.pipeline.size,
+                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].host,
+                                .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree,
                                 .grads = true};
     TK_TRY(tk_model_open(&p->model, &p->config.model, &held));
     TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh));

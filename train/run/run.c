@@ -72,7 +72,7 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
 {
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
-    TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.data.size)));
+    TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
     return tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
                                           tk_mesh_threads(&p->mesh, &c->parallel),
                                           tk_device_pool_bytes()));
@@ -230,9 +230,11 @@ static tk_status measure_gemm(run *r, double *rate)
     int64_t rows = 0;
     TK_TRY(tk_agree(w, microbatch_rows(r, &rows)));
     TK_TRY(tk_comm_barrier(w));
-    TK_TRY(tk_agree(w, tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
-                                    2 * tk_split_count(c->model.ffn, r->parts.mesh.tensor.size, 0),
-                                    0.05, rate)));
+    TK_TRY(tk_agree(
+        w,
+        tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
+                     2 * tk_split_count(c->model.ffn, r->parts.mesh.axis[TK_AXIS_TENSOR].degree, 0),
+                     0.05, rate)));
     return tk_comm_sum_f64(w, rate, 1);
 }
 

@@ -55,7 +55,7 @@ tk_tensor tk_flat_cut(const tk_tensor *flat, int64_t at, int64_t count)
 
 tk_status tk_gradients_open(tk_gradients *g, tk_model *m, tk_mesh *mesh)
 {
-    const int ranks = mesh->data.size, rank = mesh->data.rank;
+    const int ranks = mesh->axis[TK_AXIS_DATA].degree, rank = mesh->axis[TK_AXIS_DATA].rank;
     *g = (tk_gradients){.model = m, .mesh = mesh};
     tk_arena_init(&g->arena, 0);
     TK_ARENA_NEW(g->counts, &g->arena, ranks);
@@ -86,9 +86,9 @@ static tk_status sum_over(tk_comm *c, const tk_tensor *flat, const tk_ranges *r)
 tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
 {
     tk_model *m = g->model;
-    tk_comm *data = &g->mesh->data;
+    tk_comm *data = &g->mesh->axis[TK_AXIS_DATA].host;
     TK_TRY(sum_over(m->tensor, &m->grads, &g->copied));
-    TK_TRY(sum_over(&g->mesh->pipeline, &m->grads, &g->staged));
+    TK_TRY(sum_over(&g->mesh->axis[TK_AXIS_PIPELINE].host, &m->grads, &g->staged));
     *shard = m->grads;
     if (data->size == 1) return TK_OK;
     TK_TRY(tk_device_new(m->device, TK_F32, g->count, 1, shard));

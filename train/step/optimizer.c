@@ -144,8 +144,8 @@ static tk_status gather(tk_optimizer *o)
     TK_TRY(tk_device_new(m->device, m->compute, o->count, 1, &shard));
     tk_status st = narrow(o, &shard);
     if (st == TK_OK)
-        st = tk_all_gather(&o->mesh->data, shard.data, m->values.data, o->sums.counts, 1,
-                           m->compute);
+        st = tk_all_gather(&o->mesh->axis[TK_AXIS_DATA].host, shard.data, m->values.data,
+                           o->sums.counts, 1, m->compute);
     tk_device_free(m->device, &shard);
     TK_TRY(st);
     return TK_OK;
@@ -156,10 +156,11 @@ static tk_status spread(tk_optimizer *o)
 {
     tk_model *m = o->model;
     const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
-    if (o->mesh->data.size == 1) return narrow(o, &own); // copies were updated alike
+    if (o->mesh->axis[TK_AXIS_DATA].degree == 1)
+        return narrow(o, &own); // copies were updated alike
     TK_TRY(gather(o));
-    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->pipeline));
-    return broadcast(&o->sums.copied, &m->values, &o->mesh->tensor);
+    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].host));
+    return broadcast(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].host);
 }
 
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)

@@ -69,9 +69,9 @@ static tk_status open_model(tk_trainer *t)
     const int chunks = (int)t->config->parallel.chunks;
     const bool half = t->config->train.precision == TK_PRECISION_BF16;
     const tk_model_part part = {.device = t->device,
-                                .tensor = &t->mesh->tensor,
-                                .stage = t->mesh->pipeline.rank,
-                                .n_stages = t->mesh->pipeline.size,
+                                .tensor = &t->mesh->axis[TK_AXIS_TENSOR].host,
+                                .stage = t->mesh->axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = t->mesh->axis[TK_AXIS_PIPELINE].degree,
                                 .chunks = chunks,
                                 .grads = true,
                                 .compute = half ? TK_BF16 : TK_F32};
@@ -85,7 +85,9 @@ static tk_status open_model(tk_trainer *t)
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader)
 {
-    const int stage = mesh->pipeline.rank, stages = mesh->pipeline.size;
+    const tk_axis_row *data = &mesh->axis[TK_AXIS_DATA];
+    const int stage = mesh->axis[TK_AXIS_PIPELINE].rank;
+    const int stages = mesh->axis[TK_AXIS_PIPELINE].degree;
     *t = (tk_trainer){.config = c,
                       .mesh = mesh,
                       .device = device,
@@ -95,7 +97,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
                       .last = stage == stages - 1};
     tk_arena_init(&t->arena, 0);
     tk_arena_init(&t->step_arena, 1 << 20);
-    t->micro = tk_microbatches_of(&c->train, mesh->data.rank, mesh->data.size);
+    t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
     TK_TRY(open_model(t));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
     return open_losses(t);
@@ -226,7 +228,8 @@ static int64_t boundary_rows(void *ctx, int64_t i)
     for (int64_t j = tk_microbatch_begin(&t->micro, i); j < tk_microbatch_begin(&t->micro, i + 1);
          j++)
         rows += tk_document_rows(&t->docs.document[j].doc, NULL);
-    return tk_split_count(rows, t->mesh->tensor.size, t->mesh->tensor.rank);
+    const tk_axis_row *tensor = &t->mesh->axis[TK_AXIS_TENSOR];
+    return tk_split_count(rows, tensor->degree, tensor->rank);
 }
 
 static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
@@ -307,7 +310,7 @@ static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
     TK_TRY(tk_device_download(d, &norm2, t->optimizer.norm2.data, sizeof norm2));
     TK_TRY(tk_device_sync(d));
     enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
-    const bool counts = t->first && t->mesh->tensor.rank == 0;
+    const bool counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
     double sum[SUMS] = {[SKIPPED] = counts ? (double)r->skipped : 0,
                         [FLOPS] = d->flops - r->flops - t->extra_flops,
                         [STOP] = stop,

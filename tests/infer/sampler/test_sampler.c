@@ -37,8 +37,9 @@ static void save_model(const char *to, bool random)
     assert_ok(tk_config_parse(&c, TK_CMD_PLAN, "test", yaml, strlen(yaml), 0, NULL));
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&device, &tk_device_cpu, 1, (size_t)1 << 30));
-    assert_ok(tk_model_open(&model, &c.model,
-                            &(tk_model_part){.device = &device, .tensor = &mesh.tensor}));
+    assert_ok(tk_model_open(
+        &model, &c.model,
+        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].host}));
     assert_ok(tk_model_init_weights(&model, 5));
     for (int i = 0; i < model.n_weights && random; i++) {
         const tk_param_spec *s = &model.table.spec[model.weight[i].spec];
@@ -52,7 +53,8 @@ static void save_model(const char *to, bool random)
         tk_free(w);
     }
     tk_codec *codec = test_codec(1);
-    const tk_flat flat = {"model", model.values, 0, model.n_local, mesh.data.rank == 0};
+    const tk_flat flat = {"model", model.values, 0, model.n_local,
+                          mesh.axis[TK_AXIS_DATA].rank == 0};
     const tk_checkpoint_meta meta = {.step = 1, .config = (char *)yaml, .codec = codec};
     assert_ok(tk_checkpoint_save(to, &mesh, &model, 1, &flat, &meta));
     tk_codec_free(codec);
@@ -150,7 +152,7 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     if (behind) deferred_start(&session.device, &mesh);
     if (behind > 1) deferred_fail_at(behind);
     const tk_status st = tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL);
-    *holds = mesh.pipeline.rank == 0;
+    *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
     tk_session_close(&session);
     tk_trained_close(&trained);
     tk_mesh_close(&mesh);

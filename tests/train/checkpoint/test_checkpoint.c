@@ -41,11 +41,11 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
     assert_ok(tk_mesh_open(&r->mesh, comm, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
     const tk_model_part part = {.device = &r->device,
-                                .tensor = &r->mesh.tensor,
-                                .stage = r->mesh.pipeline.rank,
-                                .n_stages = r->mesh.pipeline.size};
+                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].host,
+                                .stage = r->mesh.axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = r->mesh.axis[TK_AXIS_PIPELINE].degree};
     assert_ok(tk_model_open(&r->model, c, &part));
-    const tk_comm *d = &r->mesh.data;
+    const tk_comm *d = &r->mesh.axis[TK_AXIS_DATA].host;
     for (int k = 0; k < FLATS; k++) {
         const bool shared = k == 1;
         const int64_t n = r->model.n_local;

@@ -36,9 +36,9 @@ static void open_rig(rig *r, int T, int P, tk_dtype compute)
     assert_ok(tk_mesh_open(&r->mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
     const tk_model_part part = {.device = &r->device,
-                                .tensor = &r->mesh.tensor,
-                                .stage = r->mesh.pipeline.rank,
-                                .n_stages = r->mesh.pipeline.size,
+                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].host,
+                                .stage = r->mesh.axis[TK_AXIS_PIPELINE].rank,
+                                .n_stages = r->mesh.axis[TK_AXIS_PIPELINE].degree,
                                 .grads = true,
                                 .compute = compute};
     assert_ok(tk_model_open(&r->model, &tiny_model, &part));
@@ -124,11 +124,12 @@ static void what_a_rank_holds_and_sends(void **state)
     assert_int_equal(tk_bytes(&half.optimizer.master), 4 * half.optimizer.count);
     assert_ptr_equal(full.optimizer.master.data,
                      (float *)full.model.values.data + full.optimizer.begin);
-    const int64_t before[2] = {half.mesh.data.bytes_sent, full.mesh.data.bytes_sent};
+    const int64_t before[2] = {half.mesh.axis[TK_AXIS_DATA].host.bytes_sent,
+                               full.mesh.axis[TK_AXIS_DATA].host.bytes_sent};
     step(&half, 0);
     step(&full, 0);
-    const int64_t less =
-        (full.mesh.data.bytes_sent - before[1]) - (half.mesh.data.bytes_sent - before[0]);
+    const int64_t less = (full.mesh.axis[TK_AXIS_DATA].host.bytes_sent - before[1]) -
+                         (half.mesh.axis[TK_AXIS_DATA].host.bytes_sent - before[0]);
     const int64_t gathered = world.size > 1 ? half.optimizer.count : 0; // elements this rank sends
     assert_true(less >= 2 * gathered);
     assert_true(world.size == 1 || less > 0);
