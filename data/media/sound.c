@@ -109,6 +109,23 @@ static int mix_evenly(SwrContext *swr, int in, int out)
     return swr_set_matrix(swr, matrix, in);
 }
 
+// As ITU-R BS.775, with a centre that counts in full on either side.
+static int mix_centre(SwrContext *swr, const AVChannelLayout *from, const AVChannelLayout *to)
+{
+    double matrix[2 * 64];
+    const int centre = av_channel_layout_index_from_channel(from, AV_CHAN_FRONT_CENTER);
+    if (from->nb_channels > 64) return AVERROR(EINVAL);
+    const int e = swr_build_matrix2(from, to, M_SQRT1_2, M_SQRT1_2, 0, UNSCALED, 1, matrix,
+                                    from->nb_channels, AV_MATRIX_ENCODING_NONE, NULL);
+    for (int i = 0; i < to->nb_channels; i++) matrix[i * from->nb_channels + centre] = 1;
+    return e >= 0 ? swr_set_matrix(swr, matrix, from->nb_channels) : e;
+}
+
+static bool has_centre(const AVChannelLayout *l)
+{
+    return l->nb_channels > 1 && av_channel_layout_index_from_channel(l, AV_CHAN_FRONT_CENTER) >= 0;
+}
+
 static tk_status open_resampler(tk_sound *s, const AVFrame *f)
 {
     swr_free(&s->swr);
@@ -126,6 +143,7 @@ static tk_status open_resampler(tk_sound *s, const AVFrame *f)
     if (e >= 0) e = av_opt_set_double(s->swr, "rematrix_maxval", UNSCALED, 0);
     if (e >= 0) e = av_opt_set_sample_fmt(s->swr, "internal_sample_fmt", AV_SAMPLE_FMT_FLTP, 0);
     if (e >= 0 && nameless) e = mix_evenly(s->swr, in, s->mixed);
+    if (e >= 0 && !nameless && has_centre(&from)) e = mix_centre(s->swr, &from, &to);
     if (e >= 0) e = swr_init(s->swr);
     av_channel_layout_uninit(&from);
     if (e < 0)

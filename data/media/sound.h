@@ -2,10 +2,11 @@
 // The sound of a file on our clock: resampled, mixed to our channels, gaps filled with silence.
 // Internal to data/media/*.c.
 //
-// More than two channels are mixed to two by the coefficients of ITU-R BS.775 (front 1, centre and
-// each surround 0.71, no low frequency channel) and not scaled down afterwards: speech from a
-// centre is as loud as speech made for two loudspeakers (by power, what a room adds up). Where
-// the sum is louder than full scale, it is limited. One channel is the mean of two.
+// More than two channels are mixed to two by the coefficients of ITU-R BS.775 (front 1, each
+// surround 0.71, no low frequency channel), except that the centre is 1: what it says is as loud as
+// if it had been recorded for two loudspeakers, the same samples in both. Nothing is scaled down
+// afterwards; where the sum is louder than full scale, it is limited. One channel is the mean of
+// two.
 #pragma once
 #include "data/media/limiter.h"
 #include "data/media/track.h"

@@ -159,15 +159,38 @@ static tk_status open_stream(tk_track *t, enum AVMediaType kind)
     return TK_OK;
 }
 
+// Of VP8 and VP9, libav's own decoders leave out what is transparent; libvpx does not.
+static const char *transparent_decoder(const AVStream *s)
+{
+    const AVDictionaryEntry *alpha = av_dict_get(s->metadata, "alpha_mode", NULL, 0);
+    if (!alpha || strcmp(alpha->value, "1") != 0) return NULL;
+    return s->codecpar->codec_id == AV_CODEC_ID_VP8   ? "libvpx"
+           : s->codecpar->codec_id == AV_CODEC_ID_VP9 ? "libvpx-vp9"
+                                                      : NULL;
+}
+
+static tk_status find_decoder(const tk_track *t, const AVCodec **out)
+{
+    const AVCodecParameters *p = t->stream->codecpar;
+    const char *name = transparent_decoder(t->stream);
+    *out = name ? avcodec_find_decoder_by_name(name) : avcodec_find_decoder(p->codec_id);
+    if (*out) return TK_OK;
+    if (name)
+        return TK_FAIL(TK_INPUT,
+                       "%s: parts of its pictures are transparent, and the libavcodec here has no "
+                       "decoder %s, which sees that: install one that has (Debian's has)",
+                       t->path, name);
+    return TK_FAIL(TK_INPUT, "%s: no decoder for %s %s", t->path,
+                   p->codec_type == AVMEDIA_TYPE_VIDEO ? "video" : "sound",
+                   avcodec_get_name(p->codec_id));
+}
+
 static tk_status open_decoder(tk_track *t)
 {
     if (!t->stream) return TK_OK;
     const AVCodecParameters *p = t->stream->codecpar;
-    const AVCodec *decoder = avcodec_find_decoder(p->codec_id);
-    if (!decoder)
-        return TK_FAIL(TK_INPUT, "%s: no decoder for %s %s", t->path,
-                       p->codec_type == AVMEDIA_TYPE_VIDEO ? "video" : "sound",
-                       avcodec_get_name(p->codec_id));
+    const AVCodec *decoder;
+    TK_TRY(find_decoder(t, &decoder));
     t->codec = avcodec_alloc_context3(decoder);
     t->packet = av_packet_alloc();
     t->frame = av_frame_alloc();
@@ -248,14 +271,19 @@ static tk_status note_damage(tk_track *t, double from)
     return tk_damage_add(&t->damage, t->frames ? from : -INFINITY);
 }
 
+// Seconds; NAN: it does not say.
+static double seconds(int64_t ts, AVRational unit)
+{
+    return ts == AV_NOPTS_VALUE ? NAN : (double)ts * av_q2d(unit);
+}
+
 static void note_key(tk_track *t)
 {
+    if (t->key_sent || !(t->packet->flags & AV_PKT_FLAG_KEY)) return;
     const AVPacket *p = t->packet;
-    const int64_t ts = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-    if (t->key_sent || !(p->flags & AV_PKT_FLAG_KEY)) return;
+    const double time = seconds(p->pts != AV_NOPTS_VALUE ? p->pts : p->dts, t->stream->time_base);
     t->key_sent = true;
-    t->key_time =
-        ts == AV_NOPTS_VALUE || untimed(t) ? -INFINITY : (double)ts * av_q2d(t->stream->time_base);
+    t->key_time = isnan(time) || untimed(t) ? -INFINITY : time;
 }
 
 // The frame just decoded: damaged itself, or the end of damage.
@@ -275,8 +303,7 @@ static void follow_clock(tk_track *t)
     if (!(t->format->iformat->flags & AVFMT_TS_DISCONT) || p->dts == AV_NOPTS_VALUE) return;
     if (s != t->stream && s != t->other) return;
     const double unit = av_q2d(s->time_base);
-    const double dts = (double)p->dts * unit;
-    const double pts = p->pts == AV_NOPTS_VALUE ? dts : (double)p->pts * unit;
+    const double dts = seconds(p->dts, s->time_base), pts = seconds(p->pts, s->time_base);
     const bool video = s->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
     const int64_t shift =
         llrint(tk_clock_shift(&t->clock, video, dts, pts, (double)p->duration * unit) / unit);
@@ -371,12 +398,12 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     const AVPacket *p = t->packet;
     const AVStream *stream = t->format->streams[p->stream_index];
     const bool video = stream == t->stream;
-    int64_t ts = untimed(t) ? AV_NOPTS_VALUE : p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-    if ((ts == AV_NOPTS_VALUE && !video) || (p->flags & AV_PKT_FLAG_DISCARD)) return;
-    const double unit = av_q2d(stream->time_base);
-    double time = (double)ts * unit, length = (double)p->duration * unit;
+    const double dts = seconds(p->dts, stream->time_base), pts = seconds(p->pts, stream->time_base);
+    double time = untimed(t) ? NAN : tk_clock_shown(&t->clock, video, dts, pts);
+    double length = (double)p->duration * av_q2d(stream->time_base);
+    if ((isnan(time) && !video) || (p->flags & AV_PKT_FLAG_DISCARD)) return;
     if (video && length <= 0) length = nominal_length(t);
-    if (ts == AV_NOPTS_VALUE) time = s->packets ? s->end : 0;
+    if (isnan(time)) time = s->packets ? s->end : 0;
     s->last = fmax(s->last, time + length);
     if (!video) return;
     s->first = s->packets ? fmin(s->first, time) : time;

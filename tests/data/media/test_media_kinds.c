@@ -13,33 +13,43 @@ static const tk_media_config small = {
 #define PICTURE "-map 0:v -map 1:a -c:v mpeg4 "
 
 // Both roads take the file and agree on its length.
-static void takes(const char *path, int64_t frames)
+static void takes(const char *path, int64_t fps, int64_t frames)
 {
     tk_media m;
+    tk_media_config c = small;
     int64_t looked;
     bool has_audio;
-    assert_ok(tk_media_probe(path, &small, 1, &looked, &has_audio));
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    c.fps = fps;
+    assert_ok(tk_media_probe(path, &c, 1, &looked, &has_audio));
+    assert_ok(tk_media_read(path, &c, 60, 1, &m));
     assert_int_equal(m.frames, frames);
     assert_int_equal(looked, frames);
     assert_int_equal(m.had_audio, has_audio);
     tk_media_free(&m);
 }
 
-// Time starts anew where the second part begins: both parts are there, one after the other.
+// Time starts anew where the second part begins: both parts are there, one after the other, whole
+// also where not every picture says when it is shown (MPEG-PS).
 static void test_joined(void **state)
 {
     (void)state;
-    const char *kind[] = {"-c:v mpeg2video -c:a mp2", "-c:v libx264 -pix_fmt yuv420p -c:a aac"};
-    for (int i = 0; i < 2; i++) {
+    const char *kind[][2] = {
+        {"ts", "-c:v mpeg2video -c:a mp2"},        {"ts", "-c:v libx264 -pix_fmt yuv420p -c:a aac"},
+        {"mpg", "-c:v mpeg2video -bf 2 -c:a mp2"}, {"mpg", "-c:v mpeg2video -bf 2 -an"},
+        {"mpg", "-c:v mpeg1video -bf 2 -g 9 -an"}, {"vob", "-c:v mpeg2video -an"}};
+    for (int i = 0; i < 6; i++) {
         size_t n;
-        char args[256];
-        snprintf(args, sizeof args, TWO_SECONDS "%s", kind[i]);
-        unsigned char *x = media_get(media_make("part.ts", args), &n), *twice = malloc(2 * n);
+        char name[2][32], args[256];
+        snprintf(name[0], sizeof name[0], "part%d.%s", i, kind[i][0]);
+        snprintf(name[1], sizeof name[1], "joined%d.%s", i, kind[i][0]);
+        snprintf(args, sizeof args, TWO_SECONDS "%s", kind[i][1]);
+        const char *part = media_make(name[0], args);
+        takes(part, 24, 48);
+        unsigned char *x = media_get(part, &n), *twice = malloc(2 * n);
         assert_non_null(twice);
         memcpy(twice, x, n);
         memcpy(twice + n, x, n);
-        takes(media_put("joined.ts", twice, 2 * n), 32);
+        takes(media_put(name[1], twice, 2 * n), 24, 96);
         free(twice);
         free(x);
     }
@@ -70,12 +80,12 @@ static void test_longer_companions(void **state)
         snprintf(args, sizeof args, TWO_SECONDS "-i '%s' " PICTURE "-map 2:s -c:s %s", srt,
                  kind[i][1]);
         snprintf(name, sizeof name, "subtitle.%s", kind[i][0]);
-        takes(media_make(name, args), 16);
+        takes(media_make(name, args), 8, 16);
         snprintf(args, sizeof args, TWO_SECONDS "-i '%s' -map_metadata 2 " PICTURE, meta);
         snprintf(name, sizeof name, "chapters.%s", kind[i][0]);
-        takes(media_make(name, args), 16);
+        takes(media_make(name, args), 8, 16);
         snprintf(name, sizeof name, "tracks.%s", kind[i][0]);
-        takes(media_make(name, TWO_SECONDS "-f lavfi -i sine=d=9 " PICTURE "-map 2:a"), 16);
+        takes(media_make(name, TWO_SECONDS "-f lavfi -i sine=d=9 " PICTURE "-map 2:a"), 8, 16);
     }
 }
 
@@ -90,7 +100,7 @@ static void test_no_timestamps(void **state)
         char args[256];
         snprintf(args, sizeof args,
                  "-f lavfi -i testsrc2=s=64x48:r=30:d=3 -pix_fmt yuv420p -c:v %s", kind[i][1]);
-        takes(media_make(kind[i][0], args), 24);
+        takes(media_make(kind[i][0], args), 8, 24);
     }
 }
 
@@ -106,7 +116,7 @@ static void test_cut(void **state)
         char cut[32], args[256];
         snprintf(args, sizeof args, TWO_SECONDS "%s", kind[i][1]);
         const char *whole = media_make(kind[i][0], args);
-        takes(whole, 16);
+        takes(whole, 8, 16);
         unsigned char *x = media_get(whole, &n);
         snprintf(cut, sizeof cut, "cut-%s", kind[i][0]);
         refuses(media_put(cut, x, n * 3 / 4), "cut off");
@@ -131,6 +141,30 @@ static void check_untagged(const char *size, const char *matrix)
     tk_media_free(&m);
 }
 
+// Half of white over black, in a coding where what is transparent comes beside the picture.
+static void test_transparent(void **state)
+{
+    (void)state;
+    const char *coder[] = {"libvpx-vp9", "libvpx"};
+    for (int i = 0; i < 2; i++) {
+        char args[512], ask[256];
+        snprintf(ask, sizeof ask, "ffmpeg -v error -h encoder=%s 2>&1 | grep -q yuva420p",
+                 coder[i]);
+        if (system(ask) != 0) {
+            print_message("skipped: no encoder %s for transparent pictures\n", coder[i]);
+            skip();
+        }
+        snprintf(args, sizeof args,
+                 "-f lavfi -i color=white:s=64x48:r=8:d=0.5,format=yuva420p,geq=lum=235:cb=128:cr="
+                 "128:a=128 -c:v %s -auto-alt-ref 0 -pix_fmt yuva420p",
+                 coder[i]);
+        tk_media m;
+        assert_ok(tk_media_read(media_make("transparent.webm", args), &small, 60, 1, &m));
+        assert_near(m.video[(16 * m.width + 16) * 3], 128, 3);
+        tk_media_free(&m);
+    }
+}
+
 static void test_untagged_colours(void **state)
 {
     (void)state;
@@ -144,7 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_joined),
-        cmocka_unit_test(test_no_timestamps), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_untagged_colours)};
+        cmocka_unit_test(test_no_timestamps),     cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_untagged_colours),  cmocka_unit_test(test_transparent)};
     return cmocka_run_group_tests(tests, media_open, media_close);
 }

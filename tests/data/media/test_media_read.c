@@ -257,19 +257,20 @@ static const char *surround(const char *name, const double *level)
 static void test_surround(void **state)
 {
     (void)state;
-    const double rms = 0.5 / sqrt(2), part = rms * M_SQRT1_2;
+    const double rms = 0.5 / sqrt(2);
     const struct {
         double level[6], left, right;
     } mix[] = {{{0.5, 0, 0, 0, 0, 0}, rms, 0},
-               {{0, 0, 0.5, 0, 0, 0}, part, part},
+               {{0, 0, 0.5, 0, 0, 0}, rms, rms}, // as in a stereo file of the same samples
+
                {{0, 0, 0, 0.5, 0, 0}, 0, 0},
-               {{0, 0, 0, 0, 0, 0.5}, 0, part}};
+               {{0, 0, 0, 0, 0, 0.5}, 0, rms * M_SQRT1_2}};
     for (int i = 0; i < 4; i++) {
         const char *path = surround("surround.mkv", mix[i].level);
         check_sound(path, 2, mix[i].left, mix[i].right);
         check_sound(path, 1, (mix[i].left + mix[i].right) / 2, 0);
     }
-    // Everything at full scale sums to 2.4: limited, so that it stays the sine it was.
+    // Everything at full scale sums to 2.7: limited, so that it stays the sine it was.
     const double full[] = {0.999, 0.999, 0.999, 0, 0.999, 0.999};
     tk_media m;
     tk_media_config c = small;
