@@ -111,7 +111,7 @@ tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t proce
     tk_status st = TK_OK;
     *out = (tk_plan){.process = process};
     tk_mesh_dry(&mesh, &c->parallel, rank);
-    TK_TRY_TO(st, done, tk_device_open(&device, &tk_device_dry, 1, DRY_BYTES));
+    TK_TRY_TO(st, done, tk_device_open_dry(&device, &tk_device_cpu, 1, DRY_BYTES));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, l));
     TK_TRY_TO(st, done, measure(&t, out));
 done:

@@ -1,183 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Devices in host memory: "ref", "cpu", and "dry", which has none.
+// The functions of a device: what is checked before any device is called.
 #include "core/device/device.h"
 #include "core/device/ops_impl.h"
-#include <errno.h>
-#include <omp.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-static tk_status host_open(tk_device *d, int threads)
-{
-    d->threads = threads > 0 ? threads : omp_get_num_procs();
-    return TK_OK;
-}
-
-static tk_status cpu_open(tk_device *d, int threads)
-{
-    TK_TRY(host_open(d, threads));
-    omp_set_num_threads(d->threads);
-    return TK_OK;
-}
-
-static void host_close(tk_device *d)
-{
-    (void)d;
-}
-
-// Address space only: pages cost memory when they are first written.
-static tk_status host_reserve(tk_device *d, size_t bytes, void **base)
-{
-    (void)d;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-    if (p == MAP_FAILED)
-        return TK_FAIL(TK_MEMORY, "cannot reserve %zu bytes for device %s: %s", bytes, d->ops->name,
-                       strerror(errno));
-    *base = p;
-    return TK_OK;
-}
-
-static void host_release(tk_device *d, void *base, size_t bytes)
-{
-    (void)d;
-    munmap(base, bytes);
-}
-
-static tk_status host_move(tk_device *d, void *to, const void *from, size_t bytes)
-{
-    (void)d;
-    memcpy(to, from, bytes);
-    return TK_OK;
-}
-
-static tk_status host_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
-                              size_t from_stride, size_t rows, size_t bytes)
-{
-    (void)d;
-    for (size_t r = 0; r < rows; r++)
-        memcpy((char *)to + r * to_stride, (const char *)from + r * from_stride, bytes);
-    return TK_OK;
-}
-
-static tk_status host_zero(tk_device *d, void *to, size_t bytes)
-{
-    (void)d;
-    memset(to, 0, bytes);
-    return TK_OK;
-}
-
-static tk_status host_sync(tk_device *d)
-{
-    (void)d;
-    return TK_OK;
-}
-
-// Dry: addresses that nobody follows, from 64 KiB on so that none of them is NULL.
-static tk_status dry_reserve(tk_device *d, size_t bytes, void **base)
-{
-    (void)d, (void)bytes;
-    *base = (void *)((uintptr_t)1 << 16);
-    return TK_OK;
-}
-
-static void dry_release(tk_device *d, void *base, size_t bytes)
-{
-    (void)d, (void)base, (void)bytes;
-}
-
-static tk_status dry_move(tk_device *d, void *to, const void *from, size_t bytes)
-{
-    (void)d, (void)to, (void)from, (void)bytes;
-    return TK_OK;
-}
-
-static tk_status dry_download(tk_device *d, void *host, const void *from, size_t bytes)
-{
-    (void)d, (void)from;
-    memset(host, 0, bytes);
-    return TK_OK;
-}
-
-static tk_status dry_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
-                             size_t from_stride, size_t rows, size_t bytes)
-{
-    (void)d, (void)to, (void)to_stride, (void)from, (void)from_stride, (void)rows, (void)bytes;
-    return TK_OK;
-}
-
-static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
-{
-    (void)d, (void)to, (void)bytes;
-    return TK_OK;
-}
-
-const tk_device_ops tk_device_ref = {
-    .name = "ref",
-    .computes = true,
-    .open = host_open,
-    .close = host_close,
-    .reserve = host_reserve,
-    .release = host_release,
-    .upload = host_move,
-    .download = host_move,
-    .copy = host_move,
-    .copy_2d = host_copy_2d,
-    .zero = host_zero,
-    .sync = host_sync,
-    .kernels = tk_ref_kernels,
-};
-
-const tk_device_ops tk_device_cpu = {
-    .name = "cpu",
-    .computes = true,
-    .open = cpu_open,
-    .close = host_close,
-    .reserve = host_reserve,
-    .release = host_release,
-    .upload = host_move,
-    .download = host_move,
-    .copy = host_move,
-    .copy_2d = host_copy_2d,
-    .zero = host_zero,
-    .sync = host_sync,
-    .kernels = tk_cpu_kernels,
-};
-
-// Asks the cpu backend for its scratch (and never calls its kernels): what it counts is what the
-// cpu backend takes.
-const tk_device_ops tk_device_dry = {
-    .name = "dry",
-    .computes = false,
-    .open = host_open,
-    .close = host_close,
-    .reserve = dry_reserve,
-    .release = dry_release,
-    .upload = dry_move,
-    .download = dry_download,
-    .copy = dry_move,
-    .copy_2d = dry_copy_2d,
-    .zero = dry_zero,
-    .sync = host_sync,
-    .kernels = tk_cpu_kernels,
-};
-
-size_t tk_device_pool_bytes(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    const size_t least = (size_t)64 << 30;
-    const size_t memory = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    return memory * 2 > least ? memory * 2 : least;
-}
 
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
 {
-    *d = (tk_device){.ops = ops};
+    *d = (tk_device){.ops = ops, .kernels = ops->kernels};
     TK_TRY(ops->open(d, threads));
     void *base = NULL;
     tk_status st = TK_OK;
-    TK_TRY_TO(st, close, ops->reserve(d, bytes, &base));
+    TK_TRY_TO(st, close, ops->reserve(d, &bytes, &base));
     TK_TRY_TO(st, release, tk_pool_init(&d->pool, base, bytes));
     return TK_OK;
 release:
@@ -186,6 +18,13 @@ close:
     ops->close(d);
     *d = (tk_device){0};
     return st;
+}
+
+tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes)
+{
+    TK_TRY(tk_device_open(d, &tk_device_dry, threads, bytes));
+    d->kernels = like->kernels;
+    return TK_OK;
 }
 
 void tk_device_close(tk_device *d)
@@ -206,15 +45,47 @@ tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk
     TK_TRY(tk_mul_size(rows, cols, &count));
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     void *data;
-    TK_TRY(tk_pool_new(&d->pool, (size_t)bytes, &data));
+    TK_TRY(tk_pool_new(&d->pool, d->queue, (size_t)bytes, &data));
     *out = tk_tensor_2d(data, t, rows, cols);
     return TK_OK;
 }
 
+static void give_back(tk_device *d, void *x)
+{
+    const size_t bytes = tk_pool_free(&d->pool, d->queue, x);
+    if (bytes && d->ops->freed) d->ops->freed(d, x, bytes);
+}
+
 void tk_device_free(tk_device *d, tk_tensor *t)
 {
-    if (t->data) tk_pool_free(&d->pool, t->data);
+    give_back(d, t->data);
     *t = (tk_tensor){0};
+}
+
+tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total)
+{
+    return d->ops->memory(d, available, total);
+}
+
+tk_status tk_device_host_new(tk_device *d, size_t bytes, void **out)
+{
+    *out = d->ops->host_new(d, bytes);
+    if (*out) return TK_OK;
+    return TK_FAIL(TK_MEMORY, "device %s: out of host memory for its copies (%zu bytes)",
+                   d->ops->name, bytes);
+}
+
+void tk_device_host_free(tk_device *d, void *x)
+{
+    if (x) d->ops->host_free(d, x);
+}
+
+tk_queue tk_device_on(tk_device *d, tk_queue q)
+{
+    const tk_queue was = d->queue;
+    tk_assert(q < TK_QUEUES);
+    d->queue = q;
+    return was;
 }
 
 // ---- moving bytes ------------------------------------------------------------------------------
@@ -309,7 +180,34 @@ tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)
 
 tk_status tk_device_sync(tk_device *d)
 {
-    return d->ops->sync(d);
+    TK_TRY(d->ops->sync(d));
+    tk_pool_sync(&d->pool);
+    return TK_OK;
+}
+
+// ---- operators ---------------------------------------------------------------------------------
+
+bool tk_device_has(const tk_device *d, const tk_call *c, bool back)
+{
+    const tk_kernel *k = &d->kernels[c->op];
+    return (back ? k->back : k->fore) != NULL;
+}
+
+tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
+{
+    const tk_kernel *k = &d->kernels[c->op];
+    const size_t bytes = k->scratch ? k->scratch(d, c, back) : 0;
+    void *scratch = NULL;
+    tk_status st = TK_OK;
+    if (bytes) TK_TRY(tk_pool_new(&d->pool, d->queue, bytes, &scratch));
+    if (d->ops->computes) {
+        d->scratch = scratch;
+        st = (back ? k->back : k->fore)(d, c);
+        d->scratch = NULL;
+    }
+    give_back(d, scratch); // in the order of the queue: a device that runs behind is done by reuse
+    TK_TRY(st);
+    return TK_OK;
 }
 
 bool tk_device_computes(const tk_device *d)

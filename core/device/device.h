@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device: memory, one in-order stream of work, and its implementation of the operator table.
+// A device: memory, queues of work, and its implementation of the operator table.
 //
-// Three implementations: "ref" (plain loops, the specification), "cpu" (fast, oneDNN GEMM and
-// threads) and "dry" (computes nothing, touches nothing; counts bytes and FLOPs: `talkie plan`
-// runs the real program on it). CUDA takes the same interface. Everything between
-// tk_device_open and tk_device_sync may be asynchronous: host memory passed to upload/download
-// must stay as it is until tk_device_sync.
+// "ref" (plain loops, the specification), "cpu" (fast, oneDNN GEMM and threads) and "dry"
+// (computes nothing, touches nothing; counts bytes and FLOPs: `talkie plan` runs the real program
+// on it). CUDA takes the same interface.
+//
+// All work is asked for on the device's queue of the moment (tk_device_on) and may be done later,
+// in the order of that queue. The order between queues is made by events (core/device/event.h)
+// alone. Host memory passed to upload and download must stay as it is until the host has waited,
+// by tk_device_sync or for an event recorded after. A failure may be told by a later call than the
+// one that failed. A device is used by one thread.
 #pragma once
 #include "core/base/mem.h"
 #include "core/device/pool.h"
@@ -13,6 +17,7 @@
 
 typedef struct tk_device tk_device;
 struct tk_call;
+struct tk_event;
 
 // What a device implements, called by the functions below alone.
 //
@@ -26,44 +31,75 @@ typedef struct tk_kernel {
     size_t (*scratch)(const tk_device *d, const struct tk_call *c, bool back);
 } tk_kernel;
 
+// What moves, computes or zeroes does so on d->queue.
 typedef struct tk_device_ops {
     const char *name;
     bool computes; // false for "dry": results are never written, addresses never touched
     tk_status (*open)(tk_device *d, int threads);
     void (*close)(tk_device *d);
-    tk_status (*reserve)(tk_device *d, size_t bytes, void **base); // address space for the pool
+    tk_status (*memory)(tk_device *d, size_t *available, size_t *total);
+    // Address space for the pool; *bytes 0: as much as makes sense, told there.
+    tk_status (*reserve)(tk_device *d, size_t *bytes, void **base);
     void (*release)(tk_device *d, void *base, size_t bytes);
+    void *(*host_new)(tk_device *d, size_t bytes); // NULL: out of memory
+    void (*host_free)(tk_device *d, void *x);
     tk_status (*upload)(tk_device *d, void *to, const void *host, size_t bytes);
     tk_status (*download)(tk_device *d, void *host, const void *from, size_t bytes);
     tk_status (*copy)(tk_device *d, void *to, const void *from, size_t bytes);
     tk_status (*copy_2d)(tk_device *d, void *to, size_t to_stride, const void *from,
                          size_t from_stride, size_t rows, size_t bytes);
     tk_status (*zero)(tk_device *d, void *to, size_t bytes);
+    // Told of pool memory given back, in the order of the queue; NULL where that is nothing.
+    void (*freed)(tk_device *d, void *x, size_t bytes);
+    tk_status (*event_open)(struct tk_event *e);
+    void (*event_close)(struct tk_event *e);
+    tk_status (*event_record)(struct tk_event *e, tk_queue q);
+    tk_status (*event_wait)(struct tk_event *e, tk_queue q);
+    tk_status (*event_sync)(struct tk_event *e);
+    tk_status (*event_done)(struct tk_event *e, bool *done);
+    tk_status (*event_seconds)(struct tk_event *from, struct tk_event *to, double *seconds);
     tk_status (*sync)(tk_device *d);
     const tk_kernel *kernels; // indexed by tk_op
 } tk_device_ops;
 
 struct tk_device {
     const tk_device_ops *ops;
+    const tk_kernel *kernels; // of ops, or of the device that "dry" stands for
     int threads;
-    tk_pool pool;      // all device memory: weights, activations, gradients, scratch
-    double flops;      // floating-point operations of GEMM and attention run so far (model FLOPs)
-    double op_seconds; // wall time spent inside kernels (CPU backends)
-    void *scratch;     // of the call now running
+    tk_queue queue; // of what is asked for now
+    tk_pool pool;   // all device memory: weights, activations, gradients, scratch
+    double flops;   // floating-point operations of GEMM and attention run so far (model FLOPs)
+    void *scratch;  // of the call now running
     void *impl;
 };
 
-extern const tk_device_ops tk_device_ref, tk_device_cpu, tk_device_dry;
+extern const tk_device_ops tk_device_ref, tk_device_cpu;
 
-// bytes: address space of the pool (CPU: touched pages only count). threads 0: all cores.
+// threads 0: all cores. bytes: of the pool; 0: as much as makes sense (host memory: address space
+// of twice the machine's, since touched pages only count).
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes);
-size_t tk_device_pool_bytes(void); // what to reserve: more than the machine has memory
+// "dry" in the place of `like`, which is not opened: it is asked what scratch its kernels need.
+tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes);
 void tk_device_close(tk_device *d);
 
-// Memory from the pool. tk_device_new gives uninitialized memory; free with tk_device_free.
+// Where work goes from now on; returns where it went before. TK_QUEUE_COMPUTE at first.
+tk_queue tk_device_on(tk_device *d, tk_queue q);
+tk_status tk_device_sync(tk_device *d); // the host waits until all work of all queues is done
+
+// Memory from the pool, in the order of the queue of the moment (see core/device/pool.h for when
+// another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out);
 void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; clears *t
-// Host data to a fresh device tensor and back (the download waits).
+// Bytes of the device that nobody has taken, and all it has; the pool's own range counts as taken
+// where reserving takes memory.
+tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total);
+
+// Host memory that copies to and from the device go by at full speed, beside the host's work.
+// Zeroed, 64-byte aligned. Freed when the device is done with it.
+tk_status tk_device_host_new(tk_device *d, size_t bytes, void **out);
+void tk_device_host_free(tk_device *d, void *x); // NULL is fine
+
+// Host data to a fresh device tensor and back (the download waits for everything).
 tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows, int64_t cols,
                         tk_tensor *out);
 tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host);
@@ -79,7 +115,11 @@ tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
 tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
                             size_t from_stride, size_t rows, size_t bytes);
 tk_status tk_device_zero(tk_device *d, void *to, size_t bytes);
-tk_status tk_device_sync(tk_device *d); // waits until all work so far is done
+
+// One operator's kernel, with its scratch. For the dispatcher (core/device/ops.h), which has
+// checked the call.
+bool tk_device_has(const tk_device *d, const struct tk_call *c, bool back);
+tk_status tk_device_run(tk_device *d, const struct tk_call *c, bool back);
 
 // False for "dry": results are never written and downloads give zeros, so that what only makes
 // values (initial weights, rows of clips, timings) may be left out.

@@ -2,7 +2,6 @@
 // The operator table (shapes, FLOPs, what a backward reads) and the dispatch to a device.
 #include "core/device/ops.h"
 #include "core/base/log.h"
-#include <time.h>
 
 // ---- shape checks ----------------------------------------------------------------------------
 
@@ -349,35 +348,14 @@ const tk_op_info tk_op_table[TK_OP_COUNT] = {
 
 // ---- dispatch --------------------------------------------------------------------------------
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static tk_status run(tk_device *d, const tk_call *c, bool back)
 {
-    const tk_kernel *k = &d->ops->kernels[c->op];
-    tk_status (*fn)(tk_device *, const tk_call *) = back ? k->back : k->fore;
-    if (!fn)
+    if (!tk_device_has(d, c, back))
         return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
                        back ? "backward" : "forward");
-    size_t bytes = k->scratch ? k->scratch(d, c, back) : 0;
-    void *scratch = NULL;
-    if (bytes) TK_TRY(tk_pool_new(&d->pool, bytes, &scratch));
-    tk_status st = TK_OK;
-    if (tk_device_computes(d)) {
-        double begin = seconds();
-        d->scratch = scratch;
-        st = fn(d, c);
-        d->scratch = NULL;
-        d->op_seconds += seconds() - begin;
-    } else if (c->comm && c->comm->size > 1) {
+    TK_TRY(tk_device_run(d, c, back));
+    if (!tk_device_computes(d) && c->comm && c->comm->size > 1)
         c->comm->bytes_sent += (int64_t)tk_bytes(back ? &c->dout[0] : &c->in[0]);
-    }
-    tk_pool_free(&d->pool, scratch); // in stream order: a device that runs behind is done by reuse
-    TK_TRY(st);
     return TK_OK;
 }
 

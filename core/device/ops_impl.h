@@ -5,6 +5,7 @@
 
 extern const tk_kernel tk_ref_kernels[TK_OP_COUNT];
 extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];
+extern const tk_device_ops tk_device_dry; // opened by tk_device_open_dry
 
 static inline float *tk_f32(const tk_tensor *t)
 {

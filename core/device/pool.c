@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Best fit over two arrays of blocks sorted by address. A step makes some thousand calls and the
-// free array stays short, so plain scans are cheaper than a tree would be.
+// free array stays short, so plain scans are cheaper than a tree would be. Free neighbours are one
+// block only where the same queues may have them; a gap is a run of neighbours that the asking
+// queue may have.
 #include "core/device/pool.h"
 #include "core/base/mem.h"
-#include <stdint.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ALIGN = 64 };
@@ -19,7 +22,7 @@ tk_status tk_pool_init(tk_pool *p, void *base, size_t bytes)
     p->cap_free = 16;
     p->free_blocks = tk_alloc((size_t)p->cap_free * sizeof *p->free_blocks);
     if (!p->free_blocks) return TK_FAIL(TK_MEMORY, "out of memory for the blocks of a pool");
-    if (p->bytes) p->free_blocks[p->n_free++] = (tk_pool_block){0, p->bytes};
+    if (p->bytes) p->free_blocks[p->n_free++] = (tk_pool_block){.bytes = p->bytes};
     return TK_OK;
 }
 
@@ -69,39 +72,146 @@ static void drop(tk_pool_block *blocks, int *n, int at)
     memmove(blocks + at, blocks + at + 1, (size_t)(*n - at) * sizeof *blocks);
 }
 
-// The smallest free block that holds `bytes`, the lowest of equals; -1 if none does.
-static int best_fit(const tk_pool *p, size_t bytes, size_t *largest)
+// ---- which queue may have what -----------------------------------------------------------------
+
+static bool may_have(const tk_pool *p, tk_queue q, const tk_pool_block *b)
 {
-    int best = -1;
-    *largest = 0;
+    return !b->epoch || b->queue == q || p->seen[q].done[b->queue] >= b->epoch;
+}
+
+// Makes a free block and the one after it one, if they lie together and the same queues may have
+// them.
+static bool join(tk_pool *p, int at)
+{
+    if (at < 0 || at + 1 >= p->n_free) return false;
+    tk_pool_block *a = &p->free_blocks[at], *b = a + 1;
+    if (a->begin + a->bytes != b->begin || a->epoch != b->epoch) return false;
+    if (a->epoch && a->queue != b->queue) return false;
+    a->bytes += b->bytes;
+    drop(p->free_blocks, &p->n_free, at + 1);
+    return true;
+}
+
+// Blocks that all queues may have by now are marked so, and joined.
+static void settle(tk_pool *p)
+{
     for (int i = 0; i < p->n_free; i++) {
-        size_t have = p->free_blocks[i].bytes;
-        if (have > *largest) *largest = have;
-        if (have >= bytes && (best < 0 || have < p->free_blocks[best].bytes)) best = i;
+        bool all = true;
+        for (tk_queue q = 0; q < TK_QUEUES && all; q++) all = may_have(p, q, &p->free_blocks[i]);
+        if (all) p->free_blocks[i].epoch = 0;
+        if (join(p, i - 1)) i--;
+    }
+}
+
+tk_queue_mark tk_pool_record(tk_pool *p, tk_queue q)
+{
+    tk_queue_mark m = p->seen[q];
+    m.done[q] = ++p->events[q];
+    return m;
+}
+
+static void see(tk_pool *p, tk_queue q, const tk_queue_mark *m)
+{
+    for (int k = 0; k < TK_QUEUES; k++)
+        if (m->done[k] > p->seen[q].done[k]) p->seen[q].done[k] = m->done[k];
+}
+
+void tk_pool_wait(tk_pool *p, tk_queue q, const tk_queue_mark *m)
+{
+    see(p, q, m);
+    settle(p);
+}
+
+void tk_pool_wait_host(tk_pool *p, const tk_queue_mark *m)
+{
+    for (tk_queue q = 0; q < TK_QUEUES; q++) see(p, q, m);
+    settle(p);
+}
+
+void tk_pool_sync(tk_pool *p)
+{
+    tk_queue_mark all;
+    for (tk_queue q = 0; q < TK_QUEUES; q++) all.done[q] = ++p->events[q];
+    tk_pool_wait_host(p, &all);
+}
+
+// ---- allocating --------------------------------------------------------------------------------
+
+typedef struct gap {
+    int first, n; // free blocks
+    size_t bytes;
+} gap;
+
+// The run of neighbours that q may have from block i on; at least block i, whose bytes count only
+// if q may have it.
+static gap gap_at(const tk_pool *p, tk_queue q, int i)
+{
+    const tk_pool_block *b = p->free_blocks;
+    gap g = {.first = i, .n = 1};
+    if (!may_have(p, q, &b[i])) return g;
+    for (g.bytes = b[i].bytes; i + g.n < p->n_free; g.n++) {
+        const tk_pool_block *next = &b[i + g.n];
+        if (next->begin != b[i].begin + g.bytes || !may_have(p, q, next)) break;
+        g.bytes += next->bytes;
+    }
+    return g;
+}
+
+// The smallest gap that holds `bytes`, the lowest of equals; no blocks if none does.
+static gap best_fit(const tk_pool *p, tk_queue q, size_t bytes, size_t *largest, size_t *all)
+{
+    gap best = {0};
+    *largest = *all = 0;
+    for (int i = 0; i < p->n_free;) {
+        const gap g = gap_at(p, q, i);
+        if (g.bytes > *largest) *largest = g.bytes;
+        if (g.bytes >= bytes && (!best.n || g.bytes < best.bytes)) best = g;
+        *all += g.bytes;
+        i += g.n;
     }
     return best;
 }
 
-tk_status tk_pool_new(tk_pool *p, size_t bytes, void **out)
+static tk_status no_room(const tk_pool *p, size_t need, size_t largest, size_t all)
+{
+    const size_t others = p->bytes - p->in_use - all; // free, but not for this queue
+    char word[80] = "";
+    if (others)
+        snprintf(word, sizeof word, "; %.1f MiB more wait for another queue",
+                 (double)others / 0x1p20);
+    return TK_FAIL(TK_MEMORY,
+                   "no %.1f MiB free in the device's memory: %.1f of %.1f MiB in use, the largest "
+                   "free piece is %.1f MiB%s",
+                   (double)need / 0x1p20, (double)p->in_use / 0x1p20, (double)p->bytes / 0x1p20,
+                   (double)largest / 0x1p20, word);
+}
+
+// Takes `need` bytes from the begin of a gap.
+static void take(tk_pool *p, const gap *g, size_t need)
+{
+    for (size_t left = need; left;) {
+        tk_pool_block *b = &p->free_blocks[g->first];
+        const size_t n = b->bytes < left ? b->bytes : left;
+        b->begin += n;
+        b->bytes -= n;
+        left -= n;
+        if (!b->bytes) drop(p->free_blocks, &p->n_free, g->first);
+    }
+}
+
+tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out)
 {
     *out = NULL;
-    size_t largest, need = ALIGN;
+    size_t largest, all, need = ALIGN;
     if (bytes > ALIGN)
         need = bytes > SIZE_MAX - ALIGN ? SIZE_MAX : (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    int at = best_fit(p, need, &largest);
-    if (at < 0)
-        return TK_FAIL(TK_MEMORY,
-                       "no %.1f MiB free in the device's memory: %.1f of %.1f MiB in use, the "
-                       "largest free piece is %.1f MiB",
-                       (double)need / 0x1p20, (double)p->in_use / 0x1p20, (double)p->bytes / 0x1p20,
-                       (double)largest / 0x1p20);
-    // n live blocks leave at most n + 1 gaps: room for them now means freeing cannot fail.
+    const gap g = best_fit(p, q, need, &largest, &all);
+    if (!g.n) return no_room(p, need, largest, all);
+    // Each live block becomes at most one free one: room for them now means freeing cannot fail.
     TK_TRY(grow(&p->live_blocks, &p->cap_live, p->n_live + 1));
-    TK_TRY(grow(&p->free_blocks, &p->cap_free, p->n_live + 2));
-    tk_pool_block *gap = &p->free_blocks[at], b = {gap->begin, need};
-    gap->begin += need;
-    gap->bytes -= need;
-    if (!gap->bytes) drop(p->free_blocks, &p->n_free, at);
+    TK_TRY(grow(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 1));
+    const tk_pool_block b = {.begin = p->free_blocks[g.first].begin, .bytes = need};
+    take(p, &g, need);
     insert(p->live_blocks, &p->n_live, find(p->live_blocks, p->n_live, b.begin), b);
     p->in_use += need;
     if (b.begin + need > p->peak) p->peak = b.begin + need;
@@ -109,30 +219,22 @@ tk_status tk_pool_new(tk_pool *p, size_t bytes, void **out)
     return TK_OK;
 }
 
-void tk_pool_free(tk_pool *p, void *x)
+size_t tk_pool_free(tk_pool *p, tk_queue q, void *x)
 {
-    if (!x) return;
-    size_t begin = (size_t)((uintptr_t)x - (uintptr_t)p->base);
-    int i = find(p->live_blocks, p->n_live, begin);
-    bool known = i < p->n_live && p->live_blocks[i].begin == begin;
-    tk_assert(known);   // not from this pool, or freed twice
-    if (!known) return; // without assertions: better leaked than handed out twice
+    if (!x) return 0;
+    const size_t begin = (size_t)((uintptr_t)x - (uintptr_t)p->base);
+    const int i = find(p->live_blocks, p->n_live, begin);
+    const bool known = i < p->n_live && p->live_blocks[i].begin == begin;
+    tk_assert(known);     // not from this pool, or freed twice
+    if (!known) return 0; // without assertions: better leaked than handed out twice
     tk_pool_block b = p->live_blocks[i];
+    b.queue = q;
+    b.epoch = p->events[q] + 1;
     drop(p->live_blocks, &p->n_live, i);
     p->in_use -= b.bytes;
-    int at = find(p->free_blocks, p->n_free, b.begin); // the gap after b
-    tk_pool_block *after = at < p->n_free ? &p->free_blocks[at] : NULL;
-    tk_pool_block *before = at > 0 ? &p->free_blocks[at - 1] : NULL;
-    if (after && after->begin == b.begin + b.bytes) {
-        after->begin = b.begin;
-        after->bytes += b.bytes;
-        if (before && before->begin + before->bytes == b.begin) {
-            before->bytes += after->bytes;
-            drop(p->free_blocks, &p->n_free, at);
-        }
-    } else if (before && before->begin + before->bytes == b.begin) {
-        before->bytes += b.bytes;
-    } else {
-        insert(p->free_blocks, &p->n_free, at, b);
-    }
+    const int at = find(p->free_blocks, p->n_free, b.begin);
+    insert(p->free_blocks, &p->n_free, at, b);
+    join(p, at);
+    join(p, at - 1);
+    return b.bytes;
 }

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool: best-fit allocation inside one reserved range of a device's address space.
 //
+// Allocating and freeing have their place in the order of a queue, as work has. A block given back
+// on one queue is at once free for that queue; for another it is so from where that one waits for
+// an event recorded after the free, or the host waits for such an event or for everything. So a
+// block is freed on a queue that runs behind all work that uses the block: the one that uses it, or
+// one that has waited for it; and it is first used on the queue it was allocated on, or on one that
+// waits for an event after that.
+//
 // Deterministic: the same sequence of calls gives the same offsets and the same high water, on
 // every device, so the number `talkie plan` prints from a dry run is the number a real run
 // touches. No allocation of the device's own happens after the range is reserved.
 #pragma once
 #include "core/base/status.h"
-#include <stdint.h>
+#include "core/device/queue.h"
 
 typedef struct tk_pool_block {
     size_t begin, bytes;
+    uint64_t epoch; // a free one's: events of `queue` before it was freed, and 1; 0: free for all
+    tk_queue queue; // it was freed on
 } tk_pool_block;
 typedef struct tk_pool {
     char *base;
@@ -17,9 +26,18 @@ typedef struct tk_pool {
     size_t in_use, peak; // bytes handed out now, and the highest end of a block so far
     tk_pool_block *free_blocks, *live_blocks; // sorted by begin
     int n_free, n_live, cap_free, cap_live;
+    uint64_t events[TK_QUEUES];    // recorded on each queue so far
+    tk_queue_mark seen[TK_QUEUES]; // what each queue runs behind
 } tk_pool;
 
 tk_status tk_pool_init(tk_pool *p, void *base, size_t bytes);
-void tk_pool_done(tk_pool *p);                               // host bookkeeping only
-tk_status tk_pool_new(tk_pool *p, size_t bytes, void **out); // rounded up to 64; 0 bytes is fine
-void tk_pool_free(tk_pool *p, void *x);                      // NULL is fine
+void tk_pool_done(tk_pool *p); // host bookkeeping only
+// Rounded up to 64; 0 bytes is fine.
+tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out);
+size_t tk_pool_free(tk_pool *p, tk_queue q, void *x); // the block's bytes; NULL is fine
+
+// The order of the queues. An event on q: what whoever waits for it runs behind.
+tk_queue_mark tk_pool_record(tk_pool *p, tk_queue q);
+void tk_pool_wait(tk_pool *p, tk_queue q, const tk_queue_mark *m); // q waits
+void tk_pool_wait_host(tk_pool *p, const tk_queue_mark *m);        // the host does
+void tk_pool_sync(tk_pool *p);                                     // the host waits for everything

@@ -94,8 +94,7 @@ void tk_trained_close(tk_trained *t)
 static tk_status open_model(tk_session *s, const tk_parallel_config *p)
 {
     const tk_mesh *m = s->mesh;
-    TK_TRY(
-        tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), tk_device_pool_bytes()));
+    TK_TRY(tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), 0));
     const tk_model_part part = {.device = &s->device,
                                 .tensor = &s->mesh->axis[TK_AXIS_TENSOR].host,
                                 .stage = m->axis[TK_AXIS_PIPELINE].rank,

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/deferred.h"
+#include "core/device/event.h"
 #include "core/device/ops.h"
 #include "tests/support/test.h"
+#include <time.h>
+
+typedef struct ticket {  // of an event
+    int64_t asked, done; // recordings
+    double at;           // of the last that is done
+    struct ticket *next;
+} ticket;
 
 typedef struct work {
     enum {
@@ -10,12 +18,15 @@ typedef struct work {
         COPY,
         COPY_2D,
         ZERO,
+        POISON,
         FORE,
         BACK,
         REDUCE,
         GATHER,
         SCATTER,
-        BROADCAST
+        BROADCAST,
+        RECORD,
+        WAIT
     } what;
     void *to;
     const void *from;
@@ -25,20 +36,39 @@ typedef struct work {
     tk_call call;
     void *scratch;   // of the call
     int64_t *counts; // a copy: a call's arguments are read when it is asked for
-    tk_comm *comm;
+    tk_comm *comm;   // also of a call
+    int64_t turn;    // among the collectives, from 1; 0: moves nothing between ranks
     tk_dtype type;
     tk_reduce how;
     int root;
+    ticket *event;
+    int64_t recording; // of it
 } work;
+
+typedef struct list {
+    work *work;
+    int64_t head, n, room;
+} list;
+
+enum { PINNED = 64 };
 
 static struct {
     tk_device_ops ops;
     tk_kernel kernels[TK_OP_COUNT];
     const tk_comm_ops *comm; // those of the mesh
-    work *work;
-    int64_t n, room, faults, fail_at;
-    bool running;
-} queue;
+    list list[TK_QUEUES];
+    ticket *tickets;
+    int64_t turns_asked, turns_done;
+    int64_t faults, fail_at, waits, left_out;
+    uint64_t random;
+    bool lazy, running, failed;
+    tk_queue favourite;
+    struct {
+        void *at;
+        size_t bytes;
+    } pinned[PINNED];
+} later;
+static tk_device *device;
 
 static void *copy_of(const void *x, size_t bytes)
 {
@@ -54,39 +84,47 @@ static void forget(work *w)
     free(w->counts);
 }
 
-static tk_status push(work w)
+static int draw(int n)
 {
-    if (queue.fail_at && --queue.fail_at == 0) {
-        forget(&w);
-        return TK_FAIL(TK_INTERNAL, "the device refuses, as it was told to");
-    }
-    if (queue.n == queue.room) {
-        queue.room = 2 * queue.room + 64;
-        queue.work = realloc(queue.work, (size_t)queue.room * sizeof *queue.work);
-        assert_non_null(queue.work);
-    }
-    queue.work[queue.n++] = w;
-    return TK_OK;
+    later.random = later.random * 6364136223846793005ull + 1442695040888963407ull;
+    return (int)((later.random >> 33) % (uint64_t)n);
 }
 
-// ---- running -----------------------------------------------------------------------------------
+// ---- doing -------------------------------------------------------------------------------------
 
 static tk_status upload(tk_device *d, const work *w)
 {
     const size_t bytes = (size_t)w->n;
     if (memcmp(w->from, w->seen, bytes) == 0) return tk_device_cpu.upload(d, w->to, w->from, bytes);
-    queue.faults++;
+    later.faults++;
     return TK_FAIL(TK_INTERNAL, "host memory of an upload of %zu bytes changed before it was read",
                    bytes);
+}
+
+// Words that are next to nothing as floats, and small as indices.
+static tk_status poison(void *x, size_t bytes)
+{
+    for (uint32_t *w = x; bytes >= sizeof *w; bytes -= sizeof *w) *w++ = 1;
+    return TK_OK;
 }
 
 static tk_status kernel(tk_device *d, const work *w)
 {
     const tk_kernel *k = &tk_device_cpu.kernels[w->call.op];
+    void *const scratch = d->scratch;
     d->scratch = w->scratch;
     const tk_status st = (w->what == BACK ? k->back : k->fore)(d, &w->call);
-    d->scratch = NULL;
+    d->scratch = scratch;
     return st;
+}
+
+static tk_status record(const work *w)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    w->event->at = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    w->event->done = w->recording;
+    return TK_OK;
 }
 
 static tk_status run(tk_device *d, const work *w)
@@ -104,73 +142,154 @@ static tk_status run(tk_device *d, const work *w)
                                      bytes);
     case ZERO:
         return tk_device_cpu.zero(d, w->to, bytes);
+    case POISON:
+        return poison(w->to, bytes);
     case FORE:
     case BACK:
         return kernel(d, w);
     case REDUCE:
-        return queue.comm->all_reduce(w->comm, w->to, w->n, w->type, w->how);
+        return later.comm->all_reduce(w->comm, w->to, w->n, w->type, w->how);
     case GATHER:
-        return queue.comm->all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return later.comm->all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case SCATTER:
-        return queue.comm->reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return later.comm->reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case BROADCAST:
-        return queue.comm->broadcast(w->comm, w->to, w->n, w->type, w->root);
+        return later.comm->broadcast(w->comm, w->to, w->n, w->type, w->root);
+    case RECORD:
+        return record(w);
+    case WAIT:
+        return TK_OK;
     }
     return TK_FAIL(TK_INTERNAL, "no such work");
 }
 
-// All that is queued, or up to the first failure: what comes after it is dropped.
-static tk_status catch_up(tk_device *d)
+// Whether the first work of a queue may run now. Collectives take turns as they were asked for, so
+// that ranks agree, and only where the host waits for them.
+static bool ready(tk_queue q, bool collectives)
 {
-    tk_status st = TK_OK;
-    queue.running = true;
-    for (int64_t i = 0; i < queue.n; i++) {
-        if (st == TK_OK) st = run(d, &queue.work[i]);
-        forget(&queue.work[i]);
-    }
-    queue.running = false;
-    queue.n = 0;
+    const list *l = &later.list[q];
+    if (l->head == l->n) return false;
+    const work *w = &l->work[l->head];
+    if (w->turn && (!collectives || w->turn != later.turns_done + 1)) return false;
+    return w->what != WAIT || w->event->done >= w->recording;
+}
+
+// Runs one thing of a queue that may run, a favourite's for a while; false if there is none. After
+// a failure nothing but events comes about.
+static bool step(tk_device *d, bool collectives, tk_status *st)
+{
+    if (draw(12) == 0) later.favourite = (tk_queue)draw(TK_QUEUES);
+    tk_queue q = later.favourite;
+    for (int k = 0; k < TK_QUEUES && !ready(q, collectives); k++) q = (q + 1) % TK_QUEUES;
+    if (!ready(q, collectives)) return false;
+    list *l = &later.list[q];
+    work w = l->work[l->head++];
+    if (l->head == l->n) l->head = l->n = 0;
+    if (w.turn) later.turns_done++;
+    later.running = true;
+    if (!later.failed || w.what == RECORD) *st = run(d, &w);
+    later.running = false;
+    if (*st != TK_OK) later.failed = true;
+    forget(&w);
+    return true;
+}
+
+// Runs until the event is done, or until nothing is left (NULL).
+static tk_status catch_up(tk_device *d, const ticket *event, int64_t recording)
+{
+    tk_status st = later.failed ? TK_FAIL(TK_INTERNAL, "the device has failed before") : TK_OK;
+    while (!event || event->done < recording)
+        if (!step(d, false, &st) && !step(d, true, &st)) break;
+    assert_true(!event || event->done >= recording);
+    for (int q = 0; q < TK_QUEUES && !event; q++) assert_int_equal(later.list[q].n, 0);
     return st;
 }
 
-// ---- the device --------------------------------------------------------------------------------
+// ---- asking ------------------------------------------------------------------------------------
+
+static void push(tk_queue q, work w)
+{
+    list *l = &later.list[q];
+    const tk_comm *c = w.comm ? w.comm : w.call.comm;
+    if (c && c->size > 1) w.turn = ++later.turns_asked;
+    if (l->n == l->room) {
+        l->room = 2 * l->room + 64;
+        l->work = realloc(l->work, (size_t)l->room * sizeof *l->work);
+        assert_non_null(l->work);
+    }
+    l->work[l->n++] = w;
+}
+
+// Puts work on the device's queue, and now and then does some of what is there.
+static tk_status ask(work w)
+{
+    tk_status st = TK_OK;
+    if (later.fail_at && --later.fail_at == 0) {
+        forget(&w);
+        return TK_FAIL(TK_INTERNAL, "the device refuses, as it was told to");
+    }
+    push(device->queue, w);
+    for (int k = later.lazy ? 0 : draw(4); k > 0 && st == TK_OK; k--)
+        if (!step(device, false, &st)) break;
+    return st;
+}
+
+// Whether uploads or downloads that touch this host memory are still to be done.
+static bool waits_for(const void *host, size_t bytes)
+{
+    const uintptr_t begin = (uintptr_t)host;
+    for (int q = 0; q < TK_QUEUES; q++)
+        for (int64_t k = later.list[q].head; k < later.list[q].n; k++) {
+            const work *w = &later.list[q].work[k];
+            const uintptr_t at = (uintptr_t)(w->what == UPLOAD ? w->from : w->to);
+            if (w->what != UPLOAD && w->what != DOWNLOAD) continue;
+            if (at < begin + bytes && begin < at + (uintptr_t)w->n) return true;
+        }
+    return false;
+}
 
 static tk_status later_upload(tk_device *d, void *to, const void *host, size_t bytes)
 {
     (void)d;
-    return push((work){
+    return ask((work){
         .what = UPLOAD, .to = to, .from = host, .n = (int64_t)bytes, .seen = copy_of(host, bytes)});
 }
 
 static tk_status later_download(tk_device *d, void *host, const void *from, size_t bytes)
 {
     (void)d;
-    return push((work){.what = DOWNLOAD, .to = host, .from = from, .n = (int64_t)bytes});
+    if (!waits_for(host, bytes)) memset(host, 0xa5, bytes); // nothing is read before it has come
+    return ask((work){.what = DOWNLOAD, .to = host, .from = from, .n = (int64_t)bytes});
 }
 
 static tk_status later_copy(tk_device *d, void *to, const void *from, size_t bytes)
 {
     (void)d;
-    return push((work){.what = COPY, .to = to, .from = from, .n = (int64_t)bytes});
+    return ask((work){.what = COPY, .to = to, .from = from, .n = (int64_t)bytes});
 }
 
 static tk_status later_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
                                size_t from_stride, size_t rows, size_t bytes)
 {
     (void)d;
-    return push((work){.what = COPY_2D,
-                       .to = to,
-                       .from = from,
-                       .n = (int64_t)bytes,
-                       .to_stride = to_stride,
-                       .from_stride = from_stride,
-                       .rows = rows});
+    return ask((work){.what = COPY_2D,
+                      .to = to,
+                      .from = from,
+                      .n = (int64_t)bytes,
+                      .to_stride = to_stride,
+                      .from_stride = from_stride,
+                      .rows = rows});
 }
 
 static tk_status later_zero(tk_device *d, void *to, size_t bytes)
 {
     (void)d;
-    return push((work){.what = ZERO, .to = to, .n = (int64_t)bytes});
+    return ask((work){.what = ZERO, .to = to, .n = (int64_t)bytes});
+}
+
+static void later_freed(tk_device *d, void *x, size_t bytes)
+{
+    push(d->queue, (work){.what = POISON, .to = x, .n = (int64_t)bytes});
 }
 
 static tk_status later_call(tk_device *d, const tk_call *c, bool back)
@@ -178,7 +297,7 @@ static tk_status later_call(tk_device *d, const tk_call *c, bool back)
     work w = {.what = back ? BACK : FORE, .call = *c, .scratch = d->scratch};
     if (c->comm && c->counts)
         w.call.counts = w.counts = copy_of(c->counts, (size_t)c->comm->size * sizeof *w.counts);
-    return push(w);
+    return ask(w);
 }
 
 static tk_status later_fore(tk_device *d, const tk_call *c)
@@ -191,22 +310,112 @@ static tk_status later_back(tk_device *d, const tk_call *c)
     return later_call(d, c, true);
 }
 
-static void close_queue(tk_device *d)
+static tk_status everything(tk_device *d)
 {
-    free(queue.work);
-    queue.work = NULL;
-    queue.n = queue.room = 0;
+    return catch_up(d, NULL, 0);
+}
+
+// ---- pinned memory -----------------------------------------------------------------------------
+
+static void *host_new(tk_device *d, size_t bytes)
+{
+    int i = 0;
+    while (i < PINNED && later.pinned[i].at) i++;
+    assert_true(i < PINNED);
+    later.pinned[i].at = tk_device_cpu.host_new(d, bytes);
+    later.pinned[i].bytes = bytes;
+    return later.pinned[i].at;
+}
+
+// Whatever is still to be read or written there is a fault.
+static void host_free(tk_device *d, void *x)
+{
+    int i = 0;
+    while (i < PINNED && later.pinned[i].at != x) i++;
+    assert_true(i < PINNED);
+    later.faults += waits_for(x, later.pinned[i].bytes);
+    later.pinned[i].at = NULL;
+    tk_device_cpu.host_free(d, x);
+}
+
+// ---- events ------------------------------------------------------------------------------------
+
+static tk_status event_open(tk_event *e)
+{
+    ticket *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    t->next = later.tickets; // freed with the device: work that is still there may look at it
+    e->impl = later.tickets = t;
+    return TK_OK;
+}
+
+static void event_close(tk_event *e)
+{
+    (void)e;
+}
+
+static tk_status event_record(tk_event *e, tk_queue q)
+{
+    ticket *t = e->impl;
+    push(q, (work){.what = RECORD, .event = t, .recording = ++t->asked});
+    return TK_OK;
+}
+
+static bool is_left_out(void)
+{
+    later.waits++;
+    return later.left_out && --later.left_out == 0;
+}
+
+static tk_status event_wait(tk_event *e, tk_queue q)
+{
+    ticket *t = e->impl;
+    if (!is_left_out()) push(q, (work){.what = WAIT, .event = t, .recording = t->asked});
+    return TK_OK;
+}
+
+static tk_status event_sync(tk_event *e)
+{
+    const ticket *t = e->impl;
+    return is_left_out() ? TK_OK : catch_up(e->device, t, t->asked);
+}
+
+static tk_status event_done(tk_event *e, bool *done)
+{
+    const ticket *t = e->impl;
+    tk_status st = TK_OK;
+    for (int k = draw(4); k > 0 && t->done < t->asked; k--)
+        if (!step(e->device, false, &st)) break;
+    *done = t->done >= t->asked;
+    return st;
+}
+
+static tk_status event_seconds(tk_event *from, tk_event *to, double *seconds)
+{
+    *seconds = ((const ticket *)to->impl)->at - ((const ticket *)from->impl)->at;
+    return TK_OK;
+}
+
+static void close_device(tk_device *d)
+{
+    for (int q = 0; q < TK_QUEUES; q++) {
+        free(later.list[q].work);
+        later.list[q] = (list){0};
+    }
+    while (later.tickets) {
+        ticket *t = later.tickets;
+        later.tickets = t->next;
+        free(t);
+    }
     tk_device_cpu.close(d);
 }
 
 // ---- its communicators -------------------------------------------------------------------------
 
-static tk_device *device; // whose stream collectives are enqueued on
-
 static tk_status later_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
-    if (queue.running) return queue.comm->all_reduce(c, x, n, t, r);
-    return push((work){.what = REDUCE, .comm = c, .to = x, .n = n, .type = t, .how = r});
+    if (later.running) return later.comm->all_reduce(c, x, n, t, r);
+    return ask((work){.what = REDUCE, .comm = c, .to = x, .n = n, .type = t, .how = r});
 }
 
 static tk_status later_move(tk_comm *c, int what, const void *in, void *out, const int64_t *counts,
@@ -214,39 +423,39 @@ static tk_status later_move(tk_comm *c, int what, const void *in, void *out, con
 {
     work w = {.what = (unsigned)what, .comm = c, .from = in, .to = out, .n = width, .type = t};
     w.counts = copy_of(counts, (size_t)c->size * sizeof *counts);
-    return push(w);
+    return ask(w);
 }
 
 static tk_status later_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
                                   int64_t width, tk_dtype t)
 {
-    if (queue.running) return queue.comm->all_gather(c, in, out, counts, width, t);
+    if (later.running) return later.comm->all_gather(c, in, out, counts, width, t);
     return later_move(c, GATHER, in, out, counts, width, t);
 }
 
 static tk_status later_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
                                       int64_t width, tk_dtype t)
 {
-    if (queue.running) return queue.comm->reduce_scatter(c, in, out, counts, width, t);
+    if (later.running) return later.comm->reduce_scatter(c, in, out, counts, width, t);
     return later_move(c, SCATTER, in, out, counts, width, t);
 }
 
 static tk_status later_broadcast(tk_comm *c, void *x, int64_t n, tk_dtype t, int root)
 {
-    if (queue.running) return queue.comm->broadcast(c, x, n, t, root);
-    return push((work){.what = BROADCAST, .comm = c, .to = x, .n = n, .type = t, .root = root});
+    if (later.running) return later.comm->broadcast(c, x, n, t, root);
+    return ask((work){.what = BROADCAST, .comm = c, .to = x, .n = n, .type = t, .root = root});
 }
 
 static tk_status send(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r)
 {
-    TK_TRY(catch_up(device));
-    return queue.comm->isend(c, x, n, t, to, r);
+    TK_TRY(catch_up(device, NULL, 0));
+    return later.comm->isend(c, x, n, t, to, r);
 }
 
 static tk_status receive(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
 {
-    TK_TRY(catch_up(device));
-    return queue.comm->irecv(c, x, n, t, from, r);
+    TK_TRY(catch_up(device, NULL, 0));
+    return later.comm->irecv(c, x, n, t, from, r);
 }
 
 static void defer_mesh(tk_mesh *m)
@@ -254,8 +463,8 @@ static void defer_mesh(tk_mesh *m)
     static tk_comm_ops ops;
     tk_comm *line[TK_AXES + 2] = {&m->replica, &m->world};
     for (int i = 0; i < TK_AXES; i++) line[i + 2] = &m->axis[i].host;
-    queue.comm = m->world.ops;
-    ops = *queue.comm;
+    later.comm = m->world.ops;
+    ops = *later.comm;
     ops.all_reduce = later_all_reduce;
     ops.all_gather = later_all_gather;
     ops.reduce_scatter = later_reduce_scatter;
@@ -263,42 +472,72 @@ static void defer_mesh(tk_mesh *m)
     ops.isend = send;
     ops.irecv = receive;
     for (int i = 0; i < TK_AXES + 2; i++) {
-        assert_ptr_equal(line[i]->ops, queue.comm);
+        assert_ptr_equal(line[i]->ops, later.comm);
         line[i]->ops = &ops;
     }
 }
 
-void deferred_start(tk_device *d, tk_mesh *m)
+static void defer_device(tk_device *d)
 {
     const tk_kernel *cpu = tk_device_cpu.kernels;
-    assert_ptr_equal(d->ops, &tk_device_cpu);
-    assert_null(queue.work);
-    queue.ops = tk_device_cpu;
-    queue.ops.name = "deferred";
-    queue.ops.close = close_queue;
-    queue.ops.upload = later_upload;
-    queue.ops.download = later_download;
-    queue.ops.copy = later_copy;
-    queue.ops.copy_2d = later_copy_2d;
-    queue.ops.zero = later_zero;
-    queue.ops.sync = catch_up;
-    queue.ops.kernels = queue.kernels;
-    for (int k = 0; k < TK_OP_COUNT; k++)
-        queue.kernels[k] = (tk_kernel){.fore = cpu[k].fore ? later_fore : NULL,
-                                       .back = cpu[k].back ? later_back : NULL,
-                                       .scratch = cpu[k].scratch};
-    queue.faults = queue.fail_at = 0;
+    tk_device_ops *o = &later.ops;
+    *o = tk_device_cpu;
+    o->name = "deferred";
+    o->close = close_device;
+    o->upload = later_upload;
+    o->download = later_download;
+    o->copy = later_copy;
+    o->copy_2d = later_copy_2d;
+    o->zero = later_zero;
+    o->freed = later_freed;
+    o->host_new = host_new;
+    o->host_free = host_free;
+    o->event_open = event_open;
+    o->event_close = event_close;
+    o->event_record = event_record;
+    o->event_wait = event_wait;
+    o->event_sync = event_sync;
+    o->event_done = event_done;
+    o->event_seconds = event_seconds;
+    o->sync = everything;
+    o->kernels = later.kernels;
+    for (int k = 0; k < TK_OP_COUNT; k++) {
+        later.kernels[k] = cpu[k];
+        if (cpu[k].fore) later.kernels[k].fore = later_fore;
+        if (cpu[k].back) later.kernels[k].back = later_back;
+    }
+    d->ops = o;
+    d->kernels = o->kernels;
     device = d;
-    d->ops = &queue.ops;
-    defer_mesh(m);
+}
+
+void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed)
+{
+    assert_ptr_equal(d->ops, &tk_device_cpu);
+    assert_null(later.tickets);
+    memset(&later, 0, sizeof later);
+    later.lazy = seed == 0;
+    later.random = seed * 0x9e3779b97f4a7c15ull + 1;
+    defer_device(d);
+    if (m) defer_mesh(m);
 }
 
 void deferred_fail_at(int64_t n)
 {
-    queue.fail_at = n;
+    later.fail_at = n;
+}
+
+void deferred_leave_out(int64_t n)
+{
+    later.left_out = n;
+}
+
+int64_t deferred_waits(void)
+{
+    return later.waits;
 }
 
 int64_t deferred_faults(void)
 {
-    return queue.faults;
+    return later.faults;
 }

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device that runs behind, as an accelerator does: "cpu", but uploads, downloads, copies, zeros,
-// kernels and collectives are queued and run, in order, when the device is synced (or a message
-// between ranks is sent). Host memory is read and written only then; an upload whose host memory
-// has changed since it was asked for fails. One such device at a time.
+// A device that runs behind, as an accelerator does: "cpu", but work is put on the queue it was
+// asked for on and done some time later, in the order of the queue, and between queues in any
+// order that events allow, drawn from the seed. Seed 0 does nothing before the host waits (or a
+// message between ranks is sent); others do some of it between.
+//
+// What must not be relied on is spoiled: host memory is read and written only when the work is
+// done (a download's is overwritten when it is asked for, an upload whose host memory has changed
+// by then fails, and pinned memory freed before is a fault), and pool memory given back is
+// overwritten in the order of the queue it was given back on. So a wait that lacks shows as a
+// difference or a fault. Collectives are done in the order they were asked for. One such device at
+// a time.
 //
 //     tk_device_open(&device, &tk_device_cpu, ...);
-//     deferred_start(&device, &mesh); // until the device is closed
+//     deferred_start(&device, &mesh, seed); // until the device is closed; mesh may be NULL
 #pragma once
 #include "core/device/device.h"
 #include "parallel/mesh.h"
 
-void deferred_start(tk_device *d, tk_mesh *m);
-void deferred_fail_at(int64_t n); // the n-th thing queued from now on is refused; 0: none
-int64_t deferred_faults(void);    // uploads since the start whose host memory had changed
+void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed);
+void deferred_fail_at(int64_t n);   // the n-th thing asked for from now on is refused; 0: none
+void deferred_leave_out(int64_t n); // the n-th wait for an event from now on is none; 0: all are
+int64_t deferred_waits(void);       // waits for events since the start, by queues and by the host
+int64_t deferred_faults(void);      // host memory that did not stay as it had to

@@ -74,8 +74,7 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
     return tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
-                                          tk_mesh_threads(&p->mesh, &c->parallel),
-                                          tk_device_pool_bytes()));
+                                          tk_mesh_threads(&p->mesh, &c->parallel), 0));
 }
 
 void tk_train_parts_close(tk_train_parts *p)

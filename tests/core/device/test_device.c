@@ -2,21 +2,33 @@
 /*TEST nsize: 1; timeout: 30 */
 // Moving bytes to, from and inside a device: what arrives, and what is refused before any device
 // sees it.
-#include "core/device/device.h"
+#include "core/device/event.h"
+#include "core/device/ops.h"
+#include "tests/support/deferred.h"
 #include "tests/support/test.h"
 
 enum { POOL = 1 << 16 };
 
+// ref, cpu, or dry in the place of cpu.
+enum { REF, CPU, DRY, KINDS };
+
+static void open_kind(tk_device *d, int kind)
+{
+    if (kind == DRY)
+        assert_ok(tk_device_open_dry(d, &tk_device_cpu, 1, POOL));
+    else
+        assert_ok(tk_device_open(d, kind == REF ? &tk_device_ref : &tk_device_cpu, 1, POOL));
+}
+
 static void bytes_arrive_as_they_were_sent(void **state)
 {
     (void)state;
-    const tk_device_ops *const ops[] = {&tk_device_ref, &tk_device_cpu};
-    for (int k = 0; k < 2; k++) {
+    for (int k = REF; k <= CPU; k++) {
         tk_device d;
         tk_tensor a = {0}, b = {0};
         const float sent[4] = {1, 2, 3, 4};
         float got[4] = {0};
-        assert_ok(tk_device_open(&d, ops[k], 1, POOL));
+        open_kind(&d, k);
         assert_true(tk_device_computes(&d));
         assert_ok(tk_device_put(&d, sent, TK_F32, 4, 1, &a));
         assert_ok(tk_device_new(&d, TK_F32, 4, 1, &b));
@@ -31,12 +43,11 @@ static void bytes_arrive_as_they_were_sent(void **state)
 static void what_lies_outside_is_refused(void **state)
 {
     (void)state;
-    const tk_device_ops *const ops[] = {&tk_device_ref, &tk_device_cpu, &tk_device_dry};
-    for (int k = 0; k < 3; k++) {
+    for (int k = REF; k < KINDS; k++) {
         tk_device d;
         tk_tensor a = {0};
         char host[64] = {0};
-        assert_ok(tk_device_open(&d, ops[k], 1, POOL));
+        open_kind(&d, k);
         assert_ok(tk_device_new(&d, TK_F32, 16, 1, &a));
         char *const end = d.pool.base + POOL;
         assert_status(tk_device_upload(&d, end - 32, host, 64), TK_INTERNAL);
@@ -59,13 +70,12 @@ static void what_lies_outside_is_refused(void **state)
 static void rows_of_two_strides_are_copied(void **state)
 {
     (void)state;
-    const tk_device_ops *const ops[] = {&tk_device_ref, &tk_device_cpu};
-    for (int k = 0; k < 2; k++) {
+    for (int k = REF; k <= CPU; k++) {
         tk_device d;
         tk_tensor a = {0}, b = {0};
         float sent[12], got[20] = {0};
         for (int i = 0; i < 12; i++) sent[i] = (float)(i + 1);
-        assert_ok(tk_device_open(&d, ops[k], 1, POOL));
+        open_kind(&d, k);
         assert_ok(tk_device_put(&d, sent, TK_F32, 3, 4, &a));
         assert_ok(tk_device_new(&d, TK_F32, 4, 5, &b));
         assert_ok(tk_device_zero(&d, b.data, tk_bytes(&b)));
@@ -86,11 +96,10 @@ static void rows_of_two_strides_are_copied(void **state)
 static void copies_that_overlap_or_leave_the_pool_are_refused(void **state)
 {
     (void)state;
-    const tk_device_ops *const ops[] = {&tk_device_ref, &tk_device_cpu, &tk_device_dry};
-    for (int k = 0; k < 3; k++) {
+    for (int k = REF; k < KINDS; k++) {
         tk_device d;
         tk_tensor a = {0};
-        assert_ok(tk_device_open(&d, ops[k], 1, POOL));
+        open_kind(&d, k);
         assert_ok(tk_device_new(&d, TK_F32, 64, 16, &a));
         char *const x = a.data, *const end = d.pool.base + POOL;
         assert_status(tk_device_copy(&d, x + 60, x, 64), TK_INTERNAL);
@@ -116,6 +125,186 @@ static void copies_that_overlap_or_leave_the_pool_are_refused(void **state)
     }
 }
 
+// ---- queues and events -------------------------------------------------------------------------
+
+static void events_are_done_and_timed(void **state)
+{
+    (void)state;
+    for (int k = REF; k < KINDS; k++) {
+        tk_device d;
+        tk_event a = {0}, b = {0};
+        double seconds;
+        bool done = false;
+        open_kind(&d, k);
+        assert_status(tk_event_record(&a, TK_QUEUE_COPY), TK_INTERNAL);
+        assert_says("the event is not open");
+        assert_ok(tk_event_open(&a, &d));
+        assert_ok(tk_event_open(&b, &d));
+        assert_ok(tk_event_done(&a, &done)); // never recorded
+        assert_true(done);
+        assert_ok(tk_event_wait(&a, TK_QUEUE_COMM));
+        assert_ok(tk_event_sync(&a));
+        assert_ok(tk_event_record(&a, TK_QUEUE_COMPUTE));
+        assert_status(tk_event_seconds(&a, &b, &seconds), TK_INTERNAL);
+        assert_ok(tk_event_record(&b, TK_QUEUE_COPY));
+        assert_ok(tk_event_wait(&b, TK_QUEUE_COMPUTE));
+        assert_ok(tk_event_sync(&b));
+        assert_ok(tk_event_seconds(&a, &b, &seconds));
+        assert_true(seconds >= 0 && seconds < 10);
+        tk_event_close(&a);
+        tk_event_close(&a);
+        tk_event_close(&b);
+        tk_device_close(&d);
+    }
+}
+
+static void a_queue_is_chosen_and_left(void **state)
+{
+    (void)state;
+    tk_device d;
+    void *host;
+    size_t available = 0, total = 0;
+    open_kind(&d, CPU);
+    assert_int_equal(tk_device_on(&d, TK_QUEUE_COPY), TK_QUEUE_COMPUTE);
+    assert_int_equal(tk_device_on(&d, TK_QUEUE_COMPUTE), TK_QUEUE_COPY);
+    assert_ok(tk_device_host_new(&d, 100, &host));
+    assert_true((uintptr_t)host % 64 == 0);
+    tk_device_host_free(&d, host);
+    tk_device_host_free(&d, NULL);
+    tk_alloc_fail_at(1, false);
+    assert_status(tk_device_host_new(&d, 100, &host), TK_MEMORY);
+    assert_null(host);
+    assert_ok(tk_device_memory(&d, &available, &total));
+    assert_true(available > 0 && available <= total);
+    tk_device_close(&d);
+}
+
+enum { ROUNDS = 12, ROWS = 40, SEEDS = 20 };
+
+// Rounds of: made on the host, uploaded, multiplied by 2 and by 3, downloaded, each on a queue of
+// its own, two buffers of host memory going round. All device memory is from the pool, given back
+// where it was used last.
+typedef struct flow {
+    tk_device *d;
+    tk_tensor factors;
+    float *in[2], *out[ROUNDS];
+    tk_event up[2], used[2], down[2];
+} flow;
+
+static tk_status upload_round(flow *f, int i, tk_tensor *x)
+{
+    const int b = i % 2;
+    tk_device_on(f->d, TK_QUEUE_COPY);
+    TK_TRY(tk_event_sync(&f->up[b])); // the host's buffer has been read
+    for (int k = 0; k < ROWS; k++) f->in[b][k] = (float)(i * ROWS + k);
+    TK_TRY(tk_event_wait(&f->used[b], TK_QUEUE_COPY)); // memory of two rounds ago is free
+    TK_TRY(tk_device_new(f->d, TK_F32, ROWS, 1, x));
+    TK_TRY(tk_device_upload(f->d, x->data, f->in[b], tk_bytes(x)));
+    return tk_event_record(&f->up[b], TK_QUEUE_COPY);
+}
+
+static tk_status run_round(flow *f, int i)
+{
+    const int b = i % 2;
+    tk_tensor x, y;
+    TK_TRY(upload_round(f, i, &x));
+    tk_device_on(f->d, TK_QUEUE_COMPUTE);
+    TK_TRY(tk_event_wait(&f->up[b], TK_QUEUE_COMPUTE));
+    TK_TRY(tk_event_wait(&f->down[b], TK_QUEUE_COMPUTE));
+    TK_TRY(tk_device_new(f->d, TK_F32, ROWS, 2, &y));
+    const tk_call times = {.op = TK_OP_LINEAR, .in = {x, f->factors}, .out = {y}};
+    TK_TRY(tk_op_forward(f->d, &times));
+    tk_device_free(f->d, &x);
+    TK_TRY(tk_event_record(&f->used[b], TK_QUEUE_COMPUTE));
+    tk_device_on(f->d, TK_QUEUE_COMM);
+    TK_TRY(tk_event_wait(&f->used[b], TK_QUEUE_COMM));
+    TK_TRY(tk_device_download(f->d, f->out[i], y.data, tk_bytes(&y)));
+    tk_device_free(f->d, &y);
+    return tk_event_record(&f->down[b], TK_QUEUE_COMM);
+}
+
+// Whether the numbers are right; how the pool was used.
+static bool run_flow(tk_device *d, size_t *peak)
+{
+    const float factors[2] = {2, 3};
+    flow f = {.d = d};
+    tk_status st = TK_OK;
+    void *in, *out;
+    assert_ok(tk_device_host_new(d, 2 * ROWS * sizeof(float), &in));
+    assert_ok(tk_device_host_new(d, 2 * ROUNDS * ROWS * sizeof(float), &out));
+    for (int i = 0; i < ROUNDS; i++) f.out[i] = (float *)out + i * 2 * ROWS;
+    for (int b = 0; b < 2; b++) {
+        f.in[b] = (float *)in + b * ROWS;
+        assert_ok(tk_event_open(&f.up[b], d));
+        assert_ok(tk_event_open(&f.used[b], d));
+        assert_ok(tk_event_open(&f.down[b], d));
+    }
+    assert_ok(tk_device_put(d, factors, TK_F32, 2, 1, &f.factors));
+    assert_ok(tk_device_sync(d));
+    for (int i = 0; i < ROUNDS && st == TK_OK; i++) st = run_round(&f, i);
+    if (st == TK_OK) st = tk_event_sync(&f.down[(ROUNDS - 1) % 2]); // and all before it
+    bool right = st == TK_OK;
+    for (int k = 0; k < 2 * ROUNDS * ROWS; k++)
+        right = right && f.out[0][k] == factors[k % 2] * (float)(k / 2);
+    (void)tk_device_sync(d);
+    tk_device_host_free(d, in);
+    tk_device_host_free(d, out);
+    for (int b = 0; b < 2; b++) {
+        tk_event_close(&f.up[b]);
+        tk_event_close(&f.used[b]);
+        tk_event_close(&f.down[b]);
+    }
+    *peak = d->pool.peak;
+    return right;
+}
+
+// The n-th wait left out, 0 for none. Whether all is as it should be; how many waits there were.
+static bool flows(uint64_t seed, int64_t n, size_t *peak, int64_t *waits)
+{
+    tk_device d;
+    open_kind(&d, CPU);
+    deferred_start(&d, NULL, seed);
+    deferred_leave_out(n);
+    const bool right = run_flow(&d, peak) && deferred_faults() == 0;
+    *waits = deferred_waits();
+    tk_device_close(&d);
+    return right;
+}
+
+static void queues_give_the_same_in_any_order_that_events_allow(void **state)
+{
+    (void)state;
+    size_t peak[KINDS], late;
+    int64_t waits;
+    for (int k = REF; k < KINDS; k++) {
+        tk_device d;
+        open_kind(&d, k);
+        assert_int_equal(run_flow(&d, &peak[k]), k != DRY);
+        tk_device_close(&d);
+        assert_int_equal(peak[k], peak[0]);
+    }
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        assert_true(flows(seed, 0, &late, &waits));
+        assert_int_equal(late, peak[0]); // whatever is late: the plan's number
+    }
+    assert_true(peak[0] < 2 * ROUNDS * ROWS * sizeof(float)); // memory is used again
+}
+
+static void every_wait_is_needed(void **state)
+{
+    (void)state;
+    int64_t waits;
+    size_t peak;
+    assert_true(flows(0, 0, &peak, &waits));
+    assert_int_equal(waits, 5 * ROUNDS - 3 * 2 + 1); // none for what was never recorded
+    for (int64_t n = 1; n <= waits; n++) {
+        int64_t same;
+        bool seen = false;
+        for (uint64_t seed = 0; seed < SEEDS && !seen; seed++) seen = !flows(seed, n, &peak, &same);
+        if (!seen) fail_msg("nobody misses wait %d", (int)n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +312,10 @@ int main(void)
         cmocka_unit_test(what_lies_outside_is_refused),
         cmocka_unit_test(rows_of_two_strides_are_copied),
         cmocka_unit_test(copies_that_overlap_or_leave_the_pool_are_refused),
+        cmocka_unit_test(events_are_done_and_timed),
+        cmocka_unit_test(a_queue_is_chosen_and_left),
+        cmocka_unit_test(queues_give_the_same_in_any_order_that_events_allow),
+        cmocka_unit_test(every_wait_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

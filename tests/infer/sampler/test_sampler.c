@@ -149,7 +149,7 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     assert_int_equal(refs.ref[0].latents, 1);
     assert_int_equal(refs.ref[0].audio_rows, 0);
-    if (behind) deferred_start(&session.device, &mesh);
+    if (behind) deferred_start(&session.device, &mesh, 0);
     if (behind > 1) deferred_fail_at(behind);
     const tk_status st = tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL);
     *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;

@@ -352,7 +352,7 @@ static tk_status train(const tk_config *c, bool behind, int64_t fail_at, double 
     tk_step_result r;
     tk_status st = TK_OK;
     assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
-    if (behind) deferred_start(&p.device, &p.mesh);
+    if (behind) deferred_start(&p.device, &p.mesh, 0);
     open_trainer_on(&t, c, &p);
     if (behind) deferred_fail_at(fail_at);
     for (int64_t s = 0; s < STEPS && st == TK_OK; s++) {
