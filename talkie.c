@@ -112,7 +112,7 @@ const tk_command tk_commands[] = {
 // Weak: a program of the tests brings its own and runs the same table.
 __attribute__((weak)) int main(int argc, char **argv)
 {
-    if (tk_h5_probing(argc, argv)) return tk_h5_probe_main(argv[2]);
+    if (tk_h5_probing(argc, argv)) return tk_h5_probe_main();
     tk_h5_probe_by("/proc/self/exe");
     tk_comm world = {0};
     tk_status st = tk_parallel_start(&argc, &argv, &world);

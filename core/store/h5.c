@@ -6,84 +6,9 @@
 #include "core/store/probe.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-// HDF5 closes what is open when the process exits, and crashes there over a file whose close failed
-// (a full disk), taking the exit code along. Every file here is closed by hand, so it need not.
-static void forego_exit_handler(void)
-{
-    H5dont_atexit();
-}
-
-void tk_h5_quiet(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, forego_exit_handler);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-const char *tk_h5_where(hid_t at, const char *name, char buf[512])
-{
-    char file[256] = "", object[160] = "";
-    if (H5Fget_name(at, file, sizeof file) < 0) snprintf(file, sizeof file, "HDF5 file");
-    if (H5Iget_name(at, object, sizeof object) <= 0) object[0] = 0;
-    size_t n = strlen(object);
-    if (n && object[n - 1] == '/') object[n - 1] = 0;
-    snprintf(buf, 512, "%s: %s%s%.80s", file, object, name && *name == '/' ? "" : "/",
-             name ? name : "");
-    return buf;
-}
-
-typedef struct cause {
-    char words[160];
-    int error; // errno, 0 if the system reported none
-} cause;
-
-static herr_t find_cause(unsigned n, const H5E_error2_t *e, void *ctx)
-{
-    cause *c = ctx;
-    const char *words = e->desc ? e->desc : "";
-    const char *error = strstr(words, "errno = ");
-    if (error && !c->error) c->error = atoi(error + strlen("errno = "));
-    if (n == 0) snprintf(c->words, sizeof c->words, "%s", words);
-    return 0;
-}
-
-tk_status tk_h5_fail(tk_status code, hid_t at, const char *name, const char *what)
-{
-    cause c = {"", 0};
-    char where[512];
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, find_cause, &c);
-    H5Eclear2(H5E_DEFAULT);
-    tk_h5_where(at, name, where);
-    if (c.error) return TK_FAIL(TK_IO, "%s: %s: %s", where, what, tk_io_words(c.error));
-    return TK_FAIL(code, "%s: %s%s%s%s", where, what, *c.words ? " (" : "", c.words,
-                   *c.words ? ")" : "");
-}
-
-// The open descriptor under a file or object; -1 if none.
-static int descriptor(hid_t at)
-{
-    void *fd = NULL; // int *
-    int found = -1;
-    hid_t file = H5Iget_file_id(at);
-    if (file < 0) return -1;
-    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &fd) >= 0 && fd) found = *(const int *)fd;
-    H5Fclose(file);
-    return found;
-}
-
-int64_t tk_h5_file_bytes(hid_t at)
-{
-    struct stat s;
-    int fd = descriptor(at);
-    return fd >= 0 && fstat(fd, &s) == 0 ? (int64_t)s.st_size : -1;
-}
 
 // ---- files ----
 
@@ -161,12 +86,9 @@ tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_
     TK_TRY(tk_h5_probe(path));
     hid_t access = access_list();
     hid_t f = access < 0 ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
-    cause c = {"", 0};
-    if (f < 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, find_cause, &c); // the next call forgets it
+    const tk_h5_cause c = tk_h5_find_cause(); // the next call forgets it
     H5Pclose(access);
-    if (f < 0) {
-        return TK_FAIL(TK_INPUT, "%s is truncated or damaged (%s)", path, c.words);
-    }
+    if (f < 0) return TK_FAIL(TK_INPUT, "%s is truncated or damaged (%s)", path, c.words);
     tk_status st = check_format(f, path, format, version);
     if (st != TK_OK)
         H5Fclose(f);
@@ -188,8 +110,7 @@ tk_status tk_h5_create(const char *path, const char *format, int64_t version, hi
     H5Pclose(plan);
     H5Pclose(access);
     if (f < 0) {
-        cause c = {"", 0};
-        H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, find_cause, &c);
+        const tk_h5_cause c = tk_h5_find_cause();
         return TK_FAIL(TK_IO, "cannot create %s: %s", path,
                        c.error ? tk_io_words(c.error) : c.words);
     }

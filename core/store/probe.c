@@ -4,6 +4,7 @@
 #include "core/store/internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -12,13 +13,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
+#define SANITIZED // and then more address space is reserved than any limit would allow
+#else
+static const rlim_t MEMORY_MAX = (rlim_t)4 << 30;
 #endif
 
 static const char PROBE[] = "--probe-h5";
@@ -27,12 +30,9 @@ static const char *program;
 enum {
     CPU_SECONDS = 10,
     WALL_SECONDS = 40,
-    NUMBERS_MAX = 4 << 20, // bytes read of a dataset of plain numbers
-    OTHERS_MAX = 64 << 20, // ... and of anything else
-    KNOWN = 64,            // files remembered
-    UNREADABLE = 1         // exit code: the library itself finds something wrong
+    KNOWN = 64,    // files remembered
+    UNREADABLE = 1 // exit code: the library itself finds something wrong
 };
-static const rlim_t MEMORY_MAX = (rlim_t)4 << 30;
 
 void tk_h5_probe_by(const char *path)
 {
@@ -41,104 +41,49 @@ void tk_h5_probe_by(const char *path)
 
 bool tk_h5_probing(int argc, char **argv)
 {
-    return argc == 3 && !strcmp(argv[1], PROBE);
+    return argc == 2 && !strcmp(argv[1], PROBE);
 }
 
-// ---- the process that may die ------------------------------------------------------------------
+// ---- the prober --------------------------------------------------------------------------------
 
-// Reads up to `most` bytes' worth of elements through the library's own conversions.
-static void read_values(hid_t type, hid_t space, hid_t at, bool attribute)
-{
-    const hid_t native = H5Tget_native_type(type, H5T_DIR_DEFAULT);
-    const hssize_t n = H5Sget_simple_extent_npoints(space);
-    const size_t size = native >= 0 ? H5Tget_size(native) : 0;
-    const H5T_class_t class = H5Tget_class(type);
-    const bool numbers = class == H5T_INTEGER || class == H5T_FLOAT;
-    const size_t most = numbers && !attribute ? NUMBERS_MAX : OTHERS_MAX;
-    void *x = n > 0 && size > 0 && (size_t)n <= most / size ? tk_alloc((size_t)n * size) : NULL;
-    if (x) {
-        const herr_t got = attribute ? H5Aread(at, native, x)
-                                     : H5Dread(at, native, H5S_ALL, H5S_ALL, H5P_DEFAULT, x);
-        if (got >= 0) H5Dvlen_reclaim(native, space, H5P_DEFAULT, x);
-        tk_free(x);
-    }
-    if (native >= 0) H5Tclose(native);
-}
+// A path comes in, how the process that looked at the file ended goes out, until the asking side
+// is gone. The prober itself never reads a file, so it is as good for the last one as for the
+// first.
 
-static herr_t walk_attribute(hid_t at, const char *name, const H5A_info_t *info, void *ctx)
-{
-    (void)info, (void)ctx;
-    const hid_t attribute = H5Aexists(at, name) > 0 ? H5Aopen(at, name, H5P_DEFAULT) : -1;
-    if (attribute < 0) return -1;
-    const hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
-    if (type >= 0 && space >= 0) read_values(type, space, attribute, true);
-    if (space >= 0) H5Sclose(space);
-    if (type >= 0) H5Tclose(type);
-    H5Aclose(attribute);
-    return 0;
-}
-
-static void walk_dataset(hid_t dataset)
-{
-    const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-    const hid_t plan = H5Dget_create_plist(dataset);
-    if (plan >= 0) {
-        H5Pget_layout(plan);
-        H5Pget_external_count(plan);
-        H5Pget_nfilters(plan);
-        H5Pclose(plan);
-    }
-    H5Dget_offset(dataset);
-    H5Dget_storage_size(dataset);
-    if (type >= 0 && space >= 0) read_values(type, space, dataset, false);
-    if (space >= 0) H5Sclose(space);
-    if (type >= 0) H5Tclose(type);
-}
-
-static herr_t walk_object(hid_t root, const char *name, const H5O_info_t *info, void *ctx)
-{
-    (void)info, (void)ctx;
-    if (H5Lexists(root, name, H5P_DEFAULT) < 0 && strcmp(name, ".") != 0) return 0;
-    const hid_t object = H5Oopen(root, name, H5P_DEFAULT);
-    if (object < 0) return -1;
-    H5G_info_t group;
-    if (H5Iget_type(object) == H5I_GROUP) H5Gget_info(object, &group);
-    const herr_t all =
-        H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, walk_attribute, NULL);
-    if (H5Iget_type(object) == H5I_DATASET) walk_dataset(object);
-    H5Oclose(object);
-    return all;
-}
-
-// Links in the order of their names are gathered and sorted by the library first, which is more of
-// it that can fail than following them where they lie.
-static herr_t walk_link(hid_t root, const char *name, const H5L_info_t *info, void *ctx)
-{
-    (void)root, (void)name, (void)info, (void)ctx;
-    return 0;
-}
-
-int tk_h5_probe_main(const char *path)
+static void limit_prober(void)
 {
     const struct rlimit none = {0, 0}, cpu = {CPU_SECONDS, CPU_SECONDS + 5};
     setrlimit(RLIMIT_CORE, &none);
-    setrlimit(RLIMIT_CPU, &cpu);
-#ifndef SANITIZED // which reserve far more than they use
+    setrlimit(RLIMIT_CPU, &cpu); // each process anew
+#ifndef SANITIZED
     const struct rlimit memory = {MEMORY_MAX, MEMORY_MAX};
     setrlimit(RLIMIT_AS, &memory);
 #endif
+}
+
+// The process that may die.
+static int look_at(const char *path)
+{
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    H5set_free_list_limits(0, 0, 0, 0, 0, 0); // blocks go back at once, and are checked
-    tk_h5_quiet();
-    const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0) return 0; // the caller meets the same, and has words for it
-    H5Aexists(file, "format");
-    const bool all =
-        H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, walk_object, NULL, H5O_INFO_ALL) >= 0 &&
-        H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, walk_link, NULL) >= 0;
-    H5Fclose(file);
-    H5close();
-    return all ? 0 : UNREADABLE;
+    alarm(WALL_SECONDS);
+    return tk_h5_walk(path) ? 0 : UNREADABLE;
+}
+
+int tk_h5_probe_main(void)
+{
+    char path[PATH_MAX];
+    limit_prober();
+    for (;;) {
+        const ssize_t n = recv(STDIN_FILENO, path, sizeof path - 1, 0);
+        if (n <= 0) return n < 0;
+        path[n] = 0;
+        const pid_t pid = fork();
+        if (pid < 0) return 1;
+        if (pid == 0) return look_at(path);
+        int ended;
+        if (waitpid(pid, &ended, 0) != pid) return 1;
+        if (send(STDIN_FILENO, &ended, sizeof ended, MSG_NOSIGNAL) != sizeof ended) return 0;
+    }
 }
 
 // ---- which files are known ---------------------------------------------------------------------
@@ -202,7 +147,7 @@ void tk_h5_trust(const char *path)
 
 // ---- asking it ---------------------------------------------------------------------------------
 
-// What the process gets of the environment: where libraries lie, and the C library's checks of
+// What the prober gets of the environment: where libraries lie, and the C library's checks of
 // memory that is given back, so that what is overwritten does not go unseen.
 enum { VARIABLES = 8 };
 static void environment(char *out[VARIABLES], char *path_variable, size_t bytes)
@@ -224,62 +169,103 @@ static void environment(char *out[VARIABLES], char *path_variable, size_t bytes)
     out[n] = NULL;
 }
 
-// In a group of its own: an interrupt at the keyboard is not a damaged file.
-static tk_status start(const char *path, pid_t *pid)
+// Starting a process costs far more than looking at a small file, so that one prober serves as long
+// as this process lives; it ends when its end of the socket is closed by that.
+static struct {
+    pid_t pid, owner; // a fork of this process has none of its own yet
+    int socket;
+} prober;
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+
+// In a group of its own: an interrupt at the keyboard is not a damaged file. The signals that
+// limits send are not blocked or ignored there, whatever they are here.
+static int spawn_prober(int socket)
 {
-    char *const words[] = {(char *)"talkie", (char *)PROBE, (char *)path, NULL};
+    char *const words[] = {(char *)"talkie", (char *)PROBE, NULL};
     char *variables[VARIABLES], path_variable[4096];
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    sigset_t none, limits;
     environment(variables, path_variable, sizeof path_variable);
-    if (posix_spawn_file_actions_init(&actions)) return TK_FAIL(TK_MEMORY, "out of memory");
+    if (posix_spawn_file_actions_init(&actions)) return ENOMEM;
+    sigemptyset(&none);
+    sigemptyset(&limits);
+    sigaddset(&limits, SIGALRM);
+    sigaddset(&limits, SIGXCPU);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &limits);
+    posix_spawn_file_actions_adddup2(&actions, socket, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    const int error = posix_spawn(pid, program, &actions, &attributes, words, variables);
+    const int error = posix_spawn(&prober.pid, program, &actions, &attributes, words, variables);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
-    if (error)
-        return TK_FAIL(TK_IO, "cannot start a process to look at %s: %s", path, strerror(error));
+    return error;
+}
+
+static tk_status start_prober(void)
+{
+    int ends[2];
+    if (prober.owner == getpid()) return TK_OK;
+    if (prober.owner) close(prober.socket); // of the process that this one was forked from
+    prober.owner = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+        return TK_FAIL(TK_IO, "no socket to ask about HDF5 files: %s", strerror(errno));
+    const int error = spawn_prober(ends[1]);
+    close(ends[1]);
+    if (error) {
+        close(ends[0]);
+        return TK_FAIL(TK_IO, "cannot start a process to look at HDF5 files: %s", strerror(error));
+    }
+    prober.socket = ends[0];
+    prober.owner = getpid();
     return TK_OK;
 }
 
-// Its end, or TK_INPUT after the most it may take.
-static tk_status await(pid_t pid, const char *path, int *status)
+static void drop_prober(void)
 {
-    struct timespec pause = {0, 500000};
-    for (double waited = 0; waited < WALL_SECONDS; waited += (double)pause.tv_nsec * 1e-9) {
-        const pid_t got = waitpid(pid, status, WNOHANG);
-        if (got == pid) return TK_OK;
-        if (got < 0 && errno != EINTR)
-            return TK_FAIL(TK_IO, "lost the process that looks at %s: %s", path, strerror(errno));
-        nanosleep(&pause, NULL);
-        if (waited > 0.1) pause.tv_nsec = 10000000;
-    }
-    kill(pid, SIGKILL);
-    waitpid(pid, status, 0);
-    return TK_FAIL(TK_INPUT, "%s is damaged: reading its metadata has no end (%d seconds)", path,
-                   WALL_SECONDS);
+    close(prober.socket);
+    kill(prober.pid, SIGKILL);
+    waitpid(prober.pid, NULL, 0);
+    prober.owner = 0;
+}
+
+// How the process that looked at the file ended, as of waitpid.
+static tk_status ask(const char *path, int *ended)
+{
+    char whole[PATH_MAX]; // the prober stays in the folder it was started in
+    ssize_t n;
+    if (!realpath(path, whole))
+        return TK_FAIL(tk_io_code(errno), "cannot open %s: %s", path, strerror(errno));
+    TK_TRY(start_prober());
+    n = send(prober.socket, whole, strlen(whole), MSG_NOSIGNAL);
+    while (n > 0 && (n = recv(prober.socket, ended, sizeof *ended, 0)) < 0 && errno == EINTR) n = 1;
+    if (n == sizeof *ended) return TK_OK;
+    drop_prober();
+    return TK_FAIL(TK_IO, "lost the process that looks at %s", path);
 }
 
 tk_status tk_h5_probe(const char *path)
 {
-    pid_t pid;
-    int status = 0;
+    int ended = 0;
     if (!program || is_known(path)) return TK_OK;
-    TK_TRY(start(path, &pid));
-    TK_TRY(await(pid, path, &status));
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+    pthread_mutex_lock(&asking);
+    const tk_status st = ask(path, &ended);
+    pthread_mutex_unlock(&asking);
+    TK_TRY(st);
+    const int signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
+    if (signal == SIGXCPU || signal == SIGALRM)
         return TK_FAIL(TK_INPUT, "%s is damaged: reading its metadata has no end (%d seconds)",
-                       path, CPU_SECONDS);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == UNREADABLE)
+                       path, signal == SIGXCPU ? CPU_SECONDS : WALL_SECONDS);
+    if (WIFEXITED(ended) && WEXITSTATUS(ended) == UNREADABLE)
         return TK_FAIL(TK_INPUT, "%s is damaged: its metadata cannot be read to its end", path);
-    if (!WIFEXITED(status) || WEXITSTATUS(status))
+    if (ended)
         return TK_FAIL(TK_INPUT, "%s is damaged: its metadata makes the HDF5 library fail (%s)",
-                       path, WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up");
+                       path, signal ? strsignal(signal) : "it gave up");
     know(path, false);
     return TK_OK;
 }

@@ -34,7 +34,7 @@ static void list(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    if (tk_h5_probing(*argc, *argv)) exit(tk_h5_probe_main((*argv)[2]));
+    if (tk_h5_probing(*argc, *argv)) exit(tk_h5_probe_main());
     tk_h5_probe_by("/proc/self/exe");
     tk_log_open(0, 0);
     if (*argc == 2 && !strcmp((*argv)[1], "--list")) list();

@@ -178,7 +178,7 @@ static int replay_files(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (tk_h5_probing(argc, argv)) return tk_h5_probe_main(argv[2]);
+    if (tk_h5_probing(argc, argv)) return tk_h5_probe_main();
     tk_h5_probe_by("/proc/self/exe");
     tk_log_open(0, 0);
     signal(SIGALRM, hung);
