@@ -69,6 +69,15 @@ void tk_status_set(tk_status code, const char *text)
     shared = false;
 }
 
+tk_status tk_status_in_file(tk_status status, const char *path)
+{
+    char words[sizeof message];
+    if (status == TK_OK || strstr(message, path)) return status;
+    snprintf(words, sizeof words, "%s: %s", path, message);
+    tk_status_set(status, words);
+    return status;
+}
+
 void tk_status_set_trace(const char *text)
 {
     copy_text(trace, sizeof trace, text ? text : "");

@@ -66,7 +66,10 @@ const char *tk_status_message(void); // words of the last failure of this thread
 const char *tk_status_trace(void);   // "file:line:function" lines, innermost first
 void tk_status_clear(void);
 void tk_status_set(tk_status code, const char *message); // replace the message (relayed errors)
-void tk_status_set_trace(const char *trace);             // replace the trace (relayed errors)
+// Puts the file's name before the words of a failure that do not name it; returns `status`. For the
+// one that opened a file, over what those said who only had a handle to something in it.
+tk_status tk_status_in_file(tk_status status, const char *path);
+void tk_status_set_trace(const char *trace); // replace the trace (relayed errors)
 // Whether every rank holds this same failure (tk_agree says so; a new failure takes it back).
 bool tk_status_shared(void);
 void tk_status_set_shared(bool shared);

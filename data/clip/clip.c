@@ -265,13 +265,7 @@ tk_status tk_clips_open(const char *path, tk_clips *out)
 fail:
     if (file >= 0) H5Fclose(file);
     tk_clips_close(out);
-    // Messages from inside the file name the object; the file's name goes before them.
-    if (!strstr(tk_status_message(), path)) {
-        char words[1024];
-        snprintf(words, sizeof words, "%s: %s", path, tk_status_message());
-        tk_status_set(st, words);
-    }
-    return st;
+    return tk_status_in_file(st, path);
 }
 
 void tk_clips_close(tk_clips *c)

@@ -56,7 +56,7 @@ static tk_status read_codec(tk_import *im, const char *path)
                               : TK_FAIL(TK_INPUT, "%s has no group \"codec\"", path);
     if (group >= 0) H5Gclose(group);
     H5Fclose(file);
-    TK_TRY(st);
+    TK_TRY(tk_status_in_file(st, path));
     const tk_codec_info *i = tk_codec_get_info(im->codec);
     const tk_media_config *m = &im->c->media;
     if (i->fps != m->fps || i->sample_rate != m->sample_rate || i->channels != m->channels)

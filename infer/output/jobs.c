@@ -4,18 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORDS = 2048 };
-
-// Puts the file's name before the message of a failure that does not name it.
-static tk_status in_file(tk_status st, const char *file)
-{
-    char words[WORDS];
-    if (st == TK_OK || strstr(tk_status_message(), file)) return st;
-    snprintf(words, sizeof words, "%s: %s", file, tk_status_message());
-    tk_status_set(st, words);
-    return st;
-}
-
 // A file named by another: as it stands, else beside the one that names it.
 static tk_status find_file(char **path, const char *named_by, tk_arena *a)
 {
@@ -119,10 +107,10 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
     if (st == TK_OK && !where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
     tk_config_free(&peek);
-    TK_TRY(tk_agree(world, in_file(st, job->file)));
+    TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
     TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
     TK_TRY(open_trained(j, world, where, &job->trained));
-    return tk_agree(world, in_file(plan_job(j, job, top, n, overrides), job->file));
+    return tk_agree(world, tk_status_in_file(plan_job(j, job, top, n, overrides), job->file));
 }
 
 typedef tk_file_id files_of_job[TK_OUTPUT_FILES];

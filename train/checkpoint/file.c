@@ -139,7 +139,7 @@ tk_status tk_ck_read_meta(const char *path, tk_arena *a, tk_checkpoint_meta *out
     TK_TRY(tk_ck_open(path, &file));
     tk_status st = read_open_meta(file, a, out);
     tk_h5_close(file, path);
-    TK_TRY(st);
+    TK_TRY(tk_status_in_file(st, path));
     return TK_OK;
 }
 
@@ -204,7 +204,7 @@ tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const
     for (int k = 0; k < n && st == TK_OK; k++)
         st = find_group(file, path, flat[k].group, table, tensor + (int64_t)k * table->n);
     tk_h5_close(file, path);
-    TK_TRY(st);
+    TK_TRY(tk_status_in_file(st, path));
     return TK_OK;
 }
 
@@ -269,7 +269,7 @@ tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
     if (st == TK_OK && !tk_h5_exists(file, "model"))
         st = TK_FAIL(TK_INPUT, "%s has no group /model", path);
     tk_h5_close(file, path);
-    TK_TRY(st);
+    TK_TRY(tk_status_in_file(st, path));
     return TK_OK;
 }
 

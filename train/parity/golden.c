@@ -12,7 +12,7 @@ tk_status tk_golden_open(const char *path, tk_arena *a, tk_golden *g)
     TK_TRY(tk_h5_open(path, "talkie-golden", 1, &file));
     tk_status s = tk_h5_get_attr_str(file, "config", a, &g->config);
     H5Fclose(file);
-    return s;
+    return tk_status_in_file(s, path);
 }
 
 static tk_status get_f32(hid_t file, const char *group, const char *name, int64_t rows,
@@ -105,7 +105,7 @@ tk_status tk_golden_read(const char *path, tk_arena *a, const tk_model_config *c
         if (st == TK_OK) st = get_f32(file, "grads", s->name, s->rows, cols, a, &g->grad[i]);
     }
     H5Fclose(file);
-    TK_TRY(st);
+    TK_TRY(tk_status_in_file(st, path));
     return check_rows(path, g);
 }
 

@@ -59,6 +59,16 @@ static void test_status__next_failure_replaces_and_may_quote(void **state)
     assert_string_equal(tk_status_message(), "");
 }
 
+static void test_status__names_the_file_once(void **state)
+{
+    (void)state;
+    assert_int_equal(tk_status_in_file(TK_OK, "a.h5"), TK_OK);
+    assert_int_equal(tk_status_in_file(TK_FAIL(TK_IO, "full"), "a.h5"), TK_IO);
+    assert_string_equal(tk_status_message(), "a.h5: full");
+    assert_int_equal(tk_status_in_file(TK_IO, "a.h5"), TK_IO);
+    assert_string_equal(tk_status_message(), "a.h5: full");
+}
+
 static void test_status__long_texts_are_cut(void **state)
 {
     (void)state;
@@ -125,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status__message_and_trace),
         cmocka_unit_test(test_status__next_failure_replaces_and_may_quote),
+        cmocka_unit_test(test_status__names_the_file_once),
         cmocka_unit_test(test_status__long_texts_are_cut),
         cmocka_unit_test(test_status__is_per_thread),
         cmocka_unit_test(test_status__codes),
