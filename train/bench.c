@@ -48,17 +48,21 @@ typedef struct figures {
     double startup;        // seconds from the start of the process to the first step
 } figures;
 
+static void count_step(void *ctx, const tk_step_result *now)
+{
+    figures *f = ctx;
+    if (now->step == 0) return; // first touch of all memory
+    f->flops += now->flops;
+    f->seconds += now->seconds.total;
+    f->rows = (double)now->rows;
+}
+
 static tk_status run_steps(tk_trainer *t, int64_t steps, figures *f)
 {
-    tk_step_result now;
-    for (int64_t s = 0; s < steps; s++) {
-        TK_TRY(tk_trainer_step(t, s, false, TK_OK, &now));
-        if (s == 0) continue; // first touch of all memory
-        f->flops += now.flops;
-        f->seconds += now.seconds.total;
-        f->rows =
-            (double)now.rows / (double)t->docs.n * (double)t->micro.count / (double)t->micro.n;
-    }
+    tk_trainer_listen(t, count_step, f);
+    for (int64_t s = 0; s < steps; s++) TK_TRY(tk_trainer_step(t, s, false, TK_OK));
+    TK_TRY(tk_trainer_drain(t, false, TK_OK));
+    f->rows *= (double)t->micro.count / (double)t->docs.n / (double)t->micro.n;
     return TK_OK;
 }
 

@@ -36,16 +36,19 @@ typedef struct pipeline_bench {
 
 // ---- measuring ---------------------------------------------------------------------------------
 
+static void count_step(void *ctx, const tk_step_result *now)
+{
+    share *own = ctx;
+    if (now->step == 0) return; // first touch of all memory
+    own->wall += now->seconds.data + now->seconds.compute;
+    for (int k = 0; k < TK_ACT_KINDS; k++) own->action[k] += now->seconds.action[k];
+}
+
 static tk_status time_steps(tk_trainer *t, share *own)
 {
-    tk_step_result now;
-    for (int64_t s = 0; s <= STEPS; s++) {
-        TK_TRY(tk_trainer_step(t, s, false, TK_OK, &now));
-        if (s == 0) continue; // first touch of all memory
-        own->wall += now.seconds.data + now.seconds.compute;
-        for (int k = 0; k < TK_ACT_KINDS; k++) own->action[k] += now.seconds.action[k];
-    }
-    return TK_OK;
+    tk_trainer_listen(t, count_step, own);
+    for (int64_t s = 0; s <= STEPS; s++) TK_TRY(tk_trainer_step(t, s, false, TK_OK));
+    return tk_trainer_drain(t, false, TK_OK);
 }
 
 // Collective over `ranks`.

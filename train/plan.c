@@ -26,13 +26,13 @@ static tk_config minute(const tk_config *c)
 static tk_status rehearse(const tk_config *c, tk_mesh *mesh, tk_device *d, tk_loader *l)
 {
     tk_trainer t = {0};
-    tk_step_result now;
     tk_status st = TK_OK;
     double rate;
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, mesh, d, l));
     TK_TRY_TO(st, done, tk_trainer_init(&t));
     TK_TRY_TO(st, done, tk_trainer_start(&t, 0));
-    TK_TRY_TO(st, done, tk_trainer_step(&t, 0, false, TK_OK, &now));
+    TK_TRY_TO(st, done, tk_trainer_step(&t, 0, false, TK_OK));
+    TK_TRY_TO(st, done, tk_trainer_drain(&t, false, TK_OK));
     TK_TRY_TO(st, done, tk_gemm_rate(d, 512, 512, 512, 0, &rate)); // the buffers of large products
 done:
     tk_trainer_close(&t);
@@ -53,8 +53,9 @@ tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes)
     return st;
 }
 
-// Rows a rank holds ahead of the step, room for the largest clip in every place, and what its
-// threads read into (half precision). Ranks between the first and the last stage read none.
+// Rows a rank holds ahead of the step and those of two steps on their way to the device, room for
+// the largest clip in every place, and what its threads read into (half precision). Ranks between
+// the first and the last stage read none.
 static int64_t loader_bytes(const tk_trainer *t)
 {
     const tk_loader *l = t->loader;
@@ -69,19 +70,18 @@ static int64_t loader_bytes(const tk_trainer *t)
                                 b->audio_rows * b->audio_channels * codec->audio_channels;
         if (numbers > largest) largest = numbers;
     }
-    return ((c->prefetch + 1) * t->micro.count * 2 + c->threads) * largest * 2;
+    return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * largest * 2;
 }
 
 static tk_status run_steps(tk_trainer *t, tk_plan *out)
 {
     const int64_t steps = t->config->train.steps;
-    tk_step_result now;
     for (int64_t s = 0; s < PLAN_STEPS && s < steps; s++) {
         const double before = t->device->flops;
-        TK_TRY(tk_trainer_step(t, s, false, TK_OK, &now));
+        TK_TRY(tk_trainer_step(t, s, false, TK_OK));
         if (s > 0) continue;
         out->flops = t->device->flops - before - t->extra_flops;
-        out->rows = now.rows;
+        out->rows = t->docs.rows;
     }
     return TK_OK;
 }

@@ -342,44 +342,54 @@ static tk_status save(run *r, int64_t done)
     return TK_OK;
 }
 
-// The line is written before the checkpoint of its step: a run that dies between the two goes on
-// with every step in the file.
-static void report(run *r, const tk_step_result *now)
+// A step's result. Its line is written before the checkpoint of its step: a run that dies between
+// the two goes on with every step in the file.
+static void report(void *ctx, const tk_step_result *now)
 {
+    run *r = ctx;
     const tk_train_config *c = &r->config->train;
     const int64_t done = now->step + 1;
+    const bool finite = tk_step_finite(now);
     char note[96];
     if (r->world->rank) return;
-    if (done % c->log_every == 0 || done == c->steps)
+    if (done % c->log_every == 0 || done == c->steps || !finite)
         keep_pending(r, tk_metrics_write(&r->metrics, now, r->saving));
+    r->saving = 0;
+    if (!finite) return; // the run ends with words
     snprintf(note, sizeof note, "loss %.4f (video %.4f, audio %.4f)", now->loss,
              now->loss_of[TK_VIDEO], now->loss_of[TK_AUDIO]);
     tk_progress_at(&r->progress, done - r->first, note);
 }
 
-static tk_status one_step(run *r, int64_t step, tk_step_result *now)
+// What this rank has to tell the others in the next step.
+static tk_status pending(run *r)
 {
-    const tk_train_config *c = &r->config->train;
     if (r->owner.fenced) keep_pending(r, tk_owner_check(&r->owner));
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
-    const tk_status st = tk_trainer_step(&r->trainer, step, stop_requested != 0, r->pending, now);
-    if (st != TK_OK && st != TK_NUMERIC) return tk_parallel_unless_alone(r->world, st);
-    if (st == TK_NUMERIC) { // known to all
-        if (r->world->rank == 0 && tk_metrics_write(&r->metrics, now, 0) != TK_OK)
-            tk_log_warn("cannot write %s", r->metrics.path);
-        return st;
-    }
-    report(r, now);
-    r->saving = 0;
+    return r->pending;
+}
+
+// A step that is judged bad is known to all; its line may be missing for a reason of its own.
+static tk_status judged(const run *r, tk_status st)
+{
+    if (st == TK_NUMERIC && r->pending != TK_OK) tk_log_warn("%s", r->pending_words);
+    return tk_parallel_unless_alone(r->world, st);
+}
+
+static tk_status one_step(run *r, int64_t step)
+{
+    const tk_train_config *c = &r->config->train;
     const int64_t done = step + 1;
-    if (done % c->checkpoint_every == 0 || done == c->steps || now->stop) return save(r, done);
-    return TK_OK;
+    tk_trainer *t = &r->trainer;
+    TK_TRY(judged(r, tk_trainer_step(t, step, stop_requested != 0, pending(r))));
+    if (done % c->checkpoint_every && done < c->steps && !t->stop) return TK_OK;
+    TK_TRY(judged(r, tk_trainer_drain(t, stop_requested != 0, pending(r))));
+    return save(r, done);
 }
 
 static tk_status loop(run *r)
 {
     const tk_train_config *c = &r->config->train;
-    tk_step_result now = {0};
     tk_status st = TK_OK;
     if (r->first >= c->steps) {
         tk_log("%s is at step %lld of %lld already; nothing to do", c->out, (long long)r->first,
@@ -388,7 +398,8 @@ static tk_status loop(run *r)
     }
     tk_progress_begin(&r->progress, "train", "steps", c->steps - r->first);
     int64_t step = r->first;
-    for (; step < c->steps && st == TK_OK && !now.stop; step++) st = one_step(r, step, &now);
+    tk_trainer_listen(&r->trainer, report, r);
+    for (; step < c->steps && st == TK_OK && !r->trainer.stop; step++) st = one_step(r, step);
     tk_progress_end(&r->progress);
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/trainer.h"
 #include "core/base/log.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,7 +56,6 @@ static tk_status open_losses(tk_trainer *t)
     tk_device *d = t->device;
     t->weight[0] = (float)t->config->train.video_weight;
     t->weight[1] = (float)t->config->train.audio_weight;
-    TK_ARENA_NEW(t->host_losses, &t->arena, 2 * t->micro.n);
     if (!t->last) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, t->micro.n, 2, &t->losses));
     for (int k = 0; k < 2; k++) TK_TRY(tk_device_put(d, &t->weight[k], TK_F32, 1, 1, &t->seed[k]));
@@ -96,8 +94,11 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
                       .first = stage == 0,
                       .last = stage == stages - 1};
     tk_arena_init(&t->arena, 0);
-    tk_arena_init(&t->step_arena, 1 << 20);
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
+    for (int k = 0; k < 2; k++) {
+        tk_arena_init(&t->step_arena[k], 1 << 20);
+        TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n, &t->arena));
+    }
     TK_TRY(open_model(t));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
     return open_losses(t);
@@ -119,7 +120,7 @@ void tk_trainer_close(tk_trainer *t)
     for (int k = 0; k < 2; k++) tk_device_free(t->device, &t->seed[k]);
     tk_optimizer_close(&t->optimizer);
     tk_model_close(&t->model);
-    tk_arena_free(&t->step_arena);
+    for (int k = 0; k < 2; k++) tk_arena_free(&t->step_arena[k]);
     tk_arena_free(&t->arena);
     *t = (tk_trainer){0};
 }
@@ -175,7 +176,7 @@ static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t en
         c->ok = sample.ok;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
-        if (!sample.ok && s->first) t->now.skipped++;
+        if (!sample.ok && s->first) t->now->skipped++;
     }
 }
 
@@ -186,13 +187,14 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     tk_host_rows in = {0};
     tk_clean_rows *clean;
     int32_t *tokens;
-    TK_ARENA_NEW(clean, &t->step_arena, end - begin);
-    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena, &s->stream, &tokens));
+    TK_ARENA_NEW(clean, &t->step_arena[t->turn], end - begin);
+    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena[t->turn], &s->stream,
+                          &tokens));
     in.tokens = tokens;
     s->run = &t->run[a->chunk];
     s->first = s->run->stage == 0;
     s->last = s->run->stage == s->run->n_stages - 1;
-    TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->step_arena));
+    TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->step_arena[t->turn]));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
     const int media = s->first || s->last ? 2 : 0; // whose rows are read here
     if (media) take_rows(t, s, begin, end, clean);
@@ -241,7 +243,7 @@ static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_t
     tk_forward out = {0};
     const double begin = tk_now();
     TK_TRY(open_slot(t, s, a));
-    t->now.seconds.data += tk_now() - begin;
+    t->now->seconds.data += tk_now() - begin;
     if (!s->first) s->x = tk_leaf(&s->tape, *x, &fresh);
     const double flops = t->device->flops;
     TK_TRY(tk_model_forward(s->run, &s->tape, &s->batch, s->x, recompute, &out));
@@ -287,86 +289,96 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .forward = forward,
                                    .backward = backward,
                                    .release = release,
-                                   .seconds = t->now.seconds.action};
+                                   .seconds = t->now->seconds.action};
     const double begin = tk_now();
     TK_TRY(tk_model_zero_grads(&t->model));
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
     for (int64_t i = 0; i < t->micro.n * work.chunks; i++)
         if (t->slot[i].tape.device) close_slot(t, &t->slot[i]); // left open by a failure
     TK_TRY(st);
-    t->now.seconds.compute = tk_now() - begin - t->now.seconds.data;
+    t->now->seconds.compute = tk_now() - begin - t->now->seconds.data;
     return TK_OK;
 }
 
-// The one wait of the step: losses and norm, summed up over the world in one reduction.
-static tk_status finish(tk_trainer *t, bool stop, tk_status mine)
+// All ranks see the same numbers.
+static tk_status check_finite(const tk_trainer *t, const tk_step_result *r)
 {
-    tk_device *d = t->device;
-    tk_step_result *r = &t->now;
-    float norm2 = 0;
-    memset(t->host_losses, 0, 2 * (size_t)t->micro.n * sizeof(float));
-    if (t->last)
-        TK_TRY(tk_device_download(d, t->host_losses, t->losses.data, tk_bytes(&t->losses)));
-    TK_TRY(tk_device_download(d, &norm2, t->optimizer.norm2.data, sizeof norm2));
-    TK_TRY(tk_device_sync(d));
-    enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
-    const bool counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
-    double sum[SUMS] = {[SKIPPED] = counts ? (double)r->skipped : 0,
-                        [FLOPS] = d->flops - r->flops - t->extra_flops,
-                        [STOP] = stop,
-                        [FAILED] = t->bad != TK_OK || mine != TK_OK};
-    for (int64_t i = 0; i < t->micro.n; i++) {
-        sum[VIDEO] += (double)t->host_losses[2 * i];
-        sum[AUDIO] += (double)t->host_losses[2 * i + 1];
-    }
+    if (tk_step_finite(r)) return TK_OK;
+    const tk_status st =
+        TK_FAIL(TK_NUMERIC,
+                "step %lld: loss %g (video %g, audio %g), gradient norm %g: not finite. Nothing "
+                "of this step is kept; the newest checkpoint is good. A lower train.lr (now %g) "
+                "or train.clip (now %g) helps",
+                (long long)r->step + 1, r->loss, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO],
+                r->grad_norm, r->lr, t->config->train.clip);
+    tk_status_set_shared(true);
+    return st;
+}
+
+// The one wait of the step, for the end of the one before, while the device has work to do: its
+// losses and norm, summed up over the world together with what ranks have to tell each other now.
+static tk_status hear(tk_trainer *t, tk_verdict *v, bool stop, tk_status mine)
+{
+    tk_step_result *r = &v->now;
     tk_comm *world = &t->mesh->world;
+    const bool open = v->open, counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
+    enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
+    if (open) TK_TRY(tk_verdict_read(v));
+    double sum[SUMS] = {[STOP] = stop, [FAILED] = t->bad != TK_OK || mine != TK_OK};
+    if (open) {
+        sum[VIDEO] = r->loss_of[TK_VIDEO];
+        sum[AUDIO] = r->loss_of[TK_AUDIO];
+        sum[SKIPPED] = counts ? (double)r->skipped : 0;
+        sum[FLOPS] = r->flops;
+    }
     TK_TRY(tk_comm_sum_f64(world, sum, SUMS));
-    r->loss_of[TK_VIDEO] = sum[VIDEO];
-    r->loss_of[TK_AUDIO] = sum[AUDIO];
-    r->loss =
-        t->config->train.video_weight * sum[VIDEO] + t->config->train.audio_weight * sum[AUDIO];
-    r->grad_norm = sqrt((double)norm2);
-    r->skipped = (int64_t)sum[SKIPPED];
-    r->flops = sum[FLOPS];
-    r->stop = sum[STOP] > 0;
+    t->stop = sum[STOP] > 0;
+    if (open) {
+        r->loss_of[TK_VIDEO] = sum[VIDEO];
+        r->loss_of[TK_AUDIO] = sum[AUDIO];
+        r->loss =
+            t->config->train.video_weight * sum[VIDEO] + t->config->train.audio_weight * sum[AUDIO];
+        r->skipped = (int64_t)sum[SKIPPED];
+        r->flops = sum[FLOPS];
+        if (t->hear) t->hear(t->hear_ctx, r);
+        TK_TRY(check_finite(t, r));
+    }
     if (sum[FAILED] == 0) return TK_OK;
     if (t->bad != TK_OK) tk_status_set(t->bad, t->bad_words);
     return tk_agree(world, t->bad != TK_OK ? t->bad : mine);
 }
 
-static tk_status check_finite(const tk_trainer *t)
+tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine)
 {
-    const tk_step_result *r = &t->now;
-    if (isfinite(r->loss) && isfinite(r->grad_norm)) return TK_OK;
-    return TK_FAIL(TK_NUMERIC,
-                   "step %lld: loss %g (video %g, audio %g), gradient norm %g: not finite. Nothing "
-                   "of this step is kept; the newest checkpoint is good. A lower train.lr (now %g) "
-                   "or train.clip (now %g) helps",
-                   (long long)r->step + 1, r->loss, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO],
-                   r->grad_norm, r->lr, t->config->train.clip);
+    const double begin = tk_now(), flops = t->device->flops;
+    const tk_train_config *c = &t->config->train;
+    tk_verdict *before = &t->verdict[t->turn], *v = &t->verdict[t->turn ^= 1];
+    t->now = &v->now;
+    *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
+    t->extra_flops = 0;
+    tk_arena_reset(&t->step_arena[t->turn]);
+    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->step_arena[t->turn], &t->docs));
+    t->now->rows = t->docs.rows;
+    t->now->seconds.data = tk_now() - begin;
+    TK_TRY(run_microbatches(t));
+    if (reads_rows(t)) tk_loader_release(t->loader, step); // all were copied
+    TK_TRY(hear(t, before, stop, mine));
+    TK_TRY(tk_optimizer_step(&t->optimizer, step));
+    TK_TRY(tk_verdict_ask(v, &t->losses, &t->optimizer.norm2));
+    t->now->flops = t->device->flops - flops - t->extra_flops;
+    t->now->seconds.reduce = t->optimizer.reduce_seconds;
+    t->now->seconds.optimizer = t->optimizer.update_seconds;
+    t->now->seconds.total = tk_now() - begin;
+    return TK_OK;
 }
 
-tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine,
-                          tk_step_result *out)
+tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)
 {
-    const double begin = tk_now();
-    const tk_train_config *c = &t->config->train;
-    tk_arena_reset(&t->step_arena);
-    t->now =
-        (tk_step_result){.step = step, .lr = tk_learning_rate(c, step), .flops = t->device->flops};
-    t->extra_flops = 0;
-    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->step_arena, &t->docs));
-    t->now.rows = t->docs.rows;
-    t->now.seconds.data = tk_now() - begin;
-    TK_TRY(run_microbatches(t));
-    TK_TRY(tk_optimizer_step(&t->optimizer, step));
-    TK_TRY(finish(t, stop, mine));
-    if (reads_rows(t)) tk_loader_release(t->loader, step);
-    t->now.seconds.reduce = t->optimizer.reduce_seconds;
-    t->now.seconds.optimizer = t->optimizer.update_seconds;
-    t->now.seconds.total = tk_now() - begin;
-    *out = t->now;
-    const tk_status st = check_finite(t);
-    if (st != TK_OK) tk_status_set_shared(true); // all ranks see the same numbers
-    return st;
+    return hear(t, &t->verdict[t->turn], stop, mine);
+}
+
+void tk_trainer_listen(tk_trainer *t, void (*told)(void *ctx, const tk_step_result *r), void *ctx)
+{
+    t->hear = told;
+    t->hear_ctx = ctx;
 }

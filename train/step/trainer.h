@@ -4,7 +4,11 @@
 //     tk_trainer_open(&t, &config, &mesh, &device, loader);
 //     tk_trainer_init(&t)                         // fresh weights (or load a checkpoint into them)
 //     tk_trainer_start(&t, first_step);           // the loader begins to read
-//     for (s = first_step; ...; s++) tk_trainer_step(&t, s, stop, &result);
+//     for (s = first_step; ...; s++) tk_trainer_step(&t, s, stop, TK_OK);
+//     tk_trainer_drain(&t, stop, TK_OK);          // before a checkpoint and at the end
+//
+// A step does not wait for the device to do it: its result is known while the next one is under
+// way, or by draining. What has not been judged is not to be kept.
 //
 // On a dry device over a dry mesh the same code computes nothing and reads nothing but tells what a
 // real run touches: `talkie plan`.
@@ -13,19 +17,7 @@
 #include "train/step/documents.h"
 #include "train/step/objective.h"
 #include "train/step/optimizer.h"
-
-typedef struct tk_step_result { // the same on every rank, but for `seconds`
-    int64_t step;               // counted from 0
-    double loss, loss_of[TK_MODALITIES];
-    double grad_norm, lr;
-    int64_t rows, skipped; // rows of the step; unreadable documents in it
-    double flops;          // model FLOPs of all ranks (recomputation not counted)
-    bool stop;             // some rank was asked to stop
-    struct {
-        double data, compute, reduce, optimizer, total;
-        double action[TK_ACT_KINDS]; // of the compute: by what the schedule does, without waiting
-    } seconds;                       // this rank's
-} tk_step_result;
+#include "train/step/verdict.h"
 
 struct tk_slot; // a microbatch under way in a run of blocks
 
@@ -44,14 +36,19 @@ typedef struct tk_trainer {
     tk_tensor losses;       // (micro.n, 2) video and audio, unweighted; last stage
     float weight[2];        // of the loss of video and of audio
     tk_tensor seed[2];      // (1) those on the device: where backward starts
-    float *host_losses;     // (micro.n, 2)
     tk_step_documents docs; // of the step under way
-    tk_step_result now;
-    double extra_flops;  // of the step: recomputation
-    tk_status bad;       // data failure met in a step; told to all at its end
-    char bad_words[512]; // its message
+    // In turn, of the step under way and of the one before, which the device may yet be at.
+    tk_verdict verdict[2];
+    tk_arena step_arena[2]; // the device reads it until the verdict is read
+    int turn;               // whose are the step under way's
+    tk_step_result *now;    // of that
+    double extra_flops;     // of it: recomputation
+    bool stop;              // some rank was asked to stop, by the last step or drain
+    tk_status bad;          // data failure met in a step; told to all before its end
+    char bad_words[512];    // its message
+    void (*hear)(void *ctx, const tk_step_result *r);
+    void *hear_ctx;
     tk_arena arena;
-    tk_arena step_arena; // the device reads it until the end of the step
 } tk_trainer;
 
 // Matches the config with the data: the model's channels (0: becomes the codec's), text, batch
@@ -63,8 +60,11 @@ void tk_trainer_close(tk_trainer *t);     // waits for the device
 tk_status tk_trainer_init(tk_trainer *t); // initial weights, and the average from them
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step);
 
-// One step. `stop`: this rank was asked to stop; `mine`: a failure of this rank since the last
-// step, which ends the run on all ranks with its message. TK_NUMERIC when loss or gradient are not
-// finite.
-tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine,
-                          tk_step_result *out);
+// `hear` is called with the result of each step, once and in order, also of one that is not finite.
+void tk_trainer_listen(tk_trainer *t, void (*hear)(void *ctx, const tk_step_result *r), void *ctx);
+// Collective. One step. `stop`: this rank was asked to stop; `mine`: a failure of this rank since
+// the last step, which ends the run on all ranks with its message, as does data of this step that
+// is bad. TK_NUMERIC when loss or gradient of the step before were not finite.
+tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine);
+// Collective. Waits for the result of the last step: the same for that one.
+tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine);

@@ -265,51 +265,118 @@ static void open_trainer(tk_trainer *t, const tk_config *c)
     open_trainer_on(t, c, &parts);
 }
 
+enum { MOST = 60 };
+typedef struct heard { // results in the order in which they were told
+    tk_step_result r[MOST];
+    int64_t n;
+} heard;
+
+static void listen(void *ctx, const tk_step_result *r)
+{
+    heard *h = ctx;
+    assert_true(h->n < MOST);
+    h->r[h->n++] = *r;
+}
+
 static void loss_falls(void **state)
 {
     (void)state;
     tk_config c = config;
     tk_trainer t;
-    tk_step_result r;
+    heard h = {0};
     double first = 0, last = 0;
-    c.train.steps = 60;
+    c.train.steps = MOST;
     c.train.lr = 5e-3;
     open_trainer(&t, &c);
-    for (int64_t s = 0; s < 60; s++) {
-        assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
-        assert_near(r.loss, r.loss_of[TK_VIDEO] + 0.5 * r.loss_of[TK_AUDIO], 1e-9);
-        if (s < 5) first += r.loss;
-        if (s >= 55) last += r.loss;
+    tk_trainer_listen(&t, listen, &h);
+    for (int64_t s = 0; s < MOST; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+    assert_ok(tk_trainer_drain(&t, false, TK_OK));
+    for (int64_t s = 0; s < MOST; s++) {
+        const tk_step_result *r = &h.r[s];
+        assert_near(r->loss, r->loss_of[TK_VIDEO] + 0.5 * r->loss_of[TK_AUDIO], 1e-9);
+        if (s < 5) first += r->loss;
+        if (s >= MOST - 5) last += r->loss;
+        assert_int_equal(r->skipped, 0);
     }
     assert_true(last < 0.7 * first);
-    assert_int_equal(r.skipped, 0);
     tk_trainer_close(&t);
 }
 
+// A step's result is told while the next one is under way; draining tells what is left, once.
+static void results_come_once_in_order(void **state)
+{
+    tk_trainer t;
+    heard h = {0};
+    (void)state;
+    open_trainer(&t, &config);
+    tk_trainer_listen(&t, listen, &h);
+    for (int64_t s = 0; s < 5; s++) {
+        const int64_t before = h.n;
+        assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+        assert_int_equal(h.n - before, s != 0 && s != 3);
+        if (s == 2) assert_ok(tk_trainer_drain(&t, false, TK_OK));
+    }
+    for (int k = 0; k < 2; k++) assert_ok(tk_trainer_drain(&t, false, TK_OK));
+    assert_int_equal(h.n, 5);
+    for (int64_t s = 0; s < 5; s++) {
+        assert_int_equal(h.r[s].step, s);
+        assert_true(h.r[s].loss > 0 && h.r[s].grad_norm > 0 && h.r[s].flops > 0);
+    }
+    tk_trainer_close(&t);
+}
+
+static void a_wish_to_stop_is_known_at_once(void **state)
+{
+    tk_trainer t;
+    (void)state;
+    open_trainer(&t, &config);
+    assert_ok(tk_trainer_step(&t, 0, false, TK_OK));
+    assert_false(t.stop);
+    assert_ok(tk_trainer_step(&t, 1, true, TK_OK));
+    assert_true(t.stop);
+    tk_trainer_close(&t);
+}
+
+// By the step after the next at the latest, by draining at once.
 static void bad_numbers_stop_before_anything_is_kept(void **state)
 {
-    (void)state;
-    tk_trainer t;
-    tk_step_result r;
-    open_trainer(&t, &config);
     const float nan = NAN;
-    assert_ok(tk_device_upload(&parts.device, t.model.values.data, &nan, sizeof nan));
-    assert_status(tk_trainer_step(&t, 0, false, TK_OK, &r), TK_NUMERIC);
-    assert_says("step 1");
-    tk_trainer_close(&t);
+    (void)state;
+    for (int drained = 0; drained < 2; drained++) {
+        tk_trainer t;
+        heard h = {0};
+        open_trainer(&t, &config);
+        tk_trainer_listen(&t, listen, &h);
+        assert_ok(tk_trainer_step(&t, 0, false, TK_OK));
+        assert_ok(tk_device_upload(&parts.device, t.model.values.data, &nan, sizeof nan));
+        assert_ok(tk_trainer_step(&t, 1, false, TK_OK));
+        assert_status(drained ? tk_trainer_drain(&t, false, TK_OK)
+                              : tk_trainer_step(&t, 2, false, TK_OK),
+                      TK_NUMERIC);
+        assert_says("step 2");
+        assert_true(tk_status_shared());
+        assert_int_equal(h.n, 2);
+        assert_true(tk_step_finite(&h.r[0]) && !tk_step_finite(&h.r[1]));
+        tk_trainer_close(&t);
+    }
 }
 
-// Other parts' failures are told at the end of a step.
+// Other parts' failures are told in the step that hears of them, after the result before it.
 static void a_failure_told_to_a_step_ends_it(void **state)
 {
     (void)state;
-    tk_trainer t;
-    tk_step_result r;
-    open_trainer(&t, &config);
-    const tk_status mine = TK_FAIL(TK_IO, "the disk is full");
-    assert_status(tk_trainer_step(&t, 0, false, mine, &r), TK_IO);
-    assert_says("the disk is full");
-    tk_trainer_close(&t);
+    for (int first = 0; first < 2; first++) {
+        tk_trainer t;
+        heard h = {0};
+        open_trainer(&t, &config);
+        tk_trainer_listen(&t, listen, &h);
+        if (!first) assert_ok(tk_trainer_step(&t, 0, false, TK_OK));
+        const tk_status mine = TK_FAIL(TK_IO, "the disk is full");
+        assert_status(tk_trainer_step(&t, !first, false, mine), TK_IO);
+        assert_says("the disk is full");
+        assert_int_equal(h.n, !first);
+        tk_trainer_close(&t);
+    }
 }
 
 // Nothing is left in the pool, and the dry run told what would be touched.
@@ -320,18 +387,17 @@ static void the_plan_is_what_happens(void **state)
         tk_config c = config;
         tk_train_parts p = {0};
         tk_trainer t;
-        tk_step_result r;
+        heard h = {0};
         tk_plan plan;
         c.train.recompute = recompute;
         c.train.steps = 8;
         assert_ok(tk_train_parts_open(&p, &world, &c));
         assert_ok(tk_plan_make(&c, p.loader, 0, 0, &plan));
         open_trainer_on(&t, &c, &p);
-        for (int64_t s = 0; s < c.train.steps; s++) {
-            assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
-            if (s == 0) assert_near(plan.flops / r.flops, 1, 1e-9);
-            if (s == 0) assert_int_equal(plan.rows, r.rows);
-        }
+        tk_trainer_listen(&t, listen, &h);
+        for (int64_t s = 0; s < c.train.steps; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+        assert_near(plan.flops / h.r[0].flops, 1, 1e-9);
+        assert_int_equal(plan.rows, h.r[0].rows);
         const int64_t kept = plan.weights + plan.gradients + plan.optimizer + plan.ema;
         assert_near((double)(kept + plan.activations) / (double)p.device.pool.peak, 1, 0.02);
         tk_trainer_close(&t);
@@ -349,18 +415,21 @@ static tk_status train(const tk_config *c, bool behind, int64_t fail_at, double 
 {
     tk_train_parts p = {0};
     tk_trainer t;
-    tk_step_result r;
+    heard h = {0};
     tk_status st = TK_OK;
     assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
     if (behind) deferred_start(&p.device, &p.mesh, 0);
     open_trainer_on(&t, c, &p);
     if (behind) deferred_fail_at(fail_at);
-    for (int64_t s = 0; s < STEPS && st == TK_OK; s++) {
-        st = tk_trainer_step(&t, s, false, TK_OK, &r);
-        told[s][0] = r.loss;
-        told[s][1] = r.grad_norm;
+    tk_trainer_listen(&t, listen, &h);
+    for (int64_t s = 0; s < STEPS && st == TK_OK; s++) st = tk_trainer_step(&t, s, false, TK_OK);
+    if (st == TK_OK) st = tk_trainer_drain(&t, false, TK_OK);
+    for (int64_t s = 0; s < h.n; s++) {
+        told[s][0] = h.r[s].loss;
+        told[s][1] = h.r[s].grad_norm;
     }
     if (fail_at == 0) assert_ok(st);
+    if (fail_at == 0) assert_int_equal(h.n, STEPS);
     tk_trainer_close(&t);
     if (fail_at == 0) assert_int_equal(p.device.pool.in_use, 0);
     tk_train_parts_close(&p);
@@ -414,7 +483,6 @@ static void a_microbatch_is_one_upload(void **state)
         tk_config c = config;
         tk_train_parts p = {0};
         tk_trainer t;
-        tk_step_result r;
         c.train.microbatch = 2;
         c.parallel.chunks = chunks;
         c.parallel.schedule = chunks > 1 ? TK_SCHEDULE_INTERLEAVED : TK_SCHEDULE_1F1B;
@@ -423,7 +491,7 @@ static void a_microbatch_is_one_upload(void **state)
         p.device.ops = &counting;
         for (int64_t s = 0; s < 3; s++) {
             uploads = 0;
-            assert_ok(tk_trainer_step(&t, s, false, TK_OK, &r));
+            assert_ok(tk_trainer_step(&t, s, false, TK_OK));
             assert_int_equal(uploads, 3 * chunks);
         }
         tk_trainer_close(&t);
@@ -441,6 +509,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_flow_from_noise_to_data),
         cmocka_unit_test(ends_make_what_they_need),
         cmocka_unit_test(loss_falls),
+        cmocka_unit_test(results_come_once_in_order),
+        cmocka_unit_test(a_wish_to_stop_is_known_at_once),
         cmocka_unit_test(bad_numbers_stop_before_anything_is_kept),
         cmocka_unit_test(a_failure_told_to_a_step_ends_it),
         cmocka_unit_test(the_plan_is_what_happens),

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a step found out, read while the next one is under way: losses and norm on their way from
+// the device, and what the host knew at once.
+#pragma once
+#include "core/device/device.h"
+#include "core/model/stream.h"
+#include "parallel/schedule.h"
+
+typedef struct tk_step_result { // the same on every rank, but for `seconds`
+    int64_t step;               // counted from 0
+    double loss, loss_of[TK_MODALITIES];
+    double grad_norm, lr;
+    int64_t rows, skipped; // rows of the step; unreadable documents in it
+    double flops;          // model FLOPs of all ranks (recomputation not counted)
+    struct {
+        double data, compute, reduce, optimizer, total;
+        double action[TK_ACT_KINDS]; // of the compute: by what the schedule does, without waiting
+    } seconds;                       // this rank's
+} tk_step_result;
+bool tk_step_finite(const tk_step_result *r); // loss and norm
+
+typedef struct tk_verdict {
+    tk_device *device;
+    tk_step_result now; // until it is read, counts and losses are of this rank alone
+    bool open;          // asked for and not read yet
+    int64_t n;          // microbatches
+    float *host;        // (1 + 2 n): squared norm, losses of video and audio of each microbatch
+} tk_verdict;
+
+// For steps of n microbatches. Host memory from `a`, which must live until the device has been
+// synced.
+tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, tk_arena *a);
+// All work of the step has been asked for: so are its numbers. losses (n, 2), absent where this
+// rank has none; norm2 (1). They may be written over by what is asked for later.
+tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor *norm2);
+// Waits until the device has come so far, and fills in norm and losses of this rank.
+tk_status tk_verdict_read(tk_verdict *v);
