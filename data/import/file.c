@@ -141,6 +141,7 @@ tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool ski
         st = want ? sink(ctx, i, NULL) : TK_OK;
         if (st != TK_OK) break;
     }
+    if (r) tk_media_reader_facts(r, &f->facts);
     tk_media_reader_close(r);
     if (st != TK_OK) return tk_trace(st, __FILE__, __LINE__, __func__);
     return TK_OK;

@@ -298,23 +298,34 @@ static void import_file(tk_import *im, tk_import_file *f)
                                         &im->buffer, encode_and_put, im));
 }
 
-// What was left out, file by file; a failure if nothing remains.
-static tk_status tell_lost(const tk_import *im)
+// A line for a file that something was changed in or left out of.
+static void tell_file(const tk_import_file *f)
 {
-    const tk_import_file *last = NULL;
+    char words[512];
+    tk_facts_words(&f->facts, words, sizeof words);
+    if (f->left_out || (!words[0] && !f->lost)) return;
+    if (f->lost)
+        tk_log("%s: %s%s%lld of its %lld clips hold damage and are left out (import.bad: skip), at "
+               "%s seconds: %s",
+               f->path, words, words[0] ? "; " : "", (long long)f->lost, (long long)f->clips,
+               f->where, f->words);
+    else
+        tk_log("%s: %s", f->path, words);
+}
+
+// What was done to each file; a failure if nothing remains.
+static tk_status tell_files(const tk_import *im)
+{
+    const char *why = "";
     int64_t lost = 0;
     for (int i = 0; i < im->n_files; i++) {
         const tk_import_file *f = &im->file[i];
         lost += f->lost;
-        if (!f->lost) continue;
-        last = f;
-        tk_log("%s: %lld of its %lld clips hold damage and are left out (import.bad: skip), at %s "
-               "seconds: %s",
-               f->path, (long long)f->lost, (long long)f->clips, f->where, f->words);
+        if (f->lost) why = f->words;
+        tell_file(f);
     }
     if (lost < im->n) return TK_OK;
-    return all_fail(TK_FAIL(TK_INPUT, "no clip is without damage; nothing was written: %s",
-                            last ? last->words : ""));
+    return all_fail(TK_FAIL(TK_INPUT, "no clip is without damage; nothing was written: %s", why));
 }
 
 static tk_status work(tk_import *im)
@@ -326,7 +337,7 @@ static tk_status work(tk_import *im)
                                im->n, im->clip, &im->writer));
     TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
-    TK_TRY(tell_lost(im));
+    TK_TRY(tell_files(im));
     tk_clip_writer *w = im->writer;
     im->writer = NULL; // the commit frees it, also when it fails
     return tk_clip_writer_commit(w, NULL, NULL);

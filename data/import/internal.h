@@ -3,6 +3,7 @@
 #pragma once
 #include "core/base/log.h"
 #include "data/clip/clip.h"
+#include "data/media/facts.h"
 #include "parallel/mpi/deal.h"
 
 enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
@@ -20,6 +21,7 @@ typedef struct tk_import_file {
     int64_t lost;              // of its clips: those that hold damage
     double lost_seconds;
     char where[200]; // they do, for people
+    tk_facts facts;  // of what was imported
 } tk_import_file;
 
 // Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.

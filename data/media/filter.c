@@ -196,30 +196,37 @@ tk_status tk_fields_next(tk_fields *d, tk_track *t, AVFrame *out, double *time, 
 
 typedef struct tk_tone { // how pictures become SDR BT.709
     const char *chain, *needs, *what;
+    tk_fact fact;
 } tk_tone;
 
 static const tk_tone tone_of_range = {TO_LINEAR ROLL_OFF TO_SDR, "zscale tonemap",
-                                      "tone-mapped from a high dynamic range"};
-static const tk_tone tone_of_gamut = {TO_GAMUT, "zscale", "brought from a wide gamut to BT.709"};
+                                      "tone-mapped from a high dynamic range", TK_FACT_TONE_MAPPED};
+static const tk_tone tone_of_gamut = {TO_GAMUT, "zscale", "brought from a wide gamut to BT.709",
+                                      TK_FACT_GAMUT};
 
-static bool is_wide(enum AVColorPrimaries p)
-{
-    return p == AVCOL_PRI_BT2020 || p == AVCOL_PRI_SMPTE431 || p == AVCOL_PRI_SMPTE432;
-}
+static const struct {        // what is not SDR BT.709, nor as near to it as most is
+    int transfer, primaries; // 0 = any
+    const char *name;
+    const tk_tone *tone;
+} kinds[] = {
+    {AVCOL_TRC_SMPTE2084, 0, "PQ", &tone_of_range},
+    {AVCOL_TRC_ARIB_STD_B67, 0, "HLG", &tone_of_range},
+    {AVCOL_TRC_LINEAR, 0, "linear light", &tone_of_range},
+    {AVCOL_TRC_LOG, 0, "a logarithmic scale", &tone_of_range},
+    {AVCOL_TRC_LOG_SQRT, 0, "a logarithmic scale", &tone_of_range},
+    {0, AVCOL_PRI_BT2020, "BT.2020", &tone_of_gamut},
+    {0, AVCOL_PRI_SMPTE431, "DCI-P3", &tone_of_gamut},
+    {0, AVCOL_PRI_SMPTE432, "Display P3", &tone_of_gamut},
+};
 
-// NULL: they are SDR BT.709, or as near to it as most are.
-static const tk_tone *tone_of(const AVFrame *f)
+// Number of its kind above; -1 = none.
+static int kind_of(const AVFrame *f)
 {
-    switch (f->color_trc) {
-    case AVCOL_TRC_SMPTE2084:
-    case AVCOL_TRC_ARIB_STD_B67:
-    case AVCOL_TRC_LINEAR:
-    case AVCOL_TRC_LOG:
-    case AVCOL_TRC_LOG_SQRT:
-        return &tone_of_range;
-    default:
-        return is_wide(f->color_primaries) ? &tone_of_gamut : NULL;
-    }
+    for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
+        if ((!kinds[i].transfer || kinds[i].transfer == (int)f->color_trc) &&
+            (!kinds[i].primaries || kinds[i].primaries == (int)f->color_primaries))
+            return i;
+    return -1;
 }
 
 // What the file leaves unsaid, by convention.
@@ -241,16 +248,19 @@ static void complete_tags(AVFrame *f)
 
 tk_status tk_tone_open(tk_filter *g, const char *path, AVFrame *f)
 {
-    const tk_tone *tone = tone_of(f);
-    if (!tone) return TK_OK;
+    const int kind = kind_of(f);
+    if (kind < 0) return TK_OK;
+    const tk_tone *tone = kinds[kind].tone;
     complete_tags(f);
     if (g->graph && alike(g, f)) return TK_OK;
     return open_graph(g, path, f, tone->chain, tone->needs, tone->what);
 }
 
-tk_status tk_tone_run(tk_filter *g, const char *path, AVFrame *f)
+tk_status tk_tone_run(tk_filter *g, const char *path, AVFrame *f, tk_facts *facts)
 {
-    if (!tone_of(f)) return TK_OK;
+    const int kind = kind_of(f);
+    if (kind < 0) return TK_OK;
+    tk_facts_note(facts, kinds[kind].tone->fact, "%s", kinds[kind].name);
     TK_TRY(tk_tone_open(g, path, f));
     const AVRational aspect = f->sample_aspect_ratio;
     bool got;

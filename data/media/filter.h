@@ -6,6 +6,7 @@
 // Everything else passes untouched: no filter is made for it. A graph of filters is made for
 // pictures of one kind and made anew when they change.
 #pragma once
+#include "data/media/facts.h"
 #include "data/media/track.h"
 #include <libavfilter/avfilter.h>
 
@@ -40,6 +41,6 @@ tk_status tk_fields_next(tk_fields *d, tk_track *t, AVFrame *out, double *time, 
 // do it.
 tk_status tk_tone_open(tk_filter *g, const char *path, AVFrame *f);
 // Replaces `f` by itself in SDR BT.709: reference white (203 nits, ITU-R BT.2408) is white, what is
-// brighter is rolled off above nine tenths of it.
-tk_status tk_tone_run(tk_filter *g, const char *path, AVFrame *f);
+// brighter is rolled off above nine tenths of it. What was done is noted.
+tk_status tk_tone_run(tk_filter *g, const char *path, AVFrame *f, tk_facts *facts);
 void tk_filter_close(tk_filter *g); // a zeroed one is fine

@@ -45,6 +45,7 @@ tk_status tk_limiter_run(tk_limiter *l, const float *x, int64_t have, int64_t n,
     }
     for (int64_t i = 0; i < n; i++) {
         l->gain = fmin((double)l->curve[i], l->gain * rise);
+        l->least = fmin(l->least, l->gain);
         for (int64_t c = 0; c < l->channels; c++) {
             const float y = (float)l->gain * x[i * l->channels + c];
             out[i * l->channels + c] = fminf(fmaxf(y, -1), 1);

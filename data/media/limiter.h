@@ -8,7 +8,8 @@
 
 typedef struct tk_limiter {
     int64_t rate, channels;
-    double gain; // of the sample before the next; 1 at the beginning
+    double gain;  // of the sample before the next; 1 at the beginning
+    double least; // gain so far; 1 at the beginning
     float *curve;
     int64_t cap; // of curve
 } tk_limiter;

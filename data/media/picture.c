@@ -92,13 +92,18 @@ static tk_status prepare(tk_scaler *s, const char *path, const AVFrame *f, const
     return TK_OK;
 }
 
-static void blend_over_black(tk_scaler *s)
+// Returns whether any part of the picture was transparent.
+static bool blend_over_black(tk_scaler *s)
 {
+    bool clear = false;
     for (int y = 0; y < s->key.out_height; y++) {
         uint8_t *p = s->cover + y * s->cover_stride;
-        for (int x = 0; x < s->key.out_width; x++, p += 4)
+        for (int x = 0; x < s->key.out_width; x++, p += 4) {
             for (int c = 0; c < 3; c++) p[c] = (uint8_t)((p[c] * p[3] + 127) / 255);
+            clear |= p[3] < 255;
+        }
     }
+    return clear;
 }
 
 // Centre crop of the covering picture, turned the way it is shown.
@@ -118,7 +123,19 @@ static void crop_and_turn(const tk_scaler *s, tk_orientation o, uint8_t *rgb)
         }
 }
 
-tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb)
+// Whether it is turned, and cropped by more than a hundredth of a side; shown_w, shown_h before
+// that.
+static void note_shape(const tk_scaler *s, tk_orientation o, double shown_w, double shown_h,
+                       tk_facts *facts)
+{
+    const double from = o.transpose ? shown_h / shown_w : shown_w / shown_h;
+    const double to = (double)s->width / (double)s->height;
+    if (o.transpose || o.flip_x || o.flip_y) tk_facts_note(facts, TK_FACT_TURNED, "%s", "");
+    if (fabs(log(from / to)) > 0.01)
+        tk_facts_note(facts, TK_FACT_CROPPED, "%.2f:1 to %.2f:1", from, to);
+}
+
+tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb, tk_facts *facts)
 {
     if (f->width < 1 || f->height < 1 || f->width > TK_MEDIA_MAX_SIDE ||
         f->height > TK_MEDIA_MAX_SIDE)
@@ -151,7 +168,9 @@ tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rg
     if (sws_scale(s->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, to, stride) <
         0)
         return TK_FAIL(TK_INPUT, "%s: a picture cannot be converted (%s)", t->path, tk_av_words(0));
-    if (key.out_format == AV_PIX_FMT_RGBA) blend_over_black(s);
+    if (key.out_format == AV_PIX_FMT_RGBA && blend_over_black(s))
+        tk_facts_note(facts, TK_FACT_BLENDED, "%s", "");
+    note_shape(s, o, shown_w, shown_h, facts);
     crop_and_turn(s, o, rgb);
     return TK_OK;
 }

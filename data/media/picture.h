@@ -2,6 +2,7 @@
 // Decoded pictures to RGB of our size: colours, aspect, orientation. Internal to
 // data/media/media*.c.
 #pragma once
+#include "data/media/facts.h"
 #include "data/media/track.h"
 #include <libswscale/swscale.h>
 
@@ -24,6 +25,7 @@ typedef struct tk_scaler {
 } tk_scaler;
 
 // Scales `f` so that it covers the wanted size as it would be shown (pixel aspect, rotation), crops
-// the centre and writes (height, width, 3) RGB. Transparent parts are black.
-tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb);
+// the centre and writes (height, width, 3) RGB. Transparent parts are black. What was done is
+// noted.
+tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb, tk_facts *facts);
 void tk_scaler_free(tk_scaler *s);

@@ -21,6 +21,7 @@ struct tk_media_reader {
     tk_sound sound;
     tk_filter tone;
     tk_scaler scaler;
+    tk_facts facts;         // of pictures shown
     AVFrame *shown, *ahead; // the source frame shown now and the one after it
     double shown_time, ahead_time;
     bool has_ahead, scaled; // `picture` holds `shown`
@@ -66,6 +67,12 @@ static void step(tk_media_reader *r)
     av_frame_unref(f);
     r->shown_time = r->ahead_time;
     r->has_ahead = r->scaled = false;
+}
+
+// Known at the end of the video.
+static bool is_still(const tk_media_reader *r)
+{
+    return r->total >= 0 && r->video.frames == 1 && !r->sound.track.stream;
 }
 
 // At the end of the video: how many frames of ours it makes.
@@ -145,8 +152,8 @@ tk_status tk_media_reader_open(const char *path, const tk_media_config *m, doubl
 // The shown source frame into r->picture.
 static tk_status show(tk_media_reader *r)
 {
-    TK_TRY(tk_tone_run(&r->tone, r->video.path, r->shown));
-    TK_TRY(tk_scaler_run(&r->scaler, &r->video, r->shown, r->picture));
+    TK_TRY(tk_tone_run(&r->tone, r->video.path, r->shown, &r->facts));
+    TK_TRY(tk_scaler_run(&r->scaler, &r->video, r->shown, r->picture, &r->facts));
     r->scaled = true;
     return TK_OK;
 }
@@ -179,6 +186,17 @@ int64_t tk_media_reader_damage(const tk_media_reader *r, double *at)
     return n;
 }
 
+void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out)
+{
+    const int64_t restarts = r->video.clock.restarts;
+    *out = r->facts;
+    if (restarts == 1) tk_facts_note(out, TK_FACT_RESTARTED, "once");
+    if (restarts > 1) tk_facts_note(out, TK_FACT_RESTARTED, "%lld times", (long long)restarts);
+    if (is_still(r)) tk_facts_note(out, TK_FACT_STILL, "%g", r->still_seconds);
+    if (r->fields.sent) tk_facts_note(out, TK_FACT_DEINTERLACED, "%s", "");
+    if (r->sound.track.stream) tk_sound_note(&r->sound, out);
+}
+
 bool tk_media_reader_has_audio(const tk_media_reader *r)
 {
     return r->sound.track.stream != NULL;
@@ -186,8 +204,7 @@ bool tk_media_reader_has_audio(const tk_media_reader *r)
 
 double tk_media_reader_seconds(const tk_media_reader *r)
 {
-    if (r->total >= 0 && r->video.frames == 1 && !r->sound.track.stream) return r->still_seconds;
-    return r->video.end - r->origin;
+    return is_still(r) ? r->still_seconds : r->video.end - r->origin;
 }
 
 void tk_media_reader_close(tk_media_reader *r)

@@ -2,6 +2,7 @@
 // A media file as a stream of frames and samples on our clocks, a window at a time: what
 // tk_media_read and the import are made of. Memory is bounded by the window, not by the file.
 #pragma once
+#include "data/media/facts.h"
 #include "data/media/media.h"
 
 typedef struct tk_media_reader tk_media_reader;
@@ -19,6 +20,8 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
 // refers to them; *at = seconds after the first picture where that begins.
 int64_t tk_media_reader_damage(const tk_media_reader *r, double *at);
 bool tk_media_reader_has_audio(const tk_media_reader *r);
+// What was changed in what was read so far.
+void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out);
 double tk_media_reader_seconds(const tk_media_reader *r); // of video decoded so far
 void tk_media_reader_close(tk_media_reader *r);           // NULL is fine
 

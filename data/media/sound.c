@@ -7,6 +7,7 @@
 #include "data/media/sound.h"
 #include <libavutil/opt.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define GAP 0.04     // seconds of disagreement that count as a gap and not as rounding
@@ -15,7 +16,7 @@
 tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *s)
 {
     *s = (tk_sound){.rate = rate, .channels = channels};
-    s->limiter = (tk_limiter){.rate = rate, .channels = channels, .gain = 1};
+    s->limiter = (tk_limiter){.rate = rate, .channels = channels, .gain = 1, .least = 1};
     TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, &s->track));
     s->end = !s->track.stream;
     return TK_OK;
@@ -145,6 +146,8 @@ static tk_status open_resampler(tk_sound *s, const AVFrame *f)
     if (e >= 0 && nameless) e = mix_evenly(s->swr, in, s->mixed);
     if (e >= 0 && !nameless && has_centre(&from)) e = mix_centre(s->swr, &from, &to);
     if (e >= 0) e = swr_init(s->swr);
+    if (av_channel_layout_describe(&from, s->layout, sizeof s->layout) < 0 || nameless)
+        snprintf(s->layout, sizeof s->layout, "%d channels", in);
     av_channel_layout_uninit(&from);
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s: sound of %d channels at %d Hz cannot be resampled (%s)",
@@ -171,7 +174,9 @@ static tk_status take_frame(tk_sound *s, int64_t until)
         s->expected = s->track.time;
     }
     int64_t gap = s->cursor - (s->first + s->held), room = until - (s->first + s->held);
-    if (gap > 0) TK_TRY(append_silence(s, gap < room ? gap : room > 0 ? room : 0));
+    const int64_t fill = gap < room ? gap : room > 0 ? room : 0;
+    if (gap > 0) TK_TRY(append_silence(s, fill));
+    if ((double)gap > GAP * (double)s->rate) s->silence += (double)fill / (double)s->rate;
     if (gap > 0 && gap >= room) return TK_OK;
     TK_TRY(convert(s, f));
     s->expected += s->track.duration;
@@ -209,4 +214,14 @@ tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm)
     const int64_t have = s->held < n ? s->held : n;
     memset(pcm, 0, (size_t)(n * s->channels) * sizeof *pcm);
     return tk_limiter_run(&s->limiter, s->fifo, s->held, have, pcm);
+}
+
+void tk_sound_note(const tk_sound *s, tk_facts *facts)
+{
+    const double down = -20 * log10(s->limiter.least);
+    if (s->swr && s->in_channels > s->channels)
+        tk_facts_note(facts, TK_FACT_DOWNMIXED, "%s", s->layout);
+    if (s->swr && s->in_rate != s->rate) tk_facts_note(facts, TK_FACT_RESAMPLED, "%d", s->in_rate);
+    if (down >= 0.05) tk_facts_note(facts, TK_FACT_LIMITED, "%.1f", down);
+    if (s->silence >= 0.005) tk_facts_note(facts, TK_FACT_GAPS, "%.2f", s->silence);
 }

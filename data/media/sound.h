@@ -8,6 +8,7 @@
 // afterwards; where the sum is louder than full scale, it is limited. One channel is the mean of
 // two.
 #pragma once
+#include "data/media/facts.h"
 #include "data/media/limiter.h"
 #include "data/media/track.h"
 #include <libswresample/swresample.h>
@@ -18,6 +19,7 @@ typedef struct tk_sound {
     double origin;          // time of sample 0 on the file's clock
     SwrContext *swr;
     int in_rate, in_format, in_channels; // what swr was made for
+    char layout[32];                     // its name
     int mixed; // channels swr gives: those of a source of one or two, else two
     tk_limiter limiter;
     float *fifo;    // (held, channels): samples [first, first + held), not limited yet
@@ -25,6 +27,7 @@ typedef struct tk_sound {
     int64_t first, held, cap, scratch_cap;
     int64_t cursor;  // where swr's next sample belongs
     double expected; // time at which the next decoded frame should begin
+    double silence;  // seconds put into gaps
     bool pending;    // track.frame is decoded and waits for its turn
     bool end;
 } tk_sound;
@@ -33,4 +36,5 @@ tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sou
 // Samples [first, first + n) into pcm (n, channels), NULL = skip them; `first` never goes back.
 // Silence where the file has no sound.
 tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm);
+void tk_sound_note(const tk_sound *s, tk_facts *facts); // what was done so far
 void tk_sound_close(tk_sound *s);

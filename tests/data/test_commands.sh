@@ -53,6 +53,19 @@ expect 2 "multiple of codec.patch_size" "$TALKIE" data world -o b.h5 media.width
 expect 2 "world.clip" "$TALKIE" data world -o b.h5 world.clip=2
 expect 2 "none.mp4" "$TALKIE" data import "$media" none.mp4 -o b.h5 # bad files are left out, slips are not
 [[ ! -e b.h5 ]] || fail "an import without one of its files is written"
+# a line about a file says what was changed in it, whichever rank it was dealt to; none says nothing
+bunny=("$TALKIE" data import "$media" "$media" -o c.h5 codec.patch_size=4 codec.fit_clips=2 import.clip_seconds=5
+    codec.audio_channels=32)
+mpirun -n 2 "${bunny[@]}" media.width=32 media.height=32 media.sample_rate=16000 media.channels=1 >out 2>&1
+[[ $(grep -c "^$media: cropped from 1.78:1 to 1.00:1, sound downmixed from stereo, sound resampled from 48000 Hz$" out) == 2 ]] ||
+    { cat out >&2; fail "not told what was changed"; }
+"${bunny[@]}" media.width=64 media.height=36 media.sample_rate=48000 media.channels=2 >out 2>&1
+grep "^$media:" out && fail "told of changes where there are none"
+cp "$media" hurt.mp4
+dd if=/dev/zero of=hurt.mp4 bs=1 count=3000 seek=$(($(stat -c %s hurt.mp4) / 2)) conv=notrunc status=none
+expect 0 "^hurt.mp4: sound resampled from 48000 Hz.*; [1-4] of its 5 clips hold damage and are left out" "$TALKIE" data \
+    import hurt.mp4 -o c.h5 codec.patch_size=4 codec.fit_clips=2 import.clip_seconds=1 codec.audio_channels=32 \
+    media.width=64 media.height=36 media.sample_rate=16000 media.channels=2
 # names of the release before
 expect 0 "is called data world now" "$TALKIE" data stage -o old.h5 stage.clips=2 stage.seconds=2 media.width=32 \
     media.height=32 codec.fit_clips=2 codec.video_channels=32 codec.audio_channels=32
