@@ -29,6 +29,7 @@ typedef struct tk_kernel {
     tk_status (*fore)(tk_device *d, const struct tk_call *c);
     tk_status (*back)(tk_device *d, const struct tk_call *c);
     size_t (*scratch)(const tk_device *d, const struct tk_call *c, bool back);
+    bool bf16; // reads and writes bf16 itself; else the dispatcher hands it fp32 copies
 } tk_kernel;
 
 // What moves, computes or zeroes does so on d->queue.

@@ -10,6 +10,12 @@
 // to what is there if c->add[k], else written over it. A tensor not in the op's `needs` mask may be
 // absent in backward calls. Tensors never overlap, except where stated.
 //
+// Types. Activations are f32 or bf16, all of a call alike; weights f32 or bf16; all else is f32 or
+// i32: `types` below says which tensor is what. Gradients of activations are of their type, all
+// others f32. An operator in bf16 is the same in f32 on widened inputs, sums and all, each element
+// of a result rounded once; a gradient that is added to is widened, added to, then rounded. (Of the
+// collectives, gather_rows and gather_cols round a gradient's sum over ranks before they add it.)
+//
 // Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
 #pragma once
 #include "core/comm/comm.h"
@@ -18,7 +24,7 @@
 enum { TK_OP_IN = 5, TK_OP_OUT = 3, TK_OP_ATTR = 6 };
 
 typedef enum tk_op {
-    // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional. w may be bf16 (then it has no gradient).
+    // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional.
     TK_OP_LINEAR,
     // y (N,C): x (N,C) is seen as rows of `i[0]` channels (i[0] divides C; per head or whole row):
     // y = x / sqrt(mean(x^2) + f[0]) * w (i[0]). w absent: ones.
@@ -90,7 +96,7 @@ typedef enum tk_op {
                        // rounded once)
     TK_OP_CLIP_SCALE,  // in: sum of squares (1). out (1) = min(1, f[0]/sqrt(s)), or 0 if s is not
                        // finite
-    TK_OP_CAST,        // f32 -> bf16 or bf16 -> f32; in and out have the same shape
+    TK_OP_CAST,        // f32 -> bf16 or bf16 -> f32, with gradient; in and out have the same shape
     TK_OP_COUNT
 } tk_op;
 
@@ -107,16 +113,23 @@ typedef struct tk_call {
 
 typedef struct tk_op_info {
     const char *name;
+    // A letter for each input, '>', one for each output. a: activation; e: activation, or a weight
+    // taken as one (a table of embeddings); w: weight, f32 or bf16; f: f32; i: i32; c: of the type
+    // that the activations are not.
+    const char *types;
     int n_in, n_out;
     unsigned optional;            // bit k: in[k] may be absent
     unsigned grads;               // bit k: in[k] has a gradient
     unsigned needs_in, needs_out; // bits of tensors the backward reads
-    // Shapes and types of out[] from in[] and attributes; TK_INTERNAL with both shapes when wrong.
+    // Shapes of out[] from in[] and attributes; tk_op_shape calls it.
     tk_status (*shape)(const tk_call *c, tk_tensor out[TK_OP_OUT]);
     double (*flops)(const tk_call *c); // multiply-adds of GEMM and attention counted as 2; NULL = 0
 } tk_op_info;
 
 extern const tk_op_info tk_op_table[TK_OP_COUNT];
+
+// Shapes and types of out[] from in[] and attributes; TK_INTERNAL with both shapes when wrong.
+tk_status tk_op_shape(const tk_call *c, tk_tensor out[TK_OP_OUT]);
 
 // A tensor is absent when it has no data, unless it has no elements either.
 static inline bool tk_present(const tk_tensor *t)

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the backends that live in host memory share: accessors, and the collectives.
+// What the table and its dispatch share, and what the backends that live in host memory do:
+// accessors, and the collectives.
 #pragma once
 #include "core/device/ops.h"
 
 extern const tk_kernel tk_ref_kernels[TK_OP_COUNT];
 extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];
 extern const tk_device_ops tk_device_dry; // opened by tk_device_open_dry
+
+// ops.c, for dispatch.c: the types of a backward call; a tensor that is not as it should be.
+tk_status tk_op_gradient_types(const tk_call *c);
+tk_status tk_op_wrong(const tk_call *c, const char *what, int k, const tk_tensor *got,
+                      const tk_tensor *wanted);
 
 static inline float *tk_f32(const tk_tensor *t)
 {

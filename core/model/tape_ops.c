@@ -38,7 +38,7 @@ static tk_status run(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out
     for (int k = 0; k < info->n_in; k++)
         if (in[k]) c->in[k] = in[k]->t;
     tk_tensor shape[TK_OP_OUT] = {{0}};
-    TK_TRY(info->shape(c, shape));
+    TK_TRY(tk_op_shape(c, shape));
     for (int k = 0; k < info->n_out; k++) {
         TK_TRY(tk_device_new(t->device, shape[k].dtype, tk_rows(&shape[k]), tk_cols(&shape[k]),
                              &c->out[k]));

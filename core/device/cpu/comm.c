@@ -4,21 +4,35 @@
 // A communicator's calls write their output; where a gradient is to be added up, and where columns
 // must be brought into rank order, the result passes through scratch.
 #include "core/device/ops_impl.h"
+#include "core/numbers/half.h"
 #include <string.h>
+
+static tk_dtype type(const tk_call *c) // of what the ranks send each other
+{
+    return c->dout[0].data ? c->dout[0].dtype : c->in[0].dtype;
+}
 
 static tk_status gather(const tk_call *c, const void *in, void *out, int64_t width)
 {
-    return tk_all_gather(c->comm, in, out, c->counts, width, TK_F32);
+    return tk_all_gather(c->comm, in, out, c->counts, width, type(c));
 }
 
 static tk_status scatter_sum(const tk_call *c, const void *in, void *out, int64_t width)
 {
-    return tk_reduce_scatter(c->comm, in, out, c->counts, width, TK_F32);
+    return tk_reduce_scatter(c->comm, in, out, c->counts, width, type(c));
 }
 
-static void add_to(float *to, const float *from, int64_t n)
+static void add_to(const tk_tensor *x, const void *by)
 {
-    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+    const int64_t n = tk_count(x);
+    float *to = x->data;
+    uint16_t *half = x->data;
+    const uint16_t *from = by;
+    if (x->dtype == TK_F32)
+        for (int64_t i = 0; i < n; i++) to[i] += ((const float *)by)[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            half[i] = tk_bf16_from_float(tk_bf16_to_float(half[i]) + tk_bf16_to_float(from[i]));
 }
 
 static int64_t total(const tk_call *c)
@@ -48,9 +62,9 @@ tk_status tk_host_gather_rows(tk_device *d, const tk_call *c)
 
 tk_status tk_host_gather_rows_back(tk_device *d, const tk_call *c)
 {
-    float *to = c->add[0] ? d->scratch : tk_f32(&c->din[0]);
+    void *to = c->add[0] ? d->scratch : c->din[0].data;
     TK_TRY(scatter_sum(c, c->dout[0].data, to, tk_cols(&c->dout[0])));
-    if (c->add[0]) add_to(tk_f32(&c->din[0]), to, tk_count(&c->din[0]));
+    if (c->add[0]) add_to(&c->din[0], to);
     return TK_OK;
 }
 
@@ -63,21 +77,22 @@ tk_status tk_host_scatter_sum(tk_device *d, const tk_call *c)
 
 tk_status tk_host_scatter_sum_back(tk_device *d, const tk_call *c)
 {
-    float *to = c->add[0] ? d->scratch : tk_f32(&c->din[0]);
+    void *to = c->add[0] ? d->scratch : c->din[0].data;
     TK_TRY(gather(c, c->dout[0].data, to, tk_cols(&c->dout[0])));
-    if (c->add[0]) add_to(tk_f32(&c->din[0]), to, tk_count(&c->din[0]));
+    if (c->add[0]) add_to(&c->din[0], to);
     return TK_OK;
 }
 
 // blocks: for each rank its (rows, counts[r]); whole: (rows, sum counts)
-static void copy_columns(const tk_call *c, float *blocks, float *whole, int64_t rows, bool unpack)
+static void copy_columns(const tk_call *c, char *blocks, char *whole, int64_t rows, bool unpack)
 {
-    int64_t width = total(c), column = 0;
+    const int64_t size = (int64_t)tk_dtype_size(type(c)), width = total(c) * size;
+    int64_t column = 0;
     for (int r = 0; r < c->comm->size; r++) {
-        int64_t n = c->counts[r];
+        int64_t n = c->counts[r] * size;
         for (int64_t i = 0; i < rows; i++) {
-            float *a = blocks + rows * column + i * n, *b = whole + i * width + column;
-            memcpy(unpack ? b : a, unpack ? a : b, (size_t)n * sizeof *a);
+            char *a = blocks + rows * column + i * n, *b = whole + i * width + column;
+            memcpy(unpack ? b : a, unpack ? a : b, (size_t)n);
         }
         column += n;
     }
@@ -87,17 +102,17 @@ tk_status tk_host_gather_cols(tk_device *d, const tk_call *c)
 {
     int64_t rows = tk_rows(&c->in[0]);
     TK_TRY(gather(c, c->in[0].data, d->scratch, rows));
-    copy_columns(c, d->scratch, tk_f32(&c->out[0]), rows, true);
+    copy_columns(c, d->scratch, c->out[0].data, rows, true);
     return TK_OK;
 }
 
 tk_status tk_host_gather_cols_back(tk_device *d, const tk_call *c)
 {
-    int64_t rows = tk_rows(&c->dout[0]), n = tk_count(&c->din[0]);
-    float *blocks = d->scratch, *mine = blocks + tk_count(&c->dout[0]);
-    copy_columns(c, blocks, tk_f32(&c->dout[0]), rows, false);
-    if (!c->add[0]) mine = tk_f32(&c->din[0]);
+    int64_t rows = tk_rows(&c->dout[0]);
+    char *blocks = d->scratch, *mine = blocks + tk_bytes(&c->dout[0]);
+    copy_columns(c, blocks, c->dout[0].data, rows, false);
+    if (!c->add[0]) mine = c->din[0].data;
     TK_TRY(scatter_sum(c, blocks, mine, rows));
-    if (c->add[0]) add_to(tk_f32(&c->din[0]), mine, n);
+    if (c->add[0]) add_to(&c->din[0], mine);
     return TK_OK;
 }

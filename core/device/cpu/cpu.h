@@ -61,6 +61,20 @@ static inline float tk_sigmoidf(float x)
     return 1.0f / (1.0f + tk_expf(-x));
 }
 
+// Element i of x, of type t; in loops t is known to the compiler.
+static inline float tk_load(const void *x, tk_dtype t, int64_t i)
+{
+    return t == TK_F32 ? ((const float *)x)[i] : tk_bf16_to_float(((const uint16_t *)x)[i]);
+}
+
+static inline void tk_store(void *x, tk_dtype t, int64_t i, float value)
+{
+    if (t == TK_F32)
+        ((float *)x)[i] = value;
+    else
+        ((uint16_t *)x)[i] = tk_bf16_from_float(value);
+}
+
 // to (cols, rows) = from (rows, cols)^T, row strides as given.
 void tk_transpose(const float *from, int64_t ld_from, int64_t rows, int64_t cols, float *to,
                   int64_t ld_to);
@@ -79,5 +93,5 @@ tk_cpu_op tk_cpu_gate_add, tk_cpu_gate_add_back;
 tk_cpu_size tk_cpu_norm_scratch, tk_cpu_modulate_scratch;
 // step.c
 tk_cpu_op tk_cpu_normal, tk_cpu_noise, tk_cpu_euler, tk_cpu_adamw, tk_cpu_ema;
-tk_cpu_op tk_cpu_sum_squares, tk_cpu_cast;
+tk_cpu_op tk_cpu_sum_squares, tk_cpu_cast, tk_cpu_cast_back;
 tk_cpu_size tk_cpu_sum_squares_scratch;

@@ -2,7 +2,6 @@
 // Fast CPU backend: the linear operator, and transposing.
 #include "core/device/cpu/cpu.h"
 #include "core/device/gemm.h"
-#include "core/numbers/half.h"
 
 typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -97,7 +96,7 @@ static int64_t pad(int64_t n)
 static bool transposes_weights(const tk_call *c)
 {
     const tk_tensor *w = &c->in[1];
-    return w->dtype == TK_F32 && tk_rows(&c->out[0]) >= WORTH_ROWS && tk_count(w) <= SMALL_WEIGHTS;
+    return tk_rows(&c->out[0]) >= WORTH_ROWS && tk_count(w) <= SMALL_WEIGHTS;
 }
 
 static bool transposes_dy(const tk_call *c)
@@ -106,33 +105,18 @@ static bool transposes_dy(const tk_call *c)
     return tk_wants(c, 1) && m > 0 && m % ALIAS_FLOATS == 0 && tk_cols(&c->din[1]) <= FEW_COLUMNS;
 }
 
-// Forward: w widened from bf16 (M,C) or transposed (C,M). Backward: w widened, or a block of dy
-// transposed (block, N), one after the other.
+// Forward: w transposed (C,M). Backward: a block of dy transposed (block, N).
 size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 {
     (void)d;
     const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
     int64_t floats = 0;
-    if (w->dtype == TK_BF16 && (!back || tk_wants(c, 0))) floats = tk_count(w);
     if (!back && transposes_weights(c)) floats = tk_cols(w) * pad(tk_rows(w));
     if (back && transposes_dy(c)) {
         int64_t n = tk_rows(&c->dout[0]), block = block_columns(tk_rows(w), n) * pad(n);
         floats = block > floats ? block : floats;
     }
     return (size_t)floats * sizeof(float);
-}
-
-static const float *weights(tk_device *d, const tk_call *c)
-{
-    const tk_tensor *w = &c->in[1];
-    if (w->dtype != TK_BF16) return tk_f32(w);
-    const uint16_t *from = w->data;
-    float *to = d->scratch;
-    int64_t n = tk_count(w);
-    int threads = tk_cpu_threads(d, n);
-#pragma omp parallel for simd num_threads(threads)
-    for (int64_t i = 0; i < n; i++) to[i] = tk_bf16_to_float(from[i]);
-    return to;
 }
 
 tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
@@ -146,7 +130,7 @@ tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
         for (int64_t i = 0; i < n; i++) memcpy(y + i * m, b, (size_t)m * sizeof *y);
     }
     if (!transposes_weights(c))
-        return tk_gemm(d->threads, 'N', 'T', n, m, k, x, k, weights(d, c), k, beta, y, m);
+        return tk_gemm(d->threads, 'N', 'T', n, m, k, x, k, tk_f32(&c->in[1]), k, beta, y, m);
     float *wt = d->scratch;
     transpose_all(d, tk_f32(&c->in[1]), k, m, k, wt, pad(m));
     return tk_gemm(d->threads, 'N', 'N', n, m, k, x, k, wt, pad(m), beta, y, m);
@@ -188,7 +172,7 @@ tk_status tk_cpu_linear_back(tk_device *d, const tk_call *c)
     int64_t n = tk_rows(&c->dout[0]), m = tk_cols(&c->dout[0]), k = tk_cols(w);
     const float *dy = tk_f32(&c->dout[0]);
     if (tk_wants(c, 0))
-        TK_TRY(tk_gemm(d->threads, 'N', 'N', n, k, m, dy, m, weights(d, c), k, c->add[0],
+        TK_TRY(tk_gemm(d->threads, 'N', 'N', n, k, m, dy, m, tk_f32(&c->in[1]), k, c->add[0],
                        tk_f32(&c->din[0]), k));
     if (tk_wants(c, 1)) TK_TRY(weight_gradient(d, c, n, m, k));
     if (tk_wants(c, 2)) column_sums(d, dy, n, m, tk_f32(&c->din[2]), c->add[2]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fast CPU backend: operators without gradients (inputs, optimizer, sampler).
+// Fast CPU backend: operators without gradients (inputs, optimizer, sampler), and casts.
 #include "core/device/cpu/cpu.h"
 #include "core/numbers/half.h"
 #include "core/numbers/rng.h"
@@ -139,20 +139,44 @@ tk_status tk_cpu_sum_squares(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
+// Elements [begin, end) of a cast, or (more) added to what is there.
+TK_LOOP cast_loop(const void *restrict x, tk_dtype from, void *restrict y, tk_dtype to,
+                  int64_t begin, int64_t end, bool more)
+{
+#pragma omp simd
+    for (int64_t i = begin; i < end; i++)
+        tk_store(y, to, i, more ? tk_load(y, to, i) + tk_load(x, from, i) : tk_load(x, from, i));
+}
+
+static void cast_block(const tk_tensor *x, const tk_tensor *y, int64_t begin, int64_t end,
+                       bool more)
+{
+    if (x->dtype == TK_BF16 && more)
+        cast_loop(x->data, TK_BF16, y->data, TK_F32, begin, end, true);
+    else if (x->dtype == TK_BF16)
+        cast_loop(x->data, TK_BF16, y->data, TK_F32, begin, end, false);
+    else if (more)
+        cast_loop(x->data, TK_F32, y->data, TK_BF16, begin, end, true);
+    else
+        cast_loop(x->data, TK_F32, y->data, TK_BF16, begin, end, false);
+}
+
+static tk_status cast_all(const tk_device *d, const tk_tensor *x, const tk_tensor *y, bool more)
+{
+    int64_t n = tk_count(x);
+    int threads = tk_cpu_threads(d, n);
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < n; i += TK_CPU_ELEMENTS)
+        cast_block(x, y, i, tk_least(n, i + TK_CPU_ELEMENTS), more);
+    return TK_OK;
+}
+
 tk_status tk_cpu_cast(tk_device *d, const tk_call *c)
 {
-    int64_t n = tk_count(&c->in[0]);
-    int threads = tk_cpu_threads(d, n);
-    if (c->in[0].dtype == TK_F32) {
-        const float *x = tk_f32(&c->in[0]);
-        uint16_t *y = c->out[0].data;
-#pragma omp parallel for simd num_threads(threads)
-        for (int64_t i = 0; i < n; i++) y[i] = tk_bf16_from_float(x[i]);
-    } else {
-        const uint16_t *x = c->in[0].data;
-        float *y = c->out[0].data;
-#pragma omp parallel for simd num_threads(threads)
-        for (int64_t i = 0; i < n; i++) y[i] = tk_bf16_to_float(x[i]);
-    }
-    return TK_OK;
+    return cast_all(d, &c->in[0], &c->out[0], false);
+}
+
+tk_status tk_cpu_cast_back(tk_device *d, const tk_call *c)
+{
+    return cast_all(d, &c->dout[0], &c->din[0], c->add[0]);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The specification: the operators with gradients as plain loops, sums in double.
-// (The operators without gradients are in step.c, the collectives in cpu/comm.c.)
+// The specification: the operators with gradients as plain loops over fp32, sums in double. In bf16
+// they are these on widened inputs, rounded once: the dispatcher's business
+// (core/device/dispatch.c). (The operators without gradients are in step.c, the collectives in
+// cpu/comm.c.)
 #include "core/device/ref/ref.h"
-#include "core/numbers/half.h"
 #include <math.h>
 #include <string.h>
 
@@ -19,10 +20,9 @@ static void clear_unless_add(const tk_call *c, int k)
     if (tk_wants(c, k) && !c->add[k]) memset(c->din[k].data, 0, tk_bytes(&c->din[k]));
 }
 
-static double weight_at(const tk_tensor *w, int64_t i) // f32, bf16 or absent (ones)
+static double weight_at(const tk_tensor *w, int64_t i) // absent: ones
 {
-    if (!w->data) return 1;
-    return w->dtype == TK_BF16 ? tk_bf16_to_float(((const uint16_t *)w->data)[i]) : tk_f32(w)[i];
+    return w->data ? tk_f32(w)[i] : 1;
 }
 
 static double sigmoid(double x)
@@ -445,9 +445,12 @@ const tk_kernel tk_ref_kernels[TK_OP_COUNT] = {
     [TK_OP_ROPE] = {rope, rope_back, NULL},
     [TK_OP_ATTENTION] = {attention, attention_back, NULL},
     [TK_OP_PICK] = {pick, pick_back, NULL},
-    [TK_OP_GATHER_ROWS] = {tk_host_gather_rows, tk_host_gather_rows_back, tk_host_comm_scratch},
-    [TK_OP_SCATTER_SUM] = {tk_host_scatter_sum, tk_host_scatter_sum_back, tk_host_comm_scratch},
-    [TK_OP_GATHER_COLS] = {tk_host_gather_cols, tk_host_gather_cols_back, tk_host_comm_scratch},
+    [TK_OP_GATHER_ROWS] = {tk_host_gather_rows, tk_host_gather_rows_back, tk_host_comm_scratch,
+                           true},
+    [TK_OP_SCATTER_SUM] = {tk_host_scatter_sum, tk_host_scatter_sum_back, tk_host_comm_scratch,
+                           true},
+    [TK_OP_GATHER_COLS] = {tk_host_gather_cols, tk_host_gather_cols_back, tk_host_comm_scratch,
+                           true},
     [TK_OP_SQUARED_ERROR] = {squared_error, squared_error_back, NULL},
     [TK_OP_NORMAL] = {tk_ref_normal, NULL, NULL},
     [TK_OP_NOISE] = {tk_ref_noise, NULL, NULL},
@@ -458,5 +461,5 @@ const tk_kernel tk_ref_kernels[TK_OP_COUNT] = {
     [TK_OP_EMA] = {tk_ref_ema, NULL, NULL},
     [TK_OP_SUM_SQUARES] = {tk_ref_sum_squares, NULL, NULL},
     [TK_OP_CLIP_SCALE] = {tk_ref_clip_scale, NULL, NULL},
-    [TK_OP_CAST] = {tk_ref_cast, NULL, NULL},
+    [TK_OP_CAST] = {tk_ref_cast, tk_ref_cast_back, NULL, true},
 };

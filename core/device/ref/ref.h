@@ -14,3 +14,4 @@ tk_status tk_ref_ema(tk_device *d, const tk_call *c);
 tk_status tk_ref_sum_squares(tk_device *d, const tk_call *c);
 tk_status tk_ref_clip_scale(tk_device *d, const tk_call *c);
 tk_status tk_ref_cast(tk_device *d, const tk_call *c);
+tk_status tk_ref_cast_back(tk_device *d, const tk_call *c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The specification of the operators without gradients: inputs, optimizer, sampler.
+// The specification of the operators without gradients (inputs, optimizer, sampler), and of casts.
 #include "core/device/ref/ref.h"
 #include "core/numbers/half.h"
 #include "core/numbers/rng.h"
@@ -125,16 +125,32 @@ tk_status tk_ref_clip_scale(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
+static float read_at(const tk_tensor *x, int64_t i)
+{
+    if (x->dtype == TK_F32) return ((const float *)x->data)[i];
+    return tk_bf16_to_float(((const uint16_t *)x->data)[i]);
+}
+
+static void write_at(const tk_tensor *x, int64_t i, float value)
+{
+    if (x->dtype == TK_F32)
+        ((float *)x->data)[i] = value;
+    else
+        ((uint16_t *)x->data)[i] = tk_bf16_from_float(value);
+}
+
 tk_status tk_ref_cast(tk_device *d, const tk_call *c)
 {
     (void)d;
-    const void *x = c->in[0].data;
-    void *y = c->out[0].data;
-    for (int64_t i = 0; i < tk_count(&c->in[0]); i++) {
-        if (c->in[0].dtype == TK_F32)
-            ((uint16_t *)y)[i] = tk_bf16_from_float(((const float *)x)[i]);
-        else
-            ((float *)y)[i] = tk_bf16_to_float(((const uint16_t *)x)[i]);
-    }
+    for (int64_t i = 0; i < tk_count(&c->in[0]); i++)
+        write_at(&c->out[0], i, read_at(&c->in[0], i));
+    return TK_OK;
+}
+
+tk_status tk_ref_cast_back(tk_device *d, const tk_call *c)
+{
+    (void)d;
+    for (int64_t i = 0; i < tk_count(&c->dout[0]); i++)
+        write_at(&c->din[0], i, (c->add[0] ? read_at(&c->din[0], i) : 0) + read_at(&c->dout[0], i));
     return TK_OK;
 }

@@ -2,8 +2,10 @@
 /*TEST timeout: 300 */
 // Every operator of every backend against the plain loops of "ref", and ref's gradients against
 // finite differences. A row of `cases` (ops_cases.h) is an operator at one size; an operator
-// without one fails.
+// without one fails. Each is run in fp32 and, where it has activations or weights, in bf16: there
+// ref must give what it gives in fp32 on the same numbers, rounded, and the others must come close.
 #include "tests/core/device/ops_cases.h"
+#include <stdio.h>
 
 static const struct backend {
     const tk_device_ops *ops;
@@ -11,6 +13,18 @@ static const struct backend {
     bool dry; // in its place
 } backends[] = {{&tk_device_cpu, 1, false}, {&tk_device_cpu, 2, false}, {&tk_device_cpu, 3, false}};
 enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends), POOL_BYTES = 1 << 28 };
+
+// How far a result may be from ref's. `nmse`: sum of squared differences over that of ref's
+// elements. `element`: of an element's size, and `floor` of the root mean square of all, which is
+// what sums in another order may differ by. In bf16 numbers lie at most 2^-7 of their size apart: a
+// step.
+typedef struct bound {
+    double nmse, element, floor;
+} bound;
+static const bound in_fp32 = {1e-7, INFINITY, 0};
+static const bound half_a_step = {0x1.2p-16, 0x1p-8, 1e-3}; // from ref's in fp32 on these numbers
+static const bound a_step = {0x1p-14, 0x1p-7, 1e-3};        // sums on both sides of a rounding
+static const bound through_output = {1e-4, 0x1p-7, 0x1p-6}; // made from an output a step apart
 
 // ---- running a case on a device --------------------------------------------------------------
 
@@ -51,6 +65,16 @@ static float *get(tk_device *d, const tk_tensor *t)
     return x;
 }
 
+// What a backward reads of an output is what bf16 holds of it.
+static void round_output(tk_device *d, const tk_tensor *out)
+{
+    float *x = get(d, out);
+    for (int64_t i = 0; i < tk_count(out); i++) x[i] = tk_bf16_to_float(tk_bf16_from_float(x[i]));
+    assert_ok(tk_device_upload(d, out->data, x, tk_bytes(out)));
+    assert_ok(tk_device_sync(d));
+    tk_free(x);
+}
+
 // Forward, and where the operator has gradients backward for the inputs in `wanted`, those in `add`
 // being added to. Inputs the backward does not need are taken away from it.
 static result run(const struct backend *b, const world *w, unsigned wanted, unsigned add)
@@ -67,10 +91,11 @@ static result run(const struct backend *b, const world *w, unsigned wanted, unsi
     for (int k = 0; k < TK_OP_OUT; k++) put(&d, &w->call.out[k], &c.out[k]);
     for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.din[k], &c.din[k]);
     put(&d, &w->call.dout[0], &c.dout[0]);
-    tk_tensor din[TK_OP_IN];
-    memcpy(din, c.din, sizeof din);
     assert_ok(tk_op_forward(&d, &c));
     for (int k = 0; k < info->n_out; k++) r.out[k] = get(&d, &c.out[k]);
+    if (w->rounds) round_output(&d, &c.out[0]);
+    tk_tensor din[TK_OP_IN];
+    memcpy(din, c.din, sizeof din);
     for (int k = 0; k < TK_OP_IN; k++) {
         if (!(info->needs_in >> k & 1)) c.in[k].data = NULL;
         if (!(wanted >> k & 1)) c.din[k].data = NULL;
@@ -96,27 +121,53 @@ static double square(const float *x, int64_t n)
     return s;
 }
 
-// Sum of squared differences over that of the reference.
-static void close_enough(const test_case *k, const char *what, int which, const float *got,
-                         const float *wanted, int64_t n)
+static void close_enough(const world *w, const char *what, int which, const float *got,
+                         const float *wanted, int64_t n, bound b)
 {
-    double s = 0, size = square(wanted, n);
-    for (int64_t i = 0; i < n; i++)
-        s += ((double)got[i] - wanted[i]) * ((double)got[i] - wanted[i]);
+    double s = 0, size = square(wanted, n), floor = b.floor * sqrt(size / (double)(n ? n : 1));
+    for (int64_t i = 0; i < n; i++) {
+        const double off = fabs((double)got[i] - wanted[i]);
+        if (!(off <= b.element * fabs(wanted[i]) + floor) && isfinite(b.element))
+            fail_msg("%s: %s %d: element %lld is %.9g, ref's %.9g", w->name, what, which,
+                     (long long)i, got[i], wanted[i]);
+        s += off * off;
+    }
     double nmse = size > 0 ? s / size : s;
-    if (!(nmse <= 1e-7))
-        fail_msg("%s case %d: %s %d differs from ref by NMSE %.3g", tk_op_table[k->op].name,
-                 (int)(k - cases), what, which, nmse);
+    if (!(nmse <= b.nmse))
+        fail_msg("%s: %s %d differs from ref by NMSE %.3g", w->name, what, which, nmse);
 }
 
-static void compare(const test_case *k, const world *w, const result *got, const result *wanted)
+// `twin`: `wanted` is in fp32 on the same numbers.
+static void compare(const world *w, const result *got, const result *wanted, bool twin)
 {
+    const tk_call *c = &w->call;
+    const bound half = twin ? half_a_step : a_step;
+    const bool reads = tk_op_table[c->op].needs_out && w->type.activation == TK_BF16;
     for (int i = 0; i < TK_OP_OUT; i++)
         if (wanted->out[i])
-            close_enough(k, "output", i, got->out[i], wanted->out[i], tk_count(&w->call.out[i]));
+            close_enough(w, "output", i, got->out[i], wanted->out[i], tk_count(&c->out[i]),
+                         c->out[i].dtype == TK_BF16 ? half : in_fp32);
     for (int i = 0; i < TK_OP_IN; i++)
         if (wanted->din[i])
-            close_enough(k, "gradient", i, got->din[i], wanted->din[i], tk_count(&w->call.din[i]));
+            close_enough(w, "gradient", i, got->din[i], wanted->din[i], tk_count(&c->din[i]),
+                         reads                        ? through_output
+                         : c->din[i].dtype == TK_BF16 ? half
+                                                      : in_fp32);
+}
+
+// Calls `check` on every case in every kind of numbers that it has, from kind `first` on.
+static void each_world(void (*check)(world *w), int first)
+{
+    for (int i = 0; i < N_CASES; i++)
+        for (int kind = first; kind < N_KINDS; kind++) {
+            if (!has_kind(&cases[i], kind)) continue;
+            world w;
+            world_open(&w, &cases[i], kinds[kind]);
+            snprintf(w.name, sizeof w.name, "%s case %d, kind %d", tk_op_table[cases[i].op].name, i,
+                     kind);
+            check(&w);
+            world_close(&w);
+        }
 }
 
 // ---- the tests -------------------------------------------------------------------------------
@@ -131,74 +182,155 @@ static void test_ops__every_operator_has_a_case(void **state)
             fail_msg("operator %d (%s) has no case", op, tk_op_table[op].name);
 }
 
-static void test_ops__backends_agree_with_ref(void **state)
+static void agrees_with_ref(world *w)
 {
-    (void)state;
     static const struct {
         unsigned wanted, add;
     } ways[] = {{31, 0}, {31, 31}, {1, 0}, {2, 2}, {4, 0}};
-    for (int i = 0; i < N_CASES; i++) {
-        world w;
-        world_open(&w, &cases[i]);
-        for (int way = 0; way < 5; way++) {
-            if (way && !tk_op_table[cases[i].op].grads) break;
-            result wanted = run(&ref, &w, ways[way].wanted, ways[way].add);
-            for (int b = 0; b < N_BACKENDS; b++) {
-                result got = run(&backends[b], &w, ways[way].wanted, ways[way].add);
-                compare(&cases[i], &w, &got, &wanted);
-                assert_true(got.flops == wanted.flops);
-                result_free(&got);
-            }
-            result_free(&wanted);
+    for (int way = 0; way < 5; way++) {
+        if (way && !tk_op_table[w->call.op].grads) break;
+        result wanted = run(&ref, w, ways[way].wanted, ways[way].add);
+        for (int b = 0; b < N_BACKENDS; b++) {
+            result got = run(&backends[b], w, ways[way].wanted, ways[way].add);
+            compare(w, &got, &wanted, false);
+            assert_true(got.flops == wanted.flops);
+            result_free(&got);
         }
-        world_close(&w);
+        result_free(&wanted);
     }
 }
 
-static void same_bits(const test_case *k, const float *a, const float *b, int64_t n)
+static void test_ops__backends_agree_with_ref(void **state)
 {
-    if (a && memcmp(a, b, (size_t)n * sizeof *a) != 0)
-        fail_msg("%s case %d depends on the number of threads", tk_op_table[k->op].name,
-                 (int)(k - cases));
+    (void)state;
+    each_world(agrees_with_ref, 0);
+}
+
+// x as numbers of type t.
+static void round_to(tk_dtype t, float *x, int64_t n)
+{
+    for (int64_t i = 0; x && t == TK_BF16 && i < n; i++)
+        x[i] = tk_bf16_to_float(tk_bf16_from_float(x[i]));
+}
+
+static void same_bits(const world *w, const char *what, const float *a, const float *b, int64_t n)
+{
+    if (a && memcmp(a, b, (size_t)n * sizeof *a) != 0) fail_msg("%s: %s", w->name, what);
+}
+
+static void same_results(const world *w, const char *what, const result *a, const result *b)
+{
+    for (int k = 0; k < TK_OP_OUT; k++)
+        same_bits(w, what, a->out[k], b->out[k], tk_count(&w->call.out[k]));
+    for (int k = 0; k < TK_OP_IN; k++)
+        same_bits(w, what, a->din[k], b->din[k], tk_count(&w->call.din[k]));
+}
+
+// Gradients set (add 0) and added to (31).
+static void is_fp32_rounded(world *w)
+{
+    if (w->call.op == TK_OP_CAST) return; // see the test of casts
+    const world twin = twin_of(w);
+    for (unsigned add = 0; add < 32; add += 31) {
+        result wide = run(&ref, &twin, 31, add), got = run(&ref, w, 31, add);
+        result cpu = run(&backends[1], w, 31, add);
+        compare(w, &cpu, &wide, true);
+        for (int k = 0; k < TK_OP_OUT; k++)
+            round_to(w->call.out[k].dtype, wide.out[k], tk_count(&w->call.out[k]));
+        for (int k = 0; k < TK_OP_IN; k++)
+            round_to(w->call.din[k].dtype, wide.din[k], tk_count(&w->call.din[k]));
+        same_results(w, "not what fp32 gives, rounded once", &got, &wide);
+        result_free(&wide);
+        result_free(&got);
+        result_free(&cpu);
+    }
+}
+
+static void test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once(void **state)
+{
+    (void)state;
+    each_world(is_fp32_rounded, 1);
+}
+
+static void is_the_same_by_more_threads(world *w)
+{
+    result one = run(&backends[0], w, 31, 2);
+    for (int b = 1; b < N_BACKENDS; b++) {
+        result more = run(&backends[b], w, 31, 2);
+        same_results(w, "depends on the number of threads", &one, &more);
+        result_free(&more);
+    }
+    result_free(&one);
 }
 
 static void test_ops__cpu_does_not_depend_on_threads(void **state)
 {
     (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        world w;
-        world_open(&w, &cases[i]);
-        result one = run(&backends[0], &w, 31, 2);
-        for (int b = 1; b < N_BACKENDS; b++) {
-            result more = run(&backends[b], &w, 31, 2);
-            for (int k = 0; k < TK_OP_OUT; k++)
-                same_bits(&cases[i], one.out[k], more.out[k], tk_count(&w.call.out[k]));
-            for (int k = 0; k < TK_OP_IN; k++)
-                same_bits(&cases[i], one.din[k], more.din[k], tk_count(&w.call.din[k]));
-            result_free(&more);
-        }
-        result_free(&one);
-        world_close(&w);
-    }
+    each_world(is_the_same_by_more_threads, 0);
 }
 
 // Gradients that are added are what was there plus those that are set.
+static void adds_to_gradients(world *w)
+{
+    result put_there = run(&ref, w, 31, 0), added = run(&ref, w, 31, 31);
+    for (int k = 0; k < TK_OP_IN; k++) {
+        tk_tensor before = w->call.din[k];
+        const double step = before.dtype == TK_BF16 ? 0x1p-7 : 1e-4; // each is rounded
+        widen(w, &before);
+        for (int64_t j = 0; put_there.din[k] && j < tk_count(&before); j++) {
+            const double was = ((const float *)before.data)[j], by = put_there.din[k][j];
+            assert_near(added.din[k][j], was + by, step * (1 + fabs(was) + fabs(by)));
+        }
+    }
+    result_free(&put_there);
+    result_free(&added);
+}
+
 static void test_ops__ref_adds_to_gradients(void **state)
 {
     (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        world w;
-        world_open(&w, &cases[i]);
-        result put_there = run(&ref, &w, 31, 0), added = run(&ref, &w, 31, 31);
-        for (int k = 0; k < TK_OP_IN; k++) {
-            const float *before = w.call.din[k].data;
-            for (int64_t j = 0; put_there.din[k] && j < tk_count(&w.call.din[k]); j++)
-                assert_near(added.din[k][j], (double)before[j] + put_there.din[k][j],
-                            1e-4 * (1 + fabs(added.din[k][j])));
-        }
-        result_free(&put_there);
-        result_free(&added);
-        world_close(&w);
+    each_world(adds_to_gradients, 0);
+}
+
+static const float cast_from[] = {0.0f, -0.0f, 1.0f, -3.14159274f, 1.00390625f, 1.01171875f, 3e38f};
+
+static void cast(const tk_device_ops *ops, tk_dtype to, void *in, void *out, void *up, void *grad)
+{
+    enum { N = (int)(sizeof cast_from / sizeof *cast_from) };
+    const tk_dtype from = to == TK_F32 ? TK_BF16 : TK_F32;
+    tk_device d;
+    tk_call c = {.op = TK_OP_CAST, .add = {true}};
+    assert_ok(tk_device_open(&d, ops, 1, 1 << 20));
+    assert_ok(tk_device_put(&d, in, from, 1, N, &c.in[0]));
+    assert_ok(tk_device_new(&d, to, 1, N, &c.out[0]));
+    assert_ok(tk_device_put(&d, up, to, 1, N, &c.dout[0]));
+    assert_ok(tk_device_put(&d, grad, from, 1, N, &c.din[0]));
+    assert_ok(tk_op_forward(&d, &c));
+    assert_ok(tk_op_backward(&d, &c));
+    assert_ok(tk_device_get(&d, &c.out[0], out));
+    assert_ok(tk_device_get(&d, &c.din[0], grad));
+    tk_device_close(&d);
+}
+
+// To even where halfway; the gradient is cast the other way and added.
+static void test_ops__casts_round_to_even(void **state)
+{
+    (void)state;
+    static const float rounded[] = {0.0f, -0.0f, 1.0f, -3.140625f, 1.0f, 1.015625f, 3.00405527e38f};
+    for (int b = 0; b < 2; b++) {
+        const tk_device_ops *ops = b ? &tk_device_cpu : &tk_device_ref;
+        float x[7], grad[7], back[7];
+        uint16_t half[7], up[7];
+        for (int i = 0; i < 7; i++)
+            x[i] = cast_from[i], up[i] = tk_bf16_from_float(0.5f), grad[i] = 3;
+        cast(ops, TK_BF16, x, half, up, grad);
+        for (int i = 0; i < 7; i++) assert_true(tk_bf16_to_float(half[i]) == rounded[i]);
+        assert_int_equal(half[1], 0x8000); // minus nothing
+        for (int i = 0; i < 7; i++) assert_true(grad[i] == 3.5f);
+        for (int i = 0; i < 7; i++) up[i] = tk_bf16_from_float(3), grad[i] = 1.00390625f - 1;
+        cast(ops, TK_F32, half, back, grad, up);
+        for (int i = 0; i < 7; i++) assert_true(back[i] == tk_bf16_to_float(half[i]));
+        for (int i = 0; i < 7; i++) assert_true(tk_bf16_to_float(up[i]) == 3); // 3.0039 rounds down
     }
 }
 
@@ -253,39 +385,40 @@ static void test_ops__ref_gradients_are_slopes(void **state)
 {
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
+        if (cases[i].op == TK_OP_CAST) continue; // a staircase
         if (!tk_op_table[cases[i].op].grads || cases[i].n > 100 || cases[i].docs[0] > 100) continue;
         world w;
-        world_open(&w, &cases[i]);
+        world_open(&w, &cases[i], kinds[0]);
         check_slopes(&w, &cases[i]);
         world_close(&w);
     }
 }
 
 // What a plan counts on the dry device is what the cpu backend takes.
+static void counts_as_cpu(world *w)
+{
+    for (int threads = 1; threads < 4; threads += 2) {
+        result real = run(&(struct backend){&tk_device_cpu, threads, false}, w, 31, 1);
+        result dry = run(&(struct backend){&tk_device_cpu, threads, true}, w, 31, 1);
+        if (dry.peak != real.peak) fail_msg("%s: %zu bytes, dry %zu", w->name, real.peak, dry.peak);
+        assert_true(dry.flops == real.flops);
+        for (int64_t j = 0; j < tk_count(&w->call.out[0]); j++) assert_true(dry.out[0][j] == 0);
+        result_free(&real);
+        result_free(&dry);
+    }
+}
+
 static void test_ops__dry_counts_as_cpu(void **state)
 {
     (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        world w;
-        world_open(&w, &cases[i]);
-        for (int threads = 1; threads < 4; threads += 2) {
-            result real = run(&(struct backend){&tk_device_cpu, threads, false}, &w, 31, 1);
-            result dry = run(&(struct backend){&tk_device_cpu, threads, true}, &w, 31, 1);
-            assert_int_equal(dry.peak, real.peak);
-            assert_true(dry.flops == real.flops);
-            for (int64_t j = 0; j < tk_count(&w.call.out[0]); j++) assert_true(dry.out[0][j] == 0);
-            result_free(&real);
-            result_free(&dry);
-        }
-        world_close(&w);
-    }
+    each_world(counts_as_cpu, 0);
 }
 
 static void test_ops__flops(void **state)
 {
     (void)state;
     world w;
-    world_open(&w, &(test_case){TK_OP_LINEAR, 7, 5, 3, 0, BIAS, {0}});
+    world_open(&w, &(test_case){TK_OP_LINEAR, 7, 5, 3, 0, BIAS, {0}}, kinds[0]);
     result r = run(&ref, &w, 7, 0);
     assert_true(r.flops == 3 * 2 * 7 * 5 * 3);
     result_free(&r);
@@ -293,7 +426,7 @@ static void test_ops__flops(void **state)
     assert_true(r.flops == 2 * 2 * 7 * 5 * 3);
     result_free(&r);
     world_close(&w);
-    world_open(&w, &(test_case){TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 2}});
+    world_open(&w, &(test_case){TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 2}}, kinds[0]);
     r = run(&ref, &w, 7, 0);
     assert_true(r.flops == 3 * 4 * (9 + 4) * 12);
     result_free(&r);
@@ -395,11 +528,35 @@ static void test_ops__wrong_shapes_are_named(void **state)
     tk_device_close(&d);
 }
 
+static void test_ops__wrong_types_are_named(void **state)
+{
+    (void)state;
+    tk_device d;
+    assert_ok(tk_device_open_dry(&d, &tk_device_cpu, 1, 1 << 20));
+    tk_call c = {.op = TK_OP_ADD};
+    assert_ok(tk_device_new(&d, TK_BF16, 4, 6, &c.in[0]));
+    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.in[1]));
+    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.out[0]));
+    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
+    assert_says("operator add: input 1 is (4, 6) f32, should be (4, 6) bf16");
+    c.in[1].dtype = TK_BF16;
+    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
+    assert_says("operator add: output 0 is (4, 6) f32, should be (4, 6) bf16");
+    c = (tk_call){.op = TK_OP_RMS_NORM, .i = {6}, .in = {c.in[0]}, .dout = {c.in[1]}};
+    assert_ok(tk_device_new(&d, TK_BF16, 1, 6, &c.in[1]));
+    assert_ok(tk_device_new(&d, TK_BF16, 1, 6, &c.din[1]));
+    assert_status(tk_op_backward(&d, &c), TK_INTERNAL);
+    assert_says("operator rms_norm: gradient of input 1 is (1, 6) bf16, should be (1, 6) f32");
+    tk_device_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops__every_operator_has_a_case),
         cmocka_unit_test(test_ops__backends_agree_with_ref),
+        cmocka_unit_test(test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once),
+        cmocka_unit_test(test_ops__casts_round_to_even),
         cmocka_unit_test(test_ops__cpu_does_not_depend_on_threads),
         cmocka_unit_test(test_ops__ref_adds_to_gradients),
         cmocka_unit_test(test_ops__ref_gradients_are_slopes),
@@ -408,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_ops__gathers_columns_of_uneven_ranks),
         cmocka_unit_test(test_ops__skips_a_step_of_scale_zero),
         cmocka_unit_test(test_ops__wrong_shapes_are_named),
+        cmocka_unit_test(test_ops__wrong_types_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls of operators on a device: checks, and fp32 copies for kernels that know no bf16.
+//
+// "An operator in bf16 is the same in fp32 on widened inputs, each element rounded once" is done
+// here to the letter, for every backend: the call is run on fp32 copies in scratch, made and taken
+// back by the device's own CAST. A kernel that reads and writes bf16 itself (tk_kernel.bf16) must
+// only come within the rounding of that.
+#include "core/base/log.h"
+#include "core/device/ops_impl.h"
+
+// ---- fp32 copies -----------------------------------------------------------------------------
+
+enum { LINE = 64 }; // bytes that copies are aligned to
+
+// x (n) becomes fp32 tensors, those of bf16 at *at and after; only those in `used` get an address.
+static void place(tk_tensor *x, int n, unsigned used, uintptr_t *at)
+{
+    for (int k = 0; k < n; k++) {
+        if (x[k].dtype != TK_BF16) continue;
+        x[k].dtype = TK_F32;
+        if (!(used >> k & 1)) x[k].data = NULL;
+        if (!x[k].data) continue;
+        x[k].data = (void *)*at;
+        *at += (tk_bytes(&x[k]) + LINE - 1) / LINE * LINE;
+    }
+}
+
+// The call on fp32 copies that lie from address `begin` on, and how many bytes they take.
+static tk_call widened(const tk_call *c, bool back, uintptr_t begin, size_t *bytes)
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    tk_call wide = *c;
+    uintptr_t at = begin;
+    place(wide.in, TK_OP_IN, back ? info->needs_in : ~0u, &at);
+    place(wide.out, TK_OP_OUT, back ? info->needs_out : ~0u, &at);
+    place(wide.dout, TK_OP_OUT, back ? ~0u : 0, &at);
+    place(wide.din, TK_OP_IN, back ? ~0u : 0, &at);
+    *bytes = at - begin;
+    return wide;
+}
+
+static bool any_bf16(const tk_tensor *x, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (x[k].data && x[k].dtype == TK_BF16) return true;
+    return false;
+}
+
+static bool has_bf16(const tk_call *c)
+{
+    return any_bf16(c->in, TK_OP_IN) || any_bf16(c->out, TK_OP_OUT) || any_bf16(c->din, TK_OP_IN) ||
+           any_bf16(c->dout, TK_OP_OUT);
+}
+
+// Those tensors that are there as bf16 on one side and as fp32 on the other, but for those in
+// `except`.
+static tk_status cast(tk_device *d, const tk_tensor *from, const tk_tensor *to, int n,
+                      unsigned except)
+{
+    for (int k = 0; k < n; k++) {
+        if (from[k].dtype == to[k].dtype || !from[k].data || !to[k].data || except >> k & 1)
+            continue;
+        const tk_call c = {.op = TK_OP_CAST, .in = {from[k]}, .out = {to[k]}};
+        TK_TRY(tk_device_run(d, &c, false));
+    }
+    return TK_OK;
+}
+
+static tk_status run_on_copies(tk_device *d, const tk_call *c, const tk_call *wide, bool back)
+{
+    TK_TRY(cast(d, c->in, wide->in, TK_OP_IN, 0));
+    if (!back) {
+        TK_TRY(tk_device_run(d, wide, false));
+        return cast(d, wide->out, c->out, TK_OP_OUT, 0);
+    }
+    unsigned fresh = 0;
+    for (int i = 0; i < TK_OP_IN; i++) fresh |= (unsigned)!c->add[i] << i;
+    TK_TRY(cast(d, c->out, wide->out, TK_OP_OUT, 0));
+    TK_TRY(cast(d, c->dout, wide->dout, TK_OP_OUT, 0));
+    TK_TRY(cast(d, c->din, wide->din, TK_OP_IN, fresh));
+    TK_TRY(tk_device_run(d, wide, true));
+    return cast(d, wide->din, c->din, TK_OP_IN, 0);
+}
+
+static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
+{
+    size_t bytes;
+    tk_tensor copies;
+    widened(c, back, LINE, &bytes);
+    TK_TRY(tk_device_new(d, TK_F32, (int64_t)(bytes / sizeof(float)), 1, &copies));
+    const tk_call wide = widened(c, back, (uintptr_t)copies.data, &bytes);
+    const tk_status st = run_on_copies(d, c, &wide, back);
+    tk_device_free(d, &copies);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+// ---- running ---------------------------------------------------------------------------------
+
+static tk_status run(tk_device *d, const tk_call *c, bool back)
+{
+    if (!tk_device_has(d, c, back))
+        return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
+                       back ? "backward" : "forward");
+    if (d->kernels[c->op].bf16 || !has_bf16(c))
+        TK_TRY(tk_device_run(d, c, back));
+    else
+        TK_TRY(run_widened(d, c, back));
+    if (!tk_device_computes(d) && c->comm && c->comm->size > 1)
+        c->comm->bytes_sent += (int64_t)tk_bytes(back ? &c->dout[0] : &c->in[0]);
+    return TK_OK;
+}
+
+static bool same_extent(const tk_tensor *a, const tk_tensor *b)
+{
+    if (tk_count(a) != tk_count(b)) return false;
+    return a->ndim < 2 || b->ndim < 2 || tk_cols(a) == tk_cols(b);
+}
+
+tk_status tk_op_forward(tk_device *d, const tk_call *c)
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    for (int k = 0; k < info->n_in; k++)
+        if (!(info->optional >> k & 1) && !tk_present(&c->in[k]))
+            return TK_FAIL(TK_INTERNAL, "operator %s: input %d is absent", info->name, k);
+    tk_tensor out[TK_OP_OUT] = {{0}};
+    TK_TRY(tk_op_shape(c, out));
+    for (int k = 0; k < info->n_out; k++)
+        if (!tk_present(&c->out[k]) || !same_extent(&c->out[k], &out[k]) ||
+            c->out[k].dtype != out[k].dtype)
+            return tk_op_wrong(c, "output", k, &c->out[k], &out[k]);
+    TK_TRY(run(d, c, false));
+    tk_alive();
+    if (info->flops) d->flops += info->flops(c);
+    return TK_OK;
+}
+
+tk_status tk_op_backward(tk_device *d, const tk_call *c)
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    int wanted = 0;
+    for (int k = 0; k < info->n_in; k++) {
+        if (!c->din[k].data) continue;
+        if (!(info->grads >> k & 1))
+            return TK_FAIL(TK_INTERNAL, "operator %s: input %d has no gradient", info->name, k);
+        if (c->in[k].ndim && !same_extent(&c->din[k], &c->in[k]))
+            return tk_op_wrong(c, "gradient of input", k, &c->din[k], &c->in[k]);
+        wanted++;
+    }
+    // A rank that holds no rows of a collective takes part in it all the same.
+    if (!wanted && !(c->comm && tk_present(&c->din[0]))) return TK_OK;
+    if (!tk_present(&c->dout[0]))
+        return TK_FAIL(TK_INTERNAL, "operator %s: no gradient of its output", info->name);
+    TK_TRY(tk_op_gradient_types(c));
+    TK_TRY(run(d, c, true));
+    tk_alive();
+    if (info->flops && c->op == TK_OP_LINEAR)
+        d->flops += info->flops(c) * ((c->din[0].data != NULL) + (c->din[1].data != NULL));
+    else if (info->flops) // attention: two matrix products forward, four backward
+        d->flops += 2 * info->flops(c);
+    return TK_OK;
+}
