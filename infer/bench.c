@@ -105,7 +105,7 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads,
 static tk_status open_model(tk_train_parts *p, const tk_config *c, sampled *s)
 {
     const tk_model_part part = {.device = &p->device,
-                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].host,
+                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].device,
                                 .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree};
     TK_TRY(tk_model_open(&s->model, &c->model, &part));

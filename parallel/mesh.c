@@ -225,8 +225,44 @@ void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
     tk_comm_dry(&m->world, "world", world_rank, size);
 }
 
+// The one place that chooses a transport.
+static tk_status attach(tk_comm *host, tk_device *d, tk_device_comm *out)
+{
+    if (host->size == 1)
+        tk_device_comm_self(out, host, d);
+    else if (tk_comm_is_dry(host))
+        tk_device_comm_dry(out, host, d);
+    else
+        return tk_mpi_device(host, d, out);
+    return TK_OK;
+}
+
+static tk_status attach_all(tk_mesh *m, tk_device *d)
+{
+    for (int i = 0; i < TK_AXES; i++)
+        TK_TRY(tk_agree(&m->world, attach(&m->axis[i].host, d, &m->axis[i].device)));
+    return attach(&m->world, d, &m->world_device);
+}
+
+tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)
+{
+    if (m->world_device.ops)
+        return TK_FAIL(TK_INTERNAL, "a mesh takes one device at a time, and has device %s",
+                       m->world_device.device->ops->name);
+    const tk_status st = attach_all(m, d);
+    if (st != TK_OK) tk_mesh_detach(m);
+    return st;
+}
+
+void tk_mesh_detach(tk_mesh *m)
+{
+    for (int i = 0; i < TK_AXES; i++) tk_device_comm_close(&m->axis[i].device);
+    tk_device_comm_close(&m->world_device);
+}
+
 void tk_mesh_close(tk_mesh *m)
 {
+    tk_mesh_detach(m);
     for (int i = 0; i < TK_AXES; i++) tk_mpi_close(&m->axis[i].host);
     tk_mpi_close(&m->replica);
     memset(m, 0, sizeof *m);

@@ -6,7 +6,7 @@
 #pragma once
 #include "core/comm/comm.h"
 #include "core/config/config.h"
-#include "core/device/device.h"
+#include "core/device/comm.h"
 
 typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA, TK_AXES } tk_axis;
 
@@ -15,10 +15,12 @@ typedef struct tk_axis_row { // this rank's line along an axis
     int rank, degree;
     int previous, next; // ranks of the line, which is a ring
     tk_comm host;
+    tk_device_comm device; // between tk_mesh_attach and tk_mesh_detach
 } tk_axis_row;
 
 typedef struct tk_mesh {
-    tk_comm world;             // all ranks
+    tk_comm world; // all ranks
+    tk_device_comm world_device;
     tk_comm replica;           // those of one data rank: they hold one whole model
     tk_axis_row axis[TK_AXES]; // by tk_axis
     int ranks_on_node;
@@ -31,5 +33,10 @@ typedef struct tk_mesh {
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb);
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p,
                  int world_rank); // degrees > 0 required; moves nothing
-void tk_mesh_close(tk_mesh *m);
+// The device communicators of every axis and of the world, for an open device. Collective; what
+// goes wrong is agreed on. m stays where it is until tk_mesh_detach, which comes before the device
+// is closed; with none attached it does nothing.
+tk_status tk_mesh_attach(tk_mesh *m, tk_device *d);
+void tk_mesh_detach(tk_mesh *m);
+void tk_mesh_close(tk_mesh *m);                                     // detaches too
 int tk_mesh_threads(const tk_mesh *m, const tk_parallel_config *p); // compute threads of this rank

@@ -33,7 +33,7 @@ typedef struct channel { // what comes from one stage: the actions that it feeds
 } channel;
 
 typedef struct engine {
-    tk_comm *comm;
+    tk_device_comm *comm;
     tk_device *device;
     const tk_pipeline_work *work;
     tk_schedule schedule;
@@ -227,7 +227,7 @@ static tk_status open_engine(engine *e)
 // memory stays with the pool.
 tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
 {
-    engine e = {.comm = &m->axis[TK_AXIS_PIPELINE].host, .device = d, .work = w};
+    engine e = {.comm = &m->axis[TK_AXIS_PIPELINE].device, .device = d, .work = w};
     tk_status st = open_engine(&e);
     if (st == TK_OK) st = run_all(&e);
     tk_schedule_free(&e.schedule);

@@ -47,7 +47,9 @@ tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes)
     tk_mesh_dry(&mesh, &small.parallel, 0);
     TK_TRY(
         tk_device_open(&d, &tk_device_cpu, tk_mesh_threads(&mesh, &c->parallel), REHEARSAL_BYTES));
-    const tk_status st = rehearse(&small, &mesh, &d, l);
+    tk_status st = tk_mesh_attach(&mesh, &d);
+    if (st == TK_OK) st = rehearse(&small, &mesh, &d, l);
+    tk_mesh_close(&mesh);
     tk_device_close(&d); // its pages go back
     *bytes = tk_resident_bytes(NULL);
     return st;
@@ -112,10 +114,12 @@ tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t proce
     *out = (tk_plan){.process = process};
     tk_mesh_dry(&mesh, &c->parallel, rank);
     TK_TRY_TO(st, done, tk_device_open_dry(&device, &tk_device_cpu, 1, DRY_BYTES));
+    TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &device));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, l));
     TK_TRY_TO(st, done, measure(&t, out));
 done:
     tk_trainer_close(&t);
+    tk_mesh_close(&mesh);
     if (device.ops) tk_device_close(&device);
     return st;
 }

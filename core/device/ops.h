@@ -18,7 +18,7 @@
 //
 // Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
 #pragma once
-#include "core/comm/comm.h"
+#include "core/device/comm.h"
 #include "core/device/device.h"
 
 enum { TK_OP_IN = 5, TK_OP_OUT = 3, TK_OP_ATTR = 6 };
@@ -107,7 +107,7 @@ typedef struct tk_call {
     bool add[TK_OP_IN];                       // din[k] is accumulated into
     int64_t i[TK_OP_ATTR];
     double f[TK_OP_ATTR];
-    tk_comm *comm;         // collectives
+    tk_device_comm *comm;  // collectives
     const int64_t *counts; // per rank of comm; must outlive the tape
 } tk_call;
 

@@ -44,7 +44,7 @@ typedef struct tk_model_weights {
 // Which part of the model a rank holds, where, and in which numbers.
 typedef struct tk_model_part {
     tk_device *device;
-    tk_comm *tensor;
+    tk_device_comm *tensor;
     int stage, n_stages; // of the pipeline; 0 stages: 1
     // Runs of blocks on each stage (0: 1): the model is cut into n_stages * chunks runs, and run g
     // is chunk g / n_stages of stage g % n_stages.
@@ -61,7 +61,7 @@ typedef struct tk_model {
     tk_param_table table;
     tk_arena arena;
     tk_device *device;
-    tk_comm *tensor;
+    tk_device_comm *tensor;
     int stage, n_stages;
     int chunks;                     // runs of blocks on this stage
     int64_t block_begin, block_end; // blocks that a forward runs: the stage's only or first run

@@ -101,9 +101,9 @@ typedef struct tk_documents { // the rows of each document that ask, and those t
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale);
 tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *index);
-tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts);
-tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts);
-tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts);
+tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
+tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
+tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight);
 tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows,
                      int64_t cols); // a view of the same data

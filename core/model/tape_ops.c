@@ -127,23 +127,24 @@ tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *i
     return apply(t, (tk_call){.op = TK_OP_PICK}, a, b, c, index);
 }
 
-static tk_value *collective(tk_tape *t, tk_op op, tk_value *x, tk_comm *comm, const int64_t *counts)
+static tk_value *collective(tk_tape *t, tk_op op, tk_value *x, tk_device_comm *comm,
+                            const int64_t *counts)
 {
     if (comm->size == 1) return x;
     return apply(t, (tk_call){.op = op, .comm = comm, .counts = counts}, x, NULL, NULL, NULL);
 }
 
-tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
     return collective(t, TK_OP_GATHER_ROWS, x, comm, counts);
 }
 
-tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
     return collective(t, TK_OP_SCATTER_SUM, x, comm, counts);
 }
 
-tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_comm *comm, const int64_t *counts)
+tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
     return collective(t, TK_OP_GATHER_COLS, x, comm, counts);
 }

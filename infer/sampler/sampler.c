@@ -267,7 +267,7 @@ static tk_status release(void *ctx, const tk_action *a)
 // Velocities from each tensor rank of the last stage to the same one of the first.
 static tk_status return_velocities(run *r)
 {
-    tk_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].host;
+    tk_device_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].device;
     if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
     for (int h = 0; h < 2; h++) {
         const tk_tensor *v = &r->flow[MEDIA[h]].v;

@@ -91,12 +91,19 @@ void tk_trained_close(tk_trained *t)
     memset(t, 0, sizeof *t);
 }
 
-static tk_status open_model(tk_session *s, const tk_parallel_config *p)
+static tk_status open_device(tk_session *s, const tk_parallel_config *p)
+{
+    tk_mesh *m = s->mesh;
+    TK_TRY(
+        tk_agree(&m->world, tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), 0)));
+    return tk_mesh_attach(m, &s->device);
+}
+
+static tk_status open_model(tk_session *s)
 {
     const tk_mesh *m = s->mesh;
-    TK_TRY(tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), 0));
     const tk_model_part part = {.device = &s->device,
-                                .tensor = &s->mesh->axis[TK_AXIS_TENSOR].host,
+                                .tensor = &s->mesh->axis[TK_AXIS_TENSOR].device,
                                 .stage = m->axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = m->axis[TK_AXIS_PIPELINE].degree};
     return tk_model_open(&s->model, &s->trained->config.model, &part);
@@ -106,7 +113,8 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema)
 {
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
-    tk_status st = tk_agree(&mesh->world, open_model(s, p));
+    tk_status st = open_device(s, p);
+    if (st == TK_OK) st = tk_agree(&mesh->world, open_model(s));
     if (st == TK_OK) {
         tk_flat flat = {.group = s->ema ? "ema" : "model",
                         .x = s->model.values,
@@ -127,6 +135,7 @@ tk_status tk_session_untrained(tk_session *s, uint64_t seed)
 void tk_session_close(tk_session *s)
 {
     if (s->model.device) tk_model_close(&s->model);
+    if (s->mesh) tk_mesh_detach(s->mesh);
     if (s->device.ops) tk_device_close(&s->device);
     memset(s, 0, sizeof *s);
 }

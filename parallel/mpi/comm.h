@@ -2,11 +2,17 @@
 // What the files of parallel/ share about communicators over MPI; nobody else includes this.
 #pragma once
 #include "core/comm/comm.h"
+#include "core/device/comm.h"
 
 // A communicator over the ranks of `parent` that pass the same color, ordered by their rank in it.
 // Collective over `parent`. `name` is kept, not copied.
 tk_status tk_mpi_split(tk_comm *parent, const char *name, int color, tk_comm *out);
 void tk_mpi_close(tk_comm *c); // frees what the split made; a zeroed communicator is fine
+
+// The device calls among the ranks of `host`, which was made here, for a device whose pool is host
+// memory and which computes at once. Messages are posted at the end of their group and finished by
+// tk_wait; all else is done on return. Collective over `host`.
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_device_comm *out);
 
 // The communicator of all ranks (MPI has been started), and that of this node's ranks.
 tk_status tk_mpi_world(tk_comm *out);
@@ -18,7 +24,3 @@ tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *cores);
 
 // Longest message handed to MPI in one piece (its counts are int). Tests make it small.
 void tk_mpi_set_max_message(size_t bytes);
-
-// x[0][i] op x[1][i] op ... in this order, so every rank that computes it gets the same bits.
-// bf16 is summed in fp32. `out` may be one of the inputs.
-void tk_mpi_fold(void *out, const void *const *x, int parts, int64_t n, tk_dtype t, tk_reduce r);

@@ -44,7 +44,7 @@ static int64_t take(tk_deal *d)
     return d->next < d->n ? d->next++ : -1;
 }
 
-void tk_mpi_deal_hear(int from, int tag)
+static void hear(int from, int tag)
 {
     MPI_Comm comm = tk_mpi_pulse_comm();
     word w;
@@ -75,6 +75,7 @@ static tk_status make(tk_comm *world, tk_comm *group, int64_t n, tk_deal **out)
     TK_NEW(d->hand, world->size);
     for (int i = 0; i < world->size; i++) d->hand[i].reply = MPI_REQUEST_NULL;
     if (world->size > 1) current = d;
+    tk_mpi_hear_by(hear);
     return TK_OK;
 }
 
@@ -107,7 +108,7 @@ static tk_status tell(tk_deal *d, int tag)
 {
     d->told = (word){d->number, d->steps};
     d->told_at = tk_now();
-    return tk_mpi_check(d->world, "deal",
+    return tk_mpi_check(d->world->impl, "deal",
                         MPI_Isend(&d->told, (int)sizeof d->told, MPI_BYTE, 0, tag,
                                   tk_mpi_pulse_comm(), &d->telling));
 }
@@ -117,14 +118,15 @@ static tk_status ask(tk_deal *d, int64_t *item)
 {
     MPI_Request req[2] = {d->telling, MPI_REQUEST_NULL};
     const int dealer[2] = {0, 0};
-    TK_TRY(tk_mpi_check(d->world, "deal",
+    TK_TRY(tk_mpi_check(d->world->impl, "deal",
                         MPI_Irecv(item, (int)sizeof *item, MPI_BYTE, 0, TK_MPI_TAG_DEALT,
                                   tk_mpi_pulse_comm(), &req[1])));
-    TK_TRY(tk_mpi_finish(d->world, "deal", 1, req, dealer)); // what is told may be changed again
+    TK_TRY(
+        tk_mpi_finish(d->world->impl, "deal", 1, req, dealer)); // what is told may be changed again
     TK_TRY(tell(d, TK_MPI_TAG_WANT));
     req[0] = d->telling;
     d->telling = MPI_REQUEST_NULL;
-    return tk_mpi_finish(d->world, "deal", 2, req, dealer);
+    return tk_mpi_finish(d->world->impl, "deal", 2, req, dealer);
 }
 
 tk_status tk_deal_next(tk_deal *d, int64_t *item)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums and maxima of several arrays in a fixed order.
 #include "core/numbers/half.h"
-#include "parallel/mpi/comm.h"
+#include "parallel/mpi/internal.h"
 #include <string.h>
 
 enum { BLOCK = 1024 }; // elements folded at a time: the accumulator stays in the first cache

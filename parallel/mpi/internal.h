@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Insides of the communicator over MPI: comm.c (waiting, messages, host calls),
-// collective.c (the collectives of the model) and pulse.c (signs of life).
+// Insides of the communicators over MPI. The files, each using those before it: end.c (ending the
+// run), pulse.c (signs of life), wait.c (waiting), fold.c and collective.c (exchanges of all
+// ranks), comm.c (host calls), device.c (device calls), deal.c, start.c.
 #pragma once
 #include "parallel/mpi/comm.h"
 #include <mpi.h>
@@ -24,9 +25,11 @@ typedef union tk_mpi_word {
     uint64_t u;
 } tk_mpi_word;
 
-typedef struct tk_mpi_impl {
+typedef struct tk_mpi_impl { // of a communicator, of the host or of a device
     MPI_Comm comm;
-    int world_rank;
+    const char *name; // of the communicator
+    int rank, size, world_rank;
+    int64_t sent;     // bytes of payload
     int *world_of;    // (size) world rank of each rank
     MPI_Request *req; // (cap) requests of the collective under way
     int *peer;        // (cap) whom each one waits for
@@ -39,21 +42,29 @@ typedef struct tk_mpi_impl {
     tk_mpi_pending *spare; // of one request each
 } tk_mpi_impl;
 
+// A communicator over the ranks of `comm`, which it then owns.
+tk_status tk_mpi_new(MPI_Comm comm, const char *name, tk_mpi_impl **out);
+void tk_mpi_free(tk_mpi_impl *m); // NULL is fine
+
 extern size_t tk_mpi_max_message; // see tk_mpi_set_max_message
 
-tk_status tk_mpi_check(tk_comm *c, const char *op, int err); // an MPI return code; tk_mpi_fail
+// An MPI return code; tk_mpi_fail.
+tk_status tk_mpi_check(const tk_mpi_impl *m, const char *op, int err);
 // A collective or message that fails on this rank leaves its peers waiting: nobody can agree on it.
-// So the failure is said here, and takes all ranks down; it is returned only where c has one rank.
-tk_status tk_mpi_fail(const tk_comm *c, tk_status st);
+// So the failure is said here, and takes all ranks down; it is returned only where m has one rank.
+tk_status tk_mpi_fail(const tk_mpi_impl *m, tk_status st);
+void tk_mpi_say(const char *who, tk_status st);
+_Noreturn void tk_mpi_end_alone(tk_status st); // says a failure that only this rank knows of
 // Waits for n requests; peer[i] is whom the i-th waits for (-1: several).
-tk_status tk_mpi_finish(tk_comm *c, const char *op, int n, MPI_Request *req, const int *peer);
+tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request *req,
+                        const int *peer);
 void tk_mpi_look_around(void); // in a long wait: see tk_parallel_watch
 
-// A wait under way; begin with c, op, n, req and peer, all else 0. tk_mpi_look is called every few
+// A wait under way; begin with m, op, n, req and peer, all else 0. tk_mpi_look is called every few
 // milliseconds: it asks those waited for whether they live, and gives up, which ends the run, when
 // they do not.
 typedef struct tk_mpi_wait {
-    tk_comm *c;
+    const tk_mpi_impl *m;
     const char *op;
     int n;
     MPI_Request *req;
@@ -65,8 +76,8 @@ typedef struct tk_mpi_wait {
     double heard;                // when that one was last heard of
 } tk_mpi_wait;
 void tk_mpi_look(tk_mpi_wait *w);
-// On the communicator of signs of life, of world ranks. Messages of the deals' tags go to
-// tk_mpi_deal_hear, which receives them.
+// On the communicator of signs of life, of world ranks. Messages of the deals' tags go to the
+// function that tk_mpi_hear_by names, which receives them.
 enum {
     TK_MPI_TAG_ASK = 1, // does it live?
     TK_MPI_TAG_ANSWER,  // it does
@@ -75,7 +86,7 @@ enum {
     TK_MPI_TAG_DEALT    // of rank 0: an item; waited for, not heard
 };
 MPI_Comm tk_mpi_pulse_comm(void);
-void tk_mpi_deal_hear(int from, int tag);
+void tk_mpi_hear_by(void (*hear)(int from, int tag));
 void tk_mpi_alive(void); // answers who asks; cheap, called often
 tk_status tk_mpi_pulse_open(MPI_Comm world);
 void tk_mpi_pulse_close(void);
@@ -85,11 +96,14 @@ static inline int tk_mpi_part(size_t bytes, size_t at) // length of the message 
     return (int)(bytes - at < tk_mpi_max_message ? bytes - at : tk_mpi_max_message);
 }
 
-// out = concatenation over ranks of counts[i] elements of `size` bytes.
-tk_status tk_mpi_gather(tk_comm *c, const char *op, const void *in, void *out,
+// Collectives as exchanges, folded in rank order. out = concatenation over ranks of counts[i]
+// elements of `size` bytes.
+tk_status tk_mpi_gather(tk_mpi_impl *m, const char *op, const void *in, void *out,
                         const int64_t *counts, size_t size);
-tk_status tk_mpi_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                            int64_t width, tk_dtype t);
-tk_status tk_mpi_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
+tk_status tk_mpi_reduce_scatter(tk_mpi_impl *m, const void *in, void *out, const int64_t *counts,
                                 int64_t width, tk_dtype t);
-tk_status tk_mpi_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
+tk_status tk_mpi_all_reduce(tk_mpi_impl *m, void *x, int64_t n, tk_dtype t, tk_reduce r);
+tk_status tk_mpi_broadcast(tk_mpi_impl *m, void *x, size_t bytes, int root);
+// x[0][i] op x[1][i] op ... in this order, so every rank that computes it gets the same bits.
+// bf16 is summed in fp32. `out` may be one of the inputs.
+void tk_mpi_fold(void *out, const void *const *x, int parts, int64_t n, tk_dtype t, tk_reduce r);

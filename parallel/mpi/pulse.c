@@ -42,6 +42,7 @@ static struct {
     pthread_t thread; // that may call MPI
     double listened, limit;
     const tk_mpi_wait *wait; // under way, NULL: at work
+    void (*deals)(int from, int tag);
 } pulse;
 
 static double limit_seconds(void)
@@ -120,7 +121,8 @@ static bool hear_one(int tag, double now)
         o->heard = now;
         o->asked = false;
     } else {
-        tk_mpi_deal_hear(from, tag);
+        if (!pulse.deals) return false;
+        pulse.deals(from, tag);
     }
     return true;
 }
@@ -130,6 +132,11 @@ static void hear(double now)
     pulse.listened = now;
     for (int tag = TK_MPI_TAG_ASK; tag <= TK_MPI_TAG_STEPS; tag++)
         while (hear_one(tag, now)) continue;
+}
+
+void tk_mpi_hear_by(void (*deals)(int from, int tag))
+{
+    pulse.deals = deals;
 }
 
 MPI_Comm tk_mpi_pulse_comm(void)
@@ -149,7 +156,7 @@ void tk_mpi_alive(void)
 
 _Noreturn static void give_up(const tk_mpi_wait *w, double now)
 {
-    const tk_comm *c = w->c;
+    const tk_mpi_impl *m = w->m;
     const other *o = &pulse.of[w->lost];
     char why[96];
     tk_mpi_look_around(); // who is not wanted any more has a better reason to end
@@ -161,7 +168,7 @@ _Noreturn static void give_up(const tk_mpi_wait *w, double now)
             "talkie: world rank %d (rank %d of %d of the %s communicator) on host %s waited %.0f s "
             "in %s for world rank %d on host %s, which %s; giving up (TALKIE_COMM_TIMEOUT sets the "
             "seconds)\n",
-            pulse.rank, c->rank, c->size, c->name, pulse.of[pulse.rank].host, now - w->began, w->op,
+            pulse.rank, m->rank, m->size, m->name, pulse.of[pulse.rank].host, now - w->began, w->op,
             w->lost, o->host, why);
     tk_parallel_abort(tk_status_exit_code(TK_COMM));
 }
@@ -185,14 +192,14 @@ static void ask(tk_mpi_wait *w, int rank, int *quietest)
 // Of a chain of ranks that wait for each other the last one is to name, if it is silent.
 static void ask_all(tk_mpi_wait *w, double now)
 {
-    const int *world = ((const tk_mpi_impl *)w->c->impl)->world_of;
+    const int *world = w->m->world_of;
     int quietest = -1;
     for (int i = 0; i < w->n; i++) {
         int done = 0;
         MPI_Test(&w->req[i], &done, MPI_STATUS_IGNORE);
         if (done) continue;
         if (w->peer[i] >= 0) ask(w, world[w->peer[i]], &quietest);
-        for (int k = 0; k < w->c->size && w->peer[i] < 0; k++) ask(w, world[k], &quietest);
+        for (int k = 0; k < w->m->size && w->peer[i] < 0; k++) ask(w, world[k], &quietest);
     }
     w->lost = quietest;
     if (quietest < 0) return;

@@ -5,13 +5,10 @@
 #include "core/base/mem.h"
 #include "parallel/mpi/internal.h"
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { MAX_CPUS = 8192, ABORT_SECONDS = 10 };
+enum { MAX_CPUS = 8192 };
 
 static tk_comm *started; // what tk_parallel_start filled in
 
@@ -24,7 +21,7 @@ tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
         return TK_FAIL(TK_COMM, "this MPI does not allow other threads in the process");
     TK_TRY(tk_mpi_world(world));
     started = world;
-    return TK_OK;
+    return tk_mpi_pulse_open(((const tk_mpi_impl *)world->impl)->comm);
 }
 
 void tk_parallel_stop(void)
@@ -38,68 +35,6 @@ void tk_parallel_stop(void)
     tk_mpi_pulse_close();
 }
 
-static volatile sig_atomic_t abort_code;
-
-static void leave_now(int signal_number)
-{
-    (void)signal_number;
-    _exit(abort_code);
-}
-
-_Noreturn void tk_parallel_abort(int exit_code)
-{
-    int on = 0, off = 0;
-    fflush(NULL);
-    abort_code = exit_code;
-    signal(SIGALRM, leave_now); // should MPI_Abort itself hang
-    alarm(ABORT_SECONDS);
-    MPI_Initialized(&on);
-    MPI_Finalized(&off);
-    if (on && !off) MPI_Abort(MPI_COMM_WORLD, exit_code);
-    _exit(exit_code);
-}
-
-static void say(const char *who, tk_status st)
-{
-    fflush(stdout);
-    fprintf(stderr, "talkie: %s%s\n", who, tk_status_message());
-    if (st == TK_INTERNAL) fprintf(stderr, "%s", tk_status_trace());
-}
-
-_Noreturn static void end_alone(int rank, tk_status st)
-{
-    char who[32];
-    snprintf(who, sizeof who, "rank %d: ", rank);
-    say(who, st);
-    tk_parallel_abort(tk_status_exit_code(st));
-}
-
-tk_status tk_parallel_unless_alone(const tk_comm *c, tk_status st)
-{
-    int rank = 0;
-    if (st == TK_OK || c->size == 1 || tk_status_shared()) return st;
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    end_alone(rank, st);
-}
-
-static tk_status (*still_wanted)(const void *context);
-static const void *watched;
-
-void tk_parallel_watch(tk_status (*still)(const void *context), const void *context)
-{
-    still_wanted = still;
-    watched = context;
-}
-
-void tk_mpi_look_around(void)
-{
-    int rank = 0;
-    const tk_status st = still_wanted ? still_wanted(watched) : TK_OK;
-    if (st == TK_OK) return;
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    end_alone(rank, st);
-}
-
 // Also where MPI started and talkie did not.
 int tk_parallel_end(tk_comm *world, tk_status st)
 {
@@ -108,8 +43,8 @@ int tk_parallel_end(tk_comm *world, tk_status st)
     MPI_Initialized(&on);
     if (on) MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (on) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (st != TK_OK && size > 1 && !tk_status_shared()) end_alone(rank, st);
-    if (st != TK_OK && rank == 0) say("", st);
+    if (st != TK_OK && size > 1 && !tk_status_shared()) tk_mpi_end_alone(st);
+    if (st != TK_OK && rank == 0) tk_mpi_say("", st);
     tk_parallel_stop();
     *world = (tk_comm){0};
     return code;

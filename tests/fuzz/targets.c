@@ -134,7 +134,9 @@ static tk_status open_rig(rig *r)
     r->mesh = (tk_mesh){.world = self, .replica = self, .ranks_on_node = 1, .cores = 1};
     for (int i = 0; i < TK_AXES; i++) r->mesh.axis[i] = (tk_axis_row){.degree = 1, .host = self};
     TK_TRY(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 24));
-    const tk_model_part part = {.device = &r->device, .tensor = &r->mesh.axis[TK_AXIS_TENSOR].host};
+    TK_TRY(tk_mesh_attach(&r->mesh, &r->device));
+    const tk_model_part part = {.device = &r->device,
+                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].device};
     TK_TRY(tk_model_open(&r->model, &r->config.model, &part));
     TK_TRY(tk_model_init_weights(&r->model, 1));
     r->flat = (tk_flat){"model", r->model.values, 0, r->model.n_local, true};

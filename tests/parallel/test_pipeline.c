@@ -150,7 +150,7 @@ static tk_status release(void *ctx, const tk_action *a)
 // A transport that keeps its requests itself and hands out numbers: who looks into a request
 // instead of waiting for it reads garbage.
 enum { REQUESTS = 64 };
-static const tk_comm_ops *transport;
+static const tk_device_comm_ops *transport;
 static tk_request kept[REQUESTS];
 
 static tk_request *keep(tk_request *r)
@@ -164,18 +164,19 @@ static tk_request *keep(tk_request *r)
     return NULL;
 }
 
-static tk_status numbered_isend(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to,
+static tk_status numbered_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
                                 tk_request *r)
 {
     return transport->isend(c, x, n, t, to, keep(r));
 }
 
-static tk_status numbered_irecv(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
+static tk_status numbered_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from,
+                                tk_request *r)
 {
     return transport->irecv(c, x, n, t, from, keep(r));
 }
 
-static tk_status numbered_wait(tk_comm *c, tk_request *r)
+static tk_status numbered_wait(tk_device_comm *c, tk_request *r)
 {
     if (!r->id) return TK_OK;
     TK_TRY(transport->wait(c, &kept[r->id - 1]));
@@ -183,9 +184,9 @@ static tk_status numbered_wait(tk_comm *c, tk_request *r)
     return TK_OK;
 }
 
-static void number_requests(tk_comm *c)
+static void number_requests(tk_device_comm *c)
 {
-    static tk_comm_ops ops;
+    static tk_device_comm_ops ops;
     transport = c->ops;
     ops = *transport;
     ops.isend = numbered_isend;
@@ -194,22 +195,27 @@ static void number_requests(tk_comm *c)
     c->ops = &ops;
 }
 
-static void open_toy(toy *t, int tensor, int pipeline, int chunks)
+static void open_toy(toy *t, int tensor, int pipeline, int chunks, bool dry)
 {
     tk_parallel_config p = {.tensor = tensor, .pipeline = pipeline};
     memset(t, 0, sizeof *t);
     t->fail_at = -1;
     t->chunks = chunks;
-    assert_int_equal(tk_mesh_open(&t->mesh, &world, &p, TK_AXIS_DATA), TK_OK);
-    number_requests(&t->mesh.axis[TK_AXIS_PIPELINE].host);
+    p.data = world.size / tensor / pipeline;
+    if (dry)
+        tk_mesh_dry(&t->mesh, &p, world.rank);
+    else
+        assert_ok(tk_mesh_open(&t->mesh, &world, &p, TK_AXIS_DATA));
     assert_int_equal(tk_device_open(&t->device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
+    assert_ok(tk_mesh_attach(&t->mesh, &t->device));
+    number_requests(&t->mesh.axis[TK_AXIS_PIPELINE].device);
 }
 
 static void close_toy(toy *t)
 {
     assert_int_equal(t->device.pool.in_use, 0); // nothing was left behind
-    tk_device_close(&t->device);
     tk_mesh_close(&t->mesh);
+    tk_device_close(&t->device);
 }
 
 static tk_pipeline_work work_of(toy *t, tk_schedule_kind kind, int64_t n)
@@ -269,7 +275,7 @@ static void run_layout(int tensor, int pipeline, tk_schedule_kind kind, int chun
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
         int64_t n = counts[k];
         toy t;
-        open_toy(&t, tensor, pipeline, chunks);
+        open_toy(&t, tensor, pipeline, chunks, false);
         tk_pipeline_work w = work_of(&t, kind, n);
         assert_ok(tk_pipeline_run(&t.mesh, &t.device, &w));
         serial(&t, n, kind != TK_SCHEDULE_FORWARD);
@@ -296,7 +302,7 @@ static void test_pipeline__failing_microbatch(void **state)
     (void)state;
     if (world.size > 1) return; // the others would wait: then the caller takes the run down
     toy t;
-    open_toy(&t, 1, 1, 1);
+    open_toy(&t, 1, 1, 1, false);
     t.fail_at = 2;
     tk_pipeline_work w = work_of(&t, TK_SCHEDULE_1F1B, 4);
     assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_NUMERIC);
@@ -311,19 +317,14 @@ static void test_pipeline__dry_run_needs_as_much_memory(void **state)
 {
     (void)state;
     toy t;
-    open_toy(&t, 1, world.size, 2);
+    open_toy(&t, 1, world.size, 2, false);
     tk_pipeline_work w = work_of(&t, TK_SCHEDULE_INTERLEAVED, MAX_MICRO);
     assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_OK);
     size_t peak = t.device.pool.peak;
-    tk_parallel_config p = {.tensor = 1, .pipeline = world.size, .data = 1};
-    tk_mesh real = t.mesh;
-    tk_mesh_dry(&t.mesh, &p, world.rank);
-    tk_device_close(&t.device);
-    assert_int_equal(tk_device_open(&t.device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
-    memset(t.backwards, 0, sizeof t.backwards);
+    close_toy(&t);
+    open_toy(&t, 1, world.size, 2, true);
     assert_int_equal(tk_pipeline_run(&t.mesh, &t.device, &w), TK_OK);
     assert_int_equal(t.device.pool.peak, peak);
-    t.mesh = real;
     close_toy(&t);
 }
 
@@ -334,7 +335,7 @@ static void test_pipeline__seconds_of_work(void **state)
     enum { N = 4, NAP = 20000 };
     double seconds[TK_ACT_KINDS] = {0};
     toy t;
-    open_toy(&t, 1, world.size, 1);
+    open_toy(&t, 1, world.size, 1, false);
     if (world.rank == 0) t.nap = NAP;
     tk_pipeline_work w = work_of(&t, TK_SCHEDULE_ZB_H1, N);
     w.seconds = seconds;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/deferred.h"
+#include "core/device/comm.h"
 #include "core/device/event.h"
 #include "core/device/ops.h"
 #include "tests/support/test.h"
@@ -36,8 +37,8 @@ typedef struct work {
     tk_call call;
     void *scratch;   // of the call
     int64_t *counts; // a copy: a call's arguments are read when it is asked for
-    tk_comm *comm;   // also of a call
-    int64_t turn;    // among the collectives, from 1; 0: moves nothing between ranks
+    tk_device_comm *comm;
+    int64_t turn; // among the collectives, from 1; 0: moves nothing between ranks
     tk_dtype type;
     tk_reduce how;
     int root;
@@ -55,7 +56,6 @@ enum { PINNED = 64 };
 static struct {
     tk_device_ops ops;
     tk_kernel kernels[TK_OP_COUNT];
-    const tk_comm_ops *comm; // those of the mesh
     list list[TK_QUEUES];
     ticket *tickets;
     int64_t turns_asked, turns_done;
@@ -148,13 +148,13 @@ static tk_status run(tk_device *d, const work *w)
     case BACK:
         return kernel(d, w);
     case REDUCE:
-        return later.comm->all_reduce(w->comm, w->to, w->n, w->type, w->how);
+        return tk_all_reduce(w->comm, w->to, w->n, w->type, w->how);
     case GATHER:
-        return later.comm->all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return tk_all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case SCATTER:
-        return later.comm->reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return tk_reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case BROADCAST:
-        return later.comm->broadcast(w->comm, w->to, w->n, w->type, w->root);
+        return tk_broadcast(w->comm, w->to, w->n, w->type, w->root);
     case RECORD:
         return record(w);
     case WAIT:
@@ -210,7 +210,7 @@ static tk_status catch_up(tk_device *d, const ticket *event, int64_t recording)
 static void push(tk_queue q, work w)
 {
     list *l = &later.list[q];
-    const tk_comm *c = w.comm ? w.comm : w.call.comm;
+    const tk_device_comm *c = w.comm ? w.comm : w.call.comm;
     if (c && c->size > 1) w.turn = ++later.turns_asked;
     if (l->n == l->room) {
         l->room = 2 * l->room + 64;
@@ -412,69 +412,104 @@ static void close_device(tk_device *d)
 
 // ---- its communicators -------------------------------------------------------------------------
 
-static tk_status later_all_reduce(tk_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+// The communicator that moves the bytes.
+static tk_device_comm *inner(const tk_device_comm *c)
 {
-    if (later.running) return later.comm->all_reduce(c, x, n, t, r);
-    return ask((work){.what = REDUCE, .comm = c, .to = x, .n = n, .type = t, .how = r});
+    return c->impl;
 }
 
-static tk_status later_move(tk_comm *c, int what, const void *in, void *out, const int64_t *counts,
-                            int64_t width, tk_dtype t)
+static tk_status later_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
-    work w = {.what = (unsigned)what, .comm = c, .from = in, .to = out, .n = width, .type = t};
+    if (later.running) return tk_all_reduce(inner(c), x, n, t, r);
+    return ask((work){.what = REDUCE, .comm = inner(c), .to = x, .n = n, .type = t, .how = r});
+}
+
+static tk_status later_move(tk_device_comm *c, int what, const void *in, void *out,
+                            const int64_t *counts, int64_t width, tk_dtype t)
+{
+    work w = {.what = (unsigned)what, .comm = inner(c), .from = in, .to = out, .n = width};
+    w.type = t;
     w.counts = copy_of(counts, (size_t)c->size * sizeof *counts);
     return ask(w);
 }
 
-static tk_status later_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                  int64_t width, tk_dtype t)
+static tk_status later_all_gather(tk_device_comm *c, const void *in, void *out,
+                                  const int64_t *counts, int64_t width, tk_dtype t)
 {
-    if (later.running) return later.comm->all_gather(c, in, out, counts, width, t);
+    if (later.running) return tk_all_gather(inner(c), in, out, counts, width, t);
     return later_move(c, GATHER, in, out, counts, width, t);
 }
 
-static tk_status later_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                      int64_t width, tk_dtype t)
+static tk_status later_reduce_scatter(tk_device_comm *c, const void *in, void *out,
+                                      const int64_t *counts, int64_t width, tk_dtype t)
 {
-    if (later.running) return later.comm->reduce_scatter(c, in, out, counts, width, t);
+    if (later.running) return tk_reduce_scatter(inner(c), in, out, counts, width, t);
     return later_move(c, SCATTER, in, out, counts, width, t);
 }
 
-static tk_status later_broadcast(tk_comm *c, void *x, int64_t n, tk_dtype t, int root)
+static tk_status later_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
 {
-    if (later.running) return later.comm->broadcast(c, x, n, t, root);
-    return ask((work){.what = BROADCAST, .comm = c, .to = x, .n = n, .type = t, .root = root});
+    if (later.running) return tk_broadcast(inner(c), x, n, t, root);
+    return ask(
+        (work){.what = BROADCAST, .comm = inner(c), .to = x, .n = n, .type = t, .root = root});
 }
 
-static tk_status send(tk_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r)
+static tk_status send(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
+                      tk_request *r)
 {
     TK_TRY(catch_up(device, NULL, 0));
-    return later.comm->isend(c, x, n, t, to, r);
+    return tk_isend(inner(c), x, n, t, to, r);
 }
 
-static tk_status receive(tk_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
+static tk_status receive(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
 {
     TK_TRY(catch_up(device, NULL, 0));
-    return later.comm->irecv(c, x, n, t, from, r);
+    return tk_irecv(inner(c), x, n, t, from, r);
+}
+
+static tk_status group_begin(tk_device_comm *c)
+{
+    return tk_group_begin(inner(c));
+}
+
+static tk_status group_end(tk_device_comm *c)
+{
+    return tk_group_end(inner(c));
+}
+
+static tk_status wait_for(tk_device_comm *c, tk_request *r)
+{
+    return tk_wait(inner(c), r);
+}
+
+static void close_comm(tk_device_comm *c)
+{
+    tk_device_comm_close(inner(c));
+    free(c->impl);
+}
+
+static void defer(tk_device_comm *c)
+{
+    static const tk_device_comm_ops ops = {
+        .all_reduce = later_all_reduce,
+        .all_gather = later_all_gather,
+        .reduce_scatter = later_reduce_scatter,
+        .broadcast = later_broadcast,
+        .group_begin = group_begin,
+        .isend = send,
+        .irecv = receive,
+        .group_end = group_end,
+        .wait = wait_for,
+        .close = close_comm,
+    };
+    c->impl = copy_of(c, sizeof *c);
+    c->ops = &ops;
 }
 
 static void defer_mesh(tk_mesh *m)
 {
-    static tk_comm_ops ops;
-    tk_comm *line[TK_AXES + 2] = {&m->replica, &m->world};
-    for (int i = 0; i < TK_AXES; i++) line[i + 2] = &m->axis[i].host;
-    later.comm = m->world.ops;
-    ops = *later.comm;
-    ops.all_reduce = later_all_reduce;
-    ops.all_gather = later_all_gather;
-    ops.reduce_scatter = later_reduce_scatter;
-    ops.broadcast = later_broadcast;
-    ops.isend = send;
-    ops.irecv = receive;
-    for (int i = 0; i < TK_AXES + 2; i++) {
-        assert_ptr_equal(line[i]->ops, later.comm);
-        line[i]->ops = &ops;
-    }
+    for (int i = 0; i < TK_AXES; i++) defer(&m->axis[i].device);
+    defer(&m->world_device);
 }
 
 static void defer_device(tk_device *d)

@@ -12,7 +12,8 @@
 // a time.
 //
 //     tk_device_open(&device, &tk_device_cpu, ...);
-//     deferred_start(&device, &mesh, seed); // until the device is closed; mesh may be NULL
+//     tk_mesh_attach(&mesh, &device); // or no mesh, NULL
+//     deferred_start(&device, &mesh, seed); // until the mesh is detached and the device is closed
 #pragma once
 #include "core/device/device.h"
 #include "parallel/mesh.h"

@@ -5,11 +5,14 @@
 #include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 
-#define ranks_run(argc, argv, world, tests)                                   \
+#define ranks_run(argc, argv, world, tests) ranks_run_with(argc, argv, world, tests, NULL, NULL)
+
+// Before the first test and after the last one `open` and `close` are called; NULL: nothing.
+#define ranks_run_with(argc, argv, world, tests, open, close)                 \
     do {                                                                      \
         setenv("TALKIE_COMM_TIMEOUT", "20", 0);                               \
         if (tk_parallel_start(&(argc), &(argv), &(world)) != TK_OK) return 1; \
-        if (cmocka_run_group_tests(tests, NULL, NULL)) tk_parallel_abort(1);  \
+        if (cmocka_run_group_tests(tests, open, close)) tk_parallel_abort(1); \
         tk_parallel_stop();                                                   \
         return 0;                                                             \
     } while (0)

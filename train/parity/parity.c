@@ -221,13 +221,19 @@ static tk_status cut_documents(parity *p)
     return TK_OK;
 }
 
+static tk_status open_device(parity *p)
+{
+    TK_TRY(tk_agree(&p->mesh.world, tk_device_open(&p->device, &tk_device_cpu,
+                                                   tk_mesh_threads(&p->mesh, &p->config.parallel),
+                                                   (size_t)64 << 30)));
+    return tk_mesh_attach(&p->mesh, &p->device);
+}
+
 static tk_status open_model(parity *p)
 {
     TK_TRY(cut_documents(p));
-    TK_TRY(tk_device_open(&p->device, &tk_device_cpu,
-                          tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30));
     const tk_model_part held = {.device = &p->device,
-                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].host,
+                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].device,
                                 .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree,
                                 .grads = true};
@@ -258,6 +264,7 @@ static tk_status run(parity *p, tk_comm *world, const tk_invocation *in)
     tk_param_table table;
     TK_TRY(tk_config_agree(world, read_golden(p, path, in, &table), &p->config));
     TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
+    TK_TRY(open_device(p));
     TK_TRY(tk_agree(world, open_model(p)));
     TK_TRY(tk_parallel_unless_alone(world, forward_and_backward(p)));
     TK_TRY(tk_agree(world, compare_grads(p)));
@@ -273,8 +280,8 @@ tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
     if (p.sums.model) tk_gradients_release(&p.sums, &p.shard);
     tk_gradients_close(&p.sums);
     if (p.model.device) tk_model_close(&p.model);
-    if (p.device.ops) tk_device_close(&p.device);
     tk_mesh_close(&p.mesh);
+    if (p.device.ops) tk_device_close(&p.device);
     tk_arena_free(&p.arena);
     tk_config_free(&p.config);
     return st;

@@ -73,12 +73,14 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
-    return tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
-                                          tk_mesh_threads(&p->mesh, &c->parallel), 0));
+    TK_TRY(tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
+                                          tk_mesh_threads(&p->mesh, &c->parallel), 0)));
+    return tk_mesh_attach(&p->mesh, &p->device);
 }
 
 void tk_train_parts_close(tk_train_parts *p)
 {
+    tk_mesh_detach(&p->mesh);
     if (p->device.ops) tk_device_close(&p->device);
     if (p->loader) tk_loader_close(p->loader);
     tk_mesh_close(&p->mesh);

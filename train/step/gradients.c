@@ -74,7 +74,7 @@ void tk_gradients_close(tk_gradients *g)
     *g = (tk_gradients){0};
 }
 
-static tk_status sum_over(tk_comm *c, const tk_tensor *flat, const tk_ranges *r)
+static tk_status sum_over(tk_device_comm *c, const tk_tensor *flat, const tk_ranges *r)
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
@@ -86,9 +86,9 @@ static tk_status sum_over(tk_comm *c, const tk_tensor *flat, const tk_ranges *r)
 tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
 {
     tk_model *m = g->model;
-    tk_comm *data = &g->mesh->axis[TK_AXIS_DATA].host;
+    tk_device_comm *data = &g->mesh->axis[TK_AXIS_DATA].device;
     TK_TRY(sum_over(m->tensor, &m->grads, &g->copied));
-    TK_TRY(sum_over(&g->mesh->axis[TK_AXIS_PIPELINE].host, &m->grads, &g->staged));
+    TK_TRY(sum_over(&g->mesh->axis[TK_AXIS_PIPELINE].device, &m->grads, &g->staged));
     *shard = m->grads;
     if (data->size == 1) return TK_OK;
     TK_TRY(tk_device_new(m->device, TK_F32, g->count, 1, shard));

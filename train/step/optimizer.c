@@ -80,7 +80,7 @@ int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
 {
     tk_device *d = o->model->device;
-    tk_comm *world = &o->mesh->world;
+    tk_device_comm *world = &o->mesh->world_device;
     TK_TRY(tk_device_zero(d, o->norm2.data, sizeof(float)));
     for (int i = 0; i < o->sums.counted.n; i++) {
         const tk_range *r = &o->sums.counted.range[i];
@@ -117,7 +117,7 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
     return tk_op_forward(d, &ema);
 }
 
-static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_comm *c)
+static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_device_comm *c)
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
@@ -144,7 +144,7 @@ static tk_status gather(tk_optimizer *o)
     TK_TRY(tk_device_new(m->device, m->compute, o->count, 1, &shard));
     tk_status st = narrow(o, &shard);
     if (st == TK_OK)
-        st = tk_all_gather(&o->mesh->axis[TK_AXIS_DATA].host, shard.data, m->values.data,
+        st = tk_all_gather(&o->mesh->axis[TK_AXIS_DATA].device, shard.data, m->values.data,
                            o->sums.counts, 1, m->compute);
     tk_device_free(m->device, &shard);
     TK_TRY(st);
@@ -159,8 +159,8 @@ static tk_status spread(tk_optimizer *o)
     if (o->mesh->axis[TK_AXIS_DATA].degree == 1)
         return narrow(o, &own); // copies were updated alike
     TK_TRY(gather(o));
-    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].host));
-    return broadcast(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].host);
+    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].device));
+    return broadcast(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].device);
 }
 
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)

@@ -67,7 +67,7 @@ static tk_status open_model(tk_trainer *t)
     const int chunks = (int)t->config->parallel.chunks;
     const bool half = t->config->train.precision == TK_PRECISION_BF16;
     const tk_model_part part = {.device = t->device,
-                                .tensor = &t->mesh->axis[TK_AXIS_TENSOR].host,
+                                .tensor = &t->mesh->axis[TK_AXIS_TENSOR].device,
                                 .stage = t->mesh->axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = t->mesh->axis[TK_AXIS_PIPELINE].degree,
                                 .chunks = chunks,

@@ -128,6 +128,7 @@ typedef struct world {
     tk_call call;
     bool rounds; // fp32, but what it holds are numbers of bf16
     tk_arena arena;
+    tk_device_comm comm;
     int64_t counts[1];
 } world;
 
@@ -335,7 +336,8 @@ static void world_open(world *w, const test_case *k, numbers type)
     const tk_op_info *info = &tk_op_table[k->op];
     if (k->op >= TK_OP_GATHER_ROWS && k->op <= TK_OP_GATHER_COLS) {
         w->counts[0] = k->op == TK_OP_GATHER_COLS ? k->c : k->n;
-        c->comm = tk_comm_self();
+        tk_device_comm_self(&w->comm, tk_comm_self(), NULL); // for the shapes
+        c->comm = &w->comm;
         c->counts = w->counts;
     }
     describe_rows(k, c);

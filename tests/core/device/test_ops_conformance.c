@@ -87,6 +87,9 @@ static result run(const struct backend *b, const world *w, unsigned wanted, unsi
         assert_ok(tk_device_open(&d, b->ops, b->threads, POOL_BYTES));
     const tk_op_info *info = &tk_op_table[w->call.op];
     tk_call c = w->call;
+    tk_device_comm comm;
+    tk_device_comm_self(&comm, tk_comm_self(), &d);
+    if (c.comm) c.comm = &comm;
     for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.in[k], &c.in[k]);
     for (int k = 0; k < TK_OP_OUT; k++) put(&d, &w->call.out[k], &c.out[k]);
     for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.din[k], &c.din[k]);
@@ -436,8 +439,8 @@ static void test_ops__flops(void **state)
 // ---- collectives with more than one rank -----------------------------------------------------
 
 // Rank 1 of 3: rank r holds the numbers 100 * r + i; a reduction of what all hold is 3 times mine.
-static tk_status fake_all_gather(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                 int64_t width, tk_dtype t)
+static tk_status fake_all_gather(tk_device_comm *c, const void *in, void *out,
+                                 const int64_t *counts, int64_t width, tk_dtype t)
 {
     (void)t;
     float *to = out;
@@ -447,8 +450,8 @@ static tk_status fake_all_gather(tk_comm *c, const void *in, void *out, const in
     return TK_OK;
 }
 
-static tk_status fake_reduce_scatter(tk_comm *c, const void *in, void *out, const int64_t *counts,
-                                     int64_t width, tk_dtype t)
+static tk_status fake_reduce_scatter(tk_device_comm *c, const void *in, void *out,
+                                     const int64_t *counts, int64_t width, tk_dtype t)
 {
     (void)t;
     const float *from = in;
@@ -460,11 +463,11 @@ static tk_status fake_reduce_scatter(tk_comm *c, const void *in, void *out, cons
 static void test_ops__gathers_columns_of_uneven_ranks(void **state)
 {
     (void)state;
-    static const tk_comm_ops ops = {.all_gather = fake_all_gather,
-                                    .reduce_scatter = fake_reduce_scatter};
+    static const tk_device_comm_ops ops = {.all_gather = fake_all_gather,
+                                           .reduce_scatter = fake_reduce_scatter};
     static const int64_t counts[3] = {3, 2, 0};
-    tk_comm comm = {.ops = &ops, .rank = 1, .size = 3, .name = "fake"};
     tk_device d;
+    tk_device_comm comm = {.ops = &ops, .rank = 1, .size = 3, .name = "fake", .device = &d};
     assert_ok(tk_device_open(&d, &tk_device_cpu, 1, 1 << 20));
     float x[4] = {1, 2, 3, 4}, whole[10], dwhole[10], dx[4] = {10, 20, 30, 40};
     for (int i = 0; i < 10; i++) dwhole[i] = (float)i;

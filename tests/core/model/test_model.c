@@ -11,6 +11,7 @@
 
 typedef struct rig { // a model with random weights and two documents
     tk_device device;
+    tk_device_comm comm;
     tk_model model;
     tk_arena arena;
     tk_stream stream;
@@ -76,7 +77,8 @@ static void open_rig(rig *r, const tk_device_ops *ops)
         assert_ok(tk_device_open(&r->device, ops, 1, (size_t)1 << 30));
     else
         assert_ok(tk_device_open_dry(&r->device, &tk_device_cpu, 1, (size_t)1 << 30));
-    const tk_model_part part = {.device = &r->device, .tensor = tk_comm_self(), .grads = true};
+    tk_device_comm_self(&r->comm, tk_comm_self(), &r->device);
+    const tk_model_part part = {.device = &r->device, .tensor = &r->comm, .grads = true};
     assert_int_equal(tk_model_open(&r->model, &tiny_model, &part), TK_OK);
     r->weights = noise(r, r->model.n_local, 3);
     for (int i = 0; i < r->model.n_weights; i++) {

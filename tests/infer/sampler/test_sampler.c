@@ -37,9 +37,10 @@ static void save_model(const char *to, bool random)
     assert_ok(tk_config_parse(&c, TK_CMD_PLAN, "test", yaml, strlen(yaml), 0, NULL));
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&device, &tk_device_cpu, 1, (size_t)1 << 30));
+    assert_ok(tk_mesh_attach(&mesh, &device));
     assert_ok(tk_model_open(
         &model, &c.model,
-        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].host}));
+        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].device}));
     assert_ok(tk_model_init_weights(&model, 5));
     for (int i = 0; i < model.n_weights && random; i++) {
         const tk_param_spec *s = &model.table.spec[model.weight[i].spec];
@@ -59,8 +60,8 @@ static void save_model(const char *to, bool random)
     assert_ok(tk_checkpoint_save(to, &mesh, &model, 1, &flat, &meta));
     tk_codec_free(codec);
     tk_model_close(&model);
-    tk_device_close(&device);
     tk_mesh_close(&mesh);
+    tk_device_close(&device);
     tk_config_free(&c);
 }
 

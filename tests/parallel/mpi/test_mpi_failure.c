@@ -23,34 +23,38 @@ static tk_status unwanted(const void *words)
 static int play(const char *role, int argc, char **argv)
 {
     tk_comm world;
-    float x = 1, big[3] = {0};
+    tk_device device;
+    tk_device_comm comm;
+    tk_tensor t;
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    if (tk_device_open(&device, &tk_device_ref, 1, 1 << 20) != TK_OK) return 1;
+    if (tk_mpi_device(&world, &device, &comm) != TK_OK) return 1;
+    if (tk_device_new(&device, TK_F32, 1, 3, &t) != TK_OK) return 1;
+    float *big = t.data;
     if (!strcmp(role, "hang")) {
         if (world.rank != 2) sleep(30);
-        tk_all_reduce(&world, &x, 1, TK_F32, TK_SUM);
+        tk_all_reduce(&comm, big, 1, TK_F32, TK_SUM);
     } else if (!strcmp(role, "peer")) { // rank 0 waits for a message that rank 1 does not send
         tk_request r;
         if (world.rank) sleep(30);
-        if (tk_irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK) tk_wait(&world, &r);
+        if (tk_irecv(&comm, big, 3, TK_F32, 1, &r) == TK_OK) tk_wait(&comm, &r);
     } else if (!strcmp(role, "stopped")) { // at an agreement
         if (world.rank == 1) raise(SIGSTOP);
         tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "chain")) { // 0 waits for 2, which waits for 1, which is stopped
         tk_request r;
         if (world.rank == 1) raise(SIGSTOP);
-        if (tk_irecv(&world, big, 3, TK_F32, world.rank ? 1 : 2, &r) == TK_OK) tk_wait(&world, &r);
+        if (tk_irecv(&comm, big, 3, TK_F32, world.rank ? 1 : 2, &r) == TK_OK) tk_wait(&comm, &r);
     } else if (!strcmp(role, "knot")) { // all wait for the next one, nobody works
         tk_request r;
-        if (tk_irecv(&world, big, 3, TK_F32, (world.rank + 1) % RANKS, &r) == TK_OK)
-            tk_wait(&world, &r);
+        if (tk_irecv(&comm, big, 3, TK_F32, (world.rank + 1) % RANKS, &r) == TK_OK)
+            tk_wait(&comm, &r);
     } else if (!strcmp(role, "works")) { // four times as long as the time-out, 2 behind 1
         tk_request r;
         for (double begin = tk_now(); world.rank == 1 && tk_now() - begin < 4; tk_alive())
             usleep(20000);
-        if (world.rank == 1 && tk_isend(&world, big, 3, TK_F32, 2, &r) == TK_OK)
-            tk_wait(&world, &r);
-        if (world.rank == 2 && tk_irecv(&world, big, 3, TK_F32, 1, &r) == TK_OK)
-            tk_wait(&world, &r);
+        if (world.rank == 1 && tk_isend(&comm, big, 3, TK_F32, 2, &r) == TK_OK) tk_wait(&comm, &r);
+        if (world.rank == 2 && tk_irecv(&comm, big, 3, TK_F32, 1, &r) == TK_OK) tk_wait(&comm, &r);
         tk_agree(&world, TK_OK);
     } else if (!strcmp(role, "abort")) {
         if (world.rank == 1) tk_parallel_abort(6);
@@ -62,9 +66,9 @@ static int play(const char *role, int argc, char **argv)
     } else if (!strcmp(role, "truncate")) { // ranks that disagree about a length
         tk_request r = {0};
         tk_status st = TK_OK;
-        if (world.rank == 0) st = tk_isend(&world, big, 3, TK_F32, 1, &r);
-        if (world.rank == 1) st = tk_irecv(&world, big, 1, TK_F32, 0, &r);
-        if (st == TK_OK) st = tk_wait(&world, &r);
+        if (world.rank == 0) st = tk_isend(&comm, big, 3, TK_F32, 1, &r);
+        if (world.rank == 1) st = tk_irecv(&comm, big, 1, TK_F32, 0, &r);
+        if (st == TK_OK) st = tk_wait(&comm, &r);
         if (world.rank == 1) {
             fprintf(stderr, "%s\n", tk_status_message());
             tk_parallel_abort(tk_status_exit_code(st));

@@ -40,8 +40,9 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
     memset(r, 0, sizeof *r);
     assert_ok(tk_mesh_open(&r->mesh, comm, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
+    assert_ok(tk_mesh_attach(&r->mesh, &r->device));
     const tk_model_part part = {.device = &r->device,
-                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].host,
+                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].device,
                                 .stage = r->mesh.axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = r->mesh.axis[TK_AXIS_PIPELINE].degree};
     assert_ok(tk_model_open(&r->model, c, &part));
@@ -66,8 +67,8 @@ static void close_rig(rig *r)
 {
     for (int k = 0; k < FLATS; k++) tk_device_free(&r->device, &r->flat[k].x);
     tk_model_close(&r->model);
-    tk_device_close(&r->device);
     tk_mesh_close(&r->mesh);
+    tk_device_close(&r->device);
 }
 
 // This rank's share of global tensor `spec`; fresh memory.

@@ -43,16 +43,17 @@ static tk_status save(const char *path, int64_t seed)
     tk_model m;
     TK_TRY(tk_mesh_open(&mesh, &world, &p, TK_AXIS_TENSOR));
     TK_TRY(tk_device_open(&device, &tk_device_ref, 1, (size_t)1 << 26));
+    TK_TRY(tk_mesh_attach(&mesh, &device));
     TK_TRY(tk_model_open(
         &m, &model_config,
-        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].host}));
+        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].device}));
     TK_TRY(tk_model_init_weights(&m, (uint64_t)seed));
     const tk_flat flat = {"model", m.values, 0, m.n_local, true};
     const tk_checkpoint_meta meta = {.step = seed, .config = "model: {}\n"};
     TK_TRY(tk_checkpoint_save(path, &mesh, &m, 1, &flat, &meta));
     tk_model_close(&m);
-    tk_device_close(&device);
     tk_mesh_close(&mesh);
+    tk_device_close(&device);
     return TK_OK;
 }
 

@@ -35,8 +35,9 @@ static void open_rig(rig *r, int T, int P, tk_dtype compute)
     *r = (rig){0};
     assert_ok(tk_mesh_open(&r->mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&r->device, &tk_device_ref, 1, (size_t)1 << 28));
+    assert_ok(tk_mesh_attach(&r->mesh, &r->device));
     const tk_model_part part = {.device = &r->device,
-                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].host,
+                                .tensor = &r->mesh.axis[TK_AXIS_TENSOR].device,
                                 .stage = r->mesh.axis[TK_AXIS_PIPELINE].rank,
                                 .n_stages = r->mesh.axis[TK_AXIS_PIPELINE].degree,
                                 .grads = true,
@@ -52,8 +53,8 @@ static void close_rig(rig *r)
     tk_optimizer_close(&r->optimizer);
     tk_model_close(&r->model);
     assert_int_equal(r->device.pool.in_use, 0);
-    tk_device_close(&r->device);
     tk_mesh_close(&r->mesh);
+    tk_device_close(&r->device);
 }
 
 // The same gradients whatever the model computes in: another share of them on each data rank, and
@@ -124,12 +125,12 @@ static void what_a_rank_holds_and_sends(void **state)
     assert_int_equal(tk_bytes(&half.optimizer.master), 4 * half.optimizer.count);
     assert_ptr_equal(full.optimizer.master.data,
                      (float *)full.model.values.data + full.optimizer.begin);
-    const int64_t before[2] = {half.mesh.axis[TK_AXIS_DATA].host.bytes_sent,
-                               full.mesh.axis[TK_AXIS_DATA].host.bytes_sent};
+    const int64_t before[2] = {half.mesh.axis[TK_AXIS_DATA].device.bytes_sent,
+                               full.mesh.axis[TK_AXIS_DATA].device.bytes_sent};
     step(&half, 0);
     step(&full, 0);
-    const int64_t less = (full.mesh.axis[TK_AXIS_DATA].host.bytes_sent - before[1]) -
-                         (half.mesh.axis[TK_AXIS_DATA].host.bytes_sent - before[0]);
+    const int64_t less = (full.mesh.axis[TK_AXIS_DATA].device.bytes_sent - before[1]) -
+                         (half.mesh.axis[TK_AXIS_DATA].device.bytes_sent - before[0]);
     const int64_t gathered = world.size > 1 ? half.optimizer.count : 0; // elements this rank sends
     assert_true(less >= 2 * gathered);
     assert_true(world.size == 1 || less > 0);

@@ -152,8 +152,9 @@ static void open_objective(objective *t, const tk_train_config *c, int m, bool i
     *t = (objective){.o = {&parts.device, c, &config.model}};
     int32_t *tokens;
     tk_arena_init(&t->arena, 0);
-    assert_ok(tk_model_open(&t->model, &config.model,
-                            &(tk_model_part){.device = &parts.device, .tensor = &world}));
+    const tk_model_part part = {.device = &parts.device,
+                                .tensor = &parts.mesh.axis[TK_AXIS_TENSOR].device};
+    assert_ok(tk_model_open(&t->model, &config.model, &part));
     assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
     assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
     const tk_host_rows rows_in = {.tokens = tokens};

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checks of all calls, and the communicators that need no transport.
+#include "core/device/comm.h"
+
+static int64_t bytes_of(int64_t n, tk_dtype t)
+{
+    return n * (int64_t)tk_dtype_size(t);
+}
+
+static int64_t total(const tk_device_comm *c, const int64_t *counts)
+{
+    int64_t n = 0;
+    for (int i = 0; i < c->size; i++) n += counts[i];
+    return n;
+}
+
+// ---- one rank ----------------------------------------------------------------------------------
+
+static tk_status self_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+{
+    (void)c, (void)x, (void)n, (void)t, (void)r;
+    return TK_OK;
+}
+
+static tk_status self_move(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                           int64_t width, tk_dtype t)
+{
+    if (in == out) return TK_OK;
+    return tk_device_copy(c->device, out, in, (size_t)bytes_of(counts[0] * width, t));
+}
+
+static tk_status self_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
+{
+    (void)c, (void)x, (void)n, (void)t, (void)root;
+    return TK_OK;
+}
+
+static tk_status no_group(tk_device_comm *c)
+{
+    (void)c;
+    return TK_OK;
+}
+
+static tk_status no_wait(tk_device_comm *c, tk_request *r)
+{
+    (void)c, (void)r;
+    return TK_OK;
+}
+
+static void no_close(tk_device_comm *c)
+{
+    (void)c;
+}
+
+void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d)
+{
+    static const tk_device_comm_ops ops = {
+        .all_reduce = self_all_reduce,
+        .all_gather = self_move,
+        .reduce_scatter = self_move,
+        .broadcast = self_broadcast,
+        .group_begin = no_group, // and no peers: nobody to send to
+        .group_end = no_group,
+        .wait = no_wait,
+        .close = no_close,
+    };
+    *c = (tk_device_comm){.ops = &ops, .size = 1, .name = host->name, .host = host, .device = d};
+}
+
+// ---- dry ---------------------------------------------------------------------------------------
+
+static tk_status dry_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+{
+    (void)x, (void)r;
+    c->bytes_sent += bytes_of(n, t);
+    return TK_OK;
+}
+
+static tk_status dry_all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                                int64_t width, tk_dtype t)
+{
+    (void)in, (void)out;
+    c->bytes_sent += bytes_of(counts[c->rank] * width, t);
+    return TK_OK;
+}
+
+static tk_status dry_reduce_scatter(tk_device_comm *c, const void *in, void *out,
+                                    const int64_t *counts, int64_t width, tk_dtype t)
+{
+    (void)in, (void)out;
+    c->bytes_sent += bytes_of(total(c, counts) * width, t);
+    return TK_OK;
+}
+
+static tk_status dry_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
+{
+    (void)x;
+    if (c->rank == root) c->bytes_sent += bytes_of(n, t);
+    return TK_OK;
+}
+
+static tk_status dry_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
+                           tk_request *r)
+{
+    (void)x, (void)to, (void)r;
+    c->bytes_sent += bytes_of(n, t);
+    return TK_OK;
+}
+
+static tk_status dry_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from,
+                           tk_request *r)
+{
+    (void)c, (void)x, (void)n, (void)t, (void)from, (void)r;
+    return TK_OK;
+}
+
+void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d)
+{
+    static const tk_device_comm_ops ops = {
+        .all_reduce = dry_all_reduce,
+        .all_gather = dry_all_gather,
+        .reduce_scatter = dry_reduce_scatter,
+        .broadcast = dry_broadcast,
+        .group_begin = no_group,
+        .isend = dry_isend,
+        .irecv = dry_irecv,
+        .group_end = no_group,
+        .wait = no_wait,
+        .close = no_close,
+    };
+    *c = (tk_device_comm){.ops = &ops,
+                          .rank = host->rank,
+                          .size = host->size,
+                          .name = host->name,
+                          .host = host,
+                          .device = d};
+}
+
+void tk_device_comm_close(tk_device_comm *c)
+{
+    if (c->ops) c->ops->close(c);
+    *c = (tk_device_comm){0};
+}
+
+// ---- the calls ---------------------------------------------------------------------------------
+
+static tk_status check_rank(const tk_device_comm *c, const char *what, int rank)
+{
+    if (rank >= 0 && rank < c->size) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s rank %d: the %s communicator has %d", what, rank, c->name,
+                   c->size);
+}
+
+static tk_status check_peer(const tk_device_comm *c, const char *what, int rank)
+{
+    TK_TRY(check_rank(c, what, rank));
+    if (rank != c->rank) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s rank %d of the %s communicator, which is this rank", what, rank,
+                   c->name);
+}
+
+static tk_status check_buffer(const tk_device_comm *c, const char *what, const void *x, int64_t n,
+                              tk_dtype t)
+{
+    if (n == 0) return TK_OK;
+    const tk_pool *p = &c->device->pool;
+    const uintptr_t begin = (uintptr_t)p->base, at = (uintptr_t)x;
+    const size_t bytes = (size_t)bytes_of(n, t);
+    if (n > 0 && at >= begin && at - begin <= p->bytes && bytes <= p->bytes - (at - begin))
+        return TK_OK;
+    return TK_FAIL(TK_INTERNAL,
+                   "%s over the %s communicator: %lld elements at %p do not lie in the pool of "
+                   "device %s",
+                   what, c->name, (long long)n, x, c->device->ops->name);
+}
+
+static tk_status check_alone(const tk_device_comm *c, const char *what)
+{
+    if (!c->grouped) return TK_OK;
+    return TK_FAIL(TK_INTERNAL,
+                   "%s inside a group of the %s communicator, which is for sends and receives",
+                   what, c->name);
+}
+
+static tk_status check_counts(const tk_device_comm *c, const char *what, const int64_t *counts,
+                              int64_t width)
+{
+    bool good = width >= 0;
+    for (int i = 0; i < c->size; i++) good &= counts[i] >= 0;
+    if (good) return TK_OK;
+    return TK_FAIL(TK_INTERNAL, "%s over the %s communicator: a negative count", what, c->name);
+}
+
+tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+{
+    TK_TRY(check_alone(c, "all_reduce"));
+    TK_TRY(check_buffer(c, "all_reduce", x, n, t));
+    return c->ops->all_reduce(c, x, n, t, r);
+}
+
+tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                        int64_t width, tk_dtype t)
+{
+    TK_TRY(check_alone(c, "all_gather"));
+    TK_TRY(check_counts(c, "all_gather", counts, width));
+    TK_TRY(check_buffer(c, "all_gather from", in, counts[c->rank] * width, t));
+    TK_TRY(check_buffer(c, "all_gather to", out, total(c, counts) * width, t));
+    return c->ops->all_gather(c, in, out, counts, width, t);
+}
+
+tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t)
+{
+    TK_TRY(check_alone(c, "reduce_scatter"));
+    TK_TRY(check_counts(c, "reduce_scatter", counts, width));
+    TK_TRY(check_buffer(c, "reduce_scatter from", in, total(c, counts) * width, t));
+    TK_TRY(check_buffer(c, "reduce_scatter to", out, counts[c->rank] * width, t));
+    return c->ops->reduce_scatter(c, in, out, counts, width, t);
+}
+
+tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
+{
+    TK_TRY(check_alone(c, "broadcast"));
+    TK_TRY(check_rank(c, "broadcast from", root));
+    TK_TRY(check_buffer(c, "broadcast", x, n, t));
+    return c->ops->broadcast(c, x, n, t, root);
+}
+
+tk_status tk_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r)
+{
+    *r = (tk_request){0};
+    TK_TRY(check_peer(c, "send to", to));
+    TK_TRY(check_buffer(c, "send", x, n, t));
+    if (n == 0) return TK_OK;
+    return c->ops->isend(c, x, n, t, to, r);
+}
+
+tk_status tk_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
+{
+    *r = (tk_request){0};
+    TK_TRY(check_peer(c, "receive from", from));
+    TK_TRY(check_buffer(c, "receive", x, n, t));
+    if (n == 0) return TK_OK;
+    return c->ops->irecv(c, x, n, t, from, r);
+}
+
+tk_status tk_group_begin(tk_device_comm *c)
+{
+    TK_TRY(check_alone(c, "a group"));
+    TK_TRY(c->ops->group_begin(c));
+    c->grouped = true;
+    return TK_OK;
+}
+
+tk_status tk_group_end(tk_device_comm *c)
+{
+    if (!c->grouped)
+        return TK_FAIL(TK_INTERNAL, "the end of a group that has not begun, on the %s communicator",
+                       c->name);
+    c->grouped = false;
+    return c->ops->group_end(c);
+}
+
+tk_status tk_wait(tk_device_comm *c, tk_request *r)
+{
+    TK_TRY(check_alone(c, "a wait"));
+    return c->ops->wait(c, r);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The communicator of device memory: collectives and messages between the devices of several ranks.
+// parallel/ implements it over MPI for devices whose pool is host memory.
+//
+// A communicator belongs to one device and is made from a communicator of the host
+// (tk_mesh_attach). Buffers lie in the device's pool. Every rank makes the same collectives in the
+// same order.
+//
+// Calls return without waiting. A collective works in the order of the device's work: on what it
+// was asked before, and what it is asked afterwards sees the result. A message is under way from
+// the end of its group (alone it is a group of one) until it is waited for, which does not hold up
+// the host either: what the device is asked after tk_wait comes after the message. Until then its
+// buffer is left alone.
+//
+//     tk_group_begin(c);
+//     tk_isend(c, x, n, TK_F32, next, &sent);
+//     tk_irecv(c, y, n, TK_F32, next, &came);
+//     tk_group_end(c); // both move, in either order
+//     ...
+//     tk_wait(c, &came);
+//
+// The messages of a group move together; groups may move one after another. So two ranks must not
+// each wait, in an earlier group, for what the other sends in a later one.
+#pragma once
+#include "core/comm/comm.h"
+#include "core/device/device.h"
+
+typedef enum tk_reduce { TK_SUM, TK_MAX } tk_reduce;
+
+// A message under way; opaque to callers. All zero it stands for none: waiting for it does nothing,
+// and a wait leaves it so.
+typedef struct tk_request {
+    void *impl;
+    int64_t id;
+} tk_request;
+
+typedef struct tk_device_comm tk_device_comm;
+// What a transport implements, called by the functions below alone, which check the arguments.
+typedef struct tk_device_comm_ops {
+    tk_status (*all_reduce)(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
+    tk_status (*all_gather)(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t);
+    tk_status (*reduce_scatter)(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                                int64_t width, tk_dtype t);
+    tk_status (*broadcast)(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root);
+    tk_status (*group_begin)(tk_device_comm *c);
+    tk_status (*isend)(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
+                       tk_request *r);
+    tk_status (*irecv)(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
+    tk_status (*group_end)(tk_device_comm *c);
+    tk_status (*wait)(tk_device_comm *c, tk_request *r);
+    void (*close)(tk_device_comm *c);
+} tk_device_comm_ops;
+
+struct tk_device_comm {
+    const tk_device_comm_ops *ops;
+    int rank, size;
+    const char *name; // of the host's communicator
+    tk_comm *host;    // that it was made from
+    tk_device *device;
+    bool grouped; // between tk_group_begin and tk_group_end
+    void *impl;
+    int64_t bytes_sent; // payload handed to the transport by this rank
+};
+
+// All types: TK_F32, TK_BF16, TK_I32. Sums are of ranks 0, 1, 2 ... in this order; those of bf16
+// are taken in fp32 and rounded once. Counts are elements. In all calls TK_INTERNAL: a root or peer
+// that is no rank of c, a buffer that does not lie in the pool (of no elements it may lie
+// anywhere), and a collective or a wait inside a group.
+//
+// x (n) := reduction over ranks, in place
+tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
+// out = concatenation over ranks i of counts[i] rows of `width` elements; `in` holds counts[rank]
+// of them, apart from `out` or where they come to lie in it
+tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                        int64_t width, tk_dtype t);
+// in = sum(counts) rows on each rank; out (counts[rank] rows) = this rank's share of the sum, apart
+// from `in` or where that share lies in it
+tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t);
+tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root);
+
+// To or from another rank. Those of one pair of ranks arrive in the order of sending.
+tk_status tk_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r);
+tk_status tk_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
+tk_status tk_group_begin(tk_device_comm *c); // groups do not nest
+tk_status tk_group_end(tk_device_comm *c);
+tk_status tk_wait(tk_device_comm *c, tk_request *r);
+
+// Without a transport: of one rank (copies), and one that moves nothing and counts bytes.
+void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d);
+void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d);
+void tk_device_comm_close(tk_device_comm *c); // all zero is fine; before the device is closed

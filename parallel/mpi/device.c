@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device calls over MPI, for devices whose pool is host memory: on a communicator of MPI's of their
+// own, so that they and the host's calls cannot be taken for each other.
+#include "core/base/mem.h"
+#include "parallel/mpi/comm.h"
+#include "parallel/mpi/internal.h"
+
+// ---- collectives -------------------------------------------------------------------------------
+
+// What was sent so far is counted in m.
+static tk_status done(tk_device_comm *c, tk_status st)
+{
+    c->bytes_sent = ((const tk_mpi_impl *)c->impl)->sent;
+    return st;
+}
+
+static tk_status all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
+{
+    return done(c, tk_mpi_all_reduce(c->impl, x, n, t, r));
+}
+
+static tk_status all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                            int64_t width, tk_dtype t)
+{
+    const size_t size = (size_t)width * tk_dtype_size(t);
+    return done(c, tk_mpi_gather(c->impl, "all_gather", in, out, counts, size));
+}
+
+static tk_status reduce_scatter(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
+                                int64_t width, tk_dtype t)
+{
+    return done(c, tk_mpi_reduce_scatter(c->impl, in, out, counts, width, t));
+}
+
+static tk_status broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
+{
+    return done(c, tk_mpi_broadcast(c->impl, x, (size_t)n * tk_dtype_size(t), root));
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+static tk_status new_pending(tk_mpi_impl *m, size_t bytes, const char *op, int peer, tk_request *r)
+{
+    const int parts = (int)((bytes + tk_mpi_max_message - 1) / tk_mpi_max_message);
+    tk_mpi_pending *p = parts == 1 ? m->spare : NULL;
+    if (p)
+        m->spare = p->next;
+    else
+        p = tk_alloc(sizeof *p + (size_t)parts * (sizeof p->req[0] + sizeof p->peer[0]));
+    if (!p)
+        return tk_mpi_fail(m, TK_FAIL(TK_MEMORY, "out of memory for a %s of %zu bytes", op, bytes));
+    *p = (tk_mpi_pending){.op = op, .n = parts, .peer = (int *)(p->req + parts)};
+    for (int i = 0; i < parts; i++) p->peer[i] = peer;
+    r->impl = p;
+    return TK_OK;
+}
+
+static tk_status isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
+                       tk_request *r)
+{
+    tk_mpi_impl *m = c->impl;
+    const size_t bytes = (size_t)n * tk_dtype_size(t);
+    TK_TRY(new_pending(m, bytes, "send", to, r));
+    tk_mpi_pending *p = r->impl;
+    for (int i = 0; i < p->n; i++) {
+        const size_t at = (size_t)i * tk_mpi_max_message;
+        TK_TRY(tk_mpi_check(m, "send",
+                            MPI_Isend((const char *)x + at, tk_mpi_part(bytes, at), MPI_BYTE, to,
+                                      TK_MPI_TAG_POINT, m->comm, &p->req[i])));
+    }
+    m->sent += (int64_t)bytes;
+    return done(c, TK_OK);
+}
+
+static tk_status irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
+{
+    tk_mpi_impl *m = c->impl;
+    const size_t bytes = (size_t)n * tk_dtype_size(t);
+    TK_TRY(new_pending(m, bytes, "receive", from, r));
+    tk_mpi_pending *p = r->impl;
+    for (int i = 0; i < p->n; i++) {
+        const size_t at = (size_t)i * tk_mpi_max_message;
+        TK_TRY(tk_mpi_check(m, "receive",
+                            MPI_Irecv((char *)x + at, tk_mpi_part(bytes, at), MPI_BYTE, from,
+                                      TK_MPI_TAG_POINT, m->comm, &p->req[i])));
+    }
+    return TK_OK;
+}
+
+// Messages of MPI do not hold each other up: a group needs no more than that they are posted.
+static tk_status group(tk_device_comm *c)
+{
+    (void)c;
+    return TK_OK;
+}
+
+static tk_status wait_for(tk_device_comm *c, tk_request *r)
+{
+    tk_mpi_impl *m = c->impl;
+    tk_mpi_pending *p = r->impl;
+    if (!p) return TK_OK;
+    TK_TRY(tk_mpi_finish(m, p->op, p->n, p->req, p->peer));
+    if (p->n == 1) {
+        p->next = m->spare;
+        m->spare = p;
+    } else {
+        tk_free(p);
+    }
+    *r = (tk_request){0};
+    return TK_OK;
+}
+
+// ---- making them -------------------------------------------------------------------------------
+
+static void close_comm(tk_device_comm *c)
+{
+    tk_mpi_free(c->impl);
+}
+
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_device_comm *out)
+{
+    static const tk_device_comm_ops ops = {
+        .all_reduce = all_reduce,
+        .all_gather = all_gather,
+        .reduce_scatter = reduce_scatter,
+        .broadcast = broadcast,
+        .group_begin = group,
+        .isend = isend,
+        .irecv = irecv,
+        .group_end = group,
+        .wait = wait_for,
+        .close = close_comm,
+    };
+    const tk_mpi_impl *from = host->impl;
+    tk_mpi_impl *m;
+    MPI_Comm comm;
+    *out = (tk_device_comm){0};
+    TK_TRY(tk_comm_barrier(host)); // who waits inside MPI_Comm_dup answers nobody
+    TK_TRY(tk_mpi_check(from, "duplicating", MPI_Comm_dup(from->comm, &comm)));
+    const tk_status st = tk_agree(host, tk_mpi_new(comm, host->name, &m));
+    if (st != TK_OK) tk_mpi_free(m);
+    if (st != TK_OK) return st;
+    *out = (tk_device_comm){.ops = &ops,
+                            .rank = host->rank,
+                            .size = host->size,
+                            .name = host->name,
+                            .host = host,
+                            .device = d,
+                            .impl = m};
+    return TK_OK;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything waits in one place, tk_mpi_finish(): it tests, and gives the core away between tests,
+// because the rank it waits for may need that core. The same loop looks for signs of life of those
+// it waits for (pulse.c), so that no wait is without end.
+#include "parallel/mpi/internal.h"
+#include <sched.h>
+#include <time.h>
+
+enum {
+    SPINS_PER_CLOCK = 64,   // tests between looks at the clock
+    PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
+};
+static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
+
+size_t tk_mpi_max_message = (size_t)1 << 30;
+
+void tk_mpi_set_max_message(size_t bytes)
+{
+    tk_mpi_max_message = bytes;
+}
+
+tk_status tk_mpi_fail(const tk_mpi_impl *m, tk_status st)
+{
+    tk_status_set_shared(false);
+    if (m->size == 1) return st;
+    tk_mpi_end_alone(st);
+}
+
+tk_status tk_mpi_check(const tk_mpi_impl *m, const char *op, int err)
+{
+    char words[MPI_MAX_ERROR_STRING] = "";
+    int n = 0;
+    if (err == MPI_SUCCESS) return TK_OK;
+    MPI_Error_string(err, words, &n);
+    return tk_mpi_fail(
+        m, TK_FAIL(TK_COMM, "%s failed on rank %d of %d of the %s communicator (world rank %d): %s",
+                   op, m->rank, m->size, m->name, m->world_rank, words));
+}
+
+tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request *req,
+                        const int *peer)
+{
+    const struct timespec pause = {0, PATIENT_NS};
+    tk_mpi_wait w = {.m = m, .op = op, .n = n, .req = req, .peer = peer};
+    tk_mpi_alive();
+    for (int spins = 1;; spins++) {
+        int done = 0;
+        int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
+        if (err != MPI_SUCCESS) return tk_mpi_check(m, op, err);
+        if (done) return TK_OK;
+        if (w.looked - w.began > LONG_WAIT)
+            nanosleep(&pause, NULL);
+        else
+            sched_yield();
+        if (spins % SPINS_PER_CLOCK == 0) tk_mpi_look(&w);
+    }
+}

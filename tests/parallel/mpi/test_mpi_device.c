@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1 2 3 4; timeout: 60 */
+// Device calls over MPI. Values are small integers, so that sums are exact in every type and
+// every result is compared bit for bit.
+#include "core/base/mem.h"
+#include "core/numbers/half.h"
+#include "parallel/mpi/comm.h"
+#include "tests/support/ranks.h"
+#include <stdio.h>
+
+enum { MOST_RANKS = 16 };
+static tk_comm world;
+static tk_device device;
+static tk_device_comm comm;
+
+static int open_all(void **state)
+{
+    (void)state;
+    assert_ok(tk_device_open(&device, &tk_device_ref, 1, (size_t)1 << 30));
+    assert_ok(tk_mpi_device(&world, &device, &comm));
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    tk_device_comm_close(&comm);
+    tk_device_close(&device);
+    return 0;
+}
+
+static void *take(size_t bytes)
+{
+    tk_tensor t;
+    assert_ok(tk_device_new(&device, TK_I32, 1, (int64_t)(bytes / 4 + 1), &t));
+    return t.data;
+}
+
+static void give(void *x)
+{
+    tk_tensor t = {.data = x};
+    tk_device_free(&device, &t);
+}
+
+// Element i of rank r's array: an integer in [-7, 7], every rank different.
+static float value(int rank, int64_t i)
+{
+    return (float)((i * 7 + rank * 5 + i / 13) % 15 - 7);
+}
+
+static float sum_of(int64_t i)
+{
+    float s = 0;
+    for (int r = 0; r < world.size; r++) s += value(r, i);
+    return s;
+}
+
+static void put(void *x, int64_t i, float v, tk_dtype t)
+{
+    if (t == TK_F32)
+        ((float *)x)[i] = v;
+    else if (t == TK_BF16)
+        ((uint16_t *)x)[i] = tk_bf16_from_float(v);
+    else
+        ((int32_t *)x)[i] = (int32_t)v;
+}
+
+static float get(const void *x, int64_t i, tk_dtype t)
+{
+    if (t == TK_F32) return ((const float *)x)[i];
+    if (t == TK_BF16) return tk_bf16_to_float(((const uint16_t *)x)[i]);
+    return (float)((const int32_t *)x)[i];
+}
+
+static const tk_dtype types[] = {TK_F32, TK_BF16, TK_I32};
+
+static void all_reduce_once(int64_t n, tk_dtype t, tk_reduce r)
+{
+    char *x = take((size_t)n * 4 + 4);
+    for (int64_t i = 0; i < n; i++) put(x, i, value(world.rank, i), t);
+    put(x, n, 99, t); // a guard
+    assert_ok(tk_all_reduce(&comm, x, n, t, r));
+    for (int64_t i = 0; i < n; i++) {
+        float want = value(0, i);
+        for (int k = 1; k < world.size; k++) want = value(k, i) > want ? value(k, i) : want;
+        if (r == TK_SUM) want = sum_of(i);
+        assert_true(get(x, i, t) == want);
+    }
+    assert_true(get(x, n, t) == 99);
+    give(x);
+}
+
+static void test_all_reduce__exact(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 2, 3, 1000, 16385, 100003};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int t = 0; t < 3; t++) {
+            all_reduce_once(sizes[i], types[t], TK_SUM);
+            all_reduce_once(sizes[i], types[t], TK_MAX);
+        }
+    all_reduce_once(5000017, TK_F32, TK_SUM); // several rounds of scratch
+}
+
+static void test_all_reduce__nan_is_the_maximum(void **state)
+{
+    (void)state;
+    for (int bad = 0; bad < world.size; bad++) {
+        float *x = take(sizeof *x);
+        *x = world.rank == bad ? (float)atof("nan") : 3;
+        assert_ok(tk_all_reduce(&comm, x, 1, TK_F32, TK_MAX));
+        assert_true(*x != *x);
+        give(x);
+    }
+}
+
+// Floats whose sum depends on the order: every rank must still get the same bits.
+static void test_all_reduce__same_bits_everywhere(void **state)
+{
+    (void)state;
+    enum { N = 50000 };
+    float *x = take(N * sizeof *x);
+    for (int i = 0; i < N; i++) x[i] = 1.0f / (float)(1 + i % 97 + world.rank * 31);
+    assert_ok(tk_all_reduce(&comm, x, N, TK_F32, TK_SUM));
+    assert_ok(tk_same(&world, "the sum", x, N * sizeof *x));
+    for (int i = 0; i < N; i += 1000) { // and the order is that of the ranks
+        float want = 1.0f / (float)(1 + i % 97);
+        for (int r = 1; r < world.size; r++) want += 1.0f / (float)(1 + i % 97 + r * 31);
+        assert_true(x[i] == want);
+    }
+    give(x);
+}
+
+// Sums of bf16 are those of fp32 in rank order, rounded once: rounding after each rank would lose
+// what all but the first one give.
+static void test_sums_of_bf16__are_rounded_once(void **state)
+{
+    (void)state;
+    enum { N = 40000 }; // long enough for an exchange in two halves
+    int64_t counts[MOST_RANKS] = {N};
+    uint16_t *x = take(N * sizeof *x), *part = take(N * sizeof *part);
+    for (int way = 0; way < 2; way++) {
+        for (int i = 0; i < N; i++)
+            x[i] = tk_bf16_from_float(world.rank ? 0.4f : 128.0f + (float)(i % 64));
+        if (way == 0) assert_ok(tk_all_reduce(&comm, x, N, TK_BF16, TK_SUM));
+        if (way == 1) assert_ok(tk_reduce_scatter(&comm, x, part, counts, 1, TK_BF16));
+        for (int i = 0; i < N && (way == 0 || world.rank == 0); i++) {
+            const float some = tk_bf16_to_float(tk_bf16_from_float(0.4f));
+            float want = 128.0f + (float)(i % 64);
+            for (int r = 1; r < world.size; r++) want += some;
+            assert_int_equal((way ? part : x)[i], tk_bf16_from_float(want));
+        }
+    }
+    give(x);
+    give(part);
+}
+
+// Shares of rank i for layout k: even, rising, all on one, none at all.
+static void fill_counts(int64_t *counts, int k, int64_t unit)
+{
+    for (int i = 0; i < world.size; i++) {
+        counts[i] = k == 0 ? unit : k == 1 ? unit * i : k == 2 ? 0 : unit + i % 2;
+        if (k == 2 && i == world.size - 1) counts[i] = unit;
+        if (k == 4) counts[i] = 0;
+    }
+}
+
+static void gather_and_scatter(int k, int64_t unit, tk_dtype t)
+{
+    int64_t counts[MOST_RANKS], total = 0, begin = 0;
+    fill_counts(counts, k, unit);
+    for (int i = 0; i < world.size; i++) {
+        if (i < world.rank) begin += counts[i];
+        total += counts[i];
+    }
+    int64_t mine = counts[world.rank];
+    char *full = take((size_t)total * 4 + 4), *part = take((size_t)mine * 4 + 4);
+    for (int64_t i = 0; i < mine; i++) put(part, i, value(9, begin + i), t);
+    put(full, total, 99, t);
+    assert_ok(tk_all_gather(&comm, part, full, counts, 1, t));
+    for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(9, i));
+    assert_true(get(full, total, t) == 99);
+
+    for (int64_t i = 0; i < total; i++) put(full, i, value(world.rank, i), t);
+    put(part, mine, 99, t);
+    assert_ok(tk_reduce_scatter(&comm, full, part, counts, 1, t));
+    for (int64_t i = 0; i < mine; i++) assert_true(get(part, i, t) == sum_of(begin + i));
+    assert_true(get(part, mine, t) == 99);
+    for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(world.rank, i));
+    give(full);
+    give(part);
+}
+
+static void test_gather_scatter__uneven_counts(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 5; k++)
+        for (int t = 0; t < 3; t++) {
+            gather_and_scatter(k, 1, types[t]);
+            gather_and_scatter(k, 37, types[t]);
+            gather_and_scatter(k, 76801, types[t]);
+        }
+}
+
+static void test_messages__longer_than_one_piece(void **state)
+{
+    (void)state;
+    tk_mpi_set_max_message(1000);
+    gather_and_scatter(3, 2501, TK_F32);
+    all_reduce_once(20011, TK_F32, TK_SUM);
+    tk_mpi_set_max_message((size_t)1 << 30);
+}
+
+static void test_broadcast__from_every_rank(void **state)
+{
+    (void)state;
+    float *x = take(3 * sizeof *x);
+    for (int root = 0; root < world.size; root++) {
+        for (int i = 0; i < 3; i++) x[i] = value(world.rank, i);
+        assert_ok(tk_broadcast(&comm, x, 3, TK_F32, root));
+        for (int i = 0; i < 3; i++) assert_true(x[i] == value(root, i));
+    }
+    give(x);
+}
+
+// Messages in a ring, several under way at once, waited for out of order, one of them empty.
+static void test_send__ring(void **state)
+{
+    (void)state;
+    enum { N = 30011, MANY = 5 };
+    if (world.size == 1) return;
+    int to = (world.rank + 1) % world.size, from = (world.rank + world.size - 1) % world.size;
+    float *out = take(MANY * N * sizeof *out), *in = take(MANY * N * sizeof *in);
+    tk_request s[MANY], r[MANY];
+    for (int pieces = 0; pieces < 2; pieces++) {
+        tk_mpi_set_max_message(pieces ? 4096 : (size_t)1 << 30);
+        memset(in, 0, MANY * N * sizeof *in);
+        int64_t sent = comm.bytes_sent;
+        for (int k = 0; k < MANY; k++) {
+            int64_t n = k == 2 ? 0 : N - k;
+            assert_ok(tk_irecv(&comm, in + k * N, n, TK_F32, from, &r[k]));
+        }
+        for (int k = 0; k < MANY; k++) {
+            int64_t n = k == 2 ? 0 : N - k;
+            for (int64_t i = 0; i < n; i++) out[k * N + i] = value(world.rank, i + k);
+            assert_ok(tk_isend(&comm, out + k * N, n, TK_F32, to, &s[k]));
+        }
+        for (int k = MANY; k-- > 0;) {
+            assert_ok(tk_wait(&comm, &r[k]));
+            assert_ok(tk_wait(&comm, &s[k]));
+            for (int64_t i = 0; k != 2 && i < N - k; i++)
+                assert_true(in[k * N + i] == value(from, i + k));
+        }
+        assert_int_equal(comm.bytes_sent - sent, 4 * (4 * N - 0 - 1 - 3 - 4));
+    }
+    tk_mpi_set_max_message((size_t)1 << 30);
+    give(out);
+    give(in);
+}
+
+// Every pair of neighbours exchanges in one group, whoever asks for what first.
+static void test_group__both_ways_at_once(void **state)
+{
+    (void)state;
+    enum { N = 300007 }; // far more than is sent without a receive
+    const int next = (world.rank + 1) % world.size;
+    const int previous = (world.rank + world.size - 1) % world.size;
+    if (world.size == 1) return;
+    float *out = take(N * sizeof *out), *in = take(2 * N * sizeof *in);
+    for (int64_t i = 0; i < N; i++) out[i] = value(world.rank, i);
+    for (int first = 0; first < 2; first++) {
+        tk_request r[4] = {{0}};
+        memset(in, 0, 2 * N * sizeof *in);
+        assert_ok(tk_group_begin(&comm));
+        for (int k = 0; k < 2; k++) {
+            const bool sends = (world.rank + k + first) % 2;
+            if (sends) assert_ok(tk_isend(&comm, out, N, TK_F32, next, &r[0]));
+            if (sends) assert_ok(tk_isend(&comm, out, N, TK_F32, previous, &r[1]));
+            if (!sends) assert_ok(tk_irecv(&comm, in, N, TK_F32, previous, &r[2]));
+            if (!sends) assert_ok(tk_irecv(&comm, in + N, N, TK_F32, next, &r[3]));
+        }
+        assert_ok(tk_group_end(&comm));
+        for (int k = 0; k < 4; k++) assert_ok(tk_wait(&comm, &r[k]));
+        for (int64_t i = 0; i < N; i++) assert_true(in[i] == value(previous, i));
+        for (int64_t i = 0; i < N; i++) assert_true(in[N + i] == value(next, i));
+    }
+    give(out);
+    give(in);
+}
+
+// The host's calls and the device's do not meet, though both are between the same ranks.
+static void test_calls__of_host_and_device_are_apart(void **state)
+{
+    (void)state;
+    enum { N = 100003 };
+    if (world.size == 1) return;
+    const int to = (world.rank + 1) % world.size, from = (world.rank + world.size - 1) % world.size;
+    float *out = take(N * sizeof *out), *in = take(N * sizeof *in);
+    tk_request sent, came;
+    for (int64_t i = 0; i < N; i++) out[i] = value(world.rank, i);
+    assert_ok(tk_irecv(&comm, in, N, TK_F32, from, &came));
+    assert_ok(tk_comm_barrier(&world));
+    assert_ok(tk_isend(&comm, out, N, TK_F32, to, &sent));
+    for (int i = 0; i < 3; i++) {
+        double sum = 1;
+        assert_ok(tk_comm_sum_f64(&world, &sum, 1));
+        assert_true(sum == world.size);
+    }
+    assert_ok(tk_wait(&comm, &came));
+    assert_ok(tk_wait(&comm, &sent));
+    for (int64_t i = 0; i < N; i++) assert_true(in[i] == value(from, i));
+    give(out);
+    give(in);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_reduce__exact),
+        cmocka_unit_test(test_all_reduce__nan_is_the_maximum),
+        cmocka_unit_test(test_all_reduce__same_bits_everywhere),
+        cmocka_unit_test(test_sums_of_bf16__are_rounded_once),
+        cmocka_unit_test(test_gather_scatter__uneven_counts),
+        cmocka_unit_test(test_messages__longer_than_one_piece),
+        cmocka_unit_test(test_broadcast__from_every_rank),
+        cmocka_unit_test(test_send__ring),
+        cmocka_unit_test(test_group__both_ways_at_once),
+        cmocka_unit_test(test_calls__of_host_and_device_are_apart),
+    };
+    ranks_run_with(argc, argv, world, tests, open_all, close_all);
+}
