@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/command.h"
+#include "data/codec/decoder.h"
 #include "infer/output/jobs.h"
 #include "parallel/mpi/deal.h"
 #include <inttypes.h>
@@ -39,8 +40,8 @@ static void describe(const tk_job *job)
                "shots[%d] is "
                "%.4g seconds long, not %.4g%s; all together %.4g, asked %.4g",
                job->file, rounded, s->n_shots, s->tick, first, s->shot[first].seconds,
-               s->shot[first].asked, rounded > 1 ? ", and so on" : "", (double)s->latents * s->tick,
-               asked);
+               s->shot[first].asked, rounded > 1 ? ", and so on" : "",
+               (double)s->grid.latent_frames * s->tick, asked);
     if (s->n_windows > 1)
         tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
                job->file, s->n_shots, s->n_windows, s->window);
@@ -53,9 +54,10 @@ static void describe(const tk_job *job)
 static tk_status write_clip(sampling *a, const tk_job *job, const tk_references *refs,
                             const tk_latents *x, double seconds)
 {
-    tk_decoded clip;
+    tk_decoder clip;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_story_decode(&job->story, job->trained->meta.codec, x, &clip));
+    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, x->rows[TK_VIDEO],
+                           x->rows[TK_AUDIO], TK_DECODER_WINDOW));
     const tk_provenance p = {.storyboard = job->file,
                              .output = job->output,
                              .digest = job->digest,
@@ -66,8 +68,8 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
                              .layout = &a->parallel,
                              .ema = a->session.ema,
                              .seconds = seconds};
-    const tk_status st = tk_output_write(&p, &clip);
-    tk_decoded_free(&clip);
+    const tk_status st = tk_output_write(&p, &clip.source);
+    tk_decoder_close(&clip);
     return st;
 }
 
@@ -83,7 +85,7 @@ static tk_status make_clip(sampling *a, const tk_job *job, tk_arena *arena)
                            a->deal));
     TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
-           (double)job->story.latents * job->story.tick, tk_now() - begin);
+           (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);
     return TK_OK;
 }
 
@@ -139,7 +141,7 @@ static int find_turns(const sampling *a, const tk_trained *t, bool ema, turn *tu
         const tk_job *job = &a->jobs.job[i];
         if (job->finished || job->trained != t || job->config.sample.ema != ema) continue;
         const int64_t own = job->story.n_windows * job->config.sample.steps;
-        const int64_t rows = job->story.latents * job->story.high * job->story.wide;
+        const int64_t rows = job->story.grid.video_rows;
         turns[n++] = (turn){i, own * rows};
         *steps += own;
     }

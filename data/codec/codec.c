@@ -96,31 +96,28 @@ int64_t tk_codec_video_context(const tk_codec *c)
     return c->kind->video_context;
 }
 
-tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t frames,
-                                int64_t height, int64_t width, float *rows)
+tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)
 {
     tk_grid g;
-    TK_TRY(tk_grid_of(&c->info, "a clip", frames, height, width, TK_GRID_WHOLE, &g));
-    return c->kind->encode_video(c, rgb, &g, rows);
+    TK_TRY(tk_grid_of(&c->info, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
+    return c->kind->encode_video(c, m, rows);
 }
 
-tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, int64_t latent_frames,
-                                     int64_t high, int64_t wide, int64_t first, int64_t n,
-                                     uint8_t *rgb)
+tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
+                                     int64_t first, int64_t n, uint8_t *rgb)
 {
-    return c->kind->decode_video(c, rows, latent_frames, high, wide, first, n, rgb);
+    return c->kind->decode_video(c, rows, g, first, n, rgb);
 }
 
-tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,
-                                int64_t high, int64_t wide, uint8_t *rgb)
+tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_grid *g,
+                                uint8_t *rgb)
 {
-    return tk_codec_decode_video_part(c, rows, latent_frames, high, wide, 0, latent_frames, rgb);
+    return tk_codec_decode_video_part(c, rows, g, 0, g->latent_frames, rgb);
 }
 
-tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t samples,
-                                int64_t channels, float *rows)
+tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *rows)
 {
-    return c->kind->encode_audio(c, pcm, samples, channels, rows);
+    return c->kind->encode_audio(c, m, rows);
 }
 
 tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,

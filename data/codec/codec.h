@@ -6,8 +6,7 @@
 // fitted on data once (no training), each component scaled, rows of unit variance overall. It is
 // stored in the clip file and copied into every checkpoint, so that a model travels with its codec.
 //
-// Video media: (frames, height, width, 3) uint8 RGB. Audio media: (samples, channels) float in [-1,
-// 1]. Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
+// Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
 // channels, audio_channels): per latent, then per channel.
 #pragma once
 #include "core/comm/comm.h"
@@ -16,20 +15,14 @@
 
 typedef struct tk_codec tk_codec;
 
-// Media a codec is fitted on; gives clip i (arrays valid until the next call).
-typedef struct tk_media_clip {
-    const uint8_t *video;
-    int64_t frames, height, width;
-    const float *audio;
-    int64_t samples, channels;
-} tk_media_clip;
-typedef tk_status (*tk_media_source)(void *ctx, int64_t i, tk_media_clip *clip);
+// What a codec is fitted on; gives clip i (arrays valid until the next call).
+typedef tk_status (*tk_codec_clips)(void *ctx, int64_t i, tk_media *clip);
 
-// Deterministic fit on clips [0, n) of the source.
-tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
+// Deterministic fit on clips [0, n).
+tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_codec_clips clips,
                        void *ctx, int64_t n, tk_codec **out);
-// Measures the codec's figures on clips [0, n) of the source, or a few of them.
-tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n);
+// Measures the codec's figures on clips [0, n), or a few of them.
+tk_status tk_codec_measure(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n);
 tk_status tk_codec_write(const tk_codec *c, hid_t group); // into an HDF5 group named "codec"
 tk_status tk_codec_read(hid_t group, tk_codec **out);     // bounded and checked
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
@@ -38,12 +31,10 @@ const tk_codec_info *tk_codec_get_info(const tk_codec *c);
 const char *tk_codec_name(const tk_codec *c); // of its kind
 
 // Pixels and frames must divide into patches (data/codec/grid.h).
-tk_status tk_codec_encode_video(const tk_codec *c, const uint8_t *rgb, int64_t frames,
-                                int64_t height, int64_t width, float *rows);
-tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,
-                                int64_t high, int64_t wide, uint8_t *rgb);
-tk_status tk_codec_encode_audio(const tk_codec *c, const float *pcm, int64_t samples,
-                                int64_t channels, float *rows);
+tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows);
+tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_grid *g,
+                                uint8_t *rgb);
+tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *rows);
 tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
                                 int64_t channels, float *pcm, int64_t samples);
 
@@ -52,8 +43,7 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
 // tk_codec_video_context before the part to as many after it, and audio rows from that of the first
 // sample to the tail after that of the last. Parts joined are the whole, bit for bit.
 int64_t tk_codec_video_context(const tk_codec *c);
-tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, int64_t latent_frames,
-                                     int64_t high, int64_t wide, int64_t first, int64_t n,
-                                     uint8_t *rgb);
+tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
+                                     int64_t first, int64_t n, uint8_t *rgb);
 tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,
                                      int64_t channels, int64_t first, int64_t n, float *pcm);

@@ -74,26 +74,25 @@ static tk_status principal(moments *s, bool centred, tk_arena *a, int64_t keep, 
     return TK_OK;
 }
 
-static tk_status add_video(const tk_codec_info *i, const tk_media_clip *clip, int64_t step,
+static tk_status add_video(const tk_codec_info *i, const tk_media *clip, int64_t step,
                            int64_t phase, moments *s)
 {
     int64_t n = clip->frames * clip->height * clip->width * 3 / s->n;
     for (int64_t p = phase % step; p < n; p += step) {
-        tk_codec_gather(i, clip->video, clip->height, clip->width, p, step, 1,
-                        s->x + s->waiting * s->n);
+        tk_codec_gather(i, clip, p, step, 1, s->x + s->waiting * s->n);
         if (++s->waiting == BLOCK) TK_TRY(moments_flush(s));
     }
     return TK_OK;
 }
 
 // Adds the MDCT frames of every channel; frame: scratch (2 * hop).
-static tk_status add_audio(int64_t hop, const tk_media_clip *clip, const float *mdct, float *frame,
+static tk_status add_audio(int64_t hop, const tk_media *clip, const float *mdct, float *frame,
                            moments *s)
 {
     int64_t n = (clip->samples + hop - 1) / hop + 1;
     for (int64_t ch = 0; ch < clip->channels; ch++)
         for (int64_t r = 0; r < n; r++) {
-            tk_codec_frames(hop, clip->audio, clip->samples, clip->channels, ch, r, 1, frame);
+            tk_codec_frames(hop, clip, ch, r, 1, frame);
             TK_TRY(tk_gemm(0, 'N', 'T', 1, hop, 2 * hop, frame, 2 * hop, mdct, 2 * hop, 0,
                            s->x + s->waiting * hop, hop));
             if (++s->waiting == BLOCK) TK_TRY(moments_flush(s));
@@ -101,7 +100,7 @@ static tk_status add_audio(int64_t hop, const tk_media_clip *clip, const float *
     return TK_OK;
 }
 
-static tk_status fit(tk_linear *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
+static tk_status fit(tk_linear *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
 {
     const tk_codec_info *i = &c->codec.info;
     int64_t hop = i->audio_hop, step = 1;
@@ -115,8 +114,8 @@ static tk_status fit(tk_linear *c, tk_media_source source, void *ctx, int64_t n,
     TK_ARENA_NEW(frame, a, 2 * hop);
     tk_mdct_basis(hop, mdct);
     for (int64_t k = 0; k < n; k++) {
-        tk_media_clip clip;
-        TK_TRY(source(ctx, k, &clip));
+        tk_media clip;
+        TK_TRY(clips(ctx, k, &clip));
         snprintf(where, sizeof where, "clip %lld", (long long)k);
         TK_TRY(tk_grid_of(i, where, clip.frames, clip.height, clip.width, clip.samples, &g));
         if (!k) step = (g.video_rows * n + PATCHES - 1) / PATCHES;
@@ -134,7 +133,7 @@ typedef struct loss {
     double video, pixels, audio, power;
 } loss;
 
-static tk_status measure_clip(const tk_codec *c, const tk_media_clip *clip, tk_arena *a, loss *l)
+static tk_status measure_clip(const tk_codec *c, const tk_media *clip, tk_arena *a, loss *l)
 {
     const tk_codec_info *i = &c->info;
     tk_grid g;
@@ -147,29 +146,29 @@ static tk_status measure_clip(const tk_codec *c, const tk_media_clip *clip, tk_a
     TK_ARENA_NEW(audio, a, g.audio_rows * clip->channels * i->audio_channels);
     TK_ARENA_NEW(rgb, a, bytes);
     TK_ARENA_NEW(pcm, a, numbers + 1);
-    TK_TRY(tk_codec_encode_video(c, clip->video, clip->frames, clip->height, clip->width, video));
-    TK_TRY(tk_codec_decode_video(c, video, g.latent_frames, g.high, g.wide, rgb));
-    TK_TRY(tk_codec_encode_audio(c, clip->audio, clip->samples, clip->channels, audio));
+    TK_TRY(tk_codec_encode_video(c, clip, video));
+    TK_TRY(tk_codec_decode_video(c, video, &g, rgb));
+    TK_TRY(tk_codec_encode_audio(c, clip, audio));
     TK_TRY(tk_codec_decode_audio(c, audio, g.audio_rows, clip->channels, pcm, clip->samples));
     l->pixels += (double)bytes;
     for (int64_t k = 0; k < bytes; k++) {
-        double d = (double)rgb[k] - (double)clip->video[k];
+        double d = (double)rgb[k] - (double)clip->rgb[k];
         l->video += d * d;
     }
     for (int64_t k = 0; k < numbers; k++) {
-        double d = (double)pcm[k] - (double)clip->audio[k];
+        double d = (double)pcm[k] - (double)clip->pcm[k];
         l->audio += d * d;
-        l->power += (double)clip->audio[k] * (double)clip->audio[k];
+        l->power += (double)clip->pcm[k] * (double)clip->pcm[k];
     }
     return TK_OK;
 }
 
-static tk_status measure_all(tk_codec *c, tk_media_source source, void *ctx, int64_t n, tk_arena *a)
+static tk_status measure_all(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
 {
     loss l = {0};
     for (int64_t k = 0; k < n && k < MEASURED; k++) {
-        tk_media_clip clip;
-        TK_TRY(source(ctx, k, &clip));
+        tk_media clip;
+        TK_TRY(clips(ctx, k, &clip));
         TK_TRY(measure_clip(c, &clip, a, &l));
         tk_arena_reset(a);
     }
@@ -181,16 +180,16 @@ static tk_status measure_all(tk_codec *c, tk_media_source source, void *ctx, int
     return TK_OK;
 }
 
-tk_status tk_codec_measure(tk_codec *c, tk_media_source source, void *ctx, int64_t n)
+tk_status tk_codec_measure(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n)
 {
     tk_arena scratch;
     tk_arena_init(&scratch, 0);
-    const tk_status st = measure_all(c, source, ctx, n, &scratch);
+    const tk_status st = measure_all(c, clips, ctx, n, &scratch);
     tk_arena_free(&scratch);
     return st;
 }
 
-tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_media_source source,
+tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_codec_clips clips,
                        void *ctx, int64_t n, tk_codec **out)
 {
     const tk_codec_info info = tk_codec_planned(c, m);
@@ -203,8 +202,8 @@ tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_me
     tk_arena_init(&scratch, 0);
     TK_TRY_TO(st, done, tk_linear_new(&info, &linear));
     *out = &linear->codec;
-    TK_TRY_TO(st, done, fit(linear, source, ctx, n, &scratch));
-    TK_TRY_TO(st, done, tk_codec_measure(*out, source, ctx, n));
+    TK_TRY_TO(st, done, fit(linear, clips, ctx, n, &scratch));
+    TK_TRY_TO(st, done, tk_codec_measure(*out, clips, ctx, n));
 done:
     if (st != TK_OK) {
         tk_codec_free(*out);

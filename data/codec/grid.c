@@ -41,6 +41,17 @@ tk_status tk_grid_of(const tk_codec_info *i, const char *where, int64_t frames, 
     return TK_OK;
 }
 
+tk_media tk_grid_media(const tk_codec_info *i, const tk_grid *g)
+{
+    return (tk_media){.frames = g->frames,
+                      .height = g->height,
+                      .width = g->width,
+                      .fps = (double)i->fps,
+                      .samples = g->samples,
+                      .channels = i->channels,
+                      .sample_rate = i->sample_rate};
+}
+
 // Rows that hold so many samples.
 static int64_t hops(const tk_codec_info *i, int64_t samples)
 {

@@ -9,7 +9,7 @@
 // parts add up to those of the whole.
 #pragma once
 #include "core/base/status.h"
-#include "core/config/config.h"
+#include "data/codec/media.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +38,8 @@ typedef struct tk_grid {
 enum { TK_GRID_WHOLE = -1 };
 tk_status tk_grid_of(const tk_codec_info *i, const char *where, int64_t frames, int64_t height,
                      int64_t width, int64_t samples, tk_grid *out);
+// The shape of media on that grid, with the clocks and channels of the codec's.
+tk_media tk_grid_media(const tk_codec_info *i, const tk_grid *g);
 bool tk_grid_divides(const tk_codec_info *i, int64_t frames, int64_t height, int64_t width);
 int64_t tk_grid_audio_rows(const tk_codec_info *i, int64_t samples); // the tail included
 int64_t tk_grid_side(const tk_codec_info *i, int64_t pixels);        // whole patches, at least one

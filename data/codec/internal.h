@@ -41,11 +41,11 @@ tk_status tk_linear_new(const tk_codec_info *info, tk_linear **out);
 // (2N) x (N) orthonormal lapped transform: row k is the windowed cosine k of a frame. (N, 2N).
 void tk_mdct_basis(int64_t n, float *basis);
 // Patches [first, first + n) of a clip taken every `step`, as numbers in [-1, 1]: x (n, P).
-void tk_codec_gather(const tk_codec_info *i, const uint8_t *rgb, int64_t height, int64_t width,
-                     int64_t first, int64_t step, int64_t n, float *x);
+void tk_codec_gather(const tk_codec_info *i, const tk_media *m, int64_t first, int64_t step,
+                     int64_t n, float *x);
 // Frames [first, first + n) of one channel of a track, zero outside it: x (n, 2N).
-void tk_codec_frames(int64_t hop, const float *pcm, int64_t samples, int64_t channels,
-                     int64_t channel, int64_t first, int64_t n, float *x);
+void tk_codec_frames(int64_t hop, const tk_media *m, int64_t channel, int64_t first, int64_t n,
+                     float *x);
 
 // The `keep` leading eigenvectors of a symmetric positive semidefinite matrix (n, n):
 // vectors (keep, n) orthonormal rows by falling value, values (keep).

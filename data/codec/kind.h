@@ -22,11 +22,10 @@ typedef struct tk_codec_kind {
     int (*arrays)(const tk_codec *c, tk_codec_array list[TK_CODEC_ARRAYS]); // how many
     tk_status (*derive)(tk_codec *c); // what follows from the arrays, once they are filled in
     // As in codec.h. Pictures have been checked to divide into patches.
-    tk_status (*encode_video)(const tk_codec *c, const uint8_t *rgb, const tk_grid *g, float *rows);
-    tk_status (*decode_video)(const tk_codec *c, const float *rows, int64_t latent_frames,
-                              int64_t high, int64_t wide, int64_t first, int64_t n, uint8_t *rgb);
-    tk_status (*encode_audio)(const tk_codec *c, const float *pcm, int64_t samples,
-                              int64_t channels, float *rows);
+    tk_status (*encode_video)(const tk_codec *c, const tk_media *m, float *rows);
+    tk_status (*decode_video)(const tk_codec *c, const float *rows, const tk_grid *g, int64_t first,
+                              int64_t n, uint8_t *rgb);
+    tk_status (*encode_audio)(const tk_codec *c, const tk_media *m, float *rows);
     tk_status (*decode_audio)(const tk_codec *c, const float *rows, int64_t audio_rows,
                               int64_t channels, int64_t first, int64_t n, float *pcm);
 } tk_codec_kind;

@@ -112,15 +112,15 @@ static int64_t patch_start(const tk_codec_info *i, int64_t height, int64_t width
     return ((f * i->patch_frames * height + y * i->patch_size) * width + x * i->patch_size) * 3;
 }
 
-void tk_codec_gather(const tk_codec_info *i, const uint8_t *rgb, int64_t height, int64_t width,
-                     int64_t first, int64_t step, int64_t n, float *x)
+void tk_codec_gather(const tk_codec_info *i, const tk_media *m, int64_t first, int64_t step,
+                     int64_t n, float *x)
 {
     int64_t line = i->patch_size * 3;
     for (int64_t p = 0; p < n; p++) {
-        const uint8_t *from = rgb + patch_start(i, height, width, first + p * step);
+        const uint8_t *from = m->rgb + patch_start(i, m->height, m->width, first + p * step);
         for (int64_t f = 0; f < i->patch_frames; f++)
             for (int64_t y = 0; y < i->patch_size; y++, x += line) {
-                const uint8_t *s = from + (f * height + y) * width * 3;
+                const uint8_t *s = from + (f * m->height + y) * m->width * 3;
                 for (int64_t k = 0; k < line; k++) x[k] = (float)s[k] / 127.5f - 1;
             }
     }
@@ -144,21 +144,22 @@ static void scatter(const tk_codec_info *i, const float *x, int64_t height, int6
     }
 }
 
-static tk_status encode_video(const tk_codec *codec, const uint8_t *rgb, const tk_grid *g,
-                              float *rows)
+static tk_status encode_video(const tk_codec *codec, const tk_media *m, float *rows)
 {
     const tk_linear *c = (const tk_linear *)codec;
     const tk_codec_info *i = &codec->info;
-    int64_t patch = tk_codec_patch(i), n = g->video_rows;
+    tk_grid g;
     float *x;
+    TK_TRY(tk_grid_of(i, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
+    const int64_t patch = tk_codec_patch(i), all = g.video_rows;
     TK_NEW(x, BLOCK * patch);
     tk_status st = TK_OK;
-    for (int64_t at = 0; at < n && st == TK_OK; at += BLOCK) {
-        int64_t m = n - at < BLOCK ? n - at : BLOCK;
-        tk_codec_gather(i, rgb, g->height, g->width, at, 1, m, x);
-        for (int64_t p = 0; p < m; p++)
+    for (int64_t at = 0; at < all && st == TK_OK; at += BLOCK) {
+        int64_t n = all - at < BLOCK ? all - at : BLOCK;
+        tk_codec_gather(i, m, at, 1, n, x);
+        for (int64_t p = 0; p < n; p++)
             for (int64_t k = 0; k < patch; k++) x[p * patch + k] -= c->video_mean[k];
-        st = tk_gemm(0, 'N', 'T', m, i->video_channels, patch, x, patch, c->video_in, patch, 0,
+        st = tk_gemm(0, 'N', 'T', n, i->video_channels, patch, x, patch, c->video_in, patch, 0,
                      rows + at * i->video_channels, i->video_channels);
     }
     tk_free(x);
@@ -167,14 +168,13 @@ static tk_status encode_video(const tk_codec *codec, const uint8_t *rgb, const t
 
 // One latent frame after the other, so that its products are of the same shape, and its bits the
 // same, whatever part it is decoded in.
-static tk_status decode_video(const tk_codec *codec, const float *rows, int64_t latent_frames,
-                              int64_t high, int64_t wide, int64_t first, int64_t n, uint8_t *rgb)
+static tk_status decode_video(const tk_codec *codec, const float *rows, const tk_grid *g,
+                              int64_t first, int64_t n, uint8_t *rgb)
 {
     const tk_linear *c = (const tk_linear *)codec;
     const tk_codec_info *i = &codec->info;
-    const int64_t patch = tk_codec_patch(i), kept = i->video_channels, each = high * wide;
+    const int64_t patch = tk_codec_patch(i), kept = i->video_channels, each = g->high * g->wide;
     float *x;
-    (void)latent_frames;
     TK_NEW(x, BLOCK * patch);
     tk_status st = TK_OK;
     rows += first * each * kept;
@@ -185,61 +185,64 @@ static tk_status decode_video(const tk_codec *codec, const float *rows, int64_t 
                          0, x, patch);
             for (int64_t p = 0; p < m; p++)
                 for (int64_t k = 0; k < patch; k++) x[p * patch + k] += c->video_mean[k];
-            scatter(i, x, high * i->patch_size, wide * i->patch_size, from, m, rgb);
+            scatter(i, x, g->height, g->width, from, m, rgb);
         }
     tk_free(x);
     return st;
 }
 
-void tk_codec_frames(int64_t hop, const float *pcm, int64_t samples, int64_t channels,
-                     int64_t channel, int64_t first, int64_t n, float *x)
+void tk_codec_frames(int64_t hop, const tk_media *m, int64_t channel, int64_t first, int64_t n,
+                     float *x)
 {
     for (int64_t r = first; r < first + n; r++)
         for (int64_t t = (r - 1) * hop; t < (r + 1) * hop; t++)
-            *x++ = t >= 0 && t < samples ? pcm[t * channels + channel] : 0;
+            *x++ = t >= 0 && t < m->samples ? m->pcm[t * m->channels + channel] : 0;
 }
 
-static tk_status encode_audio(const tk_codec *codec, const float *pcm, int64_t samples,
-                              int64_t channels, float *rows)
+static tk_status encode_audio(const tk_codec *codec, const tk_media *m, float *rows)
 {
     const tk_linear *c = (const tk_linear *)codec;
     int64_t hop = codec->info.audio_hop, kept = codec->info.audio_channels, frame = 2 * hop;
-    int64_t n = tk_grid_audio_rows(&codec->info, samples);
+    int64_t all = tk_grid_audio_rows(&codec->info, m->samples);
     float *x;
     TK_NEW(x, BLOCK * frame);
     tk_status st = TK_OK;
-    for (int64_t at = 0; at < n && st == TK_OK; at += BLOCK)
-        for (int64_t ch = 0; ch < channels && st == TK_OK; ch++) {
-            int64_t m = n - at < BLOCK ? n - at : BLOCK;
-            tk_codec_frames(hop, pcm, samples, channels, ch, at, m, x);
-            st = tk_gemm(0, 'N', 'T', m, kept, frame, x, frame, c->audio_in, frame, 0,
-                         rows + (at * channels + ch) * kept, channels * kept);
+    for (int64_t at = 0; at < all && st == TK_OK; at += BLOCK)
+        for (int64_t ch = 0; ch < m->channels && st == TK_OK; ch++) {
+            int64_t n = all - at < BLOCK ? all - at : BLOCK;
+            tk_codec_frames(hop, m, ch, at, n, x);
+            st = tk_gemm(0, 'N', 'T', n, kept, frame, x, frame, c->audio_in, frame, 0,
+                         rows + (at * m->channels + ch) * kept, m->channels * kept);
         }
     tk_free(x);
     return st;
 }
 
-// Adds what rows [at, at + BLOCK) of a channel sound like to samples [first, first + n) of it, as
-// far as those reach and the rows are among [begin, end). The product is of all BLOCK rows always,
-// and at is a multiple of BLOCK, so that a row's bits do not depend on the part.
-// x: scratch (BLOCK, 2N + Ca).
-static tk_status add_block(const tk_linear *c, const float *rows, int64_t stride, int64_t at,
-                           int64_t begin, int64_t end, int64_t first, int64_t n, int64_t channels,
-                           float *x, float *pcm)
+typedef struct part { // samples [first, first + n) of a track, and the rows that sound in them
+    const float *rows;
+    int64_t begin, end; // rows
+    int64_t first, n, channels;
+    float *pcm;
+} part;
+
+// Adds what rows [at, at + BLOCK) of a channel sound like, as far as they are the part's. The
+// product is of all BLOCK rows always, and at is a multiple of BLOCK, so that a row's bits do not
+// depend on the part. x: scratch (BLOCK, 2N + Ca).
+static tk_status add_block(const tk_linear *c, const part *p, int64_t channel, int64_t at, float *x)
 {
     const int64_t hop = c->codec.info.audio_hop, kept = c->codec.info.audio_channels;
-    const int64_t frame = 2 * hop;
+    const int64_t frame = 2 * hop, begin = p->begin > at ? p->begin : at;
+    const int64_t end = p->end < at + BLOCK ? p->end : at + BLOCK;
     float *y = x + BLOCK * frame;
-    begin = begin > at ? begin : at;
-    end = end < at + BLOCK ? end : at + BLOCK;
     memset(y, 0, (size_t)(BLOCK * kept) * sizeof *y);
     for (int64_t r = begin; r < end; r++)
-        memcpy(y + (r - at) * kept, rows + r * stride, (size_t)kept * sizeof *y);
+        memcpy(y + (r - at) * kept, p->rows + (r * p->channels + channel) * kept,
+               (size_t)kept * sizeof *y);
     TK_TRY(tk_gemm(0, 'N', 'N', BLOCK, frame, kept, y, kept, c->audio_out, frame, 0, x, frame));
     for (int64_t r = begin; r < end; r++)
         for (int64_t k = 0; k < frame; k++) {
-            const int64_t t = (r - 1) * hop + k - first;
-            if (t >= 0 && t < n) pcm[t * channels] += x[(r - at) * frame + k];
+            const int64_t t = (r - 1) * hop + k - p->first;
+            if (t >= 0 && t < p->n) p->pcm[t * p->channels + channel] += x[(r - at) * frame + k];
         }
     return TK_OK;
 }
@@ -249,16 +252,20 @@ static tk_status decode_audio(const tk_codec *codec, const float *rows, int64_t 
 {
     const tk_linear *c = (const tk_linear *)codec;
     const int64_t hop = codec->info.audio_hop, kept = codec->info.audio_channels;
-    const int64_t begin = first / hop, last = (first + n + hop - 1) / hop + 1;
-    const int64_t end = last < audio_rows ? last : audio_rows;
+    const int64_t last = (first + n + hop - 1) / hop + 1;
+    const part p = {.rows = rows,
+                    .begin = first / hop,
+                    .end = last < audio_rows ? last : audio_rows,
+                    .first = first,
+                    .n = n,
+                    .channels = channels,
+                    .pcm = pcm};
     float *x;
     TK_NEW(x, BLOCK * (2 * hop + kept));
     memset(pcm, 0, (size_t)(n * channels) * sizeof *pcm);
     tk_status st = TK_OK;
-    for (int64_t at = begin / BLOCK * BLOCK; at < end; at += BLOCK)
-        for (int64_t ch = 0; ch < channels && st == TK_OK; ch++)
-            st = add_block(c, rows + ch * kept, channels * kept, at, begin, end, first, n, channels,
-                           x, pcm + ch);
+    for (int64_t at = p.begin / BLOCK * BLOCK; at < p.end; at += BLOCK)
+        for (int64_t ch = 0; ch < channels && st == TK_OK; ch++) st = add_block(c, &p, ch, at, x);
     for (int64_t k = 0; k < n * channels; k++) pcm[k] = fmaxf(-1, fminf(1, pcm[k]));
     tk_free(x);
     return st;

@@ -77,7 +77,7 @@ static tk_status hold_last(const tk_import_file *f, const tk_media_config *m, in
 
 // *at: seconds into the file where damage begins, if there is any.
 static tk_status decode_clip(const tk_import_file *f, const tk_media_config *m, tk_media_reader *r,
-                             int64_t frames, tk_import_buffer *b, tk_media_clip *clip, double *at)
+                             int64_t frames, tk_import_buffer *b, tk_media *clip, double *at)
 {
     int64_t got;
     double from;
@@ -91,13 +91,9 @@ static tk_status decode_clip(const tk_import_file *f, const tk_media_config *m, 
                        f->path, from, (long long)bad);
     }
     TK_TRY(hold_last(f, m, frames, got, b->rgb));
-    *clip = (tk_media_clip){.video = b->rgb,
-                            .frames = frames,
-                            .height = m->height,
-                            .width = m->width,
-                            .audio = b->pcm,
-                            .samples = tk_media_samples(m, frames),
-                            .channels = m->channels};
+    *clip = tk_media_shape(m, frames, tk_media_samples(m, frames));
+    clip->rgb = b->rgb;
+    clip->pcm = b->pcm;
     return TK_OK;
 }
 
@@ -126,7 +122,7 @@ tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool ski
     for (int64_t i = f->first_clip; left > 0; frame += frames_of[i++]) {
         const bool want = !wanted || wanted[i];
         double at = (double)frame / fps;
-        tk_media_clip clip;
+        tk_media clip;
         if (readable == TK_OK && !want)
             st = readable = tk_media_reader_next(r, frames_of[i], NULL, NULL, &got);
         else if (readable == TK_OK)

@@ -96,13 +96,13 @@ static tk_status find_patch(tk_import *im)
     return TK_OK;
 }
 
-static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
+static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media *clip)
 {
     tk_import *im = ctx;
     (void)i;
     tk_deal_step(im->deal);
     if (!clip) return TK_OK;
-    tk_media_clip *to = &im->fit[im->fit_next];
+    tk_media *to = &im->fit[im->fit_next];
     *to = *clip;
     const size_t bytes = (size_t)(clip->frames * clip->height * clip->width * 3);
     const size_t floats = (size_t)(clip->samples * clip->channels);
@@ -110,15 +110,15 @@ static tk_status keep_for_fit(void *ctx, int64_t i, const tk_media_clip *clip)
     float *audio;
     TK_ARENA_NEW(video, &im->arena, (int64_t)bytes);
     TK_ARENA_NEW(audio, &im->arena, (int64_t)floats + 1);
-    memcpy(video, clip->video, bytes);
-    memcpy(audio, clip->audio, floats * sizeof *audio);
-    to->video = video;
-    to->audio = audio;
+    memcpy(video, clip->rgb, bytes);
+    memcpy(audio, clip->pcm, floats * sizeof *audio);
+    to->rgb = video;
+    to->pcm = audio;
     im->fit_next++;
     return TK_OK;
 }
 
-static tk_status give_for_fit(void *ctx, int64_t i, tk_media_clip *clip)
+static tk_status give_for_fit(void *ctx, int64_t i, tk_media *clip)
 {
     tk_import *im = ctx;
     *clip = im->fit[i];
@@ -253,7 +253,7 @@ static tk_status make_room(tk_import *im)
     return TK_OK;
 }
 
-static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
+static tk_status encode_and_put(void *ctx, int64_t i, const tk_media *clip)
 {
     tk_import *im = ctx;
     if (!clip) {
@@ -261,9 +261,8 @@ static tk_status encode_and_put(void *ctx, int64_t i, const tk_media_clip *clip)
         tk_deal_step(im->deal);
         return TK_OK;
     }
-    TK_TRY(tk_codec_encode_video(im->codec, clip->video, clip->frames, clip->height, clip->width,
-                                 im->video));
-    TK_TRY(tk_codec_encode_audio(im->codec, clip->audio, clip->samples, clip->channels, im->audio));
+    TK_TRY(tk_codec_encode_video(im->codec, clip, im->video));
+    TK_TRY(tk_codec_encode_audio(im->codec, clip, im->audio));
     TK_TRY(tk_clip_writer_put(im->writer, i, im->video, im->audio));
     tk_deal_step(im->deal);
     return TK_OK;

@@ -35,7 +35,7 @@ typedef struct tk_import_buffer {
     float *pcm;
 } tk_import_buffer;
 // What is done with clip i (number among all clips); NULL = it holds damage and is left out.
-typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media_clip *clip);
+typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media *clip);
 // Decodes the clips of f in order and gives those with wanted[i] (NULL: all) to sink.
 // frames_of[i] is the length of clip i. Numbers i count from f->first_clip. Damage is a failure, or
 // with `skip` a clip left out, noted in f; what cannot be read at all loses the clips from there
@@ -62,7 +62,7 @@ typedef struct tk_import {
     tk_import_buffer buffer;
     float *video, *audio; // rows of a clip
     bool *wanted;         // (n) for the fit
-    tk_media_clip *fit;   // (fitted) copies
+    tk_media *fit;        // (fitted) copies
     int64_t fitted, fit_next;
     tk_deal *deal;   // of the phase
     uint64_t *owner; // (n_files) rank it was dealt to

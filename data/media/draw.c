@@ -29,8 +29,7 @@ cairo_t *tk_draw_new(int64_t width, int64_t height, tk_ink background)
     return cr;
 }
 
-void tk_draw_picture(cairo_t *cr, double x, double y, double w, double h, const uint8_t *rgb,
-                     int64_t height, int64_t width)
+void tk_draw_picture(cairo_t *cr, tk_box box, const uint8_t *rgb, int64_t height, int64_t width)
 {
     cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
     const int64_t stride = cairo_image_surface_get_stride(s) / (int64_t)sizeof(uint32_t);
@@ -42,9 +41,9 @@ void tk_draw_picture(cairo_t *cr, double x, double y, double w, double h, const 
         }
     cairo_surface_mark_dirty(s);
     cairo_save(cr);
-    cairo_rectangle(cr, x, y, w, h);
-    cairo_translate(cr, x, y);
-    cairo_scale(cr, w / (double)width, h / (double)height);
+    cairo_rectangle(cr, box.x, box.y, box.w, box.h);
+    cairo_translate(cr, box.x, box.y);
+    cairo_scale(cr, box.w / (double)width, box.h / (double)height);
     cairo_set_source_surface(cr, s, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_BEST);
     cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD); // no blending with nothing

@@ -20,8 +20,10 @@ tk_status tk_draw_write(cairo_t *cr, const tk_file *f); // as PNG
 void tk_draw_ink(cairo_t *cr, tk_ink ink); // what is filled and stroked with from here on
 void tk_draw_fill(cairo_t *cr, double x, double y, double w, double h, tk_ink ink);
 // A picture (height, width, 3) scaled smoothly into a rectangle.
-void tk_draw_picture(cairo_t *cr, double x, double y, double w, double h, const uint8_t *rgb,
-                     int64_t height, int64_t width);
+typedef struct tk_box {
+    double x, y, w, h;
+} tk_box;
+void tk_draw_picture(cairo_t *cr, tk_box box, const uint8_t *rgb, int64_t height, int64_t width);
 
 // Text is UTF-8 in any script that has a font here, its letters one after the other from the left.
 // What is no character is drawn as U+FFFD. `size` is the height of a capital, (x, y) the upper left
@@ -32,5 +34,9 @@ void tk_draw_text(cairo_t *cr, double x, double y, double size, tk_align align, 
 double tk_draw_text_width(cairo_t *cr, double size, const char *text);
 // Text in at most `most` lines of at most `width`, broken after words where that is possible, each
 // `step` below the one before; an ellipsis ends what is cut short. Lines; 0 for an empty text.
-int tk_draw_lines(cairo_t *cr, double x, double y, double size, double step, double width, int most,
-                  tk_ink ink, const char *text);
+typedef struct tk_column {
+    double x, y, size, step, width;
+    int most;
+    tk_ink ink;
+} tk_column;
+int tk_draw_lines(cairo_t *cr, const tk_column *column, const char *text);

@@ -251,14 +251,14 @@ static tk_status grow(tk_media *m, const tk_media_config *c, int64_t *cap, int64
     int64_t frame = 0, bytes = 0, samples = tk_media_sample_of(c, frames) + 1;
     TK_TRY(tk_mul_size(c->width * 3, c->height, &frame));
     TK_TRY(tk_mul_size(frame, frames, &bytes));
-    uint8_t *video = tk_realloc(m->video, (size_t)(*cap * frame), (size_t)bytes);
-    if (video) m->video = video;
+    uint8_t *video = tk_realloc(m->rgb, (size_t)(*cap * frame), (size_t)bytes);
+    if (video) m->rgb = video;
     float *audio = NULL;
     if (video)
-        audio = tk_realloc(m->audio,
+        audio = tk_realloc(m->pcm,
                            *cap ? (size_t)((tk_media_sample_of(c, *cap) + 1) * c->channels) * 4 : 0,
                            (size_t)(samples * c->channels) * sizeof *audio);
-    if (audio) m->audio = audio;
+    if (audio) m->pcm = audio;
     if (!video || !audio)
         return TK_FAIL(TK_MEMORY, "out of memory for %lld frames of %lld x %lld", (long long)frames,
                        (long long)c->width, (long long)c->height);
@@ -279,8 +279,8 @@ static tk_status read_all(tk_media_reader *r, int64_t most, tk_media *out)
             int64_t twice = cap * 2 > need ? cap * 2 : need;
             TK_TRY(grow(out, m, &cap, twice < most ? twice : most));
         }
-        TK_TRY(tk_media_reader_next(r, n, out->video + out->frames * frame,
-                                    out->audio + tk_media_sample_of(m, out->frames) * m->channels,
+        TK_TRY(tk_media_reader_next(r, n, out->rgb + out->frames * frame,
+                                    out->pcm + tk_media_sample_of(m, out->frames) * m->channels,
                                     &got));
         out->frames += got;
         if (got < n) break;
@@ -291,9 +291,9 @@ static tk_status read_all(tk_media_reader *r, int64_t most, tk_media *out)
 }
 
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,
-                        double still_seconds, tk_media *out)
+                        double still_seconds, tk_media *out, tk_media_origin *origin)
 {
-    *out = (tk_media){.height = m->height, .width = m->width, .channels = m->channels};
+    *out = tk_media_shape(m, 0, 0);
     if (!(max_seconds > 0) || !(still_seconds > 0) || max_seconds > 1e6)
         return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it, %g of a still image", path,
                        max_seconds, still_seconds);
@@ -301,19 +301,12 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
     tk_status st;
     TK_TRY_TO(st, fail, tk_media_reader_open(path, m, still_seconds, &r));
     TK_TRY_TO(st, fail, read_all(r, frames_in(max_seconds, m->fps), out));
-    out->had_audio = tk_media_reader_has_audio(r);
-    out->seconds = tk_media_reader_seconds(r);
+    if (origin)
+        *origin = (tk_media_origin){tk_media_reader_has_audio(r), tk_media_reader_seconds(r)};
     tk_media_reader_close(r);
     return TK_OK;
 fail:
     tk_media_reader_close(r);
     tk_media_free(out);
     return st;
-}
-
-void tk_media_free(tk_media *m)
-{
-    tk_free(m->video);
-    tk_free(m->audio);
-    *m = (tk_media){0};
 }

@@ -111,20 +111,19 @@ static size_t fitting(cairo_t *cr, double width, const char *text)
     return (size_t)(p - text);
 }
 
-int tk_draw_lines(cairo_t *cr, double x, double y, double size, double step, double width, int most,
-                  tk_ink ink, const char *text)
+int tk_draw_lines(cairo_t *cr, const tk_column *c, const char *text)
 {
     static const char ellipsis[] = "\xe2\x80\xa6";
     char words[BYTES], line[BYTES + sizeof ellipsis];
     int lines = 0;
-    set_font(cr, size, text, words);
-    tk_draw_ink(cr, ink);
-    for (const char *p = words; *p && lines < most; lines++) {
-        size_t n = fitting(cr, width, p);
-        const bool cut = lines == most - 1 && p[n];
-        if (cut) n = fitting(cr, width - width_of(cr, ellipsis), p);
+    set_font(cr, c->size, text, words);
+    tk_draw_ink(cr, c->ink);
+    for (const char *p = words; *p && lines < c->most; lines++) {
+        size_t n = fitting(cr, c->width, p);
+        const bool cut = lines == c->most - 1 && p[n];
+        if (cut) n = fitting(cr, c->width - width_of(cr, ellipsis), p);
         snprintf(line, sizeof line, "%.*s%s", (int)n, p, cut ? ellipsis : "");
-        cairo_move_to(cr, x, y + lines * step + size);
+        cairo_move_to(cr, c->x, c->y + lines * c->step + c->size);
         cairo_show_text(cr, line);
         for (p += n; *p == ' ';) p++;
     }

@@ -3,6 +3,7 @@
 //
 // Sound is brought to a rate every player takes and cut or padded to exactly the length of
 // the video before it is encoded; the encoder's own lead-in is hidden by the container's edit list.
+// Picture by picture, with the sound that goes with it: the clip is never held as a whole.
 #include "core/base/log.h"
 #include "data/media/media.h"
 #include "data/media/track.h"
@@ -24,16 +25,21 @@ enum {
 typedef struct tk_muxer {
     const tk_file *file;
     const char *path;
+    tk_media_source *clip;
     AVFormatContext *format;
     AVCodecContext *video, *audio;
     AVStream *video_stream, *audio_stream;
     AVFrame *picture, *sound;
     AVPacket *packet;
     struct SwsContext *sws;
-    int64_t width, height; // of the source
-    uint8_t *padded;       // source picture made even, where it is odd
-    float *track;          // (track_samples, channels) at the stream's rate
-    int64_t track_samples, frames;
+    int64_t width, height;  // of the source
+    uint8_t *padded;        // source picture made even, where it is odd
+    struct SwrContext *swr; // NULL: silence from here on
+    int64_t heard;          // samples of the source that swr was given
+    float *second;          // (sample_rate, channels) of them
+    float *track;           // (waiting, channels) resampled and not yet encoded; room for track_cap
+    int64_t waiting, track_cap;
+    int64_t track_samples, frames; // of the whole clip
 } tk_muxer;
 
 static tk_status failed(const tk_muxer *m, int e, const char *doing)
@@ -163,35 +169,53 @@ static tk_status open_frames(tk_muxer *m)
     return TK_OK;
 }
 
-// The whole sound at the encoder's rate, clean, exactly as long as the video.
-static tk_status make_track(tk_muxer *m, const float *pcm, int64_t samples, int64_t rate)
+static tk_status open_sound(tk_muxer *m)
 {
-    const int channels = m->audio->ch_layout.nb_channels;
+    const tk_media *shape = &m->clip->shape;
     m->track_samples =
         llrint((double)m->frames * m->audio->sample_rate / av_q2d(m->video->framerate));
-    TK_NEW(m->track, m->track_samples * channels + 1);
-    if (!pcm || samples <= 0) return TK_OK;
-    SwrContext *swr = NULL;
-    int e =
-        swr_alloc_set_opts2(&swr, &m->audio->ch_layout, AV_SAMPLE_FMT_FLT, m->audio->sample_rate,
-                            &m->audio->ch_layout, AV_SAMPLE_FMT_FLT, (int)rate, 0, NULL);
-    if (e >= 0) e = swr_init(swr);
-    int64_t made = 0;
-    for (int64_t i = 0; e >= 0 && made < m->track_samples; i += rate) { // a second at a time
-        int n = (int)(i >= samples ? 0 : samples - i < rate ? samples - i : rate);
-        const uint8_t *from = (const uint8_t *)(pcm + i * channels);
-        uint8_t *to = (uint8_t *)(m->track + made * channels);
-        int64_t room = m->track_samples - made;
-        e = swr_convert(swr, &to, room > INT32_MAX ? INT32_MAX : (int)room, n ? &from : NULL, n);
-        if (e > 0) made += e;
-        if (n == 0) break; // drained
-    }
-    swr_free(&swr);
-    if (e < 0) return failed(m, e, "resampling the sound");
-    for (int64_t i = 0; i < m->track_samples * channels; i++) {
-        float x = m->track[i];
-        m->track[i] = isfinite(x) ? fminf(fmaxf(x, -1), 1) : 0;
-    }
+    m->track_cap = m->audio->frame_size;
+    TK_NEW(m->track, m->track_cap * shape->channels);
+    if (shape->samples <= 0) return TK_OK;
+    TK_NEW(m->second, shape->sample_rate * shape->channels);
+    int e = swr_alloc_set_opts2(&m->swr, &m->audio->ch_layout, AV_SAMPLE_FMT_FLT,
+                                m->audio->sample_rate, &m->audio->ch_layout, AV_SAMPLE_FMT_FLT,
+                                (int)shape->sample_rate, 0, NULL);
+    if (e >= 0) e = swr_init(m->swr);
+    return e < 0 ? failed(m, e, "resampling the sound") : TK_OK;
+}
+
+static tk_status make_room(tk_muxer *m, int64_t more)
+{
+    const size_t each = (size_t)m->clip->shape.channels * sizeof *m->track;
+    const int64_t need = m->waiting + more;
+    if (need <= m->track_cap) return TK_OK;
+    float *track = tk_realloc(m->track, (size_t)m->track_cap * each, (size_t)need * each);
+    if (!track) return failed(m, AVERROR(ENOMEM), "sound");
+    m->track = track;
+    m->track_cap = need;
+    return TK_OK;
+}
+
+// The source's next second at the encoder's rate, clean; after its end what the resampler still
+// has.
+static tk_status resample(tk_muxer *m)
+{
+    const tk_media *shape = &m->clip->shape;
+    const int64_t left = shape->samples - m->heard;
+    const int n = (int)(left < shape->sample_rate ? left : shape->sample_rate);
+    if (n) TK_TRY(m->clip->sound(m->clip, m->heard, n, m->second));
+    const int most = swr_get_out_samples(m->swr, n);
+    TK_TRY(make_room(m, most < 0 ? 0 : most));
+    float *to = m->track + m->waiting * shape->channels;
+    const uint8_t *from = (const uint8_t *)m->second;
+    const int got = swr_convert(m->swr, (uint8_t *[]){(uint8_t *)to}, most, n ? &from : NULL, n);
+    if (got < 0) return failed(m, got, "resampling the sound");
+    for (int64_t i = 0; i < got * shape->channels; i++)
+        to[i] = isfinite(to[i]) ? fminf(fmaxf(to[i], -1), 1) : 0;
+    m->waiting += got;
+    m->heard += n;
+    if (n == 0) swr_free(&m->swr);
     return TK_OK;
 }
 
@@ -228,26 +252,34 @@ static tk_status put_picture(tk_muxer *m, const uint8_t *rgb, int64_t number)
     return encode(m, m->video, m->video_stream, m->picture);
 }
 
+// The next n samples of the track, silence where the source has ended.
 static tk_status put_sound(tk_muxer *m, int64_t at, int64_t n)
 {
+    while (m->swr && m->waiting < n) TK_TRY(resample(m));
     m->sound->nb_samples = m->audio->frame_size;
     int e = av_frame_make_writable(m->sound);
     if (e < 0) return failed(m, e, "frames");
     const int channels = m->audio->ch_layout.nb_channels;
+    const int64_t have = m->waiting < n ? m->waiting : n;
     for (int c = 0; c < channels; c++) {
         float *to = (float *)m->sound->extended_data[c];
-        for (int64_t i = 0; i < n; i++) to[i] = m->track[(at + i) * channels + c];
+        for (int64_t i = 0; i < n; i++) to[i] = i < have ? m->track[i * channels + c] : 0;
     }
+    m->waiting -= have;
+    memmove(m->track, m->track + have * channels,
+            (size_t)(m->waiting * channels) * sizeof *m->track);
     m->sound->nb_samples = (int)n;
     m->sound->pts = at;
     return encode(m, m->audio, m->audio_stream, m->sound);
 }
 
-static tk_status put_all(tk_muxer *m, const uint8_t *rgb)
+static tk_status put_all(tk_muxer *m)
 {
     int64_t at = 0;
     for (int64_t i = 0; i < m->frames; i++) {
-        TK_TRY(put_picture(m, rgb + i * m->width * m->height * 3, i));
+        const uint8_t *rgb;
+        TK_TRY(m->clip->picture(m->clip, i, &rgb));
+        TK_TRY(put_picture(m, rgb, i));
         tk_alive();
         int64_t until = llrint((double)(i + 1) * (double)m->track_samples / (double)m->frames);
         while (at < until) {
@@ -275,37 +307,44 @@ static void close_muxer(tk_muxer *m)
     av_frame_free(&m->sound);
     av_packet_free(&m->packet);
     sws_freeContext(m->sws);
+    swr_free(&m->swr);
     tk_free(m->padded);
+    tk_free(m->second);
     tk_free(m->track);
 }
 
-static tk_status check_clip(const tk_muxer *m, double fps, int64_t channels, int64_t rate)
+static tk_status check_clip(const tk_muxer *m)
 {
-    if (m->frames < 1 || m->width < 1 || m->height < 1 || m->width > TK_MEDIA_MAX_SIDE ||
-        m->height > TK_MEDIA_MAX_SIDE || !(fps > 0.01 && fps <= 1000) || channels < 1 ||
-        channels > 2 || rate < 1000 || rate > 768000)
+    const tk_media *c = &m->clip->shape;
+    if (c->frames < 1 || c->width < 1 || c->height < 1 || c->width > TK_MEDIA_MAX_SIDE ||
+        c->height > TK_MEDIA_MAX_SIDE || !(c->fps > 0.01 && c->fps <= 1000) || c->channels < 1 ||
+        c->channels > 2 || c->sample_rate < 1000 || c->sample_rate > 768000)
         return TK_FAIL(TK_INPUT,
                        "cannot write %s: %lld frames of %lld x %lld at %g fps with %lld channels "
                        "at %lld Hz is no clip",
-                       m->path, (long long)m->frames, (long long)m->width, (long long)m->height,
-                       fps, (long long)channels, (long long)rate);
+                       m->path, (long long)c->frames, (long long)c->width, (long long)c->height,
+                       c->fps, (long long)c->channels, (long long)c->sample_rate);
     return TK_OK;
 }
 
-tk_status tk_media_write_mp4(const tk_file *f, const uint8_t *rgb, int64_t frames, int64_t height,
-                             int64_t width, double fps, const float *pcm, int64_t samples,
-                             int64_t channels, int64_t sample_rate, const char *comment)
+tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment)
 {
-    tk_muxer m = {.file = f, .path = f->path, .width = width, .height = height, .frames = frames};
+    const tk_media *c = &clip->shape;
+    tk_muxer m = {.file = f,
+                  .path = f->path,
+                  .clip = clip,
+                  .width = c->width,
+                  .height = c->height,
+                  .frames = c->frames};
     tk_status st;
     tk_av_quiet();
-    TK_TRY(check_clip(&m, fps, channels, sample_rate));
-    TK_TRY_TO(st, out, open_video(&m, rational_rate(fps)));
-    TK_TRY_TO(st, out, open_audio(&m, sample_rate, channels));
-    TK_TRY_TO(st, out, make_track(&m, pcm, samples, sample_rate));
+    TK_TRY(check_clip(&m));
+    TK_TRY_TO(st, out, open_video(&m, rational_rate(c->fps)));
+    TK_TRY_TO(st, out, open_audio(&m, c->sample_rate, c->channels));
+    TK_TRY_TO(st, out, open_sound(&m));
     TK_TRY_TO(st, out, open_frames(&m));
     TK_TRY_TO(st, out, open_file(&m, comment));
-    TK_TRY_TO(st, out, put_all(&m, rgb));
+    TK_TRY_TO(st, out, put_all(&m));
 out:
     close_muxer(&m);
     return st;

@@ -22,8 +22,8 @@ typedef struct studio { // what making clips needs; one clip's buffers a thread
 } studio;
 
 typedef struct take { // one clip, as media and as rows
-    uint8_t *rgb;
-    float *pcm, *video, *audio;
+    tk_media media;
+    float *video, *audio;
     tk_scene scene;
 } take;
 
@@ -31,8 +31,9 @@ static tk_status new_take(const studio *s, tk_arena *a, take *t)
 {
     const tk_media_config *m = &s->c->media;
     const tk_codec_config *k = &s->c->codec;
-    TK_ARENA_NEW(t->rgb, a, s->grid.frames * m->height * m->width * 3);
-    TK_ARENA_NEW(t->pcm, a, s->grid.samples * m->channels);
+    t->media = tk_media_shape(m, s->grid.frames, s->grid.samples);
+    TK_ARENA_NEW(t->media.rgb, a, s->grid.frames * m->height * m->width * 3);
+    TK_ARENA_NEW(t->media.pcm, a, s->grid.samples * m->channels);
     TK_ARENA_NEW(t->video, a, s->grid.video_rows * k->video_channels);
     TK_ARENA_NEW(t->audio, a, s->grid.audio_rows * m->channels * k->audio_channels);
     return TK_OK;
@@ -43,8 +44,8 @@ static void film(const studio *s, int64_t i, take *t)
     const tk_config *c = s->c;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
                    c->world.first + i, &t->scene);
-    tk_world_render(&t->scene, &c->media, s->grid.frames, t->rgb);
-    tk_world_sound(&t->scene, &c->media, s->grid.samples, t->pcm);
+    tk_world_render(&t->scene, &c->media, t->media.frames, t->media.rgb);
+    tk_world_sound(&t->scene, &c->media, t->media.samples, t->media.pcm);
 }
 
 typedef struct source { // the codec's view of the studio
@@ -54,18 +55,11 @@ typedef struct source { // the codec's view of the studio
     int64_t fit;
 } source;
 
-static tk_status next_clip(void *ctx, int64_t i, tk_media_clip *clip)
+static tk_status next_clip(void *ctx, int64_t i, tk_media *clip)
 {
     source *s = ctx;
-    const tk_media_config *m = &s->studio->c->media;
     film(s->studio, i, &s->take);
-    *clip = (tk_media_clip){.video = s->take.rgb,
-                            .frames = s->studio->grid.frames,
-                            .height = m->height,
-                            .width = m->width,
-                            .audio = s->take.pcm,
-                            .samples = s->studio->grid.samples,
-                            .channels = m->channels};
+    *clip = s->take.media;
     if (i >= s->progress.done) tk_progress_at(&s->progress, i, "");
     return TK_OK;
 }
@@ -126,10 +120,9 @@ static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
 
 static tk_status make_clip(const studio *s, int64_t i, take *t)
 {
-    const tk_media_config *m = &s->c->media;
     film(s, i, t);
-    TK_TRY(tk_codec_encode_video(s->codec, t->rgb, s->grid.frames, m->height, m->width, t->video));
-    TK_TRY(tk_codec_encode_audio(s->codec, t->pcm, s->grid.samples, m->channels, t->audio));
+    TK_TRY(tk_codec_encode_video(s->codec, &t->media, t->video));
+    TK_TRY(tk_codec_encode_audio(s->codec, &t->media, t->audio));
     return tk_clip_writer_put(s->writer, i, t->video, t->audio);
 }
 

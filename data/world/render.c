@@ -31,14 +31,20 @@ static float smooth(float a, float b, float x)
     return t * t * (3 - 2 * t);
 }
 
-void tk_world_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
-                      double *px, double *py, double *pixels_per_metre)
+tk_world_view tk_world_view_at(const tk_scene *s, int64_t height, int64_t width, double t)
 {
     const tk_world_shot *h = &s->shot[tk_world_shot_at(s, t)];
-    double per = (double)m->width / h->span;
-    *px = 0.5 * (double)m->width + (x - h->cx) * per;
-    *py = 0.5 * (double)m->height - (y - h->cy) * per;
-    *pixels_per_metre = per;
+    return (tk_world_view){.cx = h->cx,
+                           .cy = h->cy,
+                           .half_width = 0.5 * (double)width,
+                           .half_height = 0.5 * (double)height,
+                           .pixels_per_metre = (double)width / h->span};
+}
+
+void tk_world_project(const tk_world_view *v, double x, double y, double *px, double *py)
+{
+    *px = v->half_width + (x - v->cx) * v->pixels_per_metre;
+    *py = v->half_height - (y - v->cy) * v->pixels_per_metre;
 }
 
 // The empty set at world (x, y): a wall with a pool of light, a floor that starts a little behind

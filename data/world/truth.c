@@ -46,14 +46,16 @@ static void add_object(truth *t, const tk_scene *s, int object)
 {
     const tk_world_object *o = &s->object[object];
     int64_t k = t->object.n++;
-    double real[] = {o->radius, o->restitution, o->x, o->y, o->vx, o->vy}, per;
+    const tk_media_config *m = &t->c->media;
+    double real[] = {o->radius, o->restitution, o->x, o->y, o->vx, o->vy};
     t->object.i[0][k] = o->kind, t->object.i[1][k] = o->colour;
     for (int r = 0; r < t->object.reals; r++) t->object.f[r][k] = real[r];
     for (int64_t f = 0; f < t->frames; f++) {
         double *w = t->world + 2 * (k * t->frames + f), *p = t->pixel + 2 * (k * t->frames + f);
-        double at = (double)f / (double)t->c->media.fps;
+        double at = (double)f / (double)m->fps;
         tk_world_position(s, object, at, &w[0], &w[1]);
-        tk_world_project(s, &t->c->media, at, w[0], w[1], &p[0], &p[1], &per);
+        const tk_world_view v = tk_world_view_at(s, m->height, m->width, at);
+        tk_world_project(&v, w[0], w[1], &p[0], &p[1]);
     }
 }
 

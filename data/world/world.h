@@ -83,7 +83,10 @@ int tk_world_shot_at(const tk_scene *s, double t);
 // i / fps.
 void tk_world_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
 void tk_world_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm);
-// World to pixel coordinates of the shot showing at time t; the centre of the top left pixel is
-// (0.5, 0.5).
-void tk_world_project(const tk_scene *s, const tk_media_config *m, double t, double x, double y,
-                      double *px, double *py, double *pixels_per_metre);
+// How a shot is seen: world to pixel coordinates, the centre of the top left pixel being (0.5,
+// 0.5). Of pictures height x width the shot showing at time t.
+typedef struct tk_world_view {
+    double cx, cy, half_width, half_height, pixels_per_metre;
+} tk_world_view;
+tk_world_view tk_world_view_at(const tk_scene *s, int64_t height, int64_t width, double t);
+void tk_world_project(const tk_world_view *v, double x, double y, double *px, double *py);

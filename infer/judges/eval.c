@@ -55,11 +55,10 @@ static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_aren
 static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
                                  const tk_latents *x, int column)
 {
-    tk_decoded clip;
+    tk_media clip;
     TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
-    const tk_status st = tk_measure_clip(scene, &e->config.media, clip.rgb, plan->frames, clip.pcm,
-                                         plan->samples, &e->column[column]);
-    tk_decoded_free(&clip);
+    const tk_status st = tk_measure_clip(scene, &clip, &e->column[column]);
+    tk_media_free(&clip);
     return st;
 }
 
@@ -84,19 +83,13 @@ static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *pl
 {
     const tk_codec *codec = e->trained.meta.codec;
     const tk_media_config *m = &e->config.media;
-    uint8_t *rgb = tk_alloc(tk_array_bytes(plan->frames * plan->height * plan->width, 3));
-    float *pcm = tk_alloc(tk_array_bytes(plan->samples * plan->channels, sizeof *pcm));
-    tk_status st = rgb && pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
-    if (st == TK_OK) {
-        tk_world_render(s, m, plan->frames, rgb);
-        tk_world_sound(s, m, plan->samples, pcm);
-        st = tk_codec_encode_video(codec, rgb, plan->frames, plan->height, plan->width,
-                                   x->rows[TK_VIDEO]);
-    }
-    if (st == TK_OK)
-        st = tk_codec_encode_audio(codec, pcm, plan->samples, plan->channels, x->rows[TK_AUDIO]);
-    tk_free(rgb);
-    tk_free(pcm);
+    tk_media clip = tk_grid_media(tk_codec_get_info(codec), &plan->grid);
+    TK_TRY(tk_media_alloc(&clip));
+    tk_world_render(s, m, clip.frames, clip.rgb);
+    tk_world_sound(s, m, clip.samples, clip.pcm);
+    tk_status st = tk_codec_encode_video(codec, &clip, x->rows[TK_VIDEO]);
+    if (st == TK_OK) st = tk_codec_encode_audio(codec, &clip, x->rows[TK_AUDIO]);
+    tk_media_free(&clip);
     return st;
 }
 
@@ -110,8 +103,8 @@ static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
     scene_of(e, i, &scene);
     TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
     if (e->mesh.replica.rank) return TK_OK;
-    TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.latents * plan.high * plan.wide * k->video_channels);
-    TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.audio_rows * plan.channels * k->audio_channels);
+    TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.grid.video_rows * k->video_channels);
+    TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.grid.audio_rows * plan.channels * k->audio_channels);
     TK_TRY(code_scene(e, &scene, &plan, &x));
     return measure_latents(e, &scene, &plan, &x, CEILING);
 }

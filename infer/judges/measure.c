@@ -16,9 +16,7 @@ enum { CONTACTS = 64, ONSETS = 256 };
 
 typedef struct clip {
     const tk_scene *scene;
-    const tk_media_config *media;
-    const uint8_t *rgb;
-    int64_t frames;
+    const tk_media *media;
     double onset[ONSETS];
     int n_onsets;
     tk_figures *f;
@@ -33,17 +31,17 @@ static void count(tk_figures *f, tk_figure k, double hit)
 static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
 {
     const tk_world_shot *h = &c->scene->shot[k];
-    const double fps = (double)c->media->fps;
+    const double fps = c->media->fps;
     *first = llround(h->start * fps);
     *n = llround(h->seconds * fps);
-    if (*first > c->frames) *first = c->frames;
-    if (*first + *n > c->frames) *n = c->frames - *first;
+    if (*first > c->media->frames) *first = c->media->frames;
+    if (*first + *n > c->media->frames) *n = c->media->frames - *first;
 }
 
 // Part of the contacts seen in a track of shot k that a sound goes with; 0 if none is seen.
 static double sync_of(const clip *c, int k, const double *y, int64_t n, double per)
 {
-    const double fps = (double)c->media->fps;
+    const double fps = c->media->fps;
     int64_t at[CONTACTS];
     const int seen = tk_detect_contacts(y, n, fps, per, CONTACTS, at);
     int heard = 0;
@@ -59,7 +57,7 @@ static double sync_of(const clip *c, int k, const double *y, int64_t n, double p
 // Motion is asked of the shots whose true motion the detectors can tell.
 static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *seen, tk_arena *a)
 {
-    const double fps = (double)c->media->fps;
+    const double fps = c->media->fps;
     double *y, per = 1, px;
     int64_t at[CONTACTS];
     TK_ARENA_NEW(y, a, seen->frames);
@@ -67,7 +65,9 @@ static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *se
         double wx, wy;
         const double t = (double)(first + f) / fps;
         tk_world_position(c->scene, 0, t, &wx, &wy);
-        tk_world_project(c->scene, c->media, t, wx, wy, &px, &y[f], &per);
+        const tk_world_view v = tk_world_view_at(c->scene, c->media->height, c->media->width, t);
+        tk_world_project(&v, wx, wy, &px, &y[f]);
+        per = v.pixels_per_metre;
     }
     if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
         const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
@@ -87,8 +87,8 @@ static tk_status measure_shots(clip *c, tk_arena *a)
         tk_seen seen;
         int64_t first, n;
         shot_frames(c, k, &first, &n);
-        TK_TRY(tk_detect_object(c->rgb + first * picture, n, c->media->height, c->media->width, a,
-                                &seen));
+        TK_TRY(tk_detect_object(c->media->rgb + first * picture, n, c->media->height,
+                                c->media->width, a, &seen));
         const bool colour = seen.present && seen.colour == o->colour;
         const bool kind = seen.present && seen.kind == o->kind;
         count(c->f, TK_FIG_COLOUR, colour);
@@ -104,12 +104,11 @@ static tk_status measure_shots(clip *c, tk_arena *a)
     return TK_OK;
 }
 
-tk_status tk_measure_clip(const tk_scene *s, const tk_media_config *m, const uint8_t *rgb,
-                          int64_t frames, const float *pcm, int64_t samples, tk_figures *f)
+tk_status tk_measure_clip(const tk_scene *s, const tk_media *m, tk_figures *f)
 {
-    clip c = {.scene = s, .media = m, .rgb = rgb, .frames = frames, .f = f};
+    clip c = {.scene = s, .media = m, .f = f};
     tk_arena a;
-    c.n_onsets = tk_detect_onsets(pcm, samples, m->channels, m->sample_rate, ONSETS, c.onset);
+    c.n_onsets = tk_detect_onsets(m->pcm, m->samples, m->channels, m->sample_rate, ONSETS, c.onset);
     tk_arena_init(&a, 0);
     const tk_status st = measure_shots(&c, &a);
     tk_arena_free(&a);

@@ -19,8 +19,6 @@ typedef struct tk_figures { // sums over clips; hits of tries
     double hits[TK_FIGURES], of[TK_FIGURES];
 } tk_figures;
 
-// rgb (frames, height, width, 3), pcm (samples, channels) of a clip made for the scene's captions
-// and shot lengths. Contacts are those seen in the clip itself; which shots are measured for motion
-// follows from the scene.
-tk_status tk_measure_clip(const tk_scene *s, const tk_media_config *m, const uint8_t *rgb,
-                          int64_t frames, const float *pcm, int64_t samples, tk_figures *f);
+// A clip made for the scene's captions and shot lengths. Contacts are those seen in the clip
+// itself; which shots are measured for motion follows from the scene.
+tk_status tk_measure_clip(const tk_scene *s, const tk_media *clip, tk_figures *f);

@@ -239,10 +239,10 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "revision", json_string(tk_revision()));
     json_object_set_new(root, "clip",
                         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "frames",
-                                  (json_int_t)s->frames, "width", (json_int_t)s->width, "height",
-                                  (json_int_t)s->height, "fps", (json_int_t)s->fps, "samples",
-                                  (json_int_t)s->samples, "sample_rate", (json_int_t)s->sample_rate,
-                                  "channels", (json_int_t)s->channels));
+                                  (json_int_t)s->grid.frames, "width", (json_int_t)s->grid.width,
+                                  "height", (json_int_t)s->grid.height, "fps", (json_int_t)s->fps,
+                                  "samples", (json_int_t)s->grid.samples, "sample_rate",
+                                  (json_int_t)s->sample_rate, "channels", (json_int_t)s->channels));
     json_object_set_new(root, "shots", shots_json(s));
     json_object_set_new(root, "references", references_json(p->refs));
     json_object_set_new(root, "options", json_string(options));
@@ -272,24 +272,16 @@ done:
     return st;
 }
 
-static tk_status write_sheet(const tk_provenance *p, const tk_decoded *clip, const tk_file *f)
+static tk_status write_sheet(const tk_provenance *p, tk_media_source *clip, const tk_file *f)
 {
     const tk_story *s = p->story;
     const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
-    tk_arena a;
-    tk_arena_init(&a, 0);
-    int64_t *cut = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *cut));
-    char **caption = tk_arena_alloc(&a, tk_array_bytes(s->n_shots, sizeof *caption));
-    for (int i = 0; i < s->n_shots && cut && caption; i++) {
-        cut[i] = tk_grid_frame(k, s->shot[i].first_latent);
-        caption[i] = s->shot[i].caption;
-    }
-    const tk_status st =
-        cut && caption ? tk_media_contact_sheet(f, clip->rgb, s->frames, s->height, s->width,
-                                                (double)s->fps, clip->pcm, s->samples, s->channels,
-                                                s->sample_rate, s->n_shots, cut, caption)
-                       : TK_FAIL(TK_MEMORY, "out of memory for the contact sheet");
-    tk_arena_free(&a);
+    tk_sheet_shot *shots;
+    TK_NEW(shots, s->n_shots);
+    for (int i = 0; i < s->n_shots; i++)
+        shots[i] = (tk_sheet_shot){tk_grid_frame(k, s->shot[i].first_latent), s->shot[i].caption};
+    const tk_status st = tk_media_contact_sheet(f, clip, s->n_shots, shots);
+    tk_free(shots);
     return st;
 }
 
@@ -306,17 +298,14 @@ static tk_status begin_all(const char *output, tk_file f[PARTS])
     return st;
 }
 
-tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip)
+tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
 {
-    const tk_story *s = p->story;
     tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
     char comment[96];
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
     tk_status st = TK_OK;
     TK_TRY_TO(st, done, begin_all(p->output, f));
-    TK_TRY_TO(st, done,
-              tk_media_write_mp4(&f[MP4], clip->rgb, s->frames, s->height, s->width, (double)s->fps,
-                                 clip->pcm, s->samples, s->channels, s->sample_rate, comment));
+    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], clip, comment));
     TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
     TK_TRY_TO(st, done, write_json(p, f));
     TK_TRY_TO(st, done, tk_files_commit(PARTS, f));

@@ -29,5 +29,6 @@ tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
 // Before any work: whether its files can be written, are none of the inputs and no one else's.
 tk_status tk_output_check(const char *output, int n, char *const *inputs);
 tk_status tk_output_finished(const char *output, uint64_t digest, bool *done);
-// All of the clip or nothing: what was there before stays until the new clip is whole.
-tk_status tk_output_write(const tk_provenance *p, const tk_decoded *clip);
+// All of the clip or nothing: what was there before stays until the new clip is whole. Pictures and
+// sound are asked for part by part and not kept.
+tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip);

@@ -9,18 +9,19 @@ static tk_status encode_pictures(const tk_media *m, const tk_codec *codec, tk_ar
                                  tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const int64_t frames = tk_grid_frame(k, r->latents), picture = m->height * m->width * 3;
+    const int64_t picture = m->height * m->width * 3;
+    tk_media given = *m;
     tk_grid g;
-    uint8_t *rgb;
-    TK_TRY(tk_grid_of(k, r->path, frames, m->height, m->width, TK_GRID_WHOLE, &g));
+    given.frames = tk_grid_frame(k, r->latents);
+    TK_TRY(tk_grid_of(k, r->path, given.frames, m->height, m->width, TK_GRID_WHOLE, &g));
     TK_ARENA_NEW(r->video, a, g.video_rows * k->video_channels);
-    TK_NEW(rgb, frames * picture);
-    for (int64_t i = 0; i < frames; i++) {
+    TK_NEW(given.rgb, given.frames * picture);
+    for (int64_t i = 0; i < given.frames; i++) {
         const int64_t from = i < m->frames ? i : m->frames - 1;
-        memcpy(rgb + i * picture, m->video + from * picture, (size_t)picture);
+        memcpy(given.rgb + i * picture, m->rgb + from * picture, (size_t)picture);
     }
-    const tk_status st = tk_codec_encode_video(codec, rgb, frames, m->height, m->width, r->video);
-    tk_free(rgb);
+    const tk_status st = tk_codec_encode_video(codec, &given, r->video);
+    tk_free(given.rgb);
     return st;
 }
 
@@ -30,40 +31,41 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
                               tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const int64_t samples = tk_grid_sample(k, r->latents);
-    const int64_t rows = tk_grid_audio_rows(k, samples);
-    const int64_t have = m->samples < samples ? m->samples : samples;
-    float *pcm;
+    tk_media given = *m;
+    given.samples = tk_grid_sample(k, r->latents);
+    const int64_t rows = tk_grid_audio_rows(k, given.samples);
+    const int64_t have = m->samples < given.samples ? m->samples : given.samples;
     r->audio_rows = rows - k->audio_tail;
     TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
-    TK_NEW(pcm, samples * m->channels);
-    memcpy(pcm, m->audio, (size_t)(have * m->channels) * sizeof *pcm);
-    const tk_status st = tk_codec_encode_audio(codec, pcm, samples, m->channels, r->audio);
-    tk_free(pcm);
+    TK_NEW(given.pcm, given.samples * m->channels);
+    memcpy(given.pcm, m->pcm, (size_t)(have * m->channels) * sizeof *given.pcm);
+    const tk_status st = tk_codec_encode_audio(codec, &given, r->audio);
+    tk_free(given.pcm);
     return st;
 }
 
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const tk_media_config want = {.width = s->width,
-                                  .height = s->height,
+    const tk_media_config want = {.width = s->grid.width,
+                                  .height = s->grid.height,
                                   .fps = s->fps,
                                   .sample_rate = s->sample_rate,
                                   .channels = s->channels};
     const int64_t most = tk_grid_latents(k, s->window);
     tk_media m;
+    tk_media_origin origin;
     tk_status st = TK_OK;
-    TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m));
+    TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m, &origin));
     r->latents = m.frames / k->patch_frames;
     if (r->latents < 1) r->latents = 1;
     if (r->latents > most) r->latents = most;
-    if (m.seconds > (double)r->latents * s->tick + s->tick)
+    if (origin.seconds > (double)r->latents * s->tick + s->tick)
         tk_log("%s: its first %.3g of %.3g seconds are given", r->path,
-               (double)r->latents * s->tick, m.seconds);
+               (double)r->latents * s->tick, origin.seconds);
     TK_TRY_TO(st, done, m.frames > 0 ? TK_OK : TK_FAIL(TK_INPUT, "%s: no picture", r->path));
     TK_TRY_TO(st, done, encode_pictures(&m, codec, a, r));
-    if (m.had_audio) TK_TRY_TO(st, done, encode_sound(&m, codec, a, r));
+    if (origin.has_audio) TK_TRY_TO(st, done, encode_sound(&m, codec, a, r));
 done:
     tk_media_free(&m);
     return st;

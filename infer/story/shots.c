@@ -5,23 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
-// A clip's pictures are decoded as a whole; more than this is a mistake in the storyboard.
-#define LARGEST_CLIP ((int64_t)16 << 30) // bytes
+// More than this is a mistake in the storyboard.
+#define LARGEST_CLIP ((int64_t)16 << 30) // bytes of all pictures
 enum { LONGEST_CAPTION = 4096 };         // bytes
 
 static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_story *s)
 {
     const int64_t *size = c->story.size;
-    s->width = size[0] ? size[0] : c->media.width;
-    s->height = size[1] ? size[1] : c->media.height;
+    s->grid.width = size[0] ? size[0] : c->media.width;
+    s->grid.height = size[1] ? size[1] : c->media.height;
     s->fps = k->fps;
-    if (!tk_grid_divides(k, k->patch_frames, s->height, s->width))
+    if (!tk_grid_divides(k, k->patch_frames, s->grid.height, s->grid.width))
         return TK_FAIL(TK_INPUT,
                        "size: %" PRId64 "x%" PRId64
                        " is not a multiple of this model's patches of %" PRId64
                        " pixels; nearest: %" PRId64 "x%" PRId64,
-                       s->width, s->height, k->patch_size, tk_grid_side(k, s->width),
-                       tk_grid_side(k, s->height));
+                       s->grid.width, s->grid.height, k->patch_size, tk_grid_side(k, s->grid.width),
+                       tk_grid_side(k, s->grid.height));
     if (c->story.fps && c->story.fps != k->fps)
         return TK_FAIL(TK_INPUT,
                        "fps: %" PRId64 " asked, but this checkpoint's codec makes %" PRId64
@@ -86,7 +86,7 @@ static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t r
         to->n_references = from->n_references;
         TK_TRY(caption_of(&c->story, from, a, &to->caption));
     }
-    s->latents = latent;
+    s->grid.latent_frames = latent;
     return TK_OK;
 }
 
@@ -114,12 +114,12 @@ static tk_status cut_windows(int64_t room, tk_arena *a, tk_story *s)
 static tk_status check_bytes(const tk_story *s)
 {
     int64_t bytes;
-    const tk_status st = tk_mul_size(s->frames, s->width * s->height * 3, &bytes);
+    const tk_status st = tk_mul_size(s->grid.frames, s->grid.width * s->grid.height * 3, &bytes);
     if (st == TK_OK && bytes <= LARGEST_CLIP) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "the storyboard's %" PRId64 " frames of %" PRId64 "x%" PRId64
                    " pixels are more than a clip can hold; make it shorter or smaller",
-                   s->frames, s->width, s->height);
+                   s->grid.frames, s->grid.width, s->grid.height);
 }
 
 tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
@@ -133,14 +133,8 @@ tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, 
                        "sample.window: %g seconds hold not even one latent frame, which lasts %g",
                        out->window, out->tick);
     TK_TRY(lay_shots(c, k, room, a, out));
-    tk_grid g;
-    TK_TRY(tk_grid_of(k, "storyboard", tk_grid_frame(k, out->latents), out->height, out->width,
-                      TK_GRID_WHOLE, &g));
-    out->frames = g.frames;
-    out->samples = g.samples;
-    out->high = g.high;
-    out->wide = g.wide;
-    out->audio_rows = g.audio_rows;
+    TK_TRY(tk_grid_of(k, "storyboard", tk_grid_frame(k, out->grid.latent_frames), out->grid.height,
+                      out->grid.width, TK_GRID_WHOLE, &out->grid));
     out->tail = k->audio_tail;
     TK_TRY(check_bytes(out));
     return cut_windows(room, a, out);

@@ -22,13 +22,11 @@ typedef struct tk_window {
 } tk_window;
 
 typedef struct tk_story {
-    int64_t width, height, fps, frames; // pixels, frames of the clip
-    int64_t high, wide, latents;        // rows of a latent frame; latent frames of the clip
-    int64_t channels, sample_rate, samples;
-    int64_t audio_rows; // of the whole track, the tail included
-    int64_t tail;       // audio latents a track has beyond its shots' rows
-    double tick;        // seconds of a latent frame
-    double window;      // seconds a document may span
+    tk_grid grid; // of the whole clip
+    int64_t fps, channels, sample_rate;
+    int64_t tail;  // audio latents a track has beyond its shots' rows
+    double tick;   // seconds of a latent frame
+    double window; // seconds a document may span
     int n_shots, n_windows;
     tk_story_shot *shot;
     tk_window *windows;

@@ -49,7 +49,7 @@ static tk_status lay_out(window *w, tk_arena *a)
     }
     w->shots[n - 1].audio_rows += s->tail;
     w->task.shot_id = id;
-    w->task.doc = tk_document_on_grid(w->codec, s->high, s->wide, s->channels);
+    w->task.doc = tk_document_on_grid(w->codec, s->grid.high, s->grid.wide, s->channels);
     w->task.doc.shots = w->shots;
     w->task.doc.n_shots = n;
     return TK_OK;
@@ -77,7 +77,7 @@ static tk_status write_text(window *w, tk_arena *a)
 static void shot_span(const tk_story *s, int i, int m, int64_t *first, int64_t *n)
 {
     const tk_story_shot *shot = &s->shot[i];
-    const int64_t each = m == TK_VIDEO ? s->high * s->wide : s->channels;
+    const int64_t each = m == TK_VIDEO ? s->grid.high * s->grid.wide : s->channels;
     *first = each * (m == TK_VIDEO ? shot->first_latent : shot->first_audio);
     *n = each * (m == TK_VIDEO ? shot->latents : shot->audio_rows);
 }
@@ -92,7 +92,7 @@ static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
         const tk_reference *r = &w->refs->ref[k];
         if (!tk_reference_in(r, &w->span)) continue;
         const int64_t n =
-            m == TK_VIDEO ? r->latents * s->high * s->wide : r->audio_rows * s->channels;
+            m == TK_VIDEO ? r->latents * s->grid.high * s->grid.wide : r->audio_rows * s->channels;
         if (n) memcpy(to, m == TK_VIDEO ? r->video : r->audio, tk_array_bytes(n * channels, 4));
         to += n * channels;
     }
@@ -151,8 +151,8 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents
 
 static tk_status new_timeline(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_latents *x)
 {
-    TK_ARENA_NEW(x->rows[TK_VIDEO], a, s->latents * s->high * s->wide * k->video_channels);
-    TK_ARENA_NEW(x->rows[TK_AUDIO], a, s->audio_rows * s->channels * k->audio_channels);
+    TK_ARENA_NEW(x->rows[TK_VIDEO], a, s->grid.video_rows * k->video_channels);
+    TK_ARENA_NEW(x->rows[TK_AUDIO], a, s->grid.audio_rows * s->channels * k->audio_channels);
     return TK_OK;
 }
 
@@ -188,36 +188,18 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
 
 // ---- media -------------------------------------------------------------------------------------
 
-void tk_decoded_free(tk_decoded *d)
-{
-    tk_free(d->rgb);
-    tk_free(d->pcm);
-    *d = (tk_decoded){0};
-}
-
 tk_status tk_story_decode(const tk_story *s, const tk_codec *codec, const tk_latents *x,
-                          tk_decoded *out)
+                          tk_media *out)
 {
-    tk_status st = TK_OK;
-    const int64_t samples = s->samples * s->channels;
-    *out = (tk_decoded){0};
-    out->rgb = tk_alloc(tk_array_bytes(s->frames * s->height * s->width, 3));
-    out->pcm = tk_alloc(tk_array_bytes(samples, sizeof *out->pcm));
+    tk_status st;
+    *out = tk_grid_media(tk_codec_get_info(codec), &s->grid);
+    TK_TRY(tk_media_alloc(out));
+    TK_TRY_TO(st, fail, tk_codec_decode_video(codec, x->rows[TK_VIDEO], &s->grid, out->rgb));
     TK_TRY_TO(st, fail,
-              out->rgb && out->pcm
-                  ? TK_OK
-                  : TK_FAIL(TK_MEMORY, "out of memory for a clip of %lld frames of %lldx%lld",
-                            (long long)s->frames, (long long)s->width, (long long)s->height));
-    TK_TRY_TO(
-        st, fail,
-        tk_codec_decode_video(codec, x->rows[TK_VIDEO], s->latents, s->high, s->wide, out->rgb));
-    TK_TRY_TO(st, fail,
-              tk_codec_decode_audio(codec, x->rows[TK_AUDIO], s->audio_rows, s->channels, out->pcm,
-                                    s->samples));
-    for (int64_t i = 0; i < samples; i++)
-        out->pcm[i] = out->pcm[i] < -1 ? -1 : out->pcm[i] > 1 ? 1 : out->pcm[i];
+              tk_codec_decode_audio(codec, x->rows[TK_AUDIO], s->grid.audio_rows, out->channels,
+                                    out->pcm, out->samples));
     return TK_OK;
 fail:
-    tk_decoded_free(out);
+    tk_media_free(out);
     return st;
 }

@@ -18,10 +18,6 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
                           const tk_references *refs, tk_arena *a, tk_latents *out,
                           void (*step_done)(void *ctx), void *ctx);
 
-typedef struct tk_decoded { // a clip: rgb (frames, height, width, 3), pcm (samples, channels)
-    uint8_t *rgb;
-    float *pcm;
-} tk_decoded;
+// The whole clip in memory, until tk_media_free.
 tk_status tk_story_decode(const tk_story *story, const tk_codec *codec, const tk_latents *x,
-                          tk_decoded *out);
-void tk_decoded_free(tk_decoded *d);
+                          tk_media *out);

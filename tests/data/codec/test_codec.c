@@ -21,6 +21,8 @@ static const tk_codec_config config = {.patch_frames = 2,
                                        .audio_channels = 64,
                                        .fit_clips = 24};
 enum { FRAMES = 16, SAMPLES = 16000 };
+static const tk_grid grid = {
+    .frames = FRAMES, .height = 32, .width = 32, .latent_frames = 8, .high = 4, .wide = 4};
 
 typedef struct film {
     uint8_t rgb[FRAMES * 32 * 32 * 3];
@@ -29,7 +31,7 @@ typedef struct film {
     bool flat; // nothing but one grey and silence
 } film;
 
-static tk_status shoot(void *ctx, int64_t i, tk_media_clip *clip)
+static tk_status shoot(void *ctx, int64_t i, tk_media *clip)
 {
     film *f = ctx;
     tk_media_config m = media;
@@ -40,7 +42,10 @@ static tk_status shoot(void *ctx, int64_t i, tk_media_clip *clip)
     tk_world_sound(&s, &m, SAMPLES, f->pcm);
     if (f->flat) memset(f->rgb, 99, sizeof f->rgb);
     if (f->flat) memset(f->pcm, 0, sizeof f->pcm);
-    *clip = (tk_media_clip){f->rgb, FRAMES, f->height, 32, f->pcm, SAMPLES, f->channels};
+    *clip = tk_media_shape(&m, FRAMES, SAMPLES);
+    clip->height = f->height;
+    clip->rgb = f->rgb;
+    clip->pcm = f->pcm;
     return TK_OK;
 }
 
@@ -56,10 +61,11 @@ static void test_mdct__reconstructs_perfectly(void **state)
     (void)state;
     enum { N = 50, LONG = 512 };
     float basis[N * 2 * N], x[LONG], y[LONG] = {0}, frame[2 * N];
+    const tk_media track = {.samples = LONG, .channels = 1, .pcm = x};
     tk_mdct_basis(N, basis);
     tk_rng_fill_normal(tk_rng_key(1, TK_RNG_TEST, 0), 0, x, LONG, 1);
     for (int64_t r = 0; r <= (LONG + N - 1) / N; r++) {
-        tk_codec_frames(N, x, LONG, 1, 0, r, 1, frame);
+        tk_codec_frames(N, &track, 0, r, 1, frame);
         for (int k = 0; k < N; k++) {
             double c = 0;
             for (int t = 0; t < 2 * N; t++) c += (double)(basis[k * 2 * N + t] * frame[t]);
@@ -111,7 +117,7 @@ static void test_fit__rows_have_unit_variance_and_media_come_back(void **state)
     (void)state;
     film *f = new_film();
     tk_codec *c;
-    tk_media_clip clip;
+    tk_media clip;
     assert_ok(tk_codec_fit(&config, &media, shoot, f, 24, &c));
     const tk_codec_info *i = tk_codec_get_info(c);
     assert_true(i->video_psnr_db > 28 && i->video_psnr_db < 99);
@@ -123,15 +129,15 @@ static void test_fit__rows_have_unit_variance_and_media_come_back(void **state)
     float *pcm = malloc(SAMPLES * 4);
     for (int64_t k = 0; k < 24; k++) {
         shoot(f, k, &clip);
-        assert_ok(tk_codec_encode_video(c, clip.video, FRAMES, 32, 32, video));
-        assert_ok(tk_codec_encode_audio(c, clip.audio, SAMPLES, 1, audio));
-        assert_ok(tk_codec_decode_video(c, video, 8, 4, 4, rgb));
+        assert_ok(tk_codec_encode_video(c, &clip, video));
+        assert_ok(tk_codec_encode_audio(c, &clip, audio));
+        assert_ok(tk_codec_decode_video(c, video, &grid, rgb));
         assert_ok(tk_codec_decode_audio(c, audio, 81, 1, pcm, SAMPLES));
         for (int n = 0; n < 8 * 16 * 48; n++) v += (double)(video[n] * video[n]);
         for (int n = 0; n < 81 * 64; n++) a += (double)(audio[n] * audio[n]);
-        for (size_t n = 0; n < sizeof f->rgb; n++) error += pow((double)rgb[n] - clip.video[n], 2);
-        for (int n = 0; n < SAMPLES; n++) noise += pow((double)pcm[n] - (double)clip.audio[n], 2);
-        for (int n = 0; n < SAMPLES; n++) power += pow((double)clip.audio[n], 2);
+        for (size_t n = 0; n < sizeof f->rgb; n++) error += pow((double)rgb[n] - clip.rgb[n], 2);
+        for (int n = 0; n < SAMPLES; n++) noise += pow((double)pcm[n] - (double)clip.pcm[n], 2);
+        for (int n = 0; n < SAMPLES; n++) power += pow((double)clip.pcm[n], 2);
     }
     assert_near(v / (24.0 * 8 * 16 * 48), 1, 0.01);
     assert_near(a / (24.0 * 81 * 64), 1, 0.01);
@@ -170,8 +176,10 @@ static void test_fit__stereo_channels_are_apart(void **state)
     float *rows = malloc(81 * 2 * 64 * 4), *mono = malloc(81 * 64 * 4), *pcm = malloc(SAMPLES * 8);
     float *right = malloc(SAMPLES * 4);
     for (int n = 0; n < SAMPLES; n++) right[n] = f->pcm[2 * n + 1];
-    assert_ok(tk_codec_encode_audio(c, f->pcm, SAMPLES, 2, rows));
-    assert_ok(tk_codec_encode_audio(c, right, SAMPLES, 1, mono));
+    const tk_media both = {.samples = SAMPLES, .channels = 2, .pcm = f->pcm};
+    const tk_media alone = {.samples = SAMPLES, .channels = 1, .pcm = right};
+    assert_ok(tk_codec_encode_audio(c, &both, rows));
+    assert_ok(tk_codec_encode_audio(c, &alone, mono));
     for (int r = 0; r < 81; r++)
         for (int k = 0; k < 64; k++)
             assert_near(rows[(r * 2 + 1) * 64 + k], mono[r * 64 + k], 1e-5);
@@ -189,15 +197,15 @@ static void test_fit__constant_clips_stay_finite(void **state)
     (void)state;
     film *f = new_film();
     tk_codec *c;
-    tk_media_clip clip;
+    tk_media clip;
     f->flat = true;
     assert_ok(tk_codec_fit(&config, &media, shoot, f, 2, &c));
     float *rows = malloc(8 * 16 * 48 * 4);
     uint8_t *rgb = malloc(sizeof f->rgb);
     shoot(f, 0, &clip);
-    assert_ok(tk_codec_encode_video(c, clip.video, FRAMES, 32, 32, rows));
+    assert_ok(tk_codec_encode_video(c, &clip, rows));
     for (int n = 0; n < 8 * 16 * 48; n++) assert_true(isfinite(rows[n]) && fabsf(rows[n]) < 10);
-    assert_ok(tk_codec_decode_video(c, rows, 8, 4, 4, rgb));
+    assert_ok(tk_codec_decode_video(c, rows, &grid, rgb));
     for (size_t n = 0; n < sizeof f->rgb; n++) assert_in_range(rgb[n], 98, 100);
     free(rows), free(rgb), free(f);
     tk_codec_free(c);
@@ -209,10 +217,12 @@ static void test_decode__survives_wild_rows(void **state)
     film *f = new_film();
     tk_codec *c;
     float rows[16 * 48], pcm[400];
+    const tk_grid one = {
+        .frames = 2, .height = 32, .width = 32, .latent_frames = 1, .high = 4, .wide = 4};
     uint8_t rgb[2 * 32 * 32 * 3];
     assert_ok(tk_codec_fit(&config, &media, shoot, f, 2, &c));
     for (int n = 0; n < 16 * 48; n++) rows[n] = n % 3 ? 1e30f : -1e30f;
-    assert_ok(tk_codec_decode_video(c, rows, 1, 4, 4, rgb));
+    assert_ok(tk_codec_decode_video(c, rows, &one, rgb));
     assert_ok(tk_codec_decode_audio(c, rows, 3, 1, pcm, 400));
     for (int n = 0; n < 400; n++) assert_true(fabsf(pcm[n]) <= 1);
     tk_codec_free(c);
@@ -302,9 +312,9 @@ static void test_broadcast__gives_the_same_codec(void **state)
     uint64_t digest = tk_codec_get_info(c)->digest;
     assert_ok(tk_same(&world, "digest", &digest, sizeof digest));
     float *rows = malloc(8 * 16 * 48 * 4);
-    tk_media_clip clip;
+    tk_media clip;
     shoot(f, 1, &clip);
-    assert_ok(tk_codec_encode_video(c, clip.video, FRAMES, 32, 32, rows));
+    assert_ok(tk_codec_encode_video(c, &clip, rows));
     assert_ok(tk_same(&world, "rows", rows, 8 * 16 * 48 * 4));
     free(rows);
     tk_codec_free(c);

@@ -47,31 +47,30 @@ static tk_status tiny_derive(tk_codec *c)
     return TK_OK;
 }
 
-static tk_status tiny_encode_video(const tk_codec *c, const uint8_t *rgb, const tk_grid *g,
-                                   float *rows)
+static tk_status tiny_encode_video(const tk_codec *c, const tk_media *m, float *rows)
 {
     const int64_t size = c->info.patch_size;
-    for (int64_t r = 0; r < g->video_rows; r++) {
-        const int64_t f = r / (g->high * g->wide), y = r / g->wide % g->high, x = r % g->wide;
-        const int64_t line = tk_grid_frame(&c->info, f) * g->height + y * size;
-        rows[r] = (float)rgb[(line * g->width + x * size) * 3] * ((const tiny *)c)->gain[0];
+    tk_grid g;
+    TK_TRY(tk_grid_of(&c->info, "", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
+    for (int64_t r = 0; r < g.video_rows; r++) {
+        const int64_t f = r / (g.high * g.wide), y = r / g.wide % g.high, x = r % g.wide;
+        const int64_t line = tk_grid_frame(&c->info, f) * g.height + y * size;
+        rows[r] = (float)m->rgb[(line * g.width + x * size) * 3] * ((const tiny *)c)->gain[0];
     }
     return TK_OK;
 }
 
-static tk_status tiny_decode_video(const tk_codec *c, const float *rows, int64_t latent_frames,
-                                   int64_t high, int64_t wide, int64_t first, int64_t n,
-                                   uint8_t *rgb)
+static tk_status tiny_decode_video(const tk_codec *c, const float *rows, const tk_grid *g,
+                                   int64_t first, int64_t n, uint8_t *rgb)
 {
     const int64_t size = c->info.patch_size, pictures = tk_grid_frame(&c->info, 1);
     for (int64_t f = first; f < first + n; f++)
-        for (int64_t p = 0; p < pictures * high * size * wide * size; p++) {
-            const int64_t y = p / (wide * size) % (high * size) / size,
-                          x = p % (wide * size) / size;
+        for (int64_t p = 0; p < pictures * g->height * g->width; p++) {
+            const int64_t y = p / g->width % g->height / size, x = p % g->width / size;
             float v = 0;
             for (int64_t k = f - 1; k <= f + 1; k++) {
-                const int64_t at = k < 0 ? 0 : k < latent_frames ? k : latent_frames - 1;
-                v += (k == f ? 0.5f : 0.25f) * rows[(at * high + y) * wide + x];
+                const int64_t at = k < 0 ? 0 : k < g->latent_frames ? k : g->latent_frames - 1;
+                v += (k == f ? 0.5f : 0.25f) * rows[(at * g->high + y) * g->wide + x];
             }
             memset(rgb, (int)(v / ((const tiny *)c)->gain[0]), 3);
             rgb += 3;
@@ -79,11 +78,11 @@ static tk_status tiny_decode_video(const tk_codec *c, const float *rows, int64_t
     return TK_OK;
 }
 
-static tk_status tiny_encode_audio(const tk_codec *c, const float *pcm, int64_t samples,
-                                   int64_t channels, float *rows)
+static tk_status tiny_encode_audio(const tk_codec *c, const tk_media *m, float *rows)
 {
-    for (int64_t k = 0; k < tk_grid_audio_rows(&c->info, samples) * channels; k++)
-        rows[k] = pcm[k / channels * c->info.audio_hop * channels + k % channels];
+    const int64_t channels = m->channels;
+    for (int64_t k = 0; k < tk_grid_audio_rows(&c->info, m->samples) * channels; k++)
+        rows[k] = m->pcm[k / channels * c->info.audio_hop * channels + k % channels];
     return TK_OK;
 }
 
@@ -127,21 +126,30 @@ static tk_codec *new_tiny(void)
 
 enum { LATENTS = 9, HIGH = 3, WIDE = 5, SAMPLES = 1237, CHANNELS = 2 };
 
+static tk_grid grid_of(const tk_codec *c)
+{
+    const tk_codec_info *i = tk_codec_get_info(c);
+    tk_grid g;
+    assert_ok(tk_grid_of(i, "test", tk_grid_frame(i, LATENTS), HIGH * i->patch_size,
+                         WIDE * i->patch_size, SAMPLES, &g));
+    return g;
+}
+
 // Every part of the given length, with rows that are not numbers wherever a part does not look.
 static void check_video(const tk_codec *c, const float *rows, int64_t part)
 {
     const tk_codec_info *i = tk_codec_get_info(c);
     const int64_t each = HIGH * WIDE * i->video_channels, context = tk_codec_video_context(c);
     const int64_t bytes = tk_grid_frame(i, 1) * HIGH * WIDE * i->patch_size * i->patch_size * 3;
+    const tk_grid g = grid_of(c);
     uint8_t *whole = malloc((size_t)(LATENTS * bytes)), *joined = malloc((size_t)(LATENTS * bytes));
     float *seen = malloc((size_t)(LATENTS * each) * 4);
-    assert_ok(tk_codec_decode_video(c, rows, LATENTS, HIGH, WIDE, whole));
+    assert_ok(tk_codec_decode_video(c, rows, &g, whole));
     for (int64_t f = 0; f < LATENTS; f += part) {
         const int64_t n = LATENTS - f < part ? LATENTS - f : part;
         for (int64_t k = 0; k < LATENTS * each; k++)
             seen[k] = k / each < f - context || k / each >= f + n + context ? NAN : rows[k];
-        assert_ok(
-            tk_codec_decode_video_part(c, seen, LATENTS, HIGH, WIDE, f, n, joined + f * bytes));
+        assert_ok(tk_codec_decode_video_part(c, seen, &g, f, n, joined + f * bytes));
     }
     assert_memory_equal(whole, joined, (size_t)(LATENTS * bytes));
     free(whole), free(joined), free(seen);
@@ -195,6 +203,9 @@ static void tiny_goes_through_files_and_ranks(void **state)
     hid_t file, group;
     tk_codec *c = new_tiny(), *back = NULL;
     uint8_t rgb[4 * 8 * 8 * 3], shown[4 * 8 * 8 * 3];
+    const tk_media clip = {.frames = 4, .height = 8, .width = 8, .rgb = rgb};
+    const tk_grid g = {
+        .frames = 4, .height = 8, .width = 8, .latent_frames = 2, .high = 2, .wide = 2};
     float rows[8];
     close(mkstemp(path));
     assert_ok(tk_h5_create(path, "talkie-test", 1, &file));
@@ -206,8 +217,8 @@ static void tiny_goes_through_files_and_ranks(void **state)
     assert_int_equal(tk_codec_get_info(back)->audio_tail, 0);
     assert_true(tk_codec_get_info(back)->digest == tk_codec_get_info(c)->digest);
     memset(rgb, 200, sizeof rgb);
-    assert_ok(tk_codec_encode_video(back, rgb, 4, 8, 8, rows));
-    assert_ok(tk_codec_decode_video(back, rows, 2, 2, 2, shown));
+    assert_ok(tk_codec_encode_video(back, &clip, rows));
+    assert_ok(tk_codec_decode_video(back, rows, &g, shown));
     assert_memory_equal(rgb, shown, sizeof rgb);
     H5Adelete(group, "kind");
     assert_ok(tk_h5_put_attr_str(group, "kind", "vast"));

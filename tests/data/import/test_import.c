@@ -92,21 +92,23 @@ static void test_round_trip(void **state)
     tk_media m;
     static float video[8 * 2 * 3 * 48], audio[64 * 64], raw[1 << 16], pcm[16000];
     static uint8_t rgb[16 * 32 * 48 * 3];
+    const tk_grid g = {
+        .frames = 16, .height = 32, .width = 48, .latent_frames = 8, .high = 2, .wide = 3};
     prepare("");
     assert_ok(tk_clips_open(media_path("good.h5"), &clips));
-    assert_ok(tk_media_read("tests/media/big-buck-bunny.mp4", &config.media, 60, 1, &m));
+    assert_ok(tk_media_read("tests/media/big-buck-bunny.mp4", &config.media, 60, 1, &m, NULL));
     assert_ok(tk_clips_read(&clips, 3, video, audio, raw)); // seconds 2 to 4
-    assert_ok(tk_codec_decode_video(clips.codec, video, 8, 2, 3, rgb));
+    assert_ok(tk_codec_decode_video(clips.codec, video, &g, rgb));
     assert_ok(tk_codec_decode_audio(clips.codec, audio, 41, 1, pcm, 16000));
     double wrong = 0, noise = 0, signal = 0;
     for (size_t i = 0; i < sizeof rgb; i++) {
-        double d = (double)rgb[i] - m.video[16 * 32 * 48 * 3 + i];
+        double d = (double)rgb[i] - m.rgb[16 * 32 * 48 * 3 + i];
         wrong += d * d;
     }
     for (int i = 0; i < 16000; i++) {
-        double d = (double)pcm[i] - (double)m.audio[16000 + i];
+        double d = (double)pcm[i] - (double)m.pcm[16000 + i];
         noise += d * d;
-        signal += (double)m.audio[16000 + i] * (double)m.audio[16000 + i];
+        signal += (double)m.pcm[16000 + i] * (double)m.pcm[16000 + i];
     }
     assert_true(10 * log10(255 * 255 * (double)sizeof rgb / wrong) > 22);
     assert_true(noise < 0.1 * signal);

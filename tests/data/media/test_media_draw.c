@@ -78,6 +78,12 @@ static tk_ink colour(int frame)
     return (tk_ink){(uint8_t)(250 - 20 * frame), (uint8_t)(20 * frame), 128, 1};
 }
 
+static tk_status write_sheet(const char *name, const tk_media *m, int n, const tk_sheet_shot *shots)
+{
+    tk_media_whole w = tk_media_whole_of(m);
+    return whole_file(tk_media_contact_sheet, media_path(name), &w.source, n, shots);
+}
+
 // A sheet of twelve frames, each of a colour, the second shot from frame 5 on; a quarter of a
 // second of sound, a quarter of silence, and so on.
 static image sheet(const char *name, const char *caption)
@@ -90,10 +96,17 @@ static image sheet(const char *name, const char *caption)
     for (int i = 0; i < SAMPLES; i++) sound[i] = i / 2000 % 2 ? 0 : sinf((float)i);
     char first[256];
     snprintf(first, sizeof first, "%s", caption);
-    char *captions[] = {first, NULL};
-    const int64_t cut[] = {0, SECOND};
-    assert_ok(whole_file(tk_media_contact_sheet, media_path(name), &frames[0][0][0][0], FRAMES,
-                         SIDE, SIDE, 8, sound, SAMPLES, 1, RATE, 2, cut, captions));
+    const tk_sheet_shot shots[] = {{0, first}, {SECOND, NULL}};
+    const tk_media clip = {.frames = FRAMES,
+                           .height = SIDE,
+                           .width = SIDE,
+                           .fps = 8,
+                           .rgb = &frames[0][0][0][0],
+                           .samples = SAMPLES,
+                           .channels = 1,
+                           .sample_rate = RATE,
+                           .pcm = sound};
+    assert_ok(write_sheet(name, &clip, 2, shots));
     return load(media_path(name));
 }
 
@@ -170,22 +183,30 @@ static void test_sheet__odd_inputs(void **state)
     static uint8_t rgb[3 * 9 * 200 * 3];
     static float pcm[100 * 2];
     for (int i = 0; i < 200; i++) pcm[i] = i % 3 ? NAN : INFINITY;
-    char *caption[] = {"\xc3\xa9t\xc3\xa9 \xe6\x98\xa0 and \x01 control", "cut \xe6\x98", NULL};
-    const int64_t cut[] = {0, -7, 900};
-    const char *path = media_path("odd.png");
-    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 3, 9, 200, 8, pcm, 100, 2, 8000, 3, cut,
-                         caption));
-    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 3, 200, 9, 0.5, NULL, 0, 1, 8000, 0,
-                         NULL, NULL));
+    tk_sheet_shot shots[] = {
+        {0, "\xc3\xa9t\xc3\xa9 \xe6\x98\xa0 and \x01 control"}, {-7, "cut \xe6\x98"}, {900, NULL}};
+    const tk_media loud = {.frames = 3,
+                           .height = 9,
+                           .width = 200,
+                           .fps = 8,
+                           .rgb = rgb,
+                           .samples = 100,
+                           .channels = 2,
+                           .sample_rate = 8000,
+                           .pcm = pcm};
+    tk_media mute = loud;
+    assert_ok(write_sheet("odd.png", &loud, 3, shots));
+    mute.height = 200, mute.width = 9, mute.fps = 0.5, mute.pcm = NULL, mute.channels = 1;
+    assert_ok(write_sheet("odd.png", &mute, 0, NULL));
     char longest[5000];
     memset(longest, 'w', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    caption[0] = longest;
-    assert_ok(whole_file(tk_media_contact_sheet, path, rgb, 1, 9, 9, 1000, pcm, 1, 1, 8000, 1, cut,
-                         caption));
-    assert_status(
-        whole_file(tk_media_contact_sheet, path, rgb, 0, 9, 9, 8, NULL, 0, 1, 8000, 0, NULL, NULL),
-        TK_INPUT);
+    shots[0].caption = longest;
+    tk_media least = loud;
+    least.frames = least.samples = least.channels = 1, least.width = 9, least.fps = 1000;
+    assert_ok(write_sheet("odd.png", &least, 1, shots));
+    least.frames = 0;
+    assert_status(write_sheet("odd.png", &least, 0, NULL), TK_INPUT);
 }
 
 static const tk_ink blue = {38, 110, 184, 1}, grey = {150, 155, 165, 1},
@@ -291,20 +312,27 @@ static void test_plot__odd_curves(void **state)
     assert_ok(tk_media_plot(media_path("plot.png"), NULL, NULL, 0, NULL, false));
 }
 
+static const tk_ink white = {255, 255, 255, 1};
+
+static int lines_of(cairo_t *cr, double width, int most, const char *line)
+{
+    const tk_column c = {.size = 14, .step = 20, .width = width, .most = most, .ink = white};
+    return tk_draw_lines(cr, &c, line);
+}
+
 static void test_lines(void **state)
 {
     (void)state;
-    const tk_ink white = {255, 255, 255, 1};
     const char *text = "one two three";
     cairo_t *cr = tk_draw_new(10, 10, white);
     const double one = tk_draw_text_width(cr, 14, "one"), all = tk_draw_text_width(cr, 14, text);
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, all + 1, 9, white, text), 1);
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, all - 1, 9, white, text), 2);
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, one + 5, 9, white, "one one one"), 3);
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, 0.1, 9, white, text),
+    assert_int_equal(lines_of(cr, all + 1, 9, text), 1);
+    assert_int_equal(lines_of(cr, all - 1, 9, text), 2);
+    assert_int_equal(lines_of(cr, one + 5, 9, "one one one"), 3);
+    assert_int_equal(lines_of(cr, 0.1, 9, text),
                      9); // goes on, however narrow
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, one + 5, 2, white, text), 2);
-    assert_int_equal(tk_draw_lines(cr, 0, 0, 14, 20, one, 9, white, ""), 0);
+    assert_int_equal(lines_of(cr, one + 5, 2, text), 2);
+    assert_int_equal(lines_of(cr, one, 9, ""), 0);
     assert_near(tk_draw_text_width(cr, 14, "11"), tk_draw_text_width(cr, 14, "88"), 1e-9);
     assert_int_equal(cairo_status(cr), CAIRO_STATUS_SUCCESS);
     cairo_destroy(cr);

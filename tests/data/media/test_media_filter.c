@@ -25,7 +25,7 @@ static const tk_media_config full = {
 static tk_media get(const char *path, int64_t frames)
 {
     tk_media m;
-    assert_ok(tk_media_read(path, &full, 60, 1, &m));
+    assert_ok(tk_media_read(path, &full, 60, 1, &m, NULL));
     assert_int_equal(m.frames, frames);
     return m;
 }
@@ -38,7 +38,7 @@ static double combing(const tk_media *m)
     for (int64_t k = 0; k < m->frames; k++)
         for (int64_t y = 1; y + 1 < m->height; y++)
             for (int64_t x = 0; x < row; x++) {
-                const uint8_t *p = m->video + (k * m->height + y) * row + x;
+                const uint8_t *p = m->rgb + (k * m->height + y) * row + x;
                 sum += abs(2 * p[0] - p[-row] - p[row]) / 2.0;
             }
     return sum / (double)(m->frames * (m->height - 2) * row);
@@ -48,7 +48,7 @@ static double mean_of(const tk_media *m, int64_t frame)
 {
     const int64_t n = m->height * m->width * 3;
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += m->video[frame * n + i];
+    for (int64_t i = 0; i < n; i++) sum += m->rgb[frame * n + i];
     return sum / (double)n;
 }
 
@@ -131,7 +131,7 @@ static void test_png(void **state)
     snprintf(args, sizeof args, "%s-flags +ildct", picture);
     tk_media a = get(media_make("plain.png", picture), 25),
              b = get(media_make("adam7.png", args), 25);
-    assert_memory_equal(a.video, b.video, (size_t)(128 * 96 * 3));
+    assert_memory_equal(a.rgb, b.rgb, (size_t)(128 * 96 * 3));
     tk_media_free(&a);
     tk_media_free(&b);
 }
@@ -139,8 +139,8 @@ static void test_png(void **state)
 static void check_colour(const char *path, int r, int g, int b, int most)
 {
     tk_media m;
-    assert_ok(tk_media_read(path, &full, 60, 1, &m));
-    const uint8_t *p = m.video + (48 * m.width + 64) * 3;
+    assert_ok(tk_media_read(path, &full, 60, 1, &m, NULL));
+    const uint8_t *p = m.rgb + (48 * m.width + 64) * 3;
     if (abs(p[0] - r) > most || abs(p[1] - g) > most || abs(p[2] - b) > most)
         fail_msg("%s: (%d, %d, %d) and not (%d, %d, %d)", path, p[0], p[1], p[2], r, g, b);
     tk_media_free(&m);
@@ -231,7 +231,7 @@ static void refuses(const char *path, const char *filter, const char *what)
     int64_t frames;
     bool has_audio;
     lacking = filter;
-    assert_status(tk_media_read(path, &full, 60, 1, &m), TK_INPUT);
+    assert_status(tk_media_read(path, &full, 60, 1, &m, NULL), TK_INPUT);
     assert_says(filter);
     assert_says(what);
     assert_says(strrchr(path, '/') + 1);

@@ -16,15 +16,16 @@ static const tk_media_config small = {
 static void takes(const char *path, int64_t fps, int64_t frames)
 {
     tk_media m;
+    tk_media_origin origin;
     tk_media_config c = small;
     int64_t looked;
     bool has_audio;
     c.fps = fps;
     assert_ok(tk_media_probe(path, &c, 1, &looked, &has_audio));
-    assert_ok(tk_media_read(path, &c, 60, 1, &m));
+    assert_ok(tk_media_read(path, &c, 60, 1, &m, &origin));
     assert_int_equal(m.frames, frames);
     assert_int_equal(looked, frames);
-    assert_int_equal(m.had_audio, has_audio);
+    assert_int_equal(origin.has_audio, has_audio);
     tk_media_free(&m);
 }
 
@@ -62,7 +63,7 @@ static void refuses(const char *path, const char *words)
     bool has_audio;
     assert_status(tk_media_probe(path, &small, 1, &looked, &has_audio), TK_INPUT);
     assert_says(words);
-    assert_status(tk_media_read(path, &small, 60, 1, &m), TK_INPUT);
+    assert_status(tk_media_read(path, &small, 60, 1, &m, NULL), TK_INPUT);
     assert_says(words);
 }
 
@@ -134,10 +135,9 @@ static void check_untagged(const char *size, const char *matrix)
              "out_range=tv,format=yuv444p,setparams=colorspace=unknown:range=unknown -c:v ffv1",
              size, matrix);
     tk_media m;
-    assert_ok(tk_media_read(media_make(name, args), &small, 60, 1, &m));
+    assert_ok(tk_media_read(media_make(name, args), &small, 60, 1, &m, NULL));
     const int want[] = {200, 60, 30};
-    for (int c = 0; c < 3; c++)
-        assert_true(abs(m.video[(16 * m.width + 16) * 3 + c] - want[c]) <= 4);
+    for (int c = 0; c < 3; c++) assert_true(abs(m.rgb[(16 * m.width + 16) * 3 + c] - want[c]) <= 4);
     tk_media_free(&m);
 }
 
@@ -159,8 +159,8 @@ static void test_transparent(void **state)
                  "128:a=128 -c:v %s -auto-alt-ref 0 -pix_fmt yuva420p",
                  coder[i]);
         tk_media m;
-        assert_ok(tk_media_read(media_make("transparent.webm", args), &small, 60, 1, &m));
-        assert_near(m.video[(16 * m.width + 16) * 3], 128, 3);
+        assert_ok(tk_media_read(media_make("transparent.webm", args), &small, 60, 1, &m, NULL));
+        assert_near(m.rgb[(16 * m.width + 16) * 3], 128, 3);
         tk_media_free(&m);
     }
 }

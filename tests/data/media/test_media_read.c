@@ -19,7 +19,7 @@ static double mean_of(const tk_media *m, int64_t frame)
 {
     const int64_t n = m->height * m->width * 3;
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += m->video[frame * n + i];
+    for (int64_t i = 0; i < n; i++) sum += m->rgb[frame * n + i];
     return sum / (double)n;
 }
 
@@ -28,7 +28,7 @@ static double level(const tk_media *m, double t0, double t1) // root mean square
     const double rate = 8000;
     int64_t a = (int64_t)(t0 * rate), b = (int64_t)(t1 * rate);
     double sum = 0;
-    for (int64_t i = a * m->channels; i < b * m->channels; i++) sum += m->audio[i] * m->audio[i];
+    for (int64_t i = a * m->channels; i < b * m->channels; i++) sum += m->pcm[i] * m->pcm[i];
     return sqrt(sum / (double)((b - a) * m->channels));
 }
 
@@ -38,7 +38,7 @@ static void check_times(const char *path, int64_t fps, int64_t frames, double se
     tk_media m;
     tk_media_config c = small;
     c.fps = fps;
-    assert_ok(tk_media_read(path, &c, 60, 1, &m));
+    assert_ok(tk_media_read(path, &c, 60, 1, &m, NULL));
     assert_int_equal(m.frames, frames);
     for (int64_t k = 0; k < m.frames; k++)
         assert_near(mean_of(&m, k) / LEVELS_A_SECOND, (double)k / (double)fps, seconds + 0.008);
@@ -78,7 +78,7 @@ static void test_odd_sizes(void **state)
         tk_media m;
         tk_media_config c = small;
         c.width = 33, c.height = 47;
-        assert_ok(tk_media_read(media_make(name[i], args[i]), &c, 60, 1, &m));
+        assert_ok(tk_media_read(media_make(name[i], args[i]), &c, 60, 1, &m, NULL));
         assert_int_equal(m.frames, 8);
         assert_int_equal(m.width, 33);
         assert_int_equal(m.height, 47);
@@ -96,8 +96,8 @@ static void test_covers_and_crops(void **state)
                                  "color=blue:s=32x32:d=1:r=8 -filter_complex hstack,setsar=4 "
                                  "-c:v ffv1 -pix_fmt bgr0");
     tk_media m;
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
-    const uint8_t *row = m.video + 16 * 32 * 3;
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
+    const uint8_t *row = m.rgb + 16 * 32 * 3;
     assert_true(row[0] > 240 && row[2] < 15);
     assert_true(row[12 * 3] > 240 && row[12 * 3 + 2] < 15);
     assert_true(row[19 * 3] < 15 && row[19 * 3 + 2] > 240);
@@ -129,9 +129,9 @@ static void check_corners(const char *path, const char *want)
 {
     tk_media m;
     char got[5] = "";
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
     for (int i = 0; i < 4; i++) {
-        const uint8_t *p = m.video + ((i / 2 * 16 + 8) * 32 + i % 2 * 16 + 8) * 3;
+        const uint8_t *p = m.rgb + ((i / 2 * 16 + 8) * 32 + i % 2 * 16 + 8) * 3;
         got[i] = p[0] > 128 && p[1] > 128 ? 'w' : p[0] > 128 ? 'r' : p[1] > 90 ? 'g' : 'b';
     }
     assert_string_equal(got, want);
@@ -163,10 +163,10 @@ static void test_rotation(void **state)
 static void check_sync(const char *path, double flash, double apart)
 {
     tk_media m;
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
     int64_t frame = 0, sample = 0;
     while (frame < m.frames && mean_of(&m, frame) < 128) frame++;
-    while (sample < m.samples && fabsf(m.audio[sample]) < 0.25F) sample++;
+    while (sample < m.samples && fabsf(m.pcm[sample]) < 0.25F) sample++;
     assert_true(frame < m.frames && sample < m.samples);
     const double beep = (double)sample / 8000;
     assert_near((double)frame / 8, flash, 0.5 / 8);
@@ -201,7 +201,7 @@ static void test_gap_in_sound(void **state)
         "gap.mkv", FLASH("25") "-f lavfi -i \"sine=f=500:r=16000:d=2,volume=8,aselect='not(between("
                                "t,0.5,1.0))'\" " LOSSLESS "-c:a pcm_s16le");
     tk_media m;
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
     assert_int_equal(m.samples, 16000);
     assert_true(level(&m, 0.1, 0.4) > 0.3);
     assert_true(level(&m, 0.65, 0.9) < 1e-4);
@@ -212,15 +212,16 @@ static void test_gap_in_sound(void **state)
 static void check_sound(const char *path, int64_t channels, double left, double right)
 {
     tk_media m;
+    tk_media_origin origin;
     tk_media_config c = small;
     c.channels = channels;
-    assert_ok(tk_media_read(path, &c, 60, 1, &m));
-    assert_true(m.had_audio);
+    assert_ok(tk_media_read(path, &c, 60, 1, &m, &origin));
+    assert_true(origin.has_audio);
     assert_int_equal(m.channels, channels);
     double sum[2] = {0};
     for (int64_t i = 2000; i < 6000; i++)
         for (int64_t k = 0; k < channels; k++)
-            sum[k] += m.audio[i * channels + k] * m.audio[i * channels + k];
+            sum[k] += m.pcm[i * channels + k] * m.pcm[i * channels + k];
     assert_near(sqrt(sum[0] / 4000), left, 0.02);
     if (channels > 1) assert_near(sqrt(sum[1] / 4000), right, 0.02);
     tk_media_free(&m);
@@ -275,13 +276,13 @@ static void test_surround(void **state)
     tk_media m;
     tk_media_config c = small;
     c.channels = 2;
-    assert_ok(tk_media_read(surround("full.mkv", full), &c, 60, 1, &m));
+    assert_ok(tk_media_read(surround("full.mkv", full), &c, 60, 1, &m, NULL));
     double in = 0, at = 0, all = 0;
     float most = 0;
     for (int i = 2000; i < 6000; i++) {
-        const double x = m.audio[i * 2];
+        const double x = m.pcm[i * 2];
         at += x * sin(i / 8.0), in += sin(i / 8.0) * sin(i / 8.0), all += x * x;
-        most = fmaxf(most, fabsf(m.audio[i * 2]));
+        most = fmaxf(most, fabsf(m.pcm[i * 2]));
     }
     assert_true(most > 0.95F && most <= 1);
     assert_true(at * at / in > 0.99 * all); // 0.93 is left of one that is cut off
@@ -292,12 +293,13 @@ static void test_no_sound(void **state)
 {
     (void)state;
     tk_media m;
+    tk_media_origin origin;
     assert_ok(tk_media_read(media_make("silent.mp4", RAMP("25", "1") "-pix_fmt yuv420p"), &small,
-                            60, 1, &m));
-    assert_false(m.had_audio);
+                            60, 1, &m, &origin));
+    assert_false(origin.has_audio);
     assert_int_equal(m.samples, 8000);
     assert_true(level(&m, 0, 1) == 0);
-    assert_near(m.seconds, 1, 1e-6);
+    assert_near(origin.seconds, 1, 1e-6);
     tk_media_free(&m);
 }
 
@@ -305,23 +307,24 @@ static void test_stills_and_gifs(void **state)
 {
     (void)state;
     tk_media m;
+    tk_media_origin origin;
     const char *name[] = {"still.png", "still.jpg", "still.gif", "still.webp"};
     for (int i = 0; i < 4; i++) {
         const char *path = media_make(name[i], "-f lavfi -i color=red:s=50x40 -frames:v 1");
-        assert_ok(tk_media_read(path, &small, 60, 1.5, &m));
+        assert_ok(tk_media_read(path, &small, 60, 1.5, &m, &origin));
         assert_int_equal(m.frames, 12);
-        assert_near(m.seconds, 1.5, 1e-9);
-        assert_true(m.video[11 * 32 * 32 * 3] > 230);
+        assert_near(origin.seconds, 1.5, 1e-9);
+        assert_true(m.rgb[11 * 32 * 32 * 3] > 230);
         tk_media_free(&m);
     }
     const char *gif = media_make("moving.gif", RAMP("10", "1"));
-    assert_ok(tk_media_read(gif, &small, 60, 1, &m));
+    assert_ok(tk_media_read(gif, &small, 60, 1, &m, NULL));
     assert_int_equal(m.frames, 8);
     assert_true(mean_of(&m, 7) > mean_of(&m, 0) + 60);
     tk_media_free(&m);
     // half transparent white is grey on black
     gif = media_make("clear.png", "-f lavfi -i color=white@0.5:s=32x32,format=rgba -frames:v 1");
-    assert_ok(tk_media_read(gif, &small, 60, 1, &m));
+    assert_ok(tk_media_read(gif, &small, 60, 1, &m, NULL));
     assert_near(mean_of(&m, 0), 127, 2);
     tk_media_free(&m);
 }
@@ -331,7 +334,7 @@ static void test_most_seconds(void **state)
     (void)state;
     tk_media m;
     const char *path = media_make("long.mkv", RAMP("25", "2") BEEP("8000") LOSSLESS);
-    assert_ok(tk_media_read(path, &small, 0.5, 1, &m));
+    assert_ok(tk_media_read(path, &small, 0.5, 1, &m, NULL));
     assert_int_equal(m.frames, 4);
     assert_int_equal(m.samples, 4000);
     tk_media_free(&m);
@@ -340,11 +343,11 @@ static void test_most_seconds(void **state)
 static void refuse(const char *path, const char *words)
 {
     tk_media m;
-    assert_status(tk_media_read(path, &small, 60, 1, &m), TK_INPUT);
+    assert_status(tk_media_read(path, &small, 60, 1, &m, NULL), TK_INPUT);
     assert_says(strrchr(path, '/') + 1);
     assert_says(words);
-    assert_null(m.video);
-    assert_null(m.audio);
+    assert_null(m.rgb);
+    assert_null(m.pcm);
 }
 
 static void test_bad_files(void **state)
@@ -394,12 +397,12 @@ static void test_out_of_memory(void **state)
     (void)state;
     tk_media m;
     const char *path = media_make("memory.mkv", RAMP("25", "0.5") BEEP("44100") LOSSLESS);
-    assert_ok(tk_media_read(path, &small, 60, 1, &m));
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
     tk_media_free(&m);
     int failed = 0;
     for (int64_t n = 1; n < 1000; n++) {
         tk_alloc_fail_at(n, false);
-        tk_status st = tk_media_read(path, &small, 60, 1, &m);
+        tk_status st = tk_media_read(path, &small, 60, 1, &m, NULL);
         tk_alloc_fail_at(0, false);
         tk_media_free(&m);
         if (st == TK_OK) break;
@@ -413,12 +416,13 @@ static void test_real_clip(void **state)
 {
     (void)state;
     tk_media m;
+    tk_media_origin origin;
     const tk_media_config c = {
         .width = 96, .height = 64, .fps = 8, .sample_rate = 16000, .channels = 2};
-    assert_ok(tk_media_read("tests/media/big-buck-bunny.mp4", &c, 60, 1, &m));
+    assert_ok(tk_media_read("tests/media/big-buck-bunny.mp4", &c, 60, 1, &m, &origin));
     assert_int_equal(m.frames, 42);
-    assert_near(m.seconds, 5.28, 0.01);
-    assert_true(m.had_audio);
+    assert_near(origin.seconds, 5.28, 0.01);
+    assert_true(origin.has_audio);
     assert_int_equal(m.samples, 84000);
     assert_true(mean_of(&m, 20) > 30 && mean_of(&m, 20) < 220);
     tk_media_free(&m);

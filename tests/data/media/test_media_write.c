@@ -58,6 +58,12 @@ static void check_streams(const char *path, double seconds, double fps)
     avformat_close_input(&f);
 }
 
+static tk_status write_mp4(const char *name, const tk_media *m, const char *comment)
+{
+    tk_media_whole w = tk_media_whole_of(m);
+    return whole_file(tk_media_write_mp4, media_path(name), &w.source, comment);
+}
+
 static double psnr(const uint8_t *a, const uint8_t *b, int64_t n)
 {
     double sum = 0;
@@ -77,8 +83,16 @@ static void round_trip(const shape *s)
     uint8_t *rgb = pictures(s->frames, s->height, s->width);
     float *pcm = tone(samples, s->channels, (double)s->rate);
     const char *path = media_path("trip.mp4");
-    assert_ok(whole_file(tk_media_write_mp4, path, rgb, s->frames, s->height, s->width, s->fps, pcm,
-                         samples, s->channels, s->rate, "seed 7"));
+    const tk_media clip = {.frames = s->frames,
+                           .height = s->height,
+                           .width = s->width,
+                           .fps = s->fps,
+                           .rgb = rgb,
+                           .samples = samples,
+                           .channels = s->channels,
+                           .sample_rate = s->rate,
+                           .pcm = pcm};
+    assert_ok(write_mp4("trip.mp4", &clip, "seed 7"));
     check_streams(path, seconds, s->fps);
     assert_int_equal(media_count("tmp"), 0);
     if (s->fps == rint(s->fps)) {
@@ -88,15 +102,15 @@ static void round_trip(const shape *s)
                                    .fps = (int64_t)s->fps,
                                    .sample_rate = s->rate,
                                    .channels = s->channels};
-        assert_ok(tk_media_read(path, &c, 60, 1, &m));
+        assert_ok(tk_media_read(path, &c, 60, 1, &m, NULL));
         assert_int_equal(m.frames, s->frames);
         if (s->width % 2 == 0 && s->height % 2 == 0) // else the picture has a repeated edge
-            assert_true(psnr(m.video, rgb, s->frames * s->height * s->width * 3) > 28);
+            assert_true(psnr(m.rgb, rgb, s->frames * s->height * s->width * 3) > 28);
         // the sound is where it was: its difference from the original is small
         double wrong = 0, all = 0;
         for (int64_t i = s->rate / 50 * s->channels; i < (m.samples - s->rate / 50) * s->channels;
              i++) {
-            wrong += (m.audio[i] - pcm[i]) * (m.audio[i] - pcm[i]);
+            wrong += (m.pcm[i] - pcm[i]) * (m.pcm[i] - pcm[i]);
             all += pcm[i] * pcm[i];
         }
         assert_true(all > 0);
@@ -118,6 +132,20 @@ static void test_round_trips(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) round_trip(&shapes[i]);
 }
 
+// Two seconds, with what sound there is.
+static tk_media two_seconds(uint8_t *rgb, float *pcm, int64_t samples)
+{
+    return (tk_media){.frames = 16,
+                      .height = 64,
+                      .width = 64,
+                      .fps = 8,
+                      .rgb = rgb,
+                      .samples = samples,
+                      .channels = 1,
+                      .sample_rate = 8000,
+                      .pcm = pcm};
+}
+
 static void test_sound_is_cut_and_padded(void **state)
 {
     (void)state;
@@ -127,12 +155,12 @@ static void test_sound_is_cut_and_padded(void **state)
     pcm[4] = 1e30F;
     const int64_t samples[] = {40000, 4000, 0};
     for (int i = 0; i < 3; i++) {
-        assert_ok(whole_file(tk_media_write_mp4, media_path("cut.mp4"), rgb, 16, 64, 64, 8, pcm,
-                             samples[i], 1, 8000, "seed 7"));
+        const tk_media clip = two_seconds(rgb, pcm, samples[i]);
+        assert_ok(write_mp4("cut.mp4", &clip, "seed 7"));
         check_streams(media_path("cut.mp4"), 2, 8);
     }
-    assert_ok(whole_file(tk_media_write_mp4, media_path("mute.mp4"), rgb, 16, 64, 64, 8, NULL, 0, 1,
-                         8000, "seed 7"));
+    const tk_media mute = two_seconds(rgb, NULL, 0);
+    assert_ok(write_mp4("mute.mp4", &mute, "seed 7"));
     check_streams(media_path("mute.mp4"), 2, 8);
     free(rgb);
     free(pcm);
@@ -142,20 +170,54 @@ static void test_bad_clips(void **state)
 {
     (void)state;
     uint8_t rgb[64 * 64 * 3] = {0};
-    const char *path = media_path("bad.mp4");
-    assert_status(whole_file(tk_media_write_mp4, path, rgb, 0, 64, 64, 8, NULL, 0, 1, 8000, ""),
-                  TK_INPUT);
-    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, 0, NULL, 0, 1, 8000, ""),
-                  TK_INPUT);
-    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, NAN, NULL, 0, 1, 8000, ""),
-                  TK_INPUT);
-    assert_status(whole_file(tk_media_write_mp4, path, rgb, 1, 64, 64, 8, NULL, 0, 3, 8000, ""),
-                  TK_INPUT);
-    assert_status(whole_file(tk_media_write_mp4, media_path("no/where.mp4"), rgb, 1, 64, 64, 8,
-                             NULL, 0, 1, 8000, ""),
-                  TK_INPUT);
+    tk_media bad[4], good = two_seconds(rgb, NULL, 0);
+    good.frames = 1;
+    for (int i = 0; i < 4; i++) bad[i] = good;
+    bad[0].frames = 0;
+    bad[1].fps = 0;
+    bad[2].fps = NAN;
+    bad[3].channels = 3;
+    for (int i = 0; i < 4; i++) assert_status(write_mp4("bad.mp4", &bad[i], ""), TK_INPUT);
+    assert_status(write_mp4("no/where.mp4", &good, ""), TK_INPUT);
     assert_says("no/where.mp4");
     assert_int_equal(media_count("bad"), 0);
+}
+
+// A source that fails does so through the writers, and nothing is left behind.
+static tk_status no_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
+{
+    static uint8_t grey[64 * 64 * 3];
+    (void)s;
+    *rgb = grey;
+    return frame < 9 ? TK_OK : TK_FAIL(TK_MEMORY, "no more pictures");
+}
+
+static tk_status no_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    memset(pcm, 0, (size_t)(n * s->shape.channels) * sizeof *pcm);
+    return first < 8000 ? TK_OK : TK_FAIL(TK_MEMORY, "no more sound");
+}
+
+static void test_sources_that_fail(void **state)
+{
+    (void)state;
+    const tk_media clip = two_seconds(NULL, NULL, 16000);
+    tk_media_whole w = tk_media_whole_of(&clip);
+    w.source.shape.samples = 0;
+    w.source.picture = no_picture;
+    for (int i = 0; i < 2; i++) {
+        assert_status(whole_file(tk_media_write_mp4, media_path("fails.mp4"), &w.source, ""),
+                      TK_MEMORY);
+        assert_says(i ? "no more sound" : "no more pictures");
+        assert_status(
+            whole_file(tk_media_contact_sheet, media_path("fails.png"), &w.source, 0, NULL),
+            TK_MEMORY);
+        assert_says(i ? "no more sound" : "no more pictures");
+        w.source.shape.frames = 9;
+        w.source.shape.samples = 16000;
+        w.source.sound = no_sound;
+    }
+    assert_int_equal(media_count("fails"), 0);
 }
 
 // A file may not grow beyond a few kilobytes, as on a disk that fills up.
@@ -164,14 +226,17 @@ static void test_full_disk(void **state)
     (void)state;
     struct rlimit was, small = {.rlim_cur = 5000, .rlim_max = RLIM_INFINITY};
     uint8_t *rgb = pictures(24, 128, 128);
+    tk_media clip = two_seconds(rgb, NULL, 0);
+    clip.frames = 24;
+    clip.height = clip.width = 128;
+    tk_media_whole w = tk_media_whole_of(&clip);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
     small.rlim_max = was.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    tk_status video = whole_file(tk_media_write_mp4, media_path("full.mp4"), rgb, 24, 128, 128, 8,
-                                 NULL, 0, 1, 8000, "");
-    tk_status picture = whole_file(tk_media_contact_sheet, media_path("full.png"), rgb, 24, 128,
-                                   128, 8, NULL, 0, 1, 8000, 0, NULL, NULL);
+    tk_status video = write_mp4("full.mp4", &clip, "");
+    tk_status picture =
+        whole_file(tk_media_contact_sheet, media_path("full.png"), &w.source, 0, NULL);
     tk_status plot = tk_media_plot(media_path("full-plot.png"), "title", "x", 0, NULL, false);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_int_equal(video, TK_IO);
@@ -185,25 +250,30 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     uint8_t *rgb = pictures(4, 64, 64);
-    for (int64_t n = 1; n < 100; n++) {
+    float *pcm = tone(4000, 1, 8000);
+    tk_media clip = two_seconds(rgb, pcm, 4000);
+    clip.frames = 4;
+    int64_t n = 1;
+    for (; n < 100; n++) {
         tk_alloc_fail_at(n, false);
-        tk_status st = whole_file(tk_media_write_mp4, media_path("memory.mp4"), rgb, 4, 64, 64, 8,
-                                  NULL, 0, 1, 8000, "");
+        tk_status st = write_mp4("memory.mp4", &clip, "");
         tk_alloc_fail_at(0, false);
         if (st == TK_OK) break;
         assert_int_equal(st, TK_MEMORY);
         assert_int_equal(media_count("memory"), 0);
     }
+    assert_true(n > 4);
     assert_int_equal(media_count("memory"), 1);
     free(rgb);
+    free(pcm);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),   cmocka_unit_test(test_sound_is_cut_and_padded),
-        cmocka_unit_test(test_bad_clips),     cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_sound_is_cut_and_padded),
+        cmocka_unit_test(test_bad_clips),   cmocka_unit_test(test_sources_that_fail),
+        cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, media_open, media_close);
 }

@@ -132,11 +132,12 @@ static void test_scene__captions_say_what_is_there(void **state)
             bytes += strlen(h->caption), shots++;
             if (!h->fresh) continue;
             assert_non_null(strstr(h->caption, tk_place_name[h->place]));
-            double x, y, px, py, per;
+            double x, y, px, py;
+            const tk_world_view v = tk_world_view_at(&s, media.height, media.width, h->start);
             tk_world_position(&s, 0, h->start, &x, &y);
-            tk_world_project(&s, &media, h->start, x, y, &px, &py, &per);
+            tk_world_project(&v, x, y, &px, &py);
             assert_int_equal((int)(px * 3 / (double)media.width), h->place);
-            assert_true(py > 0.4 * s.object[0].radius * per);
+            assert_true(py > 0.4 * s.object[0].radius * v.pixels_per_metre);
         }
     }
     assert_true(bytes <= 30 * shots);
@@ -181,7 +182,7 @@ static void test_render__centroid_is_the_projection(void **state)
         tk_world_scene(&world, &m, PATCH, 7, i, &s);
         tk_world_render(&s, &m, frames, rgb);
         for (int64_t f = 0; f < frames; f++) {
-            double t = (double)f / 8, x, y, px, py, per, sx = 0, sy = 0, n = 0;
+            double t = (double)f / 8, x, y, px, py, sx = 0, sy = 0, n = 0;
             const uint8_t *p = rgb + f * m.width * m.height * 3;
             for (int64_t j = 0; j < m.width * m.height; j++) {
                 double w = weight(p + 3 * j);
@@ -189,8 +190,9 @@ static void test_render__centroid_is_the_projection(void **state)
                 sy += w * ((double)(j / m.width) + 0.5);
             }
             tk_world_position(&s, 0, t, &x, &y);
-            tk_world_project(&s, &m, t, x, y, &px, &py, &per);
-            double r = s.object[0].radius * per;
+            const tk_world_view v = tk_world_view_at(&s, m.height, m.width, t);
+            tk_world_project(&v, x, y, &px, &py);
+            double r = s.object[0].radius * v.pixels_per_metre;
             if (py - r < 0 || px - r < 0 || px + r > (double)m.width) continue; // cut off
             assert_true(n > r * r);
             worst = fmax(worst, hypot(sx / n - px, sy / n - py) / r);

@@ -68,11 +68,12 @@ static void test_objects(void **state)
                 wrong += !s.present || s.colour != c.scene.object[0].colour ||
                          s.kind != c.scene.object[0].kind;
                 for (int64_t f = 0; f < n; f++) {
-                    double x, y, px, py, per;
+                    double x, y, px, py;
                     const double t = (double)(first + f) / (double)m->fps;
                     tk_world_position(&c.scene, 0, t, &x, &y);
-                    tk_world_project(&c.scene, m, t, x, y, &px, &py, &per);
-                    if (py < 0.6 * per || isnan(s.y[f])) continue; // partly outside
+                    const tk_world_view v = tk_world_view_at(&c.scene, m->height, m->width, t);
+                    tk_world_project(&v, x, y, &px, &py);
+                    if (py < 0.6 * v.pixels_per_metre || isnan(s.y[f])) continue; // partly outside
                     off += fabs(px - s.x[f]) + fabs(py - s.y[f]);
                     pixels += 2;
                 }
@@ -96,7 +97,9 @@ static int64_t true_track(const clip *c, int k, double *y, double *per)
         double wx, wy, px;
         const double t = (double)(first + f) / (double)media.fps;
         tk_world_position(&c->scene, 0, t, &wx, &wy);
-        tk_world_project(&c->scene, &media, t, wx, wy, &px, &y[f], per);
+        const tk_world_view v = tk_world_view_at(&c->scene, media.height, media.width, t);
+        tk_world_project(&v, wx, wy, &px, &y[f]);
+        *per = v.pixels_per_metre;
     }
     return n;
 }
@@ -108,7 +111,7 @@ static void test_motion(void **state)
     for (int64_t i = 0; i < CLIPS; i++) {
         clip c = make(&media, i);
         for (int k = 0; k < c.scene.n_shots; k++) {
-            double y[64], per;
+            double y[64], per = 1;
             int64_t at[16];
             const double start = c.scene.shot[k].start, end = start + c.scene.shot[k].seconds;
             const int64_t n = true_track(&c, k, y, &per);

@@ -77,13 +77,14 @@ static void a_clip_appears_once(void **state)
     assert_clip("clips/two", true);
     shell("test -z \"$(ls -A clips | grep -v '^two')\""); // nothing half made beside them
     tk_media m;
+    tk_media_origin origin;
     char path[4096];
     snprintf(path, sizeof path, "%s/clips/two.mp4", runs_dir());
     const tk_media_config want = {
         .width = 32, .height = 24, .fps = 4, .sample_rate = 4000, .channels = 1};
-    assert_ok(tk_media_read(path, &want, 10, 1, &m));
+    assert_ok(tk_media_read(path, &want, 10, 1, &m, &origin));
     assert_int_equal(m.frames, 8);
-    assert_true(m.had_audio);
+    assert_true(origin.has_audio);
     tk_media_free(&m);
     // Again: nothing to do, unless asked for something else or the file is gone.
     runs_expect(runs_talkie(2, "sample two.yaml sample.steps=2"), 0, "finished already");
@@ -237,7 +238,6 @@ static void a_full_disk_leaves_what_was_there(void **state)
     (void)state;
     char here[4096];
     tk_jobs jobs;
-    tk_decoded clip;
     const tk_references none = {0};
     const tk_parallel_config alone = {.tensor = 1, .pipeline = 1, .data = 1, .threads = 1};
     const struct rlimit little = {2048, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
@@ -247,18 +247,18 @@ static void a_full_disk_leaves_what_was_there(void **state)
     const tk_job *job = &jobs.job[0];
     tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
                        &none,      job->trained, &alone,      false,        0};
-    clip.rgb = tk_alloc((size_t)(8 * 24 * 32 * 3));
-    clip.pcm = tk_alloc(8000 * sizeof(float));
-    assert_true(clip.rgb && clip.pcm);
-    assert_ok(tk_output_write(&p, &clip));
+    tk_media clip = tk_grid_media(tk_codec_get_info(job->trained->meta.codec), &job->story.grid);
+    assert_ok(tk_media_alloc(&clip));
+    tk_media_whole whole = tk_media_whole_of(&clip);
+    assert_ok(tk_output_write(&p, &whole.source));
     assert_clip("clips/full", true);
     assert_ok(tk_output_finished(job->output, job->digest, &done));
     assert_true(done);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
-    const tk_status again = tk_output_write(&p, &clip);
+    const tk_status again = tk_output_write(&p, &whole.source);
     p.output = "clips/fresh";
-    const tk_status fresh = tk_output_write(&p, &clip);
+    const tk_status fresh = tk_output_write(&p, &whole.source);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &any), 0);
     assert_status(again, TK_IO);
     assert_status(fresh, TK_IO);
@@ -267,7 +267,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_true(done);
     assert_clip("clips/fresh", false);
     shell("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
-    tk_decoded_free(&clip);
+    tk_media_free(&clip);
     tk_jobs_close(&jobs);
     assert_int_equal(chdir(here), 0);
 }
@@ -297,7 +297,7 @@ static void documents_are_those_of_training(void **state)
                 (tk_shot_config){.seconds = info->shot[k].seconds, .prompt = info->shot[k].caption};
         assert_ok(tk_story_plan(&c, clips.codec, &a, &s));
         assert_int_equal(s.n_windows, 1);
-        assert_int_equal(s.audio_rows, clips.bucket[info->bucket].audio_rows);
+        assert_int_equal(s.grid.audio_rows, clips.bucket[info->bucket].audio_rows);
         for (int k = 0; k < info->n_shots; k++) {
             const bool last = k + 1 == info->n_shots;
             assert_int_equal(s.shot[k].latents, info->shot[k].latent_frames);

@@ -130,8 +130,7 @@ static int tear_down(void **state)
 
 static int64_t rows_of(int m)
 {
-    return m == TK_VIDEO ? story.latents * story.high * story.wide * 5
-                         : story.audio_rows * story.channels * 6;
+    return m == TK_VIDEO ? story.grid.video_rows * 5 : story.grid.audio_rows * story.channels * 6;
 }
 
 // Samples the storyboard on a layout, on a device that runs behind (`behind` > 0) and refuses the
@@ -228,7 +227,8 @@ static void noise_is_keyed_by_seed_and_shot(void **state)
         for (int m = 0; m < TK_MODALITIES; m++) {
             if (m == TK_TEXT) continue;
             const tk_story_shot *s = &story.shot[k];
-            const int64_t each = m == TK_VIDEO ? story.high * story.wide * 5 : story.channels * 6;
+            const int64_t each =
+                m == TK_VIDEO ? story.grid.high * story.grid.wide * 5 : story.channels * 6;
             const int64_t first = m == TK_VIDEO ? s->first_latent : s->first_audio;
             const int64_t n = each * (m == TK_VIDEO ? s->latents : s->audio_rows);
             const tk_key key = tk_rng_key(11, TK_RNG_NOISE, (uint64_t)(2 * k + (m == TK_AUDIO)));
@@ -249,7 +249,7 @@ static void memory_matters(void **state)
     story.shot[2].caption = "something else";
     assert_true(sample(path, world.size, 1, &y));
     story.shot[2].caption = last;
-    const int64_t cut = story.shot[2].first_latent * story.high * story.wide * 5;
+    const int64_t cut = story.shot[2].first_latent * story.grid.high * story.grid.wide * 5;
     assert_memory_equal(x.rows[TK_VIDEO], y.rows[TK_VIDEO], (size_t)cut * sizeof(float));
     assert_true(memcmp(x.rows[TK_VIDEO] + cut, y.rows[TK_VIDEO] + cut,
                        (size_t)(rows_of(TK_VIDEO) - cut) * sizeof(float)) != 0);

@@ -60,11 +60,11 @@ static void what_fits_is_made_together(void **state)
     assert_ok(plan(3, (double[]){1, 0.5, 1.5}, 3, &s));
     assert_int_equal(s.n_windows, 1);
     assert_window(&s, 0, 0, 0, 3);
-    assert_int_equal(s.latents, 12);
-    assert_int_equal(s.frames, 24);
-    assert_int_equal(s.samples, 3000);
-    assert_int_equal(s.high, 2);
-    assert_int_equal(s.wide, 4);
+    assert_int_equal(s.grid.latent_frames, 12);
+    assert_int_equal(s.grid.frames, 24);
+    assert_int_equal(s.grid.samples, 3000);
+    assert_int_equal(s.grid.high, 2);
+    assert_int_equal(s.grid.wide, 4);
 }
 
 static void longer_ones_go_shot_by_shot(void **state)
@@ -95,9 +95,10 @@ static void rows_are_cut_without_gaps(void **state)
         latent += k->latents;
         audio += k->audio_rows;
     }
-    assert_int_equal(latent, s.latents);
-    assert_int_equal(audio + s.tail, s.audio_rows);
-    assert_int_equal(s.audio_rows, tk_grid_audio_rows(tk_codec_get_info(codec), s.samples));
+    assert_int_equal(latent, s.grid.latent_frames);
+    assert_int_equal(audio + s.tail, s.grid.audio_rows);
+    assert_int_equal(s.grid.audio_rows,
+                     tk_grid_audio_rows(tk_codec_get_info(codec), s.grid.samples));
 }
 
 static void lengths_are_rounded(void **state)
@@ -120,7 +121,7 @@ static void many_short_shots_last_as_asked(void **state)
     (void)state;
     for (int i = 0; i < 20; i++) seconds[i] = 0.35;
     assert_ok(plan(20, seconds, 3, &s));
-    assert_int_equal(s.latents, 28);
+    assert_int_equal(s.grid.latent_frames, 28);
     for (int i = 0; i < 20; i++)
         assert_near(s.shot[i].start + s.shot[i].seconds, 0.35 * (i + 1), 0.125 + 1e-9);
 }

@@ -467,14 +467,20 @@ static void a_directory_that_is_not_there(void **state)
 // ---- the codec, and main
 // -------------------------------------------------------------------------
 
-static tk_status noise_clip(void *ctx, int64_t i, tk_media_clip *clip)
+static tk_status noise_clip(void *ctx, int64_t i, tk_media *clip)
 {
     static uint8_t video[8 * 16 * 16 * 3];
     static float audio[4000];
     (void)ctx;
     for (size_t k = 0; k < sizeof video; k++) video[k] = (uint8_t)(k * 37 + (size_t)i * 11 + k / 7);
     for (int k = 0; k < 4000; k++) audio[k] = sinf((float)k * 0.1f * (float)(i + 1)) * 0.3f;
-    *clip = (tk_media_clip){video, 8, 16, 16, audio, 4000, 1};
+    *clip = (tk_media){.frames = 8,
+                       .height = 16,
+                       .width = 16,
+                       .rgb = video,
+                       .samples = 4000,
+                       .channels = 1,
+                       .pcm = audio};
     return TK_OK;
 }
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Picture and sound of a clip: in memory, or asked for part by part of whoever can make them.
+#pragma once
+#include "core/base/mem.h"
+#include "core/config/config.h"
+
+typedef struct tk_media {
+    int64_t frames, height, width;
+    double fps;
+    uint8_t *rgb;                           // (frames, height, width, 3)
+    int64_t samples, channels, sample_rate; // samples of each channel
+    float *pcm;                             // (samples, channels), within [-1, 1]
+} tk_media;
+
+// So many frames and samples on the clocks and of the size of m, without memory of their own.
+tk_media tk_media_shape(const tk_media_config *m, int64_t frames, int64_t samples);
+// Memory for all pictures and samples of its shape; gone with tk_media_free.
+tk_status tk_media_alloc(tk_media *m);
+void tk_media_free(tk_media *m);
+
+// Media that need not lie in memory as a whole. Whoever makes one puts it first in a struct of its
+// own. Frames asked for in order cost least; samples are asked for in any pieces.
+typedef struct tk_media_source tk_media_source;
+struct tk_media_source {
+    tk_media shape; // rgb and pcm: none
+    // A picture (height, width, 3), there until the next call.
+    tk_status (*picture)(tk_media_source *s, int64_t frame, const uint8_t **rgb);
+    // Samples [first, first + n) into pcm (n, channels).
+    tk_status (*sound)(tk_media_source *s, int64_t first, int64_t n, float *pcm);
+};
+
+// Media in memory as a source; they stay the caller's. No samples where pcm is NULL.
+typedef struct tk_media_whole {
+    tk_media_source source; // the first member
+    const tk_media *media;
+} tk_media_whole;
+tk_media_whole tk_media_whole_of(const tk_media *m);
