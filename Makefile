@@ -71,6 +71,11 @@ HAVE := $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && e
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
 LACK += $(if $(DNNL),,oneDNN)
+# LAPACK's reference implementation, statically: other ones, which may stand in for it at run time,
+# compute other bits on other numbers of threads (data/codec/pca.c).
+NETLIB := lapacke lapack-netlib blas-netlib
+LACK   += $(foreach m,$(NETLIB),$(shell pkg-config --exists $(m) 2>/dev/null || echo $(m)))
+LAPACK := -l:liblapacke.a -l:lapack/liblapack.a -l:blas/libblas.a -l:libgfortran.so.5
 version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 
 # As system headers: what their macros do is not warned about.
@@ -82,7 +87,7 @@ CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
-LIBS     := $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
+LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
@@ -111,9 +116,9 @@ tests: $(TESTS) $(FAULTY)
 features:
 	@printf 'talkie: %s, -march=%s%s\n' "`$(CC) --version 2>/dev/null | head -n 1`" '$(ARCH)' \
 		'$(if $(SAN)$(FUZZ), with sanitizers)$(if $(filter 1,$(DEBUG) $(ASSERT)), with assertions)'
-	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s\n' '$(or $(call version,ompi-c),missing)' \
+	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s, LAPACK %s\n' '$(or $(call version,ompi-c),missing)' \
 		'$(or $(call version,$(HDF5)),missing)' '$(or $(call version,yaml-0.1),missing)' \
-		'$(if $(DNNL),found,missing)'
+		'$(if $(DNNL),found,missing)' '$(or $(call version,lapack-netlib),missing)'
 	@printf '  libavcodec %s, cairo %s, jansson %s, xxhash %s\n' \
 		'$(or $(call version,libavcodec),missing)' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'

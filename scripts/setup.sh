@@ -19,6 +19,9 @@ openmpi-bin       | command mpirun                 | mpirun
 libhdf5-dev       | module hdf5-serial hdf5        | clip files and checkpoints
 libyaml-dev       | module yaml-0.1                | configs and storyboards
 libdnnl-dev       | header dnnl.h                  | oneDNN: matrix products on the CPU
+liblapacke-dev    | module lapacke                 | LAPACK: axes of the codec; its interface for C
+liblapack-dev     | module lapack-netlib           | ... the reference implementation, to be linked statically
+libblas-dev       | module blas-netlib             | ... and the BLAS below it
 libavformat-dev   | module libavformat             | reads and writes media containers
 libavcodec-dev    | module libavcodec              | decodes and encodes video and audio
 libavutil-dev     | module libavutil               | frames, sample formats and time bases of the two above

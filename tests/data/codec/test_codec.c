@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST nsize: 1 3; timeout: 120 */
+#include "core/device/gemm.h"
 #include "core/numbers/rng.h"
 #include "data/codec/internal.h"
 #include "data/world/world.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/test.h"
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -110,6 +112,42 @@ static void test_pca__finds_axes_and_values(void **state)
         assert_near(value[c], pow(0.8, c), 2e-5);
         assert_near(fabs(along), 1, 2e-3);
     }
+}
+
+// Of any rank, zero too: orthonormal rows whose largest entry is positive, and the same bits
+// however many threads there are.
+static void test_pca__basis_is_whole_and_fixed(void **state)
+{
+    (void)state;
+    enum { N = 300, KEEP = 100 };
+    static float x[N * N], a[N * N], found[KEEP * N], again[KEEP * N];
+    static const int ranks[] = {0, 3, N};
+    double value[KEEP], value_again[KEEP];
+    const int threads = omp_get_max_threads();
+    tk_rng_fill_normal(tk_rng_key(1, TK_RNG_TEST, 2), 0, x, N * N, 1);
+    for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
+        assert_ok(tk_gemm(0, 'T', 'N', N, N, ranks[r], x, N, x, N, 0, a, N));
+        omp_set_num_threads(1);
+        assert_ok(tk_pca(a, N, KEEP, found, value));
+        omp_set_num_threads(3);
+        assert_ok(tk_pca(a, N, KEEP, again, value_again));
+        assert_memory_equal(found, again, sizeof found);
+        assert_memory_equal(value, value_again, sizeof value);
+        for (int c = 0; c < KEEP; c++) {
+            const float *f = found + c * N;
+            int top = 0;
+            for (int k = 0; k < N; k++) top = fabsf(f[k]) > fabsf(f[top]) ? k : top;
+            assert_true(f[top] > 0);
+            assert_true(c == 0 || value[c] <= value[c - 1]);
+            for (int d = 0; d <= c; d++) {
+                double along = 0;
+                for (int k = 0; k < N; k++) along += (double)f[k] * (double)found[d * N + k];
+                assert_near(along, c == d, 1e-5);
+            }
+        }
+        assert_true(ranks[r] >= KEEP || value[ranks[r]] <= 1e-5 * (value[0] + 1));
+    }
+    omp_set_num_threads(threads);
 }
 
 static void test_fit__rows_have_unit_variance_and_media_come_back(void **state)
@@ -350,6 +388,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(test_mdct__reconstructs_perfectly),
         cmocka_unit_test(test_pca__finds_axes_and_values),
+        cmocka_unit_test(test_pca__basis_is_whole_and_fixed),
         cmocka_unit_test(test_fit__rows_have_unit_variance_and_media_come_back),
         cmocka_unit_test(test_fit__complete_basis_is_lossless),
         cmocka_unit_test(test_fit__stereo_channels_are_apart),
