@@ -203,13 +203,15 @@ fuzz:
 run-fuzz: $(FUZZER)
 	@scripts/fuzz.sh $(FUZZER) $(SECONDS) $(T)
 
-# Threads of our own under the thread sanitizer, on one rank.
-RACES := core/base/test_mem core/base/test_status data/clip/test_clip data/clip/test_loader
+# Threads of our own under the thread sanitizer.
+RACES := core/base/test_mem core/base/test_status data/clip/test_clip data/clip/test_loader data/codec \
+	data/import/test_import train/run/test_owner
 race:
 	@$(MAKE) --no-print-directory SAN=thread run-race
 
-run-race: $(RACES:%=$(OUT)/tests/%)
-	@. scripts/env.sh 1; for test in $^; do OMP_NUM_THREADS=1 $$test || exit 1; done
+run-race: $(PROGRAM) $(filter $(RACES:%=$(OUT)/tests/%) $(OUT)/tests/data/codec/%,$(TESTS))
+	@for test in $(RACES); do \
+		TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=thread scripts/run_tests.sh $$test || exit 1; done
 
 demo: setup
 	@$(MAKE) --no-print-directory all
@@ -247,7 +249,7 @@ help:
 	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
-	'make race        the thread sanitizer on the loader and what else has threads of its own' \
+	'make race        the thread sanitizer on what has threads of its own: loader, codec, import, owner' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
 	'make bench       measure against the GEMM rate, the disk, the plan and the pipeline schedules' \
 	'make check       style: format, include order, lengths, licence lines' \

@@ -29,6 +29,10 @@ if [[ ${SAN:-} == 1 ]]; then
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
 fi
+if [[ ${SAN:-} == thread ]]; then
+    export TSAN_OPTIONS=suppressions=$PWD/tests/support/thread_sanitizer.supp
+    export OMP_NUM_THREADS=1 # as in the loops of a library whose threads it does not see
+fi
 . scripts/env.sh 8 # for mpirun, here and in tests that start it themselves
 rm -rf "$logs"
 mkdir -p "$logs"
