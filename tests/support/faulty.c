@@ -7,6 +7,7 @@
 //         memory      allocation and all that follow it fail
 //         open        opening of a file (by a relative path) fails as if it were not readable
 //         disk        the disk has N bytes free
+//         slow        every write to a place in a file takes N milliseconds more
 //         sweep       allocation fails, then others, in one process; N is FIRST:STEP:LAST
 //         count       nothing fails; each rank says at the end how many of both it had
 //
@@ -25,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
 
 static atomic_long opened, open_fails_at;
 
@@ -81,6 +84,16 @@ int statvfs(const char *path, struct statvfs *s)
     return got;
 }
 
+static atomic_long slow; // milliseconds
+
+ssize_t pwrite(int fd, const void *x, size_t bytes, off_t at)
+{
+    ssize_t (*next)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
+    const long n = atomic_load(&slow);
+    nanosleep(&(struct timespec){.tv_sec = n / 1000, .tv_nsec = n % 1000 * 1000000}, NULL);
+    return next(fd, x, bytes, at);
+}
+
 static int list(void)
 {
     for (const tk_command *c = tk_commands; c->name; c++) printf("%s\t%s\n", c->name, c->arguments);
@@ -135,6 +148,7 @@ int main(int argc, char **argv)
     atomic_store(&opened, 0);
     if (here && !strcmp(kind, "open")) atomic_store(&open_fails_at, n);
     if (here && !strcmp(kind, "disk")) atomic_store(&disk_free, n);
+    if (here && !strcmp(kind, "slow")) atomic_store(&slow, n);
     if (here && !strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
     if (here && !strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
     if (st == TK_OK)
