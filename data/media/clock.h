@@ -20,7 +20,7 @@ typedef struct tk_clock {
 // (NAN: it does not say), and its length, in seconds. Returns what to add to its time stamps.
 // Whoever reads the packets of both streams in the file's order gets the same clock.
 double tk_clock_shift(tk_clock *c, int stream, double dts, double pts, double length);
-// When that packet is shown, by its time stamps; where pictures do not all say, when
-// the last of those read so far is. Pictures may be stored in another order than they are shown in,
-// and as many are shown as are decoded.
+// When that packet is shown, by its time stamps; where pictures do not all say, when the last of
+// those read so far is. Pictures may be stored in another order than they are shown in, and as many
+// are shown as are decoded.
 double tk_clock_shown(const tk_clock *c, int stream, double dts, double pts);

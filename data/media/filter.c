@@ -185,8 +185,8 @@ tk_status tk_fields_next(tk_fields *d, tk_track *t, AVFrame *out, double *time, 
 // Tone mapping
 // -------------------------------------------------------------------------------------
 
-// Light relative to reference white; colours outside of BT.709 and what is brighter than white come
-// down smoothly, hue kept: one up to ten thousand nits.
+// Light by BT.709's primaries, 1 = reference white; a curve, straight up to 0.9, that brings ten
+// thousand nits (49.26) down to 1 and keeps the hue; what still lies outside of BT.709 is cut off.
 #define TO_LINEAR \
     "zscale=transfer=linear:npl=203:primaries=bt709:matrix=gbr,format=gbrapf32le|gbrpf32le,"
 #define ROLL_OFF "tonemap=mobius:param=0.9:peak=49.26:desat=0,"
