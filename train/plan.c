@@ -45,8 +45,8 @@ tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes)
     tk_mesh mesh;
     tk_device d = {0};
     tk_mesh_dry(&mesh, &small.parallel, 0);
-    TK_TRY(
-        tk_device_open(&d, &tk_device_cpu, tk_mesh_threads(&mesh, &c->parallel), REHEARSAL_BYTES));
+    TK_TRY(tk_device_open(&d, tk_device_find(c->parallel.device),
+                          tk_mesh_threads(&mesh, &c->parallel), REHEARSAL_BYTES));
     tk_status st = tk_mesh_attach(&mesh, &d);
     if (st == TK_OK) st = rehearse(&small, &mesh, &d, l);
     tk_mesh_close(&mesh);
@@ -113,7 +113,8 @@ tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t proce
     tk_status st = TK_OK;
     *out = (tk_plan){.process = process};
     tk_mesh_dry(&mesh, &c->parallel, rank);
-    TK_TRY_TO(st, done, tk_device_open_dry(&device, &tk_device_cpu, 1, DRY_BYTES));
+    TK_TRY_TO(st, done,
+              tk_device_open_dry(&device, tk_device_find(c->parallel.device), 1, DRY_BYTES));
     TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &device));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, l));
     TK_TRY_TO(st, done, measure(&t, out));

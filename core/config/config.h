@@ -28,7 +28,11 @@ typedef enum tk_schedule_kind {
 
 typedef enum tk_precision { TK_PRECISION_FP32, TK_PRECISION_BF16 } tk_precision;
 
+// core/device/device.h tells what they are; auto is the fastest that this build has.
+typedef enum tk_device_kind { TK_DEVICE_AUTO, TK_DEVICE_CPU, TK_DEVICE_REF } tk_device_kind;
+
 typedef struct tk_parallel_config {
+    int64_t device; // of each rank: a tk_device_kind
     int64_t tensor, pipeline,
         data;                 // 0 = chosen from the world size (data for train, tensor for sample)
     int64_t threads;          // per rank; 0 = cores of the node / ranks on it

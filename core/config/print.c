@@ -141,7 +141,7 @@ void tk_config_changes(const tk_config *before, const tk_config *now, unsigned c
 static const struct {
     const char *section, *title;
 } titles[] = {
-    {"", "Without a section: storyboards, job files, output"},
+    {"", "Without a section: storyboards, job files, output, device"},
     {"model", "The model"},
     {"parallel", "Ranks and threads"},
     {"media", "What clips are made of"},

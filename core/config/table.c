@@ -96,6 +96,9 @@ static const tk_option config_rows[] = {
          "media files given as clean rows before the first shot"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
+    ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_REF, MESH,
+         "what each rank computes on: the fastest there is, the processor, or plain loops", "auto",
+         "cpu", "ref"),
 
     // The model, under the names of the public checkpoints' config.
     INT("model.hidden", model.hidden, 192, 1, 65536, BINDS, "width of the stream"),

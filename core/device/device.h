@@ -11,7 +11,7 @@
 // by tk_device_sync or for an event recorded after. A failure may be told by a later call than the
 // one that failed. A device is used by one thread.
 #pragma once
-#include "core/base/mem.h"
+#include "core/config/config.h"
 #include "core/device/pool.h"
 #include "core/numbers/tensor.h"
 
@@ -74,7 +74,8 @@ struct tk_device {
     void *impl;
 };
 
-extern const tk_device_ops tk_device_ref, tk_device_cpu;
+extern const tk_device_ops tk_device_ref, tk_device_cpu; // for tests; programs use this:
+const tk_device_ops *tk_device_find(int64_t kind);       // a tk_device_kind, of option `device`
 
 // threads 0: all cores. bytes: of the pool; 0: as much as makes sense (host memory: address space
 // of twice the machine's, since touched pages only count).

@@ -215,6 +215,15 @@ const tk_device_ops tk_device_ref = {
 const tk_device_ops tk_device_cpu = {
     .name = "cpu", .open = cpu_open, .kernels = tk_cpu_kernels, IN_HOST_MEMORY, WHEN_ASKED};
 
+const tk_device_ops *tk_device_find(int64_t kind)
+{
+    static const tk_device_ops *const devices[] = {[TK_DEVICE_AUTO] = &tk_device_cpu,
+                                                   [TK_DEVICE_CPU] = &tk_device_cpu,
+                                                   [TK_DEVICE_REF] = &tk_device_ref};
+    tk_assert(kind >= 0 && kind < (int64_t)(sizeof devices / sizeof *devices));
+    return devices[kind];
+}
+
 const tk_device_ops tk_device_dry = {
     .name = "dry",
     .open = host_open,

@@ -94,8 +94,8 @@ void tk_trained_close(tk_trained *t)
 static tk_status open_device(tk_session *s, const tk_parallel_config *p)
 {
     tk_mesh *m = s->mesh;
-    TK_TRY(
-        tk_agree(&m->world, tk_device_open(&s->device, &tk_device_cpu, tk_mesh_threads(m, p), 0)));
+    TK_TRY(tk_agree(&m->world, tk_device_open(&s->device, tk_device_find(p->device),
+                                              tk_mesh_threads(m, p), 0)));
     return tk_mesh_attach(m, &s->device);
 }
 

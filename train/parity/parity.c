@@ -223,9 +223,10 @@ static tk_status cut_documents(parity *p)
 
 static tk_status open_device(parity *p)
 {
-    TK_TRY(tk_agree(&p->mesh.world, tk_device_open(&p->device, &tk_device_cpu,
-                                                   tk_mesh_threads(&p->mesh, &p->config.parallel),
-                                                   (size_t)64 << 30)));
+    TK_TRY(
+        tk_agree(&p->mesh.world,
+                 tk_device_open(&p->device, tk_device_find(p->config.parallel.device),
+                                tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30)));
     return tk_mesh_attach(&p->mesh, &p->device);
 }
 

@@ -73,7 +73,7 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
-    TK_TRY(tk_agree(world, tk_device_open(&p->device, &tk_device_cpu,
+    TK_TRY(tk_agree(world, tk_device_open(&p->device, tk_device_find(c->parallel.device),
                                           tk_mesh_threads(&p->mesh, &c->parallel), 0)));
     return tk_mesh_attach(&p->mesh, &p->device);
 }
@@ -418,12 +418,12 @@ static tk_status loop(run *r)
 static void describe(const run *r)
 {
     const tk_parallel_config *p = &r->config->parallel;
-    tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld, %d "
+    tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld; %s, %d "
            "thread%s a rank; revision %s",
            (double)tk_param_count(&r->trainer.model.table) / 1e6,
            (long long)tk_loader_count(r->parts.loader), (long long)p->tensor,
-           (long long)p->pipeline, (long long)p->data, r->parts.device.threads,
-           r->parts.device.threads == 1 ? "" : "s", tk_revision());
+           (long long)p->pipeline, (long long)p->data, r->parts.device.ops->name,
+           r->parts.device.threads, r->parts.device.threads == 1 ? "" : "s", tk_revision());
 }
 
 tk_status tk_train_run(tk_comm *world, tk_config *c)

@@ -20,6 +20,40 @@ static void open_kind(tk_device *d, int kind)
         assert_ok(tk_device_open(d, kind == REF ? &tk_device_ref : &tk_device_cpu, 1, POOL));
 }
 
+static void devices_are_found_by_the_option(void **state)
+{
+    (void)state;
+    assert_string_equal(tk_device_find(TK_DEVICE_REF)->name, "ref");
+    assert_string_equal(tk_device_find(TK_DEVICE_CPU)->name, "cpu");
+    assert_true(tk_device_find(TK_DEVICE_AUTO)->computes);
+}
+
+// Which device computes makes no other run, and a config from before there was a choice is whole.
+static void the_device_makes_no_other_run(void **state)
+{
+    tk_config now, before;
+    char *binding, *others, *ref[] = {"device=ref"}, *wrong[] = {"device=gpu"};
+    (void)state;
+    tk_config_init(&now);
+    tk_config_init(&before);
+    char *text = tk_config_dump(&now, TK_CMD_TRAIN, &now.arena), *line = strstr(text, "device: ");
+    assert_non_null(line);
+    memmove(line, strchr(line, '\n') + 1, strlen(strchr(line, '\n')));
+    assert_ok(tk_config_parse(&before, 0, "stored", text, strlen(text), 0, NULL));
+    tk_config_changes(&before, &now, TK_CMD_TRAIN, &now.arena, &binding, &others);
+    assert_string_equal(binding, "");
+    assert_string_equal(others, "");
+    assert_ok(tk_config_parse(&now, TK_CMD_PLAN, "a.yaml", "", 0, 1, ref));
+    assert_int_equal(now.parallel.device, TK_DEVICE_REF);
+    tk_config_changes(&before, &now, TK_CMD_TRAIN, &now.arena, &binding, &others);
+    assert_string_equal(binding, "");
+    assert_string_equal(others, "\n  device: auto -> ref");
+    tk_config_free(&before);
+    assert_status(tk_config_parse(&now, TK_CMD_TRAIN, "a.yaml", "", 0, 1, wrong), TK_INPUT);
+    assert_says("device: gpu is not one of auto, cpu, ref");
+    tk_config_free(&now);
+}
+
 static void bytes_arrive_as_they_were_sent(void **state)
 {
     (void)state;
@@ -308,6 +342,8 @@ static void every_wait_is_needed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_are_found_by_the_option),
+        cmocka_unit_test(the_device_makes_no_other_run),
         cmocka_unit_test(bytes_arrive_as_they_were_sent),
         cmocka_unit_test(what_lies_outside_is_refused),
         cmocka_unit_test(rows_of_two_strides_are_copied),

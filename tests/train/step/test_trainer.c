@@ -407,6 +407,21 @@ static void the_plan_is_what_happens(void **state)
     }
 }
 
+static void the_option_chooses_the_device(void **state)
+{
+    (void)state;
+    const tk_device_ops *const ops[] = {
+        [TK_DEVICE_AUTO] = &tk_device_cpu, [TK_DEVICE_CPU] = &tk_device_cpu, &tk_device_ref};
+    for (int64_t kind = TK_DEVICE_AUTO; kind <= TK_DEVICE_REF; kind++) {
+        tk_config c = config;
+        tk_train_parts p = {0};
+        c.parallel.device = kind;
+        assert_ok(tk_train_parts_open(&p, &world, &c));
+        assert_ptr_equal(p.device.ops, ops[kind]);
+        tk_train_parts_close(&p);
+    }
+}
+
 // ---- a device that runs behind -----------------------------------------------------------------
 
 enum { STEPS = 10 };
@@ -514,6 +529,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_wish_to_stop_is_known_at_once),
         cmocka_unit_test(bad_numbers_stop_before_anything_is_kept),
         cmocka_unit_test(a_failure_told_to_a_step_ends_it),
+        cmocka_unit_test(the_option_chooses_the_device),
         cmocka_unit_test(the_plan_is_what_happens),
         cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
         cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
