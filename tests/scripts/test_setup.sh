@@ -46,6 +46,10 @@ fails() { # TEXT COMMAND...: fails, saying so
 }
 : >"$world/there"
 
+# the first command of all, with nothing here but make: it complains of nothing
+PATH=$world/nothing "$(type -P make)" -n setup >/dev/null 2>"$world/out"
+if [[ -s $world/out ]]; then cat "$world/out"; echo 'make setup complains before it sets up'; exit 1; fi
+
 # not Debian: what is needed is named, and why
 fails 'no apt-get here' setup
 grep -qE 'libhdf5-dev +clip files' "$world/out"
