@@ -49,27 +49,9 @@ static tk_status parse_config(tk_trained *t)
     return check_trained(t);
 }
 
-// The newest checkpoint of a run that goes on may be removed as soon as it was chosen.
-static tk_status open_newest(const char *where, tk_comm *world, tk_arena *a, tk_trained *t)
-{
-    for (int i = 0;; i++) {
-        bool gone = false;
-        char words[512];
-        TK_TRY(tk_agree(world, tk_checkpoint_newest(where, world, a, &t->path)));
-        const tk_status st = tk_agree(world, tk_checkpoint_open(t->path, world, a, &t->meta));
-        if (st == TK_OK) return TK_OK;
-        snprintf(words, sizeof words, "%s", tk_status_message());
-        if (i < 20) TK_TRY(tk_checkpoint_gone(t->path, world, &gone));
-        if (gone) continue;
-        tk_status_set(st, words);
-        tk_status_set_shared(true);
-        return st;
-    }
-}
-
 static tk_status open_all(const char *where, tk_comm *world, tk_arena *a, tk_trained *t)
 {
-    TK_TRY(open_newest(where, world, a, t));
+    TK_TRY(tk_agree(world, tk_checkpoint_newest(where, world, a, &t->path, &t->meta)));
     TK_TRY(identify(t, world));
     return tk_agree(world, parse_config(t));
 }

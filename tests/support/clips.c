@@ -6,6 +6,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+const tk_bucket test_bucket = {.frames = 4,
+                               .height = 8,
+                               .width = 8,
+                               .latent_frames = 2,
+                               .high = 2,
+                               .wide = 2,
+                               .audio_rows = 9,
+                               .audio_channels = 1};
+
 tk_codec *test_codec(uint64_t seed)
 {
     tk_codec_info info = {.patch_frames = 2,
@@ -38,15 +47,7 @@ void test_rows(int64_t i, float *video, float *audio)
 static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_shot (*shot)[2],
                  char (*name)[32])
 {
-    bucket[0] = (tk_bucket){.frames = 4,
-                            .height = 8,
-                            .width = 8,
-                            .latent_frames = 2,
-                            .high = 2,
-                            .wide = 2,
-                            .audio_rows = 9,
-                            .audio_channels = 1};
-    bucket[1] = bucket[0];
+    bucket[0] = bucket[1] = test_bucket;
     bucket[1].width = 4, bucket[1].wide = 1;
     for (int64_t i = 0; i < n; i++) {
         int b = i % 3 == 2;

@@ -5,6 +5,8 @@
 
 enum { TEST_VIDEO = 2 * 2 * 2 * 5, TEST_AUDIO = 9 * 6 }; // most numbers of a clip
 
+// What clip 0 lies in.
+extern const tk_bucket test_bucket;
 // Codec of 5 video and 6 audio channels; `seed` makes different ones.
 tk_codec *test_codec(uint64_t seed);
 // Rows of clip i, as they come back from the file (exact in half precision).

@@ -68,7 +68,33 @@ void runs_close(void)
     assert_int_equal(system(command), 0);
 }
 
+int runs_set_up(void **state)
+{
+    (void)state;
+    runs_open();
+    return 0;
+}
+
+int runs_tear_down(void **state)
+{
+    (void)state;
+    runs_close();
+    return 0;
+}
+
 // ---- running -----------------------------------------------------------------------------------
+
+pid_t runs_shell(const char *command)
+{
+    fflush(NULL);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/bin/bash", "bash", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
 
 // Leaks of the program are not looked for: Open MPI has some.
 static pid_t start(int ranks, const char *arguments)
@@ -79,14 +105,7 @@ static pid_t start(int ranks, const char *arguments)
              "cd '%s' && . '%s' %d && export OMP_NUM_THREADS=1 "
              "ASAN_OPTIONS=\"$ASAN_OPTIONS:detect_leaks=0\" && exec %s '%s' %s >out 2>&1",
              dir, env_sh, ranks, mpirun, program, arguments);
-    fflush(NULL);
-    const pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        execl("/bin/bash", "bash", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    return pid;
+    return runs_shell(command);
 }
 
 pid_t runs_start(int ranks, const char *fmt, ...)

@@ -12,12 +12,17 @@ enum { RUNS_STEPS = 64 };
 // runs_close.
 void runs_open(void);
 void runs_close(void);
+// The same as set-up and tear-down of a group of tests.
+int runs_set_up(void **state);
+int runs_tear_down(void **state);
 const char *runs_dir(void);
 
 // Runs `talkie <arguments>` on `ranks` ranks inside the directory, its output into "out"; returns
 // the exit code, or 128 + the signal. printf style.
 int runs_talkie(int ranks, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 pid_t runs_start(int ranks, const char *fmt, ...) __attribute__((format(printf, 2, 3))); // no wait
+// As runs_start, but any command line of bash, in any directory.
+pid_t runs_shell(const char *command);
 int runs_wait(pid_t pid);                              // exit code as above
 bool runs_said(const char *text);                      // the last command's output holds `text`
 void runs_print(void);                                 // that output, for messages of failed tests

@@ -49,12 +49,12 @@ tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, i
 tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
 // The hash a checkpoint is sealed with: tells any two of them apart.
 tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
-// Newest checkpoint of a run directory ("step-00000100.h5") that verifies, or the file itself if
-// `where` is one; those that do not are named aloud. TK_INPUT if there is none. A run that goes on
-// meanwhile and removes old ones is no hindrance.
-tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path);
-// Collective. Whether the file is there no more: its run goes on and has removed it.
-tk_status tk_checkpoint_gone(const char *path, tk_comm *world, bool *gone);
+// Collective. Newest checkpoint of a run directory ("step-00000100.h5") that verifies and opens, or
+// the file itself if `where` is one; those that do not are named aloud. TK_INPUT if there is none.
+// A run that goes on meanwhile and removes old ones is no hindrance. *meta: as of
+// tk_checkpoint_open.
+tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
+                               tk_checkpoint_meta *meta);
 // The step of a checkpoint's name in a run directory, "step-00000100.h5"; -1 for any other name.
 int64_t tk_checkpoint_step(const char *name);
 // Keeps the newest `keep` checkpoints of the directory.

@@ -159,7 +159,8 @@ static tk_status share_path(const char *where, const found *f, int64_t i, tk_com
     return tk_comm_broadcast(world, *path, (size_t)bytes, 0);
 }
 
-tk_status tk_checkpoint_gone(const char *path, tk_comm *world, bool *gone)
+// Collective. Whether the file is there no more: its run goes on and has removed it.
+static tk_status look_whether_gone(const char *path, tk_comm *world, bool *gone)
 {
     struct stat s;
     int32_t missing = world->rank == 0 && lstat(path, &s) && errno == ENOENT;
@@ -168,18 +169,25 @@ tk_status tk_checkpoint_gone(const char *path, tk_comm *world, bool *gone)
     return TK_OK;
 }
 
+static tk_status verify_and_open(const char *path, tk_comm *world, tk_arena *a,
+                                 tk_checkpoint_meta *meta)
+{
+    TK_TRY(tk_ck_verify(path, world));
+    return tk_checkpoint_open(path, world, a, meta);
+}
+
 // *gone: a file of the list was removed since; the list is old.
 static tk_status try_all(const char *where, const found *f, int64_t n, bool is_file, tk_comm *world,
-                         tk_arena *a, char **path, bool *gone)
+                         tk_arena *a, char **path, tk_checkpoint_meta *meta, bool *gone)
 {
     for (int64_t i = 0; i < n; i++) {
         TK_TRY(share_path(where, f, i, world, a, path));
-        const tk_status st = tk_ck_verify(*path, world);
+        const tk_status st = verify_and_open(*path, world, a, meta);
         if (st == TK_OK) return TK_OK;
         if (is_file || (st != TK_INPUT && st != TK_IO)) return st;
         char words[512];
         snprintf(words, sizeof words, "%s", tk_status_message());
-        TK_TRY(tk_checkpoint_gone(*path, world, gone));
+        TK_TRY(look_whether_gone(*path, world, gone));
         tk_status_set(st, words);
         tk_status_set_shared(true);
         if (*gone) return st;
@@ -193,7 +201,8 @@ static tk_status try_all(const char *where, const found *f, int64_t n, bool is_f
                    (long long)n, where);
 }
 
-static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char **path, bool *gone)
+static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
+                            tk_checkpoint_meta *meta, bool *gone)
 {
     found f = {0};
     *path = NULL;
@@ -201,19 +210,21 @@ static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char
     tk_status st = tk_agree(world, world->rank == 0 ? look(where, &f) : TK_OK);
     int64_t told[2] = {f.n, f.is_file};
     if (st == TK_OK) st = tk_comm_broadcast(world, told, sizeof told, 0);
-    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path, gone);
+    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path, meta, gone);
     tk_free(f.step);
     TK_TRY(st);
     return TK_OK;
 }
 
-tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path)
+tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
+                               tk_checkpoint_meta *meta)
 {
     bool gone = true;
     tk_status st = TK_OK;
+    *meta = (tk_checkpoint_meta){0};
     for (int i = 0; i < LOOKS && gone; i++) {
         tk_status_clear();
-        st = try_newest(where, world, a, path, &gone);
+        st = try_newest(where, world, a, path, meta, &gone);
     }
     TK_TRY(st);
     return TK_OK;

@@ -142,10 +142,12 @@ static tk_status compare_configs(const run *r, const char *path, const char *sto
     return TK_OK;
 }
 
-static tk_status load(run *r, const char *path, bool whole_state, int64_t *step)
+// From the newest checkpoint of a run directory, or a checkpoint itself.
+static tk_status load(run *r, const char *where, bool whole_state, char **from, int64_t *step)
 {
-    tk_checkpoint_meta meta = {0};
-    TK_TRY(tk_agree(r->world, tk_checkpoint_open(path, r->world, &r->arena, &meta)));
+    tk_checkpoint_meta meta;
+    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(where, r->world, &r->arena, from, &meta)));
+    const char *path = *from;
     tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
     tk_codec_free(meta.codec);
     TK_TRY(st);
@@ -170,16 +172,14 @@ static tk_status start_weights(run *r)
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     tk_parallel_watch(still_owner, &r->owner);
     if (resume) {
-        TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->out, r->world, &r->arena, &path)));
-        TK_TRY(load(r, path, true, &step));
+        TK_TRY(load(r, c->out, true, &path, &step));
         tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
         r->first = r->saved = step;
         return TK_OK;
     }
     r->saved = -1;
     if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
-    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(c->init, r->world, &r->arena, &path)));
-    TK_TRY(load(r, path, false, &step));
+    TK_TRY(load(r, c->init, false, &path, &step));
     tk_log("starting from the weights of %s", path);
     return TK_OK;
 }

@@ -103,15 +103,8 @@ static void test_open__missing_is_said_on_all_ranks(void **state)
 static void test_write__bad_rows_and_forgotten_clips_leave_no_file(void **state)
 {
     (void)state;
-    tk_bucket b = {.frames = 4,
-                   .height = 8,
-                   .width = 8,
-                   .latent_frames = 2,
-                   .high = 2,
-                   .wide = 2,
-                   .audio_rows = 9,
-                   .audio_channels = 1,
-                   .slots = 2};
+    tk_bucket b = test_bucket;
+    b.slots = 2;
     tk_clip_shot s = {0, 0.5, 2, 9, "only"};
     tk_clip_info info[2] = {{"a", 0, 0, 1, &s}, {"b", 0, 1, 1, &s}};
     tk_codec *codec = test_codec(1);

@@ -62,13 +62,6 @@ static int open_runs(void **state)
     return 0;
 }
 
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 static void a_clip_appears_once(void **state)
 {
     (void)state;
@@ -332,5 +325,5 @@ int main(void)
         cmocka_unit_test(documents_are_those_of_training),
         cmocka_unit_test(eval_prints_three_columns),
     };
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

@@ -5,20 +5,6 @@
 #include "tests/support/test.h"
 #include <stdio.h>
 
-static int open_runs(void **state)
-{
-    (void)state;
-    runs_open();
-    return 0;
-}
-
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 // A run whose numbers go bad ends with the step in which they do: its line is the last one, and
 // nothing of it is kept, however soon the next checkpoint would have been.
 static void bad_numbers_are_never_kept(void **state)
@@ -50,5 +36,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_numbers_are_never_kept),
     };
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, runs_set_up, runs_tear_down);
 }

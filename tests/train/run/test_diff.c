@@ -17,13 +17,6 @@ static int make_runs(void **state)
     return 0;
 }
 
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 static const char *const lines = "train.lr: 0.002 -> 0.5\n"
                                  "train.out: \"a\" -> \"b\"\n"
                                  "train.log_every: 1 -> 5\n"
@@ -77,5 +70,5 @@ int main(void)
         cmocka_unit_test(equal_runs_are_silent),
         cmocka_unit_test(what_is_no_run_is_named),
     };
-    return cmocka_run_group_tests(tests, make_runs, close_runs);
+    return cmocka_run_group_tests(tests, make_runs, runs_tear_down);
 }

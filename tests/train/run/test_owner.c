@@ -29,13 +29,6 @@ static int open_runs(void **state)
     return 0;
 }
 
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 static void incarnation(const char *restart)
 {
     assert_int_equal(setenv("SLURM_JOB_ID", "4711", 1), 0);
@@ -76,14 +69,7 @@ static pid_t start_orphan(void)
              "cd '%s' && export OMP_NUM_THREADS=1 && exec '%s' train tiny.yaml train.out=raced "
              "train.checkpoint_every=3 train.steps=%d >orphan 2>&1",
              runs_dir(), self, STEPS);
-    fflush(NULL);
-    const pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        execl("/bin/bash", "bash", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    return pid;
+    return runs_shell(command);
 }
 
 static bool orphan_said(const char *text)
@@ -229,5 +215,5 @@ int main(int argc, char **argv)
     if (argc > 1) return play(argc, argv);
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0) return 1;
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

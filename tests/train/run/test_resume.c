@@ -18,13 +18,6 @@ static int open_runs(void **state)
     return 0;
 }
 
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 // All steps once, in order, with the losses and norms of `other` to the bit.
 static void assert_same_run(const char *run, const char *other, int steps)
 {
@@ -250,5 +243,5 @@ int main(void)
         cmocka_unit_test(a_new_run_sets_the_old_aside),
         cmocka_unit_test(init_takes_the_weights),
     };
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

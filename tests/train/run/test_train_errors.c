@@ -8,20 +8,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static int open_runs(void **state)
-{
-    (void)state;
-    runs_open();
-    return 0;
-}
-
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 static void shell(const char *command)
 {
     char line[8192];
@@ -137,5 +123,5 @@ int main(void)
         cmocka_unit_test(many_shards),
         cmocka_unit_test(a_full_disk_is_said),
     };
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, runs_set_up, runs_tear_down);
 }

@@ -45,13 +45,6 @@ static int open_runs(void **state)
     return 0;
 }
 
-static int close_runs(void **state)
-{
-    (void)state;
-    runs_close();
-    return 0;
-}
-
 static double relative(double a, double b)
 {
     return fabs(a - b) / fabs(b);
@@ -121,5 +114,5 @@ int main(void)
     }
     tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(another_seed_differs);
     tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(any_layout_goes_on);
-    return cmocka_run_group_tests(tests, open_runs, close_runs);
+    return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }
