@@ -11,15 +11,77 @@ typedef struct tk_transfer_part { // bytes on end: the beginning of a tensor, or
     tk_tensor *to; // whose contents begin here; NULL: of the tensor before
 } tk_transfer_part;
 
-void tk_transfer_begin(tk_transfer *x, tk_device *d, tk_arena *host)
+// ---- host memory -------------------------------------------------------------------------------
+
+typedef struct tk_staging_block { // a header of ALIGN bytes, then `bytes` of memory
+    struct tk_staging_block *next;
+    size_t bytes, used;
+} tk_staging_block;
+_Static_assert(sizeof(tk_staging_block) <= ALIGN, "the header of a block fits its place");
+
+void tk_staging_init(tk_staging *s, tk_device *d)
 {
-    *x = (tk_transfer){.device = d, .host = host};
+    *s = (tk_staging){.device = d};
+    tk_arena_init(&s->arena, 1 << 18);
+}
+
+static void free_blocks(tk_staging *s)
+{
+    for (tk_staging_block *b = s->head, *next; b; b = next) {
+        next = b->next;
+        tk_device_host_free(s->device, b);
+    }
+    s->head = NULL;
+}
+
+// What needed several blocks gets one as large as all of them, with some room to spare.
+void tk_staging_reset(tk_staging *s)
+{
+    tk_arena_reset(&s->arena);
+    if (s->head && s->head->next) {
+        free_blocks(s);
+        s->block_bytes = s->used + s->used / 4;
+    }
+    if (s->head) s->head->used = 0;
+    s->used = 0;
+}
+
+void tk_staging_free(tk_staging *s)
+{
+    if (!s->device) return;
+    free_blocks(s);
+    tk_arena_free(&s->arena);
+    *s = (tk_staging){0};
+}
+
+static tk_status take(tk_staging *s, size_t bytes, void **out)
+{
+    const size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (!s->head || need > s->head->bytes - s->head->used) {
+        const size_t room = need > s->block_bytes ? need : s->block_bytes;
+        void *fresh;
+        TK_TRY(tk_device_host_new(s->device, ALIGN + room, &fresh));
+        tk_staging_block *b = fresh;
+        *b = (tk_staging_block){.next = s->head, .bytes = room};
+        s->head = b;
+    }
+    *out = (char *)s->head + ALIGN + s->head->used;
+    s->head->used += need;
+    s->used += need;
+    return TK_OK;
+}
+
+// ---- transfers ---------------------------------------------------------------------------------
+
+void tk_transfer_begin(tk_transfer *x, tk_staging *host)
+{
+    *x = (tk_transfer){.device = host->device, .host = host};
 }
 
 static tk_status append(tk_transfer *x, tk_transfer_part part)
 {
     tk_transfer_part *p;
-    TK_ARENA_NEW(p, x->host, 1);
+    TK_ARENA_NEW(p, &x->host->arena, 1);
     *p = part;
     *(x->last ? &x->last->next : &x->first) = p;
     x->last = p;
@@ -71,10 +133,15 @@ static tk_status check(const tk_transfer *x)
 
 static tk_status upload(tk_transfer *x)
 {
-    char *host;
-    TK_ARENA_NEW(host, x->host, (int64_t)x->bytes); // of zeros
-    for (const tk_transfer_part *p = x->first; p; p = p->next)
-        if (p->from) memcpy(host + p->at, p->from, p->bytes);
+    void *host = NULL;
+    TK_TRY(take(x->host, x->bytes, &host));
+    for (const tk_transfer_part *p = x->first; p; p = p->next) {
+        char *to = (char *)host + p->at;
+        if (p->from)
+            memcpy(to, p->from, p->bytes);
+        else
+            memset(to, 0, p->bytes);
+    }
     return tk_device_upload(x->device, x->block.data, host, x->bytes);
 }
 

@@ -4,6 +4,11 @@
 #include "core/model/model.h"
 #include <string.h>
 
+static tk_arena *notes(tk_batch *b)
+{
+    return &b->transfer.host->arena;
+}
+
 static tk_status put(tk_batch *b, const void *host, tk_dtype t, int64_t rows, int64_t cols,
                      tk_tensor *out)
 {
@@ -15,8 +20,8 @@ static tk_status share_rows(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     const int ranks = m->tensor->size, rank = m->tensor->rank;
-    TK_ARENA_NEW(b->row_counts, b->transfer.host, ranks);
-    TK_ARENA_NEW(b->text_counts, b->transfer.host, ranks);
+    TK_ARENA_NEW(b->row_counts, notes(b), ranks);
+    TK_ARENA_NEW(b->text_counts, notes(b), ranks);
     for (int r = 0; r < ranks; r++) {
         b->row_counts[r] = tk_split_count(s->rows, ranks, r);
         b->text_counts[r] = tk_split_count(s->count[TK_TEXT], ranks, r);
@@ -38,9 +43,9 @@ static tk_status put_row_indices(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     int32_t *level, *table_row, *pack;
-    TK_ARENA_NEW(level, b->transfer.host, b->row_count);
-    TK_ARENA_NEW(table_row, b->transfer.host, b->row_count);
-    TK_ARENA_NEW(pack, b->transfer.host, 2 * b->row_count);
+    TK_ARENA_NEW(level, notes(b), b->row_count);
+    TK_ARENA_NEW(table_row, notes(b), b->row_count);
+    TK_ARENA_NEW(pack, notes(b), 2 * b->row_count);
     int64_t next[TK_MODALITIES] = {[TK_TEXT] = b->own_first[TK_TEXT]};
     for (int64_t i = 0; i < b->row_count; i++) {
         const int64_t row = b->row_begin + i;
@@ -62,7 +67,7 @@ static tk_status put_outputs(tk_batch *b)
     for (int h = 0; h < 2; h++) {
         const int k = heads[h];
         int32_t *pick;
-        TK_ARENA_NEW(pick, b->transfer.host, 2 * b->own_count[k]);
+        TK_ARENA_NEW(pick, notes(b), 2 * b->own_count[k]);
         for (int64_t i = 0; i < b->own_count[k]; i++)
             pick[2 * i + 1] = (int32_t)(b->stream->row[k][b->own_first[k] + i] - b->row_begin);
         TK_TRY(put(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
@@ -75,7 +80,7 @@ static tk_status put_documents(tk_batch *b)
 {
     const tk_stream *s = b->stream;
     int32_t *text;
-    TK_ARENA_NEW(text, b->transfer.host, s->n_documents + 1);
+    TK_ARENA_NEW(text, notes(b), s->n_documents + 1);
     for (int64_t d = 0; d < s->n_documents; d++) {
         const int64_t begin = s->document_start[d], end = s->document_start[d + 1];
         int64_t n = 0;
@@ -94,12 +99,12 @@ static tk_status put_positions(tk_batch *b, const tk_model *m)
 {
     const tk_stream *s = b->stream;
     float *p, *q;
-    TK_ARENA_NEW(p, b->transfer.host, 3 * s->rows);
+    TK_ARENA_NEW(p, notes(b), 3 * s->rows);
     for (int64_t i = 0; i < s->rows; i++)
         for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
     TK_TRY(put(b, p, TK_F32, s->rows, 3, &b->position));
     if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
-    TK_ARENA_NEW(q, b->transfer.host, 3 * s->count[TK_TEXT]);
+    TK_ARENA_NEW(q, notes(b), 3 * s->count[TK_TEXT]);
     for (int64_t i = 0; i < s->count[TK_TEXT]; i++)
         for (int a = 0; a < 3; a++) q[3 * i + a] = (float)s->position[s->row[TK_TEXT][i]][a];
     return put(b, q, TK_F32, s->count[TK_TEXT], 3, &b->text_position);
@@ -121,18 +126,18 @@ static tk_status put_inputs(tk_batch *b, const tk_model *m, const tk_host_rows *
         return put(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
                    c->text_channels, &b->text);
     int32_t *pick;
-    TK_ARENA_NEW(pick, b->transfer.host, 2 * b->text_counts[r]);
+    TK_ARENA_NEW(pick, notes(b), 2 * b->text_counts[r]);
     for (int64_t i = 0; i < b->text_counts[r]; i++) pick[2 * i + 1] = in->tokens[text_begin + i];
     return put(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
 }
 
 tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
-                         tk_arena *host)
+                         tk_staging *host)
 {
     memset(b, 0, sizeof *b);
     b->stream = s;
     b->model = m;
-    tk_transfer_begin(&b->transfer, m->device, host);
+    tk_transfer_begin(&b->transfer, host);
     TK_TRY(share_rows(b, m));
     TK_TRY(put_row_indices(b, m));
     TK_TRY(put_documents(b));
@@ -167,7 +172,7 @@ tk_status tk_batch_send(tk_batch *b)
 }
 
 tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
-                        tk_arena *host)
+                        tk_staging *host)
 {
     TK_TRY(tk_batch_begin(b, m, s, in, host));
     return tk_batch_send(b);

@@ -6,10 +6,11 @@
 // `tensor` and as the range of blocks. Between blocks each tensor rank holds a contiguous share
 // of the microbatch's rows.
 //
-//     tk_model_open(&m, &config, &(tk_model_part){.device = device, .tensor = comm, .grads =
-//     true}); tk_model_init_weights(&m, seed); tk_batch_open(&b, &m, &stream, inputs, &arena); //
-//     index tensors and inputs on the device tk_model_forward(&m, &tape, &b, NULL, recompute,
-//     &out);
+//     const tk_model_part part = {.device = device, .tensor = comm, .grads = true};
+//     tk_model_open(&m, &config, &part);
+//     tk_model_init_weights(&m, seed);
+//     tk_batch_open(&b, &m, &stream, inputs, &staging); // index tensors and inputs on the device
+//     tk_model_forward(&m, &tape, &b, NULL, recompute, &out);
 #pragma once
 #include "core/device/transfer.h"
 #include "core/model/params.h"
@@ -120,16 +121,15 @@ typedef struct tk_host_rows {
     const float *text;          // (count[TEXT], text_channels), features
     const int32_t *tokens;      // (count[TEXT]), bytes
 } tk_host_rows;
-// The device reads what is made in `host` later: it must stay as it is until the device has been
-// synced; `s` must outlive the batch, and `in` the sending. Closing frees device memory alone and
-// waits for nothing. Between the two halves others may add to b->transfer what they need of the
-// same rows.
+// `s` must outlive the batch, `in` the sending, and what is made in `host` the device's work on it.
+// Closing frees device memory alone and waits for nothing. Between the two halves others may add to
+// b->transfer what they need of the same rows.
 tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
-                         tk_arena *host);
+                         tk_staging *host);
 tk_status tk_batch_send(tk_batch *b);
 // Both halves.
 tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
-                        tk_arena *host);
+                        tk_staging *host);
 void tk_batch_close(tk_batch *b);
 
 // What a stage's forward gives: `rows` (row_count, hidden) on all stages but the last; there the

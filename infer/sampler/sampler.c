@@ -28,7 +28,7 @@ typedef struct run {
     int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
     float *timesteps;             // (steps, levels)
     float *dsigma[TK_MODALITIES]; // (steps, rows)
-    tk_arena arena;
+    tk_staging host;              // what the device reads
 } run;
 
 double tk_sigma(int64_t k, int64_t n, double shift)
@@ -57,8 +57,8 @@ static tk_status make_stream(run *r, int32_t **tokens)
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
-    TK_TRY(tk_stream_init(&r->stream, &r->arena, rows, r->n_documents, TK_MODALITIES));
-    TK_ARENA_NEW(*tokens, &r->arena, text);
+    TK_TRY(tk_stream_init(&r->stream, &r->host.arena, rows, r->n_documents, TK_MODALITIES));
+    TK_ARENA_NEW(*tokens, &r->host.arena, text);
     int32_t *to = *tokens;
     for (int d = 0; d < r->n_documents; d++) {
         TK_TRY(tk_stream_append(&r->stream, &r->doc[d]));
@@ -78,7 +78,7 @@ static tk_status count_rows(run *r, int m)
     const tk_stream *s = &r->stream;
     const int ranks = r->s->mesh->axis[TK_AXIS_TENSOR].degree;
     int64_t i = 0;
-    TK_ARENA_NEW(r->flow[m].counts, &r->arena, ranks);
+    TK_ARENA_NEW(r->flow[m].counts, &r->host.arena, ranks);
     for (int k = 0; k < ranks; k++) {
         const int64_t end = tk_split_begin(s->rows, ranks, k) + tk_split_count(s->rows, ranks, k);
         const int64_t begin = i;
@@ -110,7 +110,7 @@ static tk_status make_schedule(run *r)
 {
     const tk_sample_task *t = r->task;
     const int64_t levels = r->stream.n_levels;
-    TK_ARENA_NEW(r->timesteps, &r->arena, t->steps * levels);
+    TK_ARENA_NEW(r->timesteps, &r->host.arena, t->steps * levels);
     for (int64_t k = 0; k < t->steps; k++) {
         memcpy(r->timesteps + k * levels, r->stream.timestep, (size_t)levels * sizeof(float));
         for (int h = 0; h < 2; h++) {
@@ -122,7 +122,7 @@ static tk_status make_schedule(run *r)
     for (int h = 0; h < 2 && r->first; h++) {
         const int m = MEDIA[h];
         const flow *f = &r->flow[m];
-        TK_ARENA_NEW(r->dsigma[m], &r->arena, t->steps * f->rows);
+        TK_ARENA_NEW(r->dsigma[m], &r->host.arena, t->steps * f->rows);
         for (int64_t k = 0; k < t->steps; k++) {
             const double down =
                 tk_sigma(k, t->steps, t->shift[m]) - tk_sigma(k + 1, t->steps, t->shift[m]);
@@ -144,7 +144,7 @@ static tk_status start_rows(run *r, int m)
     tk_tensor key = {0};
     tk_status st = TK_OK;
     int32_t *host;
-    TK_ARENA_NEW(host, &r->arena, 2 * f->rows);
+    TK_ARENA_NEW(host, &r->host.arena, 2 * f->rows);
     int64_t at = 0;
     for (int k = 0; k < t->doc.n_shots; k++)
         for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
@@ -184,7 +184,7 @@ static tk_status open_run(run *r)
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
     TK_TRY(make_schedule(r));
     const tk_host_rows in = {.tokens = tokens};
-    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in, &r->arena));
+    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in, &r->host));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;
 }
@@ -203,7 +203,7 @@ static void close_run(run *r)
     tk_device_free(d, &r->batch.video);
     tk_device_free(d, &r->batch.audio);
     tk_batch_close(&r->batch);
-    tk_arena_free(&r->arena);
+    tk_staging_free(&r->host);
 }
 
 // ---- a step ------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
              .n_documents = t->guidance == 1 ? 1 : 2,
              .first = stage->rank == 0,
              .last = stage->rank == stage->degree - 1};
-    tk_arena_init(&r.arena, 0);
+    tk_staging_init(&r.host, s->device);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
     close_run(&r);

@@ -25,6 +25,7 @@ typedef struct part { // one document in flight: a microbatch
 typedef struct parity {
     tk_config config;
     tk_arena arena;
+    tk_staging host; // what the device reads
     tk_mesh mesh;
     tk_device device;
     tk_model model;
@@ -81,7 +82,7 @@ static tk_status part_forward(void *ctx, const tk_action *a, const tk_tensor *x,
         .audio = p->golden.input[TK_AUDIO] + q->first[TK_AUDIO] * c->audio_channels,
         .text = p->golden.input[TK_TEXT] + q->first[TK_TEXT] * c->text_channels};
     tk_tape_init(&q->tape, &p->device, TK_TAPE_RECORD);
-    TK_TRY(tk_batch_open(&q->batch, &p->model, &q->stream, &in, &p->arena));
+    TK_TRY(tk_batch_open(&q->batch, &p->model, &q->stream, &in, &p->host));
     q->x = x && x->data ? tk_leaf(&q->tape, *x, &(tk_tensor){0}) : NULL;
     TK_TRY(tk_model_forward(&p->model, &q->tape, &q->batch, q->x, p->config.train.recompute != 0,
                             &q->out));
@@ -233,6 +234,7 @@ static tk_status open_device(parity *p)
 static tk_status open_model(parity *p)
 {
     TK_TRY(cut_documents(p));
+    tk_staging_init(&p->host, &p->device);
     const tk_model_part held = {.device = &p->device,
                                 .tensor = &p->mesh.axis[TK_AXIS_TENSOR].device,
                                 .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
@@ -282,6 +284,8 @@ tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
     tk_gradients_close(&p.sums);
     if (p.model.device) tk_model_close(&p.model);
     tk_mesh_close(&p.mesh);
+    if (p.device.ops) (void)tk_device_sync(&p.device); // it may still read what is freed here
+    tk_staging_free(&p.host);
     if (p.device.ops) tk_device_close(&p.device);
     tk_arena_free(&p.arena);
     tk_config_free(&p.config);

@@ -22,9 +22,10 @@ static tk_status stage_rows(const tk_objective *o, const tk_batch *b, const tk_s
     const int64_t begin = b->own_first[m], n = b->own_count[m];
     const int64_t stride = INT32_MAX / o->train->batch;
     const double targets = (double)d->targets[m] * (double)channels_of(o->model, m);
-    TK_ARENA_NEW(s->key, b->transfer.host, 2 * n);
-    TK_ARENA_NEW(s->t, b->transfer.host, n);
-    TK_ARENA_NEW(s->weight, b->transfer.host, n);
+    tk_arena *a = &b->transfer.host->arena;
+    TK_ARENA_NEW(s->key, a, 2 * n);
+    TK_ARENA_NEW(s->t, a, n);
+    TK_ARENA_NEW(s->weight, a, n);
     int64_t first = 0; // the document's first row among the modality's rows
     for (int64_t k = 0; k < st->n_documents; k++) {
         const tk_step_document *e = &d->document[st->document_id[k]];

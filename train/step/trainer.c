@@ -96,8 +96,8 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
     tk_arena_init(&t->arena, 0);
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
     for (int k = 0; k < 2; k++) {
-        tk_arena_init(&t->step_arena[k], 1 << 20);
-        TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n, &t->arena));
+        tk_staging_init(&t->host[k], device);
+        TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n));
     }
     TK_TRY(open_model(t));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
@@ -120,7 +120,10 @@ void tk_trainer_close(tk_trainer *t)
     for (int k = 0; k < 2; k++) tk_device_free(t->device, &t->seed[k]);
     tk_optimizer_close(&t->optimizer);
     tk_model_close(&t->model);
-    for (int k = 0; k < 2; k++) tk_arena_free(&t->step_arena[k]);
+    for (int k = 0; k < 2; k++) {
+        tk_verdict_close(&t->verdict[k]);
+        tk_staging_free(&t->host[k]);
+    }
     tk_arena_free(&t->arena);
     *t = (tk_trainer){0};
 }
@@ -187,14 +190,14 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     tk_host_rows in = {0};
     tk_clean_rows *clean;
     int32_t *tokens;
-    TK_ARENA_NEW(clean, &t->step_arena[t->turn], end - begin);
-    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->step_arena[t->turn], &s->stream,
+    TK_ARENA_NEW(clean, &t->host[t->turn].arena, end - begin);
+    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->host[t->turn].arena, &s->stream,
                           &tokens));
     in.tokens = tokens;
     s->run = &t->run[a->chunk];
     s->first = s->run->stage == 0;
     s->last = s->run->stage == s->run->n_stages - 1;
-    TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->step_arena[t->turn]));
+    TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->host[t->turn]));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
     const int media = s->first || s->last ? 2 : 0; // whose rows are read here
     if (media) take_rows(t, s, begin, end, clean);
@@ -356,8 +359,8 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     t->now = &v->now;
     *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
     t->extra_flops = 0;
-    tk_arena_reset(&t->step_arena[t->turn]);
-    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->step_arena[t->turn], &t->docs));
+    tk_staging_reset(&t->host[t->turn]);
+    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->host[t->turn].arena, &t->docs));
     t->now->rows = t->docs.rows;
     t->now->seconds.data = tk_now() - begin;
     TK_TRY(run_microbatches(t));

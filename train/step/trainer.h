@@ -39,13 +39,13 @@ typedef struct tk_trainer {
     tk_step_documents docs; // of the step under way
     // In turn, of the step under way and of the one before, which the device may yet be at.
     tk_verdict verdict[2];
-    tk_arena step_arena[2]; // the device reads it until the verdict is read
-    int turn;               // whose are the step under way's
-    tk_step_result *now;    // of that
-    double extra_flops;     // of it: recomputation
-    bool stop;              // some rank was asked to stop, by the last step or drain
-    tk_status bad;          // data failure met in a step; told to all before its end
-    char bad_words[512];    // its message
+    tk_staging host[2];  // the device reads it until the verdict is read
+    int turn;            // whose are the step under way's
+    tk_step_result *now; // of that
+    double extra_flops;  // of it: recomputation
+    bool stop;           // some rank was asked to stop, by the last step or drain
+    tk_status bad;       // data failure met in a step; told to all before its end
+    char bad_words[512]; // its message
     void (*hear)(void *ctx, const tk_step_result *r);
     void *hear_ctx;
     tk_arena arena;

@@ -8,11 +8,20 @@ bool tk_step_finite(const tk_step_result *r)
     return isfinite(r->loss) && isfinite(r->grad_norm);
 }
 
-tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, tk_arena *a)
+tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n)
 {
+    void *host;
     *v = (tk_verdict){.device = d, .n = n};
-    TK_ARENA_NEW(v->host, a, 1 + 2 * n);
-    return TK_OK;
+    TK_TRY(tk_device_host_new(d, (size_t)(1 + 2 * n) * sizeof *v->host, &host));
+    v->host = host;
+    return tk_event_open(&v->done, d);
+}
+
+void tk_verdict_close(tk_verdict *v)
+{
+    tk_event_close(&v->done);
+    if (v->device) tk_device_host_free(v->device, v->host);
+    *v = (tk_verdict){0};
 }
 
 tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor *norm2)
@@ -21,6 +30,7 @@ tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor
     memset(v->host, 0, (size_t)(1 + 2 * v->n) * sizeof *v->host);
     TK_TRY(tk_device_download(d, v->host, norm2->data, sizeof *v->host));
     TK_TRY(tk_device_download(d, v->host + 1, losses->data, losses->data ? tk_bytes(losses) : 0));
+    TK_TRY(tk_event_record(&v->done, d->queue));
     v->open = true;
     return TK_OK;
 }
@@ -29,7 +39,7 @@ tk_status tk_verdict_read(tk_verdict *v)
 {
     tk_step_result *r = &v->now;
     v->open = false;
-    TK_TRY(tk_device_sync(v->device));
+    TK_TRY(tk_event_sync(&v->done));
     r->grad_norm = sqrt((double)v->host[0]);
     for (int64_t i = 0; i < v->n; i++) {
         r->loss_of[TK_VIDEO] += (double)v->host[1 + 2 * i];

@@ -2,7 +2,7 @@
 // What a step found out, read while the next one is under way: losses and norm on their way from
 // the device, and what the host knew at once.
 #pragma once
-#include "core/device/device.h"
+#include "core/device/event.h"
 #include "core/model/stream.h"
 #include "parallel/schedule.h"
 
@@ -24,12 +24,12 @@ typedef struct tk_verdict {
     tk_step_result now; // until it is read, counts and losses are of this rank alone
     bool open;          // asked for and not read yet
     int64_t n;          // microbatches
-    float *host;        // (1 + 2 n): squared norm, losses of video and audio of each microbatch
+    float *host; // pinned, (1 + 2 n): squared norm, losses of video and audio of each microbatch
+    tk_event done;
 } tk_verdict;
 
-// For steps of n microbatches. Host memory from `a`, which must live until the device has been
-// synced.
-tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, tk_arena *a);
+tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n); // for steps of n microbatches
+void tk_verdict_close(tk_verdict *v); // the device has been synced; one that is zero is fine
 // All work of the step has been asked for: so are its numbers. losses (n, 2), absent where this
 // rank has none; norm2 (1). They may be written over by what is asked for later.
 tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor *norm2);

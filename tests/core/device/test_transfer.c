@@ -6,13 +6,13 @@
 #include <string.h>
 
 static tk_device d;
-static tk_arena a;
+static tk_staging host;
 static int64_t uploads;
 
-static tk_status counted(tk_device *to, void *at, const void *host, size_t bytes)
+static tk_status counted(tk_device *to, void *at, const void *from, size_t bytes)
 {
     uploads++;
-    return tk_device_cpu.upload(to, at, host, bytes);
+    return tk_device_cpu.upload(to, at, from, bytes);
 }
 
 static int open_device(void **state)
@@ -22,8 +22,8 @@ static int open_device(void **state)
     ops = tk_device_cpu;
     ops.upload = counted;
     uploads = 0;
-    tk_arena_init(&a, 0);
     assert_ok(tk_device_open(&d, &ops, 1, 1 << 16));
+    tk_staging_init(&host, &d);
     return 0;
 }
 
@@ -31,8 +31,9 @@ static int close_device(void **state)
 {
     (void)state;
     assert_int_equal(d.pool.in_use, 0);
+    tk_staging_free(&host);
+    tk_staging_free(&host);
     tk_device_close(&d);
-    tk_arena_free(&a);
     return 0;
 }
 
@@ -45,7 +46,7 @@ static void all_arrive_in_one_upload(void **state)
     tk_tensor i, none, r;
     tk_transfer x;
     (void)state;
-    tk_transfer_begin(&x, &d, &a);
+    tk_transfer_begin(&x, &host);
     assert_ok(tk_transfer_put(&x, index, TK_I32, 3, 1, &i));
     assert_ok(tk_transfer_put(&x, NULL, TK_F32, 0, 7, &none));
     assert_ok(tk_transfer_new(&x, TK_F32, 3, 2, &r));
@@ -72,12 +73,12 @@ static void wrong_contents_are_refused(void **state)
     tk_tensor r, s;
     tk_transfer x;
     (void)state;
-    tk_transfer_begin(&x, &d, &a);
+    tk_transfer_begin(&x, &host);
     assert_status(tk_transfer_fill(&x, row, sizeof row), TK_INTERNAL);
     assert_status(tk_transfer_put(&x, NULL, TK_F32, 1, 2, &r), TK_INTERNAL);
     assert_says("host memory at NULL");
     for (int last = 0; last < 2; last++) {
-        tk_transfer_begin(&x, &d, &a);
+        tk_transfer_begin(&x, &host);
         if (last) assert_ok(tk_transfer_put(&x, row, TK_F32, 1, 2, &s));
         assert_ok(tk_transfer_new(&x, TK_F32, 2, 2, &r));
         assert_ok(tk_transfer_fill(&x, row, sizeof row));
@@ -95,27 +96,55 @@ static void nothing_is_sent_as_nothing(void **state)
     tk_transfer x = {0};
     (void)state;
     tk_transfer_free(&x);
-    tk_transfer_begin(&x, &d, &a);
+    tk_transfer_begin(&x, &host);
     assert_ok(tk_transfer_send(&x));
     assert_int_equal(uploads, 0);
     tk_transfer_free(&x);
+}
+
+// Two transfers on their way have memory of their own; a loop of equal steps soon allocates
+// nothing.
+static void host_memory_is_used_again(void **state)
+{
+    const float row[64] = {1, 2, 3};
+    int64_t before = 0;
+    (void)state;
+    for (int step = 0; step < 6; step++) {
+        tk_tensor r[2];
+        tk_transfer x[2];
+        if (step == 3) before = tk_alloc_count();
+        for (int k = 0; k < 2; k++) {
+            tk_transfer_begin(&x[k], &host);
+            assert_ok(tk_transfer_put(&x[k], row, TK_F32, 64, 1, &r[k]));
+            assert_ok(tk_transfer_send(&x[k]));
+        }
+        assert_true(host.used >= 2 * sizeof row);
+        for (int k = 0; k < 2; k++) tk_transfer_free(&x[k]);
+        tk_staging_reset(&host);
+        assert_int_equal(host.used, 0);
+    }
+    assert_int_equal(tk_alloc_count(), before);
 }
 
 // Nobody would look at the contents: none are made.
 static void a_dry_device_gets_addresses_alone(void **state)
 {
     tk_device dry;
+    tk_staging none;
     tk_tensor r;
     tk_transfer x;
     (void)state;
     assert_ok(tk_device_open_dry(&dry, &tk_device_cpu, 1, (size_t)1 << 46));
-    tk_transfer_begin(&x, &dry, &a);
+    tk_staging_init(&none, &dry);
+    tk_transfer_begin(&x, &none);
     assert_ok(tk_transfer_new(&x, TK_F32, 1 << 20, 1 << 20, &r));
     assert_ok(tk_transfer_fill(&x, NULL, (size_t)4 << 40));
     assert_ok(tk_transfer_send(&x));
     assert_non_null(r.data);
     assert_int_equal(dry.pool.in_use, (size_t)4 << 40);
+    assert_null(none.head);
     tk_transfer_free(&x);
+    tk_staging_free(&none);
     tk_device_close(&dry);
 }
 
@@ -125,6 +154,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_arrive_in_one_upload, open_device, close_device),
         cmocka_unit_test_setup_teardown(wrong_contents_are_refused, open_device, close_device),
         cmocka_unit_test_setup_teardown(nothing_is_sent_as_nothing, open_device, close_device),
+        cmocka_unit_test_setup_teardown(host_memory_is_used_again, open_device, close_device),
         cmocka_unit_test_setup_teardown(a_dry_device_gets_addresses_alone, open_device,
                                         close_device),
     };

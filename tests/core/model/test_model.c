@@ -14,6 +14,7 @@ typedef struct rig { // a model with random weights and two documents
     tk_device_comm comm;
     tk_model model;
     tk_arena arena;
+    tk_staging host;
     tk_stream stream;
     float *video, *audio, *weights;
     int32_t *tokens;
@@ -78,6 +79,7 @@ static void open_rig(rig *r, const tk_device_ops *ops, bool dry)
         assert_ok(tk_device_open_dry(&r->device, ops, 1, (size_t)1 << 30));
     else
         assert_ok(tk_device_open(&r->device, ops, 1, (size_t)1 << 30));
+    tk_staging_init(&r->host, &r->device);
     tk_device_comm_self(&r->comm, tk_comm_self(), &r->device);
     const tk_model_part part = {.device = &r->device, .tensor = &r->comm, .grads = true};
     assert_int_equal(tk_model_open(&r->model, &tiny_model, &part), TK_OK);
@@ -98,6 +100,7 @@ static void close_rig(rig *r)
 {
     tk_model_close(&r->model);
     assert_int_equal(r->device.pool.in_use, 0);
+    tk_staging_free(&r->host);
     tk_device_close(&r->device);
     tk_arena_free(&r->arena);
 }
@@ -134,7 +137,7 @@ static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
     float host[512];
     const tk_host_rows in = {.video = r->video, .audio = r->audio, .tokens = r->tokens};
     tk_tape_init(&t, &r->device, grads ? TK_TAPE_RECORD : TK_TAPE_RUN);
-    TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in, &r->arena));
+    TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in, &r->host));
     TK_TRY_TO(st, done, tk_model_forward(&r->model, &t, &b, NULL, recompute, &out));
     tk_value *const head[2] = {out.video, out.audio};
     *loss = 0;

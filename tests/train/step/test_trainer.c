@@ -3,7 +3,7 @@
 // The parts of a training step, in this process: documents, objective, optimizer, plan.
 #include "core/numbers/rng.h"
 #include "parallel/mpi/start.h"
-#include "tests/support/deferred.h"
+#include "tests/support/heard.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "train/plan.h"
@@ -133,6 +133,7 @@ typedef struct objective {
     tk_stream stream;
     tk_batch batch;
     tk_arena arena;
+    tk_staging host;
     tk_clean_rows *clean;
     tk_noisy noisy;
     int64_t n, channels;
@@ -152,13 +153,14 @@ static void open_objective(objective *t, const tk_train_config *c, int m, bool i
     *t = (objective){.o = {&parts.device, c, &config.model}};
     int32_t *tokens;
     tk_arena_init(&t->arena, 0);
+    tk_staging_init(&t->host, &parts.device);
     const tk_model_part part = {.device = &parts.device,
                                 .tensor = &parts.mesh.axis[TK_AXIS_TENSOR].device};
     assert_ok(tk_model_open(&t->model, &config.model, &part));
     assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
     assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
     const tk_host_rows rows_in = {.tokens = tokens};
-    assert_ok(tk_batch_begin(&t->batch, &t->model, &t->stream, &rows_in, &t->arena));
+    assert_ok(tk_batch_begin(&t->batch, &t->model, &t->stream, &rows_in, &t->host));
     t->n = t->batch.own_count[m];
     t->channels = m == TK_VIDEO ? config.model.video_channels : config.model.audio_channels;
     t->x0 = tk_arena_alloc(&t->arena, (size_t)(t->n * t->channels) * sizeof(float));
@@ -183,6 +185,7 @@ static void close_objective(objective *t)
     tk_objective_free(&t->o, &t->noisy);
     tk_batch_close(&t->batch);
     tk_model_close(&t->model);
+    tk_staging_free(&t->host);
     tk_arena_free(&t->arena);
     assert_int_equal(parts.device.pool.in_use, 0);
 }
@@ -266,21 +269,9 @@ static void open_trainer(tk_trainer *t, const tk_config *c)
     open_trainer_on(t, c, &parts);
 }
 
-enum { MOST = 60 };
-typedef struct heard { // results in the order in which they were told
-    tk_step_result r[MOST];
-    int64_t n;
-} heard;
-
-static void listen(void *ctx, const tk_step_result *r)
-{
-    heard *h = ctx;
-    assert_true(h->n < MOST);
-    h->r[h->n++] = *r;
-}
-
 static void loss_falls(void **state)
 {
+    enum { MOST = 60 };
     (void)state;
     tk_config c = config;
     tk_trainer t;
@@ -422,99 +413,6 @@ static void the_option_chooses_the_device(void **state)
     }
 }
 
-// ---- a device that runs behind -----------------------------------------------------------------
-
-enum { STEPS = 10 };
-
-// Steps of several microbatches; stops at the first failure. Losses and norms of the steps done.
-static tk_status train(const tk_config *c, bool behind, int64_t fail_at, double told[STEPS][2])
-{
-    tk_train_parts p = {0};
-    tk_trainer t;
-    heard h = {0};
-    tk_status st = TK_OK;
-    assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
-    if (behind) deferred_start(&p.device, &p.mesh, 0);
-    open_trainer_on(&t, c, &p);
-    if (behind) deferred_fail_at(fail_at);
-    tk_trainer_listen(&t, listen, &h);
-    for (int64_t s = 0; s < STEPS && st == TK_OK; s++) st = tk_trainer_step(&t, s, false, TK_OK);
-    if (st == TK_OK) st = tk_trainer_drain(&t, false, TK_OK);
-    for (int64_t s = 0; s < h.n; s++) {
-        told[s][0] = h.r[s].loss;
-        told[s][1] = h.r[s].grad_norm;
-    }
-    if (fail_at == 0) assert_ok(st);
-    if (fail_at == 0) assert_int_equal(h.n, STEPS);
-    tk_trainer_close(&t);
-    if (fail_at == 0) assert_int_equal(p.device.pool.in_use, 0);
-    tk_train_parts_close(&p);
-    if (behind) assert_int_equal(deferred_faults(), 0);
-    return st;
-}
-
-static void host_memory_stays_until_the_device_has_read_it(void **state)
-{
-    (void)state;
-    for (int64_t recompute = 0; recompute < 2; recompute++) {
-        tk_config c = config;
-        double at_once[STEPS][2] = {{0}}, behind[STEPS][2] = {{0}};
-        c.train.batch = 8;
-        c.train.microbatch = 2;
-        c.train.recompute = recompute;
-        assert_ok(train(&c, false, 0, at_once));
-        assert_ok(train(&c, true, 0, behind));
-        assert_memory_equal(at_once, behind, sizeof behind);
-    }
-}
-
-// Whatever is refused: what was asked for before it still finds its host memory.
-static void a_refusal_leaves_host_memory_until_it_is_read(void **state)
-{
-    (void)state;
-    tk_config c = config;
-    double told[STEPS][2];
-    c.train.microbatch = 2;
-    for (int64_t n = 1; n < 1000; n = 2 * n + 5)
-        assert_status(train(&c, true, n, told), TK_INTERNAL);
-}
-
-// ---- transfers ---------------------------------------------------------------------------------
-
-static int64_t uploads;
-
-static tk_status counted_upload(tk_device *d, void *to, const void *host, size_t bytes)
-{
-    uploads++;
-    return tk_device_cpu.upload(d, to, host, bytes);
-}
-
-// What a step reads from the host crosses over in one piece for each microbatch and run of blocks.
-static void a_microbatch_is_one_upload(void **state)
-{
-    tk_device_ops counting = tk_device_cpu;
-    (void)state;
-    counting.upload = counted_upload;
-    for (int64_t chunks = 1; chunks <= 3; chunks += 2) {
-        tk_config c = config;
-        tk_train_parts p = {0};
-        tk_trainer t;
-        c.train.microbatch = 2;
-        c.parallel.chunks = chunks;
-        c.parallel.schedule = chunks > 1 ? TK_SCHEDULE_INTERLEAVED : TK_SCHEDULE_1F1B;
-        assert_ok(tk_train_parts_open(&p, &world, &c));
-        open_trainer_on(&t, &c, &p);
-        p.device.ops = &counting;
-        for (int64_t s = 0; s < 3; s++) {
-            uploads = 0;
-            assert_ok(tk_trainer_step(&t, s, false, TK_OK));
-            assert_int_equal(uploads, 3 * chunks);
-        }
-        tk_trainer_close(&t);
-        tk_train_parts_close(&p);
-    }
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -531,9 +429,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_failure_told_to_a_step_ends_it),
         cmocka_unit_test(the_option_chooses_the_device),
         cmocka_unit_test(the_plan_is_what_happens),
-        cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
-        cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
-        cmocka_unit_test(a_microbatch_is_one_upload),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     const int failed = cmocka_run_group_tests(tests, open_parts, close_parts);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1; timeout: 60 */
+// What a training step asks of its device, and that it need not be done at once.
+#include "core/device/event.h"
+#include "parallel/mpi/start.h"
+#include "tests/support/deferred.h"
+#include "tests/support/heard.h"
+#include "tests/support/runs.h"
+#include "train/run/run.h"
+#include <unistd.h>
+
+static tk_config config;
+static tk_comm world;
+
+static int open_config(void **state)
+{
+    (void)state;
+    runs_open();
+    if (chdir(runs_dir())) return 1;
+    tk_config_init(&config);
+    assert_ok(tk_config_load(&config, TK_CMD_TRAIN, "tiny.yaml", 0, NULL));
+    return 0;
+}
+
+static int close_config(void **state)
+{
+    (void)state;
+    tk_config_free(&config);
+    runs_close();
+    return 0;
+}
+
+static void open_trainer(tk_trainer *t, const tk_config *c, tk_train_parts *p)
+{
+    assert_ok(tk_trainer_open(t, c, &p->mesh, &p->device, p->loader));
+    assert_ok(tk_trainer_init(t));
+    assert_ok(tk_trainer_start(t, 0));
+}
+
+// ---- a device that runs behind -----------------------------------------------------------------
+
+enum { STEPS = 10 };
+
+typedef struct way { // to train
+    bool behind;
+    uint64_t seed;             // of the order, behind
+    int64_t fail_at, left_out; // what is refused, which wait is none; 0: nothing
+    double told[STEPS][2];     // losses and norms of the steps done
+    int64_t n, waits, faults;
+} way;
+
+// Steps of several microbatches; stops at the first failure.
+static tk_status train(const tk_config *c, way *w)
+{
+    tk_train_parts p = {0};
+    tk_trainer t;
+    heard h = {0};
+    tk_status st = TK_OK;
+    assert_ok(tk_train_parts_open(&p, &world, (tk_config *)c));
+    if (w->behind) deferred_start(&p.device, &p.mesh, w->seed);
+    open_trainer(&t, c, &p);
+    if (w->behind) deferred_fail_at(w->fail_at);
+    if (w->behind) deferred_leave_out(w->left_out);
+    tk_trainer_listen(&t, listen, &h);
+    for (int64_t s = 0; s < STEPS && st == TK_OK; s++) st = tk_trainer_step(&t, s, false, TK_OK);
+    if (st == TK_OK) st = tk_trainer_drain(&t, false, TK_OK);
+    w->n = h.n;
+    for (int64_t s = 0; s < h.n; s++) {
+        w->told[s][0] = h.r[s].loss;
+        w->told[s][1] = h.r[s].grad_norm;
+    }
+    tk_trainer_close(&t);
+    if (w->fail_at == 0 && w->left_out == 0) assert_int_equal(p.device.pool.in_use, 0);
+    w->waits = w->behind ? deferred_waits() : 0;
+    w->faults = w->behind ? deferred_faults() : 0;
+    tk_train_parts_close(&p);
+    return st;
+}
+
+static tk_config several_microbatches(int64_t recompute)
+{
+    tk_config c = config;
+    c.train.batch = 8;
+    c.train.microbatch = 2;
+    c.train.recompute = recompute;
+    return c;
+}
+
+static void a_device_that_runs_behind_tells_the_same(void **state)
+{
+    (void)state;
+    for (int64_t recompute = 0; recompute < 2; recompute++) {
+        const tk_config c = several_microbatches(recompute);
+        way at_once = {.behind = false};
+        assert_ok(train(&c, &at_once));
+        assert_int_equal(at_once.n, STEPS);
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            way behind = {.behind = true, .seed = seed};
+            assert_ok(train(&c, &behind));
+            assert_int_equal(behind.n, STEPS);
+            assert_int_equal(behind.faults, 0);
+            assert_memory_equal(at_once.told, behind.told, sizeof behind.told);
+        }
+    }
+}
+
+// Without any one of the waits the run is another one, or ends.
+static void every_wait_is_needed(void **state)
+{
+    const tk_config c = several_microbatches(0);
+    way whole = {.behind = true};
+    (void)state;
+    assert_ok(train(&c, &whole));
+    assert_int_equal(whole.waits, STEPS);
+    for (int64_t n = 1; n <= whole.waits; n++) {
+        way less = {.behind = true, .left_out = n};
+        const tk_status st = train(&c, &less);
+        assert_true(st != TK_OK || less.faults || memcmp(less.told, whole.told, sizeof less.told));
+    }
+}
+
+// Whatever is refused: what was asked for before it still finds its host memory.
+static void a_refusal_leaves_host_memory_until_it_is_read(void **state)
+{
+    (void)state;
+    tk_config c = config;
+    c.train.microbatch = 2;
+    for (int64_t n = 1; n < 1000; n = 2 * n + 5) {
+        way w = {.behind = true, .fail_at = n};
+        assert_status(train(&c, &w), TK_INTERNAL);
+        assert_int_equal(w.faults, 0);
+    }
+}
+
+// ---- what a step asks of the device ------------------------------------------------------------
+
+static int64_t uploads, waits_for_all, waits_for_events;
+static tk_device_ops counted; // those it counts for
+
+static tk_status counted_upload(tk_device *d, void *to, const void *host, size_t bytes)
+{
+    uploads++;
+    return counted.upload(d, to, host, bytes);
+}
+
+static tk_status counted_sync(tk_device *d)
+{
+    waits_for_all++;
+    return counted.sync(d);
+}
+
+static tk_status counted_event_sync(tk_event *e)
+{
+    waits_for_events++;
+    return counted.event_sync(e);
+}
+
+static void count(tk_device *d)
+{
+    static tk_device_ops counting;
+    counted = counting = *d->ops;
+    counting.upload = counted_upload;
+    counting.sync = counted_sync;
+    counting.event_sync = counted_event_sync;
+    d->ops = &counting;
+}
+
+// The host waits for the device once: for the end of the step before.
+static void a_step_waits_once(void **state)
+{
+    (void)state;
+    for (int behind = 0; behind < 2; behind++) {
+        const tk_config c = several_microbatches(0);
+        tk_train_parts p = {0};
+        tk_trainer t;
+        assert_ok(tk_train_parts_open(&p, &world, (tk_config *)&c));
+        if (behind) deferred_start(&p.device, &p.mesh, 0);
+        open_trainer(&t, &c, &p);
+        count(&p.device);
+        for (int64_t s = 0; s < 4; s++) {
+            waits_for_all = waits_for_events = 0;
+            assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+            assert_int_equal(waits_for_all, 0);
+            assert_int_equal(waits_for_events, s > 0);
+        }
+        tk_trainer_close(&t);
+        tk_train_parts_close(&p);
+    }
+}
+
+// What a step reads from the host crosses over in one piece for each microbatch and run of blocks.
+static void a_microbatch_is_one_upload(void **state)
+{
+    (void)state;
+    for (int64_t chunks = 1; chunks <= 3; chunks += 2) {
+        tk_config c = config;
+        tk_train_parts p = {0};
+        tk_trainer t;
+        c.train.microbatch = 2;
+        c.parallel.chunks = chunks;
+        c.parallel.schedule = chunks > 1 ? TK_SCHEDULE_INTERLEAVED : TK_SCHEDULE_1F1B;
+        assert_ok(tk_train_parts_open(&p, &world, &c));
+        open_trainer(&t, &c, &p);
+        count(&p.device);
+        for (int64_t s = 0; s < 3; s++) {
+            uploads = 0;
+            assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+            assert_int_equal(uploads, 3 * chunks);
+        }
+        tk_trainer_close(&t);
+        tk_train_parts_close(&p);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_device_that_runs_behind_tells_the_same),
+        cmocka_unit_test(every_wait_is_needed),
+        cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
+        cmocka_unit_test(a_step_waits_once),
+        cmocka_unit_test(a_microbatch_is_one_upload),
+    };
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    const int failed = cmocka_run_group_tests(tests, open_config, close_config);
+    tk_parallel_stop();
+    return failed;
+}
