@@ -7,18 +7,17 @@
 //   dy  from the run after; freed after backward
 //   dx  to the run before; sent from a copy, so that the microbatch can be released at once and not
 //       only when that stage finds the time to take it
-// All messages of one rank to another are one channel and arrive in the order of sending, which the
-// sender's list tells: receives are posted in that order, TK_SCHEDULE_AHEAD actions ahead. The
-// replay has shown that stages which send so cannot wait in a circle.
+// Messages are asked for between actions, in the groups and the order of parallel/messages.h. The
+// device waits for a message where its tensor is used or given back; the host waits nowhere.
 #include "parallel/pipeline.h"
 #include "core/base/log.h"
+#include "parallel/messages.h"
 
-enum { OUTGOING = 2, NEIGHBOURS = 2 }; // copies of dx under way at most
+enum { OUTGOING = 2 }; // copies of dx under way at most
 
 typedef struct flight { // a tensor of the pool that a message fills or empties
     tk_tensor t;
     tk_request req;
-    bool posted;
 } flight;
 
 typedef struct slot { // a run of a microbatch between its first receive and its release
@@ -26,22 +25,18 @@ typedef struct slot { // a run of a microbatch between its first receive and its
     tk_request y_sent;
 } slot;
 
-typedef struct channel { // what comes from one stage: the actions that it feeds, in order
-    int from;
-    tk_action *fed; // (n)
-    int64_t n, posted;
-} channel;
-
 typedef struct engine {
     tk_device_comm *comm;
     tk_device *device;
     const tk_pipeline_work *work;
     tk_schedule schedule;
-    channel channel[NEIGHBOURS];
-    int n_channels;
-    slot *slots; // (microbatches, chunks)
+    const tk_message_list *list; // of this stage
+    int64_t asked;               // messages asked for
+    slot *slots;                 // (microbatches, chunks)
     flight out[OUTGOING];
-    int64_t sent; // copies of dx sent so far
+    int64_t sent;            // copies of dx sent so far
+    tk_tensor result;        // of the last action, for another stage: its message is
+    tk_request *result_sent; // yet to be asked for
 } engine;
 
 static slot *slot_of(engine *e, const tk_action *a)
@@ -66,48 +61,7 @@ static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
     return tk_device_new(e->device, TK_F32, rows, e->work->hidden, t);
 }
 
-// ---- receiving ---------------------------------------------------------------------------------
-
-static tk_status open_channel(engine *e, int from)
-{
-    channel *c = &e->channel[e->n_channels++];
-    const tk_stage_plan *p = &e->schedule.stage[from];
-    c->from = from;
-    TK_ARENA_NEW(c->fed, &e->schedule.arena, p->n + 1);
-    for (int64_t k = 0; k < p->n; k++) {
-        int to;
-        if (tk_schedule_feeds(&e->schedule, from, &p->action[k], &to, &c->fed[c->n]) &&
-            to == e->comm->rank)
-            c->n++;
-    }
-    return TK_OK;
-}
-
-static tk_status receive_next(engine *e, channel *c)
-{
-    const tk_action *a = &c->fed[c->posted++];
-    flight *f = input_of(e, a);
-    f->posted = true;
-    TK_TRY(new_boundary(e, a->micro, &f->t));
-    if (tk_count(&f->t) == 0) return TK_OK;
-    return tk_irecv(e->comm, f->t.data, tk_count(&f->t), TK_F32, c->from, &f->req);
-}
-
-// Posts the receive of `a`, and those of its channel that come before it.
-static tk_status post(engine *e, const tk_action *a)
-{
-    int from;
-    if (!tk_schedule_waits(&e->schedule, e->comm->rank, a, &from) || from == e->comm->rank)
-        return TK_OK;
-    for (int i = 0; i < e->n_channels; i++) {
-        channel *c = &e->channel[i];
-        while (c->from == from && c->posted < c->n && !input_of(e, a)->posted)
-            TK_TRY(receive_next(e, c));
-    }
-    return TK_OK;
-}
-
-// ---- sending -----------------------------------------------------------------------------------
+// ---- messages ----------------------------------------------------------------------------------
 
 // The callback must hand over what the neighbour expects.
 static tk_status check_boundary(engine *e, const tk_action *a, const tk_tensor *t)
@@ -127,10 +81,32 @@ static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor
     return tk_device_copy(e->device, to->data, from->data, tk_bytes(from));
 }
 
-static tk_status send(engine *e, const tk_tensor *t, int to, tk_request *r)
+// Sends the result of the last action, or receives the input of a later one. No rows are no
+// message.
+static tk_status ask_for(engine *e, const tk_message *m)
 {
-    if (tk_count(t) == 0) return TK_OK;
-    return tk_isend(e->comm, t->data, tk_count(t), TK_F32, to, r);
+    if (m->sends) {
+        const tk_tensor *t = &e->result;
+        return tk_isend(e->comm, t->data, tk_count(t), t->dtype, m->peer, e->result_sent);
+    }
+    flight *f = input_of(e, &m->action);
+    TK_TRY(new_boundary(e, m->action.micro, &f->t));
+    return tk_irecv(e->comm, f->t.data, tk_count(&f->t), f->t.dtype, m->peer, &f->req);
+}
+
+// All that is asked for before action k.
+static tk_status ask_messages(engine *e, int64_t k)
+{
+    while (e->asked < e->list->n && e->list->message[e->asked].at == k) {
+        const tk_message *m;
+        TK_TRY(tk_group_begin(e->comm));
+        do {
+            m = &e->list->message[e->asked++];
+            TK_TRY(ask_for(e, m));
+        } while (!m->ends);
+        TK_TRY(tk_group_end(e->comm));
+    }
+    return TK_OK;
 }
 
 // The result of `a` to the run that waits for it, if there is one; that of another chunk of this
@@ -142,12 +118,16 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
     if (!tk_schedule_feeds(&e->schedule, e->comm->rank, a, &to, &fed)) return TK_OK;
     TK_TRY(check_boundary(e, a, t));
     if (to == e->comm->rank) return copy(e, a->micro, t, &input_of(e, &fed)->t);
-    if (a->kind == TK_ACT_FORWARD) return send(e, t, to, &slot_of(e, a)->y_sent);
+    e->result = *t;
+    e->result_sent = &slot_of(e, a)->y_sent;
+    if (a->kind == TK_ACT_FORWARD) return TK_OK;
     flight *f = &e->out[e->sent++ % OUTGOING];
     TK_TRY(wait_for(e, &f->req));
     tk_device_free(e->device, &f->t);
     TK_TRY(copy(e, a->micro, t, &f->t));
-    return send(e, &f->t, to, &f->req);
+    e->result = f->t;
+    e->result_sent = &f->req;
+    return TK_OK;
 }
 
 // ---- running -----------------------------------------------------------------------------------
@@ -201,10 +181,10 @@ static tk_status run_all(engine *e)
     const tk_stage_plan *p = &e->schedule.stage[e->comm->rank];
     for (int64_t k = 0; k < p->n; k++) {
         const tk_action *a = &p->action[k];
-        for (int64_t n = k; n < p->n && n <= k + TK_SCHEDULE_AHEAD; n++)
-            TK_TRY(post(e, &p->action[n]));
+        TK_TRY(ask_messages(e, k));
         TK_TRY(a->kind == TK_ACT_FORWARD ? run_forward(e, a) : run_backward(e, a));
     }
+    TK_TRY(ask_messages(e, p->n));
     if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n) TK_TRY(release(e, &p->action[p->n - 1]));
     for (int k = 0; k < OUTGOING; k++) {
         TK_TRY(wait_for(e, &e->out[k].req));
@@ -215,11 +195,12 @@ static tk_status run_all(engine *e)
 
 static tk_status open_engine(engine *e)
 {
-    const int rank = e->comm->rank, size = e->comm->size;
-    TK_TRY(tk_schedule_make(&e->schedule, e->work->schedule, size, e->work->chunks, e->work->n));
+    tk_message_list *lists;
+    TK_TRY(tk_schedule_make(&e->schedule, e->work->schedule, e->comm->size, e->work->chunks,
+                            e->work->n));
     TK_ARENA_NEW(e->slots, &e->schedule.arena, e->work->n * e->work->chunks + 1);
-    if (size > 1) TK_TRY(open_channel(e, (rank + size - 1) % size));
-    if (size > 2) TK_TRY(open_channel(e, (rank + 1) % size));
+    TK_TRY(tk_messages_make(&e->schedule, &lists));
+    e->list = &lists[e->comm->rank];
     return TK_OK;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine: runs this rank's part of any schedule (parallel/schedule.h) and moves what crosses
-// stage boundaries. Receives are posted ahead and waited for only when their data is used.
+// stage boundaries. Receives are asked for ahead and waited for only where their data is used.
 #pragma once
 #include "parallel/mesh.h"
 #include "parallel/schedule.h"

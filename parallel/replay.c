@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/replay.h"
+#include "parallel/messages.h"
 
 enum { FORWARD, BACKWARD, WEIGHTS, PHASES }; // whole backwards and those for inputs are one phase
 
@@ -10,9 +11,6 @@ typedef struct replay {
     int64_t *at;           // (stages) actions done
     double *clock;         // (stages) end of the last of them
     int64_t *alive, *most; // (stages)
-    int64_t *place;        // (runs, micro, 2) place in its channel of what feeds forward, backward
-    int64_t *posted, *taken; // (stages, stages) receives posted, messages taken, sender first
-    bool *ran;               // (stages) the next action ran, its message is not taken yet
 } replay;
 
 static int phase_of(tk_action_kind kind)
@@ -42,14 +40,10 @@ static tk_status new_replay(replay *r, tk_schedule *s, const double *cost)
     const int64_t P = s->stages, n = P * s->chunks * s->micro + 1;
     *r = (replay){.s = s, .cost = cost};
     TK_ARENA_NEW(r->end, &s->arena, n * PHASES);
-    TK_ARENA_NEW(r->place, &s->arena, n * 2);
     TK_ARENA_NEW(r->at, &s->arena, P);
     TK_ARENA_NEW(r->clock, &s->arena, P);
     TK_ARENA_NEW(r->alive, &s->arena, P);
     TK_ARENA_NEW(r->most, &s->arena, P);
-    TK_ARENA_NEW(r->ran, &s->arena, P);
-    TK_ARENA_NEW(r->posted, &s->arena, P * P);
-    TK_ARENA_NEW(r->taken, &s->arena, P * P);
     for (int64_t i = 0; i < n * PHASES; i++) r->end[i] = -1;
     return TK_OK;
 }
@@ -154,77 +148,11 @@ static tk_status run_time(replay *r)
     return check_finished(r, "waits for what comes later");
 }
 
-// ---- channels ----------------------------------------------------------------------------------
-
-static int64_t *place_of(const replay *r, int stage, const tk_action *a)
+static tk_status run_messages(tk_schedule *s)
 {
-    return &r->place[index_of(r, stage, a) * 2 + phase_of(a->kind)];
-}
-
-static void number_messages(replay *r)
-{
-    const int P = r->s->stages;
-    for (int i = 0; i < P; i++)
-        for (int64_t k = 0; k < r->s->stage[i].n; k++) {
-            int to;
-            tk_action fed;
-            if (tk_schedule_feeds(r->s, i, &r->s->stage[i].action[k], &to, &fed) && to != i)
-                *place_of(r, to, &fed) = r->posted[i * P + to]++;
-        }
-    for (int64_t c = 0; c < (int64_t)P * P; c++) r->posted[c] = 0;
-}
-
-// Posts the receive of action k, and by that those ahead of it in its channel.
-static void post(replay *r, int stage, int64_t k)
-{
-    int from;
-    if (k >= r->s->stage[stage].n) return;
-    const tk_action *a = &r->s->stage[stage].action[k];
-    if (!tk_schedule_waits(r->s, stage, a, &from)) return;
-    int64_t *posted = &r->posted[from * r->s->stages + stage];
-    if (*posted <= *place_of(r, stage, a)) *posted = *place_of(r, stage, a) + 1;
-}
-
-static bool has_arrived(const replay *r, int stage, const tk_action *a)
-{
-    int from;
-    if (!tk_schedule_waits(r->s, stage, a, &from) || from == stage) return true;
-    return *place_of(r, stage, a) < r->taken[from * r->s->stages + stage];
-}
-
-// Runs the stage's next action, or gets rid of its message; false when it must wait for that.
-static bool step_stage(replay *r, int stage)
-{
-    const int64_t k = r->at[stage];
-    int to;
-    tk_action fed;
-    if (k >= r->s->stage[stage].n) return false;
-    const tk_action *a = &r->s->stage[stage].action[k];
-    if (!r->ran[stage]) {
-        for (int64_t ahead = 0; ahead <= TK_SCHEDULE_AHEAD; ahead++) post(r, stage, k + ahead);
-        r->ran[stage] = has_arrived(r, stage, a);
-        return r->ran[stage];
-    }
-    if (tk_schedule_feeds(r->s, stage, a, &to, &fed) && to != stage) {
-        const int channel = stage * r->s->stages + to;
-        if (r->posted[channel] <= *place_of(r, to, &fed)) return false;
-        r->taken[channel]++;
-    }
-    r->ran[stage] = false;
-    r->at[stage]++;
-    return true;
-}
-
-static tk_status run_channels(replay *r)
-{
-    for (int i = 0; i < r->s->stages; i++) r->at[i] = 0;
-    number_messages(r);
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < r->s->stages; i++)
-            while (step_stage(r, i)) moved = true;
-    }
-    return check_finished(r, "waits in a circle of sends whose receives nobody posts");
+    tk_message_list *lists;
+    TK_TRY(tk_messages_make(s, &lists));
+    return tk_messages_check(s, lists);
 }
 
 tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out)
@@ -242,5 +170,5 @@ tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out)
             busy += cost_of(&r, i, s->stage[i].action[k].kind);
     }
     if (out->makespan > 0) out->bubble = 1 - busy / (s->stages * out->makespan);
-    return run_channels(&r);
+    return run_messages(s);
 }

@@ -13,8 +13,6 @@ typedef struct tk_replay {
 //   every forward and every backward (whole, or both halves) is there exactly once,
 //   what an action waits for comes to pass before it, whatever the stages do in the meantime,
 //   no stage ever holds more than its `most`,
-//   and stages joined by channels without buffers do not wait in a circle: messages of a channel
-//   arrive in the order of sending, a stage posts receives TK_SCHEDULE_AHEAD actions ahead, and a
-//   send blocks until its receive is posted.
+//   and its messages (parallel/messages.h) can be made, and be run on queues in order.
 // cost: (stages, TK_ACT_KINDS) durations; NULL: 1 each, a whole backward 2. Messages take no time.
 tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out);

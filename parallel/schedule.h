@@ -23,10 +23,6 @@
 #include "core/base/mem.h"
 #include "core/config/config.h"
 
-// A stage posts the receives of the next two actions before it runs one: fewer, and interleaved
-// stages whose sends block until they are received wait for each other in a circle.
-enum { TK_SCHEDULE_AHEAD = 2 };
-
 typedef enum tk_action_kind {
     TK_ACT_FORWARD,
     TK_ACT_BACKWARD, // of inputs and weights

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every schedule over many sizes, replayed against the formulas; and broken ones, which must be
 // refused for the right reason.
+#include "parallel/messages.h"
 #include "parallel/replay.h"
 #include "tests/support/test.h"
 
@@ -227,6 +228,107 @@ static void test_schedule__broken_ones_are_refused(void **state)
     }
 }
 
+// ---- messages ----------------------------------------------------------------------------------
+
+// What a list must hold: every result for another stage and every input from one, once, each asked
+// for when it is there and before it is used, and not too long before.
+static void check_list(const tk_schedule *s, int stage, const tk_message_list *l)
+{
+    const tk_stage_plan *p = &s->stage[stage];
+    int64_t wanted = 0, found = 0;
+    for (int64_t k = 0; k < p->n; k++) {
+        const tk_action *a = &p->action[k];
+        int to = stage, from = stage;
+        tk_action fed;
+        tk_schedule_feeds(s, stage, a, &to, &fed);
+        tk_schedule_waits(s, stage, a, &from);
+        wanted += (to != stage) + (from != stage);
+        for (int64_t i = 0; i < l->n; i++) {
+            const tk_message *m = &l->message[i];
+            if (memcmp(&m->action, a, sizeof *a) != 0) continue;
+            found++;
+            assert_int_equal(m->peer, m->sends ? to : from);
+            if (m->sends) assert_int_equal(m->at, k + 1);
+            if (!m->sends) assert_true(m->at <= k);
+        }
+    }
+    assert_int_equal(found, wanted);
+    assert_int_equal(l->n, wanted);
+    for (int64_t i = 0; i < l->n; i++) {
+        if (i) assert_true(l->message[i].at >= l->message[i - 1].at);
+        if (!l->message[i].sends || i + 1 == l->n) assert_true(l->message[i].ends);
+    }
+}
+
+static void test_messages__every_schedule(void **state)
+{
+    static const int sizes[][2] = {{1, 1}, {2, 1}, {2, 7},  {3, 5},
+                                   {4, 4}, {4, 9}, {7, 20}, {8, 32}};
+    (void)state;
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (int kind = 0; kind <= TK_SCHEDULE_FORWARD; kind++)
+            for (int v = 1; v <= (kind == TK_SCHEDULE_INTERLEAVED ? MOST_CHUNKS : 1); v++) {
+                tk_schedule s;
+                tk_message_list *lists;
+                assert_ok(
+                    tk_schedule_make(&s, (tk_schedule_kind)kind, sizes[k][0], v, sizes[k][1]));
+                assert_ok(tk_messages_make(&s, &lists));
+                for (int i = 0; i < s.stages; i++) check_list(&s, i, &lists[i]);
+                assert_ok(tk_messages_check(&s, lists));
+                tk_schedule_free(&s);
+            }
+}
+
+// Between its forwards and backwards a stage sends one way what the other way comes back.
+static void test_messages__pair_up_in_1f1b(void **state)
+{
+    tk_schedule s;
+    tk_message_list *lists;
+    int pairs = 0;
+    (void)state;
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 8));
+    assert_ok(tk_messages_make(&s, &lists));
+    for (int64_t i = 0; i + 1 < lists[0].n; i++) {
+        const tk_message *m = &lists[0].message[i];
+        if (m[0].sends && !m[0].ends && !m[1].sends) pairs++;
+    }
+    assert_in_range(pairs, 6, 8);
+    tk_schedule_free(&s);
+}
+
+static void exchange(tk_message_list *l, int64_t a, int64_t b)
+{
+    const tk_message t = l->message[a];
+    l->message[a] = l->message[b];
+    l->message[b] = t;
+    l->message[a].at = l->message[b].at = t.at < l->message[a].at ? t.at : l->message[a].at;
+}
+
+// Each stage takes first what the other sends last.
+static void test_messages__in_a_circle(void **state)
+{
+    tk_schedule s;
+    tk_message_list *lists;
+    (void)state;
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 6));
+    assert_ok(tk_messages_make(&s, &lists));
+    for (int64_t i = 0; i + 1 < lists[0].n; i++) { // the first gradient before the rows it is of
+        if (lists[0].message[i + 1].sends) continue;
+        for (; i > 0; i--) exchange(&lists[0], i, i + 1);
+        exchange(&lists[0], 0, 1);
+        break;
+    }
+    assert_false(lists[0].message[0].sends);
+    for (int64_t i = 0; i < lists[0].n; i++) lists[0].message[i].ends = true;
+    fails(tk_messages_check(&s, lists), TK_INTERNAL, "waits in a circle of groups of messages");
+    tk_schedule_free(&s);
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 6));
+    assert_ok(tk_messages_make(&s, &lists));
+    lists[1].n--; // nobody takes the last rows, or sends the last gradient
+    fails(tk_messages_check(&s, lists), TK_INTERNAL, "schedule: stage 0: ");
+    tk_schedule_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +340,9 @@ int main(void)
         cmocka_unit_test(test_schedule__given_costs),
         cmocka_unit_test(test_schedule__too_many_chunks),
         cmocka_unit_test(test_schedule__broken_ones_are_refused),
+        cmocka_unit_test(test_messages__every_schedule),
+        cmocka_unit_test(test_messages__pair_up_in_1f1b),
+        cmocka_unit_test(test_messages__in_a_circle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
