@@ -5,6 +5,7 @@
 #include "infer/judges/measure.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"
+#include "parallel/mpi/start.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -122,6 +123,16 @@ static tk_status measure_one(eval *e, int column, int64_t i)
     return st;
 }
 
+// The other replicas may be at work for long, and what they would make is of no use any more: one
+// that fails says so and takes them down.
+static tk_status fail_for_all(const eval *e, tk_status st)
+{
+    const tk_comm *replica = &e->mesh.replica;
+    if (st == TK_OK || replica->size == e->world->size || replica->rank) return st;
+    tk_status_set_shared(false); // it is within the replica only
+    return tk_parallel_unless_alone(e->world, st);
+}
+
 // Hits are counted in whole numbers, so that sums do not depend on who measured what.
 static tk_status fill_column(eval *e, int column)
 {
@@ -134,7 +145,7 @@ static tk_status fill_column(eval *e, int column)
     TK_TRY(st);
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
         st = measure_one(e, column, i);
-    TK_TRY(tk_deal_close(e->deal, st));
+    TK_TRY(tk_deal_close(e->deal, fail_for_all(e, st)));
     TK_TRY(tk_comm_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
     return tk_comm_sum_f64(e->world, e->column[column].of, TK_FIGURES);
 }
