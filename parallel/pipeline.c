@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One engine for all schedules.
 //
-// What crosses the boundaries of a run of blocks, for a microbatch (rows x hidden, f32):
+// What crosses the boundaries of a run of blocks, for a microbatch (rows x hidden):
 //   x   from the run before; kept until release
 //   y   to the run after; a view of the trainer's, sent as it lies
 //   dy  from the run after; freed after backward
@@ -58,7 +58,7 @@ static tk_status wait_for(engine *e, tk_request *r)
 static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
 {
     int64_t rows = e->work->rows(e->work->ctx, micro);
-    return tk_device_new(e->device, TK_F32, rows, e->work->hidden, t);
+    return tk_device_new(e->device, e->work->type, rows, e->work->hidden, t);
 }
 
 // ---- messages ----------------------------------------------------------------------------------
@@ -67,12 +67,15 @@ static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
 static tk_status check_boundary(engine *e, const tk_action *a, const tk_tensor *t)
 {
     int64_t rows = e->work->rows(e->work->ctx, a->micro);
-    if (t->dtype == TK_F32 && t->ndim > 0 && tk_count(t) == rows * e->work->hidden) return TK_OK;
-    char shape[80];
+    if (t->dtype == e->work->type && t->ndim > 0 && tk_count(t) == rows * e->work->hidden)
+        return TK_OK;
+    char shape[80], wanted[80];
+    const tk_tensor w = tk_tensor_2d(NULL, e->work->type, rows, e->work->hidden);
     tk_tensor_print_shape(t, shape, sizeof shape);
-    return TK_FAIL(TK_INTERNAL, "stage %d hands over %s of microbatch %lld as %s, not (%lld, %lld)",
+    tk_tensor_print_shape(&w, wanted, sizeof wanted);
+    return TK_FAIL(TK_INTERNAL, "stage %d hands over %s of microbatch %lld as %s, not %s",
                    e->comm->rank, a->kind == TK_ACT_FORWARD ? "the rows" : "the gradient",
-                   (long long)a->micro, shape, (long long)rows, (long long)e->work->hidden);
+                   (long long)a->micro, shape, wanted);
 }
 
 static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor *to)

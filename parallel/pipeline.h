@@ -13,6 +13,7 @@ typedef struct tk_pipeline_work { // what a stage does for a microbatch; supplie
     // shape of the boundary rows of microbatch i on this rank: (rows, hidden)
     int64_t (*rows)(void *ctx, int64_t i);
     int64_t hidden;
+    tk_dtype type; // of these rows and their gradients
     // Absent tensors are pointed at all the same, their data NULL.
     // x: rows from the run before (absent at the first run), valid until release. y: set to a view
     // of this run's output rows (left alone at the last), valid until backward returns (halves:

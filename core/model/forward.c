@@ -4,6 +4,11 @@
 // N rows of the microbatch, n of them this tensor rank's; H hidden; K noise levels. Between blocks
 // a rank holds (n, H). Inside attention and feed-forward it holds all N rows of its heads or
 // columns: gather_rows before, scatter_sum after.
+//
+// Types are decided here, by casts in two places: rows are of the model's type (model->compute)
+// from their projections on (`enter`) until before the heads (`heads`). What goes in, the time
+// embedding, the AdaLN tables and the velocities are fp32; weights are used as the model holds
+// them. All else follows from the operators (core/device/ops.h).
 #include "core/model/model.h"
 #include <math.h>
 
@@ -35,6 +40,12 @@ static tk_value *weight(const pass *p, int index)
 static tk_value *linear(tk_tape *t, const pass *p, tk_linear_weights w, tk_value *x)
 {
     return tk_linear(t, x, weight(p, w.weight), weight(p, w.bias));
+}
+
+// Rows as the blocks take them.
+static tk_value *enter(tk_tape *t, const pass *p, tk_value *x)
+{
+    return tk_cast(t, x, p->m->compute);
 }
 
 // Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
@@ -86,13 +97,13 @@ static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     tk_value *text = constant(t, b->text);
     if (m->config.text == TK_TEXT_BYTES)
         text = tk_pick(t, weight(p, w->text_embed), NULL, NULL, text);
-    text = linear(t, p, w->context_embedder, text);
+    text = enter(t, p, linear(t, p, w->context_embedder, text));
     for (int64_t i = 0; i < m->config.refiner_layers; i++)
         text = refine(t, p, &w->refiner[i], text);
     text = tk_rms_norm(t, text, weight(p, w->refiner_norm), m->config.final_norm_eps);
     text = tk_gather_rows(t, text, m->tensor, b->text_counts);
-    tk_value *video = linear(t, p, w->proj_in, constant(t, b->video));
-    tk_value *audio = linear(t, p, w->audio_proj_in, constant(t, b->audio));
+    tk_value *video = enter(t, p, linear(t, p, w->proj_in, constant(t, b->video)));
+    tk_value *audio = enter(t, p, linear(t, p, w->audio_proj_in, constant(t, b->audio)));
     return tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
 }
 
@@ -138,8 +149,8 @@ static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_for
                     m->config.final_norm_eps);
     tk_value *video = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_VIDEO]));
     tk_value *audio = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_AUDIO]));
-    out->video = linear(t, p, m->named.proj_out, video);
-    out->audio = linear(t, p, m->named.audio_proj_out, audio);
+    out->video = linear(t, p, m->named.proj_out, tk_cast(t, video, TK_F32));
+    out->audio = linear(t, p, m->named.audio_proj_out, tk_cast(t, audio, TK_F32));
 }
 
 static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)

@@ -171,7 +171,7 @@ static tk_status open_grad(tk_tape *t, tk_value *v, bool *add)
     *add = v->grad_ready;
     if (v->grad_ready) return TK_OK;
     if (!v->grad.data) {
-        TK_TRY(tk_device_new(t->device, TK_F32, tk_rows(&v->t), tk_cols(&v->t), &v->grad));
+        TK_TRY(tk_device_new(t->device, v->t.dtype, tk_rows(&v->t), tk_cols(&v->t), &v->grad));
         v->owns_grad = true;
     }
     v->grad.ndim = v->t.ndim;
@@ -284,8 +284,10 @@ static tk_status seed(tk_tape *t, tk_value *root, const tk_tensor *dy)
     if (!root) return TK_FAIL(TK_INTERNAL, "backward from a value that is not there");
     TK_TRY(open_grad(t, root, &add));
     if (add) return TK_FAIL(TK_INTERNAL, "backward was seeded twice at one value");
+    if (dy->data && (dy->dtype != root->grad.dtype || tk_count(dy) != tk_count(&root->t)))
+        return TK_FAIL(TK_INTERNAL, "backward starts from a gradient of another shape or type");
     if (dy->data) return tk_device_copy(t->device, root->grad.data, dy->data, tk_bytes(dy));
-    if (tk_count(&root->t) != 1)
+    if (tk_count(&root->t) != 1 || root->t.dtype != TK_F32)
         return TK_FAIL(TK_INTERNAL, "backward needs a gradient to start from");
     return tk_device_upload(t->device, root->grad.data, &one, sizeof one);
 }

@@ -15,6 +15,10 @@
 // what a backward needs stays until that backward has run; everything else goes at the end of
 // its segment.
 //
+// Types. What an operator gives is of the type of what it got (core/device/ops.h), and gradients
+// are of the type of their value, but for those of weights: these are added up in fp32, whatever
+// the weights are.
+//
 // Segments. tk_segment runs a function of the model (a block, say) as a scope: when it
 // returns, all memory of the values made inside goes back to the pool, but for its result and, when
 // recording, what backward needs. With `recompute`, nothing inside is kept: backward runs the
@@ -58,7 +62,8 @@ void tk_tape_reset(tk_tape *t); // frees all values it owns; ready for the next 
 void tk_tape_free(tk_tape *t);
 
 // A leaf. grad: NULL = no gradient; a tensor with data = gradient is added into it (parameters);
-// a tensor with data NULL = the tape allocates it; read it from value->grad after backward.
+// a tensor with data NULL = the tape allocates it, of the leaf's type; read it from value->grad
+// after backward.
 tk_value *tk_leaf(tk_tape *t, tk_tensor data, const tk_tensor *grad);
 // Keep the value's data until tk_tape_reset (results the caller reads after segments end).
 tk_value *tk_keep(tk_tape *t, tk_value *v);
@@ -73,8 +78,8 @@ enum { TK_SEGMENT_IN = 4 };
 tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *const in[], int n_in,
                      bool recompute);
 
-// Backward from `root` with gradient dy (same shape; data NULL = ones). May be called for several
-// roots by passing n of them: all seeds are set before the walk.
+// Backward from `root` with gradient dy (same shape and type; data NULL = one, for an fp32 number).
+// May be called for several roots by passing n of them: all seeds are set before the walk.
 tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[]);
 // The same in two halves: first all gradients but those of the weights of linear operators, which
 // are most of the work that nobody waits for; then these. The first half adds them up in no other
@@ -105,6 +110,7 @@ tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const in
 tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
 tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight);
+tk_value *tk_cast(tk_tape *t, tk_value *x, tk_dtype type); // x itself if it is of that type
 tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows,
                      int64_t cols); // a view of the same data
 

@@ -159,6 +159,12 @@ tk_value *tk_sinusoid(tk_tape *t, tk_value *x, int64_t features)
     return apply(t, (tk_call){.op = TK_OP_SINUSOID, .i = {features}}, x, NULL, NULL, NULL);
 }
 
+tk_value *tk_cast(tk_tape *t, tk_value *x, tk_dtype type)
+{
+    if (t->status != TK_OK || x->t.dtype == type) return x;
+    return apply(t, (tk_call){.op = TK_OP_CAST}, x, NULL, NULL, NULL);
+}
+
 tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows, int64_t cols)
 {
     if (t->status != TK_OK) return NULL;

@@ -311,6 +311,7 @@ static tk_status one_step(run *r, int64_t step)
                                    .chunks = 1,
                                    .rows = boundary_rows,
                                    .hidden = r->s->model->config.hidden,
+                                   .type = r->s->model->compute,
                                    .forward = forward,
                                    .release = release};
     TK_TRY(tk_device_upload(d, r->batch.timestep.data, r->timesteps + step * levels,

@@ -254,6 +254,7 @@ static tk_status forward_and_backward(parity *p)
                                    .chunks = 1,
                                    .rows = part_rows,
                                    .hidden = p->config.model.hidden,
+                                   .type = p->model.compute,
                                    .forward = part_forward,
                                    .backward = part_backward,
                                    .release = part_release};

@@ -289,6 +289,7 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .chunks = (int)t->config->parallel.chunks,
                                    .rows = boundary_rows,
                                    .hidden = t->config->model.hidden,
+                                   .type = t->model.compute,
                                    .forward = forward,
                                    .backward = backward,
                                    .release = release,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tape and the model on one rank: gradients against finite differences, recomputation, memory,
-// failing allocations. (Against the reference implementation: tests/train/parity/test_parity.sh.)
+// failing allocations, and all of it in bf16. (Against the reference implementation:
+// tests/train/parity/test_parity.sh.)
 /*TEST nsize: 1; timeout: 60 */
 #include "core/model/model.h"
+#include "core/numbers/half.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"
 #include "tests/support/tiny.h"
@@ -21,6 +23,16 @@ typedef struct rig { // a model with random weights and two documents
     bool halves; // backward in two
 } rig;
 
+// What a rig is of.
+typedef struct kind {
+    const tk_device_ops *ops;
+    bool dry; // in its place
+    tk_dtype compute;
+    int threads;
+    bool large;  // enough rows and channels for threads to have a share each
+    bool rounds; // the weights are numbers of bf16
+} kind;
+
 static tk_key key(uint64_t purpose)
 {
     return tk_rng_key(3, TK_RNG_TEST, purpose);
@@ -34,18 +46,19 @@ static float *noise(rig *r, int64_t n, uint64_t purpose)
     return x;
 }
 
-static void open_stream(rig *r)
+static void open_stream(rig *r, bool large)
 {
+    const int64_t height = large ? 16 : 2, width = large ? 24 : 3;
     const tk_shot_rows shots[2] = {
         {.latent_frames = 2, .audio_rows = 3},
         {.latent_frames = 1, .audio_rows = 4, .start = 0.5, .target = true}};
-    assert_int_equal(tk_stream_init(&r->stream, &r->arena, 64, 2, 5), TK_OK);
+    assert_int_equal(tk_stream_init(&r->stream, &r->arena, large ? 2048 : 64, 2, 5), TK_OK);
     for (int d = 0; d < 2; d++) {
         const tk_document doc = {.text_rows = 5 - d,
                                  .n_shots = 2 - d,
                                  .shots = shots + d,
-                                 .height = 2,
-                                 .width = 3 - d,
+                                 .height = height,
+                                 .width = width - d,
                                  .fps = 8,
                                  .cadence = {2},
                                  .audio_units = 1,
@@ -56,33 +69,41 @@ static void open_stream(rig *r)
                                  .id = d};
         assert_int_equal(tk_stream_append(&r->stream, &doc), TK_OK);
     }
-    r->video = noise(r, r->stream.count[TK_VIDEO] * tiny_model.video_channels, 1);
-    r->audio = noise(r, r->stream.count[TK_AUDIO] * tiny_model.audio_channels, 2);
+    r->video = noise(r, r->stream.count[TK_VIDEO] * r->model.config.video_channels, 1);
+    r->audio = noise(r, r->stream.count[TK_AUDIO] * r->model.config.audio_channels, 2);
     r->tokens = tk_arena_alloc(&r->arena, 64 * sizeof *r->tokens);
     for (int i = 0; i < 16; i++) r->tokens[i] = 40 * i % TK_BYTES;
 }
 
 static tk_status set_weights(rig *r, const float *w)
 {
+    if (r->model.compute == TK_BF16) {
+        uint16_t *half = tk_arena_alloc(&r->arena, (size_t)r->model.n_local * sizeof *half);
+        assert_non_null(half);
+        for (int64_t i = 0; i < r->model.n_local; i++) half[i] = tk_bf16_from_float(w[i]);
+        return tk_device_upload(&r->device, r->model.values.data, half, tk_bytes(&r->model.values));
+    }
     for (int i = 0; i < r->model.n_weights; i++)
         TK_TRY(tk_model_set(&r->model, i, w + r->model.weight[i].offset));
     return TK_OK;
 }
 
-// `dry`: in the place of ops. Random everything: zeros among the initial weights would hide
-// gradients.
-static void open_rig(rig *r, const tk_device_ops *ops, bool dry)
+// Random everything: zeros among the initial weights would hide gradients.
+static void open_kind(rig *r, kind k)
 {
     memset(r, 0, sizeof *r);
     tk_arena_init(&r->arena, 0);
-    if (dry)
-        assert_ok(tk_device_open_dry(&r->device, ops, 1, (size_t)1 << 30));
+    if (k.dry)
+        assert_ok(tk_device_open_dry(&r->device, k.ops, k.threads, (size_t)1 << 30));
     else
-        assert_ok(tk_device_open(&r->device, ops, 1, (size_t)1 << 30));
+        assert_ok(tk_device_open(&r->device, k.ops, k.threads, (size_t)1 << 30));
     tk_staging_init(&r->host, &r->device);
     tk_device_comm_self(&r->comm, tk_comm_self(), &r->device);
-    const tk_model_part part = {.device = &r->device, .tensor = &r->comm, .grads = true};
-    assert_int_equal(tk_model_open(&r->model, &tiny_model, &part), TK_OK);
+    const tk_model_part part = {
+        .device = &r->device, .tensor = &r->comm, .grads = true, .compute = k.compute};
+    tk_model_config c = tiny_model;
+    if (k.large) c.hidden = 64, c.ffn = 80, c.head_dim = 16;
+    assert_int_equal(tk_model_open(&r->model, &c, &part), TK_OK);
     r->weights = noise(r, r->model.n_local, 3);
     for (int i = 0; i < r->model.n_weights; i++) {
         const tk_weight *q = &r->model.weight[i];
@@ -92,8 +113,15 @@ static void open_rig(rig *r, const tk_device_ops *ops, bool dry)
         for (int64_t j = 0; j < q->share.rows * q->share.cols; j++)
             r->weights[q->offset + j] = shift + scale * r->weights[q->offset + j];
     }
+    for (int64_t i = 0; k.rounds && i < r->model.n_local; i++)
+        r->weights[i] = tk_bf16_to_float(tk_bf16_from_float(r->weights[i]));
     assert_int_equal(set_weights(r, r->weights), TK_OK);
-    open_stream(r);
+    open_stream(r, k.large);
+}
+
+static void open_rig(rig *r, const tk_device_ops *ops)
+{
+    open_kind(r, (kind){.ops = ops, .compute = TK_F32, .threads = 1});
 }
 
 static void close_rig(rig *r)
@@ -134,7 +162,6 @@ static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
     tk_tape t;
     tk_forward out;
     tk_status st = TK_OK;
-    float host[512];
     const tk_host_rows in = {.video = r->video, .audio = r->audio, .tokens = r->tokens};
     tk_tape_init(&t, &r->device, grads ? TK_TAPE_RECORD : TK_TAPE_RUN);
     TK_TRY_TO(st, done, tk_batch_open(&b, &r->model, &r->stream, &in, &r->host));
@@ -142,6 +169,10 @@ static tk_status run_loss(rig *r, bool grads, bool recompute, double *loss)
     tk_value *const head[2] = {out.video, out.audio};
     *loss = 0;
     for (int k = 0; k < 2; k++) {
+        float *host;
+        assert_int_equal(head[k]->t.dtype, TK_F32);
+        host = tk_arena_alloc(&r->arena, tk_bytes(&head[k]->t));
+        TK_TRY_TO(st, done, host ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"));
         TK_TRY_TO(st, done, tk_device_get(&r->device, &head[k]->t, host));
         for (int64_t i = 0; i < tk_count(&head[k]->t); i++)
             *loss += 0.5 * (double)host[i] * host[i];
@@ -168,7 +199,7 @@ static void test_gradients__finite_differences(void **state)
     rig r;
     double loss, up, down;
     (void)state;
-    open_rig(&r, &tk_device_ref, false);
+    open_rig(&r, &tk_device_ref);
     assert_int_equal(run_loss(&r, true, false, &loss), TK_OK);
     const float *g = get_grads(&r);
     const float *d = noise(&r, r.model.n_local, 7);
@@ -203,9 +234,9 @@ static void test_recompute__same_gradients_less_memory(void **state)
     rig r;
     double loss[2];
     (void)state;
-    for (int k = 0; k < 2; k++) {
-        const tk_device_ops *ops = k ? &tk_device_cpu : &tk_device_ref;
-        open_rig(&r, ops, false);
+    for (int k = 0; k < 4; k++) {
+        const tk_device_ops *ops = k & 1 ? &tk_device_cpu : &tk_device_ref;
+        open_kind(&r, (kind){.ops = ops, .compute = k & 2 ? TK_BF16 : TK_F32, .threads = 1});
         const size_t base = r.device.pool.in_use;
         assert_int_equal(run_loss(&r, true, true, &loss[0]), TK_OK);
         assert_int_equal(r.device.pool.in_use, base); // everything given back
@@ -223,11 +254,12 @@ static void test_recompute__same_gradients_less_memory(void **state)
 static void test_halves__same_gradients(void **state)
 {
     (void)state;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 8; k++) {
         rig r;
         double loss[2];
         const bool recompute = k & 1;
-        open_rig(&r, k & 2 ? &tk_device_cpu : &tk_device_ref, false);
+        const tk_device_ops *ops = k & 2 ? &tk_device_cpu : &tk_device_ref;
+        open_kind(&r, (kind){.ops = ops, .compute = k & 4 ? TK_BF16 : TK_F32, .threads = 1});
         const size_t base = r.device.pool.in_use;
         assert_ok(run_loss(&r, true, recompute, &loss[0]));
         const float *a = get_grads(&r);
@@ -244,14 +276,16 @@ static void test_halves__same_gradients(void **state)
 // A dry run asks the pool for exactly what a real run of the device it stands for asks for.
 static void test_dry__same_peak(void **state)
 {
-    const tk_device_ops *const ops[2] = {&tk_device_cpu, &tk_device_ref};
     (void)state;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 4; k++) {
         double loss, flops[2];
         size_t peak[2];
         for (int dry = 0; dry < 2; dry++) {
             rig r;
-            open_rig(&r, ops[k], dry);
+            open_kind(&r, (kind){.ops = k & 1 ? &tk_device_ref : &tk_device_cpu,
+                                 .dry = dry,
+                                 .compute = k & 2 ? TK_BF16 : TK_F32,
+                                 .threads = 2});
             assert_int_equal(run_loss(&r, true, false, &loss), TK_OK);
             peak[dry] = r.device.pool.peak;
             flops[dry] = r.device.flops;
@@ -262,12 +296,106 @@ static void test_dry__same_peak(void **state)
     }
 }
 
+// ---- bf16 --------------------------------------------------------------------------------------
+
+// Loss, and the gradients into `g` (n_local), of a rig of that kind.
+static double run_kind(kind k, float *g, int64_t n)
+{
+    rig r;
+    double loss;
+    open_kind(&r, k);
+    assert_int_equal(r.model.n_local, n);
+    assert_ok(run_loss(&r, true, false, &loss));
+    assert_ok(tk_device_get(&r.device, &r.model.grads, g));
+    close_rig(&r);
+    return loss;
+}
+
+static int64_t weights_of(kind k)
+{
+    rig r;
+    k.dry = true;
+    open_kind(&r, k);
+    const int64_t n = r.model.n_local;
+    close_rig(&r);
+    return n;
+}
+
+static double distance(const float *a, const float *b, int64_t n)
+{
+    double off = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        off += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)b[i] * b[i];
+    }
+    return sqrt(off / size);
+}
+
+// On the same weights.
+static void test_bf16__near_fp32(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        kind as = {.ops = k ? &tk_device_cpu : &tk_device_ref,
+                   .threads = 1,
+                   .large = k == 2,
+                   .rounds = true};
+        const int64_t n = weights_of(as);
+        float *wide = tk_alloc((size_t)n * sizeof *wide),
+              *half = tk_alloc((size_t)n * sizeof *half);
+        const double loss = run_kind(as, wide, n);
+        as.compute = TK_BF16;
+        const double rounded = run_kind(as, half, n);
+        assert_near(rounded, loss, 2e-2 * loss);
+        assert_true(rounded != loss);
+        assert_near(distance(half, wide, n), 0, 2e-2);
+        tk_free(wide);
+        tk_free(half);
+    }
+}
+
+static void test_bf16__same_bits_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    kind as = {.ops = &tk_device_cpu, .compute = TK_BF16, .threads = 1, .large = true};
+    const int64_t n = weights_of(as);
+    float *one = tk_alloc((size_t)n * sizeof *one), *many = tk_alloc((size_t)n * sizeof *many);
+    const double loss = run_kind(as, one, n);
+    for (as.threads = 3; as.threads <= 16; as.threads += 13) {
+        assert_true(run_kind(as, many, n) == loss);
+        assert_memory_equal(many, one, (size_t)n * sizeof *one);
+    }
+    tk_free(one);
+    tk_free(many);
+}
+
+// Activations take half the memory: the pool beyond weights and gradients, without recomputation.
+static void test_bf16__less_memory(void **state)
+{
+    (void)state;
+    size_t peak[2];
+    for (int half = 0; half < 2; half++) {
+        rig r;
+        double loss;
+        open_kind(&r, (kind){.ops = &tk_device_cpu,
+                             .dry = true,
+                             .compute = half ? TK_BF16 : TK_F32,
+                             .threads = 2,
+                             .large = true});
+        const size_t base = r.device.pool.in_use;
+        assert_ok(run_loss(&r, true, false, &loss));
+        peak[half] = r.device.pool.peak - base;
+        close_rig(&r);
+    }
+    assert_in_range(100 * peak[1] / peak[0], 40, 70);
+}
+
 static void test_memory__every_allocation_may_fail(void **state)
 {
     rig r;
     double loss;
     (void)state;
-    open_rig(&r, &tk_device_ref, false);
+    open_rig(&r, &tk_device_ref);
     const size_t base = r.device.pool.in_use;
     int64_t nth = 0;
     tk_status s;
@@ -290,6 +418,9 @@ int main(void)
         cmocka_unit_test(test_recompute__same_gradients_less_memory),
         cmocka_unit_test(test_halves__same_gradients),
         cmocka_unit_test(test_dry__same_peak),
+        cmocka_unit_test(test_bf16__near_fp32),
+        cmocka_unit_test(test_bf16__same_bits_on_any_number_of_threads),
+        cmocka_unit_test(test_bf16__less_memory),
         cmocka_unit_test(test_memory__every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
