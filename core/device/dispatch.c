@@ -97,7 +97,7 @@ static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
 
 // ---- running ---------------------------------------------------------------------------------
 
-static tk_status run(tk_device *d, const tk_call *c, bool back)
+static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
 {
     if (!tk_device_has(d, c, back))
         return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
@@ -106,9 +106,28 @@ static tk_status run(tk_device *d, const tk_call *c, bool back)
         TK_TRY(tk_device_run(d, c, back));
     else
         TK_TRY(run_widened(d, c, back));
-    if (!tk_device_computes(d) && c->comm && c->comm->size > 1)
-        c->comm->bytes_sent += (int64_t)tk_bytes(back ? &c->dout[0] : &c->in[0]);
     return TK_OK;
+}
+
+// Communicators write their results: a gradient that is to be added passes through scratch.
+static tk_status run_and_add(tk_device *d, const tk_call *c)
+{
+    const tk_tensor *x = &c->din[0];
+    tk_call apart = *c;
+    TK_TRY(tk_device_new(d, x->dtype, tk_rows(x), tk_cols(x), &apart.din[0]));
+    tk_status st = tk_op_collective(d, &apart, true);
+    const tk_call add = {.op = TK_OP_ADD, .in = {*x, apart.din[0]}, .out = {*x}};
+    if (st == TK_OK) st = run_kernel(d, &add, false);
+    tk_device_free(d, &apart.din[0]);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+static tk_status run(tk_device *d, const tk_call *c, bool back)
+{
+    if (!tk_op_is_collective(c->op)) return run_kernel(d, c, back);
+    if (back && c->add[0]) return run_and_add(d, c);
+    return tk_op_collective(d, c, back);
 }
 
 static bool same_extent(const tk_tensor *a, const tk_tensor *b)

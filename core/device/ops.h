@@ -35,7 +35,7 @@ typedef enum tk_op {
     TK_OP_MODULATE,
     // in: x (N,C), y (N,C), table (T,M), index (N) i32. out = x + gate * y, gate at columns i[0]..
     TK_OP_GATE_ADD,
-    TK_OP_ADD,  // out = a + b
+    TK_OP_ADD,  // out = a + b; out may be a or b
     TK_OP_SILU, // out = x * sigmoid(x)
     // out (N,F) = value * silu(gate), x (N,2F) = [value | gate] (the order of the public weights)
     TK_OP_SWIGLU,

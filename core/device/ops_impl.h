@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the table and its dispatch share, and what the backends that live in host memory do:
-// accessors, and the collectives.
+// What the table and its dispatch share, and accessors of the backends that live in host memory.
 #pragma once
 #include "core/device/ops.h"
 
@@ -27,11 +26,7 @@ static inline bool tk_wants(const tk_call *c, int k)
     return c->din[k].data != NULL;
 }
 
-// Collectives over host buffers (core/device/cpu/comm.c), the same for "ref" and "cpu".
-tk_status tk_host_gather_rows(tk_device *d, const tk_call *c);
-tk_status tk_host_gather_rows_back(tk_device *d, const tk_call *c);
-tk_status tk_host_scatter_sum(tk_device *d, const tk_call *c);
-tk_status tk_host_scatter_sum_back(tk_device *d, const tk_call *c);
-tk_status tk_host_gather_cols(tk_device *d, const tk_call *c);
-tk_status tk_host_gather_cols_back(tk_device *d, const tk_call *c);
-size_t tk_host_comm_scratch(const tk_device *d, const tk_call *c, bool back);
+// Collectives are made of communicator and copies (collective.c), for every device alike: tables of
+// kernels have none. The gradient is written, whatever c->add says.
+bool tk_op_is_collective(tk_op op);
+tk_status tk_op_collective(tk_device *d, const tk_call *c, bool back);
