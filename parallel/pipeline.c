@@ -10,7 +10,6 @@
 // Messages are asked for between actions, in the groups and the order of parallel/messages.h. The
 // device waits for a message where its tensor is used or given back; the host waits nowhere.
 #include "parallel/pipeline.h"
-#include "core/base/log.h"
 #include "parallel/messages.h"
 
 enum { OUTGOING = 2 }; // copies of dx under way at most
@@ -135,12 +134,6 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
 
 // ---- running -----------------------------------------------------------------------------------
 
-// What began at `begin` was the trainer's work, not waiting.
-static void count_time(engine *e, const tk_action *a, double begin)
-{
-    if (e->work->seconds) e->work->seconds[a->kind] += tk_now() - begin;
-}
-
 static tk_status release(engine *e, const tk_action *a)
 {
     slot *s = slot_of(e, a);
@@ -156,9 +149,7 @@ static tk_status run_forward(engine *e, const tk_action *a)
     slot *s = slot_of(e, a);
     tk_tensor y = {0};
     TK_TRY(wait_for(e, &s->x.req));
-    const double begin = tk_now();
     TK_TRY(e->work->forward(e->work->ctx, a, &s->x.t, &y));
-    count_time(e, a, begin);
     TK_TRY(hand_on(e, a, &y));
     if (e->schedule.kind != TK_SCHEDULE_FORWARD || a->micro == 0) return TK_OK;
     // Without a backward, rows that were taken while this microbatch was computed can go.
@@ -171,9 +162,7 @@ static tk_status run_backward(engine *e, const tk_action *a)
     tk_tensor dx = {0};
     TK_TRY(wait_for(e, &s->dy.req));
     TK_TRY(wait_for(e, &s->y_sent)); // dy came back, so y has long arrived
-    const double begin = tk_now();
     TK_TRY(e->work->backward(e->work->ctx, a, &s->dy.t, &dx));
-    count_time(e, a, begin);
     tk_device_free(e->device, &s->dy.t);
     TK_TRY(hand_on(e, a, &dx));
     return a->kind == TK_ACT_INPUTS ? TK_OK : release(e, a);

@@ -25,8 +25,6 @@ typedef struct tk_pipeline_work { // what a stage does for a microbatch; supplie
     tk_status (*backward)(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx);
     // The schedule is done with the run `a->chunk` of microbatch `a->micro`.
     tk_status (*release)(void *ctx, const tk_action *a);
-    // (TK_ACT_KINDS) the time spent in the callbacks above is added to it; NULL: it is not kept
-    double *seconds;
 } tk_pipeline_work;
 
 tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w);

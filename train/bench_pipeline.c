@@ -42,6 +42,7 @@ static void count_step(void *ctx, const tk_step_result *now)
     if (now->step == 0) return; // first touch of all memory
     own->wall += now->seconds.data + now->seconds.compute;
     for (int k = 0; k < TK_ACT_KINDS; k++) own->action[k] += now->seconds.action[k];
+    own->action[TK_ACT_FORWARD] += now->seconds.data; // forwards begin with it
 }
 
 static tk_status time_steps(tk_trainer *t, share *own)

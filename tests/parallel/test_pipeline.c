@@ -5,7 +5,6 @@
 #include "parallel/pipeline.h"
 #include "parallel/replay.h"
 #include "tests/support/ranks.h"
-#include <unistd.h>
 
 enum { HIDDEN = 300, MAX_MICRO = 9, MAX_CHUNKS = 3 };
 
@@ -24,7 +23,6 @@ typedef struct toy {
     int n_alive, most_alive, backwards[MAX_CHUNKS];
     double output, weight_grad[MAX_CHUNKS], first_grad; // sums over all elements
     int64_t fail_at;
-    useconds_t nap; // of a forward
 } toy;
 
 static float weight(int run)
@@ -72,7 +70,6 @@ static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_t
     const int64_t i = a->micro, rows = rows_of(t, i);
     const int run = run_of(t, a->chunk);
     part *p = &t->part[a->chunk][i];
-    if (t->nap) usleep(t->nap);
     if (i == t->fail_at) return TK_FAIL(TK_NUMERIC, "microbatch %d is bad", (int)i);
     assert_false(p->alive);
     p->alive = true;
@@ -328,36 +325,12 @@ static void test_pipeline__dry_run_needs_as_much_memory(void **state)
     close_toy(&t);
 }
 
-// Seconds are those of the callbacks: a stage that waits for a slow one has not worked meanwhile.
-static void test_pipeline__seconds_of_work(void **state)
-{
-    (void)state;
-    enum { N = 4, NAP = 20000 };
-    double seconds[TK_ACT_KINDS] = {0};
-    toy t;
-    open_toy(&t, 1, world.size, 1, false);
-    if (world.rank == 0) t.nap = NAP;
-    tk_pipeline_work w = work_of(&t, TK_SCHEDULE_ZB_H1, N);
-    w.seconds = seconds;
-    assert_ok(tk_pipeline_run(&t.mesh, &t.device, &w));
-    const double slow = 1e-6 * N * NAP;
-    if (world.rank == 0)
-        assert_true(seconds[TK_ACT_FORWARD] >= slow);
-    else
-        assert_true(seconds[TK_ACT_FORWARD] < slow / 2);
-    assert_true(seconds[TK_ACT_FORWARD] > 0);
-    assert_true(seconds[TK_ACT_INPUTS] > 0 && seconds[TK_ACT_WEIGHTS] > 0);
-    assert_true(seconds[TK_ACT_BACKWARD] == 0);
-    close_toy(&t);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pipeline__equals_serial),
         cmocka_unit_test(test_pipeline__failing_microbatch),
         cmocka_unit_test(test_pipeline__dry_run_needs_as_much_memory),
-        cmocka_unit_test(test_pipeline__seconds_of_work),
     };
     ranks_run(argc, argv, world, tests);
 }

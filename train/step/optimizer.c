@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/optimizer.h"
-#include "core/base/log.h"
 #include <float.h>
 #include <string.h>
 
@@ -58,6 +57,7 @@ tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
 void tk_optimizer_close(tk_optimizer *o)
 {
     if (!o->model) return;
+    tk_gradients_release(&o->sums, &o->grad); // of a step that failed
     tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale};
     for (int i = 0; i < 5; i++) tk_device_free(o->model->device, state[i]);
     if (o->model->compute != TK_F32) tk_device_free(o->model->device, &o->master);
@@ -170,18 +170,15 @@ tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)
     return tk_device_copy(o->model->device, o->ema.data, o->master.data, tk_bytes(&o->master));
 }
 
+tk_status tk_optimizer_reduce(tk_optimizer *o)
+{
+    return tk_gradients_sum(&o->sums, &o->grad);
+}
+
 tk_status tk_optimizer_step(tk_optimizer *o, int64_t step)
 {
-    tk_tensor grad = {0};
-    const double begin = tk_now();
-    tk_status st = tk_gradients_sum(&o->sums, &grad);
-    const double reduced = tk_now();
-    if (st == TK_OK) st = measure(o, &grad);
-    if (st == TK_OK) st = update(o, &grad, step);
-    tk_gradients_release(&o->sums, &grad);
-    if (st == TK_OK) st = spread(o);
-    o->reduce_seconds = reduced - begin;
-    o->update_seconds = tk_now() - reduced;
-    TK_TRY(st);
-    return TK_OK;
+    TK_TRY(measure(o, &o->grad));
+    TK_TRY(update(o, &o->grad, step));
+    tk_gradients_release(&o->sums, &o->grad);
+    return spread(o);
 }

@@ -22,15 +22,14 @@ typedef struct tk_optimizer {
     tk_model *model;
     tk_mesh *mesh;
     const tk_train_config *config;
-    tk_gradients sums;     // over the mesh; the shard of this rank
-    int64_t begin, count;  // that shard
-    tk_tensor master;      // (count) fp32: its weights; a view of the model's where these are fp32
-    tk_tensor m, v, ema;   // (count); ema absent when train.ema is 0
-    tk_tensor norm2;       // (1) squared global norm of the last step's gradient
-    tk_tensor scale;       // (1) clipping factor
-    tk_ranges update;      // of the shard, by weight decay
-    double reduce_seconds; // of the last step: sums over ranks
-    double update_seconds; // ... and the rest
+    tk_gradients sums;    // over the mesh; the shard of this rank
+    int64_t begin, count; // that shard
+    tk_tensor master;     // (count) fp32: its weights; a view of the model's where these are fp32
+    tk_tensor m, v, ema;  // (count); ema absent when train.ema is 0
+    tk_tensor norm2;      // (1) squared global norm of the last step's gradient
+    tk_tensor scale;      // (1) clipping factor
+    tk_ranges update;     // of the shard, by weight decay
+    tk_tensor grad;       // (count) of the shard, between the two halves of a step
 } tk_optimizer;
 
 tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
@@ -39,7 +38,9 @@ void tk_optimizer_close(tk_optimizer *o);
 // Collective. The masters have been filled: the model gets its weights from them, and if `fresh` (a
 // new run, or a checkpoint without an average) the average starts as they are.
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh);
-// Step `step` counts from 0. Leaves norm2 on the device.
+// Sums up gradients over the mesh: the first half of a step.
+tk_status tk_optimizer_reduce(tk_optimizer *o);
+// The second half. Step `step` counts from 0. Leaves norm2 on the device.
 tk_status tk_optimizer_step(tk_optimizer *o, int64_t step);
 // Masters, moments and average as checkpoint groups; returns how many.
 enum { TK_OPTIMIZER_FLATS = 4 };

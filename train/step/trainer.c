@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/trainer.h"
-#include "core/base/log.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -97,7 +96,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
     for (int k = 0; k < 2; k++) {
         tk_staging_init(&t->host[k], device);
-        TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n));
+        TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n, c->parallel.chunks, &t->arena));
     }
     TK_TRY(open_model(t));
     TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
@@ -237,39 +236,53 @@ static int64_t boundary_rows(void *ctx, int64_t i)
     return tk_split_count(rows, tensor->degree, tensor->rank);
 }
 
+static tk_status mark(tk_trainer *t, tk_part part)
+{
+    return tk_times_mark(&t->verdict[t->turn].times, part);
+}
+
+static tk_status run_forward(tk_trainer *t, tk_slot *s, int64_t micro, tk_tensor *y)
+{
+    const bool recompute = t->config->train.recompute != 0;
+    const double flops = t->device->flops;
+    tk_forward out = {0};
+    TK_TRY(tk_model_forward(s->run, &s->tape, &s->batch, s->x, recompute, &out));
+    if (recompute) t->extra_flops += t->device->flops - flops;
+    if (s->last) return make_losses(t, s, &out, micro);
+    s->rows = tk_keep(&s->tape, out.rows);
+    *y = s->rows->t;
+    return TK_OK;
+}
+
 static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     tk_trainer *t = ctx;
     tk_slot *s = slot_of(t, a);
-    const bool recompute = t->config->train.recompute != 0;
-    tk_tensor fresh = {0}; // its gradient is allocated by the tape
-    tk_forward out = {0};
-    const double begin = tk_now();
+    tk_tensor fresh = {0}; // the gradient of x is allocated by the tape
+    TK_TRY(mark(t, TK_PART_BETWEEN));
     TK_TRY(open_slot(t, s, a));
-    t->now->seconds.data += tk_now() - begin;
+    TK_TRY(mark(t, TK_PART_DATA));
     if (!s->first) s->x = tk_leaf(&s->tape, *x, &fresh);
-    const double flops = t->device->flops;
-    TK_TRY(tk_model_forward(s->run, &s->tape, &s->batch, s->x, recompute, &out));
-    if (recompute) t->extra_flops += t->device->flops - flops;
-    if (s->last) return make_losses(t, s, &out, a->micro);
-    s->rows = tk_keep(&s->tape, out.rows);
-    *y = s->rows->t;
-    return TK_OK;
+    TK_TRY(run_forward(t, s, a->micro, y));
+    return mark(t, TK_PART_ACTION + a->kind);
+}
+
+static tk_status run_backward(tk_trainer *t, tk_slot *s, const tk_action *a, const tk_tensor *dy)
+{
+    if (a->kind == TK_ACT_WEIGHTS) return tk_tape_backward_weights(&s->tape);
+    tk_status (*const back)(tk_tape *, int, tk_value *const[], const tk_tensor[]) =
+        a->kind == TK_ACT_INPUTS ? tk_tape_backward_inputs : tk_tape_backward;
+    return s->last ? back(&s->tape, 2, s->loss, t->seed) : back(&s->tape, 1, &s->rows, dy);
 }
 
 static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
 {
     tk_trainer *t = ctx;
     tk_slot *s = slot_of(t, a);
-    if (a->kind == TK_ACT_WEIGHTS) return tk_tape_backward_weights(&s->tape);
-    tk_status (*const back)(tk_tape *, int, tk_value *const[], const tk_tensor[]) =
-        a->kind == TK_ACT_INPUTS ? tk_tape_backward_inputs : tk_tape_backward;
-    if (s->last)
-        TK_TRY(back(&s->tape, 2, s->loss, t->seed));
-    else
-        TK_TRY(back(&s->tape, 1, &s->rows, dy));
-    if (!s->first) *dx = s->x->grad;
-    return TK_OK;
+    TK_TRY(mark(t, TK_PART_BETWEEN));
+    TK_TRY(run_backward(t, s, a, dy));
+    if (!s->first && a->kind != TK_ACT_WEIGHTS) *dx = s->x->grad;
+    return mark(t, TK_PART_ACTION + a->kind);
 }
 
 static tk_status release(void *ctx, const tk_action *a)
@@ -292,16 +305,13 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .type = t->model.compute,
                                    .forward = forward,
                                    .backward = backward,
-                                   .release = release,
-                                   .seconds = t->now->seconds.action};
-    const double begin = tk_now();
+                                   .release = release};
     TK_TRY(tk_model_zero_grads(&t->model));
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
     for (int64_t i = 0; i < t->micro.n * work.chunks; i++)
         if (t->slot[i].tape.device) close_slot(t, &t->slot[i]); // left open by a failure
     TK_TRY(st);
-    t->now->seconds.compute = tk_now() - begin - t->now->seconds.data;
-    return TK_OK;
+    return mark(t, TK_PART_BETWEEN);
 }
 
 // All ranks see the same numbers.
@@ -354,26 +364,26 @@ static tk_status hear(tk_trainer *t, tk_verdict *v, bool stop, tk_status mine)
 
 tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine)
 {
-    const double begin = tk_now(), flops = t->device->flops;
+    const double flops = t->device->flops;
     const tk_train_config *c = &t->config->train;
     tk_verdict *before = &t->verdict[t->turn], *v = &t->verdict[t->turn ^= 1];
     t->now = &v->now;
     *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
     t->extra_flops = 0;
     tk_staging_reset(&t->host[t->turn]);
+    TK_TRY(tk_times_begin(&v->times));
     TK_TRY(tk_step_documents_make(t->loader, c, step, &t->host[t->turn].arena, &t->docs));
     t->now->rows = t->docs.rows;
-    t->now->seconds.data = tk_now() - begin;
+    TK_TRY(mark(t, TK_PART_DATA));
     TK_TRY(run_microbatches(t));
     if (reads_rows(t)) tk_loader_release(t->loader, step); // all were copied
     TK_TRY(hear(t, before, stop, mine));
+    TK_TRY(mark(t, TK_PART_VERDICT));
+    TK_TRY(tk_optimizer_reduce(&t->optimizer));
+    TK_TRY(mark(t, TK_PART_REDUCE));
     TK_TRY(tk_optimizer_step(&t->optimizer, step));
-    TK_TRY(tk_verdict_ask(v, &t->losses, &t->optimizer.norm2));
     t->now->flops = t->device->flops - flops - t->extra_flops;
-    t->now->seconds.reduce = t->optimizer.reduce_seconds;
-    t->now->seconds.optimizer = t->optimizer.update_seconds;
-    t->now->seconds.total = tk_now() - begin;
-    return TK_OK;
+    return tk_verdict_ask(v, &t->losses, &t->optimizer.norm2);
 }
 
 tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)

@@ -8,17 +8,21 @@ bool tk_step_finite(const tk_step_result *r)
     return isfinite(r->loss) && isfinite(r->grad_norm);
 }
 
-tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n)
+tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, int64_t chunks, tk_arena *a)
 {
+    // Of a run of blocks: data and the ends of at most three actions and of what lies between.
+    const int64_t marks = 7 * n * chunks + 8;
     void *host;
     *v = (tk_verdict){.device = d, .n = n};
     TK_TRY(tk_device_host_new(d, (size_t)(1 + 2 * n) * sizeof *v->host, &host));
     v->host = host;
-    return tk_event_open(&v->done, d);
+    TK_TRY(tk_event_open(&v->done, d));
+    return tk_times_open(&v->times, d, marks, a);
 }
 
 void tk_verdict_close(tk_verdict *v)
 {
+    tk_times_close(&v->times);
     tk_event_close(&v->done);
     if (v->device) tk_device_host_free(v->device, v->host);
     *v = (tk_verdict){0};
@@ -30,8 +34,26 @@ tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor
     memset(v->host, 0, (size_t)(1 + 2 * v->n) * sizeof *v->host);
     TK_TRY(tk_device_download(d, v->host, norm2->data, sizeof *v->host));
     TK_TRY(tk_device_download(d, v->host + 1, losses->data, losses->data ? tk_bytes(losses) : 0));
+    TK_TRY(tk_times_mark(&v->times, TK_PART_OPTIMIZER));
     TK_TRY(tk_event_record(&v->done, d->queue));
     v->open = true;
+    return TK_OK;
+}
+
+static tk_status read_times(tk_verdict *v)
+{
+    tk_step_result *r = &v->now;
+    double part[TK_PARTS];
+    TK_TRY(tk_times_read(&v->times, part));
+    r->seconds.data = part[TK_PART_DATA];
+    r->seconds.reduce = part[TK_PART_REDUCE];
+    r->seconds.optimizer = part[TK_PART_OPTIMIZER];
+    r->seconds.compute = part[TK_PART_BETWEEN];
+    for (int k = 0; k < TK_ACT_KINDS; k++) {
+        r->seconds.action[k] = part[TK_PART_ACTION + k];
+        r->seconds.compute += r->seconds.action[k];
+    }
+    for (int k = 0; k < TK_PARTS; k++) r->seconds.total += part[k];
     return TK_OK;
 }
 
@@ -45,5 +67,5 @@ tk_status tk_verdict_read(tk_verdict *v)
         r->loss_of[TK_VIDEO] += (double)v->host[1 + 2 * i];
         r->loss_of[TK_AUDIO] += (double)v->host[2 + 2 * i];
     }
-    return TK_OK;
+    return read_times(v);
 }

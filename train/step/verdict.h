@@ -2,9 +2,8 @@
 // What a step found out, read while the next one is under way: losses and norm on their way from
 // the device, and what the host knew at once.
 #pragma once
-#include "core/device/event.h"
 #include "core/model/stream.h"
-#include "parallel/schedule.h"
+#include "train/step/times.h"
 
 typedef struct tk_step_result { // the same on every rank, but for `seconds`
     int64_t step;               // counted from 0
@@ -15,7 +14,7 @@ typedef struct tk_step_result { // the same on every rank, but for `seconds`
     struct {
         double data, compute, reduce, optimizer, total;
         double action[TK_ACT_KINDS]; // of the compute: by what the schedule does, without waiting
-    } seconds;                       // this rank's
+    } seconds;                       // this rank's, told by its device
 } tk_step_result;
 bool tk_step_finite(const tk_step_result *r); // loss and norm
 
@@ -26,12 +25,14 @@ typedef struct tk_verdict {
     int64_t n;          // microbatches
     float *host; // pinned, (1 + 2 n): squared norm, losses of video and audio of each microbatch
     tk_event done;
+    tk_times times; // begun with the step
 } tk_verdict;
 
-tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n); // for steps of n microbatches
+// For steps of n microbatches, each in `chunks` runs of blocks. `a` must live until it is closed.
+tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, int64_t chunks, tk_arena *a);
 void tk_verdict_close(tk_verdict *v); // the device has been synced; one that is zero is fine
 // All work of the step has been asked for: so are its numbers. losses (n, 2), absent where this
 // rank has none; norm2 (1). They may be written over by what is asked for later.
 tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor *norm2);
-// Waits until the device has come so far, and fills in norm and losses of this rank.
+// Waits until the device has come so far, and fills in norm, losses and seconds of this rank.
 tk_status tk_verdict_read(tk_verdict *v);

@@ -64,6 +64,7 @@ static void step(rig *r, int64_t s)
     float *g = r->model.grads.data;
     const tk_key key = tk_rng_key((uint64_t)(3 + world.rank), TK_RNG_TEST, (uint64_t)s);
     tk_rng_fill_normal(key, 0, g, r->model.n_local, 1);
+    assert_ok(tk_optimizer_reduce(&r->optimizer));
     assert_ok(tk_optimizer_step(&r->optimizer, s));
     assert_ok(tk_device_sync(&r->device));
 }

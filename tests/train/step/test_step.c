@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST nsize: 1; timeout: 60 */
 // What a training step asks of its device, and that it need not be done at once.
+#include "core/base/log.h"
 #include "core/device/event.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/deferred.h"
@@ -135,6 +136,7 @@ static void a_refusal_leaves_host_memory_until_it_is_read(void **state)
 // ---- what a step asks of the device ------------------------------------------------------------
 
 static int64_t uploads, waits_for_all, waits_for_events;
+static double waited;         // seconds
 static tk_device_ops counted; // those it counts for
 
 static tk_status counted_upload(tk_device *d, void *to, const void *host, size_t bytes)
@@ -151,8 +153,11 @@ static tk_status counted_sync(tk_device *d)
 
 static tk_status counted_event_sync(tk_event *e)
 {
+    const double begin = tk_now();
+    const tk_status st = counted.event_sync(e);
     waits_for_events++;
-    return counted.event_sync(e);
+    waited += tk_now() - begin;
+    return st;
 }
 
 static void count(tk_device *d)
@@ -212,6 +217,47 @@ static void a_microbatch_is_one_upload(void **state)
     }
 }
 
+// ---- times -------------------------------------------------------------------------------------
+
+// Seconds are those of the work, not of asking for it: a device that does all of it while the host
+// waits tells as many as the host has waited. They add up, and actions stand for what they are.
+static void seconds_are_those_of_the_work(void **state)
+{
+    (void)state;
+    for (int halves = 0; halves < 2; halves++) {
+        tk_config c = several_microbatches(0);
+        tk_train_parts p = {0};
+        tk_trainer t;
+        heard h = {0};
+        double total = 0;
+        if (halves) c.parallel.schedule = TK_SCHEDULE_ZB_H1;
+        assert_ok(tk_train_parts_open(&p, &world, &c));
+        deferred_start(&p.device, &p.mesh, 0);
+        open_trainer(&t, &c, &p);
+        assert_ok(tk_device_sync(&p.device)); // what opening asked for
+        count(&p.device);
+        waited = 0;
+        tk_trainer_listen(&t, listen, &h);
+        for (int64_t s = 0; s < 4; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+        assert_ok(tk_trainer_drain(&t, false, TK_OK));
+        for (int64_t s = 0; s < h.n; s++) {
+            const tk_step_result *r = &h.r[s];
+            const double *action = r->seconds.action;
+            const double sum = action[TK_ACT_FORWARD] + action[TK_ACT_BACKWARD] +
+                               action[TK_ACT_INPUTS] + action[TK_ACT_WEIGHTS];
+            assert_true(action[TK_ACT_FORWARD] > 0 && r->seconds.optimizer > 0);
+            assert_true((action[TK_ACT_BACKWARD] > 0) == !halves);
+            assert_true((action[TK_ACT_INPUTS] > 0) == halves);
+            assert_true((action[TK_ACT_WEIGHTS] > 0) == halves);
+            assert_true(sum <= r->seconds.compute && r->seconds.compute < r->seconds.total);
+            total += r->seconds.total;
+        }
+        assert_true(total < waited && total > waited / 2);
+        tk_trainer_close(&t);
+        tk_train_parts_close(&p);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +266,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_refusal_leaves_host_memory_until_it_is_read),
         cmocka_unit_test(a_step_waits_once),
         cmocka_unit_test(a_microbatch_is_one_upload),
+        cmocka_unit_test(seconds_are_those_of_the_work),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     const int failed = cmocka_run_group_tests(tests, open_config, close_config);
