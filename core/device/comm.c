@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of all calls, and the communicators that need no transport.
 #include "core/device/comm.h"
+#include "core/device/trace.h"
 
 static int64_t bytes_of(int64_t n, tk_dtype t)
 {
@@ -191,10 +192,17 @@ static tk_status check_counts(const tk_device_comm *c, const char *what, const i
     return TK_FAIL(TK_INTERNAL, "%s over the %s communicator: a negative count", what, c->name);
 }
 
+// Traced with the bytes that this rank has for it.
+static tk_status collective(const tk_device_comm *c, int64_t n, tk_dtype t)
+{
+    return tk_trace_call(c->device, TK_TRACE_COLLECTIVE, (size_t)bytes_of(n, t));
+}
+
 tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
     TK_TRY(check_alone(c, "all_reduce"));
     TK_TRY(check_buffer(c, "all_reduce", x, n, t));
+    TK_TRY(collective(c, n, t));
     return c->ops->all_reduce(c, x, n, t, r);
 }
 
@@ -205,6 +213,7 @@ tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int6
     TK_TRY(check_counts(c, "all_gather", counts, width));
     TK_TRY(check_buffer(c, "all_gather from", in, counts[c->rank] * width, t));
     TK_TRY(check_buffer(c, "all_gather to", out, total(c, counts) * width, t));
+    TK_TRY(collective(c, counts[c->rank] * width, t));
     return c->ops->all_gather(c, in, out, counts, width, t);
 }
 
@@ -215,6 +224,7 @@ tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const 
     TK_TRY(check_counts(c, "reduce_scatter", counts, width));
     TK_TRY(check_buffer(c, "reduce_scatter from", in, total(c, counts) * width, t));
     TK_TRY(check_buffer(c, "reduce_scatter to", out, counts[c->rank] * width, t));
+    TK_TRY(collective(c, total(c, counts) * width, t));
     return c->ops->reduce_scatter(c, in, out, counts, width, t);
 }
 
@@ -223,6 +233,7 @@ tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int ro
     TK_TRY(check_alone(c, "broadcast"));
     TK_TRY(check_rank(c, "broadcast from", root));
     TK_TRY(check_buffer(c, "broadcast", x, n, t));
+    TK_TRY(collective(c, n, t));
     return c->ops->broadcast(c, x, n, t, root);
 }
 
@@ -232,6 +243,7 @@ tk_status tk_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int 
     TK_TRY(check_peer(c, "send to", to));
     TK_TRY(check_buffer(c, "send", x, n, t));
     if (n == 0) return TK_OK;
+    TK_TRY(tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t)));
     return c->ops->isend(c, x, n, t, to, r);
 }
 
@@ -241,6 +253,7 @@ tk_status tk_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, 
     TK_TRY(check_peer(c, "receive from", from));
     TK_TRY(check_buffer(c, "receive", x, n, t));
     if (n == 0) return TK_OK;
+    TK_TRY(tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t)));
     return c->ops->irecv(c, x, n, t, from, r);
 }
 

@@ -2,6 +2,7 @@
 // The functions of a device: what is checked before any device is called.
 #include "core/device/device.h"
 #include "core/device/ops_impl.h"
+#include "core/device/trace.h"
 
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
 {
@@ -45,6 +46,7 @@ tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk
     TK_TRY(tk_mul_size(rows, cols, &count));
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     void *data;
+    TK_TRY(tk_trace_call(d, TK_TRACE_NEW, (size_t)bytes));
     TK_TRY(tk_pool_new(&d->pool, d->queue, (size_t)bytes, &data));
     *out = tk_tensor_2d(data, t, rows, cols);
     return TK_OK;
@@ -110,6 +112,7 @@ tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t byte
     if (!bytes) return TK_OK;
     TK_TRY(check_device(d, "upload", to, bytes));
     TK_TRY(check_host("upload", host, bytes));
+    TK_TRY(tk_trace_call(d, TK_TRACE_UPLOAD, bytes));
     return d->ops->upload(d, to, host, bytes);
 }
 
@@ -118,6 +121,7 @@ tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t 
     if (!bytes) return TK_OK;
     TK_TRY(check_host("download", host, bytes));
     TK_TRY(check_device(d, "download", from, bytes));
+    TK_TRY(tk_trace_call(d, TK_TRACE_DOWNLOAD, bytes));
     return d->ops->download(d, host, from, bytes);
 }
 
@@ -160,6 +164,7 @@ tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
 {
     if (!bytes) return TK_OK;
     TK_TRY(check_copy(d, to, bytes, from, bytes, 1, bytes));
+    TK_TRY(tk_trace_call(d, TK_TRACE_COPY, bytes));
     return d->ops->copy(d, to, from, bytes);
 }
 
@@ -168,6 +173,7 @@ tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void
 {
     if (!rows || !bytes) return TK_OK;
     TK_TRY(check_copy(d, to, to_stride, from, from_stride, rows, bytes));
+    TK_TRY(tk_trace_call(d, TK_TRACE_COPY, rows * bytes));
     return d->ops->copy_2d(d, to, to_stride, from, from_stride, rows, bytes);
 }
 
@@ -175,6 +181,7 @@ tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)
 {
     if (!bytes) return TK_OK;
     TK_TRY(check_device(d, "zero", to, bytes));
+    TK_TRY(tk_trace_call(d, TK_TRACE_ZERO, bytes));
     return d->ops->zero(d, to, bytes);
 }
 
@@ -182,7 +189,7 @@ tk_status tk_device_sync(tk_device *d)
 {
     TK_TRY(d->ops->sync(d));
     tk_pool_sync(&d->pool);
-    return TK_OK;
+    return tk_trace_call(d, TK_TRACE_SYNC, 0);
 }
 
 // ---- operators ---------------------------------------------------------------------------------
@@ -199,6 +206,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     const size_t bytes = k->scratch ? k->scratch(d, c, back) : 0;
     void *scratch = NULL;
     tk_status st = TK_OK;
+    TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
     if (bytes) TK_TRY(tk_pool_new(&d->pool, d->queue, bytes, &scratch));
     if (d->ops->computes) {
         d->scratch = scratch;

@@ -63,6 +63,23 @@ typedef struct tk_device_ops {
     const tk_kernel *kernels; // indexed by tk_op
 } tk_device_ops;
 
+// What a device was asked for (core/device/trace.h).
+typedef enum tk_trace_kind {
+    TK_TRACE_NEW, // memory of the pool
+    TK_TRACE_UPLOAD,
+    TK_TRACE_DOWNLOAD,
+    TK_TRACE_COPY,
+    TK_TRACE_ZERO,
+    TK_TRACE_OPERATOR,
+    TK_TRACE_COLLECTIVE,
+    TK_TRACE_MESSAGE,
+    TK_TRACE_EVENT,     // recorded
+    TK_TRACE_WAIT,      // of a queue, for an event
+    TK_TRACE_HOST_WAIT, // for an event
+    TK_TRACE_SYNC,      // the host's wait for everything
+    TK_TRACE_KINDS
+} tk_trace_kind;
+
 struct tk_device {
     const tk_device_ops *ops;
     const tk_kernel *kernels; // of ops, or of the device that "dry" stands for
@@ -71,6 +88,9 @@ struct tk_device {
     tk_pool pool;   // all device memory: weights, activations, gradients, scratch
     double flops;   // floating-point operations of GEMM and attention run so far (model FLOPs)
     void *scratch;  // of the call now running
+    struct {
+        int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
+    } trace; // so far
     void *impl;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/event.h"
+#include "core/device/trace.h"
 
 static tk_status check(const tk_event *e, const char *what)
 {
@@ -25,6 +26,7 @@ void tk_event_close(tk_event *e)
 tk_status tk_event_record(tk_event *e, tk_queue q)
 {
     TK_TRY(check(e, "recording"));
+    TK_TRY(tk_trace_call(e->device, TK_TRACE_EVENT, 0));
     TK_TRY(e->device->ops->event_record(e, q));
     e->mark = tk_pool_record(&e->device->pool, q);
     e->recorded = true;
@@ -35,6 +37,7 @@ tk_status tk_event_wait(tk_event *e, tk_queue q)
 {
     TK_TRY(check(e, "waiting on a queue"));
     if (!e->recorded) return TK_OK;
+    TK_TRY(tk_trace_call(e->device, TK_TRACE_WAIT, 0));
     TK_TRY(e->device->ops->event_wait(e, q));
     tk_pool_wait(&e->device->pool, q, &e->mark);
     return TK_OK;
@@ -46,7 +49,7 @@ tk_status tk_event_sync(tk_event *e)
     if (!e->recorded) return TK_OK;
     TK_TRY(e->device->ops->event_sync(e));
     tk_pool_wait_host(&e->device->pool, &e->mark);
-    return TK_OK;
+    return tk_trace_call(e->device, TK_TRACE_HOST_WAIT, 0);
 }
 
 // What it says is not told to the pool: offsets must not depend on how fast a device is.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
-# Each rank in turn fails alone, in every command of the table: at some allocation, or at the opening
-# of a file. The others must not wait for it: within seconds there is one message, which names
+# Each rank in turn fails alone, in every command of the table: at some allocation, at a call of
+# its device, or at the opening of a file. The others must not wait for it: within seconds there is one message, which names
 # the rank or the file, and the right exit code, and nothing half-written is left.
 #
 # Commands and their arguments come from the table itself. An argument of a new kind needs a file of
@@ -131,7 +131,7 @@ sweep() {
 
 # All commands with failures on one rank, in files of its own. Of alternatives each rank takes another.
 try_rank() {
-    local rank=$1 which=first runs=0 name arguments words line allocations files code
+    local rank=$1 which=first runs=0 name arguments words line allocations calls files code
     local run=$dir/run-$rank out=$dir/out-$rank
     ((rank == 0)) || which=last
     while IFS=$'\t' read -r name arguments <&3; do
@@ -141,9 +141,11 @@ try_rank() {
         code=$(faulted "$rank" count 0 "${line[@]}")
         [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"
         allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" "$out")
+        calls=$(sed -nE "s/^rank $rank: .*, ([0-9]+) device calls, .*/\1/p" "$out")
         files=$(sed -nE "s/^rank $rank: .*, ([0-9]+) files/\1/p" "$out")
         sweep "$rank" $((1 + allocations / 6)) "$allocations" "${line[@]}"
         expect "$rank" alloc $((allocations * (1 + rank) / 2)) 3 "${line[@]}"
+        ((calls == 0)) || expect "$rank" device $((1 + calls * (1 + rank) / 3)) "3 70" "${line[@]}"
         ((files == 0)) || expect "$rank" open $((rank ? files : 1)) "2 4" "${line[@]}"
     done 3< <("$faulty" list)
     ((runs > 40)) || fail "only $runs failures were tried on rank $rank"

@@ -59,7 +59,7 @@ static struct {
     list list[TK_QUEUES];
     ticket *tickets;
     int64_t turns_asked, turns_done;
-    int64_t faults, fail_at, waits, left_out;
+    int64_t faults, waits, left_out;
     uint64_t random;
     bool lazy, running, failed;
     tk_queue favourite;
@@ -224,10 +224,6 @@ static void push(tk_queue q, work w)
 static tk_status ask(work w)
 {
     tk_status st = TK_OK;
-    if (later.fail_at && --later.fail_at == 0) {
-        forget(&w);
-        return TK_FAIL(TK_INTERNAL, "the device refuses, as it was told to");
-    }
     push(device->queue, w);
     for (int k = later.lazy ? 0 : draw(4); k > 0 && st == TK_OK; k--)
         if (!step(device, false, &st)) break;
@@ -555,11 +551,6 @@ void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed)
     later.random = seed * 0x9e3779b97f4a7c15ull + 1;
     defer_device(d);
     if (m) defer_mesh(m);
-}
-
-void deferred_fail_at(int64_t n)
-{
-    later.fail_at = n;
 }
 
 void deferred_leave_out(int64_t n)

@@ -19,7 +19,6 @@
 #include "parallel/mesh.h"
 
 void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed);
-void deferred_fail_at(int64_t n);   // the n-th thing asked for from now on is refused; 0: none
 void deferred_leave_out(int64_t n); // the n-th wait for an event from now on is none; 0: all are
 int64_t deferred_waits(void);       // waits for events since the start, by queues and by the host
 int64_t deferred_faults(void);      // host memory that did not stay as it had to

@@ -4,18 +4,20 @@
 //     faulty list                          every command and its arguments, a line each
 //     faulty RANK KIND N COMMAND ...       as talkie COMMAND ..., but on RANK the N-th
 //         alloc       allocation fails once
+//         device      call of a device fails once
 //         memory      allocation and all that follow it fail
 //         open        opening of a file (by a relative path) fails as if it were not readable
 //         disk        the disk has N bytes free
 //         slow        every write to a place in a file takes N milliseconds more
 //         sweep       allocation fails, then others, in one process; N is FIRST:STEP:LAST
-//         count       nothing fails; each rank says at the end how many of both it had
+//         count       nothing fails; each rank says at the end how many of these it had
 //
 // Opening is caught by calls of this program's own that go before the C library's, so that files
 // opened by HDF5 and libav are caught as well.
 #define _GNU_SOURCE
 #include "core/base/mem.h"
 #include "core/config/command.h"
+#include "core/device/trace.h"
 #include "parallel/mpi/start.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -132,6 +134,38 @@ static tk_status sweep(tk_comm *world, int rank, int64_t n, int64_t step, int64_
     return TK_OK;
 }
 
+static void arm(const char *kind, long n)
+{
+    if (!strcmp(kind, "open")) atomic_store(&open_fails_at, n);
+    if (!strcmp(kind, "disk")) atomic_store(&disk_free, n);
+    if (!strcmp(kind, "slow")) atomic_store(&slow, n);
+    if (!strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
+    if (!strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
+    if (!strcmp(kind, "device")) tk_trace_fail_at(n);
+}
+
+typedef struct count {
+    int64_t allocations, calls, files;
+} count;
+
+static count counted(void)
+{
+    return (count){tk_alloc_count(), tk_trace_count(), atomic_load(&opened)};
+}
+
+static void report(const char *kind, bool here, long n, int rank, count before, count now)
+{
+    const int64_t allocations = now.allocations - before.allocations;
+    const int64_t calls = now.calls - before.calls, files = now.files - before.files;
+    const bool missed = (!strcmp(kind, "alloc") && allocations < n) ||
+                        (!strcmp(kind, "device") && calls < n) ||
+                        (!strcmp(kind, "open") && files < n);
+    if (here && missed) printf("not reached\n"); // dealt work went to another rank this time
+    if (!strcmp(kind, "count"))
+        printf("rank %d: %lld allocations, %lld device calls, %lld files\n", rank,
+               (long long)allocations, (long long)calls, (long long)files);
+}
+
 int main(int argc, char **argv)
 {
     tk_comm world = {0};
@@ -144,23 +178,14 @@ int main(int argc, char **argv)
     argv[3] = argv[0]; // the command's argv[0]
     tk_status st = tk_parallel_start(&argc, &argv, &world);
     const bool here = st == TK_OK && world.rank == rank;
-    const int64_t before = tk_alloc_count();
     atomic_store(&opened, 0);
-    if (here && !strcmp(kind, "open")) atomic_store(&open_fails_at, n);
-    if (here && !strcmp(kind, "disk")) atomic_store(&disk_free, n);
-    if (here && !strcmp(kind, "slow")) atomic_store(&slow, n);
-    if (here && !strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
-    if (here && !strcmp(kind, "memory")) tk_alloc_fail_at(n, true);
+    const count before = counted();
+    if (here) arm(kind, n);
     if (st == TK_OK)
         st = strcmp(kind, "sweep") ? tk_command_run(tk_commands, &world, argc - 3, argv + 3)
                                    : sweep(&world, rank, n, step, last, argc - 3, argv + 3);
     tk_alloc_fail_at(0, false);
-    const int64_t had =
-        strcmp(kind, "open") ? tk_alloc_count() - before : (int64_t)atomic_load(&opened);
-    if (here && (!strcmp(kind, "alloc") || !strcmp(kind, "open")) && had < n)
-        printf("not reached\n"); // dealt work went to another rank this time
-    if (!strcmp(kind, "count"))
-        printf("rank %d: %lld allocations, %ld files\n", world.rank,
-               (long long)(tk_alloc_count() - before), atomic_load(&opened));
+    tk_trace_fail_at(0);
+    report(kind, here, n, world.rank, before, counted());
     return tk_parallel_end(&world, st);
 }

@@ -4,6 +4,7 @@
 // sees it.
 #include "core/device/event.h"
 #include "core/device/ops.h"
+#include "core/device/trace.h"
 #include "tests/support/deferred.h"
 #include "tests/support/test.h"
 
@@ -213,6 +214,46 @@ static void a_queue_is_chosen_and_left(void **state)
     tk_device_close(&d);
 }
 
+// Every kind once, on every device: as many calls and bytes are told.
+static void what_is_asked_is_counted(void **state)
+{
+    (void)state;
+    for (int k = REF; k < KINDS; k++) {
+        tk_device d;
+        tk_tensor a, b;
+        tk_event e = {0};
+        float host[16] = {0};
+        open_kind(&d, k);
+        const int64_t before = tk_trace_count();
+        assert_ok(tk_device_put(&d, host, TK_F32, 16, 1, &a));
+        assert_ok(tk_device_new(&d, TK_F32, 16, 1, &b));
+        assert_ok(tk_device_copy(&d, b.data, a.data, 64));
+        assert_ok(tk_device_copy_2d(&d, b.data, 16, a.data, 16, 3, 8));
+        assert_ok(tk_device_zero(&d, b.data, 32));
+        const tk_call add = {.op = TK_OP_ADD, .in = {a, a}, .out = {b}};
+        assert_ok(tk_op_forward(&d, &add));
+        assert_ok(tk_event_open(&e, &d));
+        assert_ok(tk_event_record(&e, TK_QUEUE_COMPUTE));
+        assert_ok(tk_event_wait(&e, TK_QUEUE_COPY));
+        assert_ok(tk_event_sync(&e));
+        assert_ok(tk_device_get(&d, &b, host));
+        const int64_t calls[TK_TRACE_KINDS] = {2, 1, 1, 2, 1, 1, 0, 0, 1, 1, 1, 1};
+        const int64_t bytes[TK_TRACE_KINDS] = {128, 64, 64, 88, 32};
+        assert_memory_equal(d.trace.calls, calls, sizeof calls);
+        assert_memory_equal(d.trace.bytes, bytes, sizeof bytes);
+        assert_int_equal(tk_trace_count() - before, 12);
+        tk_trace_fail_at(2);
+        assert_ok(tk_device_zero(&d, b.data, 32));
+        assert_status(tk_device_upload(&d, b.data, host, 64), TK_INTERNAL);
+        assert_says("upload of 64 bytes fails, as a test wants it to");
+        assert_ok(tk_device_upload(&d, b.data, host, 64)); // once
+        tk_trace_fail_at(1);
+        assert_status(tk_device_new(&d, TK_F32, 16, 1, &a), TK_MEMORY);
+        tk_event_close(&e);
+        tk_device_close(&d);
+    }
+}
+
 enum { ROUNDS = 12, ROWS = 40, SEEDS = 20 };
 
 // Rounds of: made on the host, uploaded, multiplied by 2 and by 3, downloaded, each on a queue of
@@ -350,6 +391,7 @@ int main(void)
         cmocka_unit_test(copies_that_overlap_or_leave_the_pool_are_refused),
         cmocka_unit_test(events_are_done_and_timed),
         cmocka_unit_test(a_queue_is_chosen_and_left),
+        cmocka_unit_test(what_is_asked_is_counted),
         cmocka_unit_test(queues_give_the_same_in_any_order_that_events_allow),
         cmocka_unit_test(every_wait_is_needed),
     };
