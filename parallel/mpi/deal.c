@@ -7,12 +7,22 @@
 
 static const double TELL_SECONDS = 0.5; // between counts of steps told to rank 0
 
-typedef struct word { // of a rank to rank 0: how many steps it has done in the deal of that number
-    int64_t deal, steps;
+enum { SHARES = 2 }; // into how many a group's part of what is left is cut, at least
+
+typedef struct word { // of a rank to rank 0, in the deal of that number
+    int64_t deal;
+    int64_t steps; // done by now
+    int64_t most;  // items it would take
+    bool failed;   // it has
 } word;
 
+typedef struct items {
+    int64_t first, n;
+} items;
+
 typedef struct hand { // of one rank, kept by rank 0
-    int64_t steps, item;
+    int64_t steps;
+    items dealt;
     MPI_Request reply;
 } hand;
 
@@ -39,9 +49,20 @@ static void show(tk_deal *d)
     tk_progress_at(&d->progress, sum, "");
 }
 
-static int64_t take(tk_deal *d)
+static items take(tk_deal *d, int64_t most)
 {
-    return d->next < d->n ? d->next++ : -1;
+    const int64_t left = d->n - d->next, groups = d->world->size / d->group->size;
+    int64_t n = left / (SHARES * groups);
+    n = n > most ? most : n;
+    n = n < 1 && left > 0 ? 1 : n;
+    const items got = {d->next, n};
+    d->next += n;
+    return got;
+}
+
+static void stop(tk_deal *d)
+{
+    d->next = d->n;
 }
 
 static void hear(int from, int tag)
@@ -53,10 +74,12 @@ static void hear(int from, int tag)
     if (!d || d->number != w.deal) return; // a late count
     hand *h = &d->hand[from];
     if (w.steps > h->steps) h->steps = w.steps;
+    if (w.failed) stop(d);
     if (tag == TK_MPI_TAG_WANT) {
         MPI_Wait(&h->reply, MPI_STATUS_IGNORE); // it has come, or there were no other request
-        h->item = take(d);
-        MPI_Isend(&h->item, (int)sizeof h->item, MPI_BYTE, from, TK_MPI_TAG_DEALT, comm, &h->reply);
+        h->dealt = take(d, w.most);
+        MPI_Isend(&h->dealt, (int)sizeof h->dealt, MPI_BYTE, from, TK_MPI_TAG_DEALT, comm,
+                  &h->reply);
     }
     show(d);
 }
@@ -104,41 +127,61 @@ tk_status tk_deal_open(tk_comm *world, tk_comm *group, int64_t n, const char *wh
     return st;
 }
 
-static tk_status tell(tk_deal *d, int tag)
+static tk_status tell(tk_deal *d, int tag, int64_t most, bool failed)
 {
-    d->told = (word){d->number, d->steps};
+    d->told = (word){.deal = d->number, .steps = d->steps, .most = most, .failed = failed};
     d->told_at = tk_now();
     return tk_mpi_check(d->world->impl, "deal",
                         MPI_Isend(&d->told, (int)sizeof d->told, MPI_BYTE, 0, tag,
                                   tk_mpi_pulse_comm(), &d->telling));
 }
 
-// The first rank of a group that is not rank 0's.
-static tk_status ask(tk_deal *d, int64_t *item)
+static const int dealer[2] = {0, 0};
+
+// What was told before has left, so that it may be changed again.
+static tk_status finish_telling(tk_deal *d)
 {
-    MPI_Request req[2] = {d->telling, MPI_REQUEST_NULL};
-    const int dealer[2] = {0, 0};
+    MPI_Request req[1] = {d->telling};
+    d->telling = MPI_REQUEST_NULL;
+    return tk_mpi_finish(d->world->impl, "deal", 1, req, dealer);
+}
+
+// The first rank of a group that is not rank 0's.
+static tk_status ask(tk_deal *d, int64_t most, items *got)
+{
+    MPI_Request req[2];
+    TK_TRY(finish_telling(d));
     TK_TRY(tk_mpi_check(d->world->impl, "deal",
-                        MPI_Irecv(item, (int)sizeof *item, MPI_BYTE, 0, TK_MPI_TAG_DEALT,
+                        MPI_Irecv(got, (int)sizeof *got, MPI_BYTE, 0, TK_MPI_TAG_DEALT,
                                   tk_mpi_pulse_comm(), &req[1])));
-    TK_TRY(
-        tk_mpi_finish(d->world->impl, "deal", 1, req, dealer)); // what is told may be changed again
-    TK_TRY(tell(d, TK_MPI_TAG_WANT));
+    TK_TRY(tell(d, TK_MPI_TAG_WANT, most, false));
     req[0] = d->telling;
     d->telling = MPI_REQUEST_NULL;
     return tk_mpi_finish(d->world->impl, "deal", 2, req, dealer);
 }
 
+tk_status tk_deal_next_few(tk_deal *d, int64_t most, int64_t *first, int64_t *n)
+{
+    items got = {0, 0};
+    tk_status st = TK_OK;
+    *first = *n = 0;
+    if (d->world->rank == 0)
+        got = take(d, most);
+    else if (d->group->rank == 0)
+        st = ask(d, most, &got);
+    TK_TRY(st);
+    TK_TRY(tk_comm_broadcast(d->group, &got, sizeof got, 0));
+    *first = got.first;
+    *n = got.n;
+    return TK_OK;
+}
+
 tk_status tk_deal_next(tk_deal *d, int64_t *item)
 {
-    tk_status st = TK_OK;
-    *item = -1;
-    if (d->world->rank == 0)
-        *item = take(d);
-    else if (d->group->rank == 0)
-        st = ask(d, item);
-    TK_TRY(st);
-    return tk_comm_broadcast(d->group, item, sizeof *item, 0);
+    int64_t n;
+    const tk_status st = tk_deal_next_few(d, 1, item, &n);
+    if (st != TK_OK || n == 0) *item = -1;
+    return st;
 }
 
 void tk_deal_step(void *deal)
@@ -152,7 +195,7 @@ void tk_deal_step(void *deal)
     }
     if (d->world->rank == 0 || d->group->rank || tk_now() - d->told_at < TELL_SECONDS) return;
     MPI_Test(&d->telling, &sent, MPI_STATUS_IGNORE);
-    if (sent) (void)tell(d, TK_MPI_TAG_STEPS); // a count that is lost is no harm
+    if (sent) (void)tell(d, TK_MPI_TAG_STEPS, 0, false); // a count that is lost is no harm
 }
 
 int64_t tk_deal_done(const tk_deal *d)
@@ -160,8 +203,18 @@ int64_t tk_deal_done(const tk_deal *d)
     return d->steps;
 }
 
+// This group has failed: nobody gets any more.
+static tk_status call_off(tk_deal *d)
+{
+    if (d->world->rank == 0) stop(d);
+    if (d->world->rank == 0 || d->group->rank) return TK_OK;
+    TK_TRY(finish_telling(d));
+    return tell(d, TK_MPI_TAG_STEPS, 0, true);
+}
+
 tk_status tk_deal_close(tk_deal *d, tk_status st)
 {
+    if (st != TK_OK && st != TK_COMM) (void)call_off(d); // or the others go on for nothing
     uint64_t steps = d->group->rank ? 0 : (uint64_t)d->steps;
     st = tk_agree(d->world, st);
     if (st == TK_OK) st = tk_comm_sum_u64(d->world, &steps, 1);
