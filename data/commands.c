@@ -4,6 +4,7 @@
 #include "data/clip/clip.h"
 #include "data/import/import.h"
 #include "data/world/file.h"
+#include "parallel/mpi/deal.h"
 #include <stdio.h>
 
 tk_status tk_data_world(tk_comm *world, tk_invocation *in)
@@ -85,8 +86,14 @@ tk_status tk_data_info(tk_comm *world, tk_invocation *in)
     return tk_agree(world, st);
 }
 
-// Reads every clip of this rank's share; a damaged one is named and counted.
-static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
+enum { CLIPS_AT_ONCE = 16 };
+
+typedef struct room { // for one clip of a file
+    float *video, *audio;
+    char *raw;
+} room;
+
+static tk_status make_room(const tk_clips *c, tk_arena *a, room *r)
 {
     int64_t video = 0, audio = 0;
     for (int k = 0; k < c->n_buckets; k++) {
@@ -94,30 +101,33 @@ static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
         video = b->video_bytes > video ? b->video_bytes : video;
         audio = b->audio_bytes > audio ? b->audio_bytes : audio;
     }
+    TK_ARENA_NEW(r->video, a, video / 2);
+    TK_ARENA_NEW(r->audio, a, audio / 2);
+    TK_ARENA_NEW(r->raw, a, video + audio);
+    return TK_OK;
+}
+
+// Reads this rank's share of the clips, as they are dealt out; a damaged one is named and counted.
+static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
+{
+    int64_t first, n = 1;
+    tk_deal *deal;
     tk_arena a;
-    tk_progress progress;
-    float *v, *s;
-    char *raw;
+    room r = {0};
+    TK_TRY(tk_deal_open(world, tk_comm_self(), c->n, "checking", "clips", c->n, &deal));
     tk_arena_init(&a, 0);
-    v = tk_arena_alloc(&a, (size_t)video * 2);
-    s = tk_arena_alloc(&a, (size_t)audio * 2);
-    raw = tk_arena_alloc(&a, (size_t)(video + audio));
-    tk_status st = v && s && raw ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a clip");
-    tk_progress_begin(&progress, "checking", "clips", c->n);
-    int64_t begin = tk_split_begin(c->n, world->size, world->rank);
-    int64_t end = begin + tk_split_count(c->n, world->size, world->rank);
-    for (int64_t k = begin; st == TK_OK && k < end; k++) {
-        if (tk_clips_read(c, k, v, s, raw) != TK_OK) {
+    tk_status st = make_room(c, &a, &r);
+    while (st == TK_OK && n) {
+        st = tk_deal_next_few(deal, CLIPS_AT_ONCE, &first, &n);
+        for (int64_t k = first; st == TK_OK && k < first + n; k++, tk_deal_step(deal)) {
+            if (tk_clips_read(c, k, r.video, r.audio, r.raw) == TK_OK) continue;
             tk_log_warn("%s", tk_status_message());
             tk_status_clear();
             ++*bad;
         }
-        tk_progress_at(&progress, (k + 1 - begin) * world->size, "");
     }
-    tk_progress_at(&progress, c->n, "");
-    tk_progress_end(&progress);
     tk_arena_free(&a);
-    return st;
+    return tk_deal_close(deal, st);
 }
 
 static tk_status check_file(tk_comm *world, const char *path)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Staged clips into a file: rank 0 fits the codec, then every rank renders, encodes and writes its
-// share. Within a rank the threads share clips, never one product, so that a clip's numbers do not
-// depend on the number of threads either.
+// The world's clips into a file: rank 0 fits the codec, then clips are dealt out to the ranks,
+// which render, encode and write them. Within a rank the threads share clips, never one product, so
+// that a clip's numbers do not depend on the number of threads either.
 #include "data/world/file.h"
 #include "core/base/log.h"
 #include "data/clip/clip.h"
 #include "data/world/truth.h"
 #include "data/world/world.h"
 #include "parallel/mesh.h"
+#include "parallel/mpi/deal.h"
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -126,45 +127,61 @@ static tk_status make_clip(const studio *s, int64_t i, take *t)
     return tk_clip_writer_put(s->writer, i, t->video, t->audio);
 }
 
-typedef struct shared { // between the threads of make_share
-    tk_team team;
-    int64_t done;
-    tk_progress progress;
-} shared;
+enum { CLIPS_AT_ONCE = 4 }; // for each thread of a rank that asks for clips
 
-// One thread's part.
-static void make_part(const studio *s, int64_t begin, int64_t end, int ranks, shared *all)
+typedef struct crew { // the threads of this rank
+    const studio *s;
+    take *take; // (threads)
+    tk_team team;
+    tk_deal *deal;
+    int64_t done, told; // clips; told to the deal
+} crew;
+
+// On the thread that may send messages.
+static void tell_done(crew *c)
 {
-    tk_arena a;
-    take t;
-    tk_arena_init(&a, 0);
-    const tk_status st = new_take(s, &a, &t);
-    tk_team_report(&all->team, st);
-#pragma omp for schedule(dynamic, 4)
-    for (int64_t i = begin; i < end; i++) {
-        if (st == TK_OK && !tk_team_failed(&all->team))
-            tk_team_report(&all->team, make_clip(s, i, &t));
-#pragma omp critical(world_progress)
-        {
-            all->done++;
-            if (omp_get_thread_num() == 0) tk_progress_at(&all->progress, all->done * ranks, "");
-        }
-    }
-    tk_arena_free(&a);
+    for (const int64_t done = __atomic_load_n(&c->done, __ATOMIC_RELAXED); c->told < done;
+         c->told++)
+        tk_deal_step(c->deal);
 }
 
-// This rank's share of the clips.
+static tk_status make_some(crew *c, int64_t first, int64_t n, int threads)
+{
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t i = first; i < first + n; i++) {
+        const int thread = omp_get_thread_num();
+        if (!tk_team_failed(&c->team))
+            tk_team_report(&c->team, make_clip(c->s, i, &c->take[thread]));
+        __atomic_fetch_add(&c->done, 1, __ATOMIC_RELAXED);
+        if (thread == 0) tell_done(c);
+    }
+    tell_done(c);
+    return tk_team_result(&c->team);
+}
+
+static tk_status new_takes(const studio *s, int threads, tk_arena *a, take **out)
+{
+    TK_ARENA_NEW(*out, a, threads);
+    for (int t = 0; t < threads; t++) TK_TRY(new_take(s, a, &(*out)[t]));
+    return TK_OK;
+}
+
+// This rank's share of the clips, as they are dealt out.
 static tk_status make_share(tk_comm *world, const studio *s, int threads)
 {
-    int64_t n = s->c->world.clips, begin = tk_split_begin(n, world->size, world->rank);
-    int64_t end = begin + tk_split_count(n, world->size, world->rank);
-    shared all = {.team = {TK_OK, ""}};
-    tk_progress_begin(&all.progress, "filming", "clips", n);
-#pragma omp parallel num_threads(threads)
-    make_part(s, begin, end, world->size, &all);
-    tk_progress_at(&all.progress, n, "");
-    tk_progress_end(&all.progress);
-    return tk_team_result(&all.team);
+    const int64_t n_clips = s->c->world.clips;
+    crew c = {.s = s, .team = {TK_OK, ""}};
+    int64_t first, n = 1;
+    tk_arena a;
+    TK_TRY(tk_deal_open(world, tk_comm_self(), n_clips, "filming", "clips", n_clips, &c.deal));
+    tk_arena_init(&a, 0);
+    tk_status st = new_takes(s, threads, &a, &c.take);
+    while (st == TK_OK && n) {
+        st = tk_deal_next_few(c.deal, (int64_t)CLIPS_AT_ONCE * threads, &first, &n);
+        if (st == TK_OK && n) st = make_some(&c, first, n, threads);
+    }
+    tk_arena_free(&a);
+    return tk_deal_close(c.deal, st);
 }
 
 static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int threads, tk_arena *a)
