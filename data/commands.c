@@ -77,7 +77,7 @@ tk_status tk_data_info(tk_comm *world, tk_invocation *in)
     tk_status st = TK_OK;
     for (int i = 0; st == TK_OK && world->rank == 0 && i < in->n_files; i++) {
         tk_clips c;
-        st = tk_clips_open(in->files[i], &c);
+        st = tk_clips_open(in->files[i], in->config.codec.file, &c);
         if (st != TK_OK) break;
         printf("%s\n", in->files[i]);
         print_clips(&c);
@@ -130,11 +130,11 @@ static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
     return tk_deal_close(deal, st);
 }
 
-static tk_status check_file(tk_comm *world, const char *path)
+static tk_status check_file(tk_comm *world, const char *path, const char *codec_file)
 {
     tk_clips c;
     uint64_t bad = 0;
-    TK_TRY(tk_clips_open_shared(world, path, &c));
+    TK_TRY(tk_clips_open_shared(world, path, codec_file, &c));
     int64_t n = c.n;
     tk_status st = tk_agree(world, check_share(world, &c, &bad));
     tk_clips_close(&c);
@@ -149,6 +149,7 @@ static tk_status check_file(tk_comm *world, const char *path)
 
 tk_status tk_data_check(tk_comm *world, tk_invocation *in)
 {
-    for (int i = 0; i < in->n_files; i++) TK_TRY(check_file(world, in->files[i]));
+    for (int i = 0; i < in->n_files; i++)
+        TK_TRY(check_file(world, in->files[i], in->config.codec.file));
     return TK_OK;
 }

@@ -233,7 +233,7 @@ static tk_status plan_all(tk_config *c)
     tk_status st = TK_OK;
     tk_arena_init(&a, 0);
     TK_TRY_TO(st, done, fill_layout(&c->parallel, &ranks));
-    TK_TRY_TO(st, done, tk_loader_open(&c->data, tk_comm_self(), &l));
+    TK_TRY_TO(st, done, tk_loader_open(&c->data, c->codec.file, tk_comm_self(), &l));
     TK_TRY_TO(st, done, tk_trainer_match(c, l, (int)c->parallel.data));
     TK_TRY_TO(st, done, tk_param_table_build(&c->model, &a, &table));
     plan = tk_arena_alloc(&a, (size_t)ranks * sizeof *plan);

@@ -73,6 +73,15 @@ static tk_status check_media(tk_loading *l)
                   "%g is more than import.clip_seconds %g", i->min_seconds, i->clip_seconds);
 }
 
+// Whoever writes files that refer to their codec has to say where it is.
+static tk_status check_store(tk_loading *l)
+{
+    const tk_codec_config *c = &config(l)->codec;
+    const bool writes = l->command == TK_CMD_DATA || l->command == TK_CMD_TRAIN;
+    return broken(l, writes && c->store == TK_CODEC_REFER && !c->file[0], "codec.file",
+                  "codec.store", "missing: codec.store refer needs the file that holds the codec");
+}
+
 static tk_status check_train(tk_loading *l)
 {
     const tk_train_config *t = &config(l)->train;
@@ -127,6 +136,7 @@ tk_status tk_config_check(tk_loading *l)
 {
     TK_TRY(check_model(l));
     TK_TRY(check_media(l));
+    TK_TRY(check_store(l));
     TK_TRY(check_train(l));
     TK_TRY(check_parallel(l));
     return check_story(l);

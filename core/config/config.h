@@ -39,11 +39,15 @@ typedef struct tk_parallel_config {
     int64_t schedule, chunks; // a tk_schedule_kind; runs of blocks on a stage
 } tk_parallel_config;
 
+typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;
+
 typedef struct tk_codec_config {       // of the embedded linear codec, used when data is made
     int64_t patch_frames, patch_size;  // pixels of a video row: patch_frames x patch_size^2 x 3
     int64_t video_channels;            // kept components
     int64_t audio_hop, audio_channels; // samples a row, kept components
     int64_t fit_clips;                 // clips the closed-form fit looks at
+    char *file;                        // codec file; "" = none
+    int64_t store;                     // what clip files and checkpoints do: tk_codec_store
 } tk_codec_config;
 
 typedef struct tk_world_config { // the procedural world (talkie data world)

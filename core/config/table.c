@@ -27,6 +27,11 @@
         .name = n, .kind = TK_OPT_STRING, .offset = AT(field), .sdef = def, .commands = cmds, \
         .help = words                                                                         \
     }
+#define PATH(n, field, def, cmds, words)                                                  \
+    {                                                                                     \
+        .name = n, .kind = TK_OPT_STRING, .offset = AT(field), .sdef = def, .path = true, \
+        .commands = cmds, .help = words                                                   \
+    }
 #define ENUM(n, field, def, last, cmds, words, ...)                                                \
     {                                                                                              \
         .name = n, .kind = TK_OPT_ENUM, .offset = AT(field), .idef = def, .imin = 0, .imax = last, \
@@ -165,6 +170,13 @@ static const tk_option config_rows[] = {
         "components kept of an audio row"),
     INT("codec.fit_clips", codec.fit_clips, 200, 1, 1000000, MEDIA,
         "clips the closed-form fit looks at"),
+    PATH("codec.file", codec.file, "", MEDIA | SAMPLE | TK_CMD_LOOK,
+         "file of the codec that clip files and checkpoints refer to; a relative path begins at "
+         "the config"),
+    ENUM("codec.store", codec.store, TK_CODEC_CARRY, TK_CODEC_REFER, TK_CMD_DATA | TRAINS,
+         "clip files and checkpoints carry their codec, or refer to codec.file, which is written "
+         "if it is not there",
+         "carry", "refer"),
 
     INT("world.clips", world.clips, 2000, 1, 1000000000, DATA | EVAL, "clips to make"),
     INT("world.seed", world.seed, 1, 0, SEED_MAX, DATA | EVAL, "the world the clips are of"),

@@ -42,6 +42,7 @@ typedef struct tk_option {
     double fdef;           // default of FLOAT; below fmin: must be given
     double fmin, fmax;     // bounds, inclusive
     const char *sdef;      // default of STRING
+    bool path;             // STRING: a file's; read as an absolute path, beginning at the config
     const char *names[5];  // of ENUM, NULL-terminated
     unsigned commands;     // TK_CMD_ bits, and TK_OPTION_BINDS; of an item's row, those of its list
     const char *help;      // one sentence without a full stop

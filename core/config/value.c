@@ -4,10 +4,12 @@
 #include "core/config/load.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 // ---- to text ----
 
@@ -253,6 +255,25 @@ static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const ch
     return TK_OK;
 }
 
+// The file that an option names: in a config a relative path begins at the config, on the command
+// line where the program runs. Absolute, so that it means the same wherever it is written to.
+static tk_status place_path(tk_loading *l, char **at, const tk_node *v, const char *name, bool *ok)
+{
+    char here[PATH_MAX] = "";
+    const char *file = v->at.file ? v->at.file : "", *slash = strrchr(file, '/');
+    if (!**at || **at == '/') return TK_OK;
+    if (*file != '/' && !getcwd(here, sizeof here))
+        return TK_FAIL(TK_IO, "cannot tell the current directory: %s", strerror(errno));
+    const int folder = slash ? (int)(slash + 1 - file) : 0;
+    char *whole =
+        tk_arena_printf(l->arena, "%s%s%.*s%s", here, *here ? "/" : "", folder, file, *at);
+    if (!whole) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    *ok = strlen(whole) <= TK_STRING_MAX;
+    if (!*ok) return tk_config_error(l, v->at, name, "is, with its folder, longer than 4096 bytes");
+    *at = whole;
+    return TK_OK;
+}
+
 static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, const tk_node *v,
                              const char *name, bool *ok)
 {
@@ -319,7 +340,8 @@ tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_
     case TK_OPT_ENUM:
         return set_named(l, o, at, v, name, ok);
     case TK_OPT_STRING:
-        return set_string(l, at, v, name, ok);
+        TK_TRY(set_string(l, at, v, name, ok));
+        return o->path && *ok ? place_path(l, at, v, name, ok) : TK_OK;
     case TK_OPT_STRINGS:
         return set_strings(l, o, base, v, name, ok);
     case TK_OPT_SIZE:

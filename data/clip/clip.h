@@ -5,7 +5,7 @@
 // core/store/h5.h).
 //
 //   /                       format "talkie-clips", version, config (YAML), revision
-//   /codec                  the codec (data/codec/codec.h)
+//   /codec                  the codec, or a reference to it (data/codec/codec.h)
 //   /index/{bucket,slot,first_shot,shots}   (clips) i64
 //   /index/name             (clips) strings
 //   /index/buckets          (buckets) strings: names of the groups below, in order
@@ -60,24 +60,32 @@ typedef struct tk_clips { // an open clip file
     tk_arena arena;
 } tk_clips;
 
-// Reads index and addresses, checks all bounds against the file size.
-tk_status tk_clips_open(const char *path, tk_clips *out);
+// Reads index and addresses, checks all bounds against the file size. codec_file: see
+// tk_codec_read.
+tk_status tk_clips_open(const char *path, const char *codec_file, tk_clips *out);
 // Collective: the same, but only rank 0 reads the index; the others receive it and open the file.
-tk_status tk_clips_open_shared(tk_comm *comm, const char *path, tk_clips *out);
+tk_status tk_clips_open_shared(tk_comm *comm, const char *path, const char *codec_file,
+                               tk_clips *out);
 void tk_clips_close(tk_clips *c);
 // Reads, checks and widens a sample into video (rows, channels) and audio (rows, channels) fp32;
 // NULL = not wanted. `raw`: scratch of at least video_bytes + audio_bytes. TK_INPUT naming file and
 // sample for a wrong digest, a short file or non-finite numbers. Thread-safe.
 tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio, void *raw);
 
-// Parallel writer. Collective over comm: every rank passes the same plan (infos of all clips,
-// buckets with slots and shapes).
+// Parallel writer. Collective over comm: every rank passes the same plan.
 typedef struct tk_clip_writer tk_clip_writer;
+typedef struct tk_clip_plan {  // all of it the caller's until the writer is gone
+    const char *path, *config; // where to; YAML it is made with
+    const tk_codec *codec;
+    bool refer; // to the codec, and not carry it
+    int n_buckets;
+    const tk_bucket *buckets; // slots and shapes
+    int64_t n;
+    const tk_clip_info *clips;
+} tk_clip_plan;
 // Before any work, on one rank: see tk_file_check_output. Only a clip file may be there already.
 tk_status tk_clips_check_output(const char *path, int n, char *const *inputs);
-tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *config_yaml,
-                              const tk_codec *codec, int n_buckets, const tk_bucket *buckets,
-                              int64_t n, const tk_clip_info *clips, tk_clip_writer **out);
+tk_status tk_clip_writer_open(tk_comm *comm, const tk_clip_plan *plan, tk_clip_writer **out);
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
                              const float *audio); // any rank, each clip once
 // Instead of writing it: clip i will not be in the index, its slot stays empty.

@@ -95,12 +95,13 @@ static tk_status check_twice(const tk_data_config *c)
     return st;
 }
 
-static tk_status open_files(tk_loader *l, const tk_data_config *c, tk_comm *world)
+static tk_status open_files(tk_loader *l, const tk_data_config *c, const char *codec_file,
+                            tk_comm *world)
 {
     TK_TRY(tk_agree(world, make_room(l, c->n_files)));
     TK_TRY(tk_agree(world, check_twice(c)));
     for (int64_t k = 0; k < c->n_files; k++) {
-        TK_TRY(tk_clips_open_shared(world, c->files[k], &l->file[k]));
+        TK_TRY(tk_clips_open_shared(world, c->files[k], codec_file, &l->file[k]));
         l->n_files = k + 1;
         l->first[k + 1] = l->n += l->file[k].n;
         uint64_t mine = tk_codec_get_info(l->file[k].codec)->digest;
@@ -114,7 +115,8 @@ static tk_status open_files(tk_loader *l, const tk_data_config *c, tk_comm *worl
     return TK_OK;
 }
 
-tk_status tk_loader_open(const tk_data_config *c, tk_comm *world, tk_loader **out)
+tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                         tk_loader **out)
 {
     tk_loader *l;
     *out = NULL;
@@ -131,7 +133,7 @@ tk_status tk_loader_open(const tk_data_config *c, tk_comm *world, tk_loader **ou
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL);
     pthread_cond_init(&l->ready, NULL);
-    tk_status st = tk_agree(world, open_files(l, c, world));
+    tk_status st = tk_agree(world, open_files(l, c, codec_file, world));
     if (st != TK_OK)
         tk_loader_close(l);
     else

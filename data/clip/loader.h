@@ -19,8 +19,10 @@ typedef struct tk_sample {
     const float *video, *audio; // (rows, channels); valid until tk_loader_release of its step
 } tk_sample;
 
-// Opens all files (rank 0 reads indexes and broadcasts). Codecs must agree; at least one clip.
-tk_status tk_loader_open(const tk_data_config *c, tk_comm *world, tk_loader **out);
+// Opens all files (rank 0 reads indexes and broadcasts); codec_file: see tk_codec_read. Codecs must
+// agree; at least one clip.
+tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                         tk_loader **out);
 void tk_loader_close(tk_loader *l);
 int64_t tk_loader_count(const tk_loader *l);
 const tk_codec *tk_loader_codec(const tk_loader *l);

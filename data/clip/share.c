@@ -140,11 +140,12 @@ static tk_status share(tk_comm *comm, const char *path, tk_clips *c)
     return tk_agree(comm, st);
 }
 
-tk_status tk_clips_open_shared(tk_comm *comm, const char *path, tk_clips *out)
+tk_status tk_clips_open_shared(tk_comm *comm, const char *path, const char *codec_file,
+                               tk_clips *out)
 {
     tk_status st = TK_OK;
     if (comm->rank == 0) {
-        st = tk_clips_open(path, out);
+        st = tk_clips_open(path, codec_file, out);
     } else {
         *out = (tk_clips){0};
         tk_arena_init(&out->arena, 0);

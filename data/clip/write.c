@@ -21,6 +21,7 @@ struct tk_clip_writer {
     hid_t file;      // rank 0 only, else -1
     int fd;
     const tk_codec *codec;
+    bool refer;
     int n_buckets;
     tk_bucket *bucket; // own copy; digest zero where this rank wrote nothing
     int64_t n, put;
@@ -61,7 +62,7 @@ static tk_status lay_out(tk_clip_writer *w, const char *config_yaml)
     TK_TRY(tk_h5_put_attr_str(w->file, "config", config_yaml));
     TK_TRY(tk_h5_put_attr_str(w->file, "revision", tk_revision()));
     TK_TRY(tk_h5_group(w->file, "codec", &group));
-    tk_status st = tk_codec_write(w->codec, group);
+    tk_status st = tk_codec_write(w->codec, w->refer, group);
     H5Gclose(group);
     TK_TRY(st);
     TK_TRY(tk_h5_group(w->file, "buckets", &group));
@@ -74,22 +75,23 @@ static tk_status lay_out(tk_clip_writer *w, const char *config_yaml)
     return TK_OK;
 }
 
-static tk_status make_plan(tk_clip_writer *w, const char *path, const tk_codec *codec,
-                           int n_buckets, const tk_bucket *buckets, int64_t n,
-                           const tk_clip_info *clips)
+static tk_status take_plan(tk_clip_writer *w, const tk_clip_plan *p)
 {
-    w->codec = codec, w->n_buckets = n_buckets, w->n = n, w->clip = clips;
-    w->path = tk_arena_strdup(&w->arena, path);
-    if (!w->path) return TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
-    if (n < 1 || n_buckets < 1) return TK_FAIL(TK_INPUT, "%s: there are no clips to write", path);
-    TK_ARENA_NEW(w->skipped, &w->arena, n);
-    TK_ARENA_NEW(w->bucket, &w->arena, n_buckets);
-    for (int k = 0; k < n_buckets; k++) {
-        w->bucket[k] = buckets[k];
-        TK_TRY(tk_bucket_check(&w->bucket[k], tk_codec_get_info(codec), path));
-        TK_ARENA_NEW(w->bucket[k].digest, &w->arena, 2 * buckets[k].slots);
+    w->codec = p->codec, w->refer = p->refer;
+    w->n_buckets = p->n_buckets, w->n = p->n, w->clip = p->clips;
+    w->path = tk_arena_strdup(&w->arena, p->path);
+    if (!w->path) return TK_FAIL(TK_MEMORY, "out of memory writing %s", p->path);
+    if (w->n < 1 || w->n_buckets < 1)
+        return TK_FAIL(TK_INPUT, "%s: there are no clips to write", p->path);
+    TK_ARENA_NEW(w->skipped, &w->arena, w->n);
+    TK_ARENA_NEW(w->bucket, &w->arena, w->n_buckets);
+    for (int k = 0; k < w->n_buckets; k++) {
+        w->bucket[k] = p->buckets[k];
+        TK_TRY(tk_bucket_check(&w->bucket[k], tk_codec_get_info(w->codec), p->path));
+        TK_ARENA_NEW(w->bucket[k].digest, &w->arena, 2 * w->bucket[k].slots);
     }
-    for (int64_t k = 0; k < n; k++) TK_TRY(tk_clip_check(&clips[k], n_buckets, w->bucket, path));
+    for (int64_t k = 0; k < w->n; k++)
+        TK_TRY(tk_clip_check(&w->clip[k], w->n_buckets, w->bucket, p->path));
     return TK_OK;
 }
 
@@ -130,19 +132,17 @@ tk_status tk_clips_check_output(const char *path, int n, char *const *inputs)
     return tk_file_check_output(path, &kind, n, inputs);
 }
 
-tk_status tk_clip_writer_open(tk_comm *comm, const char *path, const char *config_yaml,
-                              const tk_codec *codec, int n_buckets, const tk_bucket *buckets,
-                              int64_t n, const tk_clip_info *clips, tk_clip_writer **out)
+tk_status tk_clip_writer_open(tk_comm *comm, const tk_clip_plan *plan, tk_clip_writer **out)
 {
     tk_clip_writer *w = *out = tk_alloc(sizeof *w);
-    tk_status st = w ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory writing %s", path);
+    tk_status st = w ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory writing %s", plan->path);
     if (w) {
         *w = (tk_clip_writer){.comm = comm, .file = -1, .fd = -1, .out.fd = -1};
         tk_arena_init(&w->arena, 0);
-        st = make_plan(w, path, codec, n_buckets, buckets, n, clips);
+        st = take_plan(w, plan);
     }
     TK_TRY_TO(st, fail, tk_agree(comm, st));
-    if (comm->rank == 0) st = lay_out(w, config_yaml);
+    if (comm->rank == 0) st = lay_out(w, plan->config);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
     TK_TRY_TO(st, fail, share(w));
     return TK_OK;

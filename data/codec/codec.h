@@ -3,8 +3,9 @@
 //
 // There may be several kinds (data/codec/kind.h); files name theirs. The embedded one, "linear", is
 // linear and closed form: principal components of video patches, and of MDCT frames of audio,
-// fitted on data once (no training), each component scaled, rows of unit variance overall. It is
-// stored in the clip file and copied into every checkpoint, so that a model travels with its codec.
+// fitted on data once (no training), each component scaled, rows of unit variance overall. Clip
+// files and checkpoints carry their codec, so that a model travels with it, or refer to it by its
+// digest; then it lies in a file of its own (codec.store, codec.file).
 //
 // Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
 // channels, audio_channels): per latent, then per channel.
@@ -23,8 +24,17 @@ tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_co
                        void *ctx, int64_t n, tk_codec **out);
 // Measures the codec's figures on clips [0, n), or a few of them.
 tk_status tk_codec_measure(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n);
-tk_status tk_codec_write(const tk_codec *c, hid_t group); // into an HDF5 group named "codec"
-tk_status tk_codec_read(hid_t group, tk_codec **out);     // bounded and checked
+// Into an HDF5 group named "codec": all of it or, where the file refers to it, its shape, digest
+// and figures alone.
+tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group);
+// Bounded and checked. A codec that the group only refers to comes from the codec file `file` (NULL
+// or "": none was named), which must hold that very one.
+tk_status tk_codec_read(hid_t group, const char *file, tk_codec **out);
+bool tk_codec_refers(hid_t group);
+// Codec files: HDF5 with format "talkie-codec", version and the group /codec. Sees to it that
+// c->file holds the codec if files are to refer to it: writes it where no file is, refuses one that
+// holds another. On one rank, before any of those files is written.
+tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec);
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);

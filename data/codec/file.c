@@ -2,8 +2,12 @@
 // A codec in HDF5 files and on its way between ranks. It is read from files of others, so every
 // number is bounded and checked before it is used.
 #include "data/codec/internal.h"
+#include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 typedef struct field { // an integer of tk_codec_info and its attribute
@@ -45,7 +49,7 @@ tk_status tk_codec_complete(tk_codec *c)
     return TK_OK;
 }
 
-tk_status tk_codec_write(const tk_codec *c, hid_t group)
+tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group)
 {
     tk_codec_array list[TK_CODEC_ARRAYS];
     const int n_arrays = c->kind->arrays(c, list);
@@ -56,6 +60,7 @@ tk_status tk_codec_write(const tk_codec *c, hid_t group)
     TK_TRY(tk_h5_put_attr_i64(group, "digest", (int64_t)c->info.digest));
     TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
     TK_TRY(tk_h5_put_attr_f64(group, "audio_snr_db", c->info.audio_snr_db));
+    if (refer) return tk_h5_put_attr_i64(group, "refers", 1);
     for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
         TK_TRY(
@@ -103,7 +108,7 @@ static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
     return TK_OK;
 }
 
-tk_status tk_codec_read(hid_t group, tk_codec **out)
+static tk_status read_carried(hid_t group, tk_codec **out)
 {
     tk_arena scratch;
     tk_codec_info info = {0};
@@ -122,6 +127,116 @@ done:
     tk_arena_free(&scratch);
     return st;
 }
+
+bool tk_codec_refers(hid_t group)
+{
+    return H5Aexists(group, "refers") > 0;
+}
+
+// ---- codec files -------------------------------------------------------------------------------
+
+#define CODEC_FORMAT "talkie-codec"
+enum { CODEC_VERSION = 1 };
+
+static tk_status read_file(const char *path, tk_codec **out)
+{
+    hid_t file, group = -1;
+    *out = NULL;
+    TK_TRY(tk_h5_open(path, CODEC_FORMAT, CODEC_VERSION, &file));
+    if (tk_h5_exists(file, "codec")) group = H5Gopen2(file, "codec", H5P_DEFAULT);
+    tk_status st = group < 0 || tk_codec_refers(group) ? TK_FAIL(TK_INPUT, "it holds no codec")
+                                                       : read_carried(group, out);
+    if (group >= 0) H5Gclose(group);
+    H5Fclose(file);
+    return tk_status_in_file(st, path);
+}
+
+static tk_status write_file(const char *path, const tk_codec *codec)
+{
+    tk_file f;
+    hid_t file, group;
+    tk_status st, closed;
+    TK_TRY(tk_file_begin(&f, path));
+    TK_TRY_TO(st, done, tk_h5_create(f.tmp, CODEC_FORMAT, CODEC_VERSION, &file));
+    st = tk_h5_group(file, "codec", &group);
+    if (st == TK_OK) {
+        st = tk_codec_write(codec, false, group);
+        H5Gclose(group);
+    }
+    closed = tk_h5_close(file, f.tmp);
+    TK_TRY_TO(st, done, st == TK_OK ? closed : st);
+    TK_TRY_TO(st, done, tk_file_commit(&f));
+done:
+    tk_file_abort(&f);
+    return st;
+}
+
+tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec)
+{
+    tk_codec *there;
+    if (c->store == TK_CODEC_CARRY) return TK_OK;
+    if (access(c->file, F_OK) != 0 && errno == ENOENT) return write_file(c->file, codec);
+    TK_TRY(read_file(c->file, &there));
+    const uint64_t held = there->info.digest;
+    tk_codec_free(there);
+    if (held == codec->info.digest) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "codec.file %s holds codec %016" PRIx64 ", but what is to refer to it has codec "
+                   "%016" PRIx64 "; name another codec.file (it is written if it is not there)",
+                   c->file, held, codec->info.digest);
+}
+
+// The codec that a group refers to, with the figures of that group's file.
+static tk_status read_referred(hid_t group, const char *file, tk_arena *a, tk_codec **out)
+{
+    const tk_codec_kind *kind;
+    tk_codec_info info = {0};
+    int64_t digest;
+    TK_TRY(read_info(group, a, &kind, &info));
+    TK_TRY(tk_h5_get_attr_i64(group, "digest", &digest));
+    if (!file || !*file)
+        return TK_FAIL(TK_INPUT,
+                       "it refers to codec %016" PRIx64
+                       " and does not carry it; name the file that "
+                       "holds that codec: codec.file=FILE",
+                       (uint64_t)digest);
+    tk_status st = read_file(file, out);
+    if (st != TK_OK) {
+        char words[1024];
+        snprintf(words, sizeof words,
+                 "it refers to codec %016" PRIx64 ", and codec.file does not give it: %s; name the "
+                 "file that holds that codec",
+                 (uint64_t)digest, tk_status_message());
+        tk_status_set(st, words);
+        return st;
+    }
+    const uint64_t held = (*out)->info.digest;
+    if (held != (uint64_t)digest)
+        return TK_FAIL(TK_INPUT,
+                       "it refers to codec %016" PRIx64
+                       ", but codec.file %s holds codec %016" PRIx64
+                       "; name the file that holds codec %016" PRIx64,
+                       (uint64_t)digest, file, held, (uint64_t)digest);
+    (*out)->info.video_psnr_db = info.video_psnr_db;
+    (*out)->info.audio_snr_db = info.audio_snr_db;
+    return TK_OK;
+}
+
+tk_status tk_codec_read(hid_t group, const char *file, tk_codec **out)
+{
+    tk_arena scratch;
+    *out = NULL;
+    if (!tk_codec_refers(group)) return read_carried(group, out);
+    tk_arena_init(&scratch, 0);
+    const tk_status st = read_referred(group, file, &scratch, out);
+    tk_arena_free(&scratch);
+    if (st == TK_OK) return TK_OK;
+    tk_codec_free(*out);
+    *out = NULL;
+    return st;
+}
+
+// ---- between ranks -----------------------------------------------------------------------------
 
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root)
 {

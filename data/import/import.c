@@ -37,11 +37,12 @@ static tk_status check_arguments(const tk_import *im)
 // Rank 0: whether the output can be written, found out before hours of decoding.
 static tk_status check_output(tk_import *im)
 {
-    char **inputs, *codec = im->c->import.codec;
+    char **inputs, *codec = im->c->import.codec, *file = im->c->codec.file;
     int n = 0;
-    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 1);
+    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 2);
     for (int i = 0; i < im->n_files; i++) inputs[n++] = (char *)im->file[i].path;
     if (codec && *codec) inputs[n++] = codec;
+    if (file && *file) inputs[n++] = file;
     return tk_clips_check_output(im->c->output, n, inputs);
 }
 
@@ -52,7 +53,7 @@ static tk_status read_codec(tk_import *im, const char *path)
     hid_t file, group;
     TK_TRY(tk_h5_open(path, TK_CLIP_FORMAT, TK_CLIP_VERSION, &file));
     group = tk_h5_exists(file, "codec") ? H5Gopen2(file, "codec", H5P_DEFAULT) : -1;
-    tk_status st = group >= 0 ? tk_codec_read(group, &im->codec)
+    tk_status st = group >= 0 ? tk_codec_read(group, im->c->codec.file, &im->codec)
                               : TK_FAIL(TK_INPUT, "%s has no group \"codec\"", path);
     if (group >= 0) H5Gclose(group);
     H5Fclose(file);
@@ -287,6 +288,7 @@ static tk_status get_codec(tk_import *im)
         TK_TRY(tk_comm_broadcast(im->world, f->words, sizeof f->words, 0));
     }
     TK_TRY(judge(im));
+    TK_TRY(tk_agree(im->world, im->world->rank ? TK_OK : tk_codec_keep(&im->c->codec, im->codec)));
     if (im->world->rank) tk_codec_free(im->codec);
     return tk_codec_broadcast(im->world, &im->codec, 0);
 }
@@ -332,8 +334,15 @@ static tk_status work(tk_import *im)
     char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
     tk_status st = yaml ? make_room(im) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(im->world, st));
-    TK_TRY(tk_clip_writer_open(im->world, im->c->output, yaml, im->codec, im->n_buckets, im->bucket,
-                               im->n, im->clip, &im->writer));
+    const tk_clip_plan plan = {.path = im->c->output,
+                               .config = yaml,
+                               .codec = im->codec,
+                               .refer = im->c->codec.store == TK_CODEC_REFER,
+                               .n_buckets = im->n_buckets,
+                               .buckets = im->bucket,
+                               .n = im->n,
+                               .clips = im->clip};
+    TK_TRY(tk_clip_writer_open(im->world, &plan, &im->writer));
     TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
     TK_TRY(tell_files(im));

@@ -199,8 +199,15 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
     char *yaml = tk_config_dump(c, TK_CMD_DATA, a);
     tk_status st = yaml ? describe_all(s, a, &clips) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(world, st));
-    TK_TRY(tk_clip_writer_open(world, c->output, yaml, s->codec, 1, &bucket, c->world.clips, clips,
-                               &s->writer));
+    const tk_clip_plan plan = {.path = c->output,
+                               .config = yaml,
+                               .codec = s->codec,
+                               .refer = c->codec.store == TK_CODEC_REFER,
+                               .n_buckets = 1,
+                               .buckets = &bucket,
+                               .n = c->world.clips,
+                               .clips = clips};
+    TK_TRY(tk_clip_writer_open(world, &plan, &s->writer));
     st = tk_agree(world, make_share(world, s, threads));
     if (st != TK_OK) {
         tk_clip_writer_abort(s->writer);
@@ -213,6 +220,7 @@ static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
 {
     tk_status st = TK_OK;
     if (world->rank == 0) st = fit_codec(s, codec);
+    if (world->rank == 0 && st == TK_OK) st = tk_codec_keep(&s->c->codec, *codec);
     TK_TRY(tk_agree(world, st));
     return tk_codec_broadcast(world, codec, 0);
 }
@@ -226,7 +234,9 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
     tk_codec *codec = NULL;
     if (!c->output[0])
         return tk_agree(world, TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5"));
-    TK_TRY(tk_agree(world, world->rank ? TK_OK : tk_clips_check_output(c->output, 0, NULL)));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK
+                                       : tk_clips_check_output(c->output, *c->codec.file != 0,
+                                                               &c->codec.file)));
     TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
     int threads = tk_mesh_threads(&mesh, &parallel);
     tk_mesh_close(&mesh);

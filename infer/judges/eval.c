@@ -292,7 +292,7 @@ static tk_status run(eval *e, tk_invocation *in)
     char *where = NULL;
     tk_comm *w = e->world;
     TK_TRY(tk_config_agree(w, find_checkpoint(e, in, &in->config, &where), &in->config));
-    TK_TRY(tk_trained_open(where, w, &e->arena, &e->trained));
+    TK_TRY(tk_trained_open(where, in->config.codec.file, w, &e->arena, &e->trained));
     tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);

@@ -32,7 +32,8 @@ static tk_status load_layers(const tk_jobs *j, const char *top, const char *file
     return TK_OK;
 }
 
-static tk_status open_trained(tk_jobs *j, tk_comm *world, const char *where, tk_trained **out)
+static tk_status open_trained(tk_jobs *j, tk_comm *world, const char *where, const char *codec_file,
+                              tk_trained **out)
 {
     for (int i = 0; i < j->n_trained; i++)
         if (!strcmp(j->trained[i].where, where)) {
@@ -40,7 +41,7 @@ static tk_status open_trained(tk_jobs *j, tk_comm *world, const char *where, tk_
             return TK_OK;
         }
     *out = &j->trained[j->n_trained];
-    TK_TRY(tk_trained_open(where, world, &j->arena, *out));
+    TK_TRY(tk_trained_open(where, codec_file, world, &j->arena, *out));
     j->n_trained++;
     return TK_OK;
 }
@@ -89,7 +90,9 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     TK_TRY(load_layers(j, top, job->file, n, overrides, c));
     c->model = t->config.model;
     c->media = t->config.media;
+    char *codec_file = c->codec.file;
     c->codec = t->config.codec;
+    c->codec.file = codec_file;
     TK_TRY(name_output(job, &j->arena));
     TK_TRY(find_references(job, &j->arena));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
@@ -100,16 +103,17 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
                           char *const *overrides)
 {
     tk_config peek;
-    char *where = NULL;
+    char *where = NULL, *codec_file = NULL;
     tk_config_init(&peek);
     tk_status st = j->many ? find_file((char **)&job->file, top, &j->arena) : TK_OK;
     if (st == TK_OK) st = load_layers(j, top, job->file, n, overrides, &peek);
     if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
-    if (st == TK_OK && !where) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (st == TK_OK) codec_file = tk_arena_strdup(&j->arena, peek.codec.file);
+    if (st == TK_OK && !(where && codec_file)) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
     tk_config_free(&peek);
     TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
     TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
-    TK_TRY(open_trained(j, world, where, &job->trained));
+    TK_TRY(open_trained(j, world, where, codec_file, &job->trained));
     return tk_agree(world, tk_status_in_file(plan_job(j, job, top, n, overrides), job->file));
 }
 

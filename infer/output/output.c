@@ -56,6 +56,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     tk_arena a;
     static char none[] = "";
     bare.parallel = (tk_parallel_config){0};
+    bare.codec.file = none;
     bare.story.output = bare.output = bare.story.checkpoint = none;
     bare.jobs = (tk_jobs_config){0};
     bare.log_level = 0;

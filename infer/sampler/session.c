@@ -49,19 +49,21 @@ static tk_status parse_config(tk_trained *t)
     return check_trained(t);
 }
 
-static tk_status open_all(const char *where, tk_comm *world, tk_arena *a, tk_trained *t)
+static tk_status open_all(const char *where, const char *codec_file, tk_comm *world, tk_arena *a,
+                          tk_trained *t)
 {
-    TK_TRY(tk_agree(world, tk_checkpoint_newest(where, world, a, &t->path, &t->meta)));
+    TK_TRY(tk_agree(world, tk_checkpoint_newest(where, codec_file, world, a, &t->path, &t->meta)));
     TK_TRY(identify(t, world));
     return tk_agree(world, parse_config(t));
 }
 
-tk_status tk_trained_open(const char *where, tk_comm *world, tk_arena *a, tk_trained *out)
+tk_status tk_trained_open(const char *where, const char *codec_file, tk_comm *world, tk_arena *a,
+                          tk_trained *out)
 {
     memset(out, 0, sizeof *out);
     tk_config_init(&out->config);
     out->where = tk_arena_strdup(a, where);
-    const tk_status st = open_all(where, world, a, out);
+    const tk_status st = open_all(where, codec_file, world, a, out);
     if (st != TK_OK) tk_trained_close(out);
     return st;
 }

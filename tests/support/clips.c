@@ -62,7 +62,7 @@ static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_sho
 static tk_status damage(const char *path, int64_t i)
 {
     tk_clips c;
-    TK_TRY(tk_clips_open(path, &c));
+    TK_TRY(tk_clips_open(path, NULL, &c));
     const tk_bucket *b = &c.bucket[c.clip[i].bucket];
     int64_t at = b->video_address + c.clip[i].slot * b->video_bytes + 3;
     int fd = open(path, O_RDWR);
@@ -104,8 +104,14 @@ tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int6
     TK_ARENA_NEW(name, &a, n + 1);
     plan(n, bucket, clip, shot, name);
     tk_codec *c = test_codec(codec);
-    tk_status st =
-        tk_clip_writer_open(comm, path, "test: yes\n", c, n > 2 ? 2 : 1, bucket, n, clip, &w);
+    const tk_clip_plan all = {.path = path,
+                              .config = "test: yes\n",
+                              .codec = c,
+                              .n_buckets = n > 2 ? 2 : 1,
+                              .buckets = bucket,
+                              .n = n,
+                              .clips = clip};
+    tk_status st = tk_clip_writer_open(comm, &all, &w);
     if (st == TK_OK) st = write_all(comm, w, n);
     if (st == TK_OK && broken >= 0 && comm->rank == 0) st = damage(path, broken);
     tk_codec_free(c);

@@ -282,7 +282,7 @@ void runs_damage(const char *file, int n)
     char path[PATH_MAX];
     tk_clips clips;
     path_of(path, file);
-    assert_ok(tk_clips_open(path, &clips));
+    assert_ok(tk_clips_open(path, NULL, &clips));
     assert_true(n <= clips.n);
     for (int i = 0; i < n; i++) {
         const tk_bucket *b = &clips.bucket[clips.clip[i].bucket];

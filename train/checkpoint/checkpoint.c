@@ -274,10 +274,12 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
     return h.has_codec ? tk_codec_broadcast(world, &m->codec, 0) : TK_OK;
 }
 
-tk_status tk_checkpoint_open(const char *path, tk_comm *world, tk_arena *a, tk_checkpoint_meta *out)
+tk_status tk_checkpoint_open(const char *path, const char *codec_file, tk_comm *world, tk_arena *a,
+                             tk_checkpoint_meta *out)
 {
     *out = (tk_checkpoint_meta){0};
-    tk_status st = tk_agree(world, world->rank == 0 ? tk_ck_read_meta(path, a, out) : TK_OK);
+    tk_status st =
+        tk_agree(world, world->rank == 0 ? tk_ck_read_meta(path, codec_file, a, out) : TK_OK);
     if (st == TK_OK) st = share_header(world, a, out);
     if (st == TK_OK) return TK_OK;
     tk_codec_free(out->codec);

@@ -4,8 +4,9 @@
 //   /            format "talkie-checkpoint", version, step, config (resolved YAML), git
 //   /model/<name>      weights, fp32, global shape, under their public names
 //   /ema/<name>        averaged weights (if any);  /adam/m/<name>, /adam/v/<name>  optimizer state
-//   (if any) /codec             the codec of the training data /progress          attributes:
-//   EMA updates, whatever resuming needs
+//   (if any)
+//   /codec       the codec of the training data, or a reference to it (data/codec/codec.h)
+//   /progress    attributes: EMA updates, whatever resuming needs
 //
 // Any layout writes and reads it: rank 0 lays the datasets out, every rank writes its pieces with
 // pwrite. Each tensor carries a digest (attribute) that does not depend on the layout: the sum over
@@ -32,6 +33,7 @@ typedef struct tk_checkpoint_meta {
     int64_t step;
     char *config;    // YAML
     tk_codec *codec; // owned by the reader's caller after a load
+    bool refer;      // to the codec, and not carry it: a save; an open, on rank 0
     double ema_updates;
     const char *staging; // folder that a save writes its temporary file in; NULL: beside the file
 } tk_checkpoint_meta;
@@ -39,8 +41,9 @@ typedef struct tk_checkpoint_meta {
 // Collective over m->world. Never leaves a partial file under its final name.
 tk_status tk_checkpoint_save(const char *path, tk_mesh *mesh, tk_model *model, int n,
                              const tk_flat *flat, const tk_checkpoint_meta *meta);
-// Collective. Reads the header only (any rank count); checks format, version and seal.
-tk_status tk_checkpoint_open(const char *path, tk_comm *world, tk_arena *a,
+// Collective. Reads the header only (any rank count); checks format, version and seal. codec_file:
+// see tk_codec_read; NULL: the codec is not wanted.
+tk_status tk_checkpoint_open(const char *path, const char *codec_file, tk_comm *world, tk_arena *a,
                              tk_checkpoint_meta *out);
 // Collective. Fills the flats (groups that the file lacks: TK_INPUT naming the group) and verifies
 // digests.
@@ -51,10 +54,11 @@ tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
 tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // Collective. Newest checkpoint of a run directory ("step-00000100.h5") that verifies and opens, or
 // the file itself if `where` is one; those that do not are named aloud. TK_INPUT if there is none.
-// A run that goes on meanwhile and removes old ones is no hindrance. *meta: as of
+// A run that goes on meanwhile and removes old ones is no hindrance. One that refers to a codec
+// which codec_file does not give is no bad checkpoint: none before it is tried. *meta: as of
 // tk_checkpoint_open.
-tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
-                               tk_checkpoint_meta *meta);
+tk_status tk_checkpoint_newest(const char *where, const char *codec_file, tk_comm *world,
+                               tk_arena *a, char **path, tk_checkpoint_meta *meta);
 // The step of a checkpoint's name in a run directory, "step-00000100.h5"; -1 for any other name.
 int64_t tk_checkpoint_step(const char *name);
 // Keeps the newest `keep` checkpoints of the directory.

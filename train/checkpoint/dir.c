@@ -169,62 +169,79 @@ static tk_status look_whether_gone(const char *path, tk_comm *world, bool *gone)
     return TK_OK;
 }
 
-static tk_status verify_and_open(const char *path, tk_comm *world, tk_arena *a,
-                                 tk_checkpoint_meta *meta)
+typedef struct search { // for the newest checkpoint
+    const char *where, *codec_file;
+    tk_comm *world;
+    tk_arena *arena;
+    char **path;
+    tk_checkpoint_meta *meta;
+    bool gone; // a file of the list was removed since; the list is old
+} search;
+
+static tk_status verify_and_open(const search *s)
 {
-    TK_TRY(tk_ck_verify(path, world));
-    return tk_checkpoint_open(path, world, a, meta);
+    TK_TRY(tk_ck_verify(*s->path, s->world));
+    return tk_checkpoint_open(*s->path, s->codec_file, s->world, s->arena, s->meta);
 }
 
-// *gone: a file of the list was removed since; the list is old.
-static tk_status try_all(const char *where, const found *f, int64_t n, bool is_file, tk_comm *world,
-                         tk_arena *a, char **path, tk_checkpoint_meta *meta, bool *gone)
+// Collective. Whether the failure is not the checkpoint's: it is there no more, or what it refers
+// to is not.
+static tk_status look_why(search *s, bool *blameless)
+{
+    int32_t refers = s->meta->refer;
+    TK_TRY(look_whether_gone(*s->path, s->world, &s->gone));
+    TK_TRY(tk_comm_broadcast(s->world, &refers, sizeof refers, 0));
+    *blameless = s->gone || refers;
+    return TK_OK;
+}
+
+static tk_status try_all(search *s, const found *f, int64_t n, bool is_file)
 {
     for (int64_t i = 0; i < n; i++) {
-        TK_TRY(share_path(where, f, i, world, a, path));
-        const tk_status st = verify_and_open(*path, world, a, meta);
+        bool blameless = false;
+        char words[1024];
+        TK_TRY(share_path(s->where, f, i, s->world, s->arena, s->path));
+        const tk_status st = verify_and_open(s);
         if (st == TK_OK) return TK_OK;
         if (is_file || (st != TK_INPUT && st != TK_IO)) return st;
-        char words[512];
         snprintf(words, sizeof words, "%s", tk_status_message());
-        TK_TRY(look_whether_gone(*path, world, gone));
+        TK_TRY(look_why(s, &blameless));
         tk_status_set(st, words);
         tk_status_set_shared(true);
-        if (*gone) return st;
-        if (world->rank == 0)
+        if (blameless) return st;
+        if (s->world->rank == 0)
             tk_log_warn("%s; trying the checkpoint before it", tk_status_message());
         tk_status_clear();
     }
     return TK_FAIL(TK_INPUT,
                    n ? "none of the %lld checkpoints in %s verifies"
                      : "there is no checkpoint (%lld files named step-<number>.h5) in %s",
-                   (long long)n, where);
+                   (long long)n, s->where);
 }
 
-static tk_status try_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
-                            tk_checkpoint_meta *meta, bool *gone)
+static tk_status try_newest(search *s)
 {
     found f = {0};
-    *path = NULL;
-    *gone = false;
-    tk_status st = tk_agree(world, world->rank == 0 ? look(where, &f) : TK_OK);
+    *s->path = NULL;
+    *s->meta = (tk_checkpoint_meta){0};
+    s->gone = false;
+    tk_status st = tk_agree(s->world, s->world->rank == 0 ? look(s->where, &f) : TK_OK);
     int64_t told[2] = {f.n, f.is_file};
-    if (st == TK_OK) st = tk_comm_broadcast(world, told, sizeof told, 0);
-    if (st == TK_OK) st = try_all(where, &f, told[0], told[1] != 0, world, a, path, meta, gone);
+    if (st == TK_OK) st = tk_comm_broadcast(s->world, told, sizeof told, 0);
+    if (st == TK_OK) st = try_all(s, &f, told[0], told[1] != 0);
     tk_free(f.step);
     TK_TRY(st);
     return TK_OK;
 }
 
-tk_status tk_checkpoint_newest(const char *where, tk_comm *world, tk_arena *a, char **path,
-                               tk_checkpoint_meta *meta)
+tk_status tk_checkpoint_newest(const char *where, const char *codec_file, tk_comm *world,
+                               tk_arena *a, char **path, tk_checkpoint_meta *meta)
 {
-    bool gone = true;
+    search s = {where, codec_file, world, a, path, meta, true};
     tk_status st = TK_OK;
-    *meta = (tk_checkpoint_meta){0};
-    for (int i = 0; i < LOOKS && gone; i++) {
+    for (int i = 0; i < LOOKS && s.gone; i++) {
         tk_status_clear();
-        st = try_newest(where, world, a, path, meta, &gone);
+        st = try_newest(&s);
     }
     TK_TRY(st);
     return TK_OK;

@@ -52,12 +52,12 @@ static tk_status put_group(hid_t file, const char *path, const tk_param_table *t
     return st;
 }
 
-static tk_status put_codec(hid_t file, const tk_codec *codec)
+static tk_status put_codec(hid_t file, const tk_codec *codec, bool refer)
 {
     hid_t group;
     if (!codec) return TK_OK;
     TK_TRY(tk_h5_group(file, "codec", &group));
-    tk_status st = tk_codec_write(codec, group);
+    tk_status st = tk_codec_write(codec, refer, group);
     H5Gclose(group);
     return st;
 }
@@ -72,7 +72,7 @@ static tk_status put_meta(hid_t file, const tk_checkpoint_meta *meta)
     tk_status st = tk_h5_put_attr_f64(progress, "ema_updates", meta->ema_updates);
     H5Gclose(progress);
     TK_TRY(st);
-    return put_codec(file, meta->codec);
+    return put_codec(file, meta->codec, meta->refer);
 }
 
 // A full disk is found here and not after minutes of writing; where a file system cannot promise
@@ -115,7 +115,8 @@ tk_status tk_ck_open(const char *path, hid_t *file)
     return tk_h5_open(path, TK_CHECKPOINT_FORMAT, TK_CHECKPOINT_VERSION, file);
 }
 
-static tk_status read_open_meta(hid_t file, tk_arena *a, tk_checkpoint_meta *out)
+static tk_status read_open_meta(hid_t file, const char *codec_file, tk_arena *a,
+                                tk_checkpoint_meta *out)
 {
     hid_t group;
     TK_TRY(tk_h5_get_attr_i64(file, "step", &out->step));
@@ -125,19 +126,21 @@ static tk_status read_open_meta(hid_t file, tk_arena *a, tk_checkpoint_meta *out
     tk_status st = tk_h5_get_attr_f64(group, "ema_updates", &out->ema_updates);
     H5Gclose(group);
     TK_TRY(st);
-    if (!tk_h5_exists(file, "codec")) return TK_OK;
+    if (!codec_file || !tk_h5_exists(file, "codec")) return TK_OK;
     TK_TRY(tk_h5_group(file, "codec", &group));
-    st = tk_codec_read(group, &out->codec);
+    out->refer = tk_codec_refers(group);
+    st = tk_codec_read(group, codec_file, &out->codec);
     H5Gclose(group);
     return st;
 }
 
-tk_status tk_ck_read_meta(const char *path, tk_arena *a, tk_checkpoint_meta *out)
+tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
+                          tk_checkpoint_meta *out)
 {
     hid_t file;
     *out = (tk_checkpoint_meta){0};
     TK_TRY(tk_ck_open(path, &file));
-    tk_status st = read_open_meta(file, a, out);
+    tk_status st = read_open_meta(file, codec_file, a, out);
     tk_h5_close(file, path);
     TK_TRY(tk_status_in_file(st, path));
     return TK_OK;

@@ -74,7 +74,8 @@ tk_status tk_ck_lay_out(const char *path, const tk_checkpoint_meta *meta,
                         tk_ck_tensor *tensor);
 // Opens for reading: seal, format and version hold.
 tk_status tk_ck_open(const char *path, hid_t *file);
-tk_status tk_ck_read_meta(const char *path, tk_arena *a, tk_checkpoint_meta *out);
+tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
+                          tk_checkpoint_meta *out);
 // Finds the tensors of a model; TK_INPUT names what is missing, of another shape or too many.
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
                      tk_ck_tensor *tensor);

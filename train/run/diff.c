@@ -18,8 +18,7 @@ static tk_status read_directory(const char *where, tk_arena *a, tk_config *c)
 static tk_status read_checkpoint(const char *where, tk_arena *a, tk_config *c)
 {
     tk_checkpoint_meta meta;
-    TK_TRY(tk_checkpoint_open(where, tk_comm_self(), a, &meta));
-    tk_codec_free(meta.codec);
+    TK_TRY(tk_checkpoint_open(where, NULL, tk_comm_self(), a, &meta));
     if (!meta.config) return TK_FAIL(TK_INPUT, "%s: this checkpoint has no config", where);
     return tk_config_parse(c, 0, where, meta.config, strlen(meta.config), 0, NULL);
 }

@@ -71,7 +71,7 @@ static void watch_signals(void)
 tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
 {
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
-    TK_TRY(tk_agree(world, tk_loader_open(&c->data, world, &p->loader)));
+    TK_TRY(tk_agree(world, tk_loader_open(&c->data, c->codec.file, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
     TK_TRY(tk_agree(world, tk_device_open(&p->device, tk_device_find(c->parallel.device),
                                           tk_mesh_threads(&p->mesh, &c->parallel), 0)));
@@ -146,7 +146,8 @@ static tk_status compare_configs(const run *r, const char *path, const char *sto
 static tk_status load(run *r, const char *where, bool whole_state, char **from, int64_t *step)
 {
     tk_checkpoint_meta meta;
-    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(where, r->world, &r->arena, from, &meta)));
+    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(where, r->config->codec.file, r->world,
+                                                   &r->arena, from, &meta)));
     const char *path = *from;
     tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
     tk_codec_free(meta.codec);
@@ -208,6 +209,7 @@ static tk_status open_files(run *r)
     const char *out = r->config->train.out;
     if (r->world->rank) return TK_OK;
     TK_TRY(check_room(r));
+    TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
     TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
     return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
@@ -321,6 +323,7 @@ static tk_status save(run *r, int64_t done)
     tk_checkpoint_meta meta = {.step = done,
                                .config = r->yaml,
                                .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
+                               .refer = r->config->codec.store == TK_CODEC_REFER,
                                .ema_updates = (double)done,
                                .staging = r->owner.staging};
     tk_arena a;

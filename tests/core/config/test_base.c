@@ -114,6 +114,42 @@ static void test_base__paths_begin_at_the_file(void **state)
     tk_config_free(&c);
 }
 
+// An option that names a file: from the config that says so on, from here on the command line, and
+// absolute in either case, so that the text of it means the same anywhere.
+static void test_base__file_names_are_absolute(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"codec.file=x.h5"};
+    tk_config c;
+    char whole[128], text[5000] = "codec: {file: ";
+    put("low/ground.yaml", "codec: {file: k.h5}\n");
+    put("top.yaml", "base: low/ground.yaml\n");
+    snprintf(whole, sizeof whole, "%s/low/k.h5", dir);
+    assert_ok(load(&c, 0, "top.yaml", 0, NULL));
+    assert_string_equal(c.codec.file, whole);
+    const char *dump = tk_config_dump(&c, 0, &c.arena);
+    assert_non_null(dump);
+    assert_ok(tk_config_parse(&c, 0, "elsewhere/a.h5", dump, strlen(dump), 0, NULL));
+    assert_string_equal(c.codec.file, whole);
+    tk_config_free(&c);
+    snprintf(whole, sizeof whole, "%s/x.h5", dir);
+    assert_ok(load(&c, 0, "top.yaml", 1, here));
+    assert_string_equal(c.codec.file, whole);
+    tk_config_free(&c);
+    tk_config_init(&c);
+    assert_ok(tk_config_load(&c, 0, "low/ground.yaml", 0, NULL)); // a config named relatively
+    snprintf(whole, sizeof whole, "%s/low/k.h5", dir);
+    assert_string_equal(c.codec.file, whole);
+    tk_config_free(&c);
+    put("nofile.yaml", "base: top.yaml\ncodec: {file: ''}\n");
+    assert_ok(load(&c, 0, "nofile.yaml", 0, NULL));
+    assert_string_equal(c.codec.file, "");
+    tk_config_free(&c);
+    memset(text + strlen(text), 'k', 4090);
+    strcat(text, "}\n");
+    refused("long.yaml", text, "long.yaml:1:15: codec.file: is, with its folder, longer than 4096");
+}
+
 static void test_base__errors_name_the_file_they_are_in(void **state)
 {
     (void)state;
@@ -222,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_base__lies_below),
         cmocka_unit_test(test_base__paths_begin_at_the_file),
+        cmocka_unit_test(test_base__file_names_are_absolute),
         cmocka_unit_test(test_base__errors_name_the_file_they_are_in),
         cmocka_unit_test(test_base__what_is_refused),
         cmocka_unit_test(test_base__allocation_fails),

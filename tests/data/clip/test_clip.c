@@ -85,7 +85,7 @@ static void test_write__same_bytes_on_any_number_of_ranks(void **state)
     }
     tk_clips c;
     assert_ok(tk_agree(&world, TK_OK));
-    assert_ok(tk_clips_open_shared(&world, file_named("all"), &c));
+    assert_ok(tk_clips_open_shared(&world, file_named("all"), NULL, &c));
     check_contents(&c);
     tk_clips_close(&c);
     assert_ok(tk_agree(&world, TK_OK));
@@ -96,7 +96,7 @@ static void test_open__missing_is_said_on_all_ranks(void **state)
 {
     (void)state;
     tk_clips c;
-    assert_status(tk_clips_open_shared(&world, file_named("nowhere"), &c), TK_INPUT);
+    assert_status(tk_clips_open_shared(&world, file_named("nowhere"), NULL, &c), TK_INPUT);
     assert_says("nowhere");
 }
 
@@ -110,7 +110,14 @@ static void test_write__bad_rows_and_forgotten_clips_leave_no_file(void **state)
     tk_codec *codec = test_codec(1);
     tk_clip_writer *w;
     float video[TEST_VIDEO], audio[TEST_AUDIO];
-    assert_ok(tk_clip_writer_open(&world, file_named("bad"), "", codec, 1, &b, 2, info, &w));
+    tk_clip_plan plan = {.path = file_named("bad"),
+                         .config = "",
+                         .codec = codec,
+                         .n_buckets = 1,
+                         .buckets = &b,
+                         .n = 2,
+                         .clips = info};
+    assert_ok(tk_clip_writer_open(&world, &plan, &w));
     test_rows(0, video, audio);
     video[7] = NAN;
     assert_status(tk_clip_writer_put(w, 0, video, audio), TK_INPUT);
@@ -121,17 +128,15 @@ static void test_write__bad_rows_and_forgotten_clips_leave_no_file(void **state)
     assert_ok(tk_agree(&world, TK_OK)); // rank 0 has taken the file away
     assert_int_equal(access(file_named("bad"), F_OK), -1);
     assert_int_equal(access(strcat(file_named("bad"), ".part"), F_OK), -1);
+    plan.path = file_named("bad");
     s.latent_frames = 3; // more than the clip has
-    assert_status(tk_clip_writer_open(&world, file_named("bad"), "", codec, 1, &b, 2, info, &w),
-                  TK_INPUT);
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
     s.latent_frames = 2, b.wide = 3; // not the codec's rows of that width
-    assert_status(tk_clip_writer_open(&world, file_named("bad"), "", codec, 1, &b, 2, info, &w),
-                  TK_INPUT);
-    assert_status(tk_clip_writer_open(&world, "/nowhere/x.h5", "", codec, 1, &b, 0, info, &w),
-                  TK_INPUT);
-    b.wide = 2;
-    assert_int_not_equal(
-        tk_clip_writer_open(&world, "/nowhere/x.h5", "", codec, 1, &b, 2, info, &w), TK_OK);
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    plan.path = "/nowhere/x.h5", plan.n = 0;
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    b.wide = 2, plan.n = 2;
+    assert_int_not_equal(tk_clip_writer_open(&world, &plan, &w), TK_OK);
     assert_null(w);
     tk_codec_free(codec);
 }
@@ -144,7 +149,7 @@ static void test_read__damage_is_found_and_named(void **state)
     char raw[2 * (TEST_VIDEO + TEST_AUDIO)];
     char *path = file_named("damaged");
     assert_ok(test_write_clips(tk_comm_self(), path, 1, CLIPS, 6));
-    assert_ok(tk_clips_open(path, &c));
+    assert_ok(tk_clips_open(path, NULL, &c));
     for (int64_t i = 0; i < CLIPS; i++)
         assert_status(tk_clips_read(&c, i, video, audio, raw), i == 6 ? TK_INPUT : TK_OK);
     assert_status(tk_clips_read(&c, 6, video, audio, raw), TK_INPUT);
@@ -164,18 +169,18 @@ static void test_open__truncated_and_foreign_files_are_refused(void **state)
     char *text = slurp(path, &n);
     for (long cut = 0; cut < n; cut += 1 + n / 37) {
         spill(path, text, cut);
-        assert_status(tk_clips_open(path, &c), TK_INPUT);
+        assert_status(tk_clips_open(path, NULL, &c), TK_INPUT);
         assert_says(path);
     }
     spill(path, "hello, world", 12);
-    assert_status(tk_clips_open(path, &c), TK_INPUT);
+    assert_status(tk_clips_open(path, NULL, &c), TK_INPUT);
     hid_t file;
     assert_ok(tk_h5_create(path, "talkie-golden", 1, &file));
     assert_ok(tk_h5_close(file, path));
-    assert_status(tk_clips_open(path, &c), TK_INPUT);
+    assert_status(tk_clips_open(path, NULL, &c), TK_INPUT);
     assert_ok(tk_h5_create(path, TK_CLIP_FORMAT, TK_CLIP_VERSION + 1, &file));
     assert_ok(tk_h5_close(file, path));
-    assert_status(tk_clips_open(path, &c), TK_INPUT);
+    assert_status(tk_clips_open(path, NULL, &c), TK_INPUT);
     free(text);
     unlink(path);
 }
@@ -238,7 +243,7 @@ static void test_open__lying_index_is_refused(void **state)
         H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, column);
         H5Dclose(set);
         H5Fclose(file);
-        assert_status(tk_clips_open(path, &c), TK_INPUT);
+        assert_status(tk_clips_open(path, NULL, &c), TK_INPUT);
         assert_says(path);
     }
     unlink(path);

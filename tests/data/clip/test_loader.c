@@ -24,7 +24,7 @@ static tk_loader *open_loader(char **files, int64_t n)
 {
     tk_data_config c = config(files, n);
     tk_loader *l;
-    assert_ok(tk_loader_open(&c, &world, &l));
+    assert_ok(tk_loader_open(&c, NULL, &world, &l));
     return l;
 }
 
@@ -163,20 +163,20 @@ static void test_open__refuses_what_does_not_go_together(void **state)
     tk_loader *l;
     char *mixed[] = {path[0], path[2]}, *missing[] = {"/nowhere/clips.h5"};
     tk_data_config c = config(mixed, 2);
-    assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    assert_status(tk_loader_open(&c, NULL, &world, &l), TK_INPUT);
     assert_says("codec");
     assert_says(path[2]);
     c = config(missing, 1);
-    assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    assert_status(tk_loader_open(&c, NULL, &world, &l), TK_INPUT);
     assert_says("/nowhere/clips.h5");
     c = config(NULL, 0);
-    assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    assert_status(tk_loader_open(&c, NULL, &world, &l), TK_INPUT);
     char link_to[112], *twice[] = {path[1], path[0], link_to};
     snprintf(link_to, sizeof link_to, "%s.link", path[1]);
     if (world.rank == 0) assert_int_equal(link(path[1], link_to), 0);
     assert_ok(tk_agree(&world, TK_OK));
     c = config(twice, 3);
-    assert_status(tk_loader_open(&c, &world, &l), TK_INPUT);
+    assert_status(tk_loader_open(&c, NULL, &world, &l), TK_INPUT);
     assert_says("are the same file");
     assert_says(path[1]);
     assert_says(link_to);
@@ -193,7 +193,7 @@ static void test_files__replaced_meanwhile_are_noticed(void **state)
     tk_clips c;
     if (world.rank) return;
     assert_ok(test_write_clips(tk_comm_self(), path[4], 1, 3, -1));
-    assert_ok(tk_clips_open(path[4], &c));
+    assert_ok(tk_clips_open(path[4], NULL, &c));
     assert_ok(test_write_clips(tk_comm_self(), path[4], 1, 3, -1));
     assert_ok(tk_clips_read(&c, 0, video, audio, raw)); // from the one still open
     tk_clip_forget(&c);                                 // as where others need its descriptor

@@ -299,8 +299,8 @@ static void test_file__round_trip_and_damage(void **state)
     assert_ok(tk_codec_fit(&config, &media, shoot, f, 2, &c));
     assert_ok(tk_h5_create(path, "talkie-test", 1, &file));
     assert_ok(tk_h5_group(file, "codec", &group));
-    assert_ok(tk_codec_write(c, group));
-    assert_ok(tk_codec_read(group, &back));
+    assert_ok(tk_codec_write(c, false, group));
+    assert_ok(tk_codec_read(group, NULL, &back));
     assert_true(tk_codec_get_info(back)->digest == tk_codec_get_info(c)->digest);
     assert_near(tk_codec_get_info(back)->video_psnr_db, tk_codec_get_info(c)->video_psnr_db, 0);
     tk_codec_free(back);
@@ -315,7 +315,7 @@ static void test_file__round_trip_and_damage(void **state)
         assert_ok(tk_h5_get_attr_i64(group, lies[k].name, &right));
         H5Adelete(group, lies[k].name);
         assert_ok(tk_h5_put_attr_i64(group, lies[k].name, lies[k].value));
-        assert_status(tk_codec_read(group, &back), TK_INPUT);
+        assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
         assert_null(back);
         H5Adelete(group, lies[k].name);
         assert_ok(tk_h5_put_attr_i64(group, lies[k].name, right));
@@ -325,13 +325,13 @@ static void test_file__round_trip_and_damage(void **state)
     ((tk_linear *)c)->video_scale[3] *= 1.01f; // sound numbers, but not those that were written
     assert_ok(
         tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
-    assert_status(tk_codec_read(group, &back), TK_INPUT);
+    assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
     assert_says("digest");
     ((tk_linear *)c)->video_scale[3] = NAN;
     H5Ldelete(group, "video_scale", H5P_DEFAULT);
     assert_ok(
         tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
-    assert_status(tk_codec_read(group, &back), TK_INPUT);
+    assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
     assert_says("video_scale");
     H5Gclose(group);
     assert_ok(tk_h5_close(file, path));

@@ -210,8 +210,8 @@ static void tiny_goes_through_files_and_ranks(void **state)
     close(mkstemp(path));
     assert_ok(tk_h5_create(path, "talkie-test", 1, &file));
     assert_ok(tk_h5_group(file, "codec", &group));
-    assert_ok(tk_codec_write(c, group));
-    if (world.rank == 0) assert_ok(tk_codec_read(group, &back));
+    assert_ok(tk_codec_write(c, false, group));
+    if (world.rank == 0) assert_ok(tk_codec_read(group, NULL, &back));
     assert_ok(tk_codec_broadcast(&world, &back, 0));
     assert_string_equal(tk_codec_name(back), "tiny");
     assert_int_equal(tk_codec_get_info(back)->audio_tail, 0);
@@ -223,7 +223,7 @@ static void tiny_goes_through_files_and_ranks(void **state)
     H5Adelete(group, "kind");
     assert_ok(tk_h5_put_attr_str(group, "kind", "vast"));
     tk_codec_free(back);
-    assert_status(tk_codec_read(group, &back), TK_INPUT);
+    assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
     assert_says("vast");
     H5Gclose(group);
     assert_ok(tk_h5_close(file, path));

@@ -65,7 +65,7 @@ static void test_imports(void **state)
     prepare(media_path("good.h5"));
     assert_ok(tk_import_run(&world, &config, 4, files));
     tk_clips clips;
-    assert_ok(tk_clips_open(config.output, &clips));
+    assert_ok(tk_clips_open(config.output, NULL, &clips));
     assert_int_equal(clips.n, 2 + 3 + 1); // 2 + 1.3, 2 + 2 + 1.28, 1.2 and 0.3 seconds
     const int64_t frames[] = {16, 10, 16, 16, 10, 8};
     const char *captions[] = {
@@ -95,7 +95,7 @@ static void test_round_trip(void **state)
     const tk_grid g = {
         .frames = 16, .height = 32, .width = 48, .latent_frames = 8, .high = 2, .wide = 3};
     prepare("");
-    assert_ok(tk_clips_open(media_path("good.h5"), &clips));
+    assert_ok(tk_clips_open(media_path("good.h5"), NULL, &clips));
     assert_ok(tk_media_read("tests/media/big-buck-bunny.mp4", &config.media, 60, 1, &m, NULL));
     assert_ok(tk_clips_read(&clips, 3, video, audio, raw)); // seconds 2 to 4
     assert_ok(tk_codec_decode_video(clips.codec, video, &g, rgb));
@@ -131,8 +131,8 @@ static void test_ranks_do_not_matter(void **state)
         tk_clips a, b, given;
         config.output = (char *)media_path("one.h5");
         assert_ok(tk_import_run(tk_comm_self(), &config, 2, files));
-        assert_ok(tk_clips_open(media_path("all.h5"), &a));
-        assert_ok(tk_clips_open(media_path("one.h5"), &b));
+        assert_ok(tk_clips_open(media_path("all.h5"), NULL, &a));
+        assert_ok(tk_clips_open(media_path("one.h5"), NULL, &b));
         assert_int_equal(a.n, 3);
         assert_int_equal(b.n, 3);
         for (int i = 0; i < a.n_buckets; i++)
@@ -140,7 +140,7 @@ static void test_ranks_do_not_matter(void **state)
                                 (size_t)a.bucket[i].slots * 16);
         // A codec's figures are those of the clips beside it, not of those it was fitted on.
         const tk_codec_info *here = tk_codec_get_info(a.codec), *same = tk_codec_get_info(b.codec);
-        assert_ok(tk_clips_open(codec, &given));
+        assert_ok(tk_clips_open(codec, NULL, &given));
         const tk_codec_info *there = tk_codec_get_info(given.codec);
         assert_true(here->digest == there->digest);
         assert_true(fabs(here->video_psnr_db - there->video_psnr_db) > 0.01);
@@ -197,7 +197,7 @@ static void test_bad_files(void **state)
     refuse(5, files, "gone.mp4"); // a slip, not a bad file: never left out
     assert_ok(tk_import_run(&world, &config, 4, files));
     tk_clips clips;
-    assert_ok(tk_clips_open(config.output, &clips));
+    assert_ok(tk_clips_open(config.output, NULL, &clips));
     assert_int_equal(clips.n, 2);
     tk_clips_close(&clips);
     tk_config_free(&config);
@@ -229,7 +229,7 @@ static void test_damage_inside(void **state)
     prepare(media_path("left.h5"));
     assert_ok(tk_import_run(&world, &config, 2, files));
     tk_clips clips;
-    assert_ok(tk_clips_open(config.output, &clips));
+    assert_ok(tk_clips_open(config.output, NULL, &clips));
     assert_int_equal(clips.n, 9 + 2);
     for (int64_t i = 0; i < clips.n; i++) {
         char *at = strstr(clips.clip[i].name, "hurt.mp4 @ 6.00 s");

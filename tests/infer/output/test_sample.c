@@ -274,7 +274,7 @@ static void documents_are_those_of_training(void **state)
     tk_arena a;
     tk_arena_init(&a, 0);
     snprintf(path, sizeof path, "%s/clips.h5", runs_dir());
-    assert_ok(tk_clips_open(path, &clips));
+    assert_ok(tk_clips_open(path, NULL, &clips));
     for (int64_t i = 0; i < clips.n; i++) {
         const tk_clip_info *info = &clips.clip[i];
         tk_shot_config shots[8];

@@ -203,7 +203,7 @@ static void the_header_reaches_every_rank(void **state)
     tk_arena a;
     tk_checkpoint_meta meta;
     tk_arena_init(&a, 0);
-    assert_ok(tk_checkpoint_open(in_dir("one.h5"), &world, &a, &meta));
+    assert_ok(tk_checkpoint_open(in_dir("one.h5"), "", &world, &a, &meta));
     assert_int_equal(meta.step, 100);
     assert_string_equal(meta.config, "model:\n  hidden: 24\n");
     assert_true(meta.ema_updates == 12.5);
@@ -343,7 +343,7 @@ static void newest_falls_back(void **state)
     char *path, *run = in_dir("run");
     tk_checkpoint_meta meta;
     tk_arena_init(&a, 0);
-    assert_status(tk_checkpoint_newest(run, &world, &a, &path, &meta), TK_INPUT);
+    assert_status(tk_checkpoint_newest(run, "", &world, &a, &path, &meta), TK_INPUT);
     sync_ranks();
     if (world.rank == 0) {
         mkdir(run, 0777);
@@ -354,15 +354,16 @@ static void newest_falls_back(void **state)
         fclose(fopen(in_dir("run/step-00000301.h5.tmp"), "w"));
     }
     sync_ranks();
-    assert_ok(tk_checkpoint_newest(run, &world, &a, &path, &meta));
+    assert_ok(tk_checkpoint_newest(run, "", &world, &a, &path, &meta));
     assert_string_equal(path, in_dir("run/step-00000300.h5"));
     sync_ranks();
     if (world.rank == 0) put_byte(path, 5000, 99);
     sync_ranks();
-    assert_ok(tk_checkpoint_newest(run, &world, &a, &path, &meta));
+    assert_ok(tk_checkpoint_newest(run, "", &world, &a, &path, &meta));
     assert_string_equal(path, in_dir("run/step-00000040.h5"));
-    assert_status(tk_checkpoint_newest(in_dir("run/step-00000300.h5"), &world, &a, &path, &meta),
-                  TK_INPUT);
+    assert_status(
+        tk_checkpoint_newest(in_dir("run/step-00000300.h5"), "", &world, &a, &path, &meta),
+        TK_INPUT);
     assert_says("damaged");
     sync_ranks();
     if (world.rank == 0) assert_ok(tk_checkpoint_prune(run, 2));
@@ -375,7 +376,7 @@ static void newest_falls_back(void **state)
     sync_ranks();
     if (world.rank == 0) unlink(in_dir("run/step-00000040.h5"));
     sync_ranks();
-    assert_status(tk_checkpoint_newest(run, &world, &a, &path, &meta), TK_INPUT);
+    assert_status(tk_checkpoint_newest(run, "", &world, &a, &path, &meta), TK_INPUT);
     assert_says("none of the 1 checkpoints");
     tk_arena_free(&a);
     tk_status_clear();

@@ -95,7 +95,7 @@ static int64_t newest_step(void)
     char *path;
     tk_checkpoint_meta meta;
     tk_arena_init(&a, 0);
-    assert_ok(tk_checkpoint_newest(dir, tk_comm_self(), &a, &path, &meta));
+    assert_ok(tk_checkpoint_newest(dir, "", tk_comm_self(), &a, &path, &meta));
     const int64_t step = meta.step;
     tk_arena_free(&a);
     return step;
@@ -160,7 +160,7 @@ static void the_newest_is_found_while_a_run_removes_old_ones(void **state)
         char *path;
         tk_checkpoint_meta meta;
         tk_arena_init(&a, 0);
-        assert_ok(tk_checkpoint_newest(dir, tk_comm_self(), &a, &path, &meta));
+        assert_ok(tk_checkpoint_newest(dir, "", tk_comm_self(), &a, &path, &meta));
         tk_arena_free(&a);
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
