@@ -118,7 +118,16 @@ breaches() {
             sed -E 's/^([^:]+:[0-9]+):.*/\1: return a tk_status; only talkie.c and tk_parallel_abort end the process/'
     fi
 
-    # 7. Tabs and trailing blanks
+    # 7. Devices are chosen by an option and called by functions
+    mapfile -t users < <(printf '%s\n' "${house[@]}" | grep -v '^core/device/')
+    if ((${#users[@]})); then
+        bare "${users[@]}" | grep -E 'tk_device_(cpu|ref|dry)([^A-Za-z0-9_]|$)' |
+            sed -E 's/^([^:]+:[0-9]+):.*/\1: which device it is, is the option device (tk_device_find)/'
+        bare "${users[@]}" | grep -E 'device(->|\.)ops->[a-z_]+[^a-z_]' | grep -vE 'ops->name[^a-z_]' |
+            sed -E 's/^([^:]+:[0-9]+):.*/\1: a device is called by the functions of core\/device\/device.h/'
+    fi
+
+    # 8. Tabs and trailing blanks
     grep -nHP '[ \t]+$' "${sources[@]}" "${scripts[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: trailing blanks/'
 }
 

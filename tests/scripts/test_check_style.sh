@@ -75,6 +75,13 @@ fails 'a long function' 'core/model/two.c:3: function two has 81 lines'
 fails 'a long file' 'core/model/two.c:601: has 601 lines'
 put core/model/one.c <<<"// TO""DO: later"
 fails 'unfinished' 'core/model/one.c:9: finish it'
+put train/three.c <<<"$spdx"$'\nvoid *two(void)\n{\n    return &tk_device_cpu;\n}'
+fails 'a device by name' 'train/three.c:4: which device it is'
+put train/three.c <<<"$spdx"$'\nint two(x *t)\n{\n    return t->device->ops->computes;\n}'
+fails 'into the table of a device' 'train/three.c:4: a device is called'
+put train/three.c <<<"$spdx"$'\nchar *two(x *t)\n{\n    return t->device->ops->name;\n}'
+passes 'the name of a device'
+fresh
 put core/model/two.c <<<"$spdx"$'\nint *two(void)\n{\n    return malloc(3);\n}'
 fails 'raw malloc' 'core/model/two.c:4: host memory'
 put core/model/two.c <<<"$spdx"$'\nvoid two(char *x)\n{\n    free(x); // style: allow, a library allocated it\n}'
