@@ -375,13 +375,14 @@ static void a_failure_told_to_a_step_ends_it(void **state)
 static void the_plan_is_what_happens(void **state)
 {
     (void)state;
-    for (int64_t recompute = 0; recompute < 2; recompute++) {
+    for (int k = 0; k < 4; k++) {
         tk_config c = config;
         tk_train_parts p = {0};
         tk_trainer t;
         heard h = {0};
         tk_plan plan;
-        c.train.recompute = recompute;
+        c.train.recompute = k & 1;
+        c.train.precision = k & 2 ? TK_PRECISION_BF16 : TK_PRECISION_FP32;
         c.train.steps = 8;
         assert_ok(tk_train_parts_open(&p, &world, &c));
         assert_ok(tk_plan_make(&c, p.loader, 0, 0, &plan));
@@ -390,7 +391,8 @@ static void the_plan_is_what_happens(void **state)
         for (int64_t s = 0; s < c.train.steps; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
         assert_near(plan.flops / h.r[0].flops, 1, 1e-9);
         assert_int_equal(plan.rows, h.r[0].rows);
-        const int64_t kept = plan.weights + plan.gradients + plan.optimizer + plan.ema;
+        const int64_t kept =
+            plan.weights + plan.masters + plan.gradients + plan.optimizer + plan.ema;
         assert_near((double)(kept + plan.activations) / (double)p.device.pool.peak, 1, 0.02);
         tk_trainer_close(&t);
         assert_int_equal(p.device.pool.in_use, 0);
