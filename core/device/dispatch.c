@@ -25,14 +25,22 @@ static void place(tk_tensor *x, int n, unsigned used, uintptr_t *at)
     }
 }
 
+// Bits of the inputs that the call reads.
+static unsigned read_by(const tk_call *c, bool back)
+{
+    if (!back) return ~0u;
+    if (c->op == TK_OP_LINEAR) // x for the gradient of w alone, w for that of x
+        return (c->din[1].data ? 1u : 0) | (c->din[0].data ? 2u : 0);
+    return tk_op_table[c->op].needs_in;
+}
+
 // The call on fp32 copies that lie from address `begin` on, and how many bytes they take.
 static tk_call widened(const tk_call *c, bool back, uintptr_t begin, size_t *bytes)
 {
-    const tk_op_info *info = &tk_op_table[c->op];
     tk_call wide = *c;
     uintptr_t at = begin;
-    place(wide.in, TK_OP_IN, back ? info->needs_in : ~0u, &at);
-    place(wide.out, TK_OP_OUT, back ? info->needs_out : ~0u, &at);
+    place(wide.in, TK_OP_IN, read_by(c, back), &at);
+    place(wide.out, TK_OP_OUT, back ? tk_op_table[c->op].needs_out : ~0u, &at);
     place(wide.dout, TK_OP_OUT, back ? ~0u : 0, &at);
     place(wide.din, TK_OP_IN, back ? ~0u : 0, &at);
     *bytes = at - begin;
@@ -82,14 +90,93 @@ static tk_status run_on_copies(tk_device *d, const tk_call *c, const tk_call *wi
     return cast(d, wide->din, c->din, TK_OP_IN, 0);
 }
 
+// ---- block by block --------------------------------------------------------------------------
+//
+// An operator that works row by row runs on blocks of rows, cut by shape alone, so that copies are
+// few and stay in the cache: what it reads as a whole is widened once.
+
+enum {
+    BLOCK_BYTES = 4 << 20, // of copies, if a block may be as small as that
+    BLOCK_ROWS = 64,       // rows of a block at least,
+    PRODUCT_ROWS = 1024,   // and of a matrix product, which packs its weights anew for each
+};
+
+// Rows [begin, begin + count) of x, which has `rows`.
+static void cut(tk_tensor *x, int64_t rows, int64_t begin, int64_t count)
+{
+    if (!x->ndim) return;
+    const int64_t width = tk_count(x) / rows;
+    void *data = x->data;
+    if (data) data = (char *)data + (size_t)(begin * width) * tk_dtype_size(x->dtype);
+    *x = tk_tensor_2d(data, x->dtype, count, width);
+}
+
+static tk_call block_of(const tk_call *c, int64_t rows, int64_t begin, int64_t count)
+{
+    tk_call block = *c;
+    if (count == rows) return block;
+    for (int k = 0; k < TK_OP_IN; k++) {
+        const bool by_row = tk_op_table[c->op].rows >> k & 1;
+        if (by_row) cut(&block.in[k], rows, begin, count), cut(&block.din[k], rows, begin, count);
+        if (!by_row && begin > 0) block.add[k] = true; // sums over all rows
+    }
+    for (int k = 0; k < TK_OP_OUT; k++)
+        cut(&block.out[k], rows, begin, count), cut(&block.dout[k], rows, begin, count);
+    return block;
+}
+
+static int64_t blocks_of(const tk_call *c, int64_t rows, size_t bytes)
+{
+    const int64_t least = c->op == TK_OP_LINEAR ? PRODUCT_ROWS : BLOCK_ROWS;
+    const int64_t wanted = tk_blocks((int64_t)bytes, BLOCK_BYTES), most = rows / least;
+    if (!tk_op_table[c->op].rows || most < 2) return 1;
+    return wanted < 1 ? 1 : wanted < most ? wanted : most;
+}
+
+// `c` has no bf16 but in what is cut by rows, if the operator works so.
+static tk_status run_blocks(tk_device *d, const tk_call *c, bool back)
+{
+    const int64_t rows = tk_rows(back ? &c->dout[0] : &c->out[0]);
+    size_t bytes;
+    widened(c, back, LINE, &bytes);
+    const int64_t blocks = blocks_of(c, rows, bytes);
+    tk_call part = block_of(c, rows, 0, tk_split_count(rows, blocks, 0)); // the largest
+    tk_tensor copies;
+    tk_status st = TK_OK;
+    widened(&part, back, LINE, &bytes);
+    TK_TRY(tk_device_new(d, TK_F32, (int64_t)(bytes / sizeof(float)), 1, &copies));
+    for (int64_t i = 0; i < blocks && st == TK_OK; i++) {
+        const int64_t begin = tk_split_begin(rows, blocks, i);
+        part = block_of(c, rows, begin, tk_split_count(rows, blocks, i));
+        const tk_call wide = widened(&part, back, (uintptr_t)copies.data, &bytes);
+        st = run_on_copies(d, &part, &wide, back);
+    }
+    tk_device_free(d, &copies);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+// The call with what it reads as a whole in fp32, from address `begin` on.
+static tk_call whole_widened(const tk_call *c, bool back, uintptr_t begin, size_t *bytes)
+{
+    tk_call whole = *c;
+    uintptr_t at = begin;
+    for (int k = 0; k < TK_OP_IN; k++)
+        if (!(tk_op_table[c->op].rows >> k & 1)) place(&whole.in[k], 1, read_by(c, back) >> k, &at);
+    *bytes = at - begin;
+    return whole;
+}
+
 static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
 {
+    if (!tk_op_table[c->op].rows) return run_blocks(d, c, back);
     size_t bytes;
     tk_tensor copies;
-    widened(c, back, LINE, &bytes);
+    whole_widened(c, back, LINE, &bytes);
     TK_TRY(tk_device_new(d, TK_F32, (int64_t)(bytes / sizeof(float)), 1, &copies));
-    const tk_call wide = widened(c, back, (uintptr_t)copies.data, &bytes);
-    const tk_status st = run_on_copies(d, c, &wide, back);
+    const tk_call whole = whole_widened(c, back, (uintptr_t)copies.data, &bytes);
+    tk_status st = cast(d, c->in, whole.in, TK_OP_IN, 0);
+    if (st == TK_OK) st = run_blocks(d, &whole, back);
     tk_device_free(d, &copies);
     TK_TRY(st);
     return TK_OK;

@@ -121,6 +121,9 @@ typedef struct tk_op_info {
     unsigned optional;            // bit k: in[k] may be absent
     unsigned grads;               // bit k: in[k] has a gradient
     unsigned needs_in, needs_out; // bits of tensors the backward reads
+    // Where row n of the outputs is made of row n of some inputs, and of others as a whole
+    // (weights, tables): bits of the former. 0: not row by row.
+    unsigned rows;
     // Shapes of out[] from in[] and attributes; tk_op_shape calls it.
     tk_status (*shape)(const tk_call *c, tk_tensor out[TK_OP_OUT]);
     double (*flops)(const tk_call *c); // multiply-adds of GEMM and attention counted as 2; NULL = 0

@@ -9,7 +9,8 @@
 #include <math.h>
 
 // BARE: optional inputs absent. CROSS: as many rows of a document are asked as ask of the next.
-enum { BIAS = 1, BARE = 2, CROSS = 4 };
+// BLOCKS: so many rows that bf16 is run block by block; that alone is looked at.
+enum { BIAS = 1, BARE = 2, CROSS = 4, BLOCKS = 8 };
 enum { DOCS = 5, SEED = 11 };
 
 typedef struct test_case {
@@ -31,6 +32,7 @@ static const test_case cases[] = {
     {TK_OP_LINEAR, 70, 24, 1024, 0, 0, {0}}, // rows 4 KiB apart
     {TK_OP_LINEAR, 3, 48, 65, 0, BIAS, {0}},
     {TK_OP_LINEAR, 270, 33, 65, 0, 0, {0}},
+    {TK_OP_LINEAR, 3001, 390, 3, 0, BIAS | BLOCKS, {0}},
     // rows, channels, -, group
     {TK_OP_RMS_NORM, 6, 12, 0, 12, 0, {0}},
     {TK_OP_RMS_NORM, 6, 12, 0, 4, 0, {0}},
@@ -39,16 +41,19 @@ static const test_case cases[] = {
     {TK_OP_RMS_NORM, 3, 1, 0, 1, 0, {0}},
     {TK_OP_RMS_NORM, 333, 192, 0, 48, 0, {0}},
     {TK_OP_RMS_NORM, 333, 131, 0, 131, BARE, {0}},
+    {TK_OP_RMS_NORM, 3001, 390, 0, 39, BLOCKS, {0}},
     // rows, channels, table rows
     {TK_OP_MODULATE, 8, 10, 3, 0, 0, {0}},
     {TK_OP_MODULATE, 8, 10, 3, 0, BARE, {0}},
     {TK_OP_MODULATE, 0, 10, 3, 0, 0, {0}},
     {TK_OP_MODULATE, 1, 65, 1, 0, 0, {0}},
     {TK_OP_MODULATE, 410, 200, 7, 0, 0, {0}},
+    {TK_OP_MODULATE, 3001, 390, 7, 0, BLOCKS, {0}},
     {TK_OP_GATE_ADD, 8, 10, 3, 0, 0, {0}},
     {TK_OP_GATE_ADD, 0, 10, 3, 0, 0, {0}},
     {TK_OP_GATE_ADD, 1, 65, 1, 0, 0, {0}},
     {TK_OP_GATE_ADD, 410, 200, 7, 0, 0, {0}},
+    {TK_OP_GATE_ADD, 3001, 390, 7, 0, BLOCKS, {0}},
     {TK_OP_ADD, 5, 7, 0, 0, 0, {0}},
     {TK_OP_ADD, 0, 7, 0, 0, 0, {0}},
     {TK_OP_ADD, 301, 211, 0, 0, 0, {0}},
@@ -58,6 +63,7 @@ static const test_case cases[] = {
     {TK_OP_SWIGLU, 5, 7, 0, 0, 0, {0}},
     {TK_OP_SWIGLU, 0, 7, 0, 0, 0, {0}},
     {TK_OP_SWIGLU, 201, 130, 0, 0, 0, {0}},
+    {TK_OP_SWIGLU, 3001, 130, 0, 0, BLOCKS, {0}},
     // rows, heads * head_dim, frequencies, head_dim
     {TK_OP_ROPE, 5, 24, 4, 8, 0, {0}},
     {TK_OP_ROPE, 5, 24, 3, 12, 0, {0}},
@@ -65,6 +71,7 @@ static const test_case cases[] = {
     {TK_OP_ROPE, 4, 0, 3, 12, 0, {0}},
     {TK_OP_ROPE, 0, 24, 3, 12, 0, {0}},
     {TK_OP_ROPE, 333, 150, 21, 50, 0, {0}},
+    {TK_OP_ROPE, 3001, 390, 3, 13, BLOCKS, {0}},
     // -, heads * head_dim, -, head_dim; rows of each document
     {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 0, 1, 6}},
@@ -299,6 +306,7 @@ static bool has_kind(const test_case *k, int i)
 {
     const char *types = tk_op_table[k->op].types;
     const bool rows = strpbrk(types, "ae"), weights = strchr(types, 'w');
+    if (k->flags & BLOCKS) return i == 1;
     return i == 0 || (i == 1 && (rows || weights)) || (rows && weights);
 }
 
