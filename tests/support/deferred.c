@@ -1,50 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/deferred.h"
-#include "core/device/comm.h"
-#include "core/device/event.h"
-#include "core/device/ops.h"
+#include "tests/support/deferred_work.h"
 #include "tests/support/test.h"
 #include <time.h>
-
-typedef struct ticket {  // of an event
-    int64_t asked, done; // recordings
-    double at;           // of the last that is done
-    struct ticket *next;
-} ticket;
-
-typedef struct work {
-    enum {
-        UPLOAD,
-        DOWNLOAD,
-        COPY,
-        COPY_2D,
-        ZERO,
-        POISON,
-        FORE,
-        BACK,
-        REDUCE,
-        GATHER,
-        SCATTER,
-        BROADCAST,
-        RECORD,
-        WAIT
-    } what;
-    void *to;
-    const void *from;
-    int64_t n;                           // bytes (of a row), or elements of a collective
-    size_t to_stride, from_stride, rows; // COPY_2D
-    void *seen;                          // UPLOAD: the host's bytes when it was asked for
-    tk_call call;
-    void *scratch;   // of the call
-    int64_t *counts; // a copy: a call's arguments are read when it is asked for
-    tk_device_comm *comm;
-    int64_t turn; // among the collectives, from 1; 0: moves nothing between ranks
-    tk_dtype type;
-    tk_reduce how;
-    int root;
-    ticket *event;
-    int64_t recording; // of it
-} work;
 
 typedef struct list {
     work *work;
@@ -61,7 +18,7 @@ static struct {
     int64_t turns_asked, turns_done;
     int64_t faults, waits, left_out;
     uint64_t random;
-    bool lazy, running, failed;
+    bool lazy, failed;
     tk_queue favourite;
     struct {
         void *at;
@@ -70,7 +27,7 @@ static struct {
 } later;
 static tk_device *device;
 
-static void *copy_of(const void *x, size_t bytes)
+void *deferred_copy(const void *x, size_t bytes)
 {
     void *y = malloc(bytes ? bytes : 1);
     assert_non_null(y);
@@ -82,6 +39,7 @@ static void forget(work *w)
 {
     free(w->seen);
     free(w->counts);
+    free(w->group);
 }
 
 static int draw(int n)
@@ -148,13 +106,15 @@ static tk_status run(tk_device *d, const work *w)
     case BACK:
         return kernel(d, w);
     case REDUCE:
-        return tk_all_reduce(w->comm, w->to, w->n, w->type, w->how);
+        return w->comm->ops->all_reduce(w->comm, w->to, w->n, w->type, w->how);
     case GATHER:
-        return tk_all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return w->comm->ops->all_gather(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case SCATTER:
-        return tk_reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
+        return w->comm->ops->reduce_scatter(w->comm, w->from, w->to, w->counts, w->n, w->type);
     case BROADCAST:
-        return tk_broadcast(w->comm, w->to, w->n, w->type, w->root);
+        return w->comm->ops->broadcast(w->comm, w->to, w->n, w->type, w->root);
+    case MESSAGES:
+        return deferred_exchange(w);
     case RECORD:
         return record(w);
     case WAIT:
@@ -186,9 +146,7 @@ static bool step(tk_device *d, bool collectives, tk_status *st)
     work w = l->work[l->head++];
     if (l->head == l->n) l->head = l->n = 0;
     if (w.turn) later.turns_done++;
-    later.running = true;
     if (!later.failed || w.what == RECORD) *st = run(d, &w);
-    later.running = false;
     if (*st != TK_OK) later.failed = true;
     forget(&w);
     return true;
@@ -207,11 +165,10 @@ static tk_status catch_up(tk_device *d, const ticket *event, int64_t recording)
 
 // ---- asking ------------------------------------------------------------------------------------
 
-static void push(tk_queue q, work w)
+void deferred_push(tk_queue q, work w)
 {
     list *l = &later.list[q];
-    const tk_device_comm *c = w.comm ? w.comm : w.call.comm;
-    if (c && c->size > 1) w.turn = ++later.turns_asked;
+    if (w.comm && w.comm->size > 1) w.turn = ++later.turns_asked;
     if (l->n == l->room) {
         l->room = 2 * l->room + 64;
         l->work = realloc(l->work, (size_t)l->room * sizeof *l->work);
@@ -221,10 +178,10 @@ static void push(tk_queue q, work w)
 }
 
 // Puts work on the device's queue, and now and then does some of what is there.
-static tk_status ask(work w)
+tk_status deferred_ask(work w)
 {
     tk_status st = TK_OK;
-    push(device->queue, w);
+    deferred_push(device->queue, w);
     for (int k = later.lazy ? 0 : draw(4); k > 0 && st == TK_OK; k--)
         if (!step(device, false, &st)) break;
     return st;
@@ -247,53 +204,53 @@ static bool waits_for(const void *host, size_t bytes)
 static tk_status later_upload(tk_device *d, void *to, const void *host, size_t bytes)
 {
     (void)d;
-    return ask((work){
-        .what = UPLOAD, .to = to, .from = host, .n = (int64_t)bytes, .seen = copy_of(host, bytes)});
+    return deferred_ask((work){.what = UPLOAD,
+                               .to = to,
+                               .from = host,
+                               .n = (int64_t)bytes,
+                               .seen = deferred_copy(host, bytes)});
 }
 
 static tk_status later_download(tk_device *d, void *host, const void *from, size_t bytes)
 {
     (void)d;
     if (!waits_for(host, bytes)) memset(host, 0xa5, bytes); // nothing is read before it has come
-    return ask((work){.what = DOWNLOAD, .to = host, .from = from, .n = (int64_t)bytes});
+    return deferred_ask((work){.what = DOWNLOAD, .to = host, .from = from, .n = (int64_t)bytes});
 }
 
 static tk_status later_copy(tk_device *d, void *to, const void *from, size_t bytes)
 {
     (void)d;
-    return ask((work){.what = COPY, .to = to, .from = from, .n = (int64_t)bytes});
+    return deferred_ask((work){.what = COPY, .to = to, .from = from, .n = (int64_t)bytes});
 }
 
 static tk_status later_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
                                size_t from_stride, size_t rows, size_t bytes)
 {
     (void)d;
-    return ask((work){.what = COPY_2D,
-                      .to = to,
-                      .from = from,
-                      .n = (int64_t)bytes,
-                      .to_stride = to_stride,
-                      .from_stride = from_stride,
-                      .rows = rows});
+    return deferred_ask((work){.what = COPY_2D,
+                               .to = to,
+                               .from = from,
+                               .n = (int64_t)bytes,
+                               .to_stride = to_stride,
+                               .from_stride = from_stride,
+                               .rows = rows});
 }
 
 static tk_status later_zero(tk_device *d, void *to, size_t bytes)
 {
     (void)d;
-    return ask((work){.what = ZERO, .to = to, .n = (int64_t)bytes});
+    return deferred_ask((work){.what = ZERO, .to = to, .n = (int64_t)bytes});
 }
 
 static void later_freed(tk_device *d, void *x, size_t bytes)
 {
-    push(d->queue, (work){.what = POISON, .to = x, .n = (int64_t)bytes});
+    deferred_push(d->queue, (work){.what = POISON, .to = x, .n = (int64_t)bytes});
 }
 
 static tk_status later_call(tk_device *d, const tk_call *c, bool back)
 {
-    work w = {.what = back ? BACK : FORE, .call = *c, .scratch = d->scratch};
-    if (c->comm && c->counts)
-        w.call.counts = w.counts = copy_of(c->counts, (size_t)c->comm->size * sizeof *w.counts);
-    return ask(w);
+    return deferred_ask((work){.what = back ? BACK : FORE, .call = *c, .scratch = d->scratch});
 }
 
 static tk_status later_fore(tk_device *d, const tk_call *c)
@@ -336,12 +293,18 @@ static void host_free(tk_device *d, void *x)
 
 // ---- events ------------------------------------------------------------------------------------
 
-static tk_status event_open(tk_event *e)
+ticket *deferred_ticket(void)
 {
     ticket *t = calloc(1, sizeof *t);
     assert_non_null(t);
     t->next = later.tickets; // freed with the device: work that is still there may look at it
-    e->impl = later.tickets = t;
+    later.tickets = t;
+    return t;
+}
+
+static tk_status event_open(tk_event *e)
+{
+    e->impl = deferred_ticket();
     return TK_OK;
 }
 
@@ -353,11 +316,11 @@ static void event_close(tk_event *e)
 static tk_status event_record(tk_event *e, tk_queue q)
 {
     ticket *t = e->impl;
-    push(q, (work){.what = RECORD, .event = t, .recording = ++t->asked});
+    deferred_push(q, (work){.what = RECORD, .event = t, .recording = ++t->asked});
     return TK_OK;
 }
 
-static bool is_left_out(void)
+bool deferred_left_out(void)
 {
     later.waits++;
     return later.left_out && --later.left_out == 0;
@@ -366,14 +329,15 @@ static bool is_left_out(void)
 static tk_status event_wait(tk_event *e, tk_queue q)
 {
     ticket *t = e->impl;
-    if (!is_left_out()) push(q, (work){.what = WAIT, .event = t, .recording = t->asked});
+    if (!deferred_left_out())
+        deferred_push(q, (work){.what = WAIT, .event = t, .recording = t->asked});
     return TK_OK;
 }
 
 static tk_status event_sync(tk_event *e)
 {
     const ticket *t = e->impl;
-    return is_left_out() ? TK_OK : catch_up(e->device, t, t->asked);
+    return deferred_left_out() ? TK_OK : catch_up(e->device, t, t->asked);
 }
 
 static tk_status event_done(tk_event *e, bool *done)
@@ -404,108 +368,6 @@ static void close_device(tk_device *d)
         free(t);
     }
     tk_device_cpu.close(d);
-}
-
-// ---- its communicators -------------------------------------------------------------------------
-
-// The communicator that moves the bytes.
-static tk_device_comm *inner(const tk_device_comm *c)
-{
-    return c->impl;
-}
-
-static tk_status later_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
-{
-    if (later.running) return tk_all_reduce(inner(c), x, n, t, r);
-    return ask((work){.what = REDUCE, .comm = inner(c), .to = x, .n = n, .type = t, .how = r});
-}
-
-static tk_status later_move(tk_device_comm *c, int what, const void *in, void *out,
-                            const int64_t *counts, int64_t width, tk_dtype t)
-{
-    work w = {.what = (unsigned)what, .comm = inner(c), .from = in, .to = out, .n = width};
-    w.type = t;
-    w.counts = copy_of(counts, (size_t)c->size * sizeof *counts);
-    return ask(w);
-}
-
-static tk_status later_all_gather(tk_device_comm *c, const void *in, void *out,
-                                  const int64_t *counts, int64_t width, tk_dtype t)
-{
-    if (later.running) return tk_all_gather(inner(c), in, out, counts, width, t);
-    return later_move(c, GATHER, in, out, counts, width, t);
-}
-
-static tk_status later_reduce_scatter(tk_device_comm *c, const void *in, void *out,
-                                      const int64_t *counts, int64_t width, tk_dtype t)
-{
-    if (later.running) return tk_reduce_scatter(inner(c), in, out, counts, width, t);
-    return later_move(c, SCATTER, in, out, counts, width, t);
-}
-
-static tk_status later_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
-{
-    if (later.running) return tk_broadcast(inner(c), x, n, t, root);
-    return ask(
-        (work){.what = BROADCAST, .comm = inner(c), .to = x, .n = n, .type = t, .root = root});
-}
-
-static tk_status send(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
-                      tk_request *r)
-{
-    TK_TRY(catch_up(device, NULL, 0));
-    return tk_isend(inner(c), x, n, t, to, r);
-}
-
-static tk_status receive(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
-{
-    TK_TRY(catch_up(device, NULL, 0));
-    return tk_irecv(inner(c), x, n, t, from, r);
-}
-
-static tk_status group_begin(tk_device_comm *c)
-{
-    return tk_group_begin(inner(c));
-}
-
-static tk_status group_end(tk_device_comm *c)
-{
-    return tk_group_end(inner(c));
-}
-
-static tk_status wait_for(tk_device_comm *c, tk_request *r)
-{
-    return tk_wait(inner(c), r);
-}
-
-static void close_comm(tk_device_comm *c)
-{
-    tk_device_comm_close(inner(c));
-    free(c->impl);
-}
-
-static void defer(tk_device_comm *c)
-{
-    static const tk_device_comm_ops ops = {
-        .all_reduce = later_all_reduce,
-        .all_gather = later_all_gather,
-        .reduce_scatter = later_reduce_scatter,
-        .broadcast = later_broadcast,
-        .group_begin = group_begin,
-        .isend = send,
-        .irecv = receive,
-        .group_end = group_end,
-        .wait = wait_for,
-        .close = close_comm,
-    };
-    c->impl = copy_of(c, sizeof *c);
-    c->ops = &ops;
-}
-
-static void defer_mesh(tk_mesh *m)
-{
-    for (int i = 0; i < TK_AXES; i++) defer(&m->axis[i].device);
-    defer(&m->world_device);
 }
 
 static void defer_device(tk_device *d)
@@ -550,7 +412,7 @@ void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed)
     later.lazy = seed == 0;
     later.random = seed * 0x9e3779b97f4a7c15ull + 1;
     defer_device(d);
-    if (m) defer_mesh(m);
+    if (m) deferred_mesh(m, d);
 }
 
 void deferred_leave_out(int64_t n)
