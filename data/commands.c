@@ -93,7 +93,7 @@ typedef struct room { // for one clip of a file
     char *raw;
 } room;
 
-static tk_status make_room(const tk_clips *c, tk_arena *a, room *r)
+static tk_status make_clip_room(const tk_clips *c, tk_arena *a, room *r)
 {
     int64_t video = 0, audio = 0;
     for (int k = 0; k < c->n_buckets; k++) {
@@ -116,7 +116,7 @@ static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
     room r = {0};
     TK_TRY(tk_deal_open(world, tk_comm_self(), c->n, "checking", "clips", c->n, &deal));
     tk_arena_init(&a, 0);
-    tk_status st = make_room(c, &a, &r);
+    tk_status st = make_clip_room(c, &a, &r);
     while (st == TK_OK && n) {
         st = tk_deal_next_few(deal, CLIPS_AT_ONCE, &first, &n);
         for (int64_t k = first; st == TK_OK && k < first + n; k++, tk_deal_step(deal)) {

@@ -102,7 +102,7 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads,
     return tk_check_fraction("sample", reached, sums[0]);
 }
 
-static tk_status open_model(tk_train_parts *p, const tk_config *c, sampled *s)
+static tk_status open_bench_model(tk_train_parts *p, const tk_config *c, sampled *s)
 {
     const tk_model_part part = {.device = &p->device,
                                 .tensor = &p->mesh.axis[TK_AXIS_TENSOR].device,
@@ -118,7 +118,7 @@ static tk_status bench_sampling(tk_comm *world, tk_config *c)
     sampled s = {0};
     tk_arena_init(&s.arena, 0);
     tk_status st = tk_train_parts_open(&p, world, c);
-    if (st == TK_OK) st = tk_agree(world, open_model(&p, c, &s));
+    if (st == TK_OK) st = tk_agree(world, open_bench_model(&p, c, &s));
     if (st == TK_OK) st = time_sampling(world, &p, c, &s);
     if (st == TK_OK) st = tk_agree(world, print_sampling(world, c, p.device.threads, &s));
     if (s.model.device) tk_model_close(&s.model);

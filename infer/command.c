@@ -23,7 +23,7 @@ typedef struct sampling {
 
 // ---- one storyboard ----------------------------------------------------------------------------
 
-static void describe(const tk_job *job)
+static void describe_job(const tk_job *job)
 {
     const tk_story *s = &job->story;
     int first = -1, rounded = 0;
@@ -73,7 +73,7 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
     return st;
 }
 
-static tk_status make_clip(sampling *a, const tk_job *job, tk_arena *arena)
+static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena)
 {
     tk_references refs;
     tk_latents x;
@@ -94,8 +94,8 @@ static void one_job(sampling *a, const tk_job *job)
 {
     tk_arena arena;
     tk_arena_init(&arena, 1 << 20);
-    describe(job);
-    const tk_status st = make_clip(a, job, &arena);
+    describe_job(job);
+    const tk_status st = make_story_clip(a, job, &arena);
     tk_arena_free(&arena);
     a->made += st == TK_OK;
     a->unmade += st != TK_OK;

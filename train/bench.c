@@ -48,7 +48,7 @@ typedef struct figures {
     double startup;        // seconds from the start of the process to the first step
 } figures;
 
-static void count_step(void *ctx, const tk_step_result *now)
+static void count_bench_step(void *ctx, const tk_step_result *now)
 {
     figures *f = ctx;
     if (now->step == 0) return; // first touch of all memory
@@ -57,9 +57,9 @@ static void count_step(void *ctx, const tk_step_result *now)
     f->rows = (double)now->rows;
 }
 
-static tk_status run_steps(tk_trainer *t, int64_t steps, figures *f)
+static tk_status run_timed_steps(tk_trainer *t, int64_t steps, figures *f)
 {
-    tk_trainer_listen(t, count_step, f);
+    tk_trainer_listen(t, count_bench_step, f);
     for (int64_t s = 0; s < steps; s++) TK_TRY(tk_trainer_step(t, s, false, TK_OK));
     TK_TRY(tk_trainer_drain(t, false, TK_OK));
     f->rows *= (double)t->micro.count / (double)t->docs.n / (double)t->micro.n;
@@ -110,7 +110,7 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
     f.startup = process_age() - rehearsal;
     f.threads = p.device.threads;
-    if (st == TK_OK) st = tk_parallel_unless_alone(world, run_steps(&t, steps + 1, &f));
+    if (st == TK_OK) st = tk_parallel_unless_alone(world, run_timed_steps(&t, steps + 1, &f));
     if (st == TK_OK) st = compare_train(world, c, &f, p.loader, process);
     tk_trainer_close(&t);
     tk_train_parts_close(&p);
@@ -123,7 +123,7 @@ enum { ROOM = 1 << 20, ROUNDS = 6 };
 static const double MOST = 1 << 30; // bytes of the files that are read in a round
 
 // Reads from the file's start on until its end, or until *bytes of all files reach MOST.
-static tk_status read_file(const char *path, char *buffer, double *bytes)
+static tk_status read_for_rate(const char *path, char *buffer, double *bytes)
 {
     int fd;
     TK_TRY(tk_file_open(path, &fd, NULL));
@@ -143,7 +143,7 @@ static tk_status pread_rate(const tk_config *c, double *rate)
     memset(buffer, 1, ROOM); // its pages are there before the clock runs
     double bytes = 0, begin = tk_now();
     for (int64_t i = 0; i < c->data.n_files && st == TK_OK; i++)
-        st = read_file(c->data.files[i], buffer, &bytes);
+        st = read_for_rate(c->data.files[i], buffer, &bytes);
     *rate = bytes / (tk_now() - begin);
     tk_free(buffer);
     return st;

@@ -75,7 +75,7 @@ static int64_t loader_bytes(const tk_trainer *t)
     return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * largest * 2;
 }
 
-static tk_status run_steps(tk_trainer *t, tk_plan *out)
+static tk_status run_dry_steps(tk_trainer *t, tk_plan *out)
 {
     const int64_t steps = t->config->train.steps;
     for (int64_t s = 0; s < PLAN_STEPS && s < steps; s++) {
@@ -88,7 +88,7 @@ static tk_status run_steps(tk_trainer *t, tk_plan *out)
     return TK_OK;
 }
 
-static tk_status measure(tk_trainer *t, tk_plan *out)
+static tk_status measure_plan(tk_trainer *t, tk_plan *out)
 {
     const tk_optimizer *o = &t->optimizer;
     out->parameters = t->model.n_local;
@@ -99,7 +99,7 @@ static tk_status measure(tk_trainer *t, tk_plan *out)
     out->ema = o->ema.data ? (int64_t)tk_bytes(&o->ema) : 0;
     out->loader = loader_bytes(t);
     const int64_t kept = out->weights + out->masters + out->gradients + out->optimizer + out->ema;
-    TK_TRY(run_steps(t, out));
+    TK_TRY(run_dry_steps(t, out));
     out->activations = (int64_t)t->device->pool.peak - kept;
     out->total = kept + out->activations + out->loader + out->process;
     return TK_OK;
@@ -117,7 +117,7 @@ tk_status tk_plan_make(const tk_config *c, tk_loader *l, int rank, int64_t proce
               tk_device_open_dry(&device, tk_device_find(c->parallel.device), 1, DRY_BYTES));
     TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &device));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, l));
-    TK_TRY_TO(st, done, measure(&t, out));
+    TK_TRY_TO(st, done, measure_plan(&t, out));
 done:
     tk_trainer_close(&t);
     tk_mesh_close(&mesh);

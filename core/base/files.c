@@ -50,7 +50,7 @@ static const char *this_host(char host[HOST_MAX_BYTES + 1])
 }
 
 // What stands in the way of writing `path`, in words.
-static tk_status refuse(const char *path, int error)
+static tk_status explain_unwritable(const char *path, int error)
 {
     switch (error) {
     case ENAMETOOLONG:
@@ -80,7 +80,7 @@ static tk_status follow_link(tk_file *f)
     if (!to) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (!realpath(f->path, to))
         return errno == ENAMETOOLONG
-                   ? refuse(f->path, errno)
+                   ? explain_unwritable(f->path, errno)
                    : TK_FAIL(TK_INPUT, "cannot write %s: it is a link that leads nowhere (%s)",
                              f->path, strerror(errno));
     f->target = to;
@@ -94,10 +94,10 @@ static tk_status find_target(tk_file *f, const char *path)
     f->path = f->target = tk_arena_strdup(&f->arena, path);
     if (!f->path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (!*path) return TK_FAIL(TK_INPUT, "an output has no name");
-    if (!*base_of(path)) return refuse(path, EISDIR);
+    if (!*base_of(path)) return explain_unwritable(path, EISDIR);
     if (lstat(path, &s) == 0 && S_ISLNK(s.st_mode)) TK_TRY(follow_link(f));
-    if (stat(f->target, &s) != 0) return errno == ENOENT ? TK_OK : refuse(path, errno);
-    if (S_ISDIR(s.st_mode)) return refuse(path, EISDIR);
+    if (stat(f->target, &s) != 0) return errno == ENOENT ? TK_OK : explain_unwritable(path, errno);
+    if (S_ISDIR(s.st_mode)) return explain_unwritable(path, EISDIR);
     if (!S_ISREG(s.st_mode))
         return TK_FAIL(TK_INPUT, "cannot write %s: it is not a regular file", path);
     return TK_OK;
@@ -157,7 +157,7 @@ static tk_status open_temporary(tk_file *f, const char *prefix)
                                           host, (unsigned long long)x);
         if (!tmp) return TK_FAIL(TK_MEMORY, "out of memory for a path");
         f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd < 0 && errno != EEXIST) return refuse(f->path, errno);
+        if (f->fd < 0 && errno != EEXIST) return explain_unwritable(f->path, errno);
         if (f->fd < 0) continue;
         f->tmp = tmp;
         if (hold(f->fd)) return TK_OK;
@@ -218,7 +218,7 @@ tk_status tk_commit_file(const char *tmp, const char *path)
     return st;
 }
 
-static void release(tk_file *f)
+static void release_file(tk_file *f)
 {
     if (f->fd >= 0) close(f->fd);
     tk_arena_free(&f->arena);
@@ -231,7 +231,7 @@ tk_status tk_files_commit(int n, tk_file *f)
     for (int i = 0; i < n && st == TK_OK; i++) st = sync_open(f[i].fd, f[i].path, false);
     for (int i = 0; i < n && st == TK_OK; i++) {
         st = rename_and_sync(f[i].tmp, f[i].target, &f[i].arena);
-        if (st == TK_OK) release(&f[i]);
+        if (st == TK_OK) release_file(&f[i]);
     }
     for (int i = 0; i < n && st != TK_OK; i++) tk_file_abort(&f[i]);
     TK_TRY(st);
@@ -246,5 +246,5 @@ tk_status tk_file_commit(tk_file *f)
 void tk_file_abort(tk_file *f)
 {
     if (f->tmp) unlink(f->tmp);
-    release(f);
+    release_file(f);
 }

@@ -44,7 +44,7 @@ static tk_status check_inputs(const char *path, int n, char *const *inputs)
 
 // ---- is it ours --------------------------------------------------------------------------------
 
-static bool holds(const char *x, size_t n, const char *words)
+static bool holds_words(const char *x, size_t n, const char *words)
 {
     const size_t m = strlen(words);
     for (const char *p = x, *end = x + n; (size_t)(end - p) >= m; p++) {
@@ -72,14 +72,14 @@ static tk_status look_for_mark(int fd, const char *path, int64_t bytes, const tk
         if (at == 0)
             begins = n >= kind->at + head && !memcmp(piece + kind->at, kind->head, (size_t)head);
         if (!begins) break;
-        found = holds(piece, (size_t)n, kind->words);
+        found = holds_words(piece, (size_t)n, kind->words);
     }
     *ours = begins && found;
     tk_free(piece);
     return st;
 }
 
-static tk_status check_owner(const char *path, const tk_file_kind *kind)
+static tk_status check_whose(const char *path, const tk_file_kind *kind)
 {
     struct stat s;
     int fd;
@@ -105,7 +105,7 @@ tk_status tk_file_check_output(const char *path, const tk_file_kind *kind, int n
     TK_TRY(check_inputs(path, n, inputs));
     TK_TRY(tk_file_begin(&f, path));
     tk_file_abort(&f);
-    return check_owner(path, kind);
+    return check_whose(path, kind);
 }
 
 // ---- folders -----------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ static const char *clock_text(double seconds, char *buf, size_t n)
     return buf;
 }
 
-static void draw(const tk_progress *p, const char *note, bool last)
+static void draw_bar(const tk_progress *p, const char *note, bool last)
 {
     char bar[BAR_CELLS * 3 + 1] = "", left[32], text[512];
     double elapsed = tk_now() - p->started, rate = elapsed > 0 ? (double)p->done / elapsed : 0;
@@ -154,11 +154,11 @@ void tk_progress_at(tk_progress *p, int64_t done, const char *note)
     if (out.rank || out.level < 1) return;
     if (now - p->shown < (out.terminal ? REDRAW_SECONDS : LINE_SECONDS)) return;
     p->shown = now;
-    draw(p, note, false);
+    draw_bar(p, note, false);
 }
 
 void tk_progress_end(tk_progress *p)
 {
     if (out.rank || out.level < 1) return;
-    draw(p, NULL, true);
+    draw_bar(p, NULL, true);
 }

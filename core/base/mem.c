@@ -32,7 +32,7 @@ int64_t tk_alloc_count(void)
 }
 
 // Counts an allocation; true when the seam wants it to fail.
-static bool must_fail(void)
+static bool must_fail_now(void)
 {
     atomic_fetch_add(&allocations, 1);
     int_fast64_t n = atomic_load(&fail_in);
@@ -76,7 +76,7 @@ static void raw_free(void *p)
 
 void *tk_alloc(size_t bytes)
 {
-    if (must_fail() || bytes > PTRDIFF_MAX - 2 * ALIGN) return NULL;
+    if (must_fail_now() || bytes > PTRDIFF_MAX - 2 * ALIGN) return NULL;
     return raw_new(bytes);
 }
 

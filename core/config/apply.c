@@ -98,8 +98,8 @@ static void rename_section(tk_loading *l, const scope *s, char *word, size_t siz
     l->renamed = now;
 }
 
-static tk_status unknown(tk_loading *l, const scope *s, tk_place at, const tk_node *value,
-                         const char *word, unsigned command)
+static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_node *value,
+                             const char *word, unsigned command)
 {
     const bool section = value && value->kind == TK_NODE_MAPPING && !strchr(word, '.');
     char name[TK_NAME_MAX], near[TK_NAME_MAX];
@@ -206,7 +206,7 @@ static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map
         else if (!*section && tk_option_is_section(s->table, word))
             TK_TRY(apply_section(l, s, value, word));
         else
-            TK_TRY(unknown(l, s, key->at, value, word, 0));
+            TK_TRY(unknown_key(l, s, key->at, value, word, 0));
     }
     return TK_OK;
 }
@@ -321,7 +321,7 @@ static tk_status override_in(tk_loading *l, const scope *s, const char *word, co
         o = tk_option_find(s->table, list);
         if (o && o->kind != TK_OPT_ITEMS) o = NULL;
     }
-    if (!o) return unknown(l, s, command_line, NULL, word, command);
+    if (!o) return unknown_key(l, s, command_line, NULL, word, command);
     if (!tk_option_of(o, command))
         return tk_config_error(l, command_line, name, "not an option of %s; did you mean %s?",
                                tk_command_name(command),

@@ -9,7 +9,7 @@ static const tk_source *source(const tk_loading *l, const char *name)
     return &l->source.row[tk_option_find(l->table, name) - l->table->row];
 }
 
-static tk_place place(const tk_loading *l, const tk_source *s)
+static tk_place place_of_source(const tk_loading *l, const tk_source *s)
 {
     return s->given ? s->at : (tk_place){.file = l->file};
 }
@@ -33,7 +33,7 @@ broken(tk_loading *l, bool is_broken, const char *name, const char *other, const
     va_start(ap, fmt);
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
-    return tk_config_error(l, place(l, at), name, "%s", words);
+    return tk_config_error(l, place_of_source(l, at), name, "%s", words);
 }
 
 static tk_status check_model(tk_loading *l)
@@ -111,9 +111,10 @@ static tk_status check_shot(tk_loading *l, int64_t i)
     snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
     if (at->bad) return TK_OK;
     if (s->seconds == 0)
-        TK_TRY(tk_config_error(l, place(l, at), name, "no seconds: how long is the shot?"));
+        TK_TRY(
+            tk_config_error(l, place_of_source(l, at), name, "no seconds: how long is the shot?"));
     if (!s->prompt[0])
-        TK_TRY(tk_config_error(l, place(l, at), name, "no prompt: what is to be seen?"));
+        TK_TRY(tk_config_error(l, place_of_source(l, at), name, "no prompt: what is to be seen?"));
     return TK_OK;
 }
 

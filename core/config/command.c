@@ -33,7 +33,7 @@ static bool is_group(const tk_command *table, const char *word)
 }
 
 // The row that the words name, and how many words that took; NULL if there is none.
-static const tk_command *find(const tk_command *table, int n, char **words, int *taken)
+static const tk_command *find_command(const tk_command *table, int n, char **words, int *taken)
 {
     char both[128];
     snprintf(both, sizeof both, "%.60s %.60s", words[0], n > 1 ? words[1] : "");
@@ -48,7 +48,7 @@ static const tk_command *find(const tk_command *table, int n, char **words, int 
     return NULL;
 }
 
-static tk_status unknown(const tk_command *table, int n, char **words)
+static tk_status unknown_command(const tk_command *table, int n, char **words)
 {
     char list[256] = "";
     if (!is_group(table, words[0]))
@@ -138,7 +138,7 @@ static tk_status check_files(const tk_invocation *in)
                 : TK_OK;
 }
 
-static tk_status read_line(tk_invocation *in, int n, char **words)
+static tk_status read_command_line(tk_invocation *in, int n, char **words)
 {
     TK_TRY(sort_words(in, n, words));
     TK_TRY(check_files(in));
@@ -162,7 +162,7 @@ static tk_status invoke(const tk_command *c, tk_comm *world, int n, char **words
     tk_invocation in = {.command = c};
     tk_arena_init(&in.arena, 0);
     tk_config_init(&in.config);
-    tk_status st = tk_config_agree(world, read_line(&in, n, words), &in.config);
+    tk_status st = tk_config_agree(world, read_command_line(&in, n, words), &in.config);
     if (st == TK_OK) st = c->run(world, &in);
     tk_config_free(&in.config);
     tk_arena_free(&in.arena);
@@ -175,8 +175,8 @@ tk_status tk_command_run(const tk_command *table, tk_comm *world, int argc, char
     char **words = argv + 1;
     tk_log_open(world->rank, 1);
     if (answered(table, world->rank, n, words)) return TK_OK;
-    const tk_command *c = find(table, n, words, &taken);
-    if (!c) return tk_agree(world, unknown(table, n, words));
+    const tk_command *c = find_command(table, n, words, &taken);
+    if (!c) return tk_agree(world, unknown_command(table, n, words));
     for (int i = taken; i < n; i++) {
         if (!asks_help(words[i])) continue;
         if (world->rank == 0) print_help(c);

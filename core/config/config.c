@@ -20,8 +20,8 @@ void tk_config_free(tk_config *c)
     memset(c, 0, sizeof *c);
 }
 
-static tk_status load(tk_loading *l, const char *path, const char *text, size_t bytes, int n,
-                      char *const *overrides)
+static tk_status load_options(tk_loading *l, const char *path, const char *text, size_t bytes,
+                              int n, char *const *overrides)
 {
     tk_config *c = l->base;
     TK_TRY(tk_loading_open(l));
@@ -49,7 +49,7 @@ static tk_loading loading(tk_config *c, unsigned command, const char *file)
 static tk_status parse(tk_loading *l, const char *path, const char *text, size_t bytes, int n,
                        char *const *overrides)
 {
-    tk_status st = load(l, path, text, bytes, n, overrides);
+    tk_status st = load_options(l, path, text, bytes, n, overrides);
     tk_arena_free(&l->scratch);
     return st;
 }

@@ -16,27 +16,28 @@ typedef struct reading {
     bool stop;
 } reading;
 
-static tk_place place(const reading *r, const yaml_mark_t *at)
+static tk_place place_in_yaml(const reading *r, const yaml_mark_t *at)
 {
     return r->file ? (tk_place){r->file, (int)at->line + 1, (int)at->column + 1} : (tk_place){0};
 }
 
 // One error ends the reading: what follows it would be guesswork.
-static tk_status refuse(reading *r, const yaml_mark_t *at, const char *words)
+static tk_status refuse_yaml(reading *r, const yaml_mark_t *at, const char *words)
 {
     r->stop = true;
     r->root = NULL;
-    return tk_config_error(r->l, place(r, at), NULL, "%s", words);
+    return tk_config_error(r->l, place_in_yaml(r, at), NULL, "%s", words);
 }
 
 static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, tk_node **out)
 {
     tk_node *n;
     *out = NULL;
-    if (++r->nodes > TK_YAML_NODES) return refuse(r, &e->start_mark, "too many values in one file");
+    if (++r->nodes > TK_YAML_NODES)
+        return refuse_yaml(r, &e->start_mark, "too many values in one file");
     TK_ARENA_NEW(n, &r->l->scratch, 1);
     n->kind = kind;
-    n->at = place(r, &e->start_mark);
+    n->at = place_in_yaml(r, &e->start_mark);
     tk_node *parent = r->depth ? r->open[r->depth - 1] : NULL;
     if (!parent)
         r->root = n;
@@ -53,8 +54,8 @@ static tk_status on_scalar(reading *r, const yaml_event_t *e)
 {
     tk_node *n;
     char *text;
-    if (e->data.scalar.anchor) return refuse(r, &e->start_mark, "anchors (&) are not allowed");
-    if (e->data.scalar.tag) return refuse(r, &e->start_mark, "tags (!) are not allowed");
+    if (e->data.scalar.anchor) return refuse_yaml(r, &e->start_mark, "anchors (&) are not allowed");
+    if (e->data.scalar.tag) return refuse_yaml(r, &e->start_mark, "tags (!) are not allowed");
     TK_TRY(add_node(r, e, TK_NODE_SCALAR, &n));
     if (!n) return TK_OK;
     TK_ARENA_NEW(text, &r->l->scratch, (int64_t)e->data.scalar.length + 1);
@@ -69,10 +70,10 @@ static tk_status on_open(reading *r, const yaml_event_t *e, tk_node_kind kind)
 {
     bool map = kind == TK_NODE_MAPPING;
     if (map ? e->data.mapping_start.anchor : e->data.sequence_start.anchor)
-        return refuse(r, &e->start_mark, "anchors (&) are not allowed");
+        return refuse_yaml(r, &e->start_mark, "anchors (&) are not allowed");
     if (map ? e->data.mapping_start.tag : e->data.sequence_start.tag)
-        return refuse(r, &e->start_mark, "tags (!) are not allowed");
-    if (r->depth == TK_YAML_DEPTH) return refuse(r, &e->start_mark, "nested too deeply");
+        return refuse_yaml(r, &e->start_mark, "tags (!) are not allowed");
+    if (r->depth == TK_YAML_DEPTH) return refuse_yaml(r, &e->start_mark, "nested too deeply");
     tk_node *n;
     TK_TRY(add_node(r, e, kind, &n));
     if (n) r->open[r->depth++] = n;
@@ -84,10 +85,10 @@ static tk_status on_event(reading *r, const yaml_event_t *e)
     switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
         if (++r->documents > 1)
-            return refuse(r, &e->start_mark, "more than one document (---) in one file");
+            return refuse_yaml(r, &e->start_mark, "more than one document (---) in one file");
         return TK_OK;
     case YAML_ALIAS_EVENT:
-        return refuse(r, &e->start_mark, "aliases (*) are not allowed");
+        return refuse_yaml(r, &e->start_mark, "aliases (*) are not allowed");
     case YAML_SCALAR_EVENT:
         return on_scalar(r, e);
     case YAML_SEQUENCE_START_EVENT:
@@ -126,11 +127,11 @@ static tk_status not_yaml(reading *r, const char *text, size_t bytes)
     if (p->error == YAML_READER_ERROR) {
         yaml_mark_t at = mark_of_offset(text, bytes, p->problem_offset);
         snprintf(words, sizeof words, "not YAML text: %s", problem);
-        return refuse(r, &at, words);
+        return refuse_yaml(r, &at, words);
     }
     snprintf(words, sizeof words, "not YAML: %s%s%s", problem, p->context ? " " : "",
              p->context ? p->context : "");
-    return refuse(r, &p->problem_mark, words);
+    return refuse_yaml(r, &p->problem_mark, words);
 }
 
 tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, const char *file,
@@ -141,7 +142,7 @@ tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, con
     *root = NULL;
     if (bytes > TK_YAML_MAX) {
         yaml_mark_t start = {0};
-        return refuse(&r, &start, "larger than 1 MiB: not a config file");
+        return refuse_yaml(&r, &start, "larger than 1 MiB: not a config file");
     }
     if (!yaml_parser_initialize(&r.parser)) return TK_FAIL(TK_MEMORY, "out of memory (YAML)");
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

@@ -96,8 +96,8 @@ static tk_status open_set(hid_t at, const char *name, hid_t *set)
     return *set < 0 ? tk_h5_fail(TK_INPUT, at, name, "is not a readable dataset") : TK_OK;
 }
 
-static tk_status shape_of(hid_t at, const char *name, hid_t set, int max_dim, int *ndim,
-                          int64_t *dim)
+static tk_status get_shape(hid_t at, const char *name, hid_t set, int max_dim, int *ndim,
+                           int64_t *dim)
 {
     char where[512];
     hsize_t size[H5S_MAX_RANK];
@@ -123,7 +123,7 @@ tk_status tk_h5_shape(hid_t at, const char *name, int max_dim, int *ndim, int64_
 {
     hid_t set;
     TK_TRY(open_set(at, name, &set));
-    tk_status st = shape_of(at, name, set, max_dim, ndim, dim);
+    tk_status st = get_shape(at, name, set, max_dim, ndim, dim);
     H5Dclose(set);
     TK_TRY(st);
     return TK_OK;
@@ -131,7 +131,7 @@ tk_status tk_h5_shape(hid_t at, const char *name, int max_dim, int *ndim, int64_
 
 // How the data lies in the file: contiguous, filtered, or in a way that is not believed (in other
 // files, or made up from other datasets).
-static tk_status layout_of(hid_t at, const char *name, hid_t set, bool *contiguous, bool *filtered)
+static tk_status get_layout(hid_t at, const char *name, hid_t set, bool *contiguous, bool *filtered)
 {
     hid_t plan = H5Dget_create_plist(set);
     if (plan < 0) return tk_h5_fail(TK_INPUT, at, name, "has no readable layout");
@@ -152,9 +152,9 @@ static tk_status bounded(hid_t at, const char *name, hid_t set, int64_t *element
     int ndim;
     int64_t dim[MAX_DIM], n = 1;
     bool contiguous, filtered;
-    TK_TRY(shape_of(at, name, set, MAX_DIM, &ndim, dim));
+    TK_TRY(get_shape(at, name, set, MAX_DIM, &ndim, dim));
     for (int i = 0; i < ndim; i++) TK_TRY(tk_mul_size(n, dim[i], &n));
-    TK_TRY(layout_of(at, name, set, &contiguous, &filtered));
+    TK_TRY(get_layout(at, name, set, &contiguous, &filtered));
     hid_t type = H5Dget_type(set);
     size_t each = type < 0 ? 0 : H5Tget_size(type);
     if (type >= 0) H5Tclose(type);
@@ -181,7 +181,7 @@ static tk_status check_shape(hid_t at, const char *name, hid_t set, int ndim, in
     char where[512], want[192], have[192];
     int64_t found[MAX_DIM];
     int n;
-    TK_TRY(shape_of(at, name, set, MAX_DIM, &n, found));
+    TK_TRY(get_shape(at, name, set, MAX_DIM, &n, found));
     bool same = n == ndim;
     for (int i = 0; i < n && same; i++) same = dim[i] < 0 || dim[i] == found[i];
     if (!same)
@@ -239,7 +239,7 @@ tk_status tk_h5_address(hid_t at, const char *name, int64_t *address, int64_t *b
     int64_t n;
     bool contiguous = false, filtered = false;
     TK_TRY(open_set(at, name, &set));
-    tk_status st = layout_of(at, name, set, &contiguous, &filtered);
+    tk_status st = get_layout(at, name, set, &contiguous, &filtered);
     if (st == TK_OK && (!contiguous || filtered))
         st = tk_h5_fail(TK_INPUT, at, name, "is not contiguous and unfiltered");
     if (st == TK_OK) st = bounded(at, name, set, &n, bytes, address);

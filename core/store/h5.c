@@ -28,7 +28,7 @@ static hid_t access_list(void)
 }
 
 // Without times in the file: the same content is the same bytes.
-static hid_t untimed(hid_t kind)
+static hid_t untimed_plan(hid_t kind)
 {
     hid_t plan = H5Pcreate(kind);
     if (plan >= 0) H5Pset_obj_track_times(plan, false);
@@ -36,7 +36,7 @@ static hid_t untimed(hid_t kind)
 }
 
 // Is this a regular file that begins as HDF5 does? Said before the library sees it.
-static tk_status look(const char *path)
+static tk_status look_at_head(const char *path)
 {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[8];
@@ -82,7 +82,7 @@ tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_
 {
     tk_h5_quiet();
     *file = -1;
-    TK_TRY(look(path));
+    TK_TRY(look_at_head(path));
     TK_TRY(tk_h5_probe(path));
     hid_t access = access_list();
     hid_t f = access < 0 ? -1 : H5Fopen(path, H5F_ACC_RDONLY, access);
@@ -105,7 +105,7 @@ tk_status tk_h5_create(const char *path, const char *format, int64_t version, hi
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     if (fd < 0) return TK_FAIL(tk_io_code(errno), "cannot create %s: %s", path, tk_io_words(errno));
     close(fd);
-    hid_t access = access_list(), plan = untimed(H5P_FILE_CREATE);
+    hid_t access = access_list(), plan = untimed_plan(H5P_FILE_CREATE);
     hid_t f = access < 0 || plan < 0 ? -1 : H5Fcreate(path, H5F_ACC_TRUNC, plan, access);
     H5Pclose(plan);
     H5Pclose(access);

@@ -106,7 +106,7 @@ static uint64_t nanoseconds(struct statx_timestamp t)
 }
 
 // False where the file system does not tell enough to know a file again.
-static bool identify(const char *path, bool own, known *k)
+static bool identify_file(const char *path, bool own, known *k)
 {
     struct statx s;
     if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &s)) return false;
@@ -123,7 +123,8 @@ static bool is_known(const char *path)
 {
     known as[2];
     bool found = false;
-    const int ways = identify(path, false, &as[0]) && identify(path, true, &as[1]) ? 2 : 0;
+    const int ways =
+        identify_file(path, false, &as[0]) && identify_file(path, true, &as[1]) ? 2 : 0;
     pthread_mutex_lock(&guard);
     for (int i = 0; i < KNOWN && i < n_known; i++)
         for (int w = 0; w < ways; w++) found |= !memcmp(&list[i], &as[w], sizeof list[i]);
@@ -134,7 +135,7 @@ static bool is_known(const char *path)
 static void know(const char *path, bool own)
 {
     known k;
-    if (!identify(path, own, &k)) return;
+    if (!identify_file(path, own, &k)) return;
     pthread_mutex_lock(&guard);
     list[n_known++ % KNOWN] = k;
     pthread_mutex_unlock(&guard);
@@ -235,7 +236,7 @@ static void drop_prober(void)
 }
 
 // How the process that looked at the file ended, as of waitpid.
-static tk_status ask(const char *path, int *ended)
+static tk_status ask_prober(const char *path, int *ended)
 {
     char whole[PATH_MAX]; // the prober stays in the folder it was started in
     ssize_t n;
@@ -254,7 +255,7 @@ tk_status tk_h5_probe(const char *path)
     int ended = 0;
     if (!program || is_known(path)) return TK_OK;
     pthread_mutex_lock(&asking);
-    const tk_status st = ask(path, &ended);
+    const tk_status st = ask_prober(path, &ended);
     pthread_mutex_unlock(&asking);
     TK_TRY(st);
     const int signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;

@@ -236,7 +236,7 @@ static tk_status read_index(hid_t file, tk_clips *c)
     return TK_OK;
 }
 
-static tk_status read_file(hid_t file, const char *codec_file, tk_clips *c)
+static tk_status read_clip_file(hid_t file, const char *codec_file, tk_clips *c)
 {
     TK_TRY(tk_h5_get_attr_str(file, "config", &c->arena, &c->config));
     hid_t group = tk_h5_exists(file, "codec") ? H5Gopen2(file, "codec", H5P_DEFAULT) : -1;
@@ -257,7 +257,7 @@ tk_status tk_clips_open(const char *path, const char *codec_file, tk_clips *out)
     TK_TRY_TO(st, fail, tk_h5_open(path, TK_CLIP_FORMAT, TK_CLIP_VERSION, &file));
     out->path = tk_arena_strdup(&out->arena, path);
     if (!out->path) TK_TRY_TO(st, fail, TK_FAIL(TK_MEMORY, "out of memory opening %s", path));
-    TK_TRY_TO(st, fail, read_file(file, codec_file, out));
+    TK_TRY_TO(st, fail, read_clip_file(file, codec_file, out));
     H5Fclose(file);
     file = -1;
     TK_TRY_TO(st, fail, tk_clip_identify(out));

@@ -40,7 +40,7 @@ static tk_status open_same(const tk_clips *c, int *fd)
     return TK_FAIL(TK_INPUT, "%s was replaced by another file while it was in use", c->path);
 }
 
-static bool holds(const kept *f, tk_file_id id)
+static bool holds_file(const kept *f, tk_file_id id)
 {
     return f->id.number && tk_file_same(f->id, id);
 }
@@ -58,7 +58,7 @@ static kept *find_place(tk_file_id id)
     if (files.room == 0) files.room = room_for_files();
     for (int k = 0; k < files.room; k++) {
         kept *f = &files.file[k];
-        if (holds(f, id)) return f;
+        if (holds_file(f, id)) return f;
         if (f->users == 0 && (!best || (best->id.number && f->used < best->used))) best = f;
     }
     return best;
@@ -74,7 +74,7 @@ tk_status tk_clip_identify(tk_clips *c)
     c->id = (tk_file_id){.device = s.st_dev, .number = s.st_ino};
     pthread_mutex_lock(&files.lock);
     kept *f = known ? find_place(c->id) : NULL;
-    const bool keep = f && !holds(f, c->id);
+    const bool keep = f && !holds_file(f, c->id);
     if (keep) {
         vacate(f);
         *f = (kept){.id = c->id, .fd = fd, .used = ++files.clock};
@@ -84,12 +84,12 @@ tk_status tk_clip_identify(tk_clips *c)
     return known ? TK_OK : TK_FAIL(TK_IO, "cannot read %s", c->path);
 }
 
-static tk_status take(const tk_clips *c, kept **place, int *fd)
+static tk_status take_descriptor(const tk_clips *c, kept **place, int *fd)
 {
     tk_status st = TK_OK;
     pthread_mutex_lock(&files.lock);
     kept *f = find_place(c->id);
-    if (f && !holds(f, c->id)) {
+    if (f && !holds_file(f, c->id)) {
         vacate(f);
         st = open_same(c, &f->fd);
         if (st == TK_OK) f->id = c->id;
@@ -108,7 +108,7 @@ tk_status tk_clip_pread(const tk_clips *c, void *x, int64_t bytes, int64_t addre
 {
     kept *place;
     int fd = -1;
-    TK_TRY(take(c, &place, &fd));
+    TK_TRY(take_descriptor(c, &place, &fd));
     const tk_status st = tk_pread_all(fd, c->path, x, (size_t)bytes, address);
     if (!place) {
         close(fd);
@@ -125,7 +125,7 @@ void tk_clip_forget(const tk_clips *c)
     pthread_mutex_lock(&files.lock);
     for (int k = 0; k < files.room; k++) {
         kept *f = &files.file[k];
-        if (!f->users && holds(f, c->id)) vacate(f);
+        if (!f->users && holds_file(f, c->id)) vacate(f);
     }
     pthread_mutex_unlock(&files.lock);
 }

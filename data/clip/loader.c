@@ -66,7 +66,7 @@ static int file_of(const tk_loader *l, int64_t index)
     return (int)low;
 }
 
-static tk_status make_room(tk_loader *l, int64_t n_files)
+static tk_status make_loader_room(tk_loader *l, int64_t n_files)
 {
     TK_ARENA_NEW(l->file, &l->arena, n_files);
     TK_ARENA_NEW(l->first, &l->arena, n_files + 1);
@@ -95,10 +95,10 @@ static tk_status check_twice(const tk_data_config *c)
     return st;
 }
 
-static tk_status open_files(tk_loader *l, const tk_data_config *c, const char *codec_file,
-                            tk_comm *world)
+static tk_status open_clip_files(tk_loader *l, const tk_data_config *c, const char *codec_file,
+                                 tk_comm *world)
 {
-    TK_TRY(tk_agree(world, make_room(l, c->n_files)));
+    TK_TRY(tk_agree(world, make_loader_room(l, c->n_files)));
     TK_TRY(tk_agree(world, check_twice(c)));
     for (int64_t k = 0; k < c->n_files; k++) {
         TK_TRY(tk_clips_open_shared(world, c->files[k], codec_file, &l->file[k]));
@@ -133,7 +133,7 @@ tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_com
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->room, NULL);
     pthread_cond_init(&l->ready, NULL);
-    tk_status st = tk_agree(world, open_files(l, c, codec_file, world));
+    tk_status st = tk_agree(world, open_clip_files(l, c, codec_file, world));
     if (st != TK_OK)
         tk_loader_close(l);
     else
@@ -142,7 +142,7 @@ tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_com
 }
 
 // Ends the stream under way, if any, and gives its memory back.
-static void stop(tk_loader *l)
+static void stop_stream(tk_loader *l)
 {
     pthread_mutex_lock(&l->lock);
     l->stop = true;
@@ -158,7 +158,7 @@ static void stop(tk_loader *l)
 void tk_loader_close(tk_loader *l)
 {
     if (!l) return;
-    stop(l);
+    stop_stream(l);
     for (int64_t k = 0; k < l->n_files; k++) tk_clips_close(&l->file[k]);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->room);
@@ -212,7 +212,7 @@ static void read_document(tk_loader *l, document *d, int64_t step, int64_t j, vo
     __atomic_fetch_add(&l->bytes, b->video_bytes + b->audio_bytes, __ATOMIC_RELAXED);
 }
 
-static void *work(void *arg)
+static void *load_ahead(void *arg)
 {
     worker *w = arg;
     tk_loader *l = w->loader;
@@ -270,7 +270,7 @@ static tk_status make_ring(tk_loader *l)
 tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t batch,
                           int64_t doc_begin, int64_t doc_end)
 {
-    stop(l);
+    stop_stream(l);
     l->stop = false;
     l->seed = seed, l->start = first, l->batch = batch;
     l->begin = doc_begin, l->docs = doc_end - doc_begin, l->depth = l->prefetch + 1;
@@ -283,7 +283,7 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
     int failed = 0;
     while (l->running < l->threads && !failed) {
         worker *w = &l->worker[l->running];
-        failed = pthread_create(&w->thread, NULL, work, w);
+        failed = pthread_create(&w->thread, NULL, load_ahead, w);
         l->running += !failed;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);

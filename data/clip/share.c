@@ -33,7 +33,7 @@ static int64_t digests(const tk_clips *c)
     return n;
 }
 
-static counts count(const tk_clips *c)
+static counts count_index(const tk_clips *c)
 {
     counts n = {.clips = c->n, .buckets = c->n_buckets, .words = (int64_t)strlen(c->config) + 1};
     for (int64_t k = 0; k < c->n; k++) {
@@ -47,7 +47,7 @@ static counts count(const tk_clips *c)
     return n;
 }
 
-static view look(char *block, const counts *n)
+static view view_block(char *block, const counts *n)
 {
     view v;
     v.clip = (clip_record *)block;
@@ -68,7 +68,7 @@ static int64_t add_word(view *v, int64_t *at, const char *word)
 
 static void pack(const tk_clips *c, const counts *n, char *block)
 {
-    view v = look(block, n);
+    view v = view_block(block, n);
     int64_t word = 0, shot = 0, digest = 0;
     add_word(&v, &word, c->config);
     for (int64_t k = 0; k < c->n; k++) {
@@ -90,7 +90,7 @@ static void pack(const tk_clips *c, const counts *n, char *block)
 // The block lives in c's arena, and what is taken apart points into it.
 static tk_status unpack(char *block, const counts *n, tk_clips *c)
 {
-    view v = look(block, n);
+    view v = view_block(block, n);
     tk_clip_shot *shot;
     int64_t digest = 0, at = 0;
     TK_ARENA_NEW(shot, &c->arena, n->shots);
@@ -114,13 +114,13 @@ static tk_status unpack(char *block, const counts *n, tk_clips *c)
     return TK_OK;
 }
 
-static tk_status share(tk_comm *comm, const char *path, tk_clips *c)
+static tk_status share_index(tk_comm *comm, const char *path, tk_clips *c)
 {
     bool first = comm->rank == 0;
     counts n = {0};
     char *block = NULL;
     tk_status st = TK_OK;
-    if (first) n = count(c);
+    if (first) n = count_index(c);
     TK_TRY(tk_comm_broadcast(comm, &n, sizeof n, 0));
     block = tk_arena_alloc(&c->arena, (size_t)n.bytes);
     if (!block) st = TK_FAIL(TK_MEMORY, "out of memory for the index of %s", path);
@@ -152,7 +152,7 @@ tk_status tk_clips_open_shared(tk_comm *comm, const char *path, const char *code
     }
     TK_TRY(tk_agree(comm, st));
     if (comm->size > 1) {
-        st = share(comm, path, out);
+        st = share_index(comm, path, out);
         if (st != TK_OK) tk_clips_close(out);
     }
     return st;

@@ -53,7 +53,7 @@ static tk_status lay_out_bucket(tk_clip_writer *w, hid_t at, tk_bucket *b)
 }
 
 // Rank 0: the temporary file with room for all rows, nothing of the index yet.
-static tk_status lay_out(tk_clip_writer *w, const char *config_yaml)
+static tk_status lay_out_file(tk_clip_writer *w, const char *config_yaml)
 {
     hid_t group;
     TK_TRY(tk_file_begin(&w->out, w->path));
@@ -109,7 +109,7 @@ static tk_status share_name(tk_clip_writer *w)
 }
 
 // Rank 0's addresses to all, and the file open everywhere.
-static tk_status share(tk_clip_writer *w)
+static tk_status share_addresses(tk_clip_writer *w)
 {
     TK_TRY(share_name(w));
     for (int k = 0; k < w->n_buckets; k++) {
@@ -142,9 +142,9 @@ tk_status tk_clip_writer_open(tk_comm *comm, const tk_clip_plan *plan, tk_clip_w
         st = take_plan(w, plan);
     }
     TK_TRY_TO(st, fail, tk_agree(comm, st));
-    if (comm->rank == 0) st = lay_out(w, plan->config);
+    if (comm->rank == 0) st = lay_out_file(w, plan->config);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
-    TK_TRY_TO(st, fail, share(w));
+    TK_TRY_TO(st, fail, share_addresses(w));
     return TK_OK;
 fail:
     tk_clip_writer_abort(w);
@@ -197,7 +197,7 @@ static tk_status sum(tk_clip_writer *w, uint64_t *x, int64_t n)
 }
 
 // What each rank did to all: each slot was written by one rank and its digest is zero elsewhere.
-static tk_status gather(tk_clip_writer *w)
+static tk_status gather_digests(tk_clip_writer *w)
 {
     for (int k = 0; k < w->n_buckets; k++)
         TK_TRY(sum(w, w->bucket[k].digest, 2 * w->bucket[k].slots));
@@ -300,7 +300,7 @@ static tk_status finish(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t f
 tk_status tk_clip_writer_commit(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t file),
                                 void *ctx)
 {
-    tk_status st = gather(w);
+    tk_status st = gather_digests(w);
     // What a rank wrote must be on the disk before rank 0 gives the file its name.
     if (st == TK_OK && fsync(w->fd) < 0)
         st = TK_FAIL(TK_IO, "cannot write %s: %s", w->tmp, strerror(errno));

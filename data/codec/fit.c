@@ -74,8 +74,8 @@ static tk_status principal(moments *s, bool centred, tk_arena *a, int64_t keep, 
     return TK_OK;
 }
 
-static tk_status add_video(const tk_codec_info *i, const tk_media *clip, int64_t step,
-                           int64_t phase, moments *s)
+static tk_status add_video_moments(const tk_codec_info *i, const tk_media *clip, int64_t step,
+                                   int64_t phase, moments *s)
 {
     int64_t n = clip->frames * clip->height * clip->width * 3 / s->n;
     for (int64_t p = phase % step; p < n; p += step) {
@@ -86,8 +86,8 @@ static tk_status add_video(const tk_codec_info *i, const tk_media *clip, int64_t
 }
 
 // Adds the MDCT frames of every channel; frame: scratch (2 * hop).
-static tk_status add_audio(int64_t hop, const tk_media *clip, const float *mdct, float *frame,
-                           moments *s)
+static tk_status add_audio_moments(int64_t hop, const tk_media *clip, const float *mdct,
+                                   float *frame, moments *s)
 {
     int64_t n = (clip->samples + hop - 1) / hop + 1;
     for (int64_t ch = 0; ch < clip->channels; ch++)
@@ -100,7 +100,7 @@ static tk_status add_audio(int64_t hop, const tk_media *clip, const float *mdct,
     return TK_OK;
 }
 
-static tk_status fit(tk_linear *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
+static tk_status fit_linear(tk_linear *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
 {
     const tk_codec_info *i = &c->codec.info;
     int64_t hop = i->audio_hop, step = 1;
@@ -119,8 +119,8 @@ static tk_status fit(tk_linear *c, tk_codec_clips clips, void *ctx, int64_t n, t
         snprintf(where, sizeof where, "clip %lld", (long long)k);
         TK_TRY(tk_grid_of(i, where, clip.frames, clip.height, clip.width, clip.samples, &g));
         if (!k) step = (g.video_rows * n + PATCHES - 1) / PATCHES;
-        TK_TRY(add_video(i, &clip, step, k, &video));
-        TK_TRY(add_audio(hop, &clip, mdct, frame, &audio));
+        TK_TRY(add_video_moments(i, &clip, step, k, &video));
+        TK_TRY(add_audio_moments(hop, &clip, mdct, frame, &audio));
     }
     TK_TRY(principal(&video, true, a, i->video_channels, c->video_mean, c->video_basis,
                      c->video_scale));
@@ -163,7 +163,7 @@ static tk_status measure_clip(const tk_codec *c, const tk_media *clip, tk_arena 
     return TK_OK;
 }
 
-static tk_status measure_all(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
+static tk_status measure_clips(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t n, tk_arena *a)
 {
     loss l = {0};
     for (int64_t k = 0; k < n && k < MEASURED; k++) {
@@ -184,7 +184,7 @@ tk_status tk_codec_measure(tk_codec *c, tk_codec_clips clips, void *ctx, int64_t
 {
     tk_arena scratch;
     tk_arena_init(&scratch, 0);
-    const tk_status st = measure_all(c, clips, ctx, n, &scratch);
+    const tk_status st = measure_clips(c, clips, ctx, n, &scratch);
     tk_arena_free(&scratch);
     return st;
 }
@@ -202,7 +202,7 @@ tk_status tk_codec_fit(const tk_codec_config *c, const tk_media_config *m, tk_co
     tk_arena_init(&scratch, 0);
     TK_TRY_TO(st, done, tk_linear_new(&info, &linear));
     *out = &linear->codec;
-    TK_TRY_TO(st, done, fit(linear, clips, ctx, n, &scratch));
+    TK_TRY_TO(st, done, fit_linear(linear, clips, ctx, n, &scratch));
     TK_TRY_TO(st, done, tk_codec_measure(*out, clips, ctx, n));
 done:
     if (st != TK_OK) {

@@ -127,8 +127,8 @@ void tk_codec_gather(const tk_codec_info *i, const tk_media *m, int64_t first, i
 }
 
 // The way back: patches [first, first + n) into rgb, rounded and clamped.
-static void scatter(const tk_codec_info *i, const float *x, int64_t height, int64_t width,
-                    int64_t first, int64_t n, uint8_t *rgb)
+static void scatter_patches(const tk_codec_info *i, const float *x, int64_t height, int64_t width,
+                            int64_t first, int64_t n, uint8_t *rgb)
 {
     int64_t line = i->patch_size * 3;
     for (int64_t p = 0; p < n; p++) {
@@ -185,7 +185,7 @@ static tk_status decode_video(const tk_codec *codec, const float *rows, const tk
                          0, x, patch);
             for (int64_t p = 0; p < m; p++)
                 for (int64_t k = 0; k < patch; k++) x[p * patch + k] += c->video_mean[k];
-            scatter(i, x, g->height, g->width, from, m, rgb);
+            scatter_patches(i, x, g->height, g->width, from, m, rgb);
         }
     tk_free(x);
     return st;

@@ -17,7 +17,7 @@
 
 enum { SPARE = 32, ROUNDS = 60 };
 
-static double dot(const float *a, const float *b, int64_t n)
+static double dot_product(const float *a, const float *b, int64_t n)
 {
     double s = 0;
 #pragma omp simd reduction(+ : s)
@@ -44,8 +44,8 @@ static tk_status orthonormalize(float *q, int64_t m, int64_t n, float *tau)
 }
 
 // The rows of q turned to the axes of the matrix seen in their span, the `keep` largest first.
-static tk_status turn(const float *q, const float *image, int64_t m, int64_t n, int64_t keep,
-                      tk_arena *scratch, float *vectors, double *values)
+static tk_status turn_to_axes(const float *q, const float *image, int64_t m, int64_t n,
+                              int64_t keep, tk_arena *scratch, float *vectors, double *values)
 {
     double *a, *value;
     float *picked;
@@ -54,7 +54,7 @@ static tk_status turn(const float *q, const float *image, int64_t m, int64_t n, 
     TK_ARENA_NEW(picked, scratch, keep * m);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j <= i; j++)
-            a[i * m + j] = a[j * m + i] = dot(q + i * n, image + j * n, n);
+            a[i * m + j] = a[j * m + i] = dot_product(q + i * n, image + j * n, n);
     TK_TRY(lapack_status(LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', (int)m, a, (int)m, value),
                          "principal axes")); // by rising value, row i of `a` being vector i
     for (int64_t c = 0; c < keep; c++) {
@@ -89,12 +89,12 @@ static tk_status pca(const float *matrix, int64_t n, int64_t keep, tk_arena *scr
         TK_TRY(orthonormalize(q, m, n, tau));
         TK_TRY(tk_gemm(0, 'N', 'N', m, n, n, q, n, matrix, n, 0, image, n));
         double held = 0;
-        for (int64_t i = 0; i < m; i++) held += dot(q + i * n, image + i * n, n);
+        for (int64_t i = 0; i < m; i++) held += dot_product(q + i * n, image + i * n, n);
         if (m == n || (round && held - before <= 1e-6 * held)) break;
         before = held;
         if (round + 1 < ROUNDS) memcpy(q, image, (size_t)(m * n) * sizeof *q);
     }
-    return turn(q, image, m, n, keep, scratch, vectors, values);
+    return turn_to_axes(q, image, m, n, keep, scratch, vectors, values);
 }
 
 tk_status tk_pca(const float *matrix, int64_t n, int64_t keep, float *vectors, double *values)

@@ -143,7 +143,7 @@ static bool skips(const tk_import *im)
 
 // Rank 0: clips spread evenly over all of them, decoded and held, for the codec to be fitted or,
 // where one is given, measured on. Damage met here is met again, and told, where clips are written.
-static tk_status fit_codec(tk_import *im)
+static tk_status fit_import_codec(tk_import *im)
 {
     const tk_media_config *m = &im->c->media;
     TK_ARENA_NEW(im->wanted, &im->arena, im->n);
@@ -224,7 +224,7 @@ static tk_status judge(tk_import *im)
                             im->n_files, im->n_files == 1 ? "" : "s", list));
 }
 
-static void look(tk_import *im, tk_import_file *f)
+static void look_at_file(tk_import *im, tk_import_file *f)
 {
     tk_import_look(f, &im->c->media);
     tk_deal_step(im->deal);
@@ -232,14 +232,14 @@ static void look(tk_import *im, tk_import_file *f)
 
 static tk_status look_at_files(tk_import *im)
 {
-    TK_TRY(deal_files(im, "looking at media", "files", im->n_files, NULL, look));
+    TK_TRY(deal_files(im, "looking at media", "files", im->n_files, NULL, look_at_file));
     return judge(im);
 }
 
 // Work ----------------------------------------------------------------------------------------
 
 // Room for the rows of the largest clip.
-static tk_status make_room(tk_import *im)
+static tk_status make_import_room(tk_import *im)
 {
     const tk_codec_info *info = tk_codec_get_info(im->codec);
     int64_t video = 0, audio = 0;
@@ -278,7 +278,7 @@ static tk_status get_codec(tk_import *im)
     TK_TRY(tk_deal_open(im->world, tk_comm_self(), 0,
                         given ? "measuring the codec" : "fitting the codec", "clips", im->fitted,
                         &im->deal));
-    TK_TRY(tk_deal_close(im->deal, im->world->rank == 0 ? fit_codec(im) : TK_OK));
+    TK_TRY(tk_deal_close(im->deal, im->world->rank == 0 ? fit_import_codec(im) : TK_OK));
     for (int i = 0; i < im->n_files; i++) { // what it found out about files
         tk_import_file *f = &im->file[i];
         int32_t status = f->status;
@@ -329,10 +329,10 @@ static tk_status tell_files(const tk_import *im)
     return all_fail(TK_FAIL(TK_INPUT, "no clip is without damage; nothing was written: %s", why));
 }
 
-static tk_status work(tk_import *im)
+static tk_status import_files(tk_import *im)
 {
     char *yaml = tk_config_dump(im->c, TK_CMD_DATA, &im->arena);
-    tk_status st = yaml ? make_room(im) : TK_FAIL(TK_MEMORY, "out of memory");
+    tk_status st = yaml ? make_import_room(im) : TK_FAIL(TK_MEMORY, "out of memory");
     TK_TRY(tk_agree(im->world, st));
     const tk_clip_plan plan = {.path = im->c->output,
                                .config = yaml,
@@ -374,7 +374,7 @@ static tk_status take_files(tk_import *im, char **files)
     return TK_OK;
 }
 
-static tk_status run(tk_import *im, char **files)
+static tk_status run_import(tk_import *im, char **files)
 {
     tk_status st;
     TK_TRY(tk_agree(im->world, take_files(im, files)));
@@ -386,7 +386,7 @@ static tk_status run(tk_import *im, char **files)
     TK_TRY(tk_agree(im->world, tk_import_plan(im)));
     tk_import_tell_plan(im);
     TK_TRY(get_codec(im));
-    TK_TRY(work(im));
+    TK_TRY(import_files(im));
     tell_end(im);
     return TK_OK;
 }
@@ -395,7 +395,7 @@ tk_status tk_import_run(tk_comm *world, tk_config *c, int n_files, char **files)
 {
     tk_import im = {.world = world, .c = c, .n_files = n_files < 0 ? 0 : n_files};
     tk_arena_init(&im.arena, 1 << 20);
-    tk_status st = run(&im, files);
+    tk_status st = run_import(&im, files);
     tk_clip_writer_abort(im.writer);
     tk_codec_free(im.codec);
     tk_arena_free(&im.arena);

@@ -65,7 +65,7 @@ static tk_status next_clip(void *ctx, int64_t i, tk_media *clip)
     return TK_OK;
 }
 
-static tk_status fit_codec(const studio *s, tk_codec **out)
+static tk_status fit_world_codec(const studio *s, tk_codec **out)
 {
     const tk_config *c = s->c;
     source src = {.studio = s};
@@ -85,7 +85,7 @@ static tk_status fit_codec(const studio *s, tk_codec **out)
 
 // Shots of a clip with the rows between their cuts. Audio row r lies at sample r * hop; a row
 // belongs to the shot it lies in, what is beyond the end to the last.
-static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
+static tk_status describe_world_clip(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
 {
     const tk_config *c = s->c;
     tk_scene scene;
@@ -115,11 +115,12 @@ static tk_status describe(const studio *s, int64_t i, tk_arena *a, tk_clip_info 
 static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
 {
     TK_ARENA_NEW(*out, a, s->c->world.clips);
-    for (int64_t i = 0; i < s->c->world.clips; i++) TK_TRY(describe(s, i, a, &(*out)[i]));
+    for (int64_t i = 0; i < s->c->world.clips; i++)
+        TK_TRY(describe_world_clip(s, i, a, &(*out)[i]));
     return TK_OK;
 }
 
-static tk_status make_clip(const studio *s, int64_t i, take *t)
+static tk_status make_world_clip(const studio *s, int64_t i, take *t)
 {
     film(s, i, t);
     TK_TRY(tk_codec_encode_video(s->codec, &t->media, t->video));
@@ -151,7 +152,7 @@ static tk_status make_some(crew *c, int64_t first, int64_t n, int threads)
     for (int64_t i = first; i < first + n; i++) {
         const int thread = omp_get_thread_num();
         if (!tk_team_failed(&c->team))
-            tk_team_report(&c->team, make_clip(c->s, i, &c->take[thread]));
+            tk_team_report(&c->team, make_world_clip(c->s, i, &c->take[thread]));
         __atomic_fetch_add(&c->done, 1, __ATOMIC_RELAXED);
         if (thread == 0) tell_done(c);
     }
@@ -219,7 +220,7 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
 static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
 {
     tk_status st = TK_OK;
-    if (world->rank == 0) st = fit_codec(s, codec);
+    if (world->rank == 0) st = fit_world_codec(s, codec);
     if (world->rank == 0 && st == TK_OK) st = tk_codec_keep(&s->c->codec, *codec);
     TK_TRY(tk_agree(world, st));
     return tk_codec_broadcast(world, codec, 0);

@@ -14,7 +14,7 @@ typedef struct colour {
     float r, g, b;
 } colour;
 
-static colour mix(colour a, colour b, float t)
+static colour mix_colours(colour a, colour b, float t)
 {
     return (colour){a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
@@ -25,7 +25,7 @@ static float clamp01(float x)
 }
 
 // 0 below a, 1 above b, smooth between.
-static float smooth(float a, float b, float x)
+static float smooth_step(float a, float b, float x)
 {
     float t = clamp01((x - a) / (b - a));
     return t * t * (3 - 2 * t);
@@ -55,10 +55,11 @@ static colour set_at(float x, float y, float pixel)
     static const colour floor_far = {0.60f, 0.55f, 0.50f}, floor_near = {0.82f, 0.77f, 0.70f};
     const float back = 0.24f; // where wall and floor meet
     float away = (x * x + (y - 1.5f) * (y - 1.5f)) / 6.0f;
-    colour wall = mix(wall_dark, wall_lit, 1 / (1 + away));
-    wall = mix(wall, wall_dark, 0.5f * (1 - smooth(back, back + 0.5f, y)));
-    colour ground = mix(floor_far, floor_near, smooth(back, -0.8f, y) / (1 + 0.06f * x * x));
-    return mix(ground, wall, clamp01((y - back) / pixel + 0.5f));
+    colour wall = mix_colours(wall_dark, wall_lit, 1 / (1 + away));
+    wall = mix_colours(wall, wall_dark, 0.5f * (1 - smooth_step(back, back + 0.5f, y)));
+    colour ground =
+        mix_colours(floor_far, floor_near, smooth_step(back, -0.8f, y) / (1 + 0.06f * x * x));
+    return mix_colours(ground, wall, clamp01((y - back) / pixel + 0.5f));
 }
 
 // How much light an object at (ox, oy) keeps from the floor at (x, y): an ellipse under it, fainter
@@ -70,7 +71,7 @@ static float shadow_at(const tk_world_object *o, float ox, float oy, float x, fl
     float wide = r * (1.05f + 0.25f * high), deep = 0.28f * wide;
     float u = (x - ox) / wide, v = (y + 0.05f) / deep;
     float soft = 0.35f + 0.35f * clamp01(high);
-    float inside = 1 - smooth(1 - soft, 1 + soft, sqrtf(u * u + v * v));
+    float inside = 1 - smooth_step(1 - soft, 1 + soft, sqrtf(u * u + v * v));
     return 0.62f * inside / (1 + 1.6f * high);
 }
 
@@ -100,7 +101,7 @@ static colour ball_at(colour c, float u, float v)
 static colour crate_at(colour c, float u, float v)
 {
     float edge = fmaxf(fabsf(u), fabsf(v));
-    float frame = smooth(0.66f, 0.74f, edge);
+    float frame = smooth_step(0.66f, 0.74f, edge);
     float plank = 0.5f + 0.5f * cosf(3 * 3.14159265f * u);
     float light = 0.80f + 0.10f * v - 0.08f * plank * (1 - frame) + 0.14f * frame;
     if (edge > 0.88f && v > fabsf(u)) light += 0.12f; // the upper edge catches the light
@@ -118,7 +119,8 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
 {
     static const colour dark = {0.10f, 0.09f, 0.11f};
     for (int i = 0; i < s->n_objects && y < 0.30f; i++)
-        c = mix(c, dark, shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y));
+        c = mix_colours(c, dark,
+                        shadow_at(&s->object[i], (float)pos[2 * i], (float)pos[2 * i + 1], x, y));
     for (int i = 0; i < s->n_objects; i++) {
         const tk_world_object *o = &s->object[i];
         float r = (float)o->radius, edge = 1 + 1 / (r * per);
@@ -126,10 +128,10 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
         if (fabsf(u) > edge || fabsf(v) > edge) continue;
         if (o->kind == TK_BALL) {
             float a = coverage((sqrtf(u * u + v * v) - 1) * r * per);
-            if (a > 0) c = mix(c, ball_at(tint(o), u, v), a);
+            if (a > 0) c = mix_colours(c, ball_at(tint(o), u, v), a);
         } else {
             float a = coverage((fabsf(u) - 1) * r * per) * coverage((fabsf(v) - 1) * r * per);
-            if (a > 0) c = mix(c, crate_at(tint(o), u, v), a);
+            if (a > 0) c = mix_colours(c, crate_at(tint(o), u, v), a);
         }
     }
     return c;

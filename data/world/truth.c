@@ -35,7 +35,7 @@ static tk_status allocate(table *t, tk_arena *a)
     return TK_OK;
 }
 
-static void scene_of(const truth *t, int64_t k, tk_scene *s)
+static void scene_of_clip(const truth *t, int64_t k, tk_scene *s)
 {
     const tk_config *c = t->c;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
@@ -109,7 +109,7 @@ static tk_status collect(truth *t, tk_arena *a)
 {
     tk_scene s;
     for (int64_t k = 0; k < t->c->world.clips; k++) {
-        scene_of(t, k, &s);
+        scene_of_clip(t, k, &s);
         t->clip.n++;
         t->object.n += s.n_objects, t->contact.n += s.n_contacts, t->shot.n += s.n_shots;
     }
@@ -120,7 +120,7 @@ static tk_status collect(truth *t, tk_arena *a)
     TK_TRY(allocate(&t->contact, a));
     TK_TRY(allocate(&t->shot, a));
     for (int64_t k = 0; k < t->c->world.clips; k++) {
-        scene_of(t, k, &s);
+        scene_of_clip(t, k, &s);
         add_scene(t, &s);
     }
     return TK_OK;

@@ -28,12 +28,12 @@ typedef struct draws { // one scene's stream of random numbers
     uint64_t n;
 } draws;
 
-static double draw(draws *d, double low, double high)
+static double draw_number(draws *d, double low, double high)
 {
     return low + (high - low) * tk_rng_uniform(d->key, d->n++);
 }
 
-static int pick(draws *d, int n)
+static int pick_of(draws *d, int n)
 {
     return (int)tk_rng_below(d->key, d->n++, n);
 }
@@ -102,14 +102,14 @@ static void cut_shots(const tk_world_config *c, const tk_media_config *m, int64_
     int64_t most = latent / (least < 1 ? 1 : least);
     if (most > c->max_shots) most = c->max_shots;
     if (most > TK_WORLD_SHOTS) most = TK_WORLD_SHOTS;
-    double u = draw(d, 0, 1); // as many shots as fit in most clips, fewer in some
+    double u = draw_number(d, 0, 1); // as many shots as fit in most clips, fewer in some
     s->n_shots = most < 1 ? 1 : (int)most;
     if (s->n_shots > 1 && u < 0.30) s->n_shots--;
     if (s->n_shots > 1 && u < 0.12) s->n_shots--;
     int64_t cut[TK_WORLD_SHOTS + 1] = {0};
     for (int k = 1; k <= s->n_shots; k++) cut[k] = tk_split_begin(latent, s->n_shots, k);
     for (int k = 1; k < s->n_shots; k++) {
-        int64_t at = cut[k] + (draw(d, 0, 1) < 0.3 ? pick(d, 3) - 1 : 0);
+        int64_t at = cut[k] + (draw_number(d, 0, 1) < 0.3 ? pick_of(d, 3) - 1 : 0);
         if (at - cut[k - 1] >= least && cut[k + 1] - at >= least) cut[k] = at;
     }
     for (int k = 0; k < s->n_shots; k++) {
@@ -128,21 +128,21 @@ static void set_camera(tk_world_shot *h, const tk_media_config *m, double cx)
 }
 
 // Lets the object go at the start of shot k.
-static void let_go(tk_scene *s, const tk_media_config *m, draws *d, int k, double end)
+static void let_object_go(tk_scene *s, const tk_media_config *m, draws *d, int k, double end)
 {
     tk_world_shot *h = &s->shot[k];
     const tk_world_object *o = &s->object[0];
     h->fresh = true;
-    h->place = pick(d, TK_PLACES);
-    set_camera(h, m, h->close ? draw(d, -1, 1) : 0);
+    h->place = pick_of(d, TK_PLACES);
+    set_camera(h, m, h->close ? draw_number(d, -1, 1) : 0);
     double aside = (h->place - 1) * place_offset[h->close] * h->span;
-    double y = drop_lowest[h->close] + draw(d, 0, drop_range[h->close]);
-    if (!h->close) aside += draw(d, -0.1, 0.1);
+    double y = drop_lowest[h->close] + draw_number(d, 0, drop_range[h->close]);
+    if (!h->close) aside += draw_number(d, -0.1, 0.1);
     fly(s,
         (tk_world_arc){.t = h->start,
                        .x = h->cx + aside,
                        .y = y + (o->kind == TK_CRATE ? -0.05 : 0),
-                       .vx = draw(d, -0.1, 0.1)},
+                       .vx = draw_number(d, -0.1, 0.1)},
         end);
 }
 
@@ -169,18 +169,18 @@ void tk_world_scene(const tk_world_config *c, const tk_media_config *m, int64_t 
     draws d = {tk_rng_key(seed, TK_RNG_WORLD, (uint64_t)index), 0};
     *out = (tk_scene){.seed = seed, .index = index, .n_objects = 1};
     tk_world_object *o = &out->object[0];
-    o->kind = pick(&d, TK_KINDS);
-    o->colour = pick(&d, TK_COLOURS);
-    o->radius = o->kind == TK_BALL ? draw(&d, 0.46, 0.58) : draw(&d, 0.40, 0.51);
-    bool bouncy = pick(&d, 2);
-    o->restitution = bouncy ? draw(&d, 0.76, 0.84) : draw(&d, 0.05, 0.15);
+    o->kind = pick_of(&d, TK_KINDS);
+    o->colour = pick_of(&d, TK_COLOURS);
+    o->radius = o->kind == TK_BALL ? draw_number(&d, 0.46, 0.58) : draw_number(&d, 0.40, 0.51);
+    bool bouncy = pick_of(&d, 2);
+    o->restitution = bouncy ? draw_number(&d, 0.76, 0.84) : draw_number(&d, 0.05, 0.15);
     cut_shots(c, m, patch_frames, &d, out);
-    bool close = pick(&d, 3) == 0;
+    bool close = pick_of(&d, 3) == 0;
     for (int k = 0; k < out->n_shots; k++) {
         tk_world_shot *h = &out->shot[k];
         h->close = close;
         double end = h->start + h->seconds;
-        bool goes_on = k > 0 && draw(&d, 0, 1) < 0.6 && still_lively(out, h->start);
+        bool goes_on = k > 0 && draw_number(&d, 0, 1) < 0.6 && still_lively(out, h->start);
         // A take runs until the next one begins, so it is flown to the end of the clip here and
         // cut back if the next shot lets the object go anew.
         if (!goes_on) {
@@ -188,14 +188,14 @@ void tk_world_scene(const tk_world_config *c, const tk_media_config *m, int64_t 
                 out->n_contacts--;
             while (out->n_arcs && out->arc[out->n_arcs - 1].t >= h->start) out->n_arcs--;
             const tk_world_shot *last = &out->shot[out->n_shots - 1];
-            let_go(out, m, &d, k, last->start + last->seconds);
+            let_object_go(out, m, &d, k, last->start + last->seconds);
         } else {
             double x, y;
             tk_world_position(out, 0, 0.5 * (h->start + end), &x, &y);
             set_camera(h, m, h->close ? x : 0);
         }
         write_caption(out, h);
-        if (draw(&d, 0, 1) < 0.9) close = !close;
+        if (draw_number(&d, 0, 1) < 0.9) close = !close;
     }
     o->x = out->arc[0].x, o->y = out->arc[0].y;
     o->vx = out->arc[0].vx, o->vy = out->arc[0].vy;

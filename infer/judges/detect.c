@@ -77,7 +77,7 @@ static void centre(const float *w, int64_t height, int64_t width, double radius,
     if (n > 0) b->x = sx / n, b->y = sy / n;
 }
 
-static void shape_of(const float *w, int64_t height, int64_t width, double radius, blob *b)
+static void fit_ellipse(const float *w, int64_t height, int64_t width, double radius, blob *b)
 {
     for (int64_t j = 0; j < height; j++)
         for (int64_t i = 0; i < width; i++) {
@@ -102,7 +102,7 @@ static blob find_blob(const float *w, int64_t height, int64_t width)
     static const double shrink[] = {4, 2.5, 1.8, 1.5, 1.5};
     for (int k = 0; k < 5; k++) centre(w, height, width, shrink[k] * radius, &b);
     b.ok = b.inside >= concentrated * b.area;
-    if (b.ok) shape_of(w, height, width, reach * sqrt(b.inside / M_PI), &b);
+    if (b.ok) fit_ellipse(w, height, width, reach * sqrt(b.inside / M_PI), &b);
     return b;
 }
 
@@ -173,7 +173,7 @@ typedef struct parabola { // y = a + b t + c t^2, t in frames from the first
 } parabola;
 
 // Least squares over n >= 3 points at t = 0..n-1.
-static parabola fit(const double *y, int64_t n)
+static parabola fit_parabola(const double *y, int64_t n)
 {
     double s[5] = {0}, q[3] = {0};
     for (int64_t i = 0; i < n; i++) {
@@ -209,7 +209,7 @@ static double at_time(parabola p, double t)
 // frames [*begin, *end) are one flight for sure and take in their neighbours where these fit.
 static void extend(const double *y, int64_t frames, double near, int64_t *begin, int64_t *end)
 {
-    const parabola p = fit(y + *begin, *end - *begin);
+    const parabola p = fit_parabola(y + *begin, *end - *begin);
     const int64_t first = *begin, last = *end;
     if (first > 0 && fabs(at_time(p, -1) - y[first - 1]) < near) *begin = first - 1;
     if (last < frames && fabs(at_time(p, (double)(last - first)) - y[last]) < near) *end = last + 1;
@@ -237,7 +237,8 @@ double tk_detect_gravity(const double *y, int64_t frames, double fps, double per
         }
         if (end - begin <= longest || low - top < high) continue;
         longest = end - begin;
-        found = 2 * fit(y + begin, end - begin).c * fps * fps / (TK_WORLD_GRAVITY * per_metre);
+        found =
+            2 * fit_parabola(y + begin, end - begin).c * fps * fps / (TK_WORLD_GRAVITY * per_metre);
     }
     return found;
 }

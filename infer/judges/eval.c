@@ -150,7 +150,7 @@ static tk_status fill_column(eval *e, int column)
     return tk_comm_sum_f64(e->world, e->column[column].of, TK_FIGURES);
 }
 
-static tk_status measure_all(eval *e)
+static tk_status measure_columns(eval *e)
 {
     TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, &e->config.parallel,
                            e->config.sample.ema != 0));
@@ -183,7 +183,7 @@ static void print_table(const eval *e)
             "(ceiling): the figures say nothing of what the model learned of other clips");
 }
 
-static json_t *report(const eval *e)
+static json_t *make_report(const eval *e)
 {
     json_t *figures = json_object();
     for (int k = 0; k < TK_FIGURES; k++)
@@ -229,7 +229,7 @@ static tk_status write_report(const eval *e)
 {
     tk_file f;
     TK_TRY(tk_file_begin(&f, e->report));
-    json_t *root = report(e);
+    json_t *root = make_report(e);
     tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", e->report);
     if (root && json_dumpfd(root, f.fd, JSON_INDENT(2)) != 0)
         st = TK_FAIL(TK_IO, "cannot write %s: %s", e->report, tk_io_words(errno));
@@ -287,7 +287,7 @@ static tk_status load_config(eval *e, const tk_invocation *in)
     return TK_OK;
 }
 
-static tk_status run(eval *e, tk_invocation *in)
+static tk_status run_eval(eval *e, tk_invocation *in)
 {
     char *where = NULL;
     tk_comm *w = e->world;
@@ -296,7 +296,7 @@ static tk_status run(eval *e, tk_invocation *in)
     tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
-    if (st == TK_OK) st = measure_all(e);
+    if (st == TK_OK) st = measure_columns(e);
     if (st == TK_OK && w->rank == 0) print_table(e);
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e));
     tk_session_close(&e->session);
@@ -310,7 +310,7 @@ tk_status tk_eval_command(tk_comm *world, tk_invocation *in)
     eval e = {.world = world};
     tk_config_init(&e.config);
     tk_arena_init(&e.arena, 0);
-    const tk_status st = run(&e, in);
+    const tk_status st = run_eval(&e, in);
     tk_config_free(&e.config);
     tk_arena_free(&e.arena);
     return st;

@@ -22,7 +22,7 @@ typedef struct clip {
     tk_figures *f;
 } clip;
 
-static void count(tk_figures *f, tk_figure k, double hit)
+static void count_hit(tk_figures *f, tk_figure k, double hit)
 {
     f->hits[k] += hit;
     f->of[k] += 1;
@@ -71,10 +71,10 @@ static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *se
     }
     if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
         const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
-        count(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25);
+        count_hit(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25);
     }
     if (tk_detect_contacts(y, seen->frames, fps, per, CONTACTS, at) > 0)
-        count(c->f, TK_FIG_SYNC, seen->present ? sync_of(c, k, seen->y, seen->frames, per) : 0);
+        count_hit(c->f, TK_FIG_SYNC, seen->present ? sync_of(c, k, seen->y, seen->frames, per) : 0);
     return TK_OK;
 }
 
@@ -91,13 +91,13 @@ static tk_status measure_shots(clip *c, tk_arena *a)
                                 c->media->width, a, &seen));
         const bool colour = seen.present && seen.colour == o->colour;
         const bool kind = seen.present && seen.kind == o->kind;
-        count(c->f, TK_FIG_COLOUR, colour);
-        count(c->f, TK_FIG_KIND, kind);
-        count(c->f, TK_FIG_OBJECT, colour && kind);
+        count_hit(c->f, TK_FIG_COLOUR, colour);
+        count_hit(c->f, TK_FIG_KIND, kind);
+        count_hit(c->f, TK_FIG_OBJECT, colour && kind);
         if (k > 0)
-            count(c->f, TK_FIG_SAME,
-                  seen.present && before.present && seen.colour == before.colour &&
-                      seen.kind == before.kind);
+            count_hit(c->f, TK_FIG_SAME,
+                      seen.present && before.present && seen.colour == before.colour &&
+                          seen.kind == before.kind);
         TK_TRY(measure_motion(c, k, first, &seen, a));
         before = seen;
     }

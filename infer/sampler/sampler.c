@@ -177,7 +177,7 @@ static tk_status open_flow(run *r, int m)
     return start_rows(r, m);
 }
 
-static tk_status open_run(run *r)
+static tk_status open_sampling(run *r)
 {
     int32_t *tokens = NULL;
     TK_TRY(make_stream(r, &tokens));
@@ -189,7 +189,7 @@ static tk_status open_run(run *r)
     return TK_OK;
 }
 
-static void close_run(run *r)
+static void close_sampling(run *r)
 {
     tk_device *d = r->s->device;
     (void)tk_device_sync(d); // it may still read the arena and the task
@@ -228,13 +228,13 @@ static tk_status feed_rows(run *r, int m)
     return TK_OK;
 }
 
-static int64_t boundary_rows(void *ctx, int64_t i)
+static int64_t rows_across(void *ctx, int64_t i)
 {
     (void)i;
     return ((run *)ctx)->batch.row_count;
 }
 
-static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
+static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     run *r = ctx;
     tk_forward out;
@@ -257,7 +257,7 @@ static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_t
     return TK_OK;
 }
 
-static tk_status release(void *ctx, const tk_action *a)
+static tk_status release_slot(void *ctx, const tk_action *a)
 {
     (void)a;
     tk_tape_reset(&((run *)ctx)->tape);
@@ -301,7 +301,7 @@ static tk_status euler(run *r, int m, int64_t step)
     return tk_op_forward(d, &c);
 }
 
-static tk_status one_step(run *r, int64_t step)
+static tk_status sample_one_step(run *r, int64_t step)
 {
     tk_device *d = r->s->device;
     const int64_t levels = r->stream.n_levels;
@@ -309,11 +309,11 @@ static tk_status one_step(run *r, int64_t step)
                                    .n = 1,
                                    .schedule = TK_SCHEDULE_FORWARD,
                                    .chunks = 1,
-                                   .rows = boundary_rows,
+                                   .rows = rows_across,
                                    .hidden = r->s->model->config.hidden,
                                    .type = r->s->model->compute,
-                                   .forward = forward,
-                                   .release = release};
+                                   .forward = forward_stage,
+                                   .release = release_slot};
     TK_TRY(tk_device_upload(d, r->batch.timestep.data, r->timesteps + step * levels,
                             (size_t)levels * sizeof(float)));
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
@@ -326,9 +326,9 @@ static tk_status one_step(run *r, int64_t step)
 static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_done)(void *ctx),
                            void *ctx)
 {
-    TK_TRY(open_run(r));
+    TK_TRY(open_sampling(r));
     for (int64_t k = 0; k < r->task->steps; k++) {
-        TK_TRY(one_step(r, k));
+        TK_TRY(sample_one_step(r, k));
         if (step_done) step_done(ctx);
     }
     for (int h = 0; h < 2 && r->first; h++)
@@ -348,6 +348,6 @@ tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
     tk_staging_init(&r.host, s->device);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
-    close_run(&r);
+    close_sampling(&r);
     return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
 }

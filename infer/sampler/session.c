@@ -24,7 +24,7 @@ static tk_status check_trained(const tk_trained *t)
 }
 
 // Rank 0 looks, the others are told.
-static tk_status identify(tk_trained *t, tk_comm *world)
+static tk_status identify_trained(tk_trained *t, tk_comm *world)
 {
     uint64_t told[2] = {0};
     bool ema = false;
@@ -53,7 +53,7 @@ static tk_status open_all(const char *where, const char *codec_file, tk_comm *wo
                           tk_trained *t)
 {
     TK_TRY(tk_agree(world, tk_checkpoint_newest(where, codec_file, world, a, &t->path, &t->meta)));
-    TK_TRY(identify(t, world));
+    TK_TRY(identify_trained(t, world));
     return tk_agree(world, parse_config(t));
 }
 
@@ -75,7 +75,7 @@ void tk_trained_close(tk_trained *t)
     memset(t, 0, sizeof *t);
 }
 
-static tk_status open_device(tk_session *s, const tk_parallel_config *p)
+static tk_status open_session_device(tk_session *s, const tk_parallel_config *p)
 {
     tk_mesh *m = s->mesh;
     TK_TRY(tk_agree(&m->world, tk_device_open(&s->device, tk_device_find(p->device),
@@ -83,7 +83,7 @@ static tk_status open_device(tk_session *s, const tk_parallel_config *p)
     return tk_mesh_attach(m, &s->device);
 }
 
-static tk_status open_model(tk_session *s)
+static tk_status open_session_model(tk_session *s)
 {
     const tk_mesh *m = s->mesh;
     const tk_model_part part = {.device = &s->device,
@@ -97,8 +97,8 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema)
 {
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
-    tk_status st = open_device(s, p);
-    if (st == TK_OK) st = tk_agree(&mesh->world, open_model(s));
+    tk_status st = open_session_device(s, p);
+    if (st == TK_OK) st = tk_agree(&mesh->world, open_session_model(s));
     if (st == TK_OK) {
         tk_flat flat = {.group = s->ema ? "ema" : "model",
                         .x = s->model.values,

@@ -76,7 +76,7 @@ bool tk_reference_in(const tk_reference *r, const tk_window *w)
     return r->shot < 0 || (r->shot >= w->target && r->shot < w->end);
 }
 
-static tk_status check_room(const tk_story *s, const tk_references *all)
+static tk_status check_reference_room(const tk_story *s, const tk_references *all)
 {
     for (int i = 0; i < s->n_windows; i++) {
         double seconds = 0;
@@ -105,5 +105,5 @@ tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_cod
         for (int64_t k = 0; k < s->shot[i].n_references; k++)
             out->ref[out->n++] = (tk_reference){.path = s->shot[i].references[k], .shot = i};
     for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
-    return check_room(s, out);
+    return check_reference_room(s, out);
 }

@@ -20,7 +20,7 @@ typedef struct window { // one document, from the story's timeline and back
 // ---- the document ------------------------------------------------------------------------------
 
 // References end where media time begins; memory and targets follow from there on.
-static tk_status lay_out(window *w, tk_arena *a)
+static tk_status lay_out_window(window *w, tk_arena *a)
 {
     const tk_story *s = w->story;
     const tk_window *span = &w->span;
@@ -107,7 +107,7 @@ static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
 }
 
 // The document's target rows into the timeline; of the tail only the track's own.
-static void take_rows(const window *w, int m, const tk_latents *x)
+static void take_target_rows(const window *w, int m, const tk_latents *x)
 {
     const tk_story *s = w->story;
     const int64_t channels = w->channels[m];
@@ -134,7 +134,7 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents
     const bool first = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
     const tk_sampler on = {s->mesh, &s->device, &s->model};
     int64_t count[TK_MODALITIES];
-    TK_TRY(lay_out(w, a));
+    TK_TRY(lay_out_window(w, a));
     TK_TRY(write_text(w, a));
     tk_document_rows(&w->task.doc, count);
     for (int m = 0; m < TK_MODALITIES && first; m++) {
@@ -144,8 +144,8 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents
     }
     TK_TRY(tk_sampler_run(&on, &w->task, w->rows, step_done, ctx));
     if (!first) return TK_OK;
-    take_rows(w, TK_VIDEO, x);
-    take_rows(w, TK_AUDIO, x);
+    take_target_rows(w, TK_VIDEO, x);
+    take_target_rows(w, TK_AUDIO, x);
     return TK_OK;
 }
 

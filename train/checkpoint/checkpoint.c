@@ -46,7 +46,7 @@ typedef struct job {
     tk_ck_io io;
 } job;
 
-static tk_status prepare(job *j)
+static tk_status prepare_flats_job(job *j)
 {
     j->io.fd = -1;
     if ((int64_t)j->n * j->table->n > INT_MAX / 4) return TK_FAIL(TK_INTERNAL, "too many tensors");
@@ -61,8 +61,8 @@ static tk_status prepare(job *j)
 }
 
 // Collective: the job is set up on every rank, and all ranks mean the same checkpoint.
-static tk_status open_job(job *j, const char *path, tk_mesh *mesh, tk_model *model, int n,
-                          const tk_flat *flat)
+static tk_status open_flats_job(job *j, const char *path, tk_mesh *mesh, tk_model *model, int n,
+                                const tk_flat *flat)
 {
     *j = (job){.path = path,
                .mesh = mesh,
@@ -72,7 +72,7 @@ static tk_status open_job(job *j, const char *path, tk_mesh *mesh, tk_model *mod
                .n = n,
                .flat = flat};
     tk_arena_init(&j->arena, 0);
-    TK_TRY(tk_agree(j->world, prepare(j)));
+    TK_TRY(tk_agree(j->world, prepare_flats_job(j)));
     const int size[2] = {n, model->table.n};
     return tk_same(j->world, "the set of tensors of a checkpoint", size, sizeof size);
 }
@@ -163,7 +163,7 @@ static tk_status commit(job *j, const char *tmp)
     return TK_OK;
 }
 
-static tk_status save(job *j, const char *tmp, const tk_checkpoint_meta *meta)
+static tk_status save_flats(job *j, const char *tmp, const tk_checkpoint_meta *meta)
 {
     const bool first = j->world->rank == 0;
     tk_comm *w = j->world;
@@ -188,7 +188,7 @@ tk_status tk_checkpoint_save(const char *path, tk_mesh *mesh, tk_model *model, i
                              const tk_flat *flat, const tk_checkpoint_meta *meta)
 {
     job j;
-    tk_status st = open_job(&j, path, mesh, model, n, flat);
+    tk_status st = open_flats_job(&j, path, mesh, model, n, flat);
     const char *slash = strrchr(path, '/'), *in = meta->staging;
     char *tmp = NULL;
     if (st == TK_OK)
@@ -196,7 +196,7 @@ tk_status tk_checkpoint_save(const char *path, tk_mesh *mesh, tk_model *model, i
                  : tk_arena_printf(&j.arena, "%s.tmp", path);
     if (st == TK_OK)
         st = tk_agree(j.world, tmp ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (a file's name)"));
-    if (st == TK_OK) st = save(&j, tmp, meta);
+    if (st == TK_OK) st = save_flats(&j, tmp, meta);
     if (st != TK_OK && tmp && j.world->rank == 0) unlink(tmp);
     close_job(&j);
     TK_TRY(st);
@@ -230,7 +230,7 @@ static tk_status load_pieces(job *j)
     return pass(j, TK_CK_LOAD, false);
 }
 
-static tk_status load(job *j)
+static tk_status load_flats(job *j)
 {
     const bool first = j->world->rank == 0;
     TK_TRY(tk_agree(j->world,
@@ -244,8 +244,8 @@ static tk_status load(job *j)
 tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n, tk_flat *flat)
 {
     job j;
-    tk_status st = open_job(&j, path, mesh, model, n, flat);
-    if (st == TK_OK) st = load(&j);
+    tk_status st = open_flats_job(&j, path, mesh, model, n, flat);
+    if (st == TK_OK) st = load_flats(&j);
     close_job(&j);
     TK_TRY(st);
     return TK_OK;

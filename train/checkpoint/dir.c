@@ -39,14 +39,14 @@ static tk_status digest_share(const char *path, const tk_comm *world, const tk_c
     return st;
 }
 
-static tk_status compare(const char *path, const tk_ck_list *l, const uint64_t *sums)
+static tk_status compare_sums(const char *path, const tk_ck_list *l, const uint64_t *sums)
 {
     for (int64_t i = 0; i < l->n; i++)
         if (sums[i] != l->tensor[i].digest) return tk_ck_damaged(path, NULL, l->name[i]);
     return TK_OK;
 }
 
-static tk_status make_room(tk_ck_list *l, tk_arena *a, bool tensors, uint64_t **sums)
+static tk_status make_room_for_sums(tk_ck_list *l, tk_arena *a, bool tensors, uint64_t **sums)
 {
     if (tensors) TK_ARENA_NEW(l->tensor, a, l->n);
     TK_ARENA_NEW(*sums, a, l->n);
@@ -60,11 +60,11 @@ static tk_status verify(const char *path, tk_comm *world, tk_arena *a)
     uint64_t *sums = NULL;
     TK_TRY(tk_agree(world, first ? tk_ck_list_all(path, a, &l) : TK_OK));
     TK_TRY(tk_comm_broadcast(world, &l.n, sizeof l.n, 0));
-    TK_TRY(tk_agree(world, make_room(&l, a, !first, &sums)));
+    TK_TRY(tk_agree(world, make_room_for_sums(&l, a, !first, &sums)));
     TK_TRY(tk_comm_broadcast(world, l.tensor, (size_t)l.n * sizeof *l.tensor, 0));
     TK_TRY(tk_agree(world, digest_share(path, world, &l, sums)));
     TK_TRY(tk_comm_sum_u64(world, sums, (int)l.n));
-    return tk_agree(world, first ? compare(path, &l, sums) : TK_OK);
+    return tk_agree(world, first ? compare_sums(path, &l, sums) : TK_OK);
 }
 
 tk_status tk_ck_verify(const char *path, tk_comm *world)
@@ -102,7 +102,7 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static tk_status add(found *f, int64_t step)
+static tk_status add_step(found *f, int64_t step)
 {
     if (f->n == f->cap) {
         const size_t old = (size_t)f->cap * sizeof *f->step, cap = old ? 2 * old : 512;
@@ -115,7 +115,7 @@ static tk_status add(found *f, int64_t step)
     return TK_OK;
 }
 
-static tk_status look(const char *where, found *f)
+static tk_status list_steps(const char *where, found *f)
 {
     struct stat s;
     tk_status st = TK_OK;
@@ -130,7 +130,7 @@ static tk_status look(const char *where, found *f)
     DIR *d = opendir(where);
     if (!d) return TK_FAIL(TK_INPUT, "cannot read the directory %s: %s", where, strerror(errno));
     for (struct dirent *e; st == TK_OK && (e = readdir(d));)
-        if (tk_checkpoint_step(e->d_name) >= 0) st = add(f, tk_checkpoint_step(e->d_name));
+        if (tk_checkpoint_step(e->d_name) >= 0) st = add_step(f, tk_checkpoint_step(e->d_name));
     closedir(d);
     if (f->n) qsort(f->step, (size_t)f->n, sizeof *f->step, newest_first);
     return st;
@@ -225,7 +225,7 @@ static tk_status try_newest(search *s)
     *s->path = NULL;
     *s->meta = (tk_checkpoint_meta){0};
     s->gone = false;
-    tk_status st = tk_agree(s->world, s->world->rank == 0 ? look(s->where, &f) : TK_OK);
+    tk_status st = tk_agree(s->world, s->world->rank == 0 ? list_steps(s->where, &f) : TK_OK);
     int64_t told[2] = {f.n, f.is_file};
     if (st == TK_OK) st = tk_comm_broadcast(s->world, told, sizeof told, 0);
     if (st == TK_OK) st = try_all(s, &f, told[0], told[1] != 0);
@@ -280,7 +280,7 @@ tk_status tk_checkpoint_prune(const char *dir, int64_t keep)
     found f;
     tk_arena a;
     tk_arena_init(&a, 0);
-    tk_status st = look(dir, &f);
+    tk_status st = list_steps(dir, &f);
     if (st == TK_OK && !f.is_file) {
         remove_leftovers(dir);
         st = remove_old(dir, &f, keep > 1 ? keep : 1, &a);

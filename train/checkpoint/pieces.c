@@ -70,7 +70,8 @@ tk_ck_run tk_ck_next_run(const tk_param_spec *s, const tk_share *h, int64_t at, 
 
 // ---- file --------------------------------------------------------------------------------------
 
-static tk_status read_run(tk_ck_io *io, const tk_ck_tensor *t, int64_t global, int64_t n, float *to)
+static tk_status read_piece(tk_ck_io *io, const tk_ck_tensor *t, int64_t global, int64_t n,
+                            float *to)
 {
     return tk_pread_all(io->fd, io->path, to, (size_t)n * sizeof *to,
                         t->address + global * (int64_t)sizeof *to);
@@ -89,7 +90,7 @@ static tk_status read_columns(tk_ck_io *io, const tk_param_spec *s, const tk_sha
         TK_NEW(io->span, n);
         io->span_bytes = bytes;
     }
-    TK_TRY(read_run(io, t, first.global, n, io->span));
+    TK_TRY(read_piece(io, t, first.global, n, io->span));
     for (int64_t at = lo; at < hi;) {
         const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
         memcpy(io->host + (at - lo), io->span + (r.global - first.global),
@@ -105,7 +106,7 @@ static tk_status read_chunk(tk_ck_io *io, const tk_param_spec *s, const tk_share
     if (cut_columns(s, h)) return read_columns(io, s, h, t, lo, hi);
     for (int64_t at = lo; at < hi;) {
         const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
-        TK_TRY(read_run(io, t, r.global, r.n, io->host + (at - lo)));
+        TK_TRY(read_piece(io, t, r.global, r.n, io->host + (at - lo)));
         at += r.n;
     }
     return TK_OK;
@@ -116,7 +117,7 @@ tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, 
 {
     for (int64_t at = begin; at < begin + n; at += STAGE) {
         const int64_t m = begin + n - at < STAGE ? begin + n - at : STAGE;
-        TK_TRY(read_run(io, t, at, m, io->host));
+        TK_TRY(read_piece(io, t, at, m, io->host));
         *sum += tk_ck_digest(io->host, m, at);
     }
     return TK_OK;

@@ -130,7 +130,7 @@ tk_status tk_ck_seal(const char *path, int64_t n, const tk_ck_tensor *tensor)
 
 // ---- checking ----------------------------------------------------------------------------------
 
-static tk_status check(sealed *s)
+static tk_status check_seal(sealed *s)
 {
     tail t;
     uint64_t hash;
@@ -166,7 +166,7 @@ tk_status tk_ck_check_seal(const char *path)
 {
     sealed s;
     tk_status st = open_sealed(&s, path, O_RDONLY);
-    if (st == TK_OK) st = check(&s);
+    if (st == TK_OK) st = check_seal(&s);
     st = close_sealed(&s, st);
     TK_TRY(st);
     return TK_OK;

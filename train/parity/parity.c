@@ -38,7 +38,7 @@ typedef struct parity {
     double (*grad_error)[2];               // (table.n) likewise
 } parity;
 
-static void compare(const float *x, const float *y, int64_t n, double sums[2])
+static void compare_numbers(const float *x, const float *y, int64_t n, double sums[2])
 {
     for (int64_t i = 0; i < n; i++) {
         const double d = (double)x[i] - y[i];
@@ -68,7 +68,7 @@ static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
     float *host;
     TK_ARENA_NEW(host, &p->arena, n);
     TK_TRY(tk_device_get(&p->device, &v->t, host));
-    compare(host, p->golden.output[k] + at, n, p->output_error[k]);
+    compare_numbers(host, p->golden.output[k] + at, n, p->output_error[k]);
     return TK_OK;
 }
 
@@ -146,7 +146,8 @@ static tk_status compare_part(parity *p, const tk_weight *w, const float *shard,
     float *want;
     TK_ARENA_NEW(want, &p->arena, w->share.rows * w->share.cols);
     tk_share_cut(s, &w->share, p->golden.grad[w->spec], want);
-    compare(shard + begin - p->sums.begin, want + begin - w->offset, n, p->grad_error[w->spec]);
+    compare_numbers(shard + begin - p->sums.begin, want + begin - w->offset, n,
+                    p->grad_error[w->spec]);
     return TK_OK;
 }
 
@@ -169,7 +170,7 @@ static tk_status compare_grads(parity *p)
     return TK_OK;
 }
 
-static tk_status report(parity *p, const char *path)
+static tk_status report_errors(parity *p, const char *path)
 {
     tk_comm *w = &p->mesh.world;
     const tk_param_table *table = &p->model.table;
@@ -222,7 +223,7 @@ static tk_status cut_documents(parity *p)
     return TK_OK;
 }
 
-static tk_status open_device(parity *p)
+static tk_status open_parity_device(parity *p)
 {
     TK_TRY(
         tk_agree(&p->mesh.world,
@@ -231,7 +232,7 @@ static tk_status open_device(parity *p)
     return tk_mesh_attach(&p->mesh, &p->device);
 }
 
-static tk_status open_model(parity *p)
+static tk_status open_golden_model(parity *p)
 {
     TK_TRY(cut_documents(p));
     tk_staging_init(&p->host, &p->device);
@@ -262,17 +263,17 @@ static tk_status forward_and_backward(parity *p)
     return tk_gradients_sum(&p->sums, &p->shard);
 }
 
-static tk_status run(parity *p, tk_comm *world, const tk_invocation *in)
+static tk_status run_parity(parity *p, tk_comm *world, const tk_invocation *in)
 {
     const char *path = in->files[0];
     tk_param_table table;
     TK_TRY(tk_config_agree(world, read_golden(p, path, in, &table), &p->config));
     TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
-    TK_TRY(open_device(p));
-    TK_TRY(tk_agree(world, open_model(p)));
+    TK_TRY(open_parity_device(p));
+    TK_TRY(tk_agree(world, open_golden_model(p)));
     TK_TRY(tk_parallel_unless_alone(world, forward_and_backward(p)));
     TK_TRY(tk_agree(world, compare_grads(p)));
-    return tk_agree(world, report(p, path));
+    return tk_agree(world, report_errors(p, path));
 }
 
 tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
@@ -280,7 +281,7 @@ tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
     parity p = {0};
     tk_config_init(&p.config);
     tk_arena_init(&p.arena, 0);
-    const tk_status st = run(&p, world, in);
+    const tk_status st = run_parity(&p, world, in);
     if (p.sums.model) tk_gradients_release(&p.sums, &p.shard);
     tk_gradients_close(&p.sums);
     if (p.model.device) tk_model_close(&p.model);

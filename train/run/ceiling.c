@@ -91,7 +91,7 @@ static tk_status ceiling_path(char path[PATH_MAX])
 }
 
 // Starts it and reads the one number that it says.
-static tk_status ask(char *const argv[], double *rate)
+static tk_status ask_ceiling(char *const argv[], double *rate)
 {
     char path[PATH_MAX], said[64] = "";
     int pipes[2], status = -1, err;
@@ -135,7 +135,7 @@ tk_status tk_gemm_ceiling(const tk_config *c, int threads, int64_t rows, bool ba
     add_layer(&p, 1, rows, inner, m->hidden, backward);
     add_layer(&p, 1, rows, m->hidden, 2 * ffn, backward);
     add_layer(&p, 1, rows, ffn, m->hidden, backward);
-    return ask(p.argv, rate);
+    return ask_ceiling(p.argv, rate);
 }
 
 tk_status tk_check_fraction(const char *what, double reached, double ceiling)

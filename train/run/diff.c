@@ -23,7 +23,7 @@ static tk_status read_checkpoint(const char *where, tk_arena *a, tk_config *c)
     return tk_config_parse(c, 0, where, meta.config, strlen(meta.config), 0, NULL);
 }
 
-static tk_status read_run(const char *where, tk_arena *a, tk_config *c)
+static tk_status read_run_config(const char *where, tk_arena *a, tk_config *c)
 {
     struct stat s;
     if (stat(where, &s)) return TK_FAIL(TK_INPUT, "no run at %s: %s", where, strerror(errno));
@@ -45,10 +45,10 @@ static int print_lines(const char *changes)
     return n;
 }
 
-static tk_status compare(tk_invocation *in, tk_config run[2])
+static tk_status compare_both(tk_invocation *in, tk_config run[2])
 {
     char *binding, *others;
-    for (int i = 0; i < 2; i++) TK_TRY(read_run(in->files[i], &in->arena, &run[i]));
+    for (int i = 0; i < 2; i++) TK_TRY(read_run_config(in->files[i], &in->arena, &run[i]));
     tk_config_changes(&run[0], &run[1], 0, &in->arena, &binding, &others);
     if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what differs");
     const int binds = print_lines(binding), rest = print_lines(others);
@@ -63,7 +63,7 @@ static tk_status compare_runs(tk_invocation *in)
 {
     tk_config run[2];
     for (int i = 0; i < 2; i++) tk_config_init(&run[i]);
-    const tk_status st = compare(in, run);
+    const tk_status st = compare_both(in, run);
     for (int i = 0; i < 2; i++) tk_config_free(&run[i]);
     return st;
 }

@@ -22,7 +22,7 @@ int64_t tk_resident_bytes(int64_t *peak)
     return now * 1024;
 }
 
-static tk_status remember(tk_metrics *m, double video, double audio)
+static tk_status remember_losses(tk_metrics *m, double video, double audio)
 {
     if (m->n == m->cap) {
         const int64_t cap = m->cap ? 2 * m->cap : 1024;
@@ -40,7 +40,7 @@ static tk_status remember(tk_metrics *m, double video, double audio)
 }
 
 // A line of an earlier run: its losses and step; -1 if it is not one of ours.
-static int64_t read_line(const char *line, double loss[2])
+static int64_t read_metrics_line(const char *line, double loss[2])
 {
     json_t *o = json_loads(line, 0, NULL);
     const json_t *step = json_object_get(o, "step");
@@ -61,12 +61,12 @@ static tk_status take_over(tk_metrics *m, FILE *from, int64_t step)
     while (fgets(line, ROOM, from)) {
         const size_t n = strlen(line);
         if (!n || line[n - 1] != '\n') break;
-        const int64_t at = read_line(line, loss);
+        const int64_t at = read_metrics_line(line, loss);
         if (at <= before || at > step) break;
         before = at;
         if (fputs(line, m->file) < 0)
             return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
-        TK_TRY(remember(m, loss[0], loss[1]));
+        TK_TRY(remember_losses(m, loss[0], loss[1]));
     }
     if (fflush(m->file)) return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
     return TK_OK;
@@ -155,7 +155,7 @@ tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkp
     json_decref(o);
     ok = ok && fputc('\n', m->file) >= 0 && fflush(m->file) == 0;
     if (!ok) return TK_FAIL(TK_IO, "cannot write %s: %s", m->path, strerror(errno));
-    return remember(m, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO]);
+    return remember_losses(m, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO]);
 }
 
 tk_status tk_metrics_plot(const tk_metrics *m)

@@ -244,7 +244,7 @@ static tk_status start_beating(tk_owner *o)
 
 // ---- taking ------------------------------------------------------------------------------------
 
-static tk_status refuse(const char *dir, const char *token, const identity *old)
+static tk_status refuse_run(const char *dir, const char *token, const identity *old)
 {
     char at[64] = "an unknown time";
     struct tm t;
@@ -257,7 +257,7 @@ static tk_status refuse(const char *dir, const char *token, const identity *old)
         dir, old->host, old->pid, at, dir, token);
 }
 
-static tk_status take(const char *dir, const char *token, const identity *me)
+static tk_status take_directory(const char *dir, const char *token, const identity *me)
 {
     char before[TOKEN_ROOM] = "", fenced[TOKEN_ROOM] = "";
     for (int i = 0; i < TRIES; i++) {
@@ -266,7 +266,7 @@ static tk_status take(const char *dir, const char *token, const identity *me)
             identity old = {0};
             const bool known = read_token(before, &old);
             if (known ? alive(dir, before, me, &old) : beats(dir, before))
-                return refuse(dir, before, &old);
+                return refuse_run(dir, before, &old);
             TK_TRY(fence(dir, before));
             memcpy(fenced, before, sizeof fenced);
         }
@@ -291,7 +291,7 @@ tk_status tk_owner_take(tk_owner *o, const char *dir)
     if (!o->staging) return TK_FAIL(TK_MEMORY, "out of memory");
     if (strlen(o->staging) + 64 > PATH_MAX)
         return TK_FAIL(TK_INPUT, "train.out: the path is too long");
-    const tk_status st = take(o->dir, o->token, &me);
+    const tk_status st = take_directory(o->dir, o->token, &me);
     if (st != TK_OK) {
         char mine[PATH_MAX];
         snprintf(mine, sizeof mine, "%s/owner.%s", dir, o->token);

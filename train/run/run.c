@@ -143,7 +143,8 @@ static tk_status compare_configs(const run *r, const char *path, const char *sto
 }
 
 // From the newest checkpoint of a run directory, or a checkpoint itself.
-static tk_status load(run *r, const char *where, bool whole_state, char **from, int64_t *step)
+static tk_status load_newest(run *r, const char *where, bool whole_state, char **from,
+                             int64_t *step)
 {
     tk_checkpoint_meta meta;
     TK_TRY(tk_agree(r->world, tk_checkpoint_newest(where, r->config->codec.file, r->world,
@@ -173,20 +174,20 @@ static tk_status start_weights(run *r)
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     tk_parallel_watch(still_owner, &r->owner);
     if (resume) {
-        TK_TRY(load(r, c->out, true, &path, &step));
+        TK_TRY(load_newest(r, c->out, true, &path, &step));
         tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
         r->first = r->saved = step;
         return TK_OK;
     }
     r->saved = -1;
     if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
-    TK_TRY(load(r, c->init, false, &path, &step));
+    TK_TRY(load_newest(r, c->init, false, &path, &step));
     tk_log("starting from the weights of %s", path);
     return TK_OK;
 }
 
 // A disk without room for one checkpoint is found out before the first step, not after many.
-static tk_status check_room(const run *r)
+static tk_status check_disk_room(const run *r)
 {
     const char *out = r->config->train.out;
     tk_flat flat[TK_OPTIMIZER_FLATS];
@@ -204,11 +205,11 @@ static tk_status check_room(const run *r)
         wanted / 1e6, out, bytes / 1e6);
 }
 
-static tk_status open_files(run *r)
+static tk_status open_run_files(run *r)
 {
     const char *out = r->config->train.out;
     if (r->world->rank) return TK_OK;
-    TK_TRY(check_room(r));
+    TK_TRY(check_disk_room(r));
     TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
     TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
@@ -261,7 +262,7 @@ static void describe_clips(tk_config *c, const tk_loader *l)
     if (c->sample.window == 0) c->sample.window = (double)longest->frames / (double)codec->fps;
 }
 
-static tk_status open_run(run *r)
+static tk_status open_training(run *r)
 {
     tk_comm *w = r->world;
     tk_arena_init(&r->arena, 0);
@@ -272,7 +273,7 @@ static tk_status open_run(run *r)
     TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
                                        r->parts.loader)));
     TK_TRY(start_weights(r));
-    TK_TRY(tk_agree(w, open_files(r)));
+    TK_TRY(tk_agree(w, open_run_files(r)));
     if (r->first >= r->config->train.steps) return TK_OK;
     double rate = 0;
     TK_TRY(measure_gemm(r, &rate));
@@ -282,7 +283,7 @@ static tk_status open_run(run *r)
 
 // All stop looking at the owner before rank 0 gives the directory free. A rank that failed alone
 // cannot meet the others: it is about to take them down.
-static void close_run(run *r, tk_status st)
+static void close_training(run *r, tk_status st)
 {
     tk_parallel_watch(NULL, NULL);
     if (st == TK_OK || tk_status_shared()) (void)tk_comm_barrier(r->world);
@@ -303,7 +304,7 @@ static void keep_pending(run *r, tk_status st)
 }
 
 // Collective. A save that fails because the directory is another run's now says that.
-static tk_status check_owner(run *r, tk_status saved)
+static tk_status check_run_owner(run *r, tk_status saved)
 {
     char words[512];
     if (saved != TK_OK && !tk_status_shared()) return saved;
@@ -315,7 +316,7 @@ static tk_status check_owner(run *r, tk_status saved)
     return saved;
 }
 
-static tk_status save(run *r, int64_t done)
+static tk_status save_run(run *r, int64_t done)
 {
     const tk_train_config *c = &r->config->train;
     tk_flat flat[TK_OPTIMIZER_FLATS];
@@ -332,9 +333,9 @@ static tk_status save(run *r, int64_t done)
     tk_arena_init(&a, 0);
     const char *path = tk_arena_printf(&a, "%s/step-%08lld.h5", c->out, (long long)done);
     tk_status st = path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
-    st = check_owner(r, tk_agree(r->world, st));
+    st = check_run_owner(r, tk_agree(r->world, st));
     if (st == TK_OK)
-        st = check_owner(
+        st = check_run_owner(
             r, tk_checkpoint_save(path, &r->parts.mesh, &r->trainer.model, n, flat, &meta));
     tk_arena_free(&a);
     TK_TRY(st);
@@ -349,7 +350,7 @@ static tk_status save(run *r, int64_t done)
 
 // A step's result. Its line is written before the checkpoint of its step: a run that dies between
 // the two goes on with every step in the file.
-static void report(void *ctx, const tk_step_result *now)
+static void report_step(void *ctx, const tk_step_result *now)
 {
     run *r = ctx;
     const tk_train_config *c = &r->config->train;
@@ -381,7 +382,7 @@ static tk_status judged(const run *r, tk_status st)
     return tk_parallel_unless_alone(r->world, st);
 }
 
-static tk_status one_step(run *r, int64_t step)
+static tk_status train_one_step(run *r, int64_t step)
 {
     const tk_train_config *c = &r->config->train;
     const int64_t done = step + 1;
@@ -389,7 +390,7 @@ static tk_status one_step(run *r, int64_t step)
     TK_TRY(judged(r, tk_trainer_step(t, step, stop_requested != 0, pending(r))));
     if (done % c->checkpoint_every && done < c->steps && !t->stop) return TK_OK;
     TK_TRY(judged(r, tk_trainer_drain(t, stop_requested != 0, pending(r))));
-    return save(r, done);
+    return save_run(r, done);
 }
 
 static tk_status loop(run *r)
@@ -403,8 +404,8 @@ static tk_status loop(run *r)
     }
     tk_progress_begin(&r->progress, "train", "steps", c->steps - r->first);
     int64_t step = r->first;
-    tk_trainer_listen(&r->trainer, report, r);
-    for (; step < c->steps && st == TK_OK && !r->trainer.stop; step++) st = one_step(r, step);
+    tk_trainer_listen(&r->trainer, report_step, r);
+    for (; step < c->steps && st == TK_OK && !r->trainer.stop; step++) st = train_one_step(r, step);
     tk_progress_end(&r->progress);
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
@@ -418,7 +419,7 @@ static tk_status loop(run *r)
     return st;
 }
 
-static void describe(const run *r)
+static void describe_run(const run *r)
 {
     const tk_parallel_config *p = &r->config->parallel;
     tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld; %s, %d "
@@ -433,13 +434,13 @@ tk_status tk_train_run(tk_comm *world, tk_config *c)
 {
     run r = {.world = world, .config = c};
     watch_signals();
-    tk_status st = open_run(&r);
+    tk_status st = open_training(&r);
     if (st == TK_OK) {
-        describe(&r);
+        describe_run(&r);
         st = loop(&r);
     }
     if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
-    close_run(&r, st);
+    close_training(&r, st);
     return st;
 }
 
