@@ -176,7 +176,7 @@ $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d)
+-include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:
