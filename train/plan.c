@@ -68,8 +68,7 @@ static int64_t loader_bytes(const tk_trainer *t)
     for (int64_t i = 0; i < tk_loader_count(l); i++) {
         const tk_bucket *b;
         tk_loader_info(l, i, &b);
-        const int64_t numbers = b->latent_frames * b->high * b->wide * codec->video_channels +
-                                b->audio_rows * b->audio_channels * codec->audio_channels;
+        const int64_t numbers = tk_bucket_video_count(b, codec) + tk_bucket_audio_count(b, codec);
         if (numbers > largest) largest = numbers;
     }
     return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * largest * 2;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules between options. A rule is left out when one of its options was already reported.
+#include "core/config/codec.h"
 #include "core/config/load.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -55,13 +56,13 @@ static tk_status check_media(tk_loading *l)
 {
     const tk_media_config *m = &config(l)->media;
     const tk_codec_config *c = &config(l)->codec;
-    TK_TRY(broken(l, m->width % c->patch_size != 0, "media.width", "codec.patch_size",
+    TK_TRY(broken(l, !tk_patch_divides(m->width, c->patch_size), "media.width", "codec.patch_size",
                   "%" PRId64 " is not a multiple of codec.patch_size %" PRId64, m->width,
                   c->patch_size));
-    TK_TRY(broken(l, m->height % c->patch_size != 0, "media.height", "codec.patch_size",
-                  "%" PRId64 " is not a multiple of codec.patch_size %" PRId64, m->height,
-                  c->patch_size));
-    int64_t values = 3 * c->patch_frames * c->patch_size * c->patch_size;
+    TK_TRY(broken(l, !tk_patch_divides(m->height, c->patch_size), "media.height",
+                  "codec.patch_size", "%" PRId64 " is not a multiple of codec.patch_size %" PRId64,
+                  m->height, c->patch_size));
+    const int64_t values = tk_patch_numbers(c->patch_frames, c->patch_size);
     TK_TRY(broken(l, c->video_channels > values, "codec.video_channels", "codec.patch_size",
                   "%" PRId64 " is more than the %" PRId64 " values of a patch", c->video_channels,
                   values));

@@ -40,6 +40,10 @@ typedef struct tk_bucket {
     uint64_t *digest;                                     // (slots, 2)
 } tk_bucket;
 
+// Rows of a sample's video and audio times channels: the numbers stored.
+int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i);
+int64_t tk_bucket_audio_count(const tk_bucket *b, const tk_codec_info *i);
+
 typedef struct tk_clip_info { // what is known of a sample without reading its rows
     char *name;               // for messages: "world 7/123", "clips/a.mp4 @ 2.0 s"
     int bucket;

@@ -6,9 +6,6 @@
 #define TK_CLIP_FORMAT "talkie-clips"
 enum { TK_CLIP_VERSION = 2, TK_CLIP_SHOTS = 1024 }; // most shots of a clip
 
-// Rows of a sample's video and audio times channels: the numbers stored.
-int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i);
-int64_t tk_bucket_audio_count(const tk_bucket *b, const tk_codec_info *i);
 // Fills in a bucket's byte counts; TK_INPUT when its shape is not one the codec makes.
 tk_status tk_bucket_check(tk_bucket *b, const tk_codec_info *i, const char *where);
 void tk_bucket_name(const tk_bucket *b, char out[80]);

@@ -18,9 +18,10 @@ static tk_status decode_window(tk_decoder *d, int64_t latent)
 static tk_status picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
 {
     tk_decoder *d = (tk_decoder *)s;
-    const int64_t latent = frame / tk_codec_get_info(d->codec)->patch_frames;
+    const tk_codec_info *i = tk_codec_get_info(d->codec);
+    const int64_t latent = tk_grid_latent(i, frame);
     if (latent < d->first || latent >= d->first + d->n) TK_TRY(decode_window(d, latent));
-    const int64_t at = frame - tk_grid_frame(tk_codec_get_info(d->codec), d->first);
+    const int64_t at = frame - tk_grid_frame(i, d->first);
     *rgb = d->rgb + at * d->grid.height * d->grid.width * 3;
     return TK_OK;
 }

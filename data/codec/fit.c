@@ -74,10 +74,10 @@ static tk_status principal(moments *s, bool centred, tk_arena *a, int64_t keep, 
     return TK_OK;
 }
 
-static tk_status add_video_moments(const tk_codec_info *i, const tk_media *clip, int64_t step,
-                                   int64_t phase, moments *s)
+// Adds every step-th of the n patches.
+static tk_status add_video_moments(const tk_codec_info *i, const tk_media *clip, int64_t n,
+                                   int64_t step, int64_t phase, moments *s)
 {
-    int64_t n = clip->frames * clip->height * clip->width * 3 / s->n;
     for (int64_t p = phase % step; p < n; p += step) {
         tk_codec_gather(i, clip, p, step, 1, s->x + s->waiting * s->n);
         if (++s->waiting == BLOCK) TK_TRY(moments_flush(s));
@@ -85,11 +85,10 @@ static tk_status add_video_moments(const tk_codec_info *i, const tk_media *clip,
     return TK_OK;
 }
 
-// Adds the MDCT frames of every channel; frame: scratch (2 * hop).
-static tk_status add_audio_moments(int64_t hop, const tk_media *clip, const float *mdct,
+// Adds the n MDCT frames of every channel; frame: scratch (2 * hop).
+static tk_status add_audio_moments(int64_t hop, const tk_media *clip, int64_t n, const float *mdct,
                                    float *frame, moments *s)
 {
-    int64_t n = (clip->samples + hop - 1) / hop + 1;
     for (int64_t ch = 0; ch < clip->channels; ch++)
         for (int64_t r = 0; r < n; r++) {
             tk_codec_frames(hop, clip, ch, r, 1, frame);
@@ -119,8 +118,8 @@ static tk_status fit_linear(tk_linear *c, tk_codec_clips clips, void *ctx, int64
         snprintf(where, sizeof where, "clip %lld", (long long)k);
         TK_TRY(tk_grid_of(i, where, clip.frames, clip.height, clip.width, clip.samples, &g));
         if (!k) step = (g.video_rows * n + PATCHES - 1) / PATCHES;
-        TK_TRY(add_video_moments(i, &clip, step, k, &video));
-        TK_TRY(add_audio_moments(hop, &clip, mdct, frame, &audio));
+        TK_TRY(add_video_moments(i, &clip, g.video_rows, step, k, &video));
+        TK_TRY(add_audio_moments(hop, &clip, g.audio_rows, mdct, frame, &audio));
     }
     TK_TRY(principal(&video, true, a, i->video_channels, c->video_mean, c->video_basis,
                      c->video_scale));

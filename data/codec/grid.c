@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/codec/grid.h"
+#include "core/config/codec.h"
 #include <math.h>
 
 tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m)
@@ -17,8 +18,8 @@ tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *
 
 bool tk_grid_divides(const tk_codec_info *i, int64_t frames, int64_t height, int64_t width)
 {
-    return frames > 0 && height > 0 && width > 0 && frames % i->patch_frames == 0 &&
-           height % i->patch_size == 0 && width % i->patch_size == 0;
+    return tk_patch_divides(frames, i->patch_frames) && tk_patch_divides(height, i->patch_size) &&
+           tk_patch_divides(width, i->patch_size);
 }
 
 tk_status tk_grid_of(const tk_codec_info *i, const char *where, int64_t frames, int64_t height,
@@ -32,7 +33,7 @@ tk_status tk_grid_of(const tk_codec_info *i, const char *where, int64_t frames, 
                        where, (long long)frames, (long long)width, (long long)height,
                        (long long)i->patch_frames, (long long)i->patch_size,
                        (long long)i->patch_size);
-    out->latent_frames = frames / i->patch_frames;
+    out->latent_frames = tk_grid_latent(i, frames);
     out->high = height / i->patch_size;
     out->wide = width / i->patch_size;
     out->video_rows = out->latent_frames * out->high * out->wide;
@@ -73,14 +74,24 @@ int64_t tk_grid_frame(const tk_codec_info *i, int64_t f)
     return f * i->patch_frames;
 }
 
+int64_t tk_grid_latent(const tk_codec_info *i, int64_t frame)
+{
+    return frame / i->patch_frames;
+}
+
 int64_t tk_grid_sample(const tk_codec_info *i, int64_t f)
 {
-    return tk_grid_frame(i, f) * i->sample_rate / i->fps;
+    return tk_clock_sample(tk_grid_frame(i, f), i->sample_rate, i->fps);
 }
 
 int64_t tk_grid_audio_row(const tk_codec_info *i, int64_t f)
 {
     return hops(i, tk_grid_sample(i, f));
+}
+
+double tk_grid_audio_span(const tk_codec_info *i, int64_t units)
+{
+    return (double)(units * i->audio_hop) / (double)i->sample_rate;
 }
 
 double tk_grid_tick(const tk_codec_info *i)

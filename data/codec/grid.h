@@ -47,7 +47,11 @@ int64_t tk_grid_side(const tk_codec_info *i, int64_t pixels);        // whole pa
 // Where latent frame f begins; f may be the number of latent frames: the end.
 int64_t tk_grid_frame(const tk_codec_info *i, int64_t f);
 int64_t tk_grid_sample(const tk_codec_info *i, int64_t f);
+// The latent frame that a frame is of; whole latent frames in so many frames.
+int64_t tk_grid_latent(const tk_codec_info *i, int64_t frame);
 int64_t tk_grid_audio_row(const tk_codec_info *i, int64_t f); // rows that begin before it does
+// What an audio row spans, in a unit of which there are so many a second.
+double tk_grid_audio_span(const tk_codec_info *i, int64_t units);
 // Seconds of a latent frame, and whole latent frames in so many seconds.
 double tk_grid_tick(const tk_codec_info *i);
 int64_t tk_grid_latents(const tk_codec_info *i, double seconds);

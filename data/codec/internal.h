@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The linear codec's insides, shared by its fit (fit.c) and its use (linear.c).
 #pragma once
+#include "core/config/codec.h"
 #include "data/codec/kind.h"
 
 // Bounds of what a codec may be, for configs and for files alike.
@@ -29,7 +30,7 @@ typedef struct tk_linear {
 
 static inline int64_t tk_codec_patch(const tk_codec_info *i)
 {
-    return i->patch_frames * i->patch_size * i->patch_size * 3;
+    return tk_patch_numbers(i->patch_frames, i->patch_size);
 }
 
 // Checks a codec's numbers against the bounds; `where` for the message.

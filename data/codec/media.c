@@ -2,6 +2,16 @@
 #include "data/codec/media.h"
 #include <string.h>
 
+int64_t tk_media_samples(const tk_media_config *m, int64_t frames)
+{
+    return tk_clock_sample(frames, m->sample_rate, m->fps);
+}
+
+int64_t tk_media_sample_of(const tk_media_config *m, int64_t frame)
+{
+    return (frame * m->sample_rate + m->fps / 2) / m->fps;
+}
+
 tk_media tk_media_shape(const tk_media_config *m, int64_t frames, int64_t samples)
 {
     return (tk_media){.frames = frames,

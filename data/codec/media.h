@@ -12,6 +12,16 @@ typedef struct tk_media {
     float *pcm;                             // (samples, channels), within [-1, 1]
 } tk_media;
 
+// Samples before frame f begins, rounded down: parts of a clip add up to the whole.
+static inline int64_t tk_clock_sample(int64_t f, int64_t sample_rate, int64_t fps)
+{
+    return f * sample_rate / fps;
+}
+// The same on the clocks of m: samples that go with so many frames; and the sample nearest to where
+// a frame begins.
+int64_t tk_media_samples(const tk_media_config *m, int64_t frames);
+int64_t tk_media_sample_of(const tk_media_config *m, int64_t frame);
+
 // So many frames and samples on the clocks and of the size of m, without memory of their own.
 tk_media tk_media_shape(const tk_media_config *m, int64_t frames, int64_t samples);
 // Memory for all pictures and samples of its shape; gone with tk_media_free.

@@ -9,7 +9,7 @@ static int64_t rest_of(const tk_import *im, const tk_import_file *f)
 {
     const int64_t rest = f->frames % im->clip_frames;
     if ((double)rest / (double)im->c->media.fps < im->c->import.min_seconds - 1e-6) return 0;
-    return rest - rest % im->info.patch_frames;
+    return tk_grid_frame(&im->info, tk_grid_latent(&im->info, rest));
 }
 
 // The bucket for clips of that length, made if it is not there; arrays have room for all lengths.
@@ -87,7 +87,7 @@ tk_status tk_import_plan(tk_import *im)
                        im->c->import.min_seconds);
     TK_ARENA_NEW(im->clip, &im->arena, im->n);
     TK_ARENA_NEW(im->frames_of, &im->arena, im->n);
-    TK_ARENA_NEW(im->bucket, &im->arena, im->clip_frames / im->info.patch_frames);
+    TK_ARENA_NEW(im->bucket, &im->arena, tk_grid_latent(&im->info, im->clip_frames));
     for (int i = 0; i < im->n_files; i++) {
         const tk_import_file *f = &im->file[i];
         const int64_t whole = f->frames / im->clip_frames;

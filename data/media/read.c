@@ -32,16 +32,6 @@ struct tk_media_reader {
     int64_t total;          // frames there are; -1 = not known yet
 };
 
-int64_t tk_media_samples(const tk_media_config *m, int64_t frames)
-{
-    return frames * m->sample_rate / m->fps;
-}
-
-int64_t tk_media_sample_of(const tk_media_config *m, int64_t frame)
-{
-    return (frame * m->sample_rate + m->fps / 2) / m->fps;
-}
-
 static int64_t frames_in(double seconds, int64_t fps)
 {
     double n = floor(seconds * (double)fps + FRAME_SLACK);

@@ -25,10 +25,6 @@ void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out);
 double tk_media_reader_seconds(const tk_media_reader *r); // of video decoded so far
 void tk_media_reader_close(tk_media_reader *r);           // NULL is fine
 
-// Samples that go with `frames` frames, and sample at which frame k begins.
-int64_t tk_media_samples(const tk_media_config *m, int64_t frames);
-int64_t tk_media_sample_of(const tk_media_config *m, int64_t frame);
-
 // Frames the file will give and whether it has sound, from its packets alone, after decoding one
 // frame. TK_INPUT for files that tk_media_read would refuse, except damage inside.
 tk_status tk_media_probe(const char *path, const tk_media_config *m, double still_seconds,

@@ -38,9 +38,14 @@ static int pick_of(draws *d, int n)
     return (int)tk_rng_below(d->key, d->n++, n);
 }
 
+static tk_codec_info clock_of(const tk_media_config *m, int64_t patch_frames)
+{
+    return (tk_codec_info){.patch_frames = patch_frames, .fps = m->fps};
+}
+
 int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames)
 {
-    const tk_codec_info clock = {.patch_frames = patch_frames, .fps = m->fps};
+    const tk_codec_info clock = clock_of(m, patch_frames);
     int64_t latent = tk_grid_latents(&clock, s->seconds);
     return tk_grid_frame(&clock, latent < 1 ? 1 : latent);
 }
@@ -96,8 +101,9 @@ int tk_world_shot_at(const tk_scene *s, double t)
 static void cut_shots(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
                       draws *d, tk_scene *s)
 {
-    double tick = (double)patch_frames / (double)m->fps;
-    int64_t latent = tk_world_frames(c, m, patch_frames) / patch_frames;
+    const tk_codec_info clock = clock_of(m, patch_frames);
+    const double tick = tk_grid_tick(&clock);
+    const int64_t latent = tk_grid_latent(&clock, tk_world_frames(c, m, patch_frames));
     int64_t least = (int64_t)ceil(shot_least / tick - 1e-6);
     int64_t most = latent / (least < 1 ? 1 : least);
     if (most > c->max_shots) most = c->max_shots;

@@ -12,7 +12,8 @@ typedef struct tk_trained { // what a checkpoint tells before its weights are re
     bool has_ema;
 } tk_trained;
 
-// Collective. `where`: checkpoint file or run directory; codec_file: see tk_codec_read.
+// Collective. `where`: checkpoint file or run directory; codec_file: see tk_codec_read,
+// "" where none is named.
 tk_status tk_trained_open(const char *where, const char *codec_file, tk_comm *world, tk_arena *a,
                           tk_trained *out);
 void tk_trained_close(tk_trained *t);

@@ -57,7 +57,7 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
     tk_media_origin origin;
     tk_status st = TK_OK;
     TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m, &origin));
-    r->latents = m.frames / k->patch_frames;
+    r->latents = tk_grid_latent(k, m.frames);
     if (r->latents < 1) r->latents = 1;
     if (r->latents > most) r->latents = most;
     if (origin.seconds > (double)r->latents * s->tick + s->tick)

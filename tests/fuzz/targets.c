@@ -156,7 +156,7 @@ static void read_checkpoint_once(const char *path)
     tk_arena a;
     tk_trained t;
     tk_arena_init(&a, 0);
-    const tk_status st = tk_trained_open(path, NULL, tk_comm_self(), &a, &t);
+    const tk_status st = tk_trained_open(path, "", tk_comm_self(), &a, &t);
     fuzz_judge(st, path);
     if (st == TK_OK) tk_trained_close(&t);
     fuzz_judge(tk_checkpoint_load(path, &r->mesh, &r->model, 1, &r->flat), path);

@@ -36,7 +36,7 @@ tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wi
         .width = wide,
         .fps = (double)c->fps,
         .cadence = {c->patch_frames},
-        .audio_units = (double)(TK_CLOCK * c->audio_hop) / (double)c->sample_rate,
+        .audio_units = tk_grid_audio_span(c, TK_CLOCK),
         .audio_channels = channels,
         .t_clean = 1,
     };

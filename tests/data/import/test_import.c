@@ -25,7 +25,8 @@ static tk_status prepare(const char *out)
                                      .video_channels = 48,
                                      .audio_hop = 400,
                                      .audio_channels = 64,
-                                     .fit_clips = 4};
+                                     .fit_clips = 4,
+                                     .file = ""};
     config.import = (tk_import_config){.clip_seconds = 2, .min_seconds = 1, .codec = ""};
     config.output = keep;
     return TK_OK;

@@ -144,7 +144,7 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     tk_trained trained;
     tk_session session;
     tk_references refs;
-    assert_ok(tk_trained_open(from, NULL, &world, &arena, &trained));
+    assert_ok(tk_trained_open(from, "", &world, &arena, &trained));
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
