@@ -12,7 +12,8 @@ typedef struct flow {       // a modality on this rank
     int64_t *counts;        // (tensor ranks) rows of the stream each one holds
     tk_tensor x;            // first stage: (rows, channels)
     tk_tensor v;            // ends: (documents * rows, channels) velocities
-    tk_tensor dsigma;       // first stage: (rows)
+    tk_tensor dsigma;       // first stage: (steps, rows)
+    tk_tensor key;          // first stage: (rows, 2) of the noise that x starts as
 } flow;
 
 typedef struct run {
@@ -26,8 +27,7 @@ typedef struct run {
     tk_tape tape;
     flow flow[TK_MODALITIES];
     int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
-    float *timesteps;             // (steps, levels)
-    float *dsigma[TK_MODALITIES]; // (steps, rows)
+    tk_tensor timesteps;          // (steps, levels)
     tk_staging host;              // what the device reads
 } run;
 
@@ -105,32 +105,64 @@ static tk_status measure_flow(run *r, int m)
     return count_rows(r, m);
 }
 
-// The numbers of all steps: they must stay as they are while the device may read them.
-static tk_status make_schedule(run *r)
+// ---- what the device is told, in one transfer --------------------------------------------------
+
+static tk_status put_timesteps(run *r)
 {
     const tk_sample_task *t = r->task;
     const int64_t levels = r->stream.n_levels;
-    TK_ARENA_NEW(r->timesteps, &r->host.arena, t->steps * levels);
+    float *at;
+    TK_ARENA_NEW(at, &r->host.arena, t->steps * levels);
     for (int64_t k = 0; k < t->steps; k++) {
-        memcpy(r->timesteps + k * levels, r->stream.timestep, (size_t)levels * sizeof(float));
+        memcpy(at + k * levels, r->stream.timestep, (size_t)levels * sizeof *at);
         for (int h = 0; h < 2; h++) {
-            const int m = MEDIA[h];
-            const double sigma = tk_sigma(k, t->steps, t->shift[m]);
-            r->timesteps[k * levels + r->level[m]] = (float)(1 - sigma);
+            const double sigma = tk_sigma(k, t->steps, t->shift[MEDIA[h]]);
+            at[k * levels + r->level[MEDIA[h]]] = (float)(1 - sigma);
         }
     }
+    return tk_transfer_put(&r->batch.transfer, at, TK_F32, t->steps, levels, &r->timesteps);
+}
+
+// How far each row goes down in each step: given rows stay.
+static tk_status put_dsigma(run *r, int m)
+{
+    const tk_sample_task *t = r->task;
+    flow *f = &r->flow[m];
+    float *by;
+    TK_ARENA_NEW(by, &r->host.arena, t->steps * f->rows);
+    for (int64_t k = 0; k < t->steps; k++) {
+        const double down =
+            tk_sigma(k, t->steps, t->shift[m]) - tk_sigma(k + 1, t->steps, t->shift[m]);
+        for (int64_t i = f->first_target; i < f->rows; i++) by[k * f->rows + i] = (float)down;
+    }
+    return tk_transfer_put(&r->batch.transfer, by, TK_F32, t->steps, f->rows, &f->dsigma);
+}
+
+static tk_status put_keys(run *r, int m)
+{
+    const tk_sample_task *t = r->task;
+    flow *f = &r->flow[m];
+    int32_t *key;
+    TK_ARENA_NEW(key, &r->host.arena, 2 * f->rows);
+    int64_t at = 0;
+    for (int k = 0; k < t->doc.n_shots; k++)
+        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
+            key[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
+            key[2 * at + 1] = (int32_t)i;
+        }
+    return tk_transfer_put(&r->batch.transfer, key, TK_I32, f->rows, 2, &f->key);
+}
+
+static tk_status send_all(run *r, const int32_t *tokens)
+{
+    const tk_host_rows in = {.tokens = tokens};
+    TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->host));
+    TK_TRY(put_timesteps(r));
     for (int h = 0; h < 2 && r->first; h++) {
-        const int m = MEDIA[h];
-        const flow *f = &r->flow[m];
-        TK_ARENA_NEW(r->dsigma[m], &r->host.arena, t->steps * f->rows);
-        for (int64_t k = 0; k < t->steps; k++) {
-            const double down =
-                tk_sigma(k, t->steps, t->shift[m]) - tk_sigma(k + 1, t->steps, t->shift[m]);
-            for (int64_t i = f->first_target; i < f->rows; i++)
-                r->dsigma[m][k * f->rows + i] = (float)down;
-        }
+        TK_TRY(put_dsigma(r, MEDIA[h]));
+        TK_TRY(put_keys(r, MEDIA[h]));
     }
-    return TK_OK;
+    return tk_batch_send(&r->batch);
 }
 
 // ---- memory on the device ----------------------------------------------------------------------
@@ -140,27 +172,12 @@ static tk_status start_rows(run *r, int m)
 {
     const tk_sample_task *t = r->task;
     tk_device *d = r->s->device;
-    flow *f = &r->flow[m];
-    tk_tensor key = {0};
-    tk_status st = TK_OK;
-    int32_t *host;
-    TK_ARENA_NEW(host, &r->host.arena, 2 * f->rows);
-    int64_t at = 0;
-    for (int k = 0; k < t->doc.n_shots; k++)
-        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
-            host[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
-            host[2 * at + 1] = (int32_t)i;
-        }
-    TK_TRY(tk_device_put(d, host, TK_I32, f->rows, 2, &key));
+    const flow *f = &r->flow[m];
     const tk_call normal = {
-        .op = TK_OP_NORMAL, .in = {key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
-    TK_TRY_TO(st, done, tk_op_forward(d, &normal));
-    TK_TRY_TO(st, done,
-              tk_device_upload(d, f->x.data, t->given[m],
-                               (size_t)(f->first_target * f->channels) * sizeof(float)));
-done:
-    tk_device_free(d, &key);
-    return st;
+        .op = TK_OP_NORMAL, .in = {f->key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
+    TK_TRY(tk_op_forward(d, &normal));
+    return tk_device_upload(d, f->x.data, t->given[m],
+                            (size_t)(f->first_target * f->channels) * sizeof(float));
 }
 
 static tk_status open_flow(run *r, int m)
@@ -171,7 +188,6 @@ static tk_status open_flow(run *r, int m)
         TK_TRY(tk_device_new(d, TK_F32, r->n_documents * f->rows, f->channels, &f->v));
     if (!r->first) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->x));
-    TK_TRY(tk_device_new(d, TK_F32, f->rows, 1, &f->dsigma));
     TK_TRY(tk_device_new(d, TK_F32, r->batch.own_count[m], f->channels,
                          m == TK_VIDEO ? &r->batch.video : &r->batch.audio));
     return start_rows(r, m);
@@ -182,9 +198,7 @@ static tk_status open_sampling(run *r)
     int32_t *tokens = NULL;
     TK_TRY(make_stream(r, &tokens));
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
-    TK_TRY(make_schedule(r));
-    const tk_host_rows in = {.tokens = tokens};
-    TK_TRY(tk_batch_open(&r->batch, r->s->model, &r->stream, &in, &r->host));
+    TK_TRY(send_all(r, tokens));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;
 }
@@ -196,7 +210,6 @@ static void close_sampling(run *r)
     tk_tape_free(&r->tape);
     for (int h = 0; h < 2; h++) {
         flow *f = &r->flow[MEDIA[h]];
-        tk_device_free(d, &f->dsigma);
         tk_device_free(d, &f->x);
         tk_device_free(d, &f->v);
     }
@@ -287,13 +300,10 @@ static tk_status euler(run *r, int m, int64_t step)
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
     if (f->rows == 0) return TK_OK;
-    TK_TRY(tk_device_upload(d, f->dsigma.data, r->dsigma[m] + step * f->rows,
-                            (size_t)f->rows * sizeof(float)));
+    const tk_tensor dsigma = tk_tensor_reshape(tk_tensor_rows(f->dsigma, step, 1), f->rows, 1);
     const tk_tensor captioned = tk_tensor_rows(f->v, 0, f->rows);
-    tk_call c = {.op = TK_OP_EULER,
-                 .in = {captioned, {0}, f->dsigma},
-                 .out = {f->x},
-                 .f = {r->task->guidance}};
+    tk_call c = {
+        .op = TK_OP_EULER, .in = {captioned, {0}, dsigma}, .out = {f->x}, .f = {r->task->guidance}};
     if (r->n_documents == 2) {
         c.in[0] = tk_tensor_rows(f->v, f->rows, f->rows);
         c.in[1] = captioned;
@@ -314,8 +324,7 @@ static tk_status sample_one_step(run *r, int64_t step)
                                    .type = r->s->model->compute,
                                    .forward = forward_stage,
                                    .release = release_slot};
-    TK_TRY(tk_device_upload(d, r->batch.timestep.data, r->timesteps + step * levels,
-                            (size_t)levels * sizeof(float)));
+    r->batch.timestep = tk_tensor_reshape(tk_tensor_rows(r->timesteps, step, 1), levels, 1);
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
     TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
@@ -331,8 +340,10 @@ static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_
         TK_TRY(sample_one_step(r, k));
         if (step_done) step_done(ctx);
     }
-    for (int h = 0; h < 2 && r->first; h++)
-        TK_TRY(tk_device_get(r->s->device, &r->flow[MEDIA[h]].x, out[MEDIA[h]]));
+    for (int h = 0; h < 2 && r->first; h++) {
+        const tk_tensor *x = &r->flow[MEDIA[h]].x;
+        TK_TRY(tk_device_download(r->s->device, out[MEDIA[h]], x->data, tk_bytes(x)));
+    }
     return tk_device_sync(r->s->device);
 }
 
