@@ -11,11 +11,12 @@
 // The axes, the fastest first. An axis more is a row more.
 static const struct {
     const char *name;
-    size_t degree; // where it stands in tk_parallel_config
+    size_t degree;  // where it stands in tk_parallel_config
+    tk_queue queue; // its communicator's: of messages beside the work, or of sums within it
 } axes[TK_AXES] = {
-    [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor)},
-    [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline)},
-    [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data)},
+    [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor), TK_QUEUE_COMPUTE},
+    [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline), TK_QUEUE_COMM},
+    [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data), TK_QUEUE_COMPUTE},
 };
 
 static int64_t *degree_of(tk_parallel_config *p, int axis)
@@ -226,22 +227,22 @@ void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
 }
 
 // The one place that chooses a transport.
-static tk_status attach(tk_comm *host, tk_device *d, tk_device_comm *out)
+static tk_status attach(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
 {
     if (host->size == 1)
         tk_device_comm_self(out, host, d);
     else if (tk_comm_is_dry(host))
-        tk_device_comm_dry(out, host, d);
+        tk_device_comm_dry(out, host, d, q);
     else
-        return tk_mpi_device(host, d, out);
+        return tk_mpi_device(host, d, q, out);
     return TK_OK;
 }
 
 static tk_status attach_all(tk_mesh *m, tk_device *d)
 {
     for (int i = 0; i < TK_AXES; i++)
-        TK_TRY(tk_agree(&m->world, attach(&m->axis[i].host, d, &m->axis[i].device)));
-    return attach(&m->world, d, &m->world_device);
+        TK_TRY(tk_agree(&m->world, attach(&m->axis[i].host, d, axes[i].queue, &m->axis[i].device)));
+    return attach(&m->world, d, TK_QUEUE_COMPUTE, &m->world_device);
 }
 
 tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)

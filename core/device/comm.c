@@ -115,7 +115,7 @@ static tk_status dry_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, in
     return TK_OK;
 }
 
-void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d)
+void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d, tk_queue q)
 {
     static const tk_device_comm_ops ops = {
         .all_reduce = dry_all_reduce,
@@ -134,12 +134,15 @@ void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d)
                           .size = host->size,
                           .name = host->name,
                           .host = host,
-                          .device = d};
+                          .device = d,
+                          .queue = q};
 }
 
 void tk_device_comm_close(tk_device_comm *c)
 {
     if (c->ops) c->ops->close(c);
+    tk_event_close(&c->ready);
+    tk_event_close(&c->done);
     *c = (tk_device_comm){0};
 }
 
@@ -192,6 +195,29 @@ static tk_status check_counts(const tk_device_comm *c, const char *what, const i
     return TK_FAIL(TK_INTERNAL, "%s over the %s communicator: a negative count", what, c->name);
 }
 
+// Puts the device on the communicator's queue, behind the queue of the moment; then back on that,
+// which waits for what was asked for in between.
+static tk_status enter(tk_device_comm *c, tk_queue *was)
+{
+    *was = c->device->queue;
+    if (*was == c->queue) return TK_OK;
+    if (!c->ready.device) TK_TRY(tk_event_open(&c->ready, c->device));
+    TK_TRY(tk_event_record(&c->ready, *was));
+    TK_TRY(tk_event_wait(&c->ready, c->queue));
+    tk_device_on(c->device, c->queue);
+    return TK_OK;
+}
+
+static tk_status leave(tk_device_comm *c, tk_queue was, tk_status st)
+{
+    if (was == c->queue) return st;
+    tk_device_on(c->device, was);
+    TK_TRY(st);
+    if (!c->done.device) TK_TRY(tk_event_open(&c->done, c->device));
+    TK_TRY(tk_event_record(&c->done, c->queue));
+    return tk_event_wait(&c->done, was);
+}
+
 // Traced with the bytes that this rank has for it.
 static tk_status collective(const tk_device_comm *c, int64_t n, tk_dtype t)
 {
@@ -200,61 +226,90 @@ static tk_status collective(const tk_device_comm *c, int64_t n, tk_dtype t)
 
 tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
+    tk_queue was;
     TK_TRY(check_alone(c, "all_reduce"));
     TK_TRY(check_buffer(c, "all_reduce", x, n, t));
     TK_TRY(collective(c, n, t));
-    return c->ops->all_reduce(c, x, n, t, r);
+    TK_TRY(enter(c, &was));
+    return leave(c, was, c->ops->all_reduce(c, x, n, t, r));
 }
 
 tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
                         int64_t width, tk_dtype t)
 {
+    tk_queue was;
     TK_TRY(check_alone(c, "all_gather"));
     TK_TRY(check_counts(c, "all_gather", counts, width));
     TK_TRY(check_buffer(c, "all_gather from", in, counts[c->rank] * width, t));
     TK_TRY(check_buffer(c, "all_gather to", out, total(c, counts) * width, t));
     TK_TRY(collective(c, counts[c->rank] * width, t));
-    return c->ops->all_gather(c, in, out, counts, width, t);
+    TK_TRY(enter(c, &was));
+    return leave(c, was, c->ops->all_gather(c, in, out, counts, width, t));
 }
 
 tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
                             int64_t width, tk_dtype t)
 {
+    tk_queue was;
     TK_TRY(check_alone(c, "reduce_scatter"));
     TK_TRY(check_counts(c, "reduce_scatter", counts, width));
     TK_TRY(check_buffer(c, "reduce_scatter from", in, total(c, counts) * width, t));
     TK_TRY(check_buffer(c, "reduce_scatter to", out, counts[c->rank] * width, t));
     TK_TRY(collective(c, total(c, counts) * width, t));
-    return c->ops->reduce_scatter(c, in, out, counts, width, t);
+    TK_TRY(enter(c, &was));
+    return leave(c, was, c->ops->reduce_scatter(c, in, out, counts, width, t));
 }
 
 tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
 {
+    tk_queue was;
     TK_TRY(check_alone(c, "broadcast"));
     TK_TRY(check_rank(c, "broadcast from", root));
     TK_TRY(check_buffer(c, "broadcast", x, n, t));
     TK_TRY(collective(c, n, t));
-    return c->ops->broadcast(c, x, n, t, root);
+    TK_TRY(enter(c, &was));
+    return leave(c, was, c->ops->broadcast(c, x, n, t, root));
+}
+
+// Ends the group, where all went well in it.
+static tk_status end_group(tk_device_comm *c, tk_status st)
+{
+    tk_queue was;
+    c->grouped = false;
+    TK_TRY(st);
+    TK_TRY(enter(c, &was));
+    st = c->ops->group_end(c);
+    tk_device_on(c->device, was);
+    return st;
+}
+
+static tk_status check_message(tk_device_comm *c, bool sends, const void *x, int64_t n, tk_dtype t,
+                               int peer)
+{
+    TK_TRY(check_peer(c, sends ? "send to" : "receive from", peer));
+    TK_TRY(check_buffer(c, sends ? "send" : "receive", x, n, t));
+    if (n == 0) return TK_OK;
+    return tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t));
 }
 
 tk_status tk_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to, tk_request *r)
 {
     *r = (tk_request){0};
-    TK_TRY(check_peer(c, "send to", to));
-    TK_TRY(check_buffer(c, "send", x, n, t));
+    TK_TRY(check_message(c, true, x, n, t, to));
     if (n == 0) return TK_OK;
-    TK_TRY(tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t)));
-    return c->ops->isend(c, x, n, t, to, r);
+    if (c->grouped) return c->ops->isend(c, x, n, t, to, r);
+    TK_TRY(tk_group_begin(c));
+    return end_group(c, c->ops->isend(c, x, n, t, to, r));
 }
 
 tk_status tk_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r)
 {
     *r = (tk_request){0};
-    TK_TRY(check_peer(c, "receive from", from));
-    TK_TRY(check_buffer(c, "receive", x, n, t));
+    TK_TRY(check_message(c, false, x, n, t, from));
     if (n == 0) return TK_OK;
-    TK_TRY(tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t)));
-    return c->ops->irecv(c, x, n, t, from, r);
+    if (c->grouped) return c->ops->irecv(c, x, n, t, from, r);
+    TK_TRY(tk_group_begin(c));
+    return end_group(c, c->ops->irecv(c, x, n, t, from, r));
 }
 
 tk_status tk_group_begin(tk_device_comm *c)
@@ -270,8 +325,7 @@ tk_status tk_group_end(tk_device_comm *c)
     if (!c->grouped)
         return TK_FAIL(TK_INTERNAL, "the end of a group that has not begun, on the %s communicator",
                        c->name);
-    c->grouped = false;
-    return c->ops->group_end(c);
+    return end_group(c, TK_OK);
 }
 
 tk_status tk_wait(tk_device_comm *c, tk_request *r)

@@ -2,15 +2,16 @@
 // The communicator of device memory: collectives and messages between the devices of several ranks.
 // parallel/ implements it over MPI for devices whose pool is host memory.
 //
-// A communicator belongs to one device and is made from a communicator of the host
-// (tk_mesh_attach). Buffers lie in the device's pool. Every rank makes the same collectives in the
-// same order.
+// A communicator belongs to one device and one of its queues, and is made from a communicator of
+// the host (tk_mesh_attach). Buffers lie in the device's pool. Every rank makes the same
+// collectives in the same order.
 //
-// Calls return without waiting. A collective works in the order of the device's work: on what it
-// was asked before, and what it is asked afterwards sees the result. A message is under way from
-// the end of its group (alone it is a group of one) until it is waited for, which does not hold up
-// the host either: what the device is asked after tk_wait comes after the message. Until then its
-// buffer is left alone.
+// Calls return without waiting. All that a communicator moves runs on its queue, behind what the
+// device's queue of the moment (tk_device_on) was asked for before. What that queue is asked
+// afterwards sees the result of a collective. A message is under way from the end of its group
+// (alone it is a group of one) until it is waited for, which does not hold up the host either: what
+// the queue of the moment is asked after tk_wait comes after the message. Until then its buffer is
+// left alone.
 //
 //     tk_group_begin(c);
 //     tk_isend(c, x, n, TK_F32, next, &sent);
@@ -23,7 +24,7 @@
 // each wait, in an earlier group, for what the other sends in a later one.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/device/device.h"
+#include "core/device/event.h"
 
 typedef enum tk_reduce { TK_SUM, TK_MAX } tk_reduce;
 
@@ -35,7 +36,9 @@ typedef struct tk_request {
 } tk_request;
 
 typedef struct tk_device_comm tk_device_comm;
-// What a transport implements, called by the functions below alone, which check the arguments.
+// What a transport implements, called by the functions below alone, which check the arguments and
+// put the device on the communicator's queue: for a collective, and for the end of a group, on
+// which all its messages are asked for. A wait lets the queue of the moment wait.
 typedef struct tk_device_comm_ops {
     tk_status (*all_reduce)(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
     tk_status (*all_gather)(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
@@ -58,7 +61,9 @@ struct tk_device_comm {
     const char *name; // of the host's communicator
     tk_comm *host;    // that it was made from
     tk_device *device;
-    bool grouped; // between tk_group_begin and tk_group_end
+    tk_queue queue;       // of the device, which it works on
+    tk_event ready, done; // of the queue of the moment, where that is another, and of its own
+    bool grouped;         // between tk_group_begin and tk_group_end
     void *impl;
     int64_t bytes_sent; // payload handed to the transport by this rank
 };
@@ -89,5 +94,5 @@ tk_status tk_wait(tk_device_comm *c, tk_request *r);
 
 // Without a transport: of one rank (copies), and one that moves nothing and counts bytes.
 void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d);
-void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d);
+void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d, tk_queue q);
 void tk_device_comm_close(tk_device_comm *c); // all zero is fine; before the device is closed

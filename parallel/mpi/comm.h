@@ -12,7 +12,7 @@ void tk_mpi_close(tk_comm *c); // frees what the split made; a zeroed communicat
 // The device calls among the ranks of `host`, which was made here, for a device whose pool is host
 // memory and which computes at once. Messages are posted at the end of their group and finished by
 // tk_wait; all else is done on return. Collective over `host`.
-tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_device_comm *out);
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out);
 
 // The communicator of all ranks (MPI has been started), and that of this node's ranks.
 tk_status tk_mpi_world(tk_comm *out);

@@ -117,7 +117,7 @@ static void close_comm(tk_device_comm *c)
     tk_mpi_free(c->impl);
 }
 
-tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_device_comm *out)
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
 {
     static const tk_device_comm_ops ops = {
         .all_reduce = all_reduce,
@@ -146,6 +146,7 @@ tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_device_comm *out)
                             .name = host->name,
                             .host = host,
                             .device = d,
+                            .queue = q,
                             .impl = m};
     return TK_OK;
 }

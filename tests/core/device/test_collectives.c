@@ -37,7 +37,7 @@ static void open_rig(rig *g, const tk_device_ops *ops, tk_dtype type, int k)
     *g = (rig){.type = type};
     assert_ok(tk_device_open(&g->device, ops, 2, (size_t)1 << 26));
     if (world.size > 1)
-        assert_ok(tk_mpi_device(&world, &g->device, &g->comm));
+        assert_ok(tk_mpi_device(&world, &g->device, TK_QUEUE_COMPUTE, &g->comm));
     else
         tk_device_comm_self(&g->comm, &world, &g->device);
     for (int r = 0; r < world.size; r++) {
@@ -169,7 +169,7 @@ static void test_collectives__dry(void **state)
     tk_device_close(&g.device);
     assert_ok(tk_device_open_dry(&g.device, &tk_device_cpu, 1, (size_t)1 << 26));
     tk_comm_dry(&host, "tensor", 1, 3);
-    tk_device_comm_dry(&dry, &host, &g.device);
+    tk_device_comm_dry(&dry, &host, &g.device, TK_QUEUE_COMPUTE);
     tk_call c = {.op = TK_OP_GATHER_COLS, .comm = &dry, .counts = counts};
     assert_ok(tk_device_new(&g.device, TK_F32, ROWS, 2, &c.in[0]));
     assert_ok(tk_device_new(&g.device, TK_F32, ROWS, 5, &c.out[0]));

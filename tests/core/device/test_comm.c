@@ -23,7 +23,7 @@ static void open_rig(rig *r, const tk_device_ops *ops, int rank, int size)
     if (size == 1)
         tk_device_comm_self(&r->comm, &r->host, &r->device);
     else
-        tk_device_comm_dry(&r->comm, &r->host, &r->device);
+        tk_device_comm_dry(&r->comm, &r->host, &r->device, TK_QUEUE_COMM);
     assert_ok(tk_device_new(&r->device, TK_F32, 1, 3, &r->x));
     assert_ok(tk_device_new(&r->device, TK_F32, 1, 3, &r->y));
 }
@@ -171,6 +171,30 @@ static void test_groups__hold_messages_only(void **state)
     close_rig(&r);
 }
 
+// Whatever queue a communicator works on, the device is left on its own.
+static void test_calls__leave_the_device_where_it_was(void **state)
+{
+    rig r;
+    tk_request q;
+    (void)state;
+    open_rig(&r, &tk_device_cpu, 1, 3);
+    for (int was = 0; was < TK_QUEUES; was++) {
+        tk_device_on(&r.device, (tk_queue)was);
+        assert_ok(tk_all_reduce(&r.comm, r.x.data, 3, TK_F32, TK_SUM));
+        assert_int_equal(r.device.queue, was);
+        assert_ok(tk_isend(&r.comm, r.x.data, 3, TK_F32, 0, &q));
+        assert_int_equal(r.device.queue, was);
+        assert_false(r.comm.grouped);
+        assert_ok(tk_group_begin(&r.comm));
+        assert_ok(tk_irecv(&r.comm, r.y.data, 3, TK_F32, 2, &q));
+        assert_ok(tk_group_end(&r.comm));
+        assert_int_equal(r.device.queue, was);
+        assert_ok(tk_wait(&r.comm, &q));
+        assert_int_equal(r.device.queue, was);
+    }
+    close_rig(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_ranks__that_are_not_there),
         cmocka_unit_test(test_buffers__outside_the_pool),
         cmocka_unit_test(test_groups__hold_messages_only),
+        cmocka_unit_test(test_calls__leave_the_device_where_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

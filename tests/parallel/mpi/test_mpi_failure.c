@@ -28,7 +28,7 @@ static int play(const char *role, int argc, char **argv)
     tk_tensor t;
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     if (tk_device_open(&device, &tk_device_ref, 1, 1 << 20) != TK_OK) return 1;
-    if (tk_mpi_device(&world, &device, &comm) != TK_OK) return 1;
+    if (tk_mpi_device(&world, &device, TK_QUEUE_COMPUTE, &comm) != TK_OK) return 1;
     if (tk_device_new(&device, TK_F32, 1, 3, &t) != TK_OK) return 1;
     float *big = t.data;
     if (!strcmp(role, "hang")) {
