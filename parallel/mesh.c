@@ -159,7 +159,7 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
 // ---- communicators -----------------------------------------------------------------------------
 
 // Where a rank of the world stands; the communicators are not there yet.
-static void place(tk_mesh *m, const tk_parallel_config *p, int world_rank)
+static void place_rank(tk_mesh *m, const tk_parallel_config *p, int world_rank)
 {
     const layout l = layout_of(p);
     *m = (tk_mesh){.ranks_on_node = 1, .cores = 1};
@@ -196,7 +196,7 @@ static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk
     int others;
     TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .data)", &asked, sizeof asked));
     TK_TRY(tk_agree(world, fill_degrees(p, world->size, absorb)));
-    place(m, p, world->rank);
+    place_rank(m, p, world->rank);
     m->world = *world;
     for (int i = 0; i < TK_AXES; i++)
         TK_TRY(tk_mpi_split(world, axes[i].name, rank_in(m, 1U << i, &others), &m->axis[i].host));
@@ -215,7 +215,7 @@ tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axi
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
 {
     int size;
-    place(m, p, world_rank);
+    place_rank(m, p, world_rank);
     for (int i = 0; i < TK_AXES; i++) {
         tk_axis_row *a = &m->axis[i];
         tk_comm_dry(&a->host, a->name, a->rank, a->degree);

@@ -12,7 +12,7 @@ typedef struct sender { // a stage's results for others, in order
     tk_action *fed; // action of stage `to`
 } sender;
 
-typedef struct run {
+typedef struct posting {
     tk_schedule *s;
     input *input;   // (stages, chunks, micro, 2)
     sender *sender; // (stages)
@@ -21,9 +21,9 @@ typedef struct run {
     bool *ran;      // (stages) the next one ran, and its result is to be sent
     double *clock;  // (stages)
     tk_message_list *list;
-} run;
+} posting;
 
-static tk_status refuse(const tk_schedule *s, int stage, int64_t k, const char *why)
+static tk_status refuse_order(const tk_schedule *s, int stage, int64_t k, const char *why)
 {
     char what[96];
     tk_action_print(&s->stage[stage].action[k], what, sizeof what);
@@ -31,7 +31,7 @@ static tk_status refuse(const tk_schedule *s, int stage, int64_t k, const char *
 }
 
 // Of what may come from another stage: a forward's input or a backward's.
-static int64_t index_of(const tk_schedule *s, int stage, const tk_action *a)
+static int64_t message_index_of(const tk_schedule *s, int stage, const tk_action *a)
 {
     const int64_t n = ((int64_t)stage * s->chunks + a->chunk) * s->micro + a->micro;
     return 2 * n + (a->kind != TK_ACT_FORWARD);
@@ -42,9 +42,9 @@ static int64_t indices(const tk_schedule *s)
     return 2 * (int64_t)s->stages * s->chunks * s->micro;
 }
 
-static input *input_of(const run *r, int stage, const tk_action *a)
+static input *message_input_of(const posting *r, int stage, const tk_action *a)
 {
-    return &r->input[index_of(r->s, stage, a)];
+    return &r->input[message_index_of(r->s, stage, a)];
 }
 
 // Whether `a` waits for another stage, and for which.
@@ -55,10 +55,10 @@ static bool waits(const tk_schedule *s, int stage, const tk_action *a, int *from
 
 // ---- moving ------------------------------------------------------------------------------------
 
-static tk_status open_run(run *r, tk_schedule *s)
+static tk_status open_run(posting *r, tk_schedule *s)
 {
     const int64_t P = s->stages, inputs = indices(s);
-    *r = (run){.s = s};
+    *r = (posting){.s = s};
     TK_ARENA_NEW(r->input, &s->arena, inputs + 1);
     TK_ARENA_NEW(r->sender, &s->arena, P);
     TK_ARENA_NEW(r->next, &s->arena, P * P);
@@ -82,34 +82,34 @@ static tk_status open_run(run *r, tk_schedule *s)
 }
 
 // Posts the receive of action k, and those that the same stage sends before it.
-static void post(run *r, int stage, int64_t k)
+static void post(posting *r, int stage, int64_t k)
 {
     const tk_stage_plan *p = &r->s->stage[stage];
     int from;
     if (k >= p->n || !waits(r->s, stage, &p->action[k], &from)) return;
-    const input *wanted = input_of(r, stage, &p->action[k]);
+    const input *wanted = message_input_of(r, stage, &p->action[k]);
     const sender *out = &r->sender[from];
     int64_t *next = &r->next[from * r->s->stages + stage];
     for (; wanted->posted < 0 && *next < out->n; (*next)++) {
         if (out->to[*next] != stage) continue;
-        input *in = input_of(r, stage, &out->fed[*next]);
+        input *in = message_input_of(r, stage, &out->fed[*next]);
         in->posted = r->at[stage];
         in->at = r->clock[stage];
     }
 }
 
-static void post_ahead(run *r, int stage)
+static void post_ahead(posting *r, int stage)
 {
     for (int64_t k = 0; k <= TK_SCHEDULE_AHEAD; k++) post(r, stage, r->at[stage] + k);
 }
 
-static double cost_of(const tk_action *a)
+static double unit_cost_of(const tk_action *a)
 {
     return a->kind == TK_ACT_BACKWARD ? 2 : 1;
 }
 
 // When the stage can be done with its next action, or with sending its result; negative: it waits.
-static double done_at(const run *r, int stage)
+static double done_at(const posting *r, int stage)
 {
     const tk_stage_plan *p = &r->s->stage[stage];
     int other;
@@ -118,16 +118,16 @@ static double done_at(const run *r, int stage)
     const tk_action *a = &p->action[r->at[stage]];
     if (r->ran[stage]) {
         tk_schedule_feeds(r->s, stage, a, &other, &fed);
-        const double posted = input_of(r, other, &fed)->at;
+        const double posted = message_input_of(r, other, &fed)->at;
         return posted < 0 || posted > r->clock[stage] ? posted : r->clock[stage];
     }
-    if (!waits(r->s, stage, a, &other)) return r->clock[stage] + cost_of(a);
-    const double came = input_of(r, stage, a)->came;
+    if (!waits(r->s, stage, a, &other)) return r->clock[stage] + unit_cost_of(a);
+    const double came = message_input_of(r, stage, a)->came;
     if (came < 0) return -1;
-    return (came > r->clock[stage] ? came : r->clock[stage]) + cost_of(a);
+    return (came > r->clock[stage] ? came : r->clock[stage]) + unit_cost_of(a);
 }
 
-static void add(tk_message_list *l, tk_message m)
+static void add_message(tk_message_list *l, tk_message m)
 {
     const tk_message *before = l->n ? &l->message[l->n - 1] : NULL;
     if (before && before->at > m.at) m.at = before->at;
@@ -135,7 +135,7 @@ static void add(tk_message_list *l, tk_message m)
 }
 
 // The stage's action, or its message.
-static void step(run *r, int stage, double now)
+static void step_stage(posting *r, int stage, double now)
 {
     const tk_action *a = &r->s->stage[stage].action[r->at[stage]];
     int to;
@@ -147,10 +147,10 @@ static void step(run *r, int stage, double now)
         return;
     }
     if (sends) {
-        input *in = input_of(r, to, &fed);
+        input *in = message_input_of(r, to, &fed);
         in->came = now;
-        add(&r->list[stage], (tk_message){true, to, *a, r->at[stage] + 1, false});
-        add(&r->list[to], (tk_message){false, stage, fed, in->posted, false});
+        add_message(&r->list[stage], (tk_message){true, to, *a, r->at[stage] + 1, false});
+        add_message(&r->list[to], (tk_message){false, stage, fed, in->posted, false});
     }
     r->ran[stage] = false;
     r->at[stage]++;
@@ -169,7 +169,7 @@ static void end_groups(tk_message_list *l)
 
 tk_status tk_messages_make(tk_schedule *s, tk_message_list **out)
 {
-    run r;
+    posting r;
     TK_TRY(open_run(&r, s));
     for (int i = 0; i < s->stages; i++) post_ahead(&r, i);
     for (;;) {
@@ -182,11 +182,12 @@ tk_status tk_messages_make(tk_schedule *s, tk_message_list **out)
             soonest = t;
         }
         if (first < 0) break;
-        step(&r, first, soonest);
+        step_stage(&r, first, soonest);
     }
     for (int i = 0; i < s->stages; i++) {
         if (r.at[i] < s->stage[i].n)
-            return refuse(s, i, r.at[i], "waits in a circle of sends whose receives nobody posts");
+            return refuse_order(s, i, r.at[i],
+                                "waits in a circle of sends whose receives nobody posts");
         end_groups(&r.list[i]);
     }
     *out = r.list;
@@ -236,7 +237,8 @@ static bool move(queues *q, int stage)
     if (begin == l->n || !all) return any;
     q->first[stage] = i < l->n ? i + 1 : i;
     for (i = begin; i < q->first[stage]; i++)
-        if (!l->message[i].sends) q->came[index_of(q->s, stage, &l->message[i].action)] = true;
+        if (!l->message[i].sends)
+            q->came[message_index_of(q->s, stage, &l->message[i].action)] = true;
     return true;
 }
 
@@ -247,7 +249,7 @@ static bool act(queues *q, int stage)
     int from;
     if (q->at[stage] == p->n) return false;
     const tk_action *a = &p->action[q->at[stage]];
-    if (waits(q->s, stage, a, &from) && !q->came[index_of(q->s, stage, a)]) return false;
+    if (waits(q->s, stage, a, &from) && !q->came[message_index_of(q->s, stage, a)]) return false;
     q->at[stage]++;
     return true;
 }
@@ -266,7 +268,7 @@ tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists)
     }
     for (int i = 0; i < s->stages; i++) {
         if (q.at[i] < s->stage[i].n)
-            return refuse(s, i, q.at[i], "waits in a circle of groups of messages");
+            return refuse_order(s, i, q.at[i], "waits in a circle of groups of messages");
         if (q.first[i] < lists[i].n)
             return TK_FAIL(TK_INTERNAL, "schedule: stage %d: message %lld is met by none", i,
                            (long long)q.first[i]);

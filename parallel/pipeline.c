@@ -38,18 +38,18 @@ typedef struct engine {
     tk_request *result_sent; // yet to be asked for
 } engine;
 
-static slot *slot_of(engine *e, const tk_action *a)
+static slot *flight_slot_of(engine *e, const tk_action *a)
 {
     return &e->slots[a->micro * e->schedule.chunks + a->chunk];
 }
 
 static flight *input_of(engine *e, const tk_action *a)
 {
-    slot *s = slot_of(e, a);
+    slot *s = flight_slot_of(e, a);
     return a->kind == TK_ACT_FORWARD ? &s->x : &s->dy;
 }
 
-static tk_status wait_for(engine *e, tk_request *r)
+static tk_status wait_for_request(engine *e, tk_request *r)
 {
     return tk_wait(e->comm, r);
 }
@@ -121,10 +121,10 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
     TK_TRY(check_boundary(e, a, t));
     if (to == e->comm->rank) return copy(e, a->micro, t, &input_of(e, &fed)->t);
     e->result = *t;
-    e->result_sent = &slot_of(e, a)->y_sent;
+    e->result_sent = &flight_slot_of(e, a)->y_sent;
     if (a->kind == TK_ACT_FORWARD) return TK_OK;
     flight *f = &e->out[e->sent++ % OUTGOING];
-    TK_TRY(wait_for(e, &f->req));
+    TK_TRY(wait_for_request(e, &f->req));
     tk_device_free(e->device, &f->t);
     TK_TRY(copy(e, a->micro, t, &f->t));
     e->result = f->t;
@@ -134,10 +134,10 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
 
 // ---- running -----------------------------------------------------------------------------------
 
-static tk_status release(engine *e, const tk_action *a)
+static tk_status release_flight(engine *e, const tk_action *a)
 {
-    slot *s = slot_of(e, a);
-    TK_TRY(wait_for(e, &s->y_sent));
+    slot *s = flight_slot_of(e, a);
+    TK_TRY(wait_for_request(e, &s->y_sent));
     TK_TRY(e->work->release(e->work->ctx, a));
     tk_device_free(e->device, &s->x.t);
     *s = (slot){0};
@@ -146,26 +146,26 @@ static tk_status release(engine *e, const tk_action *a)
 
 static tk_status run_forward(engine *e, const tk_action *a)
 {
-    slot *s = slot_of(e, a);
+    slot *s = flight_slot_of(e, a);
     tk_tensor y = {0};
-    TK_TRY(wait_for(e, &s->x.req));
+    TK_TRY(wait_for_request(e, &s->x.req));
     TK_TRY(e->work->forward(e->work->ctx, a, &s->x.t, &y));
     TK_TRY(hand_on(e, a, &y));
     if (e->schedule.kind != TK_SCHEDULE_FORWARD || a->micro == 0) return TK_OK;
     // Without a backward, rows that were taken while this microbatch was computed can go.
-    return release(e, &(tk_action){TK_ACT_FORWARD, a->chunk, a->micro - 1});
+    return release_flight(e, &(tk_action){TK_ACT_FORWARD, a->chunk, a->micro - 1});
 }
 
 static tk_status run_backward(engine *e, const tk_action *a)
 {
-    slot *s = slot_of(e, a);
+    slot *s = flight_slot_of(e, a);
     tk_tensor dx = {0};
-    TK_TRY(wait_for(e, &s->dy.req));
-    TK_TRY(wait_for(e, &s->y_sent)); // dy came back, so y has long arrived
+    TK_TRY(wait_for_request(e, &s->dy.req));
+    TK_TRY(wait_for_request(e, &s->y_sent)); // dy came back, so y has long arrived
     TK_TRY(e->work->backward(e->work->ctx, a, &s->dy.t, &dx));
     tk_device_free(e->device, &s->dy.t);
     TK_TRY(hand_on(e, a, &dx));
-    return a->kind == TK_ACT_INPUTS ? TK_OK : release(e, a);
+    return a->kind == TK_ACT_INPUTS ? TK_OK : release_flight(e, a);
 }
 
 static tk_status run_all(engine *e)
@@ -177,9 +177,10 @@ static tk_status run_all(engine *e)
         TK_TRY(a->kind == TK_ACT_FORWARD ? run_forward(e, a) : run_backward(e, a));
     }
     TK_TRY(ask_messages(e, p->n));
-    if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n) TK_TRY(release(e, &p->action[p->n - 1]));
+    if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n)
+        TK_TRY(release_flight(e, &p->action[p->n - 1]));
     for (int k = 0; k < OUTGOING; k++) {
-        TK_TRY(wait_for(e, &e->out[k].req));
+        TK_TRY(wait_for_request(e, &e->out[k].req));
         tk_device_free(e->device, &e->out[k].t);
     }
     return TK_OK;

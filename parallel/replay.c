@@ -28,7 +28,7 @@ static double *end_of(const replay *r, int stage, const tk_action *a, int phase)
     return &r->end[index_of(r, stage, a) * PHASES + phase];
 }
 
-static tk_status refuse(int stage, const tk_action *a, const char *why)
+static tk_status refuse_action(int stage, const tk_action *a, const char *why)
 {
     char what[96];
     tk_action_print(a, what, sizeof what);
@@ -56,13 +56,13 @@ static tk_status check_run(const replay *r, int stage, int chunk, int64_t micro,
     const bool trains = r->s->kind != TK_SCHEDULE_FORWARD;
     const bool whole = seen[TK_ACT_BACKWARD], half = seen[TK_ACT_INPUTS] || seen[TK_ACT_WEIGHTS];
     tk_action a = {TK_ACT_FORWARD, chunk, micro};
-    if (!seen[TK_ACT_FORWARD]) return refuse(stage, &a, "is missing");
+    if (!seen[TK_ACT_FORWARD]) return refuse_action(stage, &a, "is missing");
     a.kind = TK_ACT_BACKWARD;
-    if (whole && half) return refuse(stage, &a, "is there whole and in halves");
-    if (trains && !whole && !half) return refuse(stage, &a, "is missing");
+    if (whole && half) return refuse_action(stage, &a, "is there whole and in halves");
+    if (trains && !whole && !half) return refuse_action(stage, &a, "is missing");
     if (!half) return TK_OK;
     a.kind = seen[TK_ACT_INPUTS] ? TK_ACT_WEIGHTS : TK_ACT_INPUTS;
-    return seen[a.kind] ? TK_OK : refuse(stage, &a, "is missing");
+    return seen[a.kind] ? TK_OK : refuse_action(stage, &a, "is missing");
 }
 
 static tk_status check_lists(const replay *r)
@@ -75,9 +75,9 @@ static tk_status check_lists(const replay *r)
         for (int64_t k = 0; k < s->stage[i].n; k++) {
             const tk_action *a = &s->stage[i].action[k];
             if (a->chunk < 0 || a->chunk >= s->chunks || a->micro < 0 || a->micro >= s->micro)
-                return refuse(i, a, "does not exist");
+                return refuse_action(i, a, "does not exist");
             if (seen[index_of(r, i, a) * TK_ACT_KINDS + a->kind]++)
-                return refuse(i, a, "is there twice");
+                return refuse_action(i, a, "is there twice");
         }
     for (int i = 0; i < s->stages; i++)
         for (int c = 0; c < s->chunks; c++)
@@ -119,14 +119,15 @@ static tk_status count_alive(replay *r, int stage, const tk_action *a)
     if (a->kind == TK_ACT_BACKWARD || a->kind == TK_ACT_WEIGHTS) r->alive[stage]--;
     if (r->alive[stage] > r->most[stage]) r->most[stage] = r->alive[stage];
     if (r->alive[stage] <= r->s->stage[stage].most) return TK_OK;
-    return refuse(stage, a, "holds more than the stage's bound");
+    return refuse_action(stage, a, "holds more than the stage's bound");
 }
 
 // Names the first action that never comes to run.
 static tk_status check_finished(const replay *r, const char *why)
 {
     for (int i = 0; i < r->s->stages; i++)
-        if (r->at[i] < r->s->stage[i].n) return refuse(i, &r->s->stage[i].action[r->at[i]], why);
+        if (r->at[i] < r->s->stage[i].n)
+            return refuse_action(i, &r->s->stage[i].action[r->at[i]], why);
     return TK_OK;
 }
 

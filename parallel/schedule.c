@@ -28,8 +28,8 @@ static tk_status check_kind(tk_schedule_kind kind, int stages, int chunks, int64
 // ---- making ------------------------------------------------------------------------------------
 
 // Those of microbatches that fill up the last round are left out.
-static void put(const tk_schedule *s, tk_stage_plan *p, tk_action_kind kind, int64_t micro,
-                int chunk)
+static void put_actions(const tk_schedule *s, tk_stage_plan *p, tk_action_kind kind, int64_t micro,
+                        int chunk)
 {
     if (micro < s->micro) p->action[p->n++] = (tk_action){kind, chunk, micro};
 }
@@ -40,8 +40,8 @@ static void put_nth(const tk_schedule *s, tk_stage_plan *p, tk_action_kind kind,
 {
     const int64_t round = (int64_t)s->stages * s->chunks;
     const int chunk = (int)(k % round / s->stages);
-    put(s, p, kind, k / round * s->stages + k % s->stages,
-        kind == TK_ACT_FORWARD ? chunk : s->chunks - 1 - chunk);
+    put_actions(s, p, kind, k / round * s->stages + k % s->stages,
+                kind == TK_ACT_FORWARD ? chunk : s->chunks - 1 - chunk);
 }
 
 // The k-th backward of a stage; weights come `delay` backwards later.
@@ -78,7 +78,7 @@ static void fill_stage(const tk_schedule *s, int stage)
     const int64_t after = s->stages - stage - 1;
     int64_t ahead = after, delay = 0;
     if (s->kind == TK_SCHEDULE_FORWARD) {
-        for (int64_t i = 0; i < s->micro; i++) put(s, p, TK_ACT_FORWARD, i, 0);
+        for (int64_t i = 0; i < s->micro; i++) put_actions(s, p, TK_ACT_FORWARD, i, 0);
         p->most = s->micro;
         return;
     }
@@ -88,7 +88,7 @@ static void fill_stage(const tk_schedule *s, int stage)
     p->most = smaller(ahead + delay + 1, s->micro * s->chunks);
 }
 
-static tk_status make(tk_schedule *s)
+static tk_status make_plans(tk_schedule *s)
 {
     TK_ARENA_NEW(s->stage, &s->arena, s->stages);
     for (int i = 0; i < s->stages; i++) {
@@ -104,7 +104,7 @@ tk_status tk_schedule_make(tk_schedule *s, tk_schedule_kind kind, int stages, in
     *s = (tk_schedule){.kind = kind, .stages = stages, .chunks = chunks, .micro = micro};
     TK_TRY(check_kind(kind, stages, chunks, micro));
     tk_arena_init(&s->arena, 0);
-    const tk_status st = make(s);
+    const tk_status st = make_plans(s);
     if (st != TK_OK) tk_schedule_free(s);
     return st;
 }

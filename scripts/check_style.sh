@@ -18,6 +18,9 @@ rooms=(
 )
 folders=(core parallel data train infer)
 max_function=80 max_file=600
+# Files in which a function may have the same name as in the others: it fills the same place of a table,
+# of kernels or of a communicator.
+twins=('core/device/(ref|cpu)/' 'parallel/mpi/(comm|device)[.]c')
 shopt -s nullglob globstar
 formatter=0
 command -v clang-format-14 >/dev/null && formatter=1
@@ -127,7 +130,29 @@ breaches() {
             sed -E 's/^([^:]+:[0-9]+):.*/\1: a device is called by the functions of core\/device\/device.h/'
     fi
 
-    # 8. Tabs and trailing blanks
+    # 8. One name for one thing: a breakpoint by a static function's name stops in one place, and a type's
+    # name is one type's.
+    awk -v twins="${twins[*]}" '
+        BEGIN { groups = split(twins, twin, " ") }
+        function group(path,   i) {
+            for (i = 1; i <= groups; i++) if (path ~ twin[i]) return i
+            return path
+        }
+        function once(kind, name,   own) {
+            own = group(FILENAME)
+            if (!((kind, name) in home)) {
+                home[kind, name] = own
+                place[kind, name] = FILENAME
+            } else if (home[kind, name] != own)
+                print FILENAME ":" FNR ": " kind " " name " is also in " place[kind, name]
+        }
+        /^typedef (struct|union|enum) [A-Za-z_0-9]+ \{/ { once("type", $3) }
+        FILENAME ~ /[.]c$/ && /^static [^;=]*\(/ {
+            name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
+            if (name ~ /^[a-z]/) once("function", name)
+        }' "${house[@]}"
+
+    # 9. Tabs and trailing blanks
     grep -nHP '[ \t]+$' "${sources[@]}" "${scripts[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: trailing blanks/'
 }
 

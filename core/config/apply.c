@@ -67,12 +67,12 @@ static tk_status resize(tk_loading *l, const scope *s, const tk_option *o, int64
 
 // ---- a file ----
 
-static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map,
+static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_yaml_node *map,
                                const char *section);
 
 // A key as text, behind its section; false after an error line about it.
-static tk_status key_text(tk_loading *l, const scope *s, const tk_node *key, const char *section,
-                          char word[TK_NAME_MAX], bool *ok)
+static tk_status key_text(tk_loading *l, const scope *s, const tk_yaml_node *key,
+                          const char *section, char word[TK_NAME_MAX], bool *ok)
 {
     char shown[96];
     *ok = key->kind == TK_NODE_SCALAR;
@@ -98,7 +98,7 @@ static void rename_section(tk_loading *l, const scope *s, char *word, size_t siz
     l->renamed = now;
 }
 
-static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_node *value,
+static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_yaml_node *value,
                              const char *word, unsigned command)
 {
     const bool section = value && value->kind == TK_NODE_MAPPING && !strchr(word, '.');
@@ -109,7 +109,7 @@ static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const t
                            section ? "section" : "option", near);
 }
 
-static tk_status apply_item(tk_loading *l, const scope *s, const tk_node *item)
+static tk_status apply_item(tk_loading *l, const scope *s, const tk_yaml_node *item)
 {
     *s->source = (tk_source){.at = item->at, .given = true, .row = s->source->row};
     if (item->kind == TK_NODE_MAPPING) return apply_mapping(l, s, item, "");
@@ -121,7 +121,7 @@ static tk_status apply_item(tk_loading *l, const scope *s, const tk_node *item)
     return tk_config_error(l, item->at, s->name, "a %s wants keys: %s", s->table->one, keys.s);
 }
 
-static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, const tk_node *v,
+static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, const tk_yaml_node *v,
                            bool *ok)
 {
     char name[TK_NAME_MAX];
@@ -132,14 +132,14 @@ static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, co
     if (v->kind != TK_NODE_SEQUENCE)
         return tk_config_error(l, v->at, name, "wants a list of %ss (\"- %s: ...\" and so on)", one,
                                o->items->row[0].name);
-    for (const tk_node *x = v->first; x; x = x->next) n++;
+    for (const tk_yaml_node *x = v->first; x; x = x->next) n++;
     if (n > o->imax)
         return tk_config_error(l, v->at, name, "%" PRId64 " %ss; the most is %" PRId64, n, one,
                                o->imax);
     *tk_option_count_at(o, s->base) = 0;
     TK_TRY(resize(l, s, o, n));
     *ok = true;
-    for (const tk_node *x = v->first; x && !tk_config_full(l); x = x->next, i++) {
+    for (const tk_yaml_node *x = v->first; x && !tk_config_full(l); x = x->next, i++) {
         const scope item = item_of(s, o, i, name);
         TK_TRY(apply_item(l, &item, x));
         if (item.source->bad) s->source->bad = true;
@@ -147,8 +147,8 @@ static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, co
     return TK_OK;
 }
 
-static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o, const tk_node *key,
-                            const tk_node *value)
+static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o,
+                            const tk_yaml_node *key, const tk_yaml_node *value)
 {
     char name[TK_NAME_MAX];
     tk_source *from = source_of(s, o);
@@ -166,16 +166,16 @@ static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o, c
 }
 
 // Is `key` among the keys before it in its mapping? (Few: errors stop the reading soon.)
-static const tk_node *earlier(const tk_node *map, const tk_node *key)
+static const tk_yaml_node *earlier(const tk_yaml_node *map, const tk_yaml_node *key)
 {
-    for (const tk_node *k = map->first; k != key; k = k->next->next)
+    for (const tk_yaml_node *k = map->first; k != key; k = k->next->next)
         if (k->kind == TK_NODE_SCALAR && k->bytes == key->bytes &&
             memcmp(k->text, key->text, k->bytes) == 0)
             return k;
     return NULL;
 }
 
-static tk_status apply_section(tk_loading *l, const scope *s, const tk_node *value,
+static tk_status apply_section(tk_loading *l, const scope *s, const tk_yaml_node *value,
                                const char *section)
 {
     char name[TK_NAME_MAX];
@@ -186,17 +186,17 @@ static tk_status apply_section(tk_loading *l, const scope *s, const tk_node *val
                            "is a section: give its options below it, indented");
 }
 
-static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map,
+static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_yaml_node *map,
                                const char *section)
 {
-    for (const tk_node *key = map->first; key && !tk_config_full(l); key = key->next->next) {
-        const tk_node *value = key->next;
+    for (const tk_yaml_node *key = map->first; key && !tk_config_full(l); key = key->next->next) {
+        const tk_yaml_node *value = key->next;
         char word[TK_NAME_MAX], name[TK_NAME_MAX];
         bool ok;
         TK_TRY(key_text(l, s, key, section, word, &ok));
         if (!ok) continue;
         if (!*section) rename_section(l, s, word, sizeof word);
-        const tk_node *first = earlier(map, key);
+        const tk_yaml_node *first = earlier(map, key);
         const tk_option *o = tk_option_find(s->table, word);
         if (first)
             TK_TRY(tk_config_error(l, key->at, full_name(s, word, name),
@@ -211,7 +211,7 @@ static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_node *map
     return TK_OK;
 }
 
-tk_status tk_config_apply(tk_loading *l, const tk_node *root)
+tk_status tk_config_apply(tk_loading *l, const tk_yaml_node *root)
 {
     const scope s = outermost(l);
     if (root->kind == TK_NODE_MAPPING) return apply_mapping(l, &s, root, "");
@@ -225,11 +225,11 @@ tk_status tk_config_apply(tk_loading *l, const tk_node *root)
 static const tk_place command_line = {0};
 
 // Strings between commas, as a list.
-static tk_status split(tk_loading *l, const char *text, tk_node *list)
+static tk_status split(tk_loading *l, const char *text, tk_yaml_node *list)
 {
     list->kind = TK_NODE_SEQUENCE;
     for (const char *at = text;; at++) {
-        tk_node *item;
+        tk_yaml_node *item;
         TK_ARENA_NEW(item, &l->scratch, 1);
         const size_t n = strcspn(at, ",");
         char *copy;
@@ -250,13 +250,14 @@ static tk_status split(tk_loading *l, const char *text, tk_node *list)
 
 // The value as nodes: lists are split at commas, or read as YAML when they begin with a bracket.
 // NULL after an error line.
-static tk_status override_value(tk_loading *l, const tk_option *o, const char *text, tk_node **out)
+static tk_status override_value(tk_loading *l, const tk_option *o, const char *text,
+                                tk_yaml_node **out)
 {
     const bool strings = o->kind == TK_OPT_STRINGS;
     *out = NULL;
     if ((strings || o->kind == TK_OPT_ITEMS || o->kind == TK_OPT_SIZE) && *text == '[')
         return tk_config_read_yaml(l, text, strlen(text), NULL, out);
-    tk_node *v;
+    tk_yaml_node *v;
     TK_ARENA_NEW(v, &l->scratch, 1);
     v->text = text;
     v->bytes = strlen(text);
@@ -327,8 +328,8 @@ static tk_status override_in(tk_loading *l, const scope *s, const char *word, co
                                tk_command_name(command),
                                tk_option_nearest(s->table, word, command, false));
     if (item) return override_item(l, s, o, word, text);
-    tk_node *v;
-    const tk_node here = {.kind = TK_NODE_SCALAR};
+    tk_yaml_node *v;
+    const tk_yaml_node here = {.kind = TK_NODE_SCALAR};
     TK_TRY(override_value(l, o, text, &v));
     if (v) return set_option(l, s, o, &here, v);
     s->source->bad = source_of(s, o)->bad = true;

@@ -13,12 +13,12 @@ typedef struct layer { // a file being read
 } layer;
 
 // Takes the key "base" out of a file's mapping; *value is NULL if there is none.
-static tk_status take_base(tk_loading *l, tk_node *root, tk_node **value)
+static tk_status take_base(tk_loading *l, tk_yaml_node *root, tk_yaml_node **value)
 {
-    tk_node **link = &root->first;
+    tk_yaml_node **link = &root->first;
     *value = NULL;
     while (root->kind == TK_NODE_MAPPING && *link) {
-        tk_node *key = *link;
+        tk_yaml_node *key = *link;
         if (key->kind != TK_NODE_SCALAR || key->bytes != 4 || memcmp(key->text, "base", 4) != 0) {
             link = &key->next->next;
             continue;
@@ -33,7 +33,8 @@ static tk_status take_base(tk_loading *l, tk_node *root, tk_node **value)
 }
 
 // Where the base of `own` lies: a relative path begins at the file. NULL after an error line.
-static tk_status find_base(tk_loading *l, const layer *own, const tk_node *value, const char **path)
+static tk_status find_base(tk_loading *l, const layer *own, const tk_yaml_node *value,
+                           const char **path)
 {
     static const tk_option row = {.name = "base", .kind = TK_OPT_STRING};
     char *name;
@@ -51,7 +52,7 @@ static tk_status find_base(tk_loading *l, const layer *own, const tk_node *value
 }
 
 // An error line if the file can be no base: it stands, over however many files, on itself.
-static tk_status check_base(tk_loading *l, const layer *own, const tk_node *value, bool *ok)
+static tk_status check_base(tk_loading *l, const layer *own, const tk_yaml_node *value, bool *ok)
 {
     *ok = false;
     for (const layer *x = own->above; x; x = x->above)
@@ -65,7 +66,8 @@ static tk_status check_base(tk_loading *l, const layer *own, const tk_node *valu
     return TK_OK;
 }
 
-static tk_status read_base(tk_loading *l, const layer *own, const tk_node *value, tk_node **root)
+static tk_status read_base(tk_loading *l, const layer *own, const tk_yaml_node *value,
+                           tk_yaml_node **root)
 {
     char *text;
     size_t bytes;
@@ -83,13 +85,13 @@ static tk_status read_base(tk_loading *l, const layer *own, const tk_node *value
     return tk_config_read_yaml(l, text, bytes, own->path, root);
 }
 
-static tk_status apply_layer(tk_loading *l, const layer *own, tk_node *root);
+static tk_status apply_layer(tk_loading *l, const layer *own, tk_yaml_node *root);
 
 // The base of `above`, named by `value`.
-static tk_status apply_base(tk_loading *l, const layer *above, const tk_node *value)
+static tk_status apply_base(tk_loading *l, const layer *above, const tk_yaml_node *value)
 {
     layer own = {.height = above->height + 1, .above = above};
-    tk_node *root = NULL;
+    tk_yaml_node *root = NULL;
     const int before = l->n_errors;
     TK_TRY(find_base(l, above, value, &own.path));
     if (own.path) {
@@ -101,15 +103,15 @@ static tk_status apply_base(tk_loading *l, const layer *above, const tk_node *va
     return TK_OK;
 }
 
-static tk_status apply_layer(tk_loading *l, const layer *own, tk_node *root)
+static tk_status apply_layer(tk_loading *l, const layer *own, tk_yaml_node *root)
 {
-    tk_node *value;
+    tk_yaml_node *value;
     TK_TRY(take_base(l, root, &value));
     if (value) TK_TRY(apply_base(l, own, value));
     return tk_config_apply(l, root);
 }
 
-tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_node *root)
+tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_yaml_node *root)
 {
     const layer own = {.path = path, .id = path ? tk_file_identity(path) : (tk_file_id){0}};
     return apply_layer(l, &own, root);

@@ -26,7 +26,7 @@ static tk_status load_options(tk_loading *l, const char *path, const char *text,
     tk_config *c = l->base;
     TK_TRY(tk_loading_open(l));
     if (text) {
-        tk_node *root;
+        tk_yaml_node *root;
         TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
         if (root) TK_TRY(tk_config_apply_file(l, path, root));
         if (tk_config_full(l) || (!root && l->n_errors)) l->partial = true;

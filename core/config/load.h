@@ -29,14 +29,14 @@ typedef struct tk_place { // where something was written
 
 // A value as YAML or the command line gives it.
 typedef enum tk_node_kind { TK_NODE_SCALAR, TK_NODE_SEQUENCE, TK_NODE_MAPPING } tk_node_kind;
-typedef struct tk_node {
+typedef struct tk_yaml_node {
     tk_node_kind kind;
     bool quoted; // scalars: written in quotes or as a block
     tk_place at;
     const char *text; // scalars
     size_t bytes;
-    struct tk_node *first, *last, *next; // children: items, or key, value, key, value ...
-} tk_node;
+    struct tk_yaml_node *first, *last, *next; // children: items, or key, value, key, value ...
+} tk_yaml_node;
 
 typedef struct tk_source { // where a value came from
     tk_place at;
@@ -72,7 +72,7 @@ const char *tk_config_shown(const char *text, size_t bytes, char buf[96]);
 
 // Sets an option of `base`, any but a list of structs, from a node; `name` for messages. *ok is
 // false when an error line was added instead.
-tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_node *value,
+tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_yaml_node *value,
                         const char *name, bool *ok);
 // The value in YAML, on one line.
 char *tk_config_format(const tk_option *o, const void *base, tk_arena *a);
@@ -82,20 +82,20 @@ void tk_config_format_float(double v, char buf[32]); // shortest that reads back
 // YAML text to nodes under the caps above; file NULL: the text is an override's. *root is NULL when
 // the text holds no document or is not YAML (an error line says why).
 tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, const char *file,
-                              tk_node **root);
+                              tk_yaml_node **root);
 
 // ---- apply ----
 
 // Before all else: l has its table, base, arena, command and file. Its scratch is freed by whoever
 // opened it.
 tk_status tk_loading_open(tk_loading *l);
-tk_status tk_config_apply(tk_loading *l, const tk_node *root);      // a file's mapping
+tk_status tk_config_apply(tk_loading *l, const tk_yaml_node *root); // a file's mapping
 tk_status tk_config_override(tk_loading *l, const char *key_value); // one "key=value"
 
 // ---- base ----
 
 // A file's mapping over that of its base, if it names one. path NULL: text that is no file.
-tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_node *root);
+tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_yaml_node *root);
 
 // ---- check, print ----
 

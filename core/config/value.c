@@ -146,7 +146,7 @@ static const char *wanted(const tk_option *o, char buf[160])
     return buf;
 }
 
-static tk_status unfit(tk_loading *l, const tk_option *o, const tk_node *v, const char *name,
+static tk_status unfit(tk_loading *l, const tk_option *o, const tk_yaml_node *v, const char *name,
                        bool *ok)
 {
     char want[160], shown[96];
@@ -192,7 +192,7 @@ static bool one_of(const char *s, const char *const *words)
     return false;
 }
 
-static tk_status set_int(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+static tk_status set_int(tk_loading *l, const tk_option *o, int64_t *at, const tk_yaml_node *v,
                          const char *name, bool *ok)
 {
     int64_t x;
@@ -203,7 +203,7 @@ static tk_status set_int(tk_loading *l, const tk_option *o, int64_t *at, const t
     return TK_OK;
 }
 
-static tk_status set_float(tk_loading *l, const tk_option *o, double *at, const tk_node *v,
+static tk_status set_float(tk_loading *l, const tk_option *o, double *at, const tk_yaml_node *v,
                            const char *name, bool *ok)
 {
     double x;
@@ -214,7 +214,7 @@ static tk_status set_float(tk_loading *l, const tk_option *o, double *at, const 
     return TK_OK;
 }
 
-static tk_status set_named(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+static tk_status set_named(tk_loading *l, const tk_option *o, int64_t *at, const tk_yaml_node *v,
                            const char *name, bool *ok)
 {
     static const char *const yes[] = {"true", "yes", "on", "1", NULL};
@@ -233,7 +233,8 @@ static tk_status set_named(tk_loading *l, const tk_option *o, int64_t *at, const
     return TK_OK;
 }
 
-static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const char *name, bool *ok)
+static tk_status set_string(tk_loading *l, char **at, const tk_yaml_node *v, const char *name,
+                            bool *ok)
 {
     static const char *const none[] = {"", "~", "null", NULL};
     const char *words = NULL;
@@ -257,7 +258,8 @@ static tk_status set_string(tk_loading *l, char **at, const tk_node *v, const ch
 
 // The file that an option names: in a config a relative path begins at the config, on the command
 // line where the program runs. Absolute, so that it means the same wherever it is written to.
-static tk_status place_path(tk_loading *l, char **at, const tk_node *v, const char *name, bool *ok)
+static tk_status place_path(tk_loading *l, char **at, const tk_yaml_node *v, const char *name,
+                            bool *ok)
 {
     char here[PATH_MAX] = "";
     const char *file = v->at.file ? v->at.file : "", *slash = strrchr(file, '/');
@@ -274,14 +276,14 @@ static tk_status place_path(tk_loading *l, char **at, const tk_node *v, const ch
     return TK_OK;
 }
 
-static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, const tk_node *v,
+static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, const tk_yaml_node *v,
                              const char *name, bool *ok)
 {
     if (v->kind == TK_NODE_MAPPING) return unfit(l, o, v, name, ok);
     bool single = v->kind == TK_NODE_SCALAR; // one string is a list of one; nothing, of none
-    const tk_node *item = single ? v->bytes ? v : NULL : v->first;
+    const tk_yaml_node *item = single ? v->bytes ? v : NULL : v->first;
     int64_t n = 0, i = 0;
-    for (const tk_node *x = item; x; x = single ? NULL : x->next) n++;
+    for (const tk_yaml_node *x = item; x; x = single ? NULL : x->next) n++;
     if (n > o->imax) {
         *ok = false;
         return tk_config_error(l, v->at, name, "has %" PRId64 " items; the most is %" PRId64, n,
@@ -303,7 +305,7 @@ static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, cons
     return TK_OK;
 }
 
-static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const tk_node *v,
+static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const tk_yaml_node *v,
                           const char *name, bool *ok)
 {
     int64_t x[2] = {0, 0};
@@ -315,7 +317,7 @@ static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const 
         good = w < v->bytes && read_int(width, strlen(width), &x[0]) &&
                read_int(v->text + w + 1, v->bytes - w - 1, &x[1]);
     } else if (v->kind == TK_NODE_SEQUENCE && v->first && v->first->next == v->last) {
-        const tk_node *a = v->first, *b = v->last;
+        const tk_yaml_node *a = v->first, *b = v->last;
         good = a->kind == TK_NODE_SCALAR && b->kind == TK_NODE_SCALAR && a != b &&
                read_int(a->text, a->bytes, &x[0]) && read_int(b->text, b->bytes, &x[1]);
     }
@@ -326,7 +328,7 @@ static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const 
     return TK_OK;
 }
 
-tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_node *v,
+tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_yaml_node *v,
                         const char *name, bool *ok)
 {
     void *at = tk_option_at(o, base);

@@ -10,9 +10,9 @@ typedef struct reading {
     tk_loading *l;
     yaml_parser_t parser;
     const char *file; // NULL: text of an override
-    tk_node *open[TK_YAML_DEPTH];
+    tk_yaml_node *open[TK_YAML_DEPTH];
     int depth, nodes, documents;
-    tk_node *root;
+    tk_yaml_node *root;
     bool stop;
 } reading;
 
@@ -29,16 +29,16 @@ static tk_status refuse_yaml(reading *r, const yaml_mark_t *at, const char *word
     return tk_config_error(r->l, place_in_yaml(r, at), NULL, "%s", words);
 }
 
-static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, tk_node **out)
+static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, tk_yaml_node **out)
 {
-    tk_node *n;
+    tk_yaml_node *n;
     *out = NULL;
     if (++r->nodes > TK_YAML_NODES)
         return refuse_yaml(r, &e->start_mark, "too many values in one file");
     TK_ARENA_NEW(n, &r->l->scratch, 1);
     n->kind = kind;
     n->at = place_in_yaml(r, &e->start_mark);
-    tk_node *parent = r->depth ? r->open[r->depth - 1] : NULL;
+    tk_yaml_node *parent = r->depth ? r->open[r->depth - 1] : NULL;
     if (!parent)
         r->root = n;
     else if (parent->last)
@@ -52,7 +52,7 @@ static tk_status add_node(reading *r, const yaml_event_t *e, tk_node_kind kind, 
 
 static tk_status on_scalar(reading *r, const yaml_event_t *e)
 {
-    tk_node *n;
+    tk_yaml_node *n;
     char *text;
     if (e->data.scalar.anchor) return refuse_yaml(r, &e->start_mark, "anchors (&) are not allowed");
     if (e->data.scalar.tag) return refuse_yaml(r, &e->start_mark, "tags (!) are not allowed");
@@ -74,7 +74,7 @@ static tk_status on_open(reading *r, const yaml_event_t *e, tk_node_kind kind)
     if (map ? e->data.mapping_start.tag : e->data.sequence_start.tag)
         return refuse_yaml(r, &e->start_mark, "tags (!) are not allowed");
     if (r->depth == TK_YAML_DEPTH) return refuse_yaml(r, &e->start_mark, "nested too deeply");
-    tk_node *n;
+    tk_yaml_node *n;
     TK_TRY(add_node(r, e, kind, &n));
     if (n) r->open[r->depth++] = n;
     return TK_OK;
@@ -135,7 +135,7 @@ static tk_status not_yaml(reading *r, const char *text, size_t bytes)
 }
 
 tk_status tk_config_read_yaml(tk_loading *l, const char *text, size_t bytes, const char *file,
-                              tk_node **root)
+                              tk_yaml_node **root)
 {
     reading r = {.l = l, .file = file};
     tk_status st = TK_OK;

@@ -8,7 +8,7 @@ static int64_t bytes_of(int64_t n, tk_dtype t)
     return n * (int64_t)tk_dtype_size(t);
 }
 
-static int64_t total(const tk_device_comm *c, const int64_t *counts)
+static int64_t total_count(const tk_device_comm *c, const int64_t *counts)
 {
     int64_t n = 0;
     for (int i = 0; i < c->size; i++) n += counts[i];
@@ -89,7 +89,7 @@ static tk_status dry_reduce_scatter(tk_device_comm *c, const void *in, void *out
                                     const int64_t *counts, int64_t width, tk_dtype t)
 {
     (void)in, (void)out;
-    c->bytes_sent += bytes_of(total(c, counts) * width, t);
+    c->bytes_sent += bytes_of(total_count(c, counts) * width, t);
     return TK_OK;
 }
 
@@ -197,7 +197,7 @@ static tk_status check_counts(const tk_device_comm *c, const char *what, const i
 
 // Puts the device on the communicator's queue, behind the queue of the moment; then back on that,
 // which waits for what was asked for in between.
-static tk_status enter(tk_device_comm *c, tk_queue *was)
+static tk_status enter_queue(tk_device_comm *c, tk_queue *was)
 {
     *was = c->device->queue;
     if (*was == c->queue) return TK_OK;
@@ -230,7 +230,7 @@ tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_re
     TK_TRY(check_alone(c, "all_reduce"));
     TK_TRY(check_buffer(c, "all_reduce", x, n, t));
     TK_TRY(collective(c, n, t));
-    TK_TRY(enter(c, &was));
+    TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->all_reduce(c, x, n, t, r));
 }
 
@@ -241,9 +241,9 @@ tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int6
     TK_TRY(check_alone(c, "all_gather"));
     TK_TRY(check_counts(c, "all_gather", counts, width));
     TK_TRY(check_buffer(c, "all_gather from", in, counts[c->rank] * width, t));
-    TK_TRY(check_buffer(c, "all_gather to", out, total(c, counts) * width, t));
+    TK_TRY(check_buffer(c, "all_gather to", out, total_count(c, counts) * width, t));
     TK_TRY(collective(c, counts[c->rank] * width, t));
-    TK_TRY(enter(c, &was));
+    TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->all_gather(c, in, out, counts, width, t));
 }
 
@@ -253,10 +253,10 @@ tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const 
     tk_queue was;
     TK_TRY(check_alone(c, "reduce_scatter"));
     TK_TRY(check_counts(c, "reduce_scatter", counts, width));
-    TK_TRY(check_buffer(c, "reduce_scatter from", in, total(c, counts) * width, t));
+    TK_TRY(check_buffer(c, "reduce_scatter from", in, total_count(c, counts) * width, t));
     TK_TRY(check_buffer(c, "reduce_scatter to", out, counts[c->rank] * width, t));
-    TK_TRY(collective(c, total(c, counts) * width, t));
-    TK_TRY(enter(c, &was));
+    TK_TRY(collective(c, total_count(c, counts) * width, t));
+    TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->reduce_scatter(c, in, out, counts, width, t));
 }
 
@@ -267,7 +267,7 @@ tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int ro
     TK_TRY(check_rank(c, "broadcast from", root));
     TK_TRY(check_buffer(c, "broadcast", x, n, t));
     TK_TRY(collective(c, n, t));
-    TK_TRY(enter(c, &was));
+    TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->broadcast(c, x, n, t, root));
 }
 
@@ -277,7 +277,7 @@ static tk_status end_group(tk_device_comm *c, tk_status st)
     tk_queue was;
     c->grouped = false;
     TK_TRY(st);
-    TK_TRY(enter(c, &was));
+    TK_TRY(enter_queue(c, &was));
     st = c->ops->group_end(c);
     tk_device_on(c->device, was);
     return st;

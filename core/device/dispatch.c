@@ -13,7 +13,7 @@
 enum { LINE = 64 }; // bytes that copies are aligned to
 
 // x (n) becomes fp32 tensors, those of bf16 at *at and after; only those in `used` get an address.
-static void place(tk_tensor *x, int n, unsigned used, uintptr_t *at)
+static void place_tensors(tk_tensor *x, int n, unsigned used, uintptr_t *at)
 {
     for (int k = 0; k < n; k++) {
         if (x[k].dtype != TK_BF16) continue;
@@ -39,10 +39,10 @@ static tk_call widened(const tk_call *c, bool back, uintptr_t begin, size_t *byt
 {
     tk_call wide = *c;
     uintptr_t at = begin;
-    place(wide.in, TK_OP_IN, read_by(c, back), &at);
-    place(wide.out, TK_OP_OUT, back ? tk_op_table[c->op].needs_out : ~0u, &at);
-    place(wide.dout, TK_OP_OUT, back ? ~0u : 0, &at);
-    place(wide.din, TK_OP_IN, back ? ~0u : 0, &at);
+    place_tensors(wide.in, TK_OP_IN, read_by(c, back), &at);
+    place_tensors(wide.out, TK_OP_OUT, back ? tk_op_table[c->op].needs_out : ~0u, &at);
+    place_tensors(wide.dout, TK_OP_OUT, back ? ~0u : 0, &at);
+    place_tensors(wide.din, TK_OP_IN, back ? ~0u : 0, &at);
     *bytes = at - begin;
     return wide;
 }
@@ -162,7 +162,8 @@ static tk_call whole_widened(const tk_call *c, bool back, uintptr_t begin, size_
     tk_call whole = *c;
     uintptr_t at = begin;
     for (int k = 0; k < TK_OP_IN; k++)
-        if (!(tk_op_table[c->op].rows >> k & 1)) place(&whole.in[k], 1, read_by(c, back) >> k, &at);
+        if (!(tk_op_table[c->op].rows >> k & 1))
+            place_tensors(&whole.in[k], 1, read_by(c, back) >> k, &at);
     *bytes = at - begin;
     return whole;
 }
@@ -210,7 +211,7 @@ static tk_status run_and_add(tk_device *d, const tk_call *c)
     return TK_OK;
 }
 
-static tk_status run(tk_device *d, const tk_call *c, bool back)
+static tk_status dispatch_call(tk_device *d, const tk_call *c, bool back)
 {
     if (!tk_op_is_collective(c->op)) return run_kernel(d, c, back);
     if (back && c->add[0]) return run_and_add(d, c);
@@ -235,7 +236,7 @@ tk_status tk_op_forward(tk_device *d, const tk_call *c)
         if (!tk_present(&c->out[k]) || !same_extent(&c->out[k], &out[k]) ||
             c->out[k].dtype != out[k].dtype)
             return tk_op_wrong(c, "output", k, &c->out[k], &out[k]);
-    TK_TRY(run(d, c, false));
+    TK_TRY(dispatch_call(d, c, false));
     tk_alive();
     if (info->flops) d->flops += info->flops(c);
     return TK_OK;
@@ -258,7 +259,7 @@ tk_status tk_op_backward(tk_device *d, const tk_call *c)
     if (!tk_present(&c->dout[0]))
         return TK_FAIL(TK_INTERNAL, "operator %s: no gradient of its output", info->name);
     TK_TRY(tk_op_gradient_types(c));
-    TK_TRY(run(d, c, true));
+    TK_TRY(dispatch_call(d, c, true));
     tk_alive();
     if (info->flops && c->op == TK_OP_LINEAR)
         d->flops += info->flops(c) * ((c->din[0].data != NULL) + (c->din[1].data != NULL));

@@ -2,7 +2,7 @@
 #include "core/device/event.h"
 #include "core/device/trace.h"
 
-static tk_status check(const tk_event *e, const char *what)
+static tk_status check_event(const tk_event *e, const char *what)
 {
     if (e->device) return TK_OK;
     return TK_FAIL(TK_INTERNAL, "%s: the event is not open", what);
@@ -25,7 +25,7 @@ void tk_event_close(tk_event *e)
 
 tk_status tk_event_record(tk_event *e, tk_queue q)
 {
-    TK_TRY(check(e, "recording"));
+    TK_TRY(check_event(e, "recording"));
     TK_TRY(tk_trace_call(e->device, TK_TRACE_EVENT, 0));
     TK_TRY(e->device->ops->event_record(e, q));
     e->mark = tk_pool_record(&e->device->pool, q);
@@ -35,7 +35,7 @@ tk_status tk_event_record(tk_event *e, tk_queue q)
 
 tk_status tk_event_wait(tk_event *e, tk_queue q)
 {
-    TK_TRY(check(e, "waiting on a queue"));
+    TK_TRY(check_event(e, "waiting on a queue"));
     if (!e->recorded) return TK_OK;
     TK_TRY(tk_trace_call(e->device, TK_TRACE_WAIT, 0));
     TK_TRY(e->device->ops->event_wait(e, q));
@@ -45,7 +45,7 @@ tk_status tk_event_wait(tk_event *e, tk_queue q)
 
 tk_status tk_event_sync(tk_event *e)
 {
-    TK_TRY(check(e, "waiting"));
+    TK_TRY(check_event(e, "waiting"));
     if (!e->recorded) return TK_OK;
     TK_TRY(e->device->ops->event_sync(e));
     tk_pool_wait_host(&e->device->pool, &e->mark);
@@ -55,7 +55,7 @@ tk_status tk_event_sync(tk_event *e)
 // What it says is not told to the pool: offsets must not depend on how fast a device is.
 tk_status tk_event_done(tk_event *e, bool *done)
 {
-    TK_TRY(check(e, "asking"));
+    TK_TRY(check_event(e, "asking"));
     *done = true;
     return e->recorded ? e->device->ops->event_done(e, done) : TK_OK;
 }

@@ -33,7 +33,7 @@ void tk_pool_done(tk_pool *p)
     *p = (tk_pool){0};
 }
 
-static tk_status grow(tk_pool_block **blocks, int *cap, int need)
+static tk_status grow_blocks(tk_pool_block **blocks, int *cap, int need)
 {
     if (need <= *cap) return TK_OK;
     int fresh = *cap * 2 > need ? *cap * 2 : need + 16;
@@ -187,7 +187,7 @@ static tk_status no_room(const tk_pool *p, size_t need, size_t largest, size_t a
 }
 
 // Takes `need` bytes from the begin of a gap.
-static void take(tk_pool *p, const gap *g, size_t need)
+static void take_from_gap(tk_pool *p, const gap *g, size_t need)
 {
     for (size_t left = need; left;) {
         tk_pool_block *b = &p->free_blocks[g->first];
@@ -208,10 +208,10 @@ tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out)
     const gap g = best_fit(p, q, need, &largest, &all);
     if (!g.n) return no_room(p, need, largest, all);
     // Each live block becomes at most one free one: room for them now means freeing cannot fail.
-    TK_TRY(grow(&p->live_blocks, &p->cap_live, p->n_live + 1));
-    TK_TRY(grow(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 1));
+    TK_TRY(grow_blocks(&p->live_blocks, &p->cap_live, p->n_live + 1));
+    TK_TRY(grow_blocks(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 1));
     const tk_pool_block b = {.begin = p->free_blocks[g.first].begin, .bytes = need};
-    take(p, &g, need);
+    take_from_gap(p, &g, need);
     insert(p->live_blocks, &p->n_live, find(p->live_blocks, p->n_live, b.begin), b);
     p->in_use += need;
     if (b.begin + need > p->peak) p->peak = b.begin + need;

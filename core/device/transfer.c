@@ -54,7 +54,7 @@ void tk_staging_free(tk_staging *s)
     *s = (tk_staging){0};
 }
 
-static tk_status take(tk_staging *s, size_t bytes, void **out)
+static tk_status take_staging(tk_staging *s, size_t bytes, void **out)
 {
     const size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
     if (!s->head || need > s->head->bytes - s->head->used) {
@@ -78,7 +78,7 @@ void tk_transfer_begin(tk_transfer *x, tk_staging *host)
     *x = (tk_transfer){.device = host->device, .host = host};
 }
 
-static tk_status append(tk_transfer *x, tk_transfer_part part)
+static tk_status append_part(tk_transfer *x, tk_transfer_part part)
 {
     tk_transfer_part *p;
     TK_ARENA_NEW(p, &x->host->arena, 1);
@@ -95,7 +95,7 @@ tk_status tk_transfer_new(tk_transfer *x, tk_dtype t, int64_t rows, int64_t cols
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     *to = tk_tensor_2d(NULL, t, rows, cols);
     x->bytes = (x->bytes + ALIGN - 1) / ALIGN * ALIGN;
-    return append(x, (tk_transfer_part){.at = x->bytes, .to = to});
+    return append_part(x, (tk_transfer_part){.at = x->bytes, .to = to});
 }
 
 tk_status tk_transfer_fill(tk_transfer *x, const void *from, size_t bytes)
@@ -104,7 +104,7 @@ tk_status tk_transfer_fill(tk_transfer *x, const void *from, size_t bytes)
     if (!x->first) return TK_FAIL(TK_INTERNAL, "a transfer was filled before it had a tensor");
     if (!bytes) return TK_OK;
     x->bytes += bytes;
-    return append(x, (tk_transfer_part){.from = from, .at = at, .bytes = bytes});
+    return append_part(x, (tk_transfer_part){.from = from, .at = at, .bytes = bytes});
 }
 
 tk_status tk_transfer_put(tk_transfer *x, const void *from, tk_dtype t, int64_t rows, int64_t cols,
@@ -117,7 +117,7 @@ tk_status tk_transfer_put(tk_transfer *x, const void *from, tk_dtype t, int64_t 
 }
 
 // Every tensor has the bytes of its shape.
-static tk_status check(const tk_transfer *x)
+static tk_status check_parts(const tk_transfer *x)
 {
     const tk_transfer_part *tensor = NULL;
     size_t filled = 0;
@@ -134,7 +134,7 @@ static tk_status check(const tk_transfer *x)
 static tk_status upload(tk_transfer *x)
 {
     void *host = NULL;
-    TK_TRY(take(x->host, x->bytes, &host));
+    TK_TRY(take_staging(x->host, x->bytes, &host));
     for (const tk_transfer_part *p = x->first; p; p = p->next) {
         char *to = (char *)host + p->at;
         if (p->from)
@@ -148,7 +148,7 @@ static tk_status upload(tk_transfer *x)
 tk_status tk_transfer_send(tk_transfer *x)
 {
     const int64_t words = (int64_t)((x->bytes + sizeof(int32_t) - 1) / sizeof(int32_t));
-    TK_TRY(check(x));
+    TK_TRY(check_parts(x));
     TK_TRY(tk_device_new(x->device, TK_I32, words, 1, &x->block));
     for (tk_transfer_part *p = x->first; p; p = p->next)
         if (p->to) p->to->data = (char *)x->block.data + p->at;

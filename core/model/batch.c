@@ -9,8 +9,8 @@ static tk_arena *notes(tk_batch *b)
     return &b->transfer.host->arena;
 }
 
-static tk_status put(tk_batch *b, const void *host, tk_dtype t, int64_t rows, int64_t cols,
-                     tk_tensor *out)
+static tk_status put_rows(tk_batch *b, const void *host, tk_dtype t, int64_t rows, int64_t cols,
+                          tk_tensor *out)
 {
     return tk_transfer_put(&b->transfer, host, t, rows, cols, out);
 }
@@ -55,9 +55,9 @@ static tk_status put_row_indices(tk_batch *b, const tk_model *m)
         pack[2 * i] = k;
         pack[2 * i + 1] = (int32_t)next[k]++; // text comes whole, video and audio as own rows
     }
-    TK_TRY(put(b, level, TK_I32, b->row_count, 1, &b->level));
-    TK_TRY(put(b, table_row, TK_I32, b->row_count, 1, &b->table_row));
-    if (m->stage == 0) TK_TRY(put(b, pack, TK_I32, b->row_count, 2, &b->pack));
+    TK_TRY(put_rows(b, level, TK_I32, b->row_count, 1, &b->level));
+    TK_TRY(put_rows(b, table_row, TK_I32, b->row_count, 1, &b->table_row));
+    if (m->stage == 0) TK_TRY(put_rows(b, pack, TK_I32, b->row_count, 2, &b->pack));
     return TK_OK;
 }
 
@@ -70,7 +70,7 @@ static tk_status put_outputs(tk_batch *b)
         TK_ARENA_NEW(pick, notes(b), 2 * b->own_count[k]);
         for (int64_t i = 0; i < b->own_count[k]; i++)
             pick[2 * i + 1] = (int32_t)(b->stream->row[k][b->own_first[k] + i] - b->row_begin);
-        TK_TRY(put(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
+        TK_TRY(put_rows(b, pick, TK_I32, b->own_count[k], 2, &b->unpack[k]));
     }
     return TK_OK;
 }
@@ -91,8 +91,8 @@ static tk_status put_documents(tk_batch *b)
         b->sum_squares += (end - begin) * (end - begin);
         b->text_sum_squares += n * n;
     }
-    TK_TRY(put(b, s->document_start, TK_I32, s->n_documents + 1, 1, &b->offsets));
-    return put(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);
+    TK_TRY(put_rows(b, s->document_start, TK_I32, s->n_documents + 1, 1, &b->offsets));
+    return put_rows(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);
 }
 
 static tk_status put_positions(tk_batch *b, const tk_model *m)
@@ -102,12 +102,12 @@ static tk_status put_positions(tk_batch *b, const tk_model *m)
     TK_ARENA_NEW(p, notes(b), 3 * s->rows);
     for (int64_t i = 0; i < s->rows; i++)
         for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
-    TK_TRY(put(b, p, TK_F32, s->rows, 3, &b->position));
+    TK_TRY(put_rows(b, p, TK_F32, s->rows, 3, &b->position));
     if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
     TK_ARENA_NEW(q, notes(b), 3 * s->count[TK_TEXT]);
     for (int64_t i = 0; i < s->count[TK_TEXT]; i++)
         for (int a = 0; a < 3; a++) q[3 * i + a] = (float)s->position[s->row[TK_TEXT][i]][a];
-    return put(b, q, TK_F32, s->count[TK_TEXT], 3, &b->text_position);
+    return put_rows(b, q, TK_F32, s->count[TK_TEXT], 3, &b->text_position);
 }
 
 // This rank's rows of the first stage's inputs.
@@ -117,18 +117,18 @@ static tk_status put_inputs(tk_batch *b, const tk_model *m, const tk_host_rows *
     const int r = m->tensor->rank, ranks = m->tensor->size;
     const int64_t text_begin = tk_split_begin(b->stream->count[TK_TEXT], ranks, r);
     if (in->video)
-        TK_TRY(put(b, in->video + b->own_first[TK_VIDEO] * c->video_channels, TK_F32,
-                   b->own_count[TK_VIDEO], c->video_channels, &b->video));
+        TK_TRY(put_rows(b, in->video + b->own_first[TK_VIDEO] * c->video_channels, TK_F32,
+                        b->own_count[TK_VIDEO], c->video_channels, &b->video));
     if (in->audio)
-        TK_TRY(put(b, in->audio + b->own_first[TK_AUDIO] * c->audio_channels, TK_F32,
-                   b->own_count[TK_AUDIO], c->audio_channels, &b->audio));
+        TK_TRY(put_rows(b, in->audio + b->own_first[TK_AUDIO] * c->audio_channels, TK_F32,
+                        b->own_count[TK_AUDIO], c->audio_channels, &b->audio));
     if (c->text == TK_TEXT_FEATURES)
-        return put(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
-                   c->text_channels, &b->text);
+        return put_rows(b, in->text + text_begin * c->text_channels, TK_F32, b->text_counts[r],
+                        c->text_channels, &b->text);
     int32_t *pick;
     TK_ARENA_NEW(pick, notes(b), 2 * b->text_counts[r]);
     for (int64_t i = 0; i < b->text_counts[r]; i++) pick[2 * i + 1] = in->tokens[text_begin + i];
-    return put(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
+    return put_rows(b, pick, TK_I32, b->text_counts[r], 2, &b->text);
 }
 
 tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
@@ -142,7 +142,7 @@ tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, con
     TK_TRY(put_row_indices(b, m));
     TK_TRY(put_documents(b));
     TK_TRY(put_positions(b, m));
-    TK_TRY(put(b, s->timestep, TK_F32, s->n_levels, 1, &b->timestep));
+    TK_TRY(put_rows(b, s->timestep, TK_F32, s->n_levels, 1, &b->timestep));
     if (m->stage == m->n_stages - 1) TK_TRY(put_outputs(b));
     if (m->stage == 0) TK_TRY(put_inputs(b, m, in));
     return TK_OK;

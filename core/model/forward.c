@@ -37,7 +37,7 @@ static tk_value *weight(const pass *p, int index)
     return index < 0 ? NULL : p->leaf[index]; // of another stage or another model
 }
 
-static tk_value *linear(tk_tape *t, const pass *p, tk_linear_weights w, tk_value *x)
+static tk_value *apply_linear(tk_tape *t, const pass *p, tk_linear_weights w, tk_value *x)
 {
     return tk_linear(t, x, weight(p, w.weight), weight(p, w.bias));
 }
@@ -49,8 +49,8 @@ static tk_value *enter(tk_tape *t, const pass *p, tk_value *x)
 }
 
 // Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
-static tk_value *attention(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
-                           tk_value *cos, tk_value *sin, const tk_documents *docs)
+static tk_value *attend_block(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
+                              tk_value *cos, tk_value *sin, const tk_documents *docs)
 {
     const tk_model_config *c = &p->m->config;
     tk_value *q = tk_linear(t, x, weight(p, w->to_q), NULL);
@@ -79,7 +79,7 @@ static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk
     const int64_t *counts = p->b->text_counts;
     tk_value *h = tk_rms_norm(t, x, weight(p, w->norm1), m->config.norm_eps);
     h = tk_gather_rows(t, h, m->tensor, counts);
-    h = attention(t, p, w, h, p->text_cos, p->text_sin, &p->text_docs);
+    h = attend_block(t, p, w, h, p->text_cos, p->text_sin, &p->text_docs);
     x = tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
     h = tk_rms_norm(t, x, weight(p, w->norm2), m->config.norm_eps);
     h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
@@ -97,13 +97,13 @@ static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     tk_value *text = constant(t, b->text);
     if (m->config.text == TK_TEXT_BYTES)
         text = tk_pick(t, weight(p, w->text_embed), NULL, NULL, text);
-    text = enter(t, p, linear(t, p, w->context_embedder, text));
+    text = enter(t, p, apply_linear(t, p, w->context_embedder, text));
     for (int64_t i = 0; i < m->config.refiner_layers; i++)
         text = refine(t, p, &w->refiner[i], text);
     text = tk_rms_norm(t, text, weight(p, w->refiner_norm), m->config.final_norm_eps);
     text = tk_gather_rows(t, text, m->tensor, b->text_counts);
-    tk_value *video = enter(t, p, linear(t, p, w->proj_in, constant(t, b->video)));
-    tk_value *audio = enter(t, p, linear(t, p, w->audio_proj_in, constant(t, b->audio)));
+    tk_value *video = enter(t, p, apply_linear(t, p, w->proj_in, constant(t, b->video)));
+    tk_value *audio = enter(t, p, apply_linear(t, p, w->audio_proj_in, constant(t, b->audio)));
     return tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
 }
 
@@ -113,8 +113,8 @@ static tk_value *time_embedding(tk_tape *t, const void *ctx, tk_value *const in[
     const pass *p = ctx;
     (void)in, (void)n_in;
     tk_value *s = tk_sinusoid(t, constant(t, p->b->timestep), p->m->config.freq_dim);
-    s = tk_silu(t, linear(t, p, p->m->named.time_1, s));
-    return tk_silu(t, linear(t, p, p->m->named.time_2, s));
+    s = tk_silu(t, apply_linear(t, p, p->m->named.time_1, s));
+    return tk_silu(t, apply_linear(t, p, p->m->named.time_2, s));
 }
 
 // One block on this rank's rows. in: x (n, H), time embedding (K, time_dim).
@@ -128,12 +128,13 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     const tk_block_weights *w = bp->weights;
     (void)n_in;
 
-    tk_value *table = tk_gather_cols(t, linear(t, p, w->adaln, in[1]), m->tensor, p->adaln_counts);
+    tk_value *table =
+        tk_gather_cols(t, apply_linear(t, p, w->adaln, in[1]), m->tensor, p->adaln_counts);
     table = tk_reshape(t, table, p->b->stream->n_levels * TK_MODALITIES, 6 * H);
 
     tk_value *x = in[0];
     tk_value *h = tk_modulate(t, x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
-    h = attention(t, p, w, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
+    h = attend_block(t, p, w, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
     x = tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 2 * H);
     h = tk_modulate(t, x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H, eps);
     h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
@@ -144,13 +145,13 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
 static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_forward *out)
 {
     tk_model *m = p->m;
-    tk_value *table = linear(t, p, m->named.norm_out_table, time);
+    tk_value *table = apply_linear(t, p, m->named.norm_out_table, time);
     x = tk_modulate(t, x, weight(p, m->named.norm_out), table, p->level, 0, m->config.hidden,
                     m->config.final_norm_eps);
     tk_value *video = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_VIDEO]));
     tk_value *audio = tk_pick(t, x, NULL, NULL, constant(t, p->b->unpack[TK_AUDIO]));
-    out->video = linear(t, p, m->named.proj_out, tk_cast(t, video, TK_F32));
-    out->audio = linear(t, p, m->named.audio_proj_out, tk_cast(t, audio, TK_F32));
+    out->video = apply_linear(t, p, m->named.proj_out, tk_cast(t, video, TK_F32));
+    out->audio = apply_linear(t, p, m->named.audio_proj_out, tk_cast(t, audio, TK_F32));
 }
 
 static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)

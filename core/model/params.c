@@ -14,8 +14,8 @@ typedef struct builder {
     int cap;
 } builder;
 
-static tk_param_spec *add(builder *b, const char *prefix, const char *name, int64_t rows,
-                          int64_t cols, tk_stage_of where, int64_t block)
+static tk_param_spec *add_spec(builder *b, const char *prefix, const char *name, int64_t rows,
+                               int64_t cols, tk_stage_of where, int64_t block)
 {
     tk_assert(b->table->n < b->cap);
     tk_param_spec *s = &b->table->spec[b->table->n++];
@@ -37,7 +37,7 @@ static tk_param_spec *add(builder *b, const char *prefix, const char *name, int6
 static void add_norm(builder *b, const char *prefix, const char *name, int64_t n, tk_stage_of where,
                      int64_t block)
 {
-    add(b, prefix, name, n, 0, where, block)->init = TK_INIT_ONE;
+    add_spec(b, prefix, name, n, 0, where, block)->init = TK_INIT_ONE;
 }
 
 static void add_linear(builder *b, const char *name, int64_t out, int64_t in, tk_stage_of where)
@@ -45,8 +45,8 @@ static void add_linear(builder *b, const char *name, int64_t out, int64_t in, tk
     char weight[64], bias[64];
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
-    add(b, "", weight, out, in, where, 0);
-    add(b, "", bias, out, 0, where, 0);
+    add_spec(b, "", weight, out, in, where, 0);
+    add_spec(b, "", bias, out, 0, where, 0);
 }
 
 static void shard(tk_param_spec *s, int axis, int64_t unit, int parts)
@@ -65,17 +65,17 @@ static void add_transformer(builder *b, const tk_model_config *m, const char *pr
     const int64_t H = m->hidden, inner = m->heads * m->head_dim, F = m->ffn;
     const double small = 1.0 / sqrt(2.0 * (double)depth);
     add_norm(b, prefix, "norm1.weight", H, where, block);
-    shard(add(b, prefix, "attn.to_q.weight", inner, H, where, block), 0, m->head_dim, 1);
-    shard(add(b, prefix, "attn.to_k.weight", inner, H, where, block), 0, m->head_dim, 1);
-    shard(add(b, prefix, "attn.to_v.weight", inner, H, where, block), 0, m->head_dim, 1);
+    shard(add_spec(b, prefix, "attn.to_q.weight", inner, H, where, block), 0, m->head_dim, 1);
+    shard(add_spec(b, prefix, "attn.to_k.weight", inner, H, where, block), 0, m->head_dim, 1);
+    shard(add_spec(b, prefix, "attn.to_v.weight", inner, H, where, block), 0, m->head_dim, 1);
     add_norm(b, prefix, "attn.norm_q.weight", m->head_dim, where, block);
     add_norm(b, prefix, "attn.norm_k.weight", m->head_dim, where, block);
-    tk_param_spec *out = add(b, prefix, "attn.to_out.0.weight", H, inner, where, block);
+    tk_param_spec *out = add_spec(b, prefix, "attn.to_out.0.weight", H, inner, where, block);
     shard(out, 1, m->head_dim, 1);
     out->init_std *= small;
     add_norm(b, prefix, "norm2.weight", H, where, block);
-    shard(add(b, prefix, "ff.net.0.proj.weight", 2 * F, H, where, block), 0, 1, 2);
-    out = add(b, prefix, "ff.net.2.weight", H, F, where, block);
+    shard(add_spec(b, prefix, "ff.net.0.proj.weight", 2 * F, H, where, block), 0, 1, 2);
+    out = add_spec(b, prefix, "ff.net.2.weight", H, F, where, block);
     shard(out, 1, 1, 1);
     out->init_std *= small;
 }
@@ -87,7 +87,7 @@ static void add_inputs(builder *b, const tk_model_config *m)
     add_linear(b, "audio_proj_in", H, m->audio_channels, TK_ON_FIRST);
     if (m->text == TK_TEXT_BYTES) {
         tk_param_spec *s =
-            add(b, "", "text_embed.weight", TK_BYTES, m->text_channels, TK_ON_FIRST, 0);
+            add_spec(b, "", "text_embed.weight", TK_BYTES, m->text_channels, TK_ON_FIRST, 0);
         s->init_std = 1;
         s->decay = false;
     }
@@ -125,10 +125,11 @@ tk_status tk_param_table_build(const tk_model_config *m, tk_arena *a, tk_param_t
         add_transformer(&b, m, prefix, TK_ON_BLOCK, i, m->layers);
         const int64_t rows = ADALN_CHUNKS * TK_MODALITIES * m->hidden;
         tk_param_spec *w =
-            add(&b, prefix, "adaln_proj.linear.weight", rows, m->time_dim, TK_ON_BLOCK, i);
+            add_spec(&b, prefix, "adaln_proj.linear.weight", rows, m->time_dim, TK_ON_BLOCK, i);
         w->init = TK_INIT_ZERO;
         shard(w, 0, 1, 1);
-        tk_param_spec *bias = add(&b, prefix, "adaln_proj.linear.bias", rows, 0, TK_ON_BLOCK, i);
+        tk_param_spec *bias =
+            add_spec(&b, prefix, "adaln_proj.linear.bias", rows, 0, TK_ON_BLOCK, i);
         bias->init = TK_INIT_GATES;
         shard(bias, 0, 1, 1);
     }

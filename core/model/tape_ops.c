@@ -32,7 +32,7 @@ static tk_status remember(tk_tape *t, const tk_call *c, tk_value *const in[], tk
     return TK_OK;
 }
 
-static tk_status run(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out[])
+static tk_status run_call(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out[])
 {
     const tk_op_info *info = &tk_op_table[c->op];
     for (int k = 0; k < info->n_in; k++)
@@ -58,7 +58,7 @@ static tk_value *apply_to(tk_tape *t, tk_call c, tk_value *const in[TK_OP_IN])
 {
     tk_value *out[TK_OP_OUT] = {NULL};
     if (t->status != TK_OK) return NULL;
-    const tk_status s = run(t, &c, in, out);
+    const tk_status s = run_call(t, &c, in, out);
     return s == TK_OK ? out[0] : tk_tape_fail(t, tk_trace(s, __FILE__, __LINE__, __func__));
 }
 
@@ -127,8 +127,8 @@ tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *i
     return apply(t, (tk_call){.op = TK_OP_PICK}, a, b, c, index);
 }
 
-static tk_value *collective(tk_tape *t, tk_op op, tk_value *x, tk_device_comm *comm,
-                            const int64_t *counts)
+static tk_value *record_collective(tk_tape *t, tk_op op, tk_value *x, tk_device_comm *comm,
+                                   const int64_t *counts)
 {
     if (comm->size == 1) return x;
     return apply(t, (tk_call){.op = op, .comm = comm, .counts = counts}, x, NULL, NULL, NULL);
@@ -136,17 +136,17 @@ static tk_value *collective(tk_tape *t, tk_op op, tk_value *x, tk_device_comm *c
 
 tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
-    return collective(t, TK_OP_GATHER_ROWS, x, comm, counts);
+    return record_collective(t, TK_OP_GATHER_ROWS, x, comm, counts);
 }
 
 tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
-    return collective(t, TK_OP_SCATTER_SUM, x, comm, counts);
+    return record_collective(t, TK_OP_SCATTER_SUM, x, comm, counts);
 }
 
 tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
-    return collective(t, TK_OP_GATHER_COLS, x, comm, counts);
+    return record_collective(t, TK_OP_GATHER_COLS, x, comm, counts);
 }
 
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight)

@@ -218,17 +218,18 @@ static tk_status encode_audio(const tk_codec *codec, const tk_media *m, float *r
     return st;
 }
 
-typedef struct part { // samples [first, first + n) of a track, and the rows that sound in them
+typedef struct stretch { // samples [first, first + n) of a track, and the rows that sound in them
     const float *rows;
     int64_t begin, end; // rows
     int64_t first, n, channels;
     float *pcm;
-} part;
+} stretch;
 
 // Adds what rows [at, at + BLOCK) of a channel sound like, as far as they are the part's. The
 // product is of all BLOCK rows always, and at is a multiple of BLOCK, so that a row's bits do not
 // depend on the part. x: scratch (BLOCK, 2N + Ca).
-static tk_status add_block(const tk_linear *c, const part *p, int64_t channel, int64_t at, float *x)
+static tk_status add_block(const tk_linear *c, const stretch *p, int64_t channel, int64_t at,
+                           float *x)
 {
     const int64_t hop = c->codec.info.audio_hop, kept = c->codec.info.audio_channels;
     const int64_t frame = 2 * hop, begin = p->begin > at ? p->begin : at;
@@ -253,13 +254,13 @@ static tk_status decode_audio(const tk_codec *codec, const float *rows, int64_t 
     const tk_linear *c = (const tk_linear *)codec;
     const int64_t hop = codec->info.audio_hop, kept = codec->info.audio_channels;
     const int64_t last = (first + n + hop - 1) / hop + 1;
-    const part p = {.rows = rows,
-                    .begin = first / hop,
-                    .end = last < audio_rows ? last : audio_rows,
-                    .first = first,
-                    .n = n,
-                    .channels = channels,
-                    .pcm = pcm};
+    const stretch p = {.rows = rows,
+                       .begin = first / hop,
+                       .end = last < audio_rows ? last : audio_rows,
+                       .first = first,
+                       .n = n,
+                       .channels = channels,
+                       .pcm = pcm};
     float *x;
     TK_NEW(x, BLOCK * (2 * hop + kept));
     memset(pcm, 0, (size_t)(n * channels) * sizeof *pcm);

@@ -52,7 +52,7 @@ void tk_draw_picture(cairo_t *cr, tk_box box, const uint8_t *rgb, int64_t height
     cairo_surface_destroy(s);
 }
 
-static cairo_status_t put(void *fd, const unsigned char *bytes, unsigned n)
+static cairo_status_t put_bytes(void *fd, const unsigned char *bytes, unsigned n)
 {
     while (n) {
         const ssize_t done = write(*(const int *)fd, bytes, n);
@@ -69,7 +69,7 @@ tk_status tk_draw_write(cairo_t *cr, const tk_file *f)
     int fd = f->fd;
     cairo_status_t s = cairo_status(cr);
     if (s == CAIRO_STATUS_SUCCESS)
-        s = cairo_surface_write_to_png_stream(cairo_get_target(cr), put, &fd);
+        s = cairo_surface_write_to_png_stream(cairo_get_target(cr), put_bytes, &fd);
     if (s == CAIRO_STATUS_SUCCESS) return TK_OK;
     if (s == CAIRO_STATUS_WRITE_ERROR)
         return TK_FAIL(TK_IO, "cannot write %s: %s", f->path, tk_io_words(errno));

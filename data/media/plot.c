@@ -30,7 +30,7 @@ typedef struct tk_axes {
     bool log_y;
 } tk_axes;
 
-static tk_ink ink_of(int i)
+static tk_ink ink_of_curve(int i)
 {
     return curve_ink[i % (int)(sizeof curve_ink / sizeof *curve_ink)];
 }
@@ -238,7 +238,7 @@ static void draw_legend(tk_axes *a, int n, const tk_curve *curves, int64_t windo
     x += 9;
     y += 9;
     for (int i = 0; i < n; i++, y += 22) {
-        tk_draw_fill(a->cr, x + 1, y + 4, 22, 4, ink_of(i));
+        tk_draw_fill(a->cr, x + 1, y + 4, 22, 4, ink_of_curve(i));
         tk_draw_text(a->cr, x + 34, y, 12, TK_LEFT, text, curves[i].name);
     }
     if (*note) tk_draw_text(a->cr, x, y + 2, 9, TK_LEFT, faint, note);
@@ -251,7 +251,7 @@ static tk_status draw_all(tk_axes *a, const char *title, const char *x_label, in
     find_range(a, n, curves);
     draw_frame(a, title, x_label);
     for (int i = 0; i < n; i++) {
-        TK_TRY(draw_curve(a, &curves[i], ink_of(i), &window));
+        TK_TRY(draw_curve(a, &curves[i], ink_of_curve(i), &window));
         widest = window > widest ? window : widest;
     }
     draw_legend(a, n, curves, widest);

@@ -49,7 +49,7 @@ static tk_status look_ahead(tk_media_reader *r)
     return TK_OK;
 }
 
-static void step(tk_media_reader *r)
+static void step_frame(tk_media_reader *r)
 {
     AVFrame *f = r->shown;
     r->shown = r->ahead;
@@ -86,7 +86,7 @@ static tk_status seek_frame(tk_media_reader *r, int64_t k)
         const double gap = r->ahead_time - r->shown_time;
         double near = gap > LONG_HOLD ? fmin(0.5 * gap, half) : 0.5 * gap;
         if (r->ahead_time - t >= near && r->ahead_time > r->shown_time) break;
-        step(r);
+        step_frame(r);
     }
     return TK_OK;
 }
@@ -140,7 +140,7 @@ tk_status tk_media_reader_open(const char *path, const tk_media_config *m, doubl
 }
 
 // The shown source frame into r->picture.
-static tk_status show(tk_media_reader *r)
+static tk_status show_frame(tk_media_reader *r)
 {
     TK_TRY(tk_tone_run(&r->tone, r->video.path, r->shown, &r->facts));
     TK_TRY(tk_scaler_run(&r->scaler, &r->video, r->shown, r->picture, &r->facts));
@@ -157,7 +157,7 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
         TK_TRY(seek_frame(r, r->next));
         if (r->total >= 0 && r->next >= r->total) break;
         if (!rgb) continue;
-        if (!r->scaled) TK_TRY(show(r));
+        if (!r->scaled) TK_TRY(show_frame(r));
         memcpy(rgb + *got * bytes, r->picture, (size_t)bytes);
     }
     TK_TRY(tk_sound_pull(&r->sound, tk_media_sample_of(&r->m, begin),
@@ -236,7 +236,7 @@ out:
 }
 
 // Room for `frames` frames and their samples.
-static tk_status grow(tk_media *m, const tk_media_config *c, int64_t *cap, int64_t frames)
+static tk_status grow_media(tk_media *m, const tk_media_config *c, int64_t *cap, int64_t frames)
 {
     int64_t frame = 0, bytes = 0, samples = tk_media_sample_of(c, frames) + 1;
     TK_TRY(tk_mul_size(c->width * 3, c->height, &frame));
@@ -267,7 +267,7 @@ static tk_status read_all(tk_media_reader *r, int64_t most, tk_media *out)
         int64_t need = out->frames + n;
         if (need > cap) {
             int64_t twice = cap * 2 > need ? cap * 2 : need;
-            TK_TRY(grow(out, m, &cap, twice < most ? twice : most));
+            TK_TRY(grow_media(out, m, &cap, twice < most ? twice : most));
         }
         TK_TRY(tk_media_reader_next(r, n, out->rgb + out->frames * frame,
                                     out->pcm + tk_media_sample_of(m, out->frames) * m->channels,

@@ -32,7 +32,7 @@ void tk_sound_close(tk_sound *s)
     s->fifo = s->scratch = NULL;
 }
 
-static tk_status grow(float **x, int64_t *cap, int64_t floats)
+static tk_status grow_samples(float **x, int64_t *cap, int64_t floats)
 {
     if (floats <= *cap) return TK_OK;
     int64_t to = *cap * 2 > floats ? *cap * 2 : floats;
@@ -58,7 +58,7 @@ static void drop_before(tk_sound *s, int64_t first)
 
 static tk_status append_silence(tk_sound *s, int64_t n)
 {
-    TK_TRY(grow(&s->fifo, &s->cap, (s->held + n) * s->channels));
+    TK_TRY(grow_samples(&s->fifo, &s->cap, (s->held + n) * s->channels));
     memset(s->fifo + s->held * s->channels, 0, (size_t)(n * s->channels) * sizeof *s->fifo);
     s->held += n;
     return TK_OK;
@@ -66,14 +66,14 @@ static tk_status append_silence(tk_sound *s, int64_t n)
 
 // n samples of swr's output, whose first belongs at s->cursor; what overlaps older sound is
 // dropped.
-static tk_status append(tk_sound *s, int64_t n)
+static tk_status append_samples(tk_sound *s, int64_t n)
 {
     int64_t skip = s->first + s->held - s->cursor;
     skip = skip < 0 ? 0 : skip > n ? n : skip;
     s->cursor += n;
     const float *from = s->scratch + skip * s->mixed;
     n -= skip;
-    TK_TRY(grow(&s->fifo, &s->cap, (s->held + n) * s->channels));
+    TK_TRY(grow_samples(&s->fifo, &s->cap, (s->held + n) * s->channels));
     float *to = s->fifo + s->held * s->channels;
     for (int64_t i = 0; i < n; i++, from += s->mixed)
         for (int64_t c = 0; c < s->channels; c++) {
@@ -92,13 +92,13 @@ static tk_status convert(tk_sound *s, const AVFrame *f)
     if (!s->swr) return TK_OK;
     int in = f ? f->nb_samples : 0, room = swr_get_out_samples(s->swr, in);
     if (room <= 0) return TK_OK;
-    TK_TRY(grow(&s->scratch, &s->scratch_cap, (int64_t)room * s->mixed));
+    TK_TRY(grow_samples(&s->scratch, &s->scratch_cap, (int64_t)room * s->mixed));
     uint8_t *to = (uint8_t *)s->scratch;
     int got = swr_convert(s->swr, &to, room, f ? (const uint8_t **)f->extended_data : NULL, in);
     if (got < 0)
         return TK_FAIL(TK_INPUT, "%s: its sound cannot be resampled (%s)", s->track.path,
                        tk_av_words(got));
-    return append(s, got);
+    return append_samples(s, got);
 }
 
 // Channels in an order libav cannot name are averaged.

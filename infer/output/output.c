@@ -112,8 +112,8 @@ static tk_status same_file(const json_t *root, const char *key, const char *path
     return TK_OK;
 }
 
-static tk_status find_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
-                               bool *done)
+static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
+                                   bool *done)
 {
     char hex_digest[17], *text;
     size_t bytes;
@@ -138,7 +138,7 @@ tk_status tk_output_finished(const char *output, uint64_t digest, bool *done)
     json_t *root = NULL;
     *done = false;
     tk_arena_init(&a, 0);
-    const tk_status st = find_finished(output, digest, &a, &root, done);
+    const tk_status st = look_for_finished(output, digest, &a, &root, done);
     json_decref(root);
     tk_arena_free(&a);
     return st;

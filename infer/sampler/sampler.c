@@ -16,7 +16,7 @@ typedef struct flow {       // a modality on this rank
     tk_tensor key;          // first stage: (rows, 2) of the noise that x starts as
 } flow;
 
-typedef struct run {
+typedef struct sampling_run {
     const tk_sampler *s;
     const tk_sample_task *task;
     int n_documents;
@@ -29,7 +29,7 @@ typedef struct run {
     int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
     tk_tensor timesteps;          // (steps, levels)
     tk_staging host;              // what the device reads
-} run;
+} sampling_run;
 
 double tk_sigma(int64_t k, int64_t n, double shift)
 {
@@ -41,7 +41,7 @@ double tk_sigma(int64_t k, int64_t n, double shift)
 
 // Documents differ in text alone. Levels that no schedule has keep the two modalities apart in the
 // stream even where their sigmas meet; each step writes the true ones over them.
-static tk_status make_stream(run *r, int32_t **tokens)
+static tk_status make_stream(sampling_run *r, int32_t **tokens)
 {
     const tk_sample_task *t = r->task;
     int64_t rows = 0, text = 0;
@@ -73,7 +73,7 @@ static tk_status make_stream(run *r, int32_t **tokens)
 }
 
 // Rows of modality m in the stream rows each tensor rank holds.
-static tk_status count_rows(run *r, int m)
+static tk_status count_rows(sampling_run *r, int m)
 {
     const tk_stream *s = &r->stream;
     const int ranks = r->s->mesh->axis[TK_AXIS_TENSOR].degree;
@@ -88,7 +88,7 @@ static tk_status count_rows(run *r, int m)
     return TK_OK;
 }
 
-static tk_status measure_flow(run *r, int m)
+static tk_status measure_flow(sampling_run *r, int m)
 {
     const tk_document *d = &r->task->doc;
     const tk_model_config *c = &r->s->model->config;
@@ -107,7 +107,7 @@ static tk_status measure_flow(run *r, int m)
 
 // ---- what the device is told, in one transfer --------------------------------------------------
 
-static tk_status put_timesteps(run *r)
+static tk_status put_timesteps(sampling_run *r)
 {
     const tk_sample_task *t = r->task;
     const int64_t levels = r->stream.n_levels;
@@ -124,7 +124,7 @@ static tk_status put_timesteps(run *r)
 }
 
 // How far each row goes down in each step: given rows stay.
-static tk_status put_dsigma(run *r, int m)
+static tk_status put_dsigma(sampling_run *r, int m)
 {
     const tk_sample_task *t = r->task;
     flow *f = &r->flow[m];
@@ -138,7 +138,7 @@ static tk_status put_dsigma(run *r, int m)
     return tk_transfer_put(&r->batch.transfer, by, TK_F32, t->steps, f->rows, &f->dsigma);
 }
 
-static tk_status put_keys(run *r, int m)
+static tk_status put_keys(sampling_run *r, int m)
 {
     const tk_sample_task *t = r->task;
     flow *f = &r->flow[m];
@@ -153,7 +153,7 @@ static tk_status put_keys(run *r, int m)
     return tk_transfer_put(&r->batch.transfer, key, TK_I32, f->rows, 2, &f->key);
 }
 
-static tk_status send_all(run *r, const int32_t *tokens)
+static tk_status send_all(sampling_run *r, const int32_t *tokens)
 {
     const tk_host_rows in = {.tokens = tokens};
     TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->host));
@@ -168,7 +168,7 @@ static tk_status send_all(run *r, const int32_t *tokens)
 // ---- memory on the device ----------------------------------------------------------------------
 
 // x: noise on the target rows, what is given on the others.
-static tk_status start_rows(run *r, int m)
+static tk_status start_rows(sampling_run *r, int m)
 {
     const tk_sample_task *t = r->task;
     tk_device *d = r->s->device;
@@ -180,7 +180,7 @@ static tk_status start_rows(run *r, int m)
                             (size_t)(f->first_target * f->channels) * sizeof(float));
 }
 
-static tk_status open_flow(run *r, int m)
+static tk_status open_flow(sampling_run *r, int m)
 {
     tk_device *d = r->s->device;
     flow *f = &r->flow[m];
@@ -193,7 +193,7 @@ static tk_status open_flow(run *r, int m)
     return start_rows(r, m);
 }
 
-static tk_status open_sampling(run *r)
+static tk_status open_sampling(sampling_run *r)
 {
     int32_t *tokens = NULL;
     TK_TRY(make_stream(r, &tokens));
@@ -203,7 +203,7 @@ static tk_status open_sampling(run *r)
     return TK_OK;
 }
 
-static void close_sampling(run *r)
+static void close_sampling(sampling_run *r)
 {
     tk_device *d = r->s->device;
     (void)tk_device_sync(d); // it may still read the arena and the task
@@ -222,7 +222,7 @@ static void close_sampling(run *r)
 // ---- a step ------------------------------------------------------------------------------------
 
 // This rank's rows of x, once for each document they lie in, into the model's input.
-static tk_status feed_rows(run *r, int m)
+static tk_status feed_rows(sampling_run *r, int m)
 {
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
@@ -244,12 +244,12 @@ static tk_status feed_rows(run *r, int m)
 static int64_t rows_across(void *ctx, int64_t i)
 {
     (void)i;
-    return ((run *)ctx)->batch.row_count;
+    return ((sampling_run *)ctx)->batch.row_count;
 }
 
 static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
-    run *r = ctx;
+    sampling_run *r = ctx;
     tk_forward out;
     (void)a;
     tk_value *in = r->first ? NULL : tk_leaf(&r->tape, *x, NULL);
@@ -273,12 +273,12 @@ static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x
 static tk_status release_slot(void *ctx, const tk_action *a)
 {
     (void)a;
-    tk_tape_reset(&((run *)ctx)->tape);
+    tk_tape_reset(&((sampling_run *)ctx)->tape);
     return TK_OK;
 }
 
 // Velocities from each tensor rank of the last stage to the same one of the first.
-static tk_status return_velocities(run *r)
+static tk_status return_velocities(sampling_run *r)
 {
     tk_device_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].device;
     if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
@@ -295,7 +295,7 @@ static tk_status return_velocities(run *r)
     return TK_OK;
 }
 
-static tk_status euler(run *r, int m, int64_t step)
+static tk_status euler(sampling_run *r, int m, int64_t step)
 {
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
@@ -311,7 +311,7 @@ static tk_status euler(run *r, int m, int64_t step)
     return tk_op_forward(d, &c);
 }
 
-static tk_status sample_one_step(run *r, int64_t step)
+static tk_status sample_one_step(sampling_run *r, int64_t step)
 {
     tk_device *d = r->s->device;
     const int64_t levels = r->stream.n_levels;
@@ -332,8 +332,8 @@ static tk_status sample_one_step(run *r, int64_t step)
     return TK_OK;
 }
 
-static tk_status all_steps(run *r, float *const out[TK_MODALITIES], void (*step_done)(void *ctx),
-                           void *ctx)
+static tk_status all_steps(sampling_run *r, float *const out[TK_MODALITIES],
+                           void (*step_done)(void *ctx), void *ctx)
 {
     TK_TRY(open_sampling(r));
     for (int64_t k = 0; k < r->task->steps; k++) {
@@ -351,11 +351,11 @@ tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
                          float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx)
 {
     const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
-    run r = {.s = s,
-             .task = t,
-             .n_documents = t->guidance == 1 ? 1 : 2,
-             .first = stage->rank == 0,
-             .last = stage->rank == stage->degree - 1};
+    sampling_run r = {.s = s,
+                      .task = t,
+                      .n_documents = t->guidance == 1 ? 1 : 2,
+                      .first = stage->rank == 0,
+                      .last = stage->rank == stage->degree - 1};
     tk_staging_init(&r.host, s->device);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);

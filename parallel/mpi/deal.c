@@ -42,14 +42,14 @@ static int64_t deals;    // of several ranks, opened so far: the same number on 
 
 // ---- rank 0 ------------------------------------------------------------------------------------
 
-static void show(tk_deal *d)
+static void show_progress(tk_deal *d)
 {
     int64_t sum = 0;
     for (int i = 0; i < d->world->size; i++) sum += d->hand[i].steps;
     tk_progress_at(&d->progress, sum, "");
 }
 
-static items take(tk_deal *d, int64_t most)
+static items take_items(tk_deal *d, int64_t most)
 {
     const int64_t left = d->n - d->next, groups = d->world->size / d->group->size;
     int64_t n = left / (SHARES * groups);
@@ -60,12 +60,12 @@ static items take(tk_deal *d, int64_t most)
     return got;
 }
 
-static void stop(tk_deal *d)
+static void stop_dealing(tk_deal *d)
 {
     d->next = d->n;
 }
 
-static void hear(int from, int tag)
+static void hear_rank(int from, int tag)
 {
     MPI_Comm comm = tk_mpi_pulse_comm();
     word w;
@@ -74,19 +74,19 @@ static void hear(int from, int tag)
     if (!d || d->number != w.deal) return; // a late count
     hand *h = &d->hand[from];
     if (w.steps > h->steps) h->steps = w.steps;
-    if (w.failed) stop(d);
+    if (w.failed) stop_dealing(d);
     if (tag == TK_MPI_TAG_WANT) {
         MPI_Wait(&h->reply, MPI_STATUS_IGNORE); // it has come, or there were no other request
-        h->dealt = take(d, w.most);
+        h->dealt = take_items(d, w.most);
         MPI_Isend(&h->dealt, (int)sizeof h->dealt, MPI_BYTE, from, TK_MPI_TAG_DEALT, comm,
                   &h->reply);
     }
-    show(d);
+    show_progress(d);
 }
 
 // ---- all ---------------------------------------------------------------------------------------
 
-static tk_status make(tk_comm *world, tk_comm *group, int64_t n, tk_deal **out)
+static tk_status make_deal(tk_comm *world, tk_comm *group, int64_t n, tk_deal **out)
 {
     tk_deal *d;
     if (world->size > 1) deals++; // also where memory runs out on this rank alone
@@ -98,7 +98,7 @@ static tk_status make(tk_comm *world, tk_comm *group, int64_t n, tk_deal **out)
     TK_NEW(d->hand, world->size);
     for (int i = 0; i < world->size; i++) d->hand[i].reply = MPI_REQUEST_NULL;
     if (world->size > 1) current = d;
-    tk_mpi_hear_by(hear);
+    tk_mpi_hear_by(hear_rank);
     return TK_OK;
 }
 
@@ -117,7 +117,7 @@ tk_status tk_deal_open(tk_comm *world, tk_comm *group, int64_t n, const char *wh
                        const char *unit, int64_t steps, tk_deal **out)
 {
     *out = NULL;
-    const tk_status st = tk_agree(world, make(world, group, n, out));
+    const tk_status st = tk_agree(world, make_deal(world, group, n, out));
     if (st == TK_OK) {
         tk_progress_begin(&(*out)->progress, what, unit, steps);
         return TK_OK;
@@ -147,7 +147,7 @@ static tk_status finish_telling(tk_deal *d)
 }
 
 // The first rank of a group that is not rank 0's.
-static tk_status ask(tk_deal *d, int64_t most, items *got)
+static tk_status ask_for_items(tk_deal *d, int64_t most, items *got)
 {
     MPI_Request req[2];
     TK_TRY(finish_telling(d));
@@ -166,9 +166,9 @@ tk_status tk_deal_next_few(tk_deal *d, int64_t most, int64_t *first, int64_t *n)
     tk_status st = TK_OK;
     *first = *n = 0;
     if (d->world->rank == 0)
-        got = take(d, most);
+        got = take_items(d, most);
     else if (d->group->rank == 0)
-        st = ask(d, most, &got);
+        st = ask_for_items(d, most, &got);
     TK_TRY(st);
     TK_TRY(tk_comm_broadcast(d->group, &got, sizeof got, 0));
     *first = got.first;
@@ -191,7 +191,7 @@ void tk_deal_step(void *deal)
     d->steps++;
     if (d->world->rank == 0) {
         d->hand[0].steps = d->steps;
-        show(d);
+        show_progress(d);
     }
     if (d->world->rank == 0 || d->group->rank || tk_now() - d->told_at < TELL_SECONDS) return;
     MPI_Test(&d->telling, &sent, MPI_STATUS_IGNORE);
@@ -206,7 +206,7 @@ int64_t tk_deal_done(const tk_deal *d)
 // This group has failed: nobody gets any more.
 static tk_status call_off(tk_deal *d)
 {
-    if (d->world->rank == 0) stop(d);
+    if (d->world->rank == 0) stop_dealing(d);
     if (d->world->rank == 0 || d->group->rank) return TK_OK;
     TK_TRY(finish_telling(d));
     return tell(d, TK_MPI_TAG_STEPS, 0, true);

@@ -127,7 +127,7 @@ static bool hear_one(int tag, double now)
     return true;
 }
 
-static void hear(double now)
+static void hear_all(double now)
 {
     pulse.listened = now;
     for (int tag = TK_MPI_TAG_ASK; tag <= TK_MPI_TAG_STEPS; tag++)
@@ -149,7 +149,7 @@ void tk_mpi_alive(void)
     if (pulse.size < 2 || !pthread_equal(pthread_self(), pulse.thread)) return;
     const double now = tk_now();
     if (now - pulse.listened < LISTEN_SECONDS) return;
-    hear(now);
+    hear_all(now);
 }
 
 // ---- waiting -----------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ _Noreturn static void give_up(const tk_mpi_wait *w, double now)
 }
 
 // Takes what a world rank that is waited for answered last, and asks it again.
-static void ask(tk_mpi_wait *w, int rank, int *quietest)
+static void ask_rank(tk_mpi_wait *w, int rank, int *quietest)
 {
     other *o = &pulse.of[rank];
     if (rank == pulse.rank) return;
@@ -198,8 +198,8 @@ static void ask_all(tk_mpi_wait *w, double now)
         int done = 0;
         MPI_Test(&w->req[i], &done, MPI_STATUS_IGNORE);
         if (done) continue;
-        if (w->peer[i] >= 0) ask(w, world[w->peer[i]], &quietest);
-        for (int k = 0; k < w->m->size && w->peer[i] < 0; k++) ask(w, world[k], &quietest);
+        if (w->peer[i] >= 0) ask_rank(w, world[w->peer[i]], &quietest);
+        for (int k = 0; k < w->m->size && w->peer[i] < 0; k++) ask_rank(w, world[k], &quietest);
     }
     w->lost = quietest;
     if (quietest < 0) return;
@@ -221,7 +221,7 @@ void tk_mpi_look(tk_mpi_wait *w)
     }
     w->looked = now;
     pulse.wait = w;
-    hear(now);
+    hear_all(now);
     if (now - w->asked > round) {
         w->asked = now;
         ask_all(w, now);

@@ -56,6 +56,19 @@ fresh
 mkdir "$house/core/cellar"
 put core/cellar/two.c <<<"$spdx"
 fails 'a room of no house' 'core/cellar is no room'
+for file in core/model/two.c data/two.c; do
+    put $file <<<"$spdx"$'\nstatic int add(int x)\n{\n    return x;\n}\n'
+done
+clang-format-14 -i "$house"/{core/model,data}/two.c
+fails 'a function in two files' 'data/two.c:2: function add is also in core/model/two.c'
+for file in core/model/two.h data/two.c; do put $file <<<"$spdx"$'\ntypedef struct two {\n    int x;\n} two;'; done
+fails 'a type in two files' 'data/two.c:2: type two is also in core/model/two.h'
+mkdir "$house"/core/device{,/cpu,/ref}
+for file in core/device/{cpu,ref}/two.c; do
+    put $file <<<"$spdx"$'\nstatic int add(int x)\n{\n    return x;\n}'
+done
+passes 'a kernel of two devices'
+fresh
 put core/model/two.c <<<"$spdx"$'\n#include "../model/one.h"'
 fails 'relative include' 'core/model/two.c:2: include from the root'
 put core/model/two.c <<<'int two(void);'

@@ -13,14 +13,14 @@
 #define FORWARD_LIMIT 1e-5
 #define GRADIENT_LIMIT 1e-4
 
-typedef struct part { // one document in flight: a microbatch
+typedef struct microbatch { // one document in flight: a microbatch
     tk_stream stream;
     int64_t first[TK_MODALITIES]; // of the document's rows in the golden's arrays
     tk_batch batch;
     tk_tape tape;
     tk_value *x;
     tk_forward out;
-} part;
+} microbatch;
 
 typedef struct parity {
     tk_config config;
@@ -30,7 +30,7 @@ typedef struct parity {
     tk_device device;
     tk_model model;
     tk_golden golden;
-    part *part; // (documents of this data rank)
+    microbatch *part; // (documents of this data rank)
     int64_t n_parts;
     tk_gradients sums;
     tk_tensor shard;                       // of the summed gradient
@@ -61,7 +61,7 @@ static int64_t part_rows(void *ctx, int64_t i)
     return tk_split_count(p->part[i].stream.rows, tensor->degree, tensor->rank);
 }
 
-static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
+static tk_status compare_output(parity *p, microbatch *q, int k, const tk_value *v)
 {
     const int64_t cols = tk_cols(&v->t), n = tk_count(&v->t);
     const int64_t at = (q->first[k] + q->batch.own_first[k]) * cols;
@@ -75,7 +75,7 @@ static tk_status compare_output(parity *p, part *q, int k, const tk_value *v)
 static tk_status part_forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     parity *p = ctx;
-    part *q = &p->part[a->micro];
+    microbatch *q = &p->part[a->micro];
     const tk_model_config *c = &p->config.model;
     const tk_host_rows in = {
         .video = p->golden.input[TK_VIDEO] + q->first[TK_VIDEO] * c->video_channels,
@@ -97,7 +97,7 @@ static tk_status part_forward(void *ctx, const tk_action *a, const tk_tensor *x,
 static tk_status part_backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
 {
     parity *p = ctx;
-    part *q = &p->part[a->micro];
+    microbatch *q = &p->part[a->micro];
     if (q->out.rows) {
         TK_TRY(tk_tape_backward(&q->tape, 1, &q->out.rows, dy));
     } else {

@@ -117,7 +117,7 @@ static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
     return tk_op_forward(d, &ema);
 }
 
-static tk_status broadcast(const tk_ranges *r, const tk_tensor *flat, tk_device_comm *c)
+static tk_status broadcast_ranges(const tk_ranges *r, const tk_tensor *flat, tk_device_comm *c)
 {
     for (int i = 0; i < r->n; i++) {
         const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
@@ -137,7 +137,7 @@ static tk_status narrow(tk_optimizer *o, const tk_tensor *to)
 }
 
 // The shards of all data ranks make the whole.
-static tk_status gather(tk_optimizer *o)
+static tk_status gather_shards(tk_optimizer *o)
 {
     tk_model *m = o->model;
     tk_tensor shard = {0};
@@ -158,9 +158,9 @@ static tk_status spread(tk_optimizer *o)
     const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
     if (o->mesh->axis[TK_AXIS_DATA].degree == 1)
         return narrow(o, &own); // copies were updated alike
-    TK_TRY(gather(o));
-    TK_TRY(broadcast(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].device));
-    return broadcast(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].device);
+    TK_TRY(gather_shards(o));
+    TK_TRY(broadcast_ranges(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].device));
+    return broadcast_ranges(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].device);
 }
 
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)

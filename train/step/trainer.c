@@ -241,7 +241,7 @@ static tk_status mark(tk_trainer *t, tk_part part)
     return tk_times_mark(&t->verdict[t->turn].times, part);
 }
 
-static tk_status run_forward(tk_trainer *t, tk_slot *s, int64_t micro, tk_tensor *y)
+static tk_status forward_of_micro(tk_trainer *t, tk_slot *s, int64_t micro, tk_tensor *y)
 {
     const bool recompute = t->config->train.recompute != 0;
     const double flops = t->device->flops;
@@ -263,11 +263,12 @@ static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_t
     TK_TRY(open_slot(t, s, a));
     TK_TRY(mark(t, TK_PART_DATA));
     if (!s->first) s->x = tk_leaf(&s->tape, *x, &fresh);
-    TK_TRY(run_forward(t, s, a->micro, y));
+    TK_TRY(forward_of_micro(t, s, a->micro, y));
     return mark(t, TK_PART_ACTION + a->kind);
 }
 
-static tk_status run_backward(tk_trainer *t, tk_slot *s, const tk_action *a, const tk_tensor *dy)
+static tk_status backward_of_micro(tk_trainer *t, tk_slot *s, const tk_action *a,
+                                   const tk_tensor *dy)
 {
     if (a->kind == TK_ACT_WEIGHTS) return tk_tape_backward_weights(&s->tape);
     tk_status (*const back)(tk_tape *, int, tk_value *const[], const tk_tensor[]) =
@@ -280,12 +281,12 @@ static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk
     tk_trainer *t = ctx;
     tk_slot *s = slot_of(t, a);
     TK_TRY(mark(t, TK_PART_BETWEEN));
-    TK_TRY(run_backward(t, s, a, dy));
+    TK_TRY(backward_of_micro(t, s, a, dy));
     if (!s->first && a->kind != TK_ACT_WEIGHTS) *dx = s->x->grad;
     return mark(t, TK_PART_ACTION + a->kind);
 }
 
-static tk_status release(void *ctx, const tk_action *a)
+static tk_status release_micro(void *ctx, const tk_action *a)
 {
     tk_trainer *t = ctx;
     close_slot(t, slot_of(t, a));
@@ -305,7 +306,7 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .type = t->model.compute,
                                    .forward = forward,
                                    .backward = backward,
-                                   .release = release};
+                                   .release = release_micro};
     TK_TRY(tk_model_zero_grads(&t->model));
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
     for (int64_t i = 0; i < t->micro.n * work.chunks; i++)
@@ -331,7 +332,7 @@ static tk_status check_finite(const tk_trainer *t, const tk_step_result *r)
 
 // The one wait of the step, for the end of the one before, while the device has work to do: its
 // losses and norm, summed up over the world together with what ranks have to tell each other now.
-static tk_status hear(tk_trainer *t, tk_verdict *v, bool stop, tk_status mine)
+static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop, tk_status mine)
 {
     tk_step_result *r = &v->now;
     tk_comm *world = &t->mesh->world;
@@ -377,7 +378,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     TK_TRY(mark(t, TK_PART_DATA));
     TK_TRY(run_microbatches(t));
     if (reads_rows(t)) tk_loader_release(t->loader, step); // all were copied
-    TK_TRY(hear(t, before, stop, mine));
+    TK_TRY(hear_verdict(t, before, stop, mine));
     TK_TRY(mark(t, TK_PART_VERDICT));
     TK_TRY(tk_optimizer_reduce(&t->optimizer));
     TK_TRY(mark(t, TK_PART_REDUCE));
@@ -388,7 +389,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
 
 tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)
 {
-    return hear(t, &t->verdict[t->turn], stop, mine);
+    return hear_verdict(t, &t->verdict[t->turn], stop, mine);
 }
 
 void tk_trainer_listen(tk_trainer *t, void (*told)(void *ctx, const tk_step_result *r), void *ctx)

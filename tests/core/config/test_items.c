@@ -111,7 +111,7 @@ static tk_status read_over(cast *c, const char *text, int n, const char *const *
                     .arena = &arena,
                     .command = TK_CMD_SAMPLE,
                     .file = "cast.yaml"};
-    tk_node *root = NULL;
+    tk_yaml_node *root = NULL;
     tk_status st = tk_loading_open(&l);
     if (st == TK_OK) st = tk_config_read_yaml(&l, text, strlen(text), l.file, &root);
     if (st == TK_OK && root) st = tk_config_apply(&l, root);
