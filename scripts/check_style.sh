@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 rooms=(
     core/{base,numbers,comm,config,store,device,model}
     parallel/mpi parallel
-    data/{codec,media,clip,world,import} data
+    data/{codec,media,draw,clip,world,import} data
     train/{checkpoint,step,run,parity} train
     infer/{sampler,story,output,judges} infer
 )

@@ -4,6 +4,8 @@
 #include "core/base/mem.h"
 #include "core/config/config.h"
 
+enum { TK_MEDIA_MAX_SIDE = 16384 }; // pixels, of any picture
+
 typedef struct tk_media {
     int64_t frames, height, width;
     double fps;

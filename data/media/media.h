@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Media in and out, by libav* and cairo: files to frames and samples on our clocks, and clips,
-// contact sheets and curves to files. What writes into a tk_file leaves it to the caller to commit
-// it.
+// Media in and out, by libav*: files to frames and samples on our clocks, and clips to files.
 #pragma once
 #include "core/base/files.h"
 #include "data/codec/media.h"
@@ -22,22 +20,6 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
 
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one
 // frame; `comment` goes into the metadata. Pictures are asked for once each, in order, samples a
-// second at a time; memory does not grow with the clip.
+// second at a time; memory does not grow with the clip. The caller
+// commits the file.
 tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment);
-// Frames in a grid, one band of rows per shot, captions, the waveform below with its time axis.
-// Pictures are asked for as far as they are shown, in order, samples a second at a time.
-typedef struct tk_sheet_shot {
-    int64_t first; // frame
-    const char *caption;
-} tk_sheet_shot;
-tk_status tk_media_contact_sheet(const tk_file *f, tk_media_source *clip, int n,
-                                 const tk_sheet_shot *shots);
-// A whole file of curves over x = index: e.g. losses by step, with axes, ticks and a legend; y may
-// be logarithmic.
-typedef struct tk_curve {
-    const char *name;
-    const double *y;
-    int64_t n;
-} tk_curve;
-tk_status tk_media_plot(const char *path, const char *title, const char *x_label, int n_curves,
-                        const tk_curve *curves, bool log_y);

@@ -6,12 +6,12 @@
 // own byte source: regular files only, recognized by their bytes and not by their names, and no
 // demultiplexer may open anything else (playlists, network, references to other files).
 #pragma once
+#include "data/codec/media.h"
 #include "data/media/clock.h"
 #include "data/media/damage.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
-enum { TK_MEDIA_MAX_SIDE = 16384 };          // pixels, of a source picture
 enum { TK_MEDIA_MAX_PIXELS = 1 << 27 };      // of a source picture
 #define TK_MEDIA_SLACK(s) (0.3 + 0.02 * (s)) // seconds a file may fall short of what it declares
 

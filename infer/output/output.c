@@ -2,6 +2,7 @@
 #include "infer/output/output.h"
 #include "core/base/files.h"
 #include "core/base/version.h"
+#include "data/draw/sheet.h"
 #include "data/media/media.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -281,7 +282,7 @@ static tk_status write_sheet(const tk_provenance *p, tk_media_source *clip, cons
     TK_NEW(shots, s->n_shots);
     for (int i = 0; i < s->n_shots; i++)
         shots[i] = (tk_sheet_shot){tk_grid_frame(k, s->shot[i].first_latent), s->shot[i].caption};
-    const tk_status st = tk_media_contact_sheet(f, clip, s->n_shots, shots);
+    const tk_status st = tk_draw_sheet(f, clip, s->n_shots, shots);
     tk_free(shots);
     return st;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run/metrics.h"
 #include "core/base/files.h"
-#include "data/media/media.h"
+#include "data/draw/sheet.h"
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -162,5 +162,5 @@ tk_status tk_metrics_plot(const tk_metrics *m)
 {
     const tk_curve curves[2] = {{"video", m->loss[0], m->n}, {"audio", m->loss[1], m->n}};
     if (m->n < 2) return TK_OK;
-    return tk_media_plot(m->plot, "Velocity loss", "step", 2, curves, true);
+    return tk_draw_plot(m->plot, "Velocity loss", "step", 2, curves, true);
 }

@@ -3,6 +3,7 @@
 // Clips written part by part: the bytes are those of a clip decoded as a whole, whatever the
 // window, and memory does not grow with the clip.
 #include "data/codec/decoder.h"
+#include "data/draw/sheet.h"
 #include "data/media/media.h"
 #include "tests/data/media/media_files.h"
 #include "tests/support/clips.h"
@@ -45,7 +46,7 @@ static tk_status write_both(tk_media_source *s)
     const int64_t half = s->shape.frames / 2;
     const tk_sheet_shot shots[] = {{0, "one"}, {half, "two"}};
     TK_TRY(whole_file(tk_media_write_mp4, media_path("clip.mp4"), s, "windows"));
-    return whole_file(tk_media_contact_sheet, media_path("clip.png"), s, 2, shots);
+    return whole_file(tk_draw_sheet, media_path("clip.png"), s, 2, shots);
 }
 
 typedef struct bytes {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clips to MP4 and back, pictures to PNG, and nothing left behind where writing fails.
 /*TEST timeout: 120 */
+#include "data/draw/sheet.h"
 #include "data/media/media.h"
 #include "tests/data/media/media_files.h"
 #include <libavformat/avformat.h>
@@ -209,9 +210,8 @@ static void test_sources_that_fail(void **state)
         assert_status(whole_file(tk_media_write_mp4, media_path("fails.mp4"), &w.source, ""),
                       TK_MEMORY);
         assert_says(i ? "no more sound" : "no more pictures");
-        assert_status(
-            whole_file(tk_media_contact_sheet, media_path("fails.png"), &w.source, 0, NULL),
-            TK_MEMORY);
+        assert_status(whole_file(tk_draw_sheet, media_path("fails.png"), &w.source, 0, NULL),
+                      TK_MEMORY);
         assert_says(i ? "no more sound" : "no more pictures");
         w.source.shape.frames = 9;
         w.source.shape.samples = 16000;
@@ -235,9 +235,8 @@ static void test_full_disk(void **state)
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     tk_status video = write_mp4("full.mp4", &clip, "");
-    tk_status picture =
-        whole_file(tk_media_contact_sheet, media_path("full.png"), &w.source, 0, NULL);
-    tk_status plot = tk_media_plot(media_path("full-plot.png"), "title", "x", 0, NULL, false);
+    tk_status picture = whole_file(tk_draw_sheet, media_path("full.png"), &w.source, 0, NULL);
+    tk_status plot = tk_draw_plot(media_path("full-plot.png"), "title", "x", 0, NULL, false);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_int_equal(video, TK_IO);
     assert_int_equal(picture, TK_IO);

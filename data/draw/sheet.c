@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contact sheets: a clip at a glance, its frames by shot and its sound below. See
 // data/media/media.h.
-#include "data/media/draw.h"
-#include "data/media/media.h"
-#include "data/media/track.h"
+#include "data/draw/sheet.h"
+#include "data/draw/draw.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -272,8 +271,7 @@ static void set_shots(tk_sheet *s, int n, const tk_sheet_shot *shots)
     s->cut[s->n_shots] = frames;
 }
 
-tk_status tk_media_contact_sheet(const tk_file *f, tk_media_source *clip, int n,
-                                 const tk_sheet_shot *shots)
+tk_status tk_draw_sheet(const tk_file *f, tk_media_source *clip, int n, const tk_sheet_shot *shots)
 {
     const tk_media *m = &clip->shape;
     if (m->frames < 1 || m->height < 1 || m->width < 1 || m->height > TK_MEDIA_MAX_SIDE ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text by cairo, in the font that fontconfig finds for its characters. See data/media/draw.h.
-#include "data/media/draw.h"
+// Text by cairo, in the font that fontconfig finds for its characters. See data/draw/draw.h.
+#include "data/draw/draw.h"
 #include <cairo-ft.h>
 #include <fontconfig/fontconfig.h>
 #include <stdio.h>

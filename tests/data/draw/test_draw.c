@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contact sheets and plots: what is where in the picture, and odd inputs.
-#include "data/media/draw.h"
+#include "data/draw/draw.h"
+#include "data/draw/sheet.h"
 #include "data/media/media.h"
 #include "tests/data/media/media_files.h"
 #include <math.h>
@@ -81,7 +82,7 @@ static tk_ink colour(int frame)
 static tk_status write_sheet(const char *name, const tk_media *m, int n, const tk_sheet_shot *shots)
 {
     tk_media_whole w = tk_media_whole_of(m);
-    return whole_file(tk_media_contact_sheet, media_path(name), &w.source, n, shots);
+    return whole_file(tk_draw_sheet, media_path(name), &w.source, n, shots);
 }
 
 // A sheet of twelve frames, each of a colour, the second shot from frame 5 on; a quarter of a
@@ -216,7 +217,7 @@ static image plot(const char *title, const char *label, const char *name, const 
                   int64_t n, bool log_y)
 {
     const tk_curve curve = {name, y, n};
-    assert_ok(tk_media_plot(media_path("plot.png"), title, label, 1, &curve, log_y));
+    assert_ok(tk_draw_plot(media_path("plot.png"), title, label, 1, &curve, log_y));
     return load(media_path("plot.png"));
 }
 
@@ -298,7 +299,7 @@ static void test_plot__odd_curves(void **state)
     for (int i = 0; i < 50; i++) bad[i] = i % 2 ? NAN : -1;
     const tk_curve curves[] = {{"falling", y, 3000}, {"bad", bad, 50}, {"none", NULL, 0}};
     for (int log_y = 0; log_y < 2; log_y++) {
-        assert_ok(tk_media_plot(media_path("plot.png"), "title", "step", 3, curves, log_y));
+        assert_ok(tk_draw_plot(media_path("plot.png"), "title", "step", 3, curves, log_y));
         image i = load(media_path("plot.png"));
         assert_true(find(&i, blue, 8).n > 1000); // the curve in its own colour
         assert_true(find(&i, (tk_ink){255, 255, 255, 1}, 0).n > i.width * i.height / 2);
@@ -308,8 +309,8 @@ static void test_plot__odd_curves(void **state)
     const tk_curve odd[] = {{"one", one, 1}, {"huge", huge, 2}, {"same", same, 3}};
     for (int i = 0; i < 3; i++)
         for (int log_y = 0; log_y < 2; log_y++)
-            assert_ok(tk_media_plot(media_path("plot.png"), "", "", 1, &odd[i], log_y));
-    assert_ok(tk_media_plot(media_path("plot.png"), NULL, NULL, 0, NULL, false));
+            assert_ok(tk_draw_plot(media_path("plot.png"), "", "", 1, &odd[i], log_y));
+    assert_ok(tk_draw_plot(media_path("plot.png"), NULL, NULL, 0, NULL, false));
 }
 
 static const tk_ink white = {255, 255, 255, 1};
@@ -349,7 +350,7 @@ static void test_no_fonts(void **state)
     const pid_t child = fork();
     if (child == 0) {
         setenv("FONTCONFIG_FILE", fonts, 1);
-        _exit(tk_media_plot(media_path("bare.png"), "a title", "", 1, &curve, false) != TK_OK);
+        _exit(tk_draw_plot(media_path("bare.png"), "a title", "", 1, &curve, false) != TK_OK);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);

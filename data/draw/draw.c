@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Surfaces, colours, pictures and PNG files by cairo. See data/media/draw.h; text is in text.c.
-#include "data/media/draw.h"
+// Surfaces, colours, pictures and PNG files by cairo. See data/draw/draw.h; text is in text.c.
+#include "data/draw/draw.h"
 #include <errno.h>
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Curves to PNG: axes, ticks, legend; see data/media/media.h. Long curves are drawn faint as they
 // are, with their moving mean on top.
-#include "data/media/draw.h"
-#include "data/media/media.h"
+#include "data/draw/draw.h"
+#include "data/draw/sheet.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -258,8 +258,8 @@ static tk_status draw_all(tk_axes *a, const char *title, const char *x_label, in
     return TK_OK;
 }
 
-tk_status tk_media_plot(const char *path, const char *title, const char *x_label, int n_curves,
-                        const tk_curve *curves, bool log_y)
+tk_status tk_draw_plot(const char *path, const char *title, const char *x_label, int n_curves,
+                       const tk_curve *curves, bool log_y)
 {
     tk_axes a = {.cr = tk_draw_new(WIDTH, HEIGHT, paper), .log_y = log_y};
     tk_file f = {.fd = -1};
