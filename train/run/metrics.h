@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // metrics.jsonl: one JSON object a line, a line for every train.log_every steps, and loss.png drawn
-// of it. Rank 0 only.
+// of it. Rank 0 only. A step's line is written when it is judged: while the next one is under way.
 //
 // Numbers that are not finite are null, and the line carries "finite": false. After a resume the
 // file is cut back, so that every step stands in it once.
