@@ -155,10 +155,10 @@ static tk_slot *slot_of(const tk_trainer *t, const tk_action *a)
 }
 
 // A failure of the data must not leave other ranks waiting inside the step: it goes on with no
-// rows, and the step's end tells everybody.
+// rows, and everybody is told before its end. So with a failure of another part of this rank.
 static void remember_bad(tk_trainer *t, tk_status st)
 {
-    if (t->bad != TK_OK) return;
+    if (st == TK_OK || t->bad != TK_OK) return;
     t->bad = st;
     snprintf(t->bad_words, sizeof t->bad_words, "%s", tk_status_message());
 }
@@ -171,10 +171,8 @@ static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t en
         tk_sample sample;
         tk_clean_rows *c = &clean[j - begin];
         const tk_status st = tk_loader_take(t->loader, t->docs.step, j, &sample);
-        if (st != TK_OK) {
-            remember_bad(t, st);
-            continue;
-        }
+        remember_bad(t, st);
+        if (st != TK_OK) continue;
         c->ok = sample.ok;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
@@ -332,14 +330,14 @@ static tk_status check_finite(const tk_trainer *t, const tk_step_result *r)
 
 // The one wait of the step, for the end of the one before, while the device has work to do: its
 // losses and norm, summed up over the world together with what ranks have to tell each other now.
-static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop, tk_status mine)
+static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop)
 {
     tk_step_result *r = &v->now;
     tk_comm *world = &t->mesh->world;
     const bool open = v->open, counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
     enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
     if (open) TK_TRY(tk_verdict_read(v));
-    double sum[SUMS] = {[STOP] = stop, [FAILED] = t->bad != TK_OK || mine != TK_OK};
+    double sum[SUMS] = {[STOP] = stop, [FAILED] = t->bad != TK_OK};
     if (open) {
         sum[VIDEO] = r->loss_of[TK_VIDEO];
         sum[AUDIO] = r->loss_of[TK_AUDIO];
@@ -360,7 +358,7 @@ static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop, tk_status
     }
     if (sum[FAILED] == 0) return TK_OK;
     if (t->bad != TK_OK) tk_status_set(t->bad, t->bad_words);
-    return tk_agree(world, t->bad != TK_OK ? t->bad : mine);
+    return tk_agree(world, t->bad);
 }
 
 tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine)
@@ -371,6 +369,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     t->now = &v->now;
     *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
     t->extra_flops = 0;
+    remember_bad(t, mine);
     tk_staging_reset(&t->host[t->turn]);
     TK_TRY(tk_times_begin(&v->times));
     TK_TRY(tk_step_documents_make(t->loader, c, step, &t->host[t->turn].arena, &t->docs));
@@ -378,7 +377,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     TK_TRY(mark(t, TK_PART_DATA));
     TK_TRY(run_microbatches(t));
     if (reads_rows(t)) tk_loader_release(t->loader, step); // all were copied
-    TK_TRY(hear_verdict(t, before, stop, mine));
+    TK_TRY(hear_verdict(t, before, stop));
     TK_TRY(mark(t, TK_PART_VERDICT));
     TK_TRY(tk_optimizer_reduce(&t->optimizer));
     TK_TRY(mark(t, TK_PART_REDUCE));
@@ -389,7 +388,8 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
 
 tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)
 {
-    return hear_verdict(t, &t->verdict[t->turn], stop, mine);
+    remember_bad(t, mine);
+    return hear_verdict(t, &t->verdict[t->turn], stop);
 }
 
 void tk_trainer_listen(tk_trainer *t, void (*told)(void *ctx, const tk_step_result *r), void *ctx)

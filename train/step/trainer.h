@@ -44,7 +44,7 @@ typedef struct tk_trainer {
     tk_step_result *now; // of that
     double extra_flops;  // of it: recomputation
     bool stop;           // some rank was asked to stop, by the last step or drain
-    tk_status bad;       // data failure met in a step; told to all before its end
+    tk_status bad;       // failure of this rank; told to all before the end of the step
     char bad_words[512]; // its message
     void (*hear)(void *ctx, const tk_step_result *r);
     void *hear_ctx;

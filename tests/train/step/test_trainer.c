@@ -353,6 +353,13 @@ static void bad_numbers_stop_before_anything_is_kept(void **state)
     }
 }
 
+// As listen, with a failure of its own that it keeps to itself.
+static void listen_and_fail(void *ctx, const tk_step_result *r)
+{
+    listen(ctx, r);
+    (void)TK_FAIL(TK_INPUT, "the listener is deaf");
+}
+
 // Other parts' failures are told in the step that hears of them, after the result before it.
 static void a_failure_told_to_a_step_ends_it(void **state)
 {
@@ -361,7 +368,7 @@ static void a_failure_told_to_a_step_ends_it(void **state)
         tk_trainer t;
         heard h = {0};
         open_trainer(&t, &config);
-        tk_trainer_listen(&t, listen, &h);
+        tk_trainer_listen(&t, listen_and_fail, &h);
         if (!first) assert_ok(tk_trainer_step(&t, 0, false, TK_OK));
         const tk_status mine = TK_FAIL(TK_IO, "the disk is full");
         assert_status(tk_trainer_step(&t, !first, false, mine), TK_IO);
