@@ -276,24 +276,34 @@ void tk_clips_close(tk_clips *c)
     *c = (tk_clips){0};
 }
 
-// One modality of a sample: bytes in, digest, widen.
-static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const char *what,
-                           int64_t address, int64_t bytes, uint64_t digest, void *raw, float *x)
+tk_clip_part tk_clip_part_of(const tk_bucket *b, const tk_clip_info *s, bool sound)
 {
-    tk_status st = tk_clip_pread(c, raw, bytes, address + s->slot * bytes);
+    const int64_t bytes = sound ? b->audio_bytes : b->video_bytes;
+    const int64_t first = sound ? b->audio_address : b->video_address;
+    return (tk_clip_part){.what = sound ? "audio" : "video",
+                          .address = first + s->slot * bytes,
+                          .bytes = bytes,
+                          .digest = &b->digest[2 * s->slot + sound]};
+}
+
+// One modality of a sample: bytes in, digest, widen.
+static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const tk_clip_part *p,
+                           void *raw, float *x)
+{
+    tk_status st = tk_clip_pread(c, raw, p->bytes, p->address);
     if (st != TK_OK) {
         char words[512];
-        snprintf(words, sizeof words, "the %s of clip \"%s\": %s", what, s->name,
+        snprintf(words, sizeof words, "the %s of clip \"%s\": %s", p->what, s->name,
                  tk_status_message());
         tk_status_set(st, words);
         return st;
     }
-    if (XXH3_64bits(raw, (size_t)bytes) != digest)
+    if (XXH3_64bits(raw, (size_t)p->bytes) != *p->digest)
         return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" is damaged (its digest differs)",
-                       c->path, what, s->name);
-    if (!tk_fp16_widen(raw, bytes / 2, x))
+                       c->path, p->what, s->name);
+    if (!tk_fp16_widen(raw, p->bytes / 2, x))
         return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" holds numbers that are not finite",
-                       c->path, what, s->name);
+                       c->path, p->what, s->name);
     return TK_OK;
 }
 
@@ -301,10 +311,8 @@ tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio
 {
     const tk_clip_info *s = &c->clip[i];
     const tk_bucket *b = &c->bucket[s->bucket];
-    const uint64_t *digest = b->digest + 2 * s->slot;
-    if (video)
-        TK_TRY(read_part(c, s, "video", b->video_address, b->video_bytes, digest[0], raw, video));
-    if (audio)
-        TK_TRY(read_part(c, s, "audio", b->audio_address, b->audio_bytes, digest[1], raw, audio));
+    const tk_clip_part part[] = {tk_clip_part_of(b, s, false), tk_clip_part_of(b, s, true)};
+    if (video) TK_TRY(read_part(c, s, &part[0], raw, video));
+    if (audio) TK_TRY(read_part(c, s, &part[1], raw, audio));
     return TK_OK;
 }

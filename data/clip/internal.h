@@ -6,6 +6,13 @@
 #define TK_CLIP_FORMAT "talkie-clips"
 enum { TK_CLIP_VERSION = 2, TK_CLIP_SHOTS = 1024 }; // most shots of a clip
 
+// One modality of a sample in the file.
+typedef struct tk_clip_part {
+    const char *what; // "video"
+    int64_t address, bytes;
+    uint64_t *digest; // in the bucket
+} tk_clip_part;
+tk_clip_part tk_clip_part_of(const tk_bucket *b, const tk_clip_info *s, bool sound);
 // Fills in a bucket's byte counts; TK_INPUT when its shape is not one the codec makes.
 tk_status tk_bucket_check(tk_bucket *b, const tk_codec_info *i, const char *where);
 void tk_bucket_name(const tk_bucket *b, char out[80]);

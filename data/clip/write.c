@@ -153,29 +153,26 @@ fail:
 }
 
 // One modality: narrow, digest, write.
-static tk_status write_part(tk_clip_writer *w, const tk_clip_info *s, const char *what,
-                            int64_t address, int64_t bytes, const float *x, uint16_t *raw,
-                            uint64_t *digest)
+static tk_status write_part(const tk_clip_writer *w, const tk_clip_info *s, const tk_clip_part *p,
+                            const float *x, uint16_t *raw)
 {
-    if (!tk_fp16_narrow(x, bytes / 2, raw))
+    if (!tk_fp16_narrow(x, p->bytes / 2, raw))
         return TK_FAIL(TK_INPUT, "the %s of clip \"%s\" has rows that are not finite or too large",
-                       what, s->name);
-    *digest = XXH3_64bits(raw, (size_t)bytes);
-    return tk_pwrite_all(w->fd, w->tmp, raw, (size_t)bytes, address + s->slot * bytes);
+                       p->what, s->name);
+    *p->digest = XXH3_64bits(raw, (size_t)p->bytes);
+    return tk_pwrite_all(w->fd, w->tmp, raw, (size_t)p->bytes, p->address);
 }
 
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video, const float *audio)
 {
     const tk_clip_info *s = &w->clip[i];
-    tk_bucket *b = &w->bucket[s->bucket];
+    const tk_bucket *b = &w->bucket[s->bucket];
+    const tk_clip_part part[] = {tk_clip_part_of(b, s, false), tk_clip_part_of(b, s, true)};
     int64_t most = b->video_bytes > b->audio_bytes ? b->video_bytes : b->audio_bytes;
     uint16_t *raw;
     TK_NEW(raw, most / 2);
-    tk_status st = write_part(w, s, "video", b->video_address, b->video_bytes, video, raw,
-                              &b->digest[2 * s->slot]);
-    if (st == TK_OK)
-        st = write_part(w, s, "audio", b->audio_address, b->audio_bytes, audio, raw,
-                        &b->digest[2 * s->slot + 1]);
+    tk_status st = write_part(w, s, &part[0], video, raw);
+    if (st == TK_OK) st = write_part(w, s, &part[1], audio, raw);
     tk_free(raw);
     TK_TRY(st);
     __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);

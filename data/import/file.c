@@ -109,32 +109,31 @@ static void lose(tk_import_file *f, double seconds, double at)
         snprintf(f->where + n, room, " ...");
 }
 
-tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool skip,
-                           const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
-                           tk_import_sink sink, void *ctx)
+tk_status tk_import_decode(tk_import_file *f, const tk_import_task *t)
 {
-    const double fps = (double)m->fps;
+    const double fps = (double)t->media->fps;
+    const int64_t end = f->first_clip + f->clips;
     int64_t left = 0, got, frame = 0; // clips still wanted; first frame of the clip
-    for (int64_t i = f->first_clip; i < f->first_clip + f->clips; i++) left += !wanted || wanted[i];
+    for (int64_t i = f->first_clip; i < end; i++) left += !t->wanted || t->wanted[i];
     if (left == 0) return TK_OK;
     tk_media_reader *r;
-    tk_status st = tk_media_reader_open(f->path, m, STILL_SECONDS, &r), readable = st;
-    for (int64_t i = f->first_clip; left > 0; frame += frames_of[i++]) {
-        const bool want = !wanted || wanted[i];
+    tk_status st = tk_media_reader_open(f->path, t->media, STILL_SECONDS, &r), readable = st;
+    for (int64_t i = f->first_clip; left > 0; frame += t->frames_of[i++]) {
+        const bool want = !t->wanted || t->wanted[i];
         double at = (double)frame / fps;
         tk_media clip;
         if (readable == TK_OK && !want)
-            st = readable = tk_media_reader_next(r, frames_of[i], NULL, NULL, &got);
+            st = readable = tk_media_reader_next(r, t->frames_of[i], NULL, NULL, &got);
         else if (readable == TK_OK)
-            st = decode_clip(f, m, r, frames_of[i], buffer, &clip, &at);
+            st = decode_clip(f, t->media, r, t->frames_of[i], t->buffer, &clip, &at);
         else
             st = readable;
         left -= want;
-        if (want && st == TK_OK) st = sink(ctx, i, &clip);
+        if (want && st == TK_OK) st = t->sink(t->ctx, i, &clip);
         if (st == TK_OK) continue;
-        if (st != TK_INPUT || !skip) break;
-        if (want) lose(f, (double)frames_of[i] / fps, at);
-        st = want ? sink(ctx, i, NULL) : TK_OK;
+        if (st != TK_INPUT || !t->skip) break;
+        if (want) lose(f, (double)t->frames_of[i] / fps, at);
+        st = want ? t->sink(t->ctx, i, NULL) : TK_OK;
         if (st != TK_OK) break;
     }
     if (r) tk_media_reader_facts(r, &f->facts);

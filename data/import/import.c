@@ -141,6 +141,17 @@ static bool skips(const tk_import *im)
     return im->c->import.bad == TK_BAD_SKIP;
 }
 
+static tk_import_task task_of(tk_import *im, const bool *wanted, tk_import_sink sink)
+{
+    return (tk_import_task){.media = &im->c->media,
+                            .skip = skips(im),
+                            .frames_of = im->frames_of,
+                            .wanted = wanted,
+                            .buffer = &im->buffer,
+                            .sink = sink,
+                            .ctx = im};
+}
+
 // Rank 0: clips spread evenly over all of them, decoded and held, for the codec to be fitted or,
 // where one is given, measured on. Damage met here is met again, and told, where clips are written.
 static tk_status fit_import_codec(tk_import *im)
@@ -149,10 +160,10 @@ static tk_status fit_import_codec(tk_import *im)
     TK_ARENA_NEW(im->wanted, &im->arena, im->n);
     TK_ARENA_NEW(im->fit, &im->arena, im->fitted);
     for (int64_t j = 0; j < im->fitted; j++) im->wanted[j * im->n / im->fitted] = true;
+    const tk_import_task task = task_of(im, im->wanted, keep_for_fit);
     for (int i = 0; i < im->n_files; i++) {
         tk_import_file f = im->file[i];
-        tk_import_blame(&im->file[i], tk_import_decode(&f, m, skips(im), im->frames_of, im->wanted,
-                                                       &im->buffer, keep_for_fit, im));
+        tk_import_blame(&im->file[i], tk_import_decode(&f, &task));
     }
     if (im->fit_next < im->fitted && !skips(im)) return TK_OK; // a file's verdict says why
     if (im->fit_next == 0)
@@ -295,8 +306,8 @@ static tk_status get_codec(tk_import *im)
 
 static void import_file(tk_import *im, tk_import_file *f)
 {
-    tk_import_blame(f, tk_import_decode(f, &im->c->media, skips(im), im->frames_of, NULL,
-                                        &im->buffer, encode_and_put, im));
+    const tk_import_task task = task_of(im, NULL, encode_and_put);
+    tk_import_blame(f, tk_import_decode(f, &task));
 }
 
 // A line for a file that something was changed in or left out of.

@@ -36,13 +36,20 @@ typedef struct tk_import_buffer {
 } tk_import_buffer;
 // What is done with clip i (number among all clips); NULL = it holds damage and is left out.
 typedef tk_status (*tk_import_sink)(void *ctx, int64_t i, const tk_media *clip);
-// Decodes the clips of f in order and gives those with wanted[i] (NULL: all) to sink.
-// frames_of[i] is the length of clip i. Numbers i count from f->first_clip. Damage is a failure, or
-// with `skip` a clip left out, noted in f; what cannot be read at all loses the clips from there
-// on.
-tk_status tk_import_decode(tk_import_file *f, const tk_media_config *m, bool skip,
-                           const int64_t *frames_of, const bool *wanted, tk_import_buffer *buffer,
-                           tk_import_sink sink, void *ctx);
+// What is to be decoded of files, and how. Arrays are of all clips, by number.
+typedef struct tk_import_task {
+    const tk_media_config *media;
+    bool skip;                // damage is no failure: a clip that holds some is left out
+    const int64_t *frames_of; // length of each clip
+    const bool *wanted;       // NULL: all are
+    tk_import_buffer *buffer;
+    tk_import_sink sink;
+    void *ctx; // the sink's
+} tk_import_task;
+// Decodes the clips of f in order and gives the wanted ones to the sink. Numbers count from
+// f->first_clip. Clips that are left out are noted in f; what cannot be read at all loses the clips
+// from there on.
+tk_status tk_import_decode(tk_import_file *f, const tk_import_task *t);
 
 typedef struct tk_import {
     tk_comm *world;

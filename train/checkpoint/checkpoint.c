@@ -99,8 +99,15 @@ static tk_status pass(job *j, tk_ck_mode mode, bool mine_only)
     memset(j->tally, 0, (size_t)j->total * sizeof *j->tally);
     for (int k = 0; k < j->n && st == TK_OK; k++) {
         const int at = k * j->table->n;
-        st = tk_ck_pass(&j->io, mode, j->mesh, j->model, &j->flat[k], j->tensor + at, mine_only,
-                        j->tally + at);
+        const tk_ck_passing p = {.io = &j->io,
+                                 .mode = mode,
+                                 .mesh = j->mesh,
+                                 .model = j->model,
+                                 .flat = &j->flat[k],
+                                 .tensor = j->tensor + at,
+                                 .tally = j->tally + at,
+                                 .mine_only = mine_only};
+        st = tk_ck_pass(&p);
     }
     return st;
 }

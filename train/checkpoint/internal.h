@@ -55,11 +55,18 @@ tk_ck_run tk_ck_next_run(const tk_param_spec *s, const tk_share *h, int64_t at, 
 // Sum over elements i of mix(first + i, bits of x[i]), modulo 2^64.
 uint64_t tk_ck_digest(const float *x, int64_t n, int64_t first);
 
-// Takes every local weight of the flat through `mode`. tensor: (table.n) of this flat's group;
-// tally: (table.n), added to. `mine_only`: leave out pieces that another rank accounts for.
-tk_status tk_ck_pass(tk_ck_io *io, tk_ck_mode mode, const tk_mesh *mesh, tk_model *model,
-                     const tk_flat *flat, const tk_ck_tensor *tensor, bool mine_only,
-                     tk_ck_tally *tally);
+// Takes every local weight of a flat through a mode.
+typedef struct tk_ck_passing {
+    tk_ck_io *io;
+    tk_ck_mode mode;
+    const tk_mesh *mesh;
+    tk_model *model;
+    const tk_flat *flat;
+    const tk_ck_tensor *tensor; // (table.n) of this flat's group
+    tk_ck_tally *tally;         // (table.n), added to
+    bool mine_only;             // leave out pieces that another rank accounts for
+} tk_ck_passing;
+tk_status tk_ck_pass(const tk_ck_passing *p);
 // Digests elements [begin, begin + n) of a dataset, straight from the file.
 tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, int64_t n,
                             uint64_t *sum);

@@ -125,11 +125,18 @@ tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, 
 
 // ---- passes ------------------------------------------------------------------------------------
 
-// Elements [lo, hi) of a share, whose element lo lies at `device`.
-static tk_status take_chunk(tk_ck_io *io, tk_ck_mode mode, tk_device *d, const tk_param_spec *s,
-                            const tk_share *h, const tk_ck_tensor *t, int64_t lo, int64_t hi,
-                            void *device, tk_ck_tally *tally)
+// Elements [lo, hi) of a weight's share.
+static tk_status take_chunk(const tk_ck_passing *p, const tk_weight *w, int64_t lo, int64_t hi)
 {
+    const tk_ck_mode mode = p->mode;
+    const tk_param_spec *s = &p->model->table.spec[w->spec];
+    const tk_share *h = &w->share;
+    const tk_ck_tensor *t = p->tensor + w->spec;
+    tk_ck_tally *tally = p->tally + w->spec;
+    tk_ck_io *io = p->io;
+    tk_device *d = p->model->device;
+    void *device =
+        (char *)p->flat->x.data + (size_t)(w->offset + lo - p->flat->begin) * sizeof(float);
     const tk_tensor x = tk_tensor_1d(device, TK_F32, hi - lo);
     if (mode == TK_CK_DIGEST || mode == TK_CK_WRITE)
         TK_TRY(tk_device_get(d, &x, io->host));
@@ -159,10 +166,10 @@ static bool accounts_for(const tk_mesh *mesh, const tk_flat *flat, const tk_para
     return s->where != TK_ON_ALL || mesh->axis[TK_AXIS_PIPELINE].rank == 0;
 }
 
-tk_status tk_ck_pass(tk_ck_io *io, tk_ck_mode mode, const tk_mesh *mesh, tk_model *model,
-                     const tk_flat *flat, const tk_ck_tensor *tensor, bool mine_only,
-                     tk_ck_tally *tally)
+tk_status tk_ck_pass(const tk_ck_passing *p)
 {
+    const tk_model *model = p->model;
+    const tk_flat *flat = p->flat;
     for (int i = 0; i < model->n_weights; i++) {
         const tk_weight *w = &model->weight[i];
         const tk_param_spec *s = &model->table.spec[w->spec];
@@ -170,16 +177,13 @@ tk_status tk_ck_pass(tk_ck_io *io, tk_ck_mode mode, const tk_mesh *mesh, tk_mode
         int64_t lo = flat->begin - w->offset, hi = flat->begin + flat->count - w->offset;
         if (lo < 0) lo = 0;
         if (hi > n) hi = n;
-        if (lo >= hi || (mine_only && !accounts_for(mesh, flat, s))) continue;
+        if (lo >= hi || (p->mine_only && !accounts_for(p->mesh, flat, s))) continue;
         int64_t step = STAGE;
         if (cut_columns(s, &w->share) && s->cols < STAGE)
             step = STAGE / s->cols * w->share.cols; // so that the rows read whole are STAGE too
         for (int64_t at = lo; at < hi; at += step) {
             const int64_t end = at + step < hi ? at + step : hi;
-            char *device =
-                (char *)flat->x.data + (size_t)(w->offset + at - flat->begin) * sizeof(float);
-            TK_TRY(take_chunk(io, mode, model->device, s, &w->share, tensor + w->spec, at, end,
-                              device, tally + w->spec));
+            TK_TRY(take_chunk(p, w, at, end));
         }
     }
     return TK_OK;
