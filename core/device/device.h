@@ -29,7 +29,9 @@ typedef struct tk_kernel {
     tk_status (*fore)(tk_device *d, const struct tk_call *c);
     tk_status (*back)(tk_device *d, const struct tk_call *c);
     size_t (*scratch)(const tk_device *d, const struct tk_call *c, bool back);
-    bool bf16; // reads and writes bf16 itself; else the dispatcher hands it fp32 copies
+    // Whether it reads and writes this call's bf16 itself; where not (NULL: never), the dispatcher
+    // hands it fp32 copies.
+    bool (*bf16)(const struct tk_call *c, bool back);
 } tk_kernel;
 
 // What moves, computes or zeroes does so on d->queue.

@@ -190,7 +190,8 @@ static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
     if (!tk_device_has(d, c, back))
         return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
                        back ? "backward" : "forward");
-    if (d->kernels[c->op].bf16 || !has_bf16(c))
+    bool (*const knows)(const tk_call *, bool) = d->kernels[c->op].bf16;
+    if (!has_bf16(c) || c->op == TK_OP_CAST || (knows && knows(c, back))) // CAST makes the copies
         TK_TRY(tk_device_run(d, c, back));
     else
         TK_TRY(run_widened(d, c, back));

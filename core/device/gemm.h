@@ -4,7 +4,7 @@
 // among threads, and the bits of a product would depend on how many there are.
 #pragma once
 #include "core/base/status.h"
-#include <stdint.h>
+#include "core/numbers/tensor.h"
 
 enum { TK_GEMM_TILE = 1024 }; // most rows and columns of a tile
 
@@ -17,3 +17,20 @@ tk_status tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float a
 // a parallel region. The bits of C are the same whatever their number.
 tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
+// A matrix as it lies: row-major with row stride ld, f32 or bf16; transposed: its transpose is
+// meant.
+typedef struct tk_matrix {
+    void *data;
+    tk_dtype type;
+    int64_t ld;
+    bool transposed;
+} tk_matrix;
+// Whether tk_matmul multiplies numbers of this type here: of bf16 where the processor does so
+// itself and oneDNN's interface is that of version 2.
+bool tk_matmul_has(tk_dtype t);
+// C (m,n) = A (m,k) @ B (k,n) + bias (n) + what is in C, by oneDNN's matmul primitive, in the tiles
+// of tk_gemm: the same bits on any number of threads. A and B of one type, C of that or f32 and not
+// transposed; bias NULL: none; add: whether C is added to. Sums are fp32, C is rounded once. k > 0.
+tk_status tk_matmul(int threads, int64_t m, int64_t n, int64_t k, tk_matrix a, tk_matrix b,
+                    const float *bias, bool add, tk_matrix c);

@@ -84,6 +84,7 @@ typedef size_t tk_cpu_size(const tk_device *d, const tk_call *c, bool back);
 // linear.c
 tk_cpu_op tk_cpu_linear, tk_cpu_linear_back;
 tk_cpu_size tk_cpu_linear_scratch;
+bool tk_cpu_linear_bf16(const tk_call *c, bool back);
 // attention.c
 tk_cpu_op tk_cpu_attention, tk_cpu_attention_back;
 tk_cpu_size tk_cpu_attention_scratch;

@@ -455,5 +455,5 @@ const tk_kernel tk_ref_kernels[TK_OP_COUNT] = {
     [TK_OP_EMA] = {tk_ref_ema, NULL, NULL},
     [TK_OP_SUM_SQUARES] = {tk_ref_sum_squares, NULL, NULL},
     [TK_OP_CLIP_SCALE] = {tk_ref_clip_scale, NULL, NULL},
-    [TK_OP_CAST] = {tk_ref_cast, tk_ref_cast_back, NULL, true},
+    [TK_OP_CAST] = {tk_ref_cast, tk_ref_cast_back, NULL},
 };

@@ -3,6 +3,7 @@
 // Matrix products: right, the same bits whatever the number of threads, and refusals that are said.
 #include "core/base/mem.h"
 #include "core/device/gemm.h"
+#include "core/numbers/half.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"
 #include <math.h>
@@ -84,11 +85,78 @@ static void test_gemm__says_what_was_refused(void **state)
     tk_free(wide);
 }
 
+// ---- matmul primitives: bf16 where the processor has it, and the same code in fp32 --------------
+
+static tk_matrix operand(const float *x, tk_dtype t, int64_t n, int64_t ld, bool transposed)
+{
+    tk_matrix m = {.type = t, .ld = ld, .transposed = transposed};
+    m.data = tk_alloc((size_t)(n + 1) * tk_dtype_size(t));
+    assert_non_null(m.data);
+    for (int64_t i = 0; i < n; i++) {
+        if (t == TK_F32) ((float *)m.data)[i] = x[i];
+        if (t == TK_BF16) ((uint16_t *)m.data)[i] = tk_bf16_from_float(x[i]);
+    }
+    return m;
+}
+
+static double value_at(const tk_matrix *m, int64_t i)
+{
+    if (m->type == TK_F32) return ((const float *)m->data)[i];
+    return tk_bf16_to_float(((const uint16_t *)m->data)[i]);
+}
+
+// C of type `to` = A B + bias + c, where wanted, of A and B of type t.
+static void check_matmul(const shape *s, tk_dtype t, tk_dtype to, bool bias, bool add)
+{
+    float *a = numbers(1, s->m * s->k), *b = numbers(2, s->k * s->n), *by = numbers(3, s->n);
+    float *c = numbers(4, s->m * s->n);
+    for (int64_t i = 0; i < s->m * s->k; i++) a[i] = tk_bf16_to_float(tk_bf16_from_float(a[i]));
+    for (int64_t i = 0; i < s->k * s->n; i++) b[i] = tk_bf16_to_float(tk_bf16_from_float(b[i]));
+    tk_matrix ma = operand(a, t, s->m * s->k, s->ta == 'N' ? s->k : s->m, s->ta == 'T');
+    tk_matrix mb = operand(b, t, s->k * s->n, s->tb == 'N' ? s->n : s->k, s->tb == 'T');
+    tk_matrix before = operand(c, to, s->m * s->n, s->n, false), one = {0};
+    for (int threads = 1; threads < 6; threads += 2) {
+        tk_matrix got = operand(c, to, s->m * s->n, s->n, false);
+        omp_set_num_threads(threads);
+        assert_ok(tk_matmul(threads, s->m, s->n, s->k, ma, mb, bias ? by : NULL, add, got));
+        if (one.data)
+            assert_memory_equal(got.data, one.data, (size_t)(s->m * s->n) * tk_dtype_size(to));
+        for (int64_t i = 0; i < s->m; i += 7)
+            for (int64_t j = 0; j < s->n; j += 11) {
+                const double wanted = element(s, a, b, i, j) + (bias ? (double)by[j] : 0) +
+                                      (add ? value_at(&before, i * s->n + j) : 0);
+                const double step = to == TK_BF16 ? 0x1p-8 * fabs(wanted) : 0;
+                assert_near(value_at(&got, i * s->n + j), wanted, step + 2e-5 * (double)(s->k + 1));
+            }
+        if (one.data) tk_free(got.data);
+        if (!one.data) one = got;
+    }
+    tk_free(one.data), tk_free(ma.data), tk_free(mb.data), tk_free(before.data);
+    tk_free(a), tk_free(b), tk_free(by), tk_free(c);
+}
+
+static void test_matmul__right_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    assert_false(tk_matmul_has(TK_I32));
+    for (int k = 0; k < SHAPES; k++)
+        for (int way = 0; shapes[k].k > 0 && way < 4; way++) {
+            const bool bias = way & 1, add = way & 2;
+            if (tk_matmul_has(TK_F32)) check_matmul(&shapes[k], TK_F32, TK_F32, bias, add);
+            if (!tk_matmul_has(TK_BF16)) continue;
+            check_matmul(&shapes[k], TK_BF16, TK_BF16, bias, add);
+            check_matmul(&shapes[k], TK_BF16, TK_F32, bias, add);
+        }
+    if (!tk_matmul_has(TK_BF16))
+        print_message("this processor has no products of bf16: those were not looked at\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm__same_bits_on_any_number_of_threads),
         cmocka_unit_test(test_gemm__says_what_was_refused),
+        cmocka_unit_test(test_matmul__right_on_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
