@@ -115,7 +115,8 @@ static void choose_layout(sampling *a, int64_t todo)
 {
     tk_parallel_config *p = &a->parallel;
     const int64_t world = a->world->size;
-    if (p->data || p->tensor || p->pipeline) return;
+    for (int i = 0; i < TK_AXES; i++)
+        if (*tk_mesh_degree(p, (tk_axis)i)) return;
     p->data = todo < 1 ? 1 : todo < world ? todo : world;
     while (world % p->data) p->data--;
 }
@@ -157,9 +158,10 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
     const int n = find_turns(a, t, ema, turns, &steps);
     if (n == 0) return TK_OK;
     TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
-    tk_log("%s at step %" PRId64 "%s; tensor %d x pipeline %d x data %d", t->path, t->meta.step,
-           a->session.ema ? ", averaged weights" : "", a->mesh.axis[TK_AXIS_TENSOR].degree,
-           a->mesh.axis[TK_AXIS_PIPELINE].degree, a->mesh.axis[TK_AXIS_DATA].degree);
+    char mesh[128];
+    tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
+           a->session.ema ? ", averaged weights" : "",
+           tk_mesh_print(&a->parallel, mesh, sizeof mesh));
     tk_status st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
     if (st == TK_OK) {
         while ((st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)

@@ -19,7 +19,7 @@ static const struct {
     [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data), TK_QUEUE_COMPUTE},
 };
 
-static int64_t *degree_of(tk_parallel_config *p, int axis)
+int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis)
 {
     return (int64_t *)((char *)p + axes[axis].degree);
 }
@@ -40,7 +40,7 @@ static layout layout_of(const tk_parallel_config *p)
 {
     tk_parallel_config copy = *p;
     layout l = {0};
-    for (int i = 0; i < TK_AXES; i++) l.degree[i] = *degree_of(&copy, i);
+    for (int i = 0; i < TK_AXES; i++) l.degree[i] = *tk_mesh_degree(&copy, (tk_axis)i);
     return l;
 }
 
@@ -86,6 +86,16 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
     va_start(args, format);
     vsnprintf(text + used, size - used, format, args);
     va_end(args);
+}
+
+char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size)
+{
+    const layout l = layout_of(p);
+    out[0] = 0;
+    for (int i = 0; i < TK_AXES; i++)
+        append(out, size, "%s%s %lld", i ? " x " : "", axes[i].name,
+               (long long)(l.degree[i] ? l.degree[i] : 1));
+    return out;
 }
 
 static tk_status does_not_fit(const layout *asked, int64_t world, const char *sum)
@@ -144,12 +154,11 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
     const int64_t product = product_of(&asked, world);
     if (open >= 0 ? product <= world && world % product == 0 : product == world) {
         for (int i = 0; i < TK_AXES; i++)
-            if (asked.degree[i] == 0) *degree_of(p, i) = i == open ? world / product : 1;
+            if (asked.degree[i] == 0)
+                *tk_mesh_degree(p, (tk_axis)i) = i == open ? world / product : 1;
         return TK_OK;
     }
-    for (int i = 0; i < TK_AXES; i++)
-        append(sum, sizeof sum, "%s%s %lld", i ? " x " : "", axes[i].name,
-               (long long)(asked.degree[i] ? asked.degree[i] : 1));
+    tk_mesh_print(p, sum, sizeof sum);
     if (product < INT64_MAX) append(sum, sizeof sum, " = %lld", (long long)product);
     if (product < INT64_MAX && open >= 0)
         append(sum, sizeof sum, ", which does not divide the world");

@@ -27,6 +27,10 @@ typedef struct tk_mesh {
     int cores; // of the node, this rank's share
 } tk_mesh;
 
+int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis); // the option's value
+// "tensor 2 x pipeline 1 x data 4"; degrees of 0 as 1. Returns `out`.
+char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size);
+
 // Degrees of 0 are filled in: `absorb` says which axis takes the rest of the world. TK_INPUT with
 // the arithmetic and the nearest layouts that fit when the product is not the world size.
 // Collective; what goes wrong is agreed on.

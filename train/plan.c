@@ -129,10 +129,11 @@ done:
 // Degrees left open are 1: there is no world to fill.
 static tk_status fill_layout(tk_parallel_config *p, int *ranks)
 {
-    int64_t *degree[] = {&p->tensor, &p->pipeline, &p->data}, product = 1;
-    for (int i = 0; i < 3; i++) {
-        if (*degree[i] < 1) *degree[i] = 1;
-        if (*degree[i] > MOST_RANKS || (product *= *degree[i]) > MOST_RANKS)
+    int64_t product = 1;
+    for (int i = 0; i < TK_AXES; i++) {
+        int64_t *degree = tk_mesh_degree(p, (tk_axis)i);
+        if (*degree < 1) *degree = 1;
+        if (*degree > MOST_RANKS || (product *= *degree) > MOST_RANKS)
             return TK_FAIL(TK_INPUT, "plan looks at no more than %d ranks", MOST_RANKS);
     }
     *ranks = (int)product;
@@ -204,14 +205,14 @@ static void print_plan(const tk_config *c, const tk_plan *plan, int ranks, int64
 {
     double flops = 0;
     int64_t most = 0, all = 0;
+    char mesh[128];
     for (int i = 0; i < ranks; i++) {
         flops += plan[i].flops;
         all += plan[i].total;
         if (plan[i].total > most) most = plan[i].total;
     }
-    printf("layout      tensor %lld x pipeline %lld x data %lld: %d rank%s\n",
-           (long long)c->parallel.tensor, (long long)c->parallel.pipeline,
-           (long long)c->parallel.data, ranks, ranks == 1 ? "" : "s");
+    printf("layout      %s: %d rank%s\n", tk_mesh_print(&c->parallel, mesh, sizeof mesh), ranks,
+           ranks == 1 ? "" : "s");
     printf("parameters  %lld\n", (long long)parameters);
     printf("step        %lld clips, %lld rows, %.4g FLOP\n", (long long)c->train.batch,
            (long long)plan[0].rows, flops);

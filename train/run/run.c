@@ -422,12 +422,12 @@ static tk_status loop(run *r)
 static void describe_run(const run *r)
 {
     const tk_parallel_config *p = &r->config->parallel;
-    tk_log("%.2f million parameters, %lld clips; tensor %lld x pipeline %lld x data %lld; %s, %d "
-           "thread%s a rank; revision %s",
+    char mesh[128];
+    tk_log("%.2f million parameters, %lld clips; %s; %s, %d thread%s a rank; revision %s",
            (double)tk_param_count(&r->trainer.model.table) / 1e6,
-           (long long)tk_loader_count(r->parts.loader), (long long)p->tensor,
-           (long long)p->pipeline, (long long)p->data, r->parts.device.ops->name,
-           r->parts.device.threads, r->parts.device.threads == 1 ? "" : "s", tk_revision());
+           (long long)tk_loader_count(r->parts.loader), tk_mesh_print(p, mesh, sizeof mesh),
+           r->parts.device.ops->name, r->parts.device.threads,
+           r->parts.device.threads == 1 ? "" : "s", tk_revision());
 }
 
 tk_status tk_train_run(tk_comm *world, tk_config *c)
