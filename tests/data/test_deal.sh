@@ -4,31 +4,14 @@
 # Clips of the world are dealt out: a rank whose disk is slow makes fewer of them instead of being
 # waited for, one that cannot write ends the others within seconds, and the bytes are the same as ever.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-faulty=$(realpath "${BUILD:-build}")/tests/support/faulty
-. "$root/scripts/env.sh" 2
-export OMP_NUM_THREADS=1 ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
-
-fail() {
-    cat out >&2
-    echo "$1" >&2
-    exit 1
-}
-cat >world.yaml <<'YAML'
-media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
-codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
-world: {clips: 64, seconds: 1, max_shots: 2}
-parallel: {threads: 1}
-YAML
+RANKS=2
+. "$(dirname "$0")/../support/small.sh"
 
 # Half of the clips would take rank 1 half a second each: 16 seconds.
-"$faulty" 0 none 0 data world world.yaml -o alone.h5 >out 2>&1 || fail "one rank fails"
+"$faulty" 0 none 0 data world run.yaml -o alone.h5 world.clips=64 >out 2>&1 || fail "one rank fails"
 mv alone.h5 alone
 begin=$SECONDS
-mpirun -n 2 "$faulty" 1 slow 250 data world world.yaml -o alone.h5 >out 2>&1 || fail "two ranks fail"
+mpirun -n 2 "$faulty" 1 slow 250 data world run.yaml -o alone.h5 world.clips=64 >out 2>&1 || fail "two ranks fail"
 took=$((SECONDS - begin))
 cmp alone alone.h5 || fail "the bytes depend on who made what"
 ((took < 12)) || fail "a slow rank was waited for: $took s"
@@ -38,7 +21,7 @@ echo "one slow rank: $took s"
 printf '#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" != 1 ] || { trap "" XFSZ; ulimit -f 1000; }\nexec "$@"\n' >limited
 chmod +x limited
 code=0 begin=$SECONDS
-timeout -k 5 60 mpirun -n 2 ./limited "$faulty" 0 none 0 data world world.yaml -o full.h5 world.clips=30000 \
+timeout -k 5 60 mpirun -n 2 ./limited "$faulty" 0 none 0 data world run.yaml -o full.h5 world.clips=30000 \
     >out 2>&1 || code=$?
 took=$((SECONDS - begin))
 [[ $code == 4 ]] || fail "a rank that cannot write: exit code $code after $took s, not 4"

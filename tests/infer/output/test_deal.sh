@@ -5,30 +5,11 @@
 # others make all the rest and wait for it. One that is stopped meanwhile is found, and named. What is
 # made does not depend on who made it.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../../.." && pwd)
-talkie=$(realpath "${BUILD:-build}")/talkie
-. "$root/scripts/env.sh" 2
-export OMP_NUM_THREADS=1 TALKIE_COMM_TIMEOUT=2 ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+RANKS=2
+. "$(dirname "$0")/../../support/small.sh"
+export TALKIE_COMM_TIMEOUT=2
 LONG=5 # seconds that the long storyboard takes
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
 
-fail() {
-    cat out >&2
-    echo "$1" >&2
-    exit 1
-}
-
-cat >run.yaml <<'YAML'
-model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 20, text_channels: 8,
-  freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2, video_channels: 8, audio_channels: 8}
-media: {width: 16, height: 16, fps: 4, sample_rate: 4000}
-codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio_channels: 8, fit_clips: 4}
-world: {clips: 6, seconds: 1, max_shots: 2}
-data: {files: [clips.h5]}
-train: {steps: 1, batch: 2, microbatch: 1, out: run}
-YAML
 board() { # name, seed, steps, shots: each fills the window
     local shots
     shots=$(for ((i = 0; i < $4; i++)); do echo -n '{seconds: 1, prompt: a ball}, '; done)
