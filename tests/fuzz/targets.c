@@ -115,6 +115,41 @@ static tk_status seed_clips(const char *path)
     return test_write_clips(tk_comm_self(), path, 1, 3, -1);
 }
 
+// ---- codec files -------------------------------------------------------------------------------
+
+// The group of a file, one in memory, that refers to the codec of the seed.
+static hid_t the_reference(void)
+{
+    static hid_t group = -1;
+    if (group >= 0) return group;
+    tk_codec *codec = test_codec(1);
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fapl_core(access, 1 << 16, false);
+    const hid_t file = H5Fcreate("reference", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    H5Pclose(access);
+    must(tk_h5_group(file, "codec", &group), "a reference");
+    must(tk_codec_write(codec, true, group), "a reference");
+    tk_codec_free(codec);
+    return group;
+}
+
+static void read_codec(const char *path)
+{
+    tk_codec *codec;
+    const tk_status st = tk_codec_read(the_reference(), path, &codec);
+    fuzz_judge(st, path);
+    tk_codec_free(codec);
+}
+
+static tk_status seed_codec(const char *path)
+{
+    const tk_codec_config c = {.file = (char *)path, .store = TK_CODEC_REFER};
+    tk_codec *codec = test_codec(1);
+    const tk_status st = tk_codec_keep(&c, codec);
+    tk_codec_free(codec);
+    return st;
+}
+
 // ---- checkpoints -------------------------------------------------------------------------------
 
 typedef struct rig { // a model on one rank
@@ -270,9 +305,13 @@ static tk_status seed_golden(const char *path)
 // ---- all ---------------------------------------------------------------------------------------
 
 const fuzz_target fuzz_targets[] = {
-    {"config", read_config, NULL},        {"storyboard", read_storyboard, NULL},
-    {"clip", read_clips, seed_clips},     {"checkpoint", read_checkpoint, seed_checkpoint},
-    {"golden", read_golden, seed_golden}, {NULL, NULL, NULL},
+    {"config", read_config, NULL},
+    {"storyboard", read_storyboard, NULL},
+    {"clip", read_clips, seed_clips},
+    {"checkpoint", read_checkpoint, seed_checkpoint},
+    {"golden", read_golden, seed_golden},
+    {"codec", read_codec, seed_codec},
+    {NULL, NULL, NULL},
 };
 
 const fuzz_target *fuzz_find(const char *name)
