@@ -223,8 +223,8 @@ bench: all
 	@mkdir -p $(dir $(BENCH_CLIPS))
 	@[ -s $(BENCH_CLIPS) ] || $(PROGRAM) data world configs/world.yaml -o $(BENCH_CLIPS)
 	$(PROGRAM) bench configs/world.yaml
-	. scripts/env.sh 2; mpirun -n 2 $(PROGRAM) bench configs/world.yaml parallel.pipeline=2 \
-		parallel.threads=1 train.microbatch=1
+	bash -c '. scripts/env.sh 2; exec mpirun -n 2 $(PROGRAM) bench configs/world.yaml \
+		parallel.pipeline=2 parallel.threads=1 train.microbatch=1'
 
 check:
 	@scripts/check_style.sh
