@@ -10,8 +10,9 @@ tk_status tk_mpi_split(tk_comm *parent, const char *name, int color, tk_comm *ou
 void tk_mpi_close(tk_comm *c); // frees what the split made; a zeroed communicator is fine
 
 // The device calls among the ranks of `host`, which was made here, for a device whose pool is host
-// memory and which computes at once. Messages are posted at the end of their group and finished by
-// tk_wait; all else is done on return. Collective over `host`.
+// memory and which computes at once. The host does the device's work there, so it is the host that
+// waits: messages are on their way when they are asked for and done after tk_wait, all else is done
+// on return. Collective over `host`.
 tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out);
 
 // The communicator of all ranks (MPI has been started), and that of this node's ranks.
