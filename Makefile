@@ -80,7 +80,9 @@ version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 
 # As system headers: what their macros do is not warned about.
 PKG_CFLAGS := $(if $(HAVE),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(HAVE))))
-PKG_LIBS   := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
+# libavfilter is loaded by data/media/avfilter.c when a picture needs it.
+LINKED     := $(filter-out libavfilter,$(HAVE))
+PKG_LIBS   := $(if $(LINKED),$(shell pkg-config --libs $(LINKED)))
 
 CPPFLAGS += -I. -I$(OUT)
 CFLAGS   ?= -g

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deinterlacing and tone mapping: see data/media/filter.h.
 #include "data/media/filter.h"
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,14 +27,15 @@ static bool alike(const tk_filter *g, const AVFrame *f)
 
 void tk_filter_close(tk_filter *g)
 {
-    avfilter_graph_free(&g->graph);
+    if (g->graph) g->av->avfilter_graph_free(&g->graph);
 }
 
 // Source of pictures like `f`, whose time stamps count them.
 static int open_source(tk_filter *g, const AVFrame *f)
 {
-    AVBufferSrcParameters *p = av_buffersrc_parameters_alloc();
-    g->from = avfilter_graph_alloc_filter(g->graph, avfilter_get_by_name("buffer"), "in");
+    AVBufferSrcParameters *p = g->av->av_buffersrc_parameters_alloc();
+    g->from =
+        g->av->avfilter_graph_alloc_filter(g->graph, g->av->avfilter_get_by_name("buffer"), "in");
     int e = AVERROR(ENOMEM);
     if (p && g->from) {
         p->format = f->format;
@@ -48,25 +47,26 @@ static int open_source(tk_filter *g, const AVFrame *f)
         p->color_space = f->colorspace;
         p->color_range = f->color_range;
 #endif
-        e = av_buffersrc_parameters_set(g->from, p);
+        e = g->av->av_buffersrc_parameters_set(g->from, p);
     }
     av_free(p);
-    return e >= 0 ? avfilter_init_str(g->from, NULL) : e;
+    return e >= 0 ? g->av->avfilter_init_str(g->from, NULL) : e;
 }
 
 // `chain` between source and sink.
 static int open_chain(tk_filter *g, const char *chain)
 {
-    AVFilterInOut *in = avfilter_inout_alloc(), *out = avfilter_inout_alloc();
+    AVFilterInOut *in = g->av->avfilter_inout_alloc(), *out = g->av->avfilter_inout_alloc();
     int e = AVERROR(ENOMEM);
     if (in && out) {
         *out = (AVFilterInOut){.name = av_strdup("in"), .filter_ctx = g->from};
         *in = (AVFilterInOut){.name = av_strdup("out"), .filter_ctx = g->to};
-        if (in->name && out->name) e = avfilter_graph_parse_ptr(g->graph, chain, &in, &out, NULL);
+        if (in->name && out->name)
+            e = g->av->avfilter_graph_parse_ptr(g->graph, chain, &in, &out, NULL);
     }
-    avfilter_inout_free(&in);
-    avfilter_inout_free(&out);
-    return e >= 0 ? avfilter_graph_config(g->graph, NULL) : e;
+    g->av->avfilter_inout_free(&in);
+    g->av->avfilter_inout_free(&out);
+    return e >= 0 ? g->av->avfilter_graph_config(g->graph, NULL) : e;
 }
 
 // `what` is done to the file's pictures, for messages; `needs` are filters that builds of
@@ -75,20 +75,21 @@ static tk_status open_graph(tk_filter *g, const char *path, const AVFrame *f, co
                             const char *needs, const char *what)
 {
     tk_filter_close(g);
+    TK_TRY(tk_avfilter_load(path, &g->av));
     char name[32];
     for (int at = 0, n; sscanf(needs + at, "%31s%n", name, &n) == 1; at += n)
-        if (!avfilter_get_by_name(name))
+        if (!g->av->avfilter_get_by_name(name))
             return TK_FAIL(TK_INPUT,
                            "%s: its pictures are to be %s, and the libavfilter here has no filter "
                            "%s: install one that has (Debian's has)",
                            path, what, name);
-    if (!(g->graph = avfilter_graph_alloc()))
+    if (!(g->graph = g->av->avfilter_graph_alloc()))
         return TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
     g->graph->nb_threads = 1; // the same picture whatever the threads
     int e = open_source(g, f);
     if (e >= 0)
-        e = avfilter_graph_create_filter(&g->to, avfilter_get_by_name("buffersink"), "out", NULL,
-                                         NULL, g->graph);
+        e = g->av->avfilter_graph_create_filter(&g->to, g->av->avfilter_get_by_name("buffersink"),
+                                                "out", NULL, NULL, g->graph);
     if (e >= 0) e = open_chain(g, chain);
     if (e < 0) {
         const char *format = av_get_pix_fmt_name(f->format);
@@ -104,7 +105,7 @@ static tk_status open_graph(tk_filter *g, const char *path, const AVFrame *f, co
 // NULL: no more come.
 static tk_status send(tk_filter *g, const char *path, AVFrame *f)
 {
-    const int e = av_buffersrc_add_frame(g->from, f);
+    const int e = g->av->av_buffersrc_add_frame(g->from, f);
     if (e < 0)
         return TK_FAIL(e == AVERROR(ENOMEM) ? TK_MEMORY : TK_INPUT,
                        "%s: a picture cannot be filtered (%s)", path, tk_av_words(e));
@@ -114,7 +115,7 @@ static tk_status send(tk_filter *g, const char *path, AVFrame *f)
 // *got: the filter gave a picture. It is closed when it has given all.
 static tk_status receive(tk_filter *g, const char *path, AVFrame *f, bool *got)
 {
-    const int e = av_buffersink_get_frame(g->to, f);
+    const int e = g->av->av_buffersink_get_frame(g->to, f);
     *got = e >= 0;
     if (e == AVERROR_EOF) tk_filter_close(g);
     if (e < 0 && e != AVERROR(EAGAIN) && e != AVERROR_EOF)
@@ -148,7 +149,7 @@ static tk_status send_fields(tk_fields *d, tk_track *t)
 
 static double time_of(const tk_fields *d, const AVFrame *f)
 {
-    const AVRational unit = av_buffersink_get_time_base(d->filter.to);
+    const AVRational unit = d->filter.av->av_buffersink_get_time_base(d->filter.to);
     return d->time[av_rescale_q(f->pts, unit, (AVRational){1, 1}) % TK_FIELDS_TIMES];
 }
 

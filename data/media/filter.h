@@ -6,15 +6,16 @@
 // Everything else passes untouched: no filter is made for it. A graph of filters is made for
 // pictures of one kind and made anew when they change.
 #pragma once
+#include "data/media/avfilter.h"
 #include "data/media/facts.h"
 #include "data/media/track.h"
-#include <libavfilter/avfilter.h>
 
 typedef struct tk_filter_key { // what a graph is made for
     int width, height, format, matrix, primaries, transfer, range;
 } tk_filter_key;
 
 typedef struct tk_filter {
+    tk_avfilter *av;
     AVFilterGraph *graph; // NULL: none is open
     AVFilterContext *from, *to;
     tk_filter_key key;
