@@ -81,8 +81,8 @@ static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena
     const double begin = tk_now();
     TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
                                                 arena, &refs)));
-    TK_TRY(tk_story_sample(&a->session, &job->config, &job->story, &refs, arena, &x, tk_deal_step,
-                           a->deal));
+    const tk_story_task task = {&job->config, &job->story, &refs, tk_deal_step, a->deal};
+    TK_TRY(tk_story_sample(&a->session, &task, arena, &x));
     TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
            (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);

@@ -74,7 +74,8 @@ static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
     tk_comm *replica = &e->mesh.replica;
     scene_of(e, i, &scene);
     TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
-    TK_TRY(tk_story_sample(&e->session, &story, &plan, &none, a, &x, tk_deal_step, e->deal));
+    const tk_story_task task = {&story, &plan, &none, tk_deal_step, e->deal};
+    TK_TRY(tk_story_sample(&e->session, &task, a, &x));
     return tk_agree(replica, replica->rank ? TK_OK : measure_latents(e, &scene, &plan, &x, column));
 }
 

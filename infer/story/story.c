@@ -156,10 +156,10 @@ static tk_status new_timeline(const tk_story *s, const tk_codec_info *k, tk_aren
     return TK_OK;
 }
 
-tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *story,
-                          const tk_references *refs, tk_arena *a, tk_latents *out,
-                          void (*step_done)(void *ctx), void *ctx)
+tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out)
 {
+    const tk_config *c = t->config;
+    const tk_story *story = t->story;
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
     *out = (tk_latents){0};
     tk_status st =
@@ -170,7 +170,7 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
         tk_arena_init(&scratch, 1 << 20);
         window w = {
             .story = story,
-            .refs = refs,
+            .refs = t->refs,
             .codec = k,
             .span = story->windows[i],
             .task =
@@ -179,7 +179,7 @@ tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *sto
                  .guidance = c->sample.guidance,
                  .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}},
             .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
-        st = sample_window(s, &w, &scratch, out, step_done, ctx);
+        st = sample_window(s, &w, &scratch, out, t->step_done, t->ctx);
         tk_arena_free(&scratch);
         TK_TRY(tk_parallel_unless_alone(&s->mesh->replica, st));
     }

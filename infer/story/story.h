@@ -11,12 +11,17 @@ typedef struct tk_latents {
     float *rows[TK_MODALITIES];
 } tk_latents;
 
-// Collective over the mesh's replica: samples all windows. Memory comes from `a`. c: the resolved
-// config of the storyboard (sample.*, seed). step_done (may be NULL) is called after each step. A
-// rank that fails alone takes the others down.
-tk_status tk_story_sample(tk_session *s, const tk_config *c, const tk_story *story,
-                          const tk_references *refs, tk_arena *a, tk_latents *out,
-                          void (*step_done)(void *ctx), void *ctx);
+typedef struct tk_story_task { // what is sampled
+    const tk_config *config;   // resolved, of the storyboard (sample.*, seed)
+    const tk_story *story;
+    const tk_references *refs;
+    void (*step_done)(void *ctx); // after each step; NULL: nothing
+    void *ctx;
+} tk_story_task;
+
+// Collective over the mesh's replica: samples all windows. Memory comes from `a`. A rank that fails
+// alone takes the others down.
+tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out);
 
 // The whole clip in memory, until tk_media_free.
 tk_status tk_story_decode(const tk_story *story, const tk_codec *codec, const tk_latents *x,

@@ -152,7 +152,8 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     assert_int_equal(refs.ref[0].audio_rows, 0);
     if (behind) deferred_start(&session.device, &mesh, 0);
     tk_trace_fail_at(behind > 1 ? behind : 0);
-    const tk_status st = tk_story_sample(&session, &config, &story, &refs, &arena, x, NULL, NULL);
+    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
+    const tk_status st = tk_story_sample(&session, &task, &arena, x);
     tk_trace_fail_at(0);
     *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
     tk_session_close(&session);
