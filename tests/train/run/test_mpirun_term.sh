@@ -64,7 +64,7 @@ check_goes_on() { # RUN
 "$talkie" data world "$config" -o clips.h5 >said 2>&1 || { cat said; exit 1; }
 
 (
-    export OMPI_MCA_odls_base_sigkill_timeout=4
+    export OMPI_MCA_odls_base_sigkill_timeout=3
     stop patient
     exit "$code"
 )
