@@ -7,7 +7,7 @@
 # Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer,
 # build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
 # SECONDS=60 (make fuzz: of each target), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
-# T=core/device/test_pool (only tests whose name holds this), JOBS=2 (tests at a time), PREFIX, DESTDIR.
+# T=core/device/test_pool (only tests whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
@@ -248,7 +248,7 @@ clean:
 help:
 	@printf '%s\n' \
 	'make             build $(PROGRAM)' \
-	'make test        install what is missing, build, run every test (T=name, JOBS=2)' \
+	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make race        the thread sanitizer on what has threads of its own: loader, codec, import, owner' \

@@ -14,14 +14,15 @@
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
 # has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
 # says why in its last line. Scripts find the program in $TALKIE.
-# Environment: BUILD, TALKIE, JOBS (tests at a time, default 1), SAN (longer timeouts).
+# Environment: BUILD, TALKIE, JOBS (tests at a time; default 2 where there are cores for it), SAN
+# (longer timeouts).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD=${BUILD:-build}
 export BUILD TALKIE=${TALKIE:-$BUILD/talkie}
 only=${1:-}
-jobs=${JOBS:-1}
+jobs=${JOBS:-$(($(nproc) > 1 ? 2 : 1))}
 slower=1
 [[ -z ${SAN:-} ]] || slower=5
 logs=$BUILD/tests/logs
