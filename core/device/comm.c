@@ -167,11 +167,7 @@ static tk_status check_buffer(const tk_device_comm *c, const char *what, const v
                               tk_dtype t)
 {
     if (n == 0) return TK_OK;
-    const tk_pool *p = &c->device->pool;
-    const uintptr_t begin = (uintptr_t)p->base, at = (uintptr_t)x;
-    const size_t bytes = (size_t)bytes_of(n, t);
-    if (n > 0 && at >= begin && at - begin <= p->bytes && bytes <= p->bytes - (at - begin))
-        return TK_OK;
+    if (n > 0 && tk_pool_holds(&c->device->pool, x, (size_t)bytes_of(n, t))) return TK_OK;
     return TK_FAIL(TK_INTERNAL,
                    "%s over the %s communicator: %lld elements at %p do not lie in the pool of "
                    "device %s",

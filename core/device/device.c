@@ -94,9 +94,7 @@ tk_queue tk_device_on(tk_device *d, tk_queue q)
 
 static tk_status check_device(const tk_device *d, const char *what, const void *x, size_t bytes)
 {
-    const uintptr_t begin = (uintptr_t)d->pool.base, at = (uintptr_t)x;
-    if (at >= begin && at - begin <= d->pool.bytes && bytes <= d->pool.bytes - (at - begin))
-        return TK_OK;
+    if (tk_pool_holds(&d->pool, x, bytes)) return TK_OK;
     return TK_FAIL(TK_INTERNAL, "%s: %zu bytes at %p do not lie in the pool of device %s", what,
                    bytes, x, d->ops->name);
 }

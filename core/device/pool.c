@@ -33,6 +33,12 @@ void tk_pool_done(tk_pool *p)
     *p = (tk_pool){0};
 }
 
+bool tk_pool_holds(const tk_pool *p, const void *x, size_t bytes)
+{
+    const uintptr_t begin = (uintptr_t)p->base, at = (uintptr_t)x;
+    return at >= begin && at - begin <= p->bytes && bytes <= p->bytes - (at - begin);
+}
+
 static tk_status grow_blocks(tk_pool_block **blocks, int *cap, int need)
 {
     if (need <= *cap) return TK_OK;

@@ -14,6 +14,7 @@
 #pragma once
 #include "core/base/status.h"
 #include "core/device/queue.h"
+#include <stdbool.h>
 
 typedef struct tk_pool_block {
     size_t begin, bytes;
@@ -31,7 +32,8 @@ typedef struct tk_pool {
 } tk_pool;
 
 tk_status tk_pool_init(tk_pool *p, void *base, size_t bytes);
-void tk_pool_done(tk_pool *p); // host bookkeeping only
+void tk_pool_done(tk_pool *p);                                     // host bookkeeping only
+bool tk_pool_holds(const tk_pool *p, const void *x, size_t bytes); // all of them lie in its range
 // Rounded up to 64; 0 bytes is fine.
 tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out);
 size_t tk_pool_free(tk_pool *p, tk_queue q, void *x); // the block's bytes; NULL is fine

@@ -96,6 +96,22 @@ pid_t runs_shell(const char *command)
     return pid;
 }
 
+void runs_do(const char *command)
+{
+    char line[PATH_MAX + 8192];
+    snprintf(line, sizeof line, "cd '%s' && %s", dir, command);
+    assert_int_equal(system(line), 0);
+}
+
+void runs_write(const char *name, const char *text)
+{
+    char path[PATH_MAX];
+    path_of(path, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
 // Leaks of the program are not looked for: Open MPI has some.
 static pid_t start(int ranks, const char *arguments)
 {

@@ -23,6 +23,8 @@ int runs_talkie(int ranks, const char *fmt, ...) __attribute__((format(printf, 2
 pid_t runs_start(int ranks, const char *fmt, ...) __attribute__((format(printf, 2, 3))); // no wait
 // As runs_start, but any command line of bash, in any directory.
 pid_t runs_shell(const char *command);
+void runs_do(const char *command);                     // of the shell, in the directory; succeeds
+void runs_write(const char *name, const char *text);   // a file of the directory
 int runs_wait(pid_t pid);                              // exit code as above
 bool runs_said(const char *text);                      // the last command's output holds `text`
 void runs_print(void);                                 // that output, for messages of failed tests

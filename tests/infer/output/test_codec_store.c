@@ -8,22 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void shell(const char *command)
-{
-    char line[8192];
-    snprintf(line, sizeof line, "cd '%s' && %s", runs_dir(), command);
-    assert_int_equal(system(line), 0);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
 static char *read_file(const char *name, long *n)
 {
     char path[4096];
@@ -44,10 +28,10 @@ static int open_runs(void **state)
 {
     (void)state;
     runs_open();
-    shell("mkdir runs");
-    write_file("runs/refer.yaml", "base: ../tiny.yaml\ncodec: {file: codec.h5, store: refer}\n"
+    runs_do("mkdir runs");
+    runs_write("runs/refer.yaml", "base: ../tiny.yaml\ncodec: {file: codec.h5, store: refer}\n"
                                   "data: {files: [refer.h5]}\ntrain: {steps: 2, out: refer}\n");
-    write_file("two.yaml", "shots:\n"
+    runs_write("two.yaml", "shots:\n"
                            "  - {seconds: 1, prompt: \"wide: a ball\"}\n"
                            "  - {seconds: 0.9, prompt: \"close: it\"}\n"
                            "sample: {steps: 2}\n");
@@ -55,8 +39,8 @@ static int open_runs(void **state)
                                "-o gone.h5"),
                 0, "");
     runs_expect(runs_talkie(2, "data world runs/refer.yaml -o refer.h5"), 0, "");
-    shell("test -s runs/codec.h5 && test -s runs/other.h5 && "
-          "test $(stat -c %s refer.h5) -lt $(stat -c %s clips.h5)");
+    runs_do("test -s runs/codec.h5 && test -s runs/other.h5 && "
+            "test $(stat -c %s refer.h5) -lt $(stat -c %s clips.h5)");
     runs_expect(runs_talkie(1, "train tiny.yaml train.steps=2 train.out=carry"), 0, "");
     runs_expect(runs_talkie(1, "train runs/refer.yaml"), 0, "");
     return 0;
@@ -97,7 +81,7 @@ static void the_right_file_gives_the_same(void **state)
     assert_same_clip("carried", "referred");
     // A storyboard names it from where it lies itself; and where the file lies is not what a clip
     // is.
-    write_file("runs/two.yaml", "base: ../two.yaml\ncheckpoint: refer\ncodec: {file: codec.h5}\n");
+    runs_write("runs/two.yaml", "base: ../two.yaml\ncheckpoint: refer\ncodec: {file: codec.h5}\n");
     runs_expect(runs_talkie(1, "sample runs/two.yaml -o referred"), 0, "finished already");
     runs_expect(runs_talkie(1, "data check refer.h5 codec.file=runs/codec.h5"), 0, "all whole");
     runs_expect(runs_talkie(1, "data info refer.h5 codec.file=runs/codec.h5"), 0, "dB");
@@ -129,7 +113,7 @@ static void no_file_and_a_wrong_one_are_refused(void **state)
     runs_expect(runs_talkie(1, "data world runs/refer.yaml codec.file=no.h5 -o no.h5"), 2, "no.h5");
     runs_expect(runs_talkie(1, "train tiny.yaml codec.store=refer train.out=no"), 2,
                 "codec.store refer needs the file");
-    shell("test ! -e no.h5 && test ! -e no.mp4 && ! ls no/*.h5 2>/dev/null");
+    runs_do("test ! -e no.h5 && test ! -e no.mp4 && ! ls no/*.h5 2>/dev/null");
 }
 
 int main(void)

@@ -14,22 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void shell(const char *command)
-{
-    char line[8192];
-    snprintf(line, sizeof line, "cd '%s' && %s", runs_dir(), command);
-    assert_int_equal(system(line), 0);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", runs_dir(), name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
 static bool exists(const char *name)
 {
     char path[4096];
@@ -58,7 +42,7 @@ static int open_runs(void **state)
     (void)state;
     runs_open();
     runs_expect(runs_talkie(1, "train tiny.yaml train.steps=2"), 0, "");
-    write_file("two.yaml", "checkpoint: run\n" TWO_SHOTS);
+    runs_write("two.yaml", "checkpoint: run\n" TWO_SHOTS);
     return 0;
 }
 
@@ -68,7 +52,7 @@ static void a_clip_appears_once(void **state)
     runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2"), 0, "clips/two.mp4");
     assert_true(runs_said("shots[1] is 1 seconds long, not 0.9"));
     assert_clip("clips/two", true);
-    shell("test -z \"$(ls -A clips | grep -v '^two')\""); // nothing half made beside them
+    runs_do("test -z \"$(ls -A clips | grep -v '^two')\""); // nothing half made beside them
     tk_media m;
     tk_media_origin origin;
     char path[4096];
@@ -83,7 +67,7 @@ static void a_clip_appears_once(void **state)
     runs_expect(runs_talkie(2, "sample two.yaml sample.steps=2"), 0, "finished already");
     runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2 seed=5"), 0, "in all");
     assert_false(runs_said("finished already"));
-    shell("rm clips/two.png");
+    runs_do("rm clips/two.png");
     runs_expect(runs_talkie(1, "sample two.yaml sample.steps=2 seed=5"), 0, "in all");
     assert_clip("clips/two", true);
 }
@@ -91,19 +75,19 @@ static void a_clip_appears_once(void **state)
 static void job_files_are_spread_and_resumed(void **state)
 {
     (void)state;
-    write_file("a.yaml", TWO_SHOTS "seed: 1\n");
-    write_file("b.yaml", TWO_SHOTS "seed: 2\noutput: clips/other\n");
-    write_file("c.yaml", TWO_SHOTS "references: [gone.png]\n");
-    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, b.yaml]\n");
+    runs_write("a.yaml", TWO_SHOTS "seed: 1\n");
+    runs_write("b.yaml", TWO_SHOTS "seed: 2\noutput: clips/other\n");
+    runs_write("c.yaml", TWO_SHOTS "references: [gone.png]\n");
+    runs_write("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, b.yaml]\n");
     runs_expect(runs_talkie(2, "sample jobs.yaml"), 0, "2 clips made, 0 finished before");
     assert_true(runs_said("data 2"));
     assert_clip("clips/a", true);
     assert_clip("clips/other", true);
-    shell("rm clips/a.json");
+    runs_do("rm clips/a.json");
     runs_expect(runs_talkie(2, "sample jobs.yaml"), 0, "1 clips made, 1 finished before");
-    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, a.yaml]\n");
+    runs_write("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, a.yaml]\n");
     runs_expect(runs_talkie(1, "sample jobs.yaml"), 2, "both go to clips/a");
-    write_file("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, c.yaml]\n");
+    runs_write("jobs.yaml", "checkpoint: run\nsample: {steps: 2}\nstoryboards: [a.yaml, c.yaml]\n");
     runs_expect(runs_talkie(1, "sample jobs.yaml"), 2, "gone.png");
 }
 
@@ -159,15 +143,15 @@ static void bad_storyboards_are_named(void **state)
         char text[1024];
         tk_jobs jobs;
         snprintf(text, sizeof text, "checkpoint: run\n%s", bad[i].text);
-        write_file("bad.yaml", text);
+        runs_write("bad.yaml", text);
         const tk_status st = tk_jobs_open(&jobs, tk_comm_self(), "bad.yaml", 0, NULL);
         if (st != TK_INPUT || !strstr(tk_status_message(), bad[i].words))
             fail_msg("%s gave %d: %s", text, (int)st, tk_status_message());
     }
     assert_int_equal(chdir(here), 0);
-    write_file("bad.yaml", "checkpoint: run\n" TWO_SHOTS "size: [33, 24]\n");
+    runs_write("bad.yaml", "checkpoint: run\n" TWO_SHOTS "size: [33, 24]\n");
     runs_expect(runs_talkie(2, "sample bad.yaml"), 2, "32x24");
-    write_file("bad.yaml", "checkpoint: run\n" TWO_SHOTS "references: [tiny.yaml]\n");
+    runs_write("bad.yaml", "checkpoint: run\n" TWO_SHOTS "references: [tiny.yaml]\n");
     runs_expect(runs_talkie(2, "sample bad.yaml"), 2, "tiny.yaml");
     assert_clip("clips/bad", false);
 }
@@ -195,15 +179,15 @@ static void outputs_are_checked_before_any_work(void **state)
 {
     (void)state;
     char here[4096], text[8192];
-    shell("mkdir -p taken.mp4 clips && echo my film >mine.mp4 && echo '{}' >mine.json");
+    runs_do("mkdir -p taken.mp4 clips && echo my film >mine.mp4 && echo '{}' >mine.json");
     assert_non_null(getcwd(here, sizeof here));
     snprintf(text, sizeof text, "cp '%s/tests/media/big-buck-bunny.mp4' film.mp4", here);
-    shell(text);
-    shell("cp film.mp4 before.mp4");
-    shell("ln -s film.mp4 soft.mp4; ln film.mp4 hard.mp4; mkfifo pipe.png");
-    write_file("from.yaml", "checkpoint: run\nreferences: [film.mp4]\n" TWO_SHOTS);
-    write_file("pipe.yaml", "checkpoint: run\nreferences: [pipe.png]\n" TWO_SHOTS);
-    write_file("zero.yaml", "checkpoint: run\nreferences: [/dev/zero]\n" TWO_SHOTS);
+    runs_do(text);
+    runs_do("cp film.mp4 before.mp4");
+    runs_do("ln -s film.mp4 soft.mp4; ln film.mp4 hard.mp4; mkfifo pipe.png");
+    runs_write("from.yaml", "checkpoint: run\nreferences: [film.mp4]\n" TWO_SHOTS);
+    runs_write("pipe.yaml", "checkpoint: run\nreferences: [pipe.png]\n" TWO_SHOTS);
+    runs_write("zero.yaml", "checkpoint: run\nreferences: [/dev/zero]\n" TWO_SHOTS);
     refused_early("is a folder", "sample two.yaml -o taken");
     refused_early("not a clip of talkie's", "sample two.yaml -o mine");
     refused_early("not a clip of talkie's", "sample two.yaml -o ./mine.mp4");
@@ -221,7 +205,7 @@ static void outputs_are_checked_before_any_work(void **state)
     refused_early("is a folder", "eval run eval.clips=1 -o taken.mp4");
     refused_early("not a report", "eval run eval.clips=1 -o mine.json");
     refused_early("folder is not there", "eval run eval.clips=1 -o nowhere/x.json");
-    shell("cmp film.mp4 before.mp4 && grep -q film mine.mp4 && test -p pipe.png");
+    runs_do("cmp film.mp4 before.mp4 && grep -q film mine.mp4 && test -p pipe.png");
 }
 
 // A full disk: no clip under its final name; an older one that was there stays, and is whole.
@@ -259,7 +243,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_ok(tk_output_finished(job->output, job->digest, &done));
     assert_true(done);
     assert_clip("clips/fresh", false);
-    shell("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
+    runs_do("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
     tk_media_free(&clip);
     tk_jobs_close(&jobs);
     assert_int_equal(chdir(here), 0);

@@ -3,23 +3,11 @@
 // The communicator of the host over MPI. Values are small integers, so that sums are exact.
 #include "core/base/mem.h"
 #include "parallel/mpi/comm.h"
+#include "tests/parallel/mpi/values.h"
 #include "tests/support/ranks.h"
 #include <stdio.h>
 
 static tk_comm world;
-
-// Element i of rank r's array: an integer in [-7, 7], every rank different.
-static float value(int rank, int64_t i)
-{
-    return (float)((i * 7 + rank * 5 + i / 13) % 15 - 7);
-}
-
-static float sum_of(int64_t i)
-{
-    float s = 0;
-    for (int r = 0; r < world.size; r++) s += value(r, i);
-    return s;
-}
 
 static void test_messages__longer_than_one_piece(void **state)
 {
@@ -40,7 +28,7 @@ static void test_host__sums_and_gather(void **state)
     double *d = tk_alloc(N * sizeof *d);
     uint64_t *u = tk_alloc(N * sizeof *u);
     for (int i = 0; i < N; i++) {
-        d[i] = value(world.rank, i);
+        d[i] = value_of_rank(world.rank, i);
         u[i] = UINT64_MAX - (uint64_t)world.rank; // wraps
     }
     assert_int_equal(tk_comm_sum_f64(&world, d, N), TK_OK);
@@ -48,7 +36,7 @@ static void test_host__sums_and_gather(void **state)
     uint64_t want = 0;
     for (int r = 0; r < world.size; r++) want += UINT64_MAX - (uint64_t)r;
     for (int i = 0; i < N; i++) {
-        assert_true(d[i] == sum_of(i));
+        assert_true(d[i] == sum_of_values(&world, i));
         assert_true(u[i] == want);
     }
     for (size_t bytes = 3; bytes < 200000; bytes *= 40) {

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/numbers/half.h"
 #include "parallel/mpi/comm.h"
+#include "tests/parallel/mpi/values.h"
 #include "tests/support/ranks.h"
 #include <stdio.h>
 
@@ -42,19 +43,6 @@ static void give(void *x)
     tk_device_free(&device, &t);
 }
 
-// Element i of rank r's array: an integer in [-7, 7], every rank different.
-static float value(int rank, int64_t i)
-{
-    return (float)((i * 7 + rank * 5 + i / 13) % 15 - 7);
-}
-
-static float sum_of(int64_t i)
-{
-    float s = 0;
-    for (int r = 0; r < world.size; r++) s += value(r, i);
-    return s;
-}
-
 static void put(void *x, int64_t i, float v, tk_dtype t)
 {
     if (t == TK_F32)
@@ -77,13 +65,14 @@ static const tk_dtype types[] = {TK_F32, TK_BF16, TK_I32};
 static void all_reduce_once(int64_t n, tk_dtype t, tk_reduce r)
 {
     char *x = take((size_t)n * 4 + 4);
-    for (int64_t i = 0; i < n; i++) put(x, i, value(world.rank, i), t);
+    for (int64_t i = 0; i < n; i++) put(x, i, value_of_rank(world.rank, i), t);
     put(x, n, 99, t); // a guard
     assert_ok(tk_all_reduce(&comm, x, n, t, r));
     for (int64_t i = 0; i < n; i++) {
-        float want = value(0, i);
-        for (int k = 1; k < world.size; k++) want = value(k, i) > want ? value(k, i) : want;
-        if (r == TK_SUM) want = sum_of(i);
+        float want = value_of_rank(0, i);
+        for (int k = 1; k < world.size; k++)
+            want = value_of_rank(k, i) > want ? value_of_rank(k, i) : want;
+        if (r == TK_SUM) want = sum_of_values(&world, i);
         assert_true(get(x, i, t) == want);
     }
     assert_true(get(x, n, t) == 99);
@@ -175,18 +164,20 @@ static void gather_and_scatter(int k, int64_t unit, tk_dtype t)
     }
     int64_t mine = counts[world.rank];
     char *full = take((size_t)total * 4 + 4), *part = take((size_t)mine * 4 + 4);
-    for (int64_t i = 0; i < mine; i++) put(part, i, value(9, begin + i), t);
+    for (int64_t i = 0; i < mine; i++) put(part, i, value_of_rank(9, begin + i), t);
     put(full, total, 99, t);
     assert_ok(tk_all_gather(&comm, part, full, counts, 1, t));
-    for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(9, i));
+    for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value_of_rank(9, i));
     assert_true(get(full, total, t) == 99);
 
-    for (int64_t i = 0; i < total; i++) put(full, i, value(world.rank, i), t);
+    for (int64_t i = 0; i < total; i++) put(full, i, value_of_rank(world.rank, i), t);
     put(part, mine, 99, t);
     assert_ok(tk_reduce_scatter(&comm, full, part, counts, 1, t));
-    for (int64_t i = 0; i < mine; i++) assert_true(get(part, i, t) == sum_of(begin + i));
+    for (int64_t i = 0; i < mine; i++)
+        assert_true(get(part, i, t) == sum_of_values(&world, begin + i));
     assert_true(get(part, mine, t) == 99);
-    for (int64_t i = 0; i < total; i++) assert_true(get(full, i, t) == value(world.rank, i));
+    for (int64_t i = 0; i < total; i++)
+        assert_true(get(full, i, t) == value_of_rank(world.rank, i));
     give(full);
     give(part);
 }
@@ -216,9 +207,9 @@ static void test_broadcast__from_every_rank(void **state)
     (void)state;
     float *x = take(3 * sizeof *x);
     for (int root = 0; root < world.size; root++) {
-        for (int i = 0; i < 3; i++) x[i] = value(world.rank, i);
+        for (int i = 0; i < 3; i++) x[i] = value_of_rank(world.rank, i);
         assert_ok(tk_broadcast(&comm, x, 3, TK_F32, root));
-        for (int i = 0; i < 3; i++) assert_true(x[i] == value(root, i));
+        for (int i = 0; i < 3; i++) assert_true(x[i] == value_of_rank(root, i));
     }
     give(x);
 }
@@ -242,14 +233,14 @@ static void test_send__ring(void **state)
         }
         for (int k = 0; k < MANY; k++) {
             int64_t n = k == 2 ? 0 : N - k;
-            for (int64_t i = 0; i < n; i++) out[k * N + i] = value(world.rank, i + k);
+            for (int64_t i = 0; i < n; i++) out[k * N + i] = value_of_rank(world.rank, i + k);
             assert_ok(tk_isend(&comm, out + k * N, n, TK_F32, to, &s[k]));
         }
         for (int k = MANY; k-- > 0;) {
             assert_ok(tk_wait(&comm, &r[k]));
             assert_ok(tk_wait(&comm, &s[k]));
             for (int64_t i = 0; k != 2 && i < N - k; i++)
-                assert_true(in[k * N + i] == value(from, i + k));
+                assert_true(in[k * N + i] == value_of_rank(from, i + k));
         }
         assert_int_equal(comm.bytes_sent - sent, 4 * (4 * N - 0 - 1 - 3 - 4));
     }
@@ -267,7 +258,7 @@ static void test_group__both_ways_at_once(void **state)
     const int previous = (world.rank + world.size - 1) % world.size;
     if (world.size == 1) return;
     float *out = take(N * sizeof *out), *in = take(2 * N * sizeof *in);
-    for (int64_t i = 0; i < N; i++) out[i] = value(world.rank, i);
+    for (int64_t i = 0; i < N; i++) out[i] = value_of_rank(world.rank, i);
     for (int first = 0; first < 2; first++) {
         tk_request r[4] = {{0}};
         memset(in, 0, 2 * N * sizeof *in);
@@ -281,8 +272,8 @@ static void test_group__both_ways_at_once(void **state)
         }
         assert_ok(tk_group_end(&comm));
         for (int k = 0; k < 4; k++) assert_ok(tk_wait(&comm, &r[k]));
-        for (int64_t i = 0; i < N; i++) assert_true(in[i] == value(previous, i));
-        for (int64_t i = 0; i < N; i++) assert_true(in[N + i] == value(next, i));
+        for (int64_t i = 0; i < N; i++) assert_true(in[i] == value_of_rank(previous, i));
+        for (int64_t i = 0; i < N; i++) assert_true(in[N + i] == value_of_rank(next, i));
     }
     give(out);
     give(in);
@@ -297,7 +288,7 @@ static void test_calls__of_host_and_device_are_apart(void **state)
     const int to = (world.rank + 1) % world.size, from = (world.rank + world.size - 1) % world.size;
     float *out = take(N * sizeof *out), *in = take(N * sizeof *in);
     tk_request sent, came;
-    for (int64_t i = 0; i < N; i++) out[i] = value(world.rank, i);
+    for (int64_t i = 0; i < N; i++) out[i] = value_of_rank(world.rank, i);
     assert_ok(tk_irecv(&comm, in, N, TK_F32, from, &came));
     assert_ok(tk_comm_barrier(&world));
     assert_ok(tk_isend(&comm, out, N, TK_F32, to, &sent));
@@ -308,7 +299,7 @@ static void test_calls__of_host_and_device_are_apart(void **state)
     }
     assert_ok(tk_wait(&comm, &came));
     assert_ok(tk_wait(&comm, &sent));
-    for (int64_t i = 0; i < N; i++) assert_true(in[i] == value(from, i));
+    for (int64_t i = 0; i < N; i++) assert_true(in[i] == value_of_rank(from, i));
     give(out);
     give(in);
 }

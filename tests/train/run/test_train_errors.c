@@ -8,13 +8,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static void shell(const char *command)
-{
-    char line[8192];
-    snprintf(line, sizeof line, "cd '%s' && %s", runs_dir(), command);
-    assert_int_equal(system(line), 0);
-}
-
 static void bad_input_is_named(void **state)
 {
     static const struct {
@@ -47,7 +40,7 @@ static void damaged_clips_are_skipped(void **state)
 {
     runs_step steps[RUNS_STEPS];
     (void)state;
-    shell("cp clips.h5 one.h5");
+    runs_do("cp clips.h5 one.h5");
     runs_damage("one.h5", 3);
     runs_expect(runs_talkie(2, "train tiny.yaml data.files=[one.h5] train.out=skip "
                                "parallel.pipeline=2"),
@@ -62,7 +55,7 @@ static void damaged_clips_are_skipped(void **state)
 static void too_many_damaged_clips_stop_the_run(void **state)
 {
     (void)state;
-    shell("cp clips.h5 all.h5");
+    runs_do("cp clips.h5 all.h5");
     runs_damage("all.h5", 12);
     for (int ranks = 1; ranks <= 2; ranks++) {
         const int code =
@@ -79,9 +72,9 @@ static void many_shards(void **state)
 {
     struct rlimit before, few;
     (void)state;
-    shell("for i in $(seq 100 169); do cp clips.h5 shard-$i.h5; done; "
-          "echo \"data: {files: [$(echo shard-*.h5 | tr ' ' ,)]}\" >many.yaml; "
-          "sed '/^data:/d' tiny.yaml >>many.yaml");
+    runs_do("for i in $(seq 100 169); do cp clips.h5 shard-$i.h5; done; "
+            "echo \"data: {files: [$(echo shard-*.h5 | tr ' ' ,)]}\" >many.yaml; "
+            "sed '/^data:/d' tiny.yaml >>many.yaml");
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;
     few.rlim_cur = 64;
