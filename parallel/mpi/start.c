@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "parallel/mpi/internal.h"
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static tk_comm *started; // what tk_parallel_start filled in
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
 {
     int provided = 0;
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow so far: the write fails, in words
     int err = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
     if (err != MPI_SUCCESS) return TK_FAIL(TK_COMM, "MPI does not start (error %d)", err);
     if (provided < MPI_THREAD_FUNNELED)
