@@ -4,7 +4,7 @@
 # make test        install what is missing, build, run every test
 # make help        all targets and settings
 #
-# Settings: SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer,
+# Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer,
 # build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
 # SECONDS=60 (make fuzz: of each target), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
 # T=core/device/test_pool (only tests whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
@@ -84,17 +84,38 @@ PKG_CFLAGS := $(if $(HAVE),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags
 LINKED     := $(filter-out libavfilter,$(HAVE))
 PKG_LIBS   := $(if $(LINKED),$(shell pkg-config --libs $(LINKED)))
 
-CPPFLAGS += -I. -I$(OUT)
+# CUDA: the compiler of kernels, where there is one; CUDA=0 leaves the device "cuda" out. cudart is linked
+# statically, the driver and the other libraries are loaded when a device opens: the program starts
+# where none of them is.
+NVCC      := $(or $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME))),$(shell command -v nvcc 2>/dev/null), \
+	$(wildcard /usr/local/cuda/bin/nvcc))
+NVCC      := $(firstword $(NVCC))
+CUDA      ?= $(if $(NVCC),1,0)
+ARCHES    ?= 90a
+ifneq ($(CUDA),0)
+CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p'))
+CUDA_CFLAGS := -DTK_CUDA -isystem $(CUDA_HOME)/include
+CUDA_LIBS   := $(firstword $(wildcard $(CUDA_HOME)/lib*/libcudart_static.a)) -ldl -lrt
+NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra \
+	$(foreach a,$(ARCHES),-gencode arch=compute_$(a),code=sm_$(a))
+endif
+
+CPPFLAGS += -I. -I$(OUT) $(CUDA_CFLAGS)
 CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
-LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread -lm
+LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
-OBJ      := $(SRC:%.c=$(OUT)/%.o)
+ifeq ($(CUDA),0)
+SRC      := $(filter-out core/device/cuda/%,$(SRC))
+else
+KERNELS  := $(wildcard core/device/cuda/*.cu)
+endif
+OBJ      := $(SRC:%.c=$(OUT)/%.o) $(KERNELS:%.cu=$(OUT)/%.cu.o)
 LIB      := $(OUT)/libtalkie.a
 PROGRAM  := $(OUT)/talkie
 CEILING  := $(OUT)/gemm_ceiling
@@ -124,6 +145,7 @@ features:
 	@printf '  libavcodec %s, cairo %s, jansson %s, xxhash %s\n' \
 		'$(or $(call version,libavcodec),missing)' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
+	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES))'
 ifneq ($(strip $(LACK)),)
 	@printf '\nMissing: %s\nscripts/setup.sh installs it.\n' '$(strip $(LACK))'; exit 1
 endif
@@ -132,7 +154,8 @@ endif
 # An object depends on the file of flags, which changes only when the flags do.
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS)' >$@
+	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS) $(NVCC) $(NVCC_FLAGS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(OUT)/revision.h: FORCE
 	@mkdir -p $(@D)
@@ -147,6 +170,14 @@ $(OUT)/%.o: %.c $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,cc,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+
+# What ptxas says of registers, shared memory and spills lies beside the object.
+$(OUT)/%.cu.o: %.cu $(OUT)/flags | features
+	@mkdir -p $(@D)
+	$(call say,nvcc,$<)
+	$(Q)$(NVCC) $(NVCC_FLAGS) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $< >$(@:.o=.ptxas) 2>&1 || \
+		{ cat $(@:.o=.ptxas) >&2; exit 1; }
+	@! grep -E 'warning|error' $(@:.o=.ptxas) >&2 || { rm -f $@; exit 1; }
 
 # Built afresh, so that objects of removed files do not linger.
 $(LIB): $(OBJ)

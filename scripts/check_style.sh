@@ -20,7 +20,7 @@ folders=(core parallel data train infer)
 max_function=80 max_file=600
 # Files in which a function may have the same name as in the others: it fills the same place of a table,
 # of kernels or of a communicator.
-twins=('core/device/(ref|cpu)/' 'parallel/mpi/(comm|device)[.]c')
+twins=('core/device/(ref|cpu|cuda)/' 'parallel/mpi/(comm|device)[.]c')
 shopt -s nullglob globstar
 formatter=0
 command -v clang-format-14 >/dev/null && formatter=1

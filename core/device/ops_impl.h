@@ -14,11 +14,11 @@ tk_status tk_op_wrong(const tk_call *c, const char *what, int k, const tk_tensor
 
 static inline float *tk_f32(const tk_tensor *t)
 {
-    return t->data;
+    return (float *)t->data;
 }
 static inline const int32_t *tk_i32(const tk_tensor *t)
 {
-    return t->data;
+    return (const int32_t *)t->data;
 }
 // Whether the gradient of input k is wanted.
 static inline bool tk_wants(const tk_call *c, int k)

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of the device "cuda", a line for each file of them.
+#pragma once
+#include "core/device/ops_impl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern const tk_kernel tk_cuda_kernels[TK_OP_COUNT];
+
+typedef tk_status tk_cuda_kernel(tk_device *d, const tk_call *c);
+tk_cuda_kernel tk_cuda_add; // elementwise.cu
+#ifdef __cplusplus
+}
+#endif
