@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced before mpirun: settings Open MPI needs on small and unusual machines, each only where it is
-# needed, none over one that is already set.
+# Sourced before mpirun: settings of Open MPI for small and unusual machines, each only where it is
+# needed, and for ending in order; none over one that is already set.
 #
 #     . scripts/env.sh [ranks]      ranks: how many will be started (default 8)
 
@@ -31,5 +31,10 @@ fi
 if grep -qs '^Seccomp:[[:space:]]*2' /proc/self/status; then
     export OMPI_MCA_btl_vader_single_copy_mechanism="${OMPI_MCA_btl_vader_single_copy_mechanism:-none}"
 fi
+
+# To SIGTERM and Ctrl-C mpirun answers by waiting this many seconds, passing SIGTERM on, and killing after
+# as many more: one second each, left alone. Five let a step and its checkpoint end; a failed rank's mpirun
+# takes as much longer to end, though its other ranks are gone at once.
+export OMPI_MCA_odls_base_sigkill_timeout="${OMPI_MCA_odls_base_sigkill_timeout:-5}"
 
 unset talkie_ranks

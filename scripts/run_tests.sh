@@ -34,6 +34,7 @@ if [[ ${SAN:-} == thread ]]; then
     export TSAN_OPTIONS=suppressions=$PWD/tests/support/thread_sanitizer.supp
     export OMP_NUM_THREADS=1 # as in the loops of a library whose threads it does not see
 fi
+export OMPI_MCA_odls_base_sigkill_timeout=1 # Open MPI's own: ranks that fail are what most tests are about
 . scripts/env.sh 8 # for mpirun, here and in tests that start it themselves
 rm -rf "$logs"
 mkdir -p "$logs"
