@@ -104,9 +104,38 @@ template <int V, class T> static __device__ inline void tk_store(T *to, tk_pack<
     *reinterpret_cast<tk_pack<T, V> *>(to) = x;
 }
 // Elements of 16 bytes.
-template <class T> constexpr int tk_wide()
+template <class T> __host__ __device__ constexpr int tk_wide()
 {
     return 16 / (int)sizeof(T);
+}
+// V neighbours as fp32, whatever they are kept as, and back, rounded once each: in accesses of 16
+// bytes, or of all V where these are less. Their address is a multiple of that.
+template <int V, class T> static __device__ inline void tk_read(const T *from, float (&x)[V])
+{
+    constexpr int W = V < tk_wide<T>() ? V : tk_wide<T>();
+    for (int i = 0; i < V; i += W) {
+        const tk_pack<T, W> part = tk_load<W>(from + i);
+        for (int j = 0; j < W; j++) x[i + j] = tk_widen(part.x[j]);
+    }
+}
+template <int V, class T> static __device__ inline void tk_write(T *to, const float (&x)[V])
+{
+    constexpr int W = V < tk_wide<T>() ? V : tk_wide<T>();
+    for (int i = 0; i < V; i += W) {
+        tk_pack<T, W> part;
+        for (int j = 0; j < W; j++) part.x[j] = tk_round<T>(x[i + j]);
+        tk_store<W>(to + i, part);
+    }
+}
+// A gradient: written, or added to what is there.
+template <int V, class T>
+static __device__ inline void tk_give(T *to, const float (&x)[V], bool add)
+{
+    float sum[V];
+    for (int j = 0; j < V; j++) sum[j] = 0.0f;
+    if (add) tk_read<V>(to, sum);
+    for (int j = 0; j < V; j++) sum[j] = add ? sum[j] + x[j] : x[j];
+    tk_write<V>(to, sum);
 }
 // Whether rows of n elements of size `size` from x on can be read 16 bytes at a time.
 static inline bool tk_aligned(const void *x, int64_t n, size_t size)

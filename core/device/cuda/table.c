@@ -9,5 +9,8 @@ bool tk_cuda_knows_bf16(const tk_call *c, bool back)
 }
 
 const tk_kernel tk_cuda_kernels[TK_OP_COUNT] = {
-    [TK_OP_ADD] = {tk_cuda_add, NULL, NULL, tk_cuda_knows_bf16},
+    [TK_OP_ADD] = {tk_cuda_add, tk_cuda_add_back, NULL, tk_cuda_knows_bf16},
+    [TK_OP_SILU] = {tk_cuda_silu, tk_cuda_silu_back, NULL, tk_cuda_knows_bf16},
+    [TK_OP_SWIGLU] = {tk_cuda_swiglu, tk_cuda_swiglu_back, NULL, tk_cuda_knows_bf16},
+    [TK_OP_CAST] = {tk_cuda_cast, tk_cuda_cast_back, NULL, tk_cuda_knows_bf16},
 };

@@ -9,7 +9,10 @@ extern "C" {
 extern const tk_kernel tk_cuda_kernels[TK_OP_COUNT];
 
 typedef tk_status tk_cuda_kernel(tk_device *d, const tk_call *c);
-tk_cuda_kernel tk_cuda_add; // elementwise.cu
+// elementwise.cu
+tk_cuda_kernel tk_cuda_add, tk_cuda_add_back, tk_cuda_silu, tk_cuda_silu_back;
+tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back; // swiglu.cu
+tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;     // cast.cu
 #ifdef __cplusplus
 }
 #endif
