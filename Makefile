@@ -96,7 +96,7 @@ ifneq ($(CUDA),0)
 CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p'))
 CUDA_CFLAGS := -DTK_CUDA -isystem $(CUDA_HOME)/include
 CUDA_LIBS   := $(firstword $(wildcard $(CUDA_HOME)/lib*/libcudart_static.a)) -ldl -lrt
-NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra \
+NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra,-fno-threadsafe-statics \
 	$(foreach a,$(ARCHES),-gencode arch=compute_$(a),code=sm_$(a))
 endif
 
@@ -165,6 +165,7 @@ $(OUT)/revision.h: FORCE
 $(OUT)/core/base/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
+$(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features
 	@mkdir -p $(@D)

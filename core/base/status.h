@@ -30,6 +30,7 @@
     X(TK_COMM, 5, "communication failed")                                               \
     X(TK_NUMERIC, 6, "numbers went bad") /* non-finite loss, parity not reached */      \
     X(TK_FENCED, 7, "another run has taken over")                                       \
+    X(TK_DEVICE, 8, "the device failed") /* lost, or broken for this process */         \
     X(TK_INTERNAL, 70, "internal error") /* a bug of talkie's */                        \
     X(TK_STOPPED, 75, "stopped on request; run again to go on")
 

@@ -29,7 +29,12 @@ typedef enum tk_schedule_kind {
 typedef enum tk_precision { TK_PRECISION_FP32, TK_PRECISION_BF16 } tk_precision;
 
 // core/device/device.h tells what they are; auto is the fastest that this build has.
-typedef enum tk_device_kind { TK_DEVICE_AUTO, TK_DEVICE_CPU, TK_DEVICE_REF } tk_device_kind;
+typedef enum tk_device_kind {
+    TK_DEVICE_AUTO,
+    TK_DEVICE_CPU,
+    TK_DEVICE_REF,
+    TK_DEVICE_CUDA
+} tk_device_kind;
 
 typedef struct tk_parallel_config {
     int64_t device; // of each rank: a tk_device_kind

@@ -101,9 +101,10 @@ static const tk_option config_rows[] = {
          "media files given as clean rows before the first shot"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
-    ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_REF, MESH,
-         "what each rank computes on: the fastest there is, the processor, or plain loops", "auto",
-         "cpu", "ref"),
+    ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,
+         "what each rank computes on: chosen by talkie, the processor, plain loops, or a GPU of "
+         "NVIDIA's",
+         "auto", "cpu", "ref", "cuda"),
 
     // The model, under the names of the public checkpoints' config.
     INT("model.hidden", model.hidden, 192, 1, 65536, BINDS, "width of the stream"),

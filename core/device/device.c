@@ -4,12 +4,22 @@
 #include "core/device/ops_impl.h"
 #include "core/device/trace.h"
 
+static tk_status check_built(const tk_device_ops *ops)
+{
+    if (ops) return TK_OK;
+    return TK_FAIL(TK_INPUT, "device=cuda: this talkie was built without CUDA; build it where nvcc "
+                             "is (make CUDA_HOME=...), or take device=cpu");
+}
+
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
 {
+    *d = (tk_device){0};
+    TK_TRY(check_built(ops));
     *d = (tk_device){.ops = ops, .kernels = ops->kernels};
-    TK_TRY(ops->open(d, threads));
+    tk_status st = ops->open(d, threads);
+    if (st != TK_OK) *d = (tk_device){0};
+    TK_TRY(st);
     void *base = NULL;
-    tk_status st = TK_OK;
     TK_TRY_TO(st, close, ops->reserve(d, &bytes, &base));
     TK_TRY_TO(st, release, tk_pool_init(&d->pool, base, bytes));
     return TK_OK;
@@ -23,6 +33,7 @@ close:
 
 tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes)
 {
+    TK_TRY(check_built(like));
     TK_TRY(tk_device_open(d, &tk_device_dry, threads, bytes));
     d->kernels = like->kernels;
     return TK_OK;
@@ -40,6 +51,32 @@ void tk_device_close(tk_device *d)
     *d = (tk_device){0};
 }
 
+static void give_back(tk_device *d, void *x)
+{
+    const size_t bytes = tk_pool_free(&d->pool, d->queue, x);
+    if (bytes && d->ops->freed) d->ops->freed(d, x, bytes);
+}
+
+// A block of the pool, with memory under it.
+static tk_status take(tk_device *d, size_t bytes, void **out)
+{
+    const size_t peak = d->pool.peak;
+    TK_TRY(tk_pool_new(&d->pool, d->queue, bytes, out));
+    const tk_status st = tk_device_expect(d, d->pool.peak);
+    if (st != TK_OK) {
+        tk_pool_free(&d->pool, d->queue, *out);
+        d->pool.peak = peak;
+        *out = NULL;
+    }
+    TK_TRY(st);
+    return TK_OK;
+}
+
+tk_status tk_device_expect(tk_device *d, size_t bytes)
+{
+    return d->ops->grow ? d->ops->grow(d, bytes) : TK_OK;
+}
+
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out)
 {
     int64_t count, bytes;
@@ -47,15 +84,9 @@ tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     void *data;
     TK_TRY(tk_trace_call(d, TK_TRACE_NEW, (size_t)bytes));
-    TK_TRY(tk_pool_new(&d->pool, d->queue, (size_t)bytes, &data));
+    TK_TRY(take(d, (size_t)bytes, &data));
     *out = tk_tensor_2d(data, t, rows, cols);
     return TK_OK;
-}
-
-static void give_back(tk_device *d, void *x)
-{
-    const size_t bytes = tk_pool_free(&d->pool, d->queue, x);
-    if (bytes && d->ops->freed) d->ops->freed(d, x, bytes);
 }
 
 void tk_device_free(tk_device *d, tk_tensor *t)
@@ -205,7 +236,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     void *scratch = NULL;
     tk_status st = TK_OK;
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
-    if (bytes) TK_TRY(tk_pool_new(&d->pool, d->queue, bytes, &scratch));
+    if (bytes) TK_TRY(take(d, bytes, &scratch));
     if (d->ops->computes) {
         d->scratch = scratch;
         st = (back ? k->back : k->fore)(d, c);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device: memory, queues of work, and its implementation of the operator table.
 //
-// "ref" (plain loops, the specification), "cpu" (fast, oneDNN GEMM and threads) and "dry"
-// (computes nothing, touches nothing; counts bytes and FLOPs: `talkie plan` runs the real program
-// on it). CUDA takes the same interface.
+// "ref" (plain loops, the specification), "cpu" (fast, oneDNN GEMM and threads), "cuda" (NVIDIA
+// GPUs, where it is built in) and "dry" (computes nothing, touches nothing; counts bytes and FLOPs:
+// `talkie plan` runs the real program on it).
 //
 // All work is asked for on the device's queue of the moment (tk_device_on) and may be done later,
 // in the order of that queue. The order between queues is made by events (core/device/event.h)
@@ -43,6 +43,8 @@ typedef struct tk_device_ops {
     tk_status (*memory)(tk_device *d, size_t *available, size_t *total);
     // Address space for the pool; *bytes 0: as much as makes sense, told there.
     tk_status (*reserve)(tk_device *d, size_t *bytes, void **base);
+    // There is memory for the first `bytes` of it from now on; NULL where there always is.
+    tk_status (*grow)(tk_device *d, size_t bytes);
     void (*release)(tk_device *d, void *base, size_t bytes);
     void *(*host_new)(tk_device *d, size_t bytes); // NULL: out of memory
     void (*host_free)(tk_device *d, void *x);
@@ -97,10 +99,12 @@ struct tk_device {
 };
 
 extern const tk_device_ops tk_device_ref, tk_device_cpu; // for tests; programs use this:
-const tk_device_ops *tk_device_find(int64_t kind);       // a tk_device_kind, of option `device`
+// A tk_device_kind, of option `device`; NULL: not in this build, as opening it will say.
+const tk_device_ops *tk_device_find(int64_t kind);
 
 // threads 0: all cores. bytes: of the pool; 0: as much as makes sense (host memory: address space
-// of twice the machine's, since touched pages only count).
+// of twice the machine's, since touched pages only count; a GPU: address space of all its memory,
+// taken as the pool's peak grows).
 tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes);
 // "dry" in the place of `like`, which is not opened: it is asked what scratch its kernels need.
 tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes);
@@ -114,8 +118,10 @@ tk_status tk_device_sync(tk_device *d); // the host waits until all work of all 
 // another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out);
 void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; clears *t
-// Bytes of the device that nobody has taken, and all it has; the pool's own range counts as taken
-// where reserving takes memory.
+// From now on the pool has memory for a peak of so many bytes, taken at once; it takes more when
+// more is needed.
+tk_status tk_device_expect(tk_device *d, size_t bytes);
+// Bytes of the device that nobody has taken, and all it has; what the pool has taken counts.
 tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total);
 
 // Host memory that copies to and from the device go by at full speed, beside the host's work.

@@ -219,7 +219,13 @@ const tk_device_ops *tk_device_find(int64_t kind)
 {
     static const tk_device_ops *const devices[] = {[TK_DEVICE_AUTO] = &tk_device_cpu,
                                                    [TK_DEVICE_CPU] = &tk_device_cpu,
-                                                   [TK_DEVICE_REF] = &tk_device_ref};
+                                                   [TK_DEVICE_REF] = &tk_device_ref,
+#ifdef TK_CUDA
+                                                   [TK_DEVICE_CUDA] = &tk_device_cuda
+#else
+                                                   [TK_DEVICE_CUDA] = NULL
+#endif
+    };
     tk_assert(kind >= 0 && kind < (int64_t)(sizeof devices / sizeof *devices));
     return devices[kind];
 }

@@ -5,7 +5,8 @@
 
 extern const tk_kernel tk_ref_kernels[TK_OP_COUNT];
 extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];
-extern const tk_device_ops tk_device_dry; // opened by tk_device_open_dry
+extern const tk_device_ops tk_device_dry;  // opened by tk_device_open_dry
+extern const tk_device_ops tk_device_cuda; // only where TK_CUDA is defined
 
 // ops.c, for dispatch.c: the types of a backward call; a tensor that is not as it should be.
 tk_status tk_op_gradient_types(const tk_call *c);

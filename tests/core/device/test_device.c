@@ -51,7 +51,7 @@ static void the_device_makes_no_other_run(void **state)
     assert_string_equal(others, "\n  device: auto -> ref");
     tk_config_free(&before);
     assert_status(tk_config_parse(&now, TK_CMD_TRAIN, "a.yaml", "", 0, 1, wrong), TK_INPUT);
-    assert_says("device: gpu is not one of auto, cpu, ref");
+    assert_says("device: gpu is not one of auto, cpu, ref, cuda");
     tk_config_free(&now);
 }
 
