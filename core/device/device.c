@@ -270,3 +270,26 @@ tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host)
     TK_TRY(tk_device_sync(d));
     return TK_OK;
 }
+
+// ---- ways to do an operator
+// ----------------------------------------------------------------------
+
+bool tk_device_learns(const tk_device *d)
+{
+    return d->ops->choices != NULL;
+}
+
+tk_status tk_device_learn(tk_device *d, bool on)
+{
+    return d->ops->choices->learn(d, on);
+}
+
+tk_status tk_device_learned(tk_device *d, tk_arena *a, char **text)
+{
+    return d->ops->choices->write(d, a, text);
+}
+
+tk_status tk_device_choose(tk_device *d, int n, const char *const text[], int64_t *own)
+{
+    return d->ops->choices->read(d, n, text, own);
+}

@@ -34,6 +34,13 @@ typedef struct tk_kernel {
     bool (*bf16)(const struct tk_call *c, bool back);
 } tk_kernel;
 
+// Ways to do an operator, chosen by shape: tk_device_learn and the functions after it.
+typedef struct tk_device_choice_ops {
+    tk_status (*learn)(tk_device *d, bool on);
+    tk_status (*write)(tk_device *d, tk_arena *a, char **text);
+    tk_status (*read)(tk_device *d, int n, const char *const text[], int64_t *own);
+} tk_device_choice_ops;
+
 // What moves, computes or zeroes does so on d->queue.
 typedef struct tk_device_ops {
     const char *name;
@@ -64,7 +71,8 @@ typedef struct tk_device_ops {
     tk_status (*event_done)(struct tk_event *e, bool *done);
     tk_status (*event_seconds)(struct tk_event *from, struct tk_event *to, double *seconds);
     tk_status (*sync)(tk_device *d);
-    const tk_kernel *kernels; // indexed by tk_op
+    const tk_kernel *kernels;            // indexed by tk_op
+    const tk_device_choice_ops *choices; // NULL: there is one way to do each operator
 } tk_device_ops;
 
 // What a device was asked for (core/device/trace.h).
@@ -154,3 +162,16 @@ tk_status tk_device_run(tk_device *d, const struct tk_call *c, bool back);
 // False for "dry": results are never written and downloads give zeros, so that what only makes
 // values (initial weights, rows of clips, timings) may be left out.
 bool tk_device_computes(const tk_device *d);
+
+// Where a device has several ways to do an operator, which give other bits, it chooses one for each
+// shape: by a rule, the same on all devices of a kind, unless one was learned by timing. What was
+// learned is a text that a run keeps, so that it goes on with the same bits and all its ranks
+// choose alike.
+bool tk_device_learns(const tk_device *d); // if not, the functions below must not be called
+// From now on shapes first met are timed, with waits of the host, and what operators give is not to
+// be used; until it is turned off.
+tk_status tk_device_learn(tk_device *d, bool on);
+tk_status tk_device_learned(tk_device *d, tk_arena *a, char **text);
+// From now on what n such texts say alone, of two for one shape the first. *own: how many of them
+// are for devices of this kind. TK_INPUT, and nothing learned, when a text is damaged.
+tk_status tk_device_choose(tk_device *d, int n, const char *const text[], int64_t *own);

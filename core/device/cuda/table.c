@@ -9,6 +9,8 @@ bool tk_cuda_knows_bf16(const tk_call *c, bool back)
 }
 
 const tk_kernel tk_cuda_kernels[TK_OP_COUNT] = {
+    [TK_OP_LINEAR] = {tk_cuda_linear, tk_cuda_linear_back, tk_cuda_linear_scratch,
+                      tk_cuda_linear_bf16},
     [TK_OP_ADD] = {tk_cuda_add, tk_cuda_add_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_SILU] = {tk_cuda_silu, tk_cuda_silu_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_SWIGLU] = {tk_cuda_swiglu, tk_cuda_swiglu_back, NULL, tk_cuda_knows_bf16},

@@ -9,6 +9,10 @@ extern "C" {
 extern const tk_kernel tk_cuda_kernels[TK_OP_COUNT];
 
 typedef tk_status tk_cuda_kernel(tk_device *d, const tk_call *c);
+// linear.c
+tk_cuda_kernel tk_cuda_linear, tk_cuda_linear_back;
+size_t tk_cuda_linear_scratch(const tk_device *d, const tk_call *c, bool back);
+bool tk_cuda_linear_bf16(const tk_call *c, bool back);
 // elementwise.cu
 tk_cuda_kernel tk_cuda_add, tk_cuda_add_back, tk_cuda_silu, tk_cuda_silu_back;
 tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back; // swiglu.cu
