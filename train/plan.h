@@ -8,6 +8,7 @@
 #include "train/step/trainer.h"
 
 typedef struct tk_plan { // of one rank; bytes
+    int stands_for;      // so many ranks; 0: others stand for it
     int64_t parameters;  // held by this rank
     int64_t weights;     // to compute with
     int64_t masters;     // ... and in fp32, where those are not; of the optimizer's shard

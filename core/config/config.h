@@ -80,6 +80,11 @@ typedef struct tk_data_config {
     int64_t max_bad;           // bad samples in a row that stop the run
 } tk_data_config;
 
+typedef struct tk_plan_config { // talkie plan
+    int64_t frames, latents;    // of clips described by `media` and `codec`; 0 frames: data.files
+    int64_t caption;            // bytes of such a clip's caption
+} tk_plan_config;
+
 typedef struct tk_train_config {
     char *out; // run directory: checkpoints, metrics.jsonl, config.yaml
     int64_t seed, steps, batch, microbatch; // documents a step (all ranks), documents a microbatch
@@ -145,6 +150,7 @@ typedef struct tk_config {
     tk_world_config world;
     tk_import_config import;
     tk_data_config data;
+    tk_plan_config plan;
     tk_train_config train;
     tk_sample_config sample;
     tk_eval_config eval;

@@ -149,6 +149,7 @@ static const struct {
     {"world", "The procedural world (talkie data world)"},
     {"import", "Own media (talkie data import)"},
     {"data", "Training data"},
+    {"plan", "What is planned (talkie plan)"},
     {"train", "Training"},
     {"sample", "Sampling"},
     {"eval", "Evaluation"},

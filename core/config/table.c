@@ -202,6 +202,15 @@ static const tk_option config_rows[] = {
     INT("data.max_bad", data.max_bad, 100, 1, 1000000, TRAINS,
         "bad samples in a row that stop the run"),
 
+    INT("plan.frames", plan.frames, 0, 0, 1000000, TK_CMD_PLAN,
+        "frames of a clip that media and codec describe, in the place of data.files; 0 = the clips "
+        "of data.files"),
+    INT("plan.latents", plan.latents, 0, 0, 1000000, TK_CMD_PLAN,
+        "latent frames of such a clip, where another codec makes them; 0 = plan.frames over "
+        "codec.patch_frames"),
+    INT("plan.caption", plan.caption, 200, 0, 1048576, TK_CMD_PLAN,
+        "bytes of such a clip's caption"),
+
     STR("train.out", train.out, "runs/train", TRAINS,
         "run directory: checkpoints, metrics.jsonl, config.yaml"),
     INT("train.seed", train.seed, 1, 0, SEED_MAX, BINDS,

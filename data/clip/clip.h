@@ -76,6 +76,16 @@ void tk_clips_close(tk_clips *c);
 // sample for a wrong digest, a short file or non-finite numbers. Thread-safe.
 tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio, void *raw);
 
+// Clips of which no file is there, all alike: one shot, words of `caption` bytes.
+typedef struct tk_clip_shape {
+    tk_codec_info codec;
+    int64_t frames, height, width; // pixels
+    int64_t latents;               // latent frames; 0: as the codec's patches make them
+    int64_t caption;               // bytes
+} tk_clip_shape;
+// One of them. Rows cannot be read. After a failure tk_clips_close all the same.
+tk_status tk_clips_describe(const tk_clip_shape *s, tk_clips *out);
+
 // Parallel writer. Collective over comm: every rank passes the same plan.
 typedef struct tk_clip_writer tk_clip_writer;
 typedef struct tk_clip_plan {  // all of it the caller's until the writer is gone

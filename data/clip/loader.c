@@ -32,6 +32,7 @@ typedef struct worker {
 } worker;
 
 struct tk_loader {
+    bool described; // its clips are nowhere
     int64_t n_files, n, threads, prefetch, max_bad;
     tk_clips *file;
     int64_t *first; // (n_files + 1) sample number of each file's first clip
@@ -115,6 +116,41 @@ static tk_status open_clip_files(tk_loader *l, const tk_data_config *c, const ch
     return TK_OK;
 }
 
+static tk_status new_loader(tk_loader **out)
+{
+    tk_loader *l = *out = tk_alloc(sizeof *l);
+    if (!l) return TK_FAIL(TK_MEMORY, "out of memory for the loader");
+    tk_arena_init(&l->arena, 0);
+    tk_arena_init(&l->ring_arena, 1 << 20);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->room, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    return TK_OK;
+}
+
+static tk_status describe_file(tk_loader *l, const tk_clip_shape *s)
+{
+    TK_TRY(make_loader_room(l, 1));
+    l->n_files = 1;
+    TK_TRY(tk_clips_describe(s, &l->file[0]));
+    l->first[1] = l->n = l->file[0].n;
+    return TK_OK;
+}
+
+tk_status tk_loader_describe(const tk_clip_shape *s, tk_loader **out)
+{
+    tk_loader *l;
+    *out = NULL;
+    TK_TRY(new_loader(&l));
+    l->described = true;
+    const tk_status st = describe_file(l, s);
+    if (st != TK_OK)
+        tk_loader_close(l);
+    else
+        *out = l;
+    return st;
+}
+
 tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
                          tk_loader **out)
 {
@@ -123,16 +159,10 @@ tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_com
     if (c->n_files < 1)
         return tk_agree(world, TK_FAIL(TK_INPUT, "data.files names no clip file; make one with "
                                                  "`talkie data world` or `talkie data import`"));
-    l = tk_alloc(sizeof *l);
-    TK_TRY(tk_agree(world, l ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the loader")));
+    TK_TRY(tk_agree(world, new_loader(&l)));
     l->threads = c->threads < 1 ? 1 : c->threads;
     l->prefetch = c->prefetch < 1 ? 1 : c->prefetch;
     l->max_bad = c->max_bad < 1 ? 1 : c->max_bad;
-    tk_arena_init(&l->arena, 0);
-    tk_arena_init(&l->ring_arena, 1 << 20);
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->room, NULL);
-    pthread_cond_init(&l->ready, NULL);
     tk_status st = tk_agree(world, open_clip_files(l, c, codec_file, world));
     if (st != TK_OK)
         tk_loader_close(l);
@@ -166,6 +196,11 @@ void tk_loader_close(tk_loader *l)
     tk_arena_free(&l->ring_arena);
     tk_arena_free(&l->arena);
     tk_free(l);
+}
+
+bool tk_loader_reads(const tk_loader *l)
+{
+    return !l->described;
 }
 
 int64_t tk_loader_count(const tk_loader *l)

@@ -23,6 +23,9 @@ typedef struct tk_sample {
 // agree; at least one clip.
 tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
                          tk_loader **out);
+// Of clips that are nowhere, for plans: it tells of them, and has no rows to read.
+tk_status tk_loader_describe(const tk_clip_shape *s, tk_loader **out);
+bool tk_loader_reads(const tk_loader *l); // false: of such clips
 void tk_loader_close(tk_loader *l);
 int64_t tk_loader_count(const tk_loader *l);
 const tk_codec *tk_loader_codec(const tk_loader *l);

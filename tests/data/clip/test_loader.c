@@ -7,6 +7,7 @@
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { FIRST = 20, SECOND = 11, ALL = FIRST + SECOND, BATCH = 7, BROKEN = 6 };
@@ -216,6 +217,67 @@ static int make_files(void **state)
            test_write_clips(&world, path[3], 1, FIRST, BROKEN);
 }
 
+// A shape is told of as a clip of a file would be; latents follow from frames unless they are
+// given.
+static void test_described__tells_of_clips_that_are_nowhere(void **state)
+{
+    (void)state;
+    const tk_clip_shape shape = {.codec = {.patch_frames = 4,
+                                           .patch_size = 32,
+                                           .video_channels = 96,
+                                           .audio_hop = 800,
+                                           .audio_channels = 32,
+                                           .audio_tail = 1,
+                                           .fps = 24,
+                                           .sample_rate = 32000,
+                                           .channels = 2},
+                                 .frames = 124,
+                                 .height = 768,
+                                 .width = 1344,
+                                 .caption = 512};
+    for (int k = 0; k < 2; k++) {
+        tk_clip_shape s = shape;
+        const tk_bucket *b;
+        tk_loader *l;
+        s.latents = k ? 37 : 0;
+        assert_ok(tk_loader_describe(&s, &l));
+        assert_false(tk_loader_reads(l));
+        assert_int_equal(tk_loader_count(l), 1);
+        assert_int_equal(tk_loader_sample(l, 5, 3, 7, 6), 0);
+        const tk_clip_info *i = tk_loader_info(l, 0, &b);
+        assert_int_equal(i->n_shots, 1);
+        assert_int_equal(strlen(i->shot[0].caption), 512);
+        assert_int_equal(b->latent_frames * b->high * b->wide, (k ? 37 : 31) * 24 * 42);
+        assert_int_equal(i->shot[0].latent_frames, b->latent_frames);
+        assert_int_equal(b->audio_rows, 208); // 124 / 24 s of 40 a second, and the tail
+        assert_int_equal(tk_codec_get_info(tk_loader_codec(l))->video_channels, 96);
+        tk_loader_close(l);
+    }
+}
+
+static void test_described__refuses_what_does_not_divide(void **state)
+{
+    (void)state;
+    tk_clip_shape shape = {.codec = {.patch_frames = 4,
+                                     .patch_size = 32,
+                                     .video_channels = 96,
+                                     .audio_hop = 800,
+                                     .audio_channels = 32,
+                                     .fps = 24,
+                                     .sample_rate = 32000,
+                                     .channels = 2},
+                           .frames = 125,
+                           .height = 768,
+                           .width = 1344};
+    tk_loader *l;
+    assert_status(tk_loader_describe(&shape, &l), TK_INPUT);
+    assert_says("plan.frames: 125 frames of 1344x768 do not divide into patches of 4 frames");
+    assert_null(l);
+    shape.latents = 37; // another codec's business
+    assert_ok(tk_loader_describe(&shape, &l));
+    tk_loader_close(l);
+}
+
 static int remove_files(void **state)
 {
     (void)state;
@@ -234,6 +296,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_samples__too_many_in_a_row_end_the_run),
         cmocka_unit_test(test_open__refuses_what_does_not_go_together),
         cmocka_unit_test(test_files__replaced_meanwhile_are_noticed),
+        cmocka_unit_test(test_described__tells_of_clips_that_are_nowhere),
+        cmocka_unit_test(test_described__refuses_what_does_not_divide),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     int failed = cmocka_run_group_tests(tests, make_files, remove_files);
