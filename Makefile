@@ -76,6 +76,8 @@ LACK += $(if $(DNNL),,oneDNN)
 NETLIB := lapacke lapack-netlib blas-netlib
 LACK   += $(foreach m,$(NETLIB),$(shell pkg-config --exists $(m) 2>/dev/null || echo $(m)))
 LAPACK := -l:liblapacke.a -l:lapack/liblapack.a -l:blas/libblas.a -l:libgfortran.so.5
+comma := ,
+space := $(subst x,,x x)
 version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 
 # As system headers: what their macros do is not warned about.
@@ -94,7 +96,10 @@ CUDA      ?= $(if $(NVCC),1,0)
 ARCHES    ?= 90a
 ifneq ($(CUDA),0)
 CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p'))
-CUDA_CFLAGS := -DTK_CUDA -isystem $(CUDA_HOME)/include
+# Several ranks on GPUs need NCCL, which is a package of its own.
+NCCL_H      := $(firstword $(wildcard $(CUDA_HOME)/include/nccl.h /usr/include/nccl.h))
+NCCL        := $(if $(NCCL_H),$(shell sed -nE 's/^.define NCCL_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p' $(NCCL_H)))
+CUDA_CFLAGS := -DTK_CUDA $(if $(NCCL_H),-DTK_NCCL) -isystem $(CUDA_HOME)/include
 CUDA_LIBS   := $(firstword $(wildcard $(CUDA_HOME)/lib*/libcudart_static.a)) -ldl -lrt
 NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra,-fno-threadsafe-statics \
 	$(foreach a,$(ARCHES),-gencode arch=compute_$(a),code=sm_$(a))
@@ -110,6 +115,7 @@ LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
+SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -145,7 +151,8 @@ features:
 	@printf '  libavcodec %s, cairo %s, jansson %s, xxhash %s\n' \
 		'$(or $(call version,libavcodec),missing)' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
-	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES))'
+	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
+		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU))'
 ifneq ($(strip $(LACK)),)
 	@printf '\nMissing: %s\nscripts/setup.sh installs it.\n' '$(strip $(LACK))'; exit 1
 endif

@@ -2,6 +2,9 @@
 // The mesh: degrees filled in and checked, then one communicator per axis.
 #include "parallel/mesh.h"
 #include "parallel/mpi/comm.h"
+#ifdef TK_NCCL
+#include "parallel/nccl/comm.h"
+#endif
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -235,7 +238,37 @@ void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
     tk_comm_dry(&m->world, "world", world_rank, size);
 }
 
-// The one place that chooses a transport.
+// ---- the transport ------------------------------------------------------------------------------
+
+static bool over_nccl(const tk_mesh *m, const tk_device *d)
+{
+    return d->ops == tk_device_find(TK_DEVICE_CUDA) && m->world.size > 1;
+}
+
+#ifdef TK_NCCL
+static tk_status attach_nccl(tk_mesh *m, tk_device *d)
+{
+    TK_TRY(tk_nccl_world(&m->world, d, &m->world_device));
+    for (int i = 0; i < TK_AXES; i++) {
+        tk_axis_row *a = &m->axis[i];
+        if (a->degree == 1)
+            tk_device_comm_self(&a->device, &a->host, d);
+        else
+            TK_TRY(tk_nccl_split(&m->world_device, &a->host, axes[i].queue, &a->device));
+    }
+    return TK_OK;
+}
+#else
+static tk_status attach_nccl(tk_mesh *m, tk_device *d)
+{
+    return tk_agree(&m->world, TK_FAIL(TK_INPUT,
+                                       "this talkie was built without NCCL (nccl.h), by which the "
+                                       "GPUs of several ranks reach each other: build it with "
+                                       "NCCL, or run device=%s on one rank",
+                                       d->ops->name));
+}
+#endif
+
 static tk_status attach(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
 {
     if (host->size == 1)
@@ -247,8 +280,10 @@ static tk_status attach(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm 
     return TK_OK;
 }
 
+// The one place that chooses a transport.
 static tk_status attach_all(tk_mesh *m, tk_device *d)
 {
+    if (over_nccl(m, d)) return attach_nccl(m, d);
     for (int i = 0; i < TK_AXES; i++)
         TK_TRY(tk_agree(&m->world, attach(&m->axis[i].host, d, axes[i].queue, &m->axis[i].device)));
     return attach(&m->world, d, TK_QUEUE_COMPUTE, &m->world_device);

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 # folder itself come after its rooms, and core/device/cpu belongs to the room core/device.
 rooms=(
     core/{base,numbers,comm,config,store,device,model}
-    parallel/mpi parallel
+    parallel/{mpi,nccl} parallel
     data/{codec,media,draw,clip,world,import} data
     train/{checkpoint,step,run,parity} train
     infer/{sampler,story,output,judges} infer
@@ -20,7 +20,7 @@ folders=(core parallel data train infer)
 max_function=80 max_file=600
 # Files in which a function may have the same name as in the others: it fills the same place of a table,
 # of kernels or of a communicator.
-twins=('core/device/(ref|cpu|cuda)/' 'parallel/mpi/(comm|device)[.]c')
+twins=('core/device/(ref|cpu|cuda)/' 'parallel/(mpi/(comm|device)|nccl/comm)[.]c' 'parallel/(mpi|nccl)/collective[.]c')
 shopt -s nullglob globstar
 formatter=0
 command -v clang-format-14 >/dev/null && formatter=1

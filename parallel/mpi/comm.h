@@ -15,6 +15,11 @@ void tk_mpi_close(tk_comm *c); // frees what the split made; a zeroed communicat
 // on return. Collective over `host`.
 tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out);
 
+// For a wait for other ranks that is not MPI's, every few milliseconds: answers who asks for signs
+// of life, asks for them, and ends the run where all of MPI's waits would. `begins`: at the first
+// call of a wait.
+void tk_mpi_look_for(tk_comm *c, const char *op, bool begins);
+
 // The communicator of all ranks (MPI has been started), and that of this node's ranks.
 tk_status tk_mpi_world(tk_comm *out);
 tk_status tk_mpi_split_node(tk_comm *world, tk_comm *node);

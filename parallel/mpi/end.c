@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ABORT_SECONDS = 10 };
+enum { ABORT_SECONDS = 5 }; // on each of two ranks: the one that ends the run, and one it reaches
 
 static volatile sig_atomic_t abort_code;
+static void (*before_abort)(void);
 
 static void leave_now(int signal_number)
 {
@@ -17,13 +18,19 @@ static void leave_now(int signal_number)
     _exit(abort_code);
 }
 
+void tk_parallel_before_abort(void (*f)(void))
+{
+    before_abort = f;
+}
+
 _Noreturn void tk_parallel_abort(int exit_code)
 {
     int on = 0, off = 0;
     fflush(NULL);
     abort_code = exit_code;
-    signal(SIGALRM, leave_now); // should MPI_Abort itself hang
+    signal(SIGALRM, leave_now); // should what follows hang
     alarm(ABORT_SECONDS);
+    if (before_abort) before_abort();
     MPI_Initialized(&on);
     MPI_Finalized(&off);
     if (on && !off) MPI_Abort(MPI_COMM_WORLD, exit_code);

@@ -67,7 +67,7 @@ typedef struct tk_mpi_wait {
     const tk_mpi_impl *m;
     const char *op;
     int n;
-    MPI_Request *req;
+    MPI_Request *req; // NULL: it waits for something else than MPI
     const int *peer;
     double began, looked, asked; // times: of the first look, the last one, the last questions
     double around;               // of the last look around

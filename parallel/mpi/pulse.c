@@ -196,7 +196,7 @@ static void ask_all(tk_mpi_wait *w, double now)
     int quietest = -1;
     for (int i = 0; i < w->n; i++) {
         int done = 0;
-        MPI_Test(&w->req[i], &done, MPI_STATUS_IGNORE);
+        if (w->req) MPI_Test(&w->req[i], &done, MPI_STATUS_IGNORE);
         if (done) continue;
         if (w->peer[i] >= 0) ask_rank(w, world[w->peer[i]], &quietest);
         for (int k = 0; k < w->m->size && w->peer[i] < 0; k++) ask_rank(w, world[k], &quietest);

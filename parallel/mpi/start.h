@@ -18,5 +18,7 @@ int tk_parallel_end(tk_comm *world, tk_status st);
 // sense in it. Where not, the rank says why and goes, and takes with it who can be reached: what it
 // waits for may be cut off for ever. NULL: no more. On the thread that waits.
 void tk_parallel_watch(tk_status (*still)(const void *context), const void *context);
+// Called before a run is ended so, with a few seconds to do its work; NULL: nothing.
+void tk_parallel_before_abort(void (*f)(void));
 _Noreturn void
 tk_parallel_abort(int exit_code); // a rank failed alone: takes the others down with this exit code

@@ -55,3 +55,11 @@ tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request
         if (spins % SPINS_PER_CLOCK == 0) tk_mpi_look(&w);
     }
 }
+
+void tk_mpi_look_for(tk_comm *c, const char *op, bool begins)
+{
+    static const int anybody = -1;
+    static tk_mpi_wait w;
+    if (begins) w = (tk_mpi_wait){.m = c->impl, .op = op, .n = 1, .peer = &anybody};
+    tk_mpi_look(&w);
+}

@@ -41,6 +41,10 @@ static inline cudaStream_t tk_cuda_stream(const tk_device *d)
 // now on; else TK_INTERNAL. Work is done late, so what failed may be other work than `what`.
 tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what);
 
+// From now on `look` is called again and again while the host waits for a device of this process,
+// which may wait for other ranks: the asked-th time in this wait, from 0. NULL: nothing is.
+void tk_cuda_wait_by(void (*look)(int asked));
+
 // open.c. The current device of the calling thread (cudaSetDevice; the first visible one else) and
 // what is known of it, into `c`; TK_INPUT in words where this program cannot run on it.
 tk_status tk_cuda_find(tk_cuda *c);

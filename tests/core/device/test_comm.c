@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device communicators without a transport, and the arguments that all of them refuse. Between real
-// ranks: tests/parallel/mpi/test_mpi_device.c.
+// ranks: tests/parallel/test_device_comm.c.
 #include "core/device/comm.h"
 #include "tests/support/test.h"
 

@@ -3,8 +3,8 @@
 // The communicator of the host over MPI. Values are small integers, so that sums are exact.
 #include "core/base/mem.h"
 #include "parallel/mpi/comm.h"
-#include "tests/parallel/mpi/values.h"
 #include "tests/support/ranks.h"
+#include "tests/support/values.h"
 #include <stdio.h>
 
 static tk_comm world;

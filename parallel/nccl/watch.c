@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for NCCL, and how what fails in it ends the run.
+#define _GNU_SOURCE
+#include "core/base/log.h"
+#include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
+#include "parallel/nccl/internal.h"
+#include <sched.h>
+#include <unistd.h>
+
+static const double LOOK_SECONDS = 0.002; // between looks in a wait for the device
+
+static tk_nccl_impl *watched; // the newest first
+static const char *last_op;   // of any of them
+
+static tk_nccl_impl *the_world(void)
+{
+    tk_nccl_impl *m = watched;
+    while (m && m->next) m = m->next;
+    return m;
+}
+
+// Whoever ends the run leaves no kernel of ours behind that waits for others.
+static void abort_all(void)
+{
+    tk_nccl_impl *m = watched;
+    watched = NULL;
+    for (; m; m = m->next)
+        if (m->comm) (void)tk_nccl.CommAbort(m->comm);
+}
+
+void tk_nccl_begin(tk_nccl_impl *m, const char *op)
+{
+    m->op = last_op = op;
+    m->asked++;
+}
+
+static tk_status fail(const tk_nccl_impl *m, ncclResult_t r, const char *when)
+{
+    const tk_nccl_impl *world = the_world();
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    const char *words = m->comm ? tk_nccl.GetLastError(m->comm) : NULL;
+    const tk_status st =
+        TK_FAIL(TK_COMM,
+                "world rank %d (rank %d of %d of the %s communicator) on host %s: NCCL failed %s "
+                "%s, number %lld: %s%s%s (NCCL_DEBUG=WARN tells more)",
+                world ? world->host->rank : m->host->rank, m->host->rank, m->host->size,
+                m->host->name, host, when, m->op, (long long)m->asked, tk_nccl.GetErrorString(r),
+                words && *words ? ": " : "", words ? words : "");
+    tk_status_set_shared(false);
+    return tk_parallel_unless_alone(m->host, st);
+}
+
+tk_status tk_nccl_check(tk_nccl_impl *m, ncclResult_t r)
+{
+    ncclResult_t state = r;
+    for (bool begins = true; r == ncclInProgress && state == ncclInProgress; begins = false) {
+        if (tk_nccl.CommGetAsyncError(m->comm, &state) != ncclSuccess) state = ncclInternalError;
+        if (state != ncclInProgress) break;
+        sched_yield();
+        tk_mpi_look_for(m->host, m->op, begins);
+    }
+    return state == ncclSuccess ? TK_OK : fail(m, state, "in");
+}
+
+// The asked-th time that the host finds the device at work.
+static void look(int asked)
+{
+    static double looked;
+    const double now = tk_now();
+    if (asked && now - looked < LOOK_SECONDS) return;
+    looked = now;
+    for (tk_nccl_impl *m = watched; m; m = m->next) {
+        ncclResult_t state = ncclSuccess;
+        if (tk_nccl.CommGetAsyncError(m->comm, &state) != ncclSuccess) state = ncclInternalError;
+        if (state != ncclSuccess && state != ncclInProgress)
+            (void)fail(m, state, "during or before");
+    }
+    tk_mpi_look_for(the_world()->host, last_op, asked == 0);
+}
+
+void tk_nccl_watch(tk_nccl_impl *m)
+{
+    m->next = watched;
+    watched = m;
+    tk_cuda_wait_by(look);
+    tk_parallel_before_abort(abort_all);
+}
+
+void tk_nccl_unwatch(tk_nccl_impl *m)
+{
+    for (tk_nccl_impl **p = &watched; *p; p = &(*p)->next)
+        if (*p == m) {
+            *p = m->next;
+            break;
+        }
+    if (watched) return;
+    tk_cuda_wait_by(NULL);
+    tk_parallel_before_abort(NULL);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stand-in for NCCL (libnccl.so.2 of the emulated build): real bytes and real sums between the
+// ranks, over MPI. Its files: nccl.c (what is asked of it), nccl_move.c (operations, when their
+// stream's turn comes), nccl_order.c (whether all ranks ask for the same), nccl_rest.c (what it
+// does not model).
+//
+// Operations are launched as NCCL's are: at once, or where a communicator is not blocking now and
+// then only after the host has asked for its state often enough. What they do is done when their
+// stream comes to it, together with the other ranks' parts, in the order of launches.
+//
+// What must not be ends the process with words on stderr: an entry point or an argument that it
+// does not model, a communicator used after its end, ranks that launch different things or in
+// another order.
+//
+// From the environment, RANK being a rank of the world and N counting its launches from 1:
+//     STANDIN_NCCL_VERSION=[RANK:]22809   what it says it is
+//     STANDIN_NCCL_ERROR=RANK:N           launch N fails on the way
+//     STANDIN_NCCL_HANG=RANK:N            launch N never ends
+#pragma once
+#include <mpi.h>
+#include <nccl.h> // of NVIDIA
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { // tags of MPI_COMM_WORLD
+    STANDIN_TAG_ORDER = 1 << 20,
+    STANDIN_TAG_ENTRY,
+    STANDIN_TAG_TABLE,
+    STANDIN_TAG_DATA // and the communicator's number
+};
+
+typedef enum standin_kind {
+    STANDIN_ALL_GATHER,
+    STANDIN_ALL_REDUCE,
+    STANDIN_REDUCE_SCATTER,
+    STANDIN_BROADCAST,
+    STANDIN_CLOSING,
+    STANDIN_SEND,
+    STANDIN_RECEIVE
+} standin_kind;
+
+// What ranks must agree on, told to the others when it is launched.
+typedef struct standin_launch {
+    int32_t kind, comm, type, detail; // detail: root, or kind of sum
+    int64_t count;
+} standin_launch;
+
+struct ncclComm {
+    struct ncclComm *next;
+    char name[64];
+    int id; // the same on all its ranks
+    int rank, size, *world_of;
+    bool blocking, ended;
+    ncclResult_t state;
+    int polls;                       // of the state, until what is held back is launched
+    struct standin_work *held;       // back until then
+    int64_t launched, done;          // works, which begin in the order of launches
+    int64_t sent;                    // bytes to other ranks
+    struct standin_meeting *meeting; // it is being made, or split
+};
+
+typedef struct standin_op {
+    struct standin_op *next;
+    standin_launch launch;
+    struct ncclComm *comm;
+    const void *in;
+    void *out;
+    int peer; // of a message; root of a broadcast
+    // Once begun: copies of what goes out, what has come from each rank, and their requests.
+    char *away, **came;
+    MPI_Request *request; // (2 * size)
+} standin_op;
+
+typedef struct standin_work { // what is launched as one
+    struct ncclComm *comm;
+    cudaStream_t stream;
+    standin_op *ops;
+    int64_t turn; // of the communicator
+    bool begun, lost;
+} standin_work;
+
+_Noreturn __attribute__((format(printf, 1, 2))) void standin_die(const char *format, ...);
+int standin_world_rank(void);
+size_t standin_size(ncclDataType_t t);
+const char *standin_describe(const standin_launch *l, char *out, size_t size);
+
+// nccl_order.c: tells and hears; `peer` is a rank of the world.
+void standin_told(const standin_launch *l, int peer);
+void standin_hear(void);
+
+// nccl_move.c: whether the work is done; called again until it is.
+bool standin_move(standin_work *w);
