@@ -243,9 +243,15 @@ static tk_status shape_adamw(const tk_call *c, tk_tensor out[TK_OP_OUT])
     int64_t n = tk_count(&c->in[0]);
     TK_TRY(want_vector(c, 1, n));
     TK_TRY(want_vector(c, 2, 1));
-    TK_TRY(want_attr(c, c->f[5] >= 1, "step >= 1"));
+    TK_TRY(want_vector(c, 3, 3));
     for (int k = 0; k < 3; k++) out[k] = shape_of(&c->in[0]);
     return TK_OK;
+}
+
+static tk_status shape_ema(const tk_call *c, tk_tensor out[TK_OP_OUT])
+{
+    TK_TRY(want_vector(c, 1, 1));
+    return shape_same(c, out);
 }
 
 static tk_status shape_scalar(const tk_call *c, tk_tensor out[TK_OP_OUT])
@@ -309,8 +315,8 @@ const tk_op_info tk_op_table[TK_OP_COUNT] = {
     [TK_OP_SINUSOID] = {"sinusoid", "f>f", 1, 1, 0, 0, 0, 0, 0, shape_sinusoid, NULL},
     [TK_OP_ROPE_TABLE] = {"rope_table", "f>ff", 1, 2, 0, 0, 0, 0, 0, shape_rope_table, NULL},
     [TK_OP_EULER] = {"euler", "fff>f", 3, 1, B1, 0, 0, 0, 0, shape_euler, NULL},
-    [TK_OP_ADAMW] = {"adamw", "fff>fff", 3, 3, B1 | B2, 0, 0, 0, 0, shape_adamw, NULL},
-    [TK_OP_EMA] = {"ema", "f>f", 1, 1, 0, 0, 0, 0, 0, shape_same, NULL},
+    [TK_OP_ADAMW] = {"adamw", "ffff>fff", 4, 3, B1 | B2, 0, 0, 0, 0, shape_adamw, NULL},
+    [TK_OP_EMA] = {"ema", "ff>f", 2, 1, 0, 0, 0, 0, 0, shape_ema, NULL},
     [TK_OP_SUM_SQUARES] = {"sum_squares", "ff>f", 2, 1, B1, 0, 0, 0, 0, shape_scalar, NULL},
     [TK_OP_CLIP_SCALE] = {"clip_scale", "f>f", 1, 1, 0, 0, 0, 0, 0, shape_clip_scale, NULL},
     [TK_OP_CAST] = {"cast", "a>c", 1, 1, 0, B0, 0, 0, B0, shape_same, NULL},

@@ -85,13 +85,15 @@ typedef enum tk_op {
     // Sampler step, in place. in: u (N,C), c (N,C) or absent (then v = u), dsigma (N) (>= 0).
     // out[0] = x (N,C) := x + dsigma * v, v = u + f[0]*(c - u).
     TK_OP_EULER,
-    // AdamW, in place. in: grad (N), decay (N) f32 mask 0/1 (absent: ones), scale (1) (absent: 1).
-    // out: p, m, v (N). f = {lr, beta1, beta2, eps, weight_decay, step (from 1)}. In this order:
+    // AdamW, in place. in: grad (N), decay (N) f32 mask 0/1 (absent: ones), scale (1) (absent: 1),
+    // rates (3) = {lr / (1 - beta1^step), 1 / (1 - beta2^step), lr * weight_decay}, step from 1.
+    // out: p, m, v (N). f = {beta1, beta2, eps, factor of the decay}. In this order:
     //   g = grad * scale; m += (1-beta1)*(g-m); v += (1-beta2)*(g*g-v);
-    //   p -= lr*weight_decay*decay*p; p -= lr/(1-beta1^step) * m / (sqrt(v/(1-beta2^step)) + eps)
+    //   p -= rates[2]*f[3]*decay*p; p -= rates[0] * m / (sqrt(v * rates[1]) + eps)
     // Where scale is 0 nothing changes: CLIP_SCALE so skips a step whose gradients are not finite.
+    // What is another number each step lies in memory, so that a recorded step can be run again.
     TK_OP_ADAMW,
-    TK_OP_EMA,         // in: p (N). out: e (N) := e + (1 - f[0]) * (p - e), in place
+    TK_OP_EMA,         // in: p (N), rate (1). out: e (N) := e + rate * (p - e), in place
     TK_OP_SUM_SQUARES, // in: x (N), weight (N) optional. out (1) += sum weight * x^2 (in double,
                        // rounded once)
     TK_OP_CLIP_SCALE,  // in: sum of squares (1). out (1) = min(1, f[0]/sqrt(s)), or 0 if s is not

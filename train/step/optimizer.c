@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/optimizer.h"
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 double tk_learning_rate(const tk_train_config *c, int64_t step)
@@ -39,6 +40,7 @@ static tk_status open_state(tk_optimizer *o)
     TK_TRY(new_zeros(d, o->count, &o->v));
     if (o->config->ema > 0) TK_TRY(new_zeros(d, o->count, &o->ema));
     TK_TRY(new_zeros(d, 1, &o->norm2));
+    TK_TRY(new_zeros(d, 4, &o->rates));
     return new_zeros(d, 1, &o->scale);
 }
 
@@ -58,8 +60,8 @@ void tk_optimizer_close(tk_optimizer *o)
 {
     if (!o->model) return;
     tk_gradients_release(&o->sums, &o->grad); // of a step that failed
-    tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale};
-    for (int i = 0; i < 5; i++) tk_device_free(o->model->device, state[i]);
+    tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale, &o->rates};
+    for (int i = 0; i < 6; i++) tk_device_free(o->model->device, state[i]);
     if (o->model->compute != TK_F32) tk_device_free(o->model->device, &o->master);
     tk_gradients_close(&o->sums);
     *o = (tk_optimizer){0};
@@ -75,6 +77,23 @@ int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 }
 
 // ---- a step ------------------------------------------------------------------------------------
+
+tk_status tk_optimizer_put(tk_optimizer *o, tk_transfer *x, int64_t step)
+{
+    const tk_train_config *t = o->config;
+    const double lr = tk_learning_rate(t, step), n = (double)(step + 1);
+    o->host[0] = (float)(lr / (1 - pow(t->beta1, n)));
+    o->host[1] = (float)(1 / (1 - pow(t->beta2, n)));
+    o->host[2] = (float)(lr * t->weight_decay);
+    o->host[3] = (float)(1 - tk_ema_decay(t, step));
+    return tk_transfer_put(x, o->host, TK_F32, 4, 1, &o->sent);
+}
+
+tk_status tk_optimizer_keep(tk_optimizer *o)
+{
+    o->told = true;
+    return tk_device_copy(o->model->device, o->rates.data, o->sent.data, tk_bytes(&o->rates));
+}
 
 // Squared norm of the whole gradient, and the factor that clips it.
 static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
@@ -95,25 +114,24 @@ static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
     return tk_op_forward(d, &c);
 }
 
-static tk_status update(tk_optimizer *o, const tk_tensor *grad, int64_t step)
+static tk_status update(tk_optimizer *o, const tk_tensor *grad)
 {
     const tk_train_config *t = o->config;
     tk_device *d = o->model->device;
     for (int i = 0; i < o->update.n; i++) {
         const tk_range *r = &o->update.range[i];
         const int64_t at = r->begin - o->begin;
-        const tk_call adamw = {.op = TK_OP_ADAMW,
-                               .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale},
-                               .out = {tk_flat_cut(&o->master, at, r->count),
-                                       tk_flat_cut(&o->m, at, r->count),
-                                       tk_flat_cut(&o->v, at, r->count)},
-                               .f = {tk_learning_rate(t, step), t->beta1, t->beta2, t->eps,
-                                     r->decay ? t->weight_decay : 0, (double)(step + 1)}};
+        const tk_call adamw = {
+            .op = TK_OP_ADAMW,
+            .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale, tk_flat_cut(&o->rates, 0, 3)},
+            .out = {tk_flat_cut(&o->master, at, r->count), tk_flat_cut(&o->m, at, r->count),
+                    tk_flat_cut(&o->v, at, r->count)},
+            .f = {t->beta1, t->beta2, t->eps, r->decay}};
         TK_TRY(tk_op_forward(d, &adamw));
     }
     if (t->ema <= 0 || !o->count) return TK_OK;
     const tk_call ema = {
-        .op = TK_OP_EMA, .in = {o->master}, .out = {o->ema}, .f = {tk_ema_decay(t, step)}};
+        .op = TK_OP_EMA, .in = {o->master, tk_flat_cut(&o->rates, 3, 1)}, .out = {o->ema}};
     return tk_op_forward(d, &ema);
 }
 
@@ -175,10 +193,12 @@ tk_status tk_optimizer_reduce(tk_optimizer *o)
     return tk_gradients_sum(&o->sums, &o->grad);
 }
 
-tk_status tk_optimizer_step(tk_optimizer *o, int64_t step)
+tk_status tk_optimizer_step(tk_optimizer *o)
 {
+    if (!o->told) return TK_FAIL(TK_INTERNAL, "the optimizer was not told the rates of this step");
+    o->told = false;
     TK_TRY(measure(o, &o->grad));
-    TK_TRY(update(o, &o->grad, step));
+    TK_TRY(update(o, &o->grad));
     tk_gradients_release(&o->sums, &o->grad);
     return spread(o);
 }

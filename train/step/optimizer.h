@@ -28,6 +28,10 @@ typedef struct tk_optimizer {
     tk_tensor m, v, ema;  // (count); ema absent when train.ema is 0
     tk_tensor norm2;      // (1) squared global norm of the last step's gradient
     tk_tensor scale;      // (1) clipping factor
+    tk_tensor rates;      // (4) what the step multiplies by: ADAMW's three, then EMA's
+    tk_tensor sent;       // (4) the same in the transfer they come with
+    float host[4];        // and before that is sent
+    bool told;            // those of the step under way have come
     tk_ranges update;     // of the shard, by weight decay
     tk_tensor grad;       // (count) of the shard, between the two halves of a step
 } tk_optimizer;
@@ -40,8 +44,12 @@ void tk_optimizer_close(tk_optimizer *o);
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh);
 // Sums up gradients over the mesh: the first half of a step.
 tk_status tk_optimizer_reduce(tk_optimizer *o);
-// The second half. Step `step` counts from 0. Leaves norm2 on the device.
-tk_status tk_optimizer_step(tk_optimizer *o, int64_t step);
+// Adds to a transfer, and once it is sent keeps, what the second half needs to know of step `step`,
+// counted from 0: once a step, with whatever else goes to the device.
+tk_status tk_optimizer_put(tk_optimizer *o, tk_transfer *x, int64_t step);
+tk_status tk_optimizer_keep(tk_optimizer *o);
+// The second half. Leaves norm2 on the device. TK_INTERNAL where the step's rates were not kept.
+tk_status tk_optimizer_step(tk_optimizer *o);
 // Masters, moments and average as checkpoint groups; returns how many.
 enum { TK_OPTIMIZER_FLATS = 4 };
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS]);

@@ -201,7 +201,10 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     for (int k = 0; k < media; k++)
         TK_TRY(tk_objective_put(&t->objective, &s->batch, &t->docs, clean, MEDIA[k], s->first,
                                 s->last, &s->noisy[k]));
+    const bool opens = a->micro == 0 && a->chunk == 0; // the step: every rank has this slot
+    if (opens) TK_TRY(tk_optimizer_put(&t->optimizer, &s->batch.transfer, t->docs.step));
     TK_TRY(tk_batch_send(&s->batch));
+    if (opens) TK_TRY(tk_optimizer_keep(&t->optimizer));
     for (int k = 0; k < media; k++) TK_TRY(tk_objective_mix(&t->objective, &s->noisy[k]));
     s->batch.video = s->noisy[0].x_t;
     s->batch.audio = s->noisy[1].x_t;
@@ -381,7 +384,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     TK_TRY(mark(t, TK_PART_VERDICT));
     TK_TRY(tk_optimizer_reduce(&t->optimizer));
     TK_TRY(mark(t, TK_PART_REDUCE));
-    TK_TRY(tk_optimizer_step(&t->optimizer, step));
+    TK_TRY(tk_optimizer_step(&t->optimizer));
     t->now->flops = t->device->flops - flops - t->extra_flops;
     return tk_verdict_ask(v, &t->losses, &t->optimizer.norm2);
 }

@@ -79,15 +79,15 @@ static void adamw_block(const tk_call *c, adamw a, int64_t begin, int64_t end)
 tk_status tk_cpu_adamw(tk_device *d, const tk_call *c)
 {
     int64_t n = tk_count(&c->in[0]);
-    const float *scale = tk_f32(&c->in[2]);
+    const float *scale = tk_f32(&c->in[2]), *rates = tk_f32(&c->in[3]);
     if (scale && scale[0] == 0) return TK_OK;
     adamw a = {
-        .keep1 = (float)(1 - c->f[1]),
-        .keep2 = (float)(1 - c->f[2]),
-        .rate = (float)(c->f[0] / (1 - pow(c->f[1], c->f[5]))),
-        .inverse2 = (float)(1 / (1 - pow(c->f[2], c->f[5]))),
-        .eps = (float)c->f[3],
-        .shrink = (float)(c->f[0] * c->f[4]),
+        .keep1 = (float)(1 - c->f[0]),
+        .keep2 = (float)(1 - c->f[1]),
+        .rate = rates[0],
+        .inverse2 = rates[1],
+        .eps = (float)c->f[2],
+        .shrink = rates[2] * (float)c->f[3],
         .scale = scale ? scale[0] : 1.0f,
     };
     int threads = tk_cpu_threads(d, n);
@@ -100,7 +100,7 @@ tk_status tk_cpu_adamw(tk_device *d, const tk_call *c)
 tk_status tk_cpu_ema(tk_device *d, const tk_call *c)
 {
     const float *p = tk_f32(&c->in[0]);
-    float *e = tk_f32(&c->out[0]), by = (float)(1 - c->f[0]);
+    float *e = tk_f32(&c->out[0]), by = tk_f32(&c->in[1])[0];
     int64_t n = tk_count(&c->in[0]);
     int threads = tk_cpu_threads(d, n);
 #pragma omp parallel for simd num_threads(threads)

@@ -81,17 +81,17 @@ tk_status tk_ref_adamw(tk_device *d, const tk_call *c)
 {
     (void)d;
     const float *grad = tk_f32(&c->in[0]), *decay = tk_f32(&c->in[1]), *scale = tk_f32(&c->in[2]);
+    const float *rates = tk_f32(&c->in[3]);
     float *p = tk_f32(&c->out[0]), *m = tk_f32(&c->out[1]), *v = tk_f32(&c->out[2]);
-    double lr = c->f[0], beta1 = c->f[1], beta2 = c->f[2], eps = c->f[3], wd = c->f[4];
+    double beta1 = c->f[0], beta2 = c->f[1], eps = c->f[2], shrink = rates[2] * c->f[3];
     if (scale && scale[0] == 0) return TK_OK;
-    double fix1 = 1 - pow(beta1, c->f[5]), fix2 = 1 - pow(beta2, c->f[5]);
     for (int64_t i = 0; i < tk_count(&c->in[0]); i++) {
         double g = grad[i] * (scale ? (double)scale[0] : 1.0);
         double mi = m[i] + (1 - beta1) * (g - m[i]), vi = v[i] + (1 - beta2) * (g * g - v[i]);
-        double pi = p[i] * (1 - lr * wd * (decay ? (double)decay[i] : 1.0));
+        double pi = p[i] * (1 - shrink * (decay ? (double)decay[i] : 1.0));
         m[i] = (float)mi;
         v[i] = (float)vi;
-        p[i] = (float)(pi - lr / fix1 * mi / (sqrt(vi / fix2) + eps));
+        p[i] = (float)(pi - rates[0] * mi / (sqrt(vi * rates[1]) + eps));
     }
     return TK_OK;
 }
@@ -99,10 +99,10 @@ tk_status tk_ref_adamw(tk_device *d, const tk_call *c)
 tk_status tk_ref_ema(tk_device *d, const tk_call *c)
 {
     (void)d;
-    const float *p = tk_f32(&c->in[0]);
+    const float *p = tk_f32(&c->in[0]), *rate = tk_f32(&c->in[1]);
     float *e = tk_f32(&c->out[0]);
     for (int64_t i = 0; i < tk_count(&c->in[0]); i++)
-        e[i] = (float)(e[i] + (1 - c->f[0]) * ((double)p[i] - e[i]));
+        e[i] = (float)(e[i] + rate[0] * ((double)p[i] - e[i]));
     return TK_OK;
 }
 

@@ -246,10 +246,11 @@ static void describe_step(const test_case *k, tk_call *c)
     case TK_OP_ADAMW:
         if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);
         if (!bare) c->in[2] = tk_tensor_1d(NULL, TK_F32, 1);
-        memcpy(c->f, (double[]){1e-2, 0.9, 0.95, 1e-8, 0.1, 3}, sizeof c->f);
+        c->in[3] = tk_tensor_1d(NULL, TK_F32, 3);
+        memcpy(c->f, (double[]){0.9, 0.95, 1e-8, 0.5}, 4 * sizeof *c->f);
         break;
     case TK_OP_EMA:
-        c->f[0] = 0.99;
+        c->in[1] = tk_tensor_1d(NULL, TK_F32, 1);
         break;
     case TK_OP_SUM_SQUARES:
         if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);

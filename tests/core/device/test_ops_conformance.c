@@ -496,14 +496,16 @@ static void test_ops__skips_a_step_of_scale_zero(void **state)
     for (int b = 0; b < 2; b++) {
         tk_device d;
         assert_ok(tk_device_open(&d, b ? &tk_device_cpu : &tk_device_ref, 1, 1 << 20));
-        float g[2] = {NAN, 1}, p[2] = {1, 2}, zero = 0, sum = INFINITY, back[2];
+        float g[2] = {NAN, 1}, p[2] = {1, 2}, rates[3] = {10, 10, 0.1f}, zero = 0, sum = INFINITY;
+        float back[2];
         tk_call clip = {.op = TK_OP_CLIP_SCALE, .f = {1}};
-        tk_call c = {.op = TK_OP_ADAMW, .f = {1, 0.9, 0.9, 1e-8, 0.1, 1}};
+        tk_call c = {.op = TK_OP_ADAMW, .f = {0.9, 0.9, 1e-8, 1}};
         assert_ok(tk_device_put(&d, &sum, TK_F32, 1, 1, &clip.in[0]));
         assert_ok(tk_device_put(&d, &zero, TK_F32, 1, 1, &clip.out[0]));
         assert_ok(tk_op_forward(&d, &clip));
         assert_ok(tk_device_put(&d, g, TK_F32, 1, 2, &c.in[0]));
         for (int k = 0; k < 3; k++) assert_ok(tk_device_put(&d, p, TK_F32, 1, 2, &c.out[k]));
+        assert_ok(tk_device_put(&d, rates, TK_F32, 1, 3, &c.in[3]));
         c.in[2] = clip.out[0];
         assert_ok(tk_op_forward(&d, &c));
         for (int k = 0; k < 3; k++) {

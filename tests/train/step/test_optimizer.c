@@ -64,9 +64,18 @@ static void step(rig *r, int64_t s)
     float *g = r->model.grads.data;
     const tk_key key = tk_rng_key((uint64_t)(3 + world.rank), TK_RNG_TEST, (uint64_t)s);
     tk_rng_fill_normal(key, 0, g, r->model.n_local, 1);
+    tk_staging host;
+    tk_transfer x;
+    tk_staging_init(&host, &r->device);
+    tk_transfer_begin(&x, &host);
+    assert_ok(tk_optimizer_put(&r->optimizer, &x, s));
+    assert_ok(tk_transfer_send(&x));
+    assert_ok(tk_optimizer_keep(&r->optimizer));
+    tk_transfer_free(&x);
     assert_ok(tk_optimizer_reduce(&r->optimizer));
-    assert_ok(tk_optimizer_step(&r->optimizer, s));
+    assert_ok(tk_optimizer_step(&r->optimizer));
     assert_ok(tk_device_sync(&r->device));
+    tk_staging_free(&host);
 }
 
 static void weights_are_masters_rounded(const rig *half, const rig *full)
@@ -139,11 +148,24 @@ static void what_a_rank_holds_and_sends(void **state)
     close_rig(&full);
 }
 
+// What another step was told is not taken again.
+static void a_step_without_rates_is_refused(void **state)
+{
+    (void)state;
+    rig r;
+    open_rig(&r, 1, 1, TK_F32);
+    step(&r, 0);
+    assert_ok(tk_optimizer_reduce(&r.optimizer));
+    assert_status(tk_optimizer_step(&r.optimizer), TK_INTERNAL);
+    close_rig(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masters_take_the_steps_of_fp32_weights),
         cmocka_unit_test(what_a_rank_holds_and_sends),
+        cmocka_unit_test(a_step_without_rates_is_refused),
     };
     ranks_run(argc, argv, world, tests);
 }
