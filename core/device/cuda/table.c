@@ -15,4 +15,6 @@ const tk_kernel tk_cuda_kernels[TK_OP_COUNT] = {
     [TK_OP_SILU] = {tk_cuda_silu, tk_cuda_silu_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_SWIGLU] = {tk_cuda_swiglu, tk_cuda_swiglu_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_CAST] = {tk_cuda_cast, tk_cuda_cast_back, NULL, tk_cuda_knows_bf16},
+    [TK_OP_ATTENTION] = {tk_cuda_attention, tk_cuda_attention_back, tk_cuda_attention_scratch,
+                         tk_cuda_knows_bf16},
 };
