@@ -4,6 +4,7 @@
 #include "core/base/version.h"
 #include "parallel/mpi/start.h"
 #include "train/run/ceiling.h"
+#include "train/run/choices.h"
 #include "train/run/metrics.h"
 #include "train/run/rundir.h"
 #include <signal.h>
@@ -275,6 +276,8 @@ static tk_status open_training(run *r)
     TK_TRY(start_weights(r));
     TK_TRY(tk_agree(w, open_run_files(r)));
     if (r->first >= r->config->train.steps) return TK_OK;
+    TK_TRY(tk_parallel_unless_alone(
+        w, tk_run_choices(w, &r->trainer, r->config->train.out, r->first)));
     double rate = 0;
     TK_TRY(measure_gemm(r, &rate));
     r->metrics.gemm = rate;

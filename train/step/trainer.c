@@ -137,7 +137,7 @@ tk_status tk_trainer_init(tk_trainer *t)
 // Rows of clips are needed where noise goes in and where the loss comes out.
 static bool reads_rows(const tk_trainer *t)
 {
-    return (t->first || t->last) && tk_device_computes(t->device);
+    return (t->first || t->last) && tk_device_computes(t->device) && !t->rehearsing;
 }
 
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
@@ -166,6 +166,7 @@ static void remember_bad(tk_trainer *t, tk_status st)
 static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t end,
                       tk_clean_rows *clean)
 {
+    for (int64_t j = begin; j < end; j++) clean[j - begin].ok = t->rehearsing;
     if (!reads_rows(t)) return;
     for (int64_t j = begin; j < end; j++) {
         tk_sample sample;
@@ -387,6 +388,24 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     TK_TRY(tk_optimizer_step(&t->optimizer));
     t->now->flops = t->device->flops - flops - t->extra_flops;
     return tk_verdict_ask(v, &t->losses, &t->optimizer.norm2);
+}
+
+// The next step takes the other places.
+tk_status tk_trainer_rehearse(tk_trainer *t, int64_t step)
+{
+    tk_verdict *v = &t->verdict[t->turn];
+    t->now = &v->now;
+    t->rehearsing = true;
+    tk_staging_reset(&t->host[t->turn]);
+    tk_status st = tk_times_begin(&v->times);
+    if (st == TK_OK)
+        st = tk_step_documents_make(t->loader, &t->config->train, step, &t->host[t->turn].arena,
+                                    &t->docs);
+    if (st == TK_OK) st = run_microbatches(t);
+    if (st == TK_OK) st = tk_device_sync(t->device);
+    t->rehearsing = false;
+    TK_TRY(st);
+    return TK_OK;
 }
 
 tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)

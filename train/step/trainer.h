@@ -43,6 +43,7 @@ typedef struct tk_trainer {
     int turn;            // whose are the step under way's
     tk_step_result *now; // of that
     double extra_flops;  // of it: recomputation
+    bool rehearsing;     // no rows of clips are read
     bool stop;           // some rank was asked to stop, by the last step or drain
     tk_status bad;       // failure of this rank; told to all before the end of the step
     char bad_words[512]; // its message
@@ -59,6 +60,10 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
 void tk_trainer_close(tk_trainer *t);     // waits for the device
 tk_status tk_trainer_init(tk_trainer *t); // initial weights, and the average from them
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step);
+// Collective, before tk_trainer_start. Forward and backward of a step with its shapes, on noise,
+// for devices that learn (core/device/device.h); nothing that it computes is kept. Waits for the
+// device.
+tk_status tk_trainer_rehearse(tk_trainer *t, int64_t step);
 
 // `hear` is called with the result of each step, once and in order, also of one that is not finite.
 void tk_trainer_listen(tk_trainer *t, void (*hear)(void *ctx, const tk_step_result *r), void *ctx);

@@ -192,7 +192,7 @@ static bool read_line(const char *line, tk_cuda_choice *x)
         line += used;
         if (sscanf(line, "%" SCNx64 "%n", &x->algo.data[k], &used) != 1) return false;
     }
-    return sscanf(line + used, "%" SCNu64 " %63[^\n]", &x->version, x->gpu) == 2;
+    return sscanf(line + used, "%" SCNu64 " %79[^\n]", &x->version, x->gpu) == 2;
 }
 
 tk_status tk_cuda_choices_read(tk_cuda_choices *c, const char *text)

@@ -23,7 +23,7 @@ tk_cuda_shape tk_cuda_shape_class(const tk_cuda_shape *s);
 
 typedef struct tk_cuda_choice {
     tk_cuda_shape shape;
-    char gpu[64];
+    char gpu[80];
     uint64_t version;
     bool none; // no algorithm of the library's: the plain kernel
     cublasLtMatmulAlgo_t algo;
@@ -31,7 +31,7 @@ typedef struct tk_cuda_choice {
 
 // Of one GPU's name and version of the library, with those of others beside.
 typedef struct tk_cuda_choices {
-    char gpu[64];
+    char gpu[80];
     uint64_t version;
     tk_cuda_choice *list;
     int64_t n, cap;

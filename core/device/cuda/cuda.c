@@ -3,6 +3,7 @@
 #include "core/device/cuda/cuda.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/device/cuda/blas.h"
 #include "core/device/cuda/table.h"
 #include "core/device/event.h"
 #include <string.h>
@@ -57,6 +58,7 @@ tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what)
 static void cuda_close(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
+    tk_cuda_blas_close(c);
     for (int q = 0; q < TK_QUEUES; q++)
         if (c->stream[q]) (void)cudaStreamDestroy(c->stream[q]);
     tk_free(c);
@@ -255,4 +257,5 @@ const tk_device_ops tk_device_cuda = {
     .event_seconds = cuda_event_seconds,
     .sync = cuda_sync,
     .kernels = tk_cuda_kernels,
+    .choices = &tk_cuda_choice_ops,
 };
