@@ -8,7 +8,7 @@
 #include "infer/judges/eval.h"
 #include "parallel/mpi/start.h"
 #include "train/parity/parity.h"
-#include "train/plan.h"
+#include "train/plan/command.h"
 #include "train/run/diff.h"
 #include "train/run/run.h"
 #include <limits.h>

@@ -57,7 +57,7 @@ static tk_status wait_for_request(engine *e, tk_request *r)
 static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
 {
     int64_t rows = e->work->rows(e->work->ctx, micro);
-    return tk_device_new(e->device, e->work->type, rows, e->work->hidden, t);
+    return tk_device_new_for(e->device, TK_FOR_MESSAGES, e->work->type, rows, e->work->hidden, t);
 }
 
 // ---- messages ----------------------------------------------------------------------------------

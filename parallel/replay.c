@@ -7,6 +7,7 @@ enum { FORWARD, BACKWARD, WEIGHTS, PHASES }; // whole backwards and those for in
 typedef struct replay {
     const tk_schedule *s;
     const double *cost;
+    double message;
     double *end;           // (runs, micro, PHASES) when it ended; negative: not yet
     int64_t *at;           // (stages) actions done
     double *clock;         // (stages) end of the last of them
@@ -35,10 +36,10 @@ static tk_status refuse_action(int stage, const tk_action *a, const char *why)
     return TK_FAIL(TK_INTERNAL, "schedule: stage %d: %s %s", stage, what, why);
 }
 
-static tk_status new_replay(replay *r, tk_schedule *s, const double *cost)
+static tk_status new_replay(replay *r, tk_schedule *s, const double *cost, double message)
 {
     const int64_t P = s->stages, n = P * s->chunks * s->micro + 1;
-    *r = (replay){.s = s, .cost = cost};
+    *r = (replay){.s = s, .cost = cost, .message = message};
     TK_ARENA_NEW(r->end, &s->arena, n * PHASES);
     TK_ARENA_NEW(r->at, &s->arena, P);
     TK_ARENA_NEW(r->clock, &s->arena, P);
@@ -103,8 +104,10 @@ static double ready_at(const replay *r, int stage, const tk_action *a)
     tk_action other = *a; // the same of the run before, or after
     if (a->kind == TK_ACT_FORWARD && stage == 0) other.chunk--;
     if (a->kind != TK_ACT_FORWARD && stage == r->s->stages - 1) other.chunk++;
-    const double there = *end_of(r, from, &other, phase_of(a->kind));
-    return there < 0 || there > t ? there : t;
+    double there = *end_of(r, from, &other, phase_of(a->kind));
+    if (there < 0) return there;
+    if (from != stage) there += r->message;
+    return there > t ? there : t;
 }
 
 static double cost_of(const replay *r, int stage, tk_action_kind kind)
@@ -156,12 +159,12 @@ static tk_status run_messages(tk_schedule *s)
     return tk_messages_check(s, lists);
 }
 
-tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out)
+tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message, tk_replay *out)
 {
     replay r;
     double busy = 0;
     *out = (tk_replay){0};
-    TK_TRY(new_replay(&r, s, cost));
+    TK_TRY(new_replay(&r, s, cost, message));
     TK_TRY(check_lists(&r));
     TK_TRY(run_time(&r));
     out->most = r.most;

@@ -14,5 +14,6 @@ typedef struct tk_replay {
 //   what an action waits for comes to pass before it, whatever the stages do in the meantime,
 //   no stage ever holds more than its `most`,
 //   and its messages (parallel/messages.h) can be made, and be run on queues in order.
-// cost: (stages, TK_ACT_KINDS) durations; NULL: 1 each, a whole backward 2. Messages take no time.
-tk_status tk_schedule_replay(tk_schedule *s, const double *cost, tk_replay *out);
+// cost: (stages, TK_ACT_KINDS) durations; NULL: 1 each, a whole backward 2. message: of what goes
+// from one stage to another, beside the work of both.
+tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message, tk_replay *out);

@@ -3,7 +3,7 @@
 #include "train/bench.h"
 #include "core/base/log.h"
 #include "parallel/mpi/start.h"
-#include "train/plan.h"
+#include "train/plan/plan.h"
 #include "train/run/ceiling.h"
 #include "train/run/metrics.h"
 #include "train/run/run.h"
@@ -89,7 +89,8 @@ static tk_status compare_train(tk_comm *world, const tk_config *c, const figures
     TK_TRY(tk_comm_barrier(world));
     TK_TRY(tk_agree(world, tk_gemm_ceiling(c, f->threads, (int64_t)f->rows, true, &rate)));
     TK_TRY(tk_comm_sum_f64(world, &rate, 1));
-    TK_TRY(tk_agree(world, tk_plan_make(c, l, world->rank, process, &plan)));
+    const tk_plan_of of = {.config = c, .loader = l, .process = process};
+    TK_TRY(tk_agree(world, tk_plan_make(&of, world->rank, &plan)));
     if (world->rank == 0) print_train(world->size, f, &plan, rate);
     return tk_agree(world,
                     world->rank ? TK_OK : tk_check_fraction("train", f->flops / f->seconds, rate));

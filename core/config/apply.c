@@ -216,8 +216,8 @@ tk_status tk_config_apply(tk_loading *l, const tk_yaml_node *root)
     const scope s = outermost(l);
     if (root->kind == TK_NODE_MAPPING) return apply_mapping(l, &s, root, "");
     if (root->kind == TK_NODE_SCALAR && root->bytes == 0 && !root->quoted) return TK_OK;
-    return tk_config_error(l, root->at, NULL,
-                           "not a config: wants keys, such as \"train:\" or \"shots:\"");
+    return tk_config_error(l, root->at, NULL, "not a %s: wants keys, such as \"%s:\"",
+                           l->table->one, l->table->row[0].name);
 }
 
 // ---- key=value ----

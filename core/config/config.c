@@ -20,17 +20,21 @@ void tk_config_free(tk_config *c)
     memset(c, 0, sizeof *c);
 }
 
+static tk_status load_text(tk_loading *l, const char *path, const char *text, size_t bytes)
+{
+    tk_yaml_node *root;
+    TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
+    if (root) TK_TRY(tk_config_apply_file(l, path, root));
+    if (tk_config_full(l) || (!root && l->n_errors)) l->partial = true;
+    return TK_OK;
+}
+
 static tk_status load_options(tk_loading *l, const char *path, const char *text, size_t bytes,
                               int n, char *const *overrides)
 {
     tk_config *c = l->base;
     TK_TRY(tk_loading_open(l));
-    if (text) {
-        tk_yaml_node *root;
-        TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
-        if (root) TK_TRY(tk_config_apply_file(l, path, root));
-        if (tk_config_full(l) || (!root && l->n_errors)) l->partial = true;
-    }
+    if (text) TK_TRY(load_text(l, path, text, bytes));
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     c->output = c->story.output;
     if (!l->partial) TK_TRY(tk_config_check(l));
@@ -77,4 +81,24 @@ tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n
                l.renamed);
     TK_TRY(st);
     return TK_OK;
+}
+
+static tk_status load_file(tk_loading *l, const char *text, size_t bytes,
+                           tk_status (*check)(tk_loading *l))
+{
+    TK_TRY(tk_loading_open(l));
+    TK_TRY(load_text(l, l->file, text, bytes));
+    if (!l->partial) TK_TRY(check(l));
+    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : TK_OK;
+}
+
+tk_status tk_table_load(tk_loading *l, tk_status (*check)(tk_loading *l))
+{
+    char *text;
+    size_t bytes;
+    tk_table_default(l->table, l->base);
+    TK_TRY(tk_file_read(l->file, TK_YAML_MAX, l->arena, &text, &bytes));
+    const tk_status st = load_file(l, text, bytes, check);
+    tk_arena_free(&l->scratch);
+    return st;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to core/config/ and its tests: reading a struct that a table describes. Files of this
-// room use only those before them in this list:
+// Reading a struct that a table describes: internal to core/config/ and its tests, but for
+// tk_table_load, by which other rooms read files of their own. Files of this room use only those
+// before them in this list:
 //
 //     table, text    options; growing strings
 //     report         errors with their places
@@ -96,6 +97,13 @@ tk_status tk_config_override(tk_loading *l, const char *key_value); // one "key=
 
 // A file's mapping over that of its base, if it names one. path NULL: text that is no file.
 tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_yaml_node *root);
+
+// ---- config ----
+
+// A file that is no config: l has its table, base (which gets defaults first), arena and file.
+// check adds an error line for what else is wrong, once the file was read to its end. One TK_INPUT
+// message of all lines.
+tk_status tk_table_load(tk_loading *l, tk_status (*check)(tk_loading *l));
 
 // ---- check, print ----
 

@@ -210,6 +210,9 @@ static const tk_option config_rows[] = {
         "codec.patch_frames"),
     INT("plan.caption", plan.caption, 200, 0, 1048576, TK_CMD_PLAN,
         "bytes of such a clip's caption"),
+    PATH("plan.machine", plan.machine, "", TK_CMD_PLAN,
+         "file of the machine to plan times for (configs/machines/); a relative path begins at the "
+         "config; empty = none"),
 
     STR("train.out", train.out, "runs/train", TRAINS,
         "run directory: checkpoints, metrics.jsonl, config.yaml"),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to core/config/ and its tests: tables of options.
+// Tables of options: internal to core/config/, to rooms that read files of their own
+// (tk_table_load in core/config/load.h), and to tests.
 //
 // A table describes a struct, a row for each of its options. The config is such a struct. An option
 // may be a list of structs (TK_OPT_ITEMS), whose items have a table of their own: "shots" is one,

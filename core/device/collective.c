@@ -60,7 +60,8 @@ static tk_status columns(tk_device *d, const tk_call *c, bool back)
 {
     const tk_tensor *whole = back ? &c->dout[0] : &c->out[0];
     tk_tensor blocks;
-    TK_TRY(tk_device_new(d, whole->dtype, tk_rows(whole), tk_cols(whole), &blocks));
+    TK_TRY(tk_device_new_for(d, TK_FOR_MESSAGES, whole->dtype, tk_rows(whole), tk_cols(whole),
+                             &blocks));
     const tk_status st = back ? scatter_cols(d, c, &blocks) : gather_cols(d, c, &blocks);
     tk_device_free(d, &blocks);
     TK_TRY(st);

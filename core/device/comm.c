@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of all calls, and the communicators that need no transport.
 #include "core/device/comm.h"
+#include "core/device/ledger.h"
 #include "core/device/trace.h"
 
 static int64_t bytes_of(int64_t n, tk_dtype t)
@@ -70,42 +71,56 @@ void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d)
 
 // ---- dry ---------------------------------------------------------------------------------------
 
+// Counts what this rank hands over of all the bytes that are moved.
+static tk_status dry_move_between(tk_device_comm *c, tk_work_kind kind, int64_t sent, int64_t bytes,
+                                  int peer)
+{
+    const tk_work w = {.kind = kind, .comm = c, .sent = sent, .bytes = bytes, .peer = peer};
+    c->bytes_sent += sent;
+    tk_ledger_note(c->device, c->queue, &w);
+    return TK_OK;
+}
+
 static tk_status dry_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
+    const int64_t others = c->size - 1, own = tk_split_count(n, c->size, c->rank);
+    const bool small = bytes_of(n, t) * c->size <= TK_COMM_SMALL;
     (void)x, (void)r;
-    c->bytes_sent += bytes_of(n, t);
-    return TK_OK;
+    return dry_move_between(c, TK_WORK_ALL_REDUCE,
+                            bytes_of(small ? others * n : n - own + others * own, t),
+                            bytes_of(n, t), -1);
 }
 
 static tk_status dry_all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
                                 int64_t width, tk_dtype t)
 {
     (void)in, (void)out;
-    c->bytes_sent += bytes_of(counts[c->rank] * width, t);
-    return TK_OK;
+    const int64_t own = counts[c->rank] * width;
+    return dry_move_between(c, TK_WORK_ALL_GATHER, bytes_of((c->size - 1) * own, t),
+                            bytes_of(total_count(c, counts) * width, t), -1);
 }
 
 static tk_status dry_reduce_scatter(tk_device_comm *c, const void *in, void *out,
                                     const int64_t *counts, int64_t width, tk_dtype t)
 {
     (void)in, (void)out;
-    c->bytes_sent += bytes_of(total_count(c, counts) * width, t);
-    return TK_OK;
+    const int64_t all = total_count(c, counts) * width, own = counts[c->rank] * width;
+    return dry_move_between(c, TK_WORK_REDUCE_SCATTER, bytes_of(all - own, t), bytes_of(all, t),
+                            -1);
 }
 
 static tk_status dry_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
 {
     (void)x;
-    if (c->rank == root) c->bytes_sent += bytes_of(n, t);
-    return TK_OK;
+    const int64_t bytes = bytes_of(n, t);
+    return dry_move_between(c, TK_WORK_BROADCAST, c->rank == root ? bytes : 0, bytes, root);
 }
 
 static tk_status dry_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
                            tk_request *r)
 {
-    (void)x, (void)to, (void)r;
-    c->bytes_sent += bytes_of(n, t);
-    return TK_OK;
+    (void)x, (void)r;
+    return dry_move_between(c, TK_WORK_SEND, bytes_of(n, t), bytes_of(n, t), to);
 }
 
 static tk_status dry_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from,

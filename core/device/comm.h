@@ -28,6 +28,12 @@
 
 typedef enum tk_reduce { TK_SUM, TK_MAX } tk_reduce;
 
+// What transports hand over, for bytes_sent: an all_gather its own rows to each other rank, a
+// reduce_scatter each other rank's rows, an all_reduce one after the other over shares of
+// tk_split_count, or all elements to each other rank where those of all ranks are this small; a
+// broadcast, at its root, and a message each element once.
+enum { TK_COMM_SMALL = 64 << 10 }; // bytes in all below which latency counts more than bandwidth
+
 // A message under way; opaque to callers. All zero it stands for none: waiting for it does nothing,
 // and a wait leaves it so.
 typedef struct tk_request {
@@ -65,7 +71,7 @@ struct tk_device_comm {
     tk_event ready, done; // of the queue of the moment, where that is another, and of its own
     bool grouped;         // between tk_group_begin and tk_group_end
     void *impl;
-    int64_t bytes_sent; // payload handed to the transport by this rank
+    int64_t bytes_sent; // by this rank, as above
 };
 
 // All types: TK_F32, TK_BF16, TK_I32. Sums are of ranks 0, 1, 2 ... in this order; those of bf16

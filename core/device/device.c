@@ -3,6 +3,7 @@
 #include "core/device/device.h"
 #include "core/device/ops_impl.h"
 #include "core/device/trace.h"
+#include <string.h>
 
 static tk_status check_built(const tk_device_ops *ops)
 {
@@ -58,14 +59,16 @@ static void give_back(tk_device *d, void *x)
 }
 
 // A block of the pool, with memory under it.
-static tk_status take(tk_device *d, size_t bytes, void **out)
+static tk_status take(tk_device *d, tk_pool_purpose purpose, size_t bytes, void **out)
 {
-    const size_t peak = d->pool.peak;
-    TK_TRY(tk_pool_new(&d->pool, d->queue, bytes, out));
+    size_t peak = d->pool.peak, at_peak[TK_POOL_PURPOSES];
+    memcpy(at_peak, d->pool.at_peak, sizeof at_peak);
+    TK_TRY(tk_pool_new(&d->pool, d->queue, purpose, bytes, out));
     const tk_status st = tk_device_expect(d, d->pool.peak);
     if (st != TK_OK) {
         tk_pool_free(&d->pool, d->queue, *out);
         d->pool.peak = peak;
+        memcpy(d->pool.at_peak, at_peak, sizeof at_peak);
         *out = NULL;
     }
     TK_TRY(st);
@@ -79,12 +82,18 @@ tk_status tk_device_expect(tk_device *d, size_t bytes)
 
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out)
 {
+    return tk_device_new_for(d, TK_FOR_ACTIVATIONS, t, rows, cols, out);
+}
+
+tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                            int64_t cols, tk_tensor *out)
+{
     int64_t count, bytes;
     TK_TRY(tk_mul_size(rows, cols, &count));
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     void *data;
     TK_TRY(tk_trace_call(d, TK_TRACE_NEW, (size_t)bytes));
-    TK_TRY(take(d, (size_t)bytes, &data));
+    TK_TRY(take(d, purpose, (size_t)bytes, &data));
     *out = tk_tensor_2d(data, t, rows, cols);
     return TK_OK;
 }
@@ -236,7 +245,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     void *scratch = NULL;
     tk_status st = TK_OK;
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
-    if (bytes) TK_TRY(take(d, bytes, &scratch));
+    if (bytes) TK_TRY(take(d, TK_FOR_WORKSPACE, bytes, &scratch));
     if (d->ops->computes) {
         d->scratch = scratch;
         st = (back ? k->back : k->fore)(d, c);

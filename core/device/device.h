@@ -18,6 +18,7 @@
 typedef struct tk_device tk_device;
 struct tk_call;
 struct tk_event;
+struct tk_ledger;
 
 // What a device implements, called by the functions below alone.
 //
@@ -102,7 +103,8 @@ struct tk_device {
     void *scratch;  // of the call now running
     struct {
         int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
-    } trace; // so far
+    } trace;                  // so far
+    struct tk_ledger *ledger; // of a dry one (core/device/ledger.h); NULL: none is kept
     void *impl;
 };
 
@@ -124,7 +126,10 @@ tk_status tk_device_sync(tk_device *d); // the host waits until all work of all 
 
 // Memory from the pool, in the order of the queue of the moment (see core/device/pool.h for when
 // another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.
+// Memory of tk_device_new is for activations; the other says what for.
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out);
+tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                            int64_t cols, tk_tensor *out);
 void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; clears *t
 // From now on the pool has memory for a peak of so many bytes, taken at once; it takes more when
 // more is needed.

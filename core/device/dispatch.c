@@ -6,6 +6,7 @@
 // back by the device's own CAST. A kernel that reads and writes bf16 itself (tk_kernel.bf16) must
 // only come within the rounding of that.
 #include "core/base/log.h"
+#include "core/device/ledger.h"
 #include "core/device/ops_impl.h"
 
 // ---- fp32 copies -----------------------------------------------------------------------------
@@ -144,7 +145,8 @@ static tk_status run_blocks(tk_device *d, const tk_call *c, bool back)
     tk_tensor copies;
     tk_status st = TK_OK;
     widened(&part, back, LINE, &bytes);
-    TK_TRY(tk_device_new(d, TK_F32, (int64_t)(bytes / sizeof(float)), 1, &copies));
+    TK_TRY(tk_device_new_for(d, TK_FOR_WORKSPACE, TK_F32, (int64_t)(bytes / sizeof(float)), 1,
+                             &copies));
     for (int64_t i = 0; i < blocks && st == TK_OK; i++) {
         const int64_t begin = tk_split_begin(rows, blocks, i);
         part = block_of(c, rows, begin, tk_split_count(rows, blocks, i));
@@ -174,7 +176,8 @@ static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
     size_t bytes;
     tk_tensor copies;
     whole_widened(c, back, LINE, &bytes);
-    TK_TRY(tk_device_new(d, TK_F32, (int64_t)(bytes / sizeof(float)), 1, &copies));
+    TK_TRY(tk_device_new_for(d, TK_FOR_WORKSPACE, TK_F32, (int64_t)(bytes / sizeof(float)), 1,
+                             &copies));
     const tk_call whole = whole_widened(c, back, (uintptr_t)copies.data, &bytes);
     tk_status st = cast(d, c->in, whole.in, TK_OP_IN, 0);
     if (st == TK_OK) st = run_blocks(d, &whole, back);
@@ -195,6 +198,10 @@ static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
         TK_TRY(tk_device_run(d, c, back));
     else
         TK_TRY(run_widened(d, c, back));
+    if (!d->ledger) return TK_OK;
+    tk_work w = {.kind = TK_WORK_OPERATOR, .call = c, .back = back, .flops = tk_op_flops(c, back)};
+    tk_op_traffic(c, back, &w.read, &w.written);
+    tk_ledger_note(d, d->queue, &w);
     return TK_OK;
 }
 
@@ -203,7 +210,7 @@ static tk_status run_and_add(tk_device *d, const tk_call *c)
 {
     const tk_tensor *x = &c->din[0];
     tk_call apart = *c;
-    TK_TRY(tk_device_new(d, x->dtype, tk_rows(x), tk_cols(x), &apart.din[0]));
+    TK_TRY(tk_device_new_for(d, TK_FOR_MESSAGES, x->dtype, tk_rows(x), tk_cols(x), &apart.din[0]));
     tk_status st = tk_op_collective(d, &apart, true);
     const tk_call add = {.op = TK_OP_ADD, .in = {*x, apart.din[0]}, .out = {*x}};
     if (st == TK_OK) st = run_kernel(d, &add, false);
@@ -239,7 +246,7 @@ tk_status tk_op_forward(tk_device *d, const tk_call *c)
             return tk_op_wrong(c, "output", k, &c->out[k], &out[k]);
     TK_TRY(dispatch_call(d, c, false));
     tk_alive();
-    if (info->flops) d->flops += info->flops(c);
+    d->flops += tk_op_flops(c, false);
     return TK_OK;
 }
 
@@ -262,9 +269,6 @@ tk_status tk_op_backward(tk_device *d, const tk_call *c)
     TK_TRY(tk_op_gradient_types(c));
     TK_TRY(dispatch_call(d, c, true));
     tk_alive();
-    if (info->flops && c->op == TK_OP_LINEAR)
-        d->flops += info->flops(c) * ((c->din[0].data != NULL) + (c->din[1].data != NULL));
-    else if (info->flops) // attention: two matrix products forward, four backward
-        d->flops += 2 * info->flops(c);
+    d->flops += tk_op_flops(c, true);
     return TK_OK;
 }

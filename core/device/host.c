@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices in host memory: "ref", "cpu", and "dry", which has none.
 #include "core/device/event.h"
+#include "core/device/ledger.h"
 #include "core/device/ops_impl.h"
 #include <errno.h>
 #include <omp.h>
@@ -197,6 +198,21 @@ static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
     return TK_OK;
 }
 
+// Events carry the clocks of the ledger, where there is one.
+static tk_status dry_event_record(tk_event *e, tk_queue q)
+{
+    const tk_ledger *l = e->device->ledger;
+    e->at = l ? l->clock[q] : 0;
+    return TK_OK;
+}
+
+static tk_status dry_event_wait(tk_event *e, tk_queue q)
+{
+    tk_ledger *l = e->device->ledger;
+    if (l && l->clock[q] < e->at) l->clock[q] = e->at;
+    return TK_OK;
+}
+
 // ---- the tables --------------------------------------------------------------------------------
 
 #define IN_HOST_MEMORY                                                                      \
@@ -242,5 +258,14 @@ const tk_device_ops tk_device_dry = {
     .copy = dry_move,
     .copy_2d = dry_copy_2d,
     .zero = dry_zero,
-    WHEN_ASKED,
+    .host_new = host_new,
+    .host_free = host_free,
+    .event_open = host_event_open,
+    .event_close = host_event_close,
+    .event_record = dry_event_record,
+    .event_wait = dry_event_wait,
+    .event_sync = host_event_sync,
+    .event_done = host_event_done,
+    .event_seconds = host_event_seconds,
+    .sync = host_sync,
 };

@@ -205,7 +205,15 @@ static void take_from_gap(tk_pool *p, const gap *g, size_t need)
     }
 }
 
-tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out)
+// Who holds what, whenever the highest end of a block rises.
+static void note_peak(tk_pool *p, size_t end)
+{
+    if (end <= p->peak) return;
+    p->peak = end;
+    memcpy(p->at_peak, p->held, sizeof p->held);
+}
+
+tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t bytes, void **out)
 {
     *out = NULL;
     size_t largest, all, need = ALIGN;
@@ -216,11 +224,13 @@ tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out)
     // Each live block becomes at most one free one: room for them now means freeing cannot fail.
     TK_TRY(grow_blocks(&p->live_blocks, &p->cap_live, p->n_live + 1));
     TK_TRY(grow_blocks(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 1));
-    const tk_pool_block b = {.begin = p->free_blocks[g.first].begin, .bytes = need};
+    const tk_pool_block b = {
+        .begin = p->free_blocks[g.first].begin, .bytes = need, .purpose = purpose};
     take_from_gap(p, &g, need);
     insert(p->live_blocks, &p->n_live, find(p->live_blocks, p->n_live, b.begin), b);
     p->in_use += need;
-    if (b.begin + need > p->peak) p->peak = b.begin + need;
+    p->held[purpose] += need;
+    note_peak(p, b.begin + need);
     *out = p->base + b.begin;
     return TK_OK;
 }
@@ -238,9 +248,20 @@ size_t tk_pool_free(tk_pool *p, tk_queue q, void *x)
     b.epoch = p->events[q] + 1;
     drop(p->live_blocks, &p->n_live, i);
     p->in_use -= b.bytes;
+    p->held[b.purpose] -= b.bytes;
     const int at = find(p->free_blocks, p->n_free, b.begin);
     insert(p->free_blocks, &p->n_free, at, b);
     join(p, at);
     join(p, at - 1);
     return b.bytes;
+}
+
+const char *tk_pool_purpose_name(tk_pool_purpose p)
+{
+    static const char *const names[TK_POOL_PURPOSES] = {
+        [TK_FOR_ACTIVATIONS] = "activations", [TK_FOR_WEIGHTS] = "weights",
+        [TK_FOR_GRADIENTS] = "gradients",     [TK_FOR_OPTIMIZER] = "optimizer",
+        [TK_FOR_WORKSPACE] = "workspaces",    [TK_FOR_MESSAGES] = "messages",
+    };
+    return names[p];
 }

@@ -16,8 +16,19 @@
 #include "core/device/queue.h"
 #include <stdbool.h>
 
+typedef enum tk_pool_purpose { // of memory: told by who takes it, and counted
+    TK_FOR_ACTIVATIONS,        // batches, rows, what backward needs, gradients of rows
+    TK_FOR_WEIGHTS,            // to compute with
+    TK_FOR_GRADIENTS,          // of weights
+    TK_FOR_OPTIMIZER,          // masters, moments, averages
+    TK_FOR_WORKSPACE,          // of one call: scratch of kernels, copies in other types
+    TK_FOR_MESSAGES,           // what is filled by or for other ranks
+    TK_POOL_PURPOSES
+} tk_pool_purpose;
+
 typedef struct tk_pool_block {
     size_t begin, bytes;
+    tk_pool_purpose purpose; // of a live one
     uint64_t epoch; // a free one's: events of `queue` before it was freed, and 1; 0: free for all
     tk_queue queue; // it was freed on
 } tk_pool_block;
@@ -25,6 +36,8 @@ typedef struct tk_pool {
     char *base;
     size_t bytes;        // of the range
     size_t in_use, peak; // bytes handed out now, and the highest end of a block so far
+    size_t held[TK_POOL_PURPOSES],
+        at_peak[TK_POOL_PURPOSES];            // in use now, and when the peak was reached
     tk_pool_block *free_blocks, *live_blocks; // sorted by begin
     int n_free, n_live, cap_free, cap_live;
     uint64_t events[TK_QUEUES];    // recorded on each queue so far
@@ -35,7 +48,8 @@ tk_status tk_pool_init(tk_pool *p, void *base, size_t bytes);
 void tk_pool_done(tk_pool *p);                                     // host bookkeeping only
 bool tk_pool_holds(const tk_pool *p, const void *x, size_t bytes); // all of them lie in its range
 // Rounded up to 64; 0 bytes is fine.
-tk_status tk_pool_new(tk_pool *p, tk_queue q, size_t bytes, void **out);
+tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t bytes, void **out);
+const char *tk_pool_purpose_name(tk_pool_purpose p);  // "workspaces"
 size_t tk_pool_free(tk_pool *p, tk_queue q, void *x); // the block's bytes; NULL is fine
 
 // The order of the queues. An event on q: what whoever waits for it runs behind.

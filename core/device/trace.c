@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/trace.h"
+#include "core/device/ledger.h"
 #include <stdatomic.h>
 
 static atomic_int_fast64_t calls;   // of all devices so far
@@ -43,8 +44,34 @@ static bool must_fail(void)
     return n == 1;
 }
 
+// Moves of bytes; operators and what goes between ranks are told where more is known of them.
+static void note_move(tk_device *d, tk_trace_kind kind, int64_t bytes)
+{
+    tk_work w = {.kind = TK_WORK_TRANSFER};
+    switch (kind) {
+    case TK_TRACE_UPLOAD:
+        w.written = bytes;
+        break;
+    case TK_TRACE_DOWNLOAD:
+        w.read = bytes;
+        break;
+    case TK_TRACE_COPY:
+        w.kind = TK_WORK_COPY;
+        w.read = w.written = bytes;
+        break;
+    case TK_TRACE_ZERO:
+        w.kind = TK_WORK_ZERO;
+        w.written = bytes;
+        break;
+    default:
+        return;
+    }
+    tk_ledger_note(d, d->queue, &w);
+}
+
 tk_status tk_trace_call(tk_device *d, tk_trace_kind kind, size_t bytes)
 {
+    note_move(d, kind, (int64_t)bytes);
     d->trace.calls[kind]++;
     d->trace.bytes[kind] += (int64_t)bytes;
     atomic_fetch_add(&calls, 1);

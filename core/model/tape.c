@@ -247,7 +247,9 @@ static tk_status back_segment(tk_tape *t, tk_node *n)
         in[i]->grad = n->in[i]->grad;
         in[i]->grad_ready = n->in[i]->grad_ready;
     }
+    const double before = t->device->flops;
     tk_value *out = n->segment(t, n->ctx, in, n->n_in);
+    t->replayed += t->device->flops - before;
     if (!out) return tk_trace(t->status, __FILE__, __LINE__, __func__);
     out->grad = n->out[0]->grad;
     out->grad_ready = true;

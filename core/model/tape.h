@@ -53,6 +53,7 @@ typedef struct tk_tape {
     struct tk_node *last; // newest node; nodes form a list back in time
     struct tk_node *late; // nodes whose weights are yet to get their gradients, newest first
     bool splits;          // such nodes are made instead of those gradients
+    double replayed;      // FLOPs of functions that backward ran again
     tk_value **values;    // all values of the tape in order of making
     int n_values, cap_values;
 } tk_tape;

@@ -173,7 +173,7 @@ tk_status tk_mpi_all_reduce(tk_mpi_impl *m, void *x, int64_t n, tk_dtype t, tk_r
 {
     size_t size = tk_dtype_size(t);
     if (m->size == 1 || n == 0) return TK_OK;
-    if ((size_t)n * size * (size_t)m->size <= TK_MPI_SMALL) return all_reduce_small(m, x, n, t, r);
+    if ((size_t)n * size * (size_t)m->size <= TK_COMM_SMALL) return all_reduce_small(m, x, n, t, r);
     for (int i = 0; i < m->size; i++) m->counts[i] = tk_split_count(n, m->size, i);
     char *own = (char *)x + (size_t)begin_of(m->counts, m->rank) * size;
     TK_TRY(scatter(m, &(sum){"all_reduce", m->counts, 1, t, r}, x, own));

@@ -96,7 +96,7 @@ static tk_status all_gather(tk_comm *c, const void *in, void *out, size_t bytes_
     static const char op[] = "host_all_gather";
     tk_mpi_impl *m = c->impl;
     if (bytes_each == 0) return TK_OK;
-    if (bytes_each <= TK_MPI_SMALL) {
+    if (bytes_each <= TK_COMM_SMALL) {
         MPI_Request req;
         const int n = (int)bytes_each;
         const int err = MPI_Iallgather(in, n, MPI_BYTE, out, n, MPI_BYTE, m->comm, &req);

@@ -7,9 +7,8 @@
 #include <mpi.h>
 
 enum {
-    TK_MPI_TAG_POINT = 1,   // isend, irecv
-    TK_MPI_TAG_GATHER = 2,  // exchanges of collectives
-    TK_MPI_SMALL = 64 << 10 // bytes in all below which latency counts more than bandwidth
+    TK_MPI_TAG_POINT = 1,  // isend, irecv
+    TK_MPI_TAG_GATHER = 2, // exchanges of collectives
 };
 
 typedef struct tk_mpi_pending { // an isend or irecv

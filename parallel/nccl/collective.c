@@ -6,7 +6,6 @@
 #include "parallel/nccl/internal.h"
 
 enum {
-    SMALL = 64 << 10,   // bytes in all below which latency counts more than bandwidth
     SCRATCH = 64 << 20, // bytes of the other ranks' parts held at a time
     ALIGN = 16          // elements: parts begin where 16 bytes can be read at once
 };
@@ -162,7 +161,7 @@ static tk_status sum_shares(tk_device_comm *c, nccl_sum *s, const void *in, void
     if (longest == 0) return TK_OK;
     s->block = SCRATCH / (others * size) / ALIGN * ALIGN;
     if (s->block > longest) s->block = (longest + ALIGN - 1) / ALIGN * ALIGN;
-    TK_TRY(tk_device_new(c->device, s->t, others, s->block, &parts));
+    TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, s->t, others, s->block, &parts));
     s->parts = parts.data;
     const tk_status st = sum_blocks(c, s, in, out, longest);
     tk_device_free(c->device, &parts);
@@ -182,7 +181,7 @@ static tk_status all_reduce_small(tk_device_comm *c, void *x, int64_t n, tk_dtyp
 {
     tk_nccl_impl *m = tk_nccl_of(c);
     tk_tensor parts;
-    TK_TRY(tk_device_new(c->device, t, c->size, n, &parts));
+    TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, t, c->size, n, &parts));
     tk_status st = tk_nccl_check(
         m, tk_nccl.AllGather(x, parts.data, (size_t)n, tk_nccl_type(t), m->comm, stream_of(c)));
     count_bytes(c, (c->size - 1) * n, t);
@@ -207,7 +206,7 @@ tk_status tk_nccl_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, 
     const int64_t size = (int64_t)tk_dtype_size(t);
     if (n == 0) return TK_OK;
     tk_nccl_begin(m, "all_reduce");
-    if (n * size * c->size <= SMALL) return all_reduce_small(c, x, n, t, how);
+    if (n * size * c->size <= TK_COMM_SMALL) return all_reduce_small(c, x, n, t, how);
     for (int i = 0; i < c->size; i++) m->counts[i] = tk_split_count(n, c->size, i);
     char *own = (char *)x + begin_of(m->counts, c->rank) * size;
     TK_TRY(sum_shares(c, &(nccl_sum){.counts = m->counts, .width = 1, .t = t, .how = how}, x, own));

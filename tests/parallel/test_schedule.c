@@ -17,7 +17,7 @@ static void fails(tk_status st, tk_status want, const char *words)
 static tk_replay replayed(tk_schedule *s, const double *cost)
 {
     tk_replay r;
-    assert_ok(tk_schedule_replay(s, cost, &r));
+    assert_ok(tk_schedule_replay(s, cost, 0, &r));
     return r;
 }
 
@@ -223,7 +223,7 @@ static void test_schedule__broken_ones_are_refused(void **state)
         tk_replay r;
         assert_ok(tk_schedule_make(&s, cases[i].kind, 2, 1, 6));
         cases[i].breaks(&s);
-        fails(tk_schedule_replay(&s, NULL, &r), TK_INTERNAL, cases[i].words);
+        fails(tk_schedule_replay(&s, NULL, 0, &r), TK_INTERNAL, cases[i].words);
         tk_schedule_free(&s);
     }
 }
@@ -329,6 +329,23 @@ static void test_messages__in_a_circle(void **state)
     tk_schedule_free(&s);
 }
 
+// What goes from stage to stage takes its time beside the work: once there, once back.
+static void test_schedule__messages_take_time(void **state)
+{
+    tk_schedule s;
+    tk_replay r;
+    (void)state;
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 3, 1, 1));
+    assert_ok(tk_schedule_replay(&s, NULL, 0.5, &r));
+    assert_near(r.makespan, 3 * (1 + 2) + 4 * 0.5, 1e-12);
+    assert_near(r.bubble, 1 - 9 / (3 * 11.0), 1e-12);
+    tk_schedule_free(&s);
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_INTERLEAVED, 1, 2, 1)); // within a stage none goes
+    assert_ok(tk_schedule_replay(&s, NULL, 0.5, &r));
+    assert_near(r.makespan, 6, 1e-12);
+    tk_schedule_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_messages__every_schedule),
         cmocka_unit_test(test_messages__pair_up_in_1f1b),
         cmocka_unit_test(test_messages__in_a_circle),
+        cmocka_unit_test(test_schedule__messages_take_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
     TK_TRY(sum_over(&g->mesh->axis[TK_AXIS_PIPELINE].device, &m->grads, &g->staged));
     *shard = m->grads;
     if (data->size == 1) return TK_OK;
-    TK_TRY(tk_device_new(m->device, TK_F32, g->count, 1, shard));
+    TK_TRY(tk_device_new_for(m->device, TK_FOR_MESSAGES, TK_F32, g->count, 1, shard));
     return tk_reduce_scatter(data, m->grads.data, shard->data, g->counts, 1, TK_F32);
 }
 

@@ -27,7 +27,7 @@ double tk_ema_decay(const tk_train_config *c, int64_t updates)
 
 static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
 {
-    TK_TRY(tk_device_new(d, TK_F32, n, 1, t));
+    TK_TRY(tk_device_new_for(d, TK_FOR_OPTIMIZER, TK_F32, n, 1, t));
     return tk_device_zero(d, t->data, tk_bytes(t));
 }
 
@@ -159,7 +159,7 @@ static tk_status gather_shards(tk_optimizer *o)
 {
     tk_model *m = o->model;
     tk_tensor shard = {0};
-    TK_TRY(tk_device_new(m->device, m->compute, o->count, 1, &shard));
+    TK_TRY(tk_device_new_for(m->device, TK_FOR_MESSAGES, m->compute, o->count, 1, &shard));
     tk_status st = narrow(o, &shard);
     if (st == TK_OK)
         st = tk_all_gather(&o->mesh->axis[TK_AXIS_DATA].device, shard.data, m->values.data,

@@ -246,10 +246,8 @@ static tk_status mark(tk_trainer *t, tk_part part)
 static tk_status forward_of_micro(tk_trainer *t, tk_slot *s, int64_t micro, tk_tensor *y)
 {
     const bool recompute = t->config->train.recompute != 0;
-    const double flops = t->device->flops;
     tk_forward out = {0};
     TK_TRY(tk_model_forward(s->run, &s->tape, &s->batch, s->x, recompute, &out));
-    if (recompute) t->extra_flops += t->device->flops - flops;
     if (s->last) return make_losses(t, s, &out, micro);
     s->rows = tk_keep(&s->tape, out.rows);
     *y = s->rows->t;
@@ -283,7 +281,9 @@ static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk
     tk_trainer *t = ctx;
     tk_slot *s = slot_of(t, a);
     TK_TRY(mark(t, TK_PART_BETWEEN));
+    const double replayed = s->tape.replayed;
     TK_TRY(backward_of_micro(t, s, a, dy));
+    t->extra_flops += s->tape.replayed - replayed;
     if (!s->first && a->kind != TK_ACT_WEIGHTS) *dx = s->x->grad;
     return mark(t, TK_PART_ACTION + a->kind);
 }

@@ -174,13 +174,13 @@ static void test_collectives__dry(void **state)
     assert_ok(tk_device_new(&g.device, TK_F32, ROWS, 2, &c.in[0]));
     assert_ok(tk_device_new(&g.device, TK_F32, ROWS, 5, &c.out[0]));
     assert_ok(tk_op_forward(&g.device, &c));
-    assert_int_equal(dry.bytes_sent, 4 * ROWS * 2);
+    assert_int_equal(dry.bytes_sent, 4 * ROWS * (2 * 2));
     const size_t used = g.device.pool.in_use;
     assert_int_equal(g.device.pool.peak, used + (4 * ROWS * 5 + 63) / 64 * 64); // the blocks
     c.dout[0] = c.out[0];
     c.din[0] = c.in[0];
     assert_ok(tk_op_backward(&g.device, &c));
-    assert_int_equal(dry.bytes_sent, 4 * ROWS * (2 + 5));
+    assert_int_equal(dry.bytes_sent, 4 * ROWS * (2 * 2 + 3));
     tk_device_close(&g.device);
 }
 

@@ -77,19 +77,19 @@ static void test_dry__touches_nothing_and_counts(void **state)
     (void)state;
     open_rig(&r, NULL, 1, 3); // whose memory is not there
     assert_ok(tk_all_reduce(&r.comm, r.x.data, 3, TK_F32, TK_SUM));
-    assert_int_equal(r.comm.bytes_sent, 12);
+    assert_int_equal(r.comm.bytes_sent, 24);
     assert_ok(tk_all_gather(&r.comm, r.x.data, r.y.data, counts, 1, TK_BF16));
-    assert_int_equal(r.comm.bytes_sent, 14);
+    assert_int_equal(r.comm.bytes_sent, 28);
     assert_ok(tk_reduce_scatter(&r.comm, r.x.data, r.y.data, counts, 1, TK_F32));
-    assert_int_equal(r.comm.bytes_sent, 26);
+    assert_int_equal(r.comm.bytes_sent, 36);
     assert_ok(tk_broadcast(&r.comm, r.x.data, 3, TK_F32, 0));
-    assert_int_equal(r.comm.bytes_sent, 26);
+    assert_int_equal(r.comm.bytes_sent, 36);
     assert_ok(tk_group_begin(&r.comm));
     assert_ok(tk_isend(&r.comm, r.x.data, 3, TK_F32, 2, &q));
     assert_ok(tk_irecv(&r.comm, r.y.data, 3, TK_F32, 0, &q));
     assert_ok(tk_group_end(&r.comm));
     assert_ok(tk_wait(&r.comm, &q));
-    assert_int_equal(r.comm.bytes_sent, 38);
+    assert_int_equal(r.comm.bytes_sent, 48);
     close_rig(&r);
 }
 

@@ -18,9 +18,9 @@ static void test_pool__rounds_splits_and_counts(void **state)
     tk_pool p;
     void *a, *b, *c;
     assert_ok(tk_pool_init(&p, base, 1000)); // 960 usable
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 0, &a));
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 65, &b));
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 64, &c));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 0, &a));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 65, &b));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 64, &c));
     assert_int_equal(offset(a), 0);
     assert_int_equal(offset(b), 64);
     assert_int_equal(offset(c), 192);
@@ -30,12 +30,12 @@ static void test_pool__rounds_splits_and_counts(void **state)
     tk_pool_free(&p, TK_QUEUE_COMPUTE, NULL);
     assert_int_equal(p.in_use, 128);
     assert_int_equal(p.peak, 256);
-    assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, 705, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 705, &b), TK_MEMORY);
     assert_null(b);
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 704, &b));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 704, &b));
     assert_int_equal(offset(b), 256);
     assert_int_equal(p.peak, 960);
-    assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, SIZE_MAX, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, SIZE_MAX, &b), TK_MEMORY);
     tk_pool_done(&p);
     assert_status(tk_pool_init(&p, NULL, 64), TK_INTERNAL);
     assert_status(tk_pool_init(&p, (char *)base + 8, 64), TK_INTERNAL);
@@ -48,17 +48,18 @@ static void test_pool__takes_the_tightest_gap(void **state)
     void *x[7];
     const size_t bytes[7] = {256, 64, 128, 64, 128, 64, 64};
     assert_ok(tk_pool_init(&p, base, 4096));
-    for (int i = 0; i < 7; i++) assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, bytes[i], &x[i]));
+    for (int i = 0; i < 7; i++)
+        assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, bytes[i], &x[i]));
     void *large = x[0], *small = x[2], *small_too = x[4], *y;
     tk_pool_free(&p, TK_QUEUE_COMPUTE, large);
     tk_pool_free(&p, TK_QUEUE_COMPUTE, small_too);
     tk_pool_free(&p, TK_QUEUE_COMPUTE, small);
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 128,
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 128,
                           &y)); // not the 256 before it, and the lower of the two equals
     assert_ptr_equal(y, small);
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 100, &y));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 100, &y));
     assert_ptr_equal(y, small_too);
-    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 192, &y));
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 192, &y));
     assert_ptr_equal(y, large);
     tk_pool_done(&p);
 }
@@ -73,12 +74,13 @@ static void test_pool__coalesces_in_every_order(void **state)
         tk_pool p;
         void *x[3], *whole;
         assert_ok(tk_pool_init(&p, base, 1024));
-        for (int i = 0; i < 3; i++) assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 64, &x[i]));
+        for (int i = 0; i < 3; i++)
+            assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 64, &x[i]));
         for (int i = 0; i < 3; i++) tk_pool_free(&p, TK_QUEUE_COMPUTE, x[orders[o][i]]);
         tk_pool_sync(&p);
         assert_int_equal(p.n_free, 1);
         assert_int_equal(p.in_use, 0);
-        assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 1024, &whole));
+        assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 1024, &whole));
         assert_ptr_equal(whole, base);
         assert_int_equal(p.n_free, 0);
         tk_pool_free(&p, TK_QUEUE_COMPUTE, whole);
@@ -118,7 +120,7 @@ static uint64_t storm(uint64_t seed, void *at, bool events)
         } else {
             size_t bytes = (size_t)tk_rng_below(key, 2 * i + 1, 64 * 60);
             void *x;
-            if (tk_pool_new(&p, TK_QUEUE_COMPUTE, bytes, &x) != TK_OK) continue;
+            if (tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, bytes, &x) != TK_OK) continue;
             size_t first = (size_t)((char *)x - (char *)at) / 64;
             slot[s].x = x;
             slot[s].units = bytes ? (bytes + 63) / 64 : 1;
@@ -161,10 +163,10 @@ static void test_pool__survives_lack_of_host_memory(void **state)
     void *x[100];
     for (int i = 0; i < 100; i++) {
         tk_alloc_fail_at(1, true);
-        if (tk_pool_new(&p, TK_QUEUE_COMPUTE, 64, &x[i]) != TK_OK) {
+        if (tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 64, &x[i]) != TK_OK) {
             assert_null(x[i]);
             tk_alloc_fail_at(0, false);
-            assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, 64, &x[i]));
+            assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 64, &x[i]));
         }
         assert_int_equal(offset(x[i]), 64 * i);
     }
@@ -188,32 +190,32 @@ static void test_pool__another_queue_waits_for_what_was_freed(void **state)
     tk_pool p;
     void *a, *b;
     assert_ok(tk_pool_init(&p, base, 256));
-    assert_ok(tk_pool_new(&p, compute, 256, &a));
+    assert_ok(tk_pool_new(&p, compute, TK_FOR_ACTIVATIONS, 256, &a));
     tk_queue_mark before = tk_pool_record(&p, compute);
     assert_int_equal(tk_pool_free(&p, compute, a), 256);
     tk_queue_mark after = tk_pool_record(&p, compute);
-    assert_status(tk_pool_new(&p, copy, 64, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, copy, TK_FOR_ACTIVATIONS, 64, &b), TK_MEMORY);
     assert_says("0.0 MiB more wait for another queue");
     tk_pool_wait(&p, copy, &before); // recorded too early
-    assert_status(tk_pool_new(&p, copy, 64, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, copy, TK_FOR_ACTIVATIONS, 64, &b), TK_MEMORY);
     tk_pool_wait(&p, comm, &after);
-    assert_status(tk_pool_new(&p, copy, 64, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, copy, TK_FOR_ACTIVATIONS, 64, &b), TK_MEMORY);
     tk_queue_mark handed_on = tk_pool_record(&p, comm); // who waits for it has waited for both
     tk_pool_wait(&p, copy, &handed_on);
-    assert_ok(tk_pool_new(&p, copy, 64, &b));
+    assert_ok(tk_pool_new(&p, copy, TK_FOR_ACTIVATIONS, 64, &b));
     assert_ptr_equal(b, base);
-    assert_ok(tk_pool_new(&p, compute, 192, &a));
+    assert_ok(tk_pool_new(&p, compute, TK_FOR_ACTIVATIONS, 192, &a));
     tk_pool_free(&p, copy, b);
     tk_pool_free(&p, compute, a);
-    assert_status(tk_pool_new(&p, comm, 64, &b), TK_MEMORY);
+    assert_status(tk_pool_new(&p, comm, TK_FOR_ACTIVATIONS, 64, &b), TK_MEMORY);
     after = tk_pool_record(&p, copy);
     tk_pool_wait_host(&p, &after); // the host has seen the copies, not the computing
-    assert_status(tk_pool_new(&p, comm, 128, &b), TK_MEMORY);
-    assert_ok(tk_pool_new(&p, comm, 64, &b));
+    assert_status(tk_pool_new(&p, comm, TK_FOR_ACTIVATIONS, 128, &b), TK_MEMORY);
+    assert_ok(tk_pool_new(&p, comm, TK_FOR_ACTIVATIONS, 64, &b));
     tk_pool_free(&p, comm, b);
     tk_pool_sync(&p);
     assert_int_equal(p.n_free, 1);
-    assert_ok(tk_pool_new(&p, comm, 256, &a));
+    assert_ok(tk_pool_new(&p, comm, TK_FOR_ACTIVATIONS, 256, &a));
     tk_pool_done(&p);
 }
 
@@ -225,12 +227,12 @@ static void test_pool__a_gap_may_have_been_freed_on_several_queues(void **state)
     tk_pool p;
     void *x[4], *y;
     assert_ok(tk_pool_init(&p, base, 256));
-    for (int i = 0; i < 4; i++) assert_ok(tk_pool_new(&p, compute, 64, &x[i]));
+    for (int i = 0; i < 4; i++) assert_ok(tk_pool_new(&p, compute, TK_FOR_ACTIVATIONS, 64, &x[i]));
     for (int i = 0; i < 4; i++) tk_pool_free(&p, i % 2 ? copy : compute, x[i]);
-    assert_status(tk_pool_new(&p, compute, 128, &y), TK_MEMORY);
+    assert_status(tk_pool_new(&p, compute, TK_FOR_ACTIVATIONS, 128, &y), TK_MEMORY);
     const tk_queue_mark m = tk_pool_record(&p, copy);
     tk_pool_wait(&p, compute, &m);
-    assert_ok(tk_pool_new(&p, compute, 256, &y));
+    assert_ok(tk_pool_new(&p, compute, TK_FOR_ACTIVATIONS, 256, &y));
     assert_ptr_equal(y, base);
     tk_pool_done(&p);
 }
@@ -306,7 +308,7 @@ static void test_pool__no_queue_gets_what_another_may_still_use(void **state)
         }
         void *x;
         slot[s].units = 1 + (size_t)tk_rng_below(key, 5 * i + 4, 60);
-        if (tk_pool_new(&p, q, slot[s].units * 64, &x) != TK_OK) continue;
+        if (tk_pool_new(&p, q, TK_FOR_ACTIVATIONS, slot[s].units * 64, &x) != TK_OK) continue;
         slot[s].x = x;
         const size_t first = (size_t)((char *)x - (char *)base) / 64;
         for (size_t u = first; u < first + slot[s].units; u++) {

@@ -6,7 +6,7 @@
 #include "tests/support/heard.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
-#include "train/plan.h"
+#include "train/plan/plan.h"
 #include "train/run/run.h"
 #include <math.h>
 #include <stdio.h>
@@ -392,15 +392,16 @@ static void the_plan_is_what_happens(void **state)
         c.train.precision = k & 2 ? TK_PRECISION_BF16 : TK_PRECISION_FP32;
         c.train.steps = 8;
         assert_ok(tk_train_parts_open(&p, &world, &c));
-        assert_ok(tk_plan_make(&c, p.loader, 0, 0, &plan));
+        const tk_plan_of of = {.config = &c, .loader = p.loader};
+        assert_ok(tk_plan_make(&of, 0, &plan));
         open_trainer_on(&t, &c, &p);
         tk_trainer_listen(&t, listen, &h);
         for (int64_t s = 0; s < c.train.steps; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
         assert_near(plan.flops / h.r[0].flops, 1, 1e-9);
         assert_int_equal(plan.rows, h.r[0].rows);
-        const int64_t kept =
-            plan.weights + plan.masters + plan.gradients + plan.optimizer + plan.ema;
-        assert_near((double)(kept + plan.activations) / (double)p.device.pool.peak, 1, 0.02);
+        assert_int_equal(plan.pool, p.device.pool.peak);
+        for (int i = 0; i < TK_POOL_PURPOSES; i++)
+            assert_int_equal(plan.held[i], p.device.pool.at_peak[i]);
         tk_trainer_close(&t);
         assert_int_equal(p.device.pool.in_use, 0);
         tk_train_parts_close(&p);

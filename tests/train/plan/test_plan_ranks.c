@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 2 4; timeout: 60 */
+// What a plan counts is what ranks count that train: bytes they hand over, group by group, and who
+// holds the memory at its peak.
+#include "tests/support/clips.h"
+#include "tests/support/ranks.h"
+#include "train/plan/plan.h"
+#include "train/run/run.h"
+#include <stdio.h>
+#include <unistd.h>
+
+enum { STEPS = 2 };
+
+static tk_comm world;
+static char dir[64], clips[128];
+
+static int open_clips(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/talkie-XXXXXX");
+    if (world.rank == 0 && !mkdtemp(dir)) return 1;
+    if (tk_comm_broadcast(&world, dir, sizeof dir, 0) != TK_OK) return 1;
+    snprintf(clips, sizeof clips, "%s/clips.h5", dir);
+    return test_write_clips(&world, clips, 1, 9, -1) != TK_OK;
+}
+
+static int close_clips(void **state)
+{
+    (void)state;
+    if (tk_comm_barrier(&world) != TK_OK) return 1;
+    return world.rank == 0 && (unlink(clips) || rmdir(dir));
+}
+
+static void make_config(tk_config *c, int tensor, int pipeline, const char *more,
+                        const char *precision)
+{
+    char text[1024];
+    tk_config_init(c);
+    snprintf(text, sizeof text,
+             "model: {hidden: 24, heads: 3, head_dim: 14, layers: 4, refiner_layers: 1, ffn: 21,\n"
+             "  text_channels: 8, freq_dim: 8, time_hidden: 12, time_dim: 10, rope_freq_dim: 2}\n"
+             "data: {files: [%s], threads: 1}\n"
+             "train: {steps: %d, batch: 6, microbatch: 1, warmup: 2, memory: 0.5, precision: %s}\n"
+             "parallel: {threads: 1, tensor: %d, pipeline: %d%s}\n",
+             clips, STEPS, precision, tensor, pipeline, more);
+    assert_ok(tk_config_parse(c, TK_CMD_TRAIN, "test.yaml", text, strlen(text), 0, NULL));
+}
+
+static void compare(const tk_plan *plan, const tk_train_parts *p, const int64_t before[])
+{
+    for (int i = 0; i <= TK_AXES; i++) {
+        const tk_device_comm *c = i < TK_AXES ? &p->mesh.axis[i].device : &p->mesh.world_device;
+        const double sent = (double)(c->bytes_sent - before[i]) / STEPS;
+        if (c->size > 1) assert_true(plan->prices.group[i].calls > 0);
+        assert_near(plan->prices.group[i].sent, sent, 1e-9);
+    }
+    assert_int_equal(plan->pool, p->device.pool.peak);
+    for (int i = 0; i < TK_POOL_PURPOSES; i++)
+        assert_int_equal(plan->held[i], p->device.pool.at_peak[i]);
+}
+
+static void train_as_planned(int tensor, int pipeline, const char *more, const char *precision)
+{
+    tk_config c;
+    tk_train_parts p = {0};
+    tk_trainer t;
+    tk_plan plan;
+    int64_t before[TK_AXES + 1];
+    make_config(&c, tensor, pipeline, more, precision);
+    assert_ok(tk_train_parts_open(&p, &world, &c));
+    const tk_plan_of of = {.config = &c, .loader = p.loader};
+    assert_ok(tk_plan_make(&of, world.rank, &plan));
+    assert_ok(tk_trainer_open(&t, &c, &p.mesh, &p.device, p.loader));
+    assert_ok(tk_trainer_init(&t));
+    assert_ok(tk_trainer_start(&t, 0));
+    for (int i = 0; i <= TK_AXES; i++)
+        before[i] = (i < TK_AXES ? &p.mesh.axis[i].device : &p.mesh.world_device)->bytes_sent;
+    for (int64_t s = 0; s < STEPS; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+    assert_ok(tk_trainer_drain(&t, false, TK_OK));
+    compare(&plan, &p, before);
+    tk_trainer_close(&t);
+    tk_train_parts_close(&p);
+    tk_config_free(&c);
+}
+
+static void on_every_layout(const char *precision)
+{
+    train_as_planned(2, 1, "", precision);
+    train_as_planned(1, 2, "", precision);
+    train_as_planned(1, 2, ", schedule: interleaved, chunks: 2", precision);
+    train_as_planned(1, 2, ", schedule: zb-h1", precision);
+    train_as_planned(1, 1, "", precision);
+}
+
+static void ranks_hand_over_what_was_planned(void **state)
+{
+    (void)state;
+    on_every_layout("fp32");
+}
+
+static void also_in_bf16(void **state)
+{
+    (void)state;
+    on_every_layout("bf16");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranks_hand_over_what_was_planned),
+        cmocka_unit_test(also_in_bf16),
+    };
+    ranks_run_with(argc, argv, world, tests, open_clips, close_clips);
+}

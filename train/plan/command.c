@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/plan/command.h"
+#include "train/plan/print.h"
+
+static tk_status plan_layout(tk_config *c, tk_plan_of *of, tk_arena *a)
+{
+    tk_param_table table;
+    tk_layout_plan layout;
+    int ranks = 0;
+    TK_TRY(tk_layout_fill(&c->parallel, &ranks));
+    TK_TRY(tk_trainer_match(c, of->loader, (int)c->parallel.data));
+    TK_TRY(tk_param_table_build(&c->model, a, &table));
+    TK_TRY(tk_plan_process(c, of->loader, &of->process));
+    TK_TRY(tk_layout_make(of, ranks, a, &layout));
+    tk_layout_print(of, &layout, tk_param_count(&table));
+    return TK_OK;
+}
+
+static tk_status plan_all(tk_config *c)
+{
+    tk_machine machine = {0};
+    tk_plan_of of = {.config = c};
+    tk_arena a;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    if (c->plan.machine[0]) {
+        TK_TRY_TO(st, done, tk_machine_load(&machine, c->plan.machine));
+        of.machine = &machine;
+    }
+    TK_TRY_TO(st, done, tk_plan_clips(c, &of.loader));
+    TK_TRY_TO(st, done, plan_layout(c, &of, &a));
+done:
+    if (of.loader) tk_loader_close(of.loader);
+    tk_machine_free(&machine);
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_plan_command(tk_comm *world, tk_invocation *in)
+{
+    return tk_agree(world, world->rank ? TK_OK : plan_all(&in->config));
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans for people.
+#pragma once
+#include "train/plan/layout.h"
+
+void tk_layout_print(const tk_plan_of *of, const tk_layout_plan *l, int64_t parameters);
+// What an asterisk means; nothing where no figure is assumed.
+void tk_machine_print_assumed(const tk_machine *m, const char *file);
