@@ -19,6 +19,9 @@ endif
 ifeq ($(origin AR),default)
 AR := gcc-ar
 endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 ARCH ?= native
 PREFIX ?= /usr/local
 V ?= 0
@@ -125,7 +128,7 @@ OBJ      := $(SRC:%.c=$(OUT)/%.o) $(KERNELS:%.cu=$(OUT)/%.cu.o)
 LIB      := $(OUT)/libtalkie.a
 PROGRAM  := $(OUT)/talkie
 CEILING  := $(OUT)/gemm_ceiling
-TEST_SRC := $(wildcard tests/*/test_*.c tests/*/*/test_*.c)
+TEST_SRC := $(filter-out tests/cuda/%,$(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 FAULTY   := $(OUT)/tests/support/faulty
 TARGETS  := $(OUT)/tests/fuzz/targets.o
 FUZZER   := $(OUT)/fuzzer
@@ -134,12 +137,31 @@ TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
 	tests/*/*.c tests/*/*/*.c)
 
-.PHONY: all tests test run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
+# The device "cuda" where there is no GPU: kernels compiled for the host (tests/cuda/dialect.h), the other
+# objects as they are, and stand-ins of tests/cuda/ in the place of CUDA's libraries: the runtime's linked,
+# the others loaded from lib/. Tests whose header says "cuda: too" and those of tests/cuda are linked
+# with it.
+ifneq ($(CUDA),0)
+CXX_FLAGS := -std=c++17 -fno-exceptions -fno-rtti -ffp-contract=fast -pthread \
+	-ffile-prefix-map=$(CURDIR)/= $(MODE) -Wall -Wextra -Wno-unknown-pragmas $(CFLAGS)
+EMULATED     := $(OUT)/emulated
+EMULATED_OBJ := $(KERNELS:%.cu=$(EMULATED)/%.cu.o)
+EMULATED_LIB := $(EMULATED)/libtalkie.a
+STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
+	$(patsubst %.cu,$(EMULATED)/%.cu.o,$(wildcard tests/cuda/*.cu))
+# name of the library: the stand-in's sources
+stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
+EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2)
+EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
+	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
+endif
+
+.PHONY: all tests test emulated run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
 
-tests: $(TESTS) $(FAULTY)
+tests: $(TESTS) $(FAULTY) emulated
 
 # What the build found. Anything missing stops it here, with the remedy.
 features:
@@ -161,7 +183,7 @@ endif
 # An object depends on the file of flags, which changes only when the flags do.
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS) $(NVCC) $(NVCC_FLAGS)' >$@.new
+	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS) $(NVCC) $(NVCC_FLAGS) $(CXX) $(CXX_FLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(OUT)/revision.h: FORCE
@@ -215,6 +237,46 @@ $(FUZZER): $(OUT)/tests/fuzz/fuzzer.o $(TARGETS) $(OUT)/tests/support/clips.o $(
 $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
+
+emulated: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_TESTS) $(EMULATED_DL))
+
+# Kernels and stand-ins are C++ for the host; RPATH, which comes before LD_LIBRARY_PATH, finds the other
+# stand-ins.
+ifneq ($(EMULATED),)
+$(EMULATED)/%.cu.o: %.cu $(OUT)/flags | features
+	@mkdir -p $(@D)
+	$(call say,c++,$<)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) -include tests/cuda/dialect.h -MMD -MP -c -o $@ -x c++ $<
+
+$(EMULATED)/%.o: %.cc $(OUT)/flags | features
+	@mkdir -p $(@D)
+	$(call say,c++,$<)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) -MMD -MP -c -o $@ $<
+
+$(EMULATED_LIB): $(EMULATED_OBJ) $(STAND_INS) $(LIB)
+	$(call say,ar,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter-out $(KERNELS:%.cu=$(OUT)/%.cu.o),$(OBJ)) $(EMULATED_OBJ) $(STAND_INS)
+
+EMULATED_LIBS := $(EMULATED_LIB) $(filter-out %/libcudart_static.a,$(LIBS)) \
+	-Wl,--disable-new-dtags,-rpath,$(abspath $(EMULATED)/lib)
+
+$(EMULATED)/talkie: $(OUT)/talkie.o $(EMULATED_LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $< $(EMULATED_LIBS)
+
+$(EMULATED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(EMULATED_LIB)
+	$(call say,ld,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
+
+$(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/cublaslt*.c tests/cuda/cublaslt*.h)
+$(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/nccl*.c tests/cuda/nccl*.h)
+$(EMULATED_DL): $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,cc,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
+-include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
+endif
 
 .SECONDARY:
 -include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)

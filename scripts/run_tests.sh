@@ -11,6 +11,9 @@
 #     /*TEST nsize: 1 2 4; timeout: 60 */      in C
 #     #TEST timeout: 60                        in a script
 #
+# One more run, on the emulated GPU (see the Makefile), for tests that say "cuda: too"; those of
+# tests/cuda run there alone. They find the device to test, cuda, in TK_TEST_DEVICE.
+#
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
 # has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
 # says why in its last line. Scripts find the program in $TALKIE.
@@ -123,29 +126,53 @@ start() { # in the background where JOBS allows it
 
 start style 60 scripts/check_style.sh
 
-for source in tests/*/test_*.c tests/*/*/test_*.c; do
-    [[ -e $source ]] || continue
-    program=$BUILD/${source%.c} name=${source#tests/}
-    name=${name%.c}
+# program NAME SOURCE PROGRAM VARIABLE=VALUE...: one run for each nsize.
+program() {
+    local name=$1 source=$2 program=$3 leaks=0 n limit
+    shift 3
     # Open MPI leaks, from modules it has unloaded by the time leaks are looked for, so that no list
     # of exceptions can name them: leaks count only in programs without an nsize, that is, without MPI.
-    leaks=0
     [[ $(option "$source" nsize none) == none ]] && leaks=1
     for n in $(option "$source" nsize 1); do
         limit=$(option "$source" timeout 60)
         if ((n == 1)); then
             start "$name" "$limit" env ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$leaks"} \
-                "$program"
+                "$@" "$program"
         else
-            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 mpirun -n "$n" "$program"
+            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 "$@" mpirun -n "$n" "$program"
         fi
     done
+}
+
+# What test $1 runs on: the program as it is, and with an emulated GPU.
+on_host() { [[ $1 != tests/cuda/* ]]; }
+on_cuda() { [[ $1 == tests/cuda/* ]] || grep -qE '^(/\*|#)TEST .*cuda: too' "$1"; }
+no_cuda() { [[ ! -e $BUILD/emulated/talkie ]]; }
+missing=(bash -c 'echo "skipped: this build has no CUDA, whose headers the emulated GPU needs"; exit 77')
+
+for source in tests/*/test_*.c tests/*/*/test_*.c; do
+    [[ -e $source ]] || continue
+    name=${source#tests/} name=${name%.c}
+    on_host "$source" && program "$name" "$source" "$BUILD/${source%.c}"
+    on_cuda "$source" || continue
+    if no_cuda; then
+        start "$name (cuda)" 60 "${missing[@]}"
+    else
+        program "$name (cuda)" "$source" "$BUILD/emulated/${source%.c}" TK_TEST_DEVICE=cuda
+    fi
 done
 
 for script in tests/*/test_*.sh tests/*/*/test_*.sh; do
     [[ -e $script ]] || continue
-    name=${script#tests/}
-    start "${name%.sh} (sh)" "$(option "$script" timeout 60)" bash "$script"
+    name=${script#tests/} name=${name%.sh}
+    limit=$(option "$script" timeout 60)
+    on_host "$script" && start "$name (sh)" "$limit" bash "$script"
+    on_cuda "$script" || continue
+    if no_cuda; then
+        start "$name (sh, cuda)" 60 "${missing[@]}"
+    else
+        start "$name (sh, cuda)" "$limit" env TK_TEST_DEVICE=cuda TALKIE="$BUILD/emulated/talkie" bash "$script"
+    fi
 done
 wait
 

@@ -34,9 +34,10 @@ template <class T> static __device__ inline T *tk_shared()
 }
 
 template <class... P>
-static cudaError_t tk_start(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
-                            cudaStream_t stream, P... args)
+static cudaError_t tk_start(const char *name, void (*kernel)(P...), dim3 grid, dim3 block,
+                            size_t shared, cudaStream_t stream, P... args)
 {
+    (void)name;
     void *list[] = {(void *)&args...};
     const void *f = reinterpret_cast<const void *>(kernel);
     enum { ALWAYS_THERE = 48 << 10 };
@@ -59,8 +60,8 @@ static tk_status tk_launch(tk_device *d, const char *name, void (*kernel)(P...),
                            dim3 block, size_t shared, typename tk_type<P>::type... args)
 {
     if (!grid.x || !grid.y || !grid.z) return TK_OK;
-    return tk_cuda_check(d, tk_start<P...>(kernel, grid, block, shared, tk_cuda_stream(d), args...),
-                         name);
+    return tk_cuda_check(
+        d, tk_start<P...>(name, kernel, grid, block, shared, tk_cuda_stream(d), args...), name);
 }
 
 // Blocks of `block` threads for n things: one each, up to what a grid along x may have.

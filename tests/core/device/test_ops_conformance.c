@@ -1,162 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 300 */
+/*TEST timeout: 300; cuda: too */
 // Every operator of every backend against the plain loops of "ref", and ref's gradients against
 // finite differences. A row of `cases` (ops_cases.h) is an operator at one size; an operator
 // without one fails. Each is run in fp32 and, where it has activations or weights, in bf16: there
 // ref must give what it gives in fp32 on the same numbers, rounded, and the others must come close.
-#include "tests/core/device/ops_cases.h"
-#include <stdio.h>
-
-static const struct backend {
-    const tk_device_ops *ops;
-    int threads;
-    bool dry; // in its place
-} backends[] = {{&tk_device_cpu, 1, false}, {&tk_device_cpu, 2, false}, {&tk_device_cpu, 3, false}};
-enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends), POOL_BYTES = 1 << 28 };
-
-// How far a result may be from ref's. `nmse`: sum of squared differences over that of ref's
-// elements. `element`: of an element's size, and `floor` of the root mean square of all, which is
-// what sums in another order may differ by. In bf16 numbers lie at most 2^-7 of their size apart: a
-// step.
-typedef struct bound {
-    double nmse, element, floor;
-} bound;
-static const bound in_fp32 = {1e-7, INFINITY, 0};
-static const bound half_a_step = {0x1.2p-16, 0x1p-8, 1e-3}; // from ref's in fp32 on these numbers
-static const bound a_step = {0x1p-14, 0x1p-7, 1e-3};        // sums on both sides of a rounding
-static const bound through_output = {1e-4, 0x1p-7, 0x1p-6}; // made from an output a step apart
-
-// ---- running a case on a device --------------------------------------------------------------
-
-typedef struct result {
-    float *out[TK_OP_OUT], *din[TK_OP_IN]; // bf16 outputs are widened
-    double flops;
-    size_t peak;
-} result;
-
-static void result_free(result *r)
-{
-    for (int k = 0; k < TK_OP_OUT; k++) tk_free(r->out[k]);
-    for (int k = 0; k < TK_OP_IN; k++) tk_free(r->din[k]);
-}
-
-static void put(tk_device *d, const tk_tensor *host, tk_tensor *to)
-{
-    *to = (tk_tensor){0};
-    if (!host->data) return;
-    assert_ok(tk_device_put(d, host->data, host->dtype, tk_rows(host), tk_cols(host), to));
-    to->ndim = host->ndim;
-    memcpy(to->dim, host->dim, sizeof to->dim);
-}
-
-static float *get(tk_device *d, const tk_tensor *t)
-{
-    int64_t n = tk_count(t);
-    float *x = tk_alloc((size_t)n * sizeof *x + 64);
-    assert_non_null(x);
-    if (t->dtype == TK_F32) {
-        assert_ok(tk_device_get(d, t, x));
-        return x;
-    }
-    uint16_t *half = tk_alloc((size_t)n * sizeof *half + 64);
-    assert_ok(tk_device_get(d, t, half));
-    for (int64_t i = 0; i < n; i++) x[i] = tk_bf16_to_float(half[i]);
-    tk_free(half);
-    return x;
-}
-
-// What a backward reads of an output is what bf16 holds of it.
-static void round_output(tk_device *d, const tk_tensor *out)
-{
-    float *x = get(d, out);
-    for (int64_t i = 0; i < tk_count(out); i++) x[i] = tk_bf16_to_float(tk_bf16_from_float(x[i]));
-    assert_ok(tk_device_upload(d, out->data, x, tk_bytes(out)));
-    assert_ok(tk_device_sync(d));
-    tk_free(x);
-}
-
-// Forward, and where the operator has gradients backward for the inputs in `wanted`, those in `add`
-// being added to. Inputs the backward does not need are taken away from it.
-static result run(const struct backend *b, const world *w, unsigned wanted, unsigned add)
-{
-    tk_device d;
-    result r = {0};
-    if (b->dry)
-        assert_ok(tk_device_open_dry(&d, b->ops, b->threads, POOL_BYTES));
-    else
-        assert_ok(tk_device_open(&d, b->ops, b->threads, POOL_BYTES));
-    const tk_op_info *info = &tk_op_table[w->call.op];
-    tk_call c = w->call;
-    tk_device_comm comm;
-    tk_device_comm_self(&comm, tk_comm_self(), &d);
-    if (c.comm) c.comm = &comm;
-    for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.in[k], &c.in[k]);
-    for (int k = 0; k < TK_OP_OUT; k++) put(&d, &w->call.out[k], &c.out[k]);
-    for (int k = 0; k < TK_OP_IN; k++) put(&d, &w->call.din[k], &c.din[k]);
-    put(&d, &w->call.dout[0], &c.dout[0]);
-    assert_ok(tk_op_forward(&d, &c));
-    for (int k = 0; k < info->n_out; k++) r.out[k] = get(&d, &c.out[k]);
-    if (w->rounds) round_output(&d, &c.out[0]);
-    tk_tensor din[TK_OP_IN];
-    memcpy(din, c.din, sizeof din);
-    for (int k = 0; k < TK_OP_IN; k++) {
-        if (!(info->needs_in >> k & 1)) c.in[k].data = NULL;
-        if (!(wanted >> k & 1)) c.din[k].data = NULL;
-        c.add[k] = add >> k & 1;
-    }
-    for (int k = 0; k < TK_OP_OUT; k++)
-        if (!(info->needs_out >> k & 1)) c.out[k].data = NULL;
-    if (info->grads & wanted) assert_ok(tk_op_backward(&d, &c));
-    for (int k = 0; k < TK_OP_IN; k++)
-        if (din[k].ndim && wanted >> k & 1) r.din[k] = get(&d, &din[k]);
-    r.flops = d.flops;
-    r.peak = d.pool.peak;
-    tk_device_close(&d);
-    return r;
-}
-
-static const struct backend ref = {&tk_device_ref, 1, false};
-
-static double square(const float *x, int64_t n)
-{
-    double s = 0;
-    for (int64_t i = 0; i < n; i++) s += (double)x[i] * x[i];
-    return s;
-}
-
-static void close_enough(const world *w, const char *what, int which, const float *got,
-                         const float *wanted, int64_t n, bound b)
-{
-    double s = 0, size = square(wanted, n), floor = b.floor * sqrt(size / (double)(n ? n : 1));
-    for (int64_t i = 0; i < n; i++) {
-        const double off = fabs((double)got[i] - wanted[i]);
-        if (!(off <= b.element * fabs(wanted[i]) + floor) && isfinite(b.element))
-            fail_msg("%s: %s %d: element %lld is %.9g, ref's %.9g", w->name, what, which,
-                     (long long)i, got[i], wanted[i]);
-        s += off * off;
-    }
-    double nmse = size > 0 ? s / size : s;
-    if (!(nmse <= b.nmse))
-        fail_msg("%s: %s %d differs from ref by NMSE %.3g", w->name, what, which, nmse);
-}
-
-// `twin`: `wanted` is in fp32 on the same numbers.
-static void compare(const world *w, const result *got, const result *wanted, bool twin)
-{
-    const tk_call *c = &w->call;
-    const bound half = twin ? half_a_step : a_step;
-    const bool reads = tk_op_table[c->op].needs_out && w->type.activation == TK_BF16;
-    for (int i = 0; i < TK_OP_OUT; i++)
-        if (wanted->out[i])
-            close_enough(w, "output", i, got->out[i], wanted->out[i], tk_count(&c->out[i]),
-                         c->out[i].dtype == TK_BF16 ? half : in_fp32);
-    for (int i = 0; i < TK_OP_IN; i++)
-        if (wanted->din[i])
-            close_enough(w, "gradient", i, got->din[i], wanted->din[i], tk_count(&c->din[i]),
-                         reads                        ? through_output
-                         : c->din[i].dtype == TK_BF16 ? half
-                                                      : in_fp32);
-}
+//
+// The backends are cpu's, or with TK_TEST_DEVICE=cuda in the environment cuda's. With
+// TK_TEST_OPS=" add silu " these operators alone are looked at.
+#include "tests/core/device/ops_run.h"
 
 // Calls `check` on every case in every kind of numbers that it has, from kind `first` on; with
 // those of several blocks if it looks at these.
@@ -165,6 +16,7 @@ static void each_world(void (*check)(world *w), int first, bool blocks)
     for (int i = 0; i < N_CASES; i++)
         for (int kind = first; kind < N_KINDS; kind++) {
             if (!has_kind(&cases[i], kind) || (cases[i].flags & BLOCKS && !blocks)) continue;
+            if (!looked_at(cases[i].op)) continue;
             world w;
             world_open(&w, &cases[i], kinds[kind]);
             snprintf(w.name, sizeof w.name, "%s case %d, kind %d", tk_op_table[cases[i].op].name, i,
@@ -267,7 +119,7 @@ static void is_the_same_by_more_threads(world *w)
     result_free(&one);
 }
 
-static void test_ops__cpu_does_not_depend_on_threads(void **state)
+static void test_ops__results_do_not_depend_on_threads(void **state)
 {
     (void)state;
     each_world(is_the_same_by_more_threads, 0, true);
@@ -321,8 +173,8 @@ static void test_ops__casts_round_to_even(void **state)
 {
     (void)state;
     static const float rounded[] = {0.0f, -0.0f, 1.0f, -3.140625f, 1.0f, 1.015625f, 3.00405527e38f};
-    for (int b = 0; b < 2; b++) {
-        const tk_device_ops *ops = b ? &tk_device_cpu : &tk_device_ref;
+    for (int b = 0; b < 2 && looked_at(TK_OP_CAST); b++) {
+        const tk_device_ops *ops = b ? backends[0].ops : &tk_device_ref;
         float x[7], grad[7], back[7];
         uint16_t half[7], up[7];
         for (int i = 0; i < 7; i++)
@@ -401,10 +253,10 @@ static void test_ops__ref_gradients_are_slopes(void **state)
 // What a plan counts on the dry device is what the backend takes that it stands for.
 static void counts_as_the_real(world *w)
 {
-    const struct backend like[] = {{&tk_device_cpu, 1, false}, {&tk_device_cpu, 3, false}, ref};
+    const backend like[] = {backends[0], backends[2], ref};
     for (int b = 0; b < 3; b++) {
         result real = run(&like[b], w, 31, 1);
-        result dry = run(&(struct backend){like[b].ops, like[b].threads, true}, w, 31, 1);
+        result dry = run(&(backend){like[b].ops, like[b].threads, "1", true}, w, 31, 1);
         if (dry.peak != real.peak) fail_msg("%s: %zu bytes, dry %zu", w->name, real.peak, dry.peak);
         assert_true(dry.flops == real.flops);
         for (int64_t j = 0; j < tk_count(&w->call.out[0]); j++) assert_true(dry.out[0][j] == 0);
@@ -493,9 +345,9 @@ static void test_ops__gathers_columns_of_uneven_ranks(void **state)
 static void test_ops__skips_a_step_of_scale_zero(void **state)
 {
     (void)state;
-    for (int b = 0; b < 2; b++) {
+    for (int b = 0; b < 2 && looked_at(TK_OP_CLIP_SCALE) && looked_at(TK_OP_ADAMW); b++) {
         tk_device d;
-        assert_ok(tk_device_open(&d, b ? &tk_device_cpu : &tk_device_ref, 1, 1 << 20));
+        assert_ok(tk_device_open(&d, b ? backends[0].ops : &tk_device_ref, 1, 1 << 20));
         float g[2] = {NAN, 1}, p[2] = {1, 2}, rates[3] = {10, 10, 0.1f}, zero = 0, sum = INFINITY;
         float back[2];
         tk_call clip = {.op = TK_OP_CLIP_SCALE, .f = {1}};
@@ -557,14 +409,24 @@ static void test_ops__wrong_types_are_named(void **state)
     tk_device_close(&d);
 }
 
+// Names what a device lacks, in the test's log.
+static void choose(const tk_device_ops *ops)
+{
+    for (int b = 0; b < N_BACKENDS; b++) backends[b].ops = ops;
+    for (int op = 0; op < TK_OP_COUNT; op++)
+        if (!has(op)) printf("device %s lacks %s\n", ops->name, tk_op_table[op].name);
+}
+
 int main(void)
 {
+    const char *device = getenv("TK_TEST_DEVICE");
+    if (device && strcmp(device, "cuda") == 0) choose(tk_device_find(TK_DEVICE_CUDA));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops__every_operator_has_a_case),
         cmocka_unit_test(test_ops__backends_agree_with_ref),
         cmocka_unit_test(test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once),
         cmocka_unit_test(test_ops__casts_round_to_even),
-        cmocka_unit_test(test_ops__cpu_does_not_depend_on_threads),
+        cmocka_unit_test(test_ops__results_do_not_depend_on_threads),
         cmocka_unit_test(test_ops__ref_adds_to_gradients),
         cmocka_unit_test(test_ops__ref_gradients_are_slopes),
         cmocka_unit_test(test_ops__dry_counts_as_the_real),
