@@ -136,6 +136,11 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned)
     return *e ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
+cudaError_t cudaEventCreate(cudaEvent_t *e)
+{
+    return cudaEventCreateWithFlags(e, cudaEventDefault);
+}
+
 cudaError_t cudaEventDestroy(cudaEvent_t e)
 {
     free(e);
