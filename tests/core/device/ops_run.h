@@ -22,8 +22,6 @@ static backend backends[N_BACKENDS] = {{&tk_device_cpu, 1, "1", false},
 static bool has(tk_op op)
 {
     const tk_kernel *k = &backends[0].ops->kernels[op];
-    // cuBLASLt has no stand-in here yet.
-    if (op == TK_OP_LINEAR && backends[0].ops == tk_device_find(TK_DEVICE_CUDA)) return false;
     return tk_op_is_collective(op) || (k->fore && (k->back || !tk_op_table[op].grads));
 }
 
