@@ -9,15 +9,20 @@ extern "C" {
 extern const tk_kernel tk_cuda_kernels[TK_OP_COUNT];
 
 typedef tk_status tk_cuda_kernel(tk_device *d, const tk_call *c);
+typedef size_t tk_cuda_scratch(const tk_device *d, const tk_call *c, bool back);
+// norm.cu, gate.cu
+tk_cuda_kernel tk_cuda_norm, tk_cuda_norm_back, tk_cuda_gate_add, tk_cuda_gate_add_back;
+tk_cuda_scratch tk_cuda_norm_scratch, tk_cuda_gate_scratch;
+tk_cuda_kernel tk_cuda_rope, tk_cuda_rope_back;      // rope.cu
+tk_cuda_kernel tk_cuda_sinusoid, tk_cuda_rope_table; // angles.cu
 // linear.c
 tk_cuda_kernel tk_cuda_linear, tk_cuda_linear_back;
-size_t tk_cuda_linear_scratch(const tk_device *d, const tk_call *c, bool back);
+tk_cuda_scratch tk_cuda_linear_scratch;
 bool tk_cuda_linear_bf16(const tk_call *c, bool back);
 // elementwise.cu
 tk_cuda_kernel tk_cuda_add, tk_cuda_add_back, tk_cuda_silu, tk_cuda_silu_back;
-tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back; // swiglu.cu
-tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;     // cast.cu
-typedef size_t tk_cuda_scratch(const tk_device *d, const tk_call *c, bool back);
+tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back;       // swiglu.cu
+tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;           // cast.cu
 tk_cuda_kernel tk_cuda_attention, tk_cuda_attention_back; // attention.cu
 tk_cuda_scratch tk_cuda_attention_scratch;
 #ifdef __cplusplus

@@ -9,8 +9,9 @@
 #include <math.h>
 
 // BARE: optional inputs absent. CROSS: as many rows of a document are asked as ask of the next.
-// BLOCKS: so many rows that bf16 is run block by block; that alone is looked at.
-enum { BIAS = 1, BARE = 2, CROSS = 4, BLOCKS = 8 };
+// BLOCKS: so many rows that bf16 is run block by block; that alone is looked at. ALIGNED: what is
+// read of a table lies at multiples of 16 bytes, as the model's does.
+enum { BIAS = 1, BARE = 2, CROSS = 4, BLOCKS = 8, ALIGNED = 16 };
 enum { DOCS = 5, SEED = 11 };
 
 typedef struct test_case {
@@ -42,6 +43,9 @@ static const test_case cases[] = {
     {TK_OP_RMS_NORM, 333, 192, 0, 48, 0, {0}},
     {TK_OP_RMS_NORM, 333, 131, 0, 131, BARE, {0}},
     {TK_OP_RMS_NORM, 3001, 390, 0, 39, BLOCKS, {0}},
+    {TK_OP_RMS_NORM, 41, 256, 0, 128, 0, {0}},
+    {TK_OP_RMS_NORM, 9, 1064, 0, 1064, 0, {0}},   // more than a warp's,
+    {TK_OP_RMS_NORM, 2, 30000, 0, 30000, 0, {0}}, // and than shared memory's
     // rows, channels, table rows
     {TK_OP_MODULATE, 8, 10, 3, 0, 0, {0}},
     {TK_OP_MODULATE, 8, 10, 3, 0, BARE, {0}},
@@ -49,11 +53,17 @@ static const test_case cases[] = {
     {TK_OP_MODULATE, 1, 65, 1, 0, 0, {0}},
     {TK_OP_MODULATE, 410, 200, 7, 0, 0, {0}},
     {TK_OP_MODULATE, 3001, 390, 7, 0, BLOCKS, {0}},
+    {TK_OP_MODULATE, 33, 64, 50, 0, ALIGNED, {0}}, // entries without rows
+    {TK_OP_MODULATE, 33, 64, 5, 0, ALIGNED | BARE, {0}},
+    {TK_OP_MODULATE, 19, 1064, 3, 0, ALIGNED, {0}},
+    {TK_OP_MODULATE, 3, 16000, 2, 0, ALIGNED, {0}},
     {TK_OP_GATE_ADD, 8, 10, 3, 0, 0, {0}},
     {TK_OP_GATE_ADD, 0, 10, 3, 0, 0, {0}},
     {TK_OP_GATE_ADD, 1, 65, 1, 0, 0, {0}},
     {TK_OP_GATE_ADD, 410, 200, 7, 0, 0, {0}},
     {TK_OP_GATE_ADD, 3001, 390, 7, 0, BLOCKS, {0}},
+    {TK_OP_GATE_ADD, 33, 64, 50, 0, ALIGNED, {0}},
+    {TK_OP_GATE_ADD, 37, 2088, 3, 0, ALIGNED, {0}},
     {TK_OP_ADD, 5, 7, 0, 0, 0, {0}},
     {TK_OP_ADD, 0, 7, 0, 0, 0, {0}},
     {TK_OP_ADD, 301, 211, 0, 0, 0, {0}},
@@ -72,6 +82,9 @@ static const test_case cases[] = {
     {TK_OP_ROPE, 0, 24, 3, 12, 0, {0}},
     {TK_OP_ROPE, 333, 150, 21, 50, 0, {0}},
     {TK_OP_ROPE, 3001, 390, 3, 13, BLOCKS, {0}},
+    {TK_OP_ROPE, 33, 256, 48, 128, 0, {0}},
+    {TK_OP_ROPE, 19, 640, 63, 128, 0, {0}},
+    {TK_OP_ROPE, 3, 2048, 500, 1024, 0, {0}},
     // -, heads * head_dim, -, head_dim; rows of each document
     {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 0, 1, 6}},
@@ -153,7 +166,7 @@ static void set(tk_call *c, int k, tk_dtype t, int64_t rows, int64_t cols)
 
 static void describe_rows(const test_case *k, tk_call *c)
 {
-    bool bare = k->flags & BARE;
+    const bool bare = k->flags & BARE, aligned = k->flags & ALIGNED;
     switch (k->op) {
     case TK_OP_LINEAR:
         set(c, 1, TK_F32, k->m, k->c);
@@ -166,17 +179,17 @@ static void describe_rows(const test_case *k, tk_call *c)
         break;
     case TK_OP_MODULATE:
         if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->c);
-        set(c, 2, TK_F32, k->m, 3 * k->c + 5);
+        set(c, 2, TK_F32, k->m, 3 * k->c + (aligned ? 0 : 5));
         set(c, 3, TK_I32, k->n, 1);
-        c->i[0] = 2 * k->c + 1;
-        c->i[1] = 3;
+        c->i[0] = 2 * k->c + !aligned;
+        c->i[1] = aligned ? 0 : 3;
         c->f[0] = 1e-3;
         break;
     case TK_OP_GATE_ADD:
         set(c, 1, TK_F32, k->n, k->c);
-        set(c, 2, TK_F32, k->m, 2 * k->c + 3);
+        set(c, 2, TK_F32, k->m, 2 * k->c + (aligned ? 0 : 3));
         set(c, 3, TK_I32, k->n, 1);
-        c->i[0] = k->c + 1;
+        c->i[0] = k->c + !aligned;
         break;
     case TK_OP_ADD:
         set(c, 1, TK_F32, k->n, k->c);
