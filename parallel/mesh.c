@@ -213,7 +213,7 @@ static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk
     for (int i = 0; i < TK_AXES; i++)
         TK_TRY(tk_mpi_split(world, axes[i].name, rank_in(m, 1U << i, &others), &m->axis[i].host));
     TK_TRY(tk_mpi_split(world, "replica", m->axis[TK_AXIS_DATA].rank, &m->replica));
-    return tk_mpi_node(world, &m->ranks_on_node, &m->cores);
+    return tk_mpi_node(world, &m->ranks_on_node, &m->rank_on_node, &m->cores);
 }
 
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb)

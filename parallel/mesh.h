@@ -23,7 +23,7 @@ typedef struct tk_mesh {
     tk_device_comm world_device;
     tk_comm replica;           // those of one data rank: they hold one whole model
     tk_axis_row axis[TK_AXES]; // by tk_axis
-    int ranks_on_node;
+    int ranks_on_node, rank_on_node;
     int cores; // of the node, this rank's share
 } tk_mesh;
 

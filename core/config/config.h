@@ -37,7 +37,8 @@ typedef enum tk_device_kind {
 } tk_device_kind;
 
 typedef struct tk_parallel_config {
-    int64_t device; // of each rank: a tk_device_kind
+    int64_t device;    // of each rank: a tk_device_kind
+    int64_t share_gpu; // 1: several ranks may compute on one GPU
     int64_t tensor, pipeline,
         data;                 // 0 = chosen from the world size (data for train, tensor for sample)
     int64_t threads;          // per rank; 0 = cores of the node / ranks on it

@@ -102,8 +102,8 @@ static const tk_option config_rows[] = {
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
     ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,
-         "what each rank computes on: chosen by talkie, the processor, plain loops, or a GPU of "
-         "NVIDIA's",
+         "what each rank computes on: a GPU each where all ranks have one and else the processor, "
+         "the processor, plain loops, or a GPU of NVIDIA's",
          "auto", "cpu", "ref", "cuda"),
 
     // The model, under the names of the public checkpoints' config.
@@ -145,6 +145,8 @@ static const tk_option config_rows[] = {
         "ranks that share out the blocks; 0 = chosen from the world size"),
     INT("parallel.data", parallel.data, 0, 0, 1048576, MESH,
         "ranks that share out the batch; 0 = chosen from the world size"),
+    YES("parallel.share_gpu", parallel.share_gpu, 0, MESH,
+        "whether several ranks may compute on one GPU"),
     INT("parallel.threads", parallel.threads, 0, 0, 4096, MESH | TK_CMD_DATA,
         "threads per rank; 0 = cores of the node / ranks on it"),
 

@@ -12,11 +12,12 @@ static tk_status check_built(const tk_device_ops *ops)
                              "is (make CUDA_HOME=...), or take device=cpu");
 }
 
-tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
+tk_status tk_device_open_card(tk_device *d, const tk_device_ops *ops, int card, int threads,
+                              size_t bytes)
 {
     *d = (tk_device){0};
     TK_TRY(check_built(ops));
-    *d = (tk_device){.ops = ops, .kernels = ops->kernels};
+    *d = (tk_device){.ops = ops, .kernels = ops->kernels, .card = card};
     tk_status st = ops->open(d, threads);
     if (st != TK_OK) *d = (tk_device){0};
     TK_TRY(st);
@@ -30,6 +31,11 @@ close:
     ops->close(d);
     *d = (tk_device){0};
     return st;
+}
+
+tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes)
+{
+    return tk_device_open_card(d, ops, 0, threads, bytes);
 }
 
 tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes)

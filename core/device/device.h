@@ -42,11 +42,21 @@ typedef struct tk_device_choice_ops {
     tk_status (*read)(tk_device *d, int n, const char *const text[], int64_t *own);
 } tk_device_choice_ops;
 
+// One of the accelerators of a kind that this process may use.
+typedef struct tk_card {
+    char name[96];        // "NVIDIA H100 80GB HBM3"
+    unsigned char id[16]; // no other card in the world has it
+} tk_card;
+
 // What moves, computes or zeroes does so on d->queue.
 typedef struct tk_device_ops {
     const char *name;
     bool computes; // false for "dry": results are never written, addresses never touched
-    tk_status (*open)(tk_device *d, int threads);
+    // How many cards there are (TK_INPUT in words why none can be used), and card i of them. NULL
+    // where the device is the host.
+    tk_status (*cards)(int *n);
+    tk_status (*card)(int i, tk_card *out);
+    tk_status (*open)(tk_device *d, int threads); // on card d->card
     void (*close)(tk_device *d);
     tk_status (*memory)(tk_device *d, size_t *available, size_t *total);
     // Address space for the pool; *bytes 0: as much as makes sense, told there.
@@ -96,7 +106,7 @@ typedef enum tk_trace_kind {
 struct tk_device {
     const tk_device_ops *ops;
     const tk_kernel *kernels; // of ops, or of the device that "dry" stands for
-    int threads;
+    int threads, card;
     tk_queue queue; // of what is asked for now
     tk_pool pool;   // all device memory: weights, activations, gradients, scratch
     double flops;   // floating-point operations of GEMM and attention run so far (model FLOPs)
@@ -109,13 +119,17 @@ struct tk_device {
 };
 
 extern const tk_device_ops tk_device_ref, tk_device_cpu; // for tests; programs use this:
-// A tk_device_kind, of option `device`; NULL: not in this build, as opening it will say.
+// A tk_device_kind, of option `device`, auto being cpu; NULL: not in this build, as opening it will
+// say.
 const tk_device_ops *tk_device_find(int64_t kind);
 
-// threads 0: all cores. bytes: of the pool; 0: as much as makes sense (host memory: address space
-// of twice the machine's, since touched pages only count; a GPU: address space of all its memory,
-// taken as the pool's peak grows).
-tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes);
+// card: among those of the kind, 0 where the device is the host. threads 0: all cores. bytes: of
+// the pool; 0: as much as makes sense (host memory: address space of twice the machine's, since
+// touched pages only count; a GPU: address space of all its memory, taken as the pool's peak
+// grows).
+tk_status tk_device_open_card(tk_device *d, const tk_device_ops *ops, int card, int threads,
+                              size_t bytes);
+tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, size_t bytes); // 0
 // "dry" in the place of `like`, which is not opened: it is asked what scratch its kernels need.
 tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes);
 void tk_device_close(tk_device *d);

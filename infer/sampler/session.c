@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/sampler/session.h"
 #include "core/base/log.h"
+#include "parallel/devices.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,14 +76,6 @@ void tk_trained_close(tk_trained *t)
     memset(t, 0, sizeof *t);
 }
 
-static tk_status open_session_device(tk_session *s, const tk_parallel_config *p)
-{
-    tk_mesh *m = s->mesh;
-    TK_TRY(tk_agree(&m->world, tk_device_open(&s->device, tk_device_find(p->device),
-                                              tk_mesh_threads(m, p), 0)));
-    return tk_mesh_attach(m, &s->device);
-}
-
 static tk_status open_session_model(tk_session *s)
 {
     const tk_mesh *m = s->mesh;
@@ -97,7 +90,7 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema)
 {
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
-    tk_status st = open_session_device(s, p);
+    tk_status st = tk_devices_open(mesh, p, 0, &s->device);
     if (st == TK_OK) st = tk_agree(&mesh->world, open_session_model(s));
     if (st == TK_OK) {
         tk_flat flat = {.group = s->ema ? "ema" : "model",

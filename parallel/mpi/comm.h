@@ -24,9 +24,9 @@ void tk_mpi_look_for(tk_comm *c, const char *op, bool begins);
 tk_status tk_mpi_world(tk_comm *out);
 tk_status tk_mpi_split_node(tk_comm *world, tk_comm *node);
 
-// How many ranks of `world` run on this node, and how many of its cores are this rank's share
-// (at least 1). Collective over `world`.
-tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *cores);
+// How many ranks of `world` run on this node, which of them this one is, and how many of the node's
+// cores are its share (at least 1). Collective over `world`.
+tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *rank_on_node, int *cores);
 
 // Longest message handed to MPI in one piece (its counts are int). Tests make it small.
 void tk_mpi_set_max_message(size_t bytes);

@@ -81,12 +81,13 @@ static int fair_share(const unsigned char *all, int ranks, int rank)
     return cores > 1 ? cores : 1;
 }
 
-tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *cores)
+tk_status tk_mpi_node(tk_comm *world, int *ranks_on_node, int *rank_on_node, int *cores)
 {
     _Alignas(cpu_set_t) unsigned char mine[MAX_CPUS / 8] = {0};
     tk_comm node;
     TK_TRY(tk_mpi_split_node(world, &node));
     *ranks_on_node = node.size;
+    *rank_on_node = node.rank;
     *cores = 1;
     sched_getaffinity(0, sizeof mine, (cpu_set_t *)mine); // fails: an empty mask, one core
     unsigned char *all = tk_alloc((size_t)node.size * sizeof mine);

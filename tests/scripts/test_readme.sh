@@ -5,7 +5,7 @@
 # scripts works in a fresh clone, as it is written and in the order it is written.
 #
 # So that this takes seconds, the clone's build/talkie is the real program with sizes made small: the
-# lines stay as they are, runs are a few steps long. WHOLE=1 tests/scripts/test_readme.sh
+# lines stay as they are, runs are a few steps long. WHOLE=1 bash tests/scripts/test_readme.sh
 # leaves sizes alone (half an hour on 2 cores).
 # sbatch and srun are stand-ins that start as many ranks as they were asked for under mpirun.
 set -uo pipefail

@@ -2,6 +2,7 @@
 #include "train/parity/parity.h"
 #include "core/base/log.h"
 #include "core/model/model.h"
+#include "parallel/devices.h"
 #include "parallel/mpi/start.h"
 #include "parallel/pipeline.h"
 #include "train/parity/golden.h"
@@ -223,15 +224,6 @@ static tk_status cut_documents(parity *p)
     return TK_OK;
 }
 
-static tk_status open_parity_device(parity *p)
-{
-    TK_TRY(
-        tk_agree(&p->mesh.world,
-                 tk_device_open(&p->device, tk_device_find(p->config.parallel.device),
-                                tk_mesh_threads(&p->mesh, &p->config.parallel), (size_t)64 << 30)));
-    return tk_mesh_attach(&p->mesh, &p->device);
-}
-
 static tk_status open_golden_model(parity *p)
 {
     TK_TRY(cut_documents(p));
@@ -269,7 +261,7 @@ static tk_status run_parity(parity *p, tk_comm *world, const tk_invocation *in)
     tk_param_table table;
     TK_TRY(tk_config_agree(world, read_golden(p, path, in, &table), &p->config));
     TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
-    TK_TRY(open_parity_device(p));
+    TK_TRY(tk_devices_open(&p->mesh, &p->config.parallel, 0, &p->device));
     TK_TRY(tk_agree(world, open_golden_model(p)));
     TK_TRY(tk_parallel_unless_alone(world, forward_and_backward(p)));
     TK_TRY(tk_agree(world, compare_grads(p)));

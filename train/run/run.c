@@ -2,6 +2,7 @@
 #include "train/run/run.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include "parallel/devices.h"
 #include "parallel/mpi/start.h"
 #include "train/run/ceiling.h"
 #include "train/run/choices.h"
@@ -74,9 +75,7 @@ tk_status tk_train_parts_open(tk_train_parts *p, tk_comm *world, tk_config *c)
     TK_TRY(tk_mesh_open(&p->mesh, world, &c->parallel, TK_AXIS_DATA));
     TK_TRY(tk_agree(world, tk_loader_open(&c->data, c->codec.file, world, &p->loader)));
     TK_TRY(tk_agree(world, tk_trainer_match(c, p->loader, p->mesh.axis[TK_AXIS_DATA].degree)));
-    TK_TRY(tk_agree(world, tk_device_open(&p->device, tk_device_find(c->parallel.device),
-                                          tk_mesh_threads(&p->mesh, &c->parallel), 0)));
-    return tk_mesh_attach(&p->mesh, &p->device);
+    return tk_devices_open(&p->mesh, &c->parallel, 0, &p->device);
 }
 
 void tk_train_parts_close(tk_train_parts *p)

@@ -68,7 +68,7 @@ static void cuda_close(tk_device *d)
 static tk_status cuda_start(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
-    TK_TRY(tk_cuda_find(c));
+    TK_TRY(tk_cuda_find(c, d->card));
     TK_TRY(tk_cuda_check(d, cudaSetDevice(c->device), "opening it"));
     for (int q = 0; q < TK_QUEUES; q++)
         TK_TRY(tk_cuda_check(d, cudaStreamCreateWithFlags(&c->stream[q], cudaStreamNonBlocking),
@@ -234,6 +234,8 @@ static tk_status cuda_sync(tk_device *d)
 
 const tk_device_ops tk_device_cuda = {
     .name = "cuda",
+    .cards = tk_cuda_cards,
+    .card = tk_cuda_card,
     .computes = true,
     .open = cuda_open,
     .close = cuda_close,

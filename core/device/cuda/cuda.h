@@ -45,9 +45,11 @@ tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what);
 // which may wait for other ranks: the asked-th time in this wait, from 0. NULL: nothing is.
 void tk_cuda_wait_by(void (*look)(int asked));
 
-// open.c. The current device of the calling thread (cudaSetDevice; the first visible one else) and
-// what is known of it, into `c`; TK_INPUT in words where this program cannot run on it.
-tk_status tk_cuda_find(tk_cuda *c);
+// open.c: the functions of tk_device_ops of that name; and what is known of a card, into `c`:
+// TK_INPUT in words where there is none or this program cannot run on it.
+tk_status tk_cuda_cards(int *n);
+tk_status tk_cuda_card(int i, tk_card *out);
+tk_status tk_cuda_find(tk_cuda *c, int card);
 // Whether code built for `arches` ("90a 100a") runs on a GPU of this compute capability.
 bool tk_cuda_fits(const char *arches, int major, int minor);
 

@@ -6,18 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INSTEAD "; device=cpu computes without a GPU"
-
 // CUDA's versions are 1000 * major + 10 * minor.
 static tk_status old_driver(int has)
 {
     if (has == 0)
-        return TK_FAIL(TK_INPUT, "device=cuda: this machine has no NVIDIA driver (no libcuda.so.1 "
-                                 "was found)" INSTEAD);
+        return TK_FAIL(TK_INPUT, "this machine has no NVIDIA driver (no libcuda.so.1 "
+                                 "was found)");
     return TK_FAIL(TK_INPUT,
-                   "device=cuda: the NVIDIA driver knows CUDA up to %d.%d, and this talkie was "
+                   "the NVIDIA driver knows CUDA up to %d.%d, and this talkie was "
                    "built with CUDA %d.%d: update the driver, or build with an older CUDA (make "
-                   "CUDA_HOME=...)" INSTEAD,
+                   "CUDA_HOME=...)",
                    has / 1000, has % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
 }
 
@@ -25,25 +23,24 @@ static tk_status none_visible(void)
 {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     if (!visible)
-        return TK_FAIL(TK_INPUT, "device=cuda: the driver finds no GPU (nvidia-smi says what it "
-                                 "sees; a Slurm job asks for GPUs by --gpus-per-node)" INSTEAD);
+        return TK_FAIL(TK_INPUT, "the driver finds no GPU (nvidia-smi says what it "
+                                 "sees; a Slurm job asks for GPUs by --gpus-per-node)");
     if (!*visible)
-        return TK_FAIL(TK_INPUT,
-                       "device=cuda: CUDA_VISIBLE_DEVICES is empty, which hides every GPU "
-                       "from this process: unset it, or name some" INSTEAD);
+        return TK_FAIL(TK_INPUT, "CUDA_VISIBLE_DEVICES is empty, which hides every GPU "
+                                 "from this process: unset it, or name some");
     return TK_FAIL(TK_INPUT,
-                   "device=cuda: CUDA_VISIBLE_DEVICES=%s names no GPU of this machine: ordinals "
-                   "from 0, or UUIDs as nvidia-smi -L lists them, each once" INSTEAD,
+                   "CUDA_VISIBLE_DEVICES=%s names no GPU of this machine: ordinals "
+                   "from 0, or UUIDs as nvidia-smi -L lists them, each once",
                    visible);
 }
 
 static tk_status cannot_start(cudaError_t e)
 {
-    return TK_FAIL(TK_INPUT, "device=cuda: CUDA does not start: %s (%s)" INSTEAD,
-                   cudaGetErrorName(e), cudaGetErrorString(e));
+    return TK_FAIL(TK_INPUT, "CUDA does not start: %s (%s)", cudaGetErrorName(e),
+                   cudaGetErrorString(e));
 }
 
-static tk_status count_visible(int *n)
+tk_status tk_cuda_cards(int *n)
 {
     int driver = 0;
     *n = 0;
@@ -71,13 +68,23 @@ bool tk_cuda_fits(const char *arches, int major, int minor)
     return false;
 }
 
-tk_status tk_cuda_find(tk_cuda *c)
+tk_status tk_cuda_card(int i, tk_card *out)
+{
+    struct cudaDeviceProp p;
+    const cudaError_t e = cudaGetDeviceProperties(&p, i);
+    if (e != cudaSuccess) return cannot_start(e);
+    snprintf(out->name, sizeof out->name, "%s", p.name);
+    memcpy(out->id, p.uuid.bytes, sizeof out->id);
+    return TK_OK;
+}
+
+tk_status tk_cuda_find(tk_cuda *c, int card)
 {
     struct cudaDeviceProp p;
     int n;
-    TK_TRY(count_visible(&n));
-    cudaError_t e = cudaGetDevice(&c->device);
-    if (e == cudaSuccess) e = cudaGetDeviceProperties(&p, c->device);
+    TK_TRY(tk_cuda_cards(&n));
+    c->device = card;
+    const cudaError_t e = cudaGetDeviceProperties(&p, card);
     if (e != cudaSuccess) return cannot_start(e);
     snprintf(c->name, sizeof c->name, "%s", p.name);
     c->multiprocessors = p.multiProcessorCount;
@@ -85,8 +92,8 @@ tk_status tk_cuda_find(tk_cuda *c)
     c->bytes = p.totalGlobalMem;
     if (tk_cuda_fits(TK_CUDA_ARCHES, p.major, p.minor)) return TK_OK;
     return TK_FAIL(TK_INPUT,
-                   "device=cuda: GPU %d (%s) is of compute capability %d.%d, and this talkie was "
-                   "built for %s: build it with make ARCHES=\"%s %d%d\"" INSTEAD,
+                   "GPU %d (%s) is of compute capability %d.%d, and this talkie was "
+                   "built for %s: build it with make ARCHES=\"%s %d%d\"",
                    c->device, c->name, p.major, p.minor, TK_CUDA_ARCHES, TK_CUDA_ARCHES, p.major,
                    p.minor);
 }

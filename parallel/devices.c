@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/devices.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- deciding ----------------------------------------------------------------------------------
+
+enum { LIST = 256, NAMED = 8 };
+
+// "rank 3" or "ranks 0, 1, 2 and 5 more": those with (or without) a card. Returns `out`.
+static char *ranks_with(const tk_rank_cards *all, int n, bool card, char out[LIST])
+{
+    int many = 0, named = 0;
+    size_t at;
+    for (int i = 0; i < n; i++) many += (all[i].cards > 0) == card;
+    at = (size_t)snprintf(out, LIST, "rank%s", many == 1 ? "" : "s");
+    for (int i = 0; i < n && named < NAMED; i++)
+        if ((all[i].cards > 0) == card)
+            at += (size_t)snprintf(out + at, LIST - at, "%s %d", named++ ? "," : "", i);
+    if (many > named) snprintf(out + at, LIST - at, " and %d more", many - named);
+    return out;
+}
+
+static const tk_rank_cards *first_without(const tk_rank_cards *all, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!all[i].cards) return &all[i];
+    return NULL;
+}
+
+static tk_status same_card(const tk_rank_cards *all, int a, int b, int n)
+{
+    int ranks = 0;
+    for (int i = 0; i < n; i++) ranks += !strcmp(all[i].host, all[b].host);
+    return TK_FAIL(TK_INPUT,
+                   "ranks %d and %d would share one GPU (%s on %s: %d rank%s there, %d GPU%s "
+                   "visible to rank %d). Start a rank for each GPU, or say parallel.share_gpu=true",
+                   a, b, all[b].is.name, all[b].host, ranks, ranks == 1 ? "" : "s", all[b].cards,
+                   all[b].cards == 1 ? "" : "s", b);
+}
+
+typedef struct holder { // of a card
+    const tk_card *card;
+    int rank;
+} holder;
+
+static int by_card(const void *a, const void *b)
+{
+    const holder *x = a, *y = b;
+    const int order = memcmp(x->card->id, y->card->id, sizeof x->card->id);
+    return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+static tk_status one_each(const tk_rank_cards *all, int n)
+{
+    holder *h;
+    TK_NEW(h, n);
+    for (int i = 0; i < n; i++) h[i] = (holder){&all[i].is, i};
+    qsort(h, (size_t)n, sizeof *h, by_card);
+    tk_status st = TK_OK;
+    for (int i = 1; i < n && st == TK_OK; i++)
+        if (!memcmp(h[i - 1].card->id, h[i].card->id, sizeof h[i].card->id))
+            st = same_card(all, h[i - 1].rank, h[i].rank, n);
+    tk_free(h);
+    return st;
+}
+
+tk_status tk_devices_decide(const tk_rank_cards *all, int n, int64_t asked, bool share,
+                            tk_device_kind *kind)
+{
+    char have[LIST], lack[LIST];
+    int with = 0;
+    *kind = (tk_device_kind)asked;
+    if (asked != TK_DEVICE_AUTO && asked != TK_DEVICE_CUDA) return TK_OK;
+    for (int i = 0; i < n; i++) with += all[i].cards > 0;
+    *kind = with ? TK_DEVICE_CUDA : TK_DEVICE_CPU;
+    if (!with && asked == TK_DEVICE_AUTO) return TK_OK;
+    if (!with)
+        return TK_FAIL(TK_INPUT, "device=cuda: %s. device=cpu computes without a GPU", all[0].why);
+    if (with < n)
+        return TK_FAIL(TK_INPUT,
+                       "%s can use a GPU, %s (%s) cannot: %s. Give every rank one, or say "
+                       "device=cpu",
+                       ranks_with(all, n, true, have), ranks_with(all, n, false, lack),
+                       first_without(all, n)->host, first_without(all, n)->why);
+    return share ? TK_OK : one_each(all, n);
+}
+
+// ---- looking -----------------------------------------------------------------------------------
+
+// A rank without a card is no failure yet: the others may have none either.
+static void look_for_cards(const tk_mesh *m, const tk_device_ops *cuda, tk_rank_cards *own)
+{
+    if (gethostname(own->host, sizeof own->host - 1)) strcpy(own->host, "?");
+    if (!cuda) {
+        snprintf(own->why, sizeof own->why,
+                 "this talkie was built without CUDA (make CUDA_HOME=...)");
+        return;
+    }
+    tk_status st = cuda->cards(&own->cards);
+    if (st == TK_OK) {
+        own->card = m->rank_on_node % own->cards;
+        st = cuda->card(own->card, &own->is);
+    }
+    if (st == TK_OK) return;
+    own->cards = 0;
+    snprintf(own->why, sizeof own->why, "%s", tk_status_message());
+    tk_status_clear();
+}
+
+// NCCL sends between GPUs of a node directly only where each process sees both.
+static void warn_if_isolated(const tk_mesh *m, const tk_rank_cards *all)
+{
+    if (m->ranks_on_node < 2 || m->world.rank) return;
+    for (int i = 0; i < m->world.size; i++)
+        if (all[i].cards != 1) return;
+    tk_log_warn("every rank sees one GPU only, so those of a node cannot reach each other's memory "
+                "directly. Let ranks see all GPUs of their node (srun --gpu-bind=none; no "
+                "CUDA_VISIBLE_DEVICES for each rank)");
+}
+
+static void say_choice(const tk_rank_cards *all, const tk_parallel_config *p, tk_device_kind kind)
+{
+    if (kind == TK_DEVICE_CUDA)
+        tk_log("device cuda: %s, a GPU for each rank", all[0].is.name);
+    else if (p->device == TK_DEVICE_AUTO && tk_device_find(TK_DEVICE_CUDA))
+        tk_log("device cpu: %s", all[0].why);
+}
+
+static tk_status choose_kind(tk_mesh *m, const tk_parallel_config *p, tk_rank_cards *own,
+                             tk_device_kind *kind)
+{
+    tk_rank_cards *all = tk_alloc((size_t)m->world.size * sizeof *all);
+    TK_TRY(tk_agree(&m->world, all ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory")));
+    look_for_cards(m, tk_device_find(TK_DEVICE_CUDA), own);
+    tk_status st = tk_comm_all_gather(&m->world, own, all, sizeof *own);
+    if (st == TK_OK) st = tk_devices_decide(all, m->world.size, p->device, p->share_gpu, kind);
+    tk_status_set_shared(st != TK_OK); // all have the same before them
+    if (st == TK_OK) say_choice(all, p, *kind);
+    if (st == TK_OK && *kind == TK_DEVICE_CUDA) warn_if_isolated(m, all);
+    tk_free(all);
+    return st;
+}
+
+tk_status tk_devices_open(tk_mesh *m, const tk_parallel_config *p, size_t bytes, tk_device *d)
+{
+    tk_rank_cards own = {.cards = 0};
+    tk_device_kind kind = (tk_device_kind)p->device;
+    if (kind == TK_DEVICE_AUTO || kind == TK_DEVICE_CUDA) TK_TRY(choose_kind(m, p, &own, &kind));
+    TK_TRY(tk_agree(&m->world, tk_device_open_card(d, tk_device_find(kind), own.card,
+                                                   tk_mesh_threads(m, p), bytes)));
+    return tk_mesh_attach(m, d);
+}
