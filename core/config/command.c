@@ -182,5 +182,7 @@ tk_status tk_command_run(const tk_command *table, tk_comm *world, int argc, char
         if (world->rank == 0) print_help(c);
         return TK_OK;
     }
+    const char *build = tk_revision();
+    TK_TRY(tk_same(world, "the build of talkie (talkie --version)", build, strlen(build)));
     return invoke(c, world, n - taken, words + taken);
 }

@@ -9,6 +9,7 @@
 //         open        opening of a file (by a relative path) fails as if it were not readable
 //         disk        the disk has N bytes free
 //         slow        every write to a place in a file takes N milliseconds more
+//         build       the program is another build
 //         sweep       allocation fails, then others, in one process; N is FIRST:STEP:LAST
 //         count       nothing fails; each rank says at the end how many of these it had
 //
@@ -16,6 +17,7 @@
 // opened by HDF5 and libav are caught as well.
 #define _GNU_SOURCE
 #include "core/base/mem.h"
+#include "core/base/version.h"
 #include "core/config/command.h"
 #include "core/device/trace.h"
 #include "parallel/mpi/start.h"
@@ -96,6 +98,13 @@ ssize_t pwrite(int fd, const void *x, size_t bytes, off_t at)
     return next(fd, x, bytes, at);
 }
 
+static bool other_build;
+
+const char *tk_revision(void) // in the place of the program's
+{
+    return other_build ? "another build" : "a build of the tests";
+}
+
 static int list(void)
 {
     for (const tk_command *c = tk_commands; c->name; c++) printf("%s\t%s\n", c->name, c->arguments);
@@ -137,6 +146,7 @@ static tk_status sweep(tk_comm *world, int rank, int64_t n, int64_t step, int64_
 static void arm(const char *kind, long n)
 {
     if (!strcmp(kind, "open")) atomic_store(&open_fails_at, n);
+    if (!strcmp(kind, "build")) other_build = true;
     if (!strcmp(kind, "disk")) atomic_store(&disk_free, n);
     if (!strcmp(kind, "slow")) atomic_store(&slow, n);
     if (!strcmp(kind, "alloc")) tk_alloc_fail_at(n, false);
