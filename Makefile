@@ -4,8 +4,9 @@
 # make test        install what is missing, build, run every test
 # make help        all targets and settings
 #
-# Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer,
-# build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
+# Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), MEDIA=0 (without libav*:
+# reads and writes no media), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread
+# sanitizer, build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
 # SECONDS=60 (make fuzz: of each target), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
 # T=core/device/test_pool (only tests whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
 
@@ -68,8 +69,9 @@ endif
 # Libraries ---------------------------------------------------------------------------------------
 # name|pkg-config module|what for. oneDNN comes without a module: its header is looked for.
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
-MODULES := ompi-c $(HDF5) yaml-0.1 libavformat libavcodec libavutil libavfilter libswscale libswresample \
-	cairo-ft fontconfig jansson libxxhash
+MEDIA ?= 1
+MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),libavformat libavcodec libavutil libavfilter \
+	libswscale libswresample) cairo-ft fontconfig jansson libxxhash
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -119,6 +121,11 @@ LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
 FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
+ifeq ($(MEDIA),0)
+SRC      := $(filter-out $(patsubst %,data/media/%.c,avfilter filter picture read sound track write),$(SRC))
+else
+SRC      := $(filter-out data/media/none.c,$(SRC))
+endif
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -170,8 +177,8 @@ features:
 	@printf '  Open MPI %s, HDF5 %s, libyaml %s, oneDNN %s, LAPACK %s\n' '$(or $(call version,ompi-c),missing)' \
 		'$(or $(call version,$(HDF5)),missing)' '$(or $(call version,yaml-0.1),missing)' \
 		'$(if $(DNNL),found,missing)' '$(or $(call version,lapack-netlib),missing)'
-	@printf '  libavcodec %s, cairo %s, jansson %s, xxhash %s\n' \
-		'$(or $(call version,libavcodec),missing)' '$(or $(call version,cairo-ft),missing)' \
+	@printf '  %s, cairo %s, jansson %s, xxhash %s\n' \
+		'$(if $(filter 0,$(MEDIA)),without media,libavcodec $(or $(call version,libavcodec),missing))' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU))'

@@ -18,6 +18,8 @@ typedef struct tk_media_origin { // of media that were read
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,
                         double still_seconds, tk_media *out, tk_media_origin *origin);
 
+// TK_INPUT where this build writes no media: asked before the work for `path` begins.
+tk_status tk_media_writes(const char *path);
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one
 // frame; `comment` goes into the metadata. Pictures are asked for once each, in order, samples a
 // second at a time; memory does not grow with the clip. The caller

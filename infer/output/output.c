@@ -172,7 +172,7 @@ tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
 tk_status tk_output_check(const char *output, int n, char *const *inputs)
 {
     tk_arena a;
-    tk_status st = TK_OK;
+    tk_status st = tk_media_writes(output);
     bool there[PARTS];
     tk_arena_init(&a, 0);
     for (part k = 0; k < PARTS && st == TK_OK; k++) {

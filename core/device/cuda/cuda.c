@@ -6,6 +6,7 @@
 #include "core/device/cuda/blas.h"
 #include "core/device/cuda/table.h"
 #include "core/device/event.h"
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -65,10 +66,19 @@ static void cuda_close(tk_device *d)
     d->impl = NULL;
 }
 
+// What there is to say of cards, as an answer to device=cuda.
+static tk_status with_the_option(tk_status st)
+{
+    char why[512];
+    if (st == TK_OK) return TK_OK;
+    snprintf(why, sizeof why, "%s", tk_status_message());
+    return TK_FAIL(st, "device=cuda: %s. device=cpu computes without a GPU", why);
+}
+
 static tk_status cuda_start(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
-    TK_TRY(tk_cuda_find(c, d->card));
+    TK_TRY(with_the_option(tk_cuda_find(c, d->card)));
     TK_TRY(tk_cuda_check(d, cudaSetDevice(c->device), "opening it"));
     for (int q = 0; q < TK_QUEUES; q++)
         TK_TRY(tk_cuda_check(d, cudaStreamCreateWithFlags(&c->stream[q], cudaStreamNonBlocking),

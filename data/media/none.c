@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// In the place of the files that need libav* (make MEDIA=0): media are neither read nor written.
+#include "data/media/reader.h"
+
+static tk_status no_media(const char *path)
+{
+    return TK_FAIL(TK_INPUT, "%s: this talkie was built without media (make MEDIA=0)", path);
+}
+
+tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,
+                        double still_seconds, tk_media *out, tk_media_origin *origin)
+{
+    (void)m, (void)max_seconds, (void)still_seconds, (void)out, (void)origin;
+    return no_media(path);
+}
+
+tk_status tk_media_writes(const char *path)
+{
+    return no_media(path);
+}
+
+tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment)
+{
+    (void)clip, (void)comment;
+    return no_media(f->path);
+}
+
+tk_status tk_media_probe(const char *path, const tk_media_config *m, double still_seconds,
+                         int64_t *frames, bool *has_audio)
+{
+    (void)m, (void)still_seconds, (void)frames, (void)has_audio;
+    return no_media(path);
+}
+
+tk_status tk_media_reader_open(const char *path, const tk_media_config *m, double still_seconds,
+                               tk_media_reader **out)
+{
+    (void)m, (void)still_seconds, (void)out;
+    return no_media(path);
+}
+
+// There is no reader that these could be asked of.
+
+tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, float *pcm,
+                               int64_t *got)
+{
+    (void)r, (void)n, (void)rgb, (void)pcm, (void)got;
+    return no_media("?");
+}
+
+int64_t tk_media_reader_damage(const tk_media_reader *r, double *at)
+{
+    (void)r;
+    *at = 0;
+    return 0;
+}
+
+bool tk_media_reader_has_audio(const tk_media_reader *r)
+{
+    (void)r;
+    return false;
+}
+
+void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out)
+{
+    (void)r;
+    *out = (tk_facts){0};
+}
+
+double tk_media_reader_seconds(const tk_media_reader *r)
+{
+    (void)r;
+    return 0;
+}
+
+void tk_media_reader_close(tk_media_reader *r)
+{
+    (void)r;
+}
