@@ -188,3 +188,5 @@ static cudaError_t tk_start(const char *name, void (*kernel)(P...), dim3 grid, d
     };
     return tk_emulated_start(&l, stream);
 }
+
+#include "tests/cuda/mma.h"

@@ -40,14 +40,16 @@ static tk_status check_head(const tk_call *c)
 extern "C" tk_status tk_cuda_attention(tk_device *d, const tk_call *c)
 {
     TK_TRY(check_head(c));
-    return tk_cuda_attention_plain(d, c);
+    return tk_cuda_attention_tensor_knows(c) ? tk_cuda_attention_tensor(d, c)
+                                             : tk_cuda_attention_plain(d, c);
 }
 
 extern "C" tk_status tk_cuda_attention_back(tk_device *d, const tk_call *c)
 {
     TK_TRY(check_head(c));
     TK_TRY(c->dout[0].dtype == TK_BF16 ? across_as<tk_bf16>(d, c) : across_as<float>(d, c));
-    return tk_cuda_attention_plain_back(d, c);
+    return tk_cuda_attention_tensor_knows(c) ? tk_cuda_attention_tensor_back(d, c)
+                                             : tk_cuda_attention_plain_back(d, c);
 }
 
 extern "C" size_t tk_cuda_attention_scratch(const tk_device *d, const tk_call *c, bool back)

@@ -40,8 +40,7 @@ template <class T> struct attention_back {
 
 // Rows [begin, begin + count) are the block's, [other, other + others) those opposite.
 struct attention_tile {
-    int64_t begin, other;
-    int count, others;
+    int begin, count, other, others;
 };
 
 // Blocks along x for `rows` rows in tiles of `tile` rows. Document d has those from
@@ -63,11 +62,11 @@ static __device__ inline attention_tile attention_tile_of(const int32_t *own, co
         else
             high = d - 1;
     }
-    const int64_t first = ((int)blockIdx.x - own[low] / tile - low) * (int64_t)tile;
-    const int64_t left = own[low + 1] - own[low] - first;
+    const int first = ((int)blockIdx.x - own[low] / tile - low) * tile;
+    const int left = own[low + 1] - own[low] - first;
     attention_tile t;
     t.begin = own[low] + first;
-    t.count = (int)(left < tile ? left : tile); // none where <= 0
+    t.count = left < tile ? left : tile; // none where <= 0
     t.other = other[low];
     t.others = other[low + 1] - other[low];
     return t;
@@ -124,5 +123,11 @@ static attention_back<T> attention_back_of(const tk_device *d, const tk_call *c,
 // ---- the families
 // --------------------------------------------------------------------------------
 
+// Any head of at most ATTENTION_DIM channels, fp32 and bf16 (attention_plain.cu).
 tk_status tk_cuda_attention_plain(tk_device *d, const tk_call *c);
 tk_status tk_cuda_attention_plain_back(tk_device *d, const tk_call *c);
+
+// On tensor cores (attention_tensor.cu), where that knows the call.
+bool tk_cuda_attention_tensor_knows(const tk_call *c);
+tk_status tk_cuda_attention_tensor(tk_device *d, const tk_call *c);
+tk_status tk_cuda_attention_tensor_back(tk_device *d, const tk_call *c);

@@ -96,6 +96,17 @@ static const test_case cases[] = {
     {TK_OP_ATTENTION, 0, 8, 0, 8, CROSS, {5}},
     {TK_OP_ATTENTION, 0, 99, 0, 33, CROSS, {65, 130, 17}},
     {TK_OP_ATTENTION, 0, 32, 0, 16, CROSS, {259, 300, 0, 520, 7}},
+    // around the tiles of "cuda": heads of an odd size, of the largest, of those it has tensor
+    // cores for
+    {TK_OP_ATTENTION, 0, 10, 0, 5, CROSS, {1, 128, 63, 127, 64}},
+    {TK_OP_ATTENTION, 0, 100, 0, 100, CROSS, {5, 67}},
+    {TK_OP_ATTENTION, 0, 255, 0, 255, 0, {33, 1}},
+    {TK_OP_ATTENTION, 0, 256, 0, 256, CROSS, {2, 65}},
+    {TK_OP_ATTENTION, 0, 128, 0, 64, CROSS, {1, 128, 63, 127, 64}},
+    {TK_OP_ATTENTION, 0, 64, 0, 64, 0, {65, 0, 1}},
+    {TK_OP_ATTENTION, 0, 96, 0, 96, CROSS, {70, 17, 0}},
+    {TK_OP_ATTENTION, 0, 128, 0, 128, 0, {130, 0, 99}},
+    {TK_OP_ATTENTION, 0, 128, 0, 128, CROSS, {3, 0, 1, 6}},
     // picks, channels, rows of the first source (the third has 3)
     {TK_OP_PICK, 9, 5, 4, 0, 0, {0}},
     {TK_OP_PICK, 0, 5, 4, 0, 0, {0}},
@@ -214,7 +225,7 @@ static void describe_rows(const test_case *k, tk_call *c)
         for (int i = 3; i < 5; i++) c->in[i] = tk_tensor_1d(NULL, TK_I32, DOCS + 1);
         c->i[0] = k->x;
         c->i[4] = DOCS;
-        c->f[0] = 0.7;
+        c->f[0] = k->x < 64 ? 0.7 : 1 / sqrt((double)k->x); // larger: p is 0 or 1
         break;
     }
     case TK_OP_PICK:

@@ -47,6 +47,8 @@ static void agrees_with_ref(world *w)
         if (way && !tk_op_table[w->call.op].grads) break;
         result wanted = run(&ref, w, ways[way].wanted, ways[way].add);
         for (int b = 0; b < N_BACKENDS; b++) {
+            // Emulated orders of threads in turn; that all give the same bits is a test below.
+            if (backends[b].ops != &tk_device_cpu && b != way % N_BACKENDS) continue;
             result got = run(&backends[b], w, ways[way].wanted, ways[way].add);
             compare(w, &got, &wanted, false);
             assert_true(got.flops == wanted.flops);
