@@ -124,6 +124,7 @@ static heard run_steps(bool learns)
 
 static void write_file(const char *text)
 {
+    assert_ok(tk_comm_barrier(&world)); // the others have read the one before
     if (world.rank == 0) assert_ok(tk_rundir_text(dir, "choices.txt", text));
     assert_ok(tk_comm_barrier(&world));
 }
