@@ -244,6 +244,33 @@ static void gradients_are_added(void **state)
         }
 }
 
+// Views begin anywhere: an algorithm is asked for that takes the address as it is, or the plain
+// kernel does it.
+static void any_address_serves(void **state)
+{
+    (void)state;
+    static float y[2][N * M], x[MOST];
+    const tk_device_ops *const ops[] = {&tk_device_ref, tk_device_find(TK_DEVICE_CUDA)};
+    for (int half = 0; half < 2; half++)
+        for (int shift = 1; shift < 5; shift++) {
+            const tk_dtype t = half ? TK_BF16 : TK_F32;
+            for (int i = 0; i < 2; i++) {
+                tk_device d;
+                tk_call c = {.op = TK_OP_LINEAR};
+                assert_ok(tk_device_open(&d, ops[i], 1, POOL_BYTES));
+                c.in[0] = put(&d, t, N + 1, K, 1, x);
+                c.in[0].data = (char *)c.in[0].data + (size_t)shift * tk_dtype_size(t);
+                c.in[0].dim[0] = N;
+                c.in[1] = put(&d, t, M, K, 2, x);
+                assert_ok(tk_device_new(&d, t, N, M, &c.out[0]));
+                assert_ok(tk_op_forward(&d, &c));
+                get(&d, &c.out[0], y[i]);
+                tk_device_close(&d);
+            }
+            close_to(y[1], y[0], N * M, half ? 0x1p-7f : 1e-5f);
+        }
+}
+
 // ---- the stand-in
 // --------------------------------------------------------------------------------
 
@@ -389,6 +416,7 @@ int main(void)
         cmocka_unit_test(shapes_have_classes),
         cmocka_unit_test(damaged_texts_and_those_of_others_are_not_used),
         cmocka_unit_test(gradients_are_added),
+        cmocka_unit_test(any_address_serves),
         cmocka_unit_test(the_stand_in_refuses_what_the_library_forbids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
