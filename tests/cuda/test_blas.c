@@ -165,7 +165,7 @@ static void shapes_have_classes(void **state)
     tk_arena_free(&a);
 }
 
-static void damaged_texts_and_those_of_others_are_not_used(void **state)
+static void damaged_texts_are_not_used(void **state)
 {
     (void)state;
     tk_arena a;
@@ -185,17 +185,42 @@ static void damaged_texts_and_those_of_others_are_not_used(void **state)
     product(&d, N, M, K, again);
     assert_true(same(first, again, N * M));
     tk_device_close(&d);
-    tk_cuda_choices other = {.gpu = "another GPU", .version = 130000};
-    tk_cuda_choice c = {.shape = {.rows = N, .cols = M, .depth = K}};
-    assert_ok(tk_cuda_choices_add(&other, &c));
-    assert_ok(tk_cuda_choices_read(&other, text)); // kept beside its own
-    assert_int_equal(other.n, 2);
-    assert_int_equal(tk_cuda_choices_own(&other), 1);
-    assert_ok(tk_cuda_choices_write(&other, &a, &text));
-    tk_cuda_choices_free(&other);
-    product_of(text, N, M, K, again);
-    product_of(learn(NARROW, &a, N, M, K), N, M, K, once);
+    tk_arena_free(&a);
+}
+
+// The text of a choice, as one of this GPU and version of the library.
+static const char *text_of(const tk_cuda_choice *c, const char *gpu, uint64_t version, tk_arena *a)
+{
+    tk_cuda_choices t = {.version = version};
+    char *text;
+    snprintf(t.gpu, sizeof t.gpu, "%s", gpu);
+    assert_ok(tk_cuda_choices_add(&t, c));
+    assert_ok(tk_cuda_choices_write(&t, a, &text));
+    tk_cuda_choices_free(&t);
+    return text;
+}
+
+// Texts of other GPUs and versions are kept, and not used.
+static void choices_of_others_are_not_used(void **state)
+{
+    (void)state;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_cuda_choices t = {.gpu = "any"};
+    const char *narrow = learn(NARROW, &a, N, M, K);
+    assert_ok(tk_cuda_choices_read(&t, narrow));
+    assert_int_equal(t.n, 1);
+    assert_int_equal(tk_cuda_choices_own(&t), 0);
+    const tk_cuda_choice c = t.list[0];
+    product_of(NULL, N, M, K, first);
+    product_of(narrow, N, M, K, once);
+    product_of(text_of(&c, c.gpu, c.version, &a), N, M, K, again);
     assert_true(same(once, again, N * M));
+    product_of(text_of(&c, "another GPU", c.version, &a), N, M, K, again);
+    assert_true(same(first, again, N * M));
+    product_of(text_of(&c, c.gpu, c.version + 1, &a), N, M, K, again);
+    assert_true(same(first, again, N * M));
+    tk_cuda_choices_free(&t);
     tk_arena_free(&a);
 }
 
@@ -251,24 +276,25 @@ static void any_address_serves(void **state)
     (void)state;
     static float y[2][N * M], x[MOST];
     const tk_device_ops *const ops[] = {&tk_device_ref, tk_device_find(TK_DEVICE_CUDA)};
-    for (int half = 0; half < 2; half++)
-        for (int shift = 1; shift < 5; shift++) {
-            const tk_dtype t = half ? TK_BF16 : TK_F32;
-            for (int i = 0; i < 2; i++) {
-                tk_device d;
-                tk_call c = {.op = TK_OP_LINEAR};
-                assert_ok(tk_device_open(&d, ops[i], 1, POOL_BYTES));
-                c.in[0] = put(&d, t, N + 1, K, 1, x);
-                c.in[0].data = (char *)c.in[0].data + (size_t)shift * tk_dtype_size(t);
-                c.in[0].dim[0] = N;
-                c.in[1] = put(&d, t, M, K, 2, x);
-                assert_ok(tk_device_new(&d, t, N, M, &c.out[0]));
-                assert_ok(tk_op_forward(&d, &c));
-                get(&d, &c.out[0], y[i]);
-                tk_device_close(&d);
-            }
-            close_to(y[1], y[0], N * M, half ? 0x1p-7f : 1e-5f);
+    for (int way = 0; way < 12; way++) { // type, operand and shift
+        const tk_dtype t = way % 2 ? TK_BF16 : TK_F32;
+        const int shifted = way / 2 % 2, shift = 1 << way / 4;
+        for (int i = 0; i < 2; i++) {
+            tk_device d;
+            tk_call c = {.op = TK_OP_LINEAR};
+            assert_ok(tk_device_open(&d, ops[i], 1, POOL_BYTES));
+            c.in[0] = put(&d, t, N + 1, K, 1, x);
+            c.in[1] = put(&d, t, M + 1, K, 2, x);
+            c.in[0].dim[0] = N;
+            c.in[1].dim[0] = M;
+            c.in[shifted].data = (char *)c.in[shifted].data + (size_t)shift * tk_dtype_size(t);
+            assert_ok(tk_device_new(&d, t, N, M, &c.out[0]));
+            assert_ok(tk_op_forward(&d, &c));
+            get(&d, &c.out[0], y[i]);
+            tk_device_close(&d);
         }
+        close_to(y[1], y[0], N * M, t == TK_BF16 ? 0x1p-7f : 1e-5f);
+    }
 }
 
 // ---- the stand-in
@@ -414,7 +440,8 @@ int main(void)
         cmocka_unit_test(the_same_shape_gives_the_same_bits),
         cmocka_unit_test(the_fastest_is_learned_and_stays),
         cmocka_unit_test(shapes_have_classes),
-        cmocka_unit_test(damaged_texts_and_those_of_others_are_not_used),
+        cmocka_unit_test(damaged_texts_are_not_used),
+        cmocka_unit_test(choices_of_others_are_not_used),
         cmocka_unit_test(gradients_are_added),
         cmocka_unit_test(any_address_serves),
         cmocka_unit_test(the_stand_in_refuses_what_the_library_forbids),
