@@ -201,6 +201,8 @@ $(OUT)/revision.h: FORCE
 $(OUT)/core/base/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
+$(OUT)/core/device/cuda/noise.cu.o: EXTRA := -fmad=false
+$(OUT)/emulated/core/device/cuda/noise.cu.o: EXTRA := -ffp-contract=off
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features
@@ -212,9 +214,9 @@ $(OUT)/%.o: %.c $(OUT)/flags | features
 $(OUT)/%.cu.o: %.cu $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,nvcc,$<)
-	$(Q)$(NVCC) $(NVCC_FLAGS) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $< >$(@:.o=.ptxas) 2>&1 || \
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(EXTRA) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $< >$(@:.o=.ptxas) 2>&1 || \
 		{ cat $(@:.o=.ptxas) >&2; exit 1; }
-	@! grep -E 'warning|error' $(@:.o=.ptxas) >&2 || { rm -f $@; exit 1; }
+	@! grep -wE 'warning|error' $(@:.o=.ptxas) >&2 || { rm -f $@; exit 1; }
 
 # Built afresh, so that objects of removed files do not linger.
 $(LIB): $(OBJ)
@@ -253,7 +255,7 @@ ifneq ($(EMULATED),)
 $(EMULATED)/%.cu.o: %.cu $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,c++,$<)
-	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) -include tests/cuda/dialect.h -MMD -MP -c -o $@ -x c++ $<
+	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) $(EXTRA) -include tests/cuda/dialect.h -MMD -MP -c -o $@ -x c++ $<
 
 $(EMULATED)/%.o: %.cc $(OUT)/flags | features
 	@mkdir -p $(@D)

@@ -7,14 +7,21 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t tk_float_bits(float x)
+// Before what kernels call too.
+#ifdef __CUDACC__
+#define TK_ANYWHERE __host__ __device__
+#else
+#define TK_ANYWHERE
+#endif
+
+TK_ANYWHERE static inline uint32_t tk_float_bits(float x)
 {
     uint32_t u;
     memcpy(&u, &x, sizeof u);
     return u;
 }
 
-static inline float tk_float_of(uint32_t bits)
+TK_ANYWHERE static inline float tk_float_of(uint32_t bits)
 {
     float x;
     memcpy(&x, &bits, sizeof x);

@@ -5,8 +5,9 @@
 //
 // May be used: threadIdx, blockIdx, blockDim, gridDim; __syncthreads, __syncwarp,
 // __shfl_xor_sync, __shfl_down_sync, __shfl_sync, __ballot_sync, __any_sync, __all_sync; the math
-// functions of C in fp32; the types of cuda_bf16.h. Shared memory is tk_shared() alone, of the size
-// the launch gave. Warps have 32 threads, blocks a multiple of 32 along x.
+// functions of C in fp32, and sqrt in double; memcpy; the types of cuda_bf16.h. Shared memory is
+// tk_shared() alone, of the size the launch gave. Warps have 32 threads, blocks a multiple of 32
+// along x.
 //
 // A kernel is `static __global__ void`, a template over its types where it knows several, and is
 // launched by tk_launch:
@@ -146,15 +147,15 @@ static inline bool tk_aligned(const void *x, int64_t n, size_t size)
 
 // ---- sums, in an order that the block's size alone decides --------------------------------------
 
-static __device__ inline float tk_warp_sum(float x)
+template <class T> static __device__ inline T tk_warp_sum(T x)
 {
     for (int far = TK_WARP / 2; far; far /= 2) x += __shfl_xor_sync(0xffffffffu, x, far);
     return x;
 }
 
-// Over the block, the same for all threads. `space`: TK_WARP floats of shared memory, which may be
+// Over the block, the same for all threads. `space`: TK_WARP of shared memory, which may be
 // those of the call before. Blocks of one dimension, of at most 1024 threads.
-static __device__ inline float tk_block_sum(float x, float *space)
+template <class T> static __device__ inline T tk_block_sum(T x, T *space)
 {
     const int warp = threadIdx.x / TK_WARP, lane = threadIdx.x % TK_WARP;
     const int warps = blockDim.x / TK_WARP;
@@ -162,5 +163,5 @@ static __device__ inline float tk_block_sum(float x, float *space)
     __syncthreads(); // of the call before
     if (lane == 0) space[warp] = x;
     __syncthreads();
-    return tk_warp_sum(lane < warps ? space[lane] : 0.0f);
+    return tk_warp_sum(lane < warps ? space[lane] : T(0));
 }

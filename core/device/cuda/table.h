@@ -25,6 +25,15 @@ tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back;       // swiglu.cu
 tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;           // cast.cu
 tk_cuda_kernel tk_cuda_attention, tk_cuda_attention_back; // attention.cu
 tk_cuda_scratch tk_cuda_attention_scratch;
+// pick.cu, loss.cu
+tk_cuda_kernel tk_cuda_pick, tk_cuda_pick_back;
+tk_cuda_scratch tk_cuda_pick_scratch;
+tk_cuda_kernel tk_cuda_squared_error, tk_cuda_squared_error_back;
+tk_cuda_scratch tk_cuda_squared_error_scratch;
+tk_cuda_kernel tk_cuda_normal, tk_cuda_noise, tk_cuda_euler; // noise.cu
+// optimizer.cu
+tk_cuda_kernel tk_cuda_adamw, tk_cuda_ema, tk_cuda_sum_squares, tk_cuda_clip_scale;
+tk_cuda_scratch tk_cuda_sum_squares_scratch;
 #ifdef __cplusplus
 }
 #endif
