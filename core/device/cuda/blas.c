@@ -352,13 +352,10 @@ static tk_status choose(tk_device *d, const lt_product *x, const tk_cuda_product
 // ---- multiplying
 // ---------------------------------------------------------------------------------
 
-// Types that the library multiplies, and sizes that its numbers hold.
+// Sizes that the library's numbers hold.
 static bool takes(const tk_cuda_product *p)
 {
-    const bool types = p->a.type == p->b.type && (p->d.type == TK_F32 || p->d.type == p->a.type) &&
-                       (!p->bias || p->bias_type == p->d.type);
-    return types && p->depth > 0 && p->rows <= INT32_MAX && p->cols <= INT32_MAX &&
-           p->depth <= INT32_MAX;
+    return p->depth > 0 && p->rows <= INT32_MAX && p->cols <= INT32_MAX && p->depth <= INT32_MAX;
 }
 
 static tk_status multiply(tk_device *d, const lt_product *x, const tk_cuda_product *p)

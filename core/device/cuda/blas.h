@@ -22,13 +22,19 @@ typedef struct tk_cuda_product {
     bool add; // to what is in d
 } tk_cuda_product;
 
-// Queued. d->scratch: tk_cuda_product_scratch(rows, cols) bytes.
+// Queued. a and b are of one type, d of that or fp32, the bias of d's.
+// d->scratch: tk_cuda_product_scratch(rows, cols) bytes.
 tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p);
 size_t tk_cuda_product_scratch(int64_t rows, int64_t cols);
 
-// linear.cu. The same by a plain kernel, of any sizes, types and addresses: for what cuBLASLt does
-// not take. Few rows of one type with weights of another are read at memory's rate.
+// linear.cu. The same by a plain kernel, at any sizes and addresses: for what cuBLASLt does not
+// take.
 tk_status tk_cuda_multiply_plain(tk_device *d, const tk_cuda_product *p);
+// few_rows.cu. Of few rows, with a and b of any types, d of a's, any bias; a is not transposed.
+// d->scratch where b is not: tk_cuda_few_rows_scratch(rows, cols, depth) bytes.
+tk_status tk_cuda_multiply_few_rows(tk_device *d, const tk_cuda_product *p);
+size_t tk_cuda_few_rows_scratch(int64_t rows, int64_t cols, int64_t depth);
+// linear.cu.
 // to (cols) = sums of the columns of x (rows, cols), + what is there if `add`. d->scratch:
 // tk_cuda_column_scratch(rows, cols) bytes.
 tk_status tk_cuda_column_sums(tk_device *d, const tk_tensor *x, float *to, bool add);

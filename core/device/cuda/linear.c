@@ -3,8 +3,8 @@
 #include "core/device/cuda/blas.h"
 #include "core/device/cuda/table.h"
 
-// A mixture of types that cuBLASLt does not take is widened by the dispatcher, but for so few rows
-// that reading the weights is all the work: the plain kernel reads them as they are.
+// A mixture of types, which cuBLASLt does not take, is widened by the dispatcher, but for so few
+// rows that reading the weights is all the work: few_rows.cu reads them as they are.
 enum { FEW_ROWS = 32 };
 
 static const tk_tensor *weight_shape(const tk_call *c)
@@ -12,13 +12,16 @@ static const tk_tensor *weight_shape(const tk_call *c)
     return c->in[1].ndim ? &c->in[1] : &c->din[1];
 }
 
+static bool is_mixed(const tk_call *c, bool back)
+{
+    const tk_dtype t = back ? c->dout[0].dtype : c->out[0].dtype;
+    if (back) return tk_wants(c, 0) && c->in[1].dtype != t;
+    return c->in[1].dtype != t || (c->in[2].data && c->in[2].dtype != t);
+}
+
 bool tk_cuda_linear_bf16(const tk_call *c, bool back)
 {
-    const tk_tensor *y = back ? &c->dout[0] : &c->out[0];
-    const bool reads_weight = !back || tk_wants(c, 0), reads_bias = !back && c->in[2].data;
-    const bool mixed =
-        (reads_weight && c->in[1].dtype != y->dtype) || (reads_bias && c->in[2].dtype != y->dtype);
-    return !mixed || tk_rows(y) <= FEW_ROWS;
+    return !is_mixed(c, back) || tk_rows(back ? &c->dout[0] : &c->out[0]) <= FEW_ROWS;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -33,8 +36,10 @@ size_t tk_cuda_linear_scratch(const tk_device *d, const tk_call *c, bool back)
     const tk_tensor *w = weight_shape(c), *y = back ? &c->dout[0] : &c->out[0];
     const int64_t n = tk_rows(y), m = tk_cols(y), k = tk_cols(w);
     size_t bytes = 0;
-    if (!back) return tk_cuda_product_scratch(n, m);
-    if (tk_wants(c, 0)) bytes = tk_cuda_product_scratch(n, k);
+    const bool mixed = is_mixed(c, back);
+    if (!back) return mixed ? 0 : tk_cuda_product_scratch(n, m);
+    if (tk_wants(c, 0))
+        bytes = mixed ? tk_cuda_few_rows_scratch(n, k, m) : tk_cuda_product_scratch(n, k);
     if (tk_wants(c, 1)) bytes = larger(bytes, tk_cuda_product_scratch(m, k));
     if (tk_wants(c, 2)) bytes = larger(bytes, tk_cuda_column_scratch(n, m));
     return bytes;
@@ -43,6 +48,11 @@ size_t tk_cuda_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 static tk_matrix matrix_of(const tk_tensor *t, bool transposed)
 {
     return (tk_matrix){t->data, t->dtype, tk_cols(t), transposed};
+}
+
+static tk_status multiply_rows(tk_device *d, const tk_cuda_product *p, bool mixed)
+{
+    return mixed ? tk_cuda_multiply_few_rows(d, p) : tk_cuda_multiply(d, p);
 }
 
 // y (N,M) = x (N,C) @ w (M,C)^T + b
@@ -56,7 +66,7 @@ tk_status tk_cuda_linear(tk_device *d, const tk_call *c)
                                .d = matrix_of(&c->out[0], false),
                                .bias = c->in[2].data,
                                .bias_type = c->in[2].dtype};
-    return tk_cuda_multiply(d, &p);
+    return multiply_rows(d, &p, is_mixed(c, false));
 }
 
 // dx (N,C) = dy (N,M) @ w (M,C), dw (M,C) = dy^T @ x (N,C), db (M) = sums of the columns of dy
@@ -78,7 +88,7 @@ tk_status tk_cuda_linear_back(tk_device *d, const tk_call *c)
                                 .b = matrix_of(&c->in[0], false),
                                 .d = matrix_of(&c->din[1], false),
                                 .add = c->add[1]};
-    if (tk_wants(c, 0)) TK_TRY(tk_cuda_multiply(d, &dx));
+    if (tk_wants(c, 0)) TK_TRY(multiply_rows(d, &dx, is_mixed(c, true)));
     if (tk_wants(c, 1)) TK_TRY(tk_cuda_multiply(d, &dw));
     if (tk_wants(c, 2)) TK_TRY(tk_cuda_column_sums(d, dy, tk_f32(&c->din[2]), c->add[2]));
     return TK_OK;

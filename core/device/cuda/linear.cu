@@ -8,12 +8,10 @@ enum { TILE = 32, LINES = 8, THREADS = TILE * LINES };
 // ---- a plain product -----------------------------------------------------------------------------
 
 // Element (i, k) of a lies at i * a_i + k * a_k, element (k, j) of b at j * b_j + k * b_k.
-template <class A, class B, class D> struct product {
-    const A *a;
-    const B *b;
+template <class T, class D> struct product {
+    const T *a, *b;
     D *d;
-    const float *bias;
-    const tk_bf16 *half_bias;
+    const D *bias;
     int64_t rows, cols, depth, a_i, a_k, b_j, b_k, d_i;
     bool add;
 };
@@ -33,7 +31,7 @@ static __device__ inline void fetch(float (*tile)[TILE + 1], const T *x, int64_t
 }
 
 // A block makes tiles of TILE x TILE, a thread TILE / LINES elements of each, in order of depth.
-template <class A, class B, class D> static __global__ void product_kernel(product<A, B, D> p)
+template <class T, class D> static __global__ void product_kernel(product<T, D> p)
 {
     float(*of_a)[TILE + 1] = tk_shared<float[TILE + 1]>();
     float(*of_b)[TILE + 1] = of_a + TILE;
@@ -50,9 +48,7 @@ template <class A, class B, class D> static __global__ void product_kernel(produ
                     sum[r] += of_a[line + r * LINES][k] * of_b[lane][k];
             __syncthreads();
         }
-        float bias = 0;
-        if (col < p.cols && p.bias) bias = p.bias[col];
-        if (col < p.cols && p.half_bias) bias = tk_widen(p.half_bias[col]);
+        const float bias = col < p.cols && p.bias ? tk_widen(p.bias[col]) : 0.0f;
         for (int r = 0; r < TILE / LINES; r++) {
             const int64_t row = top + line + r * LINES;
             if (row >= p.rows || col >= p.cols) continue;
@@ -62,37 +58,29 @@ template <class A, class B, class D> static __global__ void product_kernel(produ
     }
 }
 
-template <class A, class B, class D>
+template <class T, class D>
 static tk_status multiply_as(tk_device *d, const tk_cuda_product *c)
 {
     enum { MOST = 65535 }; // blocks along y
     const int64_t tiles = tk_blocks(c->rows, (int64_t)TILE);
-    const bool half = c->bias_type == TK_BF16;
-    product<A, B, D> p;
-    p.a = (const A *)c->a.data, p.b = (const B *)c->b.data, p.d = (D *)c->d.data;
-    p.bias = half ? NULL : (const float *)c->bias;
-    p.half_bias = half ? (const tk_bf16 *)c->bias : NULL;
+    product<T, D> p;
+    p.a = (const T *)c->a.data, p.b = (const T *)c->b.data, p.d = (D *)c->d.data;
+    p.bias = (const D *)c->bias;
     p.rows = c->rows, p.cols = c->cols, p.depth = c->depth;
     p.a_i = c->a.transposed ? 1 : c->a.ld, p.a_k = c->a.transposed ? c->a.ld : 1;
     p.b_j = c->b.transposed ? c->b.ld : 1, p.b_k = c->b.transposed ? 1 : c->b.ld;
     p.d_i = c->d.ld;
     p.add = c->add;
     const dim3 grid(tk_grid(c->cols, TILE), tiles < MOST ? (unsigned)tiles : (unsigned)MOST);
-    return tk_launch(d, "product", product_kernel<A, B, D>, grid, THREADS,
+    return tk_launch(d, "product", product_kernel<T, D>, grid, THREADS,
                      2 * TILE * (TILE + 1) * sizeof(float), p);
-}
-
-template <class A, class B> static tk_status multiply_of(tk_device *d, const tk_cuda_product *c)
-{
-    return c->d.type == TK_BF16 ? multiply_as<A, B, tk_bf16>(d, c) : multiply_as<A, B, float>(d, c);
 }
 
 extern "C" tk_status tk_cuda_multiply_plain(tk_device *d, const tk_cuda_product *c)
 {
-    const bool half_a = c->a.type == TK_BF16, half_b = c->b.type == TK_BF16;
-    if (half_a && half_b) return multiply_of<tk_bf16, tk_bf16>(d, c);
-    if (half_a) return multiply_of<tk_bf16, float>(d, c);
-    return half_b ? multiply_of<float, tk_bf16>(d, c) : multiply_of<float, float>(d, c);
+    if (c->a.type == TK_F32) return multiply_as<float, float>(d, c);
+    return c->d.type == TK_BF16 ? multiply_as<tk_bf16, tk_bf16>(d, c)
+                                : multiply_as<tk_bf16, float>(d, c);
 }
 
 // ---- sums of columns -----------------------------------------------------------------------------

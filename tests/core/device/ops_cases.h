@@ -33,6 +33,7 @@ static const test_case cases[] = {
     {TK_OP_LINEAR, 70, 24, 1024, 0, 0, {0}}, // rows 4 KiB apart
     {TK_OP_LINEAR, 3, 48, 65, 0, BIAS, {0}},
     {TK_OP_LINEAR, 270, 33, 65, 0, 0, {0}},
+    {TK_OP_LINEAR, 20, 264, 150, 0, BIAS, {0}}, // few rows, in two lots
     {TK_OP_LINEAR, 3001, 390, 3, 0, BIAS | BLOCKS, {0}},
     // rows, channels, -, group
     {TK_OP_RMS_NORM, 6, 12, 0, 12, 0, {0}},
