@@ -155,6 +155,7 @@ EMULATED     := $(OUT)/emulated
 EMULATED_OBJ := $(KERNELS:%.cu=$(EMULATED)/%.cu.o)
 EMULATED_LIB := $(EMULATED)/libtalkie.a
 STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
+	$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/cuda/cudart*.c)) \
 	$(patsubst %.cu,$(EMULATED)/%.cu.o,$(wildcard tests/cuda/*.cu))
 # name of the library: the stand-in's sources
 stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
@@ -267,7 +268,7 @@ $(EMULATED_LIB): $(EMULATED_OBJ) $(STAND_INS) $(LIB)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter-out $(KERNELS:%.cu=$(OUT)/%.cu.o),$(OBJ)) $(EMULATED_OBJ) $(STAND_INS)
 
 EMULATED_LIBS := $(EMULATED_LIB) $(filter-out %/libcudart_static.a,$(LIBS)) \
-	-Wl,--disable-new-dtags,-rpath,$(abspath $(EMULATED)/lib)
+	-Wl,--disable-new-dtags,-rpath,$(abspath $(EMULATED)/lib) '-Wl,--export-dynamic-symbol=standin_*'
 
 $(EMULATED)/talkie: $(OUT)/talkie.o $(EMULATED_LIB)
 	$(call say,ld,$@)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A launch of an emulated kernel, from the dialect (dialect.h) to the stand-in for the CUDA runtime
-// (cudart.cc), which runs it when its stream's turn comes.
+// (cudart.c), which runs it when its stream's turn comes.
 #pragma once
 #include <cuda_runtime_api.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 typedef struct tk_emulated_launch {
     const char *name; // lives as long as the program
     dim3 grid, block;
@@ -13,8 +16,11 @@ typedef struct tk_emulated_launch {
     size_t bytes;                  // are, to any address that is a multiple of 16
 } tk_emulated_launch;
 
-// cudart.cc's: the launch is checked as the runtime would, its arguments are copied.
+// cudart.c's: the launch is checked as the runtime would, its arguments are copied.
 cudaError_t tk_emulated_start(const tk_emulated_launch *l, cudaStream_t stream);
 // dialect.cc's: runs all of its blocks now. What a kernel must not do ends the process with words
 // on stderr.
 void tk_emulated_run(const tk_emulated_launch *l);
+#ifdef __cplusplus
+}
+#endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 30 */
+/*TEST nsize: 1; timeout: 30; cuda: too */
 // Many tensors in one upload: each one's contents, alignment and memory.
 #include "core/device/transfer.h"
 #include "tests/support/test.h"
+#include "tests/support/tested.h"
 #include <string.h>
 
 static tk_device d;
@@ -12,14 +13,14 @@ static int64_t uploads;
 static tk_status counted(tk_device *to, void *at, const void *from, size_t bytes)
 {
     uploads++;
-    return tk_device_cpu.upload(to, at, from, bytes);
+    return tested_device()->upload(to, at, from, bytes);
 }
 
 static int open_device(void **state)
 {
     static tk_device_ops ops;
     (void)state;
-    ops = tk_device_cpu;
+    ops = *tested_device();
     ops.upload = counted;
     uploads = 0;
     assert_ok(tk_device_open(&d, &ops, 1, 1 << 16));
@@ -31,6 +32,7 @@ static int close_device(void **state)
 {
     (void)state;
     assert_int_equal(d.pool.in_use, 0);
+    assert_ok(tk_device_sync(&d));
     tk_staging_free(&host);
     tk_staging_free(&host);
     tk_device_close(&d);
@@ -120,6 +122,7 @@ static void host_memory_is_used_again(void **state)
         }
         assert_true(host.used >= 2 * sizeof row);
         for (int k = 0; k < 2; k++) tk_transfer_free(&x[k]);
+        assert_ok(tk_device_sync(&d)); // the device has read it
         tk_staging_reset(&host);
         assert_int_equal(host.used, 0);
     }
@@ -134,7 +137,7 @@ static void a_dry_device_gets_addresses_alone(void **state)
     tk_tensor r;
     tk_transfer x;
     (void)state;
-    assert_ok(tk_device_open_dry(&dry, &tk_device_cpu, 1, (size_t)1 << 46));
+    assert_ok(tk_device_open_dry(&dry, tested_device(), 1, (size_t)1 << 46));
     tk_staging_init(&none, &dry);
     tk_transfer_begin(&x, &none);
     assert_ok(tk_transfer_new(&x, TK_F32, 1 << 20, 1 << 20, &r));
