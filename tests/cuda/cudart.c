@@ -14,7 +14,7 @@ enum { MULTIPROCESSORS = 4, SHARED_ALWAYS = 48 << 10, SHARED_MOST = 227 << 10 };
 standin_counts cudart_counts;
 static struct {
     cudaError_t lasting, last;
-    bool read; // of the environment
+    char said[96]; // in the environment
     char fails[64];
     int64_t fail_in;
     cudaError_t fail_with;
@@ -70,13 +70,16 @@ cudaError_t cudart_lasting(void)
     return state.lasting;
 }
 
-// TK_CUDA_FAIL=call:nth:error
+// TK_CUDA_FAIL=call:nth:error, anew whenever it has changed.
 static void read_failure(void)
 {
     const char *said = getenv("TK_CUDA_FAIL");
     int error, end = 0;
-    state.read = true;
-    if (!said || !*said) return;
+    if (!said) said = "";
+    if (strcmp(said, state.said) == 0) return;
+    snprintf(state.said, sizeof state.said, "%s", said);
+    state.fail_in = 0;
+    if (!*said) return;
     if (sscanf(said, "%63[^:]:%ld:%d%n", state.fails, &state.fail_in, &error, &end) != 3 ||
         said[end])
         standin_fault("TK_CUDA_FAIL=%s is not call:nth:error", said);
@@ -85,7 +88,7 @@ static void read_failure(void)
 
 static bool is_wanted(const char *name)
 {
-    if (!state.read) read_failure();
+    read_failure();
     if (state.fail_in <= 0) return false;
     const bool work = strcmp(name, "work") == 0, any = strcmp(state.fails, "any") == 0;
     if (strcmp(state.fails, name) != 0 && (!any || work)) return false;
@@ -228,6 +231,11 @@ cudaError_t cudaGetDeviceCount(int *n)
     if (driver / 1000 < CUDART_VERSION / 1000) return cudart_error(cudaErrorInsufficientDriver);
     *n = visible(ordinals, GPUS);
     return cudart_error(*n ? cudaSuccess : cudaErrorNoDevice);
+}
+
+int cudart_device(void)
+{
+    return state.current;
 }
 
 cudaError_t cudaGetDevice(int *device)

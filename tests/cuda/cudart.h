@@ -16,6 +16,7 @@ cudaError_t cudart_enter(const char *name);
 cudaError_t cudart_error(cudaError_t e); // remembers it for cudaGetLastError; returns it
 cudaError_t cudart_lasting(void);        // what the device has failed with, or cudaSuccess
 int64_t cudart_number(const char *variable, int64_t otherwise); // of the environment
+int cudart_device(void);                                        // the current one
 extern standin_counts cudart_counts;
 #define CUDART_REFUSE(...) standin_fault(__VA_ARGS__)
 
@@ -43,8 +44,9 @@ const char *cudart_runs(void);                       // the name of the work tha
 void cudart_now_runs(const char *name);              // of a part of it
 
 typedef struct cudart_ticket { // of an event; kept to the end of the process
-    int64_t asked, done;       // recordings
-    double at;                 // milliseconds, of the last that is done
+    struct cudart_ticket *next;
+    int64_t asked, done; // recordings
+    double at;           // milliseconds, of the last that is done
 } cudart_ticket;
 typedef struct cudart_nodes { // of a graph
     int *at, n;

@@ -25,11 +25,11 @@ typedef struct cudart_capture {
     struct cudart_capture *next;
     cudaStream_t origin;
     enum cudaStreamCaptureMode mode;
-    bool invalid;
+    bool invalid, over;
     struct CUgraph_st *graph;
 } cudart_capture;
 
-static cudart_capture *captures; // that go on
+static cudart_capture *captures; // all there ever were: events tell that they were recorded in one
 static cudaStream_t joined[64];  // streams of any of them
 static int n_joined;
 
@@ -80,13 +80,6 @@ static void forget_graph(struct CUgraph_st *g)
 
 // ---- capturing ---------------------------------------------------------------------------------
 
-static bool goes_on(const cudart_capture *c)
-{
-    for (const cudart_capture *k = captures; k; k = k->next)
-        if (k == c) return true;
-    return false;
-}
-
 static cudaError_t spoil(cudart_capture *c, cudaError_t e)
 {
     c->invalid = true;
@@ -123,7 +116,7 @@ static void join_stream(cudaStream_t s, cudart_capture *c)
 
 cudaError_t cudart_capture_wait(cudaStream_t s, cudaEvent_t e)
 {
-    if (e->capture && !goes_on(e->capture))
+    if (e->capture && e->capture->over)
         standin_fault("a wait for an event that was last recorded in a capture that is over");
     if (!e->capture) return spoil(s->capture, cudaErrorStreamCaptureIsolation);
     if (s->capture && s->capture != e->capture) {
@@ -139,9 +132,9 @@ cudaError_t cudart_capture_wait(cudaStream_t s, cudaEvent_t e)
 cudaError_t cudart_capture_forbids(cudaStream_t s, cudaEvent_t e)
 {
     if (s && s->capture) return spoil(s->capture, cudaErrorStreamCaptureUnsupported);
-    if (e && e->capture && goes_on(e->capture)) return spoil(e->capture, cudaErrorCapturedEvent);
+    if (e && e->capture && !e->capture->over) return spoil(e->capture, cudaErrorCapturedEvent);
     for (cudart_capture *c = captures; c; c = c->next)
-        if (c->mode != cudaStreamCaptureModeRelaxed)
+        if (!c->over && c->mode != cudaStreamCaptureModeRelaxed)
             return spoil(c, cudaErrorStreamCaptureUnsupported);
     return cudaSuccess;
 }
@@ -191,9 +184,7 @@ static bool all_joined(const struct CUgraph_st *g, const cudart_nodes *last)
 
 static void end_capture(cudart_capture *c)
 {
-    cudart_capture **link = &captures;
-    while (*link != c) link = &(*link)->next;
-    *link = c->next;
+    c->over = true;
     for (int i = 0; i < n_joined;) {
         cudaStream_t s = joined[i];
         if (s->capture != c) {
@@ -204,7 +195,6 @@ static void end_capture(cudart_capture *c)
         cudart_forget_nodes(&s->last);
         joined[i] = joined[--n_joined];
     }
-    // Not freed: events may still tell that they were recorded in it.
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
@@ -220,7 +210,13 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
     else if (!all_joined(c->graph, &s->last))
         e = cudaErrorStreamCaptureUnjoined;
     end_capture(c);
-    if (e == cudaSuccess) *graph = c->graph;
+    if (e == cudaSuccess) {
+        *graph = c->graph;
+    } else {
+        forget_graph(c->graph);
+        free(c->graph);
+    }
+    c->graph = NULL;
     return cudart_error(e);
 }
 

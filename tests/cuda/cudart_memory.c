@@ -131,9 +131,7 @@ static size_t total(void)
 
 static void check_place(const char *who, const CUmemLocation *l)
 {
-    int current;
-    cudaGetDevice(&current);
-    if (l->type != CU_MEM_LOCATION_TYPE_DEVICE || l->id != current)
+    if (l->type != CU_MEM_LOCATION_TYPE_DEVICE || l->id != cudart_device())
         standin_fault("%s: not of the current device", who);
 }
 

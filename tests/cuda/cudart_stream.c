@@ -9,6 +9,7 @@
 static struct {
     struct CUstream_st *streams, *favourite;
     int n;
+    cudart_ticket *tickets;
     const char *runs;
     uint64_t random;
     uint64_t rarely,
@@ -309,8 +310,15 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned flags)
     *e = calloc(1, sizeof **e);
     if (*e) (*e)->ticket = calloc(1, sizeof *(*e)->ticket);
     if (!*e || !(*e)->ticket) return cudart_error(cudaErrorMemoryAllocation);
+    (*e)->ticket->next = state.tickets;
+    state.tickets = (*e)->ticket;
     (*e)->flags = flags;
     return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *e)
+{
+    return cudaEventCreateWithFlags(e, cudaEventDefault);
 }
 
 // Work that waits for it keeps its ticket.

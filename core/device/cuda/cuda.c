@@ -7,6 +7,7 @@
 #include "core/device/cuda/table.h"
 #include "core/device/event.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -78,7 +79,9 @@ static tk_status with_the_option(tk_status st)
 static tk_status cuda_start(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
+    const char *poison = getenv("TALKIE_POISON");
     TK_TRY(with_the_option(tk_cuda_find(c, d->card)));
+    c->poison = poison && *poison;
     TK_TRY(tk_cuda_check(d, cudaSetDevice(c->device), "opening it"));
     for (int q = 0; q < TK_QUEUES; q++)
         TK_TRY(tk_cuda_check(d, cudaStreamCreateWithFlags(&c->stream[q], cudaStreamNonBlocking),
@@ -150,6 +153,13 @@ static tk_status cuda_copy_2d(tk_device *d, void *to, size_t to_stride, const vo
 static tk_status cuda_zero(tk_device *d, void *to, size_t bytes)
 {
     return tk_cuda_check(d, cudaMemsetAsync(to, 0, bytes, tk_cuda_stream(d)), "zero");
+}
+
+// With TALKIE_POISON in the environment memory given back is NaN in fp32 and in bf16, and -1 as an
+// index, so that whoever reads it later shows.
+static void cuda_freed(tk_device *d, void *x, size_t bytes)
+{
+    if (tk_cuda_of(d)->poison) (void)cudaMemsetAsync(x, 0xff, bytes, tk_cuda_stream(d));
 }
 
 // ---- events ------------------------------------------------------------------------------------
@@ -260,6 +270,7 @@ const tk_device_ops tk_device_cuda = {
     .copy = cuda_copy,
     .copy_2d = cuda_copy_2d,
     .zero = cuda_zero,
+    .freed = cuda_freed,
     .event_open = cuda_event_open,
     .event_close = cuda_event_close,
     .event_record = cuda_event_record,

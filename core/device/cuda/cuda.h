@@ -21,6 +21,7 @@ typedef struct tk_cuda { // d->impl
     int multiprocessors;         // of it
     size_t shared_most;          // bytes of shared memory that a block may ask for
     size_t bytes;                // of its memory
+    bool poison;                 // memory given back is overwritten
     struct tk_cuda_range *range; // range.c's
     tk_cuda_blas *blas;          // NULL until the first product
 } tk_cuda;

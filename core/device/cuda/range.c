@@ -78,12 +78,13 @@ static tk_status reserve(const tk_device *d, tk_cuda_range *r, size_t bytes)
     return check(d, r->reserve(&r->base, r->bytes, 0, 0, 0), "cuMemAddressReserve");
 }
 
-// A pool of given size has its memory at once.
+// A pool of given size has its memory at once; another has more addresses than there is memory, so
+// that it is memory that runs out.
 tk_status tk_cuda_reserve(tk_device *d, size_t *bytes, void **base)
 {
     tk_cuda *c = tk_cuda_of(d);
     const size_t wanted = *bytes;
-    if (!wanted) *bytes = c->bytes;
+    if (!wanted) *bytes = 2 * c->bytes;
     c->range = tk_alloc(sizeof *c->range);
     if (!c->range) return TK_FAIL(TK_MEMORY, "out of memory for device %s", d->ops->name);
     tk_status st = reserve(d, c->range, *bytes);
@@ -122,13 +123,13 @@ static tk_status full(const tk_device *d, const tk_cuda_range *r, size_t bytes)
     const tk_cuda *c = tk_cuda_of(d);
     size_t available = 0, total = 0;
     (void)cudaMemGetInfo(&available, &total);
-    return TK_FAIL(TK_MEMORY,
-                   "GPU %d (%s): no %.1f MiB more for a pool of %.1f MiB, of which %.1f MiB are in "
-                   "use: %.1f of %.1f MiB of the GPU's memory are free. talkie plan tells what a "
-                   "run needs; more ranks, fewer rows a step or train.recompute need less",
-                   c->device, c->name, (double)(bytes - r->mapped) / 0x1p20,
-                   (double)r->mapped / 0x1p20, (double)d->pool.in_use / 0x1p20,
-                   (double)available / 0x1p20, (double)total / 0x1p20);
+    return TK_FAIL(
+        TK_MEMORY,
+        "GPU %d (%s) is out of memory: the pool would grow to %.1f MiB, it has %.1f MiB, "
+        "and %.1f of the GPU's %.1f MiB are free. talkie plan tells what a run needs; "
+        "more ranks, fewer rows a step or train.recompute need less",
+        c->device, c->name, (double)bytes / 0x1p20, (double)r->mapped / 0x1p20,
+        (double)available / 0x1p20, (double)total / 0x1p20);
 }
 
 tk_status tk_cuda_grow(tk_device *d, size_t bytes)
