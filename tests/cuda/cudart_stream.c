@@ -185,6 +185,25 @@ cudaError_t standin_enqueue(cudaStream_t s, const char *name, standin_turn (*run
     return cudart_push(s, cudart_new_work(name, run, what, bytes));
 }
 
+typedef struct own_work {
+    bool (*work)(void *item);
+    void *item;
+} own_work;
+
+static standin_turn run_own(void *what)
+{
+    const own_work *o = what;
+    return o->work(o->item) ? STANDIN_DONE : STANDIN_NOT_YET;
+}
+
+void standin_push(cudaStream_t s, bool (*work)(void *), void *item)
+{
+    const own_work o = {work, item};
+    check_stream(s);
+    if (s->capture) CUDART_REFUSE("this work is not known inside a capture");
+    cudart_push(s, cudart_new_work("work of another library", run_own, &o, sizeof o));
+}
+
 bool cudart_touches(const void *host, size_t bytes)
 {
     const uintptr_t from = (uintptr_t)host;

@@ -40,6 +40,9 @@ typedef enum standin_turn {
 cudaError_t standin_enqueue(cudaStream_t stream, const char *name, standin_turn (*run)(void *what),
                             const void *what, size_t bytes);
 
+// Work that keeps its own item: `work` is called until it is true. Not in a captured stream.
+void standin_push(cudaStream_t stream, bool (*work)(void *item), void *item);
+
 // Ends the process unless all these bytes are memory of the device.
 void standin_needs_device(const char *who, const void *x, size_t bytes);
 // A test has found something: ends the process, "stand-in: " and words on stderr.
