@@ -60,7 +60,7 @@ static cudaError_t push(cudaStream_t s, const char *name, standin_turn (*run)(vo
     w->host = host;
     w->renew = run == run_move ? renew_move : NULL;
     w->host_bytes = host ? m->bytes : 0;
-    if (host) cudart_counts.host_waits += !cudart_is_pinned(host, m->bytes);
+    if (host) cudart_counts.pageable += !cudart_is_pinned(host, m->bytes);
     return cudart_push(s, w);
 }
 

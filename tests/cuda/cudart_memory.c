@@ -144,6 +144,7 @@ static CUresult driver_create(CUmemGenericAllocationHandle *h, size_t bytes,
     if (!bytes || bytes % UNIT) return CUDA_ERROR_INVALID_VALUE;
     if (bytes > total() - state.created) return CUDA_ERROR_OUT_OF_MEMORY;
     state.created += bytes;
+    cudart_counts.allocations++;
     *h = bytes;
     return CUDA_SUCCESS;
 }
@@ -284,7 +285,7 @@ cudaError_t cudaHostAlloc(void **x, size_t bytes, unsigned flags)
         CUDART_REFUSE("cudaHostAlloc with flags %#x is not known", flags);
     const cudaError_t e = cudart_capture_forbids(NULL, NULL);
     if (e != cudaSuccess) return cudart_error(e);
-    cudart_counts.host_waits++;
+    cudart_counts.allocations++;
     *x = bytes ? aligned_alloc(PAGE, (bytes + PAGE - 1) / PAGE * PAGE) : NULL;
     if (!*x || state.n_pinned == BLOCKS) return cudart_error(cudaErrorMemoryAllocation);
     memset(*x, 0xa5, bytes);
@@ -295,7 +296,7 @@ cudaError_t cudaHostAlloc(void **x, size_t bytes, unsigned flags)
 cudaError_t cudaFreeHost(void *x)
 {
     CUDART_ENTER();
-    cudart_counts.host_waits++;
+    cudart_counts.allocations++;
     for (int i = 0; i < state.n_pinned; i++) {
         if (state.pinned[i].at != (uintptr_t)x) continue;
         if (cudart_touches(x, state.pinned[i].bytes))

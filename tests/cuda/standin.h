@@ -57,8 +57,10 @@ typedef struct standin_counts {
     int64_t calls;      // of the runtime
     int64_t launches;   // of kernels
     int64_t waits;      // of streams, for events
-    int64_t host_waits; // calls that wait on a real device: synchronizing, asking in vain for an
-                        // event or stream, allocating, freeing, copying memory that is not pinned
+    int64_t host_waits; // synchronizing, and asking in vain for an event or a stream
+    // What waits on a real device as well:
+    int64_t allocations; // pinned memory made or freed, device memory mapped
+    int64_t pageable;    // copies of host memory that is not pinned
 } standin_counts;
 standin_counts standin_count(void);       // so far
 void standin_seed(uint64_t seed);         // from now on
