@@ -6,9 +6,15 @@
 #include "parallel/nccl/internal.h"
 
 enum {
-    SCRATCH = 64 << 20, // bytes of the other ranks' parts held at a time
-    ALIGN = 16          // elements: parts begin where 16 bytes can be read at once
+    ALIGN = 16 // elements: parts begin where 16 bytes can be read at once
 };
+
+static int64_t parts_bytes = 64 << 20; // of the other ranks, held at a time
+
+void tk_nccl_set_parts(size_t bytes)
+{
+    parts_bytes = (int64_t)bytes;
+}
 
 ncclDataType_t tk_nccl_type(tk_dtype t)
 {
@@ -159,7 +165,7 @@ static tk_status sum_shares(tk_device_comm *c, nccl_sum *s, const void *in, void
     for (int i = 0; i < c->size; i++) longest = s->counts[i] > longest ? s->counts[i] : longest;
     longest *= s->width;
     if (longest == 0) return TK_OK;
-    s->block = SCRATCH / (others * size) / ALIGN * ALIGN;
+    s->block = parts_bytes / (others * size) / ALIGN * ALIGN;
     if (s->block > longest) s->block = (longest + ALIGN - 1) / ALIGN * ALIGN;
     TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, s->t, others, s->block, &parts));
     s->parts = parts.data;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages between devices, and making the communicators.
+#define _GNU_SOURCE
 #include "core/base/mem.h"
 #include "parallel/nccl/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 // ---- messages ----------------------------------------------------------------------------------
 // A group is kept until its end and handed to NCCL as a whole: what NCCL gets between its own
@@ -164,6 +169,34 @@ static void fill_comm(tk_device_comm *out, tk_comm *host, tk_device *d, tk_queue
                             .impl = m};
 }
 
+// NCCL refuses two ranks of one host that have the same GPU. Each of them gets a host of its own,
+// to go by: then they reach each other by sockets.
+static void part_hosts(const cudaUUID_t *all, int rank, int size)
+{
+    char name[300] = "";
+    int sharing = 0;
+    for (int i = 0; i < size; i++) sharing += memcmp(&all[i], &all[rank], sizeof *all) == 0;
+    if (sharing == 1) return;
+    gethostname(name, sizeof name - 32);
+    snprintf(name + strlen(name), 32, "-rank-%d", rank);
+    setenv("NCCL_HOSTID", name, 0);
+}
+
+static tk_status find_shared(tk_comm *host, const tk_device *d)
+{
+    struct cudaDeviceProp *p = tk_alloc(sizeof *p);
+    cudaUUID_t *all = tk_alloc((size_t)host->size * sizeof *all);
+    tk_status st = p && all ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory");
+    if (st == TK_OK)
+        st = tk_cuda_check(d, cudaGetDeviceProperties(p, tk_cuda_of(d)->device), "its name");
+    st = tk_agree(host, st);
+    if (st == TK_OK) st = tk_comm_all_gather(host, &p->uuid, all, sizeof *all);
+    if (st == TK_OK) part_hosts(all, host->rank, host->size);
+    tk_free(all);
+    tk_free(p);
+    return st;
+}
+
 static tk_status begin_world(tk_comm *host, tk_nccl_impl *m)
 {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -188,6 +221,7 @@ tk_status tk_nccl_world(tk_comm *host, tk_device *d, tk_device_comm *out)
     *out = (tk_device_comm){0};
     TK_TRY(tk_nccl_load(host));
     tk_status st = tk_agree(host, new_impl(host, &m));
+    if (st == TK_OK) st = find_shared(host, d);
     if (st == TK_OK) st = begin_world(host, m);
     if (st != TK_OK) free_impl(m);
     TK_TRY(st);

@@ -1,36 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
 #include "tests/cuda/nccl.h"
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 enum { MAGIC = 0x57a9d1, HOLD_EVERY = 5, HOLD_POLLS = 3 };
 
-// Of the stand-in for the CUDA runtime: does `work` when the stream comes to it, again and again
-// until it is true.
-__attribute__((weak)) void standin_push(cudaStream_t stream, bool (*work)(void *), void *item);
-
 // ---- words -------------------------------------------------------------------------------------
-
-void standin_die(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fflush(stdout);
-    fprintf(stderr, "stand-in for NCCL: ");
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n");
-    va_end(args);
-    abort();
-}
 
 int standin_world_rank(void)
 {
     static int rank = -1;
-    if (rank < 0) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank < 0) PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
     return rank;
 }
 
@@ -38,7 +22,7 @@ size_t standin_size(ncclDataType_t t)
 {
     if (t == ncclFloat32 || t == ncclInt32) return 4;
     if (t == ncclBfloat16) return 2;
-    standin_die("numbers of type %d are not modelled", (int)t);
+    standin_fault("numbers of type %d are not modelled", (int)t);
 }
 
 static struct ncclComm *comms;
@@ -88,6 +72,7 @@ const char *ncclGetErrorString(ncclResult_t r)
 
 const char *ncclGetLastError(ncclComm_t c)
 {
+    if (c && c->state == ncclInvalidUsage) return "two ranks of one host have one GPU";
     return c && c->state == ncclRemoteError ? "injected by STANDIN_NCCL_ERROR" : "";
 }
 
@@ -97,18 +82,15 @@ static int depth; // of groups
 static standin_op *group, **group_end = &group;
 static long long launches;
 
-static bool do_work(void *w)
+static standin_turn do_work(void *what)
 {
-    return standin_move(w);
+    return standin_move(*(standin_work **)what);
 }
 
 static void launch(standin_work *w)
 {
-    if (standin_push) {
-        standin_push(w->stream, do_work, w);
-        return;
-    }
-    while (!standin_move(w)) sched_yield();
+    if (standin_enqueue(w->stream, "nccl", do_work, &w, sizeof w) != cudaSuccess)
+        standin_fault("NCCL cannot launch: an error of CUDA's came before");
 }
 
 // To all that it concerns, once a work: the operations of one work are one launch.
@@ -146,7 +128,7 @@ static ncclResult_t launch_work(standin_work *w)
 static standin_work *take_work(void)
 {
     standin_work *w = calloc(1, sizeof *w);
-    if (!w) standin_die("out of memory");
+    if (!w) standin_fault("out of memory");
     standin_op **end = &w->ops;
     w->comm = group->comm;
     for (standin_op **p = &group; *p;) {
@@ -178,7 +160,7 @@ ncclResult_t ncclGroupEnd(void);
 ncclResult_t ncclGroupEnd(void)
 {
     ncclResult_t r = ncclSuccess;
-    if (depth == 0) standin_die("ncclGroupEnd without ncclGroupStart");
+    if (depth == 0) standin_fault("ncclGroupEnd without ncclGroupStart");
     if (--depth) return ncclSuccess;
     while (group) {
         standin_work *w = take_work();
@@ -188,20 +170,32 @@ ncclResult_t ncclGroupEnd(void)
     return r;
 }
 
+static void check_memory(const standin_op *o)
+{
+    const size_t n = (size_t)o->launch.count * standin_size((ncclDataType_t)o->launch.type);
+    const size_t ranks = (size_t)o->comm->size;
+    const int kind = o->launch.kind;
+    const bool gives = kind != STANDIN_BROADCAST || o->peer == o->comm->rank;
+    if (o->in && gives)
+        standin_needs_device("NCCL", o->in, kind == STANDIN_REDUCE_SCATTER ? ranks * n : n);
+    if (o->out) standin_needs_device("NCCL", o->out, kind == STANDIN_ALL_GATHER ? ranks * n : n);
+}
+
 static ncclResult_t ask(standin_op given, cudaStream_t stream)
 {
     standin_op *o = malloc(sizeof *o);
     struct ncclComm *c = given.comm;
-    if (!o) standin_die("out of memory");
-    if (!c || c->ended) standin_die("a communicator is used that is not there any more");
+    if (!o) standin_fault("out of memory");
+    if (!c || c->ended) standin_fault("a communicator is used that is not there any more");
     if (c->state == ncclInProgress)
-        standin_die("communicator %s of rank %d is asked for more while it is at work: its state "
-                    "was not waited for",
-                    c->name, standin_world_rank());
+        standin_fault("communicator %s of rank %d is asked for more while it is at work: its state "
+                      "was not waited for",
+                      c->name, standin_world_rank());
     *o = given;
     o->launch.comm = c->id;
+    check_memory(o);
     ncclGroupStart();
-    if (group && stream != group_stream) standin_die("a group on two streams is not modelled");
+    if (group && stream != group_stream) standin_fault("a group on two streams is not modelled");
     group_stream = stream;
     *group_end = o;
     group_end = &o->next;
@@ -261,7 +255,7 @@ ncclResult_t ncclBroadcast(const void *in, void *out, size_t n, ncclDataType_t t
 ncclResult_t ncclSend(const void *x, size_t n, ncclDataType_t t, int to, ncclComm_t c,
                       cudaStream_t s)
 {
-    if (to == c->rank) standin_die("a message from a rank to itself is not modelled");
+    if (to == c->rank) standin_fault("a message from a rank to itself is not modelled");
     return ask((standin_op){.launch = {.kind = STANDIN_SEND, .type = t, .count = (int64_t)n},
                             .comm = c,
                             .in = x,
@@ -271,7 +265,7 @@ ncclResult_t ncclSend(const void *x, size_t n, ncclDataType_t t, int to, ncclCom
 
 ncclResult_t ncclRecv(void *x, size_t n, ncclDataType_t t, int from, ncclComm_t c, cudaStream_t s)
 {
-    if (from == c->rank) standin_die("a message from a rank to itself is not modelled");
+    if (from == c->rank) standin_fault("a message from a rank to itself is not modelled");
     return ask((standin_op){.launch = {.kind = STANDIN_RECEIVE, .type = t, .count = (int64_t)n},
                             .comm = c,
                             .out = x,
@@ -284,6 +278,7 @@ ncclResult_t ncclRecv(void *x, size_t n, ncclDataType_t t, int from, ncclComm_t 
 
 typedef struct entry {
     int world_rank, rank, color, key;
+    char host[64]; // as NCCL knows it
 } entry;
 
 typedef struct standin_meeting {
@@ -301,10 +296,10 @@ static void begin_meeting(struct ncclComm *at, int n, int root, entry own, struc
     if (m) *m = (standin_meeting){.n = n, .root = root, .own = own, .child = child};
     if (!m || !(m->all = calloc((size_t)n, sizeof *m->all)) ||
         !(m->request = calloc((size_t)n, sizeof *m->request)))
-        standin_die("out of memory");
+        standin_fault("out of memory");
     for (int i = 0; i < n; i++) m->request[i] = MPI_REQUEST_NULL;
-    MPI_Isend(&m->own, (int)sizeof m->own, MPI_BYTE, root, STANDIN_TAG_ENTRY, MPI_COMM_WORLD,
-              &m->away);
+    PMPI_Isend(&m->own, (int)sizeof m->own, MPI_BYTE, root, STANDIN_TAG_ENTRY, MPI_COMM_WORLD,
+               &m->away);
     at->meeting = m;
     at->state = ncclInProgress;
 }
@@ -314,10 +309,10 @@ static bool collect(standin_meeting *m)
 {
     while (m->came < m->n) {
         int there;
-        MPI_Iprobe(MPI_ANY_SOURCE, STANDIN_TAG_ENTRY, MPI_COMM_WORLD, &there, MPI_STATUS_IGNORE);
+        PMPI_Iprobe(MPI_ANY_SOURCE, STANDIN_TAG_ENTRY, MPI_COMM_WORLD, &there, MPI_STATUS_IGNORE);
         if (!there) return false;
-        MPI_Recv(&m->all[m->came++], (int)sizeof *m->all, MPI_BYTE, MPI_ANY_SOURCE,
-                 STANDIN_TAG_ENTRY, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        PMPI_Recv(&m->all[m->came++], (int)sizeof *m->all, MPI_BYTE, MPI_ANY_SOURCE,
+                  STANDIN_TAG_ENTRY, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     }
     return true;
 }
@@ -329,16 +324,37 @@ static bool met(standin_meeting *m)
         if (!m->tables && !collect(m)) return false;
         for (int i = 0; i < m->n && !m->tables; i++)
             if (m->all[i].world_rank != m->root)
-                MPI_Isend(m->all, m->n * (int)sizeof *m->all, MPI_BYTE, m->all[i].world_rank,
-                          STANDIN_TAG_TABLE, MPI_COMM_WORLD, &m->request[i]);
+                PMPI_Isend(m->all, m->n * (int)sizeof *m->all, MPI_BYTE, m->all[i].world_rank,
+                           STANDIN_TAG_TABLE, MPI_COMM_WORLD, &m->request[i]);
     } else if (!m->tables) {
-        MPI_Irecv(m->all, m->n * (int)sizeof *m->all, MPI_BYTE, m->root, STANDIN_TAG_TABLE,
-                  MPI_COMM_WORLD, &m->request[0]);
+        PMPI_Irecv(m->all, m->n * (int)sizeof *m->all, MPI_BYTE, m->root, STANDIN_TAG_TABLE,
+                   MPI_COMM_WORLD, &m->request[0]);
     }
     m->tables = true;
-    MPI_Testall(m->n, m->request, &done, MPI_STATUSES_IGNORE);
-    if (done) MPI_Test(&m->away, &done, MPI_STATUS_IGNORE);
+    PMPI_Testall(m->n, m->request, &done, MPI_STATUSES_IGNORE);
+    if (done) PMPI_Test(&m->away, &done, MPI_STATUS_IGNORE);
     return done;
+}
+
+static entry entry_of(int rank, int color, int key)
+{
+    entry e = {standin_world_rank(), rank, color, key, ""};
+    const char *said = getenv("NCCL_HOSTID");
+    if (said)
+        snprintf(e.host, sizeof e.host, "%s", said);
+    else
+        gethostname(e.host, sizeof e.host - 1);
+    return e;
+}
+
+// Two ranks of one host have the same GPU, where there is but one.
+static bool doubled(const entry *line, int n)
+{
+    const char *gpus = getenv("TK_CUDA_GPUS");
+    for (int i = 0; i < n && (!gpus || atoi(gpus) == 1); i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(line[i].host, line[k].host)) return true;
+    return false;
 }
 
 static int by_key(const void *a, const void *b)
@@ -354,7 +370,7 @@ static void fill(struct ncclComm *c, const standin_meeting *m)
     static int made;
     entry *line = calloc((size_t)m->n, sizeof *line);
     c->world_of = calloc((size_t)m->n, sizeof *c->world_of);
-    if (!line || !c->world_of) standin_die("out of memory");
+    if (!line || !c->world_of) standin_fault("out of memory");
     for (int i = 0; i < m->n; i++)
         if (m->all[i].color == m->own.color) line[c->size++] = m->all[i];
     qsort(line, (size_t)c->size, sizeof *line, by_key);
@@ -363,7 +379,7 @@ static void fill(struct ncclComm *c, const standin_meeting *m)
         if (line[i].world_rank == standin_world_rank()) c->rank = i;
     }
     c->id = made++; // all ranks make them in one order
-    c->state = ncclSuccess;
+    c->state = doubled(line, c->size) ? ncclInvalidUsage : ncclSuccess;
     c->next = comms;
     comms = c;
     free(line);
@@ -372,9 +388,9 @@ static void fill(struct ncclComm *c, const standin_meeting *m)
 static void end_meeting(struct ncclComm *at)
 {
     standin_meeting *m = at->meeting;
+    at->state = ncclSuccess;
     fill(m->child ? m->child : at, m);
     at->meeting = NULL;
-    at->state = ncclSuccess;
     free(m->all);
     free(m->request);
     free(m);
@@ -383,9 +399,9 @@ static void end_meeting(struct ncclComm *at)
 static struct ncclComm *new_comm(const ncclConfig_t *config, const struct ncclComm *parent)
 {
     struct ncclComm *c = calloc(1, sizeof *c);
-    if (!c) standin_die("out of memory");
+    if (!c) standin_fault("out of memory");
     c->blocking = parent ? parent->blocking : true;
-    if (config && config->magic != 0xcafebeef) standin_die("a configuration without its magic");
+    if (config && config->magic != 0xcafebeef) standin_fault("a configuration without its magic");
     if (config && config->blocking != NCCL_CONFIG_UNDEF_INT) c->blocking = config->blocking != 0;
     snprintf(c->name, sizeof c->name, "%s",
              config && config->commName ? config->commName : "without a name");
@@ -413,19 +429,18 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
 {
     int words[2];
     memcpy(words, &id, sizeof words);
-    if (words[0] != MAGIC) standin_die("an id that no rank has made");
+    if (words[0] != MAGIC) standin_fault("an id that no rank has made");
     *out = new_comm(config, NULL);
-    begin_meeting(*out, n, words[1], (entry){standin_world_rank(), rank, 0, rank}, NULL);
+    begin_meeting(*out, n, words[1], entry_of(rank, 0, rank), NULL);
     return finish_meeting(*out);
 }
 
 ncclResult_t ncclCommSplit(ncclComm_t c, int color, int key, ncclComm_t *out, ncclConfig_t *config)
 {
-    if (color == NCCL_SPLIT_NOCOLOR) standin_die("a split without a color is not modelled");
-    if (c->state != ncclSuccess) standin_die("a communicator is split that is not at rest");
+    if (color == NCCL_SPLIT_NOCOLOR) standin_fault("a split without a color is not modelled");
+    if (c->state != ncclSuccess) standin_fault("a communicator is split that is not at rest");
     *out = new_comm(config, c);
-    begin_meeting(c, c->size, c->world_of[0], (entry){standin_world_rank(), c->rank, color, key},
-                  *out);
+    begin_meeting(c, c->size, c->world_of[0], entry_of(c->rank, color, key), *out);
     return finish_meeting(c);
 }
 
@@ -435,6 +450,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
 {
     if (!c || c->ended) return ncclInvalidArgument;
     standin_hear();
+    standin_go_on();
     if (c->meeting && met(c->meeting)) end_meeting(c);
     if (c->held && --c->polls == 0) {
         standin_work *w = c->held;
@@ -455,7 +471,7 @@ ncclResult_t ncclCommFinalize(ncclComm_t c)
 
 static ncclResult_t end(ncclComm_t c)
 {
-    if (!c || c->ended) standin_die("a communicator is ended twice");
+    if (!c || c->ended) standin_fault("a communicator is ended twice");
     c->ended = true; // what is under way lets go of it: it stays
     return ncclSuccess;
 }
@@ -463,8 +479,8 @@ static ncclResult_t end(ncclComm_t c)
 ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
     if (c->done < c->launched)
-        standin_die("communicator %s of rank %d is destroyed while it is at work", c->name,
-                    standin_world_rank());
+        standin_fault("communicator %s of rank %d is destroyed while it is at work", c->name,
+                      standin_world_rank());
     return end(c);
 }
 

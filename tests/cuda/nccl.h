@@ -12,15 +12,16 @@
 // does not model, a communicator used after its end, ranks that launch different things or in
 // another order.
 //
+// It is built on the stand-in for the CUDA runtime (standin.h), on whose streams it is work.
+//
 // From the environment, RANK being a rank of the world and N counting its launches from 1:
 //     STANDIN_NCCL_VERSION=[RANK:]22809   what it says it is
 //     STANDIN_NCCL_ERROR=RANK:N           launch N fails on the way
 //     STANDIN_NCCL_HANG=RANK:N            launch N never ends
 #pragma once
+#include "tests/cuda/standin.h"
 #include <mpi.h>
 #include <nccl.h> // of NVIDIA
-#include <stdbool.h>
-#include <stdint.h>
 
 enum { // tags of MPI_COMM_WORLD
     STANDIN_TAG_ORDER = 1 << 20,
@@ -79,7 +80,6 @@ typedef struct standin_work { // what is launched as one
     bool begun, lost;
 } standin_work;
 
-_Noreturn __attribute__((format(printf, 1, 2))) void standin_die(const char *format, ...);
 int standin_world_rank(void);
 size_t standin_size(ncclDataType_t t);
 const char *standin_describe(const standin_launch *l, char *out, size_t size);
@@ -89,4 +89,4 @@ void standin_told(const standin_launch *l, int peer);
 void standin_hear(void);
 
 // nccl_move.c: whether the work is done; called again until it is.
-bool standin_move(standin_work *w);
+standin_turn standin_move(standin_work *w);

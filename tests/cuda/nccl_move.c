@@ -9,7 +9,7 @@
 static void *need(size_t bytes)
 {
     void *x = calloc(bytes ? bytes : 1, 1);
-    if (!x) standin_die("out of memory");
+    if (!x) standin_fault("out of memory");
     return x;
 }
 
@@ -52,16 +52,16 @@ static void begin_op(standin_op *o)
         const size_t away = part(o, c->rank, k, &at);
         if (away) memcpy(out, (const char *)o->in + at, away);
         if (away && k != c->rank) {
-            MPI_Isend(out, (int)away, MPI_BYTE, c->world_of[k], tag, MPI_COMM_WORLD,
-                      &o->request[2 * k]);
+            PMPI_Isend(out, (int)away, MPI_BYTE, c->world_of[k], tag, MPI_COMM_WORLD,
+                       &o->request[2 * k]);
             c->sent += (int64_t)away;
         }
         const size_t in = part(o, k, c->rank, &at);
         o->came[k] = need(in);
         if (in && k == c->rank) memcpy(o->came[k], out, in);
         if (in && k != c->rank)
-            MPI_Irecv(o->came[k], (int)in, MPI_BYTE, c->world_of[k], tag, MPI_COMM_WORLD,
-                      &o->request[2 * k + 1]);
+            PMPI_Irecv(o->came[k], (int)in, MPI_BYTE, c->world_of[k], tag, MPI_COMM_WORLD,
+                       &o->request[2 * k + 1]);
         out += away;
     }
 }
@@ -128,20 +128,22 @@ static void free_op(standin_op *o)
     free(o);
 }
 
-bool standin_move(standin_work *w)
+standin_turn standin_move(standin_work *w)
 {
     struct ncclComm *c = w->comm;
+    const standin_turn not_yet =
+        c->ended ? STANDIN_DONE : STANDIN_NOT_YET; // what is aborted lets go
     int done = 1;
     standin_hear();
-    if (w->lost || c->done < w->turn) return c->ended; // one that was aborted lets go
+    if (w->lost || c->done < w->turn) return not_yet;
     for (standin_op *o = w->ops; o && !w->begun; o = o->next) begin_op(o);
     w->begun = true;
     for (standin_op *o = w->ops; o; o = o->next) {
         int all = 0;
-        MPI_Testall(2 * c->size, o->request, &all, MPI_STATUSES_IGNORE);
+        PMPI_Testall(2 * c->size, o->request, &all, MPI_STATUSES_IGNORE);
         done &= all;
     }
-    if (!done) return c->ended;
+    if (!done) return not_yet;
     for (standin_op *o = w->ops, *next; o; o = next) {
         next = o->next;
         end_op(o);
@@ -149,5 +151,5 @@ bool standin_move(standin_work *w)
     }
     c->done++;
     free(w);
-    return true;
+    return STANDIN_DONE;
 }

@@ -36,7 +36,7 @@ static void add(list *l, const standin_launch *x)
         if (2 * l->n >= l->cap) {
             l->cap = l->cap ? 2 * l->cap : 64;
             l->item = realloc(l->item, l->cap * sizeof *l->item);
-            if (!l->item) standin_die("out of memory");
+            if (!l->item) standin_fault("out of memory");
         }
     }
     l->item[l->first + l->n++] = *x;
@@ -58,9 +58,10 @@ static void match(int rank, int which)
         char own[128], theirs[128];
         p->met[which]++;
         if (!same(x, y))
-            standin_die("rank %d launches %s as its number %lld with rank %d, which launches %s",
-                        standin_world_rank(), standin_describe(x, own, sizeof own),
-                        (long long)p->met[which], rank, standin_describe(y, theirs, sizeof theirs));
+            standin_fault("rank %d launches %s as its number %lld with rank %d, which launches %s",
+                          standin_world_rank(), standin_describe(x, own, sizeof own),
+                          (long long)p->met[which], rank,
+                          standin_describe(y, theirs, sizeof theirs));
         a->first++, a->n--;
         b->first++, b->n--;
     }
@@ -70,9 +71,9 @@ static void need_peers(void)
 {
     int size;
     if (peers) return;
-    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    PMPI_Comm_size(MPI_COMM_WORLD, &size);
     peers = calloc((size_t)size, sizeof *peers);
-    if (!peers) standin_die("out of memory");
+    if (!peers) standin_fault("out of memory");
 }
 
 void standin_told(const standin_launch *l, int rank)
@@ -81,12 +82,12 @@ void standin_told(const standin_launch *l, int rank)
     const int which = l->kind == STANDIN_SEND      ? OUTWARDS
                       : l->kind == STANDIN_RECEIVE ? INWARDS
                                                    : COLLECTIVES;
-    if (!x) standin_die("out of memory");
+    if (!x) standin_fault("out of memory");
     need_peers();
     *x = (letter){.next = letters, .launch = *l};
     letters = x;
-    MPI_Isend(&x->launch, (int)sizeof x->launch, MPI_BYTE, rank, STANDIN_TAG_ORDER, MPI_COMM_WORLD,
-              &x->request);
+    PMPI_Isend(&x->launch, (int)sizeof x->launch, MPI_BYTE, rank, STANDIN_TAG_ORDER, MPI_COMM_WORLD,
+               &x->request);
     add(&peers[rank].own[which], l);
     match(rank, which);
 }
@@ -97,10 +98,10 @@ void standin_hear(void)
     for (int there = 1; there;) {
         MPI_Status s;
         standin_launch l;
-        MPI_Iprobe(MPI_ANY_SOURCE, STANDIN_TAG_ORDER, MPI_COMM_WORLD, &there, &s);
+        PMPI_Iprobe(MPI_ANY_SOURCE, STANDIN_TAG_ORDER, MPI_COMM_WORLD, &there, &s);
         if (!there) break;
-        MPI_Recv(&l, (int)sizeof l, MPI_BYTE, s.MPI_SOURCE, STANDIN_TAG_ORDER, MPI_COMM_WORLD,
-                 MPI_STATUS_IGNORE);
+        PMPI_Recv(&l, (int)sizeof l, MPI_BYTE, s.MPI_SOURCE, STANDIN_TAG_ORDER, MPI_COMM_WORLD,
+                  MPI_STATUS_IGNORE);
         const int which = l.kind == STANDIN_SEND      ? INWARDS
                           : l.kind == STANDIN_RECEIVE ? OUTWARDS
                                                       : COLLECTIVES;
@@ -110,7 +111,7 @@ void standin_hear(void)
     for (letter **p = &letters; *p;) {
         int done = 0;
         letter *x = *p;
-        MPI_Test(&x->request, &done, MPI_STATUS_IGNORE);
+        PMPI_Test(&x->request, &done, MPI_STATUS_IGNORE);
         if (!done) {
             p = &x->next;
             continue;

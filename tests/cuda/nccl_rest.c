@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of NCCL that the stand-in does not model, under their names alone: nccl.h is not
 // included here.
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/cuda/standin.h"
 
-#define NOT_MODELLED(name)                                                                     \
-    void name(void);                                                                           \
-    void name(void)                                                                            \
-    {                                                                                          \
-        fprintf(stderr, "stand-in for NCCL: " #name " is not modelled (tests/cuda/nccl.c)\n"); \
-        abort();                                                                               \
+#define NOT_MODELLED(name)                                                    \
+    void name(void);                                                          \
+    void name(void)                                                           \
+    {                                                                         \
+        standin_fault("NCCL: " #name " is not modelled (tests/cuda/nccl.c)"); \
     }
 
 NOT_MODELLED(ncclAlltoAll)

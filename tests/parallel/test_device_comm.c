@@ -26,11 +26,20 @@ static int open_mpi(void **state)
     return 0;
 }
 
+static void set_parts(size_t bytes)
+{
+#ifdef TK_NCCL
+    tk_nccl_set_parts(bytes);
+#else
+    (void)bytes;
+#endif
+}
+
 #ifdef TK_NCCL
 static int open_nccl(void **state)
 {
     (void)state;
-    assert_ok(tk_device_open(&device, tk_device_find(TK_DEVICE_CUDA), 1, (size_t)1 << 28));
+    assert_ok(tk_device_open(&device, tk_device_find(TK_DEVICE_CUDA), 1, (size_t)1 << 24));
     assert_ok(tk_nccl_world(&world, &device, &all));
     assert_ok(tk_nccl_split(&all, &world, TK_QUEUE_COMM, &comm));
     return 0;
@@ -135,6 +144,7 @@ static void test_all_reduce__exact(void **state)
             all_reduce_once(sizes[i], types[t], TK_SUM);
             all_reduce_once(sizes[i], types[t], TK_MAX);
         }
+    if (all.ops) return;
     all_reduce_once(5000017, TK_F32, TK_SUM); // several rounds of scratch
 }
 
@@ -255,9 +265,11 @@ static void test_messages__longer_than_one_piece(void **state)
 {
     (void)state;
     tk_mpi_set_max_message(1000);
+    set_parts(5000);
     gather_and_scatter(3, 2501, TK_F32);
     all_reduce_once(20011, TK_F32, TK_SUM);
     tk_mpi_set_max_message((size_t)1 << 30);
+    set_parts((size_t)1 << 26);
 }
 
 static void test_broadcast__from_every_rank(void **state)

@@ -33,7 +33,7 @@ static __global__ void fold_kernel(T *out, const T *own, const T *others, int64_
     typedef typename held<T>::type H;
     const int64_t step = (int64_t)gridDim.x * blockDim.x;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < packs; i += step) {
-        H sum[V];
+        H sum[V] = {};
         tk_pack<T, V> z;
         for (int r = 0; r < size; r++) {
             const T *part = r == rank ? own : others + (r < rank ? r : r - 1) * stride;

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1; timeout: 120 */
+// What goes wrong between the GPUs of several ranks, on stand-ins: each is told in words, within
+// seconds, with the right exit code. The program runs itself under mpirun in a role given as an
+// argument; rank 1 is the one that misbehaves.
+#include "core/base/log.h"
+#include "parallel/mpi/start.h"
+#include "parallel/nccl/comm.h"
+#include "tests/cuda/standin.h"
+#include "tests/support/test.h"
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { RANKS = 2, N = 4000, SEEDS = 8, BEFORE = 6 };
+static char self[4096];
+static tk_comm world;
+static tk_device device;
+static tk_device_comm all, comm;
+static tk_tensor x, y, z;
+
+static tk_status open_all(void)
+{
+    TK_TRY(tk_device_open(&device, tk_device_find(TK_DEVICE_CUDA), 1, (size_t)1 << 20));
+    TK_TRY(tk_nccl_world(&world, &device, &all));
+    TK_TRY(tk_nccl_split(&all, &world, TK_QUEUE_COMM, &comm));
+    TK_TRY(tk_device_new(&device, TK_F32, 1, N, &x));
+    TK_TRY(tk_device_new(&device, TK_F32, 1, N, &y));
+    return tk_device_new(&device, TK_F32, RANKS, N, &z);
+}
+
+static void close_all(void)
+{
+    tk_device_comm_close(&comm);
+    tk_device_comm_close(&all);
+    tk_device_close(&device);
+}
+
+static float value(int rank, int i)
+{
+    return (float)((i * 7 + rank * 5) % 15 + 1);
+}
+
+// ---- order between queues
+// ------------------------------------------------------------------------
+
+static const tk_device_comm_ops *right;
+
+// Its messages go by a stream that is not the communicator's.
+static tk_status end_elsewhere(tk_device_comm *c)
+{
+    c->queue = TK_QUEUE_COPY;
+    const tk_status st = right->group_end(c);
+    c->queue = TK_QUEUE_COMM;
+    return st;
+}
+
+// Work of the compute queue, a sum on the communicator's, an exchange, work again. Returns whether
+// all numbers are right.
+static bool mixed(void)
+{
+    enum { ELEMENTS = N };
+    static float host[ELEMENTS], sum[ELEMENTS], came[ELEMENTS];
+    tk_request r[2] = {{0}};
+    const int other = 1 - world.rank;
+    bool good = true;
+    for (int i = 0; i < N; i++) host[i] = value(world.rank, i);
+    for (int i = 0; i < BEFORE; i++) assert_ok(tk_device_zero(&device, y.data, sizeof host));
+    assert_ok(tk_device_upload(&device, x.data, host, sizeof host));
+    assert_ok(tk_group_begin(&comm));
+    assert_ok(tk_isend(&comm, x.data, N, TK_F32, other, &r[0]));
+    assert_ok(tk_irecv(&comm, y.data, N, TK_F32, other, &r[1]));
+    assert_ok(tk_group_end(&comm));
+    assert_ok(tk_wait(&comm, &r[1]));
+    assert_ok(tk_device_download(&device, came, y.data, sizeof came));
+    assert_ok(tk_wait(&comm, &r[0]));
+    for (int i = 0; i < BEFORE; i++) assert_ok(tk_device_zero(&device, x.data, sizeof host));
+    assert_ok(tk_device_upload(&device, x.data, host, sizeof host));
+    assert_ok(tk_all_reduce(&comm, x.data, N, TK_F32, TK_SUM));
+    assert_ok(tk_device_download(&device, sum, x.data, sizeof sum));
+    assert_ok(tk_device_sync(&device));
+    for (int i = 0; i < N; i++) {
+        good &= came[i] == value(other, i);
+        good &= sum[i] == value(0, i) + value(1, i);
+    }
+    return good;
+}
+
+// In how many orders of the streams it shows, on any rank, that rank 1's n-th wait is none.
+static int shows(int64_t n, int64_t *waits)
+{
+    int wrong = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        standin_seed(seed);
+        const int64_t before = standin_count().waits;
+        standin_leave_out_wait(world.rank == 1 ? n : 0);
+        uint64_t bad = !mixed();
+        standin_leave_out_wait(0);
+        *waits = standin_count().waits - before;
+        assert_ok(tk_comm_sum_u64(&world, &bad, 1));
+        wrong += bad > 0;
+    }
+    return wrong;
+}
+
+// Each wait is there for a reason: that of the group for what was asked before, that for the
+// message received, the sum's for what was asked before it, and of what follows for the sum. That
+// for the message sent comes behind the one for its group.
+static void play_waits(void)
+{
+    int64_t waits, seen = 0;
+    assert_int_equal(shows(0, &waits), 0);
+    for (int64_t n = 1, all_of_them = waits; n <= all_of_them; n++) seen += shows(n, &waits) > 0;
+    printf("%lld of %lld waits show\n", (long long)seen, (long long)waits);
+    tk_device_comm_ops wrong = *comm.ops;
+    right = comm.ops;
+    wrong.group_end = end_elsewhere;
+    comm.ops = &wrong;
+    printf("another stream shows in %d of %d orders\n", shows(0, &waits), (int)SEEDS);
+    comm.ops = right;
+}
+
+// ---- roles
+// ---------------------------------------------------------------------------------------
+
+static tk_status sums(int n)
+{
+    for (int i = 0; i < n; i++) TK_TRY(tk_all_reduce(&comm, x.data, N, TK_F32, TK_SUM));
+    return tk_device_sync(&device);
+}
+
+static tk_status play_role(const char *role)
+{
+    const int64_t counts[RANKS] = {N, N};
+    if (!strcmp(role, "waits")) play_waits();
+    if (!strcmp(role, "order")) { // a sum and a gather, by rank 1 the other way round
+        if (world.rank == 0) TK_TRY(tk_broadcast(&all, x.data, N, TK_F32, 0));
+        TK_TRY(tk_all_gather(&comm, x.data, z.data, counts, 1, TK_F32));
+        if (world.rank == 1) TK_TRY(tk_broadcast(&all, x.data, N, TK_F32, 0));
+    }
+    if (!strcmp(role, "count")) TK_TRY(tk_broadcast(&all, x.data, N - world.rank, TK_F32, 0));
+    if (!strcmp(role, "silent") && world.rank == 1) sleep(30);
+    return sums(5);
+}
+
+static int play(const char *role, int argc, char **argv)
+{
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    tk_status st = open_all();
+    if (st == TK_OK) st = play_role(role);
+    if (st == TK_OK) close_all();
+    return tk_parallel_end(&world, st);
+}
+
+// ---- what is said
+// --------------------------------------------------------------------------------
+
+typedef struct outcome {
+    int code;
+    double seconds;
+    char words[16384];
+} outcome;
+
+static void run_role(const char *environment, const char *role, outcome *o)
+{
+    char command[8192];
+    size_t n = 0;
+    snprintf(command, sizeof command,
+             "TALKIE_COMM_TIMEOUT=2 TK_CUDA_SEED=1 %s mpirun --oversubscribe -n %d '%s' %s 2>&1; "
+             "exit $?",
+             environment, RANKS, self, role);
+    const double begin = tk_now();
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    for (size_t got;
+         n + 1 < sizeof o->words && (got = fread(o->words + n, 1, sizeof o->words - 1 - n, f)) > 0;)
+        n += got;
+    o->words[n] = 0;
+    const int status = pclose(f);
+    o->seconds = tk_now() - begin;
+    o->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect(const char *environment, const char *role, int code, const char *words)
+{
+    enum { LONG = 15 }; // seconds, of which the start takes some
+    outcome o;
+    run_role(environment, role, &o);
+    if (o.code != code || !strstr(o.words, words) || o.seconds > LONG)
+        fail_msg("%s %s: exit code %d after %.1f s, not %d and \"%s\": %s", environment, role,
+                 o.code, o.seconds, code, words, o.words);
+}
+
+static void test_failure__names_rank_host_and_operation(void **state)
+{
+    char host[256] = "", words[512];
+    (void)state;
+    gethostname(host, sizeof host - 1);
+    snprintf(words, sizeof words,
+             "talkie: rank 1: world rank 1 (rank 1 of 2 of the world communicator) on host %s: "
+             "NCCL failed ",
+             host);
+    expect("STANDIN_NCCL_ERROR=1:4", "sums", 5, words);
+    expect("STANDIN_NCCL_ERROR=1:4", "sums", 5, "all_reduce");
+    expect("STANDIN_NCCL_ERROR=1:1", "sums", 5, "injected by STANDIN_NCCL_ERROR");
+}
+
+static void test_hang__ends_when_nobody_is_at_work(void **state)
+{
+    (void)state;
+    expect("STANDIN_NCCL_HANG=1:3", "sums", 5, " s in all_reduce for world rank ");
+    expect("", "silent", 5, "for world rank 1 on host ");
+}
+
+static void test_start__of_two_ranks_that_seem_one(void **state)
+{
+    (void)state;
+    expect("NCCL_HOSTID=same", "sums", 5, "two ranks of one host have one GPU");
+}
+
+static void test_order__another_one_is_named(void **state)
+{
+    (void)state;
+    expect("", "order", 134,
+           "launches an all-gather of 4000 numbers of type 7 over communicator 1");
+    expect("", "count", 134, "which launches a broadcast of 3999 numbers");
+}
+
+static void test_version__is_checked_before_anything_begins(void **state)
+{
+    (void)state;
+    expect("STANDIN_NCCL_VERSION=1:22700", "sums", 2,
+           "talkie: rank 1: libnccl.so.2 is NCCL 2.27.0, and this talkie was built for 2.");
+    expect("STANDIN_NCCL_VERSION=1:23012", "sums", 2, " and rank 1 has 2.30.12: all need the same");
+}
+
+static void test_streams__what_is_not_waited_for_shows(void **state)
+{
+    outcome o;
+    int seen = 0, waits = 0, elsewhere = 0;
+    (void)state;
+    run_role("", "waits", &o);
+    assert_int_equal(o.code, 0);
+    const char *at = strstr(o.words, " waits show"), *other = strstr(o.words, "another stream");
+    assert_non_null(at);
+    while (at > o.words && at[-1] != '\n') at--;
+    assert_int_equal(sscanf(at, "%d of %d waits show", &seen, &waits), 2);
+    assert_int_equal(waits, 5);
+    assert_int_equal(seen, 4);
+    assert_non_null(other);
+    assert_int_equal(sscanf(other, "another stream shows in %d", &elsewhere), 1);
+    assert_true(elsewhere > 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failure__names_rank_host_and_operation),
+        cmocka_unit_test(test_hang__ends_when_nobody_is_at_work),
+        cmocka_unit_test(test_start__of_two_ranks_that_seem_one),
+        cmocka_unit_test(test_order__another_one_is_named),
+        cmocka_unit_test(test_version__is_checked_before_anything_begins),
+        cmocka_unit_test(test_streams__what_is_not_waited_for_shows),
+    };
+    if (argc > 1) return play(argv[1], argc, argv);
+    if (!realpath(argv[0], self)) return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
