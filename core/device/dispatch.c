@@ -190,6 +190,7 @@ static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
 
 static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
 {
+    if (!tk_device_has(d, c, back) && tk_op_has_parts(c->op)) return tk_op_by_parts(d, c, back);
     if (!tk_device_has(d, c, back))
         return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
                        back ? "backward" : "forward");

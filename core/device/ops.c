@@ -127,6 +127,18 @@ static tk_status shape_rope(const tk_call *c, tk_tensor out[TK_OP_OUT])
     return TK_OK;
 }
 
+static tk_status shape_norm_rope(const tk_call *c, tk_tensor out[TK_OP_OUT])
+{
+    const tk_tensor *x = &c->in[0], *cos = &c->in[2];
+    TK_TRY(want_attr(c, c->i[0] > 0 && tk_cols(x) % c->i[0] == 0, "head_dim divides the columns"));
+    TK_TRY(want_vector(c, 1, c->i[0]));
+    TK_TRY(want(c, 2, tk_rows(x), tk_cols(cos)));
+    TK_TRY(want(c, 3, tk_rows(x), tk_cols(cos)));
+    TK_TRY(want_attr(c, 2 * tk_cols(cos) <= c->i[0], "twice the table's columns <= head_dim"));
+    out[0] = shape_of(x);
+    return TK_OK;
+}
+
 static tk_status shape_attention(const tk_call *c, tk_tensor out[TK_OP_OUT])
 {
     int64_t n = tk_rows(&c->in[0]), channels = tk_cols(&c->in[0]);
@@ -302,6 +314,8 @@ const tk_op_info tk_op_table[TK_OP_COUNT] = {
     [TK_OP_SILU] = {"silu", "a>a", 1, 1, 0, B0, B0, 0, B0, shape_same, NULL},
     [TK_OP_SWIGLU] = {"swiglu", "a>a", 1, 1, 0, B0, B0, 0, B0, shape_swiglu, NULL},
     [TK_OP_ROPE] = {"rope", "aff>a", 3, 1, 0, B0, B1 | B2, 0, B0 | B1 | B2, shape_rope, NULL},
+    [TK_OP_NORM_ROPE] = {"norm_rope", "awff>a", 4, 1, B1, B0 | B1, B0 | B1 | B2 | B3, 0,
+                         B0 | B2 | B3, shape_norm_rope, NULL},
     [TK_OP_ATTENTION] = {"attention", "aaaii>af", 5, 2, 0, B0 | B1 | B2, B0 | B1 | B2 | B3 | B4,
                          B0 | B1, 0, shape_attention, flops_attention},
     [TK_OP_PICK] = {"pick", "eeei>a", 4, 1, B0 | B1 | B2, B0 | B1 | B2, B3, 0, 0, shape_pick, NULL},

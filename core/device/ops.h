@@ -17,6 +17,9 @@
 // collectives, gather_rows and gather_cols round a gradient's sum over ranks before they add it.)
 //
 // Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
+//
+// Fused operators are what their parts, run one after the other, give; and on a device that has no
+// kernel for one, that is what is run (core/device/parts.c).
 #pragma once
 #include "core/device/comm.h"
 #include "core/device/device.h"
@@ -43,6 +46,9 @@ typedef enum tk_op {
     // y[j] = x[j]*cos[j] - x[j+R]*sin[j], y[j+R] = x[j+R]*cos[j] + x[j]*sin[j].
     // in: x (N, heads*i[0]), cos (N,R), sin (N,R). i[0] = head_dim.
     TK_OP_ROPE,
+    // ROPE of RMS_NORM over heads of i[0] channels, what lies between them rounded as theirs is.
+    // in: x (N, heads*i[0]), w (i[0]), cos (N,R), sin (N,R). f[0] = eps.
+    TK_OP_NORM_ROPE,
     // Attention within documents. in: q (N, heads*i[0]), k and v (M, heads*i[0]), and two offsets
     // (docs+1) i32: the rows of document d that ask, [in[3][d], in[3][d+1]) of q, and those that
     // are

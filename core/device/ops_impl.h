@@ -27,6 +27,10 @@ static inline bool tk_wants(const tk_call *c, int k)
     return c->din[k].data != NULL;
 }
 
+// Fused operators by their parts (parts.c), for devices without a kernel for them.
+bool tk_op_has_parts(tk_op op);
+tk_status tk_op_by_parts(tk_device *d, const tk_call *c, bool back);
+
 // Collectives are made of communicator and copies (collective.c), for every device alike: tables of
 // kernels have none. The gradient is written, whatever c->add says.
 bool tk_op_is_collective(tk_op op);

@@ -48,6 +48,13 @@ static tk_value *enter(tk_tape *t, const pass *p, tk_value *x)
     return tk_cast(t, x, p->m->compute);
 }
 
+// Queries or keys, normalized per head and turned by their position where there is one.
+static tk_value *norm_heads(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_value *cos,
+                            tk_value *sin)
+{
+    return cos ? tk_norm_rope(t, x, w, eps, cos, sin) : tk_rms_norm(t, x, w, eps);
+}
+
 // Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
 static tk_value *attend_block(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
                               tk_value *cos, tk_value *sin, const tk_documents *docs)
@@ -56,12 +63,8 @@ static tk_value *attend_block(tk_tape *t, const pass *p, const tk_block_weights 
     tk_value *q = tk_linear(t, x, weight(p, w->to_q), NULL);
     tk_value *k = tk_linear(t, x, weight(p, w->to_k), NULL);
     tk_value *v = tk_linear(t, x, weight(p, w->to_v), NULL);
-    q = tk_rms_norm(t, q, weight(p, w->norm_q), c->qk_norm_eps);
-    k = tk_rms_norm(t, k, weight(p, w->norm_k), c->qk_norm_eps);
-    if (cos) {
-        q = tk_rope(t, q, cos, sin, c->head_dim);
-        k = tk_rope(t, k, cos, sin, c->head_dim);
-    }
+    q = norm_heads(t, q, weight(p, w->norm_q), c->qk_norm_eps, cos, sin);
+    k = norm_heads(t, k, weight(p, w->norm_k), c->qk_norm_eps, cos, sin);
     tk_value *o = tk_attention(t, q, k, v, docs, c->head_dim, 1 / sqrt((double)c->head_dim));
     return tk_linear(t, o, weight(p, w->to_out), NULL);
 }

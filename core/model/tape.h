@@ -99,6 +99,8 @@ tk_value *tk_add(tk_tape *t, tk_value *a, tk_value *b);
 tk_value *tk_silu(tk_tape *t, tk_value *x);
 tk_value *tk_swiglu(tk_tape *t, tk_value *x);
 tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t head_dim);
+tk_value *tk_norm_rope(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_value *cos,
+                       tk_value *sin); // heads of as many channels as w has
 typedef struct tk_documents { // the rows of each document that ask, and those that are asked
     tk_value *ask, *asked;    // (docs+1) i32 offsets on the device
     int64_t count, longest_ask, longest_asked;

@@ -112,6 +112,14 @@ tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t
     return apply(t, (tk_call){.op = TK_OP_ROPE, .i = {head_dim}}, x, cos, sin, NULL);
 }
 
+tk_value *tk_norm_rope(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_value *cos,
+                       tk_value *sin)
+{
+    if (t->status != TK_OK) return NULL;
+    return apply(t, (tk_call){.op = TK_OP_NORM_ROPE, .i = {tk_count(&w->t)}, .f = {eps}}, x, w, cos,
+                 sin);
+}
+
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale)
 {

@@ -49,13 +49,15 @@ static __global__ void gate_kernel(gate_shape s, const T *x, const T *y, T *out)
 {
     const int64_t at = ((int64_t)blockIdx.y * blockDim.x + threadIdx.x) * V;
     const int64_t first = (int64_t)blockIdx.x * CHUNK;
-    int64_t last = -1;
     float gate[V], a[V], b[V];
     if (at >= s.n) return;
+    int64_t entry = s.index[first];
+    tk_read<V>(s.gate + entry * s.pitch + at, gate);
     for (int64_t row = first; row < first + CHUNK && row < s.rows; row++) {
-        const int64_t entry = s.index[row];
-        if (entry != last) tk_read<V>(s.gate + entry * s.pitch + at, gate);
-        last = entry;
+        if (s.index[row] != entry) {
+            entry = s.index[row];
+            tk_read<V>(s.gate + entry * s.pitch + at, gate);
+        }
         tk_read<V>(x + row * s.n + at, a);
         tk_read<V>(y + row * s.n + at, b);
         for (int j = 0; j < V; j++) a[j] += gate[j] * b[j];

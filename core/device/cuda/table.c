@@ -19,6 +19,8 @@ const tk_kernel tk_cuda_kernels[TK_OP_COUNT] = {
     [TK_OP_SILU] = {tk_cuda_silu, tk_cuda_silu_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_SWIGLU] = {tk_cuda_swiglu, tk_cuda_swiglu_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_ROPE] = {tk_cuda_rope, tk_cuda_rope_back, NULL, tk_cuda_knows_bf16},
+    [TK_OP_NORM_ROPE] = {tk_cuda_norm_rope, tk_cuda_norm_rope_back, tk_cuda_norm_rope_scratch,
+                         tk_cuda_knows_bf16},
     [TK_OP_SINUSOID] = {tk_cuda_sinusoid, NULL, NULL, NULL},
     [TK_OP_ROPE_TABLE] = {tk_cuda_rope_table, NULL, NULL, NULL},
     [TK_OP_PICK] = {tk_cuda_pick, tk_cuda_pick_back, tk_cuda_pick_scratch, tk_cuda_knows_bf16},

@@ -13,7 +13,9 @@ typedef size_t tk_cuda_scratch(const tk_device *d, const tk_call *c, bool back);
 // norm.cu, gate.cu
 tk_cuda_kernel tk_cuda_norm, tk_cuda_norm_back, tk_cuda_gate_add, tk_cuda_gate_add_back;
 tk_cuda_scratch tk_cuda_norm_scratch, tk_cuda_gate_scratch;
-tk_cuda_kernel tk_cuda_rope, tk_cuda_rope_back;      // rope.cu
+tk_cuda_kernel tk_cuda_rope, tk_cuda_rope_back;           // rope.cu
+tk_cuda_kernel tk_cuda_norm_rope, tk_cuda_norm_rope_back; // norm_rope.cu
+tk_cuda_scratch tk_cuda_norm_rope_scratch;
 tk_cuda_kernel tk_cuda_sinusoid, tk_cuda_rope_table; // angles.cu
 // linear.c
 tk_cuda_kernel tk_cuda_linear, tk_cuda_linear_back;

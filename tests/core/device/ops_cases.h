@@ -86,6 +86,14 @@ static const test_case cases[] = {
     {TK_OP_ROPE, 33, 256, 48, 128, 0, {0}},
     {TK_OP_ROPE, 19, 640, 63, 128, 0, {0}},
     {TK_OP_ROPE, 3, 2048, 500, 1024, 0, {0}},
+    {TK_OP_NORM_ROPE, 5, 24, 4, 8, 0, {0}},
+    {TK_OP_NORM_ROPE, 5, 24, 3, 12, BARE, {0}},
+    {TK_OP_NORM_ROPE, 4, 0, 3, 12, 0, {0}},
+    {TK_OP_NORM_ROPE, 0, 24, 3, 12, 0, {0}},
+    {TK_OP_NORM_ROPE, 133, 150, 21, 50, 0, {0}},
+    {TK_OP_NORM_ROPE, 33, 256, 48, 128, 0, {0}},
+    {TK_OP_NORM_ROPE, 19, 640, 63, 128, 0, {0}},
+    {TK_OP_NORM_ROPE, 3, 2048, 500, 1024, 0, {0}},
     // -, heads * head_dim, -, head_dim; rows of each document
     {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 0, 1, 6}},
@@ -213,6 +221,13 @@ static void describe_rows(const test_case *k, tk_call *c)
         set(c, 1, TK_F32, k->n, k->m);
         set(c, 2, TK_F32, k->n, k->m);
         c->i[0] = k->x;
+        break;
+    case TK_OP_NORM_ROPE:
+        if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->x);
+        set(c, 2, TK_F32, k->n, k->m);
+        set(c, 3, TK_F32, k->n, k->m);
+        c->i[0] = k->x;
+        c->f[0] = 1e-3;
         break;
     case TK_OP_ATTENTION: {
         int64_t n = 0;

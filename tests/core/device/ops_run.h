@@ -22,7 +22,8 @@ static backend backends[N_BACKENDS] = {{&tk_device_cpu, 1, "1", false},
 static bool has(tk_op op)
 {
     const tk_kernel *k = &backends[0].ops->kernels[op];
-    return tk_op_is_collective(op) || (k->fore && (k->back || !tk_op_table[op].grads));
+    return tk_op_is_collective(op) || tk_op_has_parts(op) ||
+           (k->fore && (k->back || !tk_op_table[op].grads));
 }
 
 static bool looked_at(tk_op op)
@@ -48,7 +49,8 @@ static const bound a_step = {0x1p-14, 0x1p-7, 1e-3};        // sums on both side
 // is o = sum of p v by 0.4 * 2^-8 of its root mean square, whatever its own size; five times that
 // is 2^-7.
 static const bound by_rounded_weights = {0x1p-14, 0x1p-7, 0x1p-7};
-static const bound through_output = {1e-4, 0x1p-7, 0x1p-6}; // made from an output a step apart
+// Made from what is a step apart: an output, or what lies between the parts of a fused operator.
+static const bound through_output = {1e-4, 0x1p-7, 0x1p-6};
 
 // ---- running a case on a device --------------------------------------------------------------
 
@@ -176,7 +178,7 @@ static bound output_bound(const tk_call *c, int k, bound half)
 static void compare(const world *w, const result *got, const result *wanted, bool twin)
 {
     const tk_call *c = &w->call;
-    const bound half = twin ? half_a_step : a_step;
+    const bound half = tk_op_has_parts(c->op) ? through_output : twin ? half_a_step : a_step;
     const bool reads = tk_op_table[c->op].needs_out && w->type.activation == TK_BF16;
     for (int i = 0; i < TK_OP_OUT; i++)
         if (wanted->out[i])

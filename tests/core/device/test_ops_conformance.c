@@ -89,7 +89,8 @@ static void rounds_to(const world *w, const tk_tensor *x, const float *got, floa
 // Gradients set (add 0) and added to (31).
 static void is_fp32_rounded(world *w)
 {
-    if (w->call.op == TK_OP_CAST) return; // see the test of casts
+    // see the tests of casts and of parts
+    if (w->call.op == TK_OP_CAST || tk_op_has_parts(w->call.op)) return;
     const world twin = twin_of(w);
     for (unsigned add = 0; add < 32; add += 31) {
         result wide = run(&ref, &twin, 31, add), got = run(&ref, w, 31, add);
@@ -108,6 +109,61 @@ static void test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once(void **state
 {
     (void)state;
     each_world(is_fp32_rounded, 1, true);
+}
+
+// A world like w, of its operator's part `op`, on inputs `in` of w's call (-1: none).
+static world part_of(const world *w, tk_op op, const int in[TK_OP_IN])
+{
+    world part = *w;
+    part.call.op = op;
+    for (int k = 0; k < TK_OP_IN; k++) {
+        part.call.in[k] = in[k] < 0 ? (tk_tensor){0} : w->call.in[in[k]];
+        part.call.din[k] = in[k] < 0 ? (tk_tensor){0} : w->call.din[in[k]];
+    }
+    return part;
+}
+
+// x's numbers, which `wide` holds in fp32, as x is.
+static void narrow(world *w, tk_tensor *x, const float *wide)
+{
+    x->data = tk_arena_alloc(&w->arena, tk_bytes(x) + 64);
+    assert_non_null(x->data);
+    for (int64_t i = 0; i < tk_count(x); i++)
+        if (x->dtype == TK_F32)
+            ((float *)x->data)[i] = wide[i];
+        else
+            ((uint16_t *)x->data)[i] = tk_bf16_from_float(wide[i]);
+}
+
+// NORM_ROPE by RMS_NORM and ROPE: forward, then ROPE's gradient of what lies between goes back.
+static void is_its_parts(world *w)
+{
+    if (w->call.op != TK_OP_NORM_ROPE) return;
+    const backend *const by[] = {&ref, &backends[0]};
+    for (int b = 0; b < 2; b++) {
+        world norm = part_of(w, TK_OP_RMS_NORM, (const int[]){0, 1, -1, -1, -1});
+        world turn = part_of(w, TK_OP_ROPE, (const int[]){0, 2, 3, -1, -1});
+        result whole = run(by[b], w, 31, 2), one = run(by[b], &norm, 0, 0);
+        narrow(w, &turn.call.in[0], one.out[0]);
+        result two = run(by[b], &turn, 1, 0);
+        narrow(w, &norm.call.dout[0], two.din[0]);
+        result back = run(by[b], &norm, 31, 2);
+        memcpy(back.out[0], two.out[0], (size_t)tk_count(&w->call.out[0]) * sizeof(float));
+        if (by[b]->ops->kernels[TK_OP_NORM_ROPE].fore)
+            compare(w, &whole, &back, false);
+        else
+            same_results(w, "not what its parts give", &whole, &back);
+        result_free(&whole);
+        result_free(&one);
+        result_free(&two);
+        result_free(&back);
+    }
+}
+
+static void test_ops__fused_operators_are_their_parts(void **state)
+{
+    (void)state;
+    each_world(is_its_parts, 0, false);
 }
 
 static void is_the_same_by_more_threads(world *w)
@@ -427,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_ops__every_operator_has_a_case),
         cmocka_unit_test(test_ops__backends_agree_with_ref),
         cmocka_unit_test(test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once),
+        cmocka_unit_test(test_ops__fused_operators_are_their_parts),
         cmocka_unit_test(test_ops__casts_round_to_even),
         cmocka_unit_test(test_ops__results_do_not_depend_on_threads),
         cmocka_unit_test(test_ops__ref_adds_to_gradients),
