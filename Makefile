@@ -70,8 +70,8 @@ endif
 # name|pkg-config module|what for. oneDNN comes without a module: its header is looked for.
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
 MEDIA ?= 1
-MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),libavformat libavcodec libavutil libavfilter \
-	libswscale libswresample) cairo-ft fontconfig jansson libxxhash
+LIBAV := libavformat libavcodec libavutil libavfilter libswscale libswresample
+MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) cairo-ft fontconfig jansson libxxhash
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -89,7 +89,8 @@ version = $(shell pkg-config --modversion $(1) 2>/dev/null)
 PKG_CFLAGS := $(if $(HAVE),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(HAVE))))
 # libavfilter is loaded by data/media/avfilter.c when a picture needs it.
 LINKED     := $(filter-out libavfilter,$(HAVE))
-PKG_LIBS   := $(if $(LINKED),$(shell pkg-config --libs $(LINKED)))
+pkg_libs    = $(if $(1),$(shell pkg-config --libs $(1)))
+PKG_LIBS   := $(call pkg_libs,$(LINKED))
 
 # CUDA: the compiler of kernels, where there is one; CUDA=0 leaves the device "cuda" out. cudart is linked
 # statically, the driver and the other libraries are loaded when a device opens: the program starts
@@ -115,17 +116,15 @@ CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
-LIBS     := $(LAPACK) $(PKG_LIBS) -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
+OTHERS   := -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
+LIBS     := $(LAPACK) $(PKG_LIBS) $(OTHERS)
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
-ifeq ($(MEDIA),0)
-SRC      := $(filter-out $(patsubst %,data/media/%.c,avfilter filter picture read sound track write),$(SRC))
-else
-SRC      := $(filter-out data/media/none.c,$(SRC))
-endif
+BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter picture read sound track write)
+SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -164,7 +163,13 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
 endif
 
-.PHONY: all tests test emulated run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
+# What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
+# without libav*.
+CARRIED       := $(OUT)/carried
+CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
+CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
+
+.PHONY: all tests test carried emulated run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -247,6 +252,24 @@ $(FUZZER): $(OUT)/tests/fuzz/fuzzer.o $(TARGETS) $(OUT)/tests/support/clips.o $(
 $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
+
+carried: $(CARRIED)/talkie $(CARRIED_TESTS)
+
+$(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
+	$(call say,ar,$@)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV),$(LINKED))) $(OTHERS)
+
+$(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(CARRIED_LIBS)
+
+$(CARRIED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(CARRIED)/libtalkie.a
+	$(call say,ld,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
 
 emulated: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_TESTS) $(EMULATED_DL))
 
