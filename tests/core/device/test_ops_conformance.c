@@ -183,6 +183,29 @@ static void test_ops__results_do_not_depend_on_threads(void **state)
     each_world(is_the_same_by_more_threads, 0, true);
 }
 
+// Sums are taken in an order that shapes decide, wherever tensors lie: all of them as far from 64
+// bytes, or each as far as it likes. (A library may take another way for products.)
+static void is_the_same_at_any_address(world *w)
+{
+    if (w->call.op == TK_OP_LINEAR) return;
+    result even = run(&backends[0], w, 31, 2);
+    for (int apart = 0; apart < 2; apart++) {
+        backend moved = backends[0];
+        moved.moved = 1;
+        moved.apart = apart;
+        result odd = run(&moved, w, 31, 2);
+        same_results(w, "depends on where tensors lie", &even, &odd);
+        result_free(&odd);
+    }
+    result_free(&even);
+}
+
+static void test_ops__results_do_not_depend_on_addresses(void **state)
+{
+    (void)state;
+    each_world(is_the_same_at_any_address, 0, false);
+}
+
 // Gradients that are added are what was there plus those that are set.
 static void adds_to_gradients(world *w)
 {
@@ -314,7 +337,9 @@ static void counts_as_the_real(world *w)
     const backend like[] = {backends[0], backends[2], ref};
     for (int b = 0; b < 3; b++) {
         result real = run(&like[b], w, 31, 1);
-        result dry = run(&(backend){like[b].ops, like[b].threads, "1", true}, w, 31, 1);
+        result dry = run(
+            &(backend){.ops = like[b].ops, .threads = like[b].threads, .seed = "1", .dry = true}, w,
+            31, 1);
         if (dry.peak != real.peak) fail_msg("%s: %zu bytes, dry %zu", w->name, real.peak, dry.peak);
         assert_true(dry.flops == real.flops);
         for (int64_t j = 0; j < tk_count(&w->call.out[0]); j++) assert_true(dry.out[0][j] == 0);
@@ -486,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_ops__fused_operators_are_their_parts),
         cmocka_unit_test(test_ops__casts_round_to_even),
         cmocka_unit_test(test_ops__results_do_not_depend_on_threads),
+        cmocka_unit_test(test_ops__results_do_not_depend_on_addresses),
         cmocka_unit_test(test_ops__ref_adds_to_gradients),
         cmocka_unit_test(test_ops__ref_gradients_are_slopes),
         cmocka_unit_test(test_ops__dry_counts_as_the_real),
