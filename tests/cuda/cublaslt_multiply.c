@@ -3,21 +3,10 @@
 // bits.
 #include "core/numbers/half.h"
 #include "tests/cuda/cublaslt.h"
+#include "tests/cuda/standin.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#if __has_include("tests/cuda/standin.h")
-#include "tests/cuda/standin.h"
-#else // the runtime does all at once
-typedef int standin_turn;
-enum { STANDIN_DONE };
-cudaError_t standin_enqueue(cudaStream_t stream, const char *name, standin_turn (*run)(void *what),
-                            const void *what, size_t bytes);
-void standin_needs_device(const char *who, const void *x, size_t bytes);
-#endif
-#pragma weak standin_enqueue
-#pragma weak standin_needs_device
 
 typedef struct job {
     lt_problem p;
@@ -149,13 +138,13 @@ static bool memory_is_right(const job *j, size_t needs, size_t has)
                              (int)j->kind, align, i);
         if (i != 2 && i != 3 && at < d + bytes[3] && d < at + bytes[i])
             return lt_refuse("operand %d lies where the result does", i);
-        if (standin_needs_device) standin_needs_device("cublasLtMatmul", x[i], bytes[i]);
+        standin_needs_device("cublasLtMatmul", x[i], bytes[i]);
     }
     if (!needs) return true;
     if (has < needs || !j->workspace || (uintptr_t)j->workspace % 16)
         return lt_refuse("algorithm %d needs a workspace of %zu bytes, has %zu at %p", (int)j->kind,
                          needs, has, (void *)j->workspace);
-    if (standin_needs_device) standin_needs_device("cublasLtMatmul", j->workspace, needs);
+    standin_needs_device("cublasLtMatmul", j->workspace, needs);
     return true;
 }
 
@@ -178,10 +167,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     j.slow = fast && atoi(fast) != (int)j.kind;
     if (c == d && (j.p.ld_c != j.p.ld_d)) return CUBLAS_STATUS_INVALID_VALUE;
     if (!memory_is_right(&j, needs, workspace_bytes)) return CUBLAS_STATUS_INVALID_VALUE;
-    if (!standin_enqueue) {
-        run_product(&j);
-        return CUBLAS_STATUS_SUCCESS;
-    }
     const cudaError_t e = standin_enqueue(stream, "cublasLtMatmul", run_product, &j, sizeof j);
     return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
