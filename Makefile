@@ -149,7 +149,7 @@ STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/
 # with it.
 ifneq ($(CUDA),0)
 CXX_FLAGS := -std=c++17 -fno-exceptions -fno-rtti -ffp-contract=fast -pthread \
-	-ffile-prefix-map=$(CURDIR)/= $(MODE) -Wall -Wextra -Wno-unknown-pragmas $(CFLAGS)
+	-ffile-prefix-map=$(CURDIR)/= $(MODE) -Wall -Wextra -Wno-unknown-pragmas -Wno-maybe-uninitialized $(CFLAGS)
 EMULATED     := $(OUT)/emulated
 EMULATED_OBJ := $(KERNELS:%.cu=$(EMULATED)/%.cu.o)
 EMULATED_LIB := $(EMULATED)/libtalkie.a
@@ -169,7 +169,7 @@ CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
 
-.PHONY: all tests test carried emulated run-tests campaign fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
+.PHONY: all tests test carried emulated run-tests campaign mutate fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -271,7 +271,7 @@ $(CARRIED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(CARRIED)/libtalkie.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
 
-emulated: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_TESTS) $(EMULATED_DL))
+emulated: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_TESTS) $(EMULATED_DL) $(EMULATED)/commands)
 
 # Kernels and stand-ins are C++ for the host; RPATH, which comes before LD_LIBRARY_PATH, finds the other
 # stand-ins.
@@ -308,6 +308,14 @@ $(EMULATED_DL): $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,cc,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
+
+# How a changed kernel is compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
+# array, or of 16 bytes at an odd address, ends the test.
+CHANGED := $(CXX_FLAGS) -O1 -g0 -w -fsanitize=alignment,bounds -fno-sanitize-recover=all
+CONFORMANCE := tests/core/device/test_ops_conformance
+$(EMULATED)/commands: $(OUT)/flags $(EMULATED)/$(CONFORMANCE)
+	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/dialect.h -c -o \$$3 -x c++ \$$2; }" \
+		"link_test() { out=\$$1; shift; $(CC) $(FLAGS) -fsanitize=alignment,bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/$(CONFORMANCE).o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
 -include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
 endif
 
@@ -329,6 +337,10 @@ run-tests: all tests
 campaign: all
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
+# Whether the tests of kernels find faults; goes on where it was stopped.
+mutate: emulated
+	@BUILD=$(OUT) scripts/mutate.py --jobs $(or $(JOBS),2) $(T)
 
 # Each target of tests/fuzz for SECONDS, by clang and libFuzzer.
 SECONDS ?= 60
@@ -384,6 +396,7 @@ help:
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
+	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make race        the thread sanitizer on what has threads of its own: loader, codec, import, owner' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \

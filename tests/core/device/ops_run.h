@@ -16,7 +16,7 @@ typedef struct backend {
     // more than the one before.
     int moved, apart;
 } backend;
-enum { N_BACKENDS = 3, POOL_BYTES = 1 << 28 };
+enum { N_BACKENDS = 3 };
 static backend backends[N_BACKENDS] = {{.ops = &tk_device_cpu, .threads = 1, .seed = "1"},
                                        {.ops = &tk_device_cpu, .threads = 2, .seed = "2"},
                                        {.ops = &tk_device_cpu, .threads = 3, .seed = "3"}};
@@ -69,15 +69,52 @@ static void result_free(result *r)
     for (int k = 0; k < TK_OP_IN; k++) tk_free(r->din[k]);
 }
 
-static void put(tk_device *d, const tk_tensor *host, int moved, tk_tensor *to)
+// Every tensor lies between two fences of NaN (in bf16 and fp32; as an index out of all bounds):
+// who reads beyond it has NaN, and who writes there is found.
+enum { FENCE = 256, FENCES = 16 }; // bytes; tensors of a run
+typedef struct fences {
+    int n;
+    struct {
+        char *begin;
+        size_t before, bytes; // the tensor's begin after `begin`, and its bytes
+    } of[FENCES];
+} fences;
+
+static void put(tk_device *d, const tk_tensor *host, int moved, tk_tensor *to, fences *f)
 {
     *to = (tk_tensor){0};
     if (!host->data) return;
-    assert_ok(tk_device_new(d, host->dtype, tk_count(host) + moved, 1, to));
-    to->data = (char *)to->data + (size_t)moved * tk_dtype_size(to->dtype);
-    assert_ok(tk_device_upload(d, to->data, host->data, tk_bytes(host)));
-    to->ndim = host->ndim;
-    memcpy(to->dim, host->dim, sizeof to->dim);
+    const size_t size = tk_dtype_size(host->dtype), bytes = tk_bytes(host);
+    const size_t before = FENCE + (size_t)moved * size, all = before + bytes + FENCE;
+    uint16_t *x = tk_alloc(all);
+    assert_non_null(x);
+    for (size_t i = 0; i < all / sizeof *x; i++) x[i] = 0x7fff;
+    memcpy((char *)x + before, host->data, bytes);
+    tk_tensor fenced;
+    assert_ok(tk_device_put(d, x, TK_BF16, 1, (int64_t)(all / sizeof *x), &fenced));
+    assert_ok(tk_device_sync(d));
+    tk_free(x);
+    assert_true(f->n < FENCES);
+    f->of[f->n].begin = fenced.data;
+    f->of[f->n].before = before;
+    f->of[f->n++].bytes = bytes;
+    *to = *host;
+    to->data = (char *)fenced.data + before;
+}
+
+static void check_fences(const world *w, tk_device *d, const fences *f)
+{
+    if (!tk_device_computes(d)) return;
+    for (int i = 0; i < f->n; i++) {
+        uint16_t fence[2][FENCE];
+        const size_t bytes = f->of[i].bytes;
+        assert_ok(tk_device_download(d, fence[0], f->of[i].begin + f->of[i].before - FENCE, FENCE));
+        assert_ok(tk_device_download(d, fence[1], f->of[i].begin + f->of[i].before + bytes, FENCE));
+        assert_ok(tk_device_sync(d));
+        for (int k = 0; k < FENCE; k++)
+            if (fence[k / (FENCE / 2)][k % (FENCE / 2)] != 0x7fff)
+                fail_msg("%s: something is written beyond tensor %d of the call", w->name, i);
+    }
 }
 
 static float *get(tk_device *d, const tk_tensor *t)
@@ -112,23 +149,26 @@ static result run(const backend *b, const world *w, unsigned wanted, unsigned ad
 {
     tk_device d;
     result r = {0};
+    const size_t pool = b->ops == tk_device_find(TK_DEVICE_CUDA) ? 0 : 1 << 28; // 0: as it grows
     setenv("TK_CUDA_SEED", b->seed, 1);
     if (b->dry)
-        assert_ok(tk_device_open_dry(&d, b->ops, b->threads, POOL_BYTES));
+        assert_ok(tk_device_open_dry(&d, b->ops, b->threads, pool));
     else
-        assert_ok(tk_device_open(&d, b->ops, b->threads, POOL_BYTES));
+        assert_ok(tk_device_open(&d, b->ops, b->threads, pool));
     const tk_op_info *info = &tk_op_table[w->call.op];
     tk_call c = w->call;
     tk_device_comm comm;
     tk_device_comm_self(&comm, tk_comm_self(), &d);
     if (c.comm) c.comm = &comm;
     int moved = b->moved;
-    for (int k = 0; k < TK_OP_IN; k++, moved += b->apart) put(&d, &w->call.in[k], moved, &c.in[k]);
-    for (int k = 0; k < TK_OP_OUT; k++, moved += b->apart)
-        put(&d, &w->call.out[k], moved, &c.out[k]);
+    fences f = {0};
     for (int k = 0; k < TK_OP_IN; k++, moved += b->apart)
-        put(&d, &w->call.din[k], moved, &c.din[k]);
-    put(&d, &w->call.dout[0], moved, &c.dout[0]);
+        put(&d, &w->call.in[k], moved, &c.in[k], &f);
+    for (int k = 0; k < TK_OP_OUT; k++, moved += b->apart)
+        put(&d, &w->call.out[k], moved, &c.out[k], &f);
+    for (int k = 0; k < TK_OP_IN; k++, moved += b->apart)
+        put(&d, &w->call.din[k], moved, &c.din[k], &f);
+    put(&d, &w->call.dout[0], moved, &c.dout[0], &f);
     assert_ok(tk_op_forward(&d, &c));
     for (int k = 0; k < info->n_out; k++) r.out[k] = get(&d, &c.out[k]);
     if (w->rounds) round_output(&d, &c.out[0]);
@@ -144,6 +184,7 @@ static result run(const backend *b, const world *w, unsigned wanted, unsigned ad
     if (info->grads & wanted) assert_ok(tk_op_backward(&d, &c));
     for (int k = 0; k < TK_OP_IN; k++)
         if (din[k].ndim && wanted >> k & 1) r.din[k] = get(&d, &din[k]);
+    check_fences(w, &d, &f);
     r.flops = d.flops;
     r.peak = d.pool.peak;
     tk_device_close(&d);
