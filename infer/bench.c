@@ -86,18 +86,19 @@ static tk_status time_sampling(tk_comm *world, tk_train_parts *p, const tk_confi
     return TK_OK;
 }
 
-static tk_status print_sampling(tk_comm *world, const tk_config *c, int threads, sampled *s)
+static tk_status print_sampling(tk_comm *world, const tk_config *c, tk_device *d, sampled *s)
 {
+    const char *words;
     double rate, sums[2];
     TK_TRY(tk_comm_barrier(world));
-    TK_TRY(tk_agree(world, tk_gemm_ceiling(c, threads, s->rows, false, &rate)));
+    TK_TRY(tk_agree(world, tk_model_ceiling(d, c, s->rows, false, &rate, &words)));
     sums[0] = rate, sums[1] = s->flops;
     TK_TRY(tk_comm_sum_f64(world, sums, 2));
     if (world->rank) return TK_OK;
     const double reached = sums[1] / s->seconds;
-    printf("sample      %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
-           "its shapes and threads (%.1f ms a step, %lld rows)\n",
-           reached / 1e9, reached / sums[0], sums[0] / 1e9, 1e3 * s->seconds / STEPS,
+    printf("sample      %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that %s (%.1f ms a "
+           "step, %lld rows)\n",
+           reached / 1e9, reached / sums[0], sums[0] / 1e9, words, 1e3 * s->seconds / STEPS,
            (long long)s->rows);
     return tk_check_fraction("sample", reached, sums[0]);
 }
@@ -120,7 +121,7 @@ static tk_status bench_sampling(tk_comm *world, tk_config *c)
     tk_status st = tk_train_parts_open(&p, world, c);
     if (st == TK_OK) st = tk_agree(world, open_bench_model(&p, c, &s));
     if (st == TK_OK) st = time_sampling(world, &p, c, &s);
-    if (st == TK_OK) st = tk_agree(world, print_sampling(world, c, p.device.threads, &s));
+    if (st == TK_OK) st = tk_agree(world, print_sampling(world, c, &p.device, &s));
     if (s.model.device) tk_model_close(&s.model);
     tk_train_parts_close(&p);
     tk_arena_free(&s.arena);
@@ -131,6 +132,7 @@ tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
 {
     tk_config *c = &in->config;
     TK_TRY(tk_bench_train(world, c, STEPS)); // first: it counts from the start of the process
+    TK_TRY(tk_bench_operators(world, c));
     TK_TRY(bench_sampling(world, c));
     if (world->size > 1 && c->parallel.pipeline == world->size) TK_TRY(tk_bench_pipeline(world, c));
     return tk_bench_loader(world, c);

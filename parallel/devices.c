@@ -125,6 +125,9 @@ static void warn_if_isolated(const tk_mesh *m, const tk_rank_cards *all)
 
 static void say_choice(const tk_rank_cards *all, const tk_parallel_config *p, tk_device_kind kind)
 {
+    static bool said; // a command may open it several times
+    if (said) return;
+    said = true;
     if (kind == TK_DEVICE_CUDA)
         tk_log("device cuda: %s, a GPU for each rank", all[0].is.name);
     else if (p->device == TK_DEVICE_AUTO && tk_device_find(TK_DEVICE_CUDA))

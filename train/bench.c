@@ -66,32 +66,33 @@ static tk_status run_timed_steps(tk_trainer *t, int64_t steps, figures *f)
     return TK_OK;
 }
 
-static void print_train(int ranks, const figures *f, const tk_plan *plan, double rate)
+static void print_train(int ranks, const figures *f, const tk_plan *plan, double rate,
+                        const char *words)
 {
     int64_t peak;
     const double reached = f->flops / f->seconds;
     tk_resident_bytes(&peak);
     printf("startup     %.2f s from the start of the process to the first step\n", f->startup);
-    printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that dnnl_sgemm reaches on "
-           "its shapes and threads (%d x %d)\n",
-           reached / 1e9, reached / rate, rate / 1e9, ranks, f->threads);
+    printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that %s (%d x %d)\n",
+           reached / 1e9, reached / rate, rate / 1e9, words, ranks, f->threads);
     printf("memory      %.1f MiB resident at most on rank 0, %.3f of the %.1f MiB planned\n",
            (double)peak / (1 << 20), (double)peak / (double)plan->total,
            (double)plan->total / (1 << 20));
 }
 
 // Collective.
-static tk_status compare_train(tk_comm *world, const tk_config *c, const figures *f, tk_loader *l,
-                               int64_t process)
+static tk_status compare_train(tk_comm *world, const tk_config *c, const figures *f,
+                               tk_train_parts *p, int64_t process)
 {
+    const char *words;
     tk_plan plan;
     double rate;
     TK_TRY(tk_comm_barrier(world));
-    TK_TRY(tk_agree(world, tk_gemm_ceiling(c, f->threads, (int64_t)f->rows, true, &rate)));
+    TK_TRY(tk_agree(world, tk_model_ceiling(&p->device, c, (int64_t)f->rows, true, &rate, &words)));
     TK_TRY(tk_comm_sum_f64(world, &rate, 1));
-    const tk_plan_of of = {.config = c, .loader = l, .process = process};
+    const tk_plan_of of = {.config = c, .loader = p->loader, .process = process};
     TK_TRY(tk_agree(world, tk_plan_make(&of, world->rank, &plan)));
-    if (world->rank == 0) print_train(world->size, f, &plan, rate);
+    if (world->rank == 0) print_train(world->size, f, &plan, rate, words);
     return tk_agree(world,
                     world->rank ? TK_OK : tk_check_fraction("train", f->flops / f->seconds, rate));
 }
@@ -112,7 +113,7 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     f.startup = process_age() - rehearsal;
     f.threads = p.device.threads;
     if (st == TK_OK) st = tk_parallel_unless_alone(world, run_timed_steps(&t, steps + 1, &f));
-    if (st == TK_OK) st = compare_train(world, c, &f, p.loader, process);
+    if (st == TK_OK) st = compare_train(world, c, &f, &p, process);
     tk_trainer_close(&t);
     tk_train_parts_close(&p);
     return st;

@@ -7,6 +7,9 @@
 // Collective. Trains `steps` steps of the config without writing anything and prints the model
 // FLOP/s over the GEMM rate of the same shapes and threads, and peak memory over the plan's.
 tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps);
+// Collective. Prints where the time of a training step goes on rank 0's device, operator by
+// operator, beside the rates of a large product and of copies within the device.
+tk_status tk_bench_operators(tk_comm *world, tk_config *c);
 // Collective, on ranks that are all one pipeline. Prints, for every schedule, the time of a step's
 // forwards and backwards beside that of one rank alone over the stages, and the part of it in which
 // stages stand idle: as measured; as the replay has it if a forward and each half of a backward

@@ -34,6 +34,16 @@ ceiling 'echo "$1" >>threads; echo 1e15'
 ./talkie bench "$config" data.files=clips.h5 parallel.threads=2 sample.steps=2 >said 2>&1
 [[ $(sort -u threads) == 2 ]] || { echo "the ceiling was measured on $(sort -u threads) threads, not 2"; failed=1; }
 
+# Operators: what they took one by one is what they took in all, which is no more than the step.
+awk '
+    $1 == "operators" { all = $2; step = $7 }
+    $4 == "calls" && $6 == "ms" { sum += $5; n[$1 " " $2] = $3 }
+    END {
+        d = sum - all
+        exit !(all > 0 && all <= step && d * d < 0.01 && n["linear forward"] == n["linear backward"] &&
+            n["attention backward"] > 0 && n["adamw forward"] > 0)
+    }' said || { echo "operators do not add up:"; sed 's/^/    /' said; failed=1; }
+
 # Four microbatches on two stages: idle a fifth of the time, a ninth, a thirteenth if all costs the same. The
 # times themselves depend on what else the machine does; stages of an even cut idle the more the more there are.
 ceiling 'echo 1e15'

@@ -73,7 +73,7 @@ tk_status tk_plan_process(const tk_config *c, tk_loader *l, int64_t *bytes)
     TK_TRY_TO(st, done, tk_device_open_dry(&dry, ops, threads, REHEARSAL_BYTES));
     TK_TRY_TO(st, done, tk_mesh_attach(&mesh, steps));
     TK_TRY_TO(st, done, rehearse(&small, &mesh, steps, l));
-    if (host) TK_TRY_TO(st, done, tk_gemm_rate(&d, 512, 512, 512, 0, &rate));
+    if (host) TK_TRY_TO(st, done, tk_gemm_rate(&d, TK_F32, 512, 512, 512, 0, &rate));
 done:
     tk_mesh_close(&mesh);
     tk_device_close(&dry);

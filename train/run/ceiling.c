@@ -31,16 +31,16 @@ static tk_status repeat_linear(tk_device *d, const tk_call *c, double seconds, d
     return TK_OK;
 }
 
-tk_status tk_gemm_rate(tk_device *d, int64_t rows, int64_t in, int64_t out, double seconds,
-                       double *flops_per_s)
+tk_status tk_gemm_rate(tk_device *d, tk_dtype t, int64_t rows, int64_t in, int64_t out,
+                       double seconds, double *flops_per_s)
 {
     tk_call c = {.op = TK_OP_LINEAR};
     tk_status st = TK_OK;
     *flops_per_s = 0;
     if (!tk_device_computes(d) || rows < 1 || in < 1 || out < 1) return TK_OK;
-    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, rows, in, &c.in[0]));
-    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, out, in, &c.in[1]));
-    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, rows, out, &c.out[0]));
+    TK_TRY_TO(st, done, tk_device_new(d, t, rows, in, &c.in[0]));
+    TK_TRY_TO(st, done, tk_device_new(d, t, out, in, &c.in[1]));
+    TK_TRY_TO(st, done, tk_device_new(d, t, rows, out, &c.out[0]));
     TK_TRY_TO(st, done, tk_device_zero(d, c.in[0].data, tk_bytes(&c.in[0])));
     TK_TRY_TO(st, done, tk_device_zero(d, c.in[1].data, tk_bytes(&c.in[1])));
     TK_TRY_TO(st, done, repeat_linear(d, &c, seconds, flops_per_s));
@@ -49,6 +49,12 @@ done:
     tk_device_free(d, &c.in[1]);
     tk_device_free(d, &c.in[0]);
     return st;
+}
+
+tk_status tk_square_rate(tk_device *d, tk_dtype t, int64_t *side, double *flops_per_s)
+{
+    *side = d->ops->cards ? 8192 : 1024;
+    return tk_gemm_rate(d, t, *side, *side, *side, 0.3, flops_per_s);
 }
 
 typedef struct products { // arguments of gemm_ceiling
@@ -147,4 +153,19 @@ tk_status tk_check_fraction(const char *what, double reached, double ceiling)
         "measured wrongly, or the machine was busy with something else. Do not use these "
         "figures; measure again on an idle machine",
         what, reached, reached / ceiling, ceiling);
+}
+
+tk_dtype tk_product_type(const tk_config *c)
+{
+    return c->train.precision == TK_PRECISION_BF16 ? TK_BF16 : TK_F32;
+}
+
+tk_status tk_model_ceiling(tk_device *d, const tk_config *c, int64_t rows, bool backward,
+                           double *rate, const char **words)
+{
+    int64_t side;
+    *words = "dnnl_sgemm reaches on its shapes and threads";
+    if (!d->ops->cards) return tk_gemm_ceiling(c, d->threads, rows, backward, rate);
+    *words = "its large square product reaches";
+    return tk_square_rate(d, tk_product_type(c), &side, rate);
 }

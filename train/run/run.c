@@ -236,7 +236,7 @@ static tk_status measure_gemm(run *r, double *rate)
     TK_TRY(tk_comm_barrier(w));
     TK_TRY(tk_agree(
         w,
-        tk_gemm_rate(&r->parts.device, rows, c->model.hidden,
+        tk_gemm_rate(&r->parts.device, TK_F32, rows, c->model.hidden,
                      2 * tk_split_count(c->model.ffn, r->parts.mesh.axis[TK_AXIS_TENSOR].degree, 0),
                      0.05, rate)));
     return tk_comm_sum_f64(w, rate, 1);
