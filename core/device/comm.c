@@ -69,6 +69,24 @@ void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d)
     *c = (tk_device_comm){.ops = &ops, .size = 1, .name = host->name, .host = host, .device = d};
 }
 
+// ---- parts of sums -----------------------------------------------------------------------------
+
+enum { PARTS_ALIGN = 16 }; // elements: parts begin where 16 bytes can be read at once
+
+static int64_t parts_bytes = 64 << 20;
+
+void tk_comm_set_parts(size_t bytes)
+{
+    parts_bytes = (int64_t)bytes;
+}
+
+int64_t tk_comm_parts(const tk_device_comm *c, int64_t longest, tk_dtype t)
+{
+    const int64_t most = parts_bytes / bytes_of(c->size - 1, t) / PARTS_ALIGN * PARTS_ALIGN;
+    const int64_t all = (longest + PARTS_ALIGN - 1) / PARTS_ALIGN * PARTS_ALIGN;
+    return all < most ? all : most;
+}
+
 // ---- dry ---------------------------------------------------------------------------------------
 
 // Counts what this rank hands over of all the bytes that are moved.
@@ -81,11 +99,31 @@ static tk_status dry_move_between(tk_device_comm *c, tk_work_kind kind, int64_t 
     return TK_OK;
 }
 
+// The memory of `parts` parts of n elements, for as long as the call.
+static tk_status dry_hold(const tk_device_comm *c, int64_t parts, int64_t n, tk_dtype t)
+{
+    const tk_device_ops *like = c->device->stands_for;
+    tk_tensor x;
+    if (!like || !like->cards || n == 0) return TK_OK;
+    TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, t, parts, n, &x));
+    tk_device_free(c->device, &x);
+    return TK_OK;
+}
+
+static tk_status dry_hold_parts(const tk_device_comm *c, int64_t longest, tk_dtype t)
+{
+    return dry_hold(c, c->size - 1, tk_comm_parts(c, longest, t), t);
+}
+
 static tk_status dry_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
     const int64_t others = c->size - 1, own = tk_split_count(n, c->size, c->rank);
     const bool small = bytes_of(n, t) * c->size <= TK_COMM_SMALL;
     (void)x, (void)r;
+    if (small)
+        TK_TRY(dry_hold(c, c->size, n, t));
+    else
+        TK_TRY(dry_hold_parts(c, tk_split_count(n, c->size, 0), t));
     return dry_move_between(c, TK_WORK_ALL_REDUCE,
                             bytes_of(small ? others * n : n - own + others * own, t),
                             bytes_of(n, t), -1);
@@ -105,6 +143,9 @@ static tk_status dry_reduce_scatter(tk_device_comm *c, const void *in, void *out
 {
     (void)in, (void)out;
     const int64_t all = total_count(c, counts) * width, own = counts[c->rank] * width;
+    int64_t longest = 0;
+    for (int i = 0; i < c->size; i++) longest = counts[i] > longest ? counts[i] : longest;
+    TK_TRY(dry_hold_parts(c, longest * width, t));
     return dry_move_between(c, TK_WORK_REDUCE_SCATTER, bytes_of(all - own, t), bytes_of(all, t),
                             -1);
 }

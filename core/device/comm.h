@@ -98,6 +98,12 @@ tk_status tk_group_begin(tk_device_comm *c); // groups do not nest
 tk_status tk_group_end(tk_device_comm *c);
 tk_status tk_wait(tk_device_comm *c, tk_request *r);
 
+// Where a device with memory of its own adds up what ranks have sent it: how many elements of each
+// other rank's part it holds at a time, of a share of at most `longest`. The dry communicator of a
+// device that stands for such a one takes as much memory.
+int64_t tk_comm_parts(const tk_device_comm *c, int64_t longest, tk_dtype t);
+void tk_comm_set_parts(size_t bytes); // of all parts at most; tests make it small
+
 // Without a transport: of one rank (copies), and one that moves nothing and counts bytes.
 void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d);
 void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d, tk_queue q);

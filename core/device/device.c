@@ -42,6 +42,7 @@ tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int thread
 {
     TK_TRY(check_built(like));
     TK_TRY(tk_device_open(d, &tk_device_dry, threads, bytes));
+    d->stands_for = like;
     d->kernels = like->kernels;
     return TK_OK;
 }

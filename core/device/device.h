@@ -105,7 +105,8 @@ typedef enum tk_trace_kind {
 
 struct tk_device {
     const tk_device_ops *ops;
-    const tk_kernel *kernels; // of ops, or of the device that "dry" stands for
+    const tk_device_ops *stands_for; // of "dry"; NULL of others
+    const tk_kernel *kernels;        // of ops, or of the device it stands for
     int threads, card;
     tk_queue queue; // of what is asked for now
     tk_pool pool;   // all device memory: weights, activations, gradients, scratch

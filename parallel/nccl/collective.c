@@ -5,17 +5,6 @@
 #include "core/device/cuda/fold.h"
 #include "parallel/nccl/internal.h"
 
-enum {
-    ALIGN = 16 // elements: parts begin where 16 bytes can be read at once
-};
-
-static int64_t parts_bytes = 64 << 20; // of the other ranks, held at a time
-
-void tk_nccl_set_parts(size_t bytes)
-{
-    parts_bytes = (int64_t)bytes;
-}
-
 ncclDataType_t tk_nccl_type(tk_dtype t)
 {
     return t == TK_F32 ? ncclFloat32 : t == TK_BF16 ? ncclBfloat16 : ncclInt32;
@@ -159,15 +148,13 @@ static tk_status sum_blocks(tk_device_comm *c, const nccl_sum *s, const char *in
 
 static tk_status sum_shares(tk_device_comm *c, nccl_sum *s, const void *in, void *out)
 {
-    const int64_t others = c->size - 1, size = (int64_t)tk_dtype_size(s->t);
     int64_t longest = 0;
     tk_tensor parts;
     for (int i = 0; i < c->size; i++) longest = s->counts[i] > longest ? s->counts[i] : longest;
     longest *= s->width;
     if (longest == 0) return TK_OK;
-    s->block = parts_bytes / (others * size) / ALIGN * ALIGN;
-    if (s->block > longest) s->block = (longest + ALIGN - 1) / ALIGN * ALIGN;
-    TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, s->t, others, s->block, &parts));
+    s->block = tk_comm_parts(c, longest, s->t);
+    TK_TRY(tk_device_new_for(c->device, TK_FOR_MESSAGES, s->t, c->size - 1, s->block, &parts));
     s->parts = parts.data;
     const tk_status st = sum_blocks(c, s, in, out, longest);
     tk_device_free(c->device, &parts);

@@ -28,6 +28,3 @@ tk_status tk_nccl_world(tk_comm *host, tk_device *d, tk_device_comm *out);
 // a host's communicator of the same name. `host` of one rank: tk_device_comm_self's.
 tk_status tk_nccl_split(const tk_device_comm *world, tk_comm *host, tk_queue q,
                         tk_device_comm *out);
-
-// Most bytes of other ranks' parts that a sum holds at a time. Tests make it small.
-void tk_nccl_set_parts(size_t bytes);

@@ -26,15 +26,6 @@ static int open_mpi(void **state)
     return 0;
 }
 
-static void set_parts(size_t bytes)
-{
-#ifdef TK_NCCL
-    tk_nccl_set_parts(bytes);
-#else
-    (void)bytes;
-#endif
-}
-
 #ifdef TK_NCCL
 static int open_nccl(void **state)
 {
@@ -265,11 +256,11 @@ static void test_messages__longer_than_one_piece(void **state)
 {
     (void)state;
     tk_mpi_set_max_message(1000);
-    set_parts(5000);
+    tk_comm_set_parts(5000);
     gather_and_scatter(3, 2501, TK_F32);
     all_reduce_once(20011, TK_F32, TK_SUM);
     tk_mpi_set_max_message((size_t)1 << 30);
-    set_parts((size_t)1 << 26);
+    tk_comm_set_parts((size_t)1 << 26);
 }
 
 static void test_broadcast__from_every_rank(void **state)

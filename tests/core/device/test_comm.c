@@ -93,6 +93,28 @@ static void test_dry__touches_nothing_and_counts(void **state)
     close_rig(&r);
 }
 
+// A dry run in the place of a GPU takes the memory of what other ranks send for a sum, for as long.
+static void test_dry__holds_the_parts_of_a_sum(void **state)
+{
+    rig r;
+    const int64_t counts[3] = {1, 0, 2};
+    (void)state;
+    open_rig(&r, NULL, 1, 3);
+    assert_ok(tk_reduce_scatter(&r.comm, r.x.data, r.y.data, counts, 1, TK_F32));
+    assert_int_equal(r.device.pool.peak, r.device.pool.in_use); // the processor's is not the pool's
+    close_rig(&r);
+    if (!tk_device_find(TK_DEVICE_CUDA)) return;
+    open_rig(&r, NULL, 1, 3);
+    r.device.stands_for = tk_device_find(TK_DEVICE_CUDA);
+    const size_t before = r.device.pool.in_use;
+    assert_ok(tk_reduce_scatter(&r.comm, r.x.data, r.y.data, counts, 1, TK_F32));
+    assert_int_equal(r.device.pool.in_use, before);
+    assert_int_equal(r.device.pool.peak, before + 2 * 16 * sizeof(float));
+    assert_ok(tk_all_reduce(&r.comm, r.x.data, 3, TK_F32, TK_SUM)); // small: all at once
+    assert_int_equal(r.device.pool.peak, before + 2 * 16 * sizeof(float));
+    close_rig(&r);
+}
+
 static void test_ranks__that_are_not_there(void **state)
 {
     rig r;
@@ -200,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_self__copies),
         cmocka_unit_test(test_dry__touches_nothing_and_counts),
+        cmocka_unit_test(test_dry__holds_the_parts_of_a_sum),
         cmocka_unit_test(test_ranks__that_are_not_there),
         cmocka_unit_test(test_buffers__outside_the_pool),
         cmocka_unit_test(test_groups__hold_messages_only),
