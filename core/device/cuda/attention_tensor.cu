@@ -8,10 +8,10 @@
 //
 // Why these sizes. A product of 16 x 8 x 16 takes an SM of Hopper about 1.6 cycles by mma.sync; its
 // b are 256 bytes of shared memory, of which an SM reads 128 a cycle. So forward and the pass over
-// queries have two tiles of 16 rows a warp (M = 2), which share each b: 1.0 to 1.7 cycles a
+// queries have two tiles of 16 rows a warp (M = 2), which share each b: 1.0 to 2.0 cycles a
 // product. The pass over keys keeps two sums in registers; where a head has more than 64 channels
-// only M = 1 fits: 2.3 cycles. At 255 registers a thread two blocks fit an SM: one multiplies while
-// the other does exponentials.
+// only M = 1 fits: 2.3 cycles. N is what registers leave room for: at 255 a thread two blocks fit
+// an SM, and one multiplies while the other does exponentials.
 #include "core/device/cuda/attention.cuh"
 #include "core/device/cuda/mma.cuh"
 
@@ -39,15 +39,20 @@ static __device__ inline int col_of_c()
 //
 // Rows in shared memory are 16 bytes longer than D, so that eight of them begin in other banks.
 
+// ROWS rows, of which `count` are there, the others 0. Four threads a row.
 template <int ROWS, int D>
-static __device__ void copy_rows(tk_copies &copies, tk_bf16 *to, const tk_bf16 *from, int64_t width,
+static __device__ void copy_rows(tk_copies &copies, tk_bf16 *to, const tk_bf16 *from, int width,
                                  int count)
 {
-    enum { PACKS = D / 8 };
-    for (int i = threadIdx.x; i < ROWS * PACKS; i += THREADS) {
-        const int row = i / PACKS, col = i % PACKS * 8;
-        const bool there = row < count;
-        copies.copy_16(to + row * (D + 8) + col, from + (there ? row : 0) * width + col, there);
+    const int first = threadIdx.x / 4, col = threadIdx.x % 4 * 8;
+    to += first * (D + 8) + col;
+    from += (int64_t)first * width + col;
+#pragma unroll
+    for (int row = 0; row < ROWS; row += THREADS / 4) {
+#pragma unroll
+        for (int j = 0; j < D; j += 32)
+            copies.copy_16(to + row * (D + 8) + j, from + j, first + row < count);
+        from += (int64_t)(THREADS / 4) * width;
     }
 }
 
@@ -63,7 +68,7 @@ static __device__ void multiply(float (&c)[M][N][4], const tk_bf16 *a, const tk_
             for (int i = 0; i < 4; i++) c[m][n][i] = 0;
     a += lane() % 16 * (D + 8) + lane() / 16 * 8;
     b += (lane() % 8 + lane() / 16 * 8) * (D + 8) + lane() / 8 % 2 * 8;
-#pragma unroll 2 // more, and registers run out
+#pragma unroll
     for (int k = 0; k < D; k += 16) {
         unsigned x[M][4], y[4];
 #pragma unroll
@@ -98,6 +103,19 @@ static __device__ void weigh(float (&sum)[M][D / 8][4], const unsigned (&a)[M][N
                 tk_mma(sum[m][n + 1], a[m][k], y[2], y[3]);
             }
         }
+}
+
+// Columns from `count` on become `to`.
+template <int M, int N> static __device__ void blank(float (&c)[M][N][4], int count, float to)
+{
+    if (8 * N <= count) return;
+#pragma unroll
+    for (int m = 0; m < M; m++)
+#pragma unroll
+        for (int n = 0; n < N; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (8 * n + col_of_c() + i % 2 >= count) c[m][n][i] = to;
 }
 
 // What came out of a product as what goes into one.
@@ -151,45 +169,45 @@ static __device__ inline float sum_of_row(float x)
     return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-// score := 2^(scale * score - greatest so far), 0 beyond `count` columns; this lane's part of the
-// sum and what was made of the tiles before follow the greatest.
+// score := 2^(scale * (score - greatest so far)); this lane's part of the sum and what was made of
+// the tiles before follow the greatest. In long documents it is seldom that one of a warp's rows
+// finds a greater one: only then is there anything to multiply.
 template <int M, int N, int D>
-static __device__ void soften(float (&score)[M][N][4], float scale, int count, float (&top)[M][2],
+static __device__ void soften(float (&score)[M][N][4], float scale, float (&top)[M][2],
                               float (&sum)[M][2], float (&o)[M][D / 8][4])
 {
 #pragma unroll
-    for (int m = 0; m < M; m++)
+    for (int m = 0; m < M; m++) {
+        float shrink[2];
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             float most = top[m][h], s = 0;
 #pragma unroll
             for (int n = 0; n < N; n++)
-#pragma unroll
-                for (int i = 2 * h; i < 2 * h + 2; i++) {
-                    const bool there = 8 * N <= count || 8 * n + col_of_c() + i % 2 < count;
-                    score[m][n][i] = there ? score[m][n][i] * scale : -INFINITY;
-                    most = fmaxf(most, score[m][n][i]);
-                }
+                most = fmaxf(most, fmaxf(score[m][n][2 * h], score[m][n][2 * h + 1]));
             most = most_of_row(most);
+            const float from = most * scale;
 #pragma unroll
             for (int n = 0; n < N; n++)
 #pragma unroll
                 for (int i = 2 * h; i < 2 * h + 2; i++) {
-                    score[m][n][i] = tk_exp2(score[m][n][i] - most);
+                    score[m][n][i] = tk_exp2(score[m][n][i] * scale - from);
                     s += score[m][n][i];
                 }
-            const float shrink = tk_exp2(top[m][h] - most);
+            shrink[h] = tk_exp2(top[m][h] * scale - from);
             top[m][h] = most;
-            sum[m][h] = sum[m][h] * shrink + s;
-#pragma unroll
-            for (int n = 0; n < D / 8; n++)
-#pragma unroll
-                for (int i = 2 * h; i < 2 * h + 2; i++) o[m][n][i] *= shrink;
+            sum[m][h] = sum[m][h] * shrink[h] + s;
         }
+        if (!__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) continue;
+#pragma unroll
+        for (int n = 0; n < D / 8; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) o[m][n][i] *= shrink[i / 2];
+    }
 }
 
 template <int D> struct fore_sizes {
-    enum { M = 2, N = 8, OWN = WARPS * 16 * M, OTHER = 8 * N, STRIDE = D + 8 };
+    enum { M = 2, N = D > 96 ? 4 : 8, OWN = WARPS * 16 * M, OTHER = 8 * N, STRIDE = D + 8 };
     enum { BYTES = (OWN + 4 * OTHER) * STRIDE * (int)sizeof(tk_bf16) };
 };
 
@@ -214,6 +232,7 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
     const attention_tile t = attention_tile_of(a.ask, a.asked, a.s.docs, OWN);
     if (t.count <= 0) return;
     const int width = a.s.heads * D, mine = warp() * 16 * M;
+    const float scale = a.s.scale * attention_log2e; // > 0
     tk_copies copies;
     float o[M][D / 8][4] = {}, top[M][2], sum[M][2] = {};
     for (int m = 0; m < M; m++) top[m][0] = top[m][1] = -INFINITY;
@@ -230,7 +249,8 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
         float score[M][N][4];
         unsigned p[M][N / 2][4];
         multiply<M, N, D>(score, q + mine * size::STRIDE, k);
-        soften<M, N, D>(score, a.s.scale * attention_log2e, t.others - key, top, sum, o);
+        blank<M, N>(score, t.others - key, -INFINITY);
+        soften<M, N, D>(score, scale, top, sum, o);
         round_to_a<M, N>(p, score);
         weigh<M, N, D>(o, p, k + TILE);
     }
@@ -242,7 +262,7 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
             by[m][h] = t.others ? 1.0f / all : 0.0f;
             if (col_of_c() == 0 && row < t.count)
                 a.lse[(int64_t)(t.begin + row) * a.s.heads + blockIdx.y] =
-                    t.others ? (top[m][h] + log2f(all)) * attention_ln2 : 0.0f;
+                    t.others ? (top[m][h] * scale + log2f(all)) * attention_ln2 : 0.0f;
         }
     give_rows<M, D>(a.o + (int64_t)(t.begin + mine) * width + blockIdx.y * D, o, by, width,
                     t.count - mine, false);
@@ -274,7 +294,7 @@ static __device__ inline float across_of(const query_numbers<M> &x, int m, int n
     return KEYS ? x.acrosses[8 * n + col_of_c() + i % 2] : x.across[m][i / 2];
 }
 
-// score := P = exp(scale * score - lse), 0 beyond `count` columns
+// score := P = exp(scale * score - lse), of which `count` columns are there
 template <bool KEYS, int M, int N>
 static __device__ void powers(float (&score)[M][N][4], const query_numbers<M> &x, float scale,
                               int count)
@@ -284,12 +304,10 @@ static __device__ void powers(float (&score)[M][N][4], const query_numbers<M> &x
 #pragma unroll
         for (int n = 0; n < N; n++)
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float p =
+            for (int i = 0; i < 4; i++)
+                score[m][n][i] =
                     tk_exp2(score[m][n][i] * scale - lse_of<KEYS>(x, m, n, i) * attention_log2e);
-                const bool there = 8 * N <= count || 8 * n + col_of_c() + i % 2 < count;
-                score[m][n][i] = there ? p : 0.0f;
-            }
+    blank<M, N>(score, count, 0);
 }
 
 // rise := dS = P * (rise - across), but for the scale of scores
@@ -406,7 +424,8 @@ bool tk_cuda_attention_tensor_knows(const tk_call *c)
                               &c->dout[0], &c->din[0], &c->din[1], &c->din[2]};
     for (const tk_tensor *t : all)
         if ((uintptr_t)t->data % 16) return false;
-    return c->in[0].dtype == TK_BF16 && (c->i[0] == 64 || c->i[0] == 96 || c->i[0] == 128);
+    return c->in[0].dtype == TK_BF16 && c->f[0] > 0 &&
+           (c->i[0] == 64 || c->i[0] == 96 || c->i[0] == 128);
 }
 
 tk_status tk_cuda_attention_tensor(tk_device *d, const tk_call *c)
