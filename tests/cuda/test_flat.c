@@ -4,6 +4,7 @@
 // them: sorts of several passes and chunks, sums of more than a pack a thread; and normals, which
 // are the host's to the bit.
 #include "core/base/mem.h"
+#include "core/device/cuda/order.h"
 #include "core/device/ops.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"
@@ -146,6 +147,46 @@ static void test_flat__picks_add_up_in_their_order(void **state)
     run_picks((picks){.n = 0, .cols = 8, .rows = {9, 3, 5}}, 7, 4);
 }
 
+// Things of one key in their order, where each key's begin, and nothing beyond the scratch.
+static void sorts(int64_t n, int64_t keys)
+{
+    enum { BEYOND = 1024 };
+    const size_t bytes = tk_cuda_sort_bytes(n, keys);
+    const int64_t room = (int64_t)(bytes / sizeof(int32_t)) + BEYOND;
+    int32_t *key = tk_alloc((size_t)n * sizeof *key), *all = tk_alloc((size_t)room * sizeof *all);
+    tk_device d;
+    tk_tensor keys_there, scratch;
+    tk_cuda_order order;
+    assert_true(key && all);
+    for (int64_t i = 0; i < n; i++)
+        key[i] = (int32_t)tk_rng_below(tk_rng_key(5, TK_RNG_TEST, 0), (uint64_t)i, keys);
+    memset(all, 0x55, (size_t)room * sizeof *all);
+    open_cuda(&d);
+    assert_ok(tk_device_put(&d, key, TK_I32, n, 1, &keys_there));
+    assert_ok(tk_device_put(&d, all, TK_I32, room, 1, &scratch));
+    assert_ok(tk_cuda_sort(&d, keys_there.data, n, keys, scratch.data, &order));
+    assert_ok(tk_device_get(&d, &scratch, all));
+    const int32_t *place = all + (order.place - (const int32_t *)scratch.data);
+    const int32_t *begin = all + (order.begin - (const int32_t *)scratch.data);
+    for (int64_t k = 0, at = 0; k <= keys; k++) {
+        assert_int_equal(begin[k], at);
+        for (int64_t i = 0; i < n && k < keys; i++)
+            if (key[i] == k) assert_int_equal(place[at++], i);
+    }
+    for (int64_t i = room - BEYOND; i < room; i++) assert_int_equal(all[i], 0x55555555);
+    tk_device_close(&d);
+    tk_free(key);
+    tk_free(all);
+}
+
+static void test_flat__sorts_by_key(void **state)
+{
+    (void)state;
+    sorts(3000, 700);
+    sorts(1030, 256);
+    sorts(5, 3);
+}
+
 // ---- sums --------------------------------------------------------------------------------------
 
 static void test_flat__long_sums_are_rounded_once(void **state)
@@ -173,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flat__normals_are_the_hosts),
         cmocka_unit_test(test_flat__picks_add_up_in_their_order),
+        cmocka_unit_test(test_flat__sorts_by_key),
         cmocka_unit_test(test_flat__long_sums_are_rounded_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

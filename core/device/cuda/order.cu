@@ -32,8 +32,7 @@ static __device__ int rank_of(int digit, int *running, int *count)
     for (int w = 0; w < warp && digit >= 0; w++) rank += count[w * DIGITS + digit];
     for (int w = 0; w < WARPS; w++) all += count[w * DIGITS + threadIdx.x];
     __syncthreads();
-    running[threadIdx.x] += all;
-    __syncthreads();
+    running[threadIdx.x] += all; // which nobody reads before the next round's barrier
     return rank;
 }
 
@@ -48,7 +47,6 @@ static __global__ void count_kernel(const int32_t *key, int64_t n, int shift, in
     int *running = tk_shared<int>();
     int64_t i = (int64_t)blockIdx.x * CHUNK + threadIdx.x;
     running[threadIdx.x] = 0;
-    __syncthreads();
     for (int round = 0; round < ROUNDS; round++, i += THREADS)
         rank_of(digit_of(key, i, n, shift), running, running + DIGITS);
     counts[(int64_t)threadIdx.x * gridDim.x + blockIdx.x] = running[threadIdx.x];
@@ -85,7 +83,6 @@ static __global__ void place_kernel(const int32_t *key, const int32_t *place, in
     int *running = tk_shared<int>();
     int64_t i = (int64_t)blockIdx.x * CHUNK + threadIdx.x;
     running[threadIdx.x] = counts[(int64_t)threadIdx.x * gridDim.x + blockIdx.x];
-    __syncthreads();
     for (int round = 0; round < ROUNDS; round++, i += THREADS) {
         const int to = rank_of(digit_of(key, i, n, shift), running, running + DIGITS);
         if (i >= n) continue;
