@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The communicator of device memory: collectives and messages between the devices of several ranks.
-// parallel/ implements it over MPI for devices whose pool is host memory.
+// parallel/ implements it: over MPI where the pool is host memory, over NCCL between GPUs.
 //
 // A communicator belongs to one device and one of its queues, and is made from a communicator of
 // the host (tk_mesh_attach). Buffers lie in the device's pool. Every rank makes the same

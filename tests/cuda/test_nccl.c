@@ -8,11 +8,12 @@
 #include "parallel/nccl/comm.h"
 #include "tests/cuda/standin.h"
 #include "tests/support/test.h"
+#include <dlfcn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RANKS = 2, N = 4000, SEEDS = 8, BEFORE = 6 };
+enum { RANKS = 2, N = 5000, SEEDS = 8, BEFORE = 6 };
 static char self[4096];
 static tk_comm world;
 static tk_device device;
@@ -41,8 +42,7 @@ static float value(int rank, int i)
     return (float)((i * 7 + rank * 5) % 15 + 1);
 }
 
-// ---- order between queues
-// ------------------------------------------------------------------------
+// ---- order between queues -----------------------------------------------------------------------
 
 static const tk_device_comm_ops *right;
 
@@ -120,8 +120,33 @@ static void play_waits(void)
     comm.ops = right;
 }
 
-// ---- roles
-// ---------------------------------------------------------------------------------------
+// ---- bytes --------------------------------------------------------------------------------------
+
+// What is counted is what the stand-in has moved.
+static void play_bytes(void)
+{
+    int64_t (*moved)(const char *name) =
+        dlsym(dlopen("libnccl.so.2", RTLD_NOW | RTLD_NOLOAD), "standin_nccl_sent");
+    const int64_t even[RANKS] = {N, N}, uneven[RANKS] = {N - 7, N - 3};
+    tk_request r[2];
+    assert_non_null(moved);
+    assert_ok(tk_all_reduce(&comm, x.data, N, TK_F32, TK_SUM)); // small
+    assert_ok(tk_all_reduce(&comm, z.data, RANKS * N, TK_F32, TK_SUM));
+    assert_ok(tk_all_gather(&comm, x.data, z.data, even, 1, TK_F32));
+    assert_ok(tk_all_gather(&comm, x.data, z.data, uneven, 1, TK_BF16));
+    assert_ok(tk_reduce_scatter(&comm, z.data, x.data, uneven, 1, TK_F32));
+    assert_ok(tk_broadcast(&comm, x.data, N, TK_F32, 1));
+    assert_ok(tk_group_begin(&comm));
+    assert_ok(tk_isend(&comm, x.data, N - world.rank, TK_F32, 1 - world.rank, &r[0]));
+    assert_ok(tk_irecv(&comm, y.data, N - 1 + world.rank, TK_F32, 1 - world.rank, &r[1]));
+    assert_ok(tk_group_end(&comm));
+    for (int i = 0; i < 2; i++) assert_ok(tk_wait(&comm, &r[i]));
+    assert_ok(tk_device_sync(&device));
+    assert_true(comm.bytes_sent > 0);
+    assert_int_equal(comm.bytes_sent + all.bytes_sent, moved("world"));
+}
+
+// ---- roles --------------------------------------------------------------------------------------
 
 static tk_status sums(int n)
 {
@@ -133,6 +158,7 @@ static tk_status play_role(const char *role)
 {
     const int64_t counts[RANKS] = {N, N};
     if (!strcmp(role, "waits")) play_waits();
+    if (!strcmp(role, "bytes")) play_bytes();
     if (!strcmp(role, "order")) { // a sum and a gather, by rank 1 the other way round
         if (world.rank == 0) TK_TRY(tk_broadcast(&all, x.data, N, TK_F32, 0));
         TK_TRY(tk_all_gather(&comm, x.data, z.data, counts, 1, TK_F32));
@@ -152,8 +178,7 @@ static int play(const char *role, int argc, char **argv)
     return tk_parallel_end(&world, st);
 }
 
-// ---- what is said
-// --------------------------------------------------------------------------------
+// ---- what is said -------------------------------------------------------------------------------
 
 typedef struct outcome {
     int code;
@@ -191,6 +216,14 @@ static void expect(const char *environment, const char *role, int code, const ch
                  o.code, o.seconds, code, words, o.words);
 }
 
+static void test_bytes__are_those_that_are_moved(void **state)
+{
+    outcome o;
+    (void)state;
+    run_role("", "bytes", &o);
+    if (o.code) fail_msg("%s", o.words);
+}
+
 static void test_failure__names_rank_host_and_operation(void **state)
 {
     char host[256] = "", words[512];
@@ -222,8 +255,8 @@ static void test_order__another_one_is_named(void **state)
 {
     (void)state;
     expect("", "order", 134,
-           "launches an all-gather of 4000 numbers of type 7 over communicator 1");
-    expect("", "count", 134, "which launches a broadcast of 3999 numbers");
+           "launches an all-gather of 5000 numbers of type 7 over communicator 1");
+    expect("", "count", 134, "which launches a broadcast of 4999 numbers");
 }
 
 static void test_version__is_checked_before_anything_begins(void **state)
@@ -255,6 +288,7 @@ static void test_streams__what_is_not_waited_for_shows(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes__are_those_that_are_moved),
         cmocka_unit_test(test_failure__names_rank_host_and_operation),
         cmocka_unit_test(test_hang__ends_when_nobody_is_at_work),
         cmocka_unit_test(test_start__of_two_ranks_that_seem_one),

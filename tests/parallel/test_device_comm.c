@@ -46,8 +46,7 @@ static int close_all(void **state)
     return 0;
 }
 
-// ---- memory of the device, and beside it the host's copy, by which it goes
-// -----------------------
+// ---- memory of the device, beside it the host's copy, by which it goes --------------------------
 
 typedef struct buffer {
     tk_tensor there;
