@@ -11,7 +11,7 @@
 #
 # Needed there: a driver, and cuBLASLt and NCCL of the CUDA this was built with (CUDA's own folders and those of
 # Python's packages are looked through). At most ten minutes; a table at the end; exits 1 if anything failed. DEVICE is
-# cuda; with cpu it checks itself. PART: layouts, parity, operators, sanitizer. BUILD and ARCH change what is packed,
+# cuda; with cpu it checks itself. PART: layouts, parity, operators, figures, sanitizer. BUILD and ARCH change what is packed,
 # XZ_OPT how tightly.
 set -euo pipefail
 
@@ -202,6 +202,18 @@ sanitizer() {
     done
 }
 
+# A step of 32 thousand rows at hidden 2560, each operator beside the rates of products and copies.
+figures() {
+    local precision
+    [[ -s clips.h5 ]] || check "clips" talkie data world "$here/golden/tiny.yaml" -o clips.h5 || return 0
+    for precision in bf16 fp32; do
+        check "figures in $precision" talkie bench "$here/golden/tiny.yaml" data.files=clips.h5 device="$device" \
+            train.precision=$precision model.hidden=2560 model.heads=20 model.head_dim=128 model.ffn=6912 \
+            model.layers=4 model.rope_freq_dim=16 train.batch=256 train.microbatch=256 && cat said
+    done
+    return 0
+}
+
 run() { # PART...
     local part
     prepare
@@ -218,7 +230,7 @@ gpu_check.sh:pack) pack "$(realpath -m "${2:-build/gpu_check.tar.xz}")" ;;
 run: | run:cuda | run:cpu)
     device=${1:-cuda}
     shift $(($# > 0))
-    (($#)) || set -- layouts parity operators sanitizer
+    (($#)) || set -- layouts parity operators figures sanitizer
     run "$@"
     ;;
 *)
