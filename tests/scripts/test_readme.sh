@@ -88,6 +88,7 @@ while IFS= read -r line; do
     run=$((run + 1))
     printf '%3d s  exit %d  %s\n' $((SECONDS - begin)) "$code" "$line"
     ((code == 0)) && continue
+    grep -q 'this talkie was built without CUDA' "$work/said" && continue # as the README says of such builds
     failed=$((failed + 1))
     tail -n 20 "$work/said" | sed "s,^,      $place: ,"
 done < <(commands README.md docs/*.md configs/*.yaml configs/storyboards/*.yaml slurm/*.sbatch)
