@@ -141,7 +141,7 @@ FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
-	tests/*/*.c tests/*/*/*.c)
+	tests/*/*.c tests/*/*/*.c tests/cuda/*.cc tests/cuda/*.cu core/device/cuda/*.cu core/device/cuda/*.cuh)
 
 # The device "cuda" where there is no GPU: kernels compiled for the host (tests/cuda/dialect.h), the other
 # objects as they are, and stand-ins of tests/cuda/ in the place of CUDA's libraries: the runtime's linked,

@@ -26,8 +26,8 @@ formatter=0
 command -v clang-format-14 >/dev/null && formatter=1
 
 house=(*.c)
-for folder in "${folders[@]}"; do house+=("$folder"/**/*.[ch]); done
-tests=(tests/**/*.[ch])
+for folder in "${folders[@]}"; do house+=("$folder"/**/*.{[ch],cu,cuh}); done
+tests=(tests/**/*.{[ch],cc,cu})
 sources=("${house[@]}" "${tests[@]}")
 scripts=(scripts/*.sh scripts/*.py slurm/*.sh slurm/*.sbatch tests/**/*.sh tests/**/*.py .ci/run)
 
