@@ -2,6 +2,7 @@
 // Products of few rows of one type with weights of another, as they lie: reading the weights, once
 // for every ROWS rows, is all the work.
 #include "core/device/cuda/kernel.cuh"
+
 #include "core/device/cuda/blas.h"
 
 enum { ROWS = 8, WARPS = 8, THREADS = WARPS * TK_WARP };
@@ -34,7 +35,7 @@ static __device__ inline int rows_from(int64_t top, int64_t rows)
     return rows - top < ROWS ? (int)(rows - top) : (int)ROWS;
 }
 
-// ---- forward -------------------------------------------------------------------------------------
+// ---- forward ------------------------------------------------------------------------------------
 
 enum { COLS = 4 }; // of a warp, which reads x once for all of them
 
@@ -72,7 +73,7 @@ template <class X, class W, int V> static __global__ void forward_kernel(few<X, 
         }
 }
 
-// ---- backward ------------------------------------------------------------------------------------
+// ---- backward -----------------------------------------------------------------------------------
 //
 // In two stages: the depth is cut into parts by its length alone. A block sums a part for
 // TK_WARP * V columns, its warps every eighth line of it.
@@ -132,7 +133,7 @@ template <class X, class W> static __global__ void whole_kernel(few<X, W> p, int
     p.y[i] = tk_round<X>(sum);
 }
 
-// ---- launching -----------------------------------------------------------------------------------
+// ---- launching ----------------------------------------------------------------------------------
 
 template <class X, class W, int V> static tk_status run(tk_device *d, const few<X, W> &p, bool back)
 {

@@ -73,8 +73,11 @@ template <class T> static tk_status fold_as(tk_device *d, const tk_cuda_parts *p
 extern "C" tk_status tk_cuda_fold(tk_device *d, const tk_cuda_parts *p)
 {
     switch (p->type) {
-    case TK_BF16: return fold_as<tk_bf16>(d, p);
-    case TK_I32: return fold_as<int32_t>(d, p);
-    default: return fold_as<float>(d, p);
+    case TK_BF16:
+        return fold_as<tk_bf16>(d, p);
+    case TK_I32:
+        return fold_as<int32_t>(d, p);
+    default:
+        return fold_as<float>(d, p);
     }
 }

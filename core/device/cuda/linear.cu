@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of the linear operator, what cuBLASLt leaves: a plain matrix product, and sums of columns.
 #include "core/device/cuda/kernel.cuh"
+
 #include "core/device/cuda/blas.h"
 
 enum { TILE = 32, LINES = 8, THREADS = TILE * LINES };
 
-// ---- a plain product -----------------------------------------------------------------------------
+// ---- a plain product ----------------------------------------------------------------------------
 
 // Element (i, k) of a lies at i * a_i + k * a_k, element (k, j) of b at j * b_j + k * b_k.
 template <class T, class D> struct product {
@@ -58,8 +59,7 @@ template <class T, class D> static __global__ void product_kernel(product<T, D> 
     }
 }
 
-template <class T, class D>
-static tk_status multiply_as(tk_device *d, const tk_cuda_product *c)
+template <class T, class D> static tk_status multiply_as(tk_device *d, const tk_cuda_product *c)
 {
     enum { MOST = 65535 }; // blocks along y
     const int64_t tiles = tk_blocks(c->rows, (int64_t)TILE);
@@ -83,10 +83,10 @@ extern "C" tk_status tk_cuda_multiply_plain(tk_device *d, const tk_cuda_product 
                                 : multiply_as<tk_bf16, float>(d, c);
 }
 
-// ---- sums of columns -----------------------------------------------------------------------------
+// ---- sums of columns ----------------------------------------------------------------------------
 //
-// In two stages: rows are cut into parts by their number alone; a block sums TILE columns of a part,
-// LINES rows at a time.
+// In two stages: rows are cut into parts by their number alone; a block sums TILE columns of a
+// part, LINES rows at a time.
 
 enum { PART_ROWS = 512, MOST_PARTS = 256 };
 

@@ -189,14 +189,23 @@ static void test_ops__results_do_not_depend_on_threads(void **state)
 // bytes, or each as far as it likes. (A library may take another way for products.)
 static void is_the_same_at_any_address(world *w)
 {
-    if (w->call.op == TK_OP_LINEAR) return;
+    const tk_op op = w->call.op;
+    if (op == TK_OP_LINEAR) return;
+    // These go along rows by 16 bytes, or by tensor cores, where addresses allow, and round in
+    // another order elsewhere.
+    const bool by_packs = backends[0].ops != &tk_device_cpu &&
+                          (op == TK_OP_RMS_NORM || op == TK_OP_MODULATE || op == TK_OP_GATE_ADD ||
+                           op == TK_OP_NORM_ROPE || op == TK_OP_ATTENTION);
     result even = run(&backends[0], w, 31, 2);
     for (int apart = 0; apart < 2; apart++) {
         backend moved = backends[0];
         moved.moved = 1;
         moved.apart = apart;
         result odd = run(&moved, w, 31, 2);
-        same_results(w, "depends on where tensors lie", &even, &odd);
+        if (by_packs)
+            compare(w, &odd, &even, false);
+        else
+            same_results(w, "depends on where tensors lie", &even, &odd);
         result_free(&odd);
     }
     result_free(&even);
