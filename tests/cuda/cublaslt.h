@@ -9,7 +9,8 @@
 //
 // From the environment:
 //     STANDIN_CUBLASLT_VERSION=120000  what it says it is
-//     STANDIN_CUBLASLT_FAST=2          every algorithm but this one takes a millisecond longer
+//     STANDIN_CUBLASLT_ONLY=2          only this algorithm starts
+//     STANDIN_CUBLASLT_FAST=2:10       every algorithm but this one takes 10 milliseconds longer
 #pragma once
 #include <cublasLt.h>
 #include <stdbool.h>

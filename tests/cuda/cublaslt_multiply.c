@@ -15,7 +15,7 @@ typedef struct job {
     const void *a, *b, *c;
     void *d;
     float *workspace;
-    bool slow;
+    int64_t longer; // nanoseconds
 } job;
 
 static float element(const void *x, cudaDataType_t t, int64_t i)
@@ -107,8 +107,8 @@ static void multiply(const job *j)
 static standin_turn run_product(void *what)
 {
     const job *j = what;
-    const struct timespec longer = {.tv_nsec = 1000 * 1000};
-    if (j->slow) nanosleep(&longer, NULL);
+    const struct timespec longer = {.tv_nsec = j->longer};
+    if (j->longer) nanosleep(&longer, NULL);
     multiply(j);
     return STANDIN_DONE;
 }
@@ -148,6 +148,15 @@ static bool memory_is_right(const job *j, size_t needs, size_t has)
     return true;
 }
 
+// Nanoseconds.
+static int64_t longer_by(lt_kind kind)
+{
+    const char *fast = getenv("STANDIN_CUBLASLT_FAST");
+    const char *by = fast ? strchr(fast, ':') : NULL;
+    if (!fast || atoi(fast) == (int)kind) return 0;
+    return (by ? atoi(by + 1) : 1) * (int64_t)1000000;
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t of_a, const void *b,
                               cublasLtMatrixLayout_t of_b, const void *beta, const void *c,
@@ -155,7 +164,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               const cublasLtMatmulAlgo_t *algo, void *workspace,
                               size_t workspace_bytes, cudaStream_t stream)
 {
-    const char *fast = getenv("STANDIN_CUBLASLT_FAST");
+    const char *only = getenv("STANDIN_CUBLASLT_ONLY");
     size_t needs = 0;
     job j = {.a = a, .b = b, .c = c, .d = d, .workspace = workspace};
     cublasStatus_t s = lt_problem_of(handle, desc, of_a, of_b, of_c, of_d, &j.p);
@@ -164,8 +173,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (!alpha || !beta) return CUBLAS_STATUS_INVALID_VALUE;
     j.alpha = *(const float *)alpha;
     j.beta = *(const float *)beta;
-    j.slow = fast && atoi(fast) != (int)j.kind;
+    j.longer = longer_by(j.kind);
     if (c == d && (j.p.ld_c != j.p.ld_d)) return CUBLAS_STATUS_INVALID_VALUE;
+    if (only && atoi(only) != (int)j.kind) return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!memory_is_right(&j, needs, workspace_bytes)) return CUBLAS_STATUS_INVALID_VALUE;
     const cudaError_t e = standin_enqueue(stream, "cublasLtMatmul", run_product, &j, sizeof j);
     return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -25,17 +25,17 @@ ends_alike() { cmp -s straight/run/step-00000004.h5 "$1/run/step-00000004.h5"; }
 
 "$talkie" data world run.yaml -o clips.h5 >out 2>&1 || fail "no clips"
 mkdir straight
-train straight 4
+train straight 4:1
 grep -q 'shapes of matrix products timed' out || fail "nothing was timed"
 
 again kept
-train kept 5
+train kept 5:1
 grep -q 'timed' out && fail "what was kept is timed again"
 ends_alike kept || fail "going on gives other bits"
 
 again lost
 rm lost/run/choices.txt
-train lost 5
+train lost 5:1
 grep -q 'shapes of matrix products timed' out || fail "nothing was timed anew"
 ends_alike lost && fail "other algorithms give the same bits: this test shows nothing"
 
