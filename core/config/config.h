@@ -85,6 +85,7 @@ typedef struct tk_plan_config { // talkie plan
     int64_t frames, latents;    // of clips described by `media` and `codec`; 0 frames: data.files
     int64_t caption;            // bytes of such a clip's caption
     char *machine;              // file of the machine to plan times for; "" = none
+    int64_t search;             // GPUs whose layouts are to be ranked; 0 = the layout that is given
 } tk_plan_config;
 
 typedef struct tk_train_config {

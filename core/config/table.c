@@ -215,6 +215,9 @@ static const tk_option config_rows[] = {
     PATH("plan.machine", plan.machine, "", TK_CMD_PLAN,
          "file of the machine to plan times for (configs/machines/); a relative path begins at the "
          "config; empty = none"),
+    INT("plan.search", plan.search, 0, 0, 65536, TK_CMD_PLAN,
+        "rank the layouts of so many GPUs by the planned time of a step; 0 = plan the layout that "
+        "is given"),
 
     STR("train.out", train.out, "runs/train", TRAINS,
         "run directory: checkpoints, metrics.jsonl, config.yaml"),

@@ -2,6 +2,19 @@
 #include "train/plan/command.h"
 #include "train/plan/print.h"
 
+// The layouts of plan.search GPUs.
+static tk_status search_layouts(tk_config *c, const tk_plan_of *of, tk_arena *a)
+{
+    tk_search search;
+    if (!of->machine)
+        return TK_FAIL(TK_INPUT, "plan.search ranks layouts by time: name a machine "
+                                 "(plan.machine=configs/machines/h100.yaml)");
+    TK_TRY(tk_trainer_match(c, of->loader, 1));
+    TK_TRY(tk_search_make(of, (int)c->plan.search, a, &search));
+    tk_search_print(of, &search);
+    return TK_OK;
+}
+
 static tk_status plan_layout(tk_config *c, tk_plan_of *of, tk_arena *a)
 {
     tk_param_table table;
@@ -28,7 +41,7 @@ static tk_status plan_all(tk_config *c)
         of.machine = &machine;
     }
     TK_TRY_TO(st, done, tk_plan_clips(c, &of.loader));
-    TK_TRY_TO(st, done, plan_layout(c, &of, &a));
+    TK_TRY_TO(st, done, c->plan.search ? search_layouts(c, &of, &a) : plan_layout(c, &of, &a));
 done:
     if (of.loader) tk_loader_close(of.loader);
     tk_machine_free(&machine);

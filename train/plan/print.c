@@ -218,3 +218,54 @@ void tk_layout_print(const tk_plan_of *of, const tk_layout_plan *l, int64_t para
     print_groups(of, &l->plan[l->slowest]);
     if (of->machine) tk_machine_print_assumed(of->machine, of->config->plan.machine);
 }
+
+// ---- layouts ranked ----------------------------------------------------------------------------
+
+// "short by 1234.5: activations 70000.0", in MiB.
+static void print_missing(const tk_candidate *k)
+{
+    int most = 0;
+    for (int i = 1; i < TK_POOL_PURPOSES; i++)
+        if (k->held[i] > k->held[most]) most = i;
+    printf("  short by %.1f: %s %.1f", mib(-(double)k->spare), tk_pool_purpose_name(most),
+           mib((double)k->held[most]));
+}
+
+static void print_candidate(const tk_candidate *k)
+{
+    const tk_parallel_config *p = &k->parallel;
+    if (k->seconds > 0)
+        printf("%9.3f %6.1f %6.1f", k->seconds, 100 * k->mfu, 100 * k->idle);
+    else
+        printf("%9s %6s %6s", "-", "-", "-");
+    printf(" %7lld %9lld %6lld  %-11s %7lld %11lld %10.1f", (long long)p->tensor,
+           (long long)p->pipeline, (long long)p->data,
+           tk_schedule_name((tk_schedule_kind)p->schedule), (long long)p->chunks,
+           (long long)k->microbatch, mib((double)k->total));
+    if (k->spare < 0) print_missing(k);
+    printf("\n");
+}
+
+static void print_candidates(const tk_plan_of *of, const tk_candidate *k, int64_t n)
+{
+    enum { PRINTED = 10 };
+    const char *star = star_of_all(of->machine);
+    printf("%8s%1s %5s%1s %5s%1s %7s %9s %6s  %-11s %7s %11s %10s\n", "seconds", star, "MFU%", star,
+           "idle%", star, "tensor", "pipeline", "data", "schedule", "chunks", "microbatch", "MiB");
+    for (int64_t i = 0; i < n && i < PRINTED; i++) print_candidate(&k[i]);
+}
+
+void tk_search_print(const tk_plan_of *of, const tk_search *s)
+{
+    const tk_config *c = of->config;
+    printf("search      %lld GPUs, %s (%s); %lld clips a step: %lld layouts, of which %lld fit\n\n",
+           (long long)c->plan.search, of->machine->name, last_part(c->plan.machine),
+           (long long)c->train.batch, (long long)s->n, (long long)s->fit);
+    if (s->fit) print_candidates(of, s->candidate, s->fit);
+    if (s->fit < s->n) {
+        printf("\nDo not fit into %.1f MiB%s, and what they lack:\n",
+               mib(of->machine->memory.value), star_of(&of->machine->memory));
+        print_candidates(of, s->candidate + s->fit, s->n - s->fit);
+    }
+    tk_machine_print_assumed(of->machine, c->plan.machine);
+}
