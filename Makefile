@@ -169,7 +169,7 @@ CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
 
-.PHONY: all tests test carried emulated run-tests campaign mutate fuzz run-fuzz race run-race demo bench check format docs install clean help setup features FORCE
+.PHONY: all tests test carried emulated run-tests campaign mutate fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -384,6 +384,10 @@ docs: all
 	@mkdir -p docs
 	$(PROGRAM) --options >$(OUT)/options.md && mv $(OUT)/options.md docs/options.md
 
+# The layouts of the largest config on three sizes of cluster; minutes.
+plans: all
+	@TALKIE=$(PROGRAM) scripts/plan_table.sh >$(OUT)/plan-h3-33b.md && mv $(OUT)/plan-h3-33b.md docs/
+
 install: all
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/talkie
 	install -D -m 755 $(CEILING) $(DESTDIR)$(PREFIX)/bin/gemm_ceiling
@@ -404,6 +408,7 @@ help:
 	'make check       style: format, include order, lengths, licence lines' \
 	'make format      clang-format all sources' \
 	'make docs        write docs/options.md from the table of options' \
+	'make plans       write docs/plan-h3-33b.md: layouts of the 33B model on 64, 512 and 4096 GPUs' \
 	'make install     into $(DESTDIR)$(PREFIX)/bin (PREFIX, DESTDIR)' \
 	'make clean       remove $(BUILD)' \
 	'' \

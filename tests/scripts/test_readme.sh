@@ -30,6 +30,9 @@ small='case "$1 ${2:-}" in
     "sample "*) set -- "$@" sample.steps=2 ;;
     "eval "*) set -- "$@" eval.clips=2 sample.steps=2 ;;
 esac'
+# Plans for GPUs need none, but a program that knows them.
+"$program" plan configs/tiny.yaml device=cuda 2>&1 | grep -q 'built without CUDA' &&
+    small+='; set -- "${@/#device=cuda/device=cpu}"'
 script "$clone/build/talkie" <<END
 #!/usr/bin/env bash
 $([[ ${WHOLE:-} ]] || echo "$small")

@@ -248,11 +248,10 @@ static void print_candidate(const tk_candidate *k)
 
 static void print_candidates(const tk_plan_of *of, const tk_candidate *k, int64_t n)
 {
-    enum { PRINTED = 10 };
     const char *star = star_of_all(of->machine);
     printf("%8s%1s %5s%1s %5s%1s %7s %9s %6s  %-11s %7s %11s %10s\n", "seconds", star, "MFU%", star,
            "idle%", star, "tensor", "pipeline", "data", "schedule", "chunks", "microbatch", "MiB");
-    for (int64_t i = 0; i < n && i < PRINTED; i++) print_candidate(&k[i]);
+    for (int64_t i = 0; i < n && i < TK_SEARCH_BEST; i++) print_candidate(&k[i]);
 }
 
 void tk_search_print(const tk_plan_of *of, const tk_search *s)

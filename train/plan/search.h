@@ -3,13 +3,16 @@
 #pragma once
 #include "train/plan/layout.h"
 
+enum { TK_SEARCH_BEST = 10 };
+
 typedef struct tk_candidate {
+    int64_t number; // in the order of trying, which decides between equals
     tk_parallel_config parallel;
     int64_t microbatch;
-    double seconds, mfu, idle;      // of a step; 0 where it was not gone through
+    bool whole;                     // gone through whole
+    double seconds, mfu, idle;      // of a step; 0 where weights alone do not fit
     int64_t total;                  // bytes of the fullest GPU
-    int64_t held[TK_POOL_PURPOSES]; // ... who holds them,
-    int64_t context;                // ... driver and libraries among them
+    int64_t held[TK_POOL_PURPOSES]; // ... who holds them; context and pieces between come to it
     int64_t spare;                  // bytes it has left; < 0: what it lacks
 } tk_candidate;
 
