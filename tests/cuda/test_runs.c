@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 400 */
+/*TEST timeout: 600 */
 // Whole commands on an emulated GPU give what they give on the processor, in whatever order its
 // streams run: of as many seeds as TK_TEST_SEEDS says, else 3.
 #include "tests/support/runs.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 120 */
+/*TEST nsize: 1; timeout: 300 */
 // Sampling on an emulated GPU gives the processor's latents, and the same bits in whatever order
 // its streams run.
 #include "infer/story/story.h"
