@@ -128,6 +128,7 @@ static const test_case cases[] = {
     {TK_OP_SQUARED_ERROR, 5, 7, 0, 0, 0, {0}},
     {TK_OP_SQUARED_ERROR, 0, 7, 0, 0, 0, {0}},
     {TK_OP_SQUARED_ERROR, 501, 75, 0, 0, 0, {0}},
+    {TK_OP_SQUARED_ERROR, 130, 64, 0, 0, 0, {0}}, // rows of whole packs
     {TK_OP_NORMAL, 5, 7, 0, 0, 0, {0}},
     {TK_OP_NORMAL, 0, 7, 0, 0, 0, {0}},
     {TK_OP_NORMAL, 100, 131, 0, 0, 0, {0}},
