@@ -16,6 +16,7 @@ struct attention_shape {
     int docs, heads, dim;
     float scale; // of the scores
     bool wide;   // four neighbours of a row may be accessed as one
+    bool packed; // rows begin at multiples of 16 bytes
 };
 
 template <class T> struct attention_fore {
@@ -82,11 +83,14 @@ static constexpr float attention_log2e = 1.44269504088896341f,
 template <class T> static attention_shape attention_shape_of(const tk_call *c)
 {
     const int64_t width = tk_cols(&c->in[0]);
-    attention_shape s = {(int)c->i[4], (int)(width / c->i[0]), (int)c->i[0], (float)c->f[0], true};
+    attention_shape s = {(int)c->i[4], (int)(width / c->i[0]), (int)c->i[0], (float)c->f[0], true,
+                         true};
     const tk_tensor *all[] = {&c->in[0],   &c->in[1],  &c->in[2],  &c->out[0],
                               &c->dout[0], &c->din[0], &c->din[1], &c->din[2]};
-    for (const tk_tensor *t : all)
+    for (const tk_tensor *t : all) {
         if ((uintptr_t)t->data % (4 * sizeof(T)) || s.dim % 4) s.wide = false;
+        if ((uintptr_t)t->data % 16 || s.dim * sizeof(T) % 16) s.packed = false;
+    }
     return s;
 }
 

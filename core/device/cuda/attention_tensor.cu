@@ -39,10 +39,17 @@ static __device__ inline int col_of_c()
 //
 // Rows in shared memory are 16 bytes longer than D, so that eight of them begin in other banks.
 
+// What lies at any address.
+static __device__ void copy_singly(tk_bf16 *to, const tk_bf16 *from, bool there)
+{
+#pragma unroll 1
+    for (int i = 0; i < 8; i++) to[i] = there ? from[i] : tk_round<tk_bf16>(0);
+}
+
 // ROWS rows, of which `count` are there, the others 0. Four threads a row.
 template <int ROWS, int D>
 static __device__ void copy_rows(tk_copies &copies, tk_bf16 *to, const tk_bf16 *from, int width,
-                                 int count)
+                                 int count, bool packed)
 {
     const int first = threadIdx.x / 4, col = threadIdx.x % 4 * 8;
     to += first * (D + 8) + col;
@@ -51,7 +58,10 @@ static __device__ void copy_rows(tk_copies &copies, tk_bf16 *to, const tk_bf16 *
     for (int row = 0; row < ROWS; row += THREADS / 4) {
 #pragma unroll
         for (int j = 0; j < D; j += 32)
-            copies.copy_16(to + row * (D + 8) + j, from + j, first + row < count);
+            if (packed)
+                copies.copy_16(to + row * (D + 8) + j, from + j, first + row < count);
+            else
+                copy_singly(to + row * (D + 8) + j, from + j, first + row < count);
         from += (int64_t)(THREADS / 4) * width;
     }
 }
@@ -145,13 +155,12 @@ static __device__ void give_rows(tk_bf16 *to, const float (&x)[M][D / 8][4],
             if (row >= count) continue;
 #pragma unroll
             for (int n = 0; n < D / 8; n++) {
-                unsigned *at = reinterpret_cast<unsigned *>(to + row * width + 8 * n + col_of_c());
-                float low = x[m][n][2 * h] * by[m][h], high = x[m][n][2 * h + 1] * by[m][h];
-                if (add) {
-                    const tk_pack<tk_bf16, 2> was = tk_load<2>(reinterpret_cast<tk_bf16 *>(at));
-                    low += tk_widen(was.x[0]), high += tk_widen(was.x[1]);
+                tk_bf16 *const at = to + row * width + 8 * n + col_of_c();
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const float y = x[m][n][2 * h + i] * by[m][h];
+                    at[i] = tk_round<tk_bf16>(add ? tk_widen(at[i]) + y : y);
                 }
-                *at = tk_pair(low, high);
             }
         }
 }
@@ -214,11 +223,11 @@ template <int D> struct fore_sizes {
 // The two kinds of rows opposite, from row `first` on, to `to`, as a batch of copies.
 template <int OTHER, int D>
 static __device__ void copy_others(tk_copies &copies, tk_bf16 *to, const tk_bf16 *one,
-                                   const tk_bf16 *two, int first, int width, int count)
+                                   const tk_bf16 *two, int first, int width, int count, bool packed)
 {
     const int64_t at = (int64_t)first * width + blockIdx.y * D;
-    copy_rows<OTHER, D>(copies, to, one + at, width, count);
-    copy_rows<OTHER, D>(copies, to + OTHER * (D + 8), two + at, width, count);
+    copy_rows<OTHER, D>(copies, to, one + at, width, count, packed);
+    copy_rows<OTHER, D>(copies, to + OTHER * (D + 8), two + at, width, count, packed);
     copies.end();
 }
 
@@ -236,8 +245,9 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
     tk_copies copies;
     float o[M][D / 8][4] = {}, top[M][2], sum[M][2] = {};
     for (int m = 0; m < M; m++) top[m][0] = top[m][1] = -INFINITY;
-    copy_rows<OWN, D>(copies, q, a.q + (int64_t)t.begin * width + blockIdx.y * D, width, t.count);
-    copy_others<OTHER, D>(copies, kv, a.k, a.v, t.other, width, t.others);
+    copy_rows<OWN, D>(copies, q, a.q + (int64_t)t.begin * width + blockIdx.y * D, width, t.count,
+                      a.s.packed);
+    copy_others<OTHER, D>(copies, kv, a.k, a.v, t.other, width, t.others, a.s.packed);
     for (int key = 0; key < t.others; key += OTHER) {
         const int next = key + OTHER;
         const tk_bf16 *const k = kv + key / OTHER % 2 * 2 * TILE;
@@ -245,7 +255,7 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
         __syncthreads(); // also: nobody works on the tile before any more
         if (next < t.others)
             copy_others<OTHER, D>(copies, kv + next / OTHER % 2 * 2 * TILE, a.k, a.v,
-                                  t.other + next, width, t.others - next);
+                                  t.other + next, width, t.others - next, a.s.packed);
         float score[M][N][4];
         unsigned p[M][N / 2][4];
         multiply<M, N, D>(score, q + mine * size::STRIDE, k);
@@ -338,7 +348,8 @@ static __device__ void copy_opposite(tk_copies &copies, tk_bf16 *to, float *numb
             const int64_t at = (int64_t)(row + (r < count ? r : 0)) * a.s.heads + blockIdx.y;
             copies.copy_4(numbers + i, (i < OTHER ? a.lse : a.across) + at, r < count);
         }
-    copy_others<OTHER, D>(copies, to, a.other[0], a.other[1], row, a.s.heads * D, count);
+    copy_others<OTHER, D>(copies, to, a.other[0], a.other[1], row, a.s.heads * D, count,
+                          a.s.packed);
 }
 
 template <int D, bool KEYS>
@@ -360,7 +371,7 @@ static __global__ void __launch_bounds__(THREADS, 2) back_kernel(attention_back<
         x.lse[i / 2][i % 2] = row < t.count ? a.lse[at] : 0.0f;
         x.across[i / 2][i % 2] = row < t.count ? a.across[at] : 0.0f;
     }
-    copy_others<OWN, D>(copies, own, a.own[0], a.own[1], t.begin, width, t.count);
+    copy_others<OWN, D>(copies, own, a.own[0], a.own[1], t.begin, width, t.count, a.s.packed);
     copy_opposite<D, KEYS>(copies, others, numbers, a, t, 0);
     for (int first = 0; first < t.others; first += OTHER) {
         const int next = first + OTHER, stage = first / OTHER % 2;
@@ -420,10 +431,6 @@ template <int D> static tk_status back_of(tk_device *d, const tk_call *c)
 
 bool tk_cuda_attention_tensor_knows(const tk_call *c)
 {
-    const tk_tensor *all[] = {&c->in[0],   &c->in[1],  &c->in[2],  &c->out[0],
-                              &c->dout[0], &c->din[0], &c->din[1], &c->din[2]};
-    for (const tk_tensor *t : all)
-        if ((uintptr_t)t->data % 16) return false;
     return c->in[0].dtype == TK_BF16 && c->f[0] > 0 &&
            (c->i[0] == 64 || c->i[0] == 96 || c->i[0] == 128);
 }

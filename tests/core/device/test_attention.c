@@ -53,6 +53,7 @@ static tk_tensor give(problem *p, tk_dtype type, bool asked, int64_t cols)
         memcpy(host + (size_t)i * size, type == TK_F32 ? (const void *)&x : &half, size);
     }
     assert_ok(tk_device_put(&p->d, host, type, ROWS + 2 * AROUND, cols, &p->whole[which]));
+    assert_ok(tk_device_sync(&p->d)); // before the host memory goes
     tk_free(host);
     char *first = (char *)p->whole[which].data + (size_t)(AROUND * cols) * size;
     return tk_tensor_2d(first, type, ROWS, cols);
@@ -76,6 +77,7 @@ static void run_both_ways(problem *p)
     for (int k = 3; k < 5; k++) {
         offsets(k == 4, at);
         assert_ok(tk_device_put(&p->d, at, TK_I32, 1, DOCS + 1, &c->in[k]));
+        assert_ok(tk_device_sync(&p->d));
         c->in[k] = tk_tensor_1d(c->in[k].data, TK_I32, DOCS + 1);
     }
     c->out[0] = give(p, p->type, false, p->channels);
