@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 300
-# docs/plan-h3-33b.md is what the program prints: the best layouts of the smallest cluster, their times,
-# and their memory within a fiftieth, which the scratch of kernels may move.
+# docs/plan-h3-33b.md is what the program prints: the best layouts of the smallest cluster, their times
+# and memory within a fiftieth.
 set -uo pipefail
 cd "$(dirname "$0")/../../.." || exit 1
 program=${TALKIE:-build/talkie}
@@ -18,10 +18,12 @@ best() { # the lines of the first table of a section, from standard input
 
 now=$(TALKIE=$program scripts/plan_table.sh 64 | best)
 paste -d ' ' <(best <docs/plan-h3-33b.md) <(printf '%s\n' "$now") | awk '
+    function near(a, b) { return a <= b * 1.02 && b <= a * 1.02 }
     NF != 20 { print "not two layouts: " $0; bad = 1; next }
     {
-        for (i = 1; i < 10; i++) if ($i != $(i + 10)) { print "written " $i ", planned " $(i + 10) ": " $0; bad = 1 }
-        if ($20 > $10 * 1.02 || $20 < $10 / 1.02) { print "written " $10 " MiB, planned " $20; bad = 1 }
+        good = near($1, $11) && near($2, $12) && near($10, $20)
+        for (i = 4; i < 10; i++) good = good && $i == $(i + 10)
+        if (!good) { print "written, then planned: " $0; bad = 1 }
     }
     END { if (NR != 10) print NR " layouts, not 10"; exit bad || NR != 10 }'
 code=$?
