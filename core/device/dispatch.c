@@ -188,9 +188,24 @@ static tk_status run_widened(tk_device *d, const tk_call *c, bool back)
 
 // ---- running ---------------------------------------------------------------------------------
 
+// One after the other, with what the first gives the second in between.
+static tk_status run_parts(tk_device *d, const tk_call *c, bool back)
+{
+    tk_call part[TK_PARTS_MOST];
+    tk_tensor between;
+    TK_TRY(tk_device_new(d, c->in[0].dtype, tk_rows(&c->in[0]), tk_cols(&c->in[0]), &between));
+    tk_op_parts(c, back, &between, part);
+    tk_status st = TK_OK;
+    for (int i = 0; i < TK_PARTS_MOST && st == TK_OK; i++)
+        st = back ? tk_op_backward(d, &part[i]) : tk_op_forward(d, &part[i]);
+    tk_device_free(d, &between);
+    TK_TRY(st);
+    return TK_OK;
+}
+
 static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
 {
-    if (!tk_device_has(d, c, back) && tk_op_has_parts(c->op)) return tk_op_by_parts(d, c, back);
+    if (!tk_device_has(d, c, back) && tk_op_has_parts(c->op)) return run_parts(d, c, back);
     if (!tk_device_has(d, c, back))
         return TK_FAIL(TK_INTERNAL, "device %s has no %s %s", d->ops->name, tk_op_table[c->op].name,
                        back ? "backward" : "forward");

@@ -27,9 +27,12 @@ static inline bool tk_wants(const tk_call *c, int k)
     return c->din[k].data != NULL;
 }
 
-// Fused operators by their parts (parts.c), for devices without a kernel for them.
+// Fused operators as calls of their parts (parts.c), for devices without a kernel for them, in the
+// order to be run. `between`, of the shape of in[0]: what the first gives the second.
+enum { TK_PARTS_MOST = 2 };
 bool tk_op_has_parts(tk_op op);
-tk_status tk_op_by_parts(tk_device *d, const tk_call *c, bool back);
+void tk_op_parts(const tk_call *c, bool back, const tk_tensor *between,
+                 tk_call part[TK_PARTS_MOST]);
 
 // Collectives are made of communicator and copies (collective.c), for every device alike: tables of
 // kernels have none. The gradient is written, whatever c->add says.

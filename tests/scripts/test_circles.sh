@@ -22,8 +22,11 @@ uses() { # objects...
 
 rooms=0 circles=''
 for room in {core,parallel,data,train,infer}{,/*}/; do
-    sources=("$room"*.c)
-    [[ -e ${sources[0]} ]] || continue
+    sources=()
+    for source in "$room"*.c; do # those that this build is made of
+        [[ -e $build/${source%.c}.o ]] && sources+=("$source")
+    done
+    ((${#sources[@]})) || continue
     rooms=$((rooms + 1))
     circles+=$({ uses "${sources[@]/%.c/.o}" | tsort 2>&1 >/dev/null || true; } | sed "s|^tsort: $build/||")
 done
