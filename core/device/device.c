@@ -287,8 +287,7 @@ tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host)
     return TK_OK;
 }
 
-// ---- ways to do an operator
-// ----------------------------------------------------------------------
+// ---- ways to do an operator ---------------------------------------------------------------------
 
 bool tk_device_learns(const tk_device *d)
 {

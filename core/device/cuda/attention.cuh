@@ -77,8 +77,7 @@ static __device__ inline attention_tile attention_tile_of(const int32_t *own, co
 static constexpr float attention_log2e = 1.44269504088896341f,
                        attention_ln2 = 0.693147180559945309f;
 
-// ---- a call as kernels read it
-// -------------------------------------------------------------------
+// ---- a call as kernels read it ------------------------------------------------------------------
 
 template <class T> static attention_shape attention_shape_of(const tk_call *c)
 {
@@ -124,8 +123,7 @@ static attention_back<T> attention_back_of(const tk_device *d, const tk_call *c,
     return a;
 }
 
-// ---- the families
-// --------------------------------------------------------------------------------
+// ---- the families -------------------------------------------------------------------------------
 
 // Any head of at most ATTENTION_DIM channels, fp32 and bf16 (attention_plain.cu).
 tk_status tk_cuda_attention_plain(tk_device *d, const tk_call *c);

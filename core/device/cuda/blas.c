@@ -211,8 +211,7 @@ size_t tk_cuda_product_scratch(int64_t rows, int64_t cols)
     return wanted < LEAST ? LEAST : wanted < MOST ? (size_t)wanted / 256 * 256 : MOST;
 }
 
-// ---- choosing
-// ------------------------------------------------------------------------------------
+// ---- choosing -----------------------------------------------------------------------------------
 
 // Partial sums are added up in fp32 and in order; not where they lie, in whatever order or type.
 enum { REDUCTIONS = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, CANDIDATES = 5 };
@@ -349,8 +348,7 @@ static tk_status choose(tk_device *d, const lt_product *x, const tk_cuda_product
     return tk_cuda_choices_add(&b->chosen, &c);
 }
 
-// ---- multiplying
-// ---------------------------------------------------------------------------------
+// ---- multiplying --------------------------------------------------------------------------------
 
 // Sizes that the library's numbers hold.
 static bool takes(const tk_cuda_product *p)

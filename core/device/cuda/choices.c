@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- shapes
-// --------------------------------------------------------------------------------------
+// ---- shapes -------------------------------------------------------------------------------------
 
 // The power of two that an address is a multiple of, up to what the pool gives all blocks.
 static uint32_t alignment(const void *x)
@@ -50,8 +49,7 @@ tk_cuda_shape tk_cuda_shape_class(const tk_cuda_shape *s)
     return c;
 }
 
-// ---- the table
-// -----------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------
 
 static uint64_t fold(uint64_t h, const void *x, size_t bytes) // FNV-1a
 {
@@ -140,8 +138,7 @@ int64_t tk_cuda_choices_own(const tk_cuda_choices *c)
     return n;
 }
 
-// ---- text
-// ----------------------------------------------------------------------------------------
+// ---- text ---------------------------------------------------------------------------------------
 
 static const char HEAD[] = "talkie products 1\n";
 enum { WORDS = sizeof(cublasLtMatmulAlgo_t) / sizeof(uint64_t) };

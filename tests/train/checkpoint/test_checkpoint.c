@@ -466,8 +466,7 @@ static void a_directory_that_is_not_there(void **state)
     tk_status_clear();
 }
 
-// ---- the codec, and main
-// -------------------------------------------------------------------------
+// ---- the codec, and main ------------------------------------------------------------------------
 
 static tk_status noise_clip(void *ctx, int64_t i, tk_media *clip)
 {
