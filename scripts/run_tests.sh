@@ -158,7 +158,8 @@ for source in tests/*/test_*.c tests/*/*/test_*.c; do
     if no_cuda; then
         start "$name (cuda)" 60 "${missing[@]}"
     else
-        program "$name (cuda)" "$source" "$BUILD/emulated/${source%.c}" TK_TEST_DEVICE=cuda
+        program "$name (cuda)" "$source" "$BUILD/emulated/${source%.c}" TK_TEST_DEVICE=cuda \
+            TALKIE="$BUILD/emulated/talkie"
     fi
 done
 

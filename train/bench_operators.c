@@ -99,23 +99,25 @@ static void record_free(record *r)
 // Bytes a second, read and written, of copies within the device that no cache holds.
 static tk_status copy_rate(tk_device *d, double *rate)
 {
-    enum { BYTES = 256 << 20, TIMES = 4 };
+    enum { TIMES = 4 };
+    const int64_t bytes = d->ops->cards ? 256 << 20 : 64 << 20;
     tk_tensor a = {0}, b = {0};
     tk_event from = {0}, to = {0};
     double seconds = 0;
     tk_status st = TK_OK;
-    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, BYTES / 4, 1, &a));
-    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, BYTES / 4, 1, &b));
+    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, bytes / 4, 1, &a));
+    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, bytes / 4, 1, &b));
     TK_TRY_TO(st, done, tk_event_open(&from, d));
     TK_TRY_TO(st, done, tk_event_open(&to, d));
-    TK_TRY_TO(st, done, tk_device_zero(d, a.data, BYTES)); // its pages are there
-    TK_TRY_TO(st, done, tk_device_copy(d, b.data, a.data, BYTES));
+    TK_TRY_TO(st, done, tk_device_zero(d, a.data, (size_t)bytes)); // its pages are there
+    TK_TRY_TO(st, done, tk_device_copy(d, b.data, a.data, (size_t)bytes));
     TK_TRY_TO(st, done, tk_event_record(&from, TK_QUEUE_COMPUTE));
-    for (int i = 0; i < TIMES; i++) TK_TRY_TO(st, done, tk_device_copy(d, b.data, a.data, BYTES));
+    for (int i = 0; i < TIMES; i++)
+        TK_TRY_TO(st, done, tk_device_copy(d, b.data, a.data, (size_t)bytes));
     TK_TRY_TO(st, done, tk_event_record(&to, TK_QUEUE_COMPUTE));
     TK_TRY_TO(st, done, tk_device_sync(d));
     TK_TRY_TO(st, done, tk_event_seconds(&from, &to, &seconds));
-    *rate = 2.0 * BYTES * TIMES / seconds;
+    *rate = 2.0 * (double)bytes * TIMES / seconds;
 done:
     tk_event_close(&from);
     tk_event_close(&to);

@@ -54,7 +54,7 @@ done:
 tk_status tk_square_rate(tk_device *d, tk_dtype t, int64_t *side, double *flops_per_s)
 {
     *side = d->ops->cards ? 8192 : 1024;
-    return tk_gemm_rate(d, t, *side, *side, *side, 0.3, flops_per_s);
+    return tk_gemm_rate(d, t, *side, *side, *side, 0.1, flops_per_s);
 }
 
 typedef struct products { // arguments of gemm_ceiling
