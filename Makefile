@@ -104,7 +104,7 @@ ifneq ($(CUDA),0)
 CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p'))
 # Several ranks on GPUs need NCCL, which is a package of its own.
 NCCL_H      := $(firstword $(wildcard $(CUDA_HOME)/include/nccl.h /usr/include/nccl.h))
-NCCL        := $(if $(NCCL_H),$(shell sed -nE 's/^.define NCCL_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p' $(NCCL_H)))
+NCCL        := $(if $(NCCL_H),$(shell sed -nE 's/^.define NCCL_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p' $(NCCL_H) 2>/dev/null))
 CUDA_CFLAGS := -DTK_CUDA $(if $(NCCL_H),-DTK_NCCL) -isystem $(CUDA_HOME)/include
 CUDA_LIBS   := $(firstword $(wildcard $(CUDA_HOME)/lib*/libcudart_static.a)) -ldl -lrt
 NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra,-fno-threadsafe-statics \
@@ -160,14 +160,14 @@ STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
 stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
 EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2)
 EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
-	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
+	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
 # without libav*.
 CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
-CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC)))
+CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated run-tests campaign mutate fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
