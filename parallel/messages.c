@@ -203,6 +203,7 @@ typedef struct queues {
     int64_t *first; // (stages) of the group that is next, or under way
     bool **moved;   // (stages, messages)
     bool *came;     // (stages, chunks, micro, 2) the group of this input is done
+    bool alone;     // actions begin when all groups asked for before are done
 } queues;
 
 // The message of the stage's present group that goes to or comes from `peer` next; -1: none.
@@ -246,17 +247,20 @@ static bool move(queues *q, int stage)
 static bool act(queues *q, int stage)
 {
     const tk_stage_plan *p = &q->s->stage[stage];
+    const tk_message_list *l = &q->list[stage];
+    const int64_t first = q->first[stage];
     int from;
     if (q->at[stage] == p->n) return false;
+    if (q->alone && first < l->n && l->message[first].at <= q->at[stage]) return false;
     const tk_action *a = &p->action[q->at[stage]];
     if (waits(q->s, stage, a, &from) && !q->came[message_index_of(q->s, stage, a)]) return false;
     q->at[stage]++;
     return true;
 }
 
-tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists)
+tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists, bool alone)
 {
-    queues q = {.s = s, .list = lists};
+    queues q = {.s = s, .list = lists, .alone = alone};
     TK_ARENA_NEW(q.at, &s->arena, s->stages);
     TK_ARENA_NEW(q.first, &s->arena, s->stages);
     TK_ARENA_NEW(q.moved, &s->arena, s->stages);

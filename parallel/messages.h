@@ -31,6 +31,6 @@ typedef struct tk_message_list {
 tk_status tk_messages_make(tk_schedule *s, tk_message_list **out);
 // Runs the lists on queues in order: a group begins when the group before it is done and the
 // actions before its `at` are, and is done when all its messages are; an action begins when the
-// group of its input is done. TK_INTERNAL naming stage and action where that comes to an end too
-// early.
-tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists);
+// group of its input is done, and where messages move alone when all groups asked for before it
+// are. TK_INTERNAL naming stage and action where that comes to an end too early.
+tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists, bool alone);

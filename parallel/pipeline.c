@@ -8,7 +8,8 @@
 //   dx  to the run before; sent from a copy, so that the microbatch can be released at once and not
 //       only when that stage finds the time to take it
 // Messages are asked for between actions, in the groups and the order of parallel/messages.h. The
-// device waits for a message where its tensor is used or given back; the host waits nowhere.
+// device waits for a message where its tensor is used or given back, or for each group at once; the
+// host waits nowhere.
 #include "parallel/pipeline.h"
 #include "parallel/messages.h"
 
@@ -96,10 +97,21 @@ static tk_status ask_for(engine *e, const tk_message *m)
     return tk_irecv(e->comm, f->t.data, tk_count(&f->t), f->t.dtype, m->peer, &f->req);
 }
 
+// The group from message `from` on, of which e->asked is one behind the last.
+static tk_status wait_for_group(engine *e, int64_t from)
+{
+    for (int64_t i = from; i < e->asked; i++) {
+        const tk_message *m = &e->list->message[i];
+        TK_TRY(wait_for_request(e, m->sends ? e->result_sent : &input_of(e, &m->action)->req));
+    }
+    return TK_OK;
+}
+
 // All that is asked for before action k.
 static tk_status ask_messages(engine *e, int64_t k)
 {
     while (e->asked < e->list->n && e->list->message[e->asked].at == k) {
+        const int64_t from = e->asked;
         const tk_message *m;
         TK_TRY(tk_group_begin(e->comm));
         do {
@@ -107,6 +119,7 @@ static tk_status ask_messages(engine *e, int64_t k)
             TK_TRY(ask_for(e, m));
         } while (!m->ends);
         TK_TRY(tk_group_end(e->comm));
+        if (e->work->alone) TK_TRY(wait_for_group(e, from));
     }
     return TK_OK;
 }

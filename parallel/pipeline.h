@@ -10,6 +10,7 @@ typedef struct tk_pipeline_work { // what a stage does for a microbatch; supplie
     int64_t n; // microbatches
     tk_schedule_kind schedule;
     int chunks; // runs of blocks on a stage
+    bool alone; // the device waits for messages at once; else it works while they move
     // shape of the boundary rows of microbatch i on this rank: (rows, hidden)
     int64_t (*rows)(void *ctx, int64_t i);
     int64_t hidden;

@@ -156,7 +156,7 @@ static tk_status run_messages(tk_schedule *s)
 {
     tk_message_list *lists;
     TK_TRY(tk_messages_make(s, &lists));
-    return tk_messages_check(s, lists);
+    return tk_messages_check(s, lists, false);
 }
 
 tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message, tk_replay *out)

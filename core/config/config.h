@@ -43,6 +43,7 @@ typedef struct tk_parallel_config {
         data;                 // 0 = chosen from the world size (data for train, tensor for sample)
     int64_t threads;          // per rank; 0 = cores of the node / ranks on it
     int64_t schedule, chunks; // a tk_schedule_kind; runs of blocks on a stage
+    int64_t overlap_messages; // 1: stages compute while their messages move
 } tk_parallel_config;
 
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;

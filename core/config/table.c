@@ -155,6 +155,8 @@ static const tk_option config_rows[] = {
          "interleaved", "zb-h1"),
     INT("parallel.chunks", parallel.chunks, 1, 1, 1024, TK_CMD_TRAIN | TK_CMD_PLAN,
         "runs of blocks on a pipeline stage; 2 or more for parallel.schedule interleaved"),
+    YES("parallel.overlap_messages", parallel.overlap_messages, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
+        "whether pipeline stages compute while their messages move; the same numbers either way"),
 
     INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),

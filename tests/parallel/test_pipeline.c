@@ -23,6 +23,7 @@ typedef struct toy {
     int n_alive, most_alive, backwards[MAX_CHUNKS];
     double output, weight_grad[MAX_CHUNKS], first_grad; // sums over all elements
     int64_t fail_at;
+    int64_t beside; // messages under way where work begins, added up
 } toy;
 
 static float weight(int run)
@@ -62,86 +63,6 @@ static int run_of(const toy *t, int chunk)
 static bool is_last(const toy *t, int chunk)
 {
     return run_of(t, chunk) == stages_of(t) * t->chunks - 1;
-}
-
-static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
-{
-    toy *t = ctx;
-    const int64_t i = a->micro, rows = rows_of(t, i);
-    const int run = run_of(t, a->chunk);
-    part *p = &t->part[a->chunk][i];
-    if (i == t->fail_at) return TK_FAIL(TK_NUMERIC, "microbatch %d is bad", (int)i);
-    assert_false(p->alive);
-    p->alive = true;
-    if (++t->n_alive > t->most_alive) t->most_alive = t->n_alive;
-    assert_int_equal(x->data == NULL, run == 0);
-    if (x->data) assert_int_equal(tk_count(x), rows * HIDDEN);
-    p->x = *x;
-    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->y));
-    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dx));
-    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dy));
-    for (int64_t e = 0; e < rows * HIDDEN; e++) {
-        float v = x->data ? ((float *)x->data)[e] : input(i, e);
-        v = v * weight(run) + (float)i;
-        ((float *)p->y.data)[e] = v;
-        if (is_last(t, a->chunk)) t->output += v * (double)(e % 7);
-    }
-    if (!is_last(t, a->chunk)) *y = p->y;
-    return TK_OK;
-}
-
-static void back_inputs(toy *t, const tk_action *a, const tk_tensor *dy)
-{
-    part *p = &t->part[a->chunk][a->micro];
-    assert_int_equal(dy->data == NULL, is_last(t, a->chunk));
-    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
-        float g = dy->data ? ((float *)dy->data)[e] : seed(a->micro, e);
-        ((float *)p->dy.data)[e] = g;
-        g *= weight(run_of(t, a->chunk));
-        ((float *)p->dx.data)[e] = g;
-        if (run_of(t, a->chunk) == 0) t->first_grad += (double)g * (double)(e % 5);
-    }
-}
-
-static void back_weights(toy *t, const tk_action *a)
-{
-    part *p = &t->part[a->chunk][a->micro];
-    assert_int_equal(a->micro, t->backwards[a->chunk]++); // in order
-    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
-        float x = p->x.data ? ((float *)p->x.data)[e] : input(a->micro, e);
-        t->weight_grad[a->chunk] += (double)((float *)p->dy.data)[e] * x;
-    }
-}
-
-static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
-{
-    toy *t = ctx;
-    part *p = &t->part[a->chunk][a->micro];
-    assert_true(p->alive);
-    assert_int_equal(p->halved, a->kind == TK_ACT_WEIGHTS);
-    p->halved = a->kind == TK_ACT_INPUTS;
-    if (a->kind != TK_ACT_WEIGHTS) back_inputs(t, a, dy);
-    if (a->kind != TK_ACT_INPUTS) back_weights(t, a);
-    if (a->kind == TK_ACT_WEIGHTS) assert_null(dy->data);
-    if (a->kind != TK_ACT_WEIGHTS && run_of(t, a->chunk) > 0) *dx = p->dx;
-    return TK_OK;
-}
-
-static tk_status release(void *ctx, const tk_action *a)
-{
-    toy *t = ctx;
-    part *p = &t->part[a->chunk][a->micro];
-    assert_true(p->alive);
-    assert_false(p->halved);
-    t->n_alive--;
-    // whoever still sends this sends garbage
-    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++)
-        ((float *)p->y.data)[e] = ((float *)p->dx.data)[e] = 1e30f;
-    tk_device_free(&t->device, &p->y);
-    tk_device_free(&t->device, &p->dx);
-    tk_device_free(&t->device, &p->dy);
-    *p = (part){0};
-    return TK_OK;
 }
 
 // A transport that keeps its requests itself and hands out numbers: who looks into a request
@@ -190,6 +111,95 @@ static void number_requests(tk_device_comm *c)
     ops.irecv = numbered_irecv;
     ops.wait = numbered_wait;
     c->ops = &ops;
+}
+
+static int64_t under_way(void)
+{
+    int64_t n = 0;
+    for (int i = 0; i < REQUESTS; i++) n += kept[i].impl != NULL;
+    return n;
+}
+
+static tk_status forward(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
+{
+    toy *t = ctx;
+    const int64_t i = a->micro, rows = rows_of(t, i);
+    const int run = run_of(t, a->chunk);
+    part *p = &t->part[a->chunk][i];
+    t->beside += under_way();
+    if (i == t->fail_at) return TK_FAIL(TK_NUMERIC, "microbatch %d is bad", (int)i);
+    assert_false(p->alive);
+    p->alive = true;
+    if (++t->n_alive > t->most_alive) t->most_alive = t->n_alive;
+    assert_int_equal(x->data == NULL, run == 0);
+    if (x->data) assert_int_equal(tk_count(x), rows * HIDDEN);
+    p->x = *x;
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->y));
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dx));
+    TK_TRY(tk_device_new(&t->device, TK_F32, rows, HIDDEN, &p->dy));
+    for (int64_t e = 0; e < rows * HIDDEN; e++) {
+        float v = x->data ? ((float *)x->data)[e] : input(i, e);
+        v = v * weight(run) + (float)i;
+        ((float *)p->y.data)[e] = v;
+        if (is_last(t, a->chunk)) t->output += v * (double)(e % 7);
+    }
+    if (!is_last(t, a->chunk)) *y = p->y;
+    return TK_OK;
+}
+
+static void back_inputs(toy *t, const tk_action *a, const tk_tensor *dy)
+{
+    part *p = &t->part[a->chunk][a->micro];
+    assert_int_equal(dy->data == NULL, is_last(t, a->chunk));
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
+        float g = dy->data ? ((float *)dy->data)[e] : seed(a->micro, e);
+        ((float *)p->dy.data)[e] = g;
+        g *= weight(run_of(t, a->chunk));
+        ((float *)p->dx.data)[e] = g;
+        if (run_of(t, a->chunk) == 0) t->first_grad += (double)g * (double)(e % 5);
+    }
+}
+
+static void back_weights(toy *t, const tk_action *a)
+{
+    part *p = &t->part[a->chunk][a->micro];
+    assert_int_equal(a->micro, t->backwards[a->chunk]++); // in order
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++) {
+        float x = p->x.data ? ((float *)p->x.data)[e] : input(a->micro, e);
+        t->weight_grad[a->chunk] += (double)((float *)p->dy.data)[e] * x;
+    }
+}
+
+static tk_status backward(void *ctx, const tk_action *a, const tk_tensor *dy, tk_tensor *dx)
+{
+    toy *t = ctx;
+    part *p = &t->part[a->chunk][a->micro];
+    t->beside += under_way();
+    assert_true(p->alive);
+    assert_int_equal(p->halved, a->kind == TK_ACT_WEIGHTS);
+    p->halved = a->kind == TK_ACT_INPUTS;
+    if (a->kind != TK_ACT_WEIGHTS) back_inputs(t, a, dy);
+    if (a->kind != TK_ACT_INPUTS) back_weights(t, a);
+    if (a->kind == TK_ACT_WEIGHTS) assert_null(dy->data);
+    if (a->kind != TK_ACT_WEIGHTS && run_of(t, a->chunk) > 0) *dx = p->dx;
+    return TK_OK;
+}
+
+static tk_status release(void *ctx, const tk_action *a)
+{
+    toy *t = ctx;
+    part *p = &t->part[a->chunk][a->micro];
+    assert_true(p->alive);
+    assert_false(p->halved);
+    t->n_alive--;
+    // whoever still sends this sends garbage
+    for (int64_t e = 0; e < rows_of(t, a->micro) * HIDDEN; e++)
+        ((float *)p->y.data)[e] = ((float *)p->dx.data)[e] = 1e30f;
+    tk_device_free(&t->device, &p->y);
+    tk_device_free(&t->device, &p->dx);
+    tk_device_free(&t->device, &p->dy);
+    *p = (part){0};
+    return TK_OK;
 }
 
 static void open_toy(toy *t, int tensor, int pipeline, int chunks, bool dry)
@@ -266,7 +276,8 @@ static int64_t alive_of(const toy *t, tk_schedule_kind kind, int64_t n)
     return most;
 }
 
-static void run_layout(int tensor, int pipeline, tk_schedule_kind kind, int chunks)
+// alone: the stages wait for messages at once, and then none is under way where they work.
+static void run_layout(int tensor, int pipeline, tk_schedule_kind kind, int chunks, bool alone)
 {
     static const int64_t counts[] = {0, 1, 2, 3, 4, 8, MAX_MICRO};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
@@ -274,9 +285,12 @@ static void run_layout(int tensor, int pipeline, tk_schedule_kind kind, int chun
         toy t;
         open_toy(&t, tensor, pipeline, chunks, false);
         tk_pipeline_work w = work_of(&t, kind, n);
+        w.alone = alone;
         assert_ok(tk_pipeline_run(&t.mesh, &t.device, &w));
         serial(&t, n, kind != TK_SCHEDULE_FORWARD);
         assert_int_equal(t.most_alive, alive_of(&t, kind, n));
+        assert_true(t.beside == 0 || !alone);
+        assert_true(t.beside > 0 || alone || n < 4 || pipeline == 1 || rows_of(&t, 0) == 0);
         close_toy(&t);
     }
 }
@@ -287,10 +301,13 @@ static void test_pipeline__equals_serial(void **state)
     for (int P = 1; P <= world.size; P++)
         for (int T = 1; T <= world.size / P; T++) {
             if (world.size % (P * T) != 0) continue;
-            run_layout(T, P, TK_SCHEDULE_FORWARD, 1);
-            run_layout(T, P, TK_SCHEDULE_1F1B, 1);
-            run_layout(T, P, TK_SCHEDULE_ZB_H1, 1);
-            for (int v = 2; v <= MAX_CHUNKS; v++) run_layout(T, P, TK_SCHEDULE_INTERLEAVED, v);
+            for (int alone = 0; alone < 2; alone++) {
+                run_layout(T, P, TK_SCHEDULE_FORWARD, 1, alone);
+                run_layout(T, P, TK_SCHEDULE_1F1B, 1, alone);
+                run_layout(T, P, TK_SCHEDULE_ZB_H1, 1, alone);
+                for (int v = 2; v <= MAX_CHUNKS; v++)
+                    run_layout(T, P, TK_SCHEDULE_INTERLEAVED, v, alone);
+            }
         }
 }
 

@@ -156,12 +156,13 @@ static bool right(toy *t, const tk_tensor *sum, bool gradient, int shift)
     return good;
 }
 
-static bool run(toy *t, tk_schedule_kind kind)
+static bool run(toy *t, tk_schedule_kind kind, bool alone)
 {
     const tk_pipeline_work w = {.ctx = t,
                                 .n = MICRO,
                                 .schedule = kind,
                                 .chunks = t->chunks,
+                                .alone = alone,
                                 .rows = rows_of,
                                 .hidden = HIDDEN,
                                 .type = TK_F32,
@@ -182,7 +183,7 @@ static void test_behind__equals_serial(void **state)
         for (int kind = 0; kind <= TK_SCHEDULE_FORWARD; kind++) {
             toy t;
             open_toy(&t, kind == TK_SCHEDULE_INTERLEAVED ? 2 : 1, seed);
-            assert_true(run(&t, (tk_schedule_kind)kind));
+            assert_true(run(&t, (tk_schedule_kind)kind, seed % 2));
             assert_int_equal(deferred_faults(), 0);
             close_toy(&t);
         }
@@ -197,7 +198,7 @@ static int shows(tk_schedule_kind kind, int64_t n, int seeds, int64_t *waits)
         open_toy(&t, kind == TK_SCHEDULE_INTERLEAVED ? 2 : 1, (uint64_t)seed);
         const int64_t before = deferred_waits();
         deferred_leave_out(n);
-        uint64_t bad = !run(&t, kind);
+        uint64_t bad = !run(&t, kind, false);
         *waits = deferred_waits() - before;
         deferred_leave_out(0);
         assert_ok(tk_comm_sum_u64(&world, &bad, 1)); // another rank may have got the wrong rows

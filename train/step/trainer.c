@@ -303,6 +303,7 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .n = t->micro.n,
                                    .schedule = (tk_schedule_kind)t->config->parallel.schedule,
                                    .chunks = (int)t->config->parallel.chunks,
+                                   .alone = !t->config->parallel.overlap_messages,
                                    .rows = boundary_rows,
                                    .hidden = t->config->model.hidden,
                                    .type = t->model.compute,
