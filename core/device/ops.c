@@ -150,6 +150,8 @@ static tk_status shape_attention(const tk_call *c, tk_tensor out[TK_OP_OUT])
     TK_TRY(want_attr(c, c->i[0] > 0 && channels % c->i[0] == 0, "head_dim divides the columns"));
     TK_TRY(want_attr(c, c->i[1] >= 0 && c->i[1] <= n && c->i[2] >= 0 && c->i[2] <= asked,
                      "longest document <= rows"));
+    TK_TRY(want_attr(c, c->i[5] >= 0 && c->i[5] <= c->i[4] && !c->i[5] == !c->i[3],
+                     "filled documents <= documents, none where no products are"));
     out[0] = matrix(n, channels);
     out[1] = matrix(n, channels / c->i[0]);
     return TK_OK;

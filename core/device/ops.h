@@ -57,8 +57,8 @@ typedef enum tk_op {
     // 0 where nothing is asked. f[0] = scale of the scores. i[1], i[2] = rows of the document in
     // which most ask, most are asked; i[3] = sum over documents of rows that ask times rows that
     // are
-    // asked, i[4] = documents (FLOP count, grid sizes). The documents cover all rows: offsets begin
-    // with 0 and end with N and M.
+    // asked, i[4] = documents (FLOP count, grid sizes), i[5] = those of them in which some ask and
+    // some are asked. The documents cover all rows: offsets begin with 0 and end with N and M.
     TK_OP_ATTENTION,
     // out (N,C): row n = in[src][row] with index (N,2) i32 = (src, row); in[0..2] sources with C
     // columns, absent ones allowed, in[3] = index. Backward scatters (adds up rows picked twice).

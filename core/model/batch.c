@@ -90,6 +90,8 @@ static tk_status put_documents(tk_batch *b)
         if (n > b->text_longest) b->text_longest = n;
         b->sum_squares += (end - begin) * (end - begin);
         b->text_sum_squares += n * n;
+        b->filled += end > begin;
+        b->text_filled += n > 0;
     }
     TK_TRY(put_rows(b, s->document_start, TK_I32, s->n_documents + 1, 1, &b->offsets));
     return put_rows(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);

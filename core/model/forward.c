@@ -157,7 +157,8 @@ static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_for
     out->audio = apply_linear(t, p, m->named.audio_proj_out, tk_cast(t, audio, TK_F32));
 }
 
-static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares)
+static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares,
+                                int64_t filled)
 {
     tk_value *rows = constant(t, offsets);
     return (tk_documents){.ask = rows,
@@ -165,7 +166,8 @@ static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, 
                           .count = tk_count(&offsets) - 1,
                           .longest_ask = longest,
                           .longest_asked = longest,
-                          .products = squares};
+                          .products = squares,
+                          .filled = filled};
 }
 
 static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **out)
@@ -180,8 +182,9 @@ static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **ou
     p->sin = constant(t, b->sin);
     p->text_cos = constant(t, b->text_cos);
     p->text_sin = constant(t, b->text_sin);
-    p->docs = all_ask_all(t, b->offsets, b->longest, b->sum_squares);
-    p->text_docs = all_ask_all(t, b->text_offsets, b->text_longest, b->text_sum_squares);
+    p->docs = all_ask_all(t, b->offsets, b->longest, b->sum_squares, b->filled);
+    p->text_docs =
+        all_ask_all(t, b->text_offsets, b->text_longest, b->text_sum_squares, b->text_filled);
     const int ranks = m->tensor->size;
     TK_ARENA_NEW(p->adaln_counts, &t->arena, ranks);
     for (int r = 0; r < ranks; r++)

@@ -111,6 +111,7 @@ typedef struct tk_batch {
     tk_tensor position, text_position; // (rows, 3), (text rows, 3) f32: t, h, w
     tk_tensor cos, sin, text_cos, text_sin; // rotary tables: (rows, 3F), (text rows, 3F)
     int64_t longest, sum_squares, text_longest, text_sum_squares;
+    int64_t filled, text_filled; // documents that have rows, text rows
 } tk_batch;
 
 // Host inputs of a whole microbatch, in modality order; NULL: b->video / b->audio are tensors of

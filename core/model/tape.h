@@ -105,6 +105,7 @@ typedef struct tk_documents { // the rows of each document that ask, and those t
     tk_value *ask, *asked;    // (docs+1) i32 offsets on the device
     int64_t count, longest_ask, longest_asked;
     int64_t products; // sum over documents of rows that ask times rows that are asked
+    int64_t filled;   // documents in which some ask and some are asked
 } tk_documents;
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale);

@@ -123,10 +123,10 @@ tk_value *tk_norm_rope(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_valu
 tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const tk_documents *docs,
                        int64_t head_dim, double scale)
 {
-    const tk_call c = {
-        .op = TK_OP_ATTENTION,
-        .i = {head_dim, docs->longest_ask, docs->longest_asked, docs->products, docs->count},
-        .f = {scale}};
+    const tk_call c = {.op = TK_OP_ATTENTION,
+                       .i = {head_dim, docs->longest_ask, docs->longest_asked, docs->products,
+                             docs->count, docs->filled},
+                       .f = {scale}};
     return apply_to(t, c, (tk_value *[TK_OP_IN]){q, k, v, docs->ask, docs->asked});
 }
 

@@ -236,6 +236,7 @@ static void describe_rows(const test_case *k, tk_call *c)
             n += k->docs[i];
             c->i[1] = k->docs[i] > c->i[1] ? k->docs[i] : c->i[1];
             c->i[3] += k->docs[i] * asked_rows(k, i);
+            c->i[5] += k->docs[i] && asked_rows(k, i);
         }
         c->i[2] = c->i[1]; // the same numbers in another order
         for (int i = 0; i < 3; i++) set(c, i, TK_F32, n, k->c);

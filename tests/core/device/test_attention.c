@@ -72,7 +72,10 @@ static void run_both_ways(problem *p)
     assert_ok(tk_device_open(&p->d, tested(), 1, 1 << 26));
     *c = (tk_call){.op = TK_OP_ATTENTION, .i = {p->head_dim, 130, 130, 0, DOCS}};
     c->f[0] = 1 / sqrt((double)p->head_dim);
-    for (int i = 0; i < DOCS; i++) c->i[3] += lengths[i] * lengths[(i + 1) % DOCS];
+    for (int i = 0; i < DOCS; i++) {
+        c->i[3] += lengths[i] * lengths[(i + 1) % DOCS];
+        c->i[5] += lengths[i] && lengths[(i + 1) % DOCS];
+    }
     for (int k = 0; k < 3; k++) c->in[k] = give(p, p->type, k > 0, p->channels);
     for (int k = 3; k < 5; k++) {
         offsets(k == 4, at);
