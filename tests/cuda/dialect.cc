@@ -5,6 +5,9 @@
 // thread that is not held back by a barrier is so far ahead of, or behind, those of other warps as
 // can be, and likewise the lanes of a warp between two of its meetings. Which comes first is drawn
 // anew each time.
+//
+// A thread that has to wait goes to the next one itself, and one that has ended leaves its fiber to
+// the next that begins: a block whose threads never meet runs on a single fiber.
 #include "tests/cuda/dialect.h"
 #include "tests/cuda/fiber.h"
 #include <stdarg.h>
@@ -19,21 +22,36 @@
 #define ASAN_UNPOISON_MEMORY_REGION(from, bytes) ((void)(from), (void)(bytes))
 #endif
 
-enum { WARP = 32, THREADS_MOST = TK_FIBERS, GUARD = 1024 };
+enum { WARP = 32, THREADS_MOST = TK_FIBERS, WARPS_MOST = THREADS_MOST / WARP, GUARD = 1024 };
 // NaN in fp32 and in bf16, far out of bounds as an index.
 static const uint32_t poison = 0x7fff7fffu;
 
 typedef struct lane {
-    tk_fiber *fiber;
-    tk_meeting *at; // NULL: may run
-    bool ended;
+    tk_fiber *fiber; // NULL: has not begun, or has ended
+    tk_meeting *at;  // NULL: may run
+    uint3 place;
 } lane;
+
+typedef struct warp {
+    unsigned may_run, waits; // a bit for each lane; waits: for other lanes
+} warp;
+
+// A permutation of n things in which any of two may come first: i becomes (i * step + from) mod n.
+// `i` have been taken.
+typedef struct order {
+    uint64_t n, step, from, i;
+} order;
 
 __thread tk_emulated_thread tk_emulated_now;
 static __thread struct {
     const tk_emulated_launch *launch;
-    int threads, now; // of a block; the one that runs
+    int threads, now;      // of a block; the one that runs
+    order warps, lanes_in; // of the block, of the warp that runs: those still to come
+    int first;             // thread of that warp
     lane lanes[THREADS_MOST];
+    warp of[WARPS_MOST];
+    tk_fiber *idle[TK_FIBERS]; // without a thread, the last left at the end
+    int n_idle, n_fibers;
     uint64_t random;
     unsigned char *memory; // guard, shared memory, guard
 } here;
@@ -41,16 +59,9 @@ static __thread uint64_t launches; // of this host thread so far
 
 // ---- words -----------------------------------------------------------------------------------
 
-static uint3 place(int thread)
-{
-    const dim3 b = here.launch->block;
-    const unsigned t = (unsigned)thread;
-    return uint3{t % b.x, t / b.x % b.y, t / b.x / b.y};
-}
-
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int thread, const char *format, ...)
 {
-    const uint3 b = tk_emulated_now.block, t = place(thread);
+    const uint3 b = tk_emulated_now.block, t = here.lanes[thread].place;
     va_list list;
     va_start(list, format);
     fprintf(stderr, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u): ", here.launch->name, b.x,
@@ -71,11 +82,6 @@ static uint64_t draw(void)
     return here.random * 0x2545f4914f6cdd1dULL >> 11;
 }
 
-// A permutation of n things in which any of two may come first: i becomes (i * step + from) mod n.
-typedef struct order {
-    uint64_t n, step, from;
-} order;
-
 static uint64_t common(uint64_t a, uint64_t b)
 {
     return b ? common(b, a % b) : a;
@@ -83,16 +89,22 @@ static uint64_t common(uint64_t a, uint64_t b)
 
 static order draw_order(uint64_t n)
 {
-    order o = {n, 1, draw() % n};
+    order o = {n, 1, draw() % n, 0};
     if (n < 2) return o;
     do o.step = 1 + draw() % (n - 1);
     while (common(o.step, n) != 1);
     return o;
 }
 
-static uint64_t nth(const order *o, uint64_t i)
+static order draw_lanes(void)
 {
-    return (uint64_t)(((unsigned __int128)i * o->step + o->from) % o->n);
+    const uint64_t x = draw();
+    return order{WARP, x | 1, x >> 32, 0};
+}
+
+static uint64_t take_next(order *o)
+{
+    return (o->i++ * o->step + o->from) % o->n;
 }
 
 static void seed(void)
@@ -117,7 +129,8 @@ static const char *name_of(tk_meeting_kind kind)
 static bool same(const tk_meeting *a, const tk_meeting *b)
 {
     return b && a->kind == b->kind && a->mask == b->mask && a->line == b->line &&
-           a->bytes == b->bytes && a->width == b->width && strcmp(a->file, b->file) == 0;
+           a->bytes == b->bytes && a->width == b->width &&
+           (a->file == b->file || strcmp(a->file, b->file) == 0);
 }
 
 // The lane that lane `l` takes its value from.
@@ -143,41 +156,43 @@ static void take(const lane *warp, int first, int l)
     memcpy(m->taken, warp[from].at->value, m->bytes);
 }
 
+static void check_mask(const tk_meeting *m, int t)
+{
+    const int l = t % WARP;
+    if (!(m->mask >> l & 1))
+        die(t, "%s at %s:%d has a mask %08x that does not name this thread's lane %d",
+            name_of(m->kind), m->file, m->line, m->mask, l);
+    if (m->bytes && (m->width < 1 || m->width > WARP || (m->width & (m->width - 1))))
+        die(t, "%s at %s:%d has segments of %d lanes", name_of(m->kind), m->file, m->line,
+            m->width);
+}
+
 // The meeting of thread t's warp that it just came to, if all are there.
 static void meet_warp(int t)
 {
     const int first = t / WARP * WARP;
-    lane *warp = &here.lanes[first];
-    tk_meeting *m = warp[t - first].at;
+    lane *lanes = &here.lanes[first];
+    warp *w = &here.of[t / WARP];
+    const tk_meeting *m = lanes[t - first].at;
     const unsigned mask = m->mask;
-    if (!(mask >> (t - first) & 1))
-        die(t, "%s at %s:%d has a mask %08x that does not name this thread's lane %d",
-            name_of(m->kind), m->file, m->line, mask, t - first);
-    if (m->bytes && (m->width < 1 || m->width > WARP || (m->width & (m->width - 1))))
-        die(t, "%s at %s:%d has segments of %d lanes", name_of(m->kind), m->file, m->line,
-            m->width);
+    check_mask(m, t);
+    w->waits |= 1u << (t - first);
+    if ((w->waits & mask) != mask) return; // some are still to come
     unsigned ballot = 0;
     for (int l = 0; l < WARP; l++) {
         if (!(mask >> l & 1)) continue;
-        if (!same(m, warp[l].at)) return; // still to come
-        ballot |= warp[l].at->ballot << l;
+        if (!same(m, lanes[l].at)) return;
+        ballot |= lanes[l].at->ballot << l;
     }
     for (int l = 0; l < WARP; l++)
-        if (mask >> l & 1) take(warp, first, l);
+        if (mask >> l & 1) take(lanes, first, l);
     for (int l = 0; l < WARP; l++) {
         if (!(mask >> l & 1)) continue;
-        warp[l].at->ballot = ballot;
-        warp[l].at = NULL;
+        lanes[l].at->ballot = ballot;
+        lanes[l].at = NULL;
     }
-}
-
-void tk_emulated_meet(tk_meeting *m)
-{
-    const int t = here.now;
-    lane *l = &here.lanes[t];
-    l->at = m;
-    if (m->kind != TK_MEET_BLOCK) meet_warp(t);
-    tk_fiber_yield();
+    w->waits &= ~mask;
+    w->may_run |= mask;
 }
 
 // A warp of which nobody can go on, but somebody waits for other lanes.
@@ -198,43 +213,13 @@ __attribute__((noreturn)) static void stuck(int t)
     die(t, "waits for nothing"); // not reached: a meeting with all there is over
 }
 
-// ---- a block ---------------------------------------------------------------------------------
-
-static void thread_body(void)
-{
-    here.launch->body(here.launch->arguments);
-}
-
-static void run_thread(int t)
-{
-    here.now = t;
-    tk_emulated_now.thread = place(t);
-    here.lanes[t].ended = !tk_fiber_resume(here.lanes[t].fiber);
-}
-
-// Until all of its threads wait for the block or have ended.
-static void run_warp(int first)
-{
-    lane *warp = &here.lanes[first];
-    for (bool ran = true; ran;) {
-        const order o = draw_order(WARP);
-        ran = false;
-        for (int i = 0; i < WARP; i++) {
-            const int l = (int)nth(&o, (uint64_t)i);
-            if (warp[l].ended || warp[l].at) continue;
-            run_thread(first + l);
-            ran = true;
-        }
-    }
-    for (int l = 0; l < WARP; l++)
-        if (warp[l].at && warp[l].at->kind != TK_MEET_BLOCK) stuck(first + l);
-}
+// ---- who runs next ---------------------------------------------------------------------------
 
 // All threads wait for the block, at one place, or all have ended (false).
 static bool meet_block(void)
 {
     int waits = -1, ended = -1;
-    for (int t = 0; t < here.threads; t++) *(here.lanes[t].ended ? &ended : &waits) = t;
+    for (int t = 0; t < here.threads; t++) *(here.lanes[t].at ? &waits : &ended) = t;
     if (waits < 0) return false;
     const tk_meeting *m = here.lanes[waits].at;
     if (ended >= 0)
@@ -247,8 +232,96 @@ static bool meet_block(void)
                 other->line, waits, m->file, m->line);
     }
     for (int t = 0; t < here.threads; t++) here.lanes[t].at = NULL;
+    for (int w = 0; w < here.threads / WARP; w++) here.of[w].may_run = ~0u;
     return true;
 }
+
+// The warp has run until none of its lanes may.
+static void check_stuck(void)
+{
+    const unsigned waits = here.of[here.first / WARP].waits;
+    if (waits) stuck(here.first + __builtin_ctz(waits));
+}
+
+static bool next_warp(void)
+{
+    if (here.warps.i == here.warps.n) {
+        if (!meet_block()) return false;
+        here.warps = draw_order((uint64_t)here.threads / WARP);
+    }
+    here.first = (int)take_next(&here.warps) * WARP;
+    here.lanes_in = draw_lanes();
+    return true;
+}
+
+// The thread that runs next; NO_THREAD: the block is done.
+enum { NO_THREAD = -1 };
+static int next_thread(void)
+{
+    for (;;) {
+        warp *w = &here.of[here.first / WARP];
+        while (here.lanes_in.i < WARP && w->may_run) {
+            const int l = (int)(take_next(&here.lanes_in) % WARP);
+            if (!(w->may_run >> l & 1)) continue;
+            w->may_run &= ~(1u << l);
+            return here.first + l;
+        }
+        if (w->may_run) {
+            here.lanes_in = draw_lanes();
+            continue;
+        }
+        check_stuck();
+        if (!next_warp()) return NO_THREAD;
+    }
+}
+
+static void now_is(int t)
+{
+    here.now = t;
+    tk_emulated_now.thread = here.lanes[t].place;
+}
+
+// What every fiber does, for ever: thread after thread, until others go on first.
+static void run_threads(void)
+{
+    for (;;) {
+        here.launch->body(here.launch->arguments);
+        tk_fiber *mine = here.lanes[here.now].fiber;
+        here.lanes[here.now].fiber = NULL;
+        const int t = next_thread();
+        if (t != NO_THREAD) now_is(t);
+        if (t != NO_THREAD && !here.lanes[t].fiber) {
+            here.lanes[t].fiber = mine;
+            continue;
+        }
+        here.idle[here.n_idle++] = mine;
+        tk_fiber_go(t == NO_THREAD ? tk_fiber_host() : here.lanes[t].fiber);
+    }
+}
+
+static tk_fiber *take_fiber(void)
+{
+    if (here.n_idle) return here.idle[--here.n_idle];
+    return tk_fiber_new(here.n_fibers++, run_threads);
+}
+
+static void go_to(int t)
+{
+    now_is(t);
+    if (!here.lanes[t].fiber) here.lanes[t].fiber = take_fiber();
+    tk_fiber_go(here.lanes[t].fiber);
+}
+
+void tk_emulated_meet(tk_meeting *m)
+{
+    const int t = here.now;
+    here.lanes[t].at = m;
+    if (m->kind != TK_MEET_BLOCK) meet_warp(t);
+    const int next = next_thread(); // never none: this one waits or may run
+    if (next != t) go_to(next);
+}
+
+// ---- a block ---------------------------------------------------------------------------------
 
 // Shared memory lies at an odd multiple of 16.
 static unsigned char *shared_memory(void)
@@ -271,29 +344,38 @@ static void poison_memory(void)
     ASAN_POISON_MEMORY_REGION(end, (size_t)(here.memory + memory_bytes() - end));
 }
 
+static void check_guard(const unsigned char *from, const unsigned char *end)
+{
+    for (const unsigned char *x = from; x < end; x++)
+        if (*x != ((const unsigned char *)&poison)[(x - here.memory) % 4])
+            die(0, "its block has %zu bytes of shared memory, and wrote to byte %lld",
+                here.launch->shared, (long long)(x - shared_memory()));
+}
+
 static void check_guards(void)
 {
     ASAN_UNPOISON_MEMORY_REGION(here.memory, memory_bytes());
-    const unsigned char *shared = shared_memory(), *end = shared + here.launch->shared;
-    for (size_t i = 0; i < memory_bytes(); i++) {
-        const unsigned char *x = here.memory + i;
-        if ((x >= shared && x < end) || *x == ((const unsigned char *)&poison)[i % 4]) continue;
-        die(0, "its block has %zu bytes of shared memory, and wrote to byte %lld",
-            here.launch->shared, (long long)(x - shared));
-    }
+    check_guard(here.memory, shared_memory());
+    check_guard(shared_memory() + here.launch->shared, here.memory + memory_bytes());
 }
 
 static void run_block(void)
 {
     poison_memory();
-    for (int t = 0; t < here.threads; t++)
-        here.lanes[t] = (lane){tk_fiber_new(t, thread_body), NULL, false};
-    do {
-        const uint64_t warps = (uint64_t)here.threads / WARP;
-        const order o = draw_order(warps);
-        for (uint64_t i = 0; i < warps; i++) run_warp((int)nth(&o, i) * WARP);
-    } while (meet_block());
+    for (int w = 0; w < here.threads / WARP; w++) here.of[w] = warp{~0u, 0};
+    here.warps = draw_order((uint64_t)here.threads / WARP);
+    next_warp();
+    go_to(next_thread());
     check_guards();
+}
+
+static void place_threads(dim3 block)
+{
+    for (int i = 0; i < here.threads; i++) {
+        const unsigned t = (unsigned)i;
+        here.lanes[i] =
+            lane{NULL, NULL, uint3{t % block.x, t / block.x % block.y, t / block.x / block.y}};
+    }
 }
 
 void tk_emulated_run(const tk_emulated_launch *l)
@@ -302,15 +384,16 @@ void tk_emulated_run(const tk_emulated_launch *l)
     const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
     here.launch = l;
     here.threads = (int)(block.x * block.y * block.z);
+    place_threads(block);
     seed();
     free(here.memory);
     here.memory = (unsigned char *)malloc(memory_bytes());
     if (!here.memory) abort();
     tk_emulated_now = {
         {}, {}, uint3{block.x, block.y, block.z}, uint3{grid.x, grid.y, grid.z}, shared_memory()};
-    const order o = draw_order(blocks);
-    for (uint64_t i = 0; i < blocks; i++) {
-        const uint64_t b = nth(&o, i);
+    order o = draw_order(blocks);
+    while (o.i < blocks) {
+        const uint64_t b = take_next(&o);
         tk_emulated_now.block = uint3{(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
                                       (unsigned)(b / grid.x / grid.y)};
         run_block();

@@ -31,33 +31,32 @@ asm(".text\n"
     ".size tk_fiber_switch, . - tk_fiber_switch\n");
 enum { KEPT = 6 }; // registers
 
+enum { STACK = 256 << 10 };
+
 static __thread struct {
-    tk_fiber *all, *now; // `now` runs
+    tk_fiber *all, *now, *before; // `now` runs, `before` went to it; NULL: the host does
+    tk_fiber host;
     void (*body)(void);
-    void *host; // top of the host thread's own stack
-    void *host_fake;
-    const void *host_stack; // as the sanitizer says
-    size_t host_bytes;
-    bool ended; // the fiber that ran last
 } here;
 
 // ---- the sanitizer's view --------------------------------------------------------------------
 
-static void leave(void **fake, const void *stack, size_t bytes)
+static void leave(tk_fiber *f, const tk_fiber *to)
 {
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(fake, stack, bytes);
+    __sanitizer_start_switch_fiber(&f->fake, to->stack, to->bytes);
 #else
-    (void)fake, (void)stack, (void)bytes;
+    (void)f, (void)to;
 #endif
 }
 
-static void arrive(void *fake, const void **from_stack, size_t *from_bytes)
+// Where the host's stack lies is known once it has been left.
+static void arrive(tk_fiber *f)
 {
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(fake, from_stack, from_bytes);
+    __sanitizer_finish_switch_fiber(f->fake, &here.before->stack, &here.before->bytes);
 #else
-    (void)fake, (void)from_stack, (void)from_bytes;
+    (void)f;
 #endif
 }
 
@@ -65,7 +64,7 @@ static void arrive(void *fake, const void **from_stack, size_t *from_bytes)
 
 static void make_all(void)
 {
-    const size_t bytes = (size_t)TK_FIBERS * TK_FIBER_STACK, page = 4096;
+    const size_t bytes = (size_t)TK_FIBERS * STACK, page = 4096;
     char *stacks = (char *)mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     here.all = (tk_fiber *)calloc(TK_FIBERS, sizeof *here.all);
@@ -74,26 +73,17 @@ static void make_all(void)
         abort();
     }
     for (int i = 0; i < TK_FIBERS; i++) {
-        here.all[i].stack = stacks + (size_t)i * TK_FIBER_STACK;
-        mprotect(here.all[i].stack, page, PROT_NONE); // one that is too deep ends here
+        here.all[i].stack = stacks + (size_t)i * STACK;
+        here.all[i].bytes = STACK;
+        mprotect(stacks + (size_t)i * STACK, page, PROT_NONE); // one that is too deep ends here
     }
 }
 
-static void yield_to_host(bool for_good)
-{
-    tk_fiber *f = here.now;
-    here.ended = for_good;
-    leave(for_good ? NULL : &f->fake, here.host_stack, here.host_bytes);
-    tk_fiber_switch(&f->top, here.host);
-    arrive(f->fake, &here.host_stack, &here.host_bytes);
-}
-
-// What a fiber begins with; it never returns.
+// What a fiber begins with.
 __attribute__((no_sanitize("address"))) static void begin(void)
 {
-    arrive(NULL, &here.host_stack, &here.host_bytes);
+    arrive(here.now);
     here.body();
-    yield_to_host(true);
     abort();
 }
 
@@ -104,25 +94,25 @@ tk_fiber *tk_fiber_new(int which, void (*body)(void))
     here.body = body;
     // Not all stacks begin at the same place of a cache.
     const size_t apart = (size_t)which * 192 % 4096;
-    void **top = (void **)(f->stack + TK_FIBER_STACK - apart) - 2; // where begin's caller would be
+    void **top = (void **)((char *)f->stack + STACK - apart) - 2; // where begin's caller would be
     top[0] = (void *)begin;
     top[1] = NULL;
     for (int i = 1; i <= KEPT; i++) top[-i] = NULL;
     f->top = top - KEPT;
-    f->fake = NULL;
     return f;
 }
 
-bool tk_fiber_resume(tk_fiber *f)
+tk_fiber *tk_fiber_host(void)
 {
-    here.now = f;
-    leave(&here.host_fake, f->stack, TK_FIBER_STACK);
-    tk_fiber_switch(&here.host, f->top);
-    arrive(here.host_fake, NULL, NULL);
-    return !here.ended;
+    return &here.host;
 }
 
-void tk_fiber_yield(void)
+void tk_fiber_go(tk_fiber *to)
 {
-    yield_to_host(false);
+    tk_fiber *from = here.now ? here.now : &here.host;
+    here.before = from;
+    here.now = to;
+    leave(from, to);
+    tk_fiber_switch(&from->top, to->top);
+    arrive(from);
 }

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fibers: each a stack of its own, on which a function runs until it yields or returns. Those of a
-// host thread are resumed by that thread alone, from outside any fiber. A switch costs some ten
-// nanoseconds: it makes no system call. The address sanitizer is told of switches.
+// Fibers: each a stack of its own, on which a function runs until it goes to another. Those of a
+// host thread are gone to by that thread alone. A switch costs some nanoseconds: it makes no
+// system call. The address sanitizer is told of switches.
 #pragma once
+#include <stddef.h>
 
 typedef struct tk_fiber {
-    void *top;   // of its stack, while it does not run
-    char *stack; // lowest address
-    void *fake;  // the address sanitizer's own stack of it
+    void *top;         // of its stack, while it does not run
+    const void *stack; // lowest address
+    size_t bytes;
+    void *fake; // the address sanitizer's own stack of it
 } tk_fiber;
 
-enum { TK_FIBERS = 1024, TK_FIBER_STACK = 256 << 10 };
+enum { TK_FIBERS = 1024 };
 
-// Number `which` of TK_FIBERS is made to run `body` from its beginning when resumed next. Whatever
-// it did before is forgotten. Kept by the host thread for its life.
+// Number `which` of TK_FIBERS, which begins with `body` when it is gone to first. `body` never
+// returns. To be made once; kept by the host thread for its life.
 tk_fiber *tk_fiber_new(int which, void (*body)(void));
-// Runs it until it yields (true) or its function has returned (false).
-bool tk_fiber_resume(tk_fiber *f);
-// Called on a fiber: goes on behind the tk_fiber_resume that runs it.
-void tk_fiber_yield(void);
+// The host thread itself, on its own stack: it runs first.
+tk_fiber *tk_fiber_host(void);
+// Leaves the one that runs for `to`; returns once somebody goes to it again.
+void tk_fiber_go(tk_fiber *to);
