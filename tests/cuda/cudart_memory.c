@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { UNIT = 64 << 10, RANGES = 64, PIECES = 4096, BLOCKS = 4096, PAGE = 4096 };
+enum { UNIT = 64 << 10, HUGE = 2 << 20, RANGES = 64, PIECES = 4096, BLOCKS = 4096, PAGE = 4096 };
 static const uint32_t poison = 0x7fff7fffu;
 
 typedef struct span {
@@ -36,12 +36,18 @@ static bool holds(const span *s, const void *x, size_t bytes)
 
 // ---- who touches it ----------------------------------------------------------------------------
 
+// Pieces that lie side by side at once.
 static void set_all(int protection)
 {
-    for (int i = 0; i < state.pieces; i++)
-        if (state.access[i] &&
-            mprotect((void *)state.piece[i].at, state.piece[i].bytes, protection))
+    for (int i = 0, next; i < state.pieces; i = next) {
+        span s = state.piece[i];
+        for (next = i + 1; next < state.pieces && state.access[next] == state.access[i] &&
+                           state.piece[next].at == s.at + s.bytes;
+             next++)
+            s.bytes += state.piece[next].bytes;
+        if (state.access[i] && mprotect((void *)s.at, s.bytes, protection))
             standin_fault("mprotect: %s", strerror(errno));
+    }
 }
 
 void cudart_open_memory(void)
@@ -103,9 +109,10 @@ static CUresult driver_reserve(CUdeviceptr *at, size_t bytes, size_t alignment, 
     if (!bytes || bytes % UNIT) return CUDA_ERROR_INVALID_VALUE;
     watch();
     void *p =
-        mmap(NULL, bytes + 2 * UNIT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(NULL, bytes + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED || state.ranges == RANGES) return CUDA_ERROR_OUT_OF_MEMORY;
-    *at = ((uintptr_t)p + UNIT - 1) / UNIT * UNIT;
+    *at = ((uintptr_t)p + HUGE - 1) / HUGE * HUGE;
+    (void)madvise((void *)*at, bytes, MADV_HUGEPAGE); // which are quickly opened and closed
     state.range[state.ranges++] = (span){*at, bytes};
     return CUDA_SUCCESS;
 }
