@@ -2,6 +2,7 @@
 // The functions of a device: what is checked before any device is called.
 #include "core/device/device.h"
 #include "core/device/ops_impl.h"
+#include "core/device/recording.h"
 #include "core/device/trace.h"
 #include <string.h>
 
@@ -71,7 +72,8 @@ static tk_status take(tk_device *d, tk_pool_purpose purpose, size_t bytes, void 
     size_t peak = d->pool.peak, at_peak[TK_POOL_PURPOSES];
     memcpy(at_peak, d->pool.at_peak, sizeof at_peak);
     TK_TRY(tk_pool_new(&d->pool, d->queue, purpose, bytes, out));
-    const tk_status st = tk_device_expect(d, d->pool.peak);
+    tk_status st = tk_device_expect(d, d->pool.peak);
+    if (st == TK_OK && d->recording) st = tk_recording_note(d->recording, *out, bytes);
     if (st != TK_OK) {
         tk_pool_free(&d->pool, d->queue, *out);
         d->pool.peak = peak;
@@ -155,6 +157,7 @@ static tk_status check_host(const char *what, const void *x, size_t bytes)
 tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t bytes)
 {
     if (!bytes) return TK_OK;
+    TK_TRY(tk_recording_forbids(d, "an upload"));
     TK_TRY(check_device(d, "upload", to, bytes));
     TK_TRY(check_host("upload", host, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_UPLOAD, bytes));
@@ -164,6 +167,7 @@ tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t byte
 tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t bytes)
 {
     if (!bytes) return TK_OK;
+    TK_TRY(tk_recording_forbids(d, "a download"));
     TK_TRY(check_host("download", host, bytes));
     TK_TRY(check_device(d, "download", from, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_DOWNLOAD, bytes));
@@ -232,6 +236,7 @@ tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)
 
 tk_status tk_device_sync(tk_device *d)
 {
+    TK_TRY(tk_recording_forbids(d, "a wait"));
     TK_TRY(d->ops->sync(d));
     tk_pool_sync(&d->pool);
     return tk_trace_call(d, TK_TRACE_SYNC, 0);

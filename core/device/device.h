@@ -19,6 +19,7 @@ typedef struct tk_device tk_device;
 struct tk_call;
 struct tk_event;
 struct tk_ledger;
+struct tk_recording;
 
 // What a device implements, called by the functions below alone.
 //
@@ -41,6 +42,15 @@ typedef struct tk_device_choice_ops {
     tk_status (*write)(tk_device *d, tk_arena *a, char **text);
     tk_status (*read)(tk_device *d, int n, const char *const text[], int64_t *own);
 } tk_device_choice_ops;
+
+// Graphs (core/device/graph.h). What is asked of the queue of operators between begin and end, and
+// of queues that wait for it, is recorded.
+typedef struct tk_device_graph_ops {
+    tk_status (*begin)(tk_device *d);
+    tk_status (*end)(tk_device *d, void **graph); // also ends what went wrong, and says so
+    tk_status (*launch)(tk_device *d, void *graph);
+    void (*close)(tk_device *d, void *graph);
+} tk_device_graph_ops;
 
 // One of the accelerators of a kind that this process may use.
 typedef struct tk_card {
@@ -84,6 +94,7 @@ typedef struct tk_device_ops {
     tk_status (*sync)(tk_device *d);
     const tk_kernel *kernels;            // indexed by tk_op
     const tk_device_choice_ops *choices; // NULL: there is one way to do each operator
+    const tk_device_graph_ops *graphs;   // NULL: it has none
 } tk_device_ops;
 
 // What a device was asked for (core/device/trace.h).
@@ -100,6 +111,7 @@ typedef enum tk_trace_kind {
     TK_TRACE_WAIT,      // of a queue, for an event
     TK_TRACE_HOST_WAIT, // for an event
     TK_TRACE_SYNC,      // the host's wait for everything
+    TK_TRACE_GRAPH,     // a recording's begin or end, or a launch
     TK_TRACE_KINDS
 } tk_trace_kind;
 
@@ -114,8 +126,9 @@ struct tk_device {
     void *scratch;  // of the call now running
     struct {
         int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
-    } trace;                  // so far
-    struct tk_ledger *ledger; // of a dry one (core/device/ledger.h); NULL: none is kept
+    } trace;                        // so far
+    struct tk_recording *recording; // of the graph that is open; NULL: none
+    struct tk_ledger *ledger;       // of a dry one (core/device/ledger.h); NULL: none is kept
     void *impl;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/event.h"
+#include "core/device/recording.h"
 #include "core/device/trace.h"
 
 static tk_status check_event(const tk_event *e, const char *what)
@@ -47,6 +48,7 @@ tk_status tk_event_sync(tk_event *e)
 {
     TK_TRY(check_event(e, "waiting"));
     if (!e->recorded) return TK_OK;
+    TK_TRY(tk_recording_forbids(e->device, "a wait for an event"));
     TK_TRY(e->device->ops->event_sync(e));
     tk_pool_wait_host(&e->device->pool, &e->mark);
     return tk_trace_call(e->device, TK_TRACE_HOST_WAIT, 0);

@@ -213,25 +213,71 @@ static void note_peak(tk_pool *p, size_t end)
     memcpy(p->at_peak, p->held, sizeof p->held);
 }
 
-tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t bytes, void **out)
+static size_t whole_units(size_t bytes)
 {
-    *out = NULL;
-    size_t largest, all, need = ALIGN;
-    if (bytes > ALIGN)
-        need = bytes > SIZE_MAX - ALIGN ? SIZE_MAX : (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    const gap g = best_fit(p, q, need, &largest, &all);
-    if (!g.n) return no_room(p, need, largest, all);
-    // Each live block becomes at most one free one: room for them now means freeing cannot fail.
+    if (bytes <= ALIGN) return ALIGN;
+    return bytes > SIZE_MAX - ALIGN ? SIZE_MAX : (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+// Each live block becomes at most one free one, and one may be cut in two: room for them now means
+// freeing cannot fail.
+static tk_status room_to_hand_out(tk_pool *p)
+{
     TK_TRY(grow_blocks(&p->live_blocks, &p->cap_live, p->n_live + 1));
-    TK_TRY(grow_blocks(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 1));
+    return grow_blocks(&p->free_blocks, &p->cap_free, p->n_free + p->n_live + 2);
+}
+
+// `need` bytes from the begin of a gap, for somebody.
+static void hand_out(tk_pool *p, const gap *g, tk_pool_purpose purpose, size_t need)
+{
     const tk_pool_block b = {
-        .begin = p->free_blocks[g.first].begin, .bytes = need, .purpose = purpose};
-    take_from_gap(p, &g, need);
+        .begin = p->free_blocks[g->first].begin, .bytes = need, .purpose = purpose};
+    take_from_gap(p, g, need);
     insert(p->live_blocks, &p->n_live, find(p->live_blocks, p->n_live, b.begin), b);
     p->in_use += need;
     p->held[purpose] += need;
     note_peak(p, b.begin + need);
-    *out = p->base + b.begin;
+}
+
+tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t bytes, void **out)
+{
+    *out = NULL;
+    size_t largest, all;
+    const size_t need = whole_units(bytes);
+    const gap g = best_fit(p, q, need, &largest, &all);
+    if (!g.n) return no_room(p, need, largest, all);
+    TK_TRY(room_to_hand_out(p));
+    *out = p->base + p->free_blocks[g.first].begin;
+    hand_out(p, &g, purpose, need);
+    return TK_OK;
+}
+
+// Cuts free block i in two, the second of which begins at `begin`.
+static void cut_block(tk_pool *p, int i, size_t begin)
+{
+    tk_pool_block rest = p->free_blocks[i];
+    rest.bytes -= begin - rest.begin;
+    rest.begin = begin;
+    p->free_blocks[i].bytes -= rest.bytes;
+    insert(p->free_blocks, &p->n_free, i + 1, rest);
+}
+
+tk_status tk_pool_take(tk_pool *p, tk_queue q, tk_pool_purpose purpose, void *x, size_t bytes)
+{
+    const size_t begin = (size_t)((uintptr_t)x - (uintptr_t)p->base), need = whole_units(bytes);
+    TK_TRY(room_to_hand_out(p));
+    int i = find(p->free_blocks, p->n_free, begin + 1) - 1; // the last that begins not behind it
+    if (i >= 0 && p->free_blocks[i].begin < begin &&
+        begin - p->free_blocks[i].begin < p->free_blocks[i].bytes)
+        cut_block(p, i++, begin);
+    const bool there = i >= 0 && p->free_blocks[i].begin == begin && begin % ALIGN == 0;
+    const gap g = there ? gap_at(p, q, i) : (gap){0};
+    if (g.bytes < need)
+        return TK_FAIL(TK_INTERNAL,
+                       "%zu bytes at %p of the pool should be free, and are not: somebody else "
+                       "has taken them, or another queue is at work on them",
+                       need, x);
+    hand_out(p, &g, purpose, need);
     return TK_OK;
 }
 

@@ -49,6 +49,9 @@ void tk_pool_done(tk_pool *p);                                     // host bookk
 bool tk_pool_holds(const tk_pool *p, const void *x, size_t bytes); // all of them lie in its range
 // Rounded up to 64; 0 bytes is fine.
 tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t bytes, void **out);
+// The very block that begins at `x`, a multiple of 64 bytes behind the base: TK_INTERNAL where not
+// all of it is free for the queue. For what has to find its memory where it was.
+tk_status tk_pool_take(tk_pool *p, tk_queue q, tk_pool_purpose purpose, void *x, size_t bytes);
 const char *tk_pool_purpose_name(tk_pool_purpose p);  // "workspaces"
 size_t tk_pool_free(tk_pool *p, tk_queue q, void *x); // the block's bytes; NULL is fine
 

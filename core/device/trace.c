@@ -31,6 +31,7 @@ const char *tk_trace_name(tk_trace_kind kind)
         [TK_TRACE_WAIT] = "wait of a queue",
         [TK_TRACE_HOST_WAIT] = "wait",
         [TK_TRACE_SYNC] = "wait for everything",
+        [TK_TRACE_GRAPH] = "graph",
     };
     return names[kind];
 }

@@ -204,6 +204,7 @@ static tk_status begin_world(tk_comm *host, tk_nccl_impl *m)
     config.blocking = 0;
     config.splitShare = 1;
     config.commName = host->name;
+    setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", 0); // the host waits between a graph and what is none
     tk_nccl_begin(m, "start");
     tk_status st = TK_OK;
     if (host->rank == 0 && tk_nccl.GetUniqueId(&id) != ncclSuccess)

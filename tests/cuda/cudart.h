@@ -45,8 +45,10 @@ void cudart_now_runs(const char *name);              // of a part of it
 
 typedef struct cudart_ticket { // of an event; kept to the end of the process
     struct cudart_ticket *next;
-    int64_t asked, done; // recordings
-    double at;           // milliseconds, of the last that is done
+    int64_t asked, done; // recordings: so many, and all up to this one are done
+    int64_t *ahead;      // (n) done before others that were asked for earlier, on other streams
+    int n;
+    double at; // milliseconds, of the last that was done
 } cudart_ticket;
 typedef struct cudart_nodes { // of a graph
     int *at, n;

@@ -129,10 +129,22 @@ cudaError_t cudart_capture_wait(cudaStream_t s, cudaEvent_t e)
     return cudaSuccess;
 }
 
+static enum cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(enum cudaStreamCaptureMode *mode)
+{
+    const enum cudaStreamCaptureMode was = thread_mode;
+    CUDART_ENTER();
+    thread_mode = *mode;
+    *mode = was;
+    return cudaSuccess;
+}
+
 cudaError_t cudart_capture_forbids(cudaStream_t s, cudaEvent_t e)
 {
     if (s && s->capture) return spoil(s->capture, cudaErrorStreamCaptureUnsupported);
     if (e && e->capture && !e->capture->over) return spoil(e->capture, cudaErrorCapturedEvent);
+    if (thread_mode == cudaStreamCaptureModeRelaxed) return cudaSuccess;
     for (cudart_capture *c = captures; c; c = c->next)
         if (!c->over && c->mode != cudaStreamCaptureModeRelaxed)
             return spoil(c, cudaErrorStreamCaptureUnsupported);

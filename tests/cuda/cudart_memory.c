@@ -145,7 +145,9 @@ static void check_place(const char *who, const CUmemLocation *l)
 static CUresult driver_create(CUmemGenericAllocationHandle *h, size_t bytes,
                               const CUmemAllocationProp *p, unsigned long long flags)
 {
+    const cudaError_t e = cudart_capture_forbids(NULL, NULL);
     check_place("cuMemCreate", &p->location);
+    if (e != cudaSuccess) return (CUresult)e;
     if (p->type != CU_MEM_ALLOCATION_TYPE_PINNED || flags)
         CUDART_REFUSE("cuMemCreate of this type is not known");
     if (!bytes || bytes % UNIT) return CUDA_ERROR_INVALID_VALUE;

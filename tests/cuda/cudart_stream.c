@@ -177,12 +177,26 @@ cudaError_t cudart_push(cudaStream_t s, cudart_work *w)
     return cudart_error(cudart_lasting());
 }
 
-cudaError_t standin_enqueue(cudaStream_t s, const char *name, standin_turn (*run)(void *),
-                            const void *what, size_t bytes)
+cudaError_t standin_enqueue_again(cudaStream_t s, const char *name, standin_turn (*run)(void *),
+                                  void (*renew)(void *), const void *what, size_t bytes)
 {
     const cudaError_t e = cudart_enter(name);
     if (e != cudaSuccess) return cudart_error(e);
-    return cudart_push(s, cudart_new_work(name, run, what, bytes));
+    cudart_work *w = cudart_new_work(name, run, what, bytes);
+    w->renew = renew;
+    return cudart_push(s, w);
+}
+
+cudaError_t standin_enqueue(cudaStream_t s, const char *name, standin_turn (*run)(void *),
+                            const void *what, size_t bytes)
+{
+    return standin_enqueue_again(s, name, run, NULL, what, bytes);
+}
+
+bool standin_captures(cudaStream_t s)
+{
+    check_stream(s);
+    return s->capture != NULL;
 }
 
 typedef struct own_work {
@@ -236,6 +250,13 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int pr
     return cudaStreamCreateWithFlags(s, flags);
 }
 
+static bool is_done(const cudart_ticket *t, int64_t recording)
+{
+    bool done = recording <= t->done;
+    for (int i = 0; i < t->n; i++) done |= t->ahead[i] == recording;
+    return done;
+}
+
 // Waits until all work is done, or the first piece of `s`, or the event. For what the host waits:
 // other ranks may have to do their part.
 static cudaError_t wait_for(const struct CUstream_st *s, const cudart_ticket *t, int64_t recording)
@@ -244,7 +265,7 @@ static cudaError_t wait_for(const struct CUstream_st *s, const cudart_ticket *t,
         bool left = false;
         for (const struct CUstream_st *k = state.streams; k; k = k->next)
             left |= k->head && (!s || s == k);
-        if (t) left = t->done < recording;
+        if (t) left = !is_done(t, recording);
         if (!left || cudart_lasting() != cudaSuccess) return cudart_error(cudart_lasting());
         if (!steps(1 + standin_draw(8))) sched_yield();
     }
@@ -305,20 +326,33 @@ typedef struct moment {
     int64_t recording;
 } moment;
 
+static void now_done(cudart_ticket *t, int64_t recording)
+{
+    t->ahead = realloc(t->ahead, (size_t)(t->n + 1) * sizeof *t->ahead);
+    if (!t->ahead) standin_fault("out of memory for an event");
+    t->ahead[t->n++] = recording;
+    for (int i = 0; i < t->n; i++) {
+        if (t->ahead[i] != t->done + 1) continue;
+        t->ahead[i] = t->ahead[--t->n];
+        t->done++;
+        i = -1;
+    }
+}
+
 static standin_turn run_record(void *what)
 {
     const moment *m = what;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     m->ticket->at = 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-    if (m->recording > m->ticket->done) m->ticket->done = m->recording;
+    now_done(m->ticket, m->recording);
     return STANDIN_DONE;
 }
 
 static standin_turn run_wait(void *what)
 {
     const moment *m = what;
-    return m->ticket->done >= m->recording ? STANDIN_DONE : STANDIN_NOT_YET;
+    return is_done(m->ticket, m->recording) ? STANDIN_DONE : STANDIN_NOT_YET;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned flags)
@@ -387,7 +421,7 @@ cudaError_t cudaEventQuery(cudaEvent_t e)
     if (error != cudaSuccess) return cudart_error(error);
     asked();
     if (cudart_lasting() != cudaSuccess) return cudart_error(cudart_lasting());
-    const bool done = e->ticket->done >= e->ticket->asked;
+    const bool done = is_done(e->ticket, e->ticket->asked);
     cudart_counts.host_waits += !done;
     return done ? cudaSuccess : cudaErrorNotReady;
 }
@@ -407,7 +441,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
     const cudart_ticket *a = from->ticket, *b = to->ticket;
     if (!a->asked || !b->asked || (from->flags | to->flags) & cudaEventDisableTiming)
         return cudart_error(cudaErrorInvalidResourceHandle);
-    if (a->done < a->asked || b->done < b->asked) return cudart_error(cudaErrorNotReady);
+    if (!is_done(a, a->asked) || !is_done(b, b->asked)) return cudart_error(cudaErrorNotReady);
     *milliseconds = (float)(b->at - a->at);
     return cudaSuccess;
 }

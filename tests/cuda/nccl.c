@@ -34,8 +34,9 @@ const char *standin_describe(const standin_launch *l, char *out, size_t size)
                                         "a receive"};
     const struct ncclComm *c = comms;
     while (c && c->id != l->comm) c = c->next;
-    snprintf(out, size, "%s of %lld numbers of type %d over communicator %d (%s)", kinds[l->kind],
-             (long long)l->count, l->type, l->comm, c ? c->name : "not one of its own");
+    snprintf(out, size, "%s of %lld numbers of type %d over communicator %d (%s)%s", kinds[l->kind],
+             (long long)l->count, l->type, l->comm, c ? c->name : "not one of its own",
+             l->captured ? ", in a graph" : "");
     return out;
 }
 
@@ -87,9 +88,11 @@ static standin_turn do_work(void *what)
     return standin_move(*(standin_work **)what);
 }
 
+static void renew_work(void *what);
+
 static void launch(standin_work *w)
 {
-    if (standin_enqueue(w->stream, "nccl", do_work, &w, sizeof w) != cudaSuccess)
+    if (standin_enqueue_again(w->stream, "nccl", do_work, renew_work, &w, sizeof w) != cudaSuccess)
         standin_fault("NCCL cannot launch: an error of CUDA's came before");
 }
 
@@ -102,10 +105,22 @@ static void tell(const standin_op *o)
         if (k != c->rank && (!message || k == o->peer)) standin_told(&o->launch, c->world_of[k]);
 }
 
-static ncclResult_t launch_work(standin_work *w)
+static void check_mixing(const struct ncclComm *c, bool captured)
+{
+    const char *mixing = getenv("NCCL_GRAPH_MIXING_SUPPORT");
+    if (!mixing || atoi(mixing) || c->done == c->launched || c->last_captured == captured) return;
+    standin_fault("communicator %s of rank %d is at work for a graph and beside it, with "
+                  "NCCL_GRAPH_MIXING_SUPPORT=0",
+                  c->name, standin_world_rank());
+}
+
+// Its place in the order of launches, told to the others.
+static void number_work(standin_work *w)
 {
     struct ncclComm *c = w->comm;
     const long long n = ++launches;
+    check_mixing(c, w->captured);
+    c->last_captured = w->captured;
     w->turn = c->launched++;
     w->lost = n == asked_for("STANDIN_NCCL_HANG");
     if (n == asked_for("STANDIN_NCCL_ERROR")) {
@@ -114,6 +129,39 @@ static ncclResult_t launch_work(standin_work *w)
     }
     for (const standin_op *o = w->ops; o; o = o->next) tell(o);
     standin_hear();
+}
+
+// A captured work stays as it is, and each launch of its graph has one like it.
+static void renew_work(void *what)
+{
+    standin_work *const captured = *(standin_work **)what, *w = malloc(sizeof *w);
+    if (!w) standin_fault("out of memory");
+    *w = *captured;
+    standin_op **end = &w->ops;
+    for (const standin_op *o = captured->ops; o; o = o->next) {
+        standin_op *copy = malloc(sizeof *copy);
+        if (!copy) standin_fault("out of memory");
+        *copy = *o;
+        *end = copy;
+        end = &copy->next;
+    }
+    number_work(w);
+    memcpy(what, &w, sizeof w);
+}
+
+static ncclResult_t launch_work(standin_work *w)
+{
+    static standin_work *all_captured; // to the end of the process: graphs may hold them
+    struct ncclComm *c = w->comm;
+    w->captured = standin_captures(w->stream);
+    if (w->captured) {
+        for (standin_op *o = w->ops; o; o = o->next) o->launch.captured = true;
+        w->next = all_captured;
+        all_captured = w;
+        w->turn = c->captured++;
+    } else {
+        number_work(w);
+    }
     if (c->blocking || c->state != ncclSuccess || w->turn % HOLD_EVERY) {
         launch(w);
         return ncclSuccess;

@@ -4,6 +4,10 @@
 // stream's turn comes), nccl_order.c (whether all ranks ask for the same), nccl_rest.c (what it
 // does not model).
 //
+// In a captured stream operations become part of the graph, and are launched with it each time; all
+// ranks that they concern capture them, or none. With NCCL_GRAPH_MIXING_SUPPORT=0 those of graphs
+// and others are not under way at once on one communicator.
+//
 // Operations are launched as NCCL's are: at once, or where a communicator is not blocking now and
 // then only after the host has asked for its state often enough. What they do is done when their
 // stream comes to it, together with the other ranks' parts, in the order of launches.
@@ -43,6 +47,7 @@ typedef enum standin_kind {
 // What ranks must agree on, told to the others when it is launched.
 typedef struct standin_launch {
     int32_t kind, comm, type, detail; // detail: root, or kind of sum
+    int32_t captured;                 // by a graph
     int64_t count;
 } standin_launch;
 
@@ -56,6 +61,8 @@ struct ncclComm {
     int polls;                       // of the state, until what is held back is launched
     struct standin_work *held;       // back until then
     int64_t launched, done;          // works, which begin in the order of launches
+    int64_t captured;                // works, so far
+    bool last_captured;              // the work launched last
     int64_t sent;                    // bytes to other ranks
     struct standin_meeting *meeting; // it is being made, or split
 };
@@ -77,7 +84,8 @@ typedef struct standin_work { // what is launched as one
     cudaStream_t stream;
     standin_op *ops;
     int64_t turn; // of the communicator
-    bool begun, lost;
+    bool begun, lost, captured;
+    struct standin_work *next; // of those captured
 } standin_work;
 
 int standin_world_rank(void);

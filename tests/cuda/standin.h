@@ -40,6 +40,15 @@ typedef enum standin_turn {
 cudaError_t standin_enqueue(cudaStream_t stream, const char *name, standin_turn (*run)(void *what),
                             const void *what, size_t bytes);
 
+// The same of work that cannot be done twice from one copy: before a launch of a graph that holds
+// it is done, `renew` is called with the copy for that launch, in the order in which the works of
+// the graph were captured.
+cudaError_t standin_enqueue_again(cudaStream_t stream, const char *name,
+                                  standin_turn (*run)(void *what), void (*renew)(void *what),
+                                  const void *what, size_t bytes);
+
+bool standin_captures(cudaStream_t stream);
+
 // Work that keeps its own item: `work` is called until it is true. Not in a captured stream.
 void standin_push(cudaStream_t stream, bool (*work)(void *item), void *item);
 

@@ -4,6 +4,7 @@
 // seconds, with the right exit code. The program runs itself under mpirun in a role given as an
 // argument; rank 1 is the one that misbehaves.
 #include "core/base/log.h"
+#include "core/device/graph.h"
 #include "parallel/mpi/start.h"
 #include "parallel/nccl/comm.h"
 #include "tests/cuda/standin.h"
@@ -149,6 +150,65 @@ static void play_bytes(void)
     assert_int_equal(comm.bytes_sent + all.bytes_sent, moved("world"));
 }
 
+// ---- in graphs ----------------------------------------------------------------------------------
+
+// x becomes the sum over ranks of what the other had sent, by all kinds of operations.
+static void exchange(void)
+{
+    const int64_t counts[RANKS] = {N - 100, 100};
+    const int other = 1 - world.rank;
+    tk_request r[2] = {{0}};
+    assert_ok(tk_group_begin(&comm));
+    assert_ok(tk_isend(&comm, x.data, N, TK_F32, other, &r[0]));
+    assert_ok(tk_irecv(&comm, y.data, N, TK_F32, other, &r[1]));
+    assert_ok(tk_group_end(&comm));
+    for (int i = 0; i < 2; i++) assert_ok(tk_wait(&comm, &r[i]));
+    assert_ok(tk_reduce_scatter(&comm, y.data, x.data, counts, 1, TK_F32));
+    assert_ok(tk_all_gather(&comm, x.data, y.data, counts, 1, TK_F32));
+    assert_ok(tk_all_reduce(&all, y.data, N, TK_F32, TK_MAX));
+    assert_ok(tk_device_copy(&device, x.data, y.data, (size_t)N * sizeof(float)));
+}
+
+static tk_status launch(tk_graph *g)
+{
+    TK_TRY(tk_graph_hold(g));
+    return tk_graph_launch(g);
+}
+
+// The same as a graph, some times over, in any order of the streams; then one rank alone does it
+// without, or both while the graph is under way, or one of its operations never ends.
+static tk_status play_graph(const char *then)
+{
+    enum { LAUNCHES = 3 };
+    static float host[N], got[N];
+    tk_graph g = {0};
+    exchange();
+    TK_TRY(tk_device_sync(&device));
+    TK_TRY(tk_graph_open(&g, &device));
+    TK_TRY(tk_graph_record(&g));
+    exchange();
+    TK_TRY(tk_graph_end(&g));
+    for (int i = 0; i < N; i++) host[i] = value(world.rank, i);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        standin_seed(seed);
+        TK_TRY(tk_device_upload(&device, x.data, host, sizeof host));
+        for (int k = 0; k < LAUNCHES; k++) TK_TRY(launch(&g));
+        TK_TRY(tk_device_get(&device, &x, got));
+        for (int i = 0; i < N; i++)
+            assert_true(got[i] == (1 << (LAUNCHES - 1)) * (value(0, i) + value(1, i)));
+    }
+    if (!strcmp(then, "graph alone") && world.rank == 1) exchange();
+    if (!strcmp(then, "graph alone") && world.rank == 0) TK_TRY(launch(&g));
+    if (!strcmp(then, "graph mixed")) {
+        standin_seed(0);
+        TK_TRY(launch(&g));
+        exchange();
+    }
+    TK_TRY(tk_device_sync(&device));
+    tk_graph_close(&g);
+    return TK_OK;
+}
+
 // ---- roles --------------------------------------------------------------------------------------
 
 static tk_status sums(int n)
@@ -162,6 +222,7 @@ static tk_status play_role(const char *role)
     const int64_t counts[RANKS] = {N, N};
     if (!strcmp(role, "waits")) play_waits();
     if (!strcmp(role, "bytes")) play_bytes();
+    if (!strncmp(role, "graph", strlen("graph"))) return play_graph(role);
     if (!strcmp(role, "order")) { // a sum and a gather, by rank 1 the other way round
         if (world.rank == 0) TK_TRY(tk_broadcast(&all, x.data, N, TK_F32, 0));
         TK_TRY(tk_all_gather(&comm, x.data, z.data, counts, 1, TK_F32));
@@ -194,7 +255,7 @@ static void run_role(const char *environment, const char *role, outcome *o)
     char command[8192];
     size_t n = 0;
     snprintf(command, sizeof command,
-             "TALKIE_COMM_TIMEOUT=2 TK_CUDA_SEED=1 %s mpirun --oversubscribe -n %d '%s' %s 2>&1; "
+             "TALKIE_COMM_TIMEOUT=2 TK_CUDA_SEED=1 %s mpirun --oversubscribe -n %d '%s' '%s' 2>&1; "
              "exit $?",
              environment, RANKS, self, role);
     const double begin = tk_now();
@@ -288,6 +349,16 @@ static void test_streams__what_is_not_waited_for_shows(void **state)
     assert_true(elsewhere > 0);
 }
 
+static void test_graph__is_the_same_on_all_ranks(void **state)
+{
+    (void)state;
+    expect("", "graph", 0, "");
+    expect("", "graph alone", 134, ", in a graph");
+    expect("", "graph mixed", 134, "is at work for a graph and beside it");
+    expect("STANDIN_NCCL_HANG=1:20", "graph", 5, "for world rank ");
+    expect("STANDIN_NCCL_ERROR=1:20", "graph", 5, "injected by STANDIN_NCCL_ERROR");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +368,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_start__of_two_ranks_that_seem_one),
         cmocka_unit_test(test_order__another_one_is_named),
         cmocka_unit_test(test_version__is_checked_before_anything_begins),
+        cmocka_unit_test(test_graph__is_the_same_on_all_ranks),
         cmocka_unit_test(test_streams__what_is_not_waited_for_shows),
     };
     if (argc > 1) return play(argv[1], argc, argv);

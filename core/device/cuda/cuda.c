@@ -281,4 +281,5 @@ const tk_device_ops tk_device_cuda = {
     .sync = cuda_sync,
     .kernels = tk_cuda_kernels,
     .choices = &tk_cuda_choice_ops,
+    .graphs = &tk_cuda_graph_ops,
 };

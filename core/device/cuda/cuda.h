@@ -59,5 +59,7 @@ tk_status tk_cuda_reserve(tk_device *d, size_t *bytes, void **base);
 tk_status tk_cuda_grow(tk_device *d, size_t bytes);
 void tk_cuda_release(tk_device *d, void *base, size_t bytes);
 
+extern const tk_device_graph_ops tk_cuda_graph_ops; // graph.c
+
 // Whether all activations of a call may be read and written as bf16: kernels that know both.
 bool tk_cuda_knows_bf16(const tk_call *c, bool back);

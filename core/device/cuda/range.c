@@ -132,11 +132,10 @@ static tk_status full(const tk_device *d, const tk_cuda_range *r, size_t bytes)
         (double)available / 0x1p20, (double)total / 0x1p20);
 }
 
-tk_status tk_cuda_grow(tk_device *d, size_t bytes)
+static tk_status grow(tk_device *d, size_t bytes)
 {
     const tk_cuda *c = tk_cuda_of(d);
     tk_cuda_range *r = c->range;
-    if (bytes <= r->mapped) return TK_OK;
     const size_t left = r->bytes - r->mapped, need = up_to(bytes - r->mapped, r->unit);
     size_t step = up_to(c->bytes / (PIECES / 2), r->unit);
     if (step < need) step = need;
@@ -145,6 +144,17 @@ tk_status tk_cuda_grow(tk_device *d, size_t bytes)
     if (e == CUDA_ERROR_OUT_OF_MEMORY && step > need) e = add_piece(d, r, need);
     if (e == CUDA_ERROR_OUT_OF_MEMORY) return full(d, r, bytes);
     return check(d, e, "mapping memory into the pool");
+}
+
+// Mapping waits for nothing, so it may be done while work is recorded.
+tk_status tk_cuda_grow(tk_device *d, size_t bytes)
+{
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    if (bytes <= tk_cuda_of(d)->range->mapped) return TK_OK;
+    TK_TRY(tk_cuda_check(d, cudaThreadExchangeStreamCaptureMode(&mode), "mapping memory"));
+    const tk_status st = grow(d, bytes);
+    (void)cudaThreadExchangeStreamCaptureMode(&mode);
+    return st;
 }
 
 void tk_cuda_release(tk_device *d, void *base, size_t bytes)

@@ -327,6 +327,41 @@ static void test_pool__no_queue_gets_what_another_may_still_use(void **state)
     tk_pool_done(&p);
 }
 
+static void test_pool__a_block_is_found_where_it_was(void **state)
+{
+    (void)state;
+    tk_pool p;
+    void *a, *b, *c;
+    char *const at = (char *)base + 256;
+    assert_ok(tk_pool_init(&p, base, 1024));
+    assert_ok(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 120)); // in the midst
+    assert_int_equal(p.in_use, 128);
+    assert_int_equal(p.held[TK_FOR_MESSAGES], 128);
+    assert_int_equal(p.peak, 384);
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 64), TK_INTERNAL);
+    assert_says("should be free, and are not");
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at - 64, 128), TK_INTERNAL);
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at + 64, 64), TK_INTERNAL);
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at + 640, 192), TK_INTERNAL);
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at + 2048, 64), TK_INTERNAL);
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 256, &a)); // before it
+    assert_ok(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 640, &b)); // behind it
+    assert_ptr_equal(a, base);
+    assert_ptr_equal(b, at + 128);
+    assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 1, &c), TK_MEMORY);
+    tk_pool_free(&p, TK_QUEUE_COMM, at);
+    assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 64), TK_INTERNAL);
+    tk_pool_sync(&p);
+    assert_ok(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 64));
+    tk_pool_free(&p, TK_QUEUE_COMPUTE, at);
+    tk_pool_free(&p, TK_QUEUE_COMPUTE, a);
+    tk_pool_free(&p, TK_QUEUE_COMPUTE, b);
+    tk_pool_sync(&p);
+    assert_int_equal(p.n_free, 1);
+    assert_int_equal(p.in_use, 0);
+    tk_pool_done(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_pool__survives_lack_of_host_memory),
         cmocka_unit_test(test_pool__another_queue_waits_for_what_was_freed),
         cmocka_unit_test(test_pool__a_gap_may_have_been_freed_on_several_queues),
+        cmocka_unit_test(test_pool__a_block_is_found_where_it_was),
         cmocka_unit_test(test_pool__no_queue_gets_what_another_may_still_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
