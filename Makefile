@@ -105,7 +105,10 @@ CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n
 # Several ranks on GPUs need NCCL, which is a package of its own.
 NCCL_H      := $(firstword $(wildcard $(CUDA_HOME)/include/nccl.h /usr/include/nccl.h))
 NCCL        := $(if $(NCCL_H),$(shell sed -nE 's/^.define NCCL_(MAJOR|MINOR|PATCH) +([0-9]+).*/\2/p' $(NCCL_H) 2>/dev/null))
-CUDA_CFLAGS := -DTK_CUDA $(if $(NCCL_H),-DTK_NCCL) -isystem $(CUDA_HOME)/include
+# Attention by cuDNN likewise; without it attention is our own.
+CUDNN_H     := $(firstword $(wildcard $(CUDA_HOME)/include/cudnn.h /usr/include/cudnn.h))
+CUDNN       := $(if $(CUDNN_H),$(shell sed -nE 's/^.define CUDNN_(MAJOR|MINOR|PATCHLEVEL) +([0-9]+).*/\2/p' $(dir $(CUDNN_H))cudnn_version.h 2>/dev/null))
+CUDA_CFLAGS := -DTK_CUDA $(if $(NCCL_H),-DTK_NCCL) $(if $(CUDNN_H),-DTK_CUDNN) -isystem $(CUDA_HOME)/include
 CUDA_LIBS   := $(firstword $(wildcard $(CUDA_HOME)/lib*/libcudart_static.a)) -ldl -lrt
 NVCC_FLAGS  := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -Wall,-Wextra,-fno-threadsafe-statics \
 	$(foreach a,$(ARCHES),-gencode arch=compute_$(a),code=sm_$(a))
@@ -123,6 +126,7 @@ LIBS     := $(LAPACK) $(PKG_LIBS) $(OTHERS)
 FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
+SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn%,$(SRC)))
 BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
 ifeq ($(CUDA),0)
@@ -158,7 +162,8 @@ STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
 	$(patsubst %.cu,$(EMULATED)/%.cu.o,$(wildcard tests/cuda/*.cu))
 # name of the library: the stand-in's sources
 stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
-EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2)
+EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2) \
+	$(EMULATED)/driver/libcuda.so.1
 EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 endif
@@ -187,7 +192,8 @@ features:
 		'$(if $(filter 0,$(MEDIA)),without media,libavcodec $(or $(call version,libavcodec),missing))' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
-		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU))'
+		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
+		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'
 ifneq ($(strip $(LACK)),)
 	@printf '\nMissing: %s\nscripts/setup.sh installs it.\n' '$(strip $(LACK))'; exit 1
 endif
@@ -304,6 +310,7 @@ $(EMULATED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(EMULATED_LIB)
 
 $(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/cublaslt*.c tests/cuda/cublaslt*.h)
 $(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/nccl*.c tests/cuda/nccl*.h)
+$(EMULATED)/driver/libcuda.so.1: tests/cuda/driver.c
 $(EMULATED_DL): $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,cc,$@)
