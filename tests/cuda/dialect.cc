@@ -90,10 +90,16 @@ static uint64_t common(uint64_t a, uint64_t b)
 static order draw_order(uint64_t n)
 {
     order o = {n, 1, draw() % n, 0};
+    const bool power_of_two = (n & (n - 1)) == 0;
     if (n < 2) return o;
     do o.step = 1 + draw() % (n - 1);
-    while (common(o.step, n) != 1);
+    while (power_of_two ? o.step % 2 == 0 : common(o.step, n) != 1);
     return o;
+}
+
+static uint64_t take_next(order *o)
+{
+    return (o->i++ * o->step + o->from) % o->n;
 }
 
 static order draw_lanes(void)
@@ -102,9 +108,9 @@ static order draw_lanes(void)
     return order{WARP, x | 1, x >> 32, 0};
 }
 
-static uint64_t take_next(order *o)
+static int next_lane(order *o)
 {
-    return (o->i++ * o->step + o->from) % o->n;
+    return (int)((o->i++ * o->step + o->from) % WARP);
 }
 
 static void seed(void)
@@ -261,7 +267,7 @@ static int next_thread(void)
     for (;;) {
         warp *w = &here.of[here.first / WARP];
         while (here.lanes_in.i < WARP && w->may_run) {
-            const int l = (int)(take_next(&here.lanes_in) % WARP);
+            const int l = next_lane(&here.lanes_in);
             if (!(w->may_run >> l & 1)) continue;
             w->may_run &= ~(1u << l);
             return here.first + l;
@@ -275,8 +281,19 @@ static int next_thread(void)
     }
 }
 
+// The stack of the lane that is likely to run after the next one, so that it has come by then.
+static void fetch_ahead(void)
+{
+    enum { LINE = 64, LINES = 6 };
+    order o = here.lanes_in;
+    const tk_fiber *f = here.lanes[here.first + next_lane(&o)].fiber;
+    if (!f) return;
+    for (int i = 0; i < LINES; i++) __builtin_prefetch((const char *)f->top + i * LINE, 1);
+}
+
 static void now_is(int t)
 {
+    fetch_ahead();
     here.now = t;
     tk_emulated_now.thread = here.lanes[t].place;
 }
@@ -398,6 +415,8 @@ void tk_emulated_run(const tk_emulated_launch *l)
                                       (unsigned)(b / grid.x / grid.y)};
         run_block();
     }
+    if (tk_fiber_too_deep())
+        die(here.now, "a thread needs more than the %d bytes of its stack", TK_FIBER_STACK);
     ASAN_UNPOISON_MEMORY_REGION(here.memory, memory_bytes());
     free(here.memory);
     here.memory = NULL;

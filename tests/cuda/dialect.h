@@ -54,11 +54,11 @@ typedef enum tk_meeting_kind {
 typedef struct tk_meeting {
     tk_meeting_kind kind;
     unsigned mask;
-    int by, width; // shuffles: distance or lane, lanes of a segment
-    size_t bytes;  // of a value
-    const char *file;
+    int by, width;  // shuffles: distance or lane, lanes of a segment
+    unsigned bytes; // of a value
     int line;
-    unsigned char value[16], taken[16];
+    const char *file;
+    unsigned char value[8], taken[8];
     unsigned ballot; // one's own bit (0 or 1), then that of all
 } tk_meeting;
 void tk_emulated_meet(tk_meeting *m);
@@ -67,13 +67,13 @@ void tk_emulated_meet(tk_meeting *m);
 
 static inline void __syncthreads(TK_HERE)
 {
-    tk_meeting m = {TK_MEET_BLOCK, 0, 0, 0, 0, file, line, {}, {}, 0};
+    tk_meeting m = {TK_MEET_BLOCK, 0, 0, 0, 0, line, file, {}, {}, 0};
     tk_emulated_meet(&m);
 }
 
 static inline void __syncwarp(unsigned mask = 0xffffffffu, TK_HERE)
 {
-    tk_meeting m = {TK_MEET_WARP, mask, 0, 0, 0, file, line, {}, {}, 0};
+    tk_meeting m = {TK_MEET_WARP, mask, 0, 0, 0, line, file, {}, {}, 0};
     tk_emulated_meet(&m);
 }
 
@@ -82,7 +82,7 @@ static inline T tk_emulated_shuffle(tk_meeting_kind kind, unsigned mask, T x, in
                                     const char *file, int line)
 {
     static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles are of 4 or 8 bytes");
-    tk_meeting m = {kind, mask, by, width, sizeof(T), file, line, {}, {}, 0};
+    tk_meeting m = {kind, mask, by, width, sizeof(T), line, file, {}, {}, 0};
     T y;
     __builtin_memcpy(m.value, &x, sizeof x);
     tk_emulated_meet(&m);
@@ -112,7 +112,7 @@ static inline T __shfl_sync(unsigned mask, T x, int lane, int width = 32, TK_HER
 
 static inline unsigned __ballot_sync(unsigned mask, int yes, TK_HERE)
 {
-    tk_meeting m = {TK_MEET_BALLOT, mask, 0, 0, 0, file, line, {}, {}, yes != 0};
+    tk_meeting m = {TK_MEET_BALLOT, mask, 0, 0, 0, line, file, {}, {}, yes != 0};
     tk_emulated_meet(&m);
     return m.ballot;
 }

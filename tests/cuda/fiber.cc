@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
@@ -31,13 +32,13 @@ asm(".text\n"
     ".size tk_fiber_switch, . - tk_fiber_switch\n");
 enum { KEPT = 6 }; // registers
 
-enum { STACK = 256 << 10 };
-
 static __thread struct {
     tk_fiber *all, *now, *before; // `now` runs, `before` went to it; NULL: the host does
     tk_fiber host;
     void (*body)(void);
+    int made;
 } here;
+static const uint64_t mark = 0x7a1ce5caf01dab1e; // at the lowest address of each stack
 
 // ---- the sanitizer's view --------------------------------------------------------------------
 
@@ -62,20 +63,30 @@ static void arrive(tk_fiber *f)
 
 // ---- fibers ----------------------------------------------------------------------------------
 
+// In large pages: going through hundreds of stacks in turn is what a block's barrier is.
+static char *new_stacks(void)
+{
+    const size_t spare = 2 * TK_FIBER_STACK; // what grows out of the first ends there
+    const size_t bytes = (size_t)TK_FIBERS * TK_FIBER_STACK + spare, page = 2 << 20;
+    char *x = (char *)mmap(NULL, bytes + page, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (x == MAP_FAILED) return NULL;
+    x = (char *)(((uintptr_t)x + page - 1) / page * page);
+    (void)madvise(x, bytes, MADV_HUGEPAGE);
+    return x + spare;
+}
+
 static void make_all(void)
 {
-    const size_t bytes = (size_t)TK_FIBERS * STACK, page = 4096;
-    char *stacks = (char *)mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *stacks = new_stacks();
     here.all = (tk_fiber *)calloc(TK_FIBERS, sizeof *here.all);
-    if (stacks == MAP_FAILED || !here.all) {
-        fprintf(stderr, "out of memory for %zu bytes of fibers' stacks\n", bytes);
+    if (!stacks || !here.all) {
+        fprintf(stderr, "out of memory for the stacks of %d fibers\n", TK_FIBERS);
         abort();
     }
     for (int i = 0; i < TK_FIBERS; i++) {
-        here.all[i].stack = stacks + (size_t)i * STACK;
-        here.all[i].bytes = STACK;
-        mprotect(stacks + (size_t)i * STACK, page, PROT_NONE); // one that is too deep ends here
+        here.all[i].stack = stacks + (size_t)i * TK_FIBER_STACK;
+        here.all[i].bytes = TK_FIBER_STACK;
     }
 }
 
@@ -92,14 +103,24 @@ tk_fiber *tk_fiber_new(int which, void (*body)(void))
     if (!here.all) make_all();
     tk_fiber *f = &here.all[which];
     here.body = body;
+    memcpy((char *)f->stack, &mark, sizeof mark);
+    if (here.made <= which) here.made = which + 1;
     // Not all stacks begin at the same place of a cache.
     const size_t apart = (size_t)which * 192 % 4096;
-    void **top = (void **)((char *)f->stack + STACK - apart) - 2; // where begin's caller would be
+    void **top =
+        (void **)((char *)f->stack + TK_FIBER_STACK - apart) - 2; // where begin's caller would be
     top[0] = (void *)begin;
     top[1] = NULL;
     for (int i = 1; i <= KEPT; i++) top[-i] = NULL;
     f->top = top - KEPT;
     return f;
+}
+
+bool tk_fiber_too_deep(void)
+{
+    for (int i = 0; i < here.made; i++)
+        if (memcmp(here.all[i].stack, &mark, sizeof mark) != 0) return true;
+    return false;
 }
 
 tk_fiber *tk_fiber_host(void)

@@ -12,11 +12,18 @@ typedef struct tk_fiber {
     void *fake; // the address sanitizer's own stack of it
 } tk_fiber;
 
-enum { TK_FIBERS = 1024 };
+// Bytes; the address sanitizer puts more between what lies there.
+#ifdef __SANITIZE_ADDRESS__
+enum { TK_FIBERS = 1024, TK_FIBER_STACK = 256 << 10 };
+#else
+enum { TK_FIBERS = 1024, TK_FIBER_STACK = 64 << 10 };
+#endif
 
 // Number `which` of TK_FIBERS, which begins with `body` when it is gone to first. `body` never
 // returns. To be made once; kept by the host thread for its life.
 tk_fiber *tk_fiber_new(int which, void (*body)(void));
+// Whether any stack has been too small so far.
+bool tk_fiber_too_deep(void);
 // The host thread itself, on its own stack: it runs first.
 tk_fiber *tk_fiber_host(void);
 // Leaves the one that runs for `to`; returns once somebody goes to it again.

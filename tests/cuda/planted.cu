@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/cuda/kernel.cuh"
+#include "tests/cuda/fiber.h"
 #include "tests/cuda/planted.h"
 
 static const unsigned ALL = 0xffffffffu;
@@ -72,6 +73,13 @@ template <int WHAT> static __global__ void mask_kernel(const float *x, float *y,
     if (t < n) y[t] = got;
 }
 
+static __global__ void deep_kernel(const float *x, float *y, int n)
+{
+    volatile float deep[TK_FIBER_STACK / sizeof(float)];
+    for (int i = 0; i < (int)(sizeof deep / sizeof *deep); i++) deep[i] = x[i % n];
+    if (threadIdx.x == 0) y[0] = deep[n / 2];
+}
+
 typedef void planted_kernel(const float *x, float *y, int n);
 static planted_kernel *const kernels[PLANTED_KINDS] = {
     reverse_kernel<PLANTED_REVERSE>,
@@ -90,6 +98,7 @@ static planted_kernel *const kernels[PLANTED_KINDS] = {
     reverse_kernel<PLANTED_TWO_BARRIERS>,
     reverse_kernel<PLANTED_OVERRUN>,
     reverse_kernel<PLANTED_UNDERRUN>,
+    deep_kernel,
 };
 
 extern "C" int planted_run(planted what, const float *x, float *y, int n, int threads)

@@ -20,6 +20,7 @@ typedef enum planted {
     PLANTED_TWO_BARRIERS,               // threads of a block at two places
     PLANTED_OVERRUN,                    // one element behind the block's shared memory
     PLANTED_UNDERRUN,
+    PLANTED_DEEP, // more on a thread's stack than it has
     PLANTED_KINDS
 } planted;
 

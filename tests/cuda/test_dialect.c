@@ -111,6 +111,7 @@ static const struct {
     {PLANTED_TWO_BARRIERS, "waits at __syncthreads", NULL},
     {PLANTED_OVERRUN, "256 bytes of shared memory, and wrote to byte 256", "AddressSanitizer"},
     {PLANTED_UNDERRUN, "256 bytes of shared memory, and wrote to byte -4", "AddressSanitizer"},
+    {PLANTED_DEEP, "a thread needs more than the", "AddressSanitizer"},
 };
 
 // What a child says that runs it, and whether it died.

@@ -1,69 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 300; cuda: too */
-// Every operator of every backend against the plain loops of "ref", and ref's gradients against
-// finite differences. A row of `cases` (ops_cases.h) is an operator at one size; an operator
-// without one fails. Each is run in fp32 and, where it has activations or weights, in bf16: there
-// ref must give what it gives in fp32 on the same numbers, rounded, and the others must come close.
+// Every operator of every backend against the plain loops of "ref" (which test_ops_ref.c looks at).
+// A row of `cases` (ops_cases.h) is an operator at one size; an operator without one fails. Each is
+// run in fp32 and, where it has activations or weights, in bf16: there ref must give what it gives
+// in fp32 on the same numbers, rounded, and the others must come close.
 //
 // The backends are cpu's, or with TK_TEST_DEVICE=cuda in the environment cuda's. With
 // TK_TEST_OPS=" add silu " these operators alone are looked at.
-#include "tests/core/device/ops_run.h"
+#include "tests/core/device/ops_compare.h"
 
-// Calls `check` on every case in every kind of numbers that it has, from kind `first` on; with
-// those of several blocks if it looks at these.
-static void each_world(void (*check)(world *w), int first, bool blocks)
+// Of the device tested: an operator that it does not have yet is left out.
+static bool has(tk_op op)
 {
-    for (int i = 0; i < N_CASES; i++)
-        for (int kind = first; kind < N_KINDS; kind++) {
-            if (!has_kind(&cases[i], kind) || (cases[i].flags & BLOCKS && !blocks)) continue;
-            if (!looked_at(cases[i].op)) continue;
-            world w;
-            world_open(&w, &cases[i], kinds[kind]);
-            snprintf(w.name, sizeof w.name, "%s case %d, kind %d", tk_op_table[cases[i].op].name, i,
-                     kind);
-            check(&w);
-            world_close(&w);
-        }
+    const tk_kernel *k = &backends[0].ops->kernels[op];
+    return tk_op_is_collective(op) || tk_op_has_parts(op) ||
+           (k->fore && (k->back || !tk_op_table[op].grads));
 }
 
-// ---- the tests -------------------------------------------------------------------------------
-
-static void test_ops__every_operator_has_a_case(void **state)
+static bool looked_at(tk_op op)
 {
-    (void)state;
-    bool seen[TK_OP_COUNT] = {false};
-    for (int i = 0; i < N_CASES; i++) seen[cases[i].op] = true;
-    for (int op = 0; op < TK_OP_COUNT; op++)
-        if (!tk_op_table[op].name || !seen[op])
-            fail_msg("operator %d (%s) has no case", op, tk_op_table[op].name);
-    for (int op = 0; op < TK_OP_COUNT; op++)
-        if (!has(op)) fail_msg("device %s lacks %s", backends[0].ops->name, tk_op_table[op].name);
+    char name[64];
+    const char *ops = getenv("TK_TEST_OPS");
+    snprintf(name, sizeof name, " %s ", tk_op_table[op].name);
+    return has(op) && (!ops || strstr(ops, name));
 }
 
-static void agrees_with_ref(world *w)
+// Whether kind `i` of a case is another than those before it.
+static bool has_kind(const test_case *k, int i)
 {
-    static const struct {
-        unsigned wanted, add;
-    } ways[] = {{31, 0}, {31, 31}, {1, 0}, {2, 2}, {4, 0}};
-    for (int way = 0; way < 5; way++) {
-        if (way && !tk_op_table[w->call.op].grads) break;
-        result wanted = run(&ref, w, ways[way].wanted, ways[way].add);
-        for (int b = 0; b < N_BACKENDS; b++) {
-            // Emulated orders of threads in turn; that all give the same bits is a test below.
-            if (backends[b].ops != &tk_device_cpu && b != way % N_BACKENDS) continue;
-            result got = run(&backends[b], w, ways[way].wanted, ways[way].add);
-            compare(w, &got, &wanted, false);
-            assert_true(got.flops == wanted.flops);
-            result_free(&got);
-        }
-        result_free(&wanted);
+    const char *types = tk_op_table[k->op].types;
+    const bool rows = strpbrk(types, "ae"), weights = strchr(types, 'w');
+    if (k->flags & BLOCKS) return i == 1;
+    return i == 0 || (i == 1 && (rows || weights)) || (rows && weights);
+}
+
+// The backwards that a case is run with: all gradients set, all added to, one kind and the other;
+// then some of them alone.
+static const way ways[] = {{31, 0}, {31, 31}, {31, 2}, {1, 0}, {2, 2}, {4, 0}};
+enum { SET, ADDED, MIXED, WAYS = (int)(sizeof ways / sizeof *ways) };
+
+// A case, and what it gives on ref and on the backends. Every check below looks at it.
+typedef struct seen {
+    world *w;
+    unsigned of_ref; // ways, a bit each
+    unsigned of[N_BACKENDS];
+    result ref[WAYS], by[N_BACKENDS][WAYS];
+} seen;
+
+// Ways of the case on backend b. Emulated orders of threads do them in turn, and one way all.
+static unsigned ways_of(const world *w, int b)
+{
+    unsigned all = (1u << WAYS) - 1;
+    if (w->of->flags & BLOCKS) all = 1 << SET | 1 << ADDED | 1 << MIXED;
+    if (!tk_op_table[w->call.op].grads) all = 1 << MIXED;
+    for (int i = 0; i < WAYS && backends[b].ops != &tk_device_cpu; i++)
+        if (i != MIXED && i % N_BACKENDS != b) all &= ~(1u << i);
+    return all;
+}
+
+static void run_some(const backend *b, const world *w, unsigned which, result r[WAYS])
+{
+    way some[WAYS];
+    result got[WAYS];
+    int n = 0;
+    for (int i = 0; i < WAYS; i++)
+        if (which >> i & 1) some[n++] = ways[i];
+    run_ways(b, w, n, some, got);
+    for (int i = WAYS - 1; i >= 0; i--)
+        if (which >> i & 1) r[i] = got[--n];
+}
+
+static void free_some(unsigned which, result r[WAYS])
+{
+    for (int i = 0; i < WAYS; i++)
+        if (which >> i & 1) result_free(&r[i]);
+}
+
+static void see(seen *s, world *w)
+{
+    *s = (seen){.w = w};
+    for (int b = 0; b < N_BACKENDS; b++) {
+        s->of[b] = ways_of(w, b);
+        s->of_ref |= s->of[b];
+        run_some(&backends[b], w, s->of[b], s->by[b]);
     }
+    run_some(&ref, w, s->of_ref, s->ref);
 }
 
-static void test_ops__backends_agree_with_ref(void **state)
+static void forget(seen *s)
 {
-    (void)state;
-    each_world(agrees_with_ref, 0, false);
+    free_some(s->of_ref, s->ref);
+    for (int b = 0; b < N_BACKENDS; b++) free_some(s->of[b], s->by[b]);
+}
+
+// ---- what is looked at -------------------------------------------------------------------------
+
+static void agrees_with_ref(seen *s)
+{
+    for (int b = 0; b < N_BACKENDS; b++)
+        for (int i = 0; i < WAYS; i++) {
+            if (!(s->of[b] >> i & 1)) continue;
+            compare(s->w, &s->by[b][i], &s->ref[i], false);
+            assert_true(s->by[b][i].flops == s->ref[i].flops);
+        }
 }
 
 static void same_bits(const world *w, const char *what, const float *a, const float *b, int64_t n)
@@ -88,29 +127,27 @@ static void rounds_to(const world *w, const tk_tensor *x, const float *got, floa
     same_bits(w, "not what fp32 gives, rounded once", got, wide, tk_count(x));
 }
 
-// Gradients set (add 0) and added to (31).
-static void is_fp32_rounded(world *w)
+static void is_fp32_rounded(seen *s)
 {
+    world *w = s->w;
+    if (w->type.activation == TK_F32 && w->type.weight == TK_F32) return;
     // see the tests of casts and of parts
     if (w->call.op == TK_OP_CAST || tk_op_has_parts(w->call.op)) return;
     const world twin = twin_of(w);
-    for (unsigned add = 0; add < 32; add += 31) {
-        result wide = run(&ref, &twin, 31, add), got = run(&ref, w, 31, add);
-        result cpu = run(&backends[1], w, 31, add);
-        compare(w, &cpu, &wide, true);
-        compare(w, &got, &wide, true);
-        for (int k = 0; k < TK_OP_OUT; k++) rounds_to(w, &w->call.out[k], got.out[k], wide.out[k]);
-        for (int k = 0; k < TK_OP_IN; k++) rounds_to(w, &w->call.din[k], got.din[k], wide.din[k]);
-        result_free(&wide);
-        result_free(&got);
-        result_free(&cpu);
+    const unsigned which = s->of_ref & (1 << SET | 1 << ADDED | 1 << MIXED);
+    result wide[WAYS];
+    run_some(&ref, &twin, which, wide);
+    for (int i = 0; i < WAYS; i++) {
+        if (!(which >> i & 1)) continue;
+        for (int b = 0; b < N_BACKENDS; b++)
+            if (s->of[b] >> i & 1) compare(w, &s->by[b][i], &wide[i], true);
+        compare(w, &s->ref[i], &wide[i], true);
+        for (int k = 0; k < TK_OP_OUT; k++)
+            rounds_to(w, &w->call.out[k], s->ref[i].out[k], wide[i].out[k]);
+        for (int k = 0; k < TK_OP_IN; k++)
+            rounds_to(w, &w->call.din[k], s->ref[i].din[k], wide[i].din[k]);
     }
-}
-
-static void test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once(void **state)
-{
-    (void)state;
-    each_world(is_fp32_rounded, 1, true);
+    free_some(which, wide);
 }
 
 // A world like w, of its operator's part `op`, on inputs `in` of w's call (-1: none).
@@ -138,8 +175,9 @@ static void narrow(world *w, tk_tensor *x, const float *wide)
 }
 
 // NORM_ROPE by RMS_NORM and ROPE: forward, then ROPE's gradient of what lies between goes back.
-static void is_its_parts(world *w)
+static void is_its_parts(seen *s)
 {
+    world *w = s->w;
     if (w->call.op != TK_OP_NORM_ROPE) return;
     const backend *const by[] = {&ref, &backends[0]};
     for (int b = 0; b < 2; b++) {
@@ -162,82 +200,120 @@ static void is_its_parts(world *w)
     }
 }
 
-static void test_ops__fused_operators_are_their_parts(void **state)
+static void is_the_same_by_more_threads(seen *s)
 {
-    (void)state;
-    each_world(is_its_parts, 0, false);
-}
-
-static void is_the_same_by_more_threads(world *w)
-{
-    result one = run(&backends[0], w, 31, 2);
-    for (int b = 1; b < N_BACKENDS; b++) {
-        result more = run(&backends[b], w, 31, 2);
-        same_results(w, "depends on the number of threads", &one, &more);
-        result_free(&more);
-    }
-    result_free(&one);
-}
-
-static void test_ops__results_do_not_depend_on_threads(void **state)
-{
-    (void)state;
-    each_world(is_the_same_by_more_threads, 0, true);
+    for (int b = 1; b < N_BACKENDS; b++)
+        for (int i = 0; i < WAYS; i++)
+            if (s->of[0] & s->of[b] & 1u << i)
+                same_results(s->w, "depends on the number of threads", &s->by[0][i], &s->by[b][i]);
 }
 
 // Sums are taken in an order that shapes decide, wherever tensors lie: all of them as far from 64
 // bytes, or each as far as it likes. (A library may take another way for products.)
-static void is_the_same_at_any_address(world *w)
+static void is_the_same_at_any_address(seen *s)
 {
-    const tk_op op = w->call.op;
-    if (op == TK_OP_LINEAR) return;
+    const tk_op op = s->w->call.op;
+    if (op == TK_OP_LINEAR || s->w->of->flags & BLOCKS) return;
     // These go along rows by 16 bytes, or by tensor cores, where addresses allow, and round in
     // another order elsewhere.
     const bool by_packs = backends[0].ops != &tk_device_cpu &&
                           (op == TK_OP_RMS_NORM || op == TK_OP_MODULATE || op == TK_OP_GATE_ADD ||
                            op == TK_OP_NORM_ROPE || op == TK_OP_ATTENTION);
-    result even = run(&backends[0], w, 31, 2);
+    const result *even = &s->by[0][MIXED];
     for (int apart = 0; apart < 2; apart++) {
         backend moved = backends[0];
         moved.moved = 1;
         moved.apart = apart;
-        result odd = run(&moved, w, 31, 2);
+        result odd = run(&moved, s->w, ways[MIXED].wanted, ways[MIXED].add);
         if (by_packs)
-            compare(w, &odd, &even, false);
+            compare(s->w, &odd, even, false);
         else
-            same_results(w, "depends on where tensors lie", &even, &odd);
+            same_results(s->w, "depends on where tensors lie", even, &odd);
         result_free(&odd);
     }
-    result_free(&even);
-}
-
-static void test_ops__results_do_not_depend_on_addresses(void **state)
-{
-    (void)state;
-    each_world(is_the_same_at_any_address, 0, false);
 }
 
 // Gradients that are added are what was there plus those that are set.
-static void adds_to_gradients(world *w)
+static void adds_to_gradients(seen *s)
 {
-    result put_there = run(&ref, w, 31, 0), added = run(&ref, w, 31, 31);
+    world *w = s->w;
+    if (!(s->of_ref >> ADDED & 1)) return;
+    const result *put_there = &s->ref[SET], *added = &s->ref[ADDED];
     for (int k = 0; k < TK_OP_IN; k++) {
         tk_tensor before = w->call.din[k];
         const double step = before.dtype == TK_BF16 ? 0x1p-7 : 1e-4; // each is rounded
         widen(w, &before);
-        for (int64_t j = 0; put_there.din[k] && j < tk_count(&before); j++) {
-            const double was = ((const float *)before.data)[j], by = put_there.din[k][j];
-            assert_near(added.din[k][j], was + by, step * (1 + fabs(was) + fabs(by)));
+        for (int64_t j = 0; put_there->din[k] && j < tk_count(&before); j++) {
+            const double was = ((const float *)before.data)[j], by = put_there->din[k][j];
+            assert_near(added->din[k][j], was + by, step * (1 + fabs(was) + fabs(by)));
         }
     }
-    result_free(&put_there);
-    result_free(&added);
 }
 
-static void test_ops__ref_adds_to_gradients(void **state)
+static void dry_counts(seen *s, const backend *b, unsigned which, const result *real)
+{
+    backend dry = *b;
+    result r[WAYS];
+    dry.dry = true;
+    run_some(&dry, s->w, which, r);
+    for (int i = 0; i < WAYS; i++) {
+        if (!(which >> i & 1)) continue;
+        if (r[i].peak != real[i].peak)
+            fail_msg("%s: %zu bytes, dry %zu", s->w->name, real[i].peak, r[i].peak);
+        assert_true(r[i].flops == real[i].flops);
+        for (int64_t j = 0; j < tk_count(&s->w->call.out[0]); j++) assert_true(r[i].out[0][j] == 0);
+    }
+    free_some(which, r);
+}
+
+// What a plan counts on the dry device is what the backend takes that it stands for.
+static void dry_counts_as_the_real(seen *s)
+{
+    dry_counts(s, &backends[0], s->of[0], s->by[0]);
+    dry_counts(s, &backends[2], s->of[2], s->by[2]);
+    dry_counts(s, &ref, s->of_ref, s->ref);
+}
+
+// ---- the tests ---------------------------------------------------------------------------------
+
+static void look_at(const test_case *k, int kind)
+{
+    world w;
+    seen s;
+    world_open(&w, k, kinds[kind]);
+    snprintf(w.name, sizeof w.name, "%s case %d, kind %d", tk_op_table[k->op].name,
+             (int)(k - cases), kind);
+    see(&s, &w);
+    agrees_with_ref(&s);
+    is_fp32_rounded(&s);
+    is_its_parts(&s);
+    is_the_same_by_more_threads(&s);
+    is_the_same_at_any_address(&s);
+    adds_to_gradients(&s);
+    dry_counts_as_the_real(&s);
+    forget(&s);
+    world_close(&w);
+}
+
+// Of operator **state.
+static void test_operator(void **state)
+{
+    const tk_op op = *(const tk_op *)*state;
+    for (int i = 0; i < N_CASES; i++)
+        for (int kind = 0; kind < N_KINDS; kind++)
+            if (cases[i].op == op && has_kind(&cases[i], kind)) look_at(&cases[i], kind);
+}
+
+static void test_ops__every_operator_has_a_case(void **state)
 {
     (void)state;
-    each_world(adds_to_gradients, 0, false);
+    bool has_case[TK_OP_COUNT] = {false};
+    for (int i = 0; i < N_CASES; i++) has_case[cases[i].op] = true;
+    for (int op = 0; op < TK_OP_COUNT; op++)
+        if (!tk_op_table[op].name || !has_case[op])
+            fail_msg("operator %d (%s) has no case", op, tk_op_table[op].name);
+    for (int op = 0; op < TK_OP_COUNT; op++)
+        if (!has(op)) fail_msg("device %s lacks %s", backends[0].ops->name, tk_op_table[op].name);
 }
 
 static const float cast_from[] = {0.0f, -0.0f, 1.0f, -3.14159274f, 1.00390625f, 1.01171875f, 3e38f};
@@ -282,160 +358,6 @@ static void test_ops__casts_round_to_even(void **state)
     }
 }
 
-// sum(output * cotangent) of a forward run
-static double objective(const world *w)
-{
-    result r = run(&ref, w, 0, 0);
-    double s = 0;
-    for (int64_t i = 0; i < tk_count(&w->call.out[0]); i++)
-        s += (double)r.out[0][i] * ((const float *)w->call.dout[0].data)[i];
-    result_free(&r);
-    return s;
-}
-
-// The derivative of input `k` along a random direction, by central differences.
-static double slope(world *w, int k, const float *along, double step)
-{
-    float *x = w->call.in[k].data;
-    int64_t n = tk_count(&w->call.in[k]);
-    double up, down;
-    float *at = tk_alloc((size_t)n * sizeof *at + 64);
-    assert_non_null(at);
-    memcpy(at, x, (size_t)n * sizeof *at);
-    for (int64_t i = 0; i < n; i++) x[i] = (float)(at[i] + step * along[i]);
-    up = objective(w);
-    for (int64_t i = 0; i < n; i++) x[i] = (float)(at[i] - step * along[i]);
-    down = objective(w);
-    memcpy(x, at, (size_t)n * sizeof *at);
-    tk_free(at);
-    return (up - down) / (2 * step);
-}
-
-static void check_slopes(world *w, const test_case *k)
-{
-    result r = run(&ref, w, 31, 0);
-    for (int i = 0; i < TK_OP_IN; i++) {
-        int64_t n = tk_count(&w->call.din[i]);
-        if (!r.din[i] || n == 0) continue;
-        tk_tensor along = w->call.din[i];
-        fill(w, k, &along, 40 + (uint64_t)i);
-        double said = 0, seen = slope(w, i, along.data, 4e-3);
-        for (int64_t j = 0; j < n; j++) said += (double)r.din[i][j] * ((float *)along.data)[j];
-        double size = sqrt(square(r.din[i], n));
-        if (!(fabs(said - seen) <= 3e-3 * size + 3e-5)) // fp32 rounding over the step
-            fail_msg("%s case %d: derivative of input %d is %.6g by differences, %.6g by backward",
-                     tk_op_table[k->op].name, (int)(k - cases), i, seen, said);
-    }
-    result_free(&r);
-}
-
-static void test_ops__ref_gradients_are_slopes(void **state)
-{
-    (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        if (cases[i].op == TK_OP_CAST) continue; // a staircase
-        if (!tk_op_table[cases[i].op].grads || cases[i].n > 100 || cases[i].docs[0] > 100) continue;
-        world w;
-        world_open(&w, &cases[i], kinds[0]);
-        check_slopes(&w, &cases[i]);
-        world_close(&w);
-    }
-}
-
-// What a plan counts on the dry device is what the backend takes that it stands for.
-static void counts_as_the_real(world *w)
-{
-    const backend like[] = {backends[0], backends[2], ref};
-    for (int b = 0; b < 3; b++) {
-        result real = run(&like[b], w, 31, 1);
-        result dry = run(
-            &(backend){.ops = like[b].ops, .threads = like[b].threads, .seed = "1", .dry = true}, w,
-            31, 1);
-        if (dry.peak != real.peak) fail_msg("%s: %zu bytes, dry %zu", w->name, real.peak, dry.peak);
-        assert_true(dry.flops == real.flops);
-        for (int64_t j = 0; j < tk_count(&w->call.out[0]); j++) assert_true(dry.out[0][j] == 0);
-        result_free(&real);
-        result_free(&dry);
-    }
-}
-
-static void test_ops__dry_counts_as_the_real(void **state)
-{
-    (void)state;
-    each_world(counts_as_the_real, 0, true);
-}
-
-static void test_ops__flops(void **state)
-{
-    (void)state;
-    world w;
-    world_open(&w, &(test_case){TK_OP_LINEAR, 7, 5, 3, 0, BIAS, {0}}, kinds[0]);
-    result r = run(&ref, &w, 7, 0);
-    assert_true(r.flops == 3 * 2 * 7 * 5 * 3);
-    result_free(&r);
-    r = run(&ref, &w, 6, 0);
-    assert_true(r.flops == 2 * 2 * 7 * 5 * 3);
-    result_free(&r);
-    world_close(&w);
-    world_open(&w, &(test_case){TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 2}}, kinds[0]);
-    r = run(&ref, &w, 7, 0);
-    assert_true(r.flops == 3 * 4 * (9 + 4) * 12);
-    result_free(&r);
-    world_close(&w);
-}
-
-// ---- collectives with more than one rank -----------------------------------------------------
-
-// Rank 1 of 3: rank r holds the numbers 100 * r + i; a reduction of what all hold is 3 times mine.
-static tk_status fake_all_gather(tk_device_comm *c, const void *in, void *out,
-                                 const int64_t *counts, int64_t width, tk_dtype t)
-{
-    (void)t;
-    float *to = out;
-    for (int r = 0; r < c->size; r++)
-        for (int64_t i = 0; i < counts[r] * width; i++)
-            *to++ = r == c->rank ? ((const float *)in)[i] : (float)(100 * r + i);
-    return TK_OK;
-}
-
-static tk_status fake_reduce_scatter(tk_device_comm *c, const void *in, void *out,
-                                     const int64_t *counts, int64_t width, tk_dtype t)
-{
-    (void)t;
-    const float *from = in;
-    for (int r = 0; r < c->rank; r++) from += counts[r] * width;
-    for (int64_t i = 0; i < counts[c->rank] * width; i++) ((float *)out)[i] = 3 * from[i];
-    return TK_OK;
-}
-
-static void test_ops__gathers_columns_of_uneven_ranks(void **state)
-{
-    (void)state;
-    static const tk_device_comm_ops ops = {.all_gather = fake_all_gather,
-                                           .reduce_scatter = fake_reduce_scatter};
-    static const int64_t counts[3] = {3, 2, 0};
-    tk_device d;
-    tk_device_comm comm = {.ops = &ops, .rank = 1, .size = 3, .name = "fake", .device = &d};
-    assert_ok(tk_device_open(&d, &tk_device_cpu, 1, 1 << 20));
-    float x[4] = {1, 2, 3, 4}, whole[10], dwhole[10], dx[4] = {10, 20, 30, 40};
-    for (int i = 0; i < 10; i++) dwhole[i] = (float)i;
-    tk_call c = {.op = TK_OP_GATHER_COLS, .comm = &comm, .counts = counts};
-    assert_ok(tk_device_put(&d, x, TK_F32, 2, 2, &c.in[0]));
-    assert_ok(tk_device_new(&d, TK_F32, 2, 5, &c.out[0]));
-    assert_ok(tk_device_put(&d, dwhole, TK_F32, 2, 5, &c.dout[0]));
-    assert_ok(tk_device_put(&d, dx, TK_F32, 2, 2, &c.din[0]));
-    assert_ok(tk_op_forward(&d, &c));
-    assert_ok(tk_device_get(&d, &c.out[0], whole));
-    const float gathered[10] = {0, 1, 2, 1, 2, 3, 4, 5, 3, 4};
-    assert_memory_equal(whole, gathered, sizeof gathered);
-    c.add[0] = true;
-    assert_ok(tk_op_backward(&d, &c));
-    assert_ok(tk_device_get(&d, &c.din[0], dx));
-    const float scattered[4] = {10 + 3 * 3, 20 + 3 * 4, 30 + 3 * 8, 40 + 3 * 9};
-    assert_memory_equal(dx, scattered, sizeof scattered);
-    tk_device_close(&d);
-}
-
 static void test_ops__skips_a_step_of_scale_zero(void **state)
 {
     (void)state;
@@ -462,71 +384,29 @@ static void test_ops__skips_a_step_of_scale_zero(void **state)
     }
 }
 
-static void test_ops__wrong_shapes_are_named(void **state)
+static int test_each_operator(void)
 {
-    (void)state;
-    tk_device d;
-    assert_ok(tk_device_open_dry(&d, &tk_device_cpu, 1, 1 << 20));
-    tk_call c = {.op = TK_OP_LINEAR};
-    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.in[0]));
-    assert_ok(tk_device_new(&d, TK_F32, 3, 6, &c.out[0]));
-    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
-    assert_says("operator linear: input 1 is absent");
-    assert_ok(tk_device_new(&d, TK_F32, 3, 5, &c.in[1]));
-    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
-    assert_says("operator linear: input 1 is (3, 5)");
-    c.in[1] = tk_tensor_2d(c.in[1].data, TK_F32, 3, 6);
-    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
-    assert_says("operator linear: output 0 is (3, 6)");
-    tk_device_close(&d);
-}
-
-static void test_ops__wrong_types_are_named(void **state)
-{
-    (void)state;
-    tk_device d;
-    assert_ok(tk_device_open_dry(&d, &tk_device_cpu, 1, 1 << 20));
-    tk_call c = {.op = TK_OP_ADD};
-    assert_ok(tk_device_new(&d, TK_BF16, 4, 6, &c.in[0]));
-    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.in[1]));
-    assert_ok(tk_device_new(&d, TK_F32, 4, 6, &c.out[0]));
-    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
-    assert_says("operator add: input 1 is (4, 6) f32, should be (4, 6) bf16");
-    c.in[1].dtype = TK_BF16;
-    assert_status(tk_op_forward(&d, &c), TK_INTERNAL);
-    assert_says("operator add: output 0 is (4, 6) f32, should be (4, 6) bf16");
-    c = (tk_call){.op = TK_OP_RMS_NORM, .i = {6}, .in = {c.in[0]}, .dout = {c.in[1]}};
-    assert_ok(tk_device_new(&d, TK_BF16, 1, 6, &c.in[1]));
-    assert_ok(tk_device_new(&d, TK_BF16, 1, 6, &c.din[1]));
-    assert_status(tk_op_backward(&d, &c), TK_INTERNAL);
-    assert_says("operator rms_norm: gradient of input 1 is (1, 6) bf16, should be (1, 6) f32");
-    tk_device_close(&d);
+    static tk_op op[TK_OP_COUNT];
+    struct CMUnitTest tests[TK_OP_COUNT];
+    size_t n = 0;
+    for (int i = 0; i < TK_OP_COUNT; i++) {
+        if (!tk_op_table[i].name || !looked_at((tk_op)i)) continue;
+        op[i] = (tk_op)i;
+        tests[n++] =
+            (struct CMUnitTest){tk_op_table[i].name, test_operator, NULL, close_devices, &op[i]};
+    }
+    return _cmocka_run_group_tests("operators", tests, n, NULL, NULL);
 }
 
 int main(void)
 {
-    const struct CMUnitTest of_backends[] = {
+    const struct CMUnitTest others[] = {
         cmocka_unit_test(test_ops__every_operator_has_a_case),
-        cmocka_unit_test(test_ops__backends_agree_with_ref),
-        cmocka_unit_test(test_ops__bf16_is_fp32_on_the_same_numbers_rounded_once),
-        cmocka_unit_test(test_ops__fused_operators_are_their_parts),
         cmocka_unit_test(test_ops__casts_round_to_even),
-        cmocka_unit_test(test_ops__results_do_not_depend_on_threads),
-        cmocka_unit_test(test_ops__results_do_not_depend_on_addresses),
-        cmocka_unit_test(test_ops__dry_counts_as_the_real),
         cmocka_unit_test(test_ops__skips_a_step_of_scale_zero),
-    };
-    const struct CMUnitTest of_ref[] = {
-        cmocka_unit_test(test_ops__ref_adds_to_gradients),
-        cmocka_unit_test(test_ops__ref_gradients_are_slopes),
-        cmocka_unit_test(test_ops__flops),
-        cmocka_unit_test(test_ops__gathers_columns_of_uneven_ranks),
-        cmocka_unit_test(test_ops__wrong_shapes_are_named),
-        cmocka_unit_test(test_ops__wrong_types_are_named),
     };
     const char *device = getenv("TK_TEST_DEVICE");
     const bool cuda = device && strcmp(device, "cuda") == 0;
     for (int b = 0; cuda && b < N_BACKENDS; b++) backends[b].ops = tk_device_find(TK_DEVICE_CUDA);
-    const int failed = cmocka_run_group_tests(of_backends, NULL, NULL);
-    return cuda ? failed : failed + cmocka_run_group_tests(of_ref, NULL, NULL);
+    return cmocka_run_group_tests(others, NULL, NULL) + test_each_operator();
 }
