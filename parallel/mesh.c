@@ -14,17 +14,24 @@
 // The axes, the fastest first. An axis more is a row more.
 static const struct {
     const char *name;
-    size_t degree;  // where it stands in tk_parallel_config
-    tk_queue queue; // its communicator's: of messages beside the work, or of sums within it
+    size_t degree;           // where it stands in tk_parallel_config
+    tk_queue device, beside; // queues of its communicators; TK_QUEUES: it has none beside
 } axes[TK_AXES] = {
-    [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor), TK_QUEUE_COMPUTE},
-    [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline), TK_QUEUE_COMM},
-    [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data), TK_QUEUE_COMPUTE},
+    [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor), TK_QUEUE_TENSOR,
+                        TK_QUEUE_DATA},
+    [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline), TK_QUEUE_FORWARD,
+                          TK_QUEUE_BACKWARD},
+    [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data), TK_QUEUE_DATA, TK_QUEUES},
 };
 
 int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis)
 {
     return (int64_t *)((char *)p + axes[axis].degree);
+}
+
+int64_t tk_axis_sent(const tk_axis_row *a)
+{
+    return a->device.bytes_sent + a->beside.bytes_sent;
 }
 
 // ---- degrees -----------------------------------------------------------------------------------
@@ -248,15 +255,7 @@ static bool over_nccl(const tk_mesh *m, const tk_device *d)
 #ifdef TK_NCCL
 static tk_status attach_nccl(tk_mesh *m, tk_device *d)
 {
-    TK_TRY(tk_nccl_world(&m->world, d, &m->world_device));
-    for (int i = 0; i < TK_AXES; i++) {
-        tk_axis_row *a = &m->axis[i];
-        if (a->degree == 1)
-            tk_device_comm_self(&a->device, &a->host, d);
-        else
-            TK_TRY(tk_nccl_split(&m->world_device, &a->host, axes[i].queue, &a->device));
-    }
-    return TK_OK;
+    return tk_nccl_world(&m->world, d, &m->world_device);
 }
 #else
 static tk_status attach_nccl(tk_mesh *m, tk_device *d)
@@ -269,24 +268,35 @@ static tk_status attach_nccl(tk_mesh *m, tk_device *d)
 }
 #endif
 
-static tk_status attach(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
+// The one place that chooses a transport.
+static tk_status attach(tk_mesh *m, tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
 {
     if (host->size == 1)
         tk_device_comm_self(out, host, d);
     else if (tk_comm_is_dry(host))
         tk_device_comm_dry(out, host, d, q);
+#ifdef TK_NCCL
+    else if (over_nccl(m, d))
+        return tk_nccl_split(&m->world_device, host, q, out);
+#endif
     else
-        return tk_mpi_device(host, d, q, out);
+        return tk_agree(&m->world, tk_mpi_device(host, d, q, out));
     return TK_OK;
 }
 
-// The one place that chooses a transport.
+static tk_status attach_axis(tk_mesh *m, tk_device *d, int i)
+{
+    tk_axis_row *a = &m->axis[i];
+    TK_TRY(attach(m, &a->host, d, axes[i].device, &a->device));
+    if (axes[i].beside == TK_QUEUES) return TK_OK;
+    return attach(m, &a->host, d, axes[i].beside, &a->beside);
+}
+
 static tk_status attach_all(tk_mesh *m, tk_device *d)
 {
-    if (over_nccl(m, d)) return attach_nccl(m, d);
-    for (int i = 0; i < TK_AXES; i++)
-        TK_TRY(tk_agree(&m->world, attach(&m->axis[i].host, d, axes[i].queue, &m->axis[i].device)));
-    return attach(&m->world, d, TK_QUEUE_COMPUTE, &m->world_device);
+    if (over_nccl(m, d)) TK_TRY(attach_nccl(m, d));
+    for (int i = 0; i < TK_AXES; i++) TK_TRY(attach_axis(m, d, i));
+    return over_nccl(m, d) ? TK_OK : attach(m, &m->world, d, TK_QUEUE_COMPUTE, &m->world_device);
 }
 
 tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)
@@ -301,7 +311,10 @@ tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)
 
 void tk_mesh_detach(tk_mesh *m)
 {
-    for (int i = 0; i < TK_AXES; i++) tk_device_comm_close(&m->axis[i].device);
+    for (int i = 0; i < TK_AXES; i++) {
+        tk_device_comm_close(&m->axis[i].device);
+        tk_device_comm_close(&m->axis[i].beside);
+    }
     tk_device_comm_close(&m->world_device);
 }
 

@@ -3,6 +3,29 @@
 //
 // The first axis runs fastest: world rank = (data * pipeline_degree + pipeline) * tensor_degree +
 // tensor.
+//
+// Each communicator of the device has a queue (core/device/queue.h); two axes have a second one, so
+// that what goes over it is held up by nothing that goes over the first:
+//
+//     axis      device                              beside
+//     tensor    rows and columns, TENSOR            sums of weights held by all, DATA
+//     pipeline  rows to the next stage, FORWARD     gradients to the one before, BACKWARD
+//     data      sums and gathers of weights, DATA   none
+//     world     sums of single numbers, COMPUTE     none
+//
+// Messages of both directions of the pipeline on one queue would be right too (parallel/messages.h
+// has them in an order for that), but a stage that waits for rows of its stage before could then
+// not send that stage the gradients it waits for itself.
+//
+// Communicators of several queues are at work at once, and each of their kernels holds a piece of
+// the GPU until its peers have come. That never ends in a circle, for two reasons. First, all calls
+// of all ranks are parts of one order: ranks of one data or tensor group ask for the same, in the
+// same order, and the messages of stages have an order of their own (parallel/messages.h). Take the
+// first call of that order which is not done: all that is before it on its queues, and all that its
+// events and the memory of its GPU wait for, was asked for before it, so is done or ends by itself.
+// Nothing holds it up but, second, room: calls that come later may have begun before it and wait
+// for peers. So those of all queues must fit on a GPU beside each other (parallel/nccl/comm.c sees
+// to it); kernels that compute wait for nobody, and make room when they end.
 #pragma once
 #include "core/comm/comm.h"
 #include "core/config/config.h"
@@ -15,7 +38,7 @@ typedef struct tk_axis_row { // this rank's line along an axis
     int rank, degree;
     int previous, next; // ranks of the line, which is a ring
     tk_comm host;
-    tk_device_comm device; // between tk_mesh_attach and tk_mesh_detach
+    tk_device_comm device, beside; // between tk_mesh_attach and tk_mesh_detach
 } tk_axis_row;
 
 typedef struct tk_mesh {
@@ -28,6 +51,7 @@ typedef struct tk_mesh {
 } tk_mesh;
 
 int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis); // the option's value
+int64_t tk_axis_sent(const tk_axis_row *a); // bytes, over both its communicators of the device
 // "tensor 2 x pipeline 1 x data 4"; degrees of 0 as 1. Returns `out`.
 char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size);
 

@@ -157,13 +157,14 @@ static void step_stage(posting *r, int stage, double now)
     post_ahead(r, stage);
 }
 
-// A group is sends and at most one receive, all asked for at once: who waits for what it receives
-// waits for nothing that is received later.
+// A group is sends and at most one receive, all asked for at once and of one direction: who waits
+// for what it receives waits for nothing that is received later.
 static void end_groups(tk_message_list *l)
 {
     for (int64_t i = 0; i < l->n; i++) {
         tk_message *m = &l->message[i];
-        m->ends = !m->sends || i + 1 == l->n || m[1].at != m->at;
+        m->ends = !m->sends || i + 1 == l->n || m[1].at != m->at ||
+                  tk_message_is_forward(m) != tk_message_is_forward(m + 1);
     }
 }
 
@@ -200,17 +201,34 @@ typedef struct queues {
     const tk_schedule *s;
     const tk_message_list *list;
     int64_t *at;    // (stages) actions done
-    int64_t *first; // (stages) of the group that is next, or under way
+    int64_t *first; // (stages, 2) of the group that is next, or under way; by direction
     bool **moved;   // (stages, messages)
     bool *came;     // (stages, chunks, micro, 2) the group of this input is done
-    bool alone;     // actions begin when all groups asked for before are done
+    bool alone;     // groups and actions begin when all groups asked for before are done
 } queues;
 
+// The first message of that direction from number i on.
+static int64_t seek(const tk_message_list *l, int64_t i, int forward)
+{
+    while (i < l->n && tk_message_is_forward(&l->message[i]) != forward) i++;
+    return i;
+}
+
+// The stage's first message, of either direction, whose group is not done.
+static int64_t first_of(const queues *q, int stage)
+{
+    const int64_t back = seek(&q->list[stage], q->first[2 * stage], 0);
+    const int64_t there = seek(&q->list[stage], q->first[2 * stage + 1], 1);
+    return back < there ? back : there;
+}
+
 // The message of the stage's present group that goes to or comes from `peer` next; -1: none.
-static int64_t present(const queues *q, int stage, bool sends, int peer)
+static int64_t present(const queues *q, int stage, int forward, bool sends, int peer)
 {
     const tk_message_list *l = &q->list[stage];
-    for (int64_t i = q->first[stage]; i < l->n && l->message[i].at <= q->at[stage]; i++) {
+    int64_t i = seek(l, q->first[2 * stage + forward], forward);
+    if (q->alone && i > first_of(q, stage)) return -1;
+    for (; i < l->n && l->message[i].at <= q->at[stage]; i++) {
         const tk_message *m = &l->message[i];
         if (m->sends == sends && m->peer == peer && !q->moved[stage][i]) return i;
         if (m->ends) break;
@@ -219,25 +237,25 @@ static int64_t present(const queues *q, int stage, bool sends, int peer)
 }
 
 // Moves what the stage's group sends, where it is received; then goes on to the next group.
-static bool move(queues *q, int stage)
+static bool move(queues *q, int stage, int forward)
 {
     const tk_message_list *l = &q->list[stage];
     bool any = false, all = true;
     for (int peer = 0; peer < q->s->stages; peer++) {
-        const int64_t out = present(q, stage, true, peer);
-        const int64_t in = out < 0 ? -1 : present(q, peer, false, stage);
+        const int64_t out = present(q, stage, forward, true, peer);
+        const int64_t in = out < 0 ? -1 : present(q, peer, forward, false, stage);
         if (in < 0) continue;
         q->moved[stage][out] = q->moved[peer][in] = any = true;
     }
-    const int64_t begin = q->first[stage];
+    const int64_t begin = seek(l, q->first[2 * stage + forward], forward);
     int64_t i = begin;
     for (; i < l->n && all; i++) {
         all = q->moved[stage][i];
         if (l->message[i].ends) break;
     }
     if (begin == l->n || !all) return any;
-    q->first[stage] = i < l->n ? i + 1 : i;
-    for (i = begin; i < q->first[stage]; i++)
+    const int64_t end = q->first[2 * stage + forward] = i < l->n ? i + 1 : i;
+    for (i = begin; i < end; i++)
         if (!l->message[i].sends)
             q->came[message_index_of(q->s, stage, &l->message[i].action)] = true;
     return true;
@@ -248,7 +266,7 @@ static bool act(queues *q, int stage)
 {
     const tk_stage_plan *p = &q->s->stage[stage];
     const tk_message_list *l = &q->list[stage];
-    const int64_t first = q->first[stage];
+    const int64_t first = first_of(q, stage);
     int from;
     if (q->at[stage] == p->n) return false;
     if (q->alone && first < l->n && l->message[first].at <= q->at[stage]) return false;
@@ -262,20 +280,23 @@ tk_status tk_messages_check(tk_schedule *s, const tk_message_list *lists, bool a
 {
     queues q = {.s = s, .list = lists, .alone = alone};
     TK_ARENA_NEW(q.at, &s->arena, s->stages);
-    TK_ARENA_NEW(q.first, &s->arena, s->stages);
+    TK_ARENA_NEW(q.first, &s->arena, 2 * s->stages);
     TK_ARENA_NEW(q.moved, &s->arena, s->stages);
     TK_ARENA_NEW(q.came, &s->arena, indices(s) + 1);
     for (int i = 0; i < s->stages; i++) TK_ARENA_NEW(q.moved[i], &s->arena, lists[i].n + 1);
     for (bool any = true; any;) {
         any = false;
-        for (int i = 0; i < s->stages; i++) any |= move(&q, i) | act(&q, i);
+        for (int i = 0; i < s->stages; i++) any |= move(&q, i, 0) | move(&q, i, 1) | act(&q, i);
     }
     for (int i = 0; i < s->stages; i++) {
         if (q.at[i] < s->stage[i].n)
             return refuse_order(s, i, q.at[i], "waits in a circle of groups of messages");
-        if (q.first[i] < lists[i].n)
-            return TK_FAIL(TK_INTERNAL, "schedule: stage %d: message %lld is met by none", i,
-                           (long long)q.first[i]);
+        for (int forward = 0; forward < 2; forward++) {
+            const int64_t left = seek(&lists[i], q.first[2 * i + forward], forward);
+            if (left < lists[i].n)
+                return TK_FAIL(TK_INTERNAL, "schedule: stage %d: message %lld is met by none", i,
+                               (long long)left);
+        }
     }
     return TK_OK;
 }

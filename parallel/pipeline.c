@@ -26,7 +26,8 @@ typedef struct slot { // a run of a microbatch between its first receive and its
 } slot;
 
 typedef struct engine {
-    tk_device_comm *comm;
+    int stage, stages;
+    tk_device_comm *forward, *backward; // of rows, and of their gradients
     tk_device *device;
     const tk_pipeline_work *work;
     tk_schedule schedule;
@@ -50,9 +51,10 @@ static flight *input_of(engine *e, const tk_action *a)
     return a->kind == TK_ACT_FORWARD ? &s->x : &s->dy;
 }
 
-static tk_status wait_for_request(engine *e, tk_request *r)
+// The communicator of what an action is given or gives.
+static tk_device_comm *comm_of(const engine *e, const tk_action *a)
 {
-    return tk_wait(e->comm, r);
+    return a->kind == TK_ACT_FORWARD ? e->forward : e->backward;
 }
 
 static tk_status new_boundary(engine *e, int64_t micro, tk_tensor *t)
@@ -73,9 +75,9 @@ static tk_status check_boundary(engine *e, const tk_action *a, const tk_tensor *
     const tk_tensor w = tk_tensor_2d(NULL, e->work->type, rows, e->work->hidden);
     tk_tensor_print_shape(t, shape, sizeof shape);
     tk_tensor_print_shape(&w, wanted, sizeof wanted);
-    return TK_FAIL(TK_INTERNAL, "stage %d hands over %s of microbatch %lld as %s, not %s",
-                   e->comm->rank, a->kind == TK_ACT_FORWARD ? "the rows" : "the gradient",
-                   (long long)a->micro, shape, wanted);
+    return TK_FAIL(TK_INTERNAL, "stage %d hands over %s of microbatch %lld as %s, not %s", e->stage,
+                   a->kind == TK_ACT_FORWARD ? "the rows" : "the gradient", (long long)a->micro,
+                   shape, wanted);
 }
 
 static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor *to)
@@ -88,21 +90,22 @@ static tk_status copy(engine *e, int64_t micro, const tk_tensor *from, tk_tensor
 // message.
 static tk_status ask_for(engine *e, const tk_message *m)
 {
+    tk_device_comm *c = comm_of(e, &m->action);
     if (m->sends) {
         const tk_tensor *t = &e->result;
-        return tk_isend(e->comm, t->data, tk_count(t), t->dtype, m->peer, e->result_sent);
+        return tk_isend(c, t->data, tk_count(t), t->dtype, m->peer, e->result_sent);
     }
     flight *f = input_of(e, &m->action);
     TK_TRY(new_boundary(e, m->action.micro, &f->t));
-    return tk_irecv(e->comm, f->t.data, tk_count(&f->t), f->t.dtype, m->peer, &f->req);
+    return tk_irecv(c, f->t.data, tk_count(&f->t), f->t.dtype, m->peer, &f->req);
 }
 
 // The group from message `from` on, of which e->asked is one behind the last.
-static tk_status wait_for_group(engine *e, int64_t from)
+static tk_status wait_for_group(engine *e, tk_device_comm *c, int64_t from)
 {
     for (int64_t i = from; i < e->asked; i++) {
         const tk_message *m = &e->list->message[i];
-        TK_TRY(wait_for_request(e, m->sends ? e->result_sent : &input_of(e, &m->action)->req));
+        TK_TRY(tk_wait(c, m->sends ? e->result_sent : &input_of(e, &m->action)->req));
     }
     return TK_OK;
 }
@@ -112,14 +115,15 @@ static tk_status ask_messages(engine *e, int64_t k)
 {
     while (e->asked < e->list->n && e->list->message[e->asked].at == k) {
         const int64_t from = e->asked;
-        const tk_message *m;
-        TK_TRY(tk_group_begin(e->comm));
+        const tk_message *m = &e->list->message[from];
+        tk_device_comm *c = comm_of(e, &m->action);
+        TK_TRY(tk_group_begin(c));
         do {
             m = &e->list->message[e->asked++];
             TK_TRY(ask_for(e, m));
         } while (!m->ends);
-        TK_TRY(tk_group_end(e->comm));
-        if (e->work->alone) TK_TRY(wait_for_group(e, from));
+        TK_TRY(tk_group_end(c));
+        if (e->work->alone) TK_TRY(wait_for_group(e, c, from));
     }
     return TK_OK;
 }
@@ -130,14 +134,14 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
 {
     int to;
     tk_action fed;
-    if (!tk_schedule_feeds(&e->schedule, e->comm->rank, a, &to, &fed)) return TK_OK;
+    if (!tk_schedule_feeds(&e->schedule, e->stage, a, &to, &fed)) return TK_OK;
     TK_TRY(check_boundary(e, a, t));
-    if (to == e->comm->rank) return copy(e, a->micro, t, &input_of(e, &fed)->t);
+    if (to == e->stage) return copy(e, a->micro, t, &input_of(e, &fed)->t);
     e->result = *t;
     e->result_sent = &flight_slot_of(e, a)->y_sent;
     if (a->kind == TK_ACT_FORWARD) return TK_OK;
     flight *f = &e->out[e->sent++ % OUTGOING];
-    TK_TRY(wait_for_request(e, &f->req));
+    TK_TRY(tk_wait(e->backward, &f->req));
     tk_device_free(e->device, &f->t);
     TK_TRY(copy(e, a->micro, t, &f->t));
     e->result = f->t;
@@ -150,7 +154,7 @@ static tk_status hand_on(engine *e, const tk_action *a, const tk_tensor *t)
 static tk_status release_flight(engine *e, const tk_action *a)
 {
     slot *s = flight_slot_of(e, a);
-    TK_TRY(wait_for_request(e, &s->y_sent));
+    TK_TRY(tk_wait(e->forward, &s->y_sent));
     TK_TRY(e->work->release(e->work->ctx, a));
     tk_device_free(e->device, &s->x.t);
     *s = (slot){0};
@@ -161,7 +165,7 @@ static tk_status run_forward(engine *e, const tk_action *a)
 {
     slot *s = flight_slot_of(e, a);
     tk_tensor y = {0};
-    TK_TRY(wait_for_request(e, &s->x.req));
+    TK_TRY(tk_wait(e->forward, &s->x.req));
     TK_TRY(e->work->forward(e->work->ctx, a, &s->x.t, &y));
     TK_TRY(hand_on(e, a, &y));
     if (e->schedule.kind != TK_SCHEDULE_FORWARD || a->micro == 0) return TK_OK;
@@ -173,8 +177,8 @@ static tk_status run_backward(engine *e, const tk_action *a)
 {
     slot *s = flight_slot_of(e, a);
     tk_tensor dx = {0};
-    TK_TRY(wait_for_request(e, &s->dy.req));
-    TK_TRY(wait_for_request(e, &s->y_sent)); // dy came back, so y has long arrived
+    TK_TRY(tk_wait(e->backward, &s->dy.req));
+    TK_TRY(tk_wait(e->forward, &s->y_sent)); // dy came back, so y has long arrived
     TK_TRY(e->work->backward(e->work->ctx, a, &s->dy.t, &dx));
     tk_device_free(e->device, &s->dy.t);
     TK_TRY(hand_on(e, a, &dx));
@@ -183,7 +187,7 @@ static tk_status run_backward(engine *e, const tk_action *a)
 
 static tk_status run_all(engine *e)
 {
-    const tk_stage_plan *p = &e->schedule.stage[e->comm->rank];
+    const tk_stage_plan *p = &e->schedule.stage[e->stage];
     for (int64_t k = 0; k < p->n; k++) {
         const tk_action *a = &p->action[k];
         TK_TRY(ask_messages(e, k));
@@ -193,7 +197,7 @@ static tk_status run_all(engine *e)
     if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n)
         TK_TRY(release_flight(e, &p->action[p->n - 1]));
     for (int k = 0; k < OUTGOING; k++) {
-        TK_TRY(wait_for_request(e, &e->out[k].req));
+        TK_TRY(tk_wait(e->backward, &e->out[k].req));
         tk_device_free(e->device, &e->out[k].t);
     }
     return TK_OK;
@@ -202,11 +206,11 @@ static tk_status run_all(engine *e)
 static tk_status open_engine(engine *e)
 {
     tk_message_list *lists;
-    TK_TRY(tk_schedule_make(&e->schedule, e->work->schedule, e->comm->size, e->work->chunks,
-                            e->work->n));
+    TK_TRY(
+        tk_schedule_make(&e->schedule, e->work->schedule, e->stages, e->work->chunks, e->work->n));
     TK_ARENA_NEW(e->slots, &e->schedule.arena, e->work->n * e->work->chunks + 1);
     TK_TRY(tk_messages_make(&e->schedule, &lists));
-    e->list = &lists[e->comm->rank];
+    e->list = &lists[e->stage];
     return TK_OK;
 }
 
@@ -214,7 +218,13 @@ static tk_status open_engine(engine *e)
 // memory stays with the pool.
 tk_status tk_pipeline_run(tk_mesh *m, tk_device *d, const tk_pipeline_work *w)
 {
-    engine e = {.comm = &m->axis[TK_AXIS_PIPELINE].device, .device = d, .work = w};
+    tk_axis_row *line = &m->axis[TK_AXIS_PIPELINE];
+    engine e = {.stage = line->rank,
+                .stages = line->degree,
+                .forward = &line->device,
+                .backward = &line->beside,
+                .device = d,
+                .work = w};
     tk_status st = open_engine(&e);
     if (st == TK_OK) st = run_all(&e);
     tk_schedule_free(&e.schedule);

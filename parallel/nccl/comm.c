@@ -197,13 +197,29 @@ static tk_status find_shared(tk_comm *host, const tk_device *d)
     return st;
 }
 
-static tk_status begin_world(tk_comm *host, tk_nccl_impl *m)
+// What all communicators are made with. On each queue but that of copies one kernel of NCCL may be
+// at work, and wait for its peers: none takes more blocks than leave room for those of the others,
+// a block on each multiprocessor (parallel/mesh.h says what for).
+static tk_status configure(const tk_device *d, const tk_comm *host, bool shares, ncclConfig_t *out)
 {
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    struct cudaDeviceProp *p;
+    TK_NEW(p, 1);
+    const cudaError_t error = cudaGetDeviceProperties(p, tk_cuda_of(d)->device);
+    const int most = p->multiProcessorCount / (TK_QUEUES - 1);
+    tk_free(p);
+    *out = (ncclConfig_t)NCCL_CONFIG_INITIALIZER;
+    out->blocking = 0;
+    out->splitShare = shares;
+    out->commName = host->name;
+    out->maxCTAs = most > 1 ? most : 1;
+    return tk_cuda_check(d, error, "the number of its multiprocessors");
+}
+
+static tk_status begin_world(tk_comm *host, const tk_device *d, tk_nccl_impl *m)
+{
+    ncclConfig_t config;
     ncclUniqueId id = {{0}};
-    config.blocking = 0;
-    config.splitShare = 1;
-    config.commName = host->name;
+    TK_TRY(tk_agree(host, configure(d, host, true, &config)));
     setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", 0); // the host waits between a graph and what is none
     tk_nccl_begin(m, "start");
     tk_status st = TK_OK;
@@ -223,7 +239,7 @@ tk_status tk_nccl_world(tk_comm *host, tk_device *d, tk_device_comm *out)
     TK_TRY(tk_nccl_load(host));
     tk_status st = tk_agree(host, new_impl(host, &m));
     if (st == TK_OK) st = find_shared(host, d);
-    if (st == TK_OK) st = begin_world(host, m);
+    if (st == TK_OK) st = begin_world(host, d, m);
     if (st != TK_OK) free_impl(m);
     TK_TRY(st);
     tk_nccl_watch(m);
@@ -237,12 +253,10 @@ tk_status tk_nccl_world(tk_comm *host, tk_device *d, tk_device_comm *out)
 static tk_status split_world(const tk_device_comm *world, tk_comm *host, tk_queue q,
                              tk_nccl_impl *m)
 {
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    ncclConfig_t config;
     tk_nccl_impl *from = tk_nccl_of(world);
     int color = 0;
-    config.blocking = 0;
-    config.splitShare = q == world->queue;
-    config.commName = host->name;
+    TK_TRY(tk_agree(world->host, configure(world->device, host, q == world->queue, &config)));
     tk_nccl_begin(m, "start");
     if (host->rank == 0) color = world->rank; // which rank of the world leads this line
     TK_TRY(tk_comm_broadcast(host, &color, sizeof color, 0));

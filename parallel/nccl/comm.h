@@ -2,7 +2,7 @@
 // Device calls (core/device/comm.h) over NCCL, for the device "cuda".
 //
 //     tk_nccl_world(&mesh->world, device, &world_device);
-//     tk_nccl_split(&world_device, &axis->host, queue, &axis->device); // once for each axis
+//     tk_nccl_split(&world_device, &axis->host, queue, &axis->device); // once for each line
 //
 // The library is loaded when the first communicator is made; a build without nccl.h has none of
 // this (TK_NCCL). The host's communicator carries what ranks must know to find each other.

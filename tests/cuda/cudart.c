@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MULTIPROCESSORS = 4, SHARED_ALWAYS = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MULTIPROCESSORS = 132, SHARED_ALWAYS = 48 << 10, SHARED_MOST = 227 << 10 };
 
 standin_counts cudart_counts;
 static struct {

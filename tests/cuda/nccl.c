@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 enum { MAGIC = 0x57a9d1, HOLD_EVERY = 5, HOLD_POLLS = 3 };
+enum { NCCL_BLOCKS = 132 / 5 }; // of a GPU with 132 multiprocessors, for one of five streams
 
 // ---- words -------------------------------------------------------------------------------------
 
@@ -450,6 +451,8 @@ static struct ncclComm *new_comm(const ncclConfig_t *config, const struct ncclCo
     if (!c) standin_fault("out of memory");
     c->blocking = parent ? parent->blocking : true;
     if (config && config->magic != 0xcafebeef) standin_fault("a configuration without its magic");
+    if (!config || config->maxCTAs < 1 || config->maxCTAs > NCCL_BLOCKS)
+        standin_fault("a communicator whose kernels may leave no room for those of other streams");
     if (config && config->blocking != NCCL_CONFIG_UNDEF_INT) c->blocking = config->blocking != 0;
     snprintf(c->name, sizeof c->name, "%s",
              config && config->commName ? config->commName : "without a name");

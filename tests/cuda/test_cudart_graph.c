@@ -21,7 +21,7 @@ static void open_captured(captured *c)
 {
     assert_ok(tk_device_open(&c->d, tk_device_find(TK_DEVICE_CUDA), 1, 1 << 20));
     c->a = tk_cuda_of(&c->d)->stream[TK_QUEUE_COMPUTE];
-    c->b = tk_cuda_of(&c->d)->stream[TK_QUEUE_COMM];
+    c->b = tk_cuda_of(&c->d)->stream[TK_QUEUE_DATA];
     assert_ok(tk_device_new(&c->d, TK_F32, N, 1, &c->x));
     assert_ok(tk_device_new(&c->d, TK_F32, N, 1, &c->y));
     assert_ok(tk_device_new(&c->d, TK_F32, N, 1, &c->z));
@@ -50,9 +50,9 @@ static void ask(captured *c, int waits)
 {
     add(c, TK_QUEUE_COMPUTE, &c->x, &c->x, &c->x);
     assert_ok(tk_event_record(&c->fork, TK_QUEUE_COMPUTE));
-    assert_ok(tk_event_wait(&c->fork, TK_QUEUE_COMM));
-    add(c, TK_QUEUE_COMM, &c->x, &c->x, &c->y);
-    assert_ok(tk_event_record(&c->join, TK_QUEUE_COMM));
+    assert_ok(tk_event_wait(&c->fork, TK_QUEUE_DATA));
+    add(c, TK_QUEUE_DATA, &c->x, &c->x, &c->y);
+    assert_ok(tk_event_record(&c->join, TK_QUEUE_DATA));
     if (waits == 1) add(c, TK_QUEUE_COMPUTE, &c->y, &c->x, &c->z);
     assert_ok(tk_event_wait(&c->join, TK_QUEUE_COMPUTE));
     if (waits == 2) add(c, TK_QUEUE_COMPUTE, &c->y, &c->x, &c->z);
@@ -145,16 +145,16 @@ static void streams_that_joined_come_back(void **state)
     open_captured(&c);
     assert_int_equal(cudaStreamBeginCapture(c.a, cudaStreamCaptureModeGlobal), cudaSuccess);
     assert_ok(tk_event_record(&c.fork, TK_QUEUE_COMPUTE));
-    assert_ok(tk_event_wait(&c.fork, TK_QUEUE_COMM));
+    assert_ok(tk_event_wait(&c.fork, TK_QUEUE_DATA));
     assert_int_equal(cudaStreamIsCapturing(c.b, &status), cudaSuccess);
     assert_int_equal(status, cudaStreamCaptureStatusActive);
-    add(&c, TK_QUEUE_COMM, &c.x, &c.x, &c.y);
+    add(&c, TK_QUEUE_DATA, &c.x, &c.x, &c.y);
     assert_int_equal(cudaStreamEndCapture(c.b, &graph), cudaErrorStreamCaptureUnmatched);
     assert_int_equal(cudaStreamEndCapture(c.a, &graph), cudaErrorStreamCaptureInvalidated);
     assert_int_equal(cudaStreamBeginCapture(c.a, cudaStreamCaptureModeGlobal), cudaSuccess);
     assert_ok(tk_event_record(&c.fork, TK_QUEUE_COMPUTE));
-    assert_ok(tk_event_wait(&c.fork, TK_QUEUE_COMM));
-    add(&c, TK_QUEUE_COMM, &c.x, &c.x, &c.y);
+    assert_ok(tk_event_wait(&c.fork, TK_QUEUE_DATA));
+    add(&c, TK_QUEUE_DATA, &c.x, &c.x, &c.y);
     assert_int_equal(cudaStreamEndCapture(c.a, &graph), cudaErrorStreamCaptureUnjoined);
     assert_int_equal(cudaStreamIsCapturing(c.b, &status), cudaSuccess);
     assert_int_equal(status, cudaStreamCaptureStatusNone);

@@ -25,7 +25,7 @@ static tk_status open_all(void)
 {
     TK_TRY(tk_device_open(&device, tk_device_find(TK_DEVICE_CUDA), 1, (size_t)1 << 20));
     TK_TRY(tk_nccl_world(&world, &device, &all));
-    TK_TRY(tk_nccl_split(&all, &world, TK_QUEUE_COMM, &comm));
+    TK_TRY(tk_nccl_split(&all, &world, TK_QUEUE_DATA, &comm));
     TK_TRY(tk_device_new(&device, TK_F32, 1, N, &x));
     TK_TRY(tk_device_new(&device, TK_F32, 1, N, &y));
     return tk_device_new(&device, TK_F32, RANKS, N, &z);
@@ -52,7 +52,7 @@ static tk_status end_elsewhere(tk_device_comm *c)
 {
     c->queue = TK_QUEUE_COPY;
     const tk_status st = right->group_end(c);
-    c->queue = TK_QUEUE_COMM;
+    c->queue = TK_QUEUE_DATA;
     return st;
 }
 

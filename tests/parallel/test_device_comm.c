@@ -22,7 +22,7 @@ static int open_mpi(void **state)
 {
     (void)state;
     assert_ok(tk_device_open(&device, &tk_device_ref, 1, (size_t)1 << 30));
-    assert_ok(tk_mpi_device(&world, &device, TK_QUEUE_COMM, &comm));
+    assert_ok(tk_mpi_device(&world, &device, TK_QUEUE_DATA, &comm));
     return 0;
 }
 
@@ -32,7 +32,7 @@ static int open_nccl(void **state)
     (void)state;
     assert_ok(tk_device_open(&device, tk_device_find(TK_DEVICE_CUDA), 1, (size_t)1 << 24));
     assert_ok(tk_nccl_world(&world, &device, &all));
-    assert_ok(tk_nccl_split(&all, &world, TK_QUEUE_COMM, &comm));
+    assert_ok(tk_nccl_split(&all, &world, TK_QUEUE_DATA, &comm));
     return 0;
 }
 #endif

@@ -216,6 +216,7 @@ static void open_toy(toy *t, int tensor, int pipeline, int chunks, bool dry)
     assert_int_equal(tk_device_open(&t->device, &tk_device_ref, 1, (size_t)1 << 28), TK_OK);
     assert_ok(tk_mesh_attach(&t->mesh, &t->device));
     number_requests(&t->mesh.axis[TK_AXIS_PIPELINE].device);
+    number_requests(&t->mesh.axis[TK_AXIS_PIPELINE].beside);
 }
 
 static void close_toy(toy *t)

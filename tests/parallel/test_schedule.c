@@ -257,6 +257,9 @@ static void check_list(const tk_schedule *s, int stage, const tk_message_list *l
     for (int64_t i = 0; i < l->n; i++) {
         if (i) assert_true(l->message[i].at >= l->message[i - 1].at);
         if (!l->message[i].sends || i + 1 == l->n) assert_true(l->message[i].ends);
+        if (!l->message[i].ends)
+            assert_int_equal(tk_message_is_forward(&l->message[i]),
+                             tk_message_is_forward(&l->message[i + 1]));
     }
 }
 
@@ -280,20 +283,21 @@ static void test_messages__every_schedule(void **state)
             }
 }
 
-// Between its forwards and backwards a stage sends one way what the other way comes back.
-static void test_messages__pair_up_in_1f1b(void **state)
+// A stage hands on what it has made while the next of the same kind comes in.
+static void test_messages__pair_up(void **state)
 {
     tk_schedule s;
     tk_message_list *lists;
-    int pairs = 0;
+    int pairs[2] = {0, 0};
     (void)state;
-    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 8));
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_INTERLEAVED, 4, 2, 8));
     assert_ok(tk_messages_make(&s, &lists));
-    for (int64_t i = 0; i + 1 < lists[0].n; i++) {
-        const tk_message *m = &lists[0].message[i];
-        if (m[0].sends && !m[0].ends && !m[1].sends) pairs++;
+    for (int64_t i = 0; i + 1 < lists[1].n; i++) {
+        const tk_message *m = &lists[1].message[i];
+        if (m[0].sends && !m[0].ends && !m[1].sends) pairs[tk_message_is_forward(m)]++;
     }
-    assert_in_range(pairs, 6, 8);
+    assert_in_range(pairs[0], 6, 16);
+    assert_in_range(pairs[1], 6, 16);
     tk_schedule_free(&s);
 }
 
@@ -311,10 +315,11 @@ static void test_messages__in_a_circle(void **state)
     tk_schedule s;
     tk_message_list *lists;
     (void)state;
-    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_1F1B, 2, 1, 6));
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_INTERLEAVED, 2, 2, 6));
     assert_ok(tk_messages_make(&s, &lists));
-    for (int64_t i = 0; i + 1 < lists[0].n; i++) { // the first gradient before the rows it is of
-        if (lists[0].message[i + 1].sends) continue;
+    for (int64_t i = 0; i + 1 < lists[0].n; i++) { // what comes back before the rows it is made of
+        const tk_message *next = &lists[0].message[i + 1];
+        if (next->sends || !tk_message_is_forward(next)) continue;
         for (; i > 0; i--) exchange(&lists[0], i, i + 1);
         exchange(&lists[0], 0, 1);
         break;
@@ -360,7 +365,7 @@ int main(void)
         cmocka_unit_test(test_schedule__too_many_chunks),
         cmocka_unit_test(test_schedule__broken_ones_are_refused),
         cmocka_unit_test(test_messages__every_schedule),
-        cmocka_unit_test(test_messages__pair_up_in_1f1b),
+        cmocka_unit_test(test_messages__pair_up),
         cmocka_unit_test(test_messages__in_a_circle),
         cmocka_unit_test(test_schedule__messages_take_time),
     };

@@ -148,6 +148,9 @@ static void defer(tk_device_comm *c)
 void deferred_mesh(tk_mesh *m, tk_device *d)
 {
     device = d;
-    for (int i = 0; i < TK_AXES; i++) defer(&m->axis[i].device);
+    for (int i = 0; i < TK_AXES; i++) {
+        defer(&m->axis[i].device);
+        if (m->axis[i].beside.ops) defer(&m->axis[i].beside);
+    }
     defer(&m->world_device);
 }

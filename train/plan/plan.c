@@ -183,7 +183,8 @@ static int64_t context_bytes(const tk_machine *m, const tk_mesh *mesh)
 {
     double bytes = m ? m->context.value : 0;
     int several = mesh->world.size > 1;
-    for (int i = 0; i < TK_AXES; i++) several += mesh->axis[i].degree > 1;
+    for (int i = 0; i < TK_AXES; i++)
+        several += (mesh->axis[i].device.size > 1) + (mesh->axis[i].beside.size > 1);
     if (m) bytes += several * m->communicator.value;
     return (int64_t)bytes;
 }

@@ -115,7 +115,7 @@ static int64_t stride_of(const tk_mesh *m, int axis)
 static int axis_of(const tk_mesh *m, const tk_device_comm *c)
 {
     int i = 0;
-    while (i < TK_AXES && c != &m->axis[i].device) i++;
+    while (i < TK_AXES && c != &m->axis[i].device && c != &m->axis[i].beside) i++;
     return i;
 }
 

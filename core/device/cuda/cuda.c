@@ -76,6 +76,10 @@ static tk_status with_the_option(tk_status st)
     return TK_FAIL(st, "device=cuda: %s. device=cpu computes without a GPU", why);
 }
 
+// Work of the other queues is small, and somebody waits for it: its blocks go before those of a
+// product that has many to go.
+enum { FIRST = -1 };
+
 static tk_status cuda_start(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
@@ -84,7 +88,9 @@ static tk_status cuda_start(tk_device *d)
     c->poison = poison && *poison;
     TK_TRY(tk_cuda_check(d, cudaSetDevice(c->device), "opening it"));
     for (int q = 0; q < TK_QUEUES; q++)
-        TK_TRY(tk_cuda_check(d, cudaStreamCreateWithFlags(&c->stream[q], cudaStreamNonBlocking),
+        TK_TRY(tk_cuda_check(d,
+                             cudaStreamCreateWithPriority(&c->stream[q], cudaStreamNonBlocking,
+                                                          q == TK_QUEUE_COMPUTE ? 0 : FIRST),
                              "making a stream"));
     return TK_OK;
 }

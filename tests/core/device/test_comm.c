@@ -23,7 +23,7 @@ static void open_rig(rig *r, const tk_device_ops *ops, int rank, int size)
     if (size == 1)
         tk_device_comm_self(&r->comm, &r->host, &r->device);
     else
-        tk_device_comm_dry(&r->comm, &r->host, &r->device, TK_QUEUE_COMM);
+        tk_device_comm_dry(&r->comm, &r->host, &r->device, TK_QUEUE_DATA);
     assert_ok(tk_device_new(&r->device, TK_F32, 1, 3, &r->x));
     assert_ok(tk_device_new(&r->device, TK_F32, 1, 3, &r->y));
 }

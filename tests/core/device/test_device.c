@@ -181,7 +181,7 @@ static void events_are_done_and_timed(void **state)
         assert_ok(tk_event_open(&b, &d));
         assert_ok(tk_event_done(&a, &done)); // never recorded
         assert_true(done);
-        assert_ok(tk_event_wait(&a, TK_QUEUE_COMM));
+        assert_ok(tk_event_wait(&a, TK_QUEUE_DATA));
         assert_ok(tk_event_sync(&a));
         assert_ok(tk_event_record(&a, TK_QUEUE_COMPUTE));
         assert_status(tk_event_seconds(&a, &b, &seconds), TK_INTERNAL);
@@ -301,11 +301,11 @@ static tk_status run_round(flow *f, int i)
     TK_TRY(tk_op_forward(f->d, &once_more));
     tk_device_free(f->d, &x);
     TK_TRY(tk_event_record(&f->used[b], TK_QUEUE_COMPUTE));
-    tk_device_on(f->d, TK_QUEUE_COMM);
-    TK_TRY(tk_event_wait(&f->used[b], TK_QUEUE_COMM));
+    tk_device_on(f->d, TK_QUEUE_DATA);
+    TK_TRY(tk_event_wait(&f->used[b], TK_QUEUE_DATA));
     TK_TRY(tk_device_download(f->d, f->out[i], y.data, tk_bytes(&y)));
     tk_device_free(f->d, &y);
-    return tk_event_record(&f->down[b], TK_QUEUE_COMM);
+    return tk_event_record(&f->down[b], TK_QUEUE_DATA);
 }
 
 // Whether the numbers are right; how the pool was used.

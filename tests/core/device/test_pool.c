@@ -186,7 +186,7 @@ static void test_pool__survives_lack_of_host_memory(void **state)
 static void test_pool__another_queue_waits_for_what_was_freed(void **state)
 {
     (void)state;
-    const tk_queue compute = TK_QUEUE_COMPUTE, comm = TK_QUEUE_COMM, copy = TK_QUEUE_COPY;
+    const tk_queue compute = TK_QUEUE_COMPUTE, comm = TK_QUEUE_DATA, copy = TK_QUEUE_COPY;
     tk_pool p;
     void *a, *b;
     assert_ok(tk_pool_init(&p, base, 256));
@@ -321,7 +321,7 @@ static void test_pool__no_queue_gets_what_another_may_still_use(void **state)
         }
     }
     assert_true(handed_on > 10000);
-    for (int s = 0; s < SLOTS; s++) tk_pool_free(&p, TK_QUEUE_COMM, slot[s].x);
+    for (int s = 0; s < SLOTS; s++) tk_pool_free(&p, TK_QUEUE_DATA, slot[s].x);
     tk_pool_sync(&p);
     assert_int_equal(p.n_free, 1);
     tk_pool_done(&p);
