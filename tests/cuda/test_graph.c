@@ -57,10 +57,10 @@ static void ask(const tk_tensor *x, const tk_tensor *sum, tk_event *there, tk_ev
     tk_tensor twice = fresh(), four;
     add(TK_QUEUE_COMPUTE, x, x, &twice);
     assert_ok(tk_event_record(there, TK_QUEUE_COMPUTE));
-    assert_ok(tk_event_wait(there, TK_QUEUE_COMM));
+    assert_ok(tk_event_wait(there, TK_QUEUE_DATA));
     four = fresh();
-    add(TK_QUEUE_COMM, &twice, &twice, &four);
-    assert_ok(tk_event_record(back, TK_QUEUE_COMM));
+    add(TK_QUEUE_DATA, &twice, &twice, &four);
+    assert_ok(tk_event_record(back, TK_QUEUE_DATA));
     assert_ok(tk_event_wait(back, TK_QUEUE_COMPUTE));
     tk_device_free(&d, &twice);
     add(TK_QUEUE_COMPUTE, sum, &four, sum);

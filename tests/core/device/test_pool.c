@@ -349,7 +349,7 @@ static void test_pool__a_block_is_found_where_it_was(void **state)
     assert_ptr_equal(a, base);
     assert_ptr_equal(b, at + 128);
     assert_status(tk_pool_new(&p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, 1, &c), TK_MEMORY);
-    tk_pool_free(&p, TK_QUEUE_COMM, at);
+    tk_pool_free(&p, TK_QUEUE_DATA, at);
     assert_status(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 64), TK_INTERNAL);
     tk_pool_sync(&p);
     assert_ok(tk_pool_take(&p, TK_QUEUE_COMPUTE, TK_FOR_MESSAGES, at, 64));
