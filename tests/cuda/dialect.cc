@@ -72,6 +72,11 @@ __attribute__((noreturn, format(printf, 2, 3))) static void die(int thread, cons
     abort();
 }
 
+void tk_emulated_misplaced(const void *at, size_t bytes)
+{
+    die(here.now, "accesses %zu bytes at once at %p, which is no multiple of that", bytes, at);
+}
+
 // ---- order -----------------------------------------------------------------------------------
 
 static uint64_t draw(void)

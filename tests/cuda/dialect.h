@@ -14,6 +14,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <math.h>
+#include <stdint.h>
 #include <tuple>
 #include <type_traits>
 
@@ -62,6 +63,13 @@ typedef struct tk_meeting {
     unsigned ballot; // one's own bit (0 or 1), then that of all
 } tk_meeting;
 void tk_emulated_meet(tk_meeting *m);
+
+// An access of so many bytes at once: ends the process where it is not at a multiple of that.
+void tk_emulated_misplaced(const void *at, size_t bytes);
+static inline void tk_check_address(const void *at, size_t bytes)
+{
+    if ((uintptr_t)at % bytes) tk_emulated_misplaced(at, bytes);
+}
 
 #define TK_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 

@@ -18,6 +18,8 @@ template <int WHAT> static __global__ void reverse_kernel(const float *x, float 
         __syncthreads();
     else if (WHAT != PLANTED_NO_BARRIER)
         __syncthreads();
+    if (WHAT == PLANTED_MISPLACED_LOAD && t == 5) s[0] = tk_load<2>(x + 1).x[0];
+    if (WHAT == PLANTED_MISPLACED_STORE && t == 5) tk_store<2>(y + 1, tk_load<2>(x));
     if (WHAT == PLANTED_NO_STORE && i == n - 1) return;
     if (i < n + (WHAT == PLANTED_TAIL)) y[i] = i < n ? s[rows - 1 - t] : 0;
 }
@@ -99,6 +101,8 @@ static planted_kernel *const kernels[PLANTED_KINDS] = {
     reverse_kernel<PLANTED_OVERRUN>,
     reverse_kernel<PLANTED_UNDERRUN>,
     deep_kernel,
+    reverse_kernel<PLANTED_MISPLACED_LOAD>,
+    reverse_kernel<PLANTED_MISPLACED_STORE>,
 };
 
 extern "C" int planted_run(planted what, const float *x, float *y, int n, int threads)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum { N = 93, THREADS = 64, SEEDS = 3, ROOM = 8 * 128 };
-static float x[N];
+static _Alignas(16) float x[N];
 
 static void fill_numbers(void)
 {
@@ -78,7 +78,7 @@ static int run_with(planted what, int seed, float *y)
 static void test_dialect__right_kernels_are_right_in_every_order(void **state)
 {
     (void)state;
-    float y[ROOM];
+    _Alignas(16) float y[ROOM];
     for (int what = 0; what < PLANTED_RIGHT; what++)
         for (int seed = 0; seed < 20; seed++) {
             assert_true(run_with((planted)what, seed, y));
@@ -111,6 +111,8 @@ static const struct {
     {PLANTED_TWO_BARRIERS, "waits at __syncthreads", NULL},
     {PLANTED_OVERRUN, "256 bytes of shared memory, and wrote to byte 256", "AddressSanitizer"},
     {PLANTED_UNDERRUN, "256 bytes of shared memory, and wrote to byte -4", "AddressSanitizer"},
+    {PLANTED_MISPLACED_LOAD, "accesses 8 bytes at once at", NULL},
+    {PLANTED_MISPLACED_STORE, "accesses 8 bytes at once at", NULL},
     {PLANTED_DEEP, "a thread needs more than the", "AddressSanitizer"},
 };
 
@@ -123,7 +125,7 @@ static bool dies(planted what, char *said, size_t bytes)
     assert_int_equal(pipe(ends), 0);
     const pid_t child = fork();
     if (child == 0) {
-        float y[ROOM];
+        _Alignas(16) float y[ROOM];
         dup2(ends[1], 2);
         signal(SIGABRT, SIG_DFL);
         run_with(what, 1, y);

@@ -49,6 +49,9 @@ static cudaError_t tk_start(const char *name, void (*kernel)(P...), dim3 grid, d
     }
     return cudaLaunchKernel(f, grid, block, list, shared, stream);
 }
+
+// An access of so many bytes, at a multiple of that: the hardware sees to it.
+static __device__ inline void tk_check_address(const void *, size_t) {}
 #endif
 
 template <class T> struct tk_type {
@@ -99,10 +102,12 @@ template <class T, int V> struct alignas(V * sizeof(T)) tk_pack {
 };
 template <int V, class T> static __device__ inline tk_pack<T, V> tk_load(const T *from)
 {
+    tk_check_address(from, sizeof(tk_pack<T, V>));
     return *reinterpret_cast<const tk_pack<T, V> *>(from);
 }
 template <int V, class T> static __device__ inline void tk_store(T *to, tk_pack<T, V> x)
 {
+    tk_check_address(to, sizeof(tk_pack<T, V>));
     *reinterpret_cast<tk_pack<T, V> *>(to) = x;
 }
 // Elements of 16 bytes.
