@@ -9,6 +9,7 @@
 #include "parallel/mpi/start.h"
 #include "train/parity/parity.h"
 #include "train/plan/command.h"
+#include "train/preflight/preflight.h"
 #include "train/run/diff.h"
 #include "train/run/run.h"
 #include <limits.h>
@@ -71,6 +72,12 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_PLAN,
      .config = TK_CONFIG_FILE,
      .run = tk_plan_command},
+    {.name = "preflight",
+     .arguments = "[CONFIG.yaml] [-o FILE.json]",
+     .help = "name slow, wrong and different ranks and links before a long run; exit code 1 if any",
+     .options = TK_CMD_PREFLIGHT | TK_CMD_TRAIN, // one command line for both
+     .config = TK_CONFIG_OPTIONAL,
+     .run = tk_preflight_command},
     {.name = "diff",
      .arguments = "RUN RUN",
      .help =

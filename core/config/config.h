@@ -107,6 +107,13 @@ typedef struct tk_train_config {
     char *init;      // checkpoint to take weights from when not resuming; "" = random
 } tk_train_config;
 
+typedef struct tk_preflight_config {
+    double slow;         // part of the median below which a rank or link is slow
+    double seconds;      // that each figure of a rank is measured for
+    int64_t side;        // of the matrix product; 0 = as large as the device needs
+    int64_t mib, memory; // MiB of copies and messages; of memory written and read back
+} tk_preflight_config;
+
 typedef struct tk_sample_config {
     int64_t steps;
     double guidance, video_shift, audio_shift;
@@ -156,6 +163,7 @@ typedef struct tk_config {
     tk_data_config data;
     tk_plan_config plan;
     tk_train_config train;
+    tk_preflight_config preflight;
     tk_sample_config sample;
     tk_eval_config eval;
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
@@ -173,7 +181,8 @@ enum {
     TK_CMD_PARITY = 16,
     TK_CMD_BENCH = 32,
     TK_CMD_EVAL = 64,
-    TK_CMD_LOOK = 128 // talkie data info and check
+    TK_CMD_LOOK = 128,     // talkie data info and check
+    TK_CMD_PREFLIGHT = 256 // and all of TK_CMD_TRAIN
 };
 
 void tk_config_init(tk_config *c); // every default

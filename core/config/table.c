@@ -93,7 +93,7 @@ static const tk_option config_rows[] = {
     INT("seed", story.seed, 1, 0, SEED_MAX, SAMPLE,
         "the same seed gives the same clip, on any layout"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
-    STR("output", story.output, "", DATA | SAMPLE | EVAL,
+    STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
     ITEMS("shots", story.shots, story.n_shots, shot_table, 1000, SAMPLE,
           "the shots, in order; each has the keys below"),
@@ -278,6 +278,17 @@ static const tk_option config_rows[] = {
     STR("train.init", train.init, "", TRAINS,
         "checkpoint to take weights from when not resuming; empty = random"),
 
+    FLT("preflight.slow", preflight.slow, 0.8, 0, 1, TK_CMD_PREFLIGHT,
+        "part of the median below which a rank or link counts as slow"),
+    FLT("preflight.seconds", preflight.seconds, 1, 0.001, 3600, TK_CMD_PREFLIGHT,
+        "how long each figure of a rank is measured"),
+    INT("preflight.side", preflight.side, 0, 0, 65536, TK_CMD_PREFLIGHT,
+        "side of the matrix product; 0 = as large as the device needs to be at its best"),
+    INT("preflight.mib", preflight.mib, 64, 1, 1024, TK_CMD_PREFLIGHT,
+        "MiB that copies and messages move"),
+    INT("preflight.memory", preflight.memory, 1024, 0, 16777216, TK_CMD_PREFLIGHT,
+        "MiB of a rank's device memory that are written and read back"),
+
     INT("sample.steps", sample.steps, 24, 1, 10000, SAMPLES, "Euler steps"),
     FLT("sample.guidance", sample.guidance, 2.5, 0, 100, SAMPLES,
         "classifier-free guidance; 1 = none, and half the work"),
@@ -318,6 +329,8 @@ const char *tk_command_name(unsigned command)
         return "talkie bench";
     case TK_CMD_EVAL:
         return "talkie eval";
+    case TK_CMD_PREFLIGHT:
+        return "talkie preflight";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

@@ -60,6 +60,19 @@ void tk_device_close(tk_device *d)
     *d = (tk_device){0};
 }
 
+bool tk_device_card(const tk_device *d, tk_card *out)
+{
+    if (d->ops->card && d->ops->card(d->card, out) == TK_OK) return true;
+    if (d->ops->card) tk_status_clear();
+    return false;
+}
+
+void tk_device_software(tk_device *d, char *out, size_t size)
+{
+    if (size) *out = 0;
+    if (d->ops->software) d->ops->software(d, out, size);
+}
+
 static void give_back(tk_device *d, void *x)
 {
     const size_t bytes = tk_pool_free(&d->pool, d->queue, x);

@@ -66,6 +66,8 @@ typedef struct tk_device_ops {
     // where the device is the host.
     tk_status (*cards)(int *n);
     tk_status (*card)(int i, tk_card *out);
+    // What of it is neither talkie nor the device: "driver 580.95.05, CUDA 13.0"; NULL: nothing.
+    void (*software)(tk_device *d, char *out, size_t size);
     tk_status (*open)(tk_device *d, int threads); // on card d->card
     void (*close)(tk_device *d);
     tk_status (*memory)(tk_device *d, size_t *available, size_t *total);
@@ -147,6 +149,9 @@ tk_status tk_device_open(tk_device *d, const tk_device_ops *ops, int threads, si
 // "dry" in the place of `like`, which is not opened: it is asked what scratch its kernels need.
 tk_status tk_device_open_dry(tk_device *d, const tk_device_ops *like, int threads, size_t bytes);
 void tk_device_close(tk_device *d);
+bool tk_device_card(const tk_device *d, tk_card *out); // false where the device is the host
+// Drivers and libraries that it computes by, in words; "" where there is nothing to tell.
+void tk_device_software(tk_device *d, char *out, size_t size);
 
 // Where work goes from now on; returns where it went before. TK_QUEUE_COMPUTE at first.
 tk_queue tk_device_on(tk_device *d, tk_queue q);

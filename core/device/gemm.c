@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
 
 // Tiles are few and large, because every tile packs its operands anew.
 enum {
@@ -239,3 +240,9 @@ tk_status tk_matmul(int threads, int64_t m, int64_t n, int64_t k, tk_matrix a, t
 }
 
 #endif
+
+void tk_gemm_library(char *out, size_t size)
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(out, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+}

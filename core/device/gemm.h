@@ -34,3 +34,5 @@ bool tk_matmul_has(tk_dtype t);
 // transposed; bias NULL: none; add: whether C is added to. Sums are fp32, C is rounded once. k > 0.
 tk_status tk_matmul(int threads, int64_t m, int64_t n, int64_t k, tk_matrix a, tk_matrix b,
                     const float *bias, bool add, tk_matrix c);
+// "oneDNN 3.1.0", the library that does it.
+void tk_gemm_library(char *out, size_t size);

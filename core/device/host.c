@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices in host memory: "ref", "cpu", and "dry", which has none.
 #include "core/device/event.h"
+#include "core/device/gemm.h"
 #include "core/device/ledger.h"
 #include "core/device/ops_impl.h"
 #include <errno.h>
@@ -228,8 +229,18 @@ static tk_status dry_event_wait(tk_event *e, tk_queue q)
 const tk_device_ops tk_device_ref = {
     .name = "ref", .open = host_open, .kernels = tk_ref_kernels, IN_HOST_MEMORY, WHEN_ASKED};
 
-const tk_device_ops tk_device_cpu = {
-    .name = "cpu", .open = cpu_open, .kernels = tk_cpu_kernels, IN_HOST_MEMORY, WHEN_ASKED};
+static void cpu_software(tk_device *d, char *out, size_t size)
+{
+    (void)d;
+    tk_gemm_library(out, size);
+}
+
+const tk_device_ops tk_device_cpu = {.name = "cpu",
+                                     .open = cpu_open,
+                                     .software = cpu_software,
+                                     .kernels = tk_cpu_kernels,
+                                     IN_HOST_MEMORY,
+                                     WHEN_ASKED};
 
 const tk_device_ops *tk_device_find(int64_t kind)
 {

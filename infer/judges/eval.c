@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/eval.h"
-#include "core/base/files.h"
 #include "core/base/version.h"
 #include "infer/judges/measure.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"
 #include "parallel/mpi/start.h"
-#include <errno.h>
-#include <jansson.h>
+#include "train/run/report.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -226,21 +224,6 @@ static tk_status check_report(eval *e, const tk_invocation *in)
     return tk_file_check_output(e->report, &kind, 2, inputs);
 }
 
-static tk_status write_report(const eval *e)
-{
-    tk_file f;
-    TK_TRY(tk_file_begin(&f, e->report));
-    json_t *root = make_report(e);
-    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", e->report);
-    if (root && json_dumpfd(root, f.fd, JSON_INDENT(2)) != 0)
-        st = TK_FAIL(TK_IO, "cannot write %s: %s", e->report, tk_io_words(errno));
-    json_decref(root);
-    if (st == TK_OK) st = tk_file_commit(&f);
-    tk_file_abort(&f);
-    if (st == TK_OK) tk_log("figures in %s", e->report);
-    return st;
-}
-
 // ---- the command -------------------------------------------------------------------------------
 
 static bool is_checkpoint(const char *path)
@@ -299,7 +282,7 @@ static tk_status run_eval(eval *e, tk_invocation *in)
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
     if (st == TK_OK) st = measure_columns(e);
     if (st == TK_OK && w->rank == 0) print_table(e);
-    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : write_report(e));
+    if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : tk_report_write(e->report, make_report(e)));
     tk_session_close(&e->session);
     tk_mesh_close(&e->mesh);
     tk_trained_close(&e->trained);

@@ -10,7 +10,9 @@
 // From the environment:
 //     STANDIN_CUBLASLT_VERSION=120000  what it says it is
 //     STANDIN_CUBLASLT_ONLY=2          only this algorithm starts
-//     STANDIN_CUBLASLT_FAST=2:10       every algorithm but this one takes 10 milliseconds longer
+//     STANDIN_CUBLASLT_WRONG=RANK      on that rank of the world the last number of a product is
+//     wrong STANDIN_CUBLASLT_FAST=2:10       every algorithm but this one takes 10 milliseconds
+//     longer
 #pragma once
 #include <cublasLt.h>
 #include <stdbool.h>

@@ -22,6 +22,7 @@
 //     STANDIN_NCCL_VERSION=[RANK:]22809   what it says it is
 //     STANDIN_NCCL_ERROR=RANK:N           launch N fails on the way
 //     STANDIN_NCCL_HANG=RANK:N            launch N never ends
+//     STANDIN_NCCL_SLOW=RANK:RANK:300     messages between the two take 300 milliseconds more
 #pragma once
 #include "tests/cuda/standin.h"
 #include <mpi.h>
@@ -86,6 +87,7 @@ typedef struct standin_work { // what is launched as one
     int64_t turn; // of the communicator
     bool begun, lost, captured;
     struct standin_work *next; // of those captured
+    double ends;               // seconds: not before then; 0: not said yet
 } standin_work;
 
 int standin_world_rank(void);

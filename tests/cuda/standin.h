@@ -18,6 +18,7 @@
 //     TK_CUDA_FAIL=call:3:700   the third call named so fails with error 700; call "any":
 //     whichever,
 //                               call "work": the third piece of work, when its turn comes
+//     TK_CUDA_SLOW=RANK:20      on that rank of the world each piece of work takes 20 times as long
 #pragma once
 #include <cuda_runtime_api.h>
 #include <stdbool.h>

@@ -41,6 +41,7 @@ world: {clips: 6, seconds: 1, max_shots: 2}
 import: {clip_seconds: 1, min_seconds: 0.5, bad: stop}
 parallel: {threads: 1, tensor: 2}
 data: {files: [FILE.h5]}
+preflight: {slow: 0, seconds: 0.01, mib: 1, memory: 2, side: 64}
 train: {steps: 2, batch: 2, microbatch: 1, checkpoint_every: 1, out: CHECKPOINT}
 sample: {steps: 1}
 eval: {clips: 2}

@@ -30,5 +30,6 @@ codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400, audio
 world: {clips: 6, seconds: 1, max_shots: 2}
 parallel: {threads: 1}
 data: {files: [clips.h5]}
+preflight: {slow: 0, seconds: 0.01, mib: 1, memory: 2, side: 64}
 train: {steps: 1, batch: 2, microbatch: 1, out: run}
 YAML

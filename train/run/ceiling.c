@@ -51,9 +51,22 @@ done:
     return st;
 }
 
+// Three matrices of fp32 take at most a 64th of a card's memory.
+int64_t tk_square_side(tk_device *d)
+{
+    enum { MOST = 8192, LEAST = 256, HOST = 1024 };
+    size_t available, total = 0;
+    if (!d->ops->cards) return HOST;
+    if (tk_device_memory(d, &available, &total) != TK_OK) tk_status_clear();
+    int64_t side = MOST;
+    while (side > LEAST && 3 * 64 * side * side * (int64_t)sizeof(float) > (int64_t)total)
+        side /= 2;
+    return side;
+}
+
 tk_status tk_square_rate(tk_device *d, tk_dtype t, int64_t *side, double *flops_per_s)
 {
-    *side = d->ops->cards ? 8192 : 1024;
+    *side = tk_square_side(d);
     return tk_gemm_rate(d, t, *side, *side, *side, 0.1, flops_per_s);
 }
 

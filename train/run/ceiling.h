@@ -10,7 +10,8 @@
 tk_status tk_gemm_rate(tk_device *d, tk_dtype t, int64_t rows, int64_t in, int64_t out,
                        double seconds, double *flops_per_s);
 tk_dtype tk_product_type(const tk_config *c); // that the model's products are of
-// The same of a square product large enough for the device to be at its best: *side cubed.
+int64_t tk_square_side(tk_device *d); // of a product large enough for the device to be at its best
+// The same of such a product: *side cubed.
 tk_status tk_square_rate(tk_device *d, tk_dtype t, int64_t *side, double *flops_per_s);
 
 // FLOP/s that oneDNN reaches at best over the linear layers of a block, as this rank computes them

@@ -115,6 +115,12 @@ static tk_status open_blas(tk_device *d)
     return TK_OK;
 }
 
+size_t tk_cuda_blas_version(const tk_device *d)
+{
+    const tk_cuda_blas *b = tk_cuda_of(d)->blas;
+    return b ? b->chosen.version : 0;
+}
+
 void tk_cuda_blas_close(tk_cuda *c)
 {
     tk_cuda_blas *b = c->blas;

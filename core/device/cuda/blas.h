@@ -42,7 +42,8 @@ size_t tk_cuda_column_scratch(int64_t rows, int64_t cols);
 
 // Of tk_device_ops: what shapes were given, in text (choices.h).
 extern const tk_device_choice_ops tk_cuda_choice_ops;
-void tk_cuda_blas_close(tk_cuda *c); // fine without a product
+size_t tk_cuda_blas_version(const tk_device *d); // of the library; 0 before the first product
+void tk_cuda_blas_close(tk_cuda *c);             // fine without a product
 
 #ifdef __cplusplus
 }

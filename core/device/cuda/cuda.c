@@ -111,6 +111,30 @@ static tk_status cuda_memory(tk_device *d, size_t *available, size_t *total)
     return tk_cuda_check(d, cudaMemGetInfo(available, total), "asking for its memory");
 }
 
+// The kernel module's version is a word of digits and dots in the first line of its file.
+static void module_version(char out[32])
+{
+    char line[256];
+    FILE *f = fopen("/proc/driver/nvidia/version", "r");
+    strcpy(out, "?");
+    if (f && fgets(line, sizeof line, f))
+        for (char *rest, *word = strtok_r(line, " \t\n", &rest); word;
+             word = strtok_r(NULL, " \t\n", &rest))
+            if (strchr(word, '.') && strspn(word, "0123456789.") == strlen(word))
+                snprintf(out, 32, "%s", word);
+    if (f) fclose(f);
+}
+
+static void cuda_software(tk_device *d, char *out, size_t size)
+{
+    char module[32];
+    int driver = 0;
+    (void)cudaDriverGetVersion(&driver);
+    module_version(module);
+    snprintf(out, size, "driver %s for CUDA %d.%d, cuBLASLt %zu", module, driver / 1000,
+             driver % 1000 / 10, tk_cuda_blas_version(d));
+}
+
 static void *cuda_host_new(tk_device *d, size_t bytes)
 {
     void *x = NULL;
@@ -262,6 +286,7 @@ const tk_device_ops tk_device_cuda = {
     .name = "cuda",
     .cards = tk_cuda_cards,
     .card = tk_cuda_card,
+    .software = cuda_software,
     .computes = true,
     .open = cuda_open,
     .close = cuda_close,
