@@ -101,6 +101,7 @@ typedef struct tk_train_config {
     double drop_caption, memory; // probabilities
     int64_t recompute;           // 0 none, 1 blocks
     int64_t precision;           // tk_precision
+    int64_t graph, graphs;       // 1: steps whose shape returns are graphs; so many are kept
     int64_t checkpoint_every, keep, log_every;
     int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
     int64_t changes; // 1: a run may go on with other options that bind

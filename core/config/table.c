@@ -265,6 +265,10 @@ static const tk_option config_rows[] = {
         "train.precision", train.precision, 0, 1, BINDS,
         "numbers that the model computes in; weights are kept and updated, and sums taken, in fp32",
         "fp32", "bf16"),
+    YES("train.graph", train.graph, 0, TRAINS,
+        "device=cuda: steps whose shape returns are recorded as CUDA graphs and launched as a "
+        "whole; the same losses to the bit"),
+    INT("train.graphs", train.graphs, 8, 1, 1024, TRAINS, "graphs kept, one for each shape"),
     INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
         "steps between checkpoints"),
     INT("train.keep", train.keep, 2, 1, 1000000, TRAINS, "newest checkpoints kept"),

@@ -4,7 +4,7 @@
 
 bool tk_device_has_graphs(const tk_device *d)
 {
-    return d->ops->graphs != NULL;
+    return (d->stands_for ? d->stands_for : d->ops)->graphs != NULL;
 }
 
 static tk_status check_state(const tk_graph *g, int state, const char *what)
@@ -62,7 +62,7 @@ static tk_status spread_queues(tk_graph *g)
 
 tk_status tk_graph_open(tk_graph *g, tk_device *d)
 {
-    if (!tk_device_has_graphs(d) || d->recording)
+    if (!d->ops->graphs || d->recording)
         return TK_FAIL(TK_INTERNAL, "device %s: it has no graphs, or another is open",
                        d->ops->name);
     *g = (tk_graph){.device = d};

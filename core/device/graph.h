@@ -36,7 +36,7 @@ typedef struct tk_graph {
     void *impl;
 } tk_graph;
 
-bool tk_device_has_graphs(const tk_device *d);
+bool tk_device_has_graphs(const tk_device *d); // a dry one: that which it stands for
 
 // Not on a device without graphs; one at a time. g is all zero.
 tk_status tk_graph_open(tk_graph *g, tk_device *d);

@@ -131,7 +131,7 @@ static tk_status check_parts(const tk_transfer *x)
     }
 }
 
-static tk_status upload(tk_transfer *x)
+static tk_status upload(tk_transfer *x, const tk_tensor *block)
 {
     void *host = NULL;
     TK_TRY(take_staging(x->host, x->bytes, &host));
@@ -142,17 +142,48 @@ static tk_status upload(tk_transfer *x)
         else
             memset(to, 0, p->bytes);
     }
-    return tk_device_upload(x->device, x->block.data, host, x->bytes);
+    return tk_device_upload(x->device, block->data, host, x->bytes);
+}
+
+void tk_transfer_join(tk_transfer *all, tk_transfer *x)
+{
+    const size_t begin = (all->bytes + ALIGN - 1) / ALIGN * ALIGN;
+    x->joined = true;
+    if (!x->first) return;
+    for (tk_transfer_part *p = x->first; p; p = p->next) p->at += begin;
+    *(all->last ? &all->last->next : &all->first) = x->first;
+    all->last = x->last;
+    all->bytes = begin + x->bytes;
+    x->first = x->last = NULL;
+}
+
+static int64_t words_of(const tk_transfer *x)
+{
+    return (int64_t)((x->bytes + sizeof(int32_t) - 1) / sizeof(int32_t));
+}
+
+tk_status tk_transfer_place(tk_transfer *x)
+{
+    TK_TRY(check_parts(x));
+    TK_TRY(tk_device_new(x->device, TK_I32, words_of(x), 1, &x->block));
+    for (tk_transfer_part *p = x->first; p; p = p->next)
+        if (p->to) p->to->data = (char *)x->block.data + p->at;
+    return TK_OK;
+}
+
+tk_status tk_transfer_send_to(tk_transfer *x, const tk_tensor *block)
+{
+    if (words_of(x) != tk_count(block))
+        return TK_FAIL(TK_INTERNAL, "a transfer of %zu bytes in the place of one of %zu", x->bytes,
+                       tk_bytes(block));
+    return x->bytes && tk_device_computes(x->device) ? upload(x, block) : TK_OK;
 }
 
 tk_status tk_transfer_send(tk_transfer *x)
 {
-    const int64_t words = (int64_t)((x->bytes + sizeof(int32_t) - 1) / sizeof(int32_t));
-    TK_TRY(check_parts(x));
-    TK_TRY(tk_device_new(x->device, TK_I32, words, 1, &x->block));
-    for (tk_transfer_part *p = x->first; p; p = p->next)
-        if (p->to) p->to->data = (char *)x->block.data + p->at;
-    return x->bytes && tk_device_computes(x->device) ? upload(x) : TK_OK;
+    if (x->joined) return TK_OK;
+    TK_TRY(tk_transfer_place(x));
+    return tk_transfer_send_to(x, &x->block);
 }
 
 void tk_transfer_free(tk_transfer *x)

@@ -32,6 +32,7 @@ typedef struct tk_transfer {
     struct tk_transfer_part *first, *last;
     size_t bytes;    // so far
     tk_tensor block; // of the pool, once sent
+    bool joined;     // with another, which is sent
 } tk_transfer;
 
 void tk_transfer_begin(tk_transfer *x, tk_staging *host);
@@ -46,3 +47,11 @@ tk_status tk_transfer_put(tk_transfer *x, const void *from, tk_dtype t, int64_t 
 // TK_INTERNAL where a tensor was filled with less or more than it holds.
 tk_status tk_transfer_send(tk_transfer *x);
 void tk_transfer_free(tk_transfer *x); // of one never begun, and twice: fine
+
+// What x was filled with goes along with `all`, of the same staging: sending that one is sending x,
+// whose tensors have addresses until `all` is freed.
+void tk_transfer_join(tk_transfer *all, tk_transfer *x);
+// For bytes that go to one place again and again: only the addresses; and only the bytes, to where
+// a transfer like this one has been placed (TK_INTERNAL where that was of another size).
+tk_status tk_transfer_place(tk_transfer *x);
+tk_status tk_transfer_send_to(tk_transfer *x, const tk_tensor *block);

@@ -2,6 +2,7 @@
 /*TEST nsize: 1; timeout: 300 */
 // A training step on an emulated GPU: what it makes the host wait for, and that it tells the same
 // whatever is late.
+#include "core/device/ops_impl.h"
 #include "core/device/trace.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/runs.h"
@@ -25,6 +26,7 @@ static int open_config(void **state)
     config.train.batch = 2;
     config.train.microbatch = 1;
     config.model.layers = 1;
+    runs_expect(runs_talkie(1, "data world tiny.yaml world.clips=1 -o one.h5"), 0, "");
     return 0;
 }
 
@@ -70,9 +72,162 @@ static void a_step_waits_once(void **state)
     }
 }
 
+// ---- as a graph ---------------------------------------------------------------------------------
+
+enum { GRAPH_STEPS = 6 }; // of one shape: asked for, recorded, and the others replayed
+
+typedef struct session {
+    tk_config config;
+    tk_train_parts parts;
+    tk_trainer trainer;
+} session;
+
+// On the one clip of one.h5.
+static void open_session(session *s, bool graph)
+{
+    static char *one[] = {"one.h5"};
+    *s = (session){.config = config};
+    s->config.data.files = one;
+    s->config.data.n_files = 1;
+    s->config.train.drop_caption = s->config.train.memory = 0;
+    s->config.train.graph = graph;
+    assert_ok(tk_train_parts_open(&s->parts, &world, &s->config));
+    assert_ok(tk_trainer_open(&s->trainer, &s->config, &s->parts.mesh, &s->parts.device,
+                              s->parts.loader));
+    assert_ok(tk_trainer_init(&s->trainer));
+    assert_ok(tk_trainer_start(&s->trainer, 0));
+}
+
+static void close_session(session *s)
+{
+    tk_trainer_close(&s->trainer);
+    assert_int_equal(s->parts.device.pool.in_use, 0);
+    tk_train_parts_close(&s->parts);
+}
+
+// A replayed step is one launch for the host, and what surrounds it.
+static void a_replayed_step_is_few_calls(void **state)
+{
+    (void)state;
+    session s;
+    int64_t calls[GRAPH_STEPS], launches[GRAPH_STEPS];
+    open_session(&s, true);
+    standin_seed(0);
+    const double before = s.parts.device.flops;
+    double flops = 0;
+    for (int64_t i = 0; i < GRAPH_STEPS; i++) {
+        const int64_t *traced = s.parts.device.trace.calls, waits = traced[TK_TRACE_HOST_WAIT];
+        const standin_counts from = standin_count();
+        assert_ok(tk_trainer_step(&s.trainer, i, false, TK_OK));
+        const standin_counts to = standin_count();
+        calls[i] = traced[TK_TRACE_OPERATOR];
+        launches[i] = to.launches - from.launches;
+        assert_int_equal(traced[TK_TRACE_HOST_WAIT] - waits, i > 0);
+        assert_int_equal(to.pageable - from.pageable, 0);
+        if (i == 0) flops = s.parts.device.flops - before;
+        if (i < 2) continue;
+        assert_int_equal(calls[i], calls[1]); // no operator is asked for
+        const int64_t asked_in_vain = to.host_waits - from.host_waits;
+        assert_in_range(to.calls - from.calls - asked_in_vain, 1, 80);
+    }
+    assert_in_range(launches[0], 200, 5000);
+    assert_int_equal(launches[1], launches[0]); // into the graph
+    assert_int_equal(s.trainer.graphs.replayed, GRAPH_STEPS - 2);
+    assert_true(s.parts.device.flops - before == GRAPH_STEPS * flops);
+    assert_ok(tk_trainer_drain(&s.trainer, false, TK_OK));
+    close_session(&s);
+}
+
+// ---- faults that must show ----------------------------------------------------------------------
+
+static double losses[GRAPH_STEPS];
+static int64_t step_now;
+static tk_status (*right_noise)(tk_device *d, const tk_call *c);
+
+static void keep_loss(void *ctx, const tk_step_result *r)
+{
+    (void)ctx;
+    losses[r->step] = r->loss;
+}
+
+// Noise keyed by what the host knows of the step when it asks.
+static tk_status baked_noise(tk_device *d, const tk_call *c)
+{
+    tk_call keyed = *c;
+    keyed.i[0] += step_now;
+    return right_noise(d, &keyed);
+}
+
+// Whether losses are the same in graphs as without.
+static bool graphs_change_nothing(bool baked)
+{
+    double asked[GRAPH_STEPS];
+    for (int graph = 0; graph < 2; graph++) {
+        static tk_kernel kernels[TK_OP_COUNT];
+        session s;
+        open_session(&s, graph != 0);
+        memcpy(kernels, s.parts.device.kernels, sizeof kernels);
+        right_noise = kernels[TK_OP_NORMAL].fore;
+        if (baked) kernels[TK_OP_NORMAL].fore = baked_noise;
+        s.parts.device.kernels = kernels;
+        tk_trainer_listen(&s.trainer, keep_loss, NULL);
+        for (step_now = 0; step_now < GRAPH_STEPS; step_now++)
+            assert_ok(tk_trainer_step(&s.trainer, step_now, false, TK_OK));
+        assert_ok(tk_trainer_drain(&s.trainer, false, TK_OK));
+        assert_int_equal(s.trainer.graphs.replayed, graph ? GRAPH_STEPS - 2 : 0);
+        if (!graph) memcpy(asked, losses, sizeof losses);
+        close_session(&s);
+    }
+    return memcmp(asked, losses, sizeof losses) == 0;
+}
+
+static void a_number_baked_in_shows(void **state)
+{
+    (void)state;
+    assert_true(graphs_change_nothing(false));
+    assert_false(graphs_change_nothing(true));
+}
+
+// Others may use the memory of a graph that rests, but not keep it.
+static void memory_of_a_graph_is_not_kept(void **state)
+{
+    (void)state;
+    session s;
+    tk_tensor x;
+    open_session(&s, true);
+    for (int64_t i = 0; i < 3; i++) assert_ok(tk_trainer_step(&s.trainer, i, false, TK_OK));
+    assert_ok(tk_device_new(&s.parts.device, TK_F32, 1024, 1, &x));
+    tk_device_free(&s.parts.device, &x);
+    assert_ok(tk_trainer_step(&s.trainer, 3, false, TK_OK));
+    assert_ok(tk_device_new(&s.parts.device, TK_F32, 1024, 1, &x));
+    assert_int_equal(tk_trainer_step(&s.trainer, 4, false, TK_OK), TK_INTERNAL);
+    assert_says("somebody else has taken them");
+    tk_device_free(&s.parts.device, &x);
+    close_session(&s);
+}
+
+// The last: a device that has failed is of no use to the process any more.
+static void a_failure_inside_says_the_step(void **state)
+{
+    (void)state;
+    session s;
+    open_session(&s, true);
+    for (int64_t i = 0; i < 4; i++) assert_ok(tk_trainer_step(&s.trainer, i, false, TK_OK));
+    standin_fail(cudaErrorIllegalAddress);
+    assert_int_equal(tk_trainer_drain(&s.trainer, false, TK_OK), TK_DEVICE);
+    assert_says("step 4, done as a graph: GPU 0");
+    close_session(&s);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_step_waits_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_waits_once),
+        cmocka_unit_test(a_replayed_step_is_few_calls),
+        cmocka_unit_test(a_number_baked_in_shows),
+        cmocka_unit_test(memory_of_a_graph_is_not_kept),
+        cmocka_unit_test(a_failure_inside_says_the_step),
+    };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     const int failed = cmocka_run_group_tests(tests, open_config, close_config);
     tk_parallel_stop();

@@ -140,6 +140,9 @@ static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double 
     json_object_set_new(s, "checkpoint", number(checkpoint_seconds, &finite));
     json_object_set_new(s, "total", number(r->seconds.total, &finite));
     json_object_set_new(o, "seconds", s);
+    if (r->way != TK_STEP_ASKED)
+        json_object_set_new(o, "graph",
+                            json_string(r->way == TK_STEP_REPLAYED ? "replayed" : "recorded"));
     json_object_set_new(o, "skipped", json_integer(r->skipped));
     tk_resident_bytes(&peak);
     json_object_set_new(o, "peak_bytes", json_integer(peak));

@@ -296,6 +296,18 @@ static void close_training(run *r, tk_status st)
     tk_arena_free(&r->arena);
 }
 
+// What is said of a failure is what it was, not what then would not close.
+static void end_training(run *r, tk_status st)
+{
+    char words[1024];
+    const bool shared = tk_status_shared();
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    close_training(r, st);
+    if (st == TK_OK) return;
+    tk_status_set(st, words);
+    tk_status_set_shared(shared);
+}
+
 // ---- the loop ----------------------------------------------------------------------------------
 
 static void keep_pending(run *r, tk_status st)
@@ -395,6 +407,14 @@ static tk_status train_one_step(run *r, int64_t step)
     return save_run(r, done);
 }
 
+static void describe_graphs(const tk_graphs *g)
+{
+    if (!g->steps) return;
+    tk_log("graphs: %lld of %lld steps replayed (%.0f%%), %lld recorded for shapes that returned",
+           (long long)g->replayed, (long long)g->steps,
+           100 * (double)g->replayed / (double)g->steps, (long long)g->recorded);
+}
+
 static tk_status loop(run *r)
 {
     const tk_train_config *c = &r->config->train;
@@ -409,6 +429,7 @@ static tk_status loop(run *r)
     tk_trainer_listen(&r->trainer, report_step, r);
     for (; step < c->steps && st == TK_OK && !r->trainer.stop; step++) st = train_one_step(r, step);
     tk_progress_end(&r->progress);
+    describe_graphs(&r->trainer.graphs);
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     TK_TRY(tk_agree(r->world, r->pending));
@@ -442,7 +463,7 @@ tk_status tk_train_run(tk_comm *world, tk_config *c)
         st = loop(&r);
     }
     if (st == TK_OK) tk_log("weights in %s, curve in %s/loss.png", c->train.out, c->train.out);
-    close_training(&r, st);
+    end_training(&r, st);
     return st;
 }
 

@@ -19,37 +19,6 @@ typedef struct tk_slot {
 
 // ---- opening -----------------------------------------------------------------------------------
 
-// Rows are as wide as the clips' codec makes them; a width that was asked for must be that.
-static tk_status match_channels(const char *key, const char *what, int64_t *width, int64_t data)
-{
-    const int64_t model = *width ? *width : data;
-    *width = model;
-    if (model == data) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s is %lld, but the clips' codec makes %lld channels a row of %s; set %s=%lld "
-                   "or make the data anew with codec.%s=%lld",
-                   key, (long long)model, (long long)data, what, key, (long long)data,
-                   key + strlen("model."), (long long)model);
-}
-
-tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
-{
-    const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
-    TK_TRY(match_channels("model.video_channels", "video", &c->model.video_channels,
-                          i->video_channels));
-    TK_TRY(match_channels("model.audio_channels", "audio", &c->model.audio_channels,
-                          i->audio_channels));
-    if (c->model.text != TK_TEXT_BYTES)
-        return TK_FAIL(TK_INPUT, "model.text is features, but the clip files hold captions only; "
-                                 "set model.text=bytes");
-    if (c->train.batch < data_ranks)
-        return TK_FAIL(TK_INPUT,
-                       "train.batch is %lld documents, fewer than the %d data ranks; every data "
-                       "rank needs at least one",
-                       (long long)c->train.batch, data_ranks);
-    return TK_OK;
-}
-
 static tk_status open_losses(tk_trainer *t)
 {
     tk_device *d = t->device;
@@ -79,6 +48,18 @@ static tk_status open_model(tk_trainer *t)
     return TK_OK;
 }
 
+static tk_status open_graphs(tk_trainer *t)
+{
+    const tk_train_config *c = &t->config->train;
+    if (!c->graph) return TK_OK;
+    if (tk_device_has_graphs(t->device))
+        return tk_graphs_open(&t->graphs, t->device, c->graphs, &t->arena);
+    return TK_FAIL(TK_INPUT,
+                   "train.graph=true needs device=cuda: device %s has no graphs; set "
+                   "train.graph=false",
+                   t->device->ops->name);
+}
+
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader)
 {
@@ -93,6 +74,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
                       .first = stage == 0,
                       .last = stage == stages - 1};
     tk_arena_init(&t->arena, 0);
+    TK_TRY(open_graphs(t));
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
     for (int k = 0; k < 2; k++) {
         tk_staging_init(&t->host[k], device);
@@ -115,6 +97,7 @@ void tk_trainer_close(tk_trainer *t)
 {
     if (!t->config) return;
     (void)tk_device_sync(t->device); // it may still read what is freed here
+    tk_graphs_close(&t->graphs);
     tk_device_free(t->device, &t->losses);
     for (int k = 0; k < 2; k++) tk_device_free(t->device, &t->seed[k]);
     tk_optimizer_close(&t->optimizer);
@@ -149,9 +132,20 @@ tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
 
 // ---- a microbatch ------------------------------------------------------------------------------
 
+static tk_slot *slot_at(const tk_trainer *t, int64_t micro, int64_t chunk)
+{
+    return &t->slot[micro * t->config->parallel.chunks + chunk];
+}
+
 static tk_slot *slot_of(const tk_trainer *t, const tk_action *a)
 {
-    return &t->slot[a->micro * t->config->parallel.chunks + a->chunk];
+    return slot_at(t, a->micro, a->chunk);
+}
+
+// The step itself: every rank has this slot.
+static bool opens_step(int64_t micro, int64_t chunk)
+{
+    return micro == 0 && chunk == 0;
 }
 
 // A failure of the data must not leave other ranks waiting inside the step: it goes on with no
@@ -181,10 +175,12 @@ static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t en
     }
 }
 
-static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
+// All that the host knows of it, ready to be sent.
+static tk_status fill_slot(tk_trainer *t, int64_t micro, int64_t chunk)
 {
-    const int64_t begin = tk_microbatch_begin(&t->micro, a->micro),
-                  end = tk_microbatch_begin(&t->micro, a->micro + 1);
+    const int64_t begin = tk_microbatch_begin(&t->micro, micro),
+                  end = tk_microbatch_begin(&t->micro, micro + 1);
+    tk_slot *s = slot_at(t, micro, chunk);
     tk_host_rows in = {0};
     tk_clean_rows *clean;
     int32_t *tokens;
@@ -192,7 +188,7 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->host[t->turn].arena, &s->stream,
                           &tokens));
     in.tokens = tokens;
-    s->run = &t->run[a->chunk];
+    s->run = &t->run[chunk];
     s->first = s->run->stage == 0;
     s->last = s->run->stage == s->run->n_stages - 1;
     TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->host[t->turn]));
@@ -202,10 +198,16 @@ static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
     for (int k = 0; k < media; k++)
         TK_TRY(tk_objective_put(&t->objective, &s->batch, &t->docs, clean, MEDIA[k], s->first,
                                 s->last, &s->noisy[k]));
-    const bool opens = a->micro == 0 && a->chunk == 0; // the step: every rank has this slot
-    if (opens) TK_TRY(tk_optimizer_put(&t->optimizer, &s->batch.transfer, t->docs.step));
+    if (!opens_step(micro, chunk)) return TK_OK;
+    return tk_optimizer_put(&t->optimizer, &s->batch.transfer, t->docs.step);
+}
+
+static tk_status open_slot(tk_trainer *t, tk_slot *s, const tk_action *a)
+{
+    if (!t->inputs.device) TK_TRY(fill_slot(t, a->micro, a->chunk));
     TK_TRY(tk_batch_send(&s->batch));
-    if (opens) TK_TRY(tk_optimizer_keep(&t->optimizer));
+    if (opens_step(a->micro, a->chunk)) TK_TRY(tk_optimizer_keep(&t->optimizer));
+    const int media = s->first || s->last ? 2 : 0;
     for (int k = 0; k < media; k++) TK_TRY(tk_objective_mix(&t->objective, &s->noisy[k]));
     s->batch.video = s->noisy[0].x_t;
     s->batch.audio = s->noisy[1].x_t;
@@ -238,8 +240,10 @@ static int64_t boundary_rows(void *ctx, int64_t i)
     return tk_split_count(rows, tensor->degree, tensor->rank);
 }
 
+// In a graph there are no marks.
 static tk_status mark(tk_trainer *t, tk_part part)
 {
+    if (t->device->recording) return TK_OK;
     return tk_times_mark(&t->verdict[t->turn].times, part);
 }
 
@@ -297,6 +301,12 @@ static tk_status release_micro(void *ctx, const tk_action *a)
 
 // ---- a step ------------------------------------------------------------------------------------
 
+static void close_slots(tk_trainer *t)
+{
+    for (int64_t i = 0; i < t->micro.n * t->config->parallel.chunks; i++)
+        if (t->slot[i].tape.device) close_slot(t, &t->slot[i]);
+}
+
 static tk_status run_microbatches(tk_trainer *t)
 {
     const tk_pipeline_work work = {.ctx = t,
@@ -312,8 +322,7 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .release = release_micro};
     TK_TRY(tk_model_zero_grads(&t->model));
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
-    for (int64_t i = 0; i < t->micro.n * work.chunks; i++)
-        if (t->slot[i].tape.device) close_slot(t, &t->slot[i]); // left open by a failure
+    close_slots(t); // left open by a failure
     TK_TRY(st);
     return mark(t, TK_PART_BETWEEN);
 }
@@ -333,16 +342,27 @@ static tk_status check_finite(const tk_trainer *t, const tk_step_result *r)
     return st;
 }
 
+// What failed in a graph tells no operator.
+static tk_status say_graph(const tk_step_result *r, tk_status st)
+{
+    char words[1024];
+    if (st == TK_OK || r->way == TK_STEP_ASKED) return st;
+    snprintf(words, sizeof words, "step %lld, done as a graph: %s", (long long)r->step + 1,
+             tk_status_message());
+    tk_status_set(st, words);
+    return st;
+}
+
 // The one wait of the step, for the end of the one before, while the device has work to do: its
 // losses and norm, summed up over the world together with what ranks have to tell each other now.
-static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop)
+static tk_status hear_verdict(tk_trainer *t, tk_verdict *v)
 {
     tk_step_result *r = &v->now;
     tk_comm *world = &t->mesh->world;
     const bool open = v->open, counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
     enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
-    if (open) TK_TRY(tk_verdict_read(v));
-    double sum[SUMS] = {[STOP] = stop, [FAILED] = t->bad != TK_OK};
+    if (open) TK_TRY(say_graph(r, tk_verdict_read(v)));
+    double sum[SUMS] = {[STOP] = t->asked_to_stop, [FAILED] = t->bad != TK_OK};
     if (open) {
         sum[VIDEO] = r->loss_of[TK_VIDEO];
         sum[AUDIO] = r->loss_of[TK_AUDIO];
@@ -366,11 +386,67 @@ static tk_status hear_verdict(tk_trainer *t, tk_verdict *v, bool stop)
     return tk_agree(world, t->bad);
 }
 
+static tk_status hear_before(void *trainer)
+{
+    tk_trainer *t = trainer;
+    TK_TRY(hear_verdict(t, &t->verdict[t->turn ^ 1]));
+    return mark(t, TK_PART_VERDICT);
+}
+
+static tk_status rows_are_sent(void *trainer)
+{
+    tk_trainer *t = trainer;
+    if (reads_rows(t)) tk_loader_release(t->loader, t->docs.step); // all were copied
+    return TK_OK;
+}
+
+static tk_status ask_step(void *trainer, bool hears)
+{
+    tk_trainer *t = trainer;
+    TK_TRY(run_microbatches(t));
+    if (!t->inputs.device) TK_TRY(rows_are_sent(t));
+    if (hears) TK_TRY(hear_before(t));
+    TK_TRY(tk_optimizer_reduce(&t->optimizer));
+    TK_TRY(mark(t, TK_PART_REDUCE));
+    return tk_optimizer_step(&t->optimizer);
+}
+
+static tk_status fill_inputs(void *trainer, tk_transfer *inputs)
+{
+    tk_trainer *t = trainer;
+    for (int64_t i = 0; i < t->micro.n; i++)
+        for (int64_t k = 0; k < t->config->parallel.chunks; k++) {
+            TK_TRY(fill_slot(t, i, k));
+            tk_transfer_join(inputs, &slot_at(t, i, k)->batch.transfer);
+        }
+    return TK_OK;
+}
+
+static tk_status step_in_graphs(tk_trainer *t)
+{
+    tk_graphs_step s = {.ctx = t,
+                        .host = &t->host[t->turn],
+                        .fill = fill_inputs,
+                        .sent = rows_are_sent,
+                        .ask = ask_step,
+                        .hear = hear_before,
+                        .extra_flops = &t->extra_flops,
+                        .world = &t->mesh->world};
+    TK_TRY(tk_shape_of(&t->docs, &t->config->train, t->mesh->axis[TK_AXIS_DATA].degree,
+                       &s.host->arena, &s.shape));
+    const tk_status st = tk_graphs_do(&t->graphs, &s, &t->inputs, &t->now->way);
+    close_slots(t); // of a step that was not asked for call by call
+    tk_transfer_free(&t->inputs);
+    TK_TRY(st);
+    return TK_OK;
+}
+
 tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine)
 {
     const double flops = t->device->flops;
     const tk_train_config *c = &t->config->train;
-    tk_verdict *before = &t->verdict[t->turn], *v = &t->verdict[t->turn ^= 1];
+    tk_verdict *v = &t->verdict[t->turn ^= 1];
+    t->asked_to_stop = stop;
     t->now = &v->now;
     *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
     t->extra_flops = 0;
@@ -380,13 +456,7 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     TK_TRY(tk_step_documents_make(t->loader, c, step, &t->host[t->turn].arena, &t->docs));
     t->now->rows = t->docs.rows;
     TK_TRY(mark(t, TK_PART_DATA));
-    TK_TRY(run_microbatches(t));
-    if (reads_rows(t)) tk_loader_release(t->loader, step); // all were copied
-    TK_TRY(hear_verdict(t, before, stop));
-    TK_TRY(mark(t, TK_PART_VERDICT));
-    TK_TRY(tk_optimizer_reduce(&t->optimizer));
-    TK_TRY(mark(t, TK_PART_REDUCE));
-    TK_TRY(tk_optimizer_step(&t->optimizer));
+    TK_TRY(c->graph ? step_in_graphs(t) : ask_step(t, true));
     t->now->flops = t->device->flops - flops - t->extra_flops;
     return tk_verdict_ask(v, &t->losses, &t->optimizer.norm2);
 }
@@ -411,8 +481,9 @@ tk_status tk_trainer_rehearse(tk_trainer *t, int64_t step)
 
 tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)
 {
+    t->asked_to_stop = stop;
     remember_bad(t, mine);
-    return hear_verdict(t, &t->verdict[t->turn], stop);
+    return hear_verdict(t, &t->verdict[t->turn]);
 }
 
 void tk_trainer_listen(tk_trainer *t, void (*told)(void *ctx, const tk_step_result *r), void *ctx)

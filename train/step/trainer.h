@@ -15,9 +15,9 @@
 #pragma once
 #include "parallel/pipeline.h"
 #include "train/step/documents.h"
+#include "train/step/graphs.h"
 #include "train/step/objective.h"
 #include "train/step/optimizer.h"
-#include "train/step/verdict.h"
 
 struct tk_slot; // a microbatch under way in a run of blocks
 
@@ -41,9 +41,12 @@ typedef struct tk_trainer {
     tk_verdict verdict[2];
     tk_staging host[2];  // the device reads it until the verdict is read
     int turn;            // whose are the step under way's
+    tk_graphs graphs;    // with train.graph
+    tk_transfer inputs;  // then: of all slots of the step under way
     tk_step_result *now; // of that
     double extra_flops;  // of it: recomputation
     bool rehearsing;     // no rows of clips are read
+    bool asked_to_stop;  // this rank was, as it tells with the step under way
     bool stop;           // some rank was asked to stop, by the last step or drain
     tk_status bad;       // failure of this rank; told to all before the end of the step
     char bad_words[512]; // its message

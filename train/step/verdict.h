@@ -5,16 +5,23 @@
 #include "core/model/stream.h"
 #include "train/step/times.h"
 
+typedef enum tk_step_way { // how the device was told what to do
+    TK_STEP_ASKED,         // call by call
+    TK_STEP_RECORDED,      // as a graph, now recorded
+    TK_STEP_REPLAYED       // as a graph recorded before
+} tk_step_way;
+
 typedef struct tk_step_result { // the same on every rank, but for `seconds`
     int64_t step;               // counted from 0
     double loss, loss_of[TK_MODALITIES];
     double grad_norm, lr;
     int64_t rows, skipped; // rows of the step; unreadable documents in it
     double flops;          // model FLOPs of all ranks (recomputation not counted)
+    tk_step_way way;
     struct {
         double data, compute, reduce, optimizer, total;
         double action[TK_ACT_KINDS]; // of the compute: by what the schedule does, without waiting
-    } seconds;                       // this rank's, told by its device
+    } seconds;                       // this rank's, told by its device; of a graph all is compute
 } tk_step_result;
 bool tk_step_finite(const tk_step_result *r); // loss and norm
 
