@@ -316,13 +316,12 @@ $(EMULATED_DL): $(OUT)/flags
 	$(call say,cc,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
 
-# How a changed kernel is compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
-# array, or of 16 bytes at an odd address, ends the test.
-CHANGED := $(CXX_FLAGS) -O1 -g0 -w -fsanitize=alignment,bounds -fno-sanitize-recover=all
-CONFORMANCE := tests/core/device/test_ops_conformance
-$(EMULATED)/commands: $(OUT)/flags $(EMULATED)/$(CONFORMANCE)
+# How changed kernels are compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
+# array ends the test.
+CHANGED := $(CXX_FLAGS) -ffp-contract=off -O2 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all
+$(EMULATED)/commands: $(OUT)/flags Makefile
 	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/dialect.h -c -o \$$3 -x c++ \$$2; }" \
-		"link_test() { out=\$$1; shift; $(CC) $(FLAGS) -fsanitize=alignment,bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/$(CONFORMANCE).o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
+		"link_test() { out=\$$1 test=\$$2; shift 2; $(CC) $(FLAGS) -fsanitize=bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/\$$test.o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
 -include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
 endif
 

@@ -94,9 +94,13 @@ static const test_case cases[] = {
     {TK_OP_NORM_ROPE, 33, 256, 48, 128, 0, {0}},
     {TK_OP_NORM_ROPE, 19, 640, 63, 128, 0, {0}},
     {TK_OP_NORM_ROPE, 3, 2048, 500, 1024, 0, {0}},
-    // -, heads * head_dim, -, head_dim; rows of each document
-    {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
+    // -, heads * head_dim, -, head_dim; rows of each document. What is quick and finds most comes
+    // first.
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {3, 0, 1, 6}},
+    {TK_OP_ATTENTION, 0, 128, 0, 128, CROSS, {3, 0, 1, 6}},
+    {TK_OP_ATTENTION, 0, 64, 0, 64, 0, {65, 0, 1}},
+    {TK_OP_ATTENTION, 0, 96, 0, 96, CROSS, {70, 17, 0}},
+    {TK_OP_ATTENTION, 0, 8, 0, 8, 0, {5}},
     {TK_OP_ATTENTION, 0, 0, 0, 4, 0, {3, 4}},
     {TK_OP_ATTENTION, 0, 12, 0, 4, 0, {0}},
     {TK_OP_ATTENTION, 0, 99, 0, 33, 0, {65, 130, 17}},
@@ -112,10 +116,7 @@ static const test_case cases[] = {
     {TK_OP_ATTENTION, 0, 255, 0, 255, 0, {33, 1}},
     {TK_OP_ATTENTION, 0, 256, 0, 256, CROSS, {2, 65}},
     {TK_OP_ATTENTION, 0, 128, 0, 64, CROSS, {1, 128, 63, 127, 64}},
-    {TK_OP_ATTENTION, 0, 64, 0, 64, 0, {65, 0, 1}},
-    {TK_OP_ATTENTION, 0, 96, 0, 96, CROSS, {70, 17, 0}},
     {TK_OP_ATTENTION, 0, 128, 0, 128, 0, {130, 0, 99}},
-    {TK_OP_ATTENTION, 0, 128, 0, 128, CROSS, {3, 0, 1, 6}},
     // picks, channels, rows of the first source (the third has 3)
     {TK_OP_PICK, 9, 5, 4, 0, 0, {0}},
     {TK_OP_PICK, 0, 5, 4, 0, 0, {0}},
