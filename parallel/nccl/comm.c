@@ -215,12 +215,21 @@ static tk_status configure(const tk_device *d, const tk_comm *host, bool shares,
     return tk_cuda_check(d, error, "the number of its multiprocessors");
 }
 
+// What NCCL must know where its operations may become part of graphs. The host waits between a
+// graph and what is none. Memory of the pool lies in pieces behind one range of addresses, which
+// NCCL cannot register as one.
+static void tell_of_graphs(void)
+{
+    setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", 0);
+    setenv("NCCL_GRAPH_REGISTER", "0", 0);
+}
+
 static tk_status begin_world(tk_comm *host, const tk_device *d, tk_nccl_impl *m)
 {
     ncclConfig_t config;
     ncclUniqueId id = {{0}};
     TK_TRY(tk_agree(host, configure(d, host, true, &config)));
-    setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", 0); // the host waits between a graph and what is none
+    tell_of_graphs();
     tk_nccl_begin(m, "start");
     tk_status st = TK_OK;
     if (host->rank == 0 && tk_nccl.GetUniqueId(&id) != ncclSuccess)

@@ -136,6 +136,43 @@ static void a_launch_does_what_was_recorded(void **state)
     }
 }
 
+// Whether a launch gives what it should in as many orders, where the n-th wait of a queue is none.
+static bool right_without_wait(int64_t n, int64_t *waits)
+{
+    bool right = true;
+    for (uint64_t seed = 0; seed < 3 * SEEDS && right; seed++) {
+        example e;
+        float host[N], got[N];
+        for (int i = 0; i < N; i++) host[i] = (float)i;
+        record_example(&e);
+        standin_seed(seed);
+        use_memory(TK_QUEUE_COPY, &e.there);
+        const int64_t before = standin_count().waits;
+        standin_leave_out_wait(n);
+        assert_ok(tk_graph_hold(&e.graph));
+        standin_leave_out_wait(0);
+        *waits = standin_count().waits - before;
+        put(&e.x, host);
+        assert_ok(tk_graph_launch(&e.graph));
+        assert_ok(tk_device_get(&d, &e.sum, got));
+        for (int i = 0; i < N; i++) right &= got[i] == 4 * host[i];
+        close_example(&e);
+    }
+    return right;
+}
+
+// A graph waits for what others did with its memory: that of the copies' queue, which did, shows.
+static void a_launch_waits_for_all_queues(void **state)
+{
+    (void)state;
+    int64_t waits;
+    int wrong = 0;
+    assert_true(right_without_wait(0, &waits));
+    assert_int_equal(waits, TK_QUEUES - 1);
+    for (int64_t n = 1; n < TK_QUEUES; n++) wrong += !right_without_wait(n, &waits);
+    assert_int_equal(wrong, 1);
+}
+
 static void memory_that_another_has_is_refused(void **state)
 {
     (void)state;
@@ -211,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_launch_does_what_was_recorded),
+        cmocka_unit_test(a_launch_waits_for_all_queues),
         cmocka_unit_test(memory_that_another_has_is_refused),
         cmocka_unit_test(the_host_has_no_part_in_it),
         cmocka_unit_test(a_recording_that_fails_leaves_nothing),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 400 */
+/*TEST timeout: 600 */
 // Training in graphs gives what it gives without, to the bit: in every kind of layout, over a
 // restart, with more shapes than graphs; and what goes wrong in it is told.
 #include "tests/support/runs.h"
@@ -160,9 +160,26 @@ static void what_goes_wrong_is_told(void **state)
     unsetenv("TK_CUDA_FAIL");
 }
 
+// Rank 2 alone cannot make its graph: one message, and nobody waits for it.
+static void a_rank_that_cannot_record_tells_all(void **state)
+{
+    static const char go[] = "train small.yaml train.out=lost train.resume=false train.graph=true "
+                             "parallel.share_gpu=true parallel.data=3 train.batch=3 device=cuda";
+    char program[4096];
+    const char *given = getenv("TALKIE");
+    (void)state;
+    assert_non_null(realpath(given ? given : "build/emulated/talkie", program));
+    set_seed(1);
+    setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 1); // three ranks where two are counted
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1);
+    runs_expect(runs_talkie(2, "%s : -n 1 env TK_CUDA_FAIL=cudaGraphInstantiate:1:2 '%s' %s", go,
+                            program, go),
+                3, "talkie: rank 2: GPU 0 (emulated GPU): making a graph of what was recorded");
+}
+
 int main(void)
 {
-    enum { OTHERS = 3 };
+    enum { OTHERS = 4 };
     struct CMUnitTest tests[LAYOUTS + OTHERS] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
@@ -172,5 +189,6 @@ int main(void)
     tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(goes_on_to_the_same_bits);
     tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(shapes_share_the_graphs);
     tests[LAYOUTS + 2] = (struct CMUnitTest)cmocka_unit_test(what_goes_wrong_is_told);
+    tests[LAYOUTS + 3] = (struct CMUnitTest)cmocka_unit_test(a_rank_that_cannot_record_tells_all);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

@@ -151,6 +151,61 @@ static void a_dry_device_gets_addresses_alone(void **state)
     tk_device_close(&dry);
 }
 
+static void several_go_as_one(void **state)
+{
+    const int32_t index[3] = {5, 6, 7};
+    const float rows[4] = {1, 2, 3, 4};
+    int32_t got[3];
+    float back[4];
+    tk_tensor i, r, none;
+    tk_transfer all, x[3];
+    (void)state;
+    for (int k = 0; k < 3; k++) tk_transfer_begin(&x[k], &host);
+    assert_ok(tk_transfer_put(&x[0], index, TK_I32, 3, 1, &i));
+    assert_ok(tk_transfer_put(&x[1], rows, TK_F32, 2, 2, &r)); // x[2] is empty
+    tk_transfer_begin(&all, &host);
+    for (int k = 0; k < 3; k++) tk_transfer_join(&all, &x[k]);
+    assert_ok(tk_transfer_put(&all, NULL, TK_F32, 0, 7, &none));
+    assert_ok(tk_transfer_send(&x[1])); // nothing yet
+    assert_null(r.data);
+    assert_ok(tk_transfer_send(&all));
+    assert_int_equal(uploads, 1);
+    assert_int_equal((uintptr_t)r.data % 64, 0);
+    for (int k = 0; k < 3; k++) tk_transfer_free(&x[k]);
+    assert_ok(tk_device_get(&d, &i, got));
+    assert_ok(tk_device_get(&d, &r, back));
+    assert_memory_equal(got, index, sizeof got);
+    assert_memory_equal(back, rows, sizeof back);
+    tk_transfer_free(&all);
+}
+
+// Other numbers to where the first ones were to go.
+static void bytes_go_to_where_others_were(void **state)
+{
+    int32_t index[3] = {5, 6, 7}, got[3];
+    tk_tensor i, again;
+    tk_transfer x, y;
+    (void)state;
+    tk_transfer_begin(&x, &host);
+    assert_ok(tk_transfer_put(&x, index, TK_I32, 3, 1, &i));
+    assert_ok(tk_transfer_place(&x));
+    assert_int_equal(uploads, 0);
+    for (int k = 0; k < 3; k++) {
+        index[0] = k;
+        tk_transfer_begin(&y, &host);
+        assert_ok(tk_transfer_put(&y, index, TK_I32, 3, 1, &again));
+        assert_ok(tk_transfer_send_to(&y, &x.block));
+        tk_transfer_free(&y);
+        assert_ok(tk_device_get(&d, &i, got));
+        assert_memory_equal(got, index, sizeof got);
+    }
+    tk_transfer_begin(&y, &host);
+    assert_ok(tk_transfer_put(&y, index, TK_I32, 2, 1, &again));
+    assert_int_equal(tk_transfer_send_to(&y, &x.block), TK_INTERNAL);
+    assert_says("a transfer of 8 bytes in the place of one of 12");
+    tk_transfer_free(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +213,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_contents_are_refused, open_device, close_device),
         cmocka_unit_test_setup_teardown(nothing_is_sent_as_nothing, open_device, close_device),
         cmocka_unit_test_setup_teardown(host_memory_is_used_again, open_device, close_device),
+        cmocka_unit_test_setup_teardown(several_go_as_one, open_device, close_device),
+        cmocka_unit_test_setup_teardown(bytes_go_to_where_others_were, open_device, close_device),
         cmocka_unit_test_setup_teardown(a_dry_device_gets_addresses_alone, open_device,
                                         close_device),
     };
