@@ -181,7 +181,10 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
 static void place_rank(tk_mesh *m, const tk_parallel_config *p, int world_rank)
 {
     const layout l = layout_of(p);
-    *m = (tk_mesh){.ranks_on_node = 1, .cores = 1};
+    *m = (tk_mesh){.ranks_on_node = 1,
+                   .cores = 1,
+                   .row_pieces = p->row_pieces,
+                   .overlap_rows = p->overlap_rows};
     for (int i = 0, rest = world_rank; i < TK_AXES; i++) {
         const int n = (int)l.degree[i], rank = rest % n;
         m->axis[i] = (tk_axis_row){.name = axes[i].name,
@@ -304,7 +307,10 @@ tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)
     if (m->world_device.ops)
         return TK_FAIL(TK_INTERNAL, "a mesh takes one device at a time, and has device %s",
                        m->world_device.device->ops->name);
+    tk_device_comm *tensor = &m->axis[TK_AXIS_TENSOR].device;
     const tk_status st = attach_all(m, d);
+    tensor->row_pieces = m->row_pieces;
+    tensor->beside = m->overlap_rows;
     if (st != TK_OK) tk_mesh_detach(m);
     return st;
 }

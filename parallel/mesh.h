@@ -44,6 +44,8 @@ typedef struct tk_axis_row { // this rank's line along an axis
 typedef struct tk_mesh {
     tk_comm world; // all ranks
     tk_device_comm world_device;
+    int64_t row_pieces;        // for the device's communicator of the tensor axis,
+    bool overlap_rows;         // ... as the options say
     tk_comm replica;           // those of one data rank: they hold one whole model
     tk_axis_row axis[TK_AXES]; // by tk_axis
     int ranks_on_node, rank_on_node;

@@ -44,6 +44,8 @@ typedef struct tk_parallel_config {
     int64_t threads;          // per rank; 0 = cores of the node / ranks on it
     int64_t schedule, chunks; // a tk_schedule_kind; runs of blocks on a stage
     int64_t overlap_messages; // 1: stages compute while their messages move
+    int64_t row_pieces;       // of each tensor rank's rows, moving by themselves; 0: all at once
+    int64_t overlap_rows;     // 1: they move beside products of others
 } tk_parallel_config;
 
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;

@@ -157,6 +157,11 @@ static const tk_option config_rows[] = {
         "runs of blocks on a pipeline stage; 2 or more for parallel.schedule interleaved"),
     YES("parallel.overlap_messages", parallel.overlap_messages, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
         "whether pipeline stages compute while their messages move; the same numbers either way"),
+    INT("parallel.row_pieces", parallel.row_pieces, 0, 0, 64, MESH,
+        "pieces in which each tensor rank's rows go to the others, each multiplied by itself; 0: "
+        "all rows at once"),
+    YES("parallel.overlap_rows", parallel.overlap_rows, 1, MESH,
+        "whether such pieces move while others are multiplied; the same numbers either way"),
 
     INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),

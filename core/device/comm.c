@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of all calls, and the communicators that need no transport.
 #include "core/device/comm.h"
+#include "core/base/mem.h"
 #include "core/device/ledger.h"
 #include "core/device/trace.h"
 
@@ -49,6 +50,12 @@ static tk_status no_wait(tk_device_comm *c, tk_request *r)
     return TK_OK;
 }
 
+static tk_status self_add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    if (p->out == p->own) return TK_OK;
+    return tk_device_copy(c->device, p->out, p->own, (size_t)bytes_of(p->n, p->type));
+}
+
 static void no_close(tk_device_comm *c)
 {
     (void)c;
@@ -64,6 +71,7 @@ void tk_device_comm_self(tk_device_comm *c, tk_comm *host, tk_device *d)
         .group_begin = no_group, // and no peers: nobody to send to
         .group_end = no_group,
         .wait = no_wait,
+        .add_parts = self_add_parts,
         .close = no_close,
     };
     *c = (tk_device_comm){.ops = &ops, .size = 1, .name = host->name, .host = host, .device = d};
@@ -96,6 +104,16 @@ static tk_status dry_move_between(tk_device_comm *c, tk_work_kind kind, int64_t 
     const tk_work w = {.kind = kind, .comm = c, .sent = sent, .bytes = bytes, .peer = peer};
     c->bytes_sent += sent;
     tk_ledger_note(c->device, c->queue, &w);
+    return TK_OK;
+}
+
+// Of the other ranks' parts and its own one is made.
+static tk_status dry_add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    const tk_work w = {.kind = TK_WORK_COPY,
+                       .read = c->size * bytes_of(p->n, p->type),
+                       .written = bytes_of(p->n, p->type)};
+    tk_ledger_note(c->device, c->device->queue, &w);
     return TK_OK;
 }
 
@@ -157,17 +175,74 @@ static tk_status dry_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t
     return dry_move_between(c, TK_WORK_BROADCAST, c->rank == root ? bytes : 0, bytes, root);
 }
 
+// A group takes as long as what this rank sends in it, from its end on; what it receives comes with
+// that. Its messages are priced where they are asked for.
+typedef struct dry_group {
+    double seconds, at; // of all its messages; of the clock, when they have moved
+    int waiting;        // requests that are not waited for yet
+} dry_group;
+
+static tk_status dry_group_begin(tk_device_comm *c)
+{
+    dry_group *g;
+    TK_NEW(g, 1);
+    g->waiting = 1; // its end
+    c->impl = g;
+    return TK_OK;
+}
+
+static void let_go_of_group(dry_group *g)
+{
+    if (--g->waiting == 0) tk_free(g);
+}
+
+static tk_status dry_group_end(tk_device_comm *c)
+{
+    dry_group *g = c->impl;
+    tk_ledger *l = c->device->ledger;
+    if (l) g->at = l->clock[c->queue] += g->seconds;
+    let_go_of_group(g);
+    return TK_OK;
+}
+
+static void dry_request(const tk_device_comm *c, tk_request *r)
+{
+    dry_group *g = c->impl;
+    g->waiting++;
+    r->impl = g;
+}
+
 static tk_status dry_isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, int to,
                            tk_request *r)
 {
-    (void)x, (void)r;
-    return dry_move_between(c, TK_WORK_SEND, bytes_of(n, t), bytes_of(n, t), to);
+    const int64_t bytes = bytes_of(n, t);
+    const tk_work w = {.kind = TK_WORK_SEND, .comm = c, .sent = bytes, .bytes = bytes, .peer = to};
+    (void)x;
+    c->bytes_sent += bytes;
+    ((dry_group *)c->impl)->seconds += tk_ledger_price(c->device, &w);
+    dry_request(c, r);
+    return TK_OK;
 }
 
 static tk_status dry_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from,
                            tk_request *r)
 {
-    (void)c, (void)x, (void)n, (void)t, (void)from, (void)r;
+    (void)x, (void)n, (void)t, (void)from;
+    dry_request(c, r);
+    return TK_OK;
+}
+
+// Rows in pieces are exchanged by ranks that do the same at the same time, so waiting for them is
+// told here. When a message of another stage comes, its schedule tells (parallel/replay.h).
+static tk_status dry_wait(tk_device_comm *c, tk_request *r)
+{
+    dry_group *g = r->impl;
+    tk_ledger *l = c->device->ledger;
+    const tk_queue q = c->device->queue;
+    if (!g) return TK_OK;
+    if (l && c->row_pieces && l->clock[q] < g->at) l->clock[q] = g->at;
+    *r = (tk_request){0};
+    let_go_of_group(g);
     return TK_OK;
 }
 
@@ -178,11 +253,12 @@ void tk_device_comm_dry(tk_device_comm *c, tk_comm *host, tk_device *d, tk_queue
         .all_gather = dry_all_gather,
         .reduce_scatter = dry_reduce_scatter,
         .broadcast = dry_broadcast,
-        .group_begin = no_group,
+        .group_begin = dry_group_begin,
         .isend = dry_isend,
         .irecv = dry_irecv,
-        .group_end = no_group,
-        .wait = no_wait,
+        .group_end = dry_group_end,
+        .wait = dry_wait,
+        .add_parts = dry_add_parts,
         .close = no_close,
     };
     *c = (tk_device_comm){.ops = &ops,
@@ -384,4 +460,15 @@ tk_status tk_wait(tk_device_comm *c, tk_request *r)
 {
     TK_TRY(check_alone(c, "a wait"));
     return c->ops->wait(c, r);
+}
+
+tk_status tk_add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    TK_TRY(check_alone(c, "a sum of parts"));
+    if (p->n == 0) return TK_OK;
+    TK_TRY(check_buffer(c, "a sum of parts to", p->out, p->n, p->type));
+    TK_TRY(check_buffer(c, "a sum of parts of", p->own, p->n, p->type));
+    TK_TRY(check_buffer(c, "a sum of parts of", p->others, (c->size - 1) * p->stride, p->type));
+    TK_TRY(tk_trace_call(c->device, TK_TRACE_OPERATOR, 0));
+    return c->ops->add_parts(c, p);
 }

@@ -41,6 +41,15 @@ typedef struct tk_request {
     int64_t id;
 } tk_request;
 
+// The parts of a sum, brought together by messages: of n elements each. This rank's is `own`; those
+// of the others lie in `others` in the order of ranks, `stride` elements apart. `out` may be `own`.
+typedef struct tk_parts {
+    void *out;
+    const void *own, *others;
+    int64_t n, stride;
+    tk_dtype type;
+} tk_parts;
+
 typedef struct tk_device_comm tk_device_comm;
 // What a transport implements, called by the functions below alone, which check the arguments and
 // put the device on the communicator's queue: for a collective, and for the end of a group, on
@@ -58,6 +67,7 @@ typedef struct tk_device_comm_ops {
     tk_status (*irecv)(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, tk_request *r);
     tk_status (*group_end)(tk_device_comm *c);
     tk_status (*wait)(tk_device_comm *c, tk_request *r);
+    tk_status (*add_parts)(tk_device_comm *c, const tk_parts *p); // on the queue of the moment
     void (*close)(tk_device_comm *c);
 } tk_device_comm_ops;
 
@@ -70,6 +80,8 @@ struct tk_device_comm {
     tk_queue queue;       // of the device, which it works on
     tk_event ready, done; // of the queue of the moment, where that is another, and of its own
     bool grouped;         // between tk_group_begin and tk_group_end
+    int64_t row_pieces;   // of a rank's rows, in products with gathers and sums (see ops.h); and
+    bool beside;          // whether they move beside products
     void *impl;
     int64_t bytes_sent; // by this rank, as above
 };
@@ -97,6 +109,9 @@ tk_status tk_irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int from, 
 tk_status tk_group_begin(tk_device_comm *c); // groups do not nest
 tk_status tk_group_end(tk_device_comm *c);
 tk_status tk_wait(tk_device_comm *c, tk_request *r);
+// The sum over ranks as a reduce_scatter takes it, of parts that are all here. Moves nothing, and
+// is work of the queue of the moment as an operator is.
+tk_status tk_add_parts(tk_device_comm *c, const tk_parts *p);
 
 // Where a device with memory of its own adds up what ranks have sent it: how many elements of each
 // other rank's part it holds at a time, of a share of at most `longest`. The dry communicator of a

@@ -237,6 +237,7 @@ static tk_status run_and_add(tk_device *d, const tk_call *c)
 
 static tk_status dispatch_call(tk_device *d, const tk_call *c, bool back)
 {
+    if (tk_op_is_of_rows(c->op)) return tk_op_of_rows(d, c, back);
     if (!tk_op_is_collective(c->op)) return run_kernel(d, c, back);
     if (back && c->add[0]) return run_and_add(d, c);
     return tk_op_collective(d, c, back);
@@ -257,8 +258,8 @@ tk_status tk_op_forward(tk_device *d, const tk_call *c)
     tk_tensor out[TK_OP_OUT] = {{0}};
     TK_TRY(tk_op_shape(c, out));
     for (int k = 0; k < info->n_out; k++)
-        if (!tk_present(&c->out[k]) || !same_extent(&c->out[k], &out[k]) ||
-            c->out[k].dtype != out[k].dtype)
+        if (out[k].ndim && (!tk_present(&c->out[k]) || !same_extent(&c->out[k], &out[k]) ||
+                            c->out[k].dtype != out[k].dtype))
             return tk_op_wrong(c, "output", k, &c->out[k], &out[k]);
     TK_TRY(dispatch_call(d, c, false));
     tk_alive();
@@ -278,8 +279,10 @@ tk_status tk_op_backward(tk_device *d, const tk_call *c)
             return tk_op_wrong(c, "gradient of input", k, &c->din[k], &c->in[k]);
         wanted++;
     }
-    // A rank that holds no rows of a collective takes part in it all the same.
-    if (!wanted && !(c->comm && tk_present(&c->din[0]))) return TK_OK;
+    // A rank that holds no rows of a collective takes part in it all the same; and so does one that
+    // wants what is gathered for later.
+    const bool gathers = c->op == TK_OP_LINEAR_SCATTER && tk_present(&c->dout[1]);
+    if (!wanted && !gathers && !(c->comm && tk_present(&c->din[0]))) return TK_OK;
     if (!tk_present(&c->dout[0]))
         return TK_FAIL(TK_INTERNAL, "operator %s: no gradient of its output", info->name);
     TK_TRY(tk_op_gradient_types(c));

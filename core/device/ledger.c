@@ -3,7 +3,12 @@
 
 void tk_ledger_note(tk_device *d, tk_queue q, const tk_work *w)
 {
-    if (d->ledger) d->ledger->clock[q] += d->ledger->price(d->ledger->ctx, w);
+    if (d->ledger) d->ledger->clock[q] += tk_ledger_price(d, w);
+}
+
+double tk_ledger_price(tk_device *d, const tk_work *w)
+{
+    return d->ledger ? d->ledger->price(d->ledger->ctx, w) : 0;
 }
 
 double tk_op_flops(const tk_call *c, bool back)

@@ -42,6 +42,8 @@ typedef struct tk_ledger {
 
 // Prices the work, on queue q of a device that has a ledger; else nothing.
 void tk_ledger_note(tk_device *d, tk_queue q, const tk_work *w);
+// Its price alone (0 without a ledger), where a clock moves by it later.
+double tk_ledger_price(tk_device *d, const tk_work *w);
 
 // FLOPs of a call: of its products, a multiply-add counted as two.
 double tk_op_flops(const tk_call *c, bool back);

@@ -202,6 +202,28 @@ static tk_status shape_gather_cols(const tk_call *c, tk_tensor out[TK_OP_OUT])
     return TK_OK;
 }
 
+static tk_status shape_gather_linear(const tk_call *c, tk_tensor out[TK_OP_OUT])
+{
+    const int64_t channels = tk_cols(&c->in[0]), rows = sum_counts(c);
+    TK_TRY(want(c, 0, c->counts[c->comm->rank], channels));
+    for (int k = 0; k < 3; k++) {
+        const tk_tensor *w = &c->in[1 + k];
+        if (!tk_present(w)) continue;
+        TK_TRY(want(c, 1 + k, tk_rows(w), channels));
+        out[k] = matrix(rows, tk_rows(w));
+    }
+    out[3] = matrix(rows, channels);
+    return TK_OK;
+}
+
+static tk_status shape_linear_scatter(const tk_call *c, tk_tensor out[TK_OP_OUT])
+{
+    const tk_tensor *w = &c->in[1];
+    TK_TRY(want(c, 0, sum_counts(c), tk_cols(w)));
+    out[0] = matrix(c->counts[c->comm->rank], tk_rows(w));
+    return TK_OK;
+}
+
 static tk_status shape_squared_error(const tk_call *c, tk_tensor out[TK_OP_OUT])
 {
     const tk_tensor *x = &c->in[0];
@@ -324,6 +346,10 @@ const tk_op_info tk_op_table[TK_OP_COUNT] = {
     [TK_OP_GATHER_ROWS] = {"gather_rows", "a>a", 1, 1, 0, B0, 0, 0, 0, shape_gather_rows, NULL},
     [TK_OP_SCATTER_SUM] = {"scatter_sum", "a>a", 1, 1, 0, B0, 0, 0, 0, shape_scatter_sum, NULL},
     [TK_OP_GATHER_COLS] = {"gather_cols", "a>a", 1, 1, 0, B0, 0, 0, 0, shape_gather_cols, NULL},
+    [TK_OP_GATHER_LINEAR] = {"gather_linear", "awww>aaaa", 4, 4, B2 | B3, B0 | B1 | B2 | B3,
+                             B1 | B2 | B3, B3, 0, shape_gather_linear, NULL},
+    [TK_OP_LINEAR_SCATTER] = {"linear_scatter", "aw>a", 2, 1, 0, B0 | B1, B0 | B1, 0, 0,
+                              shape_linear_scatter, NULL},
     [TK_OP_SQUARED_ERROR] = {"squared_error", "fff>f", 3, 1, 0, B0, B0 | B1 | B2, 0, 0,
                              shape_squared_error, NULL},
     [TK_OP_NORMAL] = {"normal", "i>f", 1, 1, 0, 0, 0, 0, 0, shape_normal, NULL},

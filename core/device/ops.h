@@ -14,7 +14,8 @@
 // i32: `types` below says which tensor is what. Gradients of activations are of their type, all
 // others f32. An operator in bf16 is the same in f32 on widened inputs, sums and all, each element
 // of a result rounded once; a gradient that is added to is widened, added to, then rounded. (Of the
-// collectives, gather_rows and gather_cols round a gradient's sum over ranks before they add it.)
+// collectives, gather_rows and gather_cols round a gradient's sum over ranks before they add it.
+// Those of products and rows round as their parts do.)
 //
 // Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
 //
@@ -24,7 +25,7 @@
 #include "core/device/comm.h"
 #include "core/device/device.h"
 
-enum { TK_OP_IN = 5, TK_OP_OUT = 3, TK_OP_ATTR = 6 };
+enum { TK_OP_IN = 5, TK_OP_OUT = 4, TK_OP_ATTR = 6 };
 
 typedef enum tk_op {
     // y (N,M) = x (N,C) @ w (M,C)^T + b (M), b optional.
@@ -70,6 +71,18 @@ typedef enum tk_op {
                        // backward: gather
     TK_OP_GATHER_COLS, // x (N, counts[rank]) -> (N, sum counts); backward: reduce-scatter of
                        // columns
+    // Products of rows that lie on several ranks, and of which the sum does (core/device/rows.c).
+    // i[0]:
+    // 0, their parts, one after the other; else the pieces that each rank's rows are sent in, and
+    // i[1]: 1, beside the products of other pieces. `counts` are of rows.
+    // GATHER_ROWS, then LINEAR. in: x (counts[rank],C), w0 (M0,C), w1, w2 (may be absent). out:
+    // products of all rows with each w, (N,M0) ..., where it is there; last x of all ranks (N,C),
+    // which has no gradient and is there for backward.
+    TK_OP_GATHER_LINEAR,
+    // LINEAR, then SCATTER_SUM. in: x (N,C), w (M,C). out: (counts[rank],M). A backward call may
+    // have
+    // dout[1] (N,M), which gets the gradient of all rows' products, if w's is to be made later.
+    TK_OP_LINEAR_SCATTER,
     // loss (1) = sum over rows of weight[n] * sum over channels of (pred - target)^2.
     // in: pred (N,C), target (N,C), weight (N). Gradient for pred only.
     TK_OP_SQUARED_ERROR,
@@ -132,7 +145,8 @@ typedef struct tk_op_info {
     // Where row n of the outputs is made of row n of some inputs, and of others as a whole
     // (weights, tables): bits of the former. 0: not row by row.
     unsigned rows;
-    // Shapes of out[] from in[] and attributes; tk_op_shape calls it.
+    // Shapes of out[] from in[] and attributes; tk_op_shape calls it. One of no dimensions: there
+    // is no such output in this call.
     tk_status (*shape)(const tk_call *c, tk_tensor out[TK_OP_OUT]);
     double (*flops)(const tk_call *c); // multiply-adds of GEMM and attention counted as 2; NULL = 0
 } tk_op_info;

@@ -38,3 +38,7 @@ void tk_op_parts(const tk_call *c, bool back, const tk_tensor *between,
 // kernels have none. The gradient is written, whatever c->add says.
 bool tk_op_is_collective(tk_op op);
 tk_status tk_op_collective(tk_device *d, const tk_call *c, bool back);
+
+// Products and collectives in one (rows.c), made of both for every device alike.
+bool tk_op_is_of_rows(tk_op op);
+tk_status tk_op_of_rows(tk_device *d, const tk_call *c, bool back);

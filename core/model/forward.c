@@ -3,7 +3,7 @@
 //
 // N rows of the microbatch, n of them this tensor rank's; H hidden; K noise levels. Between blocks
 // a rank holds (n, H). Inside attention and feed-forward it holds all N rows of its heads or
-// columns: gather_rows before, scatter_sum after.
+// columns: products of gathered rows before, sums over ranks of products after.
 //
 // Types are decided here, by casts in two places: rows are of the model's type (model->compute)
 // from their projections on (`enter`) until before the heads (`heads`). What goes in, the time
@@ -55,24 +55,29 @@ static tk_value *norm_heads(tk_tape *t, tk_value *x, tk_value *w, double eps, tk
     return cos ? tk_norm_rope(t, x, w, eps, cos, sin) : tk_rms_norm(t, x, w, eps);
 }
 
-// Attention over gathered rows x (N, H): this rank's heads, then its part of the output projection.
+// Attention of this rank's rows x (n, H), `counts` of them on each: all rows by its heads, then its
+// rows of the output projection.
 static tk_value *attend_block(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
-                              tk_value *cos, tk_value *sin, const tk_documents *docs)
+                              const int64_t *counts, tk_value *cos, tk_value *sin,
+                              const tk_documents *docs)
 {
     const tk_model_config *c = &p->m->config;
-    tk_value *q = tk_linear(t, x, weight(p, w->to_q), NULL);
-    tk_value *k = tk_linear(t, x, weight(p, w->to_k), NULL);
-    tk_value *v = tk_linear(t, x, weight(p, w->to_v), NULL);
-    q = norm_heads(t, q, weight(p, w->norm_q), c->qk_norm_eps, cos, sin);
-    k = norm_heads(t, k, weight(p, w->norm_k), c->qk_norm_eps, cos, sin);
-    tk_value *o = tk_attention(t, q, k, v, docs, c->head_dim, 1 / sqrt((double)c->head_dim));
-    return tk_linear(t, o, weight(p, w->to_out), NULL);
+    tk_value *const to[] = {weight(p, w->to_q), weight(p, w->to_k), weight(p, w->to_v)};
+    tk_value *qkv[3];
+    tk_gather_linear(t, x, p->m->tensor, counts, to, 3, qkv);
+    tk_value *q = norm_heads(t, qkv[0], weight(p, w->norm_q), c->qk_norm_eps, cos, sin);
+    tk_value *k = norm_heads(t, qkv[1], weight(p, w->norm_k), c->qk_norm_eps, cos, sin);
+    tk_value *o = tk_attention(t, q, k, qkv[2], docs, c->head_dim, 1 / sqrt((double)c->head_dim));
+    return tk_linear_scatter(t, o, weight(p, w->to_out), p->m->tensor, counts);
 }
 
-static tk_value *feed_forward(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x)
+static tk_value *feed_forward(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
+                              const int64_t *counts)
 {
-    tk_value *h = tk_linear(t, x, weight(p, w->ff_in), NULL);
-    return tk_linear(t, tk_swiglu(t, h), weight(p, w->ff_out), NULL);
+    tk_value *const in[] = {weight(p, w->ff_in)};
+    tk_value *h;
+    tk_gather_linear(t, x, p->m->tensor, counts, in, 1, &h);
+    return tk_linear_scatter(t, tk_swiglu(t, h), weight(p, w->ff_out), p->m->tensor, counts);
 }
 
 // One refiner block on this rank's text rows: pre-norm, no AdaLN.
@@ -81,12 +86,10 @@ static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk
     tk_model *m = p->m;
     const int64_t *counts = p->b->text_counts;
     tk_value *h = tk_rms_norm(t, x, weight(p, w->norm1), m->config.norm_eps);
-    h = tk_gather_rows(t, h, m->tensor, counts);
-    h = attend_block(t, p, w, h, p->text_cos, p->text_sin, &p->text_docs);
-    x = tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
+    h = attend_block(t, p, w, h, counts, p->text_cos, p->text_sin, &p->text_docs);
+    x = tk_add(t, x, h);
     h = tk_rms_norm(t, x, weight(p, w->norm2), m->config.norm_eps);
-    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
-    return tk_add(t, x, tk_scatter_sum(t, h, m->tensor, counts));
+    return tk_add(t, x, feed_forward(t, p, w, h, counts));
 }
 
 // Text, video and audio rows into the stream: this rank's (n, H).
@@ -137,11 +140,11 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
 
     tk_value *x = in[0];
     tk_value *h = tk_modulate(t, x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
-    h = attend_block(t, p, w, tk_gather_rows(t, h, m->tensor, counts), p->cos, p->sin, &p->docs);
-    x = tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 2 * H);
+    h = attend_block(t, p, w, h, counts, p->cos, p->sin, &p->docs);
+    x = tk_gate_add(t, x, h, table, p->table_row, 2 * H);
     h = tk_modulate(t, x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H, eps);
-    h = feed_forward(t, p, w, tk_gather_rows(t, h, m->tensor, counts));
-    return tk_gate_add(t, x, tk_scatter_sum(t, h, m->tensor, counts), table, p->table_row, 5 * H);
+    h = feed_forward(t, p, w, h, counts);
+    return tk_gate_add(t, x, h, table, p->table_row, 5 * H);
 }
 
 // Output norm and heads. x (n, H), time embedding -> velocities of own video and audio rows.

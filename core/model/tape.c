@@ -191,18 +191,59 @@ static void close_outputs(tk_tape *t, tk_node *n)
     }
 }
 
-// A linear operator whose weights get their gradients in the second half: now only the input does.
-static tk_status put_off(tk_tape *t, const tk_node *n, tk_call *c)
+// The gradients of the weights of one product, `c`, are made in the second half, of x and dy, which
+// stay until then.
+static tk_status make_later(tk_tape *t, const tk_call *c, tk_value *x, tk_value *dy)
 {
     tk_node *late = tk_arena_alloc(&t->arena, sizeof *late);
     if (!late) return TK_FAIL(TK_MEMORY, "out of memory for the tape");
     *late = (tk_node){.before = t->late, .call = *c};
     late->call.din[0] = (tk_tensor){0};
     t->late = late;
-    hold_data(n->in[0]);
-    n->out[0]->grad_held = true;
-    c->din[1] = c->din[2] = (tk_tensor){0};
-    return c->din[0].data ? tk_op_backward(t->device, c) : TK_OK;
+    hold_data(x);
+    dy->grad_held = true;
+    return TK_OK;
+}
+
+// The same of weight k of `c`, whose product is of all ranks' rows x and has the gradient dy.
+static tk_status make_of_rows_later(tk_tape *t, const tk_call *c, int k, tk_value *x, tk_value *dy)
+{
+    if (!c->din[k].data) return TK_OK; // perhaps there is no such weight
+    const tk_call product = {.op = TK_OP_LINEAR,
+                             .in = {x->t, c->in[k]},
+                             .dout = {dy->grad},
+                             .din = {{0}, c->din[k]},
+                             .add = {false, c->add[k]}};
+    return make_later(t, &product, x, dy);
+}
+
+// What the operator gives of all rows but keeps to itself gets a place for its gradient.
+static tk_status put_products_off(tk_tape *t, const tk_node *n, tk_call *c)
+{
+    tk_value *dy = tk_tape_value(t, (tk_tensor){0});
+    if (!dy) return t->status;
+    TK_TRY(tk_device_new(t->device, c->dout[0].dtype, tk_rows(&c->in[0]), tk_cols(&c->dout[0]),
+                         &dy->grad));
+    dy->owns_grad = true;
+    c->dout[1] = dy->grad;
+    return make_of_rows_later(t, c, 1, n->in[0], dy);
+}
+
+// An operator with products whose weights get their gradients in the second half: now only its
+// input does.
+static tk_status put_off(tk_tape *t, const tk_node *n, tk_call *c)
+{
+    if (c->op == TK_OP_LINEAR) TK_TRY(make_later(t, c, n->in[0], n->out[0]));
+    if (c->op == TK_OP_LINEAR_SCATTER) TK_TRY(put_products_off(t, n, c));
+    for (int k = TK_GATHER_WEIGHTS; k > 0 && c->op == TK_OP_GATHER_LINEAR; k--)
+        TK_TRY(make_of_rows_later(t, c, k, n->out[TK_GATHER_WEIGHTS], n->out[k - 1]));
+    for (int k = 1; k < TK_OP_IN; k++) c->din[k] = (tk_tensor){0};
+    return tk_op_backward(t->device, c);
+}
+
+static bool has_products(tk_op op)
+{
+    return op == TK_OP_LINEAR || op == TK_OP_GATHER_LINEAR || op == TK_OP_LINEAR_SCATTER;
 }
 
 static tk_status back_op(tk_tape *t, tk_node *n)
@@ -219,14 +260,14 @@ static tk_status back_op(tk_tape *t, tk_node *n)
         return tk_op_backward(t->device, &c);
     }
     for (int k = 0; k < info->n_out; k++)
-        if (n->out[k]->grad_ready) c.dout[k] = n->out[k]->grad;
+        if (n->out[k] && n->out[k]->grad_ready) c.dout[k] = n->out[k]->grad;
     for (int k = 0; k < info->n_in; k++) {
         tk_value *v = n->in[k];
         if (!v || !v->wants_grad || !(info->grads >> k & 1)) continue;
         TK_TRY(open_grad(t, v, &c.add[k]));
         c.din[k] = v->grad;
     }
-    if (t->splits && n->call.op == TK_OP_LINEAR && c.din[1].data) return put_off(t, n, &c);
+    if (t->splits && has_products(c.op) && c.din[1].data) return put_off(t, n, &c);
     return tk_op_backward(t->device, &c);
 }
 

@@ -111,8 +111,14 @@ tk_value *tk_attention(tk_tape *t, tk_value *q, tk_value *k, tk_value *v, const 
                        int64_t head_dim, double scale);
 tk_value *tk_pick(tk_tape *t, tk_value *a, tk_value *b, tk_value *c, tk_value *index);
 tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
-tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
 tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts);
+// y[k] = products of the rows of all ranks, of which x are this one's, with w[k]; 1 to 3 of them.
+enum { TK_GATHER_WEIGHTS = 3 };
+void tk_gather_linear(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts,
+                      tk_value *const w[], int n, tk_value *y[]);
+// This rank's rows of the sum over ranks of x @ w^T.
+tk_value *tk_linear_scatter(tk_tape *t, tk_value *x, tk_value *w, tk_device_comm *comm,
+                            const int64_t *counts);
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight);
 tk_value *tk_cast(tk_tape *t, tk_value *x, tk_dtype type); // x itself if it is of that type
 tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows,

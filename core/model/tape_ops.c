@@ -26,6 +26,7 @@ static tk_status remember(tk_tape *t, const tk_call *c, tk_value *const in[], tk
     }
     for (int k = 0; k < info->n_out; k++) {
         n->out[k] = out[k];
+        if (!out[k]) continue;
         out[k]->wants_grad = true;
         if (info->needs_out >> k & 1) need(out[k]);
     }
@@ -40,6 +41,7 @@ static tk_status run_call(tk_tape *t, tk_call *c, tk_value *const in[], tk_value
     tk_tensor shape[TK_OP_OUT] = {{0}};
     TK_TRY(tk_op_shape(c, shape));
     for (int k = 0; k < info->n_out; k++) {
+        if (!shape[k].ndim) continue;
         TK_TRY(tk_device_new(t->device, shape[k].dtype, tk_rows(&shape[k]), tk_cols(&shape[k]),
                              &c->out[k]));
         out[k] = tk_tape_value(t, c->out[k]);
@@ -53,13 +55,23 @@ static tk_status run_call(tk_tape *t, tk_call *c, tk_value *const in[], tk_value
     return remember(t, c, in, out);
 }
 
-// Runs call `c` on the values; NULL when the tape has failed or fails, or a required one is absent.
+// Runs call `c` on the values; NULLs when the tape has failed or fails, or a required one is
+// absent.
+static void apply_for(tk_tape *t, tk_call c, tk_value *const in[TK_OP_IN], tk_value *out[TK_OP_OUT])
+{
+    for (int k = 0; k < TK_OP_OUT; k++) out[k] = NULL;
+    if (t->status != TK_OK) return;
+    const tk_status s = run_call(t, &c, in, out);
+    if (s == TK_OK) return;
+    tk_tape_fail(t, tk_trace(s, __FILE__, __LINE__, __func__));
+    for (int k = 0; k < TK_OP_OUT; k++) out[k] = NULL;
+}
+
 static tk_value *apply_to(tk_tape *t, tk_call c, tk_value *const in[TK_OP_IN])
 {
-    tk_value *out[TK_OP_OUT] = {NULL};
-    if (t->status != TK_OK) return NULL;
-    const tk_status s = run_call(t, &c, in, out);
-    return s == TK_OK ? out[0] : tk_tape_fail(t, tk_trace(s, __FILE__, __LINE__, __func__));
+    tk_value *out[TK_OP_OUT];
+    apply_for(t, c, in, out);
+    return out[0];
 }
 
 static tk_value *apply(tk_tape *t, tk_call c, tk_value *a, tk_value *b, tk_value *d, tk_value *e)
@@ -147,14 +159,35 @@ tk_value *tk_gather_rows(tk_tape *t, tk_value *x, tk_device_comm *comm, const in
     return record_collective(t, TK_OP_GATHER_ROWS, x, comm, counts);
 }
 
-tk_value *tk_scatter_sum(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
-{
-    return record_collective(t, TK_OP_SCATTER_SUM, x, comm, counts);
-}
-
 tk_value *tk_gather_cols(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts)
 {
     return record_collective(t, TK_OP_GATHER_COLS, x, comm, counts);
+}
+
+static tk_call call_of_rows(tk_op op, tk_device_comm *comm, const int64_t *counts)
+{
+    return (tk_call){
+        .op = op, .i = {comm->row_pieces, comm->beside}, .comm = comm, .counts = counts};
+}
+
+void tk_gather_linear(tk_tape *t, tk_value *x, tk_device_comm *comm, const int64_t *counts,
+                      tk_value *const w[], int n, tk_value *y[])
+{
+    tk_value *in[TK_OP_IN] = {x}, *out[TK_OP_OUT];
+    if (comm->size == 1) {
+        for (int k = 0; k < n; k++) y[k] = tk_linear(t, x, w[k], NULL);
+        return;
+    }
+    for (int k = 0; k < n; k++) in[1 + k] = w[k];
+    apply_for(t, call_of_rows(TK_OP_GATHER_LINEAR, comm, counts), in, out);
+    for (int k = 0; k < n; k++) y[k] = out[k];
+}
+
+tk_value *tk_linear_scatter(tk_tape *t, tk_value *x, tk_value *w, tk_device_comm *comm,
+                            const int64_t *counts)
+{
+    if (comm->size == 1) return tk_linear(t, x, w, NULL);
+    return apply(t, call_of_rows(TK_OP_LINEAR_SCATTER, comm, counts), x, w, NULL, NULL);
 }
 
 tk_value *tk_squared_error(tk_tape *t, tk_value *pred, tk_value *target, tk_value *weight)

@@ -110,6 +110,18 @@ static tk_status wait_for(tk_device_comm *c, tk_request *r)
     return TK_OK;
 }
 
+static tk_status add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    tk_mpi_impl *m = c->impl;
+    const size_t stride = (size_t)p->stride * tk_dtype_size(p->type);
+    for (int i = 0; i < m->size; i++)
+        m->part[i] = i == m->rank
+                         ? p->own
+                         : (const char *)p->others + (size_t)(i < m->rank ? i : i - 1) * stride;
+    tk_mpi_fold(p->out, m->part, m->size, p->n, p->type, TK_SUM);
+    return TK_OK;
+}
+
 // ---- making them -------------------------------------------------------------------------------
 
 static void close_comm(tk_device_comm *c)
@@ -129,6 +141,7 @@ tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm 
         .irecv = irecv,
         .group_end = group,
         .wait = wait_for,
+        .add_parts = add_parts,
         .close = close_comm,
     };
     const tk_mpi_impl *from = host->impl;

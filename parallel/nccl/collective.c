@@ -205,3 +205,16 @@ tk_status tk_nccl_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, 
     TK_TRY(sum_shares(c, &(nccl_sum){.counts = m->counts, .width = 1, .t = t, .how = how}, x, own));
     return tk_nccl_all_gather(c, own, x, m->counts, 1, t);
 }
+
+tk_status tk_nccl_add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    return tk_cuda_fold(c->device, &(tk_cuda_parts){.out = p->out,
+                                                    .own = p->own,
+                                                    .others = p->others,
+                                                    .n = p->n,
+                                                    .stride = p->stride,
+                                                    .rank = c->rank,
+                                                    .size = c->size,
+                                                    .type = p->type,
+                                                    .sums = true});
+}

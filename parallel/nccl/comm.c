@@ -144,6 +144,7 @@ static const tk_device_comm_ops ops = {
     .irecv = irecv,
     .group_end = group_end,
     .wait = wait_for,
+    .add_parts = tk_nccl_add_parts,
     .close = close_comm,
 };
 

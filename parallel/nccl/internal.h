@@ -93,4 +93,5 @@ tk_status tk_nccl_all_gather(tk_device_comm *c, const void *in, void *out, const
                              int64_t width, tk_dtype t);
 tk_status tk_nccl_reduce_scatter(tk_device_comm *c, const void *in, void *out,
                                  const int64_t *counts, int64_t width, tk_dtype t);
+tk_status tk_nccl_add_parts(tk_device_comm *c, const tk_parts *p);
 tk_status tk_nccl_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root);

@@ -16,7 +16,8 @@ static struct {
     list list[TK_QUEUES];
     ticket *tickets;
     int64_t turns_asked, turns_done;
-    int64_t faults, waits, left_out;
+    int64_t faults, waits;
+    int64_t left_out, kept; // the first wait that is left out, and the next that is not
     uint64_t random;
     bool lazy, failed;
     tk_queue favourite;
@@ -115,6 +116,8 @@ static tk_status run(tk_device *d, const work *w)
         return w->comm->ops->broadcast(w->comm, w->to, w->n, w->type, w->root);
     case MESSAGES:
         return deferred_exchange(w);
+    case ADD_PARTS:
+        return w->comm->ops->add_parts(w->comm, &w->parts);
     case RECORD:
         return record(w);
     case WAIT:
@@ -168,7 +171,7 @@ static tk_status catch_up(tk_device *d, const ticket *event, int64_t recording)
 void deferred_push(tk_queue q, work w)
 {
     list *l = &later.list[q];
-    if (w.comm && w.comm->size > 1) w.turn = ++later.turns_asked;
+    if (w.what != ADD_PARTS && w.comm && w.comm->size > 1) w.turn = ++later.turns_asked;
     if (l->n == l->room) {
         l->room = 2 * l->room + 64;
         l->work = realloc(l->work, (size_t)l->room * sizeof *l->work);
@@ -323,7 +326,7 @@ static tk_status event_record(tk_event *e, tk_queue q)
 bool deferred_left_out(void)
 {
     later.waits++;
-    return later.left_out && --later.left_out == 0;
+    return later.waits >= later.left_out && later.waits < later.kept;
 }
 
 static tk_status event_wait(tk_event *e, tk_queue q)
@@ -417,7 +420,14 @@ void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed)
 
 void deferred_leave_out(int64_t n)
 {
-    later.left_out = n;
+    later.left_out = later.waits + n;
+    later.kept = later.left_out + (n > 0);
+}
+
+void deferred_leave_out_two(int64_t n)
+{
+    deferred_leave_out(n);
+    later.kept++;
 }
 
 int64_t deferred_waits(void)

@@ -20,6 +20,7 @@
 #include "parallel/mesh.h"
 
 void deferred_start(tk_device *d, tk_mesh *m, uint64_t seed);
-void deferred_leave_out(int64_t n); // the n-th wait from now on is none; 0: all are
-int64_t deferred_waits(void);       // waits for events and messages since the start
-int64_t deferred_faults(void);      // host memory that did not stay as it had to
+void deferred_leave_out(int64_t n);     // the n-th wait from now on is none; 0: all are
+void deferred_leave_out_two(int64_t n); // ... and the one after it
+int64_t deferred_waits(void);           // waits for events and messages since the start
+int64_t deferred_faults(void);          // host memory that did not stay as it had to

@@ -121,6 +121,11 @@ static tk_status wait_for(tk_device_comm *c, tk_request *r)
     return TK_OK;
 }
 
+static tk_status later_add_parts(tk_device_comm *c, const tk_parts *p)
+{
+    return deferred_ask((work){.what = ADD_PARTS, .comm = inner(c), .parts = *p});
+}
+
 static void close_comm(tk_device_comm *c)
 {
     tk_device_comm_close(inner(c));
@@ -139,6 +144,7 @@ static void defer(tk_device_comm *c)
         .irecv = receive,
         .group_end = group_end,
         .wait = wait_for,
+        .add_parts = later_add_parts,
         .close = close_comm,
     };
     c->impl = deferred_copy(c, sizeof *c);

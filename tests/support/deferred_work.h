@@ -34,6 +34,7 @@ typedef struct work {
         SCATTER,
         BROADCAST,
         MESSAGES,
+        ADD_PARTS,
         RECORD,
         WAIT
     } what;
@@ -46,7 +47,8 @@ typedef struct work {
     void *scratch;   // of the call
     int64_t *counts; // a copy: arguments are read when work is asked for
     tk_device_comm *comm;
-    int64_t turn; // among the collectives, from 1; 0: moves nothing between ranks
+    tk_parts parts; // ADD_PARTS
+    int64_t turn;   // among the collectives, from 1; 0: moves nothing between ranks
     tk_dtype type;
     tk_reduce how;
     int root;

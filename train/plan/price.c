@@ -137,8 +137,9 @@ static price price_between(const tk_prices *p, const tk_work *w, int axis)
 {
     const int64_t n = w->comm->size;
     const bool alone = w->kind == TK_WORK_SEND, twice = w->kind == TK_WORK_ALL_REDUCE;
-    const route r =
-        alone ? route_of_message(p) : route_of_ring(p->machine, n, stride_of(p->mesh, axis));
+    const route r = alone && axis == TK_AXIS_PIPELINE
+                        ? route_of_message(p)
+                        : route_of_ring(p->machine, n, stride_of(p->mesh, axis));
     double moved = (double)w->bytes, steps = alone;
     if (!alone && w->kind != TK_WORK_BROADCAST)
         moved *= (twice ? 2 : 1) * (double)(n - 1) / (double)n; // through each link of the ring

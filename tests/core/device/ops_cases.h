@@ -126,6 +126,11 @@ static const test_case cases[] = {
     {TK_OP_SCATTER_SUM, 6, 5, 0, 0, 0, {0}},
     {TK_OP_GATHER_COLS, 6, 5, 0, 0, 0, {0}},
     {TK_OP_GATHER_COLS, 6, 0, 0, 0, 0, {0}},
+    // rows, inputs, outputs
+    {TK_OP_GATHER_LINEAR, 6, 5, 4, 0, 0, {0}},
+    {TK_OP_GATHER_LINEAR, 0, 5, 4, 0, 0, {0}},
+    {TK_OP_LINEAR_SCATTER, 6, 5, 4, 0, 0, {0}},
+    {TK_OP_LINEAR_SCATTER, 70, 24, 40, 0, 0, {0}},
     {TK_OP_SQUARED_ERROR, 5, 7, 0, 0, 0, {0}},
     {TK_OP_SQUARED_ERROR, 0, 7, 0, 0, 0, {0}},
     {TK_OP_SQUARED_ERROR, 501, 75, 0, 0, 0, {0}},
@@ -193,6 +198,12 @@ static void describe_rows(const test_case *k, tk_call *c)
     case TK_OP_LINEAR:
         set(c, 1, TK_F32, k->m, k->c);
         if (k->flags & BIAS) c->in[2] = tk_tensor_1d(NULL, TK_F32, k->m);
+        break;
+    case TK_OP_GATHER_LINEAR:
+        for (int i = 0; i < 3; i++) set(c, 1 + i, TK_F32, k->m + i, k->c);
+        break;
+    case TK_OP_LINEAR_SCATTER:
+        set(c, 1, TK_F32, k->m, k->c);
         break;
     case TK_OP_RMS_NORM:
         if (!bare) c->in[1] = tk_tensor_1d(NULL, TK_F32, k->x);
@@ -377,7 +388,7 @@ static void world_open(world *w, const test_case *k, numbers type)
     c->in[0] = tk_tensor_2d(NULL, TK_F32, k->n, k->c);
     tk_arena_init(&w->arena, 1 << 20);
     const tk_op_info *info = &tk_op_table[k->op];
-    if (k->op >= TK_OP_GATHER_ROWS && k->op <= TK_OP_GATHER_COLS) {
+    if (k->op >= TK_OP_GATHER_ROWS && k->op <= TK_OP_LINEAR_SCATTER) {
         w->counts[0] = k->op == TK_OP_GATHER_COLS ? k->c : k->n;
         tk_device_comm_self(&w->comm, tk_comm_self(), NULL); // for the shapes
         c->comm = &w->comm;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device communicators without a transport, and the arguments that all of them refuse. Between real
 // ranks: tests/parallel/test_device_comm.c.
-#include "core/device/comm.h"
+#include "core/device/ledger.h"
 #include "tests/support/test.h"
 
 enum { POOL = 1 << 20 };
@@ -217,6 +217,51 @@ static void test_calls__leave_the_device_where_it_was(void **state)
     close_rig(&r);
 }
 
+// ---- planned times -----------------------------------------------------------------------------
+
+// A product, and a message, take a second.
+static double second(void *ctx, const tk_work *w)
+{
+    (void)ctx;
+    return w->kind == TK_WORK_SEND || w->kind == TK_WORK_OPERATOR;
+}
+
+// Seconds of a product with rows gathered, or summed, by the second of three ranks.
+static double seconds_of_rows(tk_op op, int64_t pieces, bool beside)
+{
+    static const int64_t counts[] = {4, 4, 4};
+    rig r;
+    tk_ledger l = {.price = second};
+    open_rig(&r, NULL, 1, 3);
+    r.device.ledger = &l;
+    r.comm.row_pieces = pieces;
+    tk_call c = {.op = op, .i = {pieces, beside}, .comm = &r.comm, .counts = counts};
+    const bool gathers = op == TK_OP_GATHER_LINEAR;
+    assert_ok(tk_device_new(&r.device, TK_F32, gathers ? 4 : 12, 5, &c.in[0]));
+    assert_ok(tk_device_new(&r.device, TK_F32, 3, 5, &c.in[1]));
+    assert_ok(tk_device_new(&r.device, TK_F32, gathers ? 12 : 4, 3, &c.out[0]));
+    if (gathers) assert_ok(tk_device_new(&r.device, TK_F32, 12, 5, &c.out[3]));
+    assert_ok(tk_op_forward(&r.device, &c));
+    assert_int_equal(r.comm.bytes_sent, gathers ? 2 * 4 * 5 * 4 : 2 * 4 * 3 * 4);
+    close_rig(&r);
+    return l.clock[TK_QUEUE_COMPUTE];
+}
+
+// Three products and two exchanges: one after the other, or hidden as far as there are products
+// that do not need them.
+static void test_dry__rows_beside_products(void **state)
+{
+    static const tk_op ops[] = {TK_OP_GATHER_LINEAR, TK_OP_LINEAR_SCATTER};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_true(seconds_of_rows(ops[i], 0, true) == 1); // a collective is no message
+        assert_true(seconds_of_rows(ops[i], 1, false) == 5);
+        assert_true(seconds_of_rows(ops[i], 1, true) == 3);
+        assert_true(seconds_of_rows(ops[i], 2, false) == 9);
+        assert_true(seconds_of_rows(ops[i], 2, true) == 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_buffers__outside_the_pool),
         cmocka_unit_test(test_groups__hold_messages_only),
         cmocka_unit_test(test_calls__leave_the_device_where_it_was),
+        cmocka_unit_test(test_dry__rows_beside_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 static bool has(tk_op op)
 {
     const tk_kernel *k = &backends[0].ops->kernels[op];
-    return tk_op_is_collective(op) || tk_op_has_parts(op) ||
+    return tk_op_is_collective(op) || tk_op_is_of_rows(op) || tk_op_has_parts(op) ||
            (k->fore && (k->back || !tk_op_table[op].grads));
 }
 
@@ -131,8 +131,9 @@ static void is_fp32_rounded(seen *s)
 {
     world *w = s->w;
     if (w->type.activation == TK_F32 && w->type.weight == TK_F32) return;
-    // see the tests of casts and of parts
-    if (w->call.op == TK_OP_CAST || tk_op_has_parts(w->call.op)) return;
+    // see the tests of casts, of parts, and of rows on several ranks
+    if (w->call.op == TK_OP_CAST || tk_op_has_parts(w->call.op) || tk_op_is_of_rows(w->call.op))
+        return;
     const world twin = twin_of(w);
     const unsigned which = s->of_ref & (1 << SET | 1 << ADDED | 1 << MIXED);
     result wide[WAYS];

@@ -209,6 +209,8 @@ static void links_are_those_between_the_ranks(void **state)
                 1e-12);
     assert_near(seconds_between(&m, 8, 2, 1, TK_AXIS_PIPELINE, TK_WORK_SEND, n), gib / 50e9 + 1e-5,
                 1e-12);
+    assert_near(seconds_between(&m, 8, 2, 1, TK_AXIS_TENSOR, TK_WORK_SEND, n), gib / 400e9 + 1e-6,
+                1e-12); // rows of tensor ranks, which are in one node
 }
 
 // ---- many ranks --------------------------------------------------------------------------------

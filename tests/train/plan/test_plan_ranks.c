@@ -91,6 +91,8 @@ static void train_as_planned(int tensor, int pipeline, const char *more, const c
 static void on_every_layout(const char *precision)
 {
     train_as_planned(2, 1, "", precision);
+    train_as_planned(2, 1, ", row_pieces: 2", precision);
+    if (world.size == 4) train_as_planned(4, 1, ", row_pieces: 1", precision);
     train_as_planned(1, 2, "", precision);
     train_as_planned(1, 2, ", schedule: interleaved, chunks: 2", precision);
     train_as_planned(1, 2, ", schedule: zb-h1", precision);
