@@ -100,7 +100,7 @@ def edits(text, begin, end):
         stop = closing(body, m.end() - 1)
         leaves = re.match(r"\)\s*(?:return|continue|break)\b[^;]*;", body[stop:])
         if leaves or re.search("[<>]", body[m.end() : stop]):
-            yield "guard", m.end(), stop, "@ ? false : (" if leaves else "@ ? true : (", ")"
+            yield "guard", m.end(), stop, "!@ && (" if leaves else "@ || (", ")"
     for m in re.finditer(r"\bfor\s*\(", body):
         stop = closing(body, m.end() - 1)
         parts = body[m.end() : stop].split(";")

@@ -78,7 +78,7 @@ static int close_devices(void **state)
 enum { FENCE = 256, FENCES = 16 }; // bytes; tensors of a run
 static uint16_t fence_of(const backend *b, int tensor)
 {
-    return (uint16_t)(atoi(b->seed) % 2 ? 0x7fff - tensor : 0x5500 + tensor);
+    return (uint16_t)(atoi(b->seed) % 2 ? 0x7ffe - tensor : 0x5500 + tensor);
 }
 
 typedef struct fences {
@@ -167,6 +167,30 @@ static void round_output(tk_device *d, const tk_tensor *out)
     tk_free(x);
 }
 
+// What lies behind all that a call is given, so much of it, is 0xff, as memory given back is: what
+// is written beyond scratch is found there.
+enum { BEHIND = 1 << 20 }; // bytes
+static void blank_behind(tk_device *d)
+{
+    tk_tensor rest;
+    const size_t peak = d->pool.peak;
+    if (d->ops != tk_device_find(TK_DEVICE_CUDA)) return;
+    assert_ok(tk_device_new(d, TK_F32, 1, BEHIND / 4, &rest));
+    tk_device_free(d, &rest);
+    d->pool.peak = peak;
+}
+
+static void check_behind(const world *w, tk_device *d, size_t blank)
+{
+    uint16_t there[FENCE / 2];
+    if (d->ops != tk_device_find(TK_DEVICE_CUDA) || d->pool.peak + FENCE > blank) return;
+    assert_ok(tk_device_download(d, there, d->pool.base + d->pool.peak, FENCE));
+    assert_ok(tk_device_sync(d));
+    for (int i = 0; i < FENCE / 2; i++)
+        if (there[i] != 0xffff)
+            fail_msg("%s: something is written beyond the memory of the call", w->name);
+}
+
 static void put_all(tk_device *d, const backend *b, const world *w, tk_call *c, fences *f)
 {
     int moved = b->moved;
@@ -208,6 +232,8 @@ static void run_on(tk_device *d, const backend *b, const world *w, int n, const 
     if (c.comm) c.comm = &comm;
     d->pool.peak = d->pool.in_use;
     put_all(d, b, w, &c, &f);
+    const size_t blank = d->pool.peak + BEHIND;
+    blank_behind(d);
     const double before = d->flops;
     assert_ok(tk_op_forward(d, &c));
     const double forward = d->flops - before;
@@ -220,6 +246,7 @@ static void run_on(tk_device *d, const backend *b, const world *w, int n, const 
         run_back(d, c, ways[i], &r[i]);
         r[i].flops = forward + d->flops - so_far;
     }
+    check_behind(w, d, blank);
     take_away(b, w, d, &f);
     for (int i = 0; i < n; i++) r[i].peak = d->pool.peak;
 }
