@@ -8,6 +8,7 @@
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "tests/support/tested.h"
+#include "train/plan/plan.h"
 #include "train/run/run.h"
 #include <unistd.h>
 
@@ -138,6 +139,23 @@ static void a_replayed_step_is_few_calls(void **state)
     close_session(&s);
 }
 
+// What is planned is what recording and replaying touch: graphs take no memory of the pool's.
+static void the_plan_knows_of_graphs(void **state)
+{
+    (void)state;
+    session s;
+    tk_plan plan;
+    open_session(&s, true);
+    tk_plan_of of = {.config = &s.config, .loader = s.parts.loader};
+    assert_ok(tk_plan_make(&of, 0, &plan));
+    for (int64_t i = 0; i < 4; i++) assert_ok(tk_trainer_step(&s.trainer, i, false, TK_OK));
+    assert_int_equal(plan.pool, s.parts.device.pool.peak);
+    for (int i = 0; i < TK_POOL_PURPOSES; i++)
+        assert_int_equal(plan.held[i], s.parts.device.pool.at_peak[i]);
+    assert_ok(tk_trainer_drain(&s.trainer, false, TK_OK));
+    close_session(&s);
+}
+
 // ---- faults that must show ----------------------------------------------------------------------
 
 static double losses[GRAPH_STEPS];
@@ -206,6 +224,29 @@ static void memory_of_a_graph_is_not_kept(void **state)
     close_session(&s);
 }
 
+// Whatever call fails while a step is recorded or launched, some of them: nothing is left.
+static void any_call_of_a_graph_may_fail(void **state)
+{
+    enum { APART = 211, FEW_APART = 7 }; // of many calls, and of few
+    (void)state;
+    for (int64_t step = 1; step < 3; step++) {
+        tk_status st = TK_INTERNAL;
+        for (int64_t n = 1; st != TK_OK; n += step == 1 ? APART : FEW_APART) {
+            session s;
+            open_session(&s, true);
+            for (int64_t i = 0; i < step; i++)
+                assert_ok(tk_trainer_step(&s.trainer, i, false, TK_OK));
+            const int64_t before = tk_trace_count();
+            tk_trace_fail_at(n);
+            st = tk_trainer_step(&s.trainer, step, false, TK_OK);
+            if (st != TK_OK) assert_says("as a test wants it to");
+            tk_trace_fail_at(0);
+            assert_true(st == TK_OK || tk_trace_count() - before >= n);
+            close_session(&s);
+        }
+    }
+}
+
 // The last: a device that has failed is of no use to the process any more.
 static void a_failure_inside_says_the_step(void **state)
 {
@@ -224,8 +265,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_waits_once),
         cmocka_unit_test(a_replayed_step_is_few_calls),
+        cmocka_unit_test(the_plan_knows_of_graphs),
         cmocka_unit_test(a_number_baked_in_shows),
         cmocka_unit_test(memory_of_a_graph_is_not_kept),
+        cmocka_unit_test(any_call_of_a_graph_may_fail),
         cmocka_unit_test(a_failure_inside_says_the_step),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
