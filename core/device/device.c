@@ -4,6 +4,7 @@
 #include "core/device/ops_impl.h"
 #include "core/device/recording.h"
 #include "core/device/trace.h"
+#include <stdio.h>
 #include <string.h>
 
 static tk_status check_built(const tk_device_ops *ops)
@@ -79,19 +80,36 @@ static void give_back(tk_device *d, void *x)
     if (bytes && d->ops->freed) d->ops->freed(d, x, bytes);
 }
 
+// Puts who wanted what for what, and who holds the rest, around the words of a failure.
+static tk_status say_full(const tk_device *d, tk_pool_purpose purpose, size_t bytes, tk_status st)
+{
+    char why[512], who[256], plan[64] = "";
+    if (st != TK_MEMORY) return st;
+    snprintf(why, sizeof why, "%s", tk_status_message());
+    tk_pool_print(d->pool.held, who, sizeof who);
+    if (d->planned)
+        snprintf(plan, sizeof plan, "; planned were %.1f MiB at most", (double)d->planned / 0x1p20);
+    return TK_FAIL(TK_MEMORY, "%s%s%s%s%.1f MiB for %s do not fit: %s. In use: %s%s", d->during,
+                   *d->during ? ", " : "", d->op ? d->op : "", d->op ? ": " : "",
+                   (double)bytes / 0x1p20, tk_pool_purpose_name(purpose), why,
+                   *who ? who : "nothing", plan);
+}
+
 // A block of the pool, with memory under it.
 static tk_status take(tk_device *d, tk_pool_purpose purpose, size_t bytes, void **out)
 {
     size_t peak = d->pool.peak, at_peak[TK_POOL_PURPOSES];
     memcpy(at_peak, d->pool.at_peak, sizeof at_peak);
-    TK_TRY(tk_pool_new(&d->pool, d->queue, purpose, bytes, out));
-    tk_status st = tk_device_expect(d, d->pool.peak);
+    tk_status st = tk_pool_new(&d->pool, d->queue, purpose, bytes, out);
+    if (st != TK_OK) return say_full(d, purpose, bytes, st);
+    st = tk_device_expect(d, d->pool.peak);
     if (st == TK_OK && d->recording) st = tk_recording_note(d->recording, *out, bytes);
     if (st != TK_OK) {
         tk_pool_free(&d->pool, d->queue, *out);
         d->pool.peak = peak;
         memcpy(d->pool.at_peak, at_peak, sizeof at_peak);
         *out = NULL;
+        st = say_full(d, purpose, bytes, st);
     }
     TK_TRY(st);
     return TK_OK;
@@ -100,6 +118,11 @@ static tk_status take(tk_device *d, tk_pool_purpose purpose, size_t bytes, void 
 tk_status tk_device_expect(tk_device *d, size_t bytes)
 {
     return d->ops->grow ? d->ops->grow(d, bytes) : TK_OK;
+}
+
+bool tk_device_maps(const tk_device *d)
+{
+    return d->ops->grow != NULL;
 }
 
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out)
@@ -269,6 +292,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     const size_t bytes = k->scratch ? k->scratch(d, c, back) : 0;
     void *scratch = NULL;
     tk_status st = TK_OK;
+    d->op = tk_op_table[c->op].name;
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
     if (bytes) TK_TRY(take(d, TK_FOR_WORKSPACE, bytes, &scratch));
     if (d->ops->computes) {
@@ -276,6 +300,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
         st = (back ? k->back : k->fore)(d, c);
         d->scratch = NULL;
     }
+    d->op = NULL;
     give_back(d, scratch); // in the order of the queue: a device that runs behind is done by reuse
     TK_TRY(st);
     return TK_OK;

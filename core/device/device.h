@@ -130,7 +130,12 @@ struct tk_device {
         int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
     } trace;                        // so far
     struct tk_recording *recording; // of the graph that is open; NULL: none
-    struct tk_ledger *ledger;       // of a dry one (core/device/ledger.h); NULL: none is kept
+    // For words when its memory is full: what the program is at ("training step 12"), the operator
+    // that is asked for, and the peak of the pool that was planned (0: none was).
+    char during[48];
+    const char *op;
+    size_t planned;
+    struct tk_ledger *ledger; // of a dry one (core/device/ledger.h); NULL: none is kept
     void *impl;
 };
 
@@ -167,6 +172,7 @@ void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; cle
 // From now on the pool has memory for a peak of so many bytes, taken at once; it takes more when
 // more is needed.
 tk_status tk_device_expect(tk_device *d, size_t bytes);
+bool tk_device_maps(const tk_device *d); // false where there is always memory for the pool
 // Bytes of the device that nobody has taken, and all it has; what the pool has taken counts.
 tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total);
 

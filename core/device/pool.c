@@ -311,3 +311,14 @@ const char *tk_pool_purpose_name(tk_pool_purpose p)
     };
     return names[p];
 }
+
+void tk_pool_print(const size_t held[TK_POOL_PURPOSES], char *out, size_t size)
+{
+    size_t n = 0;
+    *out = 0;
+    for (tk_pool_purpose p = 0; p < TK_POOL_PURPOSES; p++)
+        if (held[p] && n < size)
+            n += (size_t)snprintf(out + n, size - n, "%s%s %.1f", n ? ", " : "",
+                                  tk_pool_purpose_name(p), (double)held[p] / 0x1p20);
+    if (n && n < size) snprintf(out + n, size - n, " MiB");
+}

@@ -52,7 +52,9 @@ tk_status tk_pool_new(tk_pool *p, tk_queue q, tk_pool_purpose purpose, size_t by
 // The very block that begins at `x`, a multiple of 64 bytes behind the base: TK_INTERNAL where not
 // all of it is free for the queue. For what has to find its memory where it was.
 tk_status tk_pool_take(tk_pool *p, tk_queue q, tk_pool_purpose purpose, void *x, size_t bytes);
-const char *tk_pool_purpose_name(tk_pool_purpose p);  // "workspaces"
+const char *tk_pool_purpose_name(tk_pool_purpose p); // "workspaces"
+// "weights 1.5, gradients 1.5 MiB": those that hold any.
+void tk_pool_print(const size_t held[TK_POOL_PURPOSES], char *out, size_t size);
 size_t tk_pool_free(tk_pool *p, tk_queue q, void *x); // the block's bytes; NULL is fine
 
 // The order of the queues. An event on q: what whoever waits for it runs behind.

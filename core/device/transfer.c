@@ -54,20 +54,37 @@ void tk_staging_free(tk_staging *s)
     *s = (tk_staging){0};
 }
 
-static tk_status take_staging(tk_staging *s, size_t bytes, void **out)
+static tk_status add_staging_block(tk_staging *s, size_t room)
+{
+    void *fresh;
+    TK_TRY(tk_device_host_new(s->device, ALIGN + room, &fresh));
+    tk_staging_block *b = fresh;
+    *b = (tk_staging_block){.next = s->head, .bytes = room};
+    s->head = b;
+    return TK_OK;
+}
+
+tk_status tk_staging_reserve(tk_staging *s, size_t bytes)
+{
+    s->block_bytes = bytes;
+    return bytes ? add_staging_block(s, bytes) : TK_OK;
+}
+
+static size_t count_staging(tk_staging *s, size_t bytes)
 {
     const size_t need = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    if (!s->head || need > s->head->bytes - s->head->used) {
-        const size_t room = need > s->block_bytes ? need : s->block_bytes;
-        void *fresh;
-        TK_TRY(tk_device_host_new(s->device, ALIGN + room, &fresh));
-        tk_staging_block *b = fresh;
-        *b = (tk_staging_block){.next = s->head, .bytes = room};
-        s->head = b;
-    }
+    s->used += need;
+    if (s->used > s->most) s->most = s->used;
+    return need;
+}
+
+static tk_status take_staging(tk_staging *s, size_t bytes, void **out)
+{
+    const size_t need = count_staging(s, bytes);
+    if (!s->head || need > s->head->bytes - s->head->used)
+        TK_TRY(add_staging_block(s, need > s->block_bytes ? need : s->block_bytes));
     *out = (char *)s->head + ALIGN + s->head->used;
     s->head->used += need;
-    s->used += need;
     return TK_OK;
 }
 
@@ -176,7 +193,9 @@ tk_status tk_transfer_send_to(tk_transfer *x, const tk_tensor *block)
     if (words_of(x) != tk_count(block))
         return TK_FAIL(TK_INTERNAL, "a transfer of %zu bytes in the place of one of %zu", x->bytes,
                        tk_bytes(block));
-    return x->bytes && tk_device_computes(x->device) ? upload(x, block) : TK_OK;
+    if (x->bytes && tk_device_computes(x->device)) return upload(x, block);
+    (void)count_staging(x->host, x->bytes);
+    return TK_OK;
 }
 
 tk_status tk_transfer_send(tk_transfer *x)

@@ -20,11 +20,13 @@ typedef struct tk_staging {
     tk_arena arena;
     struct tk_staging_block *head; // pinned, newest first
     size_t used, block_bytes;
+    size_t most; // that was ever in use between two resets
 } tk_staging;
 
-void tk_staging_init(tk_staging *s, tk_device *d); // allocates nothing yet
-void tk_staging_reset(tk_staging *s);              // everything handed out is gone
-void tk_staging_free(tk_staging *s);               // of one that is zero, and twice: fine
+void tk_staging_init(tk_staging *s, tk_device *d);         // allocates nothing yet
+tk_status tk_staging_reserve(tk_staging *s, size_t bytes); // takes as much at once; of a fresh one
+void tk_staging_reset(tk_staging *s);                      // everything handed out is gone
+void tk_staging_free(tk_staging *s);                       // of one that is zero, and twice: fine
 
 typedef struct tk_transfer {
     tk_device *device;

@@ -250,6 +250,7 @@ static tk_status back_op(tk_tape *t, tk_node *n)
 {
     const tk_op_info *info = &tk_op_table[n->call.op];
     tk_call c = n->call;
+    t->device->op = info->name;
     if (n->out[0]->of) { // a view: its gradient is the viewed value's in another shape
         c.dout[0] = n->out[0]->grad;
         tk_tensor *d = &c.dout[0];

@@ -40,6 +40,7 @@ static tk_status run_call(tk_tape *t, tk_call *c, tk_value *const in[], tk_value
         if (in[k]) c->in[k] = in[k]->t;
     tk_tensor shape[TK_OP_OUT] = {{0}};
     TK_TRY(tk_op_shape(c, shape));
+    t->device->op = info->name;
     for (int k = 0; k < info->n_out; k++) {
         if (!shape[k].ndim) continue;
         TK_TRY(tk_device_new(t->device, shape[k].dtype, tk_rows(&shape[k]), tk_cols(&shape[k]),

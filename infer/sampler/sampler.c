@@ -2,6 +2,7 @@
 #include "infer/sampler/sampler.h"
 #include "core/numbers/rng.h"
 #include "parallel/pipeline.h"
+#include <stdio.h>
 #include <string.h>
 
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
@@ -336,7 +337,10 @@ static tk_status all_steps(sampling_run *r, float *const out[TK_MODALITIES],
                            void (*step_done)(void *ctx), void *ctx)
 {
     TK_TRY(open_sampling(r));
+    tk_device *d = r->s->device;
     for (int64_t k = 0; k < r->task->steps; k++) {
+        snprintf(d->during, sizeof d->during, "sampling step %lld of %lld", (long long)k + 1,
+                 (long long)r->task->steps);
         TK_TRY(sample_one_step(r, k));
         if (step_done) step_done(ctx);
     }

@@ -145,14 +145,7 @@ static void take_means(tk_plan *p, double steps, int64_t runs)
 // Of the microbatch with the most rows.
 static int64_t boundary_bytes(const tk_trainer *t)
 {
-    int64_t most = 0;
-    for (int64_t i = 0; i < t->micro.n; i++) {
-        int64_t rows = 0;
-        for (int64_t j = tk_microbatch_begin(&t->micro, i);
-             j < tk_microbatch_begin(&t->micro, i + 1); j++)
-            rows += tk_document_rows(&t->docs.document[j].doc, NULL);
-        if (rows > most) most = rows;
-    }
+    const int64_t most = tk_microbatch_most_rows(&t->micro, &t->docs);
     const int64_t own = tk_split_count(most, t->mesh->axis[TK_AXIS_TENSOR].degree, 0);
     return own * t->config->model.hidden * (int64_t)tk_dtype_size(t->model.compute);
 }

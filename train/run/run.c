@@ -8,6 +8,7 @@
 #include "train/run/choices.h"
 #include "train/run/metrics.h"
 #include "train/run/rundir.h"
+#include "train/step/forecast.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ typedef struct run {
     tk_comm *world;
     tk_config *config;
     tk_train_parts parts;
+    tk_forecast forecast; // of this rank's memory; zero where it is taken as it is touched
     tk_trainer trainer;
     tk_metrics metrics; // rank 0
     tk_owner owner;     // of rank 0; the others know its place
@@ -262,6 +264,15 @@ static void describe_clips(tk_config *c, const tk_loader *l)
     if (c->sample.window == 0) c->sample.window = (double)longest->frames / (double)codec->fps;
 }
 
+// A device whose memory is mapped as it is needed gets all of it now, or the run ends here.
+static tk_status forecast_memory(run *r)
+{
+    const int rank = r->world->rank;
+    if (!tk_device_maps(&r->parts.device)) return TK_OK;
+    TK_TRY(tk_forecast_make(r->config, rank, r->parts.loader, &r->forecast));
+    return tk_forecast_take_pool(&r->forecast, r->config, rank, r->parts.loader, &r->parts.device);
+}
+
 static tk_status open_training(run *r)
 {
     tk_comm *w = r->world;
@@ -270,8 +281,10 @@ static tk_status open_training(run *r)
     describe_clips(r->config, r->parts.loader);
     r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);
     TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
+    TK_TRY(tk_agree(w, forecast_memory(r)));
     TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
                                        r->parts.loader)));
+    TK_TRY(tk_agree(w, tk_forecast_take_staging(&r->forecast, &r->trainer)));
     TK_TRY(start_weights(r));
     TK_TRY(tk_agree(w, open_run_files(r)));
     if (r->first >= r->config->train.steps) return TK_OK;

@@ -153,3 +153,15 @@ int64_t tk_microbatch_begin(const tk_microbatches *m, int64_t i)
 {
     return m->begin + (m->n ? tk_split_begin(m->count, m->n, i) : 0);
 }
+
+int64_t tk_microbatch_most_rows(const tk_microbatches *m, const tk_step_documents *d)
+{
+    int64_t most = 0;
+    for (int64_t i = 0; i < m->n; i++) {
+        int64_t rows = 0;
+        for (int64_t j = tk_microbatch_begin(m, i); j < tk_microbatch_begin(m, i + 1); j++)
+            rows += tk_document_rows(&d->document[j].doc, NULL);
+        if (rows > most) most = rows;
+    }
+    return most;
+}

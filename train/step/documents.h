@@ -53,3 +53,5 @@ typedef struct tk_microbatches {
 } tk_microbatches;
 tk_microbatches tk_microbatches_of(const tk_train_config *c, int rank, int ranks);
 int64_t tk_microbatch_begin(const tk_microbatches *m, int64_t i); // first document of microbatch i
+// Rows of this rank's microbatch that has the most of them.
+int64_t tk_microbatch_most_rows(const tk_microbatches *m, const tk_step_documents *d);

@@ -447,6 +447,8 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     const tk_train_config *c = &t->config->train;
     tk_verdict *v = &t->verdict[t->turn ^= 1];
     t->asked_to_stop = stop;
+    snprintf(t->device->during, sizeof t->device->during, "training step %lld",
+             (long long)step + 1);
     t->now = &v->now;
     *t->now = (tk_step_result){.step = step, .lr = tk_learning_rate(c, step)};
     t->extra_flops = 0;

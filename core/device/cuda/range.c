@@ -126,8 +126,8 @@ static tk_status full(const tk_device *d, const tk_cuda_range *r, size_t bytes)
     return TK_FAIL(
         TK_MEMORY,
         "GPU %d (%s) is out of memory: the pool would grow to %.1f MiB, it has %.1f MiB, "
-        "and %.1f of the GPU's %.1f MiB are free. talkie plan tells what a run needs; "
-        "more ranks, fewer rows a step or train.recompute need less",
+        "and %.1f of the GPU's %.1f MiB are free (more ranks, fewer rows at once or "
+        "train.recompute need less; talkie plan tells how much)",
         c->device, c->name, (double)bytes / 0x1p20, (double)r->mapped / 0x1p20,
         (double)available / 0x1p20, (double)total / 0x1p20);
 }

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# An emulated GPU with too little memory: training says before its first step what it needs and what
+# would fit, and that is true; sampling says the step, the operator and who holds the memory. All ranks
+# end with code 3.
+set -uo pipefail
+RANKS=2
+. "$(dirname "$0")/../support/small.sh"
+emulated=$(dirname "$talkie")/emulated/talkie
+[[ -x $emulated ]] || {
+    echo "built without CUDA"
+    exit 77
+}
+larger=(model.hidden=96 model.heads=4 model.head_dim=24 model.layers=4 model.ffn=256 train.batch=4
+    train.microbatch=4)
+
+# ends CODE MIB COMMAND...
+ends() {
+    local want=$1 code=0
+    export TK_CUDA_MEMORY=$2
+    shift 2
+    "$@" >out 2>&1 || code=$?
+    [[ $code == "$want" ]] || fail "$*: exit code $code, not $want"
+}
+said() { grep -qE "$1" out || fail "not said: $1"; }
+train=(train run.yaml device=cuda train.resume=0 "${larger[@]}")
+
+"$talkie" data world run.yaml -o clips.h5 >out 2>&1 || fail "no clips"
+ends 3 20 "$emulated" "${train[@]}"
+said 'training needs 2[0-9.]+ MiB of the device on rank 0 \(activations .*, weights 2\.5, gradients 2\.5, optimizer'
+said '20\.0 of its 20\.0 MiB are free\. What would fit: train\.recompute=blocks \([0-9.]+ MiB\), train\.microbatch=1 \(16'
+ends 0 20 "$emulated" "${train[@]}" train.microbatch=1
+ends 3 6 "$emulated" "${train[@]}"
+said 'No single option makes it fit'
+ends 3 12 mpirun -n 2 "$emulated" "${train[@]}" parallel.share_gpu=true
+said '^talkie: rank 0: training needs 1[0-9.]+ MiB .* 12\.0 of its 12\.0 MiB are free'
+
+ends 0 64 "$emulated" "${train[@]}"
+echo '{checkpoint: run, shots: [{seconds: 1, prompt: a red ball}], sample: {steps: 2}}' >story.yaml
+ends 3 3 "$emulated" sample story.yaml device=cuda
+said 'sampling step 1 of 2, [a-z_]+: [0-9.]+ MiB for [a-z]+ do not fit: GPU 0 \(emulated GPU\) is out of memory: .* In use: .*weights 2\.5'
+ends 3 2 mpirun -n 2 "$emulated" sample story.yaml device=cuda parallel.share_gpu=true parallel.data=2
+said '^talkie: rank [01]: .*MiB for weights do not fit'
+
+echo "full devices say what is full"
