@@ -163,7 +163,7 @@ STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
 # name of the library: the stand-in's sources
 stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
 EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2) \
-	$(EMULATED)/driver/libcuda.so.1
+	$(if $(CUDNN_H),$(call stand_in,cudnn,libcudnn.so.9)) $(EMULATED)/driver/libcuda.so.1
 EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 endif
@@ -310,6 +310,7 @@ $(EMULATED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(EMULATED_LIB)
 
 $(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/cublaslt*.c tests/cuda/cublaslt*.h)
 $(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/nccl*.c tests/cuda/nccl*.h)
+$(EMULATED)/lib/libcudnn.so.9: $(wildcard tests/cuda/cudnn*.c tests/cuda/cudnn*.h)
 $(EMULATED)/driver/libcuda.so.1: tests/cuda/driver.c
 $(EMULATED_DL): $(OUT)/flags
 	@mkdir -p $(@D)

@@ -149,6 +149,56 @@ static tk_status choose_kind(tk_mesh *m, const tk_parallel_config *p, tk_rank_ca
     return st;
 }
 
+// ---- attention ---------------------------------------------------------------------------------
+
+static void say_attention(const tk_device *d, const char *why)
+{
+    static bool said; // a command may open it several times
+    const int64_t v = d->attention.version;
+    if (said || !d->ops->attends) return;
+    said = true;
+    if (v)
+        tk_log("attention: cuDNN %lld.%lld.%lld, where it takes it", (long long)(v / 10000),
+               (long long)(v / 100 % 100), (long long)(v % 100));
+    else
+        tk_log("attention: our own kernels%s%s", *why ? ": " : "", why);
+}
+
+// The first rank whose library is not rank 0's; -1: there is none.
+static int odd_one(const int64_t *version, int n)
+{
+    for (int i = 1; i < n; i++)
+        if (version[i] != version[0]) return i;
+    return -1;
+}
+
+// All ranks the same way, since another gives other bits: with one version of the library, or
+// without.
+static tk_status attend_alike(tk_mesh *m, const tk_parallel_config *p, tk_device *d)
+{
+    const int64_t mib = 1 << 20, workspace = p->attention_workspace * mib;
+    char why[512];
+    TK_TRY(tk_agree(&m->world, tk_device_attend(d, p->attention, workspace)));
+    snprintf(why, sizeof why, "%s", d->attention.version ? "" : tk_status_message());
+    tk_status_clear();
+    int64_t *version = tk_alloc(tk_array_bytes(m->world.size, sizeof *version));
+    TK_TRY(tk_agree(&m->world, version ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory")));
+    tk_status st = tk_comm_all_gather(&m->world, &d->attention.version, version, sizeof *version);
+    const int odd = st == TK_OK ? odd_one(version, m->world.size) : -1;
+    if (odd >= 0)
+        snprintf(why, sizeof why,
+                 "rank 0 has cuDNN of version %lld, rank %d of %lld (0: none); attention by cuDNN "
+                 "needs the same on all",
+                 (long long)version[0], odd, (long long)version[odd]);
+    tk_free(version);
+    TK_TRY(st);
+    if (odd >= 0 && p->attention == TK_ATTENTION_CUDNN)
+        return tk_agree(&m->world, TK_FAIL(TK_INPUT, "attention=cudnn: %s", why));
+    if (odd >= 0) TK_TRY(tk_agree(&m->world, tk_device_attend(d, TK_ATTENTION_OWN, workspace)));
+    say_attention(d, why);
+    return TK_OK;
+}
+
 tk_status tk_devices_open(tk_mesh *m, const tk_parallel_config *p, size_t bytes, tk_device *d)
 {
     tk_rank_cards own = {.cards = 0};
@@ -156,5 +206,6 @@ tk_status tk_devices_open(tk_mesh *m, const tk_parallel_config *p, size_t bytes,
     if (kind == TK_DEVICE_AUTO || kind == TK_DEVICE_CUDA) TK_TRY(choose_kind(m, p, &own, &kind));
     TK_TRY(tk_agree(&m->world, tk_device_open_card(d, tk_device_find(kind), own.card,
                                                    tk_mesh_threads(m, p), bytes)));
+    TK_TRY(attend_alike(m, p, d));
     return tk_mesh_attach(m, d);
 }

@@ -14,9 +14,10 @@ typedef struct tk_rank_cards {
 
 // Opens the device of option `device` on every rank of m's world and attaches it (tk_mesh_attach).
 // "auto" is cuda where every rank has a card, cpu where none has; which, and of "cuda" the cards,
-// is said once. bytes: of the pool, as tk_device_open. Collective; what goes wrong is agreed on.
-// TK_INPUT: some ranks have a card and others not, none was found where one was asked for, or
-// several ranks would share one without parallel.share_gpu.
+// is said once; as is who does attention, the same on all (tk_device_attend). bytes: of the pool,
+// as tk_device_open. Collective; what goes wrong is agreed on. TK_INPUT: some ranks have a card and
+// others not, none was found where one was asked for, or several ranks would share one without
+// parallel.share_gpu.
 tk_status tk_devices_open(tk_mesh *m, const tk_parallel_config *p, size_t bytes, tk_device *d);
 
 // What is decided from what all found, without asking anybody: kind CUDA or CPU for AUTO,

@@ -10,7 +10,7 @@ program=${TALKIE:-build/talkie}
 declare -A clips=([64]=64 [512]=256 [4096]=1024)
 
 section() { # GPUS
-    local command="talkie plan configs/h3-33b.yaml device=cuda plan.search=$1 train.batch=${clips[$1]}"
+    local command="talkie plan configs/h3-33b.yaml device=cuda plan.search=$1 train.batch=${clips[$1]} attention=own"
     printf '\n## %s GPUs, %s clips a step\n\n`%s`\n\n```\n' "$1" "${clips[$1]}" "$command"
     # shellcheck disable=SC2086 # words of a command
     "$program" ${command#talkie }

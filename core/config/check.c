@@ -104,6 +104,24 @@ static tk_status check_parallel(tk_loading *l)
                   p->chunks);
 }
 
+// What cuDNN's attention never does, told before anything is opened.
+static tk_status check_attention(tk_loading *l)
+{
+    const tk_config *c = config(l);
+    const bool wanted = c->parallel.attention == TK_ATTENTION_CUDNN;
+    const bool trains = l->command & (TK_CMD_TRAIN | TK_CMD_PLAN | TK_CMD_BENCH);
+    const int64_t device = c->parallel.device;
+    TK_TRY(broken(l, wanted && (device == TK_DEVICE_CPU || device == TK_DEVICE_REF), "attention",
+                  "device", "cuDNN computes on GPUs: attention=cudnn needs device=cuda"));
+    TK_TRY(broken(l, wanted && trains && c->train.precision == TK_PRECISION_FP32, "attention",
+                  "train.precision",
+                  "cuDNN's attention is in bf16: attention=cudnn needs train.precision=bf16"));
+    return broken(l, wanted && trains && c->model.head_dim % 8 != 0, "attention", "model.head_dim",
+                  "cuDNN's attention knows heads of 8, 16, 24, ... channels: model.head_dim is "
+                  "%" PRId64,
+                  c->model.head_dim);
+}
+
 static tk_status check_shot(tk_loading *l, int64_t i)
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
@@ -141,5 +159,6 @@ tk_status tk_config_check(tk_loading *l)
     TK_TRY(check_store(l));
     TK_TRY(check_train(l));
     TK_TRY(check_parallel(l));
+    TK_TRY(check_attention(l));
     return check_story(l);
 }

@@ -36,9 +36,19 @@ typedef enum tk_device_kind {
     TK_DEVICE_CUDA
 } tk_device_kind;
 
+// Who does attention, on devices that have a choice: the library where it takes a call, our own
+// kernels, the library or nobody.
+typedef enum tk_attention_kind {
+    TK_ATTENTION_AUTO,
+    TK_ATTENTION_OWN,
+    TK_ATTENTION_CUDNN
+} tk_attention_kind;
+
 typedef struct tk_parallel_config {
-    int64_t device;    // of each rank: a tk_device_kind
-    int64_t share_gpu; // 1: several ranks may compute on one GPU
+    int64_t device;              // of each rank: a tk_device_kind
+    int64_t share_gpu;           // 1: several ranks may compute on one GPU
+    int64_t attention;           // a tk_attention_kind
+    int64_t attention_workspace; // MiB
     int64_t tensor, pipeline,
         data;                 // 0 = chosen from the world size (data for train, tensor for sample)
     int64_t threads;          // per rank; 0 = cores of the node / ranks on it
@@ -104,6 +114,7 @@ typedef struct tk_train_config {
     int64_t recompute;           // 0 none, 1 blocks
     int64_t precision;           // tk_precision
     int64_t graph, graphs;       // 1: steps whose shape returns are graphs; so many are kept
+    int64_t deterministic;       // 1: the same bits each time, whoever computes
     int64_t checkpoint_every, keep, log_every;
     int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
     int64_t changes; // 1: a run may go on with other options that bind

@@ -105,6 +105,13 @@ static const tk_option config_rows[] = {
          "what each rank computes on: a GPU each where all ranks have one and else the processor, "
          "the processor, plain loops, or a GPU of NVIDIA's",
          "auto", "cpu", "ref", "cuda"),
+    ENUM("attention", parallel.attention, TK_ATTENTION_AUTO, TK_ATTENTION_CUDNN, MESH,
+         "who does attention on a GPU: cuDNN, where it is there, in bf16 and where its workspace "
+         "fits, and else our own kernels; our own kernels; or cuDNN, or the end where it cannot",
+         "auto", "own", "cudnn"),
+    INT("attention_workspace", parallel.attention_workspace, 3072, 1, 1048576, MESH,
+        "MiB of memory that cuDNN may take to do attention: its calls are cut by documents and "
+        "heads until they fit"),
 
     // The model, under the names of the public checkpoints' config.
     INT("model.hidden", model.hidden, 192, 1, 65536, BINDS, "width of the stream"),
@@ -274,6 +281,9 @@ static const tk_option config_rows[] = {
         "device=cuda: steps whose shape returns are recorded as CUDA graphs and launched as a "
         "whole; the same losses to the bit"),
     INT("train.graphs", train.graphs, 8, 1, 1024, TRAINS, "graphs kept, one for each shape"),
+    YES("train.deterministic", train.deterministic, 1, TRAINS,
+        "the same bits each time; no = cuDNN's attention may sum gradients up as they come, faster "
+        "and with little workspace"),
     INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
         "steps between checkpoints"),
     INT("train.keep", train.keep, 2, 1, 1000000, TRAINS, "newest checkpoints kept"),

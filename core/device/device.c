@@ -19,7 +19,8 @@ tk_status tk_device_open_card(tk_device *d, const tk_device_ops *ops, int card, 
 {
     *d = (tk_device){0};
     TK_TRY(check_built(ops));
-    *d = (tk_device){.ops = ops, .kernels = ops->kernels, .card = card};
+    *d = (tk_device){
+        .ops = ops, .kernels = ops->kernels, .card = card, .attention = {.by = TK_ATTENTION_OWN}};
     tk_status st = ops->open(d, threads);
     if (st != TK_OK) *d = (tk_device){0};
     TK_TRY(st);
@@ -289,6 +290,7 @@ bool tk_device_has(const tk_device *d, const tk_call *c, bool back)
 tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
 {
     const tk_kernel *k = &d->kernels[c->op];
+    if (k->check) TK_TRY(k->check(d, c, back));
     const size_t bytes = k->scratch ? k->scratch(d, c, back) : 0;
     void *scratch = NULL;
     tk_status st = TK_OK;
@@ -327,6 +329,24 @@ tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host)
 {
     TK_TRY(tk_device_download(d, host, t->data, tk_bytes(t)));
     TK_TRY(tk_device_sync(d));
+    return TK_OK;
+}
+
+tk_status tk_device_attend(tk_device *d, int64_t by, int64_t workspace)
+{
+    tk_attention_way way = {by, workspace, d->attention.any_order, 0};
+    const tk_device_ops *like = d->stands_for ? d->stands_for : d->ops;
+    tk_status st = TK_OK;
+    if (by == TK_ATTENTION_CUDNN && !like->attends)
+        return TK_FAIL(TK_INPUT,
+                       "attention=cudnn: device %s does its own attention; cuDNN is for "
+                       "device=cuda",
+                       like->name);
+    if (!like->attends) way.by = TK_ATTENTION_OWN;
+    if (way.by != TK_ATTENTION_OWN && !d->stands_for) st = like->attends(d, &way.version);
+    if (st == TK_INPUT && by == TK_ATTENTION_AUTO) st = TK_OK, way.by = TK_ATTENTION_OWN;
+    TK_TRY(st);
+    d->attention = way;
     return TK_OK;
 }
 

@@ -34,6 +34,9 @@ typedef struct tk_kernel {
     // Whether it reads and writes this call's bf16 itself; where not (NULL: never), the dispatcher
     // hands it fp32 copies.
     bool (*bf16)(const struct tk_call *c, bool back);
+    // Whether it can be run (NULL: always): what is wrong in words, on a dry device too. Asked
+    // first.
+    tk_status (*check)(const tk_device *d, const struct tk_call *c, bool back);
 } tk_kernel;
 
 // Ways to do an operator, chosen by shape: tk_device_learn and the functions after it.
@@ -51,6 +54,15 @@ typedef struct tk_device_graph_ops {
     tk_status (*launch)(tk_device *d, void *graph);
     void (*close)(tk_device *d, void *graph);
 } tk_device_graph_ops;
+
+// Who does attention on a device that has a choice, and how: options attention,
+// attention_workspace and train.deterministic.
+typedef struct tk_attention_way {
+    int64_t by;        // tk_attention_kind; AUTO: the library where it takes a call
+    int64_t workspace; // bytes that one run of the library may take beside its tensors, at most
+    bool any_order;    // gradients may be summed up as they come: other bits each time
+    int64_t version;   // of the library, 91900 being 9.19.0; 0: there is none
+} tk_attention_way;
 
 // One of the accelerators of a kind that this process may use.
 typedef struct tk_card {
@@ -96,7 +108,10 @@ typedef struct tk_device_ops {
     tk_status (*sync)(tk_device *d);
     const tk_kernel *kernels;            // indexed by tk_op
     const tk_device_choice_ops *choices; // NULL: there is one way to do each operator
-    const tk_device_graph_ops *graphs;   // NULL: it has none
+    // The version of the library that can do attention; TK_INPUT in words where it is not there.
+    // NULL: attention is the device's own.
+    tk_status (*attends)(tk_device *d, int64_t *version);
+    const tk_device_graph_ops *graphs; // NULL: it has none
 } tk_device_ops;
 
 // What a device was asked for (core/device/trace.h).
@@ -125,7 +140,8 @@ struct tk_device {
     tk_queue queue; // of what is asked for now
     tk_pool pool;   // all device memory: weights, activations, gradients, scratch
     double flops;   // floating-point operations of GEMM and attention run so far (model FLOPs)
-    void *scratch;  // of the call now running
+    tk_attention_way attention; // tk_device_attend's; at first our own
+    void *scratch;              // of the call now running
     struct {
         int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
     } trace;                        // so far
@@ -197,6 +213,11 @@ tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
 tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void *from,
                             size_t from_stride, size_t rows, size_t bytes);
 tk_status tk_device_zero(tk_device *d, void *to, size_t bytes);
+
+// Who does attention from now on. AUTO becomes OWN where there is no library, with the words why in
+// tk_status_message(); CUDNN is TK_INPUT there. A dry device in the place of one that may have a
+// library is taken to have it, of version 0.
+tk_status tk_device_attend(tk_device *d, int64_t by, int64_t workspace);
 
 // One operator's kernel, with its scratch. For the dispatcher (core/device/ops.h), which has
 // checked the call.

@@ -208,6 +208,9 @@ tk_status tk_plan_make(const tk_plan_of *of, int rank, tk_plan *out)
     tk_ledger ledger = tk_prices_ledger(&out->prices);
     TK_TRY_TO(st, done,
               tk_device_open_dry(&device, tk_device_find(c->parallel.device), 1, DRY_BYTES));
+    TK_TRY_TO(
+        st, done,
+        tk_device_attend(&device, c->parallel.attention, c->parallel.attention_workspace << 20));
     device.ledger = &ledger;
     TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &device));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, of->loader));

@@ -101,6 +101,14 @@ static void print_ranks(const tk_layout_plan *l, bool host)
     }
 }
 
+// Who is taken to do attention, of whom no library is asked.
+static void print_attention(const tk_config *c)
+{
+    if (c->parallel.attention != TK_ATTENTION_OWN && c->train.precision == TK_PRECISION_BF16)
+        printf("attention   by cuDNN where it takes it, its workspace by a formula (attention=own: "
+               "by our own kernels, which take none)\n");
+}
+
 static void print_memory(const tk_plan_of *of, const tk_layout_plan *l)
 {
     double all = 0;
@@ -212,6 +220,7 @@ void tk_layout_print(const tk_plan_of *of, const tk_layout_plan *l, int64_t para
            (long long)l->rows, l->flops);
     printf("run         %lld steps, %.4g FLOP\n", (long long)c->steps, l->flops * (double)c->steps);
     if (of->machine) print_time(of, l);
+    if (!host) print_attention(of->config);
     print_memory(of, l);
     print_ranks(l, host);
     print_costs(of, &l->plan[l->slowest]);

@@ -75,6 +75,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
                       .last = stage == stages - 1};
     tk_arena_init(&t->arena, 0);
     TK_TRY(open_graphs(t));
+    device->attention.any_order = !c->train.deterministic;
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
     for (int k = 0; k < 2; k++) {
         tk_staging_init(&t->host[k], device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ATTENTION: which kernels run a call, and the sums of do * o that backward begins with.
+// ATTENTION by our own kernels: which run a call, and the sums of do * o that backward begins with.
 #include "core/device/cuda/attention.cuh"
 #include "core/device/cuda/table.h"
 
@@ -28,8 +28,9 @@ template <class T> static tk_status across_as(tk_device *d, const tk_call *c)
                      all, (int)c->i[0]);
 }
 
-static tk_status check_head(const tk_call *c)
+extern "C" tk_status tk_cuda_attention_own_check(const tk_device *d, const tk_call *c, bool back)
 {
+    (void)d, (void)back;
     if (c->i[0] <= ATTENTION_DIM) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "device cuda: attention knows heads of at most %d channels, these have %lld "
@@ -37,22 +38,20 @@ static tk_status check_head(const tk_call *c)
                    ATTENTION_DIM, (long long)c->i[0]);
 }
 
-extern "C" tk_status tk_cuda_attention(tk_device *d, const tk_call *c)
+extern "C" tk_status tk_cuda_attention_own(tk_device *d, const tk_call *c)
 {
-    TK_TRY(check_head(c));
     return tk_cuda_attention_tensor_knows(c) ? tk_cuda_attention_tensor(d, c)
                                              : tk_cuda_attention_plain(d, c);
 }
 
-extern "C" tk_status tk_cuda_attention_back(tk_device *d, const tk_call *c)
+extern "C" tk_status tk_cuda_attention_own_back(tk_device *d, const tk_call *c)
 {
-    TK_TRY(check_head(c));
     TK_TRY(c->dout[0].dtype == TK_BF16 ? across_as<tk_bf16>(d, c) : across_as<float>(d, c));
     return tk_cuda_attention_tensor_knows(c) ? tk_cuda_attention_tensor_back(d, c)
                                              : tk_cuda_attention_plain_back(d, c);
 }
 
-extern "C" size_t tk_cuda_attention_scratch(const tk_device *d, const tk_call *c, bool back)
+extern "C" size_t tk_cuda_attention_own_scratch(const tk_device *d, const tk_call *c, bool back)
 {
     (void)d;
     return back ? (size_t)tk_count(&c->out[1]) * sizeof(float) : 0;

@@ -386,13 +386,38 @@ tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
 
 // ---- what is kept of choices -------------------------------------------------------------------
 
+static tk_status note_attention(tk_device *d)
+{
+    const int64_t version = d->attention.version;
+    tk_cuda_choice c = {.shape = tk_cuda_attention_choice, .none = version == 0};
+    c.algo.data[0] = (uint64_t)version;
+    return tk_cuda_choices_add(&tk_cuda_of(d)->blas->chosen, &c);
+}
+
+// A run goes on with what did its attention; one that has nothing of it knew our own kernels alone.
+static void recall_attention(tk_device *d)
+{
+    const tk_cuda_choices *chosen = &tk_cuda_of(d)->blas->chosen;
+    const tk_cuda_choice *c = tk_cuda_choices_find(chosen, &tk_cuda_attention_choice);
+    const int64_t was = c && !c->none ? (int64_t)c->algo.data[0] : 0, is = d->attention.version;
+    if (!tk_cuda_choices_own(chosen) || was == is) return;
+    if (!was && d->attention.by == TK_ATTENTION_AUTO) {
+        d->attention.by = TK_ATTENTION_OWN;
+        d->attention.version = 0;
+        tk_log("attention: our own kernels, as in this run so far");
+    } else
+        tk_log_warn("attention was by cuDNN %lld in this run so far and is by %lld now (0: our own "
+                    "kernels): other bits",
+                    (long long)was, (long long)is);
+}
+
 static tk_status learn(tk_device *d, bool on)
 {
     TK_TRY(open_blas(d));
     tk_cuda_blas *b = tk_cuda_of(d)->blas;
     b->learning = on;
     tk_cuda_choices_free(&b->met);
-    return TK_OK;
+    return on ? note_attention(d) : TK_OK;
 }
 
 static tk_status write_choices(tk_device *d, tk_arena *a, char **text)
@@ -409,6 +434,7 @@ static tk_status read_choices(tk_device *d, int n, const char *const text[], int
     tk_cuda_choices_free(&b->chosen);
     for (int i = 0; i < n; i++) TK_TRY(tk_cuda_choices_read(&b->chosen, text[i]));
     *own = tk_cuda_choices_own(&b->chosen);
+    recall_attention(d);
     return TK_OK;
 }
 

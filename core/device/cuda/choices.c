@@ -33,6 +33,8 @@ tk_cuda_shape tk_cuda_shape_of(const tk_cuda_product *p)
                                     alignment(p->d.data) << 16 | alignment(p->bias) << 24};
 }
 
+const tk_cuda_shape tk_cuda_attention_choice = {.kind = 1 << 16};
+
 static int64_t coarse(int64_t n)
 {
     const int bits = n > 0 ? 64 - __builtin_clzll((uint64_t)n) : 0, keep = 4;
@@ -134,7 +136,8 @@ tk_status tk_cuda_choices_add(tk_cuda_choices *c, const tk_cuda_choice *choice)
 int64_t tk_cuda_choices_own(const tk_cuda_choices *c)
 {
     int64_t n = 0;
-    for (int64_t i = 0; i < c->n; i++) n += is_own(c, &c->list[i]);
+    for (int64_t i = 0; i < c->n; i++)
+        n += is_own(c, &c->list[i]) && c->list[i].shape.kind != tk_cuda_attention_choice.kind;
     return n;
 }
 

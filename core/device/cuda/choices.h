@@ -21,6 +21,10 @@ tk_cuda_shape tk_cuda_shape_of(const tk_cuda_product *p);
 // to three bits after the first.
 tk_cuda_shape tk_cuda_shape_class(const tk_cuda_shape *s);
 
+// In the place of a shape: who does attention. none: our own kernels; else the first word of `algo`
+// is cuDNN's version.
+extern const tk_cuda_shape tk_cuda_attention_choice;
+
 typedef struct tk_cuda_choice {
     tk_cuda_shape shape;
     char gpu[80];
@@ -43,7 +47,7 @@ void tk_cuda_choices_free(tk_cuda_choices *c); // GPU and version stay
 const tk_cuda_choice *tk_cuda_choices_find(const tk_cuda_choices *c, const tk_cuda_shape *s);
 // Of the table's GPU and version; the first one for a shape stays.
 tk_status tk_cuda_choices_add(tk_cuda_choices *c, const tk_cuda_choice *choice);
-int64_t tk_cuda_choices_own(const tk_cuda_choices *c); // how many are of that
+int64_t tk_cuda_choices_own(const tk_cuda_choices *c); // how many products are of that
 tk_status tk_cuda_choices_write(const tk_cuda_choices *c, tk_arena *a, char **text);
 // Adds those of a text. TK_INPUT when it is damaged.
 tk_status tk_cuda_choices_read(tk_cuda_choices *c, const char *text);

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/device/cuda/blas.h"
+#include "core/device/cuda/cudnn_attention.h"
 #include "core/device/cuda/table.h"
 #include "core/device/event.h"
 #include <stdio.h>
@@ -60,6 +61,7 @@ tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what)
 static void cuda_close(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
+    tk_cudnn_close(c);
     tk_cuda_blas_close(c);
     for (int q = 0; q < TK_QUEUES; q++)
         if (c->stream[q]) (void)cudaStreamDestroy(c->stream[q]);
@@ -312,5 +314,6 @@ const tk_device_ops tk_device_cuda = {
     .sync = cuda_sync,
     .kernels = tk_cuda_kernels,
     .choices = &tk_cuda_choice_ops,
+    .attends = tk_cuda_attends,
     .graphs = &tk_cuda_graph_ops,
 };

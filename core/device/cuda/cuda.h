@@ -4,7 +4,8 @@
 // open.c finds a GPU that this program can run on; cuda.c is the device: queues (a stream each),
 // moves, events; range.c the memory of its pool. Every .cu file is one idea: kernels, and the
 // functions of the operator table that launch them; table.c lists those. blas.c is matrix products,
-// by cuBLASLt. All that touches the device does so on tk_cuda_stream(d).
+// by cuBLASLt; attention.c is attention, by our own kernels or by cuDNN (cudnn_*.c). All that
+// touches the device does so on tk_cuda_stream(d).
 //
 // Kernels are deterministic: no atomics on floats, sums in an order that shapes alone decide. They
 // read and write activations in fp32 or bf16 themselves, sum in fp32, and round each result once.
@@ -24,6 +25,7 @@ typedef struct tk_cuda { // d->impl
     bool poison;                 // memory given back is overwritten
     struct tk_cuda_range *range; // range.c's
     tk_cuda_blas *blas;          // NULL until the first product
+    struct tk_cudnn *cudnn;      // cudnn_attention.c's; NULL: attention is our own
 } tk_cuda;
 
 static inline tk_cuda *tk_cuda_of(const tk_device *d)

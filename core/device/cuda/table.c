@@ -35,5 +35,5 @@ const tk_kernel tk_cuda_kernels[TK_OP_COUNT] = {
     [TK_OP_CLIP_SCALE] = {tk_cuda_clip_scale, NULL, NULL, NULL},
     [TK_OP_CAST] = {tk_cuda_cast, tk_cuda_cast_back, NULL, tk_cuda_knows_bf16},
     [TK_OP_ATTENTION] = {tk_cuda_attention, tk_cuda_attention_back, tk_cuda_attention_scratch,
-                         tk_cuda_knows_bf16},
+                         tk_cuda_knows_bf16, tk_cuda_attention_check},
 };

@@ -23,10 +23,16 @@ tk_cuda_scratch tk_cuda_linear_scratch;
 bool tk_cuda_linear_bf16(const tk_call *c, bool back);
 // elementwise.cu
 tk_cuda_kernel tk_cuda_add, tk_cuda_add_back, tk_cuda_silu, tk_cuda_silu_back;
-tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back;       // swiglu.cu
-tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;           // cast.cu
-tk_cuda_kernel tk_cuda_attention, tk_cuda_attention_back; // attention.cu
+tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back; // swiglu.cu
+tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;     // cast.cu
+// attention.c, and what it chooses of: attention.cu, cudnn_attention.h
+typedef tk_status tk_cuda_asked(const tk_device *d, const tk_call *c, bool back);
+tk_cuda_kernel tk_cuda_attention, tk_cuda_attention_back;
 tk_cuda_scratch tk_cuda_attention_scratch;
+tk_cuda_asked tk_cuda_attention_check;
+tk_cuda_kernel tk_cuda_attention_own, tk_cuda_attention_own_back;
+tk_cuda_scratch tk_cuda_attention_own_scratch;
+tk_cuda_asked tk_cuda_attention_own_check;
 // pick.cu, loss.cu
 tk_cuda_kernel tk_cuda_pick, tk_cuda_pick_back;
 tk_cuda_scratch tk_cuda_pick_scratch;

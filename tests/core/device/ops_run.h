@@ -15,6 +15,9 @@ typedef struct backend {
     // Elements that tensors are moved from where the pool begins them, each of a call by `apart`
     // more than the one before.
     int moved, apart;
+    // Of attention: tk_device_attend's, AUTO being our own kernels where a workspace of 0 is given.
+    int64_t by, workspace;
+    bool any_order;
 } backend;
 // ---- running a case on a device --------------------------------------------------------------
 
@@ -230,6 +233,8 @@ static void run_on(tk_device *d, const backend *b, const world *w, int n, const 
     fences f = {0};
     tk_device_comm_self(&comm, tk_comm_self(), d);
     if (c.comm) c.comm = &comm;
+    assert_ok(tk_device_attend(d, b->workspace ? b->by : TK_ATTENTION_OWN, b->workspace));
+    d->attention.any_order = b->any_order;
     d->pool.peak = d->pool.in_use;
     put_all(d, b, w, &c, &f);
     const size_t blank = d->pool.peak + BEHIND;
