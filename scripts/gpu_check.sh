@@ -7,12 +7,13 @@
 #     tar -xf gpu_check.tar.xz; gpu_check/run [DEVICE [PART...]]
 #                                           there: conformance of every operator, parity with the published model,
 #                                           1, 2 and 4 ranks on the one GPU against the processor's losses, a run that
-#                                           goes on as if it had not stopped, compute-sanitizer where it is, figures
+#                                           goes on as if it had not stopped, attention by cuDNN and by our own kernels,
+#                                           figures, also against PyTorch where it is, compute-sanitizer where it is
 #
-# Needed there: a driver, and cuBLASLt and NCCL of the CUDA this was built with (CUDA's own folders and those of
-# Python's packages are looked through). At most ten minutes; a table at the end; exits 1 if anything failed. DEVICE is
-# cuda; with cpu it checks itself. PART: layouts, parity, operators, figures, sanitizer. BUILD and ARCH change what is packed,
-# XZ_OPT how tightly.
+# Needed there: a driver, and of the CUDA this was built with cuBLASLt, NCCL and, for attention by it, cuDNN (CUDA's own
+# folders and those of Python's packages are looked through). At most ten minutes; a table at the end; exits 1 if anything
+# failed. DEVICE is cuda; with cpu it checks itself. PART: layouts, parity, operators, attention, figures, sanitizer.
+# BUILD and ARCH change what is packed, XZ_OPT how tightly.
 set -euo pipefail
 
 # ---- packing ----------------------------------------------------------------------------------------
@@ -50,6 +51,7 @@ pack() { # FILE
     cp "$BUILD/carried/talkie" "$to/bin"
     cp scripts/gpu_check.sh "$to/run"
     cp configs/tiny.yaml tests/golden/*.h5 "$to/golden"
+    cp scripts/torch_step.py "$to"
     grep -lE '^/\*TEST .*cuda: too' tests/*/test_*.c tests/*/*/test_*.c >"$work/sources"
     while read -r source; do
         name=$(basename "$source" .c)
@@ -203,15 +205,81 @@ sanitizer() {
 }
 
 # A step of 32 thousand rows at hidden 2560, each operator beside the rates of products and copies.
+# bench WHAT KEY=VALUE...
+bench() {
+    local what=$1
+    shift
+    check "$what" talkie bench "$here/golden/tiny.yaml" device="$device" model.hidden="$hidden" model.heads="$heads" \
+        model.head_dim=128 model.ffn="$ffn" model.layers=4 model.rope_freq_dim=16 "$@" || return
+    cat said
+    step=$(sed -nE 's/^operators .* of a step of ([0-9.]+) ms.*/\1/p' said)
+    memory=$(sed -nE 's/^pool +([0-9.]+) MiB.*/\1/p' said)
+}
+
+# The processor checks this script only: on a smaller model.
+sizes() {
+    hidden=2560 heads=20 ffn=6912 documents=256
+    [[ $device == cuda ]] || { hidden=256 heads=2 ffn=512 documents=4; }
+}
+
 figures() {
     local precision
+    sizes
     [[ -s clips.h5 ]] || check "clips" talkie data world "$here/golden/tiny.yaml" -o clips.h5 || return 0
     for precision in bf16 fp32; do
-        check "figures in $precision" talkie bench "$here/golden/tiny.yaml" data.files=clips.h5 device="$device" \
-            train.precision=$precision model.hidden=2560 model.heads=20 model.head_dim=128 model.ffn=6912 \
-            model.layers=4 model.rope_freq_dim=16 train.batch=256 train.microbatch=256 && cat said
+        bench "figures in $precision" data.files=clips.h5 train.precision=$precision train.batch=$documents \
+            train.microbatch=$documents || true
+    done
+    against_torch
+    return 0
+}
+
+# GFLOP/s of attention WAY, as bench said.
+attention_rate() {
+    sed -nE "s/^ +attention +$1 .* ([0-9.]+) GFLOP\/s.*/\1/p" said
+}
+
+ratio() { awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (a * b > 0) printf "%.2f", a / b; else printf "?" }'; }
+
+# Our own attention and cuDNN's, with the same bits each time and in any order, on long documents.
+attention() {
+    local by way fore back words own_fore='' own_back=''
+    sizes
+    if [[ $device != cuda ]]; then
+        words='own:attention=own'
+    else
+        words='own:attention=own cudnn:attention=cudnn any-order:attention=cudnn,train.deterministic=false'
+    fi
+    check "clips of many rows" talkie data world "$here/golden/tiny.yaml" -o long.h5 media.width=128 media.height=128 \
+        world.seconds=3 world.clips=8 world.max_shots=1 || return 0
+    for way in $words; do
+        by=${way#*:}
+        # shellcheck disable=SC2086 # settings are several
+        bench "attention, ${way%%:*}" data.files=long.h5 train.precision=bf16 train.batch=8 train.microbatch=8 \
+            ${by//,/ } || continue
+        fore=$(attention_rate forward) back=$(attention_rate backward)
+        [[ -n $own_fore ]] || own_fore=$fore own_back=$back
+        note figure "... GFLOP/s forward, backward" \
+            "$fore, $back; own kernels' are $(ratio "$own_fore" "$fore"), $(ratio "$own_back" "$back") of it"
     done
     return 0
+}
+
+# The same step in PyTorch where it is here, compiled, with its fastest attention: how many times faster ours is, and
+# what part of its memory it takes.
+against_torch() {
+    local python=python3 said_torch theirs held
+    if [[ $device != cuda ]] || ! "$python" -c 'import torch; torch.zeros(1, device="cuda")' 2>/dev/null; then
+        note skip "the same step in PyTorch" "no PyTorch with a GPU here"
+        return 0
+    fi
+    bench "a step in bf16" data.files=clips.h5 train.precision=bf16 train.batch=256 train.microbatch=256 || return 0
+    check "the same step in PyTorch" "$python" "$here/torch_step.py" || return 0
+    said_torch=$(tail -n 1 said)
+    theirs=$(sed -nE 's/.*step ([0-9.]+) ms.*/\1/p' <<<"$said_torch")
+    held=$(sed -nE 's/.* ms, ([0-9.]+) MiB.*/\1/p' <<<"$said_torch")
+    note figure "... speed, x torch" "$(ratio "$theirs" "$step") ($theirs ms, ours $step ms)"
+    note figure "... memory, x torch" "$(ratio "$memory" "$held") ($held MiB, ours $memory MiB)"
 }
 
 run() { # PART...
@@ -230,11 +298,11 @@ gpu_check.sh:pack) pack "$(realpath -m "${2:-build/gpu_check.tar.xz}")" ;;
 run: | run:cuda | run:cpu)
     device=${1:-cuda}
     shift $(($# > 0))
-    (($#)) || set -- layouts parity operators figures sanitizer
+    (($#)) || set -- layouts parity operators attention figures sanitizer
     run "$@"
     ;;
 *)
-    sed -n '3,21s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,16s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

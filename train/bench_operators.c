@@ -170,6 +170,7 @@ static void print_operators(const record *r, const ceilings *c, double step)
            " cubed: %.1f GFLOP/s, copies: %.1f GB/s; bytes are the least there must be)\n",
            1e3 * all, 1e3 * step, c->side, c->flops / 1e9, c->bytes / 1e9);
     for (int i = 0; i < n; i++) print_line(&r->lines[order[i]], order[i], all, c);
+    printf("pool        %.1f MiB at most on rank 0\n", (double)r->device->pool.peak / 0x1p20);
 }
 
 // ---- measuring ---------------------------------------------------------------------------------
