@@ -31,7 +31,7 @@ static letter *letters;
 static void add(list *l, const standin_launch *x)
 {
     if (l->first + l->n == l->cap) {
-        memmove(l->item, l->item + l->first, l->n * sizeof *l->item);
+        if (l->n) memmove(l->item, l->item + l->first, l->n * sizeof *l->item);
         l->first = 0;
         if (2 * l->n >= l->cap) {
             l->cap = l->cap ? 2 * l->cap : 64;
