@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 240
+# Runs whose attention cuDNN does: a run that goes on gives the bits of one never stopped, and keeps to
+# what did its attention; what cannot be had is refused in words. On the emulated GPU.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+program=$PWD/${BUILD:-build}/emulated/talkie
+[[ -e ${program%talkie}lib/libcudnn.so.9 ]] || { echo "skipped: built without cuDNN"; exit 77; }
+config=$PWD/configs/tiny.yaml
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+
+fail() { # WORDS
+    echo "$1"
+    sed 's/^/    /' said
+    failed=$((failed + 1))
+}
+
+train() { # OUT STEPS [key=value...]
+    local out=$1 steps=$2
+    shift 2
+    "$program" train "$config" data.files=clips.h5 device=cuda train.precision=bf16 train.out="$out" \
+        train.steps="$steps" train.constant=1 train.checkpoint_every=2 "$@" >said 2>&1
+}
+
+losses() { sed -nE 's/.*"loss": *([-+0-9.e]+).*/\1/p' "$1/metrics.jsonl"; }
+
+"$program" data world "$config" -o clips.h5 >said 2>&1 || fail "no clips"
+train whole 4 || fail "a run by cuDNN fails"
+grep -q 'attention: cuDNN 9' said || fail "it is not said who does attention"
+cp -r whole halves
+rm halves/step-00000004.h5
+train halves 4 && grep -q 'at step 2 of 4' said || fail "it does not go on"
+[[ $(losses whole | tail -n 2) == "$(losses halves | tail -n 2)" ]] || fail "it goes on with other bits"
+train own 2 attention=own && train own 4 || fail "a run by our own kernels does not go on"
+grep -q 'our own kernels, as in this run so far' said || fail "it goes on with another's attention"
+[[ $(losses whole) != "$(losses own)" ]] || fail "both attentions give the same bits: is it one?"
+
+train whole 4 train.precision=fp32 attention=cudnn && fail "cuDNN in fp32 is not refused"
+grep -q 'attention=cudnn needs train.precision=bf16' said || fail "it is not said what would be right"
+STANDIN_CUDNN_VERSION=91000 train old 2 attention=cudnn && fail "an old cuDNN is not refused"
+grep -q 'needs cuDNN 9.15 or a later 9: libcudnn.so.9 is of version 9.10' said || fail "it is not said what is wrong"
+STANDIN_CUDNN_VERSION=91000 train old 2 || fail "without cuDNN our own kernels do it"
+grep -q 'attention: our own kernels: .*libcudnn.so.9 is of version 9.10' said || fail "it is not said who does it and why"
+exit $((failed > 0))
