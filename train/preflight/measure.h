@@ -32,9 +32,10 @@ tk_status tk_flight_time(tk_flight_gauge *g, tk_status (*work)(void *ctx), void 
 
 int tk_flight_shorter(const void *a, const void *b); // doubles, for qsort
 
-// The rank by itself: its host and what it sees of disks; these and its device.
-tk_status tk_flight_host(tk_flight_gauge *g, tk_flight_rank *own);
+// The rank's device by itself; then, libraries having been loaded, its host and what it sees of
+// disks.
 tk_status tk_flight_alone(tk_flight_gauge *g, tk_flight_rank *own);
+tk_status tk_flight_host(tk_flight_gauge *g, tk_flight_rank *own);
 // What is between ranks; hosts follow each other, of `each` ranks.
 typedef struct tk_flight_whole { // bytes/s of all ranks at once
     double sum;                  // of an all-reduce

@@ -49,6 +49,7 @@ static tk_status measure_flight(preflight *f)
 {
     tk_log("preflight: each rank by itself, then what is between them");
     TK_TRY(tk_flight_alone(&f->gauge, &f->own));
+    TK_TRY(tk_flight_host(&f->gauge, &f->own));
     TK_TRY(tk_flight_between(&f->gauge, f->each, &f->own, &f->whole));
     return gather_ranks(f);
 }

@@ -51,7 +51,7 @@ fi
     exit 0
 }
 gpus=(device=cuda parallel.share_gpu=true)
-preflight 0 3 "$emulated" "${gpus[@]}" preflight.slow=0.01 train.precision=bf16
+preflight 0 3 "$emulated" "${gpus[@]}" train.precision=bf16
 found "nothing slow"
 
 export TK_CUDA_SLOW=1:20 STANDIN_CUBLASLT_WRONG=2 STANDIN_NCCL_SLOW=2:3:250
