@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls of operators on a device: checks, and fp32 copies for kernels that know no bf16.
+// One operator on one device: its kernel, its parts, or its kernel on fp32 copies where that knows
+// no bf16.
 //
 // "An operator in bf16 is the same in fp32 on widened inputs, each element rounded once" is done
 // here to the letter, for every backend: the call is run on fp32 copies in scratch, made and taken
 // back by the device's own CAST. A kernel that reads and writes bf16 itself (tk_kernel.bf16) must
 // only come within the rounding of that.
-#include "core/base/log.h"
 #include "core/device/ledger.h"
 #include "core/device/ops_impl.h"
 
@@ -196,14 +196,13 @@ static tk_status run_parts(tk_device *d, const tk_call *c, bool back)
     TK_TRY(tk_device_new(d, c->in[0].dtype, tk_rows(&c->in[0]), tk_cols(&c->in[0]), &between));
     tk_op_parts(c, back, &between, part);
     tk_status st = TK_OK;
-    for (int i = 0; i < TK_PARTS_MOST && st == TK_OK; i++)
-        st = back ? tk_op_backward(d, &part[i]) : tk_op_forward(d, &part[i]);
+    for (int i = 0; i < TK_PARTS_MOST && st == TK_OK; i++) st = tk_op_run(d, &part[i], back);
     tk_device_free(d, &between);
     TK_TRY(st);
     return TK_OK;
 }
 
-static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
+tk_status tk_op_run(tk_device *d, const tk_call *c, bool back)
 {
     if (!tk_device_has(d, c, back) && tk_op_has_parts(c->op)) return run_parts(d, c, back);
     if (!tk_device_has(d, c, back))
@@ -214,80 +213,10 @@ static tk_status run_kernel(tk_device *d, const tk_call *c, bool back)
         TK_TRY(tk_device_run(d, c, back));
     else
         TK_TRY(run_widened(d, c, back));
+    d->flops += tk_op_flops(c, back);
     if (!d->ledger) return TK_OK;
     tk_work w = {.kind = TK_WORK_OPERATOR, .call = c, .back = back, .flops = tk_op_flops(c, back)};
     tk_op_traffic(c, back, &w.read, &w.written);
     tk_ledger_note(d, d->queue, &w);
-    return TK_OK;
-}
-
-// Communicators write their results: a gradient that is to be added passes through scratch.
-static tk_status run_and_add(tk_device *d, const tk_call *c)
-{
-    const tk_tensor *x = &c->din[0];
-    tk_call apart = *c;
-    TK_TRY(tk_device_new_for(d, TK_FOR_MESSAGES, x->dtype, tk_rows(x), tk_cols(x), &apart.din[0]));
-    tk_status st = tk_op_collective(d, &apart, true);
-    const tk_call add = {.op = TK_OP_ADD, .in = {*x, apart.din[0]}, .out = {*x}};
-    if (st == TK_OK) st = run_kernel(d, &add, false);
-    tk_device_free(d, &apart.din[0]);
-    TK_TRY(st);
-    return TK_OK;
-}
-
-static tk_status dispatch_call(tk_device *d, const tk_call *c, bool back)
-{
-    if (tk_op_is_of_rows(c->op)) return tk_op_of_rows(d, c, back);
-    if (!tk_op_is_collective(c->op)) return run_kernel(d, c, back);
-    if (back && c->add[0]) return run_and_add(d, c);
-    return tk_op_collective(d, c, back);
-}
-
-static bool same_extent(const tk_tensor *a, const tk_tensor *b)
-{
-    if (tk_count(a) != tk_count(b)) return false;
-    return a->ndim < 2 || b->ndim < 2 || tk_cols(a) == tk_cols(b);
-}
-
-tk_status tk_op_forward(tk_device *d, const tk_call *c)
-{
-    const tk_op_info *info = &tk_op_table[c->op];
-    for (int k = 0; k < info->n_in; k++)
-        if (!(info->optional >> k & 1) && !tk_present(&c->in[k]))
-            return TK_FAIL(TK_INTERNAL, "operator %s: input %d is absent", info->name, k);
-    tk_tensor out[TK_OP_OUT] = {{0}};
-    TK_TRY(tk_op_shape(c, out));
-    for (int k = 0; k < info->n_out; k++)
-        if (out[k].ndim && (!tk_present(&c->out[k]) || !same_extent(&c->out[k], &out[k]) ||
-                            c->out[k].dtype != out[k].dtype))
-            return tk_op_wrong(c, "output", k, &c->out[k], &out[k]);
-    TK_TRY(dispatch_call(d, c, false));
-    tk_alive();
-    d->flops += tk_op_flops(c, false);
-    return TK_OK;
-}
-
-tk_status tk_op_backward(tk_device *d, const tk_call *c)
-{
-    const tk_op_info *info = &tk_op_table[c->op];
-    int wanted = 0;
-    for (int k = 0; k < info->n_in; k++) {
-        if (!c->din[k].data) continue;
-        if (!(info->grads >> k & 1))
-            return TK_FAIL(TK_INTERNAL, "operator %s: input %d has no gradient", info->name, k);
-        if (c->in[k].ndim && !same_extent(&c->din[k], &c->in[k]))
-            return tk_op_wrong(c, "gradient of input", k, &c->din[k], &c->in[k]);
-        wanted++;
-    }
-    // A rank that holds no rows of a collective takes part in it all the same; and so does one that
-    // wants what is gathered for later.
-    const bool gathers = c->op == TK_OP_LINEAR_SCATTER && tk_present(&c->dout[1]);
-    if (!wanted && !gathers && !(c->comm && tk_present(&c->din[0]))) return TK_OK;
-    if (!tk_present(&c->dout[0]))
-        return TK_FAIL(TK_INTERNAL, "operator %s: no gradient of its output", info->name);
-    TK_TRY(tk_op_gradient_types(c));
-    TK_TRY(dispatch_call(d, c, true));
-    tk_alive();
-    d->flops += tk_op_flops(c, true);
     return TK_OK;
 }

@@ -8,7 +8,7 @@ extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];
 extern const tk_device_ops tk_device_dry;  // opened by tk_device_open_dry
 extern const tk_device_ops tk_device_cuda; // only where TK_CUDA is defined
 
-// ops.c, for dispatch.c: the types of a backward call; a tensor that is not as it should be.
+// ops.c, for call.c: the types of a backward call; a tensor that is not as it should be.
 tk_status tk_op_gradient_types(const tk_call *c);
 tk_status tk_op_wrong(const tk_call *c, const char *what, int k, const tk_tensor *got,
                       const tk_tensor *wanted);
@@ -33,6 +33,10 @@ enum { TK_PARTS_MOST = 2 };
 bool tk_op_has_parts(tk_op op);
 void tk_op_parts(const tk_call *c, bool back, const tk_tensor *between,
                  tk_call part[TK_PARTS_MOST]);
+
+// An operator that is no collective, by its kernel or its parts (dispatch.c). What is asked of it is
+// right: whoever makes calls of operators checks them (call.c), or makes them of checked ones.
+tk_status tk_op_run(tk_device *d, const tk_call *c, bool back);
 
 // Collectives are made of communicator and copies (collective.c), for every device alike: tables of
 // kernels have none. The gradient is written, whatever c->add says.

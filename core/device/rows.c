@@ -116,7 +116,7 @@ static tk_status multiply_gathered(const rows *r, const piece *p, const tk_tenso
         const tk_call y = {.op = TK_OP_LINEAR,
                            .in = {slice(whole, p), r->c->in[1 + k]},
                            .out = {slice(&r->c->out[k], p)}};
-        TK_TRY(tk_op_forward(r->d, &y));
+        TK_TRY(tk_op_run(r->d, &y, false));
     }
     return TK_OK;
 }
@@ -126,7 +126,7 @@ static tk_status multiply_part(const rows *r, const piece *p, const tk_tensor *w
 {
     const tk_call y = {
         .op = TK_OP_LINEAR, .in = {slice(&r->c->in[0], p), r->c->in[1]}, .out = {slice(whole, p)}};
-    return p->count ? tk_op_forward(r->d, &y) : TK_OK;
+    return p->count ? tk_op_run(r->d, &y, false) : TK_OK;
 }
 
 // whole := the gradient of gathered rows, of all products; the last first.
@@ -140,7 +140,7 @@ static tk_status back_multiply(const rows *r, const piece *p, const tk_tensor *w
                             .dout = {slice(&r->c->dout[k], p)},
                             .din = {slice(whole, p)},
                             .add = {add}};
-        TK_TRY(tk_op_backward(r->d, &dx));
+        TK_TRY(tk_op_run(r->d, &dx, true));
         add = true;
     }
     return TK_OK;
@@ -155,7 +155,7 @@ static tk_status back_multiply_part(const rows *r, const piece *p, const tk_tens
                         .dout = {slice(whole, p)},
                         .din = {slice(&r->c->din[0], p)},
                         .add = {r->c->add[0]}};
-    return tk_op_backward(r->d, &dx);
+    return tk_op_run(r->d, &dx, true);
 }
 
 // The gradient of weight k, where it is wanted, from all rows x and dy.
@@ -169,7 +169,7 @@ static tk_status back_weight(const rows *r, int k, const tk_tensor *x, const tk_
                         .dout = {*dy},
                         .din = {{0}, *to},
                         .add = {false, r->c->add[k]}};
-    return tk_op_backward(r->d, &dw);
+    return tk_op_run(r->d, &dw, true);
 }
 
 static tk_status back_weights(const rows *r)
@@ -306,7 +306,7 @@ static tk_status back_gather_linear(const rows *r)
     tk_status st = sum_rows(r, tk_cols(dx), dx->dtype, back_multiply, back_weights, &sum);
     if (!c->add[0]) return st;
     const tk_call add = {.op = TK_OP_ADD, .in = {*dx, sum}, .out = {*dx}};
-    if (st == TK_OK) st = tk_op_forward(r->d, &add);
+    if (st == TK_OK) st = tk_op_run(r->d, &add, false);
     tk_device_free(r->d, &sum);
     return st;
 }

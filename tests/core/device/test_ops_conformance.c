@@ -215,11 +215,11 @@ static void is_the_same_at_any_address(seen *s)
 {
     const tk_op op = s->w->call.op;
     if (op == TK_OP_LINEAR || s->w->of->flags & BLOCKS) return;
-    // These go along rows by 16 bytes, or by tensor cores, where addresses allow, and round in
-    // another order elsewhere.
+    // These go along rows by 16 bytes, by tensor cores or by the library's products for such
+    // addresses, where they allow it, and round in another order elsewhere.
     const bool by_packs = backends[0].ops != &tk_device_cpu &&
                           (op == TK_OP_RMS_NORM || op == TK_OP_MODULATE || op == TK_OP_GATE_ADD ||
-                           op == TK_OP_NORM_ROPE || op == TK_OP_ATTENTION);
+                           op == TK_OP_NORM_ROPE || op == TK_OP_ATTENTION || tk_op_is_of_rows(op));
     const result *even = &s->by[0][MIXED];
     for (int apart = 0; apart < 2; apart++) {
         backend moved = backends[0];
