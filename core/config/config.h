@@ -50,12 +50,14 @@ typedef struct tk_parallel_config {
     int64_t attention;           // a tk_attention_kind
     int64_t attention_workspace; // MiB
     int64_t tensor, pipeline,
-        data;                 // 0 = chosen from the world size (data for train, tensor for sample)
-    int64_t threads;          // per rank; 0 = cores of the node / ranks on it
-    int64_t schedule, chunks; // a tk_schedule_kind; runs of blocks on a stage
-    int64_t overlap_messages; // 1: stages compute while their messages move
-    int64_t row_pieces;       // of each tensor rank's rows, moving by themselves; 0: all at once
-    int64_t overlap_rows;     // 1: they move beside products of others
+        data;                  // 0 = chosen from the world size (data for train, tensor for sample)
+    int64_t threads;           // per rank; 0 = cores of the node / ranks on it
+    int64_t schedule, chunks;  // a tk_schedule_kind; runs of blocks on a stage
+    int64_t overlap_messages;  // 1: stages compute while their messages move
+    int64_t row_pieces;        // of each tensor rank's rows, moving by themselves; 0: all at once
+    int64_t overlap_rows;      // 1: they move beside products of others
+    int64_t overlap_gradients; // 1: gradients are summed while backward goes on
+    int64_t overlap_weights;   // 1: the next forward begins while weights are gathered
 } tk_parallel_config;
 
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;
@@ -112,6 +114,7 @@ typedef struct tk_train_config {
     double time_mean, time_std, video_shift, audio_shift, video_weight, audio_weight;
     double drop_caption, memory; // probabilities
     int64_t recompute;           // 0 none, 1 blocks
+    int64_t bucket;              // elements of weights that are summed and gathered as one
     int64_t precision;           // tk_precision
     int64_t graph, graphs;       // 1: steps whose shape returns are graphs; so many are kept
     int64_t deterministic;       // 1: the same bits each time, whoever computes

@@ -169,6 +169,12 @@ static const tk_option config_rows[] = {
         "all rows at once"),
     YES("parallel.overlap_rows", parallel.overlap_rows, 1, MESH,
         "whether such pieces move while others are multiplied; the same numbers either way"),
+    YES("parallel.overlap_gradients", parallel.overlap_gradients, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
+        "whether gradients are summed over ranks while backward goes on; the same numbers either "
+        "way"),
+    YES("parallel.overlap_weights", parallel.overlap_weights, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
+        "whether the next forward begins while new weights are gathered; the same numbers either "
+        "way"),
 
     INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),
@@ -241,6 +247,8 @@ static const tk_option config_rows[] = {
     INT("train.batch", train.batch, 16, 1, 1048576, BINDS, "clips of a step, over all ranks"),
     INT("train.microbatch", train.microbatch, 4, 1, 65536, TRAINS,
         "clips that a rank computes on at once"),
+    INT("train.bucket", train.bucket, 40000000, 1, INT64_MAX, TRAINS,
+        "weights of whole blocks that are summed and gathered over data ranks as one, about"),
     FLT("train.lr", train.lr, 2e-3, 0, 10, BINDS, "learning rate after the warm-up"),
     FLT("train.beta1", train.beta1, 0.9, 0, 0.999999, BINDS, "AdamW: decay of the mean"),
     FLT("train.beta2", train.beta2, 0.95, 0, 0.999999, BINDS, "AdamW: decay of the square"),

@@ -202,7 +202,8 @@ static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
 // Events carry the clocks of the ledger, where there is one.
 static tk_status dry_event_record(tk_event *e, tk_queue q)
 {
-    const tk_ledger *l = e->device->ledger;
+    tk_ledger *l = e->device->ledger;
+    e->impl = l ? &l->clock[q] : NULL; // whose the time is
     e->at = l ? l->clock[q] : 0;
     return TK_OK;
 }
@@ -210,7 +211,9 @@ static tk_status dry_event_record(tk_event *e, tk_queue q)
 static tk_status dry_event_wait(tk_event *e, tk_queue q)
 {
     tk_ledger *l = e->device->ledger;
-    if (l && l->clock[q] < e->at) l->clock[q] = e->at;
+    if (!l || l->clock[q] >= e->at) return TK_OK;
+    if (q == TK_QUEUE_COMPUTE) l->waited[(double *)e->impl - l->clock] += e->at - l->clock[q];
+    l->clock[q] = e->at;
     return TK_OK;
 }
 

@@ -37,7 +37,8 @@ typedef struct tk_work {
 typedef struct tk_ledger {
     double (*price)(void *ctx, const tk_work *w); // seconds
     void *ctx;
-    double clock[TK_QUEUES]; // seconds: when what was asked for so far is done
+    double clock[TK_QUEUES];  // seconds: when what was asked for so far is done
+    double waited[TK_QUEUES]; // that the queue of operators stood still, by the queue waited for
 } tk_ledger;
 
 // Prices the work, on queue q of a device that has a ledger; else nothing.

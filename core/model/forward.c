@@ -208,19 +208,26 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
     pass *p;
     *out = (tk_forward){NULL, NULL, NULL};
     TK_TRY(open_pass(m, t, b, &p));
-    if (m->stage == 0) x = tk_segment(t, embed, p, NULL, 0, false);
+    if (m->stage == 0) {
+        tk_tape_mark(t, TK_SECTION_INPUTS);
+        x = tk_segment(t, embed, p, NULL, 0, false);
+    }
+    tk_tape_mark(t, TK_SECTION_TIME);
     tk_value *time = tk_segment(t, time_embedding, p, NULL, 0, false);
     block_pass *bp;
     TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
     for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
         *bp = (block_pass){p, &m->named.block[i]};
         tk_value *before = x;
+        tk_tape_mark(t, TK_SECTION_BLOCKS + (int)i);
         x = tk_segment(t, block, bp, (tk_value *const[]){x, time}, 2, recompute);
         tk_tape_done(t, before);
     }
-    if (m->stage == m->n_stages - 1)
-        heads(t, p, x, time, out);
-    else
+    if (m->stage < m->n_stages - 1) {
         out->rows = tk_keep(t, x);
+        return t->status;
+    }
+    tk_tape_mark(t, tk_model_outputs(m));
+    heads(t, p, x, time, out);
     return t->status;
 }

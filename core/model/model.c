@@ -33,7 +33,29 @@ static tk_status lay_out(tk_model *m)
         m->n_local += w->share.rows * w->share.cols;
         m->n_weights++;
     }
+    m->whole.count = m->n_local;
     return TK_OK;
+}
+
+int tk_model_outputs(const tk_model *m)
+{
+    return TK_SECTION_BLOCKS + (int)m->config.layers;
+}
+
+int tk_model_section(const tk_model *m, const tk_weight *w)
+{
+    const tk_param_spec *s = &m->table.spec[w->spec];
+    switch (s->where) {
+    case TK_ON_FIRST:
+        return TK_SECTION_INPUTS;
+    case TK_ON_ALL:
+        return TK_SECTION_TIME;
+    case TK_ON_BLOCK:
+        return TK_SECTION_BLOCKS + (int)s->block;
+    case TK_ON_LAST:
+        break;
+    }
+    return tk_model_outputs(m);
 }
 
 static tk_tensor view_of(const tk_model *m, const tk_weight *w, const tk_tensor *flat)

@@ -17,6 +17,20 @@
 #include "core/model/stream.h"
 #include "core/model/tape.h"
 
+// Sections of the model, in the order of the flat layout: what a forward comes to, and a backward
+// leaves, one after another. The outputs are the section behind the last block.
+enum {
+    TK_SECTION_INPUTS, // projections of media and text, and the refiner
+    TK_SECTION_TIME,   // time embedding: of every run of blocks
+    TK_SECTION_BLOCKS  // + number of the block
+};
+
+// Elements of the flat layout, and where they lie in a buffer.
+typedef struct tk_flat_part {
+    int64_t begin, count;
+    int64_t at; // the first of them
+} tk_flat_part;
+
 typedef struct tk_weight { // one local weight: views into the flat buffers
     int spec;              // index into the table
     tk_share share;
@@ -67,6 +81,7 @@ typedef struct tk_model {
     int chunks;                     // runs of blocks on this stage
     int64_t block_begin, block_end; // blocks that a forward runs: the stage's only or first run
     int64_t n_local;                // elements of the flat buffers
+    tk_flat_part whole;             // all of them, in such a buffer
     tk_dtype compute;               // type of the weights and of the rows between operators
     tk_tensor values, grads;        // (n_local) of that type; f32
     tk_weight *weight;              // (n_weights) local weights, in table order
@@ -82,7 +97,9 @@ tk_status tk_model_open(tk_model *m, const tk_model_config *c, const tk_model_pa
 // weights: for batches and forwards. Not to be closed; `m` must outlive it.
 tk_model tk_model_chunk(const tk_model *m, int chunk);
 bool tk_model_holds(const tk_model *m, int64_t block); // is the block on this stage
-tk_status tk_model_name_weights(tk_model *m);          // part of opening: fills in `named`
+int tk_model_section(const tk_model *m, const tk_weight *w);
+int tk_model_outputs(const tk_model *m);      // the section
+tk_status tk_model_name_weights(tk_model *m); // part of opening: fills in `named`
 void tk_model_close(tk_model *m);
 tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 // The same into `x`, an fp32 buffer of elements [begin, begin + x's) of the flat layout.
@@ -139,7 +156,8 @@ typedef struct tk_forward {
     tk_value *rows, *video, *audio;
 } tk_forward;
 // x: NULL on the first stage, else the leaf with the rows received from the stage before.
-// The batch must outlive the tape's backward.
+// The batch must outlive the tape's backward. Marks the tape (core/model/tape.h) where it comes to
+// a section, with the section's number.
 tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value *x, bool recompute,
                            tk_forward *out);
 

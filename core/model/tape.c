@@ -165,6 +165,17 @@ tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *co
     return out;
 }
 
+void tk_tape_mark(tk_tape *t, int mark)
+{
+    if (t->status != TK_OK) return;
+    if (t->watch.reached) t->status = t->watch.reached(t->watch.ctx, mark);
+    if (t->mode != TK_TAPE_RECORD || t->status != TK_OK) return;
+    tk_node *n = tk_tape_node(t);
+    if (!n) return;
+    n->marks = true;
+    n->mark = mark;
+}
+
 // The gradient of v as a tensor to write (*add false) or add (*add true) into.
 static tk_status open_grad(tk_tape *t, tk_value *v, bool *add)
 {
@@ -272,6 +283,21 @@ static tk_status back_op(tk_tape *t, tk_node *n)
     return tk_op_backward(t->device, &c);
 }
 
+static tk_status pass_mark(tk_tape *t, int mark)
+{
+    return t->watch.passed ? t->watch.passed(t->watch.ctx, mark) : TK_OK;
+}
+
+// Gradients that were put off lie before it.
+static tk_status put_off_mark(tk_tape *t, int mark)
+{
+    tk_node *late = tk_arena_alloc(&t->arena, sizeof *late);
+    if (!late) return TK_FAIL(TK_MEMORY, "out of memory for the tape");
+    *late = (tk_node){.before = t->late, .marks = true, .mark = mark};
+    t->late = late;
+    return TK_OK;
+}
+
 static tk_status walk_back(tk_tape *t, tk_node *last);
 
 // Runs a segment's function again, recording, on fresh leaves that share the outer values' data and
@@ -314,6 +340,7 @@ static tk_status walk_back(tk_tape *t, tk_node *last)
 {
     for (tk_node *n = last; n; n = n->before) {
         bool reached = false;
+        if (n->marks) TK_TRY(t->splits ? put_off_mark(t, n->mark) : pass_mark(t, n->mark));
         for (int k = 0; k < TK_OP_OUT; k++) reached |= n->out[k] && n->out[k]->grad_ready;
         if (reached) TK_TRY(n->segment ? back_segment(t, n) : back_op(t, n));
         close_outputs(t, n);
@@ -361,7 +388,8 @@ tk_status tk_tape_backward_weights(tk_tape *t)
         n->before = next;
         next = n;
     }
-    for (; next; next = next->before) TK_TRY(tk_op_backward(t->device, &next->call));
+    for (; next; next = next->before)
+        TK_TRY(next->marks ? pass_mark(t, next->mark) : tk_op_backward(t->device, &next->call));
     let_go(t);
     return TK_OK;
 }

@@ -23,6 +23,10 @@
 // returns, all memory of the values made inside goes back to the pool, but for its result and, when
 // recording, what backward needs. With `recompute`, nothing inside is kept: backward runs the
 // function again on the kept inputs and then backward through it.
+//
+// Marks. tk_tape_mark marks a place between segments. Who watches the tape is told when forward
+// comes to a mark, and when backward has come past it: the gradients of what was recorded after it
+// have been asked for then, in both halves where it has two.
 #pragma once
 #include "core/device/ops.h"
 
@@ -45,6 +49,12 @@ typedef enum tk_tape_mode {
     TK_TAPE_RECORD
 } tk_tape_mode; // forward only | with backward
 
+typedef struct tk_watch {
+    void *ctx;
+    tk_status (*reached)(void *ctx, int mark); // either may be NULL
+    tk_status (*passed)(void *ctx, int mark);
+} tk_watch;
+
 typedef struct tk_tape {
     tk_device *device;
     tk_tape_mode mode;
@@ -54,6 +64,7 @@ typedef struct tk_tape {
     struct tk_node *late; // nodes whose weights are yet to get their gradients, newest first
     bool splits;          // such nodes are made instead of those gradients
     double replayed;      // FLOPs of functions that backward ran again
+    tk_watch watch;       // set by who watches; a reset leaves it
     tk_value **values;    // all values of the tape in order of making
     int n_values, cap_values;
 } tk_tape;
@@ -78,6 +89,8 @@ enum { TK_SEGMENT_IN = 4 };
 // parameter leaf or constant made inside it.
 tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *const in[], int n_in,
                      bool recompute);
+
+void tk_tape_mark(tk_tape *t, int mark);
 
 // Backward from `root` with gradient dy (same shape and type; data NULL = one, for an fp32 number).
 // May be called for several roots by passing n of them: all seeds are set before the walk.

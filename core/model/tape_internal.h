@@ -3,11 +3,13 @@
 #pragma once
 #include "core/model/tape.h"
 
-// Something to run backward: an operator's call, or a segment to run again.
+// Something to run backward: an operator's call, or a segment to run again. Or a mark.
 typedef struct tk_node {
     struct tk_node *before;
     tk_call call;
     tk_segment_fn segment; // NULL: an operator
+    bool marks;            // neither: a place, by the number `mark`
+    int mark;
     const void *ctx;
     tk_value *in[TK_OP_IN], *out[TK_OP_OUT];
     int n_in;

@@ -95,8 +95,8 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
     if (st == TK_OK) {
         tk_flat flat = {.group = s->ema ? "ema" : "model",
                         .x = s->model.values,
-                        .begin = 0,
-                        .count = s->model.n_local,
+                        .stretch = &s->model.whole,
+                        .n = 1,
                         .owner = mesh->axis[TK_AXIS_DATA].rank == 0};
         st = tk_agree(&mesh->world, tk_checkpoint_load(t->path, mesh, &s->model, 1, &flat));
     }

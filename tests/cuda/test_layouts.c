@@ -32,9 +32,9 @@ static const layout layouts[] = {
     {"pipeline 2, interleaved", 2, 4,
      "parallel.pipeline=2 parallel.schedule=interleaved parallel.chunks=2"},
     {"pipeline 2, backward in halves", 2, 4, "parallel.pipeline=2 parallel.schedule=zb-h1"},
-    {"data 2", 2, 10, "parallel.data=2"},
+    {"data 2", 2, 10, "parallel.data=2 train.bucket=1"},
     {"tensor 2 x pipeline 2 x data 2", 8, 10,
-     "parallel.tensor=2 parallel.pipeline=2 parallel.data=2"},
+     "parallel.tensor=2 parallel.pipeline=2 parallel.data=2 train.bucket=1"},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 
@@ -97,14 +97,36 @@ static void is_the_same_run_again(void **state)
     assert_true(runs_distance("first/step-00000003.h5", "again/step-00000003.h5", "model") == 0);
 }
 
+// What goes beside the work waits for it, and is waited for, whatever stream is late.
+static void is_the_same_run_without_overlap(void **state)
+{
+    static const layout beside = {"", 2, 3, "parallel.data=2 train.bucket=1"},
+                        after = {"", 2, 3,
+                                 "parallel.data=2 train.bucket=1 parallel.overlap_gradients=false "
+                                 "parallel.overlap_weights=false"};
+    (void)state;
+    setenv("STANDIN_CUBLASLT_FAST", "4", 1);
+    train_on_gpus(&after, "after");
+    for (int seed = 0; seed < 3; seed++) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", seed);
+        setenv("TK_CUDA_SEED", text, 1);
+        train_on_gpus(&beside, "beside");
+        assert_true(runs_distance("after/step-00000003.h5", "beside/step-00000003.h5", "model") ==
+                    0);
+    }
+    unsetenv("TK_CUDA_SEED");
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[LAYOUTS + 1] = {{0}};
+    struct CMUnitTest tests[LAYOUTS + 2] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
         tests[i].test_func = computes_what_the_processor_computes;
         tests[i].initial_state = (void *)&layouts[i];
     }
     tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(is_the_same_run_again);
+    tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(is_the_same_run_without_overlap);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

@@ -174,7 +174,7 @@ static tk_status open_rig(rig *r)
                                 .tensor = &r->mesh.axis[TK_AXIS_TENSOR].device};
     TK_TRY(tk_model_open(&r->model, &r->config.model, &part));
     TK_TRY(tk_model_init_weights(&r->model, 1));
-    r->flat = (tk_flat){"model", r->model.values, 0, r->model.n_local, true};
+    r->flat = (tk_flat){"model", r->model.values, &r->model.whole, 1, true};
     return TK_OK;
 }
 

@@ -127,24 +127,24 @@ static tk_status run(tk_device *d, const work *w)
 }
 
 // Whether the first work of a queue may run now. Collectives take turns as they were asked for, so
-// that ranks agree, and only where the host waits for them.
-static bool ready(tk_queue q, bool collectives)
+// that ranks agree, up to a turn, and only where the host waits for it.
+static bool ready(tk_queue q, int64_t turns)
 {
     const list *l = &later.list[q];
     if (l->head == l->n) return false;
     const work *w = &l->work[l->head];
-    if (w->turn && (!collectives || w->turn != later.turns_done + 1)) return false;
+    if (w->turn && (w->turn > turns || w->turn != later.turns_done + 1)) return false;
     return w->what != WAIT || w->event->done >= w->recording;
 }
 
 // Runs one thing of a queue that may run, a favourite's for a while; false if there is none. After
 // a failure nothing but events comes about.
-static bool step(tk_device *d, bool collectives, tk_status *st)
+static bool step(tk_device *d, int64_t turns, tk_status *st)
 {
     if (draw(12) == 0) later.favourite = (tk_queue)draw(TK_QUEUES);
     tk_queue q = later.favourite;
-    for (int k = 0; k < TK_QUEUES && !ready(q, collectives); k++) q = (q + 1) % TK_QUEUES;
-    if (!ready(q, collectives)) return false;
+    for (int k = 0; k < TK_QUEUES && !ready(q, turns); k++) q = (q + 1) % TK_QUEUES;
+    if (!ready(q, turns)) return false;
     list *l = &later.list[q];
     work w = l->work[l->head++];
     if (l->head == l->n) l->head = l->n = 0;
@@ -155,12 +155,53 @@ static bool step(tk_device *d, bool collectives, tk_status *st)
     return true;
 }
 
+// Behind what work of queue q lies that makes the event: its number from the head of the queue, and
+// one; 0: it is done, or lies elsewhere.
+static int64_t place_of(tk_queue q, const ticket *event, int64_t recording)
+{
+    const list *l = &later.list[q];
+    for (int64_t k = l->head; k < l->n; k++)
+        if (l->work[k].what == RECORD && l->work[k].event == event &&
+            l->work[k].recording == recording)
+            return k - l->head + 1;
+    return 0;
+}
+
+static bool need_event(int64_t needed[TK_QUEUES], const ticket *event, int64_t recording)
+{
+    bool more = false;
+    for (int q = 0; q < TK_QUEUES; q++) {
+        const int64_t n = place_of((tk_queue)q, event, recording);
+        if (n <= needed[q]) continue;
+        needed[q] = n;
+        more = true;
+    }
+    return more;
+}
+
+// The last turn of a collective that the event comes after.
+static int64_t turns_before(const ticket *event, int64_t recording)
+{
+    int64_t needed[TK_QUEUES] = {0}, turns = 0;
+    for (bool more = need_event(needed, event, recording); more;) {
+        more = false;
+        for (int q = 0; q < TK_QUEUES; q++)
+            for (int64_t k = 0; k < needed[q]; k++) {
+                const work *w = &later.list[q].work[later.list[q].head + k];
+                if (w->turn > turns) turns = w->turn;
+                if (w->what == WAIT) more |= need_event(needed, w->event, w->recording);
+            }
+    }
+    return turns;
+}
+
 // Runs until the event is done, or until nothing is left (NULL).
 static tk_status catch_up(tk_device *d, const ticket *event, int64_t recording)
 {
     tk_status st = later.failed ? TK_FAIL(TK_INTERNAL, "the device has failed before") : TK_OK;
+    const int64_t turns = event ? turns_before(event, recording) : INT64_MAX;
     while (!event || event->done < recording)
-        if (!step(d, false, &st) && !step(d, true, &st)) break;
+        if (!step(d, draw(2) ? turns : 0, &st) && !step(d, INT64_MAX, &st)) break;
     assert_true(!event || event->done >= recording);
     for (int q = 0; q < TK_QUEUES && !event; q++) assert_int_equal(later.list[q].n, 0);
     return st;
@@ -186,7 +227,7 @@ tk_status deferred_ask(work w)
     tk_status st = TK_OK;
     deferred_push(device->queue, w);
     for (int k = later.lazy ? 0 : draw(4); k > 0 && st == TK_OK; k--)
-        if (!step(device, false, &st)) break;
+        if (!step(device, 0, &st)) break;
     return st;
 }
 
@@ -316,9 +357,11 @@ static void event_close(tk_event *e)
     (void)e;
 }
 
+// Each recording has a ticket of its own: recordings on several queues are done in any order.
 static tk_status event_record(tk_event *e, tk_queue q)
 {
-    ticket *t = e->impl;
+    ticket *t = deferred_ticket();
+    e->impl = t;
     deferred_push(q, (work){.what = RECORD, .event = t, .recording = ++t->asked});
     return TK_OK;
 }

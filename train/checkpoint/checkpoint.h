@@ -19,13 +19,14 @@
 #include "data/codec/codec.h"
 #include "parallel/mesh.h"
 
-// A flat buffer laid out like the model's values, or the range [begin, begin + count) of one that
-// this rank holds (optimizer shards over data ranks). Pieces held by several ranks are written by
+// What a rank holds of a buffer laid out like the model's values: all of it (the model's `whole`),
+// or some stretches (optimizer shards over data ranks). Pieces held by several ranks are written by
 // one of them.
 typedef struct tk_flat {
-    const char *group;    // "model", "ema", "adam/m", "adam/v"
-    tk_tensor x;          // (count) f32 on the device
-    int64_t begin, count; // elements of the model's flat layout
+    const char *group;           // "model", "ema", "adam/m", "adam/v"
+    tk_tensor x;                 // f32 on the device
+    const tk_flat_part *stretch; // (n) of the model's flat layout, and where they lie in x
+    int n;
     bool owner; // this rank writes what it holds (false: another rank holds the same and writes it)
 } tk_flat;
 

@@ -125,8 +125,9 @@ tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, 
 
 // ---- passes ------------------------------------------------------------------------------------
 
-// Elements [lo, hi) of a weight's share.
-static tk_status take_chunk(const tk_ck_passing *p, const tk_weight *w, int64_t lo, int64_t hi)
+// Elements [lo, hi) of a weight's share, all of them of stretch k.
+static tk_status take_chunk(const tk_ck_passing *p, const tk_flat_part *k, const tk_weight *w,
+                            int64_t lo, int64_t hi)
 {
     const tk_ck_mode mode = p->mode;
     const tk_param_spec *s = &p->model->table.spec[w->spec];
@@ -136,7 +137,7 @@ static tk_status take_chunk(const tk_ck_passing *p, const tk_weight *w, int64_t 
     tk_ck_io *io = p->io;
     tk_device *d = p->model->device;
     void *device =
-        (char *)p->flat->x.data + (size_t)(w->offset + lo - p->flat->begin) * sizeof(float);
+        (char *)p->flat->x.data + (size_t)(k->at + w->offset + lo - k->begin) * sizeof(float);
     const tk_tensor x = tk_tensor_1d(device, TK_F32, hi - lo);
     if (mode == TK_CK_DIGEST || mode == TK_CK_WRITE)
         TK_TRY(tk_device_get(d, &x, io->host));
@@ -166,25 +167,28 @@ static bool accounts_for(const tk_mesh *mesh, const tk_flat *flat, const tk_para
     return s->where != TK_ON_ALL || mesh->axis[TK_AXIS_PIPELINE].rank == 0;
 }
 
+static tk_status take_weight(const tk_ck_passing *p, const tk_flat_part *k, const tk_weight *w)
+{
+    const tk_param_spec *s = &p->model->table.spec[w->spec];
+    const int64_t n = w->share.rows * w->share.cols;
+    int64_t lo = k->begin - w->offset, hi = k->begin + k->count - w->offset, step = STAGE;
+    if (lo < 0) lo = 0;
+    if (hi > n) hi = n;
+    if (cut_columns(s, &w->share) && s->cols < STAGE)
+        step = STAGE / s->cols * w->share.cols; // so that the rows read whole are STAGE too
+    for (int64_t at = lo; at < hi; at += step)
+        TK_TRY(take_chunk(p, k, w, at, at + step < hi ? at + step : hi));
+    return TK_OK;
+}
+
 tk_status tk_ck_pass(const tk_ck_passing *p)
 {
     const tk_model *model = p->model;
     const tk_flat *flat = p->flat;
     for (int i = 0; i < model->n_weights; i++) {
         const tk_weight *w = &model->weight[i];
-        const tk_param_spec *s = &model->table.spec[w->spec];
-        const int64_t n = w->share.rows * w->share.cols;
-        int64_t lo = flat->begin - w->offset, hi = flat->begin + flat->count - w->offset;
-        if (lo < 0) lo = 0;
-        if (hi > n) hi = n;
-        if (lo >= hi || (p->mine_only && !accounts_for(p->mesh, flat, s))) continue;
-        int64_t step = STAGE;
-        if (cut_columns(s, &w->share) && s->cols < STAGE)
-            step = STAGE / s->cols * w->share.cols; // so that the rows read whole are STAGE too
-        for (int64_t at = lo; at < hi; at += step) {
-            const int64_t end = at + step < hi ? at + step : hi;
-            TK_TRY(take_chunk(p, w, at, end));
-        }
+        if (p->mine_only && !accounts_for(p->mesh, flat, &model->table.spec[w->spec])) continue;
+        for (int k = 0; k < flat->n; k++) TK_TRY(take_weight(p, &flat->stretch[k], w));
     }
     return TK_OK;
 }

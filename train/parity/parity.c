@@ -33,8 +33,8 @@ typedef struct parity {
     tk_golden golden;
     microbatch *part; // (documents of this data rank)
     int64_t n_parts;
+    tk_buckets buckets;
     tk_gradients sums;
-    tk_tensor shard;                       // of the summed gradient
     double output_error[TK_MODALITIES][2]; // sums of squared differences and of squares
     double (*grad_error)[2];               // (table.n) likewise
 } parity;
@@ -140,33 +140,30 @@ static tk_status set_weights(parity *p)
 }
 
 // The elements [begin, begin + n) of the flat layout, all of weight `w`, against the golden's.
-static tk_status compare_part(parity *p, const tk_weight *w, const float *shard, int64_t begin,
-                              int64_t n)
+static tk_status compare_part(parity *p, const tk_weight *w, int64_t begin, int64_t n)
 {
+    const tk_tensor sums = tk_flat_cut(&p->model.grads, begin, n);
     const tk_param_spec *s = &p->model.table.spec[w->spec];
-    float *want;
+    float *want, *got;
+    TK_ARENA_NEW(got, &p->arena, n);
+    TK_TRY(tk_device_get(&p->device, &sums, got));
     TK_ARENA_NEW(want, &p->arena, w->share.rows * w->share.cols);
     tk_share_cut(s, &w->share, p->golden.grad[w->spec], want);
-    compare_numbers(shard + begin - p->sums.begin, want + begin - w->offset, n,
-                    p->grad_error[w->spec]);
+    compare_numbers(got, want + begin - w->offset, n, p->grad_error[w->spec]);
     return TK_OK;
 }
 
 // Every element is judged once: by the rank that counts it.
 static tk_status compare_grads(parity *p)
 {
-    float *shard;
-    TK_ARENA_NEW(shard, &p->arena, p->sums.count);
-    const tk_tensor own = tk_flat_cut(&p->shard, 0, p->sums.count);
-    TK_TRY(tk_device_get(&p->device, &own, shard));
-    for (int k = 0; k < p->sums.counted.n; k++)
+    for (int k = 0; k < p->buckets.counted.n; k++)
         for (int i = 0; i < p->model.n_weights; i++) {
-            const tk_range *r = &p->sums.counted.range[k];
+            const tk_range *r = &p->buckets.counted.range[k];
             const tk_weight *w = &p->model.weight[i];
             const int64_t end = w->offset + w->share.rows * w->share.cols;
             const int64_t from = w->offset > r->begin ? w->offset : r->begin;
             const int64_t to = end < r->begin + r->count ? end : r->begin + r->count;
-            if (from < to) TK_TRY(compare_part(p, w, shard, from, to - from));
+            if (from < to) TK_TRY(compare_part(p, w, from, to - from));
         }
     return TK_OK;
 }
@@ -234,7 +231,8 @@ static tk_status open_golden_model(parity *p)
                                 .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree,
                                 .grads = true};
     TK_TRY(tk_model_open(&p->model, &p->config.model, &held));
-    TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh));
+    TK_TRY(tk_buckets_open(&p->buckets, &p->model, &p->mesh.axis[TK_AXIS_DATA], INT64_MAX));
+    TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh, &p->buckets, false));
     return set_weights(p);
 }
 
@@ -252,7 +250,7 @@ static tk_status forward_and_backward(parity *p)
                                    .backward = part_backward,
                                    .release = part_release};
     TK_TRY(tk_pipeline_run(&p->mesh, &p->device, &work));
-    return tk_gradients_sum(&p->sums, &p->shard);
+    return tk_gradients_sum(&p->sums);
 }
 
 static tk_status run_parity(parity *p, tk_comm *world, const tk_invocation *in)
@@ -274,8 +272,8 @@ tk_status tk_parity_command(tk_comm *world, tk_invocation *in)
     tk_config_init(&p.config);
     tk_arena_init(&p.arena, 0);
     const tk_status st = run_parity(&p, world, in);
-    if (p.sums.model) tk_gradients_release(&p.sums, &p.shard);
     tk_gradients_close(&p.sums);
+    tk_buckets_close(&p.buckets);
     if (p.model.device) tk_model_close(&p.model);
     tk_mesh_close(&p.mesh);
     if (p.device.ops) (void)tk_device_sync(&p.device); // it may still read what is freed here

@@ -129,6 +129,16 @@ static void divide_cost(tk_cost *c, double n)
     for (int b = 0; b < TK_BOUNDS; b++) c->bound[b] /= n;
 }
 
+// Of all steps so far: operators have waited for nothing before.
+static void take_exposed(tk_plan *p, const tk_ledger *l)
+{
+    static const tk_axis axis[TK_QUEUES] = {[TK_QUEUE_TENSOR] = TK_AXIS_TENSOR,
+                                            [TK_QUEUE_FORWARD] = TK_AXIS_PIPELINE,
+                                            [TK_QUEUE_BACKWARD] = TK_AXIS_PIPELINE,
+                                            [TK_QUEUE_DATA] = TK_AXIS_DATA};
+    for (int q = TK_QUEUE_TENSOR; q <= TK_QUEUE_DATA; q++) p->exposed[axis[q]] += l->waited[q];
+}
+
 // Sums over steps become the mean of a step; sums over its actions that of an action.
 static void take_means(tk_plan *p, double steps, int64_t runs)
 {
@@ -138,6 +148,7 @@ static void take_means(tk_plan *p, double steps, int64_t runs)
         tk_group_cost *g = &p->prices.group[i];
         g->calls /= steps, g->sent /= steps, g->seconds /= steps;
     }
+    for (int i = 0; i < TK_AXES; i++) p->exposed[i] /= steps;
     for (int k = 0; k < TK_ACT_KINDS; k++) p->action[k] /= steps * (double)runs;
     p->rest /= steps, p->reduce /= steps, p->optimizer /= steps;
 }
@@ -155,6 +166,7 @@ static tk_status run_dry_steps(tk_trainer *t, int64_t most, tk_plan *out)
     const int64_t all = t->config->train.steps, runs = t->micro.n * t->config->parallel.chunks;
     heard_steps h = {.plan = out};
     tk_trainer_listen(t, hear_step, &h);
+    TK_TRY(tk_weights_spread(&t->optimizer.weights)); // the first step comes after another one
     tk_prices_init(&out->prices, out->prices.machine, t->mesh); // without what opening took
     if (!most) most = tk_loader_reads(t->loader) ? PLAN_STEPS : ALIKE_STEPS;
     for (int64_t s = 0; s < most && s < all; s++) {
@@ -166,6 +178,7 @@ static tk_status run_dry_steps(tk_trainer *t, int64_t most, tk_plan *out)
         if (out->prices.machine && t->mesh->axis[TK_AXIS_PIPELINE].degree > 1)
             out->message = tk_price_message(&out->prices, boundary_bytes(t));
     }
+    take_exposed(out, t->device->ledger);
     TK_TRY(tk_trainer_drain(t, false, TK_OK));
     take_means(out, h.steps, runs);
     return TK_OK;

@@ -23,7 +23,8 @@ typedef struct tk_plan {            // of one rank
     double action[TK_ACT_KINDS];    // seconds of a forward, a backward, the halves of one
     double message;                 // ... of what goes to another stage, at most
     double rest;                    // ... of the step beside all these
-    double reduce, optimizer;       // ... of these: gradients over ranks; update and its gather
+    double reduce, optimizer;       // ... of these: gradients over ranks; update of weights
+    double exposed[TK_AXES];        // ... in which nothing is computed for messages of an axis
 } tk_plan;
 
 typedef struct tk_plan_of {  // what is planned

@@ -166,7 +166,8 @@ static void print_groups(const tk_plan_of *of, const tk_plan *p)
     if (calls <= 0) return;
     printf("\nBetween ranks, in a step of rank %d\n%-22s %9s %11s %14s", p->rank, "group", "ranks",
            "messages", "MiB sent");
-    if (timed) printf(" %10s", *star_of_all(of->machine) ? "ms*" : "ms");
+    if (timed && *star_of_all(of->machine)) printf(" %10s %10s", "ms*", "exposed*");
+    if (timed && !*star_of_all(of->machine)) printf(" %10s %10s", "ms", "exposed");
     printf("\n");
     for (int i = 0; i <= TK_AXES; i++) {
         const tk_group_cost *g = &p->prices.group[i];
@@ -175,7 +176,9 @@ static void print_groups(const tk_plan_of *of, const tk_plan *p)
             i < TK_AXES ? *tk_mesh_degree(&c, (tk_axis)i) : c.tensor * c.pipeline * c.data;
         if (g->calls <= 0) continue;
         printf("%-22s %9lld %11.0f %14.3f", names[i], (long long)ranks, g->calls, mib(g->sent));
-        if (timed) printf(" %10.3f", 1e3 * g->seconds);
+        if (timed)
+            printf(" %10.3f %10.3f", 1e3 * g->seconds,
+                   1e3 * (i < TK_AXES ? p->exposed[i] : g->seconds));
         printf("\n");
     }
 }

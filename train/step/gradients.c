@@ -1,77 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/gradients.h"
+#include <string.h>
 
-// ---- which elements ----------------------------------------------------------------------------
-
-static bool belongs(const tk_model *m, const tk_param_spec *s, tk_range_kind kind)
+tk_status tk_gradients_open(tk_gradients *g, tk_model *m, tk_mesh *mesh, const tk_buckets *buckets,
+                            bool early)
 {
-    const bool copied = s->axis < 0 && m->tensor->size > 1;
-    const bool staged = s->where == TK_ON_ALL && m->n_stages > 1;
-    switch (kind) {
-    case TK_RANGE_ALL:
-        return true;
-    case TK_RANGE_COUNTED:
-        return !(copied && m->tensor->rank > 0) && !(staged && m->stage > 0);
-    case TK_RANGE_STAGED:
-        return staged;
-    case TK_RANGE_COPIED:
-        return copied;
-    }
-    return false;
-}
-
-tk_status tk_ranges_make(const tk_model *m, tk_range_kind kind, int64_t begin, int64_t end,
-                         tk_arena *a, tk_ranges *out)
-{
-    bool open = false; // the last range may grow
-    *out = (tk_ranges){0};
-    TK_ARENA_NEW(out->range, a, m->n_weights);
-    for (int i = 0; i < m->n_weights; i++) {
-        const tk_weight *k = &m->weight[i];
-        const tk_param_spec *s = &m->table.spec[k->spec];
-        int64_t from = k->offset, to = k->offset + k->share.rows * k->share.cols;
-        if (from < begin) from = begin;
-        if (to > end) to = end;
-        open &= belongs(m, s, kind);
-        if (from >= to || !belongs(m, s, kind)) continue;
-        const bool decay = kind == TK_RANGE_ALL && s->decay;
-        tk_range *last = out->n ? &out->range[out->n - 1] : NULL;
-        if (open && last->decay == decay)
-            last->count += to - from;
-        else
-            out->range[out->n++] = (tk_range){from, to - from, decay};
-        open = true;
-    }
-    return TK_OK;
-}
-
-tk_tensor tk_flat_cut(const tk_tensor *flat, int64_t at, int64_t count)
-{
-    char *data = (char *)flat->data + (size_t)at * tk_dtype_size(flat->dtype);
-    return tk_tensor_2d(data, flat->dtype, count, 1);
-}
-
-// ---- sums --------------------------------------------------------------------------------------
-
-tk_status tk_gradients_open(tk_gradients *g, tk_model *m, tk_mesh *mesh)
-{
-    const int ranks = mesh->axis[TK_AXIS_DATA].degree, rank = mesh->axis[TK_AXIS_DATA].rank;
-    *g = (tk_gradients){.model = m, .mesh = mesh};
+    *g = (tk_gradients){.model = m, .mesh = mesh, .buckets = buckets, .early = early};
     tk_arena_init(&g->arena, 0);
-    TK_ARENA_NEW(g->counts, &g->arena, ranks);
-    for (int i = 0; i < ranks; i++) g->counts[i] = tk_split_count(m->n_local, ranks, i);
-    g->begin = tk_split_begin(m->n_local, ranks, rank);
-    g->count = g->counts[rank];
-    const int64_t end = g->begin + g->count;
-    TK_TRY(tk_ranges_make(m, TK_RANGE_COUNTED, g->begin, end, &g->arena, &g->counted));
-    TK_TRY(tk_ranges_make(m, TK_RANGE_STAGED, 0, m->n_local, &g->arena, &g->staged));
-    return tk_ranges_make(m, TK_RANGE_COPIED, 0, m->n_local, &g->arena, &g->copied);
+    TK_ARENA_NEW(g->left, &g->arena, buckets->n);
+    TK_ARENA_NEW(g->started, &g->arena, buckets->n);
+    g->goes = mesh->axis[TK_AXIS_DATA].degree > 1;
+    for (int i = 0; i < buckets->n; i++)
+        g->goes |= buckets->bucket[i].copied.n + buckets->bucket[i].staged.n > 0;
+    tk_gradients_begin(g);
+    TK_TRY(tk_event_open(&g->whole, m->device));
+    return tk_event_open(&g->done, m->device);
 }
 
 void tk_gradients_close(tk_gradients *g)
 {
+    tk_event_close(&g->whole);
+    tk_event_close(&g->done);
     if (g->model) tk_arena_free(&g->arena);
     *g = (tk_gradients){0};
+}
+
+void tk_gradients_begin(tk_gradients *g)
+{
+    for (int i = 0; i < g->buckets->n; i++) {
+        g->left[i] = g->buckets->bucket[i].passes;
+        g->started[i] = false;
+    }
 }
 
 static tk_status sum_over(tk_device_comm *c, const tk_tensor *flat, const tk_ranges *r)
@@ -83,20 +42,47 @@ static tk_status sum_over(tk_device_comm *c, const tk_tensor *flat, const tk_ran
     return TK_OK;
 }
 
-tk_status tk_gradients_sum(tk_gradients *g, tk_tensor *shard)
+// On the queue of the data ranks, which has waited for the bucket's gradients.
+static tk_status sum_bucket(tk_gradients *g, const tk_flat_bucket *k)
 {
-    tk_model *m = g->model;
-    tk_device_comm *data = &g->mesh->axis[TK_AXIS_DATA].device;
-    TK_TRY(sum_over(m->tensor, &m->grads, &g->copied));
-    TK_TRY(sum_over(&g->mesh->axis[TK_AXIS_PIPELINE].device, &m->grads, &g->staged));
-    *shard = m->grads;
-    if (data->size == 1) return TK_OK;
-    TK_TRY(tk_device_new_for(m->device, TK_FOR_MESSAGES, TK_F32, g->count, 1, shard));
-    return tk_reduce_scatter(data, m->grads.data, shard->data, g->counts, 1, TK_F32);
+    const tk_tensor *grads = &g->model->grads;
+    tk_axis_row *axis = g->mesh->axis;
+    TK_TRY(sum_over(&axis[TK_AXIS_TENSOR].beside, grads, &k->copied));
+    TK_TRY(sum_over(&axis[TK_AXIS_PIPELINE].device, grads, &k->staged));
+    if (axis[TK_AXIS_DATA].degree == 1) return TK_OK;
+    const tk_tensor all = tk_flat_cut(grads, k->begin, k->count);
+    const tk_tensor own = tk_flat_cut(grads, k->own.begin, k->own.count);
+    return tk_reduce_scatter(&axis[TK_AXIS_DATA].device, all.data, own.data, k->counts, 1, TK_F32);
 }
 
-void tk_gradients_release(tk_gradients *g, tk_tensor *shard)
+static tk_status start(tk_gradients *g, int i)
 {
-    if (shard->data != g->model->grads.data) tk_device_free(g->model->device, shard);
-    *shard = (tk_tensor){0};
+    tk_device *d = g->model->device;
+    if (g->started[i] || !g->goes) return TK_OK;
+    g->started[i] = true;
+    TK_TRY(tk_event_record(&g->whole, d->queue));
+    TK_TRY(tk_event_wait(&g->whole, TK_QUEUE_DATA));
+    const tk_queue was = tk_device_on(d, TK_QUEUE_DATA);
+    const tk_status st = sum_bucket(g, &g->buckets->bucket[i]);
+    tk_device_on(d, was);
+    TK_TRY(st);
+    return TK_OK;
+}
+
+tk_status tk_gradients_passed(tk_gradients *g, int section)
+{
+    const int i = tk_buckets_find(g->buckets, section);
+    if (i < 0 || --g->left[i] > 0 || !g->early || g->buckets->bucket[i].staged.n) return TK_OK;
+    return start(g, i);
+}
+
+tk_status tk_gradients_sum(tk_gradients *g)
+{
+    tk_device *d = g->model->device;
+    if (!g->goes) return TK_OK;
+    for (int staged = 0; staged < 2; staged++)
+        for (int i = g->buckets->n - 1; i >= 0; i--)
+            if (staged == (g->buckets->bucket[i].staged.n > 0)) TK_TRY(start(g, i));
+    TK_TRY(tk_event_record(&g->done, TK_QUEUE_DATA));
+    return tk_event_wait(&g->done, d->queue);
 }

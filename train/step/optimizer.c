@@ -34,45 +34,54 @@ static tk_status new_zeros(tk_device *d, int64_t n, tk_tensor *t)
 static tk_status open_state(tk_optimizer *o)
 {
     tk_device *d = o->model->device;
-    o->master = tk_flat_cut(&o->model->values, o->begin, o->count);
-    if (o->model->compute != TK_F32) TK_TRY(new_zeros(d, o->count, &o->master));
-    TK_TRY(new_zeros(d, o->count, &o->m));
-    TK_TRY(new_zeros(d, o->count, &o->v));
-    if (o->config->ema > 0) TK_TRY(new_zeros(d, o->count, &o->ema));
+    const int64_t n = o->buckets.held;
+    const bool own = o->model->compute != TK_F32;
+    o->master = o->model->values;
+    o->in_master = own ? o->buckets.shard : o->buckets.shard_in_flat;
+    if (own) TK_TRY(new_zeros(d, n, &o->master));
+    TK_TRY(new_zeros(d, n, &o->m));
+    TK_TRY(new_zeros(d, n, &o->v));
+    if (o->config->ema > 0) TK_TRY(new_zeros(d, n, &o->ema));
     TK_TRY(new_zeros(d, 1, &o->norm2));
     TK_TRY(new_zeros(d, 4, &o->rates));
     return new_zeros(d, 1, &o->scale);
 }
 
 tk_status tk_optimizer_open(tk_optimizer *o, tk_model *model, tk_mesh *mesh,
-                            const tk_train_config *c)
+                            const tk_train_config *c, const tk_parallel_config *p)
 {
     *o = (tk_optimizer){.model = model, .mesh = mesh, .config = c};
-    TK_TRY(tk_gradients_open(&o->sums, model, mesh));
-    o->begin = o->sums.begin;
-    o->count = o->sums.count;
-    TK_TRY(tk_ranges_make(model, TK_RANGE_ALL, o->begin, o->begin + o->count, &o->sums.arena,
-                          &o->update));
+    TK_TRY(tk_buckets_open(&o->buckets, model, &mesh->axis[TK_AXIS_DATA], c->bucket));
+    TK_TRY(tk_gradients_open(&o->sums, model, mesh, &o->buckets, p->overlap_gradients));
+    const bool late = p->overlap_weights && !c->graph; // a graph holds a whole step
+    TK_TRY(tk_weights_open(&o->weights, model, mesh, &o->buckets, late));
     return open_state(o);
 }
 
 void tk_optimizer_close(tk_optimizer *o)
 {
     if (!o->model) return;
-    tk_gradients_release(&o->sums, &o->grad); // of a step that failed
     tk_tensor *state[] = {&o->m, &o->v, &o->ema, &o->norm2, &o->scale, &o->rates};
     for (int i = 0; i < 6; i++) tk_device_free(o->model->device, state[i]);
     if (o->model->compute != TK_F32) tk_device_free(o->model->device, &o->master);
+    tk_weights_close(&o->weights);
     tk_gradients_close(&o->sums);
+    tk_buckets_close(&o->buckets);
     *o = (tk_optimizer){0};
+}
+
+tk_status tk_optimizer_settle(tk_optimizer *o)
+{
+    return tk_weights_settle(&o->weights);
 }
 
 int tk_optimizer_flats(const tk_optimizer *o, tk_flat flat[TK_OPTIMIZER_FLATS])
 {
-    flat[0] = (tk_flat){"model", o->master, o->begin, o->count, true};
-    flat[1] = (tk_flat){"adam/m", o->m, o->begin, o->count, true};
-    flat[2] = (tk_flat){"adam/v", o->v, o->begin, o->count, true};
-    flat[3] = (tk_flat){"ema", o->ema, o->begin, o->count, true};
+    const tk_buckets *b = &o->buckets;
+    flat[0] = (tk_flat){"model", o->master, o->in_master, b->n_shard, true};
+    flat[1] = (tk_flat){"adam/m", o->m, b->shard, b->n_shard, true};
+    flat[2] = (tk_flat){"adam/v", o->v, b->shard, b->n_shard, true};
+    flat[3] = (tk_flat){"ema", o->ema, b->shard, b->n_shard, true};
     return o->config->ema > 0 ? 4 : 3;
 }
 
@@ -96,15 +105,16 @@ tk_status tk_optimizer_keep(tk_optimizer *o)
 }
 
 // Squared norm of the whole gradient, and the factor that clips it.
-static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
+static tk_status measure(tk_optimizer *o)
 {
     tk_device *d = o->model->device;
     tk_device_comm *world = &o->mesh->world_device;
+    const tk_ranges *counted = &o->buckets.counted;
     TK_TRY(tk_device_zero(d, o->norm2.data, sizeof(float)));
-    for (int i = 0; i < o->sums.counted.n; i++) {
-        const tk_range *r = &o->sums.counted.range[i];
+    for (int i = 0; i < counted->n; i++) {
+        const tk_range *r = &counted->range[i];
         const tk_call c = {.op = TK_OP_SUM_SQUARES,
-                           .in = {tk_flat_cut(grad, r->begin - o->begin, r->count)},
+                           .in = {tk_flat_cut(&o->model->grads, r->begin, r->count)},
                            .out = {o->norm2}};
         TK_TRY(tk_op_forward(d, &c));
     }
@@ -114,91 +124,115 @@ static tk_status measure(tk_optimizer *o, const tk_tensor *grad)
     return tk_op_forward(d, &c);
 }
 
-static tk_status update(tk_optimizer *o, const tk_tensor *grad)
+static tk_tensor master_of(const tk_optimizer *o, const tk_range *r)
+{
+    const bool own = o->model->compute != TK_F32;
+    return tk_flat_cut(&o->master, own ? r->at : r->begin, r->count);
+}
+
+static tk_status update(tk_optimizer *o)
 {
     const tk_train_config *t = o->config;
     tk_device *d = o->model->device;
-    for (int i = 0; i < o->update.n; i++) {
-        const tk_range *r = &o->update.range[i];
-        const int64_t at = r->begin - o->begin;
-        const tk_call adamw = {
-            .op = TK_OP_ADAMW,
-            .in = {tk_flat_cut(grad, at, r->count), {0}, o->scale, tk_flat_cut(&o->rates, 0, 3)},
-            .out = {tk_flat_cut(&o->master, at, r->count), tk_flat_cut(&o->m, at, r->count),
-                    tk_flat_cut(&o->v, at, r->count)},
-            .f = {t->beta1, t->beta2, t->eps, r->decay}};
+    for (int i = 0; i < o->buckets.update.n; i++) {
+        const tk_range *r = &o->buckets.update.range[i];
+        const tk_call adamw = {.op = TK_OP_ADAMW,
+                               .in = {tk_flat_cut(&o->model->grads, r->begin, r->count),
+                                      {0},
+                                      o->scale,
+                                      tk_flat_cut(&o->rates, 0, 3)},
+                               .out = {master_of(o, r), tk_flat_cut(&o->m, r->at, r->count),
+                                       tk_flat_cut(&o->v, r->at, r->count)},
+                               .f = {t->beta1, t->beta2, t->eps, r->decay}};
         TK_TRY(tk_op_forward(d, &adamw));
     }
-    if (t->ema <= 0 || !o->count) return TK_OK;
-    const tk_call ema = {
-        .op = TK_OP_EMA, .in = {o->master, tk_flat_cut(&o->rates, 3, 1)}, .out = {o->ema}};
-    return tk_op_forward(d, &ema);
+    return TK_OK;
 }
 
-static tk_status broadcast_ranges(const tk_ranges *r, const tk_tensor *flat, tk_device_comm *c)
+// The shard's stretch i, of the masters and of the average.
+static tk_tensor master_stretch(const tk_optimizer *o, int i)
 {
-    for (int i = 0; i < r->n; i++) {
-        const tk_tensor x = tk_flat_cut(flat, r->range[i].begin, r->range[i].count);
-        TK_TRY(tk_broadcast(c, x.data, r->range[i].count, x.dtype, 0));
+    return tk_flat_cut(&o->master, o->in_master[i].at, o->in_master[i].count);
+}
+
+static tk_tensor average_stretch(const tk_optimizer *o, int i)
+{
+    return tk_flat_cut(&o->ema, o->buckets.shard[i].at, o->buckets.shard[i].count);
+}
+
+static tk_status average(tk_optimizer *o)
+{
+    if (o->config->ema <= 0) return TK_OK;
+    for (int i = 0; i < o->buckets.n_shard; i++) {
+        const tk_call ema = {.op = TK_OP_EMA,
+                             .in = {master_stretch(o, i), tk_flat_cut(&o->rates, 3, 1)},
+                             .out = {average_stretch(o, i)}};
+        if (o->in_master[i].count) TK_TRY(tk_op_forward(o->model->device, &ema));
     }
     return TK_OK;
 }
 
-// The masters in the numbers that the model computes in.
-static tk_status narrow(tk_optimizer *o, const tk_tensor *to)
-{
-    tk_device *d = o->model->device;
-    const tk_call cast = {.op = TK_OP_CAST, .in = {o->master}, .out = {*to}};
-    if (to->dtype != o->master.dtype) return tk_op_forward(d, &cast);
-    if (to->data == o->master.data) return TK_OK;
-    return tk_device_copy(d, to->data, o->master.data, tk_bytes(to));
-}
-
-// The shards of all data ranks make the whole.
-static tk_status gather_shards(tk_optimizer *o)
-{
-    tk_model *m = o->model;
-    tk_tensor shard = {0};
-    TK_TRY(tk_device_new_for(m->device, TK_FOR_MESSAGES, m->compute, o->count, 1, &shard));
-    tk_status st = narrow(o, &shard);
-    if (st == TK_OK)
-        st = tk_all_gather(&o->mesh->axis[TK_AXIS_DATA].device, shard.data, m->values.data,
-                           o->sums.counts, 1, m->compute);
-    tk_device_free(m->device, &shard);
-    TK_TRY(st);
-    return TK_OK;
-}
-
-// New weights to every data rank, then one copy of each weight to all that hold it.
+// The shard in the numbers that the model computes in, where they lie among its weights; from there
+// they go to all that hold them.
 static tk_status spread(tk_optimizer *o)
 {
-    tk_model *m = o->model;
-    const tk_tensor own = tk_flat_cut(&m->values, o->begin, o->count);
-    if (o->mesh->axis[TK_AXIS_DATA].degree == 1)
-        return narrow(o, &own); // copies were updated alike
-    TK_TRY(gather_shards(o));
-    TK_TRY(broadcast_ranges(&o->sums.staged, &m->values, &o->mesh->axis[TK_AXIS_PIPELINE].device));
-    return broadcast_ranges(&o->sums.copied, &m->values, &o->mesh->axis[TK_AXIS_TENSOR].device);
+    const tk_model *m = o->model;
+    for (int i = 0; i < o->buckets.n_shard && m->compute != TK_F32; i++) {
+        const tk_flat_part *s = &o->buckets.shard[i];
+        const tk_call cast = {.op = TK_OP_CAST,
+                              .in = {master_stretch(o, i)},
+                              .out = {tk_flat_cut(&m->values, s->begin, s->count)}};
+        if (s->count) TK_TRY(tk_op_forward(m->device, &cast));
+    }
+    return tk_weights_spread(&o->weights);
+}
+
+tk_status tk_optimizer_init(tk_optimizer *o, uint64_t seed)
+{
+    for (int i = 0; i < o->buckets.n_shard; i++) {
+        const tk_tensor x = master_stretch(o, i);
+        TK_TRY(tk_model_init_range(o->model, &x, o->in_master[i].begin, seed));
+    }
+    return TK_OK;
 }
 
 tk_status tk_optimizer_start(tk_optimizer *o, bool fresh)
 {
+    for (int i = 0; i < o->buckets.n_shard && fresh && o->config->ema > 0; i++) {
+        const tk_tensor from = master_stretch(o, i), to = average_stretch(o, i);
+        TK_TRY(tk_device_copy(o->model->device, to.data, from.data, tk_bytes(&to)));
+    }
     TK_TRY(spread(o));
-    if (!fresh || o->config->ema <= 0) return TK_OK;
-    return tk_device_copy(o->model->device, o->ema.data, o->master.data, tk_bytes(&o->master));
+    return tk_optimizer_settle(o);
+}
+
+static tk_status reach_section(void *optimizer, int section)
+{
+    return tk_weights_need(&((tk_optimizer *)optimizer)->weights, section);
+}
+
+static tk_status pass_section(void *optimizer, int section)
+{
+    return tk_gradients_passed(&((tk_optimizer *)optimizer)->sums, section);
+}
+
+tk_watch tk_optimizer_watch(tk_optimizer *o, bool last)
+{
+    return (tk_watch){o, reach_section, last ? pass_section : NULL};
 }
 
 tk_status tk_optimizer_reduce(tk_optimizer *o)
 {
-    return tk_gradients_sum(&o->sums, &o->grad);
+    return tk_gradients_sum(&o->sums);
 }
 
 tk_status tk_optimizer_step(tk_optimizer *o)
 {
     if (!o->told) return TK_FAIL(TK_INTERNAL, "the optimizer was not told the rates of this step");
     o->told = false;
-    TK_TRY(measure(o, &o->grad));
-    TK_TRY(update(o, &o->grad));
-    tk_gradients_release(&o->sums, &o->grad);
+    TK_TRY(tk_optimizer_settle(o));
+    TK_TRY(measure(o));
+    TK_TRY(update(o));
+    TK_TRY(average(o));
     return spread(o);
 }

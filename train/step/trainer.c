@@ -82,7 +82,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
         TK_TRY(tk_verdict_open(&t->verdict[k], device, t->micro.n, c->parallel.chunks, &t->arena));
     }
     TK_TRY(open_model(t));
-    TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train));
+    TK_TRY(tk_optimizer_open(&t->optimizer, &t->model, mesh, &c->train, &c->parallel));
     return open_losses(t);
 }
 
@@ -113,8 +113,7 @@ void tk_trainer_close(tk_trainer *t)
 
 tk_status tk_trainer_init(tk_trainer *t)
 {
-    const tk_optimizer *o = &t->optimizer;
-    TK_TRY(tk_model_init_range(&t->model, &o->master, o->begin, (uint64_t)t->config->train.seed));
+    TK_TRY(tk_optimizer_init(&t->optimizer, (uint64_t)t->config->train.seed));
     return tk_optimizer_start(&t->optimizer, true);
 }
 
@@ -194,6 +193,7 @@ static tk_status fill_slot(tk_trainer *t, int64_t micro, int64_t chunk)
     s->last = s->run->stage == s->run->n_stages - 1;
     TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->host[t->turn]));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
+    s->tape.watch = tk_optimizer_watch(&t->optimizer, micro == t->micro.n - 1 && !t->rehearsing);
     const int media = s->first || s->last ? 2 : 0; // whose rows are read here
     if (media) take_rows(t, s, begin, end, clean);
     for (int k = 0; k < media; k++)
@@ -322,6 +322,7 @@ static tk_status run_microbatches(tk_trainer *t)
                                    .backward = backward,
                                    .release = release_micro};
     TK_TRY(tk_model_zero_grads(&t->model));
+    tk_gradients_begin(&t->optimizer.sums);
     const tk_status st = tk_pipeline_run(t->mesh, t->device, &work);
     close_slots(t); // left open by a failure
     TK_TRY(st);
@@ -486,6 +487,7 @@ tk_status tk_trainer_drain(tk_trainer *t, bool stop, tk_status mine)
 {
     t->asked_to_stop = stop;
     remember_bad(t, mine);
+    TK_TRY(tk_optimizer_settle(&t->optimizer));
     return hear_verdict(t, &t->verdict[t->turn]);
 }
 

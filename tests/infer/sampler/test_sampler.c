@@ -55,7 +55,7 @@ static void save_model(const char *to, bool random)
         tk_free(w);
     }
     tk_codec *codec = test_codec(1);
-    const tk_flat flat = {"model", model.values, 0, model.n_local,
+    const tk_flat flat = {"model", model.values, &model.whole, 1,
                           mesh.axis[TK_AXIS_DATA].rank == 0};
     const tk_checkpoint_meta meta = {.step = 1, .config = (char *)yaml, .codec = codec};
     assert_ok(tk_checkpoint_save(to, &mesh, &model, 1, &flat, &meta));

@@ -26,6 +26,7 @@ typedef struct rig { // a model with its flats on one layout
     tk_mesh mesh;
     tk_device device;
     tk_model model;
+    tk_flat_part part[FLATS][2]; // of the flats; those that are shared out lie in two
     tk_flat flat[FLATS];
 } rig;
 
@@ -50,10 +51,16 @@ static void open_rig_of(rig *r, tk_comm *comm, const tk_model_config *c, int T, 
     for (int k = 0; k < FLATS; k++) {
         const bool shared = k == 1;
         const int64_t n = r->model.n_local;
-        const int64_t begin = shared ? tk_split_begin(n, d->size, d->rank) : 0;
-        const int64_t count = shared ? tk_split_count(n, d->size, d->rank) : n;
-        r->flat[k] = (tk_flat){groups[k], {0}, begin, count, shared || d->rank == 0};
-        assert_ok(tk_device_new(&r->device, TK_F32, 1, count, &r->flat[k].x));
+        const int64_t half[2] = {n / 3, n - n / 3};
+        for (int i = 0; i < 2; i++)
+            r->part[k][i] = (tk_flat_part){i * half[0] + tk_split_begin(half[i], d->size, d->rank),
+                                           tk_split_count(half[i], d->size, d->rank),
+                                           i ? 0 : tk_split_count(half[1], d->size, d->rank) + 5};
+        r->flat[k] = (tk_flat){.group = groups[k],
+                               .stretch = shared ? r->part[k] : &r->model.whole,
+                               .n = shared ? 2 : 1,
+                               .owner = shared || d->rank == 0};
+        assert_ok(tk_device_new(&r->device, TK_F32, 1, n + 5, &r->flat[k].x));
         assert_ok(tk_device_zero(&r->device, r->flat[k].x.data, tk_bytes(&r->flat[k].x)));
     }
 }
@@ -83,6 +90,16 @@ static float *wanted(const rig *r, const tk_weight *w, int group)
     return share;
 }
 
+// Of element e of the flat layout, in the flat; -1: it is not there.
+static int64_t place_of(const tk_flat *f, int64_t e)
+{
+    for (int i = 0; i < f->n; i++) {
+        const tk_flat_part *s = &f->stretch[i];
+        if (e >= s->begin && e < s->begin + s->count) return s->at + e - s->begin;
+    }
+    return -1;
+}
+
 // Fills the flats with what they should hold, or checks that they do.
 static void each_share(rig *r, bool check)
 {
@@ -92,8 +109,8 @@ static void each_share(rig *r, bool check)
             const tk_flat *f = &r->flat[k];
             float *want = wanted(r, w, k), *have = (float *)f->x.data;
             for (int64_t e = 0; e < w->share.rows * w->share.cols; e++) {
-                const int64_t at = w->offset + e - f->begin;
-                if (at < 0 || at >= f->count) continue;
+                const int64_t at = place_of(f, w->offset + e);
+                if (at < 0) continue;
                 if (!check)
                     have[at] = want[e];
                 else if (memcmp(&have[at], &want[e], sizeof *have))

@@ -48,7 +48,7 @@ static tk_status save(const char *path, int64_t seed)
         &m, &model_config,
         &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].device}));
     TK_TRY(tk_model_init_weights(&m, (uint64_t)seed));
-    const tk_flat flat = {"model", m.values, 0, m.n_local, true};
+    const tk_flat flat = {"model", m.values, &m.whole, 1, true};
     const tk_checkpoint_meta meta = {.step = seed, .config = "model: {}\n"};
     TK_TRY(tk_checkpoint_save(path, &mesh, &m, 1, &flat, &meta));
     tk_model_close(&m);
