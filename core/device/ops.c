@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operator table: shapes, types, FLOPs, what a backward reads. (Calls: call.c; what does them: dispatch.c.)
+// The operator table: shapes, types, FLOPs, what a backward reads. (Calls: call.c; what does them:
+// dispatch.c.)
 #include "core/device/ops_impl.h"
 
 // ---- shape checks ----------------------------------------------------------------------------

@@ -34,8 +34,8 @@ bool tk_op_has_parts(tk_op op);
 void tk_op_parts(const tk_call *c, bool back, const tk_tensor *between,
                  tk_call part[TK_PARTS_MOST]);
 
-// An operator that is no collective, by its kernel or its parts (dispatch.c). What is asked of it is
-// right: whoever makes calls of operators checks them (call.c), or makes them of checked ones.
+// An operator that is no collective, by its kernel or its parts (dispatch.c). What is asked of it
+// is right: whoever makes calls of operators checks them (call.c), or makes them of checked ones.
 tk_status tk_op_run(tk_device *d, const tk_call *c, bool back);
 
 // Collectives are made of communicator and copies (collective.c), for every device alike: tables of
