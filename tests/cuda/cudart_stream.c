@@ -106,13 +106,24 @@ static struct CUstream_st *after(struct CUstream_st *s)
     return s && s->next ? s->next : state.streams;
 }
 
+// Each with work is as likely, however many have none.
+static struct CUstream_st *any_with_work(void)
+{
+    uint64_t n = 0;
+    for (const struct CUstream_st *s = state.streams; s; s = s->next) n += s->head != NULL;
+    if (!n) return NULL;
+    uint64_t k = standin_draw(n);
+    for (struct CUstream_st *s = state.streams; s; s = s->next)
+        if (s->head && k-- == 0) return s;
+    return NULL;
+}
+
 // Does a piece of some stream's work, of a favourite's for a while; false if none may be done now.
 // A device that has failed does nothing more.
 static bool step(void)
 {
     if (cudart_lasting() != cudaSuccess) drop_all();
-    if (!state.favourite || standin_draw(state.stays) == 0)
-        for (uint64_t k = standin_draw(8); k > 0; k--) state.favourite = after(state.favourite);
+    if (!state.favourite || standin_draw(state.stays) == 0) state.favourite = any_with_work();
     struct CUstream_st *s = state.favourite;
     for (int k = 0; k <= state.n; k++, s = after(s)) {
         if (!s || !s->head || run_first(s) == STANDIN_NOT_YET) continue;
