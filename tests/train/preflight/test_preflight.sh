@@ -16,6 +16,18 @@ preflight() {
     mpirun -n "$ranks" "$program" preflight run.yaml "$@" >out 2>&1 || code=$?
     [[ $code == "$want" ]] || fail "preflight $*: exit code $code, not $want"
 }
+in_a_try() { # COMMAND WORDS...
+    for _ in 1 2 3 4 5 6; do
+        "$@" && return
+    done
+    fail "in none of six tries: $*"
+}
+# alike RANKS PROGRAM WORDS...: nothing is found of ranks that are alike.
+alike() {
+    local ranks=$1 program=$2
+    shift 2
+    mpirun -n "$ranks" "$program" preflight run.yaml "$@" >out 2>&1 && grep -q '^found .*nothing slow' out
+}
 found() { grep -q "^found .*$1" out || fail "not found: $1"; }
 absent() { ! grep -q "^found .*$1" out || fail "wrongly found: $1"; }
 
@@ -24,8 +36,7 @@ absent() { ! grep -q "^found .*$1" out || fail "wrongly found: $1"; }
 # One rank; and several that are alike, with a report.
 "$talkie" preflight run.yaml device=cpu >out 2>&1 || fail "one rank alone"
 found "nothing slow"
-preflight 0 4 "$talkie" device=cpu -o report.json
-found "nothing slow"
+in_a_try alike 4 "$talkie" device=cpu -o report.json
 grep -q '"talkie-preflight"' report.json || fail "no report"
 [[ $(grep -c '"clock_ahead"' report.json) == 4 ]] || fail "not every rank is in the report"
 for figure in product copy upload download files sum near; do
@@ -51,16 +62,19 @@ fi
     exit 0
 }
 gpus=(device=cuda parallel.share_gpu=true)
-preflight 0 3 "$emulated" "${gpus[@]}" train.precision=bf16
-found "nothing slow"
+in_a_try alike 3 "$emulated" "${gpus[@]}" train.precision=bf16
 
+# One slow, one wrong, one behind a slow link, and nobody else. Bits do not depend on times.
 export TK_CUDA_SLOW=1:20 STANDIN_CUBLASLT_WRONG=2 STANDIN_NCCL_SLOW=2:3:250
-preflight 1 4 "$emulated" "${gpus[@]}" preflight.slow=0.15
-found "rank 1 on [^ ]*: matrix products at 0.[01]"
-absent "rank [023] on [^ ]*: matrix products"
-found "rank 2 on [^ ]*: a matrix product gives other bits"
-absent "rank [013] on [^ ]*: a matrix product gives"
-found "the link between rank 2 on [^ ]* and rank 3 on [^ ]*: messages within the host at 0.[01]"
-absent "the link between rank 3"
+slow_are_named() {
+    preflight 1 4 "$emulated" "${gpus[@]}" preflight.slow=0.15
+    found "rank 2 on [^ ]*: a matrix product gives other bits"
+    absent "rank [013] on [^ ]*: a matrix product gives"
+    grep -q '^found .*rank 1 on [^ ]*: matrix products at 0.[01]' out &&
+        ! grep -q '^found .*rank [023] on [^ ]*: matrix products at' out &&
+        grep -q '^found .*the link between rank 2 on [^ ]* and rank 3 on [^ ]*: messages within the host at 0.[01]' out &&
+        ! grep -q '^found .*the link between rank 3' out
+}
+in_a_try slow_are_named
 
 echo "preflight names what is slow or wrong"
