@@ -124,15 +124,15 @@ LIBS     := $(LAPACK) $(PKG_LIBS) $(OTHERS)
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
-SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c))
+SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c $(d)/*/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
-SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn%,$(SRC)))
+SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
 BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
-KERNELS  := $(wildcard core/device/cuda/*.cu)
+KERNELS  := $(wildcard core/device/cuda/kernels/*.cu)
 endif
 OBJ      := $(SRC:%.c=$(OUT)/%.o) $(KERNELS:%.cu=$(OUT)/%.cu.o)
 LIB      := $(OUT)/libtalkie.a
@@ -144,8 +144,8 @@ TARGETS  := $(OUT)/tests/fuzz/targets.o
 FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
-STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h) \
-	tests/*/*.c tests/*/*/*.c tests/cuda/*.cc tests/cuda/*.cu core/device/cuda/*.cu core/device/cuda/*.cuh)
+STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h $(d)/*/*/*/*.h) \
+	tests/*/*.c tests/*/*/*.c tests/cuda/*.cc tests/cuda/*.cu core/device/cuda/kernels/*.cu core/device/cuda/kernels/*.cuh)
 
 # The device "cuda" where there is no GPU: kernels compiled for the host (tests/cuda/dialect.h), the other
 # objects as they are, and stand-ins of tests/cuda/ in the place of CUDA's libraries: the runtime's linked,
@@ -213,8 +213,8 @@ $(OUT)/revision.h: FORCE
 $(OUT)/core/base/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
-$(OUT)/core/device/cuda/noise.cu.o: EXTRA := -fmad=false
-$(OUT)/emulated/core/device/cuda/noise.cu.o: EXTRA := -ffp-contract=off
+$(OUT)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
+$(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features

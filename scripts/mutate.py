@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Whether the tests of kernels find faults: takes away every barrier, tail guard, mask and store of
-device code in core/device/cuda, one at a time, and runs the tests that it belongs to on the emulated
+device code in core/device/cuda/kernels, one at a time, and runs the tests that it belongs to on the emulated
 GPU: the conformance of the operators whose functions reach the file, and the test of tests/cuda that
 includes its header. Each such mutant must make them fail, or be
 listed in tests/cuda/survivors.txt with the reason why it cannot.
@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 
-HERE = "core/device/cuda"
+HERE = "core/device/cuda/kernels"
 SURVIVORS = "tests/cuda/survivors.txt"
 LONGEST = 20  # seconds of a test, and ten times what it takes without a fault
 FEW = 4  # that a sample tries however long it takes

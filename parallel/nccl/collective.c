@@ -2,7 +2,7 @@
 // Collectives: parts brought together by groups of sends and receives, and summed on the device in
 // the order of ranks; gathers and broadcasts are NCCL's own.
 #include "core/base/mem.h"
-#include "core/device/cuda/fold.h"
+#include "core/device/cuda/kernels/fold.h"
 #include "parallel/nccl/internal.h"
 
 ncclDataType_t tk_nccl_type(tk_dtype t)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dialect of kernels (core/device/cuda/kernel.cuh) on the host: given to g++ ahead of a .cu
-// file
+// The dialect of kernels (core/device/cuda/kernels/kernel.cuh) on the host: given to g++ ahead of a
+// .cu file
 // (-include). Each thread of a block is a fiber, blocks run one after another.
 //
 // Threads are resumed in an order drawn from a seed (TK_CUDA_SEED in the environment, else 1), so

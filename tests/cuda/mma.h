@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor cores and asynchronous copies of the dialect (core/device/cuda/mma.cuh says what they do),
-// on the host. Lanes meet once for each: what a lane brings lies in one of two places in turn, so
-// that nobody writes over what another still reads.
+// Tensor cores and asynchronous copies of the dialect (core/device/cuda/kernels/mma.cuh says what
+// they do), on the host. Lanes meet once for each: what a lane brings lies in one of two places in
+// turn, so that nobody writes over what another still reads.
 #pragma once
 #include <cuda_bf16.h>
 #include <math.h>

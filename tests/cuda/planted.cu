@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device/cuda/kernel.cuh"
+#include "core/device/cuda/kernels/kernel.cuh"
 #include "tests/cuda/fiber.h"
 #include "tests/cuda/planted.h"
 

@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 budgets=tests/cuda/budgets.txt
 shopt -s nullglob
-said=("$BUILD"/core/device/cuda/*.cu.ptxas)
+said=("$BUILD"/core/device/cuda/kernels/*.cu.ptxas)
 if ((${#said[@]} == 0)); then
     echo "skipped: nvcc compiled nothing here"
     exit 77

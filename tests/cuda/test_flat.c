@@ -4,7 +4,7 @@
 // them: sorts of several passes and chunks, sums of more than a pack a thread; and normals, which
 // are the host's to the bit.
 #include "core/base/mem.h"
-#include "core/device/cuda/order.h"
+#include "core/device/cuda/kernels/order.h"
 #include "core/device/ops.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 60 */
-// Sums and maxima over ranks (core/device/cuda/fold.h) against plain loops, to the bit: all types,
-// numbers of ranks and places of one's own part, packs and single elements, nothing beyond the end.
+// Sums and maxima over ranks (core/device/cuda/kernels/fold.h) against plain loops, to the bit: all
+// types, numbers of ranks and places of one's own part, packs and single elements, nothing beyond
+// the end.
 #include "core/base/mem.h"
-#include "core/device/cuda/fold.h"
+#include "core/device/cuda/kernels/fold.h"
 #include "core/numbers/half.h"
 #include "tests/support/test.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ATTENTION of the device "cuda": by cuDNN where that is the device's way and it takes the call,
 // else by our own kernels.
-#include "core/device/cuda/cudnn_attention.h"
+#include "core/device/cuda/cudnn/attention.h"
 #include "core/device/cuda/table.h"
 
 #ifdef TK_CUDNN

@@ -4,7 +4,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/device/cuda/blas.h"
-#include "core/device/cuda/cudnn_attention.h"
+#include "core/device/cuda/cudnn/attention.h"
 #include "core/device/cuda/table.h"
 #include "core/device/event.h"
 #include <stdio.h>

@@ -25,7 +25,7 @@ typedef struct tk_cuda { // d->impl
     bool poison;                 // memory given back is overwritten
     struct tk_cuda_range *range; // range.c's
     tk_cuda_blas *blas;          // NULL until the first product
-    struct tk_cudnn *cudnn;      // cudnn_attention.c's; NULL: attention is our own
+    struct tk_cudnn *cudnn;      // cudnn/attention.c's; NULL: attention is our own
 } tk_cuda;
 
 static inline tk_cuda *tk_cuda_of(const tk_device *d)

@@ -25,7 +25,7 @@ bool tk_cuda_linear_bf16(const tk_call *c, bool back);
 tk_cuda_kernel tk_cuda_add, tk_cuda_add_back, tk_cuda_silu, tk_cuda_silu_back;
 tk_cuda_kernel tk_cuda_swiglu, tk_cuda_swiglu_back; // swiglu.cu
 tk_cuda_kernel tk_cuda_cast, tk_cuda_cast_back;     // cast.cu
-// attention.c, and what it chooses of: attention.cu, cudnn_attention.h
+// attention.c, and what it chooses of: kernels/attention.cu, cudnn/attention.h
 typedef tk_status tk_cuda_asked(const tk_device *d, const tk_call *c, bool back);
 tk_cuda_kernel tk_cuda_attention, tk_cuda_attention_back;
 tk_cuda_scratch tk_cuda_attention_scratch;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #ifdef TK_CUDNN
-#include "core/device/cuda/cudnn_cut.h"
+#include "core/device/cuda/cudnn/cut.h"
 
 static const int64_t MIB = 1 << 20;
 

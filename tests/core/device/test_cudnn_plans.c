@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #ifdef TK_CUDNN
-#include "core/device/cuda/cudnn_plan.h"
+#include "core/device/cuda/cudnn/plan.h"
 
 static const char H100[] =
     "{\"deviceName\":\"NVIDIA H100 80GB HBM3\",\"deviceVer\":900,\"cudaDeviceId\":0,"
