@@ -145,23 +145,23 @@ FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h $(d)/*/*/*/*.h) \
-	tests/*/*.c tests/*/*/*.c tests/cuda/*.cc tests/cuda/*.cu core/device/cuda/kernels/*.cu core/device/cuda/kernels/*.cuh)
+	tests/*/*.c tests/*/*/*.c tests/cuda/standin/*.cc tests/cuda/*.cu core/device/cuda/kernels/*.cu core/device/cuda/kernels/*.cuh)
 
-# The device "cuda" where there is no GPU: kernels compiled for the host (tests/cuda/dialect.h), the other
-# objects as they are, and stand-ins of tests/cuda/ in the place of CUDA's libraries: the runtime's linked,
-# the others loaded from lib/. Tests whose header says "cuda: too" and those of tests/cuda are linked
-# with it.
+# The device "cuda" where there is no GPU: kernels compiled for the host (tests/cuda/standin/dialect.h), the
+# other objects as they are, and stand-ins of tests/cuda/standin/ in the place of CUDA's libraries: the
+# runtime's linked, the others loaded from lib/. Tests whose header says "cuda: too" and those of tests/cuda
+# are linked with it.
 ifneq ($(CUDA),0)
 CXX_FLAGS := -std=c++17 -fno-exceptions -fno-rtti -ffp-contract=fast -pthread \
 	-ffile-prefix-map=$(CURDIR)/= $(MODE) -Wall -Wextra -Wno-unknown-pragmas -Wno-maybe-uninitialized $(CFLAGS)
 EMULATED     := $(OUT)/emulated
 EMULATED_OBJ := $(KERNELS:%.cu=$(EMULATED)/%.cu.o)
 EMULATED_LIB := $(EMULATED)/libtalkie.a
-STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/*.cc)) \
-	$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/cuda/cudart*.c)) \
+STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/standin/*.cc)) \
+	$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/cuda/standin/cudart*.c)) \
 	$(patsubst %.cu,$(EMULATED)/%.cu.o,$(wildcard tests/cuda/*.cu))
 # name of the library: the stand-in's sources
-stand_in      = $(if $(wildcard tests/cuda/$(1)*.c),$(EMULATED)/lib/$(2))
+stand_in      = $(if $(wildcard tests/cuda/standin/$(1)*.c),$(EMULATED)/lib/$(2))
 EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2) \
 	$(if $(CUDNN_H),$(call stand_in,cudnn,libcudnn.so.9)) $(EMULATED)/driver/libcuda.so.1
 EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
@@ -285,7 +285,7 @@ ifneq ($(EMULATED),)
 $(EMULATED)/%.cu.o: %.cu $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,c++,$<)
-	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) $(EXTRA) -include tests/cuda/dialect.h -MMD -MP -c -o $@ -x c++ $<
+	$(Q)$(CXX) $(CPPFLAGS) $(CXX_FLAGS) $(EXTRA) -include tests/cuda/standin/dialect.h -MMD -MP -c -o $@ -x c++ $<
 
 $(EMULATED)/%.o: %.cc $(OUT)/flags | features
 	@mkdir -p $(@D)
@@ -308,10 +308,10 @@ $(EMULATED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(EMULATED_LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
 
-$(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/cublaslt*.c tests/cuda/cublaslt*.h)
-$(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/nccl*.c tests/cuda/nccl*.h)
-$(EMULATED)/lib/libcudnn.so.9: $(wildcard tests/cuda/cudnn*.c tests/cuda/cudnn*.h)
-$(EMULATED)/driver/libcuda.so.1: tests/cuda/driver.c
+$(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/standin/cublaslt*.c tests/cuda/standin/cublaslt*.h)
+$(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/standin/nccl*.c tests/cuda/standin/nccl*.h)
+$(EMULATED)/lib/libcudnn.so.9: $(wildcard tests/cuda/standin/cudnn*.c tests/cuda/standin/cudnn*.h)
+$(EMULATED)/driver/libcuda.so.1: tests/cuda/standin/driver.c
 $(EMULATED_DL): $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,cc,$@)
@@ -321,7 +321,7 @@ $(EMULATED_DL): $(OUT)/flags
 # array ends the test.
 CHANGED := $(CXX_FLAGS) -ffp-contract=off -O2 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all
 $(EMULATED)/commands: $(OUT)/flags Makefile
-	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/dialect.h -c -o \$$3 -x c++ \$$2; }" \
+	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/standin/dialect.h -c -o \$$3 -x c++ \$$2; }" \
 		"link_test() { out=\$$1 test=\$$2; shift 2; $(CC) $(FLAGS) -fsanitize=bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/\$$test.o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
 -include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
 endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/cuda/kernels/kernel.cuh"
-#include "tests/cuda/fiber.h"
 #include "tests/cuda/planted.h"
+#include "tests/cuda/standin/fiber.h"
 
 static const unsigned ALL = 0xffffffffu;
 

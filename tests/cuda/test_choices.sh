@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 120
 # A run on the emulated GPU keeps which algorithms do its products: going on gives the same bits even
-# where others have become the fastest (STANDIN_CUBLASLT_FAST, tests/cuda/cublaslt.h), and only so.
+# where others have become the fastest (STANDIN_CUBLASLT_FAST, tests/cuda/standin/cublaslt.h), and only so.
 set -uo pipefail
 RANKS=1
 . "$(dirname "$0")/../support/small.sh"

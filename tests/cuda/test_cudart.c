@@ -4,7 +4,7 @@
 // GPU would let pass now and then.
 #include "core/device/event.h"
 #include "core/device/ops.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <sys/wait.h>

@@ -5,7 +5,7 @@
 #include "core/device/cuda/cuda.h"
 #include "core/device/event.h"
 #include "core/device/ops.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 
 enum { N = 64, SEEDS = 30, LAUNCHES = 3 };

@@ -5,7 +5,7 @@
 #include "core/device/graph.h"
 #include "core/device/ops.h"
 #include "core/device/trace.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 #include <stdlib.h>
 #include <string.h>

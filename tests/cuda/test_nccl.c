@@ -7,7 +7,7 @@
 #include "core/device/graph.h"
 #include "parallel/mpi/start.h"
 #include "parallel/nccl/comm.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 #include <dlfcn.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 // say "cuda: too", scripts/run_tests.sh).
 #pragma once
 #include "core/device/device.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include <stdlib.h>
 #include <string.h>
 

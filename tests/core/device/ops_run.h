@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 // Two ways of running a backend give the same bits: threads of cpu, seeds of the order in which
-// threads of an emulated GPU run (tests/cuda/dialect.h).
+// threads of an emulated GPU run (tests/cuda/standin/dialect.h).
 typedef struct backend {
     const tk_device_ops *ops;
     int threads;

@@ -4,8 +4,8 @@
 // H100 that is described to it: no GPU is needed, nothing is run. They are there, and take no more
 // workspace than is planned where no cuDNN can be asked.
 //
-// cuDNN wants to load the driver, which machines without a GPU lack: tests/cuda/driver.c stands in
-// for it, found by LD_LIBRARY_PATH, with which the test starts itself again.
+// cuDNN wants to load the driver, which machines without a GPU lack: tests/cuda/standin/driver.c
+// stands in for it, found by LD_LIBRARY_PATH, with which the test starts itself again.
 #include "core/config/config.h"
 #include "tests/support/test.h"
 #include <stdio.h>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
 # talkie preflight on ranks that are alike, and on emulated GPUs of which one is slow, computes wrongly
-# or is behind a slow link (tests/cuda/standin.h, cublaslt.h, nccl.h). Parts of the median are far from
+# or is behind a slow link (tests/cuda/standin/standin.h, cublaslt.h, nccl.h). Parts of the median are far from
 # what a busy machine makes of them.
 set -uo pipefail
 RANKS=4

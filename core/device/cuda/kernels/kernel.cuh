@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dialect that kernels are written in, a small part of CUDA C++: what is not named here or
 // below under "may be used" is not used, so that the same files also compile for the host, where
-// tests run them thread by thread (tests/cuda/dialect.h, given to the compiler ahead of this file).
+// tests run them thread by thread (tests/cuda/standin/dialect.h, given to the compiler ahead of
+// this file).
 //
 // May be used: threadIdx, blockIdx, blockDim, gridDim; __syncthreads, __syncwarp,
 // __shfl_xor_sync, __shfl_down_sync, __shfl_sync, __ballot_sync, __any_sync, __all_sync; the math

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensor cores and copies that go on beside the work: a function for each instruction of PTX, part
-// of the dialect (tests/cuda/mma.h has them for the host). For sm_80 and later.
+// of the dialect (tests/cuda/standin/mma.h has them for the host). For sm_80 and later.
 //
 // Fragments, as the manual of PTX lays them out over the lanes of a warp; l is the lane, g = l / 4,
 // t = 2 (l % 4), two neighbours of bf16 a register, the first in its low half:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams, events, and the order in which work is done.
-#include "tests/cuda/cudart.h"
+#include "tests/cuda/standin/cudart.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

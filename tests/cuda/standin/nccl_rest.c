@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of NCCL that the stand-in does not model, under their names alone: nccl.h is not
 // included here.
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 
-#define NOT_MODELLED(name)                                                    \
-    void name(void);                                                          \
-    void name(void)                                                           \
-    {                                                                         \
-        standin_fault("NCCL: " #name " is not modelled (tests/cuda/nccl.c)"); \
+#define NOT_MODELLED(name)                                                            \
+    void name(void);                                                                  \
+    void name(void)                                                                   \
+    {                                                                                 \
+        standin_fault("NCCL: " #name " is not modelled (tests/cuda/standin/nccl.c)"); \
     }
 
 NOT_MODELLED(ncclAlltoAll)

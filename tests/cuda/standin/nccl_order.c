@@ -2,7 +2,7 @@
 // Whether ranks launch the same, in the same order: each tells every other rank that a launch
 // concerns, when it is launched. Collectives have one order between any two ranks, over all their
 // communicators; messages have one in each direction.
-#include "tests/cuda/nccl.h"
+#include "tests/cuda/standin/nccl.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

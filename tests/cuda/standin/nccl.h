@@ -24,7 +24,7 @@
 //     STANDIN_NCCL_HANG=RANK:N            launch N never ends
 //     STANDIN_NCCL_SLOW=RANK:RANK:300     messages between the two take 300 milliseconds more
 #pragma once
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include <mpi.h>
 #include <nccl.h> // of NVIDIA
 

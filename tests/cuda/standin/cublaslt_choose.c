@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of the stand-in for cuBLASLt: which algorithms there are for a product.
-#include "tests/cuda/cublaslt.h"
+#include "tests/cuda/standin/cublaslt.h"
 #include <string.h>
 
 enum { MAGIC = 0x7ab1e, PARTS = 4 };

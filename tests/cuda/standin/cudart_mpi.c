@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // While the host waits for other ranks, a device goes on: so it does here, whenever MPI is asked.
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 #include <mpi.h>
 
 int MPI_Test(MPI_Request *request, int *done, MPI_Status *status)

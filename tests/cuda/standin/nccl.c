@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
-#include "tests/cuda/nccl.h"
+#include "tests/cuda/standin/nccl.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of the stand-in for cuDNN: the two graphs that it knows. Backward is a list of operations in
 // order, on tensors of roles: the first operation that names a role says which tensor it is.
-#include "tests/cuda/cudnn.h"
+#include "tests/cuda/standin/cudnn.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/cuda/cublaslt.h"
+#include "tests/cuda/standin/cublaslt.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 // cudart_stream.c queues and events, cudart_memory.c memory, cudart_copy.c what moves it,
 // cudart_graph.c captured streams.
 #pragma once
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/standin.h"
 
 // The first line of each function of the runtime: counts, and returns the error that a test or an
 // earlier failure wants.

@@ -2,7 +2,7 @@
 // Operations under way. Bytes are copied out of the device's memory when the work begins and into
 // it when it ends, so that MPI never touches that memory in between.
 #include "core/numbers/half.h"
-#include "tests/cuda/nccl.h"
+#include "tests/cuda/standin/nccl.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/cuda/fiber.h"
+#include "tests/cuda/standin/fiber.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

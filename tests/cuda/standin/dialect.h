@@ -10,7 +10,7 @@
 // about, or that a thread has ended without, ends the process: kernel, block and thread in words.
 #pragma once
 #define TK_DIALECT
-#include "tests/cuda/launch.h"
+#include "tests/cuda/standin/launch.h"
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <math.h>
@@ -197,4 +197,4 @@ static cudaError_t tk_start(const char *name, void (*kernel)(P...), dim3 grid, d
     return tk_emulated_start(&l, stream);
 }
 
-#include "tests/cuda/mma.h"
+#include "tests/cuda/standin/mma.h"

@@ -2,8 +2,8 @@
 // Of the stand-in for cuBLASLt: a product. Algorithms differ in the order of their sums, and so in
 // bits.
 #include "core/numbers/half.h"
-#include "tests/cuda/cublaslt.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/cublaslt.h"
+#include "tests/cuda/standin/standin.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 // Memory of the device: ranges of addresses, and pages mapped there by the driver's functions,
 // which nobody may touch but work that runs. It is NaN before it is written, in fp32 and in bf16.
 // Pinned memory of the host.
-#include "tests/cuda/cudart.h"
+#include "tests/cuda/standin/cudart.h"
 #include <cudaTypedefs.h>
 #include <errno.h>
 #include <signal.h>

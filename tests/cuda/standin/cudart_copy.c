@@ -2,7 +2,7 @@
 // What moves memory on a stream. The host's is read and written when the work is done, not before:
 // an upload whose memory has changed by then is a fault, and what a download will write is spoiled
 // when it is asked for.
-#include "tests/cuda/cudart.h"
+#include "tests/cuda/standin/cudart.h"
 #include <stdlib.h>
 #include <string.h>
 

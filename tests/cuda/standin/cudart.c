@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device, its errors, and which of them a test wants (standin.h).
-#include "tests/cuda/cudart.h"
-#include "tests/cuda/launch.h"
+#include "tests/cuda/standin/cudart.h"
+#include "tests/cuda/standin/launch.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
 // Weights and gradients of scores are rounded to bf16 before they are multiplied, as tensor cores
 // take them.
 #include "core/numbers/half.h"
-#include "tests/cuda/cudnn.h"
-#include "tests/cuda/standin.h"
+#include "tests/cuda/standin/cudnn.h"
+#include "tests/cuda/standin/standin.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 //
 // A thread that has to wait goes to the next one itself, and one that has ended leaves its fiber to
 // the next that begins: a block whose threads never meet runs on a single fiber.
-#include "tests/cuda/dialect.h"
-#include "tests/cuda/fiber.h"
+#include "tests/cuda/standin/dialect.h"
+#include "tests/cuda/standin/fiber.h"
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>

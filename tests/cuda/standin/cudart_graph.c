@@ -3,7 +3,7 @@
 // streams and events put before it; a launch is one piece of work of its stream, which runs the
 // nodes in any order that they allow. What a real runtime refuses inside a capture is refused, and
 // makes the capture invalid.
-#include "tests/cuda/cudart.h"
+#include "tests/cuda/standin/cudart.h"
 #include <stdlib.h>
 #include <string.h>
 
