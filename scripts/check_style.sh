@@ -13,7 +13,7 @@ rooms=(
     core/{base,numbers,comm,config,store,device,model}
     parallel/{mpi,nccl} parallel
     data/{codec,media,draw,clip,world,import} data
-    train/{checkpoint,step,run,plan,parity,preflight} train
+    train/{checkpoint,update,step,run,plan,parity,preflight} train
     infer/{sampler,story,output,judges} infer
 )
 folders=(core parallel data train infer)

@@ -67,7 +67,7 @@ typedef struct tk_model_part {
     bool grads; // with a buffer for gradients
     // Of the weights and of the rows between operators: TK_F32 (0) or TK_BF16. Gradients of weights
     // are fp32 in both. Bf16 weights are copies to compute with: whoever trains them keeps fp32
-    // masters (train/step/optimizer.h).
+    // masters (train/update/optimizer.h).
     tk_dtype compute;
 } tk_model_part;
 

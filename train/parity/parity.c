@@ -6,7 +6,7 @@
 #include "parallel/mpi/start.h"
 #include "parallel/pipeline.h"
 #include "train/parity/golden.h"
-#include "train/step/gradients.h"
+#include "train/update/gradients.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -17,7 +17,7 @@
 #include "train/step/documents.h"
 #include "train/step/graphs.h"
 #include "train/step/objective.h"
-#include "train/step/optimizer.h"
+#include "train/update/optimizer.h"
 
 struct tk_slot; // a microbatch under way in a run of blocks
 

@@ -2,12 +2,12 @@
 // AdamW with its state sharded over data ranks.
 //
 // Gradients arrive as partial sums in the model's flat buffer. A step adds them up over tensor,
-// pipeline and data ranks, each data rank keeping those of its shard (train/step/buckets.h); takes
-// the global norm, counting every weight once however many ranks hold it; clips on the device;
-// updates the shard's weights, moments and average; and gathers the weights over data ranks.
-// Nothing waits for the device, and what goes over data ranks can go beside its work: sums of
-// gradients while backward is at others (train/step/gradients.h), weights until the next forward
-// comes to them (train/step/weights.h).
+// pipeline and data ranks, each data rank keeping those of its shard (train/update/buckets.h);
+// takes the global norm, counting every weight once however many ranks hold it; clips on the
+// device; updates the shard's weights, moments and average; and gathers the weights over data
+// ranks. Nothing waits for the device, and what goes over data ranks can go beside its work: sums
+// of gradients while backward is at others (train/update/gradients.h), weights until the next
+// forward comes to them (train/update/weights.h).
 //
 // The weights that a step updates are fp32 masters, of the shard alone. They are the model's own
 // weights where it computes in fp32; where it computes in bf16, its weights are the masters of all
@@ -18,8 +18,8 @@
 // of the first tensor rank (first stage). A checkpoint therefore holds all there is to resume from.
 #pragma once
 #include "train/checkpoint/checkpoint.h"
-#include "train/step/gradients.h"
-#include "train/step/weights.h"
+#include "train/update/gradients.h"
+#include "train/update/weights.h"
 
 typedef struct tk_optimizer {
     tk_model *model;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/step/optimizer.h"
+#include "train/update/optimizer.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/step/gradients.h"
+#include "train/update/gradients.h"
 #include <string.h>
 
 tk_status tk_gradients_open(tk_gradients *g, tk_model *m, tk_mesh *mesh, const tk_buckets *buckets,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// New weights on their way to all ranks that hold them, bucket by bucket (train/step/buckets.h), on
-// the queue of the data ranks.
+// New weights on their way to all ranks that hold them, bucket by bucket (train/update/buckets.h),
+// on the queue of the data ranks.
 //
 // Each data rank has put its shard where it lies in the model's weights. The shards of all make the
 // whole; then one copy of each weight, of the first tensor rank and the first stage, goes to all
@@ -11,7 +11,7 @@
 //     tk_weights_need(&w, section); // told by the tape's marks: the next forward comes to these
 //     tk_weights_settle(&w);        // all of them: whoever else reads weights or masters
 #pragma once
-#include "train/step/buckets.h"
+#include "train/update/buckets.h"
 
 typedef struct tk_weights {
     tk_model *model;

@@ -3,7 +3,7 @@
 //
 // Backward leaves on each rank: whole gradients of its sharded weights, partial ones of weights
 // that tensor ranks or pipeline stages hold alike, all of them partial over data ranks. Here they
-// are added up over tensor, pipeline and data ranks, bucket by bucket (train/step/buckets.h), in
+// are added up over tensor, pipeline and data ranks, bucket by bucket (train/update/buckets.h), in
 // the model's own buffer: afterwards each data rank holds the sums of its shard there, where they
 // lie in the flat layout. What else is in that buffer is of no use.
 //
@@ -17,7 +17,7 @@
 // turns, so the sums are the same. Buckets that hold weights of all pipeline stages wait for the
 // end: other stages have work to do first.
 #pragma once
-#include "train/step/buckets.h"
+#include "train/update/buckets.h"
 
 typedef struct tk_gradients {
     tk_model *model;

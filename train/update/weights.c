@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/step/weights.h"
+#include "train/update/weights.h"
 
 tk_status tk_weights_open(tk_weights *w, tk_model *m, tk_mesh *mesh, const tk_buckets *buckets,
                           bool late)

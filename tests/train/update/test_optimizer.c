@@ -6,7 +6,7 @@
 #include "core/numbers/rng.h"
 #include "tests/support/ranks.h"
 #include "tests/support/tiny.h"
-#include "train/step/optimizer.h"
+#include "train/update/optimizer.h"
 
 enum { STEPS = 3 };
 

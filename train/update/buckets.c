@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/step/buckets.h"
+#include "train/update/buckets.h"
 
 // ---- which elements ----------------------------------------------------------------------------
 
