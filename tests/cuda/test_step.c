@@ -40,6 +40,36 @@ static int close_config(void **state)
     return 0;
 }
 
+// Who does attention there, and what `auto` has become, is known to the forecast: here the memory
+// is full in the gradient of attention.
+static void the_forecast_knows_the_device(void **state)
+{
+    (void)state;
+    tk_config c = config;
+    tk_train_parts p = {0};
+    tk_trainer t;
+    tk_forecast f, own;
+    c.parallel.device = TK_DEVICE_AUTO;
+    c.train.precision = TK_PRECISION_BF16;
+    c.train.batch = c.train.microbatch = 4;
+    c.model.ffn = 8;
+    assert_ok(tk_train_parts_open(&p, &world, &c));
+    assert_true(p.device.attention.version > 0);
+    assert_ok(tk_forecast_training(&c, 0, p.loader, &p.device, &f));
+    tk_device without = p.device;
+    without.attention.by = TK_ATTENTION_OWN;
+    assert_ok(tk_forecast_training(&c, 0, p.loader, &without, &own));
+    assert_true(f.pool > own.pool);
+    assert_ok(tk_trainer_open(&t, &c, &p.mesh, &p.device, p.loader));
+    assert_ok(tk_trainer_init(&t));
+    assert_ok(tk_trainer_start(&t, 0));
+    for (int64_t s = 0; s < 2; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
+    assert_ok(tk_trainer_drain(&t, false, TK_OK));
+    assert_int_equal(p.device.pool.peak, f.pool);
+    tk_trainer_close(&t);
+    tk_train_parts_close(&p);
+}
+
 // The host waits once a step, for the end of the step before; nothing of what it asks for makes a
 // real device wait: all memory was made before, as it was forecast, and what crosses over is
 // pinned.
@@ -54,7 +84,7 @@ static void a_step_waits_once(void **state)
         c.train.precision = half ? TK_PRECISION_BF16 : TK_PRECISION_FP32;
         standin_seed((uint64_t)half); // 0: all that is asked for waits
         assert_ok(tk_train_parts_open(&p, &world, &c));
-        assert_ok(tk_forecast_make(&c, 0, p.loader, &f));
+        assert_ok(tk_forecast_training(&c, 0, p.loader, &p.device, &f));
         assert_ok(tk_forecast_take_pool(&f, &c, 0, p.loader, &p.device));
         assert_ok(tk_trainer_open(&t, &c, &p.mesh, &p.device, p.loader));
         assert_ok(tk_forecast_take_staging(&f, &t));
@@ -269,6 +299,7 @@ static void a_failure_inside_says_the_step(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_forecast_knows_the_device),
         cmocka_unit_test(a_step_waits_once),
         cmocka_unit_test(a_replayed_step_is_few_calls),
         cmocka_unit_test(the_plan_knows_of_graphs),

@@ -269,7 +269,7 @@ static tk_status forecast_memory(run *r)
 {
     const int rank = r->world->rank;
     if (!tk_device_maps(&r->parts.device)) return TK_OK;
-    TK_TRY(tk_forecast_make(r->config, rank, r->parts.loader, &r->forecast));
+    TK_TRY(tk_forecast_training(r->config, rank, r->parts.loader, &r->parts.device, &r->forecast));
     return tk_forecast_take_pool(&r->forecast, r->config, rank, r->parts.loader, &r->parts.device);
 }
 

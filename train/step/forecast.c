@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/forecast.h"
 #include <stdio.h>
-#include <string.h>
-
-static const size_t ADDRESSES = (size_t)1 << 46; // of the device that computes nothing
 
 // ---- steps -------------------------------------------------------------------------------------
 
@@ -36,27 +33,29 @@ static tk_status go_through_steps(tk_trainer *t)
     return tk_trainer_drain(t, false, TK_OK);
 }
 
-tk_status tk_forecast_make(const tk_config *c, int rank, tk_loader *l, tk_forecast *out)
+static tk_status forecast_steps(const tk_config *c, tk_loader *l, tk_dry_rank *r, tk_forecast *out)
 {
-    tk_mesh mesh;
-    tk_device d = {0};
     tk_trainer t = {0};
     tk_status st = TK_OK;
-    *out = (tk_forecast){0};
-    tk_mesh_dry(&mesh, &c->parallel, rank);
-    TK_TRY_TO(st, done, tk_device_open_dry(&d, tk_device_find(c->parallel.device), 1, ADDRESSES));
-    TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &d));
-    TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &d, l));
+    TK_TRY_TO(st, done, tk_trainer_open(&t, c, &r->mesh, &r->device, l));
     TK_TRY_TO(st, done, go_through_steps(&t));
-    out->pool = d.pool.peak;
-    memcpy(out->held, d.pool.at_peak, sizeof out->held);
+    tk_dry_rank_tell(r, out);
     for (int k = 0; k < 2; k++)
         if (t.host[k].most > out->staging) out->staging = t.host[k].most;
     out->staging += out->staging / 4; // steps differ in more than the rows of a microbatch
 done:
     tk_trainer_close(&t);
-    tk_mesh_close(&mesh);
-    if (d.ops) tk_device_close(&d);
+    return st;
+}
+
+tk_status tk_forecast_training(const tk_config *c, int rank, tk_loader *l, const tk_device *like,
+                               tk_forecast *out)
+{
+    tk_dry_rank r;
+    *out = (tk_forecast){0};
+    TK_TRY(tk_dry_rank_open(&r, &c->parallel, rank, like));
+    const tk_status st = forecast_steps(c, l, &r, out);
+    tk_dry_rank_close(&r);
     return st;
 }
 
@@ -97,37 +96,34 @@ static bool change(tk_config *c, int k, const char **words)
     }
 }
 
+typedef struct other_ways {
+    const tk_config *config;
+    tk_loader *loader;
+    const tk_device *device;
+} other_ways;
+enum { WAYS = 6 };
+
 // The bytes of the first rank and of the last, whichever are more.
-static tk_status forecast_ends(const tk_config *c, tk_loader *l, size_t *bytes)
+static tk_status forecast_ends(const tk_config *c, const other_ways *o, size_t *bytes)
 {
     const tk_parallel_config *p = &c->parallel;
     const int last = (int)(p->tensor * p->pipeline * p->data) - 1;
     tk_forecast f;
-    TK_TRY(tk_forecast_make(c, 0, l, &f));
+    TK_TRY(tk_forecast_training(c, 0, o->loader, o->device, &f));
     *bytes = f.pool;
-    if (last) TK_TRY(tk_forecast_make(c, last, l, &f));
+    if (last) TK_TRY(tk_forecast_training(c, last, o->loader, o->device, &f));
     if (f.pool > *bytes) *bytes = f.pool;
     return TK_OK;
 }
 
-// "train.recompute=blocks (12.3 MiB), ...": each option that alone makes it fit into so many bytes.
-static tk_status what_fits(const tk_config *c, tk_loader *l, size_t available, char *out,
-                           size_t size)
+static tk_status need_of(void *ctx, int k, char words[TK_FORECAST_WORDS], size_t *bytes)
 {
-    enum { WAYS = 6 };
-    size_t n = 0;
-    *out = 0;
-    for (int k = 0; k < WAYS; k++) {
-        tk_config other = *c;
-        const char *words;
-        size_t bytes = 0;
-        if (!change(&other, k, &words)) continue;
-        TK_TRY(forecast_ends(&other, l, &bytes));
-        if (bytes > available || n >= size) continue;
-        n += (size_t)snprintf(out + n, size - n, "%s%s (%.1f MiB)", n ? ", " : "", words,
-                              (double)bytes / 0x1p20);
-    }
-    return TK_OK;
+    const other_ways *o = ctx;
+    tk_config other = *o->config;
+    const char *said;
+    if (!change(&other, k, &said)) return TK_OK;
+    snprintf(words, TK_FORECAST_WORDS, "%s", said);
+    return forecast_ends(&other, o, bytes);
 }
 
 // ---- taking it ---------------------------------------------------------------------------------
@@ -135,20 +131,13 @@ static tk_status what_fits(const tk_config *c, tk_loader *l, size_t available, c
 tk_status tk_forecast_take_pool(const tk_forecast *f, const tk_config *c, int rank, tk_loader *l,
                                 tk_device *d)
 {
-    size_t available, total;
-    char who[256] = "", fits[384];
-    d->planned = f->pool;
-    TK_TRY(tk_device_memory(d, &available, &total));
-    if (f->pool <= available) return tk_device_expect(d, f->pool);
-    TK_TRY(what_fits(c, l, available, fits, sizeof fits));
-    tk_pool_print(f->held, who, sizeof who);
-    return TK_FAIL(
-        TK_MEMORY,
-        "training needs %.1f MiB of the device on rank %d (%s), and %.1f of its %.1f MiB "
-        "are free. %s%s",
-        (double)f->pool / 0x1p20, rank, who, (double)available / 0x1p20, (double)total / 0x1p20,
-        *fits ? "What would fit: " : "",
-        *fits ? fits : "No single option makes it fit; talkie plan tells what several do");
+    other_ways o = {c, l, d};
+    const tk_forecast_ways ways = {
+        .ctx = &o,
+        .n = WAYS,
+        .need = need_of,
+        .none = "No single option makes it fit; talkie plan tells what several do"};
+    return tk_forecast_take(f, "training", rank, &ways, d);
 }
 
 tk_status tk_forecast_take_staging(const tk_forecast *f, tk_trainer *t)
