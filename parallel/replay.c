@@ -6,13 +6,15 @@ enum { FORWARD, BACKWARD, WEIGHTS, PHASES }; // whole backwards and those for in
 
 typedef struct replay {
     const tk_schedule *s;
-    const double *cost;
-    double message;
-    double *end;           // (runs, micro, PHASES) when it ended; negative: not yet
-    int64_t *at;           // (stages) actions done
-    double *clock;         // (stages) end of the last of them
-    int64_t *alive, *most; // (stages)
-} replay;
+    tk_replay_costs costs;
+    const tk_message_list *list; // (stages) moved alone; NULL: they move beside the work
+    double *end;                 // (runs, micro, PHASES) when it ended; negative: not yet
+    int64_t *at;                 // (stages) actions done
+    double *clock;               // (stages) end of the last of them
+    int64_t *alive, *most;       // (stages)
+    int64_t *moved;              // (stages) messages that have moved alone
+    double *met; // (runs, micro, PHASES, 2) when who takes an input, and who gives it, came to its
+} replay;        // ... message; negative: not yet
 
 static int phase_of(tk_action_kind kind)
 {
@@ -36,16 +38,19 @@ static tk_status refuse_action(int stage, const tk_action *a, const char *why)
     return TK_FAIL(TK_INTERNAL, "schedule: stage %d: %s %s", stage, what, why);
 }
 
-static tk_status new_replay(replay *r, tk_schedule *s, const double *cost, double message)
+static tk_status new_replay(replay *r, tk_schedule *s, const tk_replay_costs *costs,
+                            const tk_message_list *list)
 {
     const int64_t P = s->stages, n = P * s->chunks * s->micro + 1;
-    *r = (replay){.s = s, .cost = cost, .message = message};
+    *r = (replay){.s = s, .costs = *costs, .list = list};
     TK_ARENA_NEW(r->end, &s->arena, n * PHASES);
     TK_ARENA_NEW(r->at, &s->arena, P);
     TK_ARENA_NEW(r->clock, &s->arena, P);
     TK_ARENA_NEW(r->alive, &s->arena, P);
     TK_ARENA_NEW(r->most, &s->arena, P);
-    for (int64_t i = 0; i < n * PHASES; i++) r->end[i] = -1;
+    TK_ARENA_NEW(r->moved, &s->arena, P);
+    TK_ARENA_NEW(r->met, &s->arena, n * PHASES * 2);
+    for (int64_t i = 0; i < n * PHASES; i++) r->end[i] = r->met[2 * i] = r->met[2 * i + 1] = -1;
     return TK_OK;
 }
 
@@ -106,13 +111,13 @@ static double ready_at(const replay *r, int stage, const tk_action *a)
     if (a->kind != TK_ACT_FORWARD && stage == r->s->stages - 1) other.chunk++;
     double there = *end_of(r, from, &other, phase_of(a->kind));
     if (there < 0) return there;
-    if (from != stage) there += r->message;
+    if (from != stage && !r->list) there += r->costs.message;
     return there > t ? there : t;
 }
 
 static double cost_of(const replay *r, int stage, tk_action_kind kind)
 {
-    if (r->cost) return r->cost[stage * (int)TK_ACT_KINDS + (int)kind];
+    if (r->costs.action) return r->costs.action[stage * (int)TK_ACT_KINDS + (int)kind];
     return kind == TK_ACT_BACKWARD ? 2 : 1;
 }
 
@@ -134,12 +139,55 @@ static tk_status check_finished(const replay *r, const char *why)
     return TK_OK;
 }
 
+// When the stage, or its peer in it, came to a message.
+static double *met_at(const replay *r, int stage, const tk_message *m, bool own)
+{
+    tk_action a = m->action;
+    int taker = stage;
+    if (m->sends) tk_schedule_feeds(r->s, stage, &m->action, &taker, &a);
+    return &r->met[(index_of(r, taker, &a) * PHASES + phase_of(a.kind)) * 2 + (m->sends == own)];
+}
+
+// A group ends when each of its messages has moved, which it does once both stages have come to it.
+// False where a peer has not; told: a message that this stage has come to now.
+static bool group_ends(const replay *r, int stage, int64_t *next, double *end, bool *told)
+{
+    const tk_message *first = &r->list[stage].message[r->moved[stage]], *m = first;
+    bool all = true;
+    *end = r->clock[stage];
+    do {
+        double *own = met_at(r, stage, m, true);
+        const double peer = *met_at(r, stage, m, false);
+        *told |= *own < 0;
+        *own = r->clock[stage];
+        all &= peer >= 0;
+        if ((peer > *own ? peer : *own) + r->costs.message > *end)
+            *end = (peer > *own ? peer : *own) + r->costs.message;
+    } while (!m++->ends);
+    *next = r->moved[stage] + (m - first);
+    return all;
+}
+
+// The groups that the stage asks for before its next action; false where one has not moved.
+static bool move_groups(replay *r, int stage, bool *told)
+{
+    const tk_message_list *l = r->list ? &r->list[stage] : &(tk_message_list){0};
+    int64_t *moved = &r->moved[stage], next;
+    double end;
+    while (*moved < l->n && l->message[*moved].at <= r->at[stage]) {
+        if (!group_ends(r, stage, &next, &end, told)) return false;
+        *moved = next;
+        r->clock[stage] = end;
+    }
+    return true;
+}
+
 static tk_status run_time(replay *r)
 {
     for (bool moved = true; moved;) {
         moved = false;
         for (int i = 0; i < r->s->stages; i++)
-            for (; r->at[i] < r->s->stage[i].n; r->at[i]++) {
+            for (; move_groups(r, i, &moved) && r->at[i] < r->s->stage[i].n; r->at[i]++) {
                 const tk_action *a = &r->s->stage[i].action[r->at[i]];
                 const double begin = ready_at(r, i, a);
                 if (begin < 0) break;
@@ -152,21 +200,21 @@ static tk_status run_time(replay *r)
     return check_finished(r, "waits for what comes later");
 }
 
-static tk_status run_messages(tk_schedule *s)
-{
-    tk_message_list *lists;
-    TK_TRY(tk_messages_make(s, &lists));
-    return tk_messages_check(s, lists, false);
-}
-
-tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message, tk_replay *out)
+tk_status tk_schedule_replay(tk_schedule *s, const tk_replay_costs *costs, tk_replay *out)
 {
     replay r;
+    tk_message_list *list;
     double busy = 0;
     *out = (tk_replay){0};
-    TK_TRY(new_replay(&r, s, cost, message));
+    TK_TRY(new_replay(&r, s, costs, NULL));
     TK_TRY(check_lists(&r));
     TK_TRY(run_time(&r));
+    TK_TRY(tk_messages_make(s, &list));
+    TK_TRY(tk_messages_check(s, list, costs->alone));
+    if (costs->alone) {
+        TK_TRY(new_replay(&r, s, costs, list));
+        TK_TRY(run_time(&r));
+    }
     out->most = r.most;
     for (int i = 0; i < s->stages; i++) {
         if (r.clock[i] > out->makespan) out->makespan = r.clock[i];
@@ -174,5 +222,5 @@ tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message,
             busy += cost_of(&r, i, s->stage[i].action[k].kind);
     }
     if (out->makespan > 0) out->bubble = 1 - busy / (s->stages * out->makespan);
-    return run_messages(s);
+    return TK_OK;
 }

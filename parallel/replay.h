@@ -9,11 +9,15 @@ typedef struct tk_replay {
     int64_t *most; // (stages) runs alive at a time; lies in the schedule's arena
 } tk_replay;
 
+typedef struct tk_replay_costs {
+    const double *action; // (stages, TK_ACT_KINDS) seconds; NULL: 1 each, a whole backward 2
+    double message;       // of what goes from one stage to another
+    bool alone;           // a stage does nothing while its messages move, nor until they can;
+} tk_replay_costs;        // ... else they move beside the work of both
+
 // TK_INTERNAL, naming stage and action, unless
 //   every forward and every backward (whole, or both halves) is there exactly once,
 //   what an action waits for comes to pass before it, whatever the stages do in the meantime,
 //   no stage ever holds more than its `most`,
 //   and its messages (parallel/messages.h) can be made, and be run on queues in order.
-// cost: (stages, TK_ACT_KINDS) durations; NULL: 1 each, a whole backward 2. message: of what goes
-// from one stage to another, beside the work of both.
-tk_status tk_schedule_replay(tk_schedule *s, const double *cost, double message, tk_replay *out);
+tk_status tk_schedule_replay(tk_schedule *s, const tk_replay_costs *costs, tk_replay *out);

@@ -100,7 +100,7 @@ static tk_status replay(const pipeline_bench *b, const way *w, int stages, const
     tk_replay r = {0};
     *idle = 0;
     TK_TRY(tk_schedule_make(&s, w->kind, stages, w->chunks, b->micro));
-    const tk_status st = tk_schedule_replay(&s, cost, 0, &r);
+    const tk_status st = tk_schedule_replay(&s, &(tk_replay_costs){cost, 0, false}, &r);
     tk_schedule_free(&s);
     *idle = r.bubble;
     return st;

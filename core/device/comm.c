@@ -238,9 +238,8 @@ static tk_status dry_wait(tk_device_comm *c, tk_request *r)
 {
     dry_group *g = r->impl;
     tk_ledger *l = c->device->ledger;
-    const tk_queue q = c->device->queue;
     if (!g) return TK_OK;
-    if (l && c->row_pieces && l->clock[q] < g->at) l->clock[q] = g->at;
+    if (l && c->row_pieces) tk_ledger_wait(l, c->device->queue, c->queue, g->at);
     *r = (tk_request){0};
     let_go_of_group(g);
     return TK_OK;

@@ -211,9 +211,7 @@ static tk_status dry_event_record(tk_event *e, tk_queue q)
 static tk_status dry_event_wait(tk_event *e, tk_queue q)
 {
     tk_ledger *l = e->device->ledger;
-    if (!l || l->clock[q] >= e->at) return TK_OK;
-    if (q == TK_QUEUE_COMPUTE) l->waited[(double *)e->impl - l->clock] += e->at - l->clock[q];
-    l->clock[q] = e->at;
+    if (l && e->impl) tk_ledger_wait(l, q, (tk_queue)((double *)e->impl - l->clock), e->at);
     return TK_OK;
 }
 

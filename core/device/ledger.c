@@ -11,6 +11,13 @@ double tk_ledger_price(tk_device *d, const tk_work *w)
     return d->ledger ? d->ledger->price(d->ledger->ctx, w) : 0;
 }
 
+void tk_ledger_wait(tk_ledger *l, tk_queue q, tk_queue of, double at)
+{
+    if (l->clock[q] >= at) return;
+    if (q == TK_QUEUE_COMPUTE) l->waited[of] += at - l->clock[q];
+    l->clock[q] = at;
+}
+
 double tk_op_flops(const tk_call *c, bool back)
 {
     const tk_op_info *info = &tk_op_table[c->op];

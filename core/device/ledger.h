@@ -46,6 +46,9 @@ void tk_ledger_note(tk_device *d, tk_queue q, const tk_work *w);
 // Its price alone (0 without a ledger), where a clock moves by it later.
 double tk_ledger_price(tk_device *d, const tk_work *w);
 
+// Queue q waits for something of queue `of` that is there at that time of the clock.
+void tk_ledger_wait(tk_ledger *l, tk_queue q, tk_queue of, double at);
+
 // FLOPs of a call: of its products, a multiply-add counted as two.
 double tk_op_flops(const tk_call *c, bool back);
 // Bytes that a call must read and write at least: each tensor that it needs once, of tables and

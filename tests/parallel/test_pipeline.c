@@ -271,7 +271,7 @@ static int64_t alive_of(const toy *t, tk_schedule_kind kind, int64_t n)
     tk_replay r;
     const int me = t->mesh.axis[TK_AXIS_PIPELINE].rank;
     assert_ok(tk_schedule_make(&s, kind, stages_of(t), t->chunks, n));
-    assert_ok(tk_schedule_replay(&s, NULL, 0, &r));
+    assert_ok(tk_schedule_replay(&s, &(tk_replay_costs){0}, &r));
     const int64_t most = kind == TK_SCHEDULE_FORWARD ? (n < 2 ? n : 2) : r.most[me];
     tk_schedule_free(&s);
     return most;

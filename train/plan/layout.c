@@ -113,10 +113,10 @@ static tk_status replay_step(const tk_plan_of *of, tk_layout_plan *l)
 {
     const tk_parallel_config *p = &of->config->parallel;
     const int64_t n = tk_microbatches_of(&of->config->train, 0, (int)p->data).n;
-    double rest = 0, message = 0;
-    double *cost;
+    tk_replay_costs costs = {.alone = !p->overlap_messages}, none = {0};
+    double rest = 0, *cost;
     tk_schedule s;
-    tk_replay r;
+    tk_replay r, without;
     TK_TRY(
         tk_schedule_make(&s, (tk_schedule_kind)p->schedule, (int)p->pipeline, (int)p->chunks, n));
     cost = tk_arena_alloc(&s.arena, (size_t)(p->pipeline * TK_ACT_KINDS) * sizeof *cost);
@@ -127,14 +127,17 @@ static tk_status replay_step(const tk_plan_of *of, tk_layout_plan *l)
         for (int k = 0; k < TK_ACT_KINDS; k++)
             if (plan->action[k] > of_stage[k]) of_stage[k] = plan->action[k];
         if (plan->rest > rest) rest = plan->rest;
-        if (plan->message > message) message = plan->message;
+        if (plan->message > costs.message) costs.message = plan->message;
     }
-    if (st == TK_OK) st = tk_schedule_replay(&s, of->machine ? cost : NULL, message, &r);
+    if (of->machine) costs.action = none.action = cost;
+    if (st == TK_OK) st = tk_schedule_replay(&s, &none, &without);
+    if (st == TK_OK) st = tk_schedule_replay(&s, &costs, &r);
     tk_schedule_free(&s);
     TK_TRY(st);
     l->idle = r.bubble;
     if (!of->machine) return TK_OK;
     l->pipeline = r.makespan;
+    l->messages = r.makespan - without.makespan;
     l->seconds = r.makespan + rest;
     return TK_OK;
 }
@@ -149,4 +152,12 @@ tk_status tk_layout_make(const tk_plan_of *of, int ranks, tk_arena *a, tk_layout
     const tk_rating *peak = tk_machine_peak(of->machine, of->config->train.precision);
     if (peak) out->mfu = out->flops / (out->seconds * ranks * peak->value);
     return TK_OK;
+}
+
+// What messages of stages cost is seen where their schedule is replayed; all else on a rank.
+double tk_layout_exposed(const tk_layout_plan *l, int group)
+{
+    const tk_plan *p = &l->plan[l->slowest];
+    if (group == TK_AXES) return p->prices.group[group].seconds;
+    return p->exposed[group] + (group == TK_AXIS_PIPELINE ? l->messages : 0);
 }

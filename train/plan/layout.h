@@ -13,6 +13,7 @@ typedef struct tk_layout_plan {
     // With a machine:
     double seconds;  // of a step
     double pipeline; // ... of its forwards and backwards, messages and waits included
+    double messages; // ... of these, what it would not take if messages of stages took none
     double idle;     // part of that in which stages stand idle
     double mfu;      // FLOPs over those of all ranks' peak rate in that time; 0: no peak is told
     int64_t spare;   // bytes that the fullest rank's device has left; < 0: it lacks
@@ -23,3 +24,6 @@ tk_status tk_layout_fill(tk_parallel_config *p, int *ranks);
 // All ranks of small layouts, of large ones those that need most and least. `out` lies in the
 // arena.
 tk_status tk_layout_make(const tk_plan_of *of, int ranks, tk_arena *a, tk_layout_plan *out);
+// Seconds of a step in which the slowest rank computes nothing for messages of an axis, or
+// (TK_AXES) of the world.
+double tk_layout_exposed(const tk_layout_plan *l, int group);

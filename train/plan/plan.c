@@ -129,13 +129,15 @@ static void divide_cost(tk_cost *c, double n)
     for (int b = 0; b < TK_BOUNDS; b++) c->bound[b] /= n;
 }
 
-// Of all steps so far: operators have waited for nothing before.
-static void take_exposed(tk_plan *p, const tk_ledger *l)
+// Of all steps so far. Without data ranks it is sums over
+// tensor ranks that go where theirs do.
+static void take_exposed(tk_plan *p, const tk_mesh *mesh, const tk_ledger *l)
 {
-    static const tk_axis axis[TK_QUEUES] = {[TK_QUEUE_TENSOR] = TK_AXIS_TENSOR,
-                                            [TK_QUEUE_FORWARD] = TK_AXIS_PIPELINE,
-                                            [TK_QUEUE_BACKWARD] = TK_AXIS_PIPELINE,
-                                            [TK_QUEUE_DATA] = TK_AXIS_DATA};
+    const bool alone = mesh->axis[TK_AXIS_DATA].degree == 1;
+    const tk_axis axis[TK_QUEUES] = {[TK_QUEUE_TENSOR] = TK_AXIS_TENSOR,
+                                     [TK_QUEUE_FORWARD] = TK_AXIS_PIPELINE,
+                                     [TK_QUEUE_BACKWARD] = TK_AXIS_PIPELINE,
+                                     [TK_QUEUE_DATA] = alone ? TK_AXIS_TENSOR : TK_AXIS_DATA};
     for (int q = TK_QUEUE_TENSOR; q <= TK_QUEUE_DATA; q++) p->exposed[axis[q]] += l->waited[q];
 }
 
@@ -168,6 +170,7 @@ static tk_status run_dry_steps(tk_trainer *t, int64_t most, tk_plan *out)
     tk_trainer_listen(t, hear_step, &h);
     TK_TRY(tk_weights_spread(&t->optimizer.weights)); // the first step comes after another one
     tk_prices_init(&out->prices, out->prices.machine, t->mesh); // without what opening took
+    memset(t->device->ledger->waited, 0, sizeof t->device->ledger->waited);
     if (!most) most = tk_loader_reads(t->loader) ? PLAN_STEPS : ALIKE_STEPS;
     for (int64_t s = 0; s < most && s < all; s++) {
         const double before = t->device->flops;
@@ -178,7 +181,7 @@ static tk_status run_dry_steps(tk_trainer *t, int64_t most, tk_plan *out)
         if (out->prices.machine && t->mesh->axis[TK_AXIS_PIPELINE].degree > 1)
             out->message = tk_price_message(&out->prices, boundary_bytes(t));
     }
-    take_exposed(out, t->device->ledger);
+    take_exposed(out, t->mesh, t->device->ledger);
     TK_TRY(tk_trainer_drain(t, false, TK_OK));
     take_means(out, h.steps, runs);
     return TK_OK;

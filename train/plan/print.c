@@ -157,8 +157,9 @@ static void print_costs(const tk_plan_of *of, const tk_plan *p)
     }
 }
 
-static void print_groups(const tk_plan_of *of, const tk_plan *p)
+static void print_groups(const tk_plan_of *of, const tk_layout_plan *l)
 {
+    const tk_plan *p = &l->plan[l->slowest];
     static const char *const names[TK_AXES + 1] = {"tensor", "pipeline", "data", "world"};
     const bool timed = of->machine != NULL;
     double calls = 0;
@@ -176,9 +177,7 @@ static void print_groups(const tk_plan_of *of, const tk_plan *p)
             i < TK_AXES ? *tk_mesh_degree(&c, (tk_axis)i) : c.tensor * c.pipeline * c.data;
         if (g->calls <= 0) continue;
         printf("%-22s %9lld %11.0f %14.3f", names[i], (long long)ranks, g->calls, mib(g->sent));
-        if (timed)
-            printf(" %10.3f %10.3f", 1e3 * g->seconds,
-                   1e3 * (i < TK_AXES ? p->exposed[i] : g->seconds));
+        if (timed) printf(" %10.3f %10.3f", 1e3 * g->seconds, 1e3 * tk_layout_exposed(l, i));
         printf("\n");
     }
 }
@@ -227,7 +226,7 @@ void tk_layout_print(const tk_plan_of *of, const tk_layout_plan *l, int64_t para
     print_memory(of, l);
     print_ranks(l, host);
     print_costs(of, &l->plan[l->slowest]);
-    print_groups(of, &l->plan[l->slowest]);
+    print_groups(of, l);
     if (of->machine) tk_machine_print_assumed(of->machine, of->config->plan.machine);
 }
 

@@ -106,7 +106,7 @@ static tk_status count_alive_runs(const tk_candidate *k, int64_t n, const int st
     tk_replay r;
     TK_TRY(tk_schedule_make(&s, (tk_schedule_kind)k->parallel.schedule, (int)k->parallel.pipeline,
                             (int)k->parallel.chunks, n));
-    const tk_status st = tk_schedule_replay(&s, NULL, 0, &r);
+    const tk_status st = tk_schedule_replay(&s, &(tk_replay_costs){0}, &r);
     for (int i = 0; i < LOOKED_AT && st == TK_OK; i++) alive[i] = r.most[stage[i]];
     tk_schedule_free(&s);
     return st;
@@ -160,8 +160,9 @@ static tk_status take_memory(const searching *s, const sample_of_stages *one,
 }
 
 static tk_status replay_stages(const tk_candidate *k, const tk_plan plan[LOOKED_AT], int64_t n,
-                               double message, tk_replay *out)
+                               const tk_replay_costs *costs, tk_replay *out)
 {
+    tk_replay_costs of_stages = *costs;
     const int stages = (int)k->parallel.pipeline;
     tk_schedule s;
     double *cost;
@@ -173,7 +174,8 @@ static tk_status replay_stages(const tk_candidate *k, const tk_plan plan[LOOKED_
         const tk_plan *p = &plan[i == 0 ? 0 : i == stages - 1 ? LOOKED_AT - 1 : 1];
         for (int a = 0; a < TK_ACT_KINDS; a++) cost[i * (int)TK_ACT_KINDS + a] = p->action[a];
     }
-    if (st == TK_OK) st = tk_schedule_replay(&s, cost, message, out);
+    of_stages.action = cost;
+    if (st == TK_OK) st = tk_schedule_replay(&s, &of_stages, out);
     tk_schedule_free(&s);
     return st;
 }
@@ -184,13 +186,14 @@ static tk_status time_step(const searching *s, const tk_plan plan[LOOKED_AT], in
     const tk_config *c = s->of->config;
     const tk_rating *peak = tk_machine_peak(s->of->machine, c->train.precision);
     const int64_t gpus = k->parallel.tensor * k->parallel.pipeline * k->parallel.data;
-    double rest = 0, message = 0;
+    double rest = 0;
+    tk_replay_costs costs = {.alone = !c->parallel.overlap_messages};
     tk_replay r;
     for (int i = 0; i < LOOKED_AT; i++) {
         if (plan[i].rest > rest) rest = plan[i].rest;
-        if (plan[i].message > message) message = plan[i].message;
+        if (plan[i].message > costs.message) costs.message = plan[i].message;
     }
-    TK_TRY(replay_stages(k, plan, n, message, &r));
+    TK_TRY(replay_stages(k, plan, n, &costs, &r));
     k->seconds = r.makespan + rest;
     k->idle = r.bubble;
     if (peak)

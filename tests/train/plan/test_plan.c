@@ -172,6 +172,65 @@ static void stages_wait_for_each_other(void **state)
     tk_arena_free(&a);
 }
 
+// What moves beside the work and what does not: times on, and off, of a layout with the option.
+static void what_overlaps_hides(void **state)
+{
+    static const struct {
+        const char *layout, *option;
+        tk_axis axis;
+    } cases[] = {
+        {"tensor: 2, row_pieces: 2", "overlap_rows", TK_AXIS_TENSOR},
+        {"pipeline: 2", "overlap_messages", TK_AXIS_PIPELINE},
+        {"data: 2", "overlap_gradients", TK_AXIS_DATA},
+        {"data: 2", "overlap_weights", TK_AXIS_DATA},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double seconds[2], exposed[2], all[2];
+        for (int on = 0; on < 2; on++) {
+            tk_layout_plan l;
+            tk_arena a;
+            char text[256];
+            tk_arena_init(&a, 0);
+            const tk_machine m = boundless();
+            product_rate.rate.value = 1e9;
+            links[0].latency = 1e-4;
+            snprintf(text, sizeof text, "parallel: {%s, %s: %s}\n", cases[i].layout,
+                     cases[i].option, on ? "true" : "false");
+            seconds[on] = seconds_on(&m, text, &l, &a);
+            exposed[on] = tk_layout_exposed(&l, cases[i].axis);
+            all[on] = l.plan[l.slowest].prices.group[cases[i].axis].seconds;
+            tk_arena_free(&a);
+        }
+        assert_near(all[0], all[1], 1e-12); // the same messages
+        assert_true(exposed[1] < exposed[0]);
+        // But for what the ranks of a layout do not share.
+        assert_near((seconds[0] - seconds[1]) / (exposed[0] - exposed[1]), 1, 1e-3);
+    }
+}
+
+// Nothing of it overlapping, all of it is seen.
+static void what_does_not_overlap_is_seen(void **state)
+{
+    static const char *const layouts[] = {
+        "parallel: {tensor: 2, row_pieces: 2, overlap_rows: false, overlap_gradients: false}\n",
+        "parallel: {data: 2, overlap_gradients: false, overlap_weights: false}\n"};
+    static const tk_axis axis[] = {TK_AXIS_TENSOR, TK_AXIS_DATA};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tk_layout_plan l;
+        tk_arena a;
+        tk_arena_init(&a, 0);
+        const tk_machine m = boundless();
+        product_rate.rate.value = 1e9;
+        links[0].latency = 1e-4;
+        seconds_on(&m, layouts[i], &l, &a);
+        assert_near(tk_layout_exposed(&l, axis[i]), l.plan[l.slowest].prices.group[axis[i]].seconds,
+                    1e-9);
+        tk_arena_free(&a);
+    }
+}
+
 // ---- between ranks -----------------------------------------------------------------------------
 
 static double seconds_between(const tk_machine *m, int tensor, int pipeline, int data, tk_axis axis,
@@ -248,6 +307,8 @@ int main(void)
         cmocka_unit_test(flops_are_those_of_the_model),
         cmocka_unit_test(one_limit_makes_the_time),
         cmocka_unit_test(stages_wait_for_each_other),
+        cmocka_unit_test(what_overlaps_hides),
+        cmocka_unit_test(what_does_not_overlap_is_seen),
         cmocka_unit_test(links_are_those_between_the_ranks),
         cmocka_unit_test(few_ranks_tell_of_many),
     };
