@@ -318,10 +318,12 @@ $(EMULATED_DL): $(OUT)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
 
 # How changed kernels are compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
-# array ends the test.
-CHANGED := $(CXX_FLAGS) -ffp-contract=off -O2 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all
+# array ends the test; what nobody has set is the same whatever was there before.
+CHANGED := $(CXX_FLAGS) -ffp-contract=off -O2 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all \
+	-ftrivial-auto-var-init=pattern
 $(EMULATED)/commands: $(OUT)/flags Makefile
-	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/standin/dialect.h -c -o \$$3 -x c++ \$$2; }" \
+	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/standin/dialect.h \
+			-include \$$1/mutant.h -c -o \$$3 -x c++ \$$2; }" \
 		"link_test() { out=\$$1 test=\$$2; shift 2; $(CC) $(FLAGS) -fsanitize=bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/\$$test.o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
 -include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
 endif
