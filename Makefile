@@ -174,7 +174,7 @@ CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated run-tests campaign mutate fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated run-tests campaign mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -351,6 +351,12 @@ campaign: all
 mutate: emulated
 	@BUILD=$(OUT) scripts/mutate.py --jobs $(or $(JOBS),2) $(T)
 
+# Training on emulated GPUs in SEEDS orders of each of eight layouts, other numbers in none.
+SEEDS ?= 250
+schedules: emulated
+	TK_TEST_SEEDS=$(SEEDS) $(EMULATED)/tests/cuda/test_schedules
+	bash -c '. scripts/env.sh 2; TK_TEST_SEEDS=$(SEEDS) exec mpirun -n 2 $(EMULATED)/tests/cuda/test_schedules'
+
 # Each target of tests/fuzz for SECONDS, by clang and libFuzzer.
 SECONDS ?= 60
 fuzz:
@@ -410,6 +416,7 @@ help:
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
+	'make schedules   training on emulated GPUs in 2,000 orders of their streams (SEEDS=1-250 of each layout)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make race        the thread sanitizer on what has threads of its own: loader, codec, import, owner' \
 	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \

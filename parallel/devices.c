@@ -55,18 +55,39 @@ static int by_card(const void *a, const void *b)
     return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
+static bool is_same(const tk_card *a, const tk_card *b)
+{
+    return !memcmp(a->id, b->id, sizeof a->id);
+}
+
+// Who holds which card, those of one card side by side; NULL: out of memory.
+static holder *holders_of(const tk_rank_cards *all, int n)
+{
+    holder *h = tk_alloc((size_t)n * sizeof *h);
+    for (int i = 0; i < n && h; i++) h[i] = (holder){&all[i].is, i};
+    if (h) qsort(h, (size_t)n, sizeof *h, by_card);
+    return h;
+}
+
 static tk_status one_each(const tk_rank_cards *all, int n)
 {
-    holder *h;
-    TK_NEW(h, n);
-    for (int i = 0; i < n; i++) h[i] = (holder){&all[i].is, i};
-    qsort(h, (size_t)n, sizeof *h, by_card);
-    tk_status st = TK_OK;
+    holder *h = holders_of(all, n);
+    tk_status st = h ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory");
     for (int i = 1; i < n && st == TK_OK; i++)
-        if (!memcmp(h[i - 1].card->id, h[i].card->id, sizeof h[i].card->id))
-            st = same_card(all, h[i - 1].rank, h[i].rank, n);
+        if (is_same(h[i - 1].card, h[i].card)) st = same_card(all, h[i - 1].rank, h[i].rank, n);
     tk_free(h);
     return st;
+}
+
+bool tk_devices_isolated(const tk_rank_cards *all, int n)
+{
+    bool others = false;
+    for (int i = 0; i < n; i++) {
+        if (strcmp(all[i].host, all[0].host)) continue;
+        if (all[i].cards != 1) return false;
+        others |= !is_same(&all[i].is, &all[0].is);
+    }
+    return others;
 }
 
 tk_status tk_devices_decide(const tk_rank_cards *all, int n, int64_t asked, bool share,
@@ -112,24 +133,33 @@ static void look_for_cards(const tk_mesh *m, const tk_device_ops *cuda, tk_rank_
     tk_status_clear();
 }
 
-// NCCL sends between GPUs of a node directly only where each process sees both.
-static void warn_if_isolated(const tk_mesh *m, const tk_rank_cards *all)
+static void say_cards(const tk_rank_cards *all, int n)
 {
-    if (m->ranks_on_node < 2 || m->world.rank) return;
-    for (int i = 0; i < m->world.size; i++)
-        if (all[i].cards != 1) return;
-    tk_log_warn("every rank sees one GPU only, so those of a node cannot reach each other's memory "
-                "directly. Let ranks see all GPUs of their node (srun --gpu-bind=none; no "
-                "CUDA_VISIBLE_DEVICES for each rank)");
+    int cards = 0;
+    holder *h = holders_of(all, n);
+    for (int i = 0; i < n && h; i++) cards += i == 0 || !is_same(h[i - 1].card, h[i].card);
+    tk_free(h);
+    if (cards == n || !cards)
+        tk_log("device cuda: %s, a GPU for each rank", all[0].is.name);
+    else
+        tk_log("device cuda: %s, %d GPU%s shared by %d ranks", all[0].is.name, cards,
+               cards == 1 ? "" : "s", n);
+    if (tk_devices_isolated(all, n))
+        tk_log_warn("ranks of %s see one GPU each, so that these cannot reach each other's memory "
+                    "directly. Let ranks see all GPUs of their node (srun --gpu-bind=none; no "
+                    "CUDA_VISIBLE_DEVICES for each rank)",
+                    all[0].host);
 }
 
-static void say_choice(const tk_rank_cards *all, const tk_parallel_config *p, tk_device_kind kind)
+// On rank 0.
+static void say_choice(const tk_rank_cards *all, int n, const tk_parallel_config *p,
+                       tk_device_kind kind)
 {
     static bool said; // a command may open it several times
     if (said) return;
     said = true;
     if (kind == TK_DEVICE_CUDA)
-        tk_log("device cuda: %s, a GPU for each rank", all[0].is.name);
+        say_cards(all, n);
     else if (p->device == TK_DEVICE_AUTO && tk_device_find(TK_DEVICE_CUDA))
         tk_log("device cpu: %s", all[0].why);
 }
@@ -143,8 +173,7 @@ static tk_status choose_kind(tk_mesh *m, const tk_parallel_config *p, tk_rank_ca
     tk_status st = tk_comm_all_gather(&m->world, own, all, sizeof *own);
     if (st == TK_OK) st = tk_devices_decide(all, m->world.size, p->device, p->share_gpu, kind);
     tk_status_set_shared(st != TK_OK); // all have the same before them
-    if (st == TK_OK) say_choice(all, p, *kind);
-    if (st == TK_OK && *kind == TK_DEVICE_CUDA) warn_if_isolated(m, all);
+    if (st == TK_OK && m->world.rank == 0) say_choice(all, m->world.size, p, *kind);
     tk_free(all);
     return st;
 }

@@ -24,3 +24,7 @@ tk_status tk_devices_open(tk_mesh *m, const tk_parallel_config *p, size_t bytes,
 // others as they are.
 tk_status tk_devices_decide(const tk_rank_cards *all, int n, int64_t asked, bool share,
                             tk_device_kind *kind);
+
+// Whether ranks of rank 0's host have cards of their own and see no others, so that NCCL cannot
+// send between them directly.
+bool tk_devices_isolated(const tk_rank_cards *all, int n);

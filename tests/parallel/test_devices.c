@@ -77,6 +77,20 @@ static void sharing_is_asked_for(void **state)
     assert_says("ranks 2 and 3 would share one GPU (Card on node1: 2 ranks there, 1 GPU visible");
 }
 
+static void isolated_ranks_are_known(void **state)
+{
+    tk_rank_cards all[8];
+    (void)state;
+    fill(all, 8, 4, 4);
+    assert_false(tk_devices_isolated(all, 8)); // each sees all
+    for (int i = 0; i < 8; i++) all[i].cards = 1;
+    assert_true(tk_devices_isolated(all, 8)); // each sees its own
+    fill(all, 8, 4, 1);
+    assert_false(tk_devices_isolated(all, 8)); // all of a host see the same
+    fill(all, 8, 1, 1);
+    assert_false(tk_devices_isolated(all, 8)); // one a host
+}
+
 // On whatever this is: all ranks come to the same, or to the same words.
 static void all_ranks_open_the_same(void **state)
 {
@@ -109,6 +123,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(auto_is_cuda_where_all_have_a_card),
         cmocka_unit_test(who_lacks_a_card_is_named),
         cmocka_unit_test(sharing_is_asked_for),
+        cmocka_unit_test(isolated_ranks_are_known),
         cmocka_unit_test(all_ranks_open_the_same),
     };
     ranks_run(argc, argv, world, tests);
