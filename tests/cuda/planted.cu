@@ -13,6 +13,8 @@ template <int WHAT> static __global__ void reverse_kernel(const float *x, float 
     if (i < n && !(WHAT == PLANTED_UNWRITTEN && t == 0)) s[t] = x[i];
     if (WHAT == PLANTED_OVERRUN && t == 5) s[blockDim.x] = 1;
     if (WHAT == PLANTED_UNDERRUN && t == 5) s[-1] = 1;
+    if (WHAT == PLANTED_READ_BEHIND && t == 5) (void)((volatile float *)s)[blockDim.x];
+    if (WHAT == PLANTED_READ_BEFORE && t == 5) (void)((volatile float *)s)[-1];
     if (WHAT == PLANTED_ENDED_THREAD && i == 1) return;
     if (WHAT == PLANTED_TWO_BARRIERS && t == 7)
         __syncthreads();
@@ -100,6 +102,8 @@ static planted_kernel *const kernels[PLANTED_KINDS] = {
     reverse_kernel<PLANTED_TWO_BARRIERS>,
     reverse_kernel<PLANTED_OVERRUN>,
     reverse_kernel<PLANTED_UNDERRUN>,
+    reverse_kernel<PLANTED_READ_BEHIND>,
+    reverse_kernel<PLANTED_READ_BEFORE>,
     deep_kernel,
     reverse_kernel<PLANTED_MISPLACED_LOAD>,
     reverse_kernel<PLANTED_MISPLACED_STORE>,

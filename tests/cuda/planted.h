@@ -20,6 +20,8 @@ typedef enum planted {
     PLANTED_TWO_BARRIERS,               // threads of a block at two places
     PLANTED_OVERRUN,                    // one element behind the block's shared memory
     PLANTED_UNDERRUN,
+    PLANTED_READ_BEHIND, // REVERSE, reads what lies behind the block's shared memory, for nothing
+    PLANTED_READ_BEFORE,
     PLANTED_DEEP,            // more on a thread's stack than it has
     PLANTED_MISPLACED_LOAD,  // two numbers at once from where only one may be read
     PLANTED_MISPLACED_STORE, // likewise

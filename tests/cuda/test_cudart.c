@@ -76,6 +76,29 @@ static void kernel_reads_far(tk_device *d)
     (void)tk_device_sync(d);
 }
 
+// Copies may go beyond the wall, kernels not.
+static void kernel_reads_behind_a_wall(tk_device *d)
+{
+    enum { PAGE = 4096 };
+    tk_tensor all, x, to;
+    static float host[2 * PAGE];
+    assert_ok(tk_device_put(d, host, TK_F32, 2 * PAGE, 1, &all));
+    assert_ok(tk_device_new(d, TK_F32, N, 1, &to));
+    char *const wall = (char *)(((uintptr_t)all.data + 2 * PAGE) / PAGE * PAGE);
+    standin_wall(wall, PAGE);
+    assert_ok(tk_device_get(d, &all, host));
+    x = to;
+    x.data = wall - N * sizeof(float);
+    const tk_call within = {.op = TK_OP_ADD, .in = {x, x}, .out = {to}};
+    assert_ok(tk_op_forward(d, &within));
+    assert_ok(tk_device_sync(d));
+    fprintf(stderr, "so far so good; ");
+    x.data = wall - (N - 4) * sizeof(float);
+    const tk_call behind = {.op = TK_OP_ADD, .in = {x, x}, .out = {to}};
+    (void)tk_op_forward(d, &behind);
+    (void)tk_device_sync(d);
+}
+
 static void upload_changes(tk_device *d)
 {
     tk_tensor x;
@@ -114,6 +137,7 @@ static void what_is_not_its_own_is_not_touched(void **state)
     assert_found(host_reads_device, "host code touches device memory (byte 12)");
     assert_found(host_writes_device, "host code touches device memory");
     assert_found(kernel_reads_far, "add touches 0x");
+    assert_found(kernel_reads_behind_a_wall, "so far so good; stand-in: add touches 0x");
     assert_found(upload_changes, "host memory of an upload of 256 bytes has changed");
     assert_found(pinned_goes_early, "is freed before the device is done with it");
     assert_found(copy_outside, "are not memory of the device");

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N = 93, THREADS = 64, SEEDS = 3, ROOM = 8 * 128 };
+enum { N = 93, THREADS = 64, SEEDS = 3, ORDERS = 8, ROOM = 8 * 128 };
 static _Alignas(16) float x[N];
 
 static void fill_numbers(void)
@@ -109,14 +109,16 @@ static const struct {
     {PLANTED_ENDED_LANE, "waits for lane 4, which has ended", NULL},
     {PLANTED_ENDED_THREAD, "has ended, but thread", NULL},
     {PLANTED_TWO_BARRIERS, "waits at __syncthreads", NULL},
-    {PLANTED_OVERRUN, "256 bytes of shared memory, and wrote to byte 256", "AddressSanitizer"},
-    {PLANTED_UNDERRUN, "256 bytes of shared memory, and wrote to byte -4", "AddressSanitizer"},
+    {PLANTED_OVERRUN, "256 bytes of shared memory, and touches byte 256", "AddressSanitizer"},
+    {PLANTED_UNDERRUN, "256 bytes of shared memory, and touches byte -4", "AddressSanitizer"},
+    {PLANTED_READ_BEHIND, "256 bytes of shared memory, and touches byte 256", "AddressSanitizer"},
+    {PLANTED_READ_BEFORE, "256 bytes of shared memory, and touches byte -4", "AddressSanitizer"},
     {PLANTED_MISPLACED_LOAD, "accesses 8 bytes at once at", NULL},
     {PLANTED_MISPLACED_STORE, "accesses 8 bytes at once at", NULL},
     {PLANTED_DEEP, "a thread needs more than the", "AddressSanitizer"},
 };
 
-// What a child says that runs it, and whether it died.
+// What a child says that runs it in some orders, and whether it died.
 static bool dies(planted what, char *said, size_t bytes)
 {
     int ends[2], status = 0;
@@ -128,7 +130,7 @@ static bool dies(planted what, char *said, size_t bytes)
         _Alignas(16) float y[ROOM];
         dup2(ends[1], 2);
         signal(SIGABRT, SIG_DFL);
-        run_with(what, 1, y);
+        for (int seed = 1; seed <= ORDERS; seed++) run_with(what, seed, y);
         _exit(0);
     }
     close(ends[1]);

@@ -10,6 +10,7 @@
 #pragma weak standin_seed
 #pragma weak standin_count
 #pragma weak standin_leave_out_wait
+#pragma weak standin_wall
 
 static inline bool tested_is_cuda(void)
 {

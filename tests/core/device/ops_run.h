@@ -3,6 +3,7 @@
 #pragma once
 #include "core/device/ops_impl.h"
 #include "tests/core/device/ops_cases.h"
+#include "tests/support/tested.h"
 #include <stdio.h>
 
 // Two ways of running a backend give the same bits: threads of cpu, seeds of the order in which
@@ -15,6 +16,7 @@ typedef struct backend {
     // Elements that tensors are moved from where the pool begins them, each of a call by `apart`
     // more than the one before.
     int moved, apart;
+    bool walled; // on an emulated GPU kernels may not even read what lies behind a tensor
     // Of attention: tk_device_attend's, AUTO being our own kernels where a workspace of 0 is given.
     int64_t by, workspace;
     bool any_order;
@@ -78,7 +80,7 @@ static int close_devices(void **state)
 // as an index out of all bounds), so that who reads beyond a tensor has NaN, of other bits for
 // each: what is computed of a NaN keeps them. In orders with an even seed they are large numbers,
 // as what is added to a NaN is that NaN.
-enum { FENCE = 256, FENCES = 16 }; // bytes; tensors of a run
+enum { FENCE = 256, FENCES = 16, PAGE = 4096 }; // bytes; tensors of a run; bytes
 static uint16_t fence_of(const backend *b, int tensor)
 {
     return (uint16_t)(atoi(b->seed) % 2 ? 0x7ffe - tensor : 0x5500 + tensor);
@@ -93,20 +95,33 @@ typedef struct fences {
     } of[FENCES];
 } fences;
 
+// Where a tensor begins that ends, at a multiple of 16 bytes, before a page that is kept from
+// kernels.
+static char *before_wall(const tk_device *d, const tk_tensor *fenced, size_t bytes)
+{
+    char *const wall = (char *)(((uintptr_t)fenced->data + FENCE + bytes + PAGE) / PAGE * PAGE);
+    if (tk_device_computes(d)) standin_wall(wall, PAGE);
+    return wall - (bytes + 15) / 16 * 16;
+}
+
 static void put(tk_device *d, const backend *b, const tk_tensor *host, int moved, tk_tensor *to,
                 fences *f)
 {
     *to = (tk_tensor){0};
     if (!host->data) return;
+    const bool walled = b->walled && standin_wall;
     const size_t size = tk_dtype_size(host->dtype), bytes = tk_bytes(host);
-    const size_t before = FENCE + (size_t)moved * size, all = before + bytes + FENCE;
+    size_t before = FENCE + (size_t)moved * size;
+    const size_t all = before + bytes + FENCE + (walled ? 3 * PAGE : 0);
     uint16_t *x = tk_alloc(all);
     assert_non_null(x);
-    for (size_t i = 0; i < all / sizeof *x; i++) x[i] = fence_of(b, f->n);
-    memcpy((char *)x + before, host->data, bytes);
     assert_true(f->n < FENCES);
     tk_tensor *fenced = &f->of[f->n].all;
-    assert_ok(tk_device_put(d, x, TK_BF16, 1, (int64_t)(all / sizeof *x), fenced));
+    assert_ok(tk_device_new(d, TK_BF16, 1, (int64_t)(all / sizeof *x), fenced));
+    if (walled) before = (size_t)(before_wall(d, fenced, bytes) - (char *)fenced->data);
+    for (size_t i = 0; i < all / sizeof *x; i++) x[i] = fence_of(b, f->n);
+    memcpy((char *)x + before, host->data, bytes);
+    assert_ok(tk_device_upload(d, fenced->data, x, all));
     f->of[f->n].before = before;
     f->of[f->n].bytes = bytes;
     f->of[f->n++].host = x;
@@ -129,6 +144,7 @@ static void put_again(tk_device *d, const tk_tensor *t, const fences *f)
 static void take_away(const backend *b, const world *w, tk_device *d, fences *f)
 {
     uint16_t fence[FENCES][2][FENCE / 2];
+    if (standin_wall) standin_wall(NULL, 0);
     for (int i = 0; i < f->n; i++) {
         char *const from = (char *)f->of[i].all.data + f->of[i].before;
         assert_ok(tk_device_download(d, fence[i][0], from - FENCE, FENCE));

@@ -411,5 +411,6 @@ int main(void)
     const char *device = getenv("TK_TEST_DEVICE");
     const bool cuda = device && strcmp(device, "cuda") == 0;
     for (int b = 0; cuda && b < N_BACKENDS; b++) backends[b].ops = tk_device_find(TK_DEVICE_CUDA);
+    backends[1].walled = cuda;
     return cmocka_run_group_tests(others, NULL, NULL) + test_each_operator();
 }

@@ -287,7 +287,9 @@ static standin_turn run_kernel(void *what)
 {
     tk_emulated_launch *l = what;
     l->arguments = (const char *)what + arguments_at();
+    cudart_raise_walls(true);
     tk_emulated_run(l);
+    cudart_raise_walls(false);
     return STANDIN_DONE;
 }
 
@@ -301,6 +303,7 @@ cudaError_t tk_emulated_start(const tk_emulated_launch *l, cudaStream_t stream)
     if (!threads || threads > 1024 || b.z > 64 || b.x % 32)
         return cudart_error(cudaErrorInvalidConfiguration);
     if (l->shared > SHARED_MOST) return cudart_error(cudaErrorInvalidValue);
+    cudart_watch();
     cudart_work *w = cudart_new_work(l->name, run_kernel, NULL, arguments_at() + l->bytes);
     memcpy(w->what, l, sizeof *l);
     memcpy(w->what + arguments_at(), l->arguments, l->bytes);

@@ -71,6 +71,8 @@ struct CUevent_st {
 
 void cudart_open_memory(void); // to the work that runs
 void cudart_close_memory(void);
+void cudart_raise_walls(bool up); // those of standin_wall, while a kernel runs
+void cudart_watch(void); // from now on whoever touches memory that is not theirs is told of
 bool cudart_is_device(const void *x, size_t bytes); // all of it
 bool cudart_is_pinned(const void *x, size_t bytes);
 

@@ -3,6 +3,7 @@
 // which nobody may touch but work that runs. It is NaN before it is written, in fp32 and in bf16.
 // Pinned memory of the host.
 #include "tests/cuda/standin/cudart.h"
+#include "tests/cuda/standin/launch.h"
 #include <cudaTypedefs.h>
 #include <errno.h>
 #include <signal.h>
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { UNIT = 64 << 10, HUGE = 2 << 20, RANGES = 64, PIECES = 4096, BLOCKS = 4096, PAGE = 4096 };
+enum { UNIT = 64 << 10, HUGE = 2 << 20, RANGES = 64, PIECES = 4096, BLOCKS = 4096, WALLS = 64 };
+enum { PAGE = 4096 };
 static const uint32_t poison = 0x7fff7fffu;
 
 typedef struct span {
@@ -23,8 +25,8 @@ static struct {
     bool access[PIECES];
     int ranges, pieces;
     size_t created; // bytes that have been made and not been given back
-    span pinned[BLOCKS];
-    int n_pinned, open;
+    span pinned[BLOCKS], wall[WALLS];
+    int n_pinned, n_walls, open;
     struct sigaction before;
 } state;
 
@@ -60,13 +62,36 @@ void cudart_close_memory(void)
     if (!--state.open) set_all(PROT_NONE);
 }
 
+void standin_wall(const void *at, size_t bytes)
+{
+    if (!at) state.n_walls = 0;
+    if (!at) return;
+    standin_needs_device("standin_wall", at, bytes);
+    if ((uintptr_t)at % PAGE || bytes % PAGE || state.n_walls == WALLS)
+        standin_fault("standin_wall: not of whole pages, or too many");
+    state.wall[state.n_walls++] = (span){(uintptr_t)at, bytes};
+}
+
+void cudart_raise_walls(bool up)
+{
+    for (int i = 0; i < state.n_walls; i++)
+        if (mprotect((void *)state.wall[i].at, state.wall[i].bytes,
+                     up ? PROT_NONE : PROT_READ | PROT_WRITE))
+            standin_fault("mprotect: %s", strerror(errno));
+}
+
 // Whoever was interrupted does not go on, so it may be told with stdio.
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
     const uintptr_t at = (uintptr_t)info->si_addr;
     const span *r = state.range;
+    if (cudart_runs()) tk_emulated_touched(info->si_addr);
     while (r < state.range + state.ranges && !holds(r, info->si_addr, 1)) r++;
+    for (int i = 0; i < state.n_walls && cudart_runs(); i++)
+        if (holds(&state.wall[i], info->si_addr, 1))
+            standin_fault("%s touches %p, which a test keeps from kernels", cudart_runs(),
+                          info->si_addr);
     if (cudart_runs())
         standin_fault("%s touches %p, which is not memory of the device", cudart_runs(),
                       info->si_addr);
@@ -75,10 +100,14 @@ static void on_fault(int number, siginfo_t *info, void *context)
     sigaction(number, &state.before, NULL); // not ours: it happens again
 }
 
-static void watch(void)
+void cudart_watch(void)
 {
     const struct sigaction a = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    if (state.ranges == 0) sigaction(SIGSEGV, &a, &state.before);
+    struct sigaction now;
+    sigaction(SIGSEGV, NULL, &now);
+    if (now.sa_sigaction == on_fault) return;
+    state.before = now;
+    sigaction(SIGSEGV, &a, NULL);
 }
 
 bool cudart_is_device(const void *x, size_t bytes)
@@ -107,7 +136,7 @@ static CUresult driver_reserve(CUdeviceptr *at, size_t bytes, size_t alignment, 
 {
     if (alignment || wish || flags) CUDART_REFUSE("cuMemAddressReserve with a wish is not known");
     if (!bytes || bytes % UNIT) return CUDA_ERROR_INVALID_VALUE;
-    watch();
+    cudart_watch();
     void *p =
         mmap(NULL, bytes + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED || state.ranges == RANGES) return CUDA_ERROR_OUT_OF_MEMORY;

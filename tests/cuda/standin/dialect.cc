@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #else
@@ -22,7 +23,8 @@
 #define ASAN_UNPOISON_MEMORY_REGION(from, bytes) ((void)(from), (void)(bytes))
 #endif
 
-enum { WARP = 32, THREADS_MOST = TK_FIBERS, WARPS_MOST = THREADS_MOST / WARP, GUARD = 1024 };
+enum { WARP = 32, THREADS_MOST = TK_FIBERS, WARPS_MOST = THREADS_MOST / WARP };
+enum { GUARD = 1024, WALL = 4096, ROOM = 256 << 10 }; // bytes
 // NaN in fp32 and in bf16, far out of bounds as an index.
 static const uint32_t poison = 0x7fff7fffu;
 
@@ -53,7 +55,8 @@ static __thread struct {
     tk_fiber *idle[TK_FIBERS]; // without a thread, the last left at the end
     int n_idle, n_fibers;
     uint64_t random;
-    unsigned char *memory; // guard, shared memory, guard
+    unsigned char *room; // of shared memory, between walls that nobody may touch; NULL: not yet
+    unsigned char *shared, *from, *end; // the launch's; with its guards, within the room
 } here;
 static __thread uint64_t launches; // of this host thread so far
 
@@ -345,40 +348,63 @@ void tk_emulated_meet(tk_meeting *m)
 
 // ---- a block ---------------------------------------------------------------------------------
 
-// Shared memory lies at an odd multiple of 16.
-static unsigned char *shared_memory(void)
+static void make_room(void)
 {
-    return here.memory + GUARD + 16;
+    void *x = mmap(NULL, ROOM + 2 * WALL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    here.room = (unsigned char *)x + WALL;
+    if (x == MAP_FAILED || mprotect(here.room, ROOM, PROT_READ | PROT_WRITE)) {
+        fputs("out of memory for the shared memory of blocks\n", stderr);
+        abort();
+    }
 }
 
-static size_t memory_bytes(void)
+// At one wall or the other, or at an odd multiple of 16.
+static void place_shared(void)
 {
-    return GUARD + 16 + (here.launch->shared + 3) / 4 * 4 + GUARD;
+    const size_t bytes = here.launch->shared;
+    if (!here.room) make_room();
+    unsigned char *const end = here.room + ROOM;
+    const uint64_t which = draw() % 3;
+    here.shared = here.room;
+    if (which == 1) here.shared += (ROOM - bytes) / 16 * 16;
+    if (which == 2) here.shared += (ROOM - bytes - 16) / 32 * 32 + 16;
+    here.from = here.shared == here.room ? here.room : here.shared - GUARD;
+    here.end = end - here.shared < (ptrdiff_t)bytes + GUARD ? end : here.shared + bytes + GUARD;
 }
 
 static void poison_memory(void)
 {
-    ASAN_UNPOISON_MEMORY_REGION(here.memory, memory_bytes());
-    for (size_t i = 0; i < memory_bytes(); i += sizeof poison)
-        memcpy(here.memory + i, &poison, sizeof poison);
-    unsigned char *end = shared_memory() + here.launch->shared;
-    ASAN_POISON_MEMORY_REGION(here.memory, GUARD + 16);
-    ASAN_POISON_MEMORY_REGION(end, (size_t)(here.memory + memory_bytes() - end));
+    const size_t bytes = here.launch->shared, whole = (size_t)(here.end - here.from) / 4 * 4;
+    ASAN_UNPOISON_MEMORY_REGION(here.from, whole);
+    for (size_t i = 0; i < whole; i += sizeof poison) memcpy(here.from + i, &poison, sizeof poison);
+    ASAN_POISON_MEMORY_REGION(here.from, (size_t)(here.shared - here.from));
+    ASAN_POISON_MEMORY_REGION(here.shared + bytes, (size_t)(here.end - here.shared) - bytes);
+}
+
+__attribute__((noreturn)) static void die_beyond(const unsigned char *x)
+{
+    die(here.now, "its block has %zu bytes of shared memory, and touches byte %lld",
+        here.launch->shared, (long long)(x - here.shared));
+}
+
+void tk_emulated_touched(const void *at)
+{
+    const unsigned char *x = (const unsigned char *)at;
+    if (here.room && x >= here.room - WALL && x < here.room + ROOM + WALL) die_beyond(x);
 }
 
 static void check_guard(const unsigned char *from, const unsigned char *end)
 {
     for (const unsigned char *x = from; x < end; x++)
-        if (*x != ((const unsigned char *)&poison)[(x - here.memory) % 4])
-            die(0, "its block has %zu bytes of shared memory, and wrote to byte %lld",
-                here.launch->shared, (long long)(x - shared_memory()));
+        if (*x != ((const unsigned char *)&poison)[(x - here.from) % 4]) die_beyond(x);
 }
 
 static void check_guards(void)
 {
-    ASAN_UNPOISON_MEMORY_REGION(here.memory, memory_bytes());
-    check_guard(here.memory, shared_memory());
-    check_guard(shared_memory() + here.launch->shared, here.memory + memory_bytes());
+    const size_t whole = (size_t)(here.end - here.from) / 4 * 4;
+    ASAN_UNPOISON_MEMORY_REGION(here.from, whole);
+    check_guard(here.from, here.shared);
+    check_guard(here.shared + here.launch->shared, here.from + whole);
 }
 
 static void run_block(void)
@@ -408,11 +434,9 @@ void tk_emulated_run(const tk_emulated_launch *l)
     here.threads = (int)(block.x * block.y * block.z);
     place_threads(block);
     seed();
-    free(here.memory);
-    here.memory = (unsigned char *)malloc(memory_bytes());
-    if (!here.memory) abort();
+    place_shared();
     tk_emulated_now = {
-        {}, {}, uint3{block.x, block.y, block.z}, uint3{grid.x, grid.y, grid.z}, shared_memory()};
+        {}, {}, uint3{block.x, block.y, block.z}, uint3{grid.x, grid.y, grid.z}, here.shared};
     order o = draw_order(blocks);
     while (o.i < blocks) {
         const uint64_t b = take_next(&o);
@@ -422,7 +446,4 @@ void tk_emulated_run(const tk_emulated_launch *l)
     }
     if (tk_fiber_too_deep())
         die(here.now, "a thread needs more than the %d bytes of its stack", TK_FIBER_STACK);
-    ASAN_UNPOISON_MEMORY_REGION(here.memory, memory_bytes());
-    free(here.memory);
-    here.memory = NULL;
 }

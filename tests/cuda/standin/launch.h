@@ -21,6 +21,9 @@ cudaError_t tk_emulated_start(const tk_emulated_launch *l, cudaStream_t stream);
 // dialect.cc's: runs all of its blocks now. What a kernel must not do ends the process with words
 // on stderr.
 void tk_emulated_run(const tk_emulated_launch *l);
+// A kernel has touched what it must not: ends the process where that lies beside its block's shared
+// memory.
+void tk_emulated_touched(const void *at);
 #ifdef __cplusplus
 }
 #endif
