@@ -14,6 +14,7 @@ enum { STEPS = 8 };
 
 typedef struct sampled {
     tk_model model;
+    tk_sampler sampler;
     int64_t rows; // of the stream
     double flops, seconds;
     tk_arena arena;
@@ -33,6 +34,7 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
         .seed = 1,
         .steps = STEPS,
         .guidance = c->sample.guidance,
+        .graph = c->sample.graph != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
     t->doc = tk_document_on_grid(tk_codec_get_info(tk_loader_codec(p->loader)), b->high, b->wide,
                                  b->audio_channels);
@@ -71,15 +73,14 @@ static tk_status new_clip(const tk_config *c, sampled *s, const tk_sample_task *
 // Collective. A rank that fails alone while sampling takes the others down.
 static tk_status time_sampling(tk_comm *world, tk_train_parts *p, const tk_config *c, sampled *s)
 {
-    const tk_sampler on = {&p->mesh, &p->device, &s->model};
     tk_sample_task t;
     float *out[TK_MODALITIES] = {0};
     tk_status st = make_task(p, c, s, &t);
     if (st == TK_OK) st = new_clip(c, s, &t, out);
     TK_TRY(tk_agree(world, st));
-    st = tk_sampler_run(&on, &t, out, NULL, NULL); // not timed: first touch of all memory
+    st = tk_sampler_run(&s->sampler, &t, out, NULL, NULL); // not timed: first touch of all memory
     const double flops = p->device.flops, begin = tk_now();
-    if (st == TK_OK) st = tk_sampler_run(&on, &t, out, NULL, NULL);
+    if (st == TK_OK) st = tk_sampler_run(&s->sampler, &t, out, NULL, NULL);
     TK_TRY(tk_parallel_unless_alone(world, st));
     s->seconds = tk_now() - begin;
     s->flops = p->device.flops - flops;
@@ -105,10 +106,8 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, tk_device *d
 
 static tk_status open_bench_model(tk_train_parts *p, const tk_config *c, sampled *s)
 {
-    const tk_model_part part = {.device = &p->device,
-                                .tensor = &p->mesh.axis[TK_AXIS_TENSOR].device,
-                                .stage = p->mesh.axis[TK_AXIS_PIPELINE].rank,
-                                .n_stages = p->mesh.axis[TK_AXIS_PIPELINE].degree};
+    const tk_model_part part = tk_sampler_part(&p->mesh, &p->device);
+    tk_sampler_open(&s->sampler, &p->mesh, &p->device, &s->model);
     TK_TRY(tk_model_open(&s->model, &c->model, &part));
     return tk_model_init_weights(&s->model, (uint64_t)c->train.seed);
 }
@@ -122,6 +121,7 @@ static tk_status bench_sampling(tk_comm *world, tk_config *c)
     if (st == TK_OK) st = tk_agree(world, open_bench_model(&p, c, &s));
     if (st == TK_OK) st = time_sampling(world, &p, c, &s);
     if (st == TK_OK) st = tk_agree(world, print_sampling(world, c, &p.device, &s));
+    tk_sampler_close(&s.sampler);
     if (s.model.device) tk_model_close(&s.model);
     tk_train_parts_close(&p);
     tk_arena_free(&s.arena);

@@ -2,6 +2,7 @@
 #include "infer/command.h"
 #include "data/codec/decoder.h"
 #include "infer/output/jobs.h"
+#include "infer/story/forecast.h"
 #include "parallel/mpi/deal.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,6 +151,30 @@ static int find_turns(const sampling *a, const tk_trained *t, bool ema, turn *tu
     return n;
 }
 
+static tk_status get_job(void *ctx, int64_t i, tk_arena *arena, tk_config *out, const char **name)
+{
+    const sampling *a = ctx;
+    const tk_job *job = &a->jobs.job[a->turns[i].job];
+    (void)arena;
+    *out = job->config;
+    *name = job->file;
+    return TK_OK;
+}
+
+// The device, the memory for the first n turns, the weights.
+static tk_status open_group(sampling *a, const tk_trained *t, bool ema, int n)
+{
+    const tk_stories all = {.ctx = a, .n = n, .get = get_job};
+    char mesh[128];
+    TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
+    TK_TRY(tk_agree(a->world, tk_stories_take_memory(&all, &a->session, &a->parallel)));
+    TK_TRY(tk_session_load(&a->session));
+    tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
+           a->session.ema ? ", averaged weights" : "",
+           tk_mesh_print(&a->parallel, mesh, sizeof mesh));
+    return TK_OK;
+}
+
 // They are dealt out to the data ranks, the longest ones first.
 static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
 {
@@ -157,17 +182,15 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
     int64_t steps, item = 0;
     const int n = find_turns(a, t, ema, turns, &steps);
     if (n == 0) return TK_OK;
-    TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
-    char mesh[128];
-    tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
-           a->session.ema ? ", averaged weights" : "",
-           tk_mesh_print(&a->parallel, mesh, sizeof mesh));
-    tk_status st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
+    tk_status st = open_group(a, t, ema, n);
+    if (st == TK_OK)
+        st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
     if (st == TK_OK) {
         while ((st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)
             one_job(a, &a->jobs.job[turns[item].job]);
         st = tk_deal_close(a->deal, st);
     }
+    if (st == TK_OK) st = tk_session_describe_graphs(&a->session);
     tk_session_close(&a->session);
     return st;
 }

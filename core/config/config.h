@@ -136,6 +136,7 @@ typedef struct tk_sample_config {
     double guidance, video_shift, audio_shift;
     int64_t ema;   // 1: averaged weights if the checkpoint has them
     double window; // seconds a document may span; 0 = as the model was trained
+    int64_t graph; // 1: the steps of a window are a graph
 } tk_sample_config;
 
 typedef struct tk_shot_config {

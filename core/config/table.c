@@ -326,6 +326,9 @@ static const tk_option config_rows[] = {
     YES("sample.ema", sample.ema, 1, SAMPLES, "averaged weights, if the checkpoint has them"),
     FLT("sample.window", sample.window, 0, 0, 600, SAMPLES,
         "seconds sampled at once, longer storyboards go shot by shot; 0 = as trained"),
+    YES("sample.graph", sample.graph, 0, SAMPLES,
+        "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
+        "the same clip to the bit"),
 
     STR("eval.checkpoint", eval.checkpoint, "", EVAL, "checkpoint file or run directory"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),

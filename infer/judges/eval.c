@@ -2,6 +2,7 @@
 #include "infer/judges/eval.h"
 #include "core/base/version.h"
 #include "infer/judges/measure.h"
+#include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"
 #include "parallel/mpi/start.h"
@@ -36,8 +37,8 @@ static void scene_of(const eval *e, int64_t i, tk_scene *s)
 }
 
 // The scene's shot list as a storyboard.
-static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
-                            tk_config *story, tk_story *plan)
+static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+                                tk_config *story)
 {
     *story = e->config;
     TK_ARENA_NEW(story->story.shots, a, s->n_shots);
@@ -48,7 +49,25 @@ static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_aren
     for (int k = 0; k < s->n_shots; k++)
         story->story.shots[k] =
             (tk_shot_config){.seconds = s->shot[k].seconds, .prompt = (char *)s->shot[k].caption};
+    return TK_OK;
+}
+
+static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+                            tk_config *story, tk_story *plan)
+{
+    TK_TRY(describe_scene(e, s, i, a, story));
     return tk_story_plan(story, e->trained.meta.codec, a, plan);
+}
+
+static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, const char **name)
+{
+    const eval *e = ctx;
+    tk_scene *s;
+    TK_ARENA_NEW(s, a, 1);
+    scene_of(e, i, s);
+    *name = tk_arena_printf(a, "clip %lld", (long long)i);
+    if (!*name) return TK_FAIL(TK_MEMORY, "out of memory for a name");
+    return describe_scene(e, s, i, a, story);
 }
 
 static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
@@ -151,15 +170,19 @@ static tk_status fill_column(eval *e, int column)
 
 static tk_status measure_columns(eval *e)
 {
-    TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, &e->config.parallel,
-                           e->config.sample.ema != 0));
+    const tk_stories all = {.ctx = e, .n = e->config.eval.clips, .get = get_scene, .fixed = true};
+    const tk_parallel_config *p = &e->config.parallel;
+    TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, p, e->config.sample.ema != 0));
+    TK_TRY(tk_agree(e->world, tk_stories_take_memory(&all, &e->session, p)));
+    TK_TRY(tk_session_load(&e->session));
     tk_log("%s at step %lld%s, %lld held-out clips of the world", e->trained.path,
            (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
            (long long)e->config.eval.clips);
     TK_TRY(fill_column(e, MODEL));
     TK_TRY(fill_column(e, CEILING));
     TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
-    return fill_column(e, FLOOR);
+    TK_TRY(fill_column(e, FLOOR));
+    return tk_session_describe_graphs(&e->session);
 }
 
 // ---- the table ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/sampler/sampler.h"
+#include "core/device/graph.h"
 #include "core/numbers/rng.h"
 #include "parallel/pipeline.h"
 #include <stdio.h>
@@ -13,12 +14,14 @@ typedef struct flow {       // a modality on this rank
     int64_t *counts;        // (tensor ranks) rows of the stream each one holds
     tk_tensor x;            // first stage: (rows, channels)
     tk_tensor v;            // ends: (documents * rows, channels) velocities
-    tk_tensor dsigma;       // first stage: (steps, rows)
+    tk_tensor moves;        // first stage: (rows, 2) i32, picks of `down`: is it a target row
+    tk_tensor down;         // first stage: (2) how far rows go in this step: {0, dsigma}
+    tk_tensor dsigma;       // first stage: (rows) the same of each row
     tk_tensor key;          // first stage: (rows, 2) of the noise that x starts as
 } flow;
 
 typedef struct sampling_run {
-    const tk_sampler *s;
+    tk_sampler *s;
     const tk_sample_task *task;
     int n_documents;
     bool first, last;
@@ -28,14 +31,36 @@ typedef struct sampling_run {
     tk_tape tape;
     flow flow[TK_MODALITIES];
     int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
-    tk_tensor timesteps;          // (steps, levels)
-    tk_staging host;              // what the device reads
+    tk_tensor each; // (steps, levels + 4) what is another number each step: noise levels, and
+                    // `down` of video and audio
+    tk_tensor now;  // (1, levels + 4) the same of this step
+    tk_graph graph;
 } sampling_run;
 
 double tk_sigma(int64_t k, int64_t n, double shift)
 {
     const double sigma = 1 - (double)k / (double)n;
     return shift * sigma / (1 + (shift - 1) * sigma);
+}
+
+tk_model_part tk_sampler_part(tk_mesh *mesh, tk_device *device)
+{
+    return (tk_model_part){.device = device,
+                           .tensor = &mesh->axis[TK_AXIS_TENSOR].device,
+                           .stage = mesh->axis[TK_AXIS_PIPELINE].rank,
+                           .n_stages = mesh->axis[TK_AXIS_PIPELINE].degree};
+}
+
+void tk_sampler_open(tk_sampler *s, tk_mesh *mesh, tk_device *device, tk_model *model)
+{
+    *s = (tk_sampler){.mesh = mesh, .device = device, .model = model};
+    tk_staging_init(&s->host, device);
+}
+
+void tk_sampler_close(tk_sampler *s)
+{
+    tk_staging_free(&s->host);
+    *s = (tk_sampler){0};
 }
 
 // ---- the stream --------------------------------------------------------------------------------
@@ -58,8 +83,8 @@ static tk_status make_stream(sampling_run *r, int32_t **tokens)
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
-    TK_TRY(tk_stream_init(&r->stream, &r->host.arena, rows, r->n_documents, TK_MODALITIES));
-    TK_ARENA_NEW(*tokens, &r->host.arena, text);
+    TK_TRY(tk_stream_init(&r->stream, &r->s->host.arena, rows, r->n_documents, TK_MODALITIES));
+    TK_ARENA_NEW(*tokens, &r->s->host.arena, text);
     int32_t *to = *tokens;
     for (int d = 0; d < r->n_documents; d++) {
         TK_TRY(tk_stream_append(&r->stream, &r->doc[d]));
@@ -79,7 +104,7 @@ static tk_status count_rows(sampling_run *r, int m)
     const tk_stream *s = &r->stream;
     const int ranks = r->s->mesh->axis[TK_AXIS_TENSOR].degree;
     int64_t i = 0;
-    TK_ARENA_NEW(r->flow[m].counts, &r->host.arena, ranks);
+    TK_ARENA_NEW(r->flow[m].counts, &r->s->host.arena, ranks);
     for (int k = 0; k < ranks; k++) {
         const int64_t end = tk_split_begin(s->rows, ranks, k) + tk_split_count(s->rows, ranks, k);
         const int64_t begin = i;
@@ -108,35 +133,35 @@ static tk_status measure_flow(sampling_run *r, int m)
 
 // ---- what the device is told, in one transfer --------------------------------------------------
 
-static tk_status put_timesteps(sampling_run *r)
+enum { DOWN = 2 }; // numbers of each modality
+
+static tk_status put_steps(sampling_run *r)
 {
     const tk_sample_task *t = r->task;
-    const int64_t levels = r->stream.n_levels;
+    const int64_t levels = r->stream.n_levels, width = levels + 2 * DOWN;
     float *at;
-    TK_ARENA_NEW(at, &r->host.arena, t->steps * levels);
-    for (int64_t k = 0; k < t->steps; k++) {
-        memcpy(at + k * levels, r->stream.timestep, (size_t)levels * sizeof *at);
+    TK_ARENA_NEW(at, &r->s->host.arena, t->steps * width);
+    for (int64_t k = 0; k < t->steps; k++, at += width) {
+        memcpy(at, r->stream.timestep, (size_t)levels * sizeof *at);
         for (int h = 0; h < 2; h++) {
             const double sigma = tk_sigma(k, t->steps, t->shift[MEDIA[h]]);
-            at[k * levels + r->level[MEDIA[h]]] = (float)(1 - sigma);
+            at[r->level[MEDIA[h]]] = (float)(1 - sigma);
+            at[levels + DOWN * h + 1] =
+                (float)(sigma - tk_sigma(k + 1, t->steps, t->shift[MEDIA[h]]));
         }
     }
-    return tk_transfer_put(&r->batch.transfer, at, TK_F32, t->steps, levels, &r->timesteps);
+    at -= t->steps * width;
+    return tk_transfer_put(&r->batch.transfer, at, TK_F32, t->steps, width, &r->each);
 }
 
-// How far each row goes down in each step: given rows stay.
-static tk_status put_dsigma(sampling_run *r, int m)
+// Given rows stay.
+static tk_status put_moves(sampling_run *r, int m)
 {
-    const tk_sample_task *t = r->task;
     flow *f = &r->flow[m];
-    float *by;
-    TK_ARENA_NEW(by, &r->host.arena, t->steps * f->rows);
-    for (int64_t k = 0; k < t->steps; k++) {
-        const double down =
-            tk_sigma(k, t->steps, t->shift[m]) - tk_sigma(k + 1, t->steps, t->shift[m]);
-        for (int64_t i = f->first_target; i < f->rows; i++) by[k * f->rows + i] = (float)down;
-    }
-    return tk_transfer_put(&r->batch.transfer, by, TK_F32, t->steps, f->rows, &f->dsigma);
+    int32_t *moves;
+    TK_ARENA_NEW(moves, &r->s->host.arena, 2 * f->rows);
+    for (int64_t i = f->first_target; i < f->rows; i++) moves[2 * i + 1] = 1;
+    return tk_transfer_put(&r->batch.transfer, moves, TK_I32, f->rows, 2, &f->moves);
 }
 
 static tk_status put_keys(sampling_run *r, int m)
@@ -144,7 +169,7 @@ static tk_status put_keys(sampling_run *r, int m)
     const tk_sample_task *t = r->task;
     flow *f = &r->flow[m];
     int32_t *key;
-    TK_ARENA_NEW(key, &r->host.arena, 2 * f->rows);
+    TK_ARENA_NEW(key, &r->s->host.arena, 2 * f->rows);
     int64_t at = 0;
     for (int k = 0; k < t->doc.n_shots; k++)
         for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
@@ -157,10 +182,10 @@ static tk_status put_keys(sampling_run *r, int m)
 static tk_status send_all(sampling_run *r, const int32_t *tokens)
 {
     const tk_host_rows in = {.tokens = tokens};
-    TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->host));
-    TK_TRY(put_timesteps(r));
+    TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->s->host));
+    TK_TRY(put_steps(r));
     for (int h = 0; h < 2 && r->first; h++) {
-        TK_TRY(put_dsigma(r, MEDIA[h]));
+        TK_TRY(put_moves(r, MEDIA[h]));
         TK_TRY(put_keys(r, MEDIA[h]));
     }
     return tk_batch_send(&r->batch);
@@ -177,6 +202,7 @@ static tk_status start_rows(sampling_run *r, int m)
     const tk_call normal = {
         .op = TK_OP_NORMAL, .in = {f->key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
     TK_TRY(tk_op_forward(d, &normal));
+    if (!tk_device_computes(d)) return TK_OK;
     return tk_device_upload(d, f->x.data, t->given[m],
                             (size_t)(f->first_target * f->channels) * sizeof(float));
 }
@@ -189,9 +215,20 @@ static tk_status open_flow(sampling_run *r, int m)
         TK_TRY(tk_device_new(d, TK_F32, r->n_documents * f->rows, f->channels, &f->v));
     if (!r->first) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->x));
+    TK_TRY(tk_device_new(d, TK_F32, f->rows, 1, &f->dsigma));
     TK_TRY(tk_device_new(d, TK_F32, r->batch.own_count[m], f->channels,
                          m == TK_VIDEO ? &r->batch.video : &r->batch.audio));
     return start_rows(r, m);
+}
+
+static tk_status open_now(sampling_run *r)
+{
+    const int64_t levels = r->stream.n_levels;
+    TK_TRY(tk_device_new(r->s->device, TK_F32, tk_cols(&r->each), 1, &r->now));
+    r->batch.timestep = tk_tensor_rows(r->now, 0, levels);
+    for (int h = 0; h < 2; h++)
+        r->flow[MEDIA[h]].down = tk_tensor_rows(r->now, levels + DOWN * h, DOWN);
+    return TK_OK;
 }
 
 static tk_status open_sampling(sampling_run *r)
@@ -200,6 +237,7 @@ static tk_status open_sampling(sampling_run *r)
     TK_TRY(make_stream(r, &tokens));
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
     TK_TRY(send_all(r, tokens));
+    TK_TRY(open_now(r));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;
 }
@@ -207,17 +245,20 @@ static tk_status open_sampling(sampling_run *r)
 static void close_sampling(sampling_run *r)
 {
     tk_device *d = r->s->device;
-    (void)tk_device_sync(d); // it may still read the arena and the task
+    (void)tk_device_sync(d); // it may still read the staging and the task
+    tk_graph_close(&r->graph);
     tk_tape_free(&r->tape);
     for (int h = 0; h < 2; h++) {
         flow *f = &r->flow[MEDIA[h]];
         tk_device_free(d, &f->x);
         tk_device_free(d, &f->v);
+        tk_device_free(d, &f->dsigma);
     }
+    tk_device_free(d, &r->now);
     tk_device_free(d, &r->batch.video);
     tk_device_free(d, &r->batch.audio);
     tk_batch_close(&r->batch);
-    tk_staging_free(&r->host);
+    tk_staging_reset(&r->s->host);
 }
 
 // ---- a step ------------------------------------------------------------------------------------
@@ -296,15 +337,19 @@ static tk_status return_velocities(sampling_run *r)
     return TK_OK;
 }
 
-static tk_status euler(sampling_run *r, int m, int64_t step)
+static tk_status euler(sampling_run *r, int m)
 {
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
     if (f->rows == 0) return TK_OK;
-    const tk_tensor dsigma = tk_tensor_reshape(tk_tensor_rows(f->dsigma, step, 1), f->rows, 1);
+    const tk_call spread = {
+        .op = TK_OP_PICK, .in = {f->down, {0}, {0}, f->moves}, .out = {f->dsigma}};
+    TK_TRY(tk_op_forward(d, &spread));
     const tk_tensor captioned = tk_tensor_rows(f->v, 0, f->rows);
-    tk_call c = {
-        .op = TK_OP_EULER, .in = {captioned, {0}, dsigma}, .out = {f->x}, .f = {r->task->guidance}};
+    tk_call c = {.op = TK_OP_EULER,
+                 .in = {captioned, {0}, f->dsigma},
+                 .out = {f->x},
+                 .f = {r->task->guidance}};
     if (r->n_documents == 2) {
         c.in[0] = tk_tensor_rows(f->v, f->rows, f->rows);
         c.in[1] = captioned;
@@ -312,10 +357,9 @@ static tk_status euler(sampling_run *r, int m, int64_t step)
     return tk_op_forward(d, &c);
 }
 
-static tk_status sample_one_step(sampling_run *r, int64_t step)
+static tk_status ask_sampler_step(sampling_run *r)
 {
     tk_device *d = r->s->device;
-    const int64_t levels = r->stream.n_levels;
     const tk_pipeline_work work = {.ctx = r,
                                    .n = 1,
                                    .schedule = TK_SCHEDULE_FORWARD,
@@ -325,34 +369,83 @@ static tk_status sample_one_step(sampling_run *r, int64_t step)
                                    .type = r->s->model->compute,
                                    .forward = forward_stage,
                                    .release = release_slot};
-    r->batch.timestep = tk_tensor_reshape(tk_tensor_rows(r->timesteps, step, 1), levels, 1);
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
     TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
-    for (int h = 0; h < 2 && r->first; h++) TK_TRY(euler(r, MEDIA[h], step));
+    for (int h = 0; h < 2 && r->first; h++) TK_TRY(euler(r, MEDIA[h]));
     return TK_OK;
 }
+
+// ---- steps as a graph --------------------------------------------------------------------------
+
+static tk_status check_graphs(const sampling_run *r)
+{
+    const tk_device *d = r->s->device;
+    if (!r->task->graph || tk_device_has_graphs(d)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "sample.graph=true needs device=cuda: device %s has no graphs; set "
+                   "sample.graph=false",
+                   d->ops->name);
+}
+
+static tk_status record_sampling(sampling_run *r)
+{
+    TK_TRY(tk_graph_open(&r->graph, r->s->device));
+    TK_TRY(tk_graph_record(&r->graph));
+    TK_TRY(ask_sampler_step(r));
+    return tk_graph_end(&r->graph);
+}
+
+// The step before was asked for: what NCCL does beside graphs and for them must not meet. Recording
+// asks nothing of other ranks that would have to wait: who fails says so to all.
+static tk_status record_on_all(sampling_run *r)
+{
+    TK_TRY(tk_device_sync(r->s->device));
+    if (!tk_device_computes(r->s->device)) return TK_OK;
+    const tk_status st = tk_agree(&r->s->mesh->replica, record_sampling(r));
+    if (st != TK_OK) tk_graph_close(&r->graph);
+    TK_TRY(st);
+    r->s->recorded++;
+    return TK_OK;
+}
+
+static tk_status do_step(sampling_run *r, int64_t step)
+{
+    const tk_tensor now = tk_tensor_rows(r->each, step, 1);
+    TK_TRY(tk_device_copy(r->s->device, r->now.data, now.data, tk_bytes(&now)));
+    if (r->task->graph && step == 1) TK_TRY(record_on_all(r));
+    r->s->steps++;
+    if (!r->graph.device) return ask_sampler_step(r);
+    TK_TRY(tk_graph_hold(&r->graph));
+    r->s->replayed += step > 1;
+    return tk_graph_launch(&r->graph);
+}
+
+// ---- all of them -------------------------------------------------------------------------------
 
 static tk_status all_steps(sampling_run *r, float *const out[TK_MODALITIES],
                            void (*step_done)(void *ctx), void *ctx)
 {
+    TK_TRY(check_graphs(r));
+    enum { ALIKE = 2 }; // the first one, and all others
     TK_TRY(open_sampling(r));
     tk_device *d = r->s->device;
-    for (int64_t k = 0; k < r->task->steps; k++) {
+    const bool computes = tk_device_computes(d);
+    for (int64_t k = 0; k < r->task->steps && (computes || k < ALIKE); k++) {
         snprintf(d->during, sizeof d->during, "sampling step %lld of %lld", (long long)k + 1,
                  (long long)r->task->steps);
-        TK_TRY(sample_one_step(r, k));
+        TK_TRY(do_step(r, k));
         if (step_done) step_done(ctx);
     }
-    for (int h = 0; h < 2 && r->first; h++) {
+    for (int h = 0; h < 2 && r->first && computes; h++) {
         const tk_tensor *x = &r->flow[MEDIA[h]].x;
-        TK_TRY(tk_device_download(r->s->device, out[MEDIA[h]], x->data, tk_bytes(x)));
+        TK_TRY(tk_device_download(d, out[MEDIA[h]], x->data, tk_bytes(x)));
     }
-    return tk_device_sync(r->s->device);
+    return tk_device_sync(d);
 }
 
-tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
-                         float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx)
+tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
+                         void (*step_done)(void *ctx), void *ctx)
 {
     const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
     sampling_run r = {.s = s,
@@ -360,7 +453,6 @@ tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
                       .n_documents = t->guidance == 1 ? 1 : 2,
                       .first = stage->rank == 0,
                       .last = stage->rank == stage->degree - 1};
-    tk_staging_init(&r.host, s->device);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
     close_sampling(&r);

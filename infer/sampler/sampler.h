@@ -8,6 +8,10 @@
 //   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
 //   x += (sigma'_k - sigma'_k+1) * v,  v = u + guidance * (c - u)
 //
+// A step reads what is another number each time (noise levels, how far rows go down) from where it
+// lies on the device, so all steps of a task are the same work at the same addresses. With `graph`
+// the first is asked for, the second recorded, and each from then on launched by one call.
+//
 // Where things live: tensor ranks of the first pipeline stage hold all rows of x and feed their own
 // to the model; the last stage's gather all velocities and send them back. Noise is keyed by seed,
 // shot and element, so that a seed gives the same clip on every layout.
@@ -19,7 +23,15 @@ typedef struct tk_sampler { // what it runs on
     tk_mesh *mesh;
     tk_device *device;
     tk_model *model;
+    tk_staging host;                   // of what a task sends; it stays from one task to the next
+    int64_t steps, recorded, replayed; // so far
 } tk_sampler;
+
+// What a rank of the mesh holds of a model to sample from.
+tk_model_part tk_sampler_part(tk_mesh *mesh, tk_device *device);
+// Takes nothing yet. The model, which may be opened later, and all else must outlive it.
+void tk_sampler_open(tk_sampler *s, tk_mesh *mesh, tk_device *device, tk_model *model);
+void tk_sampler_close(tk_sampler *s); // of one that is zero: fine
 
 typedef struct tk_sample_task {
     tk_document doc;                   // levels and text_rows are filled in by the sampler
@@ -31,6 +43,7 @@ typedef struct tk_sample_task {
     uint64_t seed;
     int64_t steps;
     double guidance; // 1: no second document
+    bool graph;      // of a device that has them (tk_device_has_graphs)
     double shift[TK_MODALITIES];
 } tk_sample_task;
 
@@ -39,6 +52,7 @@ double tk_sigma(int64_t k, int64_t n, double shift);
 
 // Collective over the mesh's replica. On the first stage `out` gets all video and audio rows of the
 // document, (rows, channels) each, given ones included. `step_done` (may be NULL) is called after
-// each step.
-tk_status tk_sampler_run(const tk_sampler *s, const tk_sample_task *t,
-                         float *const out[TK_MODALITIES], void (*step_done)(void *ctx), void *ctx);
+// each step. On a device that computes nothing, `given` and `out` are not looked at, and two steps
+// stand for all.
+tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
+                         void (*step_done)(void *ctx), void *ctx);

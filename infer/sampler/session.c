@@ -76,32 +76,31 @@ void tk_trained_close(tk_trained *t)
     memset(t, 0, sizeof *t);
 }
 
-static tk_status open_session_model(tk_session *s)
-{
-    const tk_mesh *m = s->mesh;
-    const tk_model_part part = {.device = &s->device,
-                                .tensor = &s->mesh->axis[TK_AXIS_TENSOR].device,
-                                .stage = m->axis[TK_AXIS_PIPELINE].rank,
-                                .n_stages = m->axis[TK_AXIS_PIPELINE].degree};
-    return tk_model_open(&s->model, &s->trained->config.model, &part);
-}
-
 tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema)
 {
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
-    tk_status st = tk_devices_open(mesh, p, 0, &s->device);
-    if (st == TK_OK) st = tk_agree(&mesh->world, open_session_model(s));
-    if (st == TK_OK) {
-        tk_flat flat = {.group = s->ema ? "ema" : "model",
-                        .x = s->model.values,
-                        .stretch = &s->model.whole,
-                        .n = 1,
-                        .owner = mesh->axis[TK_AXIS_DATA].rank == 0};
-        st = tk_agree(&mesh->world, tk_checkpoint_load(t->path, mesh, &s->model, 1, &flat));
-    }
-    if (st != TK_OK) tk_session_close(s);
-    return st;
+    TK_TRY(tk_devices_open(mesh, p, 0, &s->device));
+    tk_sampler_open(&s->sampler, mesh, &s->device, &s->model);
+    return TK_OK;
+}
+
+static tk_status open_session_model(tk_session *s)
+{
+    const tk_model_part part = tk_sampler_part(s->mesh, &s->device);
+    return tk_model_open(&s->model, &s->trained->config.model, &part);
+}
+
+tk_status tk_session_load(tk_session *s)
+{
+    tk_mesh *m = s->mesh;
+    TK_TRY(tk_agree(&m->world, open_session_model(s)));
+    tk_flat flat = {.group = s->ema ? "ema" : "model",
+                    .x = s->model.values,
+                    .stretch = &s->model.whole,
+                    .n = 1,
+                    .owner = m->axis[TK_AXIS_DATA].rank == 0};
+    return tk_agree(&m->world, tk_checkpoint_load(s->trained->path, m, &s->model, 1, &flat));
 }
 
 tk_status tk_session_untrained(tk_session *s, uint64_t seed)
@@ -109,8 +108,28 @@ tk_status tk_session_untrained(tk_session *s, uint64_t seed)
     return tk_model_init_weights(&s->model, seed);
 }
 
+tk_status tk_session_describe_graphs(const tk_session *s)
+{
+    const bool first = s->mesh->replica.rank == 0;
+    const tk_sampler *x = &s->sampler;
+    enum { STEPS, RECORDED, REPLAYED, SUMS };
+    uint64_t sum[SUMS] = {0};
+    if (first) {
+        sum[STEPS] = (uint64_t)x->steps;
+        sum[RECORDED] = (uint64_t)x->recorded;
+        sum[REPLAYED] = (uint64_t)x->replayed;
+    }
+    TK_TRY(tk_comm_sum_u64(&s->mesh->world, sum, SUMS));
+    if (sum[RECORDED])
+        tk_log("graphs: %llu of %llu steps replayed (%.0f%%), %llu recorded, one for each window",
+               (unsigned long long)sum[REPLAYED], (unsigned long long)sum[STEPS],
+               100 * (double)sum[REPLAYED] / (double)sum[STEPS], (unsigned long long)sum[RECORDED]);
+    return TK_OK;
+}
+
 void tk_session_close(tk_session *s)
 {
+    tk_sampler_close(&s->sampler);
     if (s->model.device) tk_model_close(&s->model);
     if (s->mesh) tk_mesh_detach(s->mesh);
     if (s->device.ops) tk_device_close(&s->device);

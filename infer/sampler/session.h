@@ -23,12 +23,17 @@ typedef struct tk_session {
     const tk_trained *trained;
     tk_device device;
     tk_model model;
+    tk_sampler sampler;
     bool ema; // the weights are averaged ones
 } tk_session;
 
-// Collective over the mesh's world.
+// Collective over the mesh's world. Opens the device; its memory may be taken now
+// (infer/story/forecast.h). Then reads the weights. A session that failed is to be closed.
 tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema);
+tk_status tk_session_load(tk_session *s);
 // Puts fresh random weights in place of the trained ones.
 tk_status tk_session_untrained(tk_session *s, uint64_t seed);
-void tk_session_close(tk_session *s);
+// Collective over the mesh's world: says how many steps were replayed, where sample.graph is on.
+tk_status tk_session_describe_graphs(const tk_session *s);
+void tk_session_close(tk_session *s); // of one that is zero: fine

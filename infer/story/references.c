@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/references.h"
 #include "core/base/log.h"
-#include "data/media/media.h"
+#include "data/media/reader.h"
 #include <string.h>
 
 // Pictures of whole latent frames, the last one repeated where the file ends too soon.
@@ -35,7 +35,6 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
     given.samples = tk_grid_sample(k, r->latents);
     const int64_t rows = tk_grid_audio_rows(k, given.samples);
     const int64_t have = m->samples < given.samples ? m->samples : given.samples;
-    r->audio_rows = rows - k->audio_tail;
     TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
     TK_NEW(given.pcm, given.samples * m->channels);
     memcpy(given.pcm, m->pcm, (size_t)(have * m->channels) * sizeof *given.pcm);
@@ -44,22 +43,36 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
     return st;
 }
 
+// Of a file of so many frames, at the size and the rates of the storyboard.
+static void size_reference(const tk_story *s, const tk_codec_info *k, int64_t frames, bool sounds,
+                           tk_reference *r)
+{
+    const int64_t most = tk_grid_latents(k, s->window);
+    r->latents = tk_grid_latent(k, frames);
+    if (r->latents < 1) r->latents = 1;
+    if (r->latents > most) r->latents = most;
+    if (sounds) r->audio_rows = tk_grid_audio_row(k, r->latents);
+}
+
+static tk_media_config picture_of(const tk_story *s)
+{
+    return (tk_media_config){.width = s->grid.width,
+                             .height = s->grid.height,
+                             .fps = s->fps,
+                             .sample_rate = s->sample_rate,
+                             .channels = s->channels};
+}
+
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
-    const tk_media_config want = {.width = s->grid.width,
-                                  .height = s->grid.height,
-                                  .fps = s->fps,
-                                  .sample_rate = s->sample_rate,
-                                  .channels = s->channels};
-    const int64_t most = tk_grid_latents(k, s->window);
+    const tk_media_config want = picture_of(s);
+    const double most = (double)tk_grid_latents(k, s->window) * s->tick;
     tk_media m;
     tk_media_origin origin;
     tk_status st = TK_OK;
-    TK_TRY(tk_media_read(r->path, &want, (double)most * s->tick, s->tick, &m, &origin));
-    r->latents = tk_grid_latent(k, m.frames);
-    if (r->latents < 1) r->latents = 1;
-    if (r->latents > most) r->latents = most;
+    TK_TRY(tk_media_read(r->path, &want, most, s->tick, &m, &origin));
+    size_reference(s, k, m.frames, origin.has_audio, r);
     if (origin.seconds > (double)r->latents * s->tick + s->tick)
         tk_log("%s: its first %.3g of %.3g seconds are given", r->path,
                (double)r->latents * s->tick, origin.seconds);
@@ -69,6 +82,16 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
 done:
     tk_media_free(&m);
     return st;
+}
+
+static tk_status measure_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r)
+{
+    const tk_media_config want = picture_of(s);
+    int64_t frames;
+    bool sounds;
+    TK_TRY(tk_media_probe(r->path, &want, s->tick, &frames, &sounds));
+    size_reference(s, k, frames, sounds, r);
+    return TK_OK;
 }
 
 bool tk_reference_in(const tk_reference *r, const tk_window *w)
@@ -92,8 +115,8 @@ static tk_status check_reference_room(const tk_story *s, const tk_references *al
     return TK_OK;
 }
 
-tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
-                             tk_arena *a, tk_references *out)
+static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena *a,
+                                 tk_references *out)
 {
     int64_t n = c->story.n_references;
     for (int i = 0; i < s->n_shots; i++) n += s->shot[i].n_references;
@@ -104,6 +127,21 @@ tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_cod
     for (int i = 0; i < s->n_shots; i++)
         for (int64_t k = 0; k < s->shot[i].n_references; k++)
             out->ref[out->n++] = (tk_reference){.path = s->shot[i].references[k], .shot = i};
+    return TK_OK;
+}
+
+tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
+                             tk_arena *a, tk_references *out)
+{
+    TK_TRY(list_references(c, s, a, out));
     for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
+    return check_reference_room(s, out);
+}
+
+tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_codec_info *k,
+                                tk_arena *a, tk_references *out)
+{
+    TK_TRY(list_references(c, s, a, out));
+    for (int i = 0; i < out->n; i++) TK_TRY(measure_reference(s, k, &out->ref[i]));
     return check_reference_room(s, out);
 }

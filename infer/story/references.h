@@ -22,5 +22,9 @@ enum { TK_REFERENCE_WINDOWS = 4 };
 tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
                              tk_arena *a, tk_references *out);
 
+// The same of their sizes alone, without rows and without reading all of a file.
+tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_codec_info *k,
+                                tk_arena *a, tk_references *out);
+
 // Does document w of the story get this reference?
 bool tk_reference_in(const tk_reference *r, const tk_window *w);

@@ -1,75 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/story.h"
 #include "parallel/mpi/start.h"
-#include "train/step/documents.h"
 #include <stdio.h>
 #include <string.h>
 
 typedef struct window { // one document, from the story's timeline and back
     const tk_story *story;
     const tk_references *refs;
-    const tk_codec_info *codec;
     tk_window span;
     tk_sample_task task;
-    tk_shot_rows *shots;
-    int n_refs; // the first shots of the document
     float *rows[TK_MODALITIES];
     int64_t n_rows[TK_MODALITIES], channels[TK_MODALITIES];
 } window;
-
-// ---- the document ------------------------------------------------------------------------------
-
-// References end where media time begins; memory and targets follow from there on.
-static tk_status lay_out_window(window *w, tk_arena *a)
-{
-    const tk_story *s = w->story;
-    const tk_window *span = &w->span;
-    int64_t *id, before = 0;
-    int n = 0;
-    for (int k = 0; k < w->refs->n; k++)
-        if (tk_reference_in(&w->refs->ref[k], span)) before += w->refs->ref[k].latents;
-    TK_ARENA_NEW(w->shots, a, w->refs->n + span->end - span->memory);
-    TK_ARENA_NEW(id, a, w->refs->n + span->end - span->memory);
-    for (int k = 0; k < w->refs->n; k++) {
-        const tk_reference *r = &w->refs->ref[k];
-        if (!tk_reference_in(r, span)) continue;
-        w->shots[n++] = (tk_shot_rows){.latent_frames = r->latents,
-                                       .audio_rows = r->audio_rows,
-                                       .start = -(double)before * s->tick};
-        before -= r->latents;
-    }
-    w->n_refs = n;
-    for (int i = span->memory; i < span->end; i++, n++) {
-        const tk_story_shot *shot = &s->shot[i];
-        w->shots[n] = (tk_shot_rows){.latent_frames = shot->latents,
-                                     .audio_rows = shot->audio_rows,
-                                     .start = shot->start - s->shot[span->memory].start,
-                                     .target = i >= span->target};
-        id[n] = i;
-    }
-    w->shots[n - 1].audio_rows += s->tail;
-    w->task.shot_id = id;
-    w->task.doc = tk_document_on_grid(w->codec, s->grid.high, s->grid.wide, s->channels);
-    w->task.doc.shots = w->shots;
-    w->task.doc.n_shots = n;
-    return TK_OK;
-}
-
-static tk_status write_text(window *w, tk_arena *a)
-{
-    const int n = w->span.end - w->span.memory;
-    tk_clip_shot *captioned;
-    TK_ARENA_NEW(captioned, a, n);
-    for (int i = 0; i < n; i++) captioned[i].caption = w->story->shot[w->span.memory + i].caption;
-    for (int d = 0; d < 2; d++) {
-        int32_t *text;
-        w->task.text_rows[d] = tk_caption_rows(n, captioned, d == 1);
-        TK_ARENA_NEW(text, a, w->task.text_rows[d]);
-        tk_caption_tokens(n, captioned, d == 1, text);
-        w->task.text[d] = text;
-    }
-    return TK_OK;
-}
 
 // ---- rows --------------------------------------------------------------------------------------
 
@@ -132,17 +74,14 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents
                                void (*step_done)(void *ctx), void *ctx)
 {
     const bool first = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
-    const tk_sampler on = {s->mesh, &s->device, &s->model};
     int64_t count[TK_MODALITIES];
-    TK_TRY(lay_out_window(w, a));
-    TK_TRY(write_text(w, a));
     tk_document_rows(&w->task.doc, count);
     for (int m = 0; m < TK_MODALITIES && first; m++) {
         if (m == TK_TEXT) continue;
         w->n_rows[m] = count[m];
         TK_TRY(give_rows(w, m, x, a));
     }
-    TK_TRY(tk_sampler_run(&on, &w->task, w->rows, step_done, ctx));
+    TK_TRY(tk_sampler_run(&s->sampler, &w->task, w->rows, step_done, ctx));
     if (!first) return TK_OK;
     take_target_rows(w, TK_VIDEO, x);
     take_target_rows(w, TK_AUDIO, x);
@@ -158,7 +97,6 @@ static tk_status new_timeline(const tk_story *s, const tk_codec_info *k, tk_aren
 
 tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out)
 {
-    const tk_config *c = t->config;
     const tk_story *story = t->story;
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
     *out = (tk_latents){0};
@@ -168,18 +106,12 @@ tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk
     for (int i = 0; i < story->n_windows; i++) {
         tk_arena scratch;
         tk_arena_init(&scratch, 1 << 20);
-        window w = {
-            .story = story,
-            .refs = t->refs,
-            .codec = k,
-            .span = story->windows[i],
-            .task =
-                {.seed = (uint64_t)c->story.seed,
-                 .steps = c->sample.steps,
-                 .guidance = c->sample.guidance,
-                 .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}},
-            .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
-        st = sample_window(s, &w, &scratch, out, t->step_done, t->ctx);
+        window w = {.story = story,
+                    .refs = t->refs,
+                    .span = story->windows[i],
+                    .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
+        st = tk_window_task(t, k, i, &scratch, &w.task);
+        if (st == TK_OK) st = sample_window(s, &w, &scratch, out, t->step_done, t->ctx);
         tk_arena_free(&scratch);
         TK_TRY(tk_parallel_unless_alone(&s->mesh->replica, st));
     }

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A storyboard's latents: window after window through the sampler, then back to media.
 #pragma once
-#include "core/base/log.h"
 #include "infer/sampler/session.h"
-#include "infer/story/references.h"
+#include "infer/story/window.h"
 
 // The latent timeline of a storyboard: video (latents, high, wide, channels) and audio (audio_rows,
 // audio channels, channels) rows. Held by the ranks of the first pipeline stage.
 typedef struct tk_latents {
     float *rows[TK_MODALITIES];
 } tk_latents;
-
-typedef struct tk_story_task { // what is sampled
-    const tk_config *config;   // resolved, of the storyboard (sample.*, seed)
-    const tk_story *story;
-    const tk_references *refs;
-    void (*step_done)(void *ctx); // after each step; NULL: nothing
-    void *ctx;
-} tk_story_task;
 
 // Collective over the mesh's replica: samples all windows. Memory comes from `a`. A rank that fails
 // alone takes the others down.

@@ -37,10 +37,16 @@ ends 3 12 mpirun -n 2 "$emulated" "${train[@]}" parallel.share_gpu=true
 said '^talkie: rank 0: training needs 1[0-9.]+ MiB .* 12\.0 of its 12\.0 MiB are free'
 
 ends 0 64 "$emulated" "${train[@]}"
-echo '{checkpoint: run, shots: [{seconds: 1, prompt: a red ball}], sample: {steps: 2}}' >story.yaml
-ends 3 3 "$emulated" sample story.yaml device=cuda
-said 'sampling step 1 of 2, [a-z_]+: [0-9.]+ MiB for [a-z]+ do not fit: GPU 0 \(emulated GPU\) is out of memory: .* In use: .*weights 2\.5'
-ends 3 2 mpirun -n 2 "$emulated" sample story.yaml device=cuda parallel.share_gpu=true parallel.data=2
-said '^talkie: rank [01]: .*MiB for weights do not fit'
+cat >story.yaml <<'YAML'
+{checkpoint: run, size: [32, 32], sample: {steps: 2, window: 4}, shots: [{seconds: 2, prompt: a red ball},
+  {seconds: 2, prompt: a blue crate}]}
+YAML
+sample=("$emulated" sample story.yaml device=cuda)
+ends 3 7 "${sample[@]}"
+said 'sampling shots\[0\] of story\.yaml needs [0-9.]+ MiB of the device on rank 0 \(activations .*, weights 2\.5, '
+said '7\.0 of its 7\.0 MiB are free\. What would fit: sample\.window=2 \([0-9.]+ MiB\), '
+ends 0 7 "${sample[@]}" sample.window=2
+ends 3 2 mpirun -n 2 "${sample[@]}" parallel.share_gpu=true parallel.data=2
+said '^talkie: rank 0: sampling shots\[0\] of story\.yaml needs .* No single option makes it fit'
 
 echo "full devices say what is full"

@@ -1,55 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 300 */
-// Sampling on an emulated GPU gives the processor's latents, and the same bits in whatever order
-// its streams run.
+/*TEST nsize: 1 2; timeout: 60 */
+// Sampling on an emulated GPU gives the processor's latents on every layout, the same bits in
+// whatever order its streams run and in graphs, and takes its memory once, as it was forecast.
+#include "infer/story/forecast.h"
 #include "infer/story/story.h"
-#include "parallel/mpi/start.h"
-#include "tests/support/runs.h"
-#include "tests/support/test.h"
+#include "tests/support/ranks.h"
+#include "tests/support/stories.h"
 #include "tests/support/tested.h"
 #include <stdio.h>
 #include <unistd.h>
 
 static tk_comm world;
 static tk_arena arena;
+static char dir[64], path[128], picture[128]; // shared by the ranks
 static tk_config config;
 static tk_story story;
 static tk_references refs;
 static tk_trained trained;
+static tk_latents cpu;
 
-static void sample(tk_device_kind kind, tk_latents *x)
-{
-    tk_parallel_config p = {.device = kind, .tensor = 1, .pipeline = 1, .threads = 1};
-    tk_mesh mesh;
-    tk_session session;
-    assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
-    assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
-    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
-    assert_ok(tk_story_sample(&session, &task, &arena, x));
-    tk_session_close(&session);
-    tk_mesh_close(&mesh);
-}
+enum { ALL_STEPS = 10 }; // of both windows
+
+typedef struct made { // what a storyboard took
+    bool holds;       // latents
+    tk_latents x;
+    tk_forecast planned;
+    tk_pool pool;
+    int64_t steps, recorded, replayed;
+    standin_counts after[ALL_STEPS];
+} made;
 
 static int set_up(void **state)
 {
-    static tk_shot_config shots[3] = {{.seconds = 0.5, .prompt = "one"},
-                                      {.seconds = 0.5, .prompt = "another"},
-                                      {.seconds = 0.5, .prompt = "the last"}};
     (void)state;
-    runs_open();
-    runs_expect(runs_talkie(1, "train tiny.yaml train.steps=3 device=cpu"), 0, "");
-    if (chdir(runs_dir())) return 1;
     tk_arena_init(&arena, 0);
-    assert_ok(tk_trained_open("run", "", &world, &arena, &trained));
-    tk_config_init(&config);
-    config.media.width = 32, config.media.height = 24;
-    config.sample.window = 1; // of three shots the last is made with the one before as memory
-    config.sample.steps = 8;
-    config.sample.guidance = 2.5;
-    config.story.seed = 11;
-    config.story.shots = shots;
-    config.story.n_shots = 3;
-    assert_ok(tk_story_plan(&config, trained.meta.codec, &arena, &story));
+    snprintf(dir, sizeof dir, "/tmp/talkie-XXXXXX");
+    if (world.rank == 0 && !mkdtemp(dir)) return -1;
+    assert_ok(tk_comm_broadcast(&world, dir, sizeof dir, 0));
+    snprintf(path, sizeof path, "%s/model.h5", dir);
+    snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
+    stories_save_model(&world, path, true);
+    stories_plan(&world, picture, &arena, &config, &story);
+    assert_ok(tk_trained_open(path, "", &world, &arena, &trained));
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     return 0;
 }
@@ -57,51 +49,131 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    assert_ok(tk_comm_barrier(&world));
+    if (world.rank == 0) unlink(path), unlink(picture), rmdir(dir);
     tk_trained_close(&trained);
     tk_config_free(&config);
     tk_arena_free(&arena);
-    runs_close();
     return 0;
 }
 
-static int64_t numbers_of(int m)
+static tk_status get_story(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name)
 {
-    const tk_codec_info *codec = tk_codec_get_info(trained.meta.codec);
-    return m == TK_VIDEO ? story.grid.video_rows * codec->video_channels
-                         : story.grid.audio_rows * story.channels * codec->audio_channels;
+    (void)ctx, (void)i, (void)a;
+    *out = config;
+    *name = "it";
+    return TK_OK;
+}
+
+static void count_step(void *ctx)
+{
+    made *m = ctx;
+    m->after[m->steps++] = standin_count();
+}
+
+static void sample(const tk_parallel_config *asked, made *m)
+{
+    const tk_stories all = {.n = 1, .get = get_story};
+    tk_parallel_config p = *asked;
+    tk_mesh mesh;
+    tk_session s;
+    *m = (made){0};
+    assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
+    assert_ok(tk_session_open(&s, &mesh, &trained, &p, true));
+    assert_ok(tk_stories_forecast(&all, &s, &p, &m->planned));
+    assert_ok(tk_stories_take_memory(&all, &s, &p));
+    assert_ok(tk_session_load(&s));
+    const tk_story_task task = {
+        .config = &config, .story = &story, .refs = &refs, .step_done = count_step, .ctx = m};
+    assert_ok(tk_story_sample(&s, &task, &arena, &m->x));
+    assert_int_equal(m->steps, ALL_STEPS);
+    m->holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
+    m->pool = s.device.pool;
+    m->recorded = s.sampler.recorded, m->replayed = s.sampler.replayed;
+    tk_session_close(&s);
+    tk_mesh_close(&mesh);
+}
+
+static void sample_on_gpus(int tensor, int pipeline, uint64_t seed, bool graph, made *m)
+{
+    const tk_parallel_config p = {.device = TK_DEVICE_CUDA,
+                                  .share_gpu = 1,
+                                  .tensor = tensor,
+                                  .pipeline = pipeline,
+                                  .threads = 1};
+    config.sample.graph = graph;
+    standin_seed(seed);
+    sample(&p, m);
+    config.sample.graph = 0;
+}
+
+static void assert_close(const tk_latents *a, const tk_latents *b)
+{
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        double far = 0, all = 0;
+        for (int64_t i = 0; i < stories_numbers(&story, m); i++) {
+            const double x = (double)b->rows[m][i], e = (double)a->rows[m][i] - x;
+            far += e * e, all += x * x;
+        }
+        assert_true((m == TK_TEXT || all > 0) && far <= 1e-6 * all);
+    }
+}
+
+static void assert_same(const made *a, const made *b)
+{
+    for (int m = 0; m < TK_MODALITIES && a->holds; m++)
+        if (m != TK_TEXT)
+            assert_memory_equal(a->x.rows[m], b->x.rows[m],
+                                (size_t)stories_numbers(&story, m) * sizeof(float));
+}
+
+// At once: nothing is taken after the weights are there.
+static void assert_as_planned(const made *m)
+{
+    assert_int_equal(m->pool.peak, m->planned.pool);
+    for (int i = 0; i < TK_POOL_PURPOSES; i++)
+        assert_int_equal(m->pool.at_peak[i], m->planned.held[i]);
+    assert_int_equal(m->after[ALL_STEPS - 1].allocations, m->after[0].allocations);
+}
+
+// Of the host for the last step of the first window, where nobody asks in vain.
+static int64_t calls_of_a_step(const made *m)
+{
+    const standin_counts *to = &m->after[ALL_STEPS / 2 - 1], *from = to - 1;
+    return to->calls - from->calls - (to->host_waits - from->host_waits);
+}
+
+static void sample_on_layout(int tensor, int pipeline)
+{
+    made asked, graphs;
+    sample_on_gpus(tensor, pipeline, 0, false, &asked);
+    sample_on_gpus(tensor, pipeline, 1, true, &graphs);
+    if (asked.holds) assert_close(&asked.x, &cpu);
+    assert_same(&graphs, &asked);
+    assert_as_planned(&asked);
+    assert_as_planned(&graphs);
+    assert_int_equal(graphs.recorded, story.n_windows);
+    assert_int_equal(graphs.replayed, ALL_STEPS - 2 * story.n_windows);
+    assert_in_range(calls_of_a_step(&asked), 50, 1000);
+    assert_in_range(calls_of_a_step(&graphs), 1, 40);
 }
 
 static void latents_are_those_of_the_processor(void **state)
 {
     (void)state;
-    tk_latents cpu, first, again;
-    sample(TK_DEVICE_CPU, &cpu);
-    standin_seed(0);
-    sample(TK_DEVICE_CUDA, &first);
-    for (int m = 0; m < TK_MODALITIES; m++) {
-        double far = 0, all = 0;
-        if (m == TK_TEXT) continue;
-        for (int64_t i = 0; i < numbers_of(m); i++) {
-            const double x = (double)cpu.rows[m][i], e = (double)first.rows[m][i] - x;
-            far += e * e, all += x * x;
-        }
-        assert_true(all > 0 && far <= 1e-6 * all);
-    }
-    for (uint64_t seed = 1; seed < 3; seed++) {
-        standin_seed(seed);
-        sample(TK_DEVICE_CUDA, &again);
-        for (int m = 0; m < TK_MODALITIES; m++)
-            if (m != TK_TEXT)
-                assert_memory_equal(again.rows[m], first.rows[m],
-                                    (size_t)numbers_of(m) * sizeof(float));
-    }
+    const tk_parallel_config p = {
+        .device = TK_DEVICE_CPU, .tensor = 1, .pipeline = 1, .threads = 1};
+    made host;
+    sample(&p, &host); // every rank by itself
+    cpu = host.x;
+    sample_on_layout(world.size, 1);
+    if (world.size > 1) sample_on_layout(1, world.size);
 }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(latents_are_those_of_the_processor)};
-    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
-    const int failed = cmocka_run_group_tests(tests, set_up, tear_down);
-    tk_parallel_stop();
-    return failed;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(latents_are_those_of_the_processor),
+    };
+    ranks_run_with(argc, argv, world, tests, set_up, tear_down);
 }

@@ -7,8 +7,8 @@
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
-#include "tests/support/clips.h"
 #include "tests/support/deferred.h"
+#include "tests/support/stories.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>
@@ -20,85 +20,9 @@ static tk_arena arena;
 static tk_config config; // of the storyboard
 static tk_story story;
 
-static const char yaml[] =
-    "model: {hidden: 24, heads: 3, head_dim: 14, layers: 4, "
-    "refiner_layers: 1, ffn: 21,\n"
-    "  video_channels: 5, audio_channels: 6, text_channels: 8, freq_dim: 8,\n"
-    "  time_hidden: 12, time_dim: 10, rope_freq_dim: 2}\n";
-
-// A checkpoint of random weights, or of a model whose velocity is nothing. Every rank holds all.
-static void save_model(const char *to, bool random)
-{
-    tk_parallel_config p = {.tensor = 1, .pipeline = 1};
-    tk_mesh mesh;
-    tk_device device;
-    tk_model model;
-    tk_config c;
-    tk_config_init(&c);
-    assert_ok(tk_config_parse(&c, TK_CMD_PLAN, "test", yaml, strlen(yaml), 0, NULL));
-    assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
-    assert_ok(tk_device_open(&device, &tk_device_cpu, 1, (size_t)1 << 30));
-    assert_ok(tk_mesh_attach(&mesh, &device));
-    assert_ok(tk_model_open(
-        &model, &c.model,
-        &(tk_model_part){.device = &device, .tensor = &mesh.axis[TK_AXIS_TENSOR].device}));
-    assert_ok(tk_model_init_weights(&model, 5));
-    for (int i = 0; i < model.n_weights && random; i++) {
-        const tk_param_spec *s = &model.table.spec[model.weight[i].spec];
-        float *w = tk_alloc((size_t)(s->rows * s->cols) * sizeof *w);
-        assert_non_null(w);
-        tk_rng_fill_normal(tk_rng_key(9, TK_RNG_TEST, (uint64_t)i), 0, w, s->rows * s->cols,
-                           s->ndim == 1 ? 0.2f : 1 / sqrtf((float)s->cols));
-        for (int64_t k = 0; k < s->rows && s->ndim == 1; k++) w[k] += 1;
-        assert_ok(tk_model_set(&model, i, w));
-        assert_ok(tk_device_sync(&device));
-        tk_free(w);
-    }
-    tk_codec *codec = test_codec(1);
-    const tk_flat flat = {"model", model.values, &model.whole, 1,
-                          mesh.axis[TK_AXIS_DATA].rank == 0};
-    const tk_checkpoint_meta meta = {.step = 1, .config = (char *)yaml, .codec = codec};
-    assert_ok(tk_checkpoint_save(to, &mesh, &model, 1, &flat, &meta));
-    tk_codec_free(codec);
-    tk_model_close(&model);
-    tk_mesh_close(&mesh);
-    tk_device_close(&device);
-    tk_config_free(&c);
-}
-
-// Three shots of 0.5 s in windows of 1 s: two made together, the third with one as memory; a
-// picture as reference.
-static void plan(const tk_codec *codec)
-{
-    static char *references[1] = {picture};
-    static tk_shot_config shots[3] = {{.seconds = 0.5, .prompt = "one"},
-                                      {.seconds = 0.5, .prompt = "another"},
-                                      {.seconds = 0.5, .prompt = "the last"}};
-    tk_config_init(&config);
-    config.media.width = config.media.height = 8;
-    config.sample.window = 1;
-    config.sample.steps = 5;
-    config.sample.guidance = 2.5;
-    config.sample.video_shift = 3;
-    config.sample.audio_shift = 2;
-    config.story.seed = 11;
-    config.story.shots = shots;
-    config.story.n_shots = 3;
-    config.story.references = references;
-    config.story.n_references = 1;
-    assert_ok(tk_story_plan(&config, codec, &arena, &story));
-    assert_int_equal(story.n_windows, 2);
-}
-
-static tk_status put_bytes(const tk_file *f, const void *bytes, size_t n)
-{
-    return tk_pwrite_all(f->fd, f->path, bytes, n, 0);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    char ppm[11 + 8 * 8 * 3] = "P6\n8 8\n255\n";
     tk_arena_init(&arena, 0);
     snprintf(dir, sizeof dir, "/tmp/talkie-sampler-XXXXXX");
     if (world.rank == 0 && !mkdtemp(dir)) return -1;
@@ -106,13 +30,9 @@ static int set_up(void **state)
     snprintf(path, sizeof path, "%s/model.h5", dir);
     snprintf(zero_path, sizeof zero_path, "%s/zero.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
-    for (size_t i = 11; i < sizeof ppm; i++) ppm[i] = (char)((i - 11) * 37);
-    if (world.rank == 0) assert_ok(whole_file(put_bytes, picture, ppm, sizeof ppm));
-    save_model(path, true);
-    save_model(zero_path, false);
-    tk_codec *codec = test_codec(1);
-    plan(codec);
-    tk_codec_free(codec);
+    stories_save_model(&world, path, true);
+    stories_save_model(&world, zero_path, false);
+    stories_plan(&world, picture, &arena, &config, &story);
     return 0;
 }
 
@@ -129,11 +49,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int64_t rows_of(int m)
-{
-    return m == TK_VIDEO ? story.grid.video_rows * 5 : story.grid.audio_rows * story.channels * 6;
-}
-
 // Samples the storyboard on a layout, on a device that runs behind (`behind` > 0) and refuses the
 // n-th thing that is asked of it (`behind` > 1).
 static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t behind,
@@ -147,6 +62,7 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     assert_ok(tk_trained_open(from, "", &world, &arena, &trained));
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
+    assert_ok(tk_session_load(&session));
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     assert_int_equal(refs.ref[0].latents, 1);
     assert_int_equal(refs.ref[0].audio_rows, 0);
@@ -174,7 +90,7 @@ static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
 static double distance(const tk_latents *x, const tk_latents *y, int m)
 {
     double d = 0, n = 0;
-    for (int64_t i = 0; i < rows_of(m); i++) {
+    for (int64_t i = 0; i < stories_numbers(&story, m); i++) {
         const double e = (double)x->rows[m][i] - (double)y->rows[m][i];
         d += e * e;
         n += (double)y->rows[m][i] * (double)y->rows[m][i];
@@ -211,7 +127,7 @@ static void host_memory_stays_until_the_device_has_read_it(void **state)
         for (int m = 0; m < TK_MODALITIES && holds; m++)
             if (m != TK_TEXT)
                 assert_memory_equal(at_once.rows[m], behind.rows[m],
-                                    (size_t)rows_of(m) * sizeof(float));
+                                    (size_t)stories_numbers(&story, m) * sizeof(float));
     }
     for (int64_t n = 2; n < 1000 && world.size == 1; n = 2 * n + 5) {
         tk_latents x;
@@ -256,12 +172,12 @@ static void memory_matters(void **state)
     const int64_t cut = story.shot[2].first_latent * story.grid.high * story.grid.wide * 5;
     assert_memory_equal(x.rows[TK_VIDEO], y.rows[TK_VIDEO], (size_t)cut * sizeof(float));
     assert_true(memcmp(x.rows[TK_VIDEO] + cut, y.rows[TK_VIDEO] + cut,
-                       (size_t)(rows_of(TK_VIDEO) - cut) * sizeof(float)) != 0);
+                       (size_t)(stories_numbers(&story, TK_VIDEO) - cut) * sizeof(float)) != 0);
     story.shot[0].caption = "something else"; // not in the last window; its latents' heirs are
     assert_true(sample(path, world.size, 1, &y));
     story.shot[0].caption = first;
     assert_true(memcmp(x.rows[TK_VIDEO] + cut, y.rows[TK_VIDEO] + cut,
-                       (size_t)(rows_of(TK_VIDEO) - cut) * sizeof(float)) != 0);
+                       (size_t)(stories_numbers(&story, TK_VIDEO) - cut) * sizeof(float)) != 0);
 }
 
 static void schedules_end_where_they_should(void **state)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/story/window.h"
+#include "train/step/documents.h"
+
+static void lay_references(const tk_story_task *t, const tk_window *span, tk_shot_rows *shots,
+                           int *n)
+{
+    int64_t before = 0;
+    for (int k = 0; k < t->refs->n; k++)
+        if (tk_reference_in(&t->refs->ref[k], span)) before += t->refs->ref[k].latents;
+    for (int k = 0; k < t->refs->n; k++) {
+        const tk_reference *r = &t->refs->ref[k];
+        if (!tk_reference_in(r, span)) continue;
+        shots[(*n)++] = (tk_shot_rows){.latent_frames = r->latents,
+                                       .audio_rows = r->audio_rows,
+                                       .start = -(double)before * t->story->tick};
+        before -= r->latents;
+    }
+}
+
+static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
+                                const tk_window *span, tk_arena *a, tk_sample_task *out)
+{
+    const tk_story *s = t->story;
+    tk_shot_rows *shots;
+    int64_t *id;
+    int n = 0;
+    TK_ARENA_NEW(shots, a, t->refs->n + span->end - span->memory);
+    TK_ARENA_NEW(id, a, t->refs->n + span->end - span->memory);
+    lay_references(t, span, shots, &n);
+    for (int i = span->memory; i < span->end; i++, n++) {
+        const tk_story_shot *shot = &s->shot[i];
+        shots[n] = (tk_shot_rows){.latent_frames = shot->latents,
+                                  .audio_rows = shot->audio_rows,
+                                  .start = shot->start - s->shot[span->memory].start,
+                                  .target = i >= span->target};
+        id[n] = i;
+    }
+    shots[n - 1].audio_rows += s->tail;
+    out->shot_id = id;
+    out->doc = tk_document_on_grid(k, s->grid.high, s->grid.wide, s->channels);
+    out->doc.shots = shots;
+    out->doc.n_shots = n;
+    return TK_OK;
+}
+
+static tk_status write_text(const tk_story *s, const tk_window *span, tk_arena *a,
+                            tk_sample_task *out)
+{
+    const int n = span->end - span->memory;
+    tk_clip_shot *captioned;
+    TK_ARENA_NEW(captioned, a, n);
+    for (int i = 0; i < n; i++) captioned[i].caption = s->shot[span->memory + i].caption;
+    for (int d = 0; d < 2; d++) {
+        int32_t *text;
+        out->text_rows[d] = tk_caption_rows(n, captioned, d == 1);
+        TK_ARENA_NEW(text, a, out->text_rows[d]);
+        tk_caption_tokens(n, captioned, d == 1, text);
+        out->text[d] = text;
+    }
+    return TK_OK;
+}
+
+tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,
+                         tk_sample_task *out)
+{
+    const tk_config *c = t->config;
+    const tk_window *span = &t->story->windows[i];
+    *out = (tk_sample_task){
+        .seed = (uint64_t)c->story.seed,
+        .steps = c->sample.steps,
+        .guidance = c->sample.guidance,
+        .graph = c->sample.graph != 0,
+        .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
+    TK_TRY(lay_out_window(t, k, span, a, out));
+    return write_text(t->story, span, a, out);
+}

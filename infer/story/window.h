@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// A window of a storyboard as the document that the sampler makes.
+#pragma once
+#include "infer/sampler/sampler.h"
+#include "infer/story/references.h"
+
+typedef struct tk_story_task { // what is sampled
+    const tk_config *config;   // resolved, of the storyboard (sample.*, seed)
+    const tk_story *story;
+    const tk_references *refs;
+    void (*step_done)(void *ctx); // after each step; NULL: nothing
+    void *ctx;
+} tk_story_task;
+
+// Window i: its references, which end where media time begins, then memory and targets. All but the
+// given rows, which the references need not have. Memory comes from `a`.
+tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,
+                         tk_sample_task *out);
