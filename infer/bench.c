@@ -134,6 +134,7 @@ tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
     TK_TRY(tk_bench_train(world, c, STEPS)); // first: it counts from the start of the process
     TK_TRY(tk_bench_operators(world, c));
     TK_TRY(bench_sampling(world, c));
+    if (c->parallel.tensor > 1) TK_TRY(tk_bench_shares(world, c));
     if (world->size > 1 && c->parallel.pipeline == world->size) TK_TRY(tk_bench_pipeline(world, c));
     return tk_bench_loader(world, c);
 }

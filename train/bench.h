@@ -10,6 +10,10 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps);
 // Collective. Prints where the time of a training step goes on rank 0's device, operator by
 // operator, beside the rates of a large product and of copies within the device.
 tk_status tk_bench_operators(tk_comm *world, tk_config *c);
+// Collective, on several tensor ranks. Prints the rate at which rows of the model's width come
+// together from shares of which one is longer, as the communicator does it and padded to the
+// longest, beside that of equal shares.
+tk_status tk_bench_shares(tk_comm *world, tk_config *c);
 // Collective, on ranks that are all one pipeline. Prints, for every schedule, the time of a step's
 // forwards and backwards beside that of one rank alone over the stages, and the part of it in which
 // stages stand idle: as measured; as the replay has it if a forward and each half of a backward

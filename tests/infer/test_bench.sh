@@ -67,6 +67,12 @@ interleaved 11.1%
 zb-h1 7.7%
 END
 
+# Rows of tensor ranks, in equal shares, in unequal ones, and padded.
+mpirun -n 2 ./talkie bench "$config" data.files=clips.h5 parallel.tensor=2 parallel.threads=1 train.steps=2 \
+    sample.steps=2 >said 2>&1
+awk '$1 == "gathers" { good = $2 > 0 && $8 > 0 && $18 > 0 && $23 > 0 } END { exit !good }' said ||
+    { echo "bench says nothing sensible of gathers:"; sed 's/^/    /' said; failed=1; }
+
 ceiling 'echo 1'
 check 6 'train: .* of a ceiling of 1. More than all cannot be'
 ceiling 'exit 1'
