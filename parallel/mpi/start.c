@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_CPUS = 8192 };
@@ -17,6 +18,9 @@ tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
 {
     int provided = 0;
     signal(SIGXFSZ, SIG_IGN); // a file that may not grow so far: the write fails, in words
+    // Beside a process started alone, Open MPI would start a daemon, for ranks that it may spawn:
+    // half of what starting takes.
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     int err = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
     if (err != MPI_SUCCESS) return TK_FAIL(TK_COMM, "MPI does not start (error %d)", err);
     if (provided < MPI_THREAD_FUNNELED)

@@ -5,9 +5,19 @@
 #include "parallel/mpi/comm.h"
 #include "tests/support/ranks.h"
 #include "tests/support/values.h"
+#include <errno.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 static tk_comm world;
+
+static void test_start__starts_no_other_process(void **state)
+{
+    (void)state;
+    errno = 0;
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
 
 static void test_messages__longer_than_one_piece(void **state)
 {
@@ -85,6 +95,7 @@ static void test_same__names_the_ranks_that_differ(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_start__starts_no_other_process),
         cmocka_unit_test(test_messages__longer_than_one_piece),
         cmocka_unit_test(test_host__sums_and_gather),
         cmocka_unit_test(test_agree__message_of_the_failing_rank),
