@@ -11,6 +11,10 @@
 # T=core/device/test_pool (only tests whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
 
 MAKEFLAGS += --no-builtin-rules
+# As many commands at a time as there are cores, unless -j says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
@@ -174,7 +178,7 @@ CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated run-tests campaign mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -202,8 +206,12 @@ endif
 # An object depends on the file of flags, which changes only when the flags do.
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS) $(NVCC) $(NVCC_FLAGS) $(CXX) $(CXX_FLAGS)' >$@.new
+	@printf '%s\n' '$(CC) $(CPPFLAGS) $(FLAGS) $(CXX) $(CXX_FLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/nvcc.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(NVCC) $(NVCC_FLAGS)' | cmp -s - $@ || printf '%s\n' '$(NVCC) $(NVCC_FLAGS)' >$@
 
 $(OUT)/revision.h: FORCE
 	@mkdir -p $(@D)
@@ -213,7 +221,7 @@ $(OUT)/revision.h: FORCE
 $(OUT)/core/base/version.o: $(OUT)/revision.h
 # The bits of random numbers do not depend on whether a processor has fused multiply-add.
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
-$(OUT)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
+$(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
@@ -222,13 +230,19 @@ $(OUT)/%.o: %.c $(OUT)/flags | features
 	$(call say,cc,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
 
-# What ptxas says of registers, shared memory and spills lies beside the object.
-$(OUT)/%.cu.o: %.cu $(OUT)/flags | features
+# What ptxas says of registers, shared memory and spills lies beside the object. Sanitizers and
+# assertions are nothing to nvcc: objects of other builds are copies.
+$(BUILD)/%.cu.o: %.cu $(BUILD)/nvcc.flags | features
 	@mkdir -p $(@D)
 	$(call say,nvcc,$<)
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(EXTRA) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $< >$(@:.o=.ptxas) 2>&1 || \
 		{ cat $(@:.o=.ptxas) >&2; exit 1; }
 	@! grep -wE 'warning|error' $(@:.o=.ptxas) >&2 || { rm -f $@; exit 1; }
+ifneq ($(OUT),$(BUILD))
+$(OUT)/%.cu.o: $(BUILD)/%.cu.o
+	@mkdir -p $(@D)
+	$(Q)cp $< $@ && cp $(<:.o=.ptxas) $(@:.o=.ptxas)
+endif
 
 # Built afresh, so that objects of removed files do not linger.
 $(LIB): $(OBJ)
@@ -277,7 +291,8 @@ $(CARRIED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(CARRIED)/libtalkie.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
 
-emulated: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_TESTS) $(EMULATED_DL) $(EMULATED)/commands)
+emulated-program: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_DL))
+emulated: emulated-program $(if $(EMULATED),$(EMULATED_TESTS) $(EMULATED)/commands)
 
 # Kernels and stand-ins are C++ for the host; RPATH, which comes before LD_LIBRARY_PATH, finds the other
 # stand-ins.
@@ -329,7 +344,7 @@ $(EMULATED)/commands: $(OUT)/flags Makefile
 endif
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
+-include $(SRC:%.c=$(OUT)/%.d) $(KERNELS:%=$(BUILD)/%.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:
@@ -339,7 +354,9 @@ setup:
 test: setup
 	@$(MAKE) --no-print-directory run-tests
 
-run-tests: all tests
+# Only the programs it asks for, where T is a path: other words may be those of a run's name.
+asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
+run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-program
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
 # The cases of the cluster test that take minutes as well.
