@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs every test and closes with "N passed, N failed, N skipped" and what was skipped, why; exits 1
-# if any failed.
+# Runs every test and closes with "N passed, N failed, N skipped", what was skipped, why, and which took
+# longest; exits 1 if any failed. Each has a line when it ends: seconds it took, and seconds of a processor
+# that it used.
 #
 #     scripts/run_tests.sh [NAME]      only tests whose name holds NAME
 #
@@ -17,6 +18,9 @@
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
 # has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
 # says why in its last line. Scripts find the program in $TALKIE.
+#
+# JOBS tests run at a time, those with the longest timeout first, so that none is left over at the end.
+# Those that say "waits: mostly" use little of a processor: they run beside, one after the other.
 # Environment: BUILD, TALKIE, JOBS (tests at a time; default 2 where there are cores for it), SAN
 # (longer timeouts).
 set -uo pipefail
@@ -57,17 +61,19 @@ end_session() {
 }
 
 # Interrupted: sessions of their own do not hear of it.
+lanes=()
 stop() {
     local file
     trap '' INT TERM
+    ((${#lanes[@]})) && kill "${lanes[@]}" 2>/dev/null
     for file in "$logs"/*.sid; do [[ -e $file ]] && end_session "$(<"$file")"; done
     exit 130
 }
 trap stop INT TERM
 
-# run NAME TIMEOUT COMMAND...: prints the line of one test, leaves its verdict in $logs.
+# run TIMEOUT NAME COMMAND...: prints the line of one test, leaves its verdict in $logs. In a subshell.
 run() {
-    local name=$1 limit=$(($2 * slower)) begin=$EPOCHREALTIME verdict=ok code=0 note='' took
+    local limit=$(($1 * slower)) name=$2 begin=$EPOCHREALTIME verdict=ok code=0 note='' took used
     shift 2
     local log="$logs/${name//[ \/]/_}"
     local sid watchdog
@@ -98,11 +104,14 @@ run() {
         verdict=FAIL note="  exit code $code"
     fi
     took=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+    times >"$log.times" # of this subshell; in a substitution, of that
+    used=$(awk 'NR == 2 { gsub(/[ms]/, " "); printf "%.1f", ($1 + $3) * 60 + $2 + $4 }' "$log.times")
     echo "$verdict" >"$log.verdict"
+    printf '%6s s %6s s  %s\n' "$took" "$used" "$name" >"$log.took"
     rm -f "$log.sid"
     # one write, so that tests running side by side do not mix their lines
     printf '%s\n' "$(
-        printf '%-4s  %-40s %6s s%s\n' "$verdict" "$name" "$took" "$note"
+        printf '%-4s  %-40s %6s s %6s s%s\n' "$verdict" "$name" "$took" "$used" "$note"
         [[ $verdict == FAIL ]] && tail -n 60 "$log.log" | sed 's/^/      | /'
     )"
 }
@@ -114,17 +123,19 @@ option() {
     echo "${value:-$3}"
 }
 
-start() { # in the background where JOBS allows it
-    [[ $1 == *"$only"* ]] || return 0
-    if ((jobs > 1)); then
-        while (($(jobs -rp | wc -l) >= jobs)); do wait -n 2>/dev/null || true; done
-        run "$@" &
+computing=() waiting=() # what is to be run, as words for run
+add() { # SOURCE NAME TIMEOUT COMMAND...
+    local source=$1 name=$2 limit=$3
+    shift 3
+    [[ $name == *"$only"* ]] || return 0
+    if ((jobs > 1)) && grep -qE '^(/\*|#)TEST .*waits: mostly' "$source"; then
+        waiting+=("$(printf '%q ' "$limit" "$name" "$@")")
     else
-        run "$@"
+        computing+=("$(printf '%q ' "$limit" "$name" "$@")")
     fi
 }
 
-start style 60 scripts/check_style.sh
+add scripts/check_style.sh style 60 scripts/check_style.sh
 
 # program NAME SOURCE PROGRAM VARIABLE=VALUE...: one run for each nsize.
 program() {
@@ -136,10 +147,10 @@ program() {
     for n in $(option "$source" nsize 1); do
         limit=$(option "$source" timeout 60)
         if ((n == 1)); then
-            start "$name" "$limit" env ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$leaks"} \
+            add "$source" "$name" "$limit" env ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=$leaks"} \
                 "$@" "$program"
         else
-            start "$name -n $n" "$limit" env OMP_NUM_THREADS=1 "$@" mpirun -n "$n" "$program"
+            add "$source" "$name -n $n" "$limit" env OMP_NUM_THREADS=1 "$@" mpirun -n "$n" "$program"
         fi
     done
 }
@@ -156,7 +167,7 @@ for source in tests/*/test_*.c tests/*/*/test_*.c; do
     on_host "$source" && program "$name" "$source" "$BUILD/${source%.c}"
     on_cuda "$source" || continue
     if no_cuda; then
-        start "$name (cuda)" 60 "${missing[@]}"
+        add "$source" "$name (cuda)" 60 "${missing[@]}"
     else
         program "$name (cuda)" "$source" "$BUILD/emulated/${source%.c}" TK_TEST_DEVICE=cuda \
             TALKIE="$BUILD/emulated/talkie"
@@ -167,14 +178,28 @@ for script in tests/*/test_*.sh tests/*/*/test_*.sh; do
     [[ -e $script ]] || continue
     name=${script#tests/} name=${name%.sh}
     limit=$(option "$script" timeout 60)
-    on_host "$script" && start "$name (sh)" "$limit" bash "$script"
+    on_host "$script" && add "$script" "$name (sh)" "$limit" bash "$script"
     on_cuda "$script" || continue
     if no_cuda; then
-        start "$name (sh, cuda)" 60 "${missing[@]}"
+        add "$script" "$name (sh, cuda)" 60 "${missing[@]}"
     else
-        start "$name (sh, cuda)" "$limit" env TK_TEST_DEVICE=cuda TALKIE="$BUILD/emulated/talkie" bash "$script"
+        add "$script" "$name (sh, cuda)" "$limit" env TK_TEST_DEVICE=cuda TALKIE="$BUILD/emulated/talkie" bash "$script"
     fi
 done
+
+lane() { # AT-A-TIME TEST...: longest first
+    local most=$1 test
+    shift
+    while IFS= read -r test; do
+        while (($(jobs -rp | wc -l) >= most)); do wait -n 2>/dev/null || true; done
+        eval "run $test" &
+    done < <((($#)) && printf '%s\n' "$@" | sort -s -k 1,1nr)
+    wait
+}
+lane "$jobs" "${computing[@]}" &
+lanes+=($!)
+lane 1 "${waiting[@]}" &
+lanes+=($!)
 wait
 
 passed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^ok')
@@ -186,4 +211,5 @@ if ((passed + failed + skipped == 0)); then
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 for file in "$logs"/*.skipped; do [[ -e $file ]] && sed 's/^/    skipped /' "$file"; done
+((passed + failed < 20)) || { echo 'the slowest:' && sort -rn "$logs"/*.took | head -n 10; }
 ((failed == 0))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 240
+#TEST timeout: 240; waits: mostly
 # Disks that get full and disks that are slow, under whole commands on two ranks.
 #
 # Full: a tmpfs of little room (root and a mount namespace; skipped else). Whatever is written when it ends,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 120 */
+/*TEST timeout: 120; waits: mostly */
 // A run directory has one owner: a second run is refused, a dead one's place is taken at once, and
 // one that was taken for dead and comes back writes nothing more and says so. The program runs
 // itself as an orphan that pauses between its last check and its rename.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 90 */
+/*TEST timeout: 90; waits: mostly */
 // What a person sees when a training run cannot be: one clear message, the documented exit code.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
