@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the tests of kernels find faults: takes away every barrier, tail guard, mask and store of
 device code in core/device/cuda/kernels, one at a time, and runs the tests that it belongs to on the
-emulated GPU: the conformance of the operators whose functions reach the file, and the test of
-tests/cuda that includes its header. Each such mutant must make them fail, or be listed in
-tests/cuda/survivors.txt with the reason why it cannot.
+emulated GPU: the conformance of the operators whose functions reach the file, and tests whose header
+says "kernels: FILE". Each such mutant must make them fail, or be listed in tests/cuda/survivors.txt
+with the reason why it cannot.
 
     scripts/mutate.py [--jobs 2] [NAME...]       only files whose name holds NAME
-    scripts/mutate.py [--jobs 2] --seconds 20    as many as that takes, of one file or header's function
+    scripts/mutate.py [--jobs 2] --seconds 20    as many as that takes, of a file drawn, then another
 
 All mutants of a file are compiled at once, each behind a question that TK_MUTANT in the environment
 answers. Cases of the conformance are run one by one, small ones first, and only those that come by
@@ -197,10 +197,14 @@ def operators_of():
     return {p: sorted(ops) for p, ops in found.items() if p.endswith(".cu")}
 
 
-def test_of(path):
-    """The test of tests/cuda that includes a file's own header."""
-    header = f'#include "{path[:-3]}.h"'
-    return next((t[:-2] for t in sorted(glob.glob("tests/cuda/test_*.c")) if header in read(t)), None)
+def others_of():
+    """For each file of kernels: tests besides the conformance that say they are of it."""
+    found = collections.defaultdict(list)
+    for test in sorted(glob.glob("tests/**/test_*.c", recursive=True)):
+        for names in re.findall(r"^/\*TEST .*\bkernels: ([\w ]+)", read(test), re.M):
+            for name in names.split():
+                found[f"{HERE}/{name}.cu"].append(test[:-2])
+    return found
 
 
 def cases_of(ops):
@@ -281,20 +285,21 @@ class Late(Exception):
 class Build:
     """Programs that hold all mutants of the files `units`."""
 
-    def __init__(self, units, mutants, jobs, until):
-        self.mutants, self.place, self.until = mutants, f"{KEPT}/source", until
+    def __init__(self, units, mutants, jobs, kept, until):
+        self.mutants, self.kept, self.place, self.until = mutants, kept, f"{kept}/source", until
+        self.operators, self.others = operators_of(), others_of()
         self.seen, self.locks, self.lock, self.programs = {}, {}, threading.Lock(), {}
-        os.makedirs(f"{self.place}/{HERE}", exist_ok=True)
+        os.makedirs(f"{self.place}/{HERE}", exist_ok=True)  # and so self.kept
         for number, m in enumerate(mutants):
             m.number = number + 1
-        write(f"{KEPT}/asks.cc", ASKS % (len(mutants) + 1))
+        write(f"{self.kept}/asks.cc", ASKS % (len(mutants) + 1))
         write(f"{self.place}/mutant.h", ASKED)
         for path in set().union(*(with_headers(u)[1] for u in units)):
             self.write(path)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             self.objects = list(pool.map(self.compile, units))
-        self.objects.append(f"{KEPT}/asks.o")
-        said = shell("compile", self.place, f"{KEPT}/asks.cc", self.objects[-1])
+        self.objects.append(f"{self.kept}/asks.o")
+        said = shell("compile", self.place, f"{self.kept}/asks.cc", self.objects[-1])
         if said.returncode:
             sys.exit(f"the question which mutant it is does not compile:\n{said.stderr}")
 
@@ -303,7 +308,7 @@ class Build:
 
     def compile(self, unit):
         """Leaves out what the compiler complains of."""
-        out = f"{KEPT}/{os.path.basename(unit)}.o"
+        out = f"{self.kept}/{os.path.basename(unit)}.o"
         while True:
             with self.lock:
                 self.write(unit)
@@ -324,7 +329,7 @@ class Build:
     def program(self, test):
         with self.lock:
             if test not in self.programs:
-                out = f"{KEPT}/{os.path.basename(test)}"
+                out = f"{self.kept}/{os.path.basename(test)}"
                 said = shell("link_test", out, test, *self.objects)
                 if said.returncode:
                     sys.exit(f"{test} does not link:\n{said.stderr[-2000:]}")
@@ -336,7 +341,7 @@ class Build:
         test, ops, case = what
         env = {**os.environ, "TK_TEST_DEVICE": "cuda", "CMOCKA_TEST_ABORT": "1", "OMP_NUM_THREADS": "1",
                "TK_TEST_OPS": f" {' '.join(ops)} ", "TK_TEST_CASE": str(case), "TK_MUTANT": str(number),
-               "TK_REACHED": f"{KEPT}/reached.{os.path.basename(test)}.{case}"}
+               "TK_REACHED": f"{self.kept}/reached.{os.path.basename(test)}.{case}"}
         wall = max(1, self.until - time.monotonic()) if self.until else HANGS
         child = subprocess.Popen(["timeout", "--foreground", "-s", "KILL", f"{wall:.0f}", "sh", "-c",
                                   'ulimit -c 0; ulimit -t "$1"; exec "$2"', "sh", str(most), self.program(test)],
@@ -356,21 +361,21 @@ class Build:
                 passes, seconds = self.run(-1, what, "unlimited")
                 if not passes:
                     sys.exit(f"{what[0]} fails without any fault: {' '.join(what[1])}, case {what[2]}")
-                reached = read(f"{KEPT}/reached.{os.path.basename(what[0])}.{what[2]}")
+                reached = read(f"{self.kept}/reached.{os.path.basename(what[0])}.{what[2]}")
                 self.seen[what] = seconds, {i for i, x in enumerate(reached) if x == "1"}
         return self.seen[what]
 
-    def tests(self, users, operators):
+    def tests(self, users):
         """What is to be run for a mutant of these files, what takes least first."""
-        ops = tuple(sorted({op for u in users for op in operators[u]}))
+        ops = tuple(sorted({op for u in users for op in self.operators[u]}))
         tests = {(CONFORMANCE, ops, case): much / 1e6 for case, much in cases_of(ops)}
-        tests.update({(t, (), 0): 0 for t in map(test_of, users) if t})
+        tests.update({(t, (), 0): 0 for u in users for t in self.others[u]})
         return sorted(tests, key=lambda what: self.seen[what][0] if what in self.seen else tests[what])
 
-    def verdict(self, m, users, operators):
+    def verdict(self, m, users):
         if not m.compiles:
             return "does not compile"
-        for what in self.tests(users, operators):
+        for what in self.tests(users):
             seconds, reached = self.without_fault(what)
             if m.number not in reached:
                 continue
@@ -390,18 +395,18 @@ def known():
         return {}
 
 
-def run_all(build, todo, sources, operators, args):
-    """The verdicts of those that there was time for."""
+def run_all(build, todo, sources, args):
+    """The verdicts of those that there was time for, or of one."""
     verdicts = {}
 
     def one(m):
         try:
-            verdicts[m.key] = said = build.verdict(m, users_of(m, sources), operators)
+            verdicts[m.key] = said = build.verdict(m, users_of(m, sources))
         except Late:
             return
         with build.lock:
             if args.seconds and not build.until:
-                build.until = max(args.until, time.monotonic())
+                build.until = args.until
             if not args.seconds:
                 with open(f"{KEPT}/verdicts", "a", encoding="utf-8") as file:
                     file.write(f"{m.key}\t{said}\t{m.words()}\n")
@@ -417,15 +422,36 @@ def run_all(build, todo, sources, operators, args):
     return verdicts
 
 
-def sample(mutants):
-    """Mutants of one file, or of one function of a header, in an order: all by TK_SEED, or drawn anew."""
+def run_some(mutants, sources, args):
+    """Those of one file, or one function of a header, after the other, as long as there is time."""
     seed = os.environ.get("TK_SEED") or str(int.from_bytes(os.urandom(4), "big"))
-    drawn = random.Random(seed)
-    first = drawn.choice(mutants)
-    some = [m for m in mutants if m.path == first.path and (first.path.endswith(".cu") or m.function == first.function)]
-    drawn.shuffle(some)
-    print(f"TK_SEED={seed}: {first.file}{'' if first.path.endswith('.cu') else ', ' + first.function}", flush=True)
-    return some
+    verdicts, drawn, rest = {}, random.Random(seed), list(mutants)
+    print(f"TK_SEED={seed}", flush=True)
+    drawn.shuffle(rest)
+    begin, half = time.monotonic(), args.seconds / 2
+    args.until = begin + args.seconds
+    while rest and (not verdicts or time.monotonic() < begin + half):
+        first = rest[0]
+        some = [m for m in rest if m.path == first.path and (first.path.endswith(".cu") or m.function == first.function)]
+        rest = [m for m in rest if m not in some]
+        units = sorted({u for m in some for u in users_of(m, sources)})
+        build = Build(units, some, args.jobs, f"{KEPT}/sample", args.until if verdicts else 0)
+        tried = run_all(build, some, sources, args)
+        print(f"{len(tried)} of {len(some)} in {first.file}", flush=True)
+        verdicts.update(tried)
+    return verdicts
+
+
+def run_rest(mutants, sources, args):
+    """Those that are not known yet, or were not caught and are not listed."""
+    verdicts, listed = {k: v for k, v in known().items() if v in FINAL}, read_survivors()
+    for m in mutants:
+        m.compiles = verdicts.get(m.key) != "does not compile"
+    todo = [m for m in mutants if m.key not in verdicts or (verdicts[m.key] == "survived" and m.row() not in listed)]
+    if todo:
+        units = sorted({u for m in todo for u in users_of(m, sources)})
+        verdicts.update(run_all(Build(units, mutants, args.jobs, KEPT, 0), todo, sources, args))
+    return verdicts
 
 
 def write_results(mutants, verdicts):
@@ -469,22 +495,10 @@ def main():
     args.add_argument("--seconds", type=float, default=0)
     args.add_argument("names", nargs="*")
     args = args.parse_args()
-    args.until = time.monotonic() + args.seconds
     sources = sorted(glob.glob(f"{HERE}/*.cu"))
     paths = [p for p in sources + sorted(glob.glob(f"{HERE}/*.cuh")) if not args.names or any(n in p for n in args.names)]
     mutants = [m for p in paths for m in mutants_of(p)]
-    verdicts, listed = {}, read_survivors()
-    if args.seconds:
-        mutants = sample(mutants)
-    else:
-        verdicts = {k: v for k, v in known().items() if v in FINAL}
-    for m in mutants:
-        m.compiles = verdicts.get(m.key) != "does not compile"
-    todo = [m for m in mutants if m.key not in verdicts or (verdicts[m.key] == "survived" and m.row() not in listed)]
-    if todo:
-        os.makedirs(KEPT, exist_ok=True)
-        build = Build(sorted({u for m in todo for u in users_of(m, sources)}), mutants, args.jobs, 0)
-        verdicts.update(run_all(build, todo, sources, operators_of(), args))
+    verdicts = (run_some if args.seconds else run_rest)(mutants, sources, args)
     whole = not args.names and not args.seconds
     good = judge(mutants, verdicts, whole)
     if good and whole:

@@ -15,6 +15,8 @@
 # One more run, on the emulated GPU (see the Makefile), for tests that say "cuda: too"; those of
 # tests/cuda run there alone. They find the device to test, cuda, in TK_TEST_DEVICE.
 #
+# "kernels: order" is for scripts/mutate.py: faults in that file of kernels must make the test fail.
+#
 # One run per nsize: 1 plainly, more under mpirun. Defaults: nsize 1, timeout 60 (seconds). Every run
 # has a session of its own, killed whole at its timeout. A test that cannot run here exits with 77 and
 # says why in its last line. Scripts find the program in $TALKIE.

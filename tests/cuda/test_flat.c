@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 60 */
+/*TEST nsize: 1; timeout: 60; kernels: order */
 // Kernels of the device "cuda" that walk flat arrays, where the conformance suite is too small for
 // them: sorts of several passes and chunks, sums of more than a pack a thread; and normals, which
 // are the host's to the bit.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST timeout: 60; kernels: fold */
 // Sums and maxima over ranks (core/device/cuda/kernels/fold.h) against plain loops, to the bit: all
 // types, numbers of ranks and places of one's own part, packs and single elements, nothing beyond
 // the end.

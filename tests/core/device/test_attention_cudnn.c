@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 300; cuda: too */
+/*TEST timeout: 300; cuda: too; kernels: attention_documents */
 // Attention by cuDNN against the plain loops of "ref": the cases of ops_cases.h whose heads it
 // knows, in bf16, with all the workspace that it wants, cut to single heads of single documents,
 // and in any order; what is planned without a device takes the same memory. Devices without cuDNN
