@@ -21,6 +21,7 @@ ends so writes docs/mutants.md.
 import argparse
 import collections
 import concurrent.futures
+import functools
 import glob
 import hashlib
 import os
@@ -44,6 +45,7 @@ KEPT = f"{BUILD}/emulated/mutants"
 FINAL = ("caught", "survived", "does not compile")
 
 
+@functools.lru_cache(None)
 def read(path):
     with open(path, encoding="utf-8") as file:
         return file.read()
@@ -184,16 +186,14 @@ def operators_of():
     paths = glob.glob(f"{DEVICE}/*.c") + glob.glob(f"{HERE}/*.cu")
     texts = {p: bare(read(p)) for p in paths if not p.endswith("/table.c")}
     rows = re.findall(r"\[TK_OP_(\w+)\]\s*=\s*\{([^{}]*)\}", read(f"{DEVICE}/table.c"))
-    defines = {p: set(re.findall(r"^(?!static\b)[\w \"*]*\b(tk_\w+)\s*\([^;{]*\)\s*\{", t, re.M)) for p, t in texts.items()}
+    says = {p: set(re.findall(r"\btk_\w+", t)) for p, t in texts.items()}
+    defines = {p: set(re.findall(r"^(?!static)\w[^;{}()=]*\b(tk_\w+)\([^;{]*\)\s*\{", t, re.M)) for p, t in texts.items()}
     found = {p: {op.lower() for op, row in rows if defines[p] & set(re.findall(r"tk_cuda_\w+", row))} for p in texts}
-    more = True
-    while more:
-        more = False
+    before = None
+    while before != found:
+        before = {p: set(ops) for p, ops in found.items()}
         for p in texts:
-            for other, t in texts.items():
-                if p != other and not found[other] <= found[p] and any(re.search(rf"\b{f}\b", t) for f in defines[p]):
-                    found[p] |= found[other]
-                    more = True
+            found[p].update(*(found[other] for other in texts if other != p and defines[p] & says[other]))
     return {p: sorted(ops) for p, ops in found.items() if p.endswith(".cu")}
 
 
@@ -208,57 +208,53 @@ def others_of():
 
 
 def cases_of(ops):
-    """(number, about how much there is to do) of the cases of operators."""
+    """(operators to look at, number, about how much there is to do) of the cases of operators."""
+    both = ("adamw", "clip_scale")  # which have a test together
     rows = re.findall(r"^    \{TK_OP_(\w+), ([^{}]*)\{([^{}]*)\}", read(CASES), re.M)
     for number, (op, sizes, docs) in enumerate(rows):
         n, c, m = (int(x) for x in sizes.split(",")[:3])
-        asked = sum(int(x) for x in docs.split(","))
-        if op.lower() in ops:
-            yield number, c * (n + asked * asked) * (m + 1 if "LINEAR" in op else 1)
+        asked, op = sum(int(x) for x in docs.split(",")), op.lower()
+        if op in ops:
+            yield both if op in both else (op,), number, c * (n + asked * asked) * (m + 1 if "linear" in op else 1)
 
 
-def with_headers(path):
-    """The text of a file and of the headers of kernels that it includes."""
-    text = read(path)
-    names = re.findall(rf'#include "({HERE}/\w+\.cuh)"', text)
-    return text, set(names).union(*(with_headers(n)[1] for n in names))
+@functools.lru_cache(None)
+def headers_of(path):
+    """The headers of kernels that a file includes."""
+    names = re.findall(rf'#include "({HERE}/\w+\.cuh)"', read(path))
+    return set(names).union(*map(headers_of, names))
 
 
-def users_of(m, sources):
-    """The .cu files that a mutant is part of; of a header's, the three shortest that use the function."""
-    if m.path.endswith(".cu"):
-        return [m.path]
-    users = []
-    for source in sources:
-        text, headers = with_headers(source)
-        uses = [text] + [read(h) for h in headers if h != m.path]
-        if m.path in headers and any(re.search(rf"\b{m.function}\b", t) for t in uses):
-            users.append((len(text), source))
-    return [source for _, source in sorted(users)[:3]]
+@functools.lru_cache(None)
+def users_of(path, function):
+    """The .cu files that a function is part of; of a header's, the three shortest that use it."""
+    if path.endswith(".cu"):
+        return [path]
+    uses = lambda other: other != path and re.search(rf"\b{function}\b", read(other))
+    users = [s for s in glob.glob(f"{HERE}/*.cu") if path in headers_of(s) and any(map(uses, headers_of(s) | {s}))]
+    return sorted(users, key=lambda s: (len(read(s)), s))[:3]
 
 
 # ---- programs with faults ---------------------------------------------------------------------------
 
-# Mutant -1 asks who comes by: a letter for each in the file TK_REACHED.
+# Mutant -1 asks who comes by: a byte for each in the file TK_REACHED.
 ASKED = """#pragma once
 extern int tk_mutant;
 extern char tk_reached[];
 static inline bool tk_is_mutant(int n)
 {
-    if (__builtin_expect(tk_mutant < 0, 0)) tk_reached[n] = '1';
+    if (__builtin_expect(tk_mutant < 0, 0)) tk_reached[n] = 1;
     return tk_mutant == n;
 }
 """
 ASKS = """#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 int tk_mutant;
 char tk_reached[%d];
 __attribute__((constructor)) static void ask(void)
 {
     const char *x = getenv("TK_MUTANT");
     tk_mutant = x ? atoi(x) : 0;
-    memset(tk_reached, '0', sizeof tk_reached);
 }
 __attribute__((destructor)) static void answer(void)
 {
@@ -279,7 +275,7 @@ def write(path, text):
 
 
 class Late(Exception):
-    """The time of a sample is over."""
+    pass
 
 
 class Build:
@@ -294,14 +290,13 @@ class Build:
             m.number = number + 1
         write(f"{self.kept}/asks.cc", ASKS % (len(mutants) + 1))
         write(f"{self.place}/mutant.h", ASKED)
-        for path in set().union(*(with_headers(u)[1] for u in units)):
+        for path in set().union(*map(headers_of, units)):
             self.write(path)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             self.objects = list(pool.map(self.compile, units))
         self.objects.append(f"{self.kept}/asks.o")
-        said = shell("compile", self.place, f"{self.kept}/asks.cc", self.objects[-1])
-        if said.returncode:
-            sys.exit(f"the question which mutant it is does not compile:\n{said.stderr}")
+        if shell("compile", self.place, f"{self.kept}/asks.cc", self.objects[-1]).returncode:
+            sys.exit("the question which mutant it is does not compile")
 
     def write(self, path):
         write(f"{self.place}/{path}", with_all(path, self.mutants))
@@ -353,7 +348,7 @@ class Build:
         return child.returncode == 0, used.ru_utime + used.ru_stime
 
     def without_fault(self, what):
-        """Seconds that a test takes, which must pass where nothing is amiss, and the mutants that it comes by."""
+        """Seconds that a test takes, which must pass so, and the mutants that it comes by."""
         with self.lock:
             mine = self.locks.setdefault(what, threading.Lock())
         with mine:
@@ -361,14 +356,14 @@ class Build:
                 passes, seconds = self.run(-1, what, "unlimited")
                 if not passes:
                     sys.exit(f"{what[0]} fails without any fault: {' '.join(what[1])}, case {what[2]}")
-                reached = read(f"{self.kept}/reached.{os.path.basename(what[0])}.{what[2]}")
-                self.seen[what] = seconds, {i for i, x in enumerate(reached) if x == "1"}
+                with open(f"{self.kept}/reached.{os.path.basename(what[0])}.{what[2]}", "rb") as file:
+                    self.seen[what] = seconds, {i for i, x in enumerate(file.read()) if x}
         return self.seen[what]
 
     def tests(self, users):
         """What is to be run for a mutant of these files, what takes least first."""
-        ops = tuple(sorted({op for u in users for op in self.operators[u]}))
-        tests = {(CONFORMANCE, ops, case): much / 1e6 for case, much in cases_of(ops)}
+        ops = {op for u in users for op in self.operators[u]}
+        tests = {(CONFORMANCE, some, case): much / 1e6 for some, case, much in cases_of(ops)}
         tests.update({(t, (), 0): 0 for u in users for t in self.others[u]})
         return sorted(tests, key=lambda what: self.seen[what][0] if what in self.seen else tests[what])
 
@@ -389,40 +384,36 @@ class Build:
 
 
 def known():
-    try:
-        return dict(line.split("\t")[:2] for line in read(f"{KEPT}/verdicts").splitlines())
-    except FileNotFoundError:
-        return {}
+    lines = read(f"{KEPT}/verdicts").splitlines() if os.path.exists(f"{KEPT}/verdicts") else []
+    return dict(line.split("\t")[:2] for line in lines)
 
 
-def run_all(build, todo, sources, args):
+def run_all(build, todo, args):
     """The verdicts of those that there was time for, or of one."""
     verdicts = {}
 
     def one(m):
+        if build.until and time.monotonic() > build.until:
+            return
         try:
-            verdicts[m.key] = said = build.verdict(m, users_of(m, sources))
+            verdicts[m.key] = said = build.verdict(m, users_of(m.path, m.function))
         except Late:
             return
         with build.lock:
-            if args.seconds and not build.until:
+            if args.seconds:
                 build.until = args.until
-            if not args.seconds:
+            else:
                 with open(f"{KEPT}/verdicts", "a", encoding="utf-8") as file:
                     file.write(f"{m.key}\t{said}\t{m.words()}\n")
         if said == "survived":
             print(f"not caught: {m.words()}{'' if m.met else ', which no test comes by'}", flush=True)
 
-    def one_in_time(m):
-        if not build.until or time.monotonic() < build.until:
-            one(m)
-
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(one_in_time, todo))
+        list(pool.map(one, todo))
     return verdicts
 
 
-def run_some(mutants, sources, args):
+def run_some(mutants, args):
     """Those of one file, or one function of a header, after the other, as long as there is time."""
     seed = os.environ.get("TK_SEED") or str(int.from_bytes(os.urandom(4), "big"))
     verdicts, drawn, rest = {}, random.Random(seed), list(mutants)
@@ -434,23 +425,23 @@ def run_some(mutants, sources, args):
         first = rest[0]
         some = [m for m in rest if m.path == first.path and (first.path.endswith(".cu") or m.function == first.function)]
         rest = [m for m in rest if m not in some]
-        units = sorted({u for m in some for u in users_of(m, sources)})
+        units = sorted({u for m in some for u in users_of(m.path, m.function)})
         build = Build(units, some, args.jobs, f"{KEPT}/sample", args.until if verdicts else 0)
-        tried = run_all(build, some, sources, args)
+        tried = run_all(build, some, args)
         print(f"{len(tried)} of {len(some)} in {first.file}", flush=True)
         verdicts.update(tried)
     return verdicts
 
 
-def run_rest(mutants, sources, args):
+def run_rest(mutants, args):
     """Those that are not known yet, or were not caught and are not listed."""
     verdicts, listed = {k: v for k, v in known().items() if v in FINAL}, read_survivors()
     for m in mutants:
         m.compiles = verdicts.get(m.key) != "does not compile"
     todo = [m for m in mutants if m.key not in verdicts or (verdicts[m.key] == "survived" and m.row() not in listed)]
     if todo:
-        units = sorted({u for m in todo for u in users_of(m, sources)})
-        verdicts.update(run_all(Build(units, mutants, args.jobs, KEPT, 0), todo, sources, args))
+        units = sorted({u for m in todo for u in users_of(m.path, m.function)})
+        verdicts.update(run_all(Build(units, mutants, args.jobs, KEPT, 0), todo, args))
     return verdicts
 
 
@@ -463,9 +454,9 @@ def write_results(mutants, verdicts):
     table = "".join(f"| {f} | {c['caught'] + c['survived']} | {c['caught']} | {c['survived']} |\n" for f, c in rows.items())
     write(RESULTS, f"""# Faults planted in kernels
 
-What `make mutate` gave: each barrier, tail guard, mask and store of device code was taken away, one at a time,
-and the tests of that file were run on the emulated GPU. Written by `scripts/mutate.py`; those that no test can
-catch are in `{SURVIVORS}`, each with the reason.
+What `make mutate` gave: each barrier, tail guard, mask and store of device code was taken away, one at a
+time, and the tests of that file were run on the emulated GPU. Written by `scripts/mutate.py`. Those that
+no test can catch are in `{SURVIVORS}`, each with the reason.
 
 | file | faults | caught | cannot be |
 |---|---|---|---|
@@ -484,8 +475,6 @@ def judge(mutants, verdicts, whole):
         print(f"in {SURVIVORS}, but caught or not there: {' | '.join(row)}")
     caught = len(tried) - len(survivors)
     print(f"{caught} of {len(tried)} mutants caught ({100 * caught / max(1, len(tried)):.0f}%), {len(mutants)} in all")
-    if not tried:
-        print("there was no time for any")
     return bool(tried) and not strange and not stale and (not whole or caught >= 0.9 * len(tried))
 
 
@@ -495,10 +484,10 @@ def main():
     args.add_argument("--seconds", type=float, default=0)
     args.add_argument("names", nargs="*")
     args = args.parse_args()
-    sources = sorted(glob.glob(f"{HERE}/*.cu"))
-    paths = [p for p in sources + sorted(glob.glob(f"{HERE}/*.cuh")) if not args.names or any(n in p for n in args.names)]
+    paths = sorted(glob.glob(f"{HERE}/*.cu")) + sorted(glob.glob(f"{HERE}/*.cuh"))
+    paths = [p for p in paths if not args.names or any(n in p for n in args.names)]
     mutants = [m for p in paths for m in mutants_of(p)]
-    verdicts = (run_some if args.seconds else run_rest)(mutants, sources, args)
+    verdicts = (run_some if args.seconds else run_rest)(mutants, args)
     whole = not args.names and not args.seconds
     good = judge(mutants, verdicts, whole)
     if good and whole:
