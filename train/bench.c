@@ -5,6 +5,7 @@
 #include "parallel/mpi/start.h"
 #include "train/plan/plan.h"
 #include "train/run/ceiling.h"
+#include "train/run/choices.h"
 #include "train/run/metrics.h"
 #include "train/run/run.h"
 #include <errno.h>
@@ -43,9 +44,11 @@ static double process_age(void)
 
 typedef struct figures {
     double flops, seconds; // of the steps, all ranks
-    double rows;           // of a microbatch
-    int threads;           // of a rank
-    double startup;        // seconds from the start of the process to the first step
+    int64_t steps;
+    size_t pool;    // bytes: its peak on this rank
+    double rows;    // of a microbatch
+    int threads;    // of a rank
+    double startup; // seconds from the start of the process to the first step
 } figures;
 
 static void count_bench_step(void *ctx, const tk_step_result *now)
@@ -54,6 +57,7 @@ static void count_bench_step(void *ctx, const tk_step_result *now)
     if (now->step == 0) return; // first touch of all memory
     f->flops += now->flops;
     f->seconds += now->seconds.total;
+    f->steps++;
     f->rows = (double)now->rows;
 }
 
@@ -66,18 +70,21 @@ static tk_status run_timed_steps(tk_trainer *t, int64_t steps, figures *f)
     return TK_OK;
 }
 
-static void print_train(int ranks, const figures *f, const tk_plan *plan, double rate,
+static void print_train(int ranks, const figures *f, const tk_plan *plan, bool host, double rate,
                         const char *words)
 {
-    int64_t peak;
+    int64_t peak = (int64_t)f->pool;
+    const int64_t planned = host ? plan->total : plan->pool;
     const double reached = f->flops / f->seconds;
-    tk_resident_bytes(&peak);
+    if (host) tk_resident_bytes(&peak);
     printf("startup     %.2f s from the start of the process to the first step\n", f->startup);
-    printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that %s (%d x %d)\n",
-           reached / 1e9, reached / rate, rate / 1e9, words, ranks, f->threads);
-    printf("memory      %.1f MiB resident at most on rank 0, %.3f of the %.1f MiB planned\n",
-           (double)peak / (1 << 20), (double)peak / (double)plan->total,
-           (double)plan->total / (1 << 20));
+    printf("train       %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that %s (%d x %d), %.2f ms "
+           "a step\n",
+           reached / 1e9, reached / rate, rate / 1e9, words, ranks, f->threads,
+           1e3 * f->seconds / (double)f->steps);
+    printf("memory      %.1f MiB %s at most on rank 0, %.3f of the %.1f MiB planned\n",
+           (double)peak / (1 << 20), host ? "resident" : "of the pool",
+           (double)peak / (double)planned, (double)planned / (1 << 20));
 }
 
 // Collective.
@@ -92,7 +99,7 @@ static tk_status compare_train(tk_comm *world, const tk_config *c, const figures
     TK_TRY(tk_comm_sum_f64(world, &rate, 1));
     const tk_plan_of of = {.config = c, .loader = p->loader, .process = process};
     TK_TRY(tk_agree(world, tk_plan_make(&of, world->rank, &plan)));
-    if (world->rank == 0) print_train(world->size, f, &plan, rate, words);
+    if (world->rank == 0) print_train(world->size, f, &plan, tk_plan_on_host(c), rate, words);
     return tk_agree(world,
                     world->rank ? TK_OK : tk_check_fraction("train", f->flops / f->seconds, rate));
 }
@@ -110,9 +117,11 @@ tk_status tk_bench_train(tk_comm *world, tk_config *c, int64_t steps)
     if (st == TK_OK) st = tk_agree(world, tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
+    if (st == TK_OK) st = tk_parallel_unless_alone(world, tk_run_choices(world, &t, NULL, 0));
     f.startup = process_age() - rehearsal;
     f.threads = p.device.threads;
     if (st == TK_OK) st = tk_parallel_unless_alone(world, run_timed_steps(&t, steps + 1, &f));
+    f.pool = p.device.pool.peak;
     if (st == TK_OK) st = compare_train(world, c, &f, &p, process);
     tk_trainer_close(&t);
     tk_train_parts_close(&p);

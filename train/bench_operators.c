@@ -8,6 +8,7 @@
 #include "parallel/mpi/start.h"
 #include "train/bench.h"
 #include "train/run/ceiling.h"
+#include "train/run/choices.h"
 #include "train/run/run.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -170,7 +171,25 @@ static void print_operators(const record *r, const ceilings *c, double step)
            " cubed: %.1f GFLOP/s, copies: %.1f GB/s; bytes are the least there must be)\n",
            1e3 * all, 1e3 * step, c->side, c->flops / 1e9, c->bytes / 1e9);
     for (int i = 0; i < n; i++) print_line(&r->lines[order[i]], order[i], all, c);
-    printf("pool        %.1f MiB at most on rank 0\n", (double)r->device->pool.peak / 0x1p20);
+}
+
+// What one step is of, and the memory it takes: of the pool at its peak, and of the device all that
+// is taken of it now, by drivers and libraries as well.
+static tk_status print_step(const tk_trainer *t, tk_device *d)
+{
+    int64_t rows[TK_MODALITIES] = {0};
+    for (int64_t i = 0; i < t->docs.n; i++)
+        for (int m = 0; m < TK_MODALITIES; m++) rows[m] += t->docs.document[i].rows[m];
+    printf("step        %" PRId64 " documents, rows: %" PRId64 " video, %" PRId64 " audio, %" PRId64
+           " text\n",
+           t->docs.n, rows[TK_VIDEO], rows[TK_AUDIO], rows[TK_TEXT]);
+    printf("pool        %.1f MiB at most on rank 0\n", (double)d->pool.peak / 0x1p20);
+    size_t available, total;
+    if (!tk_device_maps(d)) return TK_OK;
+    TK_TRY(tk_device_memory(d, &available, &total));
+    printf("device      %.1f MiB taken of %.1f\n", (double)(total - available) / 0x1p20,
+           (double)total / 0x1p20);
+    return TK_OK;
 }
 
 // ---- measuring ---------------------------------------------------------------------------------
@@ -205,14 +224,16 @@ tk_status tk_bench_operators(tk_comm *world, tk_config *c)
     double seconds = 0;
     tk_status st = tk_train_parts_open(&p, world, c);
     record r = {.device = &p.device};
-    if (st == TK_OK) st = tk_agree(world, find_ceilings(&p.device, tk_product_type(c), &best));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_open(&t, c, &p.mesh, &p.device, p.loader));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_init(&t));
     if (st == TK_OK) st = tk_agree(world, tk_trainer_start(&t, 0));
+    if (st == TK_OK) st = tk_parallel_unless_alone(world, tk_run_choices(world, &t, NULL, 0));
     if (st == TK_OK) st = tk_parallel_unless_alone(world, recorded_step(&t, &r, &seconds));
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : print_step(&t, &p.device));
+    tk_trainer_close(&t); // ceilings need memory of their own
+    if (st == TK_OK) st = tk_agree(world, find_ceilings(&p.device, tk_product_type(c), &best));
     if (st == TK_OK && world->rank == 0) print_operators(&r, &best, seconds);
     record_free(&r);
-    tk_trainer_close(&t);
     tk_train_parts_close(&p);
     return st;
 }

@@ -16,7 +16,7 @@ static tk_status share_file(tk_comm *world, const char *dir, tk_arena *a, char *
     size_t n = 0; // with the NUL
     tk_status st = TK_OK;
     *text = NULL;
-    if (world->rank == 0) {
+    if (world->rank == 0 && dir) {
         const char *path = tk_arena_printf(a, "%s/%s", dir, NAME);
         if (!path) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
         if (st == TK_OK && !access(path, F_OK)) {
@@ -102,7 +102,7 @@ static tk_status rehearse_and_agree(tk_comm *world, tk_trainer *t, const char *d
     TK_TRY(tk_device_learn(d, false));
     TK_TRY(agree_choices(world, d, a, &n));
     if (n) tk_log("%lld shapes of matrix products timed in %.1f s", (long long)n, tk_now() - begin);
-    return tk_agree(world, world->rank ? TK_OK : write_choices_file(d, dir, a));
+    return tk_agree(world, world->rank || !dir ? TK_OK : write_choices_file(d, dir, a));
 }
 
 tk_status tk_run_choices(tk_comm *world, tk_trainer *t, const char *dir, int64_t first)

@@ -7,5 +7,5 @@
 // Collective. Takes what the file says; where there is none, or none for the device of some rank,
 // rehearses step `first`, lets the lowest rank that has met a shape decide for all, and writes the
 // file. A file that is damaged or of other devices is told of in a line. Does nothing on devices
-// that do not learn.
+// that do not learn. dir NULL: there is no file and none is written, as for a bench.
 tk_status tk_run_choices(tk_comm *world, tk_trainer *t, const char *dir, int64_t first);
