@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
 # What scripts/gpu_check.sh packs is small enough to travel, needs nothing but the C library where it arrives,
-# and finds there what it is to find: here with the processor in the GPU's place.
+# and finds there what it is to find: here with the processor in the GPU's place, and for what is asked of a GPU
+# alone with an emulated one. Programs that a machine with a GPU may have of its own, PyTorch and compute-sanitizer,
+# are played.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 [[ -z ${SAN:-} ]] || { echo "skipped: what is packed is built without sanitizers"; exit 77; }
+build=$(realpath "${BUILD:-build}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -16,11 +19,16 @@ fail() { # WORDS
     failed=$((failed + 1))
 }
 
-run() { # as on a machine where nothing is: no PATH but the system's, no Open MPI's or CUDA's settings
-    env -i HOME="$work" PATH=/usr/bin:/bin "$work/elsewhere/gpu_check/run" "$@" >"$work/said" 2>&1
+# As on a machine where nothing is: no PATH but the system's, no Open MPI's or CUDA's settings. `run VARIABLE=VALUE...
+# -- DEVICE PART...`
+run() {
+    local settings=()
+    while [[ $1 != -- ]]; do settings+=("$1") && shift; done
+    shift
+    env -i HOME="$work" PATH=/usr/bin:/bin "${settings[@]}" "$work/elsewhere/gpu_check/run" "$@" >"$work/said" 2>&1
 }
 
-BUILD=${BUILD:-build} ARCH=native XZ_OPT=-0 scripts/gpu_check.sh pack "$work/packed.tar.xz" >"$work/said" 2>&1 ||
+BUILD=$build ARCH=native XZ_OPT=-0 scripts/gpu_check.sh pack "$work/packed.tar.xz" >"$work/said" 2>&1 ||
     { fail "it cannot be packed"; exit 1; }
 size=$(stat -c %s "$work/packed.tar.xz")
 ((size < 64 << 20)) || fail "$((size >> 20)) MiB are more than 64"
@@ -33,15 +41,51 @@ for program in bin/* tests/test_*; do
         grep -vE "^$PWD/lib/|/(libc|libm|libdl|librt|libpthread)\.so" >"$work/said" && fail "$program loads what was not packed:"
 done
 
-run cpu layouts parity || fail "its own check fails"
+run -- cpu layouts parity || fail "its own check fails"
 grep -q ' 0 failed' "$work/said" || fail "no table"
 (($(grep -c '^ok .*against' "$work/said") == 2 * 7)) || fail "not every layout was compared"
+(($(grep -c '^not measured' "$work/said") > 5)) || fail "goals of which nothing was measured are not told"
 
 # It finds what is wrong: losses of other weights, and a damaged golden file.
-sed -i 's/cpu 1 device=cpu/cpu 1 device=cpu train.seed=2/' run
+cp run whole
+sed -i 's/cpu 1 device=cpu/cpu 1 device=cpu train.seed=2/; /^\(pipeline\|data\|four-ranks\) /d' run
 head -c 5000 golden/wide.h5 >golden/cut.h5
-run cpu layouts parity && fail "what is wrong passes"
-(($(grep -c '^FAIL .*against the processor' "$work/said") >= 2 * 5)) || fail "other losses pass"
+run -- cpu layouts parity && fail "what is wrong passes"
+(($(grep -c '^FAIL .*against the processor' "$work/said") >= 2 * 2)) || fail "other losses pass"
 grep -q 'FAIL  parity cut.h5' "$work/said" || fail "the damaged golden file is not named"
-run cuda parity && fail "there is no GPU here, or is there?"
+run -- cuda parity && fail "there is no GPU here, or is there?"
+
+# Every other part, on an emulated GPU. Each goal is reached or missed but that of which there is nothing to measure
+# on one GPU.
+if [[ -e $build/emulated/talkie ]]; then
+    mv whole run
+    cp "$build/emulated/talkie" bin/
+    cp "$build/emulated/tests/core/device/test_ops_conformance" "$build/emulated/tests/parallel/test_device_comm" tests/
+    printf '%s\n' 'test_ops_conformance' 'test_device_comm 2' >tests/list
+    echo silu >operators
+    mkdir "$work/theirs"
+    cat >"$work/theirs/python3" <<'END'
+#!/bin/sh
+# It has PyTorch, and says of a step and of attention what torch_step.py says that these lines look like.
+case ${1##*/}:$2 in
+torch_step.py:golden) [ $# -ge 6 ] ;;
+torch_step.py:step) sed -n 's/^ *\(torch .*: step .*\)/\1/p' "$1" ;;
+torch_step.py:attention) sed -n 's/^ *\(torch .*: attention .*\)/\1/p' "$1" ;;
+-c:*torch*) ;;
+*) exit 1 ;;
+esac
+END
+    # shellcheck disable=SC2016 # it is the script that expands
+    printf '#!/bin/sh\n[ "$TK_TEST_OPS" = " silu " ] && shift 4 && exec "$@"\n' >"$work/theirs/compute-sanitizer"
+    chmod +x "$work/theirs/"*
+    run SMALL=1 TK_TEST_OPS=' silu ' PATH="$work/theirs:/usr/bin:/bin" -- cuda operators figures attention torch sanitizer ||
+        fail "it fails on an emulated GPU"
+    for what in test_ops_conformance 'test_device_comm, 2 ranks' 'step, one.default' 'plan, one' 'step, one.fp32' \
+        'step, one.own' 'step, one.any-order' 'its model is ours' 'PyTorch, step, one' "PyTorch, cuDNN's attention, one" \
+        memcheck racecheck; do
+        grep -q "^ok    $what" "$work/said" || fail "'$what' was not done"
+    done
+    (($(grep -cE '^(met|missed) ' "$work/said") == 9)) || fail "not every goal was measured"
+    grep -q '^not measured .*communication hidden' "$work/said" || fail "no word of what one GPU cannot show"
+fi
 ((failed == 0))
