@@ -131,6 +131,18 @@ case_slow_link() {
         awk '$1 < 0.05 { exit 1 }' || fail 'the slow link slows nothing'
 }
 
+# A host behind a slow link is named before step 1, and the job ends with preflight's exit code.
+case_preflight() {
+    cluster_slow nn3 32mbit || fail 'tc cannot slow a link'
+    PREFLIGHT=1 train preflight -- preflight.seconds=0.02 preflight.mib=1 preflight.memory=1 preflight.side=64
+    cluster_until 90 cluster_finished "$job" || fail 'preflight does not end'
+    cluster_quick nn3
+    cluster_is "$job" JobState FAILED || fail "a slow host makes the job $(cluster_job "$job" JobState)"
+    cluster_is "$job" ExitCode 1:0 || fail "preflight ends the job with $(cluster_job "$job" ExitCode), not 1:0"
+    said preflight 'nn3.* of the median'
+    [[ ! -e preflight ]] || fail 'a run was begun after all'
+}
+
 # lost NAME HOST: a job on nn1..nn4 loses that host, whose ranks run on, cut off but for the files. The others
 # give way to a restart on the spare; the orphans find themselves fenced, say so and end.
 lost() {
@@ -181,7 +193,7 @@ case_sampled() {
     grep -q 'has no file' sampled-2.log || fail 'a job without a file is not told so'
 }
 
-cases=(threads sampled usr1 preempted cancelled slow_link lost_first)
+cases=(threads preflight sampled usr1 preempted cancelled slow_link lost_first)
 if [[ $* == all ]]; then
     cases+=(term cancelled_long lost_last time_limit)
 elif (($#)); then
