@@ -15,6 +15,7 @@ tk_status tk_dry_rank_open(tk_dry_rank *r, const tk_parallel_config *p, int rank
     tk_status st = tk_device_open_dry(&r->device, like->ops, 1, ADDRESSES);
     r->device.attention = like->attention;
     if (st == TK_OK) st = tk_mesh_attach(&r->mesh, &r->device);
+    if (st == TK_OK && p->register_buffers) st = tk_mesh_register(&r->mesh, ADDRESSES);
     if (st != TK_OK) tk_dry_rank_close(r);
     TK_TRY(st);
     return TK_OK;
@@ -24,6 +25,16 @@ void tk_dry_rank_tell(const tk_dry_rank *r, tk_forecast *out)
 {
     out->pool = r->device.pool.peak;
     memcpy(out->held, r->device.pool.at_peak, sizeof out->held);
+    out->registered = tk_forecast_registered(&r->device);
+}
+
+size_t tk_forecast_registered(const tk_device *d)
+{
+    enum { UNIT = 2 << 20, UNUSED = 64 }; // bytes: what NCCL takes at least; tk_device_register's
+    const tk_pool *p = &d->registered;
+    const size_t fixed = p->at_peak[TK_FOR_WEIGHTS] + p->at_peak[TK_FOR_GRADIENTS];
+    if (!p->bytes) return 0;
+    return (p->peak + (p->peak - fixed) / 4 + UNUSED + UNIT - 1) / UNIT * UNIT;
 }
 
 void tk_dry_rank_close(tk_dry_rank *r)
@@ -53,17 +64,21 @@ static tk_status list_ways(const tk_forecast_ways *w, size_t available, char *ou
 tk_status tk_forecast_take(const tk_forecast *f, const char *what, int rank,
                            const tk_forecast_ways *ways, tk_device *d)
 {
+    const size_t needed = f->pool + f->registered;
     size_t available, total;
-    char who[256], fits[384];
+    char who[256], fits[384], sent[64] = "";
     d->planned = f->pool;
     TK_TRY(tk_device_memory(d, &available, &total));
-    if (f->pool <= available) return tk_device_expect(d, f->pool);
+    if (needed <= available) return tk_device_expect(d, f->pool);
     TK_TRY(list_ways(ways, available, fits, sizeof fits));
     tk_pool_print(f->held, who, sizeof who);
-    return TK_FAIL(TK_MEMORY,
-                   "%s needs %.1f MiB of the device on rank %d (%s), and %.1f of its %.1f MiB are "
-                   "free. %s%s",
-                   what, (double)f->pool / 0x1p20, rank, who, (double)available / 0x1p20,
-                   (double)total / 0x1p20, *fits ? "What would fit: " : "",
-                   *fits ? fits : ways->none);
+    if (f->registered)
+        snprintf(sent, sizeof sent, ", and %.1f MiB registered for what is sent",
+                 (double)f->registered / 0x1p20);
+    return TK_FAIL(
+        TK_MEMORY,
+        "%s needs %.1f MiB of the device on rank %d (%s%s), and %.1f of its %.1f MiB are "
+        "free. %s%s",
+        what, (double)needed / 0x1p20, rank, who, sent, (double)available / 0x1p20,
+        (double)total / 0x1p20, *fits ? "What would fit: " : "", *fits ? fits : ways->none);
 }

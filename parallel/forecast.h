@@ -13,6 +13,7 @@
 typedef struct tk_forecast {
     size_t pool;                   // bytes: the peak of the device's pool,
     size_t held[TK_POOL_PURPOSES]; // ... who holds them then
+    size_t registered;             // beside it, of what is sent, where that lies apart (mesh.h)
     size_t staging;                // of the host, in each place of transfers
 } tk_forecast;
 
@@ -28,6 +29,11 @@ tk_status tk_dry_rank_open(tk_dry_rank *r, const tk_parallel_config *p, int rank
 void tk_dry_rank_tell(const tk_dry_rank *r, tk_forecast *out); // all but the staging
 void tk_dry_rank_close(tk_dry_rank *r);                        // of one that is zero: fine
 
+// Bytes to register for all that a device sends, of which it has sent the most that it will but for
+// a little: there will not be more, and steps differ, so that what grows with their rows gets a
+// quarter more. 0: it has nothing registered.
+size_t tk_forecast_registered(const tk_device *d);
+
 enum { TK_FORECAST_WORDS = 64 };
 typedef struct tk_forecast_ways { // other options, each of which may need less
     void *ctx;
@@ -38,6 +44,7 @@ typedef struct tk_forecast_ways { // other options, each of which may need less
 } tk_forecast_ways;
 
 // Takes the pool's peak at once, so that what comes takes none. TK_MEMORY, with nothing taken and
-// in words of `what`, where the device has less: what it needs, and which ways would fit.
+// in words of `what`, where the device has less, or no room for what is registered beside it: what
+// it needs, and which ways would fit.
 tk_status tk_forecast_take(const tk_forecast *f, const char *what, int rank,
                            const tk_forecast_ways *ways, tk_device *d);

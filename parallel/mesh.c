@@ -260,6 +260,11 @@ static tk_status attach_nccl(tk_mesh *m, tk_device *d)
 {
     return tk_nccl_world(&m->world, d, &m->world_device);
 }
+
+static tk_status register_nccl(tk_mesh *m, size_t bytes)
+{
+    return tk_nccl_register(&m->world_device, bytes);
+}
 #else
 static tk_status attach_nccl(tk_mesh *m, tk_device *d)
 {
@@ -268,6 +273,12 @@ static tk_status attach_nccl(tk_mesh *m, tk_device *d)
                                        "GPUs of several ranks reach each other: build it with "
                                        "NCCL, or run device=%s on one rank",
                                        d->ops->name));
+}
+
+static tk_status register_nccl(tk_mesh *m, size_t bytes)
+{
+    (void)m, (void)bytes; // nothing was attached
+    return TK_OK;
 }
 #endif
 
@@ -313,6 +324,21 @@ tk_status tk_mesh_attach(tk_mesh *m, tk_device *d)
     tensor->beside = m->overlap_rows;
     if (st != TK_OK) tk_mesh_detach(m);
     return st;
+}
+
+tk_status tk_mesh_register(tk_mesh *m, size_t bytes)
+{
+    tk_device *d = m->world_device.device;
+    const tk_device_ops *like = d->stands_for ? d->stands_for : d->ops;
+    if (like != tk_device_find(TK_DEVICE_CUDA))
+        return tk_agree(&m->world,
+                        TK_FAIL(TK_INPUT,
+                                "parallel.register_buffers=true needs device=cuda: what device %s "
+                                "sends goes over MPI, which sees to that itself; set it to false",
+                                like->name));
+    if (m->world.size == 1) return TK_OK;
+    if (tk_comm_is_dry(&m->world)) return tk_device_register(d, NULL, bytes);
+    return register_nccl(m, bytes);
 }
 
 void tk_mesh_detach(tk_mesh *m)

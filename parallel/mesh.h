@@ -67,6 +67,11 @@ void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p,
 // goes wrong is agreed on. m stays where it is until tk_mesh_detach, which comes before the device
 // is closed; with none attached it does nothing.
 tk_status tk_mesh_attach(tk_mesh *m, tk_device *d);
+// From now on, until tk_mesh_detach, what the attached device sends lies in memory that all its
+// communicators know (tk_device_register): `bytes`, the same on all ranks. On one rank nothing is
+// sent, and there is none. Collective; what goes wrong is agreed on: TK_INPUT where it is not GPUs
+// that send, TK_MEMORY where one has less.
+tk_status tk_mesh_register(tk_mesh *m, size_t bytes);
 void tk_mesh_detach(tk_mesh *m);
 void tk_mesh_close(tk_mesh *m);                                     // detaches too
 int tk_mesh_threads(const tk_mesh *m, const tk_parallel_config *p); // compute threads of this rank

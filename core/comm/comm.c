@@ -127,6 +127,26 @@ static bool names_a_rank(const char *message)
     return sscanf(message, "rank %d: %n", &rank, &end) == 1 && end > 0;
 }
 
+// A byte at a time, the highest first: ranks with a lower one are out.
+tk_status tk_comm_most(tk_comm *c, size_t *x)
+{
+    enum { BYTE = 8, VALUES = 1 << BYTE };
+    size_t most = 0;
+    bool in = true;
+    for (int shift = (int)sizeof *x * BYTE - BYTE; shift >= 0; shift -= BYTE) {
+        uint64_t ranks[VALUES] = {0};
+        size_t top = VALUES - 1;
+        const size_t own = *x >> shift & (VALUES - 1);
+        if (in) ranks[own] = 1;
+        TK_TRY(tk_comm_sum_u64(c, ranks, VALUES));
+        while (top > 0 && !ranks[top]) top--;
+        in &= own == top;
+        most = most << BYTE | top;
+    }
+    *x = most;
+    return TK_OK;
+}
+
 tk_status tk_agree(tk_comm *c, tk_status mine)
 {
     rank_list failed;

@@ -32,6 +32,8 @@ tk_status tk_comm_all_gather(tk_comm *c, const void *in, void *out, size_t bytes
 tk_status tk_comm_sum_f64(tk_comm *c, double *x, int n); // in rank order, in place
 tk_status tk_comm_sum_u64(tk_comm *c, uint64_t *x, int n);
 tk_status tk_comm_barrier(tk_comm *c);
+// *x becomes the most that any rank gives.
+tk_status tk_comm_most(tk_comm *c, size_t *x);
 
 tk_comm *tk_comm_self(void); // size 1, never freed
 // A communicator that pretends to be `rank` of `size` and moves nothing (for `talkie plan`).

@@ -58,6 +58,7 @@ typedef struct tk_parallel_config {
     int64_t overlap_rows;      // 1: they move beside products of others
     int64_t overlap_gradients; // 1: gradients are summed while backward goes on
     int64_t overlap_weights;   // 1: the next forward begins while weights are gathered
+    int64_t register_buffers;  // 1: what ranks send lies in memory that is registered with NCCL
 } tk_parallel_config;
 
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;

@@ -175,6 +175,11 @@ static const tk_option config_rows[] = {
     YES("parallel.overlap_weights", parallel.overlap_weights, 1, TK_CMD_TRAIN | TK_CMD_PLAN,
         "whether the next forward begins while new weights are gathered; the same numbers either "
         "way"),
+    YES("parallel.register_buffers", parallel.register_buffers, 0, TK_CMD_TRAIN | TK_CMD_PLAN,
+        "whether all that GPUs send each other lies in memory registered with NCCL, which then "
+        "needs "
+        "no copies of it, as much on each as the fullest needs; the same numbers either way; "
+        "device=cuda"),
 
     INT("media.width", media.width, 64, 8, 8192, MEDIA, "pixels"),
     INT("media.height", media.height, 64, 8, 8192, MEDIA, "pixels"),

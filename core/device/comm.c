@@ -297,12 +297,30 @@ static tk_status check_peer(const tk_device_comm *c, const char *what, int rank)
 static tk_status check_buffer(const tk_device_comm *c, const char *what, const void *x, int64_t n,
                               tk_dtype t)
 {
+    const tk_device *d = c->device;
+    const size_t bytes = n > 0 ? (size_t)bytes_of(n, t) : 0;
     if (n == 0) return TK_OK;
-    if (n > 0 && tk_pool_holds(&c->device->pool, x, (size_t)bytes_of(n, t))) return TK_OK;
+    if (n > 0 && (tk_pool_holds(&d->pool, x, bytes) || tk_pool_holds(&d->registered, x, bytes)))
+        return TK_OK;
     return TK_FAIL(TK_INTERNAL,
                    "%s over the %s communicator: %lld elements at %p do not lie in the pool of "
                    "device %s",
                    what, c->name, (long long)n, x, c->device->ops->name);
+}
+
+// A buffer that goes to other ranks, or is filled by them: all ranks have it in registered memory,
+// or none has.
+static tk_status check_sent(const tk_device_comm *c, const char *what, const void *x, int64_t n,
+                            tk_dtype t)
+{
+    const tk_pool *p = &c->device->registered;
+    TK_TRY(check_buffer(c, what, x, n, t));
+    if (n == 0 || !p->bytes || c->size == 1 || tk_pool_holds(p, x, (size_t)bytes_of(n, t)))
+        return TK_OK;
+    return TK_FAIL(TK_INTERNAL,
+                   "%s over the %s communicator: %lld elements at %p do not lie in the memory that "
+                   "is registered with it",
+                   what, c->name, (long long)n, x);
 }
 
 static tk_status check_alone(const tk_device_comm *c, const char *what)
@@ -355,7 +373,7 @@ tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_re
 {
     tk_queue was;
     TK_TRY(check_alone(c, "all_reduce"));
-    TK_TRY(check_buffer(c, "all_reduce", x, n, t));
+    TK_TRY(check_sent(c, "all_reduce", x, n, t));
     TK_TRY(collective(c, n, t));
     TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->all_reduce(c, x, n, t, r));
@@ -367,8 +385,8 @@ tk_status tk_all_gather(tk_device_comm *c, const void *in, void *out, const int6
     tk_queue was;
     TK_TRY(check_alone(c, "all_gather"));
     TK_TRY(check_counts(c, "all_gather", counts, width));
-    TK_TRY(check_buffer(c, "all_gather from", in, counts[c->rank] * width, t));
-    TK_TRY(check_buffer(c, "all_gather to", out, total_count(c, counts) * width, t));
+    TK_TRY(check_sent(c, "all_gather from", in, counts[c->rank] * width, t));
+    TK_TRY(check_sent(c, "all_gather to", out, total_count(c, counts) * width, t));
     TK_TRY(collective(c, counts[c->rank] * width, t));
     TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->all_gather(c, in, out, counts, width, t));
@@ -380,7 +398,7 @@ tk_status tk_reduce_scatter(tk_device_comm *c, const void *in, void *out, const 
     tk_queue was;
     TK_TRY(check_alone(c, "reduce_scatter"));
     TK_TRY(check_counts(c, "reduce_scatter", counts, width));
-    TK_TRY(check_buffer(c, "reduce_scatter from", in, total_count(c, counts) * width, t));
+    TK_TRY(check_sent(c, "reduce_scatter from", in, total_count(c, counts) * width, t));
     TK_TRY(check_buffer(c, "reduce_scatter to", out, counts[c->rank] * width, t));
     TK_TRY(collective(c, total_count(c, counts) * width, t));
     TK_TRY(enter_queue(c, &was));
@@ -392,7 +410,7 @@ tk_status tk_broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int ro
     tk_queue was;
     TK_TRY(check_alone(c, "broadcast"));
     TK_TRY(check_rank(c, "broadcast from", root));
-    TK_TRY(check_buffer(c, "broadcast", x, n, t));
+    TK_TRY(check_sent(c, "broadcast", x, n, t));
     TK_TRY(collective(c, n, t));
     TK_TRY(enter_queue(c, &was));
     return leave(c, was, c->ops->broadcast(c, x, n, t, root));
@@ -414,7 +432,7 @@ static tk_status check_message(tk_device_comm *c, bool sends, const void *x, int
                                int peer)
 {
     TK_TRY(check_peer(c, sends ? "send to" : "receive from", peer));
-    TK_TRY(check_buffer(c, sends ? "send" : "receive", x, n, t));
+    TK_TRY(check_sent(c, sends ? "send" : "receive", x, n, t));
     if (n == 0) return TK_OK;
     return tk_trace_call(c->device, TK_TRACE_MESSAGE, (size_t)bytes_of(n, t));
 }

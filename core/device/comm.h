@@ -91,6 +91,11 @@ struct tk_device_comm {
 // that is no rank of c, a buffer that does not lie in the pool (of no elements it may lie
 // anywhere), and a collective or a wait inside a group.
 //
+// Where memory is registered (tk_device_register), all that is sent or filled lies there,
+// TK_INTERNAL else: messages, what all_reduce and broadcast are given, what all_gather is given and
+// gives, and what reduce_scatter is given. What that gives is written by the device, wherever it
+// lies.
+//
 // x (n) := reduction over ranks, in place
 tk_status tk_all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r);
 // out = concatenation over ranks i of counts[i] rows of `width` elements; `in` holds counts[rank]

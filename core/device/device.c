@@ -56,6 +56,7 @@ void tk_device_close(tk_device *d)
     void *base = d->pool.base;
     size_t bytes = d->pool.bytes;
     (void)tk_device_sync(d);
+    tk_device_unregister(d);
     tk_pool_done(&d->pool);
     d->ops->release(d, base, bytes);
     d->ops->close(d);
@@ -75,20 +76,32 @@ void tk_device_software(tk_device *d, char *out, size_t size)
     if (d->ops->software) d->ops->software(d, out, size);
 }
 
+// ---- memory -------------------------------------------------------------------------------------
+
+tk_pool *tk_device_pool_of(tk_device *d, const void *x)
+{
+    return tk_pool_holds(&d->registered, x, 1) ? &d->registered : &d->pool;
+}
+
 static void give_back(tk_device *d, void *x)
 {
-    const size_t bytes = tk_pool_free(&d->pool, d->queue, x);
+    const size_t bytes = tk_pool_free(tk_device_pool_of(d, x), d->queue, x);
     if (bytes && d->ops->freed) d->ops->freed(d, x, bytes);
 }
 
 // Puts who wanted what for what, and who holds the rest, around the words of a failure.
-static tk_status say_full(const tk_device *d, tk_pool_purpose purpose, size_t bytes, tk_status st)
+static tk_status say_full(const tk_device *d, const tk_pool *p, tk_pool_purpose purpose,
+                          size_t bytes, tk_status st)
 {
-    char why[512], who[256], plan[64] = "";
+    char why[512], who[256], plan[160] = "";
     if (st != TK_MEMORY) return st;
     snprintf(why, sizeof why, "%s", tk_status_message());
-    tk_pool_print(d->pool.held, who, sizeof who);
-    if (d->planned)
+    tk_pool_print(p->held, who, sizeof who);
+    if (p == &d->registered)
+        snprintf(plan, sizeof plan,
+                 "; that is all that was registered for messages: with "
+                 "parallel.register_buffers=false they take what they need");
+    else if (d->planned)
         snprintf(plan, sizeof plan, "; planned were %.1f MiB at most", (double)d->planned / 0x1p20);
     return TK_FAIL(TK_MEMORY, "%s%s%s%s%.1f MiB for %s do not fit: %s. In use: %s%s", d->during,
                    *d->during ? ", " : "", d->op ? d->op : "", d->op ? ": " : "",
@@ -96,21 +109,21 @@ static tk_status say_full(const tk_device *d, tk_pool_purpose purpose, size_t by
                    *who ? who : "nothing", plan);
 }
 
-// A block of the pool, with memory under it.
-static tk_status take(tk_device *d, tk_pool_purpose purpose, size_t bytes, void **out)
+// A block of a pool, with memory under it.
+static tk_status take(tk_device *d, tk_pool *p, tk_pool_purpose purpose, size_t bytes, void **out)
 {
-    size_t peak = d->pool.peak, at_peak[TK_POOL_PURPOSES];
-    memcpy(at_peak, d->pool.at_peak, sizeof at_peak);
-    tk_status st = tk_pool_new(&d->pool, d->queue, purpose, bytes, out);
-    if (st != TK_OK) return say_full(d, purpose, bytes, st);
-    st = tk_device_expect(d, d->pool.peak);
+    size_t peak = p->peak, at_peak[TK_POOL_PURPOSES];
+    memcpy(at_peak, p->at_peak, sizeof at_peak);
+    tk_status st = tk_pool_new(p, d->queue, purpose, bytes, out);
+    if (st != TK_OK) return say_full(d, p, purpose, bytes, st);
+    if (p == &d->pool) st = tk_device_expect(d, p->peak);
     if (st == TK_OK && d->recording) st = tk_recording_note(d->recording, *out, bytes);
     if (st != TK_OK) {
-        tk_pool_free(&d->pool, d->queue, *out);
-        d->pool.peak = peak;
-        memcpy(d->pool.at_peak, at_peak, sizeof at_peak);
+        tk_pool_free(p, d->queue, *out);
+        p->peak = peak;
+        memcpy(p->at_peak, at_peak, sizeof at_peak);
         *out = NULL;
-        st = say_full(d, purpose, bytes, st);
+        st = say_full(d, p, purpose, bytes, st);
     }
     TK_TRY(st);
     return TK_OK;
@@ -131,17 +144,35 @@ tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk
     return tk_device_new_for(d, TK_FOR_ACTIVATIONS, t, rows, cols, out);
 }
 
-tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
-                            int64_t cols, tk_tensor *out)
+static tk_status new_in(tk_device *d, tk_pool *p, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                        int64_t cols, tk_tensor *out)
 {
     int64_t count, bytes;
     TK_TRY(tk_mul_size(rows, cols, &count));
     TK_TRY(tk_mul_size(count, (int64_t)tk_dtype_size(t), &bytes));
     void *data;
     TK_TRY(tk_trace_call(d, TK_TRACE_NEW, (size_t)bytes));
-    TK_TRY(take(d, purpose, (size_t)bytes, &data));
+    TK_TRY(take(d, p, purpose, (size_t)bytes, &data));
     *out = tk_tensor_2d(data, t, rows, cols);
     return TK_OK;
+}
+
+static tk_pool *pool_of_sent(tk_device *d)
+{
+    return d->registered.bytes ? &d->registered : &d->pool;
+}
+
+tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                            int64_t cols, tk_tensor *out)
+{
+    tk_pool *p = purpose == TK_FOR_MESSAGES ? pool_of_sent(d) : &d->pool;
+    return new_in(d, p, purpose, t, rows, cols, out);
+}
+
+tk_status tk_device_new_sent(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                             int64_t cols, tk_tensor *out)
+{
+    return new_in(d, pool_of_sent(d), purpose, t, rows, cols, out);
 }
 
 void tk_device_free(tk_device *d, tk_tensor *t)
@@ -153,6 +184,26 @@ void tk_device_free(tk_device *d, tk_tensor *t)
 tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total)
 {
     return d->ops->memory(d, available, total);
+}
+
+// The last unit is nobody's, so that no block has one of the other pool for its neighbour, which a
+// graph would take for a part of it (core/device/recording.h).
+tk_status tk_device_register(tk_device *d, void *base, size_t bytes)
+{
+    enum { UNIT = 64 };
+    tk_pool *p = &d->registered;
+    if (p->bytes || bytes < UNIT)
+        return TK_FAIL(TK_INTERNAL, "device %s: memory is registered twice, or there is none",
+                       d->ops->name);
+    TK_TRY(tk_pool_init(p, d->stands_for ? d->pool.base + d->pool.bytes : base, bytes - UNIT));
+    memcpy(p->events, d->pool.events, sizeof p->events); // both are told of the same events
+    memcpy(p->seen, d->pool.seen, sizeof p->seen);
+    return TK_OK;
+}
+
+void tk_device_unregister(tk_device *d)
+{
+    tk_pool_done(&d->registered);
 }
 
 tk_status tk_device_host_new(tk_device *d, size_t bytes, void **out)
@@ -180,7 +231,7 @@ tk_queue tk_device_on(tk_device *d, tk_queue q)
 
 static tk_status check_device(const tk_device *d, const char *what, const void *x, size_t bytes)
 {
-    if (tk_pool_holds(&d->pool, x, bytes)) return TK_OK;
+    if (tk_pool_holds(&d->pool, x, bytes) || tk_pool_holds(&d->registered, x, bytes)) return TK_OK;
     return TK_FAIL(TK_INTERNAL, "%s: %zu bytes at %p do not lie in the pool of device %s", what,
                    bytes, x, d->ops->name);
 }
@@ -276,6 +327,7 @@ tk_status tk_device_sync(tk_device *d)
     TK_TRY(tk_recording_forbids(d, "a wait"));
     TK_TRY(d->ops->sync(d));
     tk_pool_sync(&d->pool);
+    tk_pool_sync(&d->registered);
     return tk_trace_call(d, TK_TRACE_SYNC, 0);
 }
 
@@ -296,7 +348,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     tk_status st = TK_OK;
     d->op = tk_op_table[c->op].name;
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
-    if (bytes) TK_TRY(take(d, TK_FOR_WORKSPACE, bytes, &scratch));
+    if (bytes) TK_TRY(take(d, &d->pool, TK_FOR_WORKSPACE, bytes, &scratch));
     if (d->ops->computes) {
         d->scratch = scratch;
         st = (back ? k->back : k->fore)(d, c);

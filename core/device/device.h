@@ -137,9 +137,10 @@ struct tk_device {
     const tk_device_ops *stands_for; // of "dry"; NULL of others
     const tk_kernel *kernels;        // of ops, or of the device it stands for
     int threads, card;
-    tk_queue queue; // of what is asked for now
-    tk_pool pool;   // all device memory: weights, activations, gradients, scratch
-    double flops;   // floating-point operations of GEMM and attention run so far (model FLOPs)
+    tk_queue queue;     // of what is asked for now
+    tk_pool pool;       // device memory: weights, activations, gradients, scratch
+    tk_pool registered; // and what is sent, where a transport knows that memory; no bytes: none
+    double flops;       // floating-point operations of GEMM and attention run so far (model FLOPs)
     tk_attention_way attention; // tk_device_attend's; at first our own
     void *scratch;              // of the call now running
     struct {
@@ -180,14 +181,24 @@ tk_status tk_device_sync(tk_device *d); // the host waits until all work of all 
 
 // Memory from the pool, in the order of the queue of the moment (see core/device/pool.h for when
 // another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.
-// Memory of tk_device_new is for activations; the other says what for.
+// Memory of tk_device_new is for activations; the others say what for. What a communicator of this
+// device sends or fills (core/device/comm.h) is that of tk_device_new_sent, or for messages.
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out);
 tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
                             int64_t cols, tk_tensor *out);
+tk_status tk_device_new_sent(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
+                             int64_t cols, tk_tensor *out);
 void tk_device_free(tk_device *d, tk_tensor *t); // absent tensors are fine; clears *t
 // From now on the pool has memory for a peak of so many bytes, taken at once; it takes more when
 // more is needed.
 tk_status tk_device_expect(tk_device *d, size_t bytes);
+// From now on memory of what is sent lies in these bytes, a second pool, and nowhere else: it is
+// TK_MEMORY where they are full, since a transport must not be given other memory on one rank and
+// this on another. The owner takes them back once nothing of the device uses them any more. On a
+// dry device base is NULL.
+tk_status tk_device_register(tk_device *d, void *base, size_t bytes);
+void tk_device_unregister(tk_device *d);                 // without any it does nothing
+tk_pool *tk_device_pool_of(tk_device *d, const void *x); // that byte x lies in, if in any
 bool tk_device_maps(const tk_device *d); // false where there is always memory for the pool
 // Bytes of the device that nobody has taken, and all it has; what the pool has taken counts.
 tk_status tk_device_memory(tk_device *d, size_t *available, size_t *total);
@@ -202,8 +213,8 @@ tk_status tk_device_put(tk_device *d, const void *host, tk_dtype t, int64_t rows
                         tk_tensor *out);
 tk_status tk_device_get(tk_device *d, const tk_tensor *t, void *host);
 
-// Bytes between host memory and the pool, and within the pool. Device addresses must lie in the
-// pool, host memory must be there (TK_INTERNAL else); 0 bytes are nothing, whatever the addresses.
+// Bytes between host memory and the pools, and within them. Device addresses must lie in a pool,
+// host memory must be there (TK_INTERNAL else); 0 bytes are nothing, whatever the addresses.
 tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t bytes);
 tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t bytes);
 tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes);

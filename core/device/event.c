@@ -30,6 +30,7 @@ tk_status tk_event_record(tk_event *e, tk_queue q)
     TK_TRY(tk_trace_call(e->device, TK_TRACE_EVENT, 0));
     TK_TRY(e->device->ops->event_record(e, q));
     e->mark = tk_pool_record(&e->device->pool, q);
+    (void)tk_pool_record(&e->device->registered, q); // the same
     e->recorded = true;
     return TK_OK;
 }
@@ -41,6 +42,7 @@ tk_status tk_event_wait(tk_event *e, tk_queue q)
     TK_TRY(tk_trace_call(e->device, TK_TRACE_WAIT, 0));
     TK_TRY(e->device->ops->event_wait(e, q));
     tk_pool_wait(&e->device->pool, q, &e->mark);
+    tk_pool_wait(&e->device->registered, q, &e->mark);
     return TK_OK;
 }
 
@@ -51,6 +53,7 @@ tk_status tk_event_sync(tk_event *e)
     TK_TRY(tk_recording_forbids(e->device, "a wait for an event"));
     TK_TRY(e->device->ops->event_sync(e));
     tk_pool_wait_host(&e->device->pool, &e->mark);
+    tk_pool_wait_host(&e->device->registered, &e->mark);
     return tk_trace_call(e->device, TK_TRACE_HOST_WAIT, 0);
 }
 

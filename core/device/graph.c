@@ -25,12 +25,13 @@ static void give_memory_back(tk_graph *g, int held)
 
 static tk_status take_all(tk_graph *g)
 {
-    tk_pool *p = &g->device->pool;
     tk_status st = TK_OK;
     int held = 0;
-    for (; held < g->recording.n && st == TK_OK; held++)
-        st = tk_pool_take(p, TK_QUEUE_COMPUTE, TK_FOR_ACTIVATIONS, g->recording.memory[held].data,
-                          tk_bytes(&g->recording.memory[held]));
+    for (; held < g->recording.n && st == TK_OK; held++) {
+        const tk_tensor *x = &g->recording.memory[held];
+        st = tk_pool_take(tk_device_pool_of(g->device, x->data), TK_QUEUE_COMPUTE,
+                          TK_FOR_ACTIVATIONS, x->data, tk_bytes(x));
+    }
     if (st != TK_OK) give_memory_back(g, held - 1);
     TK_TRY(st);
     return TK_OK;

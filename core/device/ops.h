@@ -149,6 +149,8 @@ typedef struct tk_op_info {
     // is no such output in this call.
     tk_status (*shape)(const tk_call *c, tk_tensor out[TK_OP_OUT]);
     double (*flops)(const tk_call *c); // multiply-adds of GEMM and attention counted as 2; NULL = 0
+    unsigned filled;                   // bits of outputs that other ranks fill
+    unsigned sent_grads;               // bits of outputs whose gradients backward sends to them
 } tk_op_info;
 
 extern const tk_op_info tk_op_table[TK_OP_COUNT];

@@ -25,6 +25,7 @@ typedef struct pass { // what all segments of one forward read; lives in the tap
 typedef struct block_pass {
     const pass *p;
     const tk_block_weights *weights;
+    bool hands_on; // its rows go to another stage
 } block_pass;
 
 static tk_value *constant(tk_tape *t, tk_tensor x)
@@ -46,6 +47,12 @@ static tk_value *apply_linear(tk_tape *t, const pass *p, tk_linear_weights w, tk
 static tk_value *enter(tk_tape *t, const pass *p, tk_value *x)
 {
     return tk_cast(t, x, p->m->compute);
+}
+
+// For rows or columns that tensor ranks gather.
+static tk_tape *to_gather(tk_tape *t, const pass *p)
+{
+    return tk_to_send(t, p->m->tensor->size > 1);
 }
 
 // Queries or keys, normalized per head and turned by their position where there is one.
@@ -85,10 +92,10 @@ static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk
 {
     tk_model *m = p->m;
     const int64_t *counts = p->b->text_counts;
-    tk_value *h = tk_rms_norm(t, x, weight(p, w->norm1), m->config.norm_eps);
+    tk_value *h = tk_rms_norm(to_gather(t, p), x, weight(p, w->norm1), m->config.norm_eps);
     h = attend_block(t, p, w, h, counts, p->text_cos, p->text_sin, &p->text_docs);
     x = tk_add(t, x, h);
-    h = tk_rms_norm(t, x, weight(p, w->norm2), m->config.norm_eps);
+    h = tk_rms_norm(to_gather(t, p), x, weight(p, w->norm2), m->config.norm_eps);
     return tk_add(t, x, feed_forward(t, p, w, h, counts));
 }
 
@@ -106,7 +113,7 @@ static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     text = enter(t, p, apply_linear(t, p, w->context_embedder, text));
     for (int64_t i = 0; i < m->config.refiner_layers; i++)
         text = refine(t, p, &w->refiner[i], text);
-    text = tk_rms_norm(t, text, weight(p, w->refiner_norm), m->config.final_norm_eps);
+    text = tk_rms_norm(to_gather(t, p), text, weight(p, w->refiner_norm), m->config.final_norm_eps);
     text = tk_gather_rows(t, text, m->tensor, b->text_counts);
     tk_value *video = enter(t, p, apply_linear(t, p, w->proj_in, constant(t, b->video)));
     tk_value *audio = enter(t, p, apply_linear(t, p, w->audio_proj_in, constant(t, b->audio)));
@@ -134,17 +141,19 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     const tk_block_weights *w = bp->weights;
     (void)n_in;
 
-    tk_value *table =
-        tk_gather_cols(t, apply_linear(t, p, w->adaln, in[1]), m->tensor, p->adaln_counts);
+    tk_value *table = apply_linear(to_gather(t, p), p, w->adaln, in[1]);
+    table = tk_gather_cols(t, table, m->tensor, p->adaln_counts);
     table = tk_reshape(t, table, p->b->stream->n_levels * TK_MODALITIES, 6 * H);
 
     tk_value *x = in[0];
-    tk_value *h = tk_modulate(t, x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
+    tk_value *h =
+        tk_modulate(to_gather(t, p), x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
     h = attend_block(t, p, w, h, counts, p->cos, p->sin, &p->docs);
     x = tk_gate_add(t, x, h, table, p->table_row, 2 * H);
-    h = tk_modulate(t, x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H, eps);
+    h = tk_modulate(to_gather(t, p), x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H,
+                    eps);
     h = feed_forward(t, p, w, h, counts);
-    return tk_gate_add(t, x, h, table, p->table_row, 5 * H);
+    return tk_gate_add(tk_to_send(t, bp->hands_on), x, h, table, p->table_row, 5 * H);
 }
 
 // Output norm and heads. x (n, H), time embedding -> velocities of own video and audio rows.
@@ -217,7 +226,8 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
     block_pass *bp;
     TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
     for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
-        *bp = (block_pass){p, &m->named.block[i]};
+        *bp = (block_pass){p, &m->named.block[i],
+                           m->stage < m->n_stages - 1 && i == m->block_end - 1};
         tk_value *before = x;
         tk_tape_mark(t, TK_SECTION_BLOCKS + (int)i);
         x = tk_segment(t, block, bp, (tk_value *const[]){x, time}, 2, recompute);

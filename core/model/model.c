@@ -66,9 +66,11 @@ static tk_tensor view_of(const tk_model *m, const tk_weight *w, const tk_tensor 
                         : tk_tensor_2d(p, flat->dtype, w->share.rows, w->share.cols);
 }
 
-static tk_status new_flat(tk_model *m, tk_pool_purpose purpose, tk_dtype t, tk_tensor *flat)
+static tk_status new_flat(tk_model *m, tk_pool_purpose purpose, bool sends, tk_dtype t,
+                          tk_tensor *flat)
 {
-    TK_TRY(tk_device_new_for(m->device, purpose, t, 1, m->n_local, flat));
+    TK_TRY((sends ? tk_device_new_sent : tk_device_new_for)(m->device, purpose, t, 1, m->n_local,
+                                                            flat));
     *flat = tk_tensor_1d(flat->data, t, m->n_local);
     return tk_device_zero(m->device, flat->data, tk_bytes(flat));
 }
@@ -88,8 +90,8 @@ tk_status tk_model_open(tk_model *m, const tk_model_config *c, const tk_model_pa
     TK_TRY(tk_param_table_build(c, &m->arena, &m->table));
     TK_TRY(lay_out(m));
     TK_TRY(tk_model_name_weights(m));
-    TK_TRY(new_flat(m, TK_FOR_WEIGHTS, m->compute, &m->values));
-    if (part->grads) TK_TRY(new_flat(m, TK_FOR_GRADIENTS, TK_F32, &m->grads));
+    TK_TRY(new_flat(m, TK_FOR_WEIGHTS, part->sends_weights, m->compute, &m->values));
+    if (part->grads) TK_TRY(new_flat(m, TK_FOR_GRADIENTS, part->sends_grads, TK_F32, &m->grads));
     for (int i = 0; i < m->n_weights; i++) {
         tk_weight *w = &m->weight[i];
         w->value = view_of(m, w, &m->values);

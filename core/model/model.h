@@ -64,7 +64,8 @@ typedef struct tk_model_part {
     // Runs of blocks on each stage (0: 1): the model is cut into n_stages * chunks runs, and run g
     // is chunk g / n_stages of stage g % n_stages.
     int chunks;
-    bool grads; // with a buffer for gradients
+    bool grads;                      // with a buffer for gradients
+    bool sends_weights, sends_grads; // these go between ranks as they lie
     // Of the weights and of the rows between operators: TK_F32 (0) or TK_BF16. Gradients of weights
     // are fp32 in both. Bf16 weights are copies to compute with: whoever trains them keeps fp32
     // masters (train/update/optimizer.h).

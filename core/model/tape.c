@@ -165,6 +165,12 @@ tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *co
     return out;
 }
 
+tk_tape *tk_to_send(tk_tape *t, bool sends)
+{
+    t->sends = sends;
+    return t;
+}
+
 void tk_tape_mark(tk_tape *t, int mark)
 {
     if (t->status != TK_OK) return;
@@ -182,7 +188,8 @@ static tk_status open_grad(tk_tape *t, tk_value *v, bool *add)
     *add = v->grad_ready;
     if (v->grad_ready) return TK_OK;
     if (!v->grad.data) {
-        TK_TRY(tk_device_new(t->device, v->t.dtype, tk_rows(&v->t), tk_cols(&v->t), &v->grad));
+        TK_TRY((v->sent_grad ? tk_device_new_sent : tk_device_new_for)(
+            t->device, TK_FOR_ACTIVATIONS, v->t.dtype, tk_rows(&v->t), tk_cols(&v->t), &v->grad));
         v->owns_grad = true;
     }
     v->grad.ndim = v->t.ndim;
@@ -233,8 +240,8 @@ static tk_status put_products_off(tk_tape *t, const tk_node *n, tk_call *c)
 {
     tk_value *dy = tk_tape_value(t, (tk_tensor){0});
     if (!dy) return t->status;
-    TK_TRY(tk_device_new(t->device, c->dout[0].dtype, tk_rows(&c->in[0]), tk_cols(&c->dout[0]),
-                         &dy->grad));
+    TK_TRY(tk_device_new_sent(t->device, TK_FOR_ACTIVATIONS, c->dout[0].dtype, tk_rows(&c->in[0]),
+                              tk_cols(&c->dout[0]), &dy->grad));
     dy->owns_grad = true;
     c->dout[1] = dy->grad;
     return make_of_rows_later(t, c, 1, n->in[0], dy);

@@ -40,6 +40,7 @@ typedef struct tk_value {
     bool owns_grad;      // so did grad.data
     bool kept;           // the caller reads the data after its segment
     bool needed;         // a recorded backward reads the data
+    bool sent_grad;      // the gradient goes to other ranks
     bool data_held;      // gradients of weights are yet to be made from the data,
     bool grad_held;      // ... from the gradient
 } tk_value;
@@ -64,6 +65,7 @@ typedef struct tk_tape {
     struct tk_node *late; // nodes whose weights are yet to get their gradients, newest first
     bool splits;          // such nodes are made instead of those gradients
     double replayed;      // FLOPs of functions that backward ran again
+    bool sends;           // what the next operator gives goes to other ranks
     tk_watch watch;       // set by who watches; a reset leaves it
     tk_value **values;    // all values of the tape in order of making
     int n_values, cap_values;
@@ -91,6 +93,10 @@ tk_value *tk_segment(tk_tape *t, tk_segment_fn fn, const void *ctx, tk_value *co
                      bool recompute);
 
 void tk_tape_mark(tk_tape *t, int mark);
+
+// Where `sends`, what the next operator gives goes to other ranks, as the input of a gather or out
+// of the tape: it lies where that must (tk_device_new_sent). Returns t.
+tk_tape *tk_to_send(tk_tape *t, bool sends);
 
 // Backward from `root` with gradient dy (same shape and type; data NULL = one, for an fp32 number).
 // May be called for several roots by passing n of them: all seeds are set before the walk.

@@ -33,25 +33,34 @@ static tk_status remember(tk_tape *t, const tk_call *c, tk_value *const in[], tk
     return TK_OK;
 }
 
+// Output k of a call, in memory of its own. sends: it goes to other ranks.
+static tk_status new_output(tk_tape *t, tk_call *c, int k, const tk_tensor *shape, bool sends,
+                            tk_value **out)
+{
+    const tk_op_info *info = &tk_op_table[c->op];
+    const bool moves = sends || (info->filled >> k & 1);
+    TK_TRY((moves ? tk_device_new_sent : tk_device_new_for)(
+        t->device, TK_FOR_ACTIVATIONS, shape->dtype, tk_rows(shape), tk_cols(shape), &c->out[k]));
+    *out = tk_tape_value(t, c->out[k]);
+    if (!*out) tk_device_free(t->device, &c->out[k]);
+    if (!*out) return t->status;
+    (*out)->owned = true;
+    (*out)->sent_grad = info->sent_grads >> k & 1;
+    return TK_OK;
+}
+
 static tk_status run_call(tk_tape *t, tk_call *c, tk_value *const in[], tk_value *out[])
 {
     const tk_op_info *info = &tk_op_table[c->op];
+    const bool sends = t->sends;
+    t->sends = false;
     for (int k = 0; k < info->n_in; k++)
         if (in[k]) c->in[k] = in[k]->t;
     tk_tensor shape[TK_OP_OUT] = {{0}};
     TK_TRY(tk_op_shape(c, shape));
     t->device->op = info->name;
-    for (int k = 0; k < info->n_out; k++) {
-        if (!shape[k].ndim) continue;
-        TK_TRY(tk_device_new(t->device, shape[k].dtype, tk_rows(&shape[k]), tk_cols(&shape[k]),
-                             &c->out[k]));
-        out[k] = tk_tape_value(t, c->out[k]);
-        if (!out[k]) {
-            tk_device_free(t->device, &c->out[k]);
-            return t->status;
-        }
-        out[k]->owned = true;
-    }
+    for (int k = 0; k < info->n_out; k++)
+        if (shape[k].ndim) TK_TRY(new_output(t, c, k, &shape[k], sends, &out[k]));
     TK_TRY(tk_op_forward(t->device, c));
     return remember(t, c, in, out);
 }

@@ -127,10 +127,12 @@ static void close_comm(tk_device_comm *c)
 {
     tk_nccl_impl *m = tk_nccl_of(c);
     (void)tk_device_sync(c->device);
+    tk_nccl_forget_memory(m);
     tk_nccl_begin(m, "closing");
     (void)tk_nccl_check(m, tk_nccl.CommFinalize(m->comm));
     tk_nccl_unwatch(m);
     (void)tk_nccl.CommDestroy(m->comm);
+    tk_nccl_free_memory(m);
     free_impl(m);
 }
 
@@ -168,6 +170,7 @@ static void fill_comm(tk_device_comm *out, tk_comm *host, tk_device *d, tk_queue
                             .device = d,
                             .queue = q,
                             .impl = m};
+    m->device = d;
 }
 
 // NCCL refuses two ranks of one host that have the same GPU. Each of them gets a host of its own,
@@ -218,7 +221,7 @@ static tk_status configure(const tk_device *d, const tk_comm *host, bool shares,
 
 // What NCCL must know where its operations may become part of graphs. The host waits between a
 // graph and what is none. Memory of the pool lies in pieces behind one range of addresses, which
-// NCCL cannot register as one.
+// NCCL cannot register as one; what register.c registers stays so in graphs as well.
 static void tell_of_graphs(void)
 {
     setenv("NCCL_GRAPH_MIXING_SUPPORT", "0", 0);

@@ -28,3 +28,11 @@ tk_status tk_nccl_world(tk_comm *host, tk_device *d, tk_device_comm *out);
 // a host's communicator of the same name. `host` of one rank: tk_device_comm_self's.
 tk_status tk_nccl_split(const tk_device_comm *world, tk_comm *host, tk_queue q,
                         tk_device_comm *out);
+
+// register.c: memory of NCCL's own, `bytes` on each rank, becomes that of what the device sends
+// (tk_device_register), known to the world's communicator and to all that were made from it, until
+// these are closed: NCCL then takes it from there and puts it there itself, without copies. One
+// block, registered once with each. Collective over the world, all ranks asking for as much; what
+// goes wrong is agreed on: TK_MEMORY where a GPU has less, TK_INPUT where the environment forbids
+// NCCL to register anything.
+tk_status tk_nccl_register(tk_device_comm *world, size_t bytes);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Insides of the communicators over NCCL. The files, each using those before it: library.c (the
-// library's functions), watch.c (waiting for it, and failing), collective.c, comm.c (messages, and
-// making communicators).
+// library's functions), watch.c (waiting for it, and failing), register.c (memory that it knows),
+// collective.c, comm.c (messages, and making communicators).
 #pragma once
 #include "core/device/cuda/cuda.h"
 #include "parallel/nccl/comm.h"
 #include <nccl.h>
 
-#if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
+#if NCCL_VERSION_CODE < NCCL_VERSION(2, 23, 0)
 #error \
-    "nccl.h is of a version before 2.18, which cannot split communicators: build with a newer one"
+    "nccl.h is of a version before 2.23, which cannot register what is sent: build with a newer one"
 #endif
 
 // ---- the library -------------------------------------------------------------------------------
@@ -18,10 +18,12 @@
     X(AllGather)             \
     X(Broadcast)             \
     X(CommAbort)             \
+    X(CommDeregister)        \
     X(CommDestroy)           \
     X(CommFinalize)          \
     X(CommGetAsyncError)     \
     X(CommInitRankConfig)    \
+    X(CommRegister)          \
     X(CommSplit)             \
     X(GetErrorString)        \
     X(GetLastError)          \
@@ -29,6 +31,8 @@
     X(GetVersion)            \
     X(GroupEnd)              \
     X(GroupStart)            \
+    X(MemAlloc)              \
+    X(MemFree)               \
     X(Recv)                  \
     X(Send)
 
@@ -62,6 +66,9 @@ typedef struct tk_nccl_impl {
     struct tk_nccl_impl *next; // of this process; the world's is the last
     ncclComm_t comm;
     tk_comm *host;
+    tk_device *device;
+    void *memory;   // of the world's: the block that all know; NULL: there is none
+    void *known;    // NCCL's handle of that block; NULL: it does not know it
     const char *op; // asked for last
     int64_t asked;  // operations so far
     tk_nccl_group *open, *spare;
@@ -84,6 +91,12 @@ tk_status tk_nccl_check(tk_nccl_impl *m, ncclResult_t r);
 // Communicators that are looked after where the host waits.
 void tk_nccl_watch(tk_nccl_impl *m);
 void tk_nccl_unwatch(tk_nccl_impl *m);
+
+tk_nccl_impl *tk_nccl_watched(void); // the newest, and those before
+
+// register.c: it knows no memory any more. Then, the world's, once all are gone: that goes back.
+void tk_nccl_forget_memory(tk_nccl_impl *m);
+void tk_nccl_free_memory(tk_nccl_impl *m);
 
 ncclDataType_t tk_nccl_type(tk_dtype t);
 

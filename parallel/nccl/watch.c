@@ -13,6 +13,11 @@ static const double LOOK_SECONDS = 0.002; // between looks in a wait for the dev
 static tk_nccl_impl *watched; // the newest first
 static const char *last_op;   // of any of them
 
+tk_nccl_impl *tk_nccl_watched(void)
+{
+    return watched;
+}
+
 static tk_nccl_impl *the_world(void)
 {
     tk_nccl_impl *m = watched;

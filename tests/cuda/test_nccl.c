@@ -6,7 +6,7 @@
 #include "core/base/log.h"
 #include "core/device/graph.h"
 #include "parallel/mpi/start.h"
-#include "parallel/nccl/comm.h"
+#include "parallel/nccl/internal.h"
 #include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 #include <dlfcn.h>
@@ -209,6 +209,57 @@ static tk_status play_graph(const char *then)
     return TK_OK;
 }
 
+// ---- registered memory --------------------------------------------------------------------------
+
+enum { REGISTERED = 2 << 20 };
+
+static void *in_library(const char *name)
+{
+    void *f = dlsym(dlopen("libnccl.so.2", RTLD_NOW | RTLD_NOLOAD), name);
+    assert_non_null(f);
+    return f;
+}
+
+// x, y and z come to lie in it.
+static tk_status use_registered(void)
+{
+    TK_TRY(tk_nccl_register(&all, REGISTERED));
+    TK_TRY(tk_device_new_sent(&device, TK_FOR_ACTIVATIONS, TK_F32, 1, N, &x));
+    TK_TRY(tk_device_new_sent(&device, TK_FOR_ACTIVATIONS, TK_F32, 1, N, &y));
+    return tk_device_new_sent(&device, TK_FOR_ACTIVATIONS, TK_F32, RANKS, N, &z);
+}
+
+// What must not be done with it, by rank 1 alone.
+static void misuse(const char *how)
+{
+    void *const known = ((tk_nccl_impl *)comm.impl)->known, *handle;
+    const ncclComm_t c = ((tk_nccl_impl *)comm.impl)->comm;
+    ncclResult_t (*const enter)(ncclComm_t, void *, size_t, void **) =
+        in_library("ncclCommRegister");
+    ncclResult_t (*const forget)(ncclComm_t, void *) = in_library("ncclCommDeregister");
+    ncclResult_t (*const give_back)(void *) = in_library("ncclMemFree");
+    ncclResult_t (*const destroy)(ncclComm_t) = in_library("ncclCommDestroy");
+    char *const base = device.registered.base;
+    if (!strcmp(how, "free")) give_back(base);
+    if (!strcmp(how, "foreign")) enter(c, device.pool.base, 1 << 16, &handle);
+    if (!strcmp(how, "beyond")) enter(c, base + 4096, REGISTERED, &handle);
+    if (!strcmp(how, "unaligned")) enter(c, base + 64, 1 << 16, &handle);
+    if (!strcmp(how, "left")) destroy(c);
+    if (!strcmp(how, "twice")) forget(c, known), forget(c, known);
+    if (!strcmp(how, "other")) { // its buffers are the pool's
+        tk_device_unregister(&device);
+        assert_ok(tk_device_new(&device, TK_F32, 1, N, &x));
+    }
+}
+
+static tk_status play_registered(const char *how)
+{
+    TK_TRY(use_registered());
+    play_bytes();
+    if (world.rank == 1) misuse(how);
+    return TK_OK;
+}
+
 // ---- roles --------------------------------------------------------------------------------------
 
 static tk_status sums(int n)
@@ -223,6 +274,8 @@ static tk_status play_role(const char *role)
     if (!strcmp(role, "waits")) play_waits();
     if (!strcmp(role, "bytes")) play_bytes();
     if (!strncmp(role, "graph", strlen("graph"))) return play_graph(role);
+    if (!strncmp(role, "memory ", strlen("memory ")))
+        TK_TRY(play_registered(role + strlen("memory ")));
     if (!strcmp(role, "order")) { // a sum and a gather, by rank 1 the other way round
         if (world.rank == 0) TK_TRY(tk_broadcast(&all, x.data, N, TK_F32, 0));
         TK_TRY(tk_all_gather(&comm, x.data, z.data, counts, 1, TK_F32));
@@ -359,6 +412,34 @@ static void test_graph__is_the_same_on_all_ranks(void **state)
     expect("STANDIN_NCCL_ERROR=1:20", "graph", 5, "injected by STANDIN_NCCL_ERROR");
 }
 
+static void test_memory__is_registered_once_and_given_back(void **state)
+{
+    char all_of_it[128];
+    outcome o;
+    (void)state;
+    run_role("STANDIN_NCCL_TELL=1", "memory good", &o);
+    if (o.code) fail_msg("%s", o.words);
+    for (int r = 0; r < RANKS; r++) {
+        snprintf(all_of_it, sizeof all_of_it, "stand-in: rank %d: NCCL was given ", r);
+        assert_non_null(strstr(o.words, all_of_it));
+    }
+    assert_non_null(strstr(o.words, "bytes in registered memory, 0 in other"));
+    expect("", "memory free", 134, "is freed while it is registered with communicator ");
+    expect("", "memory foreign", 134, "are registered, which are not NCCL's");
+    expect("", "memory beyond", 134, "are registered, which are not NCCL's");
+    expect("", "memory unaligned", 134, "is registered, within a page");
+    expect("", "memory left", 134, "is destroyed while memory is registered with it");
+    expect("", "memory twice", 134, "was not registered with communicator ");
+    expect("", "memory other", 134, ", in registered memory");
+}
+
+static void test_memory__that_cannot_be_registered_is_told(void **state)
+{
+    (void)state;
+    expect("NCCL_LOCAL_REGISTER=0", "memory good", 2, "NCCL_LOCAL_REGISTER=0 or ");
+    expect("TK_CUDA_MEMORY=2", "memory good", 3, "NCCL cannot take 2.0 MiB for what is sent");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +451,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_version__is_checked_before_anything_begins),
         cmocka_unit_test(test_graph__is_the_same_on_all_ranks),
         cmocka_unit_test(test_streams__what_is_not_waited_for_shows),
+        cmocka_unit_test(test_memory__is_registered_once_and_given_back),
+        cmocka_unit_test(test_memory__that_cannot_be_registered_is_told),
     };
     if (argc > 1) return play(argv[1], argc, argv);
     if (!realpath(argv[0], self)) return 1;

@@ -95,6 +95,18 @@ static double actions_of(const tk_plan *p)
     return s;
 }
 
+// All register as much as the one that needs most.
+static void share_registered(tk_layout_plan *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (l->plan[i].registered > l->plan[l->sender].registered) l->sender = i;
+    const int64_t most = l->n ? l->plan[l->sender].registered : 0;
+    for (int i = 0; i < l->n; i++) {
+        l->plan[i].total += most - l->plan[i].registered;
+        l->plan[i].registered = most;
+    }
+}
+
 static void sum_over_ranks(const tk_plan_of *of, tk_layout_plan *l)
 {
     for (int i = 0; i < l->n; i++) {
@@ -146,6 +158,7 @@ tk_status tk_layout_make(const tk_plan_of *of, int ranks, tk_arena *a, tk_layout
 {
     *out = (tk_layout_plan){.ranks = ranks};
     TK_TRY(plan_ranks(of, a, out));
+    share_registered(out);
     sum_over_ranks(of, out);
     TK_TRY(replay_step(of, out));
     if (!of->machine) return TK_OK;

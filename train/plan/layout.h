@@ -7,6 +7,7 @@ typedef struct tk_layout_plan {
     int ranks, n;  // of the layout; planned
     tk_plan *plan; // (n) in the order of ranks
     int fullest;   // of them, the one that needs the most memory of its device
+    int sender;    // ... that has the most to register for what it sends: all get as much
     int slowest;   // ... whose forwards and backwards take longest
     double flops;  // of a step, all ranks
     int64_t rows;  // of a step

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan/plan.h"
+#include "parallel/forecast.h"
 #include "train/run/ceiling.h"
 #include "train/run/metrics.h"
 #include <string.h>
@@ -205,8 +206,12 @@ static tk_status measure_plan(const tk_plan_of *of, tk_trainer *t, tk_plan *out)
     out->context = context_bytes(of->machine, t->mesh);
     TK_TRY(run_dry_steps(t, of->steps, out));
     out->pool = (int64_t)t->device->pool.peak;
-    for (int k = 0; k < TK_POOL_PURPOSES; k++) out->held[k] = (int64_t)t->device->pool.at_peak[k];
-    out->total = out->pool + out->context;
+    out->registered = (int64_t)tk_forecast_registered(t->device);
+    for (int k = 0; k < TK_POOL_PURPOSES; k++) {
+        out->held[k] = (int64_t)t->device->pool.at_peak[k];
+        out->sent[k] = (int64_t)t->device->registered.at_peak[k];
+    }
+    out->total = out->pool + out->registered + out->context;
     if (tk_plan_on_host(of->config)) out->total += out->loader + out->process;
     return TK_OK;
 }
@@ -229,6 +234,7 @@ tk_status tk_plan_make(const tk_plan_of *of, int rank, tk_plan *out)
         tk_device_attend(&device, c->parallel.attention, c->parallel.attention_workspace << 20));
     device.ledger = &ledger;
     TK_TRY_TO(st, done, tk_mesh_attach(&mesh, &device));
+    if (c->parallel.register_buffers) TK_TRY_TO(st, done, tk_mesh_register(&mesh, DRY_BYTES));
     TK_TRY_TO(st, done, tk_trainer_open(&t, c, &mesh, &device, of->loader));
     TK_TRY_TO(st, done, measure_plan(of, &t, out));
 done:

@@ -13,6 +13,9 @@ typedef struct tk_plan {            // of one rank
     int64_t parameters;             // held by this rank
     int64_t pool;                   // bytes: peak of the device's pool,
     int64_t held[TK_POOL_PURPOSES]; // ... who holds them then; what is missing lies between blocks
+    int64_t
+        registered; // bytes of what is sent, where that lies apart: this rank's, or what all get
+    int64_t sent[TK_POOL_PURPOSES]; // ... who holds them
     int64_t context;                // bytes of the device that driver and libraries take
     int64_t loader;                 // bytes of the host: clip rows read ahead
     int64_t process;                // ... program, libraries, MPI, bookkeeping

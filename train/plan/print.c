@@ -55,6 +55,7 @@ static void print_row(const char *ranks, const tk_plan *p, bool host)
     printf("%-18s %12lld", ranks, (long long)p->parameters);
     for (int k = 0; k < TK_POOL_PURPOSES; k++) printf(" %11.1f", mib((double)p->held[COLUMNS[k]]));
     printf(" %8.1f", mib((double)between_blocks(p)));
+    if (p->registered) printf(" %10.1f", mib((double)p->registered));
     if (!host) printf(" %8.1f", mib((double)p->context));
     if (host) printf(" %8.1f %8.1f", mib((double)p->loader), mib((double)p->process));
     printf(" %10.1f", mib((double)p->total));
@@ -62,12 +63,13 @@ static void print_row(const char *ranks, const tk_plan *p, bool host)
     printf("\n");
 }
 
-static void print_heading(bool host)
+static void print_heading(bool host, bool registers)
 {
     printf("\nMiB of a rank%s\n%-18s %12s", host ? "" : "'s GPU, and of its host", "ranks",
            "parameters");
     for (int k = 0; k < TK_POOL_PURPOSES; k++) printf(" %11s", tk_pool_purpose_name(COLUMNS[k]));
     printf(" %8s", "between");
+    if (registers) printf(" %10s", "registered");
     if (host)
         printf(" %8s %8s %10s\n", "loader", "process", "total");
     else
@@ -83,7 +85,7 @@ static bool same_bytes(const tk_plan *a, const tk_plan *b)
 // One line for all ranks that need the same, named by their numbers.
 static void print_ranks(const tk_layout_plan *l, bool host)
 {
-    print_heading(host);
+    print_heading(host, l->plan[0].registered > 0);
     for (int i = 0; i < l->n; i++) {
         char names[64];
         int n = 0, used = 0;
@@ -109,6 +111,19 @@ static void print_attention(const tk_config *c)
                "by our own kernels, which take none)\n");
 }
 
+static void print_registered(const tk_layout_plan *l)
+{
+    const tk_plan *p = &l->plan[l->sender];
+    size_t sent[TK_POOL_PURPOSES];
+    char who[256];
+    if (!p->registered) return;
+    for (int k = 0; k < TK_POOL_PURPOSES; k++) sent[k] = (size_t)p->sent[k];
+    tk_pool_print(sent, who, sizeof who);
+    printf(
+        "registered  %.1f MiB of it on each rank for what is sent, as much as rank %d needs: %s\n",
+        mib((double)p->registered), p->rank, who);
+}
+
 static void print_memory(const tk_plan_of *of, const tk_layout_plan *l)
 {
     double all = 0;
@@ -122,6 +137,7 @@ static void print_memory(const tk_plan_of *of, const tk_layout_plan *l)
         printf("; does not fit: %.1f MiB%s short", mib(-(double)l->spare),
                star_of(&of->machine->memory));
     printf("\n");
+    print_registered(l);
     if (l->n < l->ranks)
         printf(
             "planned     %d ranks: of every stage the first and the last of its tensor ranks, of "

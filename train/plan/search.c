@@ -138,18 +138,32 @@ static int64_t extended(int64_t one, int64_t two, int64_t held_one, int64_t held
     return two + (two - one) * (held - held_two) / (held_two - held_one);
 }
 
+// All stages register as much as the one that needs most.
+static int64_t most_registered(const sample_of_stages *one, const sample_of_stages *two,
+                               const int64_t alive[LOOKED_AT])
+{
+    int64_t most = 0;
+    for (int i = 0; i < LOOKED_AT; i++) {
+        const int64_t bytes = extended(one->plan[i].registered, two->plan[i].registered,
+                                       one->alive[i], two->alive[i], alive[i]);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 // What the fullest of the stages holds with n microbatches; one: NULL, when two is for as many.
 static tk_status take_memory(const searching *s, const sample_of_stages *one,
                              const sample_of_stages *two, int64_t n, tk_candidate *k)
 {
+    const sample_of_stages *from = one ? one : two;
     int64_t alive[LOOKED_AT];
     k->total = 0;
     TK_TRY(count_alive_runs(k, n, two->stage, alive));
+    const int64_t registered = most_registered(from, two, alive);
     for (int i = 0; i < LOOKED_AT; i++) {
-        const sample_of_stages *from = one ? one : two;
         const tk_plan *x = &from->plan[i], *y = &two->plan[i];
-        const int64_t total =
-            x->context + extended(x->pool, y->pool, from->alive[i], two->alive[i], alive[i]);
+        const int64_t total = x->context + registered +
+                              extended(x->pool, y->pool, from->alive[i], two->alive[i], alive[i]);
         if (total <= k->total) continue;
         k->total = total;
         for (int p = 0; p < TK_POOL_PURPOSES; p++)

@@ -264,13 +264,30 @@ static void describe_clips(tk_config *c, const tk_loader *l)
     if (c->sample.window == 0) c->sample.window = (double)longest->frames / (double)codec->fps;
 }
 
-// A device whose memory is mapped as it is needed gets all of it now, or the run ends here.
 static tk_status forecast_memory(run *r)
 {
-    const int rank = r->world->rank;
     if (!tk_device_maps(&r->parts.device)) return TK_OK;
-    TK_TRY(tk_forecast_training(r->config, rank, r->parts.loader, &r->parts.device, &r->forecast));
-    return tk_forecast_take_pool(&r->forecast, r->config, rank, r->parts.loader, &r->parts.device);
+    return tk_forecast_training(r->config, r->world->rank, r->parts.loader, &r->parts.device,
+                                &r->forecast);
+}
+
+static tk_status take_pool(run *r)
+{
+    if (!tk_device_maps(&r->parts.device)) return TK_OK;
+    return tk_forecast_take_pool(&r->forecast, r->config, r->world->rank, r->parts.loader,
+                                 &r->parts.device);
+}
+
+// Collective. A device whose memory is mapped as it is needed gets all of it now, or the run ends
+// here. Of what is registered all ranks have as much.
+static tk_status take_device_memory(run *r)
+{
+    const tk_parallel_config *p = &r->config->parallel;
+    TK_TRY(tk_agree(r->world, forecast_memory(r)));
+    if (p->register_buffers) TK_TRY(tk_comm_most(r->world, &r->forecast.registered));
+    TK_TRY(tk_agree(r->world, take_pool(r)));
+    if (p->register_buffers) TK_TRY(tk_mesh_register(&r->parts.mesh, r->forecast.registered));
+    return TK_OK;
 }
 
 static tk_status open_training(run *r)
@@ -281,7 +298,7 @@ static tk_status open_training(run *r)
     describe_clips(r->config, r->parts.loader);
     r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);
     TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
-    TK_TRY(tk_agree(w, forecast_memory(r)));
+    TK_TRY(take_device_memory(r));
     TK_TRY(tk_agree(w, tk_trainer_open(&r->trainer, r->config, &r->parts.mesh, &r->parts.device,
                                        r->parts.loader)));
     TK_TRY(tk_agree(w, tk_forecast_take_staging(&r->forecast, &r->trainer)));

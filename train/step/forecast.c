@@ -110,9 +110,9 @@ static tk_status forecast_ends(const tk_config *c, const other_ways *o, size_t *
     const int last = (int)(p->tensor * p->pipeline * p->data) - 1;
     tk_forecast f;
     TK_TRY(tk_forecast_training(c, 0, o->loader, o->device, &f));
-    *bytes = f.pool;
+    *bytes = f.pool + f.registered;
     if (last) TK_TRY(tk_forecast_training(c, last, o->loader, o->device, &f));
-    if (f.pool > *bytes) *bytes = f.pool;
+    if (f.pool + f.registered > *bytes) *bytes = f.pool + f.registered;
     return TK_OK;
 }
 

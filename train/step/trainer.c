@@ -40,6 +40,8 @@ static tk_status open_model(tk_trainer *t)
                                 .n_stages = t->mesh->axis[TK_AXIS_PIPELINE].degree,
                                 .chunks = chunks,
                                 .grads = true,
+                                .sends_weights = t->mesh->axis[TK_AXIS_DATA].degree > 1,
+                                .sends_grads = t->mesh->world.size > 1,
                                 .compute = half ? TK_BF16 : TK_F32};
     TK_TRY(tk_model_open(&t->model, &t->config->model, &part));
     TK_ARENA_NEW(t->run, &t->arena, chunks);

@@ -42,7 +42,7 @@ static tk_status open_state(tk_optimizer *o)
     TK_TRY(new_zeros(d, n, &o->m));
     TK_TRY(new_zeros(d, n, &o->v));
     if (o->config->ema > 0) TK_TRY(new_zeros(d, n, &o->ema));
-    TK_TRY(new_zeros(d, 1, &o->norm2));
+    TK_TRY(tk_device_new_sent(d, TK_FOR_OPTIMIZER, TK_F32, 1, 1, &o->norm2)); // zeroed each step
     TK_TRY(new_zeros(d, 4, &o->rates));
     return new_zeros(d, 1, &o->scale);
 }

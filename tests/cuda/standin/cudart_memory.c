@@ -314,6 +314,43 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *all)
     return cudaSuccess;
 }
 
+// ---- for other libraries -----------------------------------------------------------------------
+
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + UNIT - 1) / UNIT * UNIT;
+}
+
+static CUresult map_new(CUdeviceptr at, size_t bytes, CUmemGenericAllocationHandle h)
+{
+    const CUmemAccessDesc own = {
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = cudart_device()},
+        .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    const CUresult e = driver_map(at, bytes, 0, h, 0);
+    return e == CUDA_SUCCESS ? driver_set_access(at, bytes, &own, 1) : e;
+}
+
+void *standin_memory_new(size_t bytes)
+{
+    const CUmemAllocationProp p = {
+        .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+        .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = cudart_device()}};
+    CUmemGenericAllocationHandle h = 0;
+    CUdeviceptr at = 0;
+    bytes = whole_pages(bytes);
+    if (driver_create(&h, bytes, &p, 0) != CUDA_SUCCESS) return NULL;
+    if (driver_reserve(&at, bytes, 0, 0, 0) != CUDA_SUCCESS) return NULL;
+    return map_new(at, bytes, h) == CUDA_SUCCESS ? (void *)(uintptr_t)at : NULL;
+}
+
+void standin_memory_free(void *x, size_t bytes)
+{
+    bytes = whole_pages(bytes);
+    if (driver_unmap((CUdeviceptr)(uintptr_t)x, bytes) != CUDA_SUCCESS ||
+        driver_unreserve((CUdeviceptr)(uintptr_t)x, bytes) != CUDA_SUCCESS)
+        standin_fault("memory at %p is freed, which is not a library's", x);
+}
+
 // ---- pinned memory -----------------------------------------------------------------------------
 
 cudaError_t cudaHostAlloc(void **x, size_t bytes, unsigned flags)

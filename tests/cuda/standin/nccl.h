@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stand-in for NCCL (libnccl.so.2 of the emulated build): real bytes and real sums between the
-// ranks, over MPI. Its files: nccl.c (what is asked of it), nccl_move.c (operations, when their
-// stream's turn comes), nccl_order.c (whether all ranks ask for the same), nccl_rest.c (what it
-// does not model).
+// ranks, over MPI. Its files: nccl.c (what is asked of it), nccl_meet.c (communicators),
+// nccl_memory.c (registered memory), nccl_move.c (operations, when their stream's turn comes),
+// nccl_order.c (whether all ranks ask for the same), nccl_rest.c (what it does not model).
 //
 // In a captured stream operations become part of the graph, and are launched with it each time; all
 // ranks that they concern capture them, or none. With NCCL_GRAPH_MIXING_SUPPORT=0 those of graphs
@@ -14,7 +14,8 @@
 //
 // What must not be ends the process with words on stderr: an entry point or an argument that it
 // does not model, a communicator used after its end, ranks that launch different things or in
-// another order.
+// another order, one of them from registered memory and the other not, memory that is registered
+// and is not NCCL's or goes while it is.
 //
 // It is built on the stand-in for the CUDA runtime (standin.h), on whose streams it is work.
 //
@@ -22,6 +23,8 @@
 //     STANDIN_NCCL_VERSION=[RANK:]22809   what it says it is
 //     STANDIN_NCCL_ERROR=RANK:N           launch N fails on the way
 //     STANDIN_NCCL_HANG=RANK:N            launch N never ends
+//     STANDIN_NCCL_TELL=1                 how many bytes of what it was given were registered: on
+//                                         stderr, when memory of its own is freed
 //     STANDIN_NCCL_SLOW=RANK:RANK:300     messages between the two take 300 milliseconds more
 #pragma once
 #include "tests/cuda/standin/standin.h"
@@ -49,6 +52,7 @@ typedef enum standin_kind {
 typedef struct standin_launch {
     int32_t kind, comm, type, detail; // detail: root, or kind of sum
     int32_t captured;                 // by a graph
+    int32_t registered;               // all that it reads and writes here
     int64_t count;
 } standin_launch;
 
@@ -65,6 +69,7 @@ struct ncclComm {
     int64_t captured;                // works, so far
     bool last_captured;              // the work launched last
     int64_t sent;                    // bytes to other ranks
+    int known;                       // blocks of memory, registered with it
     struct standin_meeting *meeting; // it is being made, or split
 };
 
@@ -90,9 +95,25 @@ typedef struct standin_work { // what is launched as one
     double ends;               // seconds: not before then; 0: not said yet
 } standin_work;
 
+typedef struct standin_buffer {
+    const void *x;
+    size_t bytes;
+} standin_buffer;
+
 int standin_world_rank(void);
 size_t standin_size(ncclDataType_t t);
 const char *standin_describe(const standin_launch *l, char *out, size_t size);
+void standin_tell(const standin_op *o); // its launch, to other ranks
+void standin_buffers(const standin_op *o,
+                     standin_buffer out[2]); // read, written; of no bytes: none
+
+// nccl_meet.c
+struct ncclComm *standin_comms(void);  // of this process
+void standin_meet(struct ncclComm *c); // what is under way to make it goes on
+
+// nccl_memory.c
+bool standin_registered(const struct ncclComm *c, const standin_buffer b[2]);
+void standin_count_given(const standin_op *o);
 
 // nccl_order.c: tells and hears; `peer` is a rank of the world.
 void standin_told(const standin_launch *l, int peer);

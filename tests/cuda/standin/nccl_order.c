@@ -46,7 +46,7 @@ static bool same(const standin_launch *a, const standin_launch *b)
 {
     const bool messages = a->kind + b->kind == STANDIN_SEND + STANDIN_RECEIVE && a->kind != b->kind;
     return (messages || a->kind == b->kind) && a->comm == b->comm && a->type == b->type &&
-           a->count == b->count && a->captured == b->captured &&
+           a->count == b->count && a->captured == b->captured && a->registered == b->registered &&
            (messages || a->detail == b->detail);
 }
 

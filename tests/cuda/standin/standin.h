@@ -58,6 +58,9 @@ void standin_needs_device(const char *who, const void *x, size_t bytes);
 // From now on kernels may not touch these bytes of device memory, whole pages; NULL: nothing any
 // more is kept from them.
 void standin_wall(const void *at, size_t bytes);
+// Memory of the device for a library that takes some itself; NULL: it is full.
+void *standin_memory_new(size_t bytes);
+void standin_memory_free(void *x, size_t bytes);
 // A test has found something: ends the process, "stand-in: " and words on stderr.
 void standin_fault(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 // The device has failed: so do all calls from now on, where the error is one that lasts.

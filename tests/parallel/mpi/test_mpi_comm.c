@@ -63,6 +63,25 @@ static void test_host__sums_and_gather(void **state)
     tk_free(u);
 }
 
+static void test_most__is_that_of_any_rank(void **state)
+{
+    (void)state;
+    for (int holder = 0; holder < world.size; holder++) {
+        // Others have more of every byte but the one that tells.
+        size_t x = world.rank == holder ? (size_t)0x5100000000000100 : (size_t)0x50ffffffffffffff;
+        assert_ok(tk_comm_most(&world, &x));
+        assert_int_equal(x, 0x5100000000000100);
+        x = (size_t)(world.rank == holder ? 700 : 700 - world.rank - 1);
+        assert_ok(tk_comm_most(&world, &x));
+        assert_int_equal(x, 700);
+    }
+    size_t most = SIZE_MAX - (size_t)world.rank, none = 0;
+    assert_ok(tk_comm_most(&world, &most));
+    assert_ok(tk_comm_most(&world, &none));
+    assert_int_equal(most, SIZE_MAX);
+    assert_int_equal(none, 0);
+}
+
 static void test_agree__message_of_the_failing_rank(void **state)
 {
     (void)state;
@@ -98,6 +117,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_start__starts_no_other_process),
         cmocka_unit_test(test_messages__longer_than_one_piece),
         cmocka_unit_test(test_host__sums_and_gather),
+        cmocka_unit_test(test_most__is_that_of_any_rank),
         cmocka_unit_test(test_agree__message_of_the_failing_rank),
         cmocka_unit_test(test_same__names_the_ranks_that_differ),
     };

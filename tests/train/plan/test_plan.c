@@ -301,6 +301,40 @@ static void few_ranks_tell_of_many(void **state)
     tk_config_free(&c);
 }
 
+// What ranks send lies apart, as much on each as on the one that needs most.
+static void what_is_sent_is_planned_apart(void **state)
+{
+    tk_arena a;
+    tk_layout_plan l[2];
+    (void)state;
+    if (!tk_device_find(TK_DEVICE_CUDA)) skip();
+    tk_arena_init(&a, 0);
+    for (int on = 0; on < 2; on++) {
+        tk_config c;
+        char text[160];
+        snprintf(text, sizeof text,
+                 "device: cuda\n"
+                 "parallel: {tensor: 2, pipeline: 2, data: 2, register_buffers: %s}\n",
+                 on ? "true" : "false");
+        make_config(&c, text);
+        plan_layout(&c, NULL, &a, &l[on]);
+        tk_config_free(&c);
+    }
+    const tk_plan *most = &l[1].plan[l[1].sender];
+    for (int r = 0; r < l[1].n; r++) {
+        const tk_plan *p = &l[1].plan[r], *plain = &l[0].plan[r];
+        assert_int_equal(plain->registered, 0);
+        assert_int_equal(p->registered, most->registered);
+        assert_int_equal(p->total, p->pool + p->registered + p->context);
+        assert_int_equal(p->held[TK_FOR_MESSAGES], 0);
+        assert_int_equal(p->sent[TK_FOR_WEIGHTS], plain->held[TK_FOR_WEIGHTS]);
+        assert_int_equal(p->sent[TK_FOR_GRADIENTS], plain->held[TK_FOR_GRADIENTS]);
+        assert_true(p->sent[TK_FOR_GRADIENTS] <= most->sent[TK_FOR_GRADIENTS]);
+        assert_true(p->sent[TK_FOR_MESSAGES] > 0 && p->sent[TK_FOR_ACTIVATIONS] > 0);
+    }
+    tk_arena_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +345,7 @@ int main(void)
         cmocka_unit_test(what_does_not_overlap_is_seen),
         cmocka_unit_test(links_are_those_between_the_ranks),
         cmocka_unit_test(few_ranks_tell_of_many),
+        cmocka_unit_test(what_is_sent_is_planned_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

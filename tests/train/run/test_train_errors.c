@@ -26,6 +26,8 @@ static void bad_input_is_named(void **state)
         {1, "train tiny.yaml train.init=nowhere", "nowhere"},
         {1, "train tiny.yaml train.out=clips.h5/run", "clips.h5"},
         {1, "plan tiny.yaml data.files=[none.h5]", "none.h5"},
+        {2, "train tiny.yaml parallel.register_buffers=true", "needs device=cuda: what device cpu"},
+        {1, "plan tiny.yaml parallel.register_buffers=true", "needs device=cuda: what device cpu"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
