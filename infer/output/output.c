@@ -61,6 +61,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     bare.story.output = bare.output = bare.story.checkpoint = none;
     bare.jobs = (tk_jobs_config){0};
     bare.log_level = 0;
+    bare.sample.graph = 0; // the same clip
     tk_arena_init(&a, 0);
     const char *dump = tk_config_dump(&bare, TK_CMD_SAMPLE, &a);
     const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;

@@ -19,7 +19,7 @@ static tk_references refs;
 static tk_trained trained;
 static tk_latents cpu;
 
-enum { ALL_STEPS = 10 }; // of both windows
+enum { ALL_STEPS = 6 }; // of both windows
 
 typedef struct made { // what a storyboard took
     bool holds;       // latents

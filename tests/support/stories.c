@@ -76,7 +76,7 @@ void stories_plan(const tk_comm *world, char *picture, tk_arena *a, tk_config *c
     tk_config_init(config);
     config->media.width = config->media.height = 8;
     config->sample.window = 1;
-    config->sample.steps = 5;
+    config->sample.steps = 3;
     config->sample.guidance = 2.5;
     config->sample.video_shift = 3;
     config->sample.audio_shift = 2;
