@@ -44,6 +44,11 @@ said 'tensor 2 x pipeline 1 x data 1'
 said 'graphs: 2 of 6 steps replayed'
 [[ -s shared.mp4 && -s shared.png ]] || fail 'no clip of two ranks'
 
+# One rank alone cannot make its graph: one message, and nobody waits for it.
+graph=(sample story.yaml "${shared[@]}" output=lost sample.graph=true parallel.tensor=2)
+ends 3 mpirun -n 1 "$emulated" "${graph[@]}" : -n 1 env TK_CUDA_FAIL=cudaGraphInstantiate:1:2 "$emulated" "${graph[@]}"
+said '^talkie: rank 1: GPU 0 \(emulated GPU\): making a graph of what was recorded'
+
 # The table of figures is all that standard output gets.
 figures=(run.yaml eval.clips=2 sample.steps=3)
 "$talkie" eval "${figures[@]}" >host 2>out || fail 'eval fails'

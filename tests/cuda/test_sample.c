@@ -2,6 +2,7 @@
 /*TEST nsize: 1 2; timeout: 60 */
 // Sampling on an emulated GPU gives the processor's latents on every layout, the same bits in
 // whatever order its streams run and in graphs, and takes its memory once, as it was forecast.
+#include "core/device/trace.h"
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "tests/support/ranks.h"
@@ -170,10 +171,43 @@ static void latents_are_those_of_the_processor(void **state)
     if (world.size > 1) sample_on_layout(1, world.size);
 }
 
+// Whatever call fails while steps are asked for, recorded or launched, some of them: nothing is
+// left.
+static void any_call_may_fail(void **state)
+{
+    enum { APART = 97 };
+    const tk_parallel_config p = {
+        .device = TK_DEVICE_CUDA, .tensor = 1, .pipeline = 1, .threads = 1};
+    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
+    tk_status st = TK_INTERNAL;
+    (void)state;
+    if (world.size > 1) skip();
+    config.sample.graph = 1;
+    for (int64_t n = 1; st != TK_OK; n += APART) {
+        tk_parallel_config own = p;
+        tk_mesh mesh;
+        tk_session s;
+        tk_latents x;
+        assert_ok(tk_mesh_open(&mesh, &world, &own, TK_AXIS_DATA));
+        assert_ok(tk_session_open(&s, &mesh, &trained, &own, true));
+        assert_ok(tk_session_load(&s));
+        const size_t weights = s.device.pool.in_use;
+        tk_trace_fail_at(n);
+        st = tk_story_sample(&s, &task, &arena, &x);
+        tk_trace_fail_at(0);
+        if (st != TK_OK) assert_says("as a test wants it to");
+        assert_int_equal(s.device.pool.in_use, weights);
+        tk_session_close(&s);
+        tk_mesh_close(&mesh);
+    }
+    config.sample.graph = 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latents_are_those_of_the_processor),
+        cmocka_unit_test(any_call_may_fail),
     };
     ranks_run_with(argc, argv, world, tests, set_up, tear_down);
 }
