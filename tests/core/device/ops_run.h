@@ -95,13 +95,14 @@ typedef struct fences {
     } of[FENCES];
 } fences;
 
-// Where a tensor begins that ends, at a multiple of 16 bytes, before a page that is kept from
-// kernels.
-static char *before_wall(const tk_device *d, const tk_tensor *fenced, size_t bytes)
+// Where a tensor x, which lies within `fenced`, begins so that it ends before a page that is kept
+// from kernels: at a multiple of 16 bytes, or what is an index right there.
+static char *before_wall(const tk_device *d, const tk_tensor *fenced, const tk_tensor *x)
 {
+    const size_t bytes = tk_bytes(x), line = x->dtype == TK_I32 ? 4 : 16;
     char *const wall = (char *)(((uintptr_t)fenced->data + FENCE + bytes + PAGE) / PAGE * PAGE);
     if (tk_device_computes(d)) standin_wall(wall, PAGE);
-    return wall - (bytes + 15) / 16 * 16;
+    return wall - (bytes + line - 1) / line * line;
 }
 
 static void put(tk_device *d, const backend *b, const tk_tensor *host, int moved, tk_tensor *to,
@@ -118,7 +119,7 @@ static void put(tk_device *d, const backend *b, const tk_tensor *host, int moved
     assert_true(f->n < FENCES);
     tk_tensor *fenced = &f->of[f->n].all;
     assert_ok(tk_device_new(d, TK_BF16, 1, (int64_t)(all / sizeof *x), fenced));
-    if (walled) before = (size_t)(before_wall(d, fenced, bytes) - (char *)fenced->data);
+    if (walled) before = (size_t)(before_wall(d, fenced, host) - (char *)fenced->data);
     for (size_t i = 0; i < all / sizeof *x; i++) x[i] = fence_of(b, f->n);
     memcpy((char *)x + before, host->data, bytes);
     assert_ok(tk_device_upload(d, fenced->data, x, all));
