@@ -333,8 +333,8 @@ $(EMULATED_DL): $(OUT)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
 
 # How changed kernels are compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
-# array ends the test; what nobody has set is the same whatever was there before.
-CHANGED := $(CXX_FLAGS) -ffp-contract=off -O2 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all \
+# array ends the test; what nobody has set is the same whatever was there before (with -O2 it may be 0).
+CHANGED := $(CXX_FLAGS) -ffp-contract=off -O1 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all \
 	-ftrivial-auto-var-init=pattern
 $(EMULATED)/commands: $(OUT)/flags Makefile
 	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/standin/dialect.h \

@@ -13,10 +13,10 @@ All mutants of a file are compiled at once, each behind a question that TK_MUTAN
 answers. Cases of the conformance are run one by one, small ones first, and only those that come by
 the mutant. Needs what `make emulated` built. Verdicts are kept in $BUILD/emulated/mutants, so that a
 run goes on where the last one stopped; a file that has changed begins anew, and what was not caught
-and is not listed is tried again. --seconds draws by TK_SEED, or anew each time.
+and is not listed is tried again. A whole run writes docs/mutants.md. --seconds draws by TK_SEED, or
+anew each time, from the files that are in there.
 
-Exit: 0 where at least nine of ten are caught and every other one is listed, else 1. A whole run that
-ends so writes docs/mutants.md.
+Exit: 0 where at least nine of ten are caught and every other one is listed, else 1.
 """
 import argparse
 import collections
@@ -145,11 +145,12 @@ class Mutant:
 
 
 def mutants_of(path):
-    text = read(path)
+    text, seen = read(path), collections.Counter()
     plain = bare(text)
     for name, begin, end in device_functions(plain):
-        for which, (kind, first, last, before, behind) in enumerate(edits(plain, begin, end)):
-            yield Mutant(path, text, name, which, kind, begin + first, begin + last, before, behind)
+        for kind, first, last, before, behind in edits(plain, begin, end):
+            yield Mutant(path, text, name, seen[name], kind, begin + first, begin + last, before, behind)
+            seen[name] += 1
 
 
 def with_all(path, mutants):
@@ -179,7 +180,6 @@ def read_survivors():
 
 
 # ---- which tests a file belongs to ------------------------------------------------------------------
-
 
 def operators_of():
     """For each file of kernels: names of the operators whose functions it defines, or that call what it does."""
@@ -274,8 +274,7 @@ def write(path, text):
         file.write(text)
 
 
-class Late(Exception):
-    pass
+class Late(Exception): ...
 
 
 class Build:
@@ -382,7 +381,6 @@ class Build:
 
 # ---- all of them, or a sample -----------------------------------------------------------------------
 
-
 def known():
     lines = read(f"{KEPT}/verdicts").splitlines() if os.path.exists(f"{KEPT}/verdicts") else []
     return dict(line.split("\t")[:2] for line in lines)
@@ -414,9 +412,10 @@ def run_all(build, todo, args):
 
 
 def run_some(mutants, args):
-    """Those of one file, or one function of a header, after the other, as long as there is time."""
+    """Those of a file, or of a function of a header, that is done with, then of another, while there is time."""
     seed = os.environ.get("TK_SEED") or str(int.from_bytes(os.urandom(4), "big"))
-    verdicts, drawn, rest = {}, random.Random(seed), list(mutants)
+    done = set(re.findall(r"^\| (\S+\.cuh?) \|", read(RESULTS), re.M))
+    verdicts, drawn, rest = {}, random.Random(seed), [m for m in mutants if m.file in done]
     print(f"TK_SEED={seed}", flush=True)
     drawn.shuffle(rest)
     begin, half = time.monotonic(), args.seconds / 2
@@ -434,48 +433,55 @@ def run_some(mutants, args):
 
 
 def run_rest(mutants, args):
-    """Those that are not known yet, or were not caught and are not listed."""
+    """Those that are not known yet, or were not caught and are not listed, file by file."""
     verdicts, listed = {k: v for k, v in known().items() if v in FINAL}, read_survivors()
     for m in mutants:
         m.compiles = verdicts.get(m.key) != "does not compile"
     todo = [m for m in mutants if m.key not in verdicts or (verdicts[m.key] == "survived" and m.row() not in listed)]
-    if todo:
-        units = sorted({u for m in todo for u in users_of(m.path, m.function)})
-        verdicts.update(run_all(Build(units, mutants, args.jobs, KEPT, 0), todo, args))
+    for path in sorted({m.path for m in todo}):
+        mine = [m for m in todo if m.path == path]
+        units = sorted({u for m in mine for u in users_of(m.path, m.function)})
+        build = Build(units, [m for m in mutants if m.path == path], args.jobs, KEPT, 0)
+        verdicts.update(run_all(build, mine, args))
     return verdicts
 
 
-def write_results(mutants, verdicts):
+def write_results(mutants, verdicts, bad):
+    """Of the files that are done with, of which everything is caught or listed."""
     rows = {}
     for m in mutants:
-        rows.setdefault(m.file, collections.Counter())[verdicts[m.key]] += 1
-    rows = {f: c for f, c in rows.items() if c["caught"] + c["survived"]}
+        rows.setdefault(m.file, collections.Counter())["bad" if m in bad else verdicts.get(m.key, "bad")] += 1
+    rows = {f: c for f, c in rows.items() if c["caught"] + c["survived"] and not c["bad"]}
     rows["all"] = sum(rows.values(), collections.Counter())
     table = "".join(f"| {f} | {c['caught'] + c['survived']} | {c['caught']} | {c['survived']} |\n" for f, c in rows.items())
     write(RESULTS, f"""# Faults planted in kernels
 
 What `make mutate` gave: each barrier, tail guard, mask and store of device code was taken away, one at a
-time, and the tests of that file were run on the emulated GPU. Written by `scripts/mutate.py`. Those that
-no test can catch are in `{SURVIVORS}`, each with the reason.
+time, and the tests of that file were run on the emulated GPU. Written by `scripts/mutate.py`, of the
+files that are done with. Those that no test can catch are in `{SURVIVORS}`, each with the
+reason.
 
 | file | faults | caught | cannot be |
 |---|---|---|---|
 {table}""")
 
 
-def judge(mutants, verdicts, whole):
+def judge(mutants, verdicts, args):
     tried = [m for m in mutants if verdicts.get(m.key) in ("caught", "survived")]
     survivors = [m for m in tried if verdicts[m.key] == "survived"]
     listed = read_survivors()
     strange = [m for m in survivors if m.row() not in listed]
     for m in strange:
         print(f"neither caught nor in {SURVIVORS}: {m.words()}\n    {' | '.join(m.row())} | why")
-    stale = listed - {m.row() for m in survivors} if whole else set()
+    files = set() if args.seconds else {m.file for m in mutants}
+    stale = {row for row in listed - {m.row() for m in survivors} if row[0] in files or not (args.names or args.seconds)}
     for row in sorted(stale):
         print(f"in {SURVIVORS}, but caught or not there: {' | '.join(row)}")
     caught = len(tried) - len(survivors)
     print(f"{caught} of {len(tried)} mutants caught ({100 * caught / max(1, len(tried)):.0f}%), {len(mutants)} in all")
-    return bool(tried) and not strange and not stale and (not whole or caught >= 0.9 * len(tried))
+    if not args.names and not args.seconds:
+        write_results(mutants, verdicts, strange)
+    return bool(tried) and not strange and not stale and (args.seconds or caught >= 0.9 * len(tried))
 
 
 def main():
@@ -488,11 +494,7 @@ def main():
     paths = [p for p in paths if not args.names or any(n in p for n in args.names)]
     mutants = [m for p in paths for m in mutants_of(p)]
     verdicts = (run_some if args.seconds else run_rest)(mutants, args)
-    whole = not args.names and not args.seconds
-    good = judge(mutants, verdicts, whole)
-    if good and whole:
-        write_results(mutants, verdicts)
-    return 0 if good else 1
+    return 0 if judge(mutants, verdicts, args) else 1
 
 
 if __name__ == "__main__":
