@@ -184,7 +184,8 @@ static void place_rank(tk_mesh *m, const tk_parallel_config *p, int world_rank)
     *m = (tk_mesh){.ranks_on_node = 1,
                    .cores = 1,
                    .row_pieces = p->row_pieces,
-                   .overlap_rows = p->overlap_rows};
+                   .overlap_rows = p->overlap_rows,
+                   .overlap_sums = p->overlap_gradients || p->overlap_weights};
     for (int i = 0, rest = world_rank; i < TK_AXES; i++) {
         const int n = (int)l.degree[i], rank = rest % n;
         m->axis[i] = (tk_axis_row){.name = axes[i].name,
@@ -294,7 +295,7 @@ static tk_status attach(tk_mesh *m, tk_comm *host, tk_device *d, tk_queue q, tk_
         return tk_nccl_split(&m->world_device, host, q, out);
 #endif
     else
-        return tk_agree(&m->world, tk_mpi_device(host, d, q, out));
+        return tk_agree(&m->world, tk_mpi_device(host, d, q, m->overlap_sums, out));
     return TK_OK;
 }
 
@@ -339,6 +340,12 @@ tk_status tk_mesh_register(tk_mesh *m, size_t bytes)
     if (m->world.size == 1) return TK_OK;
     if (tk_comm_is_dry(&m->world)) return tk_device_register(d, NULL, bytes);
     return register_nccl(m, bytes);
+}
+
+bool tk_mesh_holds_up(const tk_mesh *m)
+{
+    const tk_device_comm *c = &m->axis[TK_AXIS_DATA].device;
+    return m->overlap_sums && c->size > 1 && !over_nccl(m, c->device) && !c->late;
 }
 
 void tk_mesh_detach(tk_mesh *m)

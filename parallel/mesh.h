@@ -45,7 +45,8 @@ typedef struct tk_mesh {
     tk_comm world; // all ranks
     tk_device_comm world_device;
     int64_t row_pieces;        // for the device's communicator of the tensor axis,
-    bool overlap_rows;         // ... as the options say
+    bool overlap_rows;         // ... as the options say;
+    bool overlap_sums;         // gradients or weights go beside the work
     tk_comm replica;           // those of one data rank: they hold one whole model
     tk_axis_row axis[TK_AXES]; // by tk_axis
     int ranks_on_node, rank_on_node;
@@ -73,5 +74,8 @@ tk_status tk_mesh_attach(tk_mesh *m, tk_device *d);
 // that send, TK_MEMORY where one has less.
 tk_status tk_mesh_register(tk_mesh *m, size_t bytes);
 void tk_mesh_detach(tk_mesh *m);
+// Whether what is to go beside the work between data ranks holds up the host instead, because MPI
+// gives no threads.
+bool tk_mesh_holds_up(const tk_mesh *m);
 void tk_mesh_close(tk_mesh *m);                                     // detaches too
 int tk_mesh_threads(const tk_mesh *m, const tk_parallel_config *p); // compute threads of this rank

@@ -344,7 +344,7 @@ static tk_status check_counts(const tk_device_comm *c, const char *what, const i
 // which waits for what was asked for in between.
 static tk_status enter_queue(tk_device_comm *c, tk_queue *was)
 {
-    *was = c->device->queue;
+    *was = c->asked = c->device->queue;
     if (*was == c->queue) return TK_OK;
     if (!c->ready.device) TK_TRY(tk_event_open(&c->ready, c->device));
     TK_TRY(tk_event_record(&c->ready, *was));

@@ -82,8 +82,10 @@ struct tk_device_comm {
     bool grouped;         // between tk_group_begin and tk_group_end
     int64_t row_pieces;   // of a rank's rows, in products with gathers and sums (see ops.h); and
     bool beside;          // whether they move beside products
+    bool late;      // a transport of the host's may leave collectives to a thread of the queue,
+    tk_queue asked; // ... which were asked for on this queue
     void *impl;
-    int64_t bytes_sent; // by this rank, as above
+    int64_t bytes_sent; // by this rank, as above; of what the device has done
 };
 
 // All types: TK_F32, TK_BF16, TK_I32. Sums are of ranks 0, 1, 2 ... in this order; those of bf16

@@ -227,6 +227,21 @@ tk_queue tk_device_on(tk_device *d, tk_queue q)
     return was;
 }
 
+bool tk_device_posts(const tk_device *d)
+{
+    return d->ops->post != NULL;
+}
+
+tk_status tk_device_post(tk_device *d, const tk_late_job *job)
+{
+    return d->ops->post(d, d->queue, job);
+}
+
+void tk_device_reach(tk_device *d, tk_queue q)
+{
+    if (d->ops->reach) d->ops->reach(d, q);
+}
+
 // ---- moving bytes ------------------------------------------------------------------------------
 
 static tk_status check_device(const tk_device *d, const char *what, const void *x, size_t bytes)
@@ -249,6 +264,7 @@ tk_status tk_device_upload(tk_device *d, void *to, const void *host, size_t byte
     TK_TRY(check_device(d, "upload", to, bytes));
     TK_TRY(check_host("upload", host, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_UPLOAD, bytes));
+    tk_device_reach(d, d->queue);
     return d->ops->upload(d, to, host, bytes);
 }
 
@@ -259,6 +275,7 @@ tk_status tk_device_download(tk_device *d, void *host, const void *from, size_t 
     TK_TRY(check_host("download", host, bytes));
     TK_TRY(check_device(d, "download", from, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_DOWNLOAD, bytes));
+    tk_device_reach(d, d->queue);
     return d->ops->download(d, host, from, bytes);
 }
 
@@ -302,6 +319,7 @@ tk_status tk_device_copy(tk_device *d, void *to, const void *from, size_t bytes)
     if (!bytes) return TK_OK;
     TK_TRY(check_copy(d, to, bytes, from, bytes, 1, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_COPY, bytes));
+    tk_device_reach(d, d->queue);
     return d->ops->copy(d, to, from, bytes);
 }
 
@@ -311,6 +329,7 @@ tk_status tk_device_copy_2d(tk_device *d, void *to, size_t to_stride, const void
     if (!rows || !bytes) return TK_OK;
     TK_TRY(check_copy(d, to, to_stride, from, from_stride, rows, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_COPY, rows * bytes));
+    tk_device_reach(d, d->queue);
     return d->ops->copy_2d(d, to, to_stride, from, from_stride, rows, bytes);
 }
 
@@ -319,6 +338,7 @@ tk_status tk_device_zero(tk_device *d, void *to, size_t bytes)
     if (!bytes) return TK_OK;
     TK_TRY(check_device(d, "zero", to, bytes));
     TK_TRY(tk_trace_call(d, TK_TRACE_ZERO, bytes));
+    tk_device_reach(d, d->queue);
     return d->ops->zero(d, to, bytes);
 }
 
@@ -350,6 +370,7 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
     if (bytes) TK_TRY(take(d, &d->pool, TK_FOR_WORKSPACE, bytes, &scratch));
     if (d->ops->computes) {
+        tk_device_reach(d, d->queue);
         d->scratch = scratch;
         st = (back ? k->back : k->fore)(d, c);
         d->scratch = NULL;

@@ -70,6 +70,17 @@ typedef struct tk_card {
     unsigned char id[16]; // no other card in the world has it
 } tk_card;
 
+// Work of the host's that has a place in a queue (tk_device_post).
+typedef struct tk_late_job {
+    void (*run)(void *work); // by the queue's thread; `work` is its own from then on
+    void *work;
+    // Called by the host while it waits for the job, every few milliseconds: `begins` the first
+    // time. NULL: nothing is.
+    void (*look)(const void *context, const char *op, bool begins);
+    const void *context;
+    const char *op;
+} tk_late_job;
+
 // What moves, computes or zeroes does so on d->queue.
 typedef struct tk_device_ops {
     const char *name;
@@ -106,6 +117,9 @@ typedef struct tk_device_ops {
     tk_status (*event_done)(struct tk_event *e, bool *done);
     tk_status (*event_seconds)(struct tk_event *from, struct tk_event *to, double *seconds);
     tk_status (*sync)(tk_device *d);
+    // Threads of queues (core/device/late.h); NULL where the host does no work of a queue's.
+    tk_status (*post)(tk_device *d, tk_queue q, const tk_late_job *job);
+    void (*reach)(tk_device *d, tk_queue q);
     const tk_kernel *kernels;            // indexed by tk_op
     const tk_device_choice_ops *choices; // NULL: there is one way to do each operator
     // The version of the library that can do attention; TK_INPUT in words where it is not there.
@@ -178,6 +192,13 @@ void tk_device_software(tk_device *d, char *out, size_t size);
 // Where work goes from now on; returns where it went before. TK_QUEUE_COMPUTE at first.
 tk_queue tk_device_on(tk_device *d, tk_queue q);
 tk_status tk_device_sync(tk_device *d); // the host waits until all work of all queues is done
+
+// For transports by calls of the host, on a device whose memory is the host's. A job is done in the
+// order of the queue of the moment, beside the host; work that the host does itself on a queue
+// comes after the queue's jobs, for which it waits.
+bool tk_device_posts(const tk_device *d); // if not, there are no jobs
+tk_status tk_device_post(tk_device *d, const tk_late_job *job);
+void tk_device_reach(tk_device *d, tk_queue q);
 
 // Memory from the pool, in the order of the queue of the moment (see core/device/pool.h for when
 // another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.

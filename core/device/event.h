@@ -19,7 +19,7 @@ typedef struct tk_event {
     tk_device *device;  // NULL: not open
     tk_queue_mark mark; // what whoever waits runs behind
     bool recorded;
-    double at; // seconds of the clock, of devices that do their work when asked
+    double at; // seconds of the clock of a planned step
     void *impl;
 } tk_event;
 

@@ -2,13 +2,13 @@
 // Devices in host memory: "ref", "cpu", and "dry", which has none.
 #include "core/device/event.h"
 #include "core/device/gemm.h"
+#include "core/device/late.h"
 #include "core/device/ledger.h"
 #include "core/device/ops_impl.h"
 #include <errno.h>
 #include <omp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 static tk_status host_open(tk_device *d, int threads)
@@ -26,7 +26,7 @@ static tk_status cpu_open(tk_device *d, int threads)
 
 static void host_close(tk_device *d)
 {
-    (void)d;
+    tk_late_close(d);
 }
 
 static tk_status host_memory(tk_device *d, size_t *available, size_t *total)
@@ -92,12 +92,6 @@ static tk_status host_zero(tk_device *d, void *to, size_t bytes)
     return TK_OK;
 }
 
-static tk_status host_sync(tk_device *d)
-{
-    (void)d;
-    return TK_OK;
-}
-
 static void *host_new(tk_device *d, size_t bytes)
 {
     (void)d;
@@ -108,53 +102,6 @@ static void host_free(tk_device *d, void *x)
 {
     (void)d;
     tk_free(x);
-}
-
-// ---- events: all work is done when it is asked for ---------------------------------------------
-
-static tk_status host_event_open(tk_event *e)
-{
-    (void)e;
-    return TK_OK;
-}
-
-static void host_event_close(tk_event *e)
-{
-    (void)e;
-}
-
-static tk_status host_event_record(tk_event *e, tk_queue q)
-{
-    struct timespec t;
-    (void)q;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    e->at = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    return TK_OK;
-}
-
-static tk_status host_event_wait(tk_event *e, tk_queue q)
-{
-    (void)e, (void)q;
-    return TK_OK;
-}
-
-static tk_status host_event_sync(tk_event *e)
-{
-    (void)e;
-    return TK_OK;
-}
-
-static tk_status host_event_done(tk_event *e, bool *done)
-{
-    (void)e;
-    *done = true;
-    return TK_OK;
-}
-
-static tk_status host_event_seconds(tk_event *from, tk_event *to, double *seconds)
-{
-    *seconds = to->at - from->at;
-    return TK_OK;
 }
 
 // ---- dry ---------------------------------------------------------------------------------------
@@ -199,7 +146,24 @@ static tk_status dry_zero(tk_device *d, void *to, size_t bytes)
     return TK_OK;
 }
 
+static tk_status dry_sync(tk_device *d)
+{
+    (void)d;
+    return TK_OK;
+}
+
 // Events carry the clocks of the ledger, where there is one.
+static tk_status dry_event_open(tk_event *e)
+{
+    (void)e;
+    return TK_OK;
+}
+
+static void dry_event_close(tk_event *e)
+{
+    (void)e;
+}
+
 static tk_status dry_event_record(tk_event *e, tk_queue q)
 {
     tk_ledger *l = e->device->ledger;
@@ -215,17 +179,37 @@ static tk_status dry_event_wait(tk_event *e, tk_queue q)
     return TK_OK;
 }
 
+static tk_status dry_event_sync(tk_event *e)
+{
+    (void)e;
+    return TK_OK;
+}
+
+static tk_status dry_event_done(tk_event *e, bool *done)
+{
+    (void)e;
+    *done = true;
+    return TK_OK;
+}
+
+static tk_status dry_event_seconds(tk_event *from, tk_event *to, double *seconds)
+{
+    *seconds = to->at - from->at;
+    return TK_OK;
+}
+
 // ---- the tables --------------------------------------------------------------------------------
 
 #define IN_HOST_MEMORY                                                                      \
     .computes = true, .close = host_close, .memory = host_memory, .reserve = host_reserve,  \
     .release = host_release, .upload = host_move, .download = host_move, .copy = host_move, \
     .copy_2d = host_copy_2d, .zero = host_zero
-#define WHEN_ASKED                                                                               \
-    .host_new = host_new, .host_free = host_free, .event_open = host_event_open,                 \
-    .event_close = host_event_close, .event_record = host_event_record,                          \
-    .event_wait = host_event_wait, .event_sync = host_event_sync, .event_done = host_event_done, \
-    .event_seconds = host_event_seconds, .sync = host_sync
+#define WHEN_ASKED                                                                  \
+    .host_new = host_new, .host_free = host_free, .event_open = tk_late_event_open, \
+    .event_close = tk_late_event_close, .event_record = tk_late_event_record,       \
+    .event_wait = tk_late_event_wait, .event_sync = tk_late_event_sync,             \
+    .event_done = tk_late_event_done, .event_seconds = tk_late_event_seconds,       \
+    .sync = tk_late_sync, .post = tk_late_post, .reach = tk_late_reach
 
 const tk_device_ops tk_device_ref = {
     .name = "ref", .open = host_open, .kernels = tk_ref_kernels, IN_HOST_MEMORY, WHEN_ASKED};
@@ -272,12 +256,12 @@ const tk_device_ops tk_device_dry = {
     .zero = dry_zero,
     .host_new = host_new,
     .host_free = host_free,
-    .event_open = host_event_open,
-    .event_close = host_event_close,
+    .event_open = dry_event_open,
+    .event_close = dry_event_close,
     .event_record = dry_event_record,
     .event_wait = dry_event_wait,
-    .event_sync = host_event_sync,
-    .event_done = host_event_done,
-    .event_seconds = host_event_seconds,
-    .sync = host_sync,
+    .event_sync = dry_event_sync,
+    .event_done = dry_event_done,
+    .event_seconds = dry_event_seconds,
+    .sync = dry_sync,
 };

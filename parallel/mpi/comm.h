@@ -12,8 +12,11 @@ void tk_mpi_close(tk_comm *c); // frees what the split made; a zeroed communicat
 // The device calls among the ranks of `host`, which was made here, for a device whose pool is host
 // memory and which computes at once. The host does the device's work there, so it is the host that
 // waits: messages are on their way when they are asked for and done after tk_wait, all else is done
-// on return. Collective over `host`.
-tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out);
+// on return. But where `late` holds, and such threads may be, collectives asked for on a queue of
+// messages are left to a thread of that queue, and are done as the order of queues says. Collective
+// over `host`.
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, bool late, tk_device_comm *out);
+bool tk_mpi_threads(void); // whether MPI lets several threads call it at once
 
 // For a wait for other ranks that is not MPI's, every few milliseconds: answers who asks for signs
 // of life, asks for them, and ends the run where all of MPI's waits would. `begins`: at the first

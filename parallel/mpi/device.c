@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device calls over MPI, for devices whose pool is host memory: on a communicator of MPI's of their
 // own, so that they and the host's calls cannot be taken for each other.
+//
+// Messages are posted and waited for by the host. So are collectives that operators wait for;
+// others, asked for on a queue of messages, hold the host up for nothing: where the communicator
+// may be late, a thread of its queue (core/device/late.h) makes them. It waits as the host does,
+// without answering for the rank's life: that is the host's, which works meanwhile, or waits for
+// the thread and then asks in its place.
 #include "core/base/mem.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/internal.h"
+#include <string.h>
 
 // ---- collectives -------------------------------------------------------------------------------
+
+typedef enum mpi_collective_kind { REDUCE, GATHER, SCATTER, BROADCAST } mpi_collective_kind;
+
+typedef struct mpi_collective { // a collective
+    tk_device_comm *comm;
+    mpi_collective_kind kind;
+    const void *in;
+    void *out;
+    int64_t n; // elements; of a gather and a scatter those of a row
+    tk_dtype type;
+    tk_reduce how;
+    int root;
+    int64_t counts[]; // (ranks) of a gather and a scatter
+} mpi_collective;
 
 // What was sent so far is counted in m.
 static tk_status done(tk_device_comm *c, tk_status st)
@@ -14,27 +35,95 @@ static tk_status done(tk_device_comm *c, tk_status st)
     return st;
 }
 
+static tk_status do_collective(const mpi_collective *x, const int64_t *counts)
+{
+    tk_mpi_impl *m = x->comm->impl;
+    const size_t size = (size_t)x->n * tk_dtype_size(x->type);
+    switch (x->kind) {
+    case REDUCE:
+        return tk_mpi_all_reduce(m, x->out, x->n, x->type, x->how);
+    case GATHER:
+        return tk_mpi_gather(m, "all_gather", x->in, x->out, counts, size);
+    case SCATTER:
+        return tk_mpi_reduce_scatter(m, x->in, x->out, counts, x->n, x->type);
+    case BROADCAST:
+        return tk_mpi_broadcast(m, x->out, size, x->root);
+    }
+    return TK_OK;
+}
+
+// By the queue's thread. What fails there, nobody hears of.
+static void do_late(void *work)
+{
+    mpi_collective *x = work;
+    const tk_status st = done(x->comm, do_collective(x, x->counts));
+    if (st != TK_OK) tk_mpi_end_alone(st);
+    tk_free(x);
+}
+
+static void look_for(const void *host, const char *op, bool begins)
+{
+    tk_mpi_look_for((tk_comm *)host, op, begins);
+}
+
+static tk_status leave_to_thread(const mpi_collective *x, const int64_t *counts, const char *op)
+{
+    tk_device_comm *c = x->comm;
+    const size_t ranks = counts ? (size_t)c->size : 0;
+    mpi_collective *late = tk_alloc(sizeof *late + ranks * sizeof *counts);
+    if (!late) return TK_FAIL(TK_MEMORY, "out of memory for an %s", op);
+    *late = *x;
+    if (ranks) memcpy(late->counts, counts, ranks * sizeof *counts);
+    const tk_late_job job = {do_late, late, look_for, c->host, op};
+    const tk_status st = tk_device_post(c->device, &job);
+    if (st != TK_OK) tk_free(late);
+    return st;
+}
+
+// Whether a queue does nothing but wait for other ranks, so that a thread may do it. Operators and
+// copies are the host's work, and who asks for a collective between them waits for it at once.
+static bool waits_alone(tk_queue q)
+{
+    return q != TK_QUEUE_COMPUTE && q != TK_QUEUE_COPY;
+}
+
+static tk_status ask_collective(const mpi_collective *x, const int64_t *counts, const char *op)
+{
+    tk_device_comm *c = x->comm;
+    if (c->late && tk_device_posts(c->device) && waits_alone(c->asked))
+        return leave_to_thread(x, counts, op);
+    tk_device_reach(c->device, c->queue);
+    return done(c, do_collective(x, counts));
+}
+
 static tk_status all_reduce(tk_device_comm *c, void *x, int64_t n, tk_dtype t, tk_reduce r)
 {
-    return done(c, tk_mpi_all_reduce(c->impl, x, n, t, r));
+    return ask_collective(
+        &(mpi_collective){.comm = c, .kind = REDUCE, .out = x, .n = n, .type = t, .how = r}, NULL,
+        "all_reduce");
 }
 
 static tk_status all_gather(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
                             int64_t width, tk_dtype t)
 {
-    const size_t size = (size_t)width * tk_dtype_size(t);
-    return done(c, tk_mpi_gather(c->impl, "all_gather", in, out, counts, size));
+    return ask_collective(
+        &(mpi_collective){.comm = c, .kind = GATHER, .in = in, .out = out, .n = width, .type = t},
+        counts, "all_gather");
 }
 
 static tk_status reduce_scatter(tk_device_comm *c, const void *in, void *out, const int64_t *counts,
                                 int64_t width, tk_dtype t)
 {
-    return done(c, tk_mpi_reduce_scatter(c->impl, in, out, counts, width, t));
+    return ask_collective(
+        &(mpi_collective){.comm = c, .kind = SCATTER, .in = in, .out = out, .n = width, .type = t},
+        counts, "reduce_scatter");
 }
 
 static tk_status broadcast(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int root)
 {
-    return done(c, tk_mpi_broadcast(c->impl, x, (size_t)n * tk_dtype_size(t), root));
+    return ask_collective(
+        &(mpi_collective){.comm = c, .kind = BROADCAST, .out = x, .n = n, .type = t, .root = root},
+        NULL, "broadcast");
 }
 
 // ---- messages ----------------------------------------------------------------------------------
@@ -60,6 +149,7 @@ static tk_status isend(tk_device_comm *c, const void *x, int64_t n, tk_dtype t, 
 {
     tk_mpi_impl *m = c->impl;
     const size_t bytes = (size_t)n * tk_dtype_size(t);
+    tk_device_reach(c->device, c->queue);
     TK_TRY(new_pending(m, bytes, "send", to, r));
     tk_mpi_pending *p = r->impl;
     for (int i = 0; i < p->n; i++) {
@@ -76,6 +166,7 @@ static tk_status irecv(tk_device_comm *c, void *x, int64_t n, tk_dtype t, int fr
 {
     tk_mpi_impl *m = c->impl;
     const size_t bytes = (size_t)n * tk_dtype_size(t);
+    tk_device_reach(c->device, c->queue);
     TK_TRY(new_pending(m, bytes, "receive", from, r));
     tk_mpi_pending *p = r->impl;
     for (int i = 0; i < p->n; i++) {
@@ -114,6 +205,8 @@ static tk_status add_parts(tk_device_comm *c, const tk_parts *p)
 {
     tk_mpi_impl *m = c->impl;
     const size_t stride = (size_t)p->stride * tk_dtype_size(p->type);
+    tk_device_reach(c->device, c->queue); // m is this thread's
+    tk_device_reach(c->device, c->device->queue);
     for (int i = 0; i < m->size; i++)
         m->part[i] = i == m->rank
                          ? p->own
@@ -126,10 +219,11 @@ static tk_status add_parts(tk_device_comm *c, const tk_parts *p)
 
 static void close_comm(tk_device_comm *c)
 {
+    tk_device_reach(c->device, c->queue);
     tk_mpi_free(c->impl);
 }
 
-tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm *out)
+tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, bool late, tk_device_comm *out)
 {
     static const tk_device_comm_ops ops = {
         .all_reduce = all_reduce,
@@ -160,6 +254,7 @@ tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, tk_device_comm 
                             .host = host,
                             .device = d,
                             .queue = q,
+                            .late = late && tk_mpi_threads(),
                             .impl = m};
     return TK_OK;
 }

@@ -3,6 +3,7 @@
 #include "parallel/mpi/internal.h"
 #include "parallel/mpi/start.h"
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,7 +26,9 @@ void tk_parallel_before_abort(void (*f)(void))
 
 _Noreturn void tk_parallel_abort(int exit_code)
 {
+    static atomic_flag ends = ATOMIC_FLAG_INIT;
     int on = 0, off = 0;
+    while (atomic_flag_test_and_set(&ends)) pause(); // another thread of this process does it
     fflush(NULL);
     abort_code = exit_code;
     signal(SIGALRM, leave_now); // should what follows hang

@@ -86,7 +86,8 @@ enum {
 };
 MPI_Comm tk_mpi_pulse_comm(void);
 void tk_mpi_hear_by(void (*hear)(int from, int tag));
-void tk_mpi_alive(void); // answers who asks; cheap, called often
+void tk_mpi_alive(void);   // answers who asks; cheap, called often
+bool tk_mpi_is_host(void); // whether this is the thread that started MPI: it alone hears and asks
 tk_status tk_mpi_pulse_open(MPI_Comm world);
 void tk_mpi_pulse_close(void);
 

@@ -39,7 +39,7 @@ static struct {
     MPI_Comm comm;
     int rank, size;
     other *of;        // (size)
-    pthread_t thread; // that may call MPI
+    pthread_t thread; // the host
     double listened, limit;
     const tk_mpi_wait *wait; // under way, NULL: at work
     void (*deals)(int from, int tag);
@@ -144,9 +144,14 @@ MPI_Comm tk_mpi_pulse_comm(void)
     return pulse.comm;
 }
 
+bool tk_mpi_is_host(void)
+{
+    return pulse.size > 0 && pthread_equal(pthread_self(), pulse.thread);
+}
+
 void tk_mpi_alive(void)
 {
-    if (pulse.size < 2 || !pthread_equal(pthread_self(), pulse.thread)) return;
+    if (pulse.size < 2 || !tk_mpi_is_host()) return;
     const double now = tk_now();
     if (now - pulse.listened < LISTEN_SECONDS) return;
     hear_all(now);

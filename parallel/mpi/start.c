@@ -13,6 +13,7 @@
 enum { MAX_CPUS = 8192 };
 
 static tk_comm *started; // what tk_parallel_start filled in
+static bool threads;     // MPI may be called by several at once
 
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
 {
@@ -21,13 +22,19 @@ tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
     // Beside a process started alone, Open MPI would start a daemon, for ranks that it may spawn:
     // half of what starting takes.
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    int err = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    int err = MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided);
     if (err != MPI_SUCCESS) return TK_FAIL(TK_COMM, "MPI does not start (error %d)", err);
     if (provided < MPI_THREAD_FUNNELED)
         return TK_FAIL(TK_COMM, "this MPI does not allow other threads in the process");
+    threads = provided == MPI_THREAD_MULTIPLE;
     TK_TRY(tk_mpi_world(world));
     started = world;
     return tk_mpi_pulse_open(((const tk_mpi_impl *)world->impl)->comm);
+}
+
+bool tk_mpi_threads(void)
+{
+    return threads;
 }
 
 void tk_parallel_stop(void)

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything waits in one place, tk_mpi_finish(): it tests, and gives the core away between tests,
 // because the rank it waits for may need that core. The same loop looks for signs of life of those
-// it waits for (pulse.c), so that no wait is without end.
+// it waits for (pulse.c), so that no wait is without end. A thread of a device's queue only tests:
+// the host looks, when it waits for that thread.
+#include "core/base/log.h"
 #include "parallel/mpi/internal.h"
 #include <sched.h>
 #include <time.h>
 
 enum {
-    SPINS_PER_CLOCK = 64,   // tests between looks at the clock
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
+    EAGER_TESTS = 64,       // of a queue's thread, before it is patient
 };
-static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
+static const double LONG_WAIT = 0.02;     // seconds of yielding before pausing
+static const double LOOK_SECONDS = 0.001; // between looks around; a core given away may stay away
 
 size_t tk_mpi_max_message = (size_t)1 << 30;
 
@@ -37,22 +40,32 @@ tk_status tk_mpi_check(const tk_mpi_impl *m, const char *op, int err)
                    op, m->rank, m->size, m->name, m->world_rank, words));
 }
 
+// Between two tests; the first ones of a wait come at once.
+static void pause_between(bool patient)
+{
+    const struct timespec pause = {0, PATIENT_NS};
+    if (patient)
+        nanosleep(&pause, NULL);
+    else
+        sched_yield();
+}
+
 tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request *req,
                         const int *peer)
 {
-    const struct timespec pause = {0, PATIENT_NS};
     tk_mpi_wait w = {.m = m, .op = op, .n = n, .req = req, .peer = peer};
-    tk_mpi_alive();
-    for (int spins = 1;; spins++) {
+    const bool looks = tk_mpi_is_host();
+    double looked = tk_now();
+    if (looks) tk_mpi_alive();
+    for (int tests = 1;; tests++) {
         int done = 0;
         int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
         if (err != MPI_SUCCESS) return tk_mpi_check(m, op, err);
         if (done) return TK_OK;
-        if (w.looked - w.began > LONG_WAIT)
-            nanosleep(&pause, NULL);
-        else
-            sched_yield();
-        if (spins % SPINS_PER_CLOCK == 0) tk_mpi_look(&w);
+        pause_between(looks ? w.looked - w.began > LONG_WAIT : tests > EAGER_TESTS);
+        if (!looks || tk_now() - looked < LOOK_SECONDS) continue;
+        tk_mpi_look(&w);
+        looked = tk_now();
     }
 }
 

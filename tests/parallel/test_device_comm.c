@@ -22,7 +22,7 @@ static int open_mpi(void **state)
 {
     (void)state;
     assert_ok(tk_device_open(&device, &tk_device_ref, 1, (size_t)1 << 30));
-    assert_ok(tk_mpi_device(&world, &device, TK_QUEUE_DATA, &comm));
+    assert_ok(tk_mpi_device(&world, &device, TK_QUEUE_DATA, false, &comm));
     return 0;
 }
 

@@ -439,6 +439,8 @@ static void defer_device(tk_device *d)
     o->event_done = event_done;
     o->event_seconds = event_seconds;
     o->sync = everything;
+    o->post = NULL;
+    o->reach = NULL;
     o->kernels = later.kernels;
     for (int k = 0; k < TK_OP_COUNT; k++) {
         later.kernels[k] = cpu[k];

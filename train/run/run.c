@@ -481,6 +481,9 @@ static void describe_run(const run *r)
            (long long)tk_loader_count(r->parts.loader), tk_mesh_print(p, mesh, sizeof mesh),
            r->parts.device.ops->name, r->parts.device.threads,
            r->parts.device.threads == 1 ? "" : "s", tk_revision());
+    if (tk_mesh_holds_up(&r->parts.mesh))
+        tk_log("sums of gradients and gathers of weights hold up the work: this MPI gives no "
+               "MPI_THREAD_MULTIPLE, so that no thread beside it can make them");
 }
 
 tk_status tk_train_run(tk_comm *world, tk_config *c)

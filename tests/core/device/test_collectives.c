@@ -37,7 +37,7 @@ static void open_rig(rig *g, const tk_device_ops *ops, tk_dtype type, int k)
     *g = (rig){.type = type};
     assert_ok(tk_device_open(&g->device, ops, 2, (size_t)1 << 26));
     if (world.size > 1)
-        assert_ok(tk_mpi_device(&world, &g->device, TK_QUEUE_COMPUTE, &g->comm));
+        assert_ok(tk_mpi_device(&world, &g->device, TK_QUEUE_COMPUTE, false, &g->comm));
     else
         tk_device_comm_self(&g->comm, &world, &g->device);
     for (int r = 0; r < world.size; r++) {

@@ -19,6 +19,24 @@ static tk_status unwanted(const void *words)
     return TK_FAIL(TK_FENCED, "%s", (const char *)words);
 }
 
+// Collectives that a thread makes while the host waits for it.
+static void play_late(const char *role, const tk_comm *world, tk_device *d, tk_device_comm *comm,
+                      float *x)
+{
+    const bool differs = !strcmp(role, "late-truncate") && world->rank == 1;
+    int64_t counts[RANKS] = {1, differs ? 1 : 2, 1};
+    tk_event e = {0};
+    if (!strcmp(role, "late-hang") && world->rank == 1) raise(SIGSTOP);
+    for (double begin = tk_now();
+         !strcmp(role, "late-works") && world->rank == 1 && tk_now() - begin < 4; tk_alive())
+        usleep(20000);
+    tk_device_on(d, TK_QUEUE_DATA);
+    if (tk_event_open(&e, d) == TK_OK &&
+        tk_reduce_scatter(comm, x, x + 8, counts, 1, TK_F32) == TK_OK)
+        tk_event_record(&e, TK_QUEUE_DATA);
+    tk_event_sync(&e);
+}
+
 // One role of a rank under mpirun; rank 1 is the one that misbehaves.
 static int play(const char *role, int argc, char **argv)
 {
@@ -28,10 +46,12 @@ static int play(const char *role, int argc, char **argv)
     tk_tensor t;
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
     if (tk_device_open(&device, &tk_device_ref, 1, 1 << 20) != TK_OK) return 1;
-    if (tk_mpi_device(&world, &device, TK_QUEUE_COMPUTE, &comm) != TK_OK) return 1;
-    if (tk_device_new(&device, TK_F32, 1, 3, &t) != TK_OK) return 1;
+    if (tk_mpi_device(&world, &device, TK_QUEUE_DATA, true, &comm) != TK_OK) return 1;
+    if (tk_device_new(&device, TK_F32, 1, 16, &t) != TK_OK) return 1;
     float *big = t.data;
-    if (!strcmp(role, "hang")) {
+    if (!strncmp(role, "late-", 5)) {
+        play_late(role, &world, &device, &comm, big);
+    } else if (!strcmp(role, "hang")) {
         if (world.rank != 2) sleep(30);
         tk_all_reduce(&comm, big, 1, TK_F32, TK_SUM);
     } else if (!strcmp(role, "peer")) { // rank 0 waits for a message that rank 1 does not send
@@ -85,8 +105,9 @@ static int run_once(const char *role, char *out, size_t size, double *seconds)
     char command[8192];
     size_t n = 0;
     snprintf(command, sizeof command,
-             "TALKIE_COMM_TIMEOUT=1 mpirun --oversubscribe -n %d '%s' %s 2>&1; exit $?", RANKS,
-             self, role);
+             "OMPI_MCA_odls_base_sigkill_timeout=1 TALKIE_COMM_TIMEOUT=1 mpirun --oversubscribe -n "
+             "%d '%s' %s 2>&1; exit $?",
+             RANKS, self, role);
     double begin = tk_now();
     FILE *f = popen(command, "r");
     assert_non_null(f);
@@ -183,6 +204,14 @@ static void test_messages__of_different_length_are_refused(void **state)
     expect("truncate", 5, "receive failed on rank 1 of 3 of the world communicator");
 }
 
+static void test_late_collectives__are_looked_after(void **state)
+{
+    (void)state;
+    expect("late-hang", 5, " s in reduce_scatter for world rank 1 on host ");
+    expect("late-works", 0, "");
+    expect("late-truncate", 5, "reduce_scatter failed on rank ");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +224,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_abort__takes_the_others_down),
         cmocka_unit_test(test_wait__without_sense_ends),
         cmocka_unit_test(test_messages__of_different_length_are_refused),
+        cmocka_unit_test(test_late_collectives__are_looked_after),
     };
     if (argc > 1) return play(argv[1], argc, argv);
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
