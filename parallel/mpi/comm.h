@@ -22,6 +22,10 @@ bool tk_mpi_threads(void); // whether MPI lets several threads call it at once
 // of life, asks for them, and ends the run where all of MPI's waits would. `begins`: at the first
 // call of a wait.
 void tk_mpi_look_for(tk_comm *c, const char *op, bool begins);
+// From now on `comes_on` is asked in every wait whether work of this rank's that the host does not
+// do itself has come on since it was asked last: a rank whose work does is at work. NULL: there is
+// none.
+void tk_mpi_work_by(bool (*comes_on)(void));
 
 // The communicator of all ranks (MPI has been started), and that of this node's ranks.
 tk_status tk_mpi_world(tk_comm *out);

@@ -4,7 +4,8 @@
 // Who waits long asks those it waits for, again and again, on a communicator of its own. Every rank
 // answers while it waits itself (tk_mpi_look) and now and then while it works (tk_alive, which long
 // loops call). An answer says how long ago the rank last knew of anybody at work: 0 when it works
-// itself. So a wait goes on for hours where the other works for hours, and ends in two cases only:
+// itself, or its GPU has come on while it waits (tk_mpi_work_by). So a wait goes on for hours where
+// the other works for hours, and ends in two cases only:
 // someone has not answered for the limit's seconds (stopped, lost, or in a loop without end), or
 // all answer but nobody has been at work for as long (each waits for the other).
 #include "core/base/log.h"
@@ -43,6 +44,7 @@ static struct {
     double listened, limit;
     const tk_mpi_wait *wait; // under way, NULL: at work
     void (*deals)(int from, int tag);
+    bool (*comes_on)(void);
 } pulse;
 
 static double limit_seconds(void)
@@ -139,6 +141,11 @@ void tk_mpi_hear_by(void (*deals)(int from, int tag))
     pulse.deals = deals;
 }
 
+void tk_mpi_work_by(bool (*comes_on)(void))
+{
+    pulse.comes_on = comes_on;
+}
+
 MPI_Comm tk_mpi_pulse_comm(void)
 {
     return pulse.comm;
@@ -225,6 +232,7 @@ void tk_mpi_look(tk_mpi_wait *w)
         w->lost = -1;
     }
     w->looked = now;
+    if (pulse.comes_on && pulse.comes_on()) w->since = now;
     pulse.wait = w;
     hear_all(now);
     if (now - w->asked > round) {

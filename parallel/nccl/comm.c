@@ -2,6 +2,7 @@
 // Messages between devices, and making the communicators.
 #define _GNU_SOURCE
 #include "core/base/mem.h"
+#include "core/device/cuda/beat.h"
 #include "parallel/nccl/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +158,7 @@ static tk_status new_impl(tk_comm *host, tk_nccl_impl **out)
     m->host = host;
     *out = m;
     TK_NEW(m->counts, host->size);
-    return TK_OK;
+    return tk_cuda_beats_start();
 }
 
 static void fill_comm(tk_device_comm *out, tk_comm *host, tk_device *d, tk_queue q, tk_nccl_impl *m)

@@ -15,7 +15,9 @@
 //
 // What goes wrong between ranks goes wrong on one of them first: it says so and ends the run, with
 // the code of failed communication. The host asks NCCL for such news wherever it waits, and where
-// it waits for a silent rank the signs of life of parallel/mpi tell.
+// it waits for a silent rank the signs of life of parallel/mpi tell: a GPU that comes on with its
+// work (core/device/cuda/beat.h) is at work, however long that takes; where none does, the run
+// ends.
 #pragma once
 #include "core/comm/comm.h"
 #include "core/device/comm.h"

@@ -2,6 +2,7 @@
 // Waiting for NCCL, and how what fails in it ends the run.
 #define _GNU_SOURCE
 #include "core/base/log.h"
+#include "core/device/cuda/beat.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
 #include "parallel/nccl/internal.h"
@@ -90,6 +91,7 @@ void tk_nccl_watch(tk_nccl_impl *m)
     m->next = watched;
     watched = m;
     tk_cuda_wait_by(look);
+    tk_mpi_work_by(tk_cuda_comes_on);
     tk_parallel_before_abort(abort_all);
 }
 
@@ -102,5 +104,6 @@ void tk_nccl_unwatch(tk_nccl_impl *m)
         }
     if (watched) return;
     tk_cuda_wait_by(NULL);
+    tk_mpi_work_by(NULL);
     tk_parallel_before_abort(NULL);
 }

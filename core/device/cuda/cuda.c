@@ -3,6 +3,7 @@
 #include "core/device/cuda/cuda.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/device/cuda/beat.h"
 #include "core/device/cuda/blas.h"
 #include "core/device/cuda/cudnn/attention.h"
 #include "core/device/cuda/table.h"
@@ -217,6 +218,7 @@ static void cuda_event_close(tk_event *e)
 
 static tk_status cuda_event_record(tk_event *e, tk_queue q)
 {
+    TK_TRY(tk_cuda_beat(e->device, q));
     return tk_cuda_check(e->device, cudaEventRecord(event_of(e), tk_cuda_of(e->device)->stream[q]),
                          "recording an event");
 }
