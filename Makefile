@@ -385,7 +385,7 @@ run-fuzz: $(FUZZER)
 
 # Threads of our own under the thread sanitizer.
 RACES := core/base/test_mem core/base/test_status data/clip/test_clip data/clip/test_loader data/codec \
-	data/import/test_import train/run/test_owner
+	data/import/test_import train/run/test_owner parallel/mpi/test_late
 race:
 	@$(MAKE) --no-print-directory SAN=thread run-race
 
