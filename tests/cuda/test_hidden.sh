@@ -12,7 +12,7 @@ if [[ ${1:-} != inside ]]; then
     exec unshare --mount "$0" inside
 fi
 # shellcheck disable=SC2034
-RANKS=1
+RANKS=2
 . "$(dirname "$0")/../support/small.sh"
 emulated=$(dirname "$talkie")/emulated/talkie
 [[ -x $emulated ]] || {
@@ -23,6 +23,8 @@ emulated=$(dirname "$talkie")/emulated/talkie
 hide() { # hide DIRECTORY
     mount -t tmpfs tmpfs "$1" || fail "$1 cannot be hidden"
 }
+kept=$dir/libcublasLt.so.13
+cp "$(dirname "$emulated")/lib/libcublasLt.so.13" "$kept"
 hide "$(dirname "$emulated")/lib"
 for library in $(/sbin/ldconfig -p | sed -nE 's/.*lib(cublasLt|cudnn|nccl)\.so.* => //p'); do
     [[ -e $library ]] && hide "$(dirname "$(realpath "$library")")"
@@ -38,4 +40,16 @@ done
 grep -q 'device=cuda needs cuBLASLt, version 13, for matrix products: libcublasLt.so.13:' out ||
     fail "it is not said what is missing"
 grep -q 'LD_LIBRARY_PATH' out || fail "it is not said what would be right"
+
+# With cuBLASLt alone one rank trains, by our own attention; several need NCCL.
+cp "$kept" "$(dirname "$emulated")/lib/" || fail "the stand-in cannot be put back"
+"$emulated" train run.yaml device=cuda train.out=cuda >out 2>&1 || fail "one rank needs more than cuBLASLt"
+"$emulated" train run.yaml device=cuda attention=cudnn train.precision=bf16 model.head_dim=16 \
+    train.out=cudnn >out 2>&1
+(($? == 2)) && grep -q 'attention=cudnn needs cuDNN .*libcudnn.so.9' out || fail "it is not said that cuDNN is missing"
+mpirun -n 2 "$emulated" train run.yaml device=cuda parallel.share_gpu=true train.out=two >out 2>&1
+(($? == 2)) || fail "two ranks are not refused with code 2"
+grep -q 'device=cuda on several ranks needs NCCL (libnccl.so.2), which does not load' out &&
+    grep -q 'LD_LIBRARY_PATH' out || fail "it is not said that NCCL is missing"
+(($(grep -c '^talkie: ' out) == 1)) || fail "not one message"
 echo "missing libraries are told of where they are needed"

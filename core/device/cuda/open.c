@@ -78,6 +78,8 @@ tk_status tk_cuda_card(int i, tk_card *out)
     return TK_OK;
 }
 
+enum { LEAST_MAJOR = 8 }; // from which on memory is copied beside the work of a block
+
 tk_status tk_cuda_find(tk_cuda *c, int card)
 {
     struct cudaDeviceProp p;
@@ -91,6 +93,11 @@ tk_status tk_cuda_find(tk_cuda *c, int card)
     c->shared_most = p.sharedMemPerBlockOptin;
     c->bytes = p.totalGlobalMem;
     if (tk_cuda_fits(TK_CUDA_ARCHES, p.major, p.minor)) return TK_OK;
+    if (p.major < LEAST_MAJOR)
+        return TK_FAIL(TK_INPUT,
+                       "GPU %d (%s) is of compute capability %d.%d, and talkie's kernels need %d.0 "
+                       "or later, whatever they are built for",
+                       c->device, c->name, p.major, p.minor, LEAST_MAJOR);
     return TK_FAIL(TK_INPUT,
                    "GPU %d (%s) is of compute capability %d.%d, and this talkie was "
                    "built for %s: build it with make ARCHES=\"%s %d%d\"",
