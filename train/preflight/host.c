@@ -2,6 +2,7 @@
 // What preflight looks at of the host and of the disks that it sees.
 #include "core/base/files.h"
 #include "train/preflight/measure.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,9 @@ static tk_status look_for_file(tk_flight_gauge *g, const char *folder, tk_flight
     if (w->rank == 0) {
         snprintf(path, sizeof path, "%s/.talkie-preflight-XXXXXX", folder);
         fd = mkstemp(path);
-        if (fd < 0) st = TK_FAIL(TK_INPUT, "train.out: cannot write into %s", folder);
+        if (fd < 0)
+            st = TK_FAIL(tk_io_code(errno), "train.out: cannot write into %s: %s", folder,
+                         tk_io_words(errno));
     }
     TK_TRY(tk_agree(w, st));
     st = tk_comm_broadcast(w, path, sizeof path, 0);
