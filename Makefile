@@ -104,6 +104,9 @@ NVCC      := $(or $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME))),$(shell comman
 NVCC      := $(firstword $(NVCC))
 CUDA      ?= $(if $(NVCC),1,0)
 ARCHES    ?= 90a
+ifneq ($(filter 5% 6% 7%,$(ARCHES)),)
+$(error ARCHES=$(ARCHES): kernels need compute capability 8.0 or later)
+endif
 ifneq ($(CUDA),0)
 CUDA_HOME   ?= $(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p'))
 # Several ranks on GPUs need NCCL, which is a package of its own.
@@ -168,6 +171,10 @@ STAND_INS    := $(patsubst %.cc,$(EMULATED)/%.o,$(wildcard tests/cuda/standin/*.
 stand_in      = $(if $(wildcard tests/cuda/standin/$(1)*.c),$(EMULATED)/lib/$(2))
 EMULATED_DL  := $(call stand_in,cublaslt,libcublasLt.so.13) $(call stand_in,nccl,libnccl.so.2) \
 	$(if $(CUDNN_H),$(call stand_in,cudnn,libcudnn.so.9)) $(EMULATED)/driver/libcuda.so.1
+SANITIZED      := $(EMULATED)/sanitized
+SANITIZED_OBJ  := $(KERNELS:%.cu=$(SANITIZED)/%.o) $(SANITIZED)/tests/cuda/standin/dialect.o $(SANITIZED)/tests/cuda/standin/fiber.o
+SANITIZED_TEST := $(SANITIZED)/test_ops_conformance
+SANITIZERS     := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 	$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 endif
@@ -178,7 +185,7 @@ CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -292,7 +299,7 @@ $(CARRIED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(CARRIED)/libtalkie.a
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
 
 emulated-program: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_DL))
-emulated: emulated-program $(if $(EMULATED),$(EMULATED_TESTS) $(EMULATED)/commands)
+emulated: emulated-program $(if $(EMULATED),$(EMULATED_TESTS) $(EMULATED)/commands $(if $(SAN),,$(SANITIZED_TEST)))
 
 # Kernels and stand-ins are C++ for the host; RPATH, which comes before LD_LIBRARY_PATH, finds the other
 # stand-ins.
@@ -332,6 +339,23 @@ $(EMULATED_DL): $(OUT)/flags
 	$(call say,cc,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -fPIC -shared -o $@ $(filter %.c,$^) $(PKG_LIBS) -lm
 
+# The kernels and what runs their threads once more, under the address and undefined-behaviour sanitizers, with the
+# conformance of operators: what of make SAN=1 fits into make test.
+sanitized = $(CXX) $(CPPFLAGS) $(CXX_FLAGS) $(EXTRA) -O0 -g1 -w $(SANITIZERS) -MMD -MP -c -o $@
+$(SANITIZED)/%.o: %.cu $(OUT)/flags | features
+	@mkdir -p $(@D)
+	$(call say,c++,$<)
+	$(Q)$(sanitized) -include tests/cuda/standin/dialect.h -x c++ $<
+
+$(SANITIZED)/%.o: %.cc $(OUT)/flags | features
+	@mkdir -p $(@D)
+	$(call say,c++,$<)
+	$(Q)$(sanitized) $<
+
+$(SANITIZED_TEST): $(SANITIZED_OBJ) $(OUT)/tests/core/device/test_ops_conformance.o $(SUPPORT) $(EMULATED_LIB)
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(SANITIZERS) $(LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
+
 # How changed kernels are compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
 # array ends the test; what nobody has set is the same whatever was there before (with -O2 it may be 0).
 CHANGED := $(CXX_FLAGS) -ffp-contract=off -O1 -g0 -w -fsanitize=bounds -fno-sanitize-recover=all \
@@ -340,7 +364,7 @@ $(EMULATED)/commands: $(OUT)/flags Makefile
 	@printf '%s\n' "compile() { $(CXX) -I\$$1 $(CPPFLAGS) $(CHANGED) -include tests/cuda/standin/dialect.h \
 			-include \$$1/mutant.h -c -o \$$3 -x c++ \$$2; }" \
 		"link_test() { out=\$$1 test=\$$2; shift 2; $(CC) $(FLAGS) -fsanitize=bounds $(LDFLAGS) -o \$$out \"\$$@\" $(OUT)/\$$test.o $(SUPPORT) -lcmocka $(EMULATED_LIBS); }" >$@
--include $(EMULATED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
+-include $(EMULATED_OBJ:.o=.d) $(SANITIZED_OBJ:.o=.d) $(STAND_INS:.o=.d) $(EMULATED_TESTS:$(EMULATED)/%=$(OUT)/%.d)
 endif
 
 .SECONDARY:
@@ -363,6 +387,17 @@ run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-progr
 campaign: all
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
+# All operators on the emulated GPU, streams, graphs, messages and whole runs of training on it under the address and
+# undefined-behaviour sanitizers; takes long (docs/sanitizers.md).
+SANITIZE := core/device/test_ops_conformance cuda/test_blas cuda/test_fold cuda/test_nccl cuda/test_choices \
+	cuda/test_graph cuda/test_layouts cuda/test_runs
+sanitize:
+	@$(MAKE) --no-print-directory SAN=1 run-sanitize
+
+run-sanitize: all tests
+	@for test in $(or $(T),$(SANITIZE)); do \
+		TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=1 JOBS=$(JOBS) scripts/run_tests.sh $$test || exit 1; done
 
 # Whether the tests of kernels find faults; goes on where it was stopped.
 mutate: emulated
@@ -432,6 +467,7 @@ help:
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
+	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
 	'make schedules   training on emulated GPUs in 2,000 orders of their streams (SEEDS=1-250 of each layout)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
