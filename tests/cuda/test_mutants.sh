@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 180
+#TEST timeout: 300
 # Faults planted in a file of kernels, as many as half a minute takes, others each time: each makes its
 # tests fail, or is listed with the reason why it cannot (make mutate tries all). TK_SEED=N draws
 # those again that a run names so.
