@@ -314,7 +314,8 @@ static void what_is_sent_is_planned_apart(void **state)
         char text[160];
         snprintf(text, sizeof text,
                  "device: cuda\n"
-                 "parallel: {tensor: 2, pipeline: 2, data: 2, register_buffers: %s}\n",
+                 "parallel: {tensor: 2, pipeline: 2, data: 2, schedule: zb-h1,\n"
+                 "  register_buffers: %s}\n",
                  on ? "true" : "false");
         make_config(&c, text);
         plan_layout(&c, NULL, &a, &l[on]);
