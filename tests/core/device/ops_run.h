@@ -120,7 +120,8 @@ static void put(tk_device *d, const backend *b, const tk_tensor *host, int moved
     tk_tensor *fenced = &f->of[f->n].all;
     assert_ok(tk_device_new(d, TK_BF16, 1, (int64_t)(all / sizeof *x), fenced));
     if (walled) before = (size_t)(before_wall(d, fenced, host) - (char *)fenced->data);
-    for (size_t i = 0; i < all / sizeof *x; i++) x[i] = fence_of(b, f->n);
+    const uint16_t fence = fence_of(b, f->n);
+    for (size_t i = 0; i < all / sizeof *x; i++) x[i] = fence;
     memcpy((char *)x + before, host->data, bytes);
     assert_ok(tk_device_upload(d, fenced->data, x, all));
     f->of[f->n].before = before;
@@ -153,8 +154,9 @@ static void take_away(const backend *b, const world *w, tk_device *d, fences *f)
     }
     assert_ok(tk_device_sync(d));
     for (int i = 0; i < f->n; i++) {
+        const uint16_t was = fence_of(b, i);
         for (int k = 0; k < FENCE && tk_device_computes(d); k++)
-            if (fence[i][k / (FENCE / 2)][k % (FENCE / 2)] != fence_of(b, i))
+            if (fence[i][k / (FENCE / 2)][k % (FENCE / 2)] != was)
                 fail_msg("%s: something is written beyond tensor %d of the call", w->name, i);
         tk_free(f->of[i].host);
         tk_device_free(d, &f->of[i].all);
