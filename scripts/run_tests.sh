@@ -23,7 +23,7 @@
 #
 # JOBS tests run at a time, those with the longest timeout first, so that none is left over at the end.
 # Those that say "waits: mostly" use little of a processor: they run beside, one after the other.
-# Environment: BUILD, TALKIE, JOBS (tests at a time; default 2 where there are cores for it), SAN
+# Environment: BUILD, TALKIE, JOBS (tests at a time; default 3 where there is more than one core), SAN
 # (longer timeouts).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -31,7 +31,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 export BUILD TALKIE=${TALKIE:-$BUILD/talkie}
 only=${1:-}
-jobs=${JOBS:-$(($(nproc) > 1 ? 2 : 1))}
+jobs=${JOBS:-$(($(nproc) > 1 ? 3 : 1))}
 slower=1
 [[ -z ${SAN:-} ]] || slower=5
 logs=$BUILD/tests/logs
@@ -44,6 +44,11 @@ if [[ ${SAN:-} == thread ]]; then
     export OMP_NUM_THREADS=1 # as in the loops of a library whose threads it does not see
 fi
 export OMPI_MCA_odls_base_sigkill_timeout=1 # Open MPI's own: ranks that fail are what most tests are about
+# All ranks are on this machine: looking for networks takes a third of a start. (tests/cluster, which has
+# networks, takes it back.)
+export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=sm
+# Several tests share the cores: threads that wait for others leave them to whoever works.
+export OMP_WAIT_POLICY=passive
 . scripts/env.sh 8 # for mpirun, here and in tests that start it themselves
 rm -rf "$logs"
 mkdir -p "$logs"

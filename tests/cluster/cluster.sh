@@ -125,6 +125,7 @@ cluster_up() {
         mkdir -p "$cluster_dir/$host"/{spool,tmp}
         cluster_on "$host" slurmd -N "$host" || return
     done
+    unset OMPI_MCA_pml OMPI_MCA_btl OMPI_MCA_osc # of tests inside one host
     # What the ranks of all hosts share here: the cores. Waiting ranks must give them up.
     export OMPI_MCA_mpi_yield_when_idle=1
     cluster_until 20 cluster_idle || { cluster_logs; return 1; }
