@@ -7,9 +7,11 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { STEPS = 4 };
+
 typedef struct layout {
     const char *name;
-    int ranks, steps;
+    int ranks;
     const char *options;
 } layout;
 
@@ -24,16 +26,16 @@ static const char config[] =
     "world: {clips: 6, seconds: 1, max_shots: 2}\n"
     "parallel: {threads: 1}\n"
     "data: {files: [small.h5]}\n"
-    "train: {steps: 10, batch: 2, microbatch: 1}\n";
+    "train: {steps: 4, batch: 2, microbatch: 1}\n";
 
 static const layout layouts[] = {
-    {"tensor 2", 2, 10, "parallel.tensor=2"},
-    {"pipeline 2", 2, 10, "parallel.pipeline=2"},
-    {"pipeline 2, interleaved", 2, 4,
+    {"tensor 2", 2, "parallel.tensor=2"},
+    {"pipeline 2", 2, "parallel.pipeline=2"},
+    {"pipeline 2, interleaved", 2,
      "parallel.pipeline=2 parallel.schedule=interleaved parallel.chunks=2"},
-    {"pipeline 2, backward in halves", 2, 4, "parallel.pipeline=2 parallel.schedule=zb-h1"},
-    {"data 2", 2, 10, "parallel.data=2 train.bucket=1"},
-    {"tensor 2 x pipeline 2 x data 2", 8, 10,
+    {"pipeline 2, backward in halves", 2, "parallel.pipeline=2 parallel.schedule=zb-h1"},
+    {"data 2", 2, "parallel.data=2 train.bucket=1"},
+    {"tensor 2 x pipeline 2 x data 2", 8,
      "parallel.tensor=2 parallel.pipeline=2 parallel.data=2 train.bucket=1"},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
@@ -44,10 +46,7 @@ static int open_runs(void **state)
     runs_open();
     runs_write("small.yaml", config);
     runs_expect(runs_talkie(1, "data world small.yaml -o small.h5"), 0, "");
-    for (int steps = 4; steps <= 10; steps += 6)
-        runs_expect(runs_talkie(1, "train small.yaml train.out=one%d train.steps=%d device=cpu",
-                                steps, steps),
-                    0, "");
+    runs_expect(runs_talkie(1, "train small.yaml train.out=one device=cpu"), 0, "");
     return 0;
 }
 
@@ -60,8 +59,8 @@ static void train_on_gpus(const layout *l, const char *out)
 {
     const int code = runs_talkie(l->ranks,
                                  "train small.yaml train.out=%s train.resume=false device=cuda "
-                                 "parallel.share_gpu=true train.steps=%d %s",
-                                 out, l->steps, l->options);
+                                 "parallel.share_gpu=true %s",
+                                 out, l->options);
     runs_expect(code, 0, "");
 }
 
@@ -69,64 +68,42 @@ static void computes_what_the_processor_computes(void **state)
 {
     const layout *l = *state;
     runs_step one[RUNS_STEPS], many[RUNS_STEPS];
-    char name[32], file[64], last[64];
-    snprintf(name, sizeof name, "one%d", l->steps);
-    snprintf(file, sizeof file, "%s/step-%08d.h5", name, l->steps);
-    snprintf(last, sizeof last, "many/step-%08d.h5", l->steps);
     train_on_gpus(l, "many");
-    assert_int_equal(runs_metrics(name, one), l->steps);
-    assert_int_equal(runs_metrics("many", many), l->steps);
-    for (int i = 0; i < l->steps; i++) {
+    assert_int_equal(runs_metrics("one", one), STEPS);
+    assert_int_equal(runs_metrics("many", many), STEPS);
+    for (int i = 0; i < STEPS; i++) {
         assert_near(relative(many[i].loss, one[i].loss), 0, 1e-5);
         assert_near(relative(many[i].grad_norm, one[i].grad_norm), 0, 1e-4);
     }
-    assert_near(runs_distance(file, last, "model"), 0, 1e-4);
+    assert_near(runs_distance("one/step-00000004.h5", "many/step-00000004.h5", "model"), 0, 1e-4);
 }
 
-// In another order of streams and of threads, with the same choice of algorithms.
-static void is_the_same_run_again(void **state)
-{
-    static const layout l = {"", 2, 3, "parallel.pipeline=2"};
-    (void)state;
-    setenv("STANDIN_CUBLASLT_FAST", "4", 1);
-    setenv("TK_CUDA_SEED", "11", 1);
-    train_on_gpus(&l, "first");
-    setenv("TK_CUDA_SEED", "0", 1);
-    train_on_gpus(&l, "again");
-    unsetenv("TK_CUDA_SEED");
-    assert_true(runs_distance("first/step-00000003.h5", "again/step-00000003.h5", "model") == 0);
-}
-
-// What goes beside the work waits for it, and is waited for, whatever stream is late.
+// What goes beside the work waits for it, and is waited for; streams and threads take another
+// order. (Of more orders without a whole run each: test_schedules.)
 static void is_the_same_run_without_overlap(void **state)
 {
-    static const layout beside = {"", 2, 3, "parallel.data=2 train.bucket=1"},
-                        after = {"", 2, 3,
+    static const layout beside = {"", 2, "parallel.data=2 train.bucket=1"},
+                        after = {"", 2,
                                  "parallel.data=2 train.bucket=1 parallel.overlap_gradients=false "
                                  "parallel.overlap_weights=false"};
     (void)state;
-    setenv("STANDIN_CUBLASLT_FAST", "4", 1);
+    setenv("STANDIN_CUBLASLT_FAST", "4", 1); // the same choice of algorithms
+    setenv("TK_CUDA_SEED", "11", 1);
     train_on_gpus(&after, "after");
-    for (int seed = 0; seed < 3; seed++) {
-        char text[8];
-        snprintf(text, sizeof text, "%d", seed);
-        setenv("TK_CUDA_SEED", text, 1);
-        train_on_gpus(&beside, "beside");
-        assert_true(runs_distance("after/step-00000003.h5", "beside/step-00000003.h5", "model") ==
-                    0);
-    }
+    setenv("TK_CUDA_SEED", "2", 1);
+    train_on_gpus(&beside, "beside");
     unsetenv("TK_CUDA_SEED");
+    assert_true(runs_distance("after/step-00000004.h5", "beside/step-00000004.h5", "model") == 0);
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[LAYOUTS + 2] = {{0}};
+    struct CMUnitTest tests[LAYOUTS + 1] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
         tests[i].test_func = computes_what_the_processor_computes;
         tests[i].initial_state = (void *)&layouts[i];
     }
-    tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(is_the_same_run_again);
-    tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(is_the_same_run_without_overlap);
+    tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(is_the_same_run_without_overlap);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

@@ -22,6 +22,8 @@ static const layout layouts[] = {
     {"tensor 2", 2, false, "parallel.tensor=2 parallel.row_pieces=1"},
     {"tensor 4, bf16", 4, true, "parallel.tensor=4 parallel.row_pieces=1 train.precision=bf16"},
     {"pipeline 2", 2, false, "parallel.pipeline=2"},
+    {"tensor 2 x pipeline 2", 4, false,
+     "parallel.tensor=2 parallel.pipeline=2 parallel.row_pieces=1"},
     {"tensor 2 x pipeline 2 x data 2, backward in halves", 8, false,
      "parallel.tensor=2 parallel.pipeline=2 parallel.data=2 parallel.schedule=zb-h1 "
      "parallel.row_pieces=1"},
