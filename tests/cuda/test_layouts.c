@@ -15,19 +15,6 @@ typedef struct layout {
     const char *options;
 } layout;
 
-// As small as runs go: kernels run a thread at a time here.
-static const char config[] =
-    "model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 20,\n"
-    "  text_channels: 8, freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2,\n"
-    "  video_channels: 8, audio_channels: 8}\n"
-    "media: {width: 16, height: 16, fps: 4, sample_rate: 4000}\n"
-    "codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400,\n"
-    "  audio_channels: 8, fit_clips: 4}\n"
-    "world: {clips: 6, seconds: 1, max_shots: 2}\n"
-    "parallel: {threads: 1}\n"
-    "data: {files: [small.h5]}\n"
-    "train: {steps: 4, batch: 2, microbatch: 1}\n";
-
 static const layout layouts[] = {
     {"tensor 2", 2, "parallel.tensor=2"},
     {"pipeline 2", 2, "parallel.pipeline=2"},
@@ -43,9 +30,7 @@ enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 static int open_runs(void **state)
 {
     (void)state;
-    runs_open();
-    runs_write("small.yaml", config);
-    runs_expect(runs_talkie(1, "data world small.yaml -o small.h5"), 0, "");
+    runs_open_small("steps: 4, batch: 2, microbatch: 1");
     runs_expect(runs_talkie(1, "train small.yaml train.out=one device=cpu"), 0, "");
     return 0;
 }

@@ -10,12 +10,11 @@
 #include "train/run/run.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { STEPS = 3, SEEDS = 3, LEFT_OUT = 4, ORDERS = 3 };
 
 static tk_comm world;
-static char dir[64], clips[128];
+static char clips[TEST_CLIPS_PATH];
 
 typedef struct layout {
     int ranks;
@@ -39,18 +38,13 @@ static int open_clips(void **state)
     (void)state;
     setenv("STANDIN_CUBLASLT_FAST", "4", 1); // whichever is timed: one algorithm, the same bits
     setenv("TALKIE_POISON", "1", 1);
-    snprintf(dir, sizeof dir, "/tmp/talkie-XXXXXX");
-    if (world.rank == 0 && !mkdtemp(dir)) return 1;
-    if (tk_comm_broadcast(&world, dir, sizeof dir, 0) != TK_OK) return 1;
-    snprintf(clips, sizeof clips, "%s/clips.h5", dir);
-    return test_write_clips(&world, clips, 1, 1, -1) != TK_OK;
+    return test_clips_open(&world, 1, clips);
 }
 
 static int close_clips(void **state)
 {
     (void)state;
-    if (tk_comm_barrier(&world) != TK_OK) return 1;
-    return world.rank == 0 && (unlink(clips) || rmdir(dir));
+    return test_clips_close(&world, clips);
 }
 
 static void make_config(tk_config *c, const layout *l)

@@ -3,7 +3,9 @@
 #include "core/numbers/rng.h"
 #include "data/codec/internal.h"
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 const tk_bucket test_bucket = {.frames = 4,
@@ -117,4 +119,21 @@ tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int6
     tk_codec_free(c);
     tk_arena_free(&a);
     return tk_agree(comm, st);
+}
+
+int test_clips_open(tk_comm *comm, int64_t n, char path[TEST_CLIPS_PATH])
+{
+    char dir[] = "/tmp/talkie-XXXXXX";
+    if (comm->rank == 0 && !mkdtemp(dir)) return 1;
+    if (tk_comm_broadcast(comm, dir, sizeof dir, 0) != TK_OK) return 1;
+    snprintf(path, TEST_CLIPS_PATH, "%s/clips.h5", dir);
+    return test_write_clips(comm, path, 1, n, -1) != TK_OK;
+}
+
+int test_clips_close(tk_comm *comm, const char *path)
+{
+    char of[TEST_CLIPS_PATH];
+    snprintf(of, sizeof of, "%s", path);
+    if (tk_comm_barrier(comm) != TK_OK) return 1;
+    return comm->rank == 0 && (unlink(path) || rmdir(dirname(of)));
 }

@@ -11,6 +11,11 @@ extern const tk_bucket test_bucket;
 tk_codec *test_codec(uint64_t seed);
 // Rows of clip i, as they come back from the file (exact in half precision).
 void test_rows(int64_t i, float *video, float *audio);
+// Such a file of n clips in a folder of its own, for comm's ranks; its path in `path`. 0, or 1
+// where that fails, as set-up and tear-down of tests.
+enum { TEST_CLIPS_PATH = 64 };
+int test_clips_open(tk_comm *comm, int64_t n, char path[TEST_CLIPS_PATH]);
+int test_clips_close(tk_comm *comm, const char *path);
 // Writes n clips over comm's ranks; clip `broken` (-1: none) has its digest wrong, as a damaged
 // disk would leave it.
 tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int64_t n,

@@ -34,6 +34,18 @@ static const char tiny[] = "model: {hidden: 48, heads: 4, head_dim: 16, layers: 
                            "checkpoint_every: 1000,\n"
                            "  out: run}\n";
 
+// The train section is the caller's.
+static const char small[] =
+    "model: {hidden: 24, heads: 2, head_dim: 12, layers: 2, refiner_layers: 1, ffn: 20,\n"
+    "  text_channels: 8, freq_dim: 8, time_hidden: 12, time_dim: 12, rope_freq_dim: 2,\n"
+    "  video_channels: 8, audio_channels: 8}\n"
+    "media: {width: 16, height: 16, fps: 4, sample_rate: 4000}\n"
+    "codec: {patch_frames: 2, patch_size: 8, video_channels: 8, audio_hop: 400,\n"
+    "  audio_channels: 8, fit_clips: 4}\n"
+    "world: {clips: 6, seconds: 1, max_shots: 2}\n"
+    "parallel: {threads: 1}\n"
+    "data: {files: [small.h5]}\n";
+
 // ---- the directory -----------------------------------------------------------------------------
 
 const char *runs_dir(void)
@@ -46,19 +58,29 @@ static void path_of(char *path, const char *name)
     snprintf(path, PATH_MAX, "%s/%s", dir, name);
 }
 
-void runs_open(void)
+static void make_directory(void)
 {
-    char path[PATH_MAX];
     const char *given = getenv("TALKIE");
     assert_non_null(realpath(given ? given : "build/talkie", program));
     assert_non_null(realpath("scripts/env.sh", env_sh));
     snprintf(dir, sizeof dir, "%s/talkie-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(dir));
-    path_of(path, "tiny.yaml");
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(tiny, f) >= 0 && fclose(f) == 0);
+}
+
+void runs_open(void)
+{
+    make_directory();
+    runs_write("tiny.yaml", tiny);
     runs_expect(runs_talkie(1, "data world tiny.yaml -o clips.h5"), 0, "");
+}
+
+void runs_open_small(const char *train)
+{
+    char text[sizeof small + 256];
+    make_directory();
+    snprintf(text, sizeof text, "%strain: {%s}\n", small, train);
+    runs_write("small.yaml", text);
+    runs_expect(runs_talkie(1, "data world small.yaml -o small.h5"), 0, "");
 }
 
 void runs_close(void)

@@ -12,6 +12,9 @@ enum { RUNS_STEPS = 64 };
 // runs_close.
 void runs_open(void);
 void runs_close(void);
+// Instead with small.h5 and small.yaml: as small as runs go, for an emulated GPU, which takes a
+// thread at a time; its section `train` as given, in one line of YAML.
+void runs_open_small(const char *train);
 // The same as set-up and tear-down of a group of tests.
 int runs_set_up(void **state);
 int runs_tear_down(void **state);

@@ -8,28 +8,22 @@
 #include "tests/support/ranks.h"
 #include "train/run/run.h"
 #include <stdio.h>
-#include <unistd.h>
 
 enum { STEPS = 4 };
 
 static tk_comm world;
-static char dir[64], clips[128];
+static char clips[TEST_CLIPS_PATH];
 
 static int open_clips(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/talkie-XXXXXX");
-    if (world.rank == 0 && !mkdtemp(dir)) return 1;
-    if (tk_comm_broadcast(&world, dir, sizeof dir, 0) != TK_OK) return 1;
-    snprintf(clips, sizeof clips, "%s/clips.h5", dir);
-    return test_write_clips(&world, clips, 1, 9, -1) != TK_OK;
+    return test_clips_open(&world, 9, clips);
 }
 
 static int close_clips(void **state)
 {
     (void)state;
-    if (tk_comm_barrier(&world) != TK_OK) return 1;
-    return world.rank == 0 && (unlink(clips) || rmdir(dir));
+    return test_clips_close(&world, clips);
 }
 
 static void make_config(tk_config *c, int tensor, int pipeline, const char *more)
