@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOK_NS = 2 * 1000 * 1000 }; // between looks of a host that waits
+enum { LOOK_NS = 30 * 1000 * 1000 }; // between looks of a host that waits
 
 typedef struct moment { // where an event lies: behind `number` entries of the queue
     tk_queue queue;

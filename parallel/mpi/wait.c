@@ -12,8 +12,10 @@ enum {
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
     EAGER_TESTS = 64,       // of a queue's thread, before it is patient
 };
-static const double LONG_WAIT = 0.02;     // seconds of yielding before pausing
-static const double LOOK_SECONDS = 0.001; // between looks around; a core given away may stay away
+static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
+// Between looks around, by the clock: a core given away may stay away. Each look gives it away some
+// times more, where ranks share cores.
+static const double LOOK_SECONDS = 0.03;
 
 size_t tk_mpi_max_message = (size_t)1 << 30;
 
@@ -55,17 +57,19 @@ tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request
 {
     tk_mpi_wait w = {.m = m, .op = op, .n = n, .req = req, .peer = peer};
     const bool looks = tk_mpi_is_host();
-    double looked = tk_now();
+    const double began = tk_now();
+    double looked = began, now = began;
     if (looks) tk_mpi_alive();
     for (int tests = 1;; tests++) {
         int done = 0;
         int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
         if (err != MPI_SUCCESS) return tk_mpi_check(m, op, err);
         if (done) return TK_OK;
-        pause_between(looks ? w.looked - w.began > LONG_WAIT : tests > EAGER_TESTS);
-        if (!looks || tk_now() - looked < LOOK_SECONDS) continue;
+        pause_between(looks ? now - began > LONG_WAIT : tests > EAGER_TESTS);
+        now = tk_now();
+        if (!looks || now - looked < LOOK_SECONDS) continue;
         tk_mpi_look(&w);
-        looked = tk_now();
+        looked = now;
     }
 }
 
