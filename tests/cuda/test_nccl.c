@@ -368,8 +368,8 @@ static void test_long_work__is_no_hang(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         outcome o;
-        run_role("STANDIN_NCCL_SLOW=0:1:100", roles[i], &o);
-        if (o.code || o.seconds < 4) // twice the limit
+        run_role("TALKIE_COMM_TIMEOUT=4 STANDIN_NCCL_SLOW=0:1:200", roles[i], &o);
+        if (o.code || o.seconds < 8) // twice the limit
             fail_msg("%s: exit code %d after %.1f s: %s", roles[i], o.code, o.seconds, o.words);
         expect("STANDIN_NCCL_SLOW=0:1:100 STANDIN_NCCL_HANG=1:20", roles[i], 5,
                "and nobody is at work");
