@@ -29,7 +29,7 @@
 #pragma once
 #include "core/comm/comm.h"
 #include "core/config/config.h"
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 
 typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA, TK_AXES } tk_axis;
 

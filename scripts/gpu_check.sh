@@ -58,7 +58,7 @@ pack() { # FILE
     cp scripts/gpu_check.sh "$to/run"
     cp configs/tiny.yaml configs/machines/h100.yaml tests/golden/*.h5 "$to/golden"
     cp scripts/torch_step.py "$to"
-    sed -nE 's/^ +\[TK_OP_[A-Z_0-9]+\] = \{"([a-z_0-9]+)".*/\1/p' core/device/ops.c >"$to/operators"
+    sed -nE 's/^ +\[TK_OP_[A-Z_0-9]+\] = \{"([a-z_0-9]+)".*/\1/p' core/device/ops/ops.c >"$to/operators"
     grep -lE '^/\*TEST .*cuda: too' tests/*/test_*.c tests/*/*/test_*.c >"$work/sources"
     while read -r source; do
         name=$(basename "$source" .c)

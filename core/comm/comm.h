@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The communicator of host memory: what ranks tell each other, always over MPI. core declares it,
-// parallel/ implements it. Device memory goes another way: core/device/comm.h.
+// parallel/ implements it. Device memory goes another way: core/device/comm/comm.h.
 //
 // Every rank of a communicator makes the same calls in the same order. They are complete on return.
 // A communicator of size 1 (tk_comm_self) does nothing but copy where in != out.

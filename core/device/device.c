@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions of a device: what is checked before any device is called.
 #include "core/device/device.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include "core/device/recording.h"
 #include "core/device/trace.h"
 #include <stdio.h>

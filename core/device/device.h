@@ -26,7 +26,7 @@ struct tk_recording;
 // One operator on one device. `scratch` says how many bytes of pool memory the call needs beside
 // its tensors; the dispatcher takes them for the length of the call and passes them as d->scratch
 // (NULL = none; the dry device asks it too, so that plans include it). `back` adds to or sets each
-// wanted input gradient (see core/device/ops.h); NULL where the operator has no gradient.
+// wanted input gradient (see core/device/ops/ops.h); NULL where the operator has no gradient.
 typedef struct tk_kernel {
     tk_status (*fore)(tk_device *d, const struct tk_call *c);
     tk_status (*back)(tk_device *d, const struct tk_call *c);
@@ -203,7 +203,7 @@ void tk_device_reach(tk_device *d, tk_queue q);
 // Memory from the pool, in the order of the queue of the moment (see core/device/pool.h for when
 // another queue may use it). tk_device_new gives uninitialized memory; free with tk_device_free.
 // Memory of tk_device_new is for activations; the others say what for. What a communicator of this
-// device sends or fills (core/device/comm.h) is that of tk_device_new_sent, or for messages.
+// device sends or fills (core/device/comm/comm.h) is that of tk_device_new_sent, or for messages.
 tk_status tk_device_new(tk_device *d, tk_dtype t, int64_t rows, int64_t cols, tk_tensor *out);
 tk_status tk_device_new_for(tk_device *d, tk_pool_purpose purpose, tk_dtype t, int64_t rows,
                             int64_t cols, tk_tensor *out);
@@ -251,7 +251,7 @@ tk_status tk_device_zero(tk_device *d, void *to, size_t bytes);
 // library is taken to have it, of version 0.
 tk_status tk_device_attend(tk_device *d, int64_t by, int64_t workspace);
 
-// One operator's kernel, with its scratch. For the dispatcher (core/device/ops.h), which has
+// One operator's kernel, with its scratch. For the dispatcher (core/device/ops/ops.h), which has
 // checked the call.
 bool tk_device_has(const tk_device *d, const struct tk_call *c, bool back);
 tk_status tk_device_run(tk_device *d, const struct tk_call *c, bool back);

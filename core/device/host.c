@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices in host memory: "ref", "cpu", and "dry", which has none.
 #include "core/device/event.h"
-#include "core/device/gemm.h"
 #include "core/device/late.h"
 #include "core/device/ledger.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/gemm.h"
+#include "core/device/ops/impl.h"
 #include <errno.h>
 #include <omp.h>
 #include <string.h>

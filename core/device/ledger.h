@@ -7,7 +7,7 @@
 //
 //     d.ledger = &(tk_ledger){.price = price, .ctx = &prices};
 #pragma once
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 
 typedef enum tk_work_kind {
     TK_WORK_OPERATOR,

@@ -8,7 +8,7 @@
 // Types are decided here, by casts in two places: rows are of the model's type (model->compute)
 // from their projections on (`enter`) until before the heads (`heads`). What goes in, the time
 // embedding, the AdaLN tables and the velocities are fp32; weights are used as the model holds
-// them. All else follows from the operators (core/device/ops.h).
+// them. All else follows from the operators (core/device/ops/ops.h).
 #include "core/model/model.h"
 #include <math.h>
 

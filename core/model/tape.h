@@ -15,9 +15,9 @@
 // what a backward needs stays until that backward has run; everything else goes at the end of
 // its segment.
 //
-// Types. What an operator gives is of the type of what it got (core/device/ops.h), and gradients
-// are of the type of their value, but for those of weights: these are added up in fp32, whatever
-// the weights are.
+// Types. What an operator gives is of the type of what it got (core/device/ops/ops.h), and
+// gradients are of the type of their value, but for those of weights: these are added up in fp32,
+// whatever the weights are.
 //
 // Segments. tk_segment runs a function of the model (a block, say) as a scope: when it
 // returns, all memory of the values made inside goes back to the pool, but for its result and, when
@@ -28,7 +28,7 @@
 // comes to a mark, and when backward has come past it: the gradients of what was recorded after it
 // have been asked for then, in both halves where it has two.
 #pragma once
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 
 typedef struct tk_value {
     tk_tensor t;         // the data
@@ -107,7 +107,7 @@ tk_status tk_tape_backward(tk_tape *t, int n, tk_value *const root[], const tk_t
 tk_status tk_tape_backward_inputs(tk_tape *t, int n, tk_value *const root[], const tk_tensor dy[]);
 tk_status tk_tape_backward_weights(tk_tape *t);
 
-// The operators, as in core/device/ops.h.
+// The operators, as in core/device/ops/ops.h.
 tk_value *tk_linear(tk_tape *t, tk_value *x, tk_value *w, tk_value *b);
 tk_value *tk_rms_norm(tk_tape *t, tk_value *x, tk_value *w, double eps);
 tk_value *tk_modulate(tk_tape *t, tk_value *x, tk_value *w, tk_value *table, tk_value *index,
@@ -143,5 +143,5 @@ tk_value *tk_cast(tk_tape *t, tk_value *x, tk_dtype type); // x itself if it is 
 tk_value *tk_reshape(tk_tape *t, tk_value *x, int64_t rows,
                      int64_t cols); // a view of the same data
 
-// Operators without gradient, for what feeds a model: see core/device/ops.h.
+// Operators without gradient, for what feeds a model: see core/device/ops/ops.h.
 tk_value *tk_sinusoid(tk_tape *t, tk_value *x, int64_t features);

@@ -2,7 +2,7 @@
 // Fitting the linear codec: one pass over clips gathers the covariance of video patches and of
 // MDCT frames, their leading eigenvectors become the bases, a second look at some of the clips
 // measures what is lost. No iteration over data, no training.
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "data/codec/internal.h"
 #include <math.h>
 #include <stdio.h>

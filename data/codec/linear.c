@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The linear codec in use: rows from media and back. Everything is a matrix
 // product over blocks of patches or frames, so memory stays bounded whatever the clip's size.
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "data/codec/internal.h"
 #include <math.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 // and here the slower one costs a second at most: 0.3 s for the largest dsyevd (544), 2.7 s for the
 // largest sgeqrf with sorgqr (6144 x 544).
 #include "core/base/log.h"
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "core/numbers/rng.h"
 #include "data/codec/internal.h"
 #include <lapacke.h>

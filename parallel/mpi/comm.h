@@ -2,7 +2,7 @@
 // What the files of parallel/ share about communicators over MPI; nobody else includes this.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 
 // A communicator over the ranks of `parent` that pass the same color, ordered by their rank in it.
 // Collective over `parent`. `name` is kept, not copied.

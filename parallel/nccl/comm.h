@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device calls (core/device/comm.h) over NCCL, for the device "cuda".
+// Device calls (core/device/comm/comm.h) over NCCL, for the device "cuda".
 //
 //     tk_nccl_world(&mesh->world, device, &world_device);
 //     tk_nccl_split(&world_device, &axis->host, queue, &axis->device); // once for each line
@@ -7,11 +7,12 @@
 // The library is loaded when the first communicator is made; a build without nccl.h has none of
 // this (TK_NCCL). The host's communicator carries what ranks must know to find each other.
 //
-// Sums are those of core/device/comm.h to the bit: each rank sends every other one its part of that
-// one's share, and a kernel adds the parts in the order of ranks. That moves no more bytes than a
-// ring does, takes any shares, and a sum of bf16 travels as bf16. NCCL's own sums would add in the
-// order of its ring, and round bf16 at each rank. What they could do better is to sum within a node
-// before bytes leave it; where tensor ranks fill a node, the data ranks have nothing to sum there.
+// Sums are those of core/device/comm/comm.h to the bit: each rank sends every other one its part of
+// that one's share, and a kernel adds the parts in the order of ranks. That moves no more bytes
+// than a ring does, takes any shares, and a sum of bf16 travels as bf16. NCCL's own sums would add
+// in the order of its ring, and round bf16 at each rank. What they could do better is to sum within
+// a node before bytes leave it; where tensor ranks fill a node, the data ranks have nothing to sum
+// there.
 //
 // What goes wrong between ranks goes wrong on one of them first: it says so and ends the run, with
 // the code of failed communication. The host asks NCCL for such news wherever it waits, and where
@@ -20,7 +21,7 @@
 // ends.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 
 // Over all ranks, on the device's compute queue. Collective; TK_INPUT on all ranks where the
 // library is missing or too old on any of them, or not the same on all. `out` stays where it is

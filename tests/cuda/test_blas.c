@@ -4,7 +4,7 @@
 // for cuBLASLt has algorithms that differ in bits; STANDIN_CUBLASLT_FAST says which one is fastest.
 #include "core/base/mem.h"
 #include "core/device/cuda/choices.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "tests/support/test.h"
 #include <dlfcn.h>

@@ -3,7 +3,7 @@
 // The stand-in for the CUDA runtime finds what it is there for: each fault here is one that a real
 // GPU would let pass now and then.
 #include "core/device/event.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 #include <stdio.h>

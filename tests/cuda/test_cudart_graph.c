@@ -4,7 +4,7 @@
 // any order that their events allow, and what a real runtime refuses inside a capture is refused.
 #include "core/device/cuda/cuda.h"
 #include "core/device/event.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"
 

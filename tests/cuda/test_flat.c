@@ -5,7 +5,7 @@
 // are the host's to the bit.
 #include "core/base/mem.h"
 #include "core/device/cuda/kernels/order.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"
 #include <math.h>

@@ -3,7 +3,7 @@
 // Graphs of a device: recorded work is done at each launch, in any order that its events allow, in
 // memory that is free between launches and found free again.
 #include "core/device/graph.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/device/trace.h"
 #include "tests/cuda/standin/standin.h"
 #include "tests/support/test.h"

@@ -2,7 +2,7 @@
 /*TEST nsize: 1; timeout: 300 */
 // A training step on an emulated GPU: what it makes the host wait for, and that it tells the same
 // whatever is late.
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include "core/device/trace.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/runs.h"

@@ -5,7 +5,7 @@
 // engine's waits is left out, that shows.
 //
 // Run g of the model adds g + 1 to its rows; backward doubles the gradient. Small integers.
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "parallel/pipeline.h"
 #include "tests/support/deferred.h"
 #include "tests/support/ranks.h"

@@ -4,7 +4,7 @@
 // pieces, and whether they move beside products or not, what the parts give, from as many bytes
 // sent. Small integers, so results are exact. On the processor also on a device that runs behind,
 // where a wait that lacks shows.
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "tests/support/deferred.h"
 #include "tests/support/ranks.h"

@@ -2,7 +2,7 @@
 // What the two files of the deferred device share; nobody else includes this.
 #pragma once
 #include "core/device/event.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "tests/support/deferred.h"
 
 typedef struct ticket {  // of an event

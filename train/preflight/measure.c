@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/preflight/measure.h"
 #include "core/base/log.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "train/run/ceiling.h"
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "train/run/ceiling.h"
 #include "core/base/log.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -7,7 +7,7 @@
 // the log-sum-exp. One thread does a whole head of a document backward, so that sums over queries
 // and keys have one order.
 #include "core/device/cpu/cpu.h"
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include <omp.h>
 
 enum { TILE = 256 };

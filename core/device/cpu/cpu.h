@@ -8,7 +8,7 @@
 #ifdef __AVX512F__
 #pragma GCC target("prefer-vector-width=512") // gcc would take half of it
 #endif
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include "core/numbers/half.h"
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fast CPU backend: the linear operator, and transposing.
 #include "core/device/cpu/cpu.h"
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 
 typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
 

@@ -7,7 +7,7 @@
 // the library's heuristic names: the same on every GPU of one name and version of the library.
 #pragma once
 #include "core/device/cuda/cuda.h"
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 
 #ifdef __cplusplus
 extern "C" {

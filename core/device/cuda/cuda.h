@@ -10,7 +10,7 @@
 // Kernels are deterministic: no atomics on floats, sums in an order that shapes alone decide. They
 // read and write activations in fp32 or bf16 themselves, sum in fp32, and round each result once.
 #pragma once
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include <cuda_runtime_api.h>
 
 typedef struct tk_cuda_blas tk_cuda_blas; // blas.c's

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of the device "cuda", a line for each file of them.
 #pragma once
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The specification: the operators with gradients as plain loops over fp32, sums in double. In bf16
 // they are these on widened inputs, rounded once: the dispatcher's business
-// (core/device/dispatch.c). (The operators without gradients are in step.c, the collectives in
+// (core/device/ops/dispatch.c). (The operators without gradients are in step.c, the collectives in
 // cpu/comm.c.)
 #include "core/device/ref/ref.h"
 #include <math.h>

@@ -2,7 +2,7 @@
 // Reference operators without gradients (step.c), for the table in ref.c. The cpu backend takes
 // those that do next to no work (sinusoid, rope_table, clip_scale) from here.
 #pragma once
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 tk_status tk_ref_normal(tk_device *d, const tk_call *c);
 tk_status tk_ref_noise(tk_device *d, const tk_call *c);

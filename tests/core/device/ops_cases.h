@@ -2,7 +2,7 @@
 // The cases of test_ops_conformance.c: operators at sizes that matter, and their inputs.
 #pragma once
 #include "core/base/mem.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"

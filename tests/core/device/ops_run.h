@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running a case of ops_cases.h on a backend.
 #pragma once
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include "tests/core/device/ops_cases.h"
 #include "tests/support/tested.h"
 #include <stdio.h>

@@ -4,7 +4,7 @@
 // before and behind all rows, change no bit of its results, and nothing is written outside the
 // rows. Lengths around the tiles of every kernel; on cpu, or with TK_TEST_DEVICE=cuda on cuda.
 #include "core/base/mem.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"

@@ -3,7 +3,7 @@
 // The collectives of the model among real ranks, on every backend and in both types of activations:
 // forward, gradients, gradients that are added to, and what they leave behind. Values are small
 // integers, so results are exact.
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/numbers/half.h"
 #include "parallel/mpi/comm.h"
 #include "tests/support/ranks.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How calls of attention are cut for cuDNN: no run takes more workspace than the budget, all
 // documents and heads have their run, and what cannot be is refused in words. No cuDNN is needed.
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 // Moving bytes to, from and inside a device: what arrives, and what is refused before any device
 // sees it.
 #include "core/device/event.h"
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 #include "core/device/trace.h"
 #include "tests/support/deferred.h"
 #include "tests/support/test.h"

@@ -2,7 +2,7 @@
 /*TEST timeout: 60 */
 // Matrix products: right, the same bits whatever the number of threads, and refusals that are said.
 #include "core/base/mem.h"
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "core/numbers/half.h"
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registered memory of a device: a second pool for what is sent, with the order of queues that the
 // first has, and no way around it.
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 #include "tests/support/test.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST nsize: 1 3; timeout: 120 */
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "core/numbers/rng.h"
 #include "data/codec/internal.h"
 #include "data/world/world.h"

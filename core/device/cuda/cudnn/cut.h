@@ -4,7 +4,7 @@
 // run that goes on cut alike.
 #pragma once
 #include "core/device/cuda/cudnn/plan.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 typedef struct tk_cudnn_cut {
     tk_cudnn_shape largest; // run: with so many documents and heads at most

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the table and its dispatch share, and accessors of the backends that live in host memory.
 #pragma once
-#include "core/device/ops.h"
+#include "core/device/ops/ops.h"
 
 extern const tk_kernel tk_ref_kernels[TK_OP_COUNT];
 extern const tk_kernel tk_cpu_kernels[TK_OP_COUNT];

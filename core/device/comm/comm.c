@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of all calls, and the communicators that need no transport.
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 #include "core/base/mem.h"
 #include "core/device/ledger.h"
 #include "core/device/trace.h"

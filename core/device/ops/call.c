@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls of operators as the tape makes them: checked, and given to whatever does them.
 #include "core/base/log.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 // Communicators write their results: a gradient that is to be added passes through scratch.
 static tk_status run_and_add(tk_device *d, const tk_call *c)

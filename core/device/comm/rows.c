@@ -10,7 +10,7 @@
 //
 // Without pieces these operators are what their parts give, one after the other.
 #include "core/base/mem.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 enum { WEIGHTS = 3, ALIGN = 16 }; // of a gather's products; elements that parts begin at
 

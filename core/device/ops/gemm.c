@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/device/gemm.h"
+#include "core/device/ops/gemm.h"
 #include "core/base/log.h"
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>

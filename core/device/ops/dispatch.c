@@ -7,7 +7,7 @@
 // back by the device's own CAST. A kernel that reads and writes bf16 itself (tk_kernel.bf16) must
 // only come within the rounding of that.
 #include "core/device/ledger.h"
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 // ---- fp32 copies -----------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator table: shapes, types, FLOPs, what a backward reads. (Calls: call.c; what does them:
 // dispatch.c.)
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 // ---- shape checks ----------------------------------------------------------------------------
 

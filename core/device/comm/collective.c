@@ -3,7 +3,7 @@
 //
 // Rows lie in rank order as they are sent. Columns do not: the ranks' blocks of columns come one
 // after the other and are copied to their places, or from them.
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 static int64_t total(const tk_call *c)
 {

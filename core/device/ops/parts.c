@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fused operators as calls of their parts, which are operators too. This is also what they mean: to
 // the bit where a device runs them so.
-#include "core/device/ops_impl.h"
+#include "core/device/ops/impl.h"
 
 bool tk_op_has_parts(tk_op op)
 {

@@ -20,9 +20,9 @@
 // Shapes are (rows, cols) of 2-d views; N rows, C channels. All sums run in the tensor's order.
 //
 // Fused operators are what their parts, run one after the other, give; and on a device that has no
-// kernel for one, that is what is run (core/device/parts.c).
+// kernel for one, that is what is run (core/device/ops/parts.c).
 #pragma once
-#include "core/device/comm.h"
+#include "core/device/comm/comm.h"
 #include "core/device/device.h"
 
 enum { TK_OP_IN = 5, TK_OP_OUT = 4, TK_OP_ATTR = 6 };
@@ -71,7 +71,8 @@ typedef enum tk_op {
                        // backward: gather
     TK_OP_GATHER_COLS, // x (N, counts[rank]) -> (N, sum counts); backward: reduce-scatter of
                        // columns
-    // Products of rows that lie on several ranks, and of which the sum does (core/device/rows.c).
+    // Products of rows that lie on several ranks, and of which the sum does
+    // (core/device/comm/rows.c).
     // i[0]:
     // 0, their parts, one after the other; else the pieces that each rank's rows are sent in, and
     // i[1]: 1, beside the products of other pieces. `counts` are of rows.
