@@ -6,6 +6,7 @@
 #include "parallel/mpi/start.h"
 #include "train/run/ceiling.h"
 #include "train/run/choices.h"
+#include "train/run/load.h"
 #include "train/run/metrics.h"
 #include "train/run/rundir.h"
 #include "train/step/forecast.h"
@@ -91,76 +92,6 @@ void tk_train_parts_close(tk_train_parts *p)
 
 // ---- weights to start from ---------------------------------------------------------------------
 
-static tk_status check_codec(const run *r, const char *path, const tk_codec *codec)
-{
-    const tk_codec *own = tk_loader_codec(r->parts.loader);
-    if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s was trained on clips of another codec than those of data.files: their rows "
-                   "mean different things. Give clips made with the checkpoint's codec",
-                   path);
-}
-
-static tk_status load_weights(run *r, const char *path, bool whole_state)
-{
-    tk_optimizer *o = &r->trainer.optimizer;
-    tk_flat flat[TK_OPTIMIZER_FLATS];
-    int n = tk_optimizer_flats(o, flat);
-    bool has_ema = false;
-    const bool look = r->world->rank == 0 && n == 4;
-    TK_TRY(tk_agree(r->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
-    TK_TRY(tk_comm_broadcast(r->world, &has_ema, sizeof has_ema, 0));
-    if (!has_ema && n == 4) n = 3;
-    if (!whole_state) n = 1;
-    TK_TRY(tk_checkpoint_load(path, &r->parts.mesh, &r->trainer.model, n, flat));
-    return tk_optimizer_start(o, n < 4);
-}
-
-// What changed since the checkpoint is said; what would make another run of it is refused.
-static tk_status compare_configs(const run *r, const char *path, const char *stored, tk_arena *a)
-{
-    char *binding = NULL, *others = NULL;
-    tk_config before;
-    tk_config_init(&before);
-    const tk_status st = tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL);
-    if (st != TK_OK) tk_config_free(&before);
-    if (st == TK_MEMORY) return st; // says nothing about the options
-    if (st != TK_OK) {
-        if (r->world->rank == 0)
-            tk_log_warn("the options %s was made with cannot be compared: %s", path,
-                        tk_status_message());
-        tk_status_clear();
-        return TK_OK;
-    }
-    tk_config_changes(&before, r->config, TK_CMD_TRAIN, a, &binding, &others);
-    tk_config_free(&before);
-    if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what changed");
-    if (*binding && !r->config->train.changes)
-        return TK_FAIL(TK_INPUT,
-                       "%s was made with other options; going on would be another run:%s\nGive the "
-                       "old values, or train.changes=allow, or train.resume=0 to start anew",
-                       path, binding);
-    if (*binding || *others) tk_log("changed since %s:%s%s", path, binding, others);
-    return TK_OK;
-}
-
-// From the newest checkpoint of a run directory, or a checkpoint itself.
-static tk_status load_newest(run *r, const char *where, bool whole_state, char **from,
-                             int64_t *step)
-{
-    tk_checkpoint_meta meta;
-    TK_TRY(tk_agree(r->world, tk_checkpoint_newest(where, r->config->codec.file, r->world,
-                                                   &r->arena, from, &meta)));
-    const char *path = *from;
-    tk_status st = tk_agree(r->world, check_codec(r, path, meta.codec));
-    tk_codec_free(meta.codec);
-    TK_TRY(st);
-    if (whole_state) TK_TRY(tk_agree(r->world, compare_configs(r, path, meta.config, &r->arena)));
-    TK_TRY(tk_agree(r->world, load_weights(r, path, whole_state)));
-    *step = meta.step;
-    return TK_OK;
-}
-
 static tk_status still_owner(const void *owner)
 {
     return tk_owner_check(owner);
@@ -176,14 +107,14 @@ static tk_status start_weights(run *r)
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     tk_parallel_watch(still_owner, &r->owner);
     if (resume) {
-        TK_TRY(load_newest(r, c->out, true, &path, &step));
+        TK_TRY(tk_run_load(&r->trainer, c->out, true, &r->arena, &path, &step));
         tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
         r->first = r->saved = step;
         return TK_OK;
     }
     r->saved = -1;
     if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
-    TK_TRY(load_newest(r, c->init, false, &path, &step));
+    TK_TRY(tk_run_load(&r->trainer, c->init, false, &r->arena, &path, &step));
     tk_log("starting from the weights of %s", path);
     return TK_OK;
 }

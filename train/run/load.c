@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/load.h"
+#include "core/base/log.h"
+#include <string.h>
+
+static tk_status check_codec(const tk_trainer *t, const char *path, const tk_codec *codec)
+{
+    const tk_codec *own = tk_loader_codec(t->loader);
+    if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s was trained on clips of another codec than those of data.files: their rows "
+                   "mean different things. Give clips made with the checkpoint's codec",
+                   path);
+}
+
+static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state)
+{
+    tk_optimizer *o = &t->optimizer;
+    tk_flat flat[TK_OPTIMIZER_FLATS];
+    int n = tk_optimizer_flats(o, flat);
+    bool has_ema = false;
+    const bool look = t->mesh->world.rank == 0 && n == 4;
+    TK_TRY(tk_agree(&t->mesh->world, look ? tk_checkpoint_has(path, "ema", &has_ema) : TK_OK));
+    TK_TRY(tk_comm_broadcast(&t->mesh->world, &has_ema, sizeof has_ema, 0));
+    if (!has_ema && n == 4) n = 3;
+    if (!whole_state) n = 1;
+    TK_TRY(tk_checkpoint_load(path, t->mesh, &t->model, n, flat));
+    return tk_optimizer_start(o, n < 4);
+}
+
+// What changed since the checkpoint is said; what would make another run of it is refused.
+static tk_status compare_configs(const tk_trainer *t, const char *path, const char *stored,
+                                 tk_arena *a)
+{
+    char *binding = NULL, *others = NULL;
+    tk_config before;
+    tk_config_init(&before);
+    const tk_status st = tk_config_parse(&before, 0, path, stored, strlen(stored), 0, NULL);
+    if (st != TK_OK) tk_config_free(&before);
+    if (st == TK_MEMORY) return st; // says nothing about the options
+    if (st != TK_OK) {
+        if (t->mesh->world.rank == 0)
+            tk_log_warn("the options %s was made with cannot be compared: %s", path,
+                        tk_status_message());
+        tk_status_clear();
+        return TK_OK;
+    }
+    tk_config_changes(&before, t->config, TK_CMD_TRAIN, a, &binding, &others);
+    tk_config_free(&before);
+    if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what changed");
+    if (*binding && !t->config->train.changes)
+        return TK_FAIL(TK_INPUT,
+                       "%s was made with other options; going on would be another run:%s\nGive the "
+                       "old values, or train.changes=allow, or train.resume=0 to start anew",
+                       path, binding);
+    if (*binding || *others) tk_log("changed since %s:%s%s", path, binding, others);
+    return TK_OK;
+}
+
+tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_arena *a, char **from,
+                      int64_t *step)
+{
+    tk_checkpoint_meta meta;
+    TK_TRY(tk_agree(&t->mesh->world, tk_checkpoint_newest(where, t->config->codec.file,
+                                                          &t->mesh->world, a, from, &meta)));
+    const char *path = *from;
+    tk_status st = tk_agree(&t->mesh->world, check_codec(t, path, meta.codec));
+    tk_codec_free(meta.codec);
+    TK_TRY(st);
+    if (whole_state) TK_TRY(tk_agree(&t->mesh->world, compare_configs(t, path, meta.config, a)));
+    TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state)));
+    *step = meta.step;
+    return TK_OK;
+}

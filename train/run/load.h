@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run begins with: the state of a checkpoint, or its weights alone.
+#pragma once
+#include "train/step/trainer.h"
+
+// Collective. From the newest checkpoint of a run directory, or a checkpoint itself: *from is its
+// path, which lives in `a`, *step how many steps it has done. With `whole_state` all that a run
+// goes on from; which options have changed is said, and TK_INPUT where they would make another run
+// of it, unless train.changes allows that. TK_INPUT: its codec is not that of the trainer's clips.
+tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_arena *a, char **from,
+                      int64_t *step);
