@@ -13,7 +13,7 @@
 MAKEFLAGS += --no-builtin-rules
 # As many commands at a time as there are cores, unless -j says otherwise.
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -380,7 +380,8 @@ test: setup
 
 # Only the programs it asks for, where T is a path: other words may be those of a run's name.
 asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
-run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-program
+run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-program \
+	$(if $(findstring /,$(T)),$(if $(findstring cuda/,$(T)),emulated),tests)
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
 # The cases of the cluster test that take minutes as well.

@@ -43,6 +43,7 @@ if [[ ${SAN:-} == thread ]]; then
     export TSAN_OPTIONS=suppressions=$PWD/tests/support/thread_sanitizer.supp
     export OMP_NUM_THREADS=1 # as in the loops of a library whose threads it does not see
 fi
+unset MAKEFLAGS MFLAGS MAKELEVEL # a test's make is nobody's child
 export OMPI_MCA_odls_base_sigkill_timeout=1 # Open MPI's own: ranks that fail are what most tests are about
 # All ranks are on this machine: looking for networks takes a third of a start. (tests/cluster, which has
 # networks, takes it back.)

@@ -128,7 +128,7 @@ case_slow_link() {
     ends slow_link 90 0
     cluster_quick nn2
     sed -nE 's/.*"total":([0-9.e-]+).*/\1/p' slow_link/metrics.jsonl |
-        awk '$1 < 0.05 { exit 1 }' || fail 'the slow link slows nothing'
+        awk '{ sum += $1 } END { exit sum < 0.05 * NR }' || fail 'the slow link slows nothing'
 }
 
 # A host behind a slow link is named before step 1, and the job ends with preflight's exit code.
