@@ -227,11 +227,12 @@ def headers_of(path):
 
 @functools.lru_cache(None)
 def users_of(path, function):
-    """The .cu files that a function is part of; of a header's, the three shortest that use it."""
+    """The .cu files that a function is part of; of a header's, the three shortest that use it, or the header."""
     if path.endswith(".cu"):
         return [path]
     uses = lambda other: other != path and re.search(rf"\b{function}\b", read(other))
-    users = [s for s in glob.glob(f"{HERE}/*.cu") if path in headers_of(s) and any(map(uses, headers_of(s) | {s}))]
+    included = [s for s in glob.glob(f"{HERE}/*.cu") if path in headers_of(s)]
+    users = [s for s in included if any(map(uses, headers_of(s) | {s}))] or included
     return sorted(users, key=lambda s: (len(read(s)), s))[:3]
 
 
