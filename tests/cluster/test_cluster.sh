@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 300; waits: mostly
+#TEST timeout: 500; waits: mostly
 # slurm/*.sbatch as shipped, on a real Slurm over five hosts: a job of 4 nodes x 2 ranks is stopped, preempted,
 # slowed and loses nodes, and ends each time in the losses, bit for bit, of one that never was.
 #

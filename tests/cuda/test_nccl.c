@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 120; kernels: beat */
+/*TEST nsize: 1; timeout: 240; kernels: beat */
 // What goes wrong between the GPUs of several ranks, on stand-ins: each is told in words, within
 // seconds, with the right exit code. The program runs itself under mpirun in a role given as an
 // argument; rank 1 is the one that misbehaves.

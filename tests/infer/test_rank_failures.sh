@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 240
+#TEST timeout: 480
 # Each rank in turn fails alone, in every command of the table: at some allocation, at a call of
 # its device, or at the opening of a file. The others must not wait for it: within seconds there is one message, which names
 # the rank or the file, and the right exit code, and nothing half-written is left.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 240
+#TEST timeout: 400
 # Every command line of the README's "sh" blocks and of the comments at the head of configs and batch
 # scripts works in a fresh clone, as it is written and in the order it is written.
 #

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 120; waits: mostly
+#TEST timeout: 240; waits: mostly
 # SIGTERM to mpirun: it lets its ranks hear of it after odls_base_sigkill_timeout seconds, kills them as many
 # later, and ends with 1. Given the time that scripts/env.sh sets, they write a checkpoint; without, the same
 # command still goes on from what was committed. Either way with the losses of a run that nobody stopped.

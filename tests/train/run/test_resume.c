@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 120 */
+/*TEST timeout: 240 */
 // Runs that stop, die or lose a checkpoint go on to the same bits.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"

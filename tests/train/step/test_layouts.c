@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 300 */
+/*TEST timeout: 500 */
 // Ten training steps on every kind of layout: the losses of one rank, and its weights.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
