@@ -5,7 +5,7 @@
 #include "data/commands.h"
 #include "infer/bench.h"
 #include "infer/command.h"
-#include "infer/judges/eval.h"
+#include "infer/eval/eval.h"
 #include "parallel/mpi/start.h"
 #include "train/parity/parity.h"
 #include "train/plan/command.h"

@@ -14,7 +14,7 @@ rooms=(
     parallel/{mpi,nccl} parallel
     data/{codec,media,draw,clip,world,import} data
     train/{checkpoint,update,step,run,plan,parity,preflight} train
-    infer/{sampler,story,output,judges} infer
+    infer/{sampler,story,output,judges,eval} infer
 )
 folders=(core parallel data train infer)
 max_function=80 max_file=600
@@ -79,6 +79,10 @@ breaches() {
             if (order[room(quoted[2])] > order[own])
                 print FILENAME ":" FNR ": " own " must not include " quoted[2]
         }' "${house[@]}"
+    # Judges see pixels and samples: they know nothing of how the world is made
+    grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' infer/judges/*.[ch] |
+        grep -vE '"(core/[a-z/_0-9]+|data/(media|draw)/[a-z_]+|infer/judges/[a-z_]+)\.h"' |
+        sed -E 's/^([^:]+:[0-9]+):.*"(.*)".*/\1: a judge must not include \2/'
     grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"\.\.?/' "${sources[@]}" |
         sed -E 's/^([^:]+:[0-9]+):.*/\1: include from the root of the repository, not relatively/'
 

@@ -29,17 +29,21 @@ static float saturated(const uint8_t *p)
     return w < 0 ? 0 : w > 1 ? 1 : w;
 }
 
-enum { NEAR_HUE = 32 }; // degrees
+static const struct hue {
+    const char *name;
+    double degrees;
+} hues[] = {{"red", 0},    {"yellow", 49}, {"green", 134},
+            {"cyan", 185}, {"blue", 226},  {"pink", 319}};
+enum { HUES = sizeof hues / sizeof hues[0], NEAR_HUE = 32 }; // degrees
 
-// The colour whose hue is nearest, -1 if none is near.
+// The one of `hues` that is nearest, -1 if none is near.
 static int colour_of(const uint8_t *p)
 {
     const double h = hue_of(p[0], p[1], p[2]);
     int best = -1;
     double least = NEAR_HUE;
-    for (int c = 0; c < TK_COLOURS; c++) {
-        const uint8_t *q = tk_colour_rgb[c];
-        const double d = fabs(h - hue_of(q[0], q[1], q[2])), turn = d > 180 ? 360 - d : d;
+    for (int c = 0; c < HUES; c++) {
+        const double d = fabs(h - hues[c].degrees), turn = d > 180 ? 360 - d : d;
         if (turn < least) {
             least = turn;
             best = c;
@@ -108,14 +112,14 @@ static blob find_blob(const float *w, int64_t height, int64_t width)
 
 static int commonest_colour(const uint8_t *rgb, int64_t pixels)
 {
-    double votes[TK_COLOURS] = {0};
+    double votes[HUES] = {0};
     int best = 0;
     for (int64_t i = 0; i < pixels; i++) {
         const float w = saturated(rgb + 3 * i);
         const int c = w > 0 ? colour_of(rgb + 3 * i) : -1;
         if (c >= 0) votes[c] += (double)w;
     }
-    for (int c = 1; c < TK_COLOURS; c++)
+    for (int c = 1; c < HUES; c++)
         if (votes[c] > votes[best]) best = c;
     return best;
 }
@@ -131,12 +135,13 @@ tk_status tk_detect_object(const uint8_t *rgb, int64_t frames, int64_t height, i
     TK_ARENA_NEW(out->x, a, frames);
     TK_ARENA_NEW(out->y, a, frames);
     TK_ARENA_NEW(w, a, pixels);
-    out->colour = commonest_colour(rgb, frames * pixels);
+    const int colour = commonest_colour(rgb, frames * pixels);
+    out->colour = hues[colour].name;
     for (int64_t f = 0; f < frames; f++) {
         const uint8_t *p = rgb + 3 * f * pixels;
         for (int64_t i = 0; i < pixels; i++, p += 3) {
             w[i] = saturated(p);
-            if (w[i] > 0 && colour_of(p) != out->colour) w[i] = 0;
+            if (w[i] > 0 && colour_of(p) != colour) w[i] = 0;
         }
         const blob b = find_blob(w, height, width);
         out->x[f] = b.ok ? b.x : NAN;
@@ -145,11 +150,13 @@ tk_status tk_detect_object(const uint8_t *rgb, int64_t frames, int64_t height, i
         if (b.ok && !b.cut) square += b.square, weight += b.weight;
     }
     out->present = frames > 0 && (double)seen >= seen_least * (double)frames;
-    out->kind = weight > 0 && square / weight < square_below ? TK_CRATE : TK_BALL;
+    out->kind = weight > 0 && square / weight < square_below ? "crate" : "ball";
     return TK_OK;
 }
 
 // ---- motion ------------------------------------------------------------------------------------
+
+static const double GRAVITY = 9.81; // m/s^2
 
 int tk_detect_contacts(const double *y, int64_t frames, double fps, double per_metre, int room,
                        int64_t *at)
@@ -237,8 +244,7 @@ double tk_detect_gravity(const double *y, int64_t frames, double fps, double per
         }
         if (end - begin <= longest || low - top < high) continue;
         longest = end - begin;
-        found =
-            2 * fit_parabola(y + begin, end - begin).c * fps * fps / (TK_WORLD_GRAVITY * per_metre);
+        found = 2 * fit_parabola(y + begin, end - begin).c * fps * fps / (GRAVITY * per_metre);
     }
     return found;
 }

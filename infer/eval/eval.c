@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/eval.h"
+#include "infer/eval/eval.h"
 #include "core/base/version.h"
-#include "infer/judges/measure.h"
+#include "infer/eval/measure.h"
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"

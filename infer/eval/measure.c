@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/measure.h"
+#include "infer/eval/measure.h"
 #include "infer/judges/detect.h"
 #include <math.h>
+#include <string.h>
 
 const char *const tk_figure_name[TK_FIGURES] = {"colour",         "kind",    "object",
                                                 "same_after_cut", "gravity", "sync"};
@@ -89,15 +90,15 @@ static tk_status measure_shots(clip *c, tk_arena *a)
         shot_frames(c, k, &first, &n);
         TK_TRY(tk_detect_object(c->media->rgb + first * picture, n, c->media->height,
                                 c->media->width, a, &seen));
-        const bool colour = seen.present && seen.colour == o->colour;
-        const bool kind = seen.present && seen.kind == o->kind;
+        const bool colour = seen.present && !strcmp(seen.colour, tk_colour_name[o->colour]);
+        const bool kind = seen.present && !strcmp(seen.kind, tk_kind_name[o->kind]);
         count_hit(c->f, TK_FIG_COLOUR, colour);
         count_hit(c->f, TK_FIG_KIND, kind);
         count_hit(c->f, TK_FIG_OBJECT, colour && kind);
         if (k > 0)
             count_hit(c->f, TK_FIG_SAME,
-                      seen.present && before.present && seen.colour == before.colour &&
-                          seen.kind == before.kind);
+                      seen.present && before.present && !strcmp(seen.colour, before.colour) &&
+                          !strcmp(seen.kind, before.kind));
         TK_TRY(measure_motion(c, k, first, &seen, a));
         before = seen;
     }
