@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/targets.h"
+#include "core/store/safetensors.h"
 #include "infer/sampler/session.h"
 #include "infer/story/shots.h"
 #include "tests/support/clips.h"
@@ -302,6 +303,50 @@ static tk_status seed_golden(const char *path)
     return st;
 }
 
+// ---- safetensors -------------------------------------------------------------------------------
+
+static void read_safetensors(const char *path)
+{
+    tk_arena a;
+    tk_safetensors s;
+    int fd;
+    tk_arena_init(&a, 0);
+    const tk_status st = tk_safe_open(path, &a, &s);
+    fuzz_judge(st, path);
+    for (int i = 0; st == TK_OK && i < s.n; i++) {
+        const tk_safe_tensor *t = &s.tensor[i];
+        float *x = tk_arena_alloc(&a, (size_t)t->count * sizeof *x);
+        must(x ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "numbers of a tensor");
+        must(tk_file_open(path, &fd, NULL), path);
+        fuzz_judge(tk_safe_get(fd, path, t, 0, t->count, x), path);
+        close(fd);
+    }
+    tk_arena_free(&a);
+}
+
+static tk_status seed_safetensors(const char *path)
+{
+    static const float x[6] = {1, 2, 3, 4, 5, 6};
+    static const tk_safe_note note = {"format", "pt"};
+    tk_safe_tensor t[2] = {{.name = "a", .type = TK_SAFE_BF16, .ndim = 2, .dim = {2, 3}},
+                           {.name = "b", .type = TK_SAFE_F32, .ndim = 1, .dim = {6}}};
+    tk_arena a;
+    tk_file f;
+    char *head;
+    int64_t bytes, total;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_safe_head(1, &note, 2, t, &a, &head, &bytes, &total);
+    if (st == TK_OK) st = tk_file_begin(&f, path);
+    if (st == TK_OK) {
+        st = tk_pwrite_all(f.fd, path, head, (size_t)bytes, 0);
+        for (int i = 0; i < 2 && st == TK_OK; i++) st = tk_safe_put(f.fd, path, &t[i], 0, 6, x);
+        if (st == TK_OK) st = tk_file_commit(&f);
+        tk_file_abort(&f);
+    }
+    tk_arena_free(&a);
+    return st;
+}
+
 // ---- all ---------------------------------------------------------------------------------------
 
 const fuzz_target fuzz_targets[] = {
@@ -311,6 +356,7 @@ const fuzz_target fuzz_targets[] = {
     {"checkpoint", read_checkpoint, seed_checkpoint},
     {"golden", read_golden, seed_golden},
     {"codec", read_codec, seed_codec},
+    {"safetensors", read_safetensors, seed_safetensors},
     {NULL, NULL, NULL},
 };
 
