@@ -28,8 +28,9 @@ static void print_bytes(double bytes)
 static void print_codec(const tk_codec *codec)
 {
     const tk_codec_info *i = tk_codec_get_info(codec);
-    printf("codec     %s; %lld fps, %lld Hz, %s\n", tk_codec_name(codec), (long long)i->fps,
-           (long long)i->sample_rate, i->channels == 2 ? "stereo" : "mono");
+    printf("codec     %s and %s; %lld fps, %lld Hz, %s\n", tk_codec_name(codec, TK_CODEC_VIDEO),
+           tk_codec_name(codec, TK_CODEC_AUDIO), (long long)i->fps, (long long)i->sample_rate,
+           i->channels == 2 ? "stereo" : "mono");
     printf("  video   patches of %lld x %lld x %lld, %lld channels a row, %.1f dB\n",
            (long long)i->patch_frames, (long long)i->patch_size, (long long)i->patch_size,
            (long long)i->video_channels, i->video_psnr_db);

@@ -61,9 +61,13 @@ typedef struct tk_parallel_config {
     int64_t register_buffers;  // 1: what ranks send lies in memory that is registered with NCCL
 } tk_parallel_config;
 
+// The kinds of a codec's halves; data/codec/codec.c has them in this order.
+typedef enum tk_picture_kind { TK_PICTURE_PATCH } tk_picture_kind;
+typedef enum tk_sound_kind { TK_SOUND_MDCT } tk_sound_kind;
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;
 
-typedef struct tk_codec_config {       // of the embedded linear codec, used when data is made
+typedef struct tk_codec_config {       // of the embedded codec, used when data is made
+    int64_t video, audio;              // a tk_picture_kind and a tk_sound_kind
     int64_t patch_frames, patch_size;  // pixels of a video row: patch_frames x patch_size^2 x 3
     int64_t video_channels;            // kept components
     int64_t audio_hop, audio_channels; // samples a row, kept components

@@ -5,18 +5,12 @@
 #include "data/codec/kind.h"
 #include <string.h>
 
-static void free_described(tk_codec *c)
-{
-    tk_free(c);
-}
-
-// What is known of a codec before it is fitted. It encodes nothing.
+// What is known of a codec before it is fitted. It has no halves: nothing is encoded.
 static tk_status describe_codec(const tk_codec_info *info, tk_codec **out)
 {
-    static const tk_codec_kind kind = {.name = "described", .free = free_described};
     tk_codec *c = tk_alloc(sizeof *c);
     if (!c) return TK_FAIL(TK_MEMORY, "out of memory for a codec");
-    *c = (tk_codec){.kind = &kind, .info = *info};
+    *c = (tk_codec){.info = *info};
     *out = c;
     return TK_OK;
 }

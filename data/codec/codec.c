@@ -1,44 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codecs of every kind: what is the same for all of them, and the way to each one's own functions.
-#include "data/codec/internal.h"
+// Codecs of every kind: what is the same for all of them, and the way to each half's own functions.
+#include "data/codec/kinds/kinds.h"
+#include <stdio.h>
 #include <string.h>
 
 // ---- kinds -------------------------------------------------------------------------------------
 
 enum { MOST_KINDS = 16 };
-static const tk_codec_kind *kinds[MOST_KINDS] = {&tk_linear_kind};
-static int n_kinds = 1;
+static const tk_half_kind *kinds[TK_CODEC_SIDES][MOST_KINDS] = {
+    {[TK_PICTURE_PATCH] = &tk_patch_kind},
+    {[TK_SOUND_MDCT] = &tk_mdct_kind},
+};
 
-tk_status tk_codec_register(const tk_codec_kind *kind)
+tk_status tk_codec_register(const tk_half_kind *kind)
 {
-    if (n_kinds == MOST_KINDS || tk_codec_kind_named(kind->name))
+    int k = 0;
+    while (k < MOST_KINDS && kinds[kind->side][k]) k++;
+    if (k == MOST_KINDS || tk_codec_kind_named(kind->side, kind->name))
         return TK_FAIL(TK_INTERNAL, "a kind of codec named \"%s\" cannot be added", kind->name);
-    kinds[n_kinds++] = kind;
+    kinds[kind->side][k] = kind;
     return TK_OK;
 }
 
-int tk_codec_kind_number(const tk_codec_kind *kind)
+int tk_codec_kind_number(const tk_half_kind *kind)
 {
     int k = 0;
-    while (k < n_kinds && kinds[k] != kind) k++;
+    while (k < MOST_KINDS && kinds[kind->side][k] != kind) k++;
     return k;
 }
 
-const tk_codec_kind *tk_codec_kind_of(int number)
+const tk_half_kind *tk_codec_kind_of(tk_codec_side side, int number)
 {
-    return number >= 0 && number < n_kinds ? kinds[number] : NULL;
+    return number >= 0 && number < MOST_KINDS ? kinds[side][number] : NULL;
 }
 
-const tk_codec_kind *tk_codec_kind_named(const char *name)
+const tk_half_kind *tk_codec_kind_named(tk_codec_side side, const char *name)
 {
-    for (int k = 0; k < n_kinds; k++)
-        if (!strcmp(kinds[k]->name, name)) return kinds[k];
+    for (int k = 0; k < MOST_KINDS && kinds[side][k]; k++)
+        if (!strcmp(kinds[side][k]->name, name)) return kinds[side][k];
     return NULL;
+}
+
+const char *tk_codec_kind_names(tk_codec_side side, char *words, size_t size)
+{
+    size_t n = 0;
+    words[0] = 0;
+    for (int k = 0; k < MOST_KINDS && kinds[side][k] && n < size; k++)
+        n += (size_t)snprintf(words + n, size - n, k ? ", %s" : "%s", kinds[side][k]->name);
+    return words;
 }
 
 // ---- codecs ------------------------------------------------------------------------------------
 
-tk_status tk_codec_check_info(const tk_codec_info *i, const char *where)
+tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m)
+{
+    return (tk_codec_info){.patch_frames = c->patch_frames,
+                           .patch_size = c->patch_size,
+                           .video_channels = c->video_channels,
+                           .audio_hop = c->audio_hop,
+                           .audio_channels = c->audio_channels,
+                           .audio_tail = kinds[TK_CODEC_AUDIO][c->audio]->tail,
+                           .fps = m->fps,
+                           .sample_rate = m->sample_rate,
+                           .channels = m->channels};
+}
+
+static tk_status check_info(const tk_codec_info *i, const char *where)
 {
     struct {
         const char *name;
@@ -65,18 +92,42 @@ tk_status tk_codec_check_info(const tk_codec_info *i, const char *where)
                        "most %d are possible",
                        where, (long long)i->patch_frames, (long long)i->patch_size,
                        (long long)i->patch_size, (long long)patch, TK_CODEC_PATCH);
-    if (i->video_channels > patch)
-        return TK_FAIL(TK_INPUT, "%s: %lld video channels of a patch of %lld numbers", where,
-                       (long long)i->video_channels, (long long)patch);
-    if (i->audio_channels > i->audio_hop)
-        return TK_FAIL(TK_INPUT, "%s: %lld audio channels of a hop of %lld samples", where,
-                       (long long)i->audio_channels, (long long)i->audio_hop);
     return TK_OK;
+}
+
+tk_status tk_codec_new(const tk_codec_info *info, const tk_half_kind *const kind[TK_CODEC_SIDES],
+                       const char *where, tk_codec **out)
+{
+    tk_codec *c;
+    tk_status st = TK_OK;
+    *out = NULL;
+    TK_TRY(check_info(info, where));
+    for (int s = 0; s < TK_CODEC_SIDES; s++) TK_TRY(kind[s]->check(info, where));
+    TK_NEW(c, 1);
+    c->info = *info;
+    c->info.audio_tail = kind[TK_CODEC_AUDIO]->tail;
+    for (int s = 0; s < TK_CODEC_SIDES && st == TK_OK; s++)
+        st = kind[s]->create(&c->info, &c->half[s]);
+    if (st == TK_OK)
+        *out = c;
+    else
+        tk_codec_free(c);
+    return st;
+}
+
+int tk_codec_arrays(const tk_codec *c, tk_codec_array list[2 * TK_CODEC_ARRAYS])
+{
+    int n = 0;
+    for (int s = 0; s < TK_CODEC_SIDES; s++) n += c->half[s]->kind->arrays(c->half[s], list + n);
+    return n;
 }
 
 void tk_codec_free(tk_codec *c)
 {
-    if (c) c->kind->free(c);
+    if (!c) return;
+    for (int s = 0; s < TK_CODEC_SIDES; s++)
+        if (c->half[s]) c->half[s]->kind->free(c->half[s]);
+    tk_free(c);
 }
 
 const tk_codec_info *tk_codec_get_info(const tk_codec *c)
@@ -84,29 +135,31 @@ const tk_codec_info *tk_codec_get_info(const tk_codec *c)
     return &c->info;
 }
 
-const char *tk_codec_name(const tk_codec *c)
+const char *tk_codec_name(const tk_codec *c, tk_codec_side side)
 {
-    return c->kind->name;
+    return c->half[side]->kind->name;
 }
 
 // ---- media to rows and back --------------------------------------------------------------------
 
 int64_t tk_codec_video_context(const tk_codec *c)
 {
-    return c->kind->video_context;
+    return c->half[TK_CODEC_VIDEO]->kind->context;
 }
 
 tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)
 {
+    const tk_half *h = c->half[TK_CODEC_VIDEO];
     tk_grid g;
     TK_TRY(tk_grid_of(&c->info, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
-    return c->kind->encode_video(c, m, rows);
+    return h->kind->encode(h, m, rows);
 }
 
 tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
                                      int64_t first, int64_t n, uint8_t *rgb)
 {
-    return c->kind->decode_video(c, rows, g, first, n, rgb);
+    const tk_half *h = c->half[TK_CODEC_VIDEO];
+    return h->kind->decode_video(h, rows, g, first, n, rgb);
 }
 
 tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_grid *g,
@@ -117,13 +170,15 @@ tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_g
 
 tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *rows)
 {
-    return c->kind->encode_audio(c, m, rows);
+    const tk_half *h = c->half[TK_CODEC_AUDIO];
+    return h->kind->encode(h, m, rows);
 }
 
 tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,
                                      int64_t channels, int64_t first, int64_t n, float *pcm)
 {
-    return c->kind->decode_audio(c, rows, audio_rows, channels, first, n, pcm);
+    const tk_half *h = c->half[TK_CODEC_AUDIO];
+    return h->kind->decode_audio(h, rows, audio_rows, channels, first, n, pcm);
 }
 
 tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,

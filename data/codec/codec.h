@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codecs: media to latent rows with unit variance and back, behind one interface.
 //
-// There may be several kinds (data/codec/kind.h); files name theirs. The embedded one, "linear", is
-// linear and closed form: principal components of video patches, and of MDCT frames of audio,
-// fitted on data once (no training), each component scaled, rows of unit variance overall. Clip
-// files and checkpoints carry their codec, so that a model travels with it, or refer to it by its
-// digest; then it lies in a file of its own (codec.store, codec.file).
+// A codec has two halves, each of a kind of its own (data/codec/kind.h), which options choose and
+// files name:
+//   pictures  patch  principal components of patches
+//   sound     mdct   principal components of MDCT frames
+// All are closed form, fitted on data once (no training). Clip files and checkpoints carry their
+// codec, so that a model travels with it, or refer to it by its digest; then it lies in a file of
+// its own (codec.store, codec.file).
 //
 // Video rows: (latent_frames, rows_high, rows_wide, video_channels). Audio rows: (audio_rows,
 // channels, audio_channels): per latent, then per channel.
@@ -15,6 +17,10 @@
 #include "data/codec/grid.h"
 
 typedef struct tk_codec tk_codec;
+typedef enum tk_codec_side { TK_CODEC_VIDEO, TK_CODEC_AUDIO, TK_CODEC_SIDES } tk_codec_side;
+
+// What a codec fitted by that config will be, as far as it is known before the fit.
+tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m);
 
 // What a codec is fitted on; gives clip i (arrays valid until the next call).
 typedef tk_status (*tk_codec_clips)(void *ctx, int64_t i, tk_media *clip);
@@ -38,7 +44,7 @@ tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec);
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
-const char *tk_codec_name(const tk_codec *c); // of its kind
+const char *tk_codec_name(const tk_codec *c, tk_codec_side side); // of that half's kind
 
 // Pixels and frames must divide into patches (data/codec/grid.h).
 tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows);

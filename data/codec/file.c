@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A codec in HDF5 files and on its way between ranks. It is read from files of others, so every
 // number is bounded and checked before it is used.
-#include "data/codec/internal.h"
+#include "data/codec/kind.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -22,6 +22,10 @@ static const field fields[] = {FIELD(patch_frames), FIELD(patch_size),     FIELD
                                FIELD(audio_hop),    FIELD(audio_channels), FIELD(fps),
                                FIELD(sample_rate),  FIELD(channels)};
 enum { FIELDS = sizeof fields / sizeof *fields };
+// The attribute that names a half's kind, and the half in words.
+static const struct {
+    const char *name, *of;
+} sides[TK_CODEC_SIDES] = {{"video", "pictures"}, {"audio", "sound"}};
 
 static int64_t array_count(const tk_codec_array *a)
 {
@@ -34,9 +38,11 @@ static uint64_t digest(const tk_codec *c)
     const tk_codec_info *i = &c->info;
     int64_t shape[] = {i->patch_frames,   i->patch_size, i->video_channels, i->audio_hop,
                        i->audio_channels, i->fps,        i->sample_rate,    i->channels};
-    tk_codec_array list[TK_CODEC_ARRAYS];
-    const int n = c->kind->arrays(c, list);
-    uint64_t h = XXH3_64bits_withSeed(shape, sizeof shape, c->kind->salt);
+    const uint64_t salt =
+        (uint64_t)c->half[TK_CODEC_AUDIO]->kind->salt << 32 | c->half[TK_CODEC_VIDEO]->kind->salt;
+    tk_codec_array list[2 * TK_CODEC_ARRAYS];
+    const int n = tk_codec_arrays(c, list);
+    uint64_t h = XXH3_64bits_withSeed(shape, sizeof shape, salt);
     for (int k = 0; k < n; k++)
         h = XXH3_64bits_withSeed(list[k].x, (size_t)array_count(&list[k]) * 4, h);
     return h;
@@ -44,16 +50,17 @@ static uint64_t digest(const tk_codec *c)
 
 tk_status tk_codec_complete(tk_codec *c)
 {
-    TK_TRY(c->kind->derive(c));
+    for (int s = 0; s < TK_CODEC_SIDES; s++) TK_TRY(c->half[s]->kind->derive(c->half[s]));
     c->info.digest = digest(c);
     return TK_OK;
 }
 
 tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group)
 {
-    tk_codec_array list[TK_CODEC_ARRAYS];
-    const int n_arrays = c->kind->arrays(c, list);
-    TK_TRY(tk_h5_put_attr_str(group, "kind", c->kind->name));
+    tk_codec_array list[2 * TK_CODEC_ARRAYS];
+    const int n_arrays = tk_codec_arrays(c, list);
+    for (int s = 0; s < TK_CODEC_SIDES; s++)
+        TK_TRY(tk_h5_put_attr_str(group, sides[s].name, c->half[s]->kind->name));
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_put_attr_i64(group, fields[k].name,
                                   *(const int64_t *)((const char *)&c->info + fields[k].at)));
@@ -69,26 +76,47 @@ tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group)
     return TK_OK;
 }
 
-static tk_status read_info(hid_t group, tk_arena *a, const tk_codec_kind **kind,
+// Files written before a codec had two halves name one kind, "linear", for both.
+static tk_status read_kinds(hid_t group, tk_arena *a, const tk_half_kind *kind[TK_CODEC_SIDES])
+{
+    const char *name[TK_CODEC_SIDES];
+    char *read, words[256];
+    if (H5Aexists(group, "kind") > 0) {
+        TK_TRY(tk_h5_get_attr_str(group, "kind", a, &read));
+        if (strcmp(read, "linear"))
+            return TK_FAIL(TK_INPUT,
+                           "codec: kind \"%s\" is not known; files of old have \"linear\"", read);
+        name[TK_CODEC_VIDEO] = "patch", name[TK_CODEC_AUDIO] = "mdct";
+    } else {
+        for (int s = 0; s < TK_CODEC_SIDES; s++) {
+            TK_TRY(tk_h5_get_attr_str(group, sides[s].name, a, &read));
+            name[s] = read;
+        }
+    }
+    for (int s = 0; s < TK_CODEC_SIDES; s++) {
+        kind[s] = tk_codec_kind_named((tk_codec_side)s, name[s]);
+        if (!kind[s])
+            return TK_FAIL(TK_INPUT, "codec: kind \"%s\" of %s is not known; this talkie has: %s",
+                           name[s], sides[s].of,
+                           tk_codec_kind_names((tk_codec_side)s, words, sizeof words));
+    }
+    return TK_OK;
+}
+
+static tk_status read_info(hid_t group, tk_arena *a, const tk_half_kind *kind[TK_CODEC_SIDES],
                            tk_codec_info *info)
 {
-    char *name;
-    TK_TRY(tk_h5_get_attr_str(group, "kind", a, &name));
-    *kind = tk_codec_kind_named(name);
-    if (!*kind)
-        return TK_FAIL(TK_INPUT, "codec: kind \"%s\" is not known; this talkie has \"linear\"",
-                       name);
+    TK_TRY(read_kinds(group, a, kind));
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_get_attr_i64(group, fields[k].name, (int64_t *)((char *)info + fields[k].at)));
     TK_TRY(tk_h5_get_attr_f64(group, "video_psnr_db", &info->video_psnr_db));
-    TK_TRY(tk_h5_get_attr_f64(group, "audio_snr_db", &info->audio_snr_db));
-    return tk_codec_check_info(info, "codec");
+    return tk_h5_get_attr_f64(group, "audio_snr_db", &info->audio_snr_db);
 }
 
 static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
 {
-    tk_codec_array list[TK_CODEC_ARRAYS];
-    const int n_arrays = c->kind->arrays(c, list);
+    tk_codec_array list[2 * TK_CODEC_ARRAYS];
+    const int n_arrays = tk_codec_arrays(c, list);
     for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
         void *x;
@@ -112,12 +140,12 @@ static tk_status read_carried(hid_t group, tk_codec **out)
 {
     tk_arena scratch;
     tk_codec_info info = {0};
-    const tk_codec_kind *kind = NULL;
+    const tk_half_kind *kind[TK_CODEC_SIDES];
     tk_status st;
     *out = NULL;
     tk_arena_init(&scratch, 0);
-    TK_TRY_TO(st, done, read_info(group, &scratch, &kind, &info));
-    TK_TRY_TO(st, done, kind->create(&info, out));
+    TK_TRY_TO(st, done, read_info(group, &scratch, kind, &info));
+    TK_TRY_TO(st, done, tk_codec_new(&info, kind, "codec", out));
     TK_TRY_TO(st, done, read_arrays(group, &scratch, *out));
 done:
     if (st != TK_OK) {
@@ -189,10 +217,10 @@ tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec)
 // The codec that a group refers to, with the figures of that group's file.
 static tk_status read_referred(hid_t group, const char *file, tk_arena *a, tk_codec **out)
 {
-    const tk_codec_kind *kind;
+    const tk_half_kind *kind[TK_CODEC_SIDES];
     tk_codec_info info = {0};
     int64_t digest;
-    TK_TRY(read_info(group, a, &kind, &info));
+    TK_TRY(read_info(group, a, kind, &info));
     TK_TRY(tk_h5_get_attr_i64(group, "digest", &digest));
     if (!file || !*file)
         return TK_FAIL(TK_INPUT,
@@ -242,20 +270,25 @@ tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root)
 {
     struct {
         tk_codec_info info;
-        int kind;
+        int kind[TK_CODEC_SIDES];
     } told = {0};
+    const tk_half_kind *kind[TK_CODEC_SIDES];
     tk_status st = TK_OK;
     bool mine = comm->rank == root;
     if (comm->size == 1) return TK_OK;
     if (mine)
-        told.info = (*c)->info, told.kind = tk_codec_kind_number((*c)->kind);
+        told.info = (*c)->info;
     else
         *c = NULL;
+    for (int s = 0; mine && s < TK_CODEC_SIDES; s++)
+        told.kind[s] = tk_codec_kind_number((*c)->half[s]->kind);
     TK_TRY(tk_comm_broadcast(comm, &told, sizeof told, root));
-    if (!mine) st = tk_codec_kind_of(told.kind)->create(&told.info, c);
+    for (int s = 0; s < TK_CODEC_SIDES; s++)
+        kind[s] = tk_codec_kind_of((tk_codec_side)s, told.kind[s]);
+    if (!mine) st = tk_codec_new(&told.info, kind, "codec", c);
     TK_TRY_TO(st, fail, tk_agree(comm, st));
-    tk_codec_array list[TK_CODEC_ARRAYS];
-    const int n_arrays = (*c)->kind->arrays(*c, list);
+    tk_codec_array list[2 * TK_CODEC_ARRAYS];
+    const int n_arrays = tk_codec_arrays(*c, list);
     for (int k = 0; k < n_arrays; k++)
         TK_TRY_TO(st, fail,
                   tk_comm_broadcast(comm, list[k].x, (size_t)array_count(&list[k]) * sizeof(float),

@@ -3,19 +3,6 @@
 #include "core/config/codec.h"
 #include <math.h>
 
-tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m)
-{
-    return (tk_codec_info){.patch_frames = c->patch_frames,
-                           .patch_size = c->patch_size,
-                           .video_channels = c->video_channels,
-                           .audio_hop = c->audio_hop,
-                           .audio_channels = c->audio_channels,
-                           .audio_tail = 1,
-                           .fps = m->fps,
-                           .sample_rate = m->sample_rate,
-                           .channels = m->channels};
-}
-
 bool tk_grid_divides(const tk_codec_info *i, int64_t frames, int64_t height, int64_t width)
 {
     return tk_patch_divides(frames, i->patch_frames) && tk_patch_divides(height, i->patch_size) &&

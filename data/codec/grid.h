@@ -23,9 +23,6 @@ typedef struct tk_codec_info {
     uint64_t digest; // of all its numbers: files and checkpoints must agree
 } tk_codec_info;
 
-// What a codec fitted by that config will be, as far as it is known before the fit.
-tk_codec_info tk_codec_planned(const tk_codec_config *c, const tk_media_config *m);
-
 typedef struct tk_grid {
     int64_t frames, height, width, samples; // media; samples of each channel
     int64_t latent_frames, high, wide;      // rows of video

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/clips.h"
 #include "core/numbers/rng.h"
-#include "data/codec/internal.h"
+#include "data/codec/kinds/kinds.h"
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const tk_bucket test_bucket = {.frames = 4,
@@ -17,6 +18,14 @@ const tk_bucket test_bucket = {.frames = 4,
                                .audio_rows = 9,
                                .audio_channels = 1};
 
+float *test_codec_array(const tk_codec *c, const char *name)
+{
+    tk_codec_array list[2 * TK_CODEC_ARRAYS];
+    for (int k = tk_codec_arrays(c, list) - 1; k >= 0; k--)
+        if (!strcmp(list[k].name, name)) return list[k].x;
+    return NULL;
+}
+
 tk_codec *test_codec(uint64_t seed)
 {
     tk_codec_info info = {.patch_frames = 2,
@@ -27,14 +36,15 @@ tk_codec *test_codec(uint64_t seed)
                           .fps = 8,
                           .sample_rate = 1000,
                           .channels = 1};
-    tk_linear *c;
-    if (tk_linear_new(&info, &c) != TK_OK) return NULL;
+    const tk_half_kind *const kind[] = {&tk_patch_kind, &tk_mdct_kind};
+    tk_codec *c;
+    if (tk_codec_new(&info, kind, "test", &c) != TK_OK) return NULL;
     tk_key key = tk_rng_key(seed, TK_RNG_TEST, 9);
-    tk_rng_fill_normal(key, 0, c->video_basis, 5 * tk_codec_patch(&info), 1);
-    tk_rng_fill_normal(key, 1 << 20, c->audio_basis, 6 * 8, 1);
-    for (int k = 0; k < 5; k++) c->video_scale[k] = 1;
-    for (int k = 0; k < 6; k++) c->audio_scale[k] = 1;
-    return tk_codec_complete(&c->codec) == TK_OK ? &c->codec : NULL;
+    tk_rng_fill_normal(key, 0, test_codec_array(c, "video_basis"), 5 * tk_codec_patch(&info), 1);
+    tk_rng_fill_normal(key, 1 << 20, test_codec_array(c, "audio_basis"), 6 * 8, 1);
+    for (int k = 0; k < 5; k++) test_codec_array(c, "video_scale")[k] = 1;
+    for (int k = 0; k < 6; k++) test_codec_array(c, "audio_scale")[k] = 1;
+    return tk_codec_complete(c) == TK_OK ? c : NULL;
 }
 
 void test_rows(int64_t i, float *video, float *audio)

@@ -9,6 +9,8 @@ enum { TEST_VIDEO = 2 * 2 * 2 * 5, TEST_AUDIO = 9 * 6 }; // most numbers of a cl
 extern const tk_bucket test_bucket;
 // Codec of 5 video and 6 audio channels; `seed` makes different ones.
 tk_codec *test_codec(uint64_t seed);
+// Its stored array of that name.
+float *test_codec_array(const tk_codec *c, const char *name);
 // Rows of clip i, as they come back from the file (exact in half precision).
 void test_rows(int64_t i, float *video, float *audio);
 // Such a file of n clips in a folder of its own, for comm's ranks; its path in `path`. 0, or 1

@@ -122,7 +122,8 @@ static void test_config__dump_is_a_fixed_point(void **state)
             if (!strcmp(o->name, job ? "shots" : "storyboards")) continue;
             const char *was = tk_config_format(o, &defaults, &d.arena);
             const char *is = tk_config_format(o, &d, &d.arena);
-            if (strcmp(was, is) == 0) fail_msg("%s stayed %s", o->name, is);
+            const bool one = o->kind == TK_OPT_ENUM && o->imin == o->imax; // there is no other
+            if (!one && strcmp(was, is) == 0) fail_msg("%s stayed %s", o->name, is);
         }
         if (!job) assert_true(d.story.shots[1].seconds == c.story.shots[1].seconds);
         tk_config_free(&c);

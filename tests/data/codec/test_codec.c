@@ -2,9 +2,11 @@
 /*TEST nsize: 1 3; timeout: 120 */
 #include "core/device/ops/gemm.h"
 #include "core/numbers/rng.h"
-#include "data/codec/internal.h"
+#include "data/codec/kinds/axes.h"
+#include "data/codec/kinds/kinds.h"
 #include "data/world/world.h"
 #include "parallel/mpi/start.h"
+#include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <omp.h>
@@ -322,15 +324,14 @@ static void test_file__round_trip_and_damage(void **state)
     }
     H5Ldelete(group, "video_scale", H5P_DEFAULT);
     int64_t n = 48;
-    ((tk_linear *)c)->video_scale[3] *= 1.01f; // sound numbers, but not those that were written
-    assert_ok(
-        tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
+    float *scale = test_codec_array(c, "video_scale");
+    scale[3] *= 1.01f; // sound numbers, but not those that were written
+    assert_ok(tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, scale));
     assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
     assert_says("digest");
-    ((tk_linear *)c)->video_scale[3] = NAN;
+    scale[3] = NAN;
     H5Ldelete(group, "video_scale", H5P_DEFAULT);
-    assert_ok(
-        tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, ((tk_linear *)c)->video_scale));
+    assert_ok(tk_h5_put(group, "video_scale", H5T_NATIVE_FLOAT, 1, &n, scale));
     assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
     assert_says("video_scale");
     H5Gclose(group);

@@ -10,7 +10,7 @@
 #include "core/base/log.h"
 #include "core/device/ops/gemm.h"
 #include "core/numbers/rng.h"
-#include "data/codec/internal.h"
+#include "data/codec/kinds/axes.h"
 #include <lapacke.h>
 #include <math.h>
 #include <string.h>
