@@ -93,6 +93,14 @@ static tk_status check_train(tk_loading *l)
                   "missing: name the clip files to train on");
 }
 
+static tk_status check_tasks(tk_loading *l)
+{
+    double all = 0;
+    for (int t = 0; t < TK_TASKS; t++) all += config(l)->tasks.weight[t];
+    return broken(l, !(all > 0), "tasks.text", NULL,
+                  "all tasks have the weight 0; give one of them more, as tasks.text=1");
+}
+
 static tk_status check_parallel(tk_loading *l)
 {
     const tk_parallel_config *p = &config(l)->parallel;
@@ -158,6 +166,7 @@ tk_status tk_config_check(tk_loading *l)
     TK_TRY(check_media(l));
     TK_TRY(check_store(l));
     TK_TRY(check_train(l));
+    TK_TRY(check_tasks(l));
     TK_TRY(check_parallel(l));
     TK_TRY(check_attention(l));
     return check_story(l);

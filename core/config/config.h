@@ -129,6 +129,22 @@ typedef struct tk_train_config {
     char *init;      // checkpoint to take weights from when not resuming; "" = random
 } tk_train_config;
 
+// Which rows of a clip training gives (train/step/tasks.h).
+typedef enum tk_task {
+    TK_TASK_TEXT,             // none
+    TK_TASK_CONTINUE,         // of earlier shots all
+    TK_TASK_KEYFRAME,         // a latent frame
+    TK_TASK_PICTURE_TO_SOUND, // the picture
+    TK_TASK_SOUND_TO_PICTURE, // the sound
+    TK_TASK_SPAN,             // all but a span of time
+    TK_TASK_REGION,           // all but a part of the picture
+    TK_TASKS
+} tk_task;
+
+typedef struct tk_tasks_config {
+    double weight[TK_TASKS]; // how often each is chosen, over their sum
+} tk_tasks_config;
+
 typedef struct tk_preflight_config {
     double slow;         // part of the median below which a rank or link is slow
     double seconds;      // that each figure of a rank is measured for
@@ -186,6 +202,7 @@ typedef struct tk_config {
     tk_data_config data;
     tk_plan_config plan;
     tk_train_config train;
+    tk_tasks_config tasks;
     tk_preflight_config preflight;
     tk_sample_config sample;
     tk_eval_config eval;

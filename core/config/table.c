@@ -48,6 +48,9 @@
         .count = AT(number), .imin = 0, .imax = most, .commands = cmds, .help = words \
     }
 
+#define TASK(n, task, def, words) \
+    FLT("tasks." n, tasks.weight[TK_TASK_##task], def, 0, 1e6, BINDS, "weight of the task " words)
+
 enum {
     // Groups of commands.
     DATA = TK_CMD_DATA,
@@ -313,6 +316,16 @@ static const tk_option config_rows[] = {
          "refuse", "allow"),
     STR("train.init", train.init, "", TRAINS,
         "checkpoint to take weights from when not resuming; empty = random"),
+
+    TASK("text", TEXT, 1, "of making all of a clip from its captions"),
+    TASK("continue", CONTINUE, 0,
+         "of going on from earlier shots, which are given; train.memory gives them to other tasks "
+         "as well"),
+    TASK("keyframe", KEYFRAME, 0, "of making a clip around a latent frame: its first, last or any"),
+    TASK("picture_to_sound", PICTURE_TO_SOUND, 0, "of making the sound to a picture"),
+    TASK("sound_to_picture", SOUND_TO_PICTURE, 0, "of making the picture to a sound"),
+    TASK("span", SPAN, 0, "of making a span of time anew, picture and sound"),
+    TASK("region", REGION, 0, "of making a part of the picture anew, all the time"),
 
     FLT("preflight.slow", preflight.slow, 0.8, 0, 1, TK_CMD_PREFLIGHT,
         "part of the median below which a rank or link counts as slow"),

@@ -49,6 +49,15 @@ int64_t tk_document_rows(const tk_document *d, int64_t count[TK_MODALITIES])
     return n[0] + n[1] + n[2];
 }
 
+int64_t tk_document_targets(const tk_document *d, int modality)
+{
+    int64_t n = 0, at = 0;
+    for (int k = 0; k < d->n_shots; k++)
+        for (const int64_t end = at + tk_shot_count(d, k, modality); at < end; at++)
+            n += tk_row_is_target(d, k, modality, at);
+    return n;
+}
+
 // Index of noise level t among the stream's distinct levels, added if new; -1: no room.
 static int32_t level_of(tk_stream *s, double t)
 {
@@ -60,12 +69,21 @@ static int32_t level_of(tk_stream *s, double t)
     return (int32_t)s->n_levels++;
 }
 
-static void add_row(tk_stream *s, int modality, int32_t level, int shot, bool target, double t,
-                    double h, double w)
+typedef struct laying { // rows of a document on their way into the stream
+    tk_stream *s;
+    const tk_document *d;
+    double origin; // of its media time
+    int32_t clean, level[TK_MODALITIES];
+    int64_t laid[TK_MODALITIES];
+} laying;
+
+static void add_row(laying *l, int modality, int shot, double t, double h, double w)
 {
+    tk_stream *s = l->s;
     const int64_t i = s->rows++;
+    const bool target = shot >= 0 && tk_row_is_target(l->d, shot, modality, l->laid[modality]);
     s->modality[i] = modality;
-    s->level[i] = level;
+    s->level[i] = target || shot < 0 ? l->level[modality] : l->clean;
     s->document[i] = (int32_t)s->n_documents;
     s->shot[i] = shot;
     s->target[i] = target;
@@ -73,6 +91,7 @@ static void add_row(tk_stream *s, int modality, int32_t level, int shot, bool ta
     s->position[i][1] = h;
     s->position[i][2] = w;
     s->row[modality][s->count[modality]++] = (int32_t)i;
+    l->laid[modality]++;
 }
 
 // Coordinate i of a side of n rows out of a frame of `area` rows: the side spans n / sqrt(area) of
@@ -84,8 +103,9 @@ static double axis_position(int64_t i, int64_t n, int64_t area)
     return SPAN * (0.5 - side / 2 + side * (double)i / (double)n);
 }
 
-static void add_audio(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
+static void add_audio(laying *l, int k)
 {
+    const tk_document *d = l->d;
     const tk_shot_rows *shot = &d->shots[k];
     const frame_size size = size_of(d, k);
     const int64_t area = size.height * size.width;
@@ -93,12 +113,13 @@ static void add_audio(tk_stream *s, const tk_document *d, int k, double origin, 
                          axis_position(size.width - 1, size.width, area)};
     for (int64_t i = 0; i < shot->audio_rows; i++)
         for (int64_t c = 0; c < d->audio_channels; c++)
-            add_row(s, TK_AUDIO, level, k, shot->target,
-                    origin + shot->start * TK_CLOCK + (double)i * d->audio_units, 0, w[c]);
+            add_row(l, TK_AUDIO, k, l->origin + shot->start * TK_CLOCK + (double)i * d->audio_units,
+                    0, w[c]);
 }
 
-static void add_video(tk_stream *s, const tk_document *d, int k, double origin, int32_t level)
+static void add_video(laying *l, int k)
 {
+    const tk_document *d = l->d;
     const tk_shot_rows *shot = &d->shots[k];
     const frame_size size = size_of(d, k);
     const int64_t area = size.height * size.width;
@@ -106,35 +127,42 @@ static void add_video(tk_stream *s, const tk_document *d, int k, double origin, 
     int n = 0;
     while (n < TK_CADENCE && d->cadence[n]) n++;
     for (int64_t f = 0; f < shot->latent_frames; f++) {
-        const double t = origin + shot->start * TK_CLOCK + (double)(frames * TK_CLOCK) / d->fps;
+        const double t = l->origin + shot->start * TK_CLOCK + (double)(frames * TK_CLOCK) / d->fps;
         frames += d->cadence[f % n];
         for (int64_t y = 0; y < size.height; y++)
             for (int64_t x = 0; x < size.width; x++)
-                add_row(s, TK_VIDEO, level, k, shot->target, t, axis_position(y, size.height, area),
+                add_row(l, TK_VIDEO, k, t, axis_position(y, size.height, area),
                         axis_position(x, size.width, area));
     }
+}
+
+static tk_status find_levels(laying *l)
+{
+    tk_stream *s = l->s;
+    l->clean = level_of(s, l->d->t_clean);
+    l->level[TK_VIDEO] = level_of(s, l->d->t_video);
+    l->level[TK_AUDIO] = level_of(s, l->d->t_audio);
+    l->level[TK_TEXT] = l->level[TK_VIDEO]; // as in the released family: the target video's
+    if (l->clean < 0 || l->level[TK_VIDEO] < 0 || l->level[TK_AUDIO] < 0)
+        return TK_FAIL(TK_INTERNAL, "stream has no room for more than %lld noise levels",
+                       (long long)s->cap_levels);
+    return TK_OK;
 }
 
 tk_status tk_stream_append(tk_stream *s, const tk_document *d)
 {
     const int64_t rows = tk_document_rows(d, NULL);
+    laying l = {.s = s, .d = d, .origin = (double)d->text_rows};
     if (s->rows + rows > s->cap_rows || s->n_documents == s->cap_documents)
         return TK_FAIL(TK_INTERNAL, "stream of %lld rows and %lld documents is full",
                        (long long)s->cap_rows, (long long)s->cap_documents);
     if (!d->cadence[0] || !(d->fps > 0))
         return TK_FAIL(TK_INTERNAL, "a document without frame rate or cadence");
-    const int32_t clean = level_of(s, d->t_clean), video = level_of(s, d->t_video),
-                  audio = level_of(s, d->t_audio);
-    if (clean < 0 || video < 0 || audio < 0)
-        return TK_FAIL(TK_INTERNAL, "stream has no room for more than %lld noise levels",
-                       (long long)s->cap_levels);
-    for (int64_t i = 0; i < d->text_rows;
-         i++) // as in the released family: the target video's level
-        add_row(s, TK_TEXT, video, -1, false, (double)i, 0, 0);
-    const double origin = (double)d->text_rows;
+    TK_TRY(find_levels(&l));
+    for (int64_t i = 0; i < d->text_rows; i++) add_row(&l, TK_TEXT, -1, (double)i, 0, 0);
     for (int k = 0; k < d->n_shots; k++) {
-        add_audio(s, d, k, origin, d->shots[k].target ? audio : clean);
-        add_video(s, d, k, origin, d->shots[k].target ? video : clean);
+        add_audio(&l, k);
+        add_video(&l, k);
     }
     s->document_id[s->n_documents++] = d->id;
     s->document_start[s->n_documents] = (int32_t)s->rows;

@@ -4,8 +4,8 @@
 // A document is described by tk_document (what a clip or storyboard window consists of);
 // tk_stream_append lays its rows out. Row order within a document: text rows of all shots, then the
 // media rows in shot order (per shot: audio rows, then video rows frame by frame, row-major). The
-// model sees nothing but these rows: conditioning (memory of earlier shots, references) is rows
-// with target = 0 and the clean level.
+// model sees nothing but these rows: conditioning (memory of earlier shots, references, what is
+// given of the shots to make) is rows with target = 0 and the clean level.
 //
 // Clock: 40 units a second. Text row i of a document lies at t = i; media time 0 lies at the
 // number of text rows. Spatial axes and audio columns: see MODEL.md, "Positions".
@@ -41,6 +41,9 @@ typedef struct tk_document {
     double t_video, t_audio; // noise levels of the target rows, in [0, 1]; 1 = clean
     double t_clean;          // level of given rows (1, or the family's .999 for keyframes)
     int64_t id; // caller's number (sample index): keys noise; see tk_stream.document_id
+    // (rows of the modality) 1: given, although its shot is a target; NULL: all of it is made. See
+    // core/model/given.h.
+    const uint8_t *given[TK_MODALITIES];
 } tk_document;
 
 typedef struct tk_stream {
@@ -64,4 +67,10 @@ tk_status tk_stream_init(tk_stream *s, tk_arena *a, int64_t rows, int64_t docume
 int64_t tk_document_rows(const tk_document *d,
                          int64_t count[TK_MODALITIES]);              // total; count may be NULL
 int64_t tk_shot_count(const tk_document *d, int shot, int modality); // rows of a shot; text: 0
+// Is row i of the document's rows of a modality, which lies in that shot, to be made?
+static inline bool tk_row_is_target(const tk_document *d, int shot, int modality, int64_t i)
+{
+    return d->shots[shot].target && !(d->given[modality] && d->given[modality][i]);
+}
+int64_t tk_document_targets(const tk_document *d, int modality); // rows to be made
 tk_status tk_stream_append(tk_stream *s, const tk_document *d);

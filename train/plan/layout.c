@@ -37,7 +37,7 @@ static tk_status find_fullest(const tk_plan_of *of, tk_arena *a, int64_t *fulles
     *fullest = 0;
     for (int64_t s = 0; s < steps && s < c->steps; s++) {
         tk_step_documents docs;
-        TK_TRY(tk_step_documents_make(of->loader, c, s, a, &docs));
+        TK_TRY(tk_step_documents_make(of->loader, of->config, s, a, &docs));
         for (int d = 0; d < ranks; d++) {
             const tk_microbatches m = tk_microbatches_of(c, d, ranks);
             for (int64_t i = 0; i < m.n; i++) {

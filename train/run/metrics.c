@@ -116,6 +116,19 @@ static json_t *number(double x, bool *finite)
     return json_null();
 }
 
+// What the step's clips were trained for: clips of each task, rows to be made, and clips that could
+// not do theirs.
+static json_t *make_tasks(const tk_task_counts *c)
+{
+    json_t *o = json_object();
+    for (int t = 0; t < TK_TASKS; t++)
+        if (c->documents[t])
+            json_object_set_new(o, tk_task_name[t],
+                                json_pack("{s:I, s:I}", "clips", (json_int_t)c->documents[t],
+                                          "rows", (json_int_t)c->targets[t]));
+    return o;
+}
+
 static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double checkpoint_seconds)
 {
     bool finite = true;
@@ -143,6 +156,8 @@ static json_t *make_object(const tk_metrics *m, const tk_step_result *r, double 
     if (r->way != TK_STEP_ASKED)
         json_object_set_new(o, "graph",
                             json_string(r->way == TK_STEP_REPLAYED ? "replayed" : "recorded"));
+    json_object_set_new(o, "tasks", make_tasks(&r->tasks));
+    json_object_set_new(o, "unfit", json_integer(r->tasks.unfit));
     json_object_set_new(o, "skipped", json_integer(r->skipped));
     tk_resident_bytes(&peak);
     json_object_set_new(o, "peak_bytes", json_integer(peak));

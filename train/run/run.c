@@ -27,11 +27,12 @@ typedef struct run {
     tk_owner owner;     // of rank 0; the others know its place
     tk_progress progress;
     tk_arena arena;
-    char *yaml;        // resolved config, stored with every checkpoint
-    int64_t first;     // first step of this run
-    int64_t saved;     // steps done at the newest checkpoint of this run; -1: none
-    double saving;     // seconds of the checkpoint before this step
-    tk_status pending; // of rank 0's files, told to all in the next step
+    char *yaml;           // resolved config, stored with every checkpoint
+    int64_t first;        // first step of this run
+    int64_t saved;        // steps done at the newest checkpoint of this run; -1: none
+    double saving;        // seconds of the checkpoint before this step
+    int64_t clips, unfit; // of the steps so far; clips that could not do their task
+    tk_status pending;    // of rank 0's files, told to all in the next step
     char pending_words[512];
 } run;
 
@@ -153,7 +154,7 @@ static tk_status microbatch_rows(run *r, int64_t *rows)
 {
     const tk_train_config *c = &r->config->train;
     tk_step_documents d;
-    TK_TRY(tk_step_documents_make(r->parts.loader, c, r->first, &r->arena, &d));
+    TK_TRY(tk_step_documents_make(r->parts.loader, r->config, r->first, &r->arena, &d));
     *rows = d.rows * (c->microbatch < d.n ? c->microbatch : d.n) / d.n;
     return TK_OK;
 }
@@ -333,6 +334,8 @@ static void report_step(void *ctx, const tk_step_result *now)
     const bool finite = tk_step_finite(now);
     char note[96];
     if (r->world->rank) return;
+    r->clips += c->batch;
+    r->unfit += now->tasks.unfit;
     if (done % c->log_every == 0 || done == c->steps || !finite)
         keep_pending(r, tk_metrics_write(&r->metrics, now, r->saving));
     r->saving = 0;
@@ -376,6 +379,14 @@ static void describe_graphs(const tk_graphs *g)
            100 * (double)g->replayed / (double)g->steps, (long long)g->recorded);
 }
 
+static void describe_tasks(const run *r)
+{
+    if (!r->unfit) return;
+    tk_log("tasks: %lld of %lld clips could not do the task chosen for them (one shot, one latent "
+           "frame or no sound) and were made from their captions",
+           (long long)r->unfit, (long long)r->clips);
+}
+
 static tk_status loop(run *r)
 {
     const tk_train_config *c = &r->config->train;
@@ -391,6 +402,7 @@ static tk_status loop(run *r)
     for (; step < c->steps && st == TK_OK && !r->trainer.stop; step++) st = train_one_step(r, step);
     tk_progress_end(&r->progress);
     describe_graphs(&r->trainer.graphs);
+    describe_tasks(r);
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     TK_TRY(tk_agree(r->world, r->pending));

@@ -42,11 +42,13 @@ tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wi
     };
 }
 
-// How many of the first shots are given: 0, or with probability `memory` uniformly 1..n-1.
-static int given_shots(const tk_train_config *c, int64_t step, int64_t j, int n_shots)
+// How many of the first shots are given: 0, or with probability `memory`, and where that is the
+// task always, uniformly 1..n-1.
+static int given_shots(const tk_train_config *c, tk_task task, int64_t step, int64_t j, int n_shots)
 {
     const tk_key key = tk_rng_key((uint64_t)c->seed, TK_RNG_MEMORY, (uint64_t)step);
-    if (n_shots < 2 || tk_rng_uniform(key, 2 * (uint64_t)j) >= c->memory) return 0;
+    if (n_shots < 2) return 0;
+    if (task != TK_TASK_CONTINUE && tk_rng_uniform(key, 2 * (uint64_t)j) >= c->memory) return 0;
     return 1 + (int)tk_rng_below(key, 2 * (uint64_t)j + 1, n_shots - 1);
 }
 
@@ -64,9 +66,6 @@ static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const
                                   .target = k >= given};
         frames += s->latent_frames;
         audio += s->audio_rows;
-        if (k < given) continue;
-        d->targets[TK_VIDEO] += s->latent_frames * b->high * b->wide;
-        d->targets[TK_AUDIO] += s->audio_rows * b->audio_channels;
     }
     if (frames != b->latent_frames || audio != b->audio_rows)
         return TK_FAIL(TK_INPUT,
@@ -79,9 +78,26 @@ static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const
     return TK_OK;
 }
 
-static tk_status make_document(const tk_loader *l, const tk_train_config *c, int64_t step,
-                               int64_t j, tk_arena *a, tk_step_document *d)
+// A clip that cannot do the task chosen for it is made from its captions.
+static tk_status choose_task(const tk_config *c, const tk_clip_info *info, const tk_bucket *b,
+                             const tk_codec_info *codec, int64_t step, tk_arena *a,
+                             tk_step_document *d)
 {
+    const int64_t j = d->doc.id;
+    const tk_key key = tk_rng_key((uint64_t)c->train.seed, TK_RNG_TASK, (uint64_t)step);
+    const tk_task task = tk_task_choose(&c->tasks, key, j);
+    const int memory = given_shots(&c->train, task, step, j, info->n_shots);
+    const tk_task_document of = {.doc = &d->doc, .first = memory, .memory = memory, .codec = codec};
+    TK_TRY(make_shots(d, info, b, memory, a));
+    d->unfit = !tk_task_can(task, &of);
+    d->task = d->unfit ? TK_TASK_TEXT : task;
+    return tk_task_give(d->task, &of, key, j, a);
+}
+
+static tk_status make_document(const tk_loader *l, const tk_config *config, int64_t step, int64_t j,
+                               tk_arena *a, tk_step_document *d)
+{
+    const tk_train_config *c = &config->train;
     const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
     const uint64_t seed = (uint64_t)c->seed;
     const tk_bucket *b;
@@ -94,23 +110,33 @@ static tk_status make_document(const tk_loader *l, const tk_train_config *c, int
     d->doc.text_rows = tk_caption_rows(info->n_shots, info->shot, d->dropped);
     d->doc.id = j;
     tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
-    TK_TRY(make_shots(d, info, b, given_shots(c, step, j, info->n_shots), a));
+    TK_TRY(choose_task(config, info, b, codec, step, a, d));
     tk_document_rows(&d->doc, d->rows);
+    d->targets[TK_VIDEO] = tk_document_targets(&d->doc, TK_VIDEO);
+    d->targets[TK_AUDIO] = tk_document_targets(&d->doc, TK_AUDIO);
     return TK_OK;
 }
 
-tk_status tk_step_documents_make(const tk_loader *l, const tk_train_config *c, int64_t step,
-                                 tk_arena *a, tk_step_documents *out)
+static void count_document(tk_step_documents *all, const tk_step_document *d)
 {
-    *out = (tk_step_documents){.step = step, .n = c->batch};
-    TK_ARENA_NEW(out->document, a, c->batch);
-    for (int64_t j = 0; j < c->batch; j++) {
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        all->rows += d->rows[m];
+        all->targets[m] += d->targets[m];
+        all->tasks.targets[d->task] += d->targets[m];
+    }
+    all->tasks.documents[d->task]++;
+    all->tasks.unfit += d->unfit;
+}
+
+tk_status tk_step_documents_make(const tk_loader *l, const tk_config *c, int64_t step, tk_arena *a,
+                                 tk_step_documents *out)
+{
+    *out = (tk_step_documents){.step = step, .n = c->train.batch};
+    TK_ARENA_NEW(out->document, a, c->train.batch);
+    for (int64_t j = 0; j < c->train.batch; j++) {
         tk_step_document *d = &out->document[j];
         TK_TRY(make_document(l, c, step, j, a, d));
-        for (int m = 0; m < TK_MODALITIES; m++) {
-            out->rows += d->rows[m];
-            out->targets[m] += d->targets[m];
-        }
+        count_document(out, d);
     }
     return TK_OK;
 }

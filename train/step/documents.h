@@ -3,25 +3,35 @@
 // reading a row or sending a byte.
 //
 // Document j of step s is the clip tk_loader_sample(seed, s, batch, j): its captions as text, its
-// shots on the clock, its noise level, which of its shots are given as memory. Global row counts
-// follow from clip infos alone, so losses are normalized by the same numbers on every layout.
+// shots on the clock, its noise level, which of its shots are given as memory, its task. Global row
+// counts follow from clip infos alone, so losses are normalized by the same numbers on every
+// layout.
 #pragma once
 #include "core/model/stream.h"
 #include "data/clip/loader.h"
+#include "train/step/tasks.h"
 
 typedef struct tk_step_document {
     tk_document doc;                // doc.id is j, the place in the global batch: it keys the noise
     int64_t sample;                 // number of the clip
     bool dropped;                   // caption left out
+    tk_task task;                   // which rows are given
+    bool unfit;                     // its clip cannot do the task chosen for it: text instead
     int64_t rows[TK_MODALITIES];    // all rows
     int64_t targets[TK_MODALITIES]; // rows to be predicted
 } tk_step_document;
+
+typedef struct tk_task_counts { // of a step, all ranks
+    int64_t documents[TK_TASKS], targets[TK_TASKS];
+    int64_t unfit; // documents of the task text for want of what theirs needs
+} tk_task_counts;
 
 typedef struct tk_step_documents {
     int64_t step, n;
     tk_step_document *document;     // (n), the whole global batch
     int64_t rows;                   // of all documents
     int64_t targets[TK_MODALITIES]; // of all documents
+    tk_task_counts tasks;
 } tk_step_documents;
 
 // Text rows of a document: for every shot the mark, then the caption's bytes; dropped: marks only.
@@ -38,8 +48,8 @@ tk_document tk_document_on_grid(const tk_codec_info *c, int64_t high, int64_t wi
 void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double *t_audio);
 
 // Fills `out` with the documents of a step; everything lives in the arena.
-tk_status tk_step_documents_make(const tk_loader *l, const tk_train_config *c, int64_t step,
-                                 tk_arena *a, tk_step_documents *out);
+tk_status tk_step_documents_make(const tk_loader *l, const tk_config *c, int64_t step, tk_arena *a,
+                                 tk_step_documents *out);
 
 // Documents [begin, end) as a stream, and their text tokens (rows of text, in order).
 tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t begin, int64_t end,

@@ -16,7 +16,7 @@ static tk_status step_with_most_rows(tk_trainer *t, int64_t *step)
         const int64_t s = steps > LOOKED_AT ? (int64_t)((double)k / LOOKED_AT * (double)steps) : k;
         tk_step_documents d;
         tk_arena_reset(&a);
-        st = tk_step_documents_make(t->loader, &t->config->train, s, &a, &d);
+        st = tk_step_documents_make(t->loader, t->config, s, &a, &d);
         const int64_t rows = st == TK_OK ? tk_microbatch_most_rows(&t->micro, &d) : 0;
         if (rows > most) most = rows, *step = s;
     }

@@ -459,8 +459,9 @@ tk_status tk_trainer_step(tk_trainer *t, int64_t step, bool stop, tk_status mine
     remember_bad(t, mine);
     tk_staging_reset(&t->host[t->turn]);
     TK_TRY(tk_times_begin(&v->times));
-    TK_TRY(tk_step_documents_make(t->loader, c, step, &t->host[t->turn].arena, &t->docs));
+    TK_TRY(tk_step_documents_make(t->loader, t->config, step, &t->host[t->turn].arena, &t->docs));
     t->now->rows = t->docs.rows;
+    t->now->tasks = t->docs.tasks;
     TK_TRY(mark(t, TK_PART_DATA));
     TK_TRY(c->graph ? step_in_graphs(t) : ask_step(t, true));
     t->now->flops = t->device->flops - flops - t->extra_flops;
@@ -476,8 +477,7 @@ tk_status tk_trainer_rehearse(tk_trainer *t, int64_t step)
     tk_staging_reset(&t->host[t->turn]);
     tk_status st = tk_times_begin(&v->times);
     if (st == TK_OK)
-        st = tk_step_documents_make(t->loader, &t->config->train, step, &t->host[t->turn].arena,
-                                    &t->docs);
+        st = tk_step_documents_make(t->loader, t->config, step, &t->host[t->turn].arena, &t->docs);
     if (st == TK_OK) st = run_microbatches(t);
     if (st == TK_OK) st = tk_device_sync(t->device);
     t->rehearsing = false;

@@ -2,7 +2,7 @@
 // What a step found out, read while the next one is under way: losses and norm on their way from
 // the device, and what the host knew at once.
 #pragma once
-#include "core/model/stream.h"
+#include "train/step/documents.h"
 #include "train/step/times.h"
 
 typedef enum tk_step_way { // how the device was told what to do
@@ -16,6 +16,7 @@ typedef struct tk_step_result { // the same on every rank, but for `seconds`
     double loss, loss_of[TK_MODALITIES];
     double grad_norm, lr;
     int64_t rows, skipped; // rows of the step; unreadable documents in it
+    tk_task_counts tasks;  // documents and rows of each
     double flops;          // model FLOPs of all ranks (recomputation not counted)
     tk_step_way way;
     struct {

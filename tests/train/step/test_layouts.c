@@ -104,9 +104,36 @@ static void any_layout_goes_on(void **state)
     assert_near(runs_distance("one/step-00000010.h5", "on/step-00000010.h5", "model"), 0, 1e-4);
 }
 
+#define MIXED                                                                              \
+    "tasks.continue=1 tasks.keyframe=1 tasks.picture_to_sound=1 tasks.sound_to_picture=1 " \
+    "tasks.span=1 tasks.region=1"
+
+// So do tasks that give different rows, in one stream, and a run that goes on elsewhere.
+static void tasks_are_the_same_everywhere(void **state)
+{
+    runs_step text[RUNS_STEPS], one[RUNS_STEPS], many[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=mixed " MIXED), 0, "");
+    runs_expect(runs_talkie(4, "train tiny.yaml train.out=some train.checkpoint_every=5 "
+                               "train.keep=5 parallel.tensor=2 parallel.pipeline=2 " MIXED),
+                0, "");
+    runs_do("rm some/step-00000010.h5");
+    runs_expect(runs_talkie(2, "train tiny.yaml train.out=some parallel.data=2 train.microbatch=3 "
+                               "train.recompute=blocks " MIXED),
+                0, "resuming");
+    runs_metrics("one", text);
+    assert_int_equal(runs_metrics("mixed", one), 10);
+    assert_int_equal(runs_metrics("some", many), 10);
+    for (int i = 0; i < 10; i++) {
+        assert_near(relative(many[i].loss, one[i].loss), 0, 1e-5);
+        assert_true(relative(text[i].loss, one[i].loss) > 1e-4);
+    }
+    assert_near(runs_distance("mixed/step-00000010.h5", "some/step-00000010.h5", "model"), 0, 1e-4);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[LAYOUTS + 2] = {{0}};
+    struct CMUnitTest tests[LAYOUTS + 3] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
         tests[i].test_func = computes_what_one_rank_computes;
@@ -114,5 +141,6 @@ int main(void)
     }
     tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(another_seed_differs);
     tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(any_layout_goes_on);
+    tests[LAYOUTS + 2] = (struct CMUnitTest)cmocka_unit_test(tasks_are_the_same_everywhere);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

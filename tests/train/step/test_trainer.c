@@ -91,12 +91,12 @@ static void microbatches_cover_the_batch(void **state)
 static void documents_are_what_the_config_says(void **state)
 {
     (void)state;
-    tk_train_config c = config.train;
+    tk_config c = config;
     tk_arena a;
     tk_arena_init(&a, 0);
-    c.batch = 2000;
-    c.drop_caption = 0.25;
-    c.memory = 0.5;
+    c.train.batch = 2000;
+    c.train.drop_caption = 0.25;
+    c.train.memory = 0.5;
     tk_step_documents d, again;
     assert_ok(tk_step_documents_make(parts.loader, &c, 3, &a, &d));
     assert_ok(tk_step_documents_make(parts.loader, &c, 3, &a, &again));
@@ -148,16 +148,17 @@ static float *fetch(objective *t, const tk_tensor *x)
     return host;
 }
 
-static void open_objective(objective *t, const tk_train_config *c, int m, bool in, bool out)
+static void open_objective(objective *t, const tk_config *all, int m, bool in, bool out)
 {
-    *t = (objective){.o = {&parts.device, c, &config.model}};
+    const tk_train_config *c = &all->train;
+    *t = (objective){.o = {&parts.device, c, &all->model}};
     int32_t *tokens;
     tk_arena_init(&t->arena, 0);
     tk_staging_init(&t->host, &parts.device);
     const tk_model_part part = {.device = &parts.device,
                                 .tensor = &parts.mesh.axis[TK_AXIS_TENSOR].device};
     assert_ok(tk_model_open(&t->model, &config.model, &part));
-    assert_ok(tk_step_documents_make(parts.loader, c, 0, &t->arena, &t->docs));
+    assert_ok(tk_step_documents_make(parts.loader, all, 0, &t->arena, &t->docs));
     assert_ok(tk_step_stream(parts.loader, &t->docs, 0, c->batch, &t->arena, &t->stream, &tokens));
     const tk_host_rows rows_in = {.tokens = tokens};
     assert_ok(tk_batch_begin(&t->batch, &t->model, &t->stream, &rows_in, &t->host));
@@ -194,10 +195,11 @@ static void close_objective(objective *t)
 // to one over the targets, without the unreadable document.
 static void check_objective(int m)
 {
-    tk_train_config c = config.train;
+    tk_config c = config;
     objective t;
-    c.batch = 8;
-    c.memory = 1;
+    c.train.batch = 8;
+    c.train.memory = 1;
+    for (int k = 0; k < TK_TASKS; k++) c.tasks.weight[k] = 1;
     open_objective(&t, &c, m, true, true);
     double weight = 0, sum = 0, squares = 0;
     int64_t given = 0;
@@ -236,18 +238,18 @@ static void ends_make_what_they_need(void **state)
 {
     objective both, in, out;
     (void)state;
-    open_objective(&both, &config.train, TK_VIDEO, true, true);
+    open_objective(&both, &config, TK_VIDEO, true, true);
     const size_t bytes = (size_t)(both.n * both.channels) * sizeof(float);
     float *x = malloc(bytes), *v = malloc(bytes);
     assert_true(x && v && bytes);
     memcpy(x, both.x, bytes);
     memcpy(v, both.v, bytes);
     close_objective(&both);
-    open_objective(&in, &config.train, TK_VIDEO, true, false);
+    open_objective(&in, &config, TK_VIDEO, true, false);
     assert_memory_equal(in.x, x, bytes);
     assert_null(in.noisy.v.data);
     close_objective(&in);
-    open_objective(&out, &config.train, TK_VIDEO, false, true);
+    open_objective(&out, &config, TK_VIDEO, false, true);
     assert_memory_equal(out.v, v, bytes);
     assert_null(out.noisy.x_t.data);
     close_objective(&out);
