@@ -144,7 +144,12 @@ const char *tk_codec_name(const tk_codec *c, tk_codec_side side)
 
 int64_t tk_codec_video_context(const tk_codec *c)
 {
-    return c->half[TK_CODEC_VIDEO]->kind->context;
+    return c->half[TK_CODEC_VIDEO]->context;
+}
+
+int64_t tk_codec_audio_context(const tk_codec *c)
+{
+    return c->half[TK_CODEC_AUDIO]->context;
 }
 
 tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)

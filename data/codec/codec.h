@@ -56,9 +56,11 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
 
 // The same for a part: frames of latent frames [first, first + n), and samples [first, first + n).
 // `rows` are those of the whole clip, but only these are read: latent frames from
-// tk_codec_video_context before the part to as many after it, and audio rows from that of the first
-// sample to the tail after that of the last. Parts joined are the whole, bit for bit.
+// tk_codec_video_context before the part to as many after it, and audio rows from
+// tk_codec_audio_context before that of the first sample to as many, and the tail, after that of
+// the last. Parts joined are the whole, bit for bit.
 int64_t tk_codec_video_context(const tk_codec *c);
+int64_t tk_codec_audio_context(const tk_codec *c);
 tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
                                      int64_t first, int64_t n, uint8_t *rgb);
 tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,

@@ -20,7 +20,6 @@ typedef struct tk_half_kind {
     tk_codec_side side;
     const char *name; // as options and files call it; of that side's kinds, the only one
     uint32_t salt;    // of the digest, so that kinds never share one; patch and mdct have 0
-    int64_t context;  // latent frames on either side that a latent frame's pictures depend on
     int64_t tail;     // audio rows a track has beyond its samples
     // Whether such a codec can be, beyond the bounds of all kinds. `where` for the message.
     tk_status (*check)(const tk_codec_info *i, const char *where);
@@ -46,6 +45,7 @@ typedef struct tk_half_kind {
 struct tk_half { // heads every kind's own struct
     const tk_half_kind *kind;
     tk_codec_info info; // as far as it is known before the fit
+    int64_t context;    // latent frames, or audio rows, on either side that media depend on
 };
 
 struct tk_codec {

@@ -59,7 +59,7 @@ static tk_status mdct_create(const tk_codec_info *info, tk_half **out)
 {
     mdct *c;
     TK_NEW(c, 1);
-    c->half = (tk_half){&tk_mdct_kind, *info};
+    c->half = (tk_half){.kind = &tk_mdct_kind, .info = *info};
     tk_arena_init(&c->arena, 0);
     const tk_status st = mdct_memory(c);
     if (st != TK_OK) mdct_free(&c->half);

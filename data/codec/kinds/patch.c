@@ -52,7 +52,7 @@ static tk_status patch_create(const tk_codec_info *info, tk_half **out)
 {
     patches *c;
     TK_NEW(c, 1);
-    c->half = (tk_half){&tk_patch_kind, *info};
+    c->half = (tk_half){.kind = &tk_patch_kind, .info = *info};
     tk_arena_init(&c->arena, 0);
     const tk_status st = patch_memory(c);
     if (st != TK_OK) patch_free(&c->half);

@@ -30,7 +30,7 @@ static tk_status tiny_new(const tk_half_kind *kind, const tk_codec_info *info, t
 {
     tiny *c;
     TK_NEW(c, 1);
-    c->half = (tk_half){kind, *info};
+    c->half = (tk_half){kind, *info, kind->side == TK_CODEC_VIDEO ? 1 : 0};
     *out = &c->half;
     return TK_OK;
 }
@@ -129,7 +129,6 @@ static tk_status tiny_decode_audio(const tk_half *h, const float *rows, int64_t 
 static const tk_half_kind tiny_picture = {.side = TK_CODEC_VIDEO,
                                           .name = "tiny",
                                           .salt = 1,
-                                          .context = 1,
                                           .check = tiny_check,
                                           .create = tiny_new_picture,
                                           .free = tiny_free,
@@ -152,7 +151,6 @@ static const tk_half_kind tiny_sound = {.side = TK_CODEC_AUDIO,
 static const tk_half_kind other_picture = {.side = TK_CODEC_VIDEO,
                                            .name = "other",
                                            .salt = 2,
-                                           .context = 1,
                                            .check = tiny_check,
                                            .create = other_new_picture,
                                            .free = tiny_free,
@@ -235,7 +233,8 @@ static void check_audio(const tk_codec *c, const float *rows, int64_t part)
     assert_ok(tk_codec_decode_audio(c, rows, all, CHANNELS, whole, SAMPLES));
     for (int64_t t = 0; t < SAMPLES; t += part) {
         const int64_t n = SAMPLES - t < part ? SAMPLES - t : part;
-        const int64_t begin = t / i->audio_hop, last = (t + n - 1) / i->audio_hop + i->audio_tail;
+        const int64_t context = tk_codec_audio_context(c), begin = t / i->audio_hop - context;
+        const int64_t last = (t + n - 1) / i->audio_hop + i->audio_tail + context;
         for (int64_t k = 0; k < all * each; k++)
             seen[k] = k / each < begin || k / each > last ? NAN : rows[k];
         assert_ok(tk_codec_decode_audio_part(c, seen, all, CHANNELS, t, n, joined + t * CHANNELS));
