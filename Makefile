@@ -134,7 +134,7 @@ FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c $(d)/*/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
-BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter picture read sound track write)
+BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter loudness picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))

@@ -36,7 +36,6 @@ tk_status tk_avfilter_load(const char *path, tk_avfilter **out)
     pthread_once(&once, load_functions);
     *out = &functions;
     if (!*fault) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s: its pictures are to be filtered, and " NAME " cannot be loaded (%s)", path,
+    return TK_FAIL(TK_INPUT, "%s: it is to pass a filter, and " NAME " cannot be loaded (%s)", path,
                    fault);
 }

@@ -18,6 +18,7 @@
     X(avfilter_init_str)             \
     X(avfilter_inout_alloc)          \
     X(avfilter_inout_free)           \
+    X(avfilter_link)                 \
     X(av_buffersink_get_frame)       \
     X(av_buffersink_get_time_base)   \
     X(av_buffersrc_add_frame)        \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the place of the files that need libav* (make MEDIA=0): media are neither read nor written.
+#include "data/media/loudness.h"
 #include "data/media/reader.h"
 
 static tk_status no_media(const char *path)
@@ -76,4 +77,22 @@ double tk_media_reader_seconds(const tk_media_reader *r)
 void tk_media_reader_close(tk_media_reader *r)
 {
     (void)r;
+}
+
+tk_status tk_loudness_open(const char *path, int64_t rate, int64_t channels, tk_loudness **out)
+{
+    (void)rate, (void)channels, (void)out;
+    return no_media(path);
+}
+
+tk_status tk_loudness_add(tk_loudness *l, const float *pcm, int64_t n)
+{
+    (void)l, (void)pcm, (void)n;
+    return no_media("?");
+}
+
+tk_status tk_loudness_close(tk_loudness *l, tk_loudness_figures *figures)
+{
+    (void)l, (void)figures;
+    return TK_OK;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/eval.h"
 #include "core/base/version.h"
+#include "infer/eval/footage.h"
 #include "infer/eval/measure.h"
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
@@ -315,6 +316,7 @@ static tk_status run_eval(eval *e, tk_invocation *in)
 tk_status tk_eval_command(tk_comm *world, tk_invocation *in)
 {
     eval e = {.world = world};
+    if (tk_footage_is(in->files[0])) return tk_footage_eval(world, in);
     tk_config_init(&e.config);
     tk_arena_init(&e.arena, 0);
     const tk_status st = run_eval(&e, in);

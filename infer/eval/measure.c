@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/measure.h"
 #include "infer/judges/detect.h"
+#include "infer/judges/onsets.h"
 #include <math.h>
 #include <string.h>
 
@@ -109,7 +110,8 @@ tk_status tk_measure_clip(const tk_scene *s, const tk_media *m, tk_figures *f)
 {
     clip c = {.scene = s, .media = m, .f = f};
     tk_arena a;
-    c.n_onsets = tk_detect_onsets(m->pcm, m->samples, m->channels, m->sample_rate, ONSETS, c.onset);
+    TK_TRY(tk_onsets_of(m->pcm, m->samples, m->channels, m->sample_rate, ONSETS, c.onset,
+                        &c.n_onsets));
     tk_arena_init(&a, 0);
     const tk_status st = measure_shots(&c, &a);
     tk_arena_free(&a);

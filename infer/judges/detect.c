@@ -248,39 +248,3 @@ double tk_detect_gravity(const double *y, int64_t frames, double fps, double per
     }
     return found;
 }
-
-// ---- sound -------------------------------------------------------------------------------------
-
-// Energy of the window of `hop` samples from sample i on, all channels.
-static double energy(const float *pcm, int64_t samples, int64_t channels, int64_t i, int64_t hop)
-{
-    double e = 0;
-    const int64_t end = i + hop < samples ? i + hop : samples;
-    for (int64_t k = i * channels; k < end * channels; k++) e += (double)pcm[k] * (double)pcm[k];
-    return e / (double)(hop * channels);
-}
-
-int tk_detect_onsets(const float *pcm, int64_t samples, int64_t channels, int64_t sample_rate,
-                     int room, double *seconds)
-{
-    enum { BEFORE = 5 };                              // windows of 10 ms a sound must rise over
-    const double rise = 4, least = 0.02, dead = 0.06; // of energy; of the loudest; seconds
-    const int64_t hop = sample_rate / 100 > 0 ? sample_rate / 100 : 1;
-    double loudest = 0, last = -1, before[BEFORE] = {0};
-    int n = 0;
-    for (int64_t i = 0; i < samples; i += hop) {
-        const double e = energy(pcm, samples, channels, i, hop);
-        if (e > loudest) loudest = e;
-    }
-    if (loudest < 1e-6) return 0;
-    for (int64_t i = 0, k = 0; i < samples && n < room; i += hop, k++) {
-        const double e = energy(pcm, samples, channels, i, hop),
-                     t = (double)i / (double)sample_rate;
-        double mean = 0;
-        for (int b = 0; b < BEFORE; b++) mean += before[b] / BEFORE;
-        before[k % BEFORE] = e;
-        if (e < rise * mean || e < least * loudest || (last >= 0 && t - last < dead)) continue;
-        seconds[n++] = last = t;
-    }
-    return n;
-}

@@ -26,7 +26,3 @@ int tk_detect_contacts(const double *y, int64_t frames, double fps, double per_m
 // Acceleration of the longest free flight between contacts, over gravity; NaN if there is no flight
 // long and high enough to tell.
 double tk_detect_gravity(const double *y, int64_t frames, double fps, double per_metre);
-
-// Seconds at which sounds begin, by a steep rise of energy. Returns how many, at most `room`.
-int tk_detect_onsets(const float *pcm, int64_t samples, int64_t channels, int64_t sample_rate,
-                     int room, double *seconds);

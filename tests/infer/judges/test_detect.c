@@ -4,6 +4,7 @@
 #include "data/media/reader.h"
 #include "data/world/world.h"
 #include "infer/judges/detect.h"
+#include "infer/judges/onsets.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <string.h>
@@ -171,6 +172,13 @@ static void test_wrong_motion(void **state)
     assert_int_equal(tk_detect_contacts(y, 8, fps, per, 8, (int64_t[8]){0}), 0);
 }
 
+static int onsets(const float *pcm, int64_t samples, int64_t rate, double t[64])
+{
+    int n;
+    assert_int_equal(tk_onsets_of(pcm, samples, 1, rate, 64, t, &n), TK_OK);
+    return n;
+}
+
 static void test_onsets(void **state)
 {
     (void)state;
@@ -178,7 +186,7 @@ static void test_onsets(void **state)
     for (int64_t i = 0; i < CLIPS; i++) {
         clip c = make(&media, i);
         double t[64];
-        const int n = tk_detect_onsets(c.pcm, c.samples, 1, media.sample_rate, 64, t);
+        const int n = onsets(c.pcm, c.samples, media.sample_rate, t);
         for (int q = 0; q < c.scene.n_contacts; q++) {
             const tk_world_contact *touch = &c.scene.contact[q];
             bool hit = false;
@@ -212,19 +220,19 @@ static void test_noise(void **state)
     static float pcm[SAMPLES];
     tk_arena a;
     tk_seen s;
-    double t[8];
+    double t[64];
     tk_arena_init(&a, 0);
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)tk_rng_below(key, i, 256);
     for (int i = 0; i < SAMPLES; i++)
         pcm[i] = 0.2f * (float)tk_rng_normal(key, 1u << 24 | (unsigned)i);
     assert_int_equal(tk_detect_object(rgb, FRAMES, SIDE, SIDE, &a, &s), TK_OK);
     assert_false(s.present);
-    assert_true(tk_detect_onsets(pcm, SAMPLES, 1, 8000, 8, t) <= 1); // its own beginning
+    assert_true(onsets(pcm, SAMPLES, 8000, t) <= 1); // its own beginning
     memset(rgb, 128, sizeof rgb);
     memset(pcm, 0, sizeof pcm);
     assert_int_equal(tk_detect_object(rgb, FRAMES, SIDE, SIDE, &a, &s), TK_OK);
     assert_false(s.present);
-    assert_int_equal(tk_detect_onsets(pcm, SAMPLES, 1, 8000, 8, t), 0);
+    assert_int_equal(onsets(pcm, SAMPLES, 8000, t), 0);
     tk_arena_free(&a);
 }
 
