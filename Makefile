@@ -5,10 +5,11 @@
 # make help        all targets and settings
 #
 # Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), MEDIA=0 (without libav*:
-# reads and writes no media), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread
-# sanitizer, build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert),
-# SECONDS=60 (make fuzz: of each target), ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands),
-# T=core/device/test_pool (only tests whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
+# reads and writes no media), SPEECH=0 (without flite and pocketsphinx: nobody speaks, no word is heard), SAN=1
+# (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
+# (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert), SECONDS=60 (make fuzz: of each target),
+# ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands), T=core/device/test_pool (only tests
+# whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
 
 MAKEFLAGS += --no-builtin-rules
 # As many commands at a time as there are cores, unless -j says otherwise.
@@ -85,6 +86,14 @@ LACK += $(if $(DNNL),,oneDNN)
 NETLIB := lapacke lapack-netlib blas-netlib
 LACK   += $(foreach m,$(NETLIB),$(shell pkg-config --exists $(m) 2>/dev/null || echo $(m)))
 LAPACK := -l:liblapacke.a -l:lapack/liblapack.a -l:blas/libblas.a -l:libgfortran.so.5
+# flite comes without a module; its voices are libraries of their own. pocketsphinx is loaded by
+# infer/judges/sphinx.c when a judge hears words.
+SPEECH ?= 1
+ifneq ($(SPEECH),0)
+FLITE        := $(shell printf '\043include <flite/flite.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
+FLITE_LIBS   := $(addprefix -lflite_,$(addprefix cmu_us_,slt rms awb kal16) usenglish cmulex) -lflite
+LACK         += $(if $(FLITE),,flite)
+endif
 comma := ,
 space := $(subst x,,x x)
 version = $(shell pkg-config --modversion $(1) 2>/dev/null)
@@ -127,7 +136,7 @@ BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(O
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
 OTHERS   := -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
-LIBS     := $(LAPACK) $(PKG_LIBS) $(OTHERS)
+LIBS     := $(LAPACK) $(PKG_LIBS) $(FLITE_LIBS) $(OTHERS)
 
 # Files -------------------------------------------------------------------------------------------
 FOLDERS  := core parallel data train infer
@@ -136,6 +145,8 @@ SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
 BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter loudness picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
+BY_SPEECH := data/speech/flite.c
+SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),data/speech/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -180,9 +191,10 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
-# without libav*.
+# without libav* and speech.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(BY_LIBAV:%.c=$(OUT)/%.o),$(OBJ)) $(OUT)/data/media/none.o
+CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH)),$(OBJ)) \
+	$(OUT)/data/media/none.o $(OUT)/data/speech/none.o
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated emulated-program run-tests campaign sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
@@ -202,6 +214,7 @@ features:
 	@printf '  %s, cairo %s, jansson %s, xxhash %s\n' \
 		'$(if $(filter 0,$(MEDIA)),without media,libavcodec $(or $(call version,libavcodec),missing))' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
+	@printf '  %s\n' '$(if $(filter 0,$(SPEECH)),without speech,flite $(if $(FLITE),found,missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
 		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'

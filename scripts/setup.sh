@@ -32,6 +32,7 @@ libcairo2-dev     | module cairo-ft                | contact sheets, curves
 libfontconfig-dev | module fontconfig              | finds a font for the script of a caption; brings fonts-dejavu-core
 libjansson-dev    | module jansson                 | JSON: metrics, clip lists, reports
 libxxhash-dev     | module libxxhash               | checksums of samples and checkpoints
+flite1-dev        | header flite/flite.h           | flite: characters speak
 libcmocka-dev     | module cmocka                  | unit tests
 '
 # Tests that need these are skipped without.

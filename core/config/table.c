@@ -2,6 +2,7 @@
 // The table of options: one row each. Everything that knows an option's name, type, default or
 // bounds reads it here.
 #include "core/config/table.h"
+#include "core/base/edits.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -488,32 +489,6 @@ bool tk_row_next(tk_row *r)
 
 // ---- suggestions ----
 
-// Edits between a and b (insert, delete, replace, swap of neighbours), both cut at 63 bytes.
-static int edit_distance(const char *a, const char *b)
-{
-    int n = (int)strnlen(a, 63), m = (int)strnlen(b, 63);
-    int row[3][64];
-    int *before = row[0], *last = row[1], *now = row[2];
-    for (int j = 0; j <= m; j++) last[j] = j;
-    for (int i = 1; i <= n; i++) {
-        now[0] = i;
-        for (int j = 1; j <= m; j++) {
-            int best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            if (last[j] + 1 < best) best = last[j] + 1;
-            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            now[j] = best;
-        }
-        int *spare = before;
-        before = last;
-        last = now;
-        now = spare;
-    }
-    return last[m];
-}
-
 const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections)
 {
     static _Thread_local char nearest[TK_NAME_MAX];
@@ -524,11 +499,11 @@ const char *tk_option_nearest(const tk_table *t, const char *name, unsigned comm
         if ((command && !(r.commands & command)) || (sections && (!dot || r.depth))) continue;
         char own[TK_NAME_MAX];
         snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - r.name) : TK_NAME_MAX, r.name);
-        int d = edit_distance(name, own);
+        int d = tk_edit_distance(name, own);
         // The right last part in the wrong section, or in none, is nearly right.
         if (!sections && dot) {
             const char *given = strrchr(name, '.');
-            int leaf = edit_distance(given ? given + 1 : name, dot + 1) + 1;
+            int leaf = tk_edit_distance(given ? given + 1 : name, dot + 1) + 1;
             if (leaf < d) d = leaf;
         }
         if (d >= least) continue;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/speech/voices.h"
+#include "core/base/status.h"
+
+static const tk_voice voices[TK_VOICES] = {
+    {"a woman's, low and slow", "slt", 165, 0, 1.05F},
+    {"a girl's, high and quick", "slt", 250, 0, 0.95F},
+    {"a man's, very deep and slow", "rms", 80, 0, 1.1F},
+    {"a young man's, bright", "rms", 150, 0, 0.95F},
+    {"a Scotsman's, calm", "awb", 105, 0, 1.1F},
+    {"a Scotsman's, high and lively", "awb", 175, 0, 1},
+    {"a machine's, deep and slow", "kal16", 90, 10, 1.15F},
+    {"a machine's, high and quick", "kal16", 150, 18, 1},
+    {"a woman's, clear", "slt", 205, 0, 1},
+    {"a man's, plain", "rms", 110, 0, 1},
+};
+
+const tk_voice *tk_voice_of(int voice)
+{
+    tk_assert(voice >= 0 && voice < TK_VOICES);
+    return &voices[voice];
+}
