@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { MODEL, CEILING, FLOOR, COLUMNS };
+static const char *const column_name[COLUMNS] = {"model", "ceiling", "floor"};
 static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
 
 typedef struct eval {
@@ -155,10 +156,9 @@ static tk_status fail_for_all(const eval *e, tk_status st)
 // Hits are counted in whole numbers, so that sums do not depend on who measured what.
 static tk_status fill_column(eval *e, int column)
 {
-    static const char *const what[COLUMNS] = {"model", "ceiling", "floor"};
     const int64_t n = e->config.eval.clips;
     int64_t i = 0;
-    tk_status st = tk_deal_open(e->world, &e->mesh.replica, n, what[column],
+    tk_status st = tk_deal_open(e->world, &e->mesh.replica, n, column_name[column],
                                 column == CEILING ? "clips" : "steps",
                                 column == CEILING ? n : n * e->config.sample.steps, &e->deal);
     TK_TRY(st);
@@ -188,19 +188,19 @@ static tk_status measure_columns(eval *e)
 
 // ---- the table ---------------------------------------------------------------------------------
 
-static double part(const tk_figures *f, int k)
+static void list_columns(const eval *e, tk_column_of_figures list[COLUMNS])
 {
-    return f->of[k] > 0 ? f->hits[k] / f->of[k] : 0;
+    for (int k = 0; k < COLUMNS; k++)
+        list[k] = (tk_column_of_figures){column_name[k], &e->column[k]};
 }
 
 static void print_table(const eval *e)
 {
-    printf("%-42s %8s %8s %8s %6s\n", "", "model", "ceiling", "floor", "of");
-    for (int k = 0; k < TK_FIGURES; k++)
-        printf("%-42s %7.1f%% %7.1f%% %7.1f%% %6.0f\n", tk_figure_words[k],
-               100 * part(&e->column[MODEL], k), 100 * part(&e->column[CEILING], k),
-               100 * part(&e->column[FLOOR], k), e->column[MODEL].of[k]);
-    if (part(&e->column[CEILING], TK_FIG_COLOUR) < LEAST_CEILING)
+    tk_column_of_figures list[COLUMNS];
+    const tk_figures *ceiling = &e->column[CEILING];
+    list_columns(e, list);
+    tk_figures_print(COLUMNS, list);
+    if (ceiling->hits[TK_FIG_COLOUR] < LEAST_CEILING * ceiling->of[TK_FIG_COLOUR])
         tk_log_warn(
             "this checkpoint's codec was not fitted on the world and cannot show its colours "
             "(ceiling): the figures say nothing of what the model learned of other clips");
@@ -208,24 +208,19 @@ static void print_table(const eval *e)
 
 static json_t *make_report(const eval *e)
 {
-    json_t *figures = json_object();
-    for (int k = 0; k < TK_FIGURES; k++)
-        json_object_set_new(figures, tk_figure_name[k],
-                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "what", tk_figure_words[k],
-                                      "model", part(&e->column[MODEL], k), "ceiling",
-                                      part(&e->column[CEILING], k), "floor",
-                                      part(&e->column[FLOOR], k), "of", e->column[MODEL].of[k]));
+    tk_column_of_figures list[COLUMNS];
     const tk_config *c = &e->config;
+    list_columns(e, list);
     return json_pack(
         "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:f, s:f, s:f, s:b}, "
         "s:o}",
-        "format", "talkie-eval", "version", 1, "checkpoint", e->trained.path, "step",
+        "format", "talkie-eval", "version", 2, "checkpoint", e->trained.path, "step",
         (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
         (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
         (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
         (json_int_t)c->sample.steps, "guidance", c->sample.guidance, "video_shift",
         c->sample.video_shift, "audio_shift", c->sample.audio_shift, "averaged",
-        (int)e->session.ema, "figures", figures);
+        (int)e->session.ema, "figures", tk_figures_report(COLUMNS, list));
 }
 
 // eval.json beside the checkpoint, unless output= says otherwise.

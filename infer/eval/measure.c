@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/measure.h"
 #include "infer/judges/detect.h"
+#include "infer/judges/frames.h"
 #include "infer/judges/onsets.h"
 #include <math.h>
 #include <string.h>
-
-const char *const tk_figure_name[TK_FIGURES] = {"colour",         "kind",    "object",
-                                                "same_after_cut", "gravity", "sync"};
-const char *const tk_figure_words[TK_FIGURES] = {"an object of the prompted colour",
-                                                 "... of the prompted kind",
-                                                 "... of both",
-                                                 "the same object after a cut",
-                                                 "falls within a quarter of gravity",
-                                                 "a sound within two frames of a contact"};
 
 enum { CONTACTS = 64, ONSETS = 256 };
 
@@ -24,12 +16,6 @@ typedef struct clip {
     tk_figures *f;
 } clip;
 
-static void count_hit(tk_figures *f, tk_figure k, double hit)
-{
-    f->hits[k] += hit;
-    f->of[k] += 1;
-}
-
 static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
 {
     const tk_world_shot *h = &c->scene->shot[k];
@@ -40,8 +26,8 @@ static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
     if (*first + *n > c->media->frames) *n = c->media->frames - *first;
 }
 
-// Part of the contacts seen in a track of shot k that a sound goes with; 0 if none is seen.
-static double sync_of(const clip *c, int k, const double *y, int64_t n, double per)
+// Contacts seen in a track of shot k that a sound goes with, of those seen; 0 of 1 if none is.
+static void count_sync(const clip *c, int k, const double *y, int64_t n, double per)
 {
     const double fps = c->media->fps;
     int64_t at[CONTACTS];
@@ -53,7 +39,7 @@ static double sync_of(const clip *c, int k, const double *y, int64_t n, double p
         for (int q = 0; q < c->n_onsets; q++) hit |= fabs(c->onset[q] - t) <= 2 / fps + 1e-9;
         heard += hit;
     }
-    return seen ? (double)heard / seen : 0;
+    tk_figures_count(c->f, TK_FIG_SYNC, heard, seen ? seen : 1);
 }
 
 // Motion is asked of the shots whose true motion the detectors can tell.
@@ -73,10 +59,10 @@ static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *se
     }
     if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
         const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
-        count_hit(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25);
+        tk_figures_count(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25, 1);
     }
     if (tk_detect_contacts(y, seen->frames, fps, per, CONTACTS, at) > 0)
-        count_hit(c->f, TK_FIG_SYNC, seen->present ? sync_of(c, k, seen->y, seen->frames, per) : 0);
+        count_sync(c, k, seen->y, seen->present ? seen->frames : 0, per);
     return TK_OK;
 }
 
@@ -93,17 +79,39 @@ static tk_status measure_shots(clip *c, tk_arena *a)
                                 c->media->width, a, &seen));
         const bool colour = seen.present && !strcmp(seen.colour, tk_colour_name[o->colour]);
         const bool kind = seen.present && !strcmp(seen.kind, tk_kind_name[o->kind]);
-        count_hit(c->f, TK_FIG_COLOUR, colour);
-        count_hit(c->f, TK_FIG_KIND, kind);
-        count_hit(c->f, TK_FIG_OBJECT, colour && kind);
+        tk_figures_count(c->f, TK_FIG_COLOUR, colour, 1);
+        tk_figures_count(c->f, TK_FIG_KIND, kind, 1);
+        tk_figures_count(c->f, TK_FIG_OBJECT, colour && kind, 1);
         if (k > 0)
-            count_hit(c->f, TK_FIG_SAME,
-                      seen.present && before.present && !strcmp(seen.colour, before.colour) &&
-                          !strcmp(seen.kind, before.kind));
+            tk_figures_count(c->f, TK_FIG_SAME,
+                             seen.present && before.present &&
+                                 !strcmp(seen.colour, before.colour) &&
+                                 !strcmp(seen.kind, before.kind),
+                             1);
         TK_TRY(measure_motion(c, k, first, &seen, a));
         before = seen;
     }
     return TK_OK;
+}
+
+// Cuts found within a frame of those asked for.
+static tk_status measure_cuts(clip *c, tk_arena *a)
+{
+    const tk_media *m = c->media;
+    tk_frames frames = {0};
+    int64_t *found, asked[TK_WORLD_SHOTS];
+    tk_status st = TK_OK;
+    TK_ARENA_NEW(found, a, m->frames + 1);
+    for (int64_t f = 0; f < m->frames && st == TK_OK; f++)
+        st = tk_frames_add(&frames, m->rgb + f * m->height * m->width * 3, m->height, m->width);
+    for (int k = 1; k < c->scene->n_shots; k++)
+        asked[k - 1] = llround(c->scene->shot[k].start * m->fps);
+    const int64_t n = tk_frames_shots(&frames, found);
+    const tk_cuts_found match =
+        tk_frames_match_cuts(n - 1, found + 1, c->scene->n_shots - 1, asked, 1);
+    if (st == TK_OK && n > 0) tk_figures_count(c->f, TK_FIG_CUTS, match.hits, match.of);
+    tk_frames_free(&frames);
+    return st;
 }
 
 tk_status tk_measure_clip(const tk_scene *s, const tk_media *m, tk_figures *f)
@@ -113,7 +121,8 @@ tk_status tk_measure_clip(const tk_scene *s, const tk_media *m, tk_figures *f)
     TK_TRY(tk_onsets_of(m->pcm, m->samples, m->channels, m->sample_rate, ONSETS, c.onset,
                         &c.n_onsets));
     tk_arena_init(&a, 0);
-    const tk_status st = measure_shots(&c, &a);
+    tk_status st = measure_shots(&c, &a);
+    if (st == TK_OK) st = measure_cuts(&c, &a);
     tk_arena_free(&a);
     return st;
 }
