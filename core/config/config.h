@@ -188,7 +188,8 @@ typedef struct tk_jobs_config {
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
-    int64_t first; // index of the first held-out clip of the world
+    int64_t first;    // index of the first held-out clip of the world
+    int64_t pictures; // so many of the best and of the worst clips are drawn
 } tk_eval_config;
 
 typedef struct tk_config {

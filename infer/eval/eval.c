@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/eval.h"
 #include "core/base/version.h"
+#include "data/draw/sheet.h"
 #include "infer/eval/footage.h"
 #include "infer/eval/measure.h"
 #include "infer/story/forecast.h"
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MODEL, CEILING, FLOOR, COLUMNS };
+enum { MODEL, CEILING, FLOOR, COLUMNS, EXTREMES = 16 };
 static const char *const column_name[COLUMNS] = {"model", "ceiling", "floor"};
 static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
 
@@ -21,11 +22,12 @@ typedef struct eval {
     tk_comm *world;
     tk_config config; // the checkpoint's, under the config file's, under the overrides
     tk_trained trained;
-    const char *report; // where the figures go; rank 0
+    const char *report; // where the figures go
     tk_mesh mesh;
     tk_session session;
     tk_deal *deal;
     tk_figures column[COLUMNS];
+    double *score; // (clips) of the model's, what part of what was asked for was found
     tk_arena arena;
 } eval;
 
@@ -72,18 +74,49 @@ static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, 
     return describe_scene(e, s, i, a, story);
 }
 
+static void add_figures(tk_figures *to, const tk_figures *f)
+{
+    for (int k = 0; k < TK_FIGURES; k++) to->hits[k] += f->hits[k], to->of[k] += f->of[k];
+}
+
 static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
                                  const tk_latents *x, int column)
 {
+    tk_figures f = {0};
     tk_media clip;
     TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
-    const tk_status st = tk_measure_clip(scene, &clip, &e->column[column]);
+    const tk_status st = tk_measure_clip(scene, &clip, &f);
+    add_figures(&e->column[column], &f);
+    if (column == MODEL) e->score[scene->index - e->config.eval.first] = tk_figures_score(&f);
     tk_media_free(&clip);
     return st;
 }
 
-// Collective over the replica.
-static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
+// PNG of a clip beside the report, its captions under its shots.
+static tk_status draw_latents(const eval *e, const char *path, const tk_story *plan,
+                              const tk_latents *x)
+{
+    const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
+    tk_sheet_shot shot[TK_WORLD_SHOTS];
+    tk_media clip;
+    tk_file f;
+    for (int i = 0; i < plan->n_shots; i++)
+        shot[i] =
+            (tk_sheet_shot){tk_grid_frame(k, plan->shot[i].first_latent), plan->shot[i].caption};
+    TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
+    tk_media_whole whole = tk_media_whole_of(&clip);
+    tk_status st = tk_file_begin(&f, path);
+    if (st == TK_OK) st = tk_draw_sheet(&f, &whole.source, plan->n_shots, shot);
+    if (st == TK_OK)
+        st = tk_file_commit(&f);
+    else
+        tk_file_abort(&f);
+    tk_media_free(&clip);
+    return st;
+}
+
+// Collective over the replica: the model's clip of scene i is measured, or drawn to `path`.
+static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, tk_arena *a)
 {
     const tk_references none = {0};
     tk_scene scene;
@@ -95,7 +128,11 @@ static tk_status measure_sampled(eval *e, int column, int64_t i, tk_arena *a)
     TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
     const tk_story_task task = {&story, &plan, &none, tk_deal_step, e->deal};
     TK_TRY(tk_story_sample(&e->session, &task, a, &x));
-    return tk_agree(replica, replica->rank ? TK_OK : measure_latents(e, &scene, &plan, &x, column));
+    tk_status st = TK_OK;
+    if (replica->rank == 0)
+        st =
+            path ? draw_latents(e, path, &plan, &x) : measure_latents(e, &scene, &plan, &x, column);
+    return tk_agree(replica, st);
 }
 
 // The scene itself, as far as the codec can show it.
@@ -137,7 +174,7 @@ static tk_status measure_one(eval *e, int column, int64_t i)
     tk_arena a;
     tk_arena_init(&a, 1 << 20);
     const tk_status st =
-        column == CEILING ? measure_truth(e, i, &a) : measure_sampled(e, column, i, &a);
+        column == CEILING ? measure_truth(e, i, &a) : take_sampled(e, column, i, NULL, &a);
     tk_arena_free(&a);
     if (column == CEILING) tk_deal_step(e->deal);
     return st;
@@ -165,8 +202,53 @@ static tk_status fill_column(eval *e, int column)
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
         st = measure_one(e, column, i);
     TK_TRY(tk_deal_close(e->deal, fail_for_all(e, st)));
+    if (column == MODEL) TK_TRY(tk_comm_sum_f64(e->world, e->score, (int)n));
     TK_TRY(tk_comm_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
     return tk_comm_sum_f64(e->world, e->column[column].of, TK_FIGURES);
+}
+
+// The clip of the best (sign 1) or the worst (-1) score that is not among the n chosen; the first
+// of several alike.
+static int64_t pick_clip(const eval *e, double sign, int n, const int64_t *chosen)
+{
+    int64_t best = -1;
+    for (int64_t i = 0; i < e->config.eval.clips; i++) {
+        bool taken = false;
+        for (int k = 0; k < n; k++) taken |= chosen[k] == i;
+        if (!taken && (best < 0 || sign * e->score[i] > sign * e->score[best])) best = i;
+    }
+    return best;
+}
+
+// "eval.json" -> "eval-best-1.png"
+static const char *name_picture(const eval *e, int k, tk_arena *a)
+{
+    const char *end = strrchr(e->report, '.'), *slash = strrchr(e->report, '/');
+    const int n =
+        (int)(end && (!slash || end > slash) ? end - e->report : (ptrdiff_t)strlen(e->report));
+    return tk_arena_printf(a, "%.*s-%s-%d.png", n, e->report, k % 2 ? "worst" : "best", k / 2 + 1);
+}
+
+// The model's best and worst clips, sampled again, as contact sheets. Worked on by the first
+// replica: they are few.
+static tk_status draw_extremes(eval *e)
+{
+    const int64_t most = 2 * e->config.eval.pictures;
+    const int n = (int)(most < e->config.eval.clips ? most : e->config.eval.clips);
+    int64_t chosen[2 * EXTREMES], i = 0;
+    tk_status st = TK_OK;
+    for (int k = 0; k < n; k++) chosen[k] = pick_clip(e, k % 2 ? -1 : 1, k, chosen);
+    TK_TRY(tk_deal_open(e->world, &e->mesh.replica, n, "pictures", "steps",
+                        n * e->config.sample.steps, &e->deal));
+    while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0) {
+        tk_arena a;
+        tk_arena_init(&a, 1 << 20);
+        const char *path = name_picture(e, (int)i, &a);
+        st = path ? take_sampled(e, MODEL, chosen[i], path, &a)
+                  : TK_FAIL(TK_MEMORY, "out of memory for a path");
+        tk_arena_free(&a);
+    }
+    return tk_deal_close(e->deal, fail_for_all(e, st));
 }
 
 static tk_status measure_columns(eval *e)
@@ -180,6 +262,7 @@ static tk_status measure_columns(eval *e)
            (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
            (long long)e->config.eval.clips);
     TK_TRY(fill_column(e, MODEL));
+    TK_TRY(draw_extremes(e));
     TK_TRY(fill_column(e, CEILING));
     TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
     TK_TRY(fill_column(e, FLOOR));
@@ -237,10 +320,16 @@ static tk_status check_report(eval *e, const tk_invocation *in)
 {
     static const tk_file_kind kind = {
         .name = "report", .at = 0, .head = "{", .words = "\"talkie-eval\""};
+    static const tk_file_kind picture = {
+        .name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"};
     char *const inputs[] = {e->trained.path, in->files[0]};
-    e->report = name_report(e);
-    if (!e->report) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    return tk_file_check_output(e->report, &kind, 2, inputs);
+    TK_TRY(tk_file_check_output(e->report, &kind, 2, inputs));
+    for (int k = 0; k < 2 * e->config.eval.pictures; k++) {
+        const char *path = name_picture(e, k, &e->arena);
+        if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        TK_TRY(tk_file_check_output(path, &picture, 2, inputs));
+    }
+    return TK_OK;
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -290,6 +379,13 @@ static tk_status load_config(eval *e, const tk_invocation *in)
     return TK_OK;
 }
 
+static tk_status make_place(eval *e)
+{
+    TK_ARENA_NEW(e->score, &e->arena, e->config.eval.clips);
+    e->report = name_report(e);
+    return e->report ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+}
+
 static tk_status run_eval(eval *e, tk_invocation *in)
 {
     char *where = NULL;
@@ -297,6 +393,7 @@ static tk_status run_eval(eval *e, tk_invocation *in)
     TK_TRY(tk_config_agree(w, find_checkpoint(e, in, &in->config, &where), &in->config));
     TK_TRY(tk_trained_open(where, in->config.codec.file, w, &e->arena, &e->trained));
     tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
+    if (st == TK_OK) st = tk_agree(w, make_place(e));
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
     if (st == TK_OK) st = measure_columns(e);
