@@ -76,10 +76,17 @@ typedef struct tk_codec_config {       // of the embedded codec, used when data 
     int64_t store;                     // what clip files and checkpoints do: tk_codec_store
 } tk_codec_config;
 
+// Characters, a set and a (kind, colour) pair that are left out of training (data/scene/scene.h).
+typedef enum tk_held_out { TK_HELD_WITHOUT, TK_HELD_WITH, TK_HELD_ONLY } tk_held_out;
+
 typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t clips, seed, first;  // clips [first, first + clips) of world `seed`
     double seconds;              // of a clip (all shots together)
     int64_t max_shots;
+    int64_t things, people; // a clip has at most so many
+    int64_t speech;         // 1: people speak
+    int64_t sets, styles;   // the first so many
+    int64_t held_out;       // tk_held_out
 } tk_world_config;
 
 typedef struct tk_media_config { // what clips are made of; both world and import

@@ -219,8 +219,20 @@ static const tk_option config_rows[] = {
     INT("world.first", world.first, 0, 0, 1000000000000, DATA | EVAL, "index of the first clip"),
     FLT("world.seconds", world.seconds, 3, 0.1, 600, DATA | EVAL,
         "length of a clip, all shots together"),
-    INT("world.max_shots", world.max_shots, 3, 1, 3, DATA | EVAL,
+    INT("world.max_shots", world.max_shots, 3, 1, 6, DATA | EVAL,
         "clips have from one to this many shots"),
+    INT("world.things", world.things, 2, 0, 2, DATA | EVAL, "a clip has at most so many things"),
+    INT("world.people", world.people, 2, 0, 2, DATA | EVAL, "a clip has at most so many people"),
+    YES("world.speech", world.speech, 1, DATA | EVAL, "whether people speak"),
+    INT("world.sets", world.sets, 4, 1, 4, DATA | EVAL,
+        "the first so many of room, street, beach and workshop"),
+    INT("world.styles", world.styles, 3, 1, 3, DATA | EVAL,
+        "the first so many of natural, noir and anime"),
+    ENUM(
+        "world.held_out", world.held_out, TK_HELD_WITHOUT, TK_HELD_ONLY, DATA | EVAL,
+        "two characters, the workshop and green crates: in no clip, in some, or every clip has one "
+        "of them",
+        "without", "with", "only"),
 
     FLT("import.clip_seconds", import.clip_seconds, 3, 0.1, 600, DATA,
         "media are cut to clips of this length"),

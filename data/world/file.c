@@ -25,7 +25,7 @@ typedef struct studio { // what making clips needs; one clip's buffers a thread
 typedef struct take { // one clip, as media and as rows
     tk_media media;
     float *video, *audio;
-    tk_scene scene;
+    tk_stage scene;
 } take;
 
 static tk_status new_take(const studio *s, tk_arena *a, take *t)
@@ -88,7 +88,7 @@ static tk_status fit_world_codec(const studio *s, tk_codec **out)
 static tk_status describe_world_clip(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
 {
     const tk_config *c = s->c;
-    tk_scene scene;
+    tk_stage scene;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
                    c->world.first + i, &scene);
     *out = (tk_clip_info){.slot = i, .n_shots = scene.n_shots};

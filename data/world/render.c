@@ -31,7 +31,7 @@ static float smooth_step(float a, float b, float x)
     return t * t * (3 - 2 * t);
 }
 
-tk_world_view tk_world_view_at(const tk_scene *s, int64_t height, int64_t width, double t)
+tk_world_view tk_world_view_at(const tk_stage *s, int64_t height, int64_t width, double t)
 {
     const tk_world_shot *h = &s->shot[tk_world_shot_at(s, t)];
     return (tk_world_view){.cx = h->cx,
@@ -115,7 +115,7 @@ static float coverage(float d)
 }
 
 // The objects of one frame over `c`, the empty set at (x, y). pos: (objects, 2) world metres.
-static colour pixel_at(const tk_scene *s, const double *pos, float per, float x, float y, colour c)
+static colour pixel_at(const tk_stage *s, const double *pos, float per, float x, float y, colour c)
 {
     static const colour dark = {0.10f, 0.09f, 0.11f};
     for (int i = 0; i < s->n_objects && y < 0.30f; i++)
@@ -139,7 +139,7 @@ static colour pixel_at(const tk_scene *s, const double *pos, float per, float x,
 
 // Line j of frames [first, end), all of shot h. The camera stands still, so the empty set is the
 // same in all of them.
-static void render_line(const tk_scene *s, const tk_media_config *m, const tk_world_shot *h,
+static void render_line(const tk_stage *s, const tk_media_config *m, const tk_world_shot *h,
                         int64_t first, int64_t end, int64_t j, uint8_t *rgb)
 {
     double per = (double)m->width / h->span, pos[2 * TK_WORLD_OBJECTS];
@@ -166,7 +166,7 @@ static void render_line(const tk_scene *s, const tk_media_config *m, const tk_wo
     }
 }
 
-void tk_world_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
+void tk_world_render(const tk_stage *s, const tk_media_config *m, int64_t frames, uint8_t *rgb)
 {
     for (int64_t first = 0, end; first < frames; first = end) {
         tk_alive();
@@ -183,7 +183,7 @@ typedef struct partial {
 } partial;
 enum { PARTIALS = 3 };
 static const double attack = 0.0015; // seconds
-static const partial timbre[TK_KINDS][PARTIALS] = {
+static const partial timbre[TK_WORLD_KINDS][PARTIALS] = {
     {{1.0, 0.75, 6}, {2.0, 0.18, 10}, {3.0, 0.07, 16}},  // a ball rings
     {{1.0, 0.60, 11}, {1.6, 0.28, 16}, {2.7, 0.12, 25}}, // a crate knocks
 };
@@ -191,7 +191,7 @@ static const partial timbre[TK_KINDS][PARTIALS] = {
 // Adds the sound of one impact: every partial is a complex number turned and damped from sample to
 // sample. It starts half a sample in, so that the sample of contact is the first that is not
 // silent.
-static void strike(const tk_scene *s, const tk_media_config *m, const tk_world_contact *k,
+static void strike(const tk_stage *s, const tk_media_config *m, const tk_world_contact *k,
                    int64_t samples, float *pcm)
 {
     const tk_world_object *o = &s->object[k->object];
@@ -222,7 +222,7 @@ static void strike(const tk_scene *s, const tk_media_config *m, const tk_world_c
     }
 }
 
-void tk_world_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm)
+void tk_world_sound(const tk_stage *s, const tk_media_config *m, int64_t samples, float *pcm)
 {
     memset(pcm, 0, (size_t)(samples * m->channels) * sizeof *pcm);
     for (int i = 0; i < s->n_contacts; i++) strike(s, m, &s->contact[i], samples, pcm);

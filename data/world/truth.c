@@ -35,14 +35,14 @@ static tk_status allocate(table *t, tk_arena *a)
     return TK_OK;
 }
 
-static void scene_of_clip(const truth *t, int64_t k, tk_scene *s)
+static void scene_of_clip(const truth *t, int64_t k, tk_stage *s)
 {
     const tk_config *c = t->c;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
                    c->world.first + k, s);
 }
 
-static void add_object(truth *t, const tk_scene *s, int object)
+static void add_object(truth *t, const tk_stage *s, int object)
 {
     const tk_world_object *o = &s->object[object];
     int64_t k = t->object.n++;
@@ -59,7 +59,7 @@ static void add_object(truth *t, const tk_scene *s, int object)
     }
 }
 
-static void add_scene(truth *t, const tk_scene *s)
+static void add_scene(truth *t, const tk_stage *s)
 {
     int64_t k = t->clip.n++;
     int64_t row[] = {s->index, t->object.n, s->n_objects, t->contact.n, s->n_contacts};
@@ -107,7 +107,7 @@ static tk_status write_tables(hid_t group, const truth *t)
 
 static tk_status collect(truth *t, tk_arena *a)
 {
-    tk_scene s;
+    tk_stage s;
     for (int64_t k = 0; k < t->c->world.clips; k++) {
         scene_of_clip(t, k, &s);
         t->clip.n++;

@@ -7,11 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const tk_colour_name[TK_COLOURS] = {"red", "yellow", "green", "cyan", "blue", "pink"};
 const uint8_t tk_colour_rgb[TK_COLOURS][3] = {{214, 40, 40},  {240, 200, 30}, {40, 165, 70},
                                               {40, 200, 215}, {40, 80, 215},  {235, 90, 190}};
-const char *const tk_kind_name[TK_KINDS] = {"ball", "crate"};
-const char *const tk_place_name[TK_PLACES] = {"left", "middle", "right"};
 
 // The view: so many metres of the shorter side of the frame, floor at this part of its height.
 static const double view_metres[2] = {4.0, 2.7};    // wide, close
@@ -51,7 +48,7 @@ int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int6
 }
 
 // The flight from `a` until `end` as arcs and contacts, bounce after bounce.
-static void fly(tk_scene *s, tk_world_arc a, double end)
+static void fly(tk_stage *s, tk_world_arc a, double end)
 {
     const tk_world_object *o = &s->object[a.object];
     s->arc[s->n_arcs++] = a;
@@ -74,7 +71,7 @@ static void fly(tk_scene *s, tk_world_arc a, double end)
     }
 }
 
-static const tk_world_arc *arc_at(const tk_scene *s, int object, double t)
+static const tk_world_arc *arc_at(const tk_stage *s, int object, double t)
 {
     const tk_world_arc *a = &s->arc[0];
     for (int i = 0; i < s->n_arcs; i++)
@@ -82,7 +79,7 @@ static const tk_world_arc *arc_at(const tk_scene *s, int object, double t)
     return a;
 }
 
-void tk_world_position(const tk_scene *s, int object, double t, double *x, double *y)
+void tk_world_position(const tk_stage *s, int object, double t, double *x, double *y)
 {
     const tk_world_arc *a = arc_at(s, object, t);
     double dt = a->rest ? 0 : t - a->t;
@@ -90,7 +87,7 @@ void tk_world_position(const tk_scene *s, int object, double t, double *x, doubl
     *y = a->y + a->vy * dt - 0.5 * TK_WORLD_GRAVITY * dt * dt;
 }
 
-int tk_world_shot_at(const tk_scene *s, double t)
+int tk_world_shot_at(const tk_stage *s, double t)
 {
     int k = 0;
     while (k + 1 < s->n_shots && t >= s->shot[k + 1].start - 1e-9) k++;
@@ -99,7 +96,7 @@ int tk_world_shot_at(const tk_scene *s, double t)
 
 // Number of shots and their cuts, in latent frames.
 static void cut_shots(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
-                      draws *d, tk_scene *s)
+                      draws *d, tk_stage *s)
 {
     const tk_codec_info clock = clock_of(m, patch_frames);
     const double tick = tk_grid_tick(&clock);
@@ -134,7 +131,7 @@ static void set_camera(tk_world_shot *h, const tk_media_config *m, double cx)
 }
 
 // Lets the object go at the start of shot k.
-static void let_object_go(tk_scene *s, const tk_media_config *m, draws *d, int k, double end)
+static void let_object_go(tk_stage *s, const tk_media_config *m, draws *d, int k, double end)
 {
     tk_world_shot *h = &s->shot[k];
     const tk_world_object *o = &s->object[0];
@@ -153,14 +150,14 @@ static void let_object_go(tk_scene *s, const tk_media_config *m, draws *d, int k
 }
 
 // True if the bounces that go on at time t are worth another shot.
-static bool still_lively(const tk_scene *s, double t)
+static bool still_lively(const tk_stage *s, double t)
 {
     const tk_world_arc *a = arc_at(s, 0, t);
     double apex = a->y - s->object[0].radius + a->vy * a->vy / (2 * TK_WORLD_GRAVITY);
     return apex >= lively;
 }
 
-static void write_caption(const tk_scene *s, tk_world_shot *h)
+static void write_caption(const tk_stage *s, tk_world_shot *h)
 {
     const tk_world_object *o = &s->object[0];
     bool bouncy = o->restitution > 0.5;
@@ -170,12 +167,12 @@ static void write_caption(const tk_scene *s, tk_world_shot *h)
 }
 
 void tk_world_scene(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
-                    uint64_t seed, int64_t index, tk_scene *out)
+                    uint64_t seed, int64_t index, tk_stage *out)
 {
     draws d = {tk_rng_key(seed, TK_RNG_WORLD, (uint64_t)index), 0};
-    *out = (tk_scene){.seed = seed, .index = index, .n_objects = 1};
+    *out = (tk_stage){.seed = seed, .index = index, .n_objects = 1};
     tk_world_object *o = &out->object[0];
-    o->kind = pick_of(&d, TK_KINDS);
+    o->kind = pick_of(&d, TK_WORLD_KINDS);
     o->colour = pick_of(&d, TK_COLOURS);
     o->radius = o->kind == TK_BALL ? draw_number(&d, 0.46, 0.58) : draw_number(&d, 0.40, 0.51);
     bool bouncy = pick_of(&d, 2);

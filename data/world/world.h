@@ -10,20 +10,16 @@
 // Heavy objects would lie still after a cut, so their next shot is another drop of the same object.
 #pragma once
 #include "data/codec/codec.h"
+#include "data/scene/scene.h"
 
-typedef enum tk_kind { TK_BALL, TK_CRATE, TK_KINDS } tk_kind;
 enum {
-    TK_COLOURS = 6,
-    TK_PLACES = 3, // left, middle, right of the frame
+    TK_WORLD_KINDS = 2, // of tk_kind: balls and crates
     TK_WORLD_SHOTS = 3,
     TK_WORLD_CONTACTS = 64,
     TK_WORLD_OBJECTS = 1,
     TK_WORLD_ARCS = TK_WORLD_CONTACTS + TK_WORLD_SHOTS
 };
-extern const char *const tk_colour_name[TK_COLOURS];
 extern const uint8_t tk_colour_rgb[TK_COLOURS][3];
-extern const char *const tk_kind_name[TK_KINDS];
-extern const char *const tk_place_name[TK_PLACES];
 #define TK_WORLD_GRAVITY 9.81 // m/s^2
 
 typedef struct tk_world_object {
@@ -55,7 +51,7 @@ typedef struct tk_world_shot {
     char caption[128];
 } tk_world_shot;
 
-typedef struct tk_scene { // ground truth of a clip
+typedef struct tk_stage { // ground truth of a clip
     uint64_t seed;
     int64_t index;
     int n_objects;
@@ -66,7 +62,7 @@ typedef struct tk_scene { // ground truth of a clip
     tk_world_contact contact[TK_WORLD_CONTACTS]; // in time order
     int n_arcs;
     tk_world_arc arc[TK_WORLD_ARCS]; // in time order
-} tk_scene;
+} tk_stage;
 
 // Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
@@ -74,19 +70,19 @@ int64_t tk_world_frames(const tk_world_config *s, const tk_media_config *m, int6
 // The scene of clip `index`. Cuts fall on latent-frame boundaries (multiples of patch_frames /
 // fps).
 void tk_world_scene(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames,
-                    uint64_t seed, int64_t index, tk_scene *out);
+                    uint64_t seed, int64_t index, tk_stage *out);
 // Position of an object at time t (analytic between contacts).
-void tk_world_position(const tk_scene *s, int object, double t, double *x, double *y);
+void tk_world_position(const tk_stage *s, int object, double t, double *x, double *y);
 // The shot showing at time t.
-int tk_world_shot_at(const tk_scene *s, double t);
+int tk_world_shot_at(const tk_stage *s, double t);
 // Renders: rgb (frames, height, width, 3), pcm (samples, channels) in [-1, 1]. Frame i shows time
 // i / fps.
-void tk_world_render(const tk_scene *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
-void tk_world_sound(const tk_scene *s, const tk_media_config *m, int64_t samples, float *pcm);
+void tk_world_render(const tk_stage *s, const tk_media_config *m, int64_t frames, uint8_t *rgb);
+void tk_world_sound(const tk_stage *s, const tk_media_config *m, int64_t samples, float *pcm);
 // How a shot is seen: world to pixel coordinates, the centre of the top left pixel being (0.5,
 // 0.5). Of pictures height x width the shot showing at time t.
 typedef struct tk_world_view {
     double cx, cy, half_width, half_height, pixels_per_metre;
 } tk_world_view;
-tk_world_view tk_world_view_at(const tk_scene *s, int64_t height, int64_t width, double t);
+tk_world_view tk_world_view_at(const tk_stage *s, int64_t height, int64_t width, double t);
 void tk_world_project(const tk_world_view *v, double x, double y, double *px, double *py);

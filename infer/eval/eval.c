@@ -33,7 +33,7 @@ typedef struct eval {
 
 // ---- one clip ----------------------------------------------------------------------------------
 
-static void scene_of(const eval *e, int64_t i, tk_scene *s)
+static void scene_of(const eval *e, int64_t i, tk_stage *s)
 {
     const tk_config *c = &e->config;
     tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
@@ -41,7 +41,7 @@ static void scene_of(const eval *e, int64_t i, tk_scene *s)
 }
 
 // The scene's shot list as a storyboard.
-static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+static tk_status describe_scene(const eval *e, const tk_stage *s, int64_t i, tk_arena *a,
                                 tk_config *story)
 {
     *story = e->config;
@@ -56,7 +56,7 @@ static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_
     return TK_OK;
 }
 
-static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
+static tk_status plan_scene(const eval *e, const tk_stage *s, int64_t i, tk_arena *a,
                             tk_config *story, tk_story *plan)
 {
     TK_TRY(describe_scene(e, s, i, a, story));
@@ -66,7 +66,7 @@ static tk_status plan_scene(const eval *e, const tk_scene *s, int64_t i, tk_aren
 static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, const char **name)
 {
     const eval *e = ctx;
-    tk_scene *s;
+    tk_stage *s;
     TK_ARENA_NEW(s, a, 1);
     scene_of(e, i, s);
     *name = tk_arena_printf(a, "clip %lld", (long long)i);
@@ -79,7 +79,7 @@ static void add_figures(tk_figures *to, const tk_figures *f)
     for (int k = 0; k < TK_FIGURES; k++) to->hits[k] += f->hits[k], to->of[k] += f->of[k];
 }
 
-static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
+static tk_status measure_latents(eval *e, const tk_stage *scene, const tk_story *plan,
                                  const tk_latents *x, int column)
 {
     tk_figures f = {0};
@@ -119,7 +119,7 @@ static tk_status draw_latents(const eval *e, const char *path, const tk_story *p
 static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, tk_arena *a)
 {
     const tk_references none = {0};
-    tk_scene scene;
+    tk_stage scene;
     tk_config story;
     tk_story plan;
     tk_latents x;
@@ -136,7 +136,7 @@ static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, 
 }
 
 // The scene itself, as far as the codec can show it.
-static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *plan,
+static tk_status code_scene(const eval *e, const tk_stage *s, const tk_story *plan,
                             const tk_latents *x)
 {
     const tk_codec *codec = e->trained.meta.codec;
@@ -154,7 +154,7 @@ static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *pl
 static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
 {
     const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
-    tk_scene scene;
+    tk_stage scene;
     tk_config story;
     tk_story plan;
     tk_latents x = {0};

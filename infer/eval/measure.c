@@ -9,7 +9,7 @@
 enum { CONTACTS = 64, ONSETS = 256 };
 
 typedef struct clip {
-    const tk_scene *scene;
+    const tk_stage *scene;
     const tk_media *media;
     double onset[ONSETS];
     int n_onsets;
@@ -114,7 +114,7 @@ static tk_status measure_cuts(clip *c, tk_arena *a)
     return st;
 }
 
-tk_status tk_measure_clip(const tk_scene *s, const tk_media *m, tk_figures *f)
+tk_status tk_measure_clip(const tk_stage *s, const tk_media *m, tk_figures *f)
 {
     clip c = {.scene = s, .media = m, .f = f};
     tk_arena a;

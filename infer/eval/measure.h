@@ -7,4 +7,4 @@
 
 // A clip made for the scene's captions and shot lengths. Contacts are those seen in the clip
 // itself; which shots are measured for motion follows from the scene.
-tk_status tk_measure_clip(const tk_scene *s, const tk_media *clip, tk_figures *f);
+tk_status tk_measure_clip(const tk_stage *s, const tk_media *clip, tk_figures *f);

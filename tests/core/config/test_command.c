@@ -144,7 +144,7 @@ static void test_bad_lines__are_refused_before_the_command_runs(void **state)
 // What the line prints on standard output.
 static const char *printed(const char *line)
 {
-    static char text[8192];
+    static char text[32768];
     fflush(stdout);
     const int before = dup(STDOUT_FILENO);
     FILE *f = tmpfile();

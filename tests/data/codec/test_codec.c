@@ -39,7 +39,7 @@ static tk_status shoot(void *ctx, int64_t i, tk_media *clip)
 {
     film *f = ctx;
     tk_media_config m = media;
-    tk_scene s;
+    tk_stage s;
     m.channels = f->channels;
     tk_world_scene(&scenes, &m, 2, 3, i, &s);
     tk_world_render(&s, &m, FRAMES, f->rgb);

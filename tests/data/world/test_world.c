@@ -11,12 +11,12 @@ static const tk_media_config media = {
     .width = 64, .height = 64, .fps = 8, .sample_rate = 8000, .channels = 1};
 static const tk_world_config world = {.seconds = 3, .max_shots = 3};
 
-static void make(int64_t index, tk_scene *s)
+static void make(int64_t index, tk_stage *s)
 {
     tk_world_scene(&world, &media, PATCH, 7, index, s);
 }
 
-static bool same(const tk_scene *a, const tk_scene *b)
+static bool same(const tk_stage *a, const tk_stage *b)
 {
     bool all = a->n_arcs == b->n_arcs && a->n_contacts == b->n_contacts &&
                a->n_shots == b->n_shots && a->object[0].kind == b->object[0].kind &&
@@ -33,7 +33,7 @@ static bool same(const tk_scene *a, const tk_scene *b)
 static void test_scene__is_a_pure_function(void **state)
 {
     (void)state;
-    tk_scene a, b, other;
+    tk_stage a, b, other;
     make(12, &a);
     make(13, &other);
     make(12, &b);
@@ -45,7 +45,7 @@ static void test_scene__motion_is_analytic_and_contacts_are_exact(void **state)
 {
     (void)state;
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         const tk_world_object *o = &s.object[0];
         assert_true(s.n_contacts > 0);
@@ -68,7 +68,7 @@ static void test_scene__first_contact_by_height(void **state)
 {
     (void)state;
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         double height = s.object[0].y - s.object[0].radius;
         assert_near(s.contact[0].t, sqrt(2 * height / TK_WORLD_GRAVITY), 1e-12);
@@ -80,7 +80,7 @@ static void test_scene__rebounds(void **state)
 {
     (void)state;
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         for (int k = 0; k + 1 < s.n_arcs; k++) {
             const tk_world_arc *a = &s.arc[k], *b = &s.arc[k + 1];
@@ -101,7 +101,7 @@ static void test_scene__cuts_on_latent_frames(void **state)
     (void)state;
     int by_count[TK_WORLD_SHOTS + 1] = {0};
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         double at = 0;
         by_count[s.n_shots]++;
@@ -121,7 +121,7 @@ static void test_scene__captions_say_what_is_there(void **state)
     (void)state;
     size_t bytes = 0, shots = 0;
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         for (int k = 0; k < s.n_shots; k++) {
             const tk_world_shot *h = &s.shot[k];
@@ -148,7 +148,7 @@ static void test_scene__every_shot_has_motion(void **state)
 {
     (void)state;
     for (int64_t i = 0; i < CLIPS; i++) {
-        tk_scene s;
+        tk_stage s;
         make(i, &s);
         for (int k = 0; k < s.n_shots; k++) {
             double low = 1e9, high = -1e9, x, y;
@@ -178,7 +178,7 @@ static void test_render__centroid_is_the_projection(void **state)
     uint8_t *rgb = malloc((size_t)(frames * m.width * m.height * 3));
     double worst = 0;
     for (int64_t i = 0; i < 12; i++) {
-        tk_scene s;
+        tk_stage s;
         tk_world_scene(&world, &m, PATCH, 7, i, &s);
         tk_world_render(&s, &m, frames, rgb);
         for (int64_t f = 0; f < frames; f++) {
@@ -205,7 +205,7 @@ static void test_render__centroid_is_the_projection(void **state)
 static void test_render__deterministic_bytes(void **state)
 {
     (void)state;
-    tk_scene s;
+    tk_stage s;
     make(5, &s);
     size_t bytes = 24 * 64 * 64 * 3;
     uint8_t *a = malloc(bytes), *b = malloc(bytes);
@@ -227,7 +227,7 @@ static void test_sound__starts_at_the_sample_of_contact(void **state)
     assert_int_equal(n, 24000);
     float *with = malloc((size_t)n * 4), *without = malloc((size_t)n * 4);
     for (int64_t i = 0; i < 40; i++) {
-        tk_scene s, less;
+        tk_stage s, less;
         make(i, &s);
         tk_world_sound(&s, &media, n, with);
         for (int k = 0; k < s.n_contacts; k++) {
@@ -248,7 +248,7 @@ static void test_sound__louder_when_faster_and_in_range(void **state)
 {
     (void)state;
     float *pcm = malloc(24000 * 4), peak[2] = {0};
-    tk_scene s;
+    tk_stage s;
     make(3, &s);
     s.n_contacts = 1;
     for (int k = 0; k < 2; k++) {
@@ -268,7 +268,7 @@ static void test_sound__pans_in_stereo(void **state)
     m.channels = 2;
     float *pcm = malloc(2 * 24000 * 4);
     for (int64_t i = 0; i < 40; i++) {
-        tk_scene s;
+        tk_stage s;
         double power[2] = {0}, x, y;
         make(i, &s);
         s.n_contacts = 1;

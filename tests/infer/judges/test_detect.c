@@ -15,7 +15,7 @@ static const tk_media_config media = {
     .width = 64, .height = 64, .fps = 8, .sample_rate = 8000, .channels = 1};
 
 typedef struct clip {
-    tk_scene scene;
+    tk_stage scene;
     int64_t frames, samples;
     uint8_t *rgb;
     float *pcm;

@@ -13,7 +13,7 @@ static const tk_world_config world = {.clips = CLIPS, .seed = 11, .seconds = 3, 
 static const tk_media_config media = {
     .width = 64, .height = 48, .fps = 8, .sample_rate = 8000, .channels = 1};
 
-static uint8_t *render(int64_t index, tk_scene *s, int64_t *frames)
+static uint8_t *render(int64_t index, tk_stage *s, int64_t *frames)
 {
     tk_world_scene(&world, &media, 4, (uint64_t)world.seed, index, s);
     *frames = tk_world_frames(&world, &media, 4);
@@ -40,7 +40,7 @@ static void test_cuts(void **state)
     for (int times = 1; times <= 3; times++) {
         tk_cuts_found sum = {0, 0};
         for (int64_t i = 0; i < CLIPS; i++) {
-            tk_scene s;
+            tk_stage s;
             tk_frames f;
             int64_t frames, shot[256], asked[TK_WORLD_SHOTS];
             uint8_t *rgb = render(i, &s, &frames);

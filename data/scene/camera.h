@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the camera stands, so that what a shot is about is in view as long as it lasts.
+#pragma once
+#include "data/scene/draws.h"
+
+#define TK_VIEW_METRES(size) ((size) == TK_SIZE_WIDE ? 3.55 : (size) == TK_SIZE_MEDIUM ? 2.0 : 1.07)
+
+// Metres that the width of a frame of that size shows.
+double tk_camera_span(const tk_media_config *m, tk_size size);
+
+// Sets the camera of shot k: of size h->size and move h->move if the shot's subjects can be held in
+// view so, else still, panning, or wider. place >= 0: the thing is to begin in that third of the
+// frame. False if nothing holds them.
+bool tk_camera_set(tk_scene *s, const tk_media_config *m, tk_draws *d, int k, int place);

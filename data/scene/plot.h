@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A scene while it is written: beat after beat, shot after shot.
+#pragma once
+#include "data/scene/draws.h"
+
+typedef struct tk_plot {
+    const tk_world_config *c;
+    const tk_media_config *m;
+    tk_draws d;
+    tk_scene *s;
+    double end;   // of the clip, seconds
+    double stage; // half of what a wide shot shows, metres
+    int things;   // that the clip may have
+    bool pair;    // the first thing is of the held-out kind and colour
+} tk_plot;
+
+// A beat fills shot k from the state that the world is in, and sets its camera. False if it does
+// not fit; the scene is then to be restored.
+typedef bool (*tk_beat_writer)(tk_plot *p, int k);
+bool tk_beat_drop(tk_plot *p, int k);
+bool tk_beat_rise(tk_plot *p, int k);
+bool tk_beat_ramp(tk_plot *p, int k);
+bool tk_beat_splash(tk_plot *p, int k);
+bool tk_beat_hit(tk_plot *p, int k);
+bool tk_beat_letgo(tk_plot *p, int k);
+bool tk_beat_walk(tk_plot *p, int k);
+bool tk_beat_turn(tk_plot *p, int k);
+bool tk_beat_look_at_thing(tk_plot *p, int k);
+bool tk_beat_look_at_person(tk_plot *p, int k);
+
+// A new thing, of any of the kinds in the mask (1 << kind) that may be; -1 if none may.
+int tk_plot_thing(tk_plot *p, int kinds);
+// Puts people, and what one of them carries, where they are at the begin.
+bool tk_plot_people(tk_plot *p, int people, bool carries);
+// Writes all shots.
+bool tk_plot_write(tk_plot *p);
+void tk_plot_caption(tk_plot *p, int k);
