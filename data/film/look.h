@@ -55,7 +55,3 @@ static inline double tk_ease(double a, double b, double x) // 0 up to a, 1 from 
     t = t < 0 ? 0 : t > 1 ? 1 : t;
     return t * t * (3 - 2 * t);
 }
-
-// The finished frame as bytes, rgb: (height, width, 3). Grain is that of the frame's number.
-typedef struct tk_canvas tk_canvas;
-void tk_look_develop(const tk_canvas *c, uint64_t seed, int64_t index, int64_t frame, uint8_t *rgb);

@@ -39,14 +39,14 @@ typedef struct tk_film_part {
 
 // A picture under way. A point (x, y) of a layer shows at
 // (width / 2 + (x - cx) * per, height / 2 - (y - cy) * per).
-struct tk_canvas {
+typedef struct tk_canvas {
     int64_t width, height;
     float *plane[4]; // red, green, blue in [0, 1], and a mask: (height, width) each
     double cx, cy, per;
     double eye_x; // where the camera is: layers behind the plane move less than it
     bool masking; // shapes are gathered in the mask instead of being painted
     const tk_look *look;
-};
+} tk_canvas;
 
 tk_status tk_canvas_new(tk_canvas *c, int64_t height, int64_t width); // the caller frees it
 void tk_canvas_free(tk_canvas *c);

@@ -29,3 +29,7 @@ void tk_thing_paint(tk_canvas *c, const tk_moment *m, int thing);
 void tk_ground_shadow(tk_canvas *c, const tk_scene *s, double x, double half_width, double above);
 void tk_thing_shadow(tk_canvas *c, const tk_moment *m, int thing); // on the ground, into the mask
 void tk_splash_paint(tk_canvas *c, const tk_moment *m);
+
+// The finished frame as bytes, rgb: (height, width, 3). Grain is that of the frame's number
+// (data/film/develop.c).
+void tk_film_develop(const tk_canvas *c, uint64_t seed, int64_t index, int64_t frame, uint8_t *rgb);

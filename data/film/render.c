@@ -152,7 +152,7 @@ tk_status tk_film_render(const tk_scene *s, const tk_media_config *m, tk_speech 
     for (int64_t i = 0; status == TK_OK && i < frames; i++) {
         tk_alive();
         frame_paint(&r, (double)i / (double)m->fps);
-        tk_look_develop(&r.frame, s->seed, s->index, i, rgb + i * m->height * m->width * 3);
+        tk_film_develop(&r.frame, s->seed, s->index, i, rgb + i * m->height * m->width * 3);
     }
     tk_canvas_free(&r.back);
     tk_canvas_free(&r.frame);
@@ -183,7 +183,7 @@ tk_status tk_film_portrait(int character, tk_style style, int64_t side, uint8_t 
         &c, -2, 0, 2, 4,
         tk_fill_graded(tk_rgb_hex(0x8d9299), tk_rgb_hex(0xc2c6ca), 0, c.cy - r, 0, c.cy + r));
     person_paint(&c, &f);
-    tk_look_develop(&c, (uint64_t)character, 0, 0, rgb);
+    tk_film_develop(&c, (uint64_t)character, 0, 0, rgb);
     tk_canvas_free(&c);
     return TK_OK;
 }

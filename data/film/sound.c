@@ -3,16 +3,7 @@
 #include "data/film/sound.h"
 #include "core/base/log.h"
 #include "data/film/lines.h"
-#include <math.h>
 #include <string.h>
-
-void tk_soundtrack_pan(const tk_soundtrack *t, double x, double at, double gain[2])
-{
-    const tk_view v = tk_scene_view_at(t->scene, t->media->height, t->media->width, at);
-    const double side = fmax(-1, fmin(1, 0.8 * (x - v.cx) * v.pixels_per_metre / v.half_width));
-    gain[0] = t->media->channels == 2 ? cos(0.25 * M_PI * (1 + side)) : 1;
-    gain[1] = sin(0.25 * M_PI * (1 + side));
-}
 
 static void line_add(const tk_soundtrack *t, const tk_scene_line *line, const tk_line *said)
 {
