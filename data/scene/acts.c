@@ -75,7 +75,9 @@ bool tk_beat_letgo(tk_plot *p, int k)
         a.ay = 0;
         a = tk_thing_rising(o, a);
     }
-    return tk_physics_set(s, a, p->end) && tk_camera_set(s, p->m, &p->d, k, -1);
+    if (!tk_plot_go(p, a)) return false;
+    return tk_plot_remark(p, k, t + tk_draw(&p->d, 0.5, 0.8)) &&
+           tk_camera_set(s, p->m, &p->d, k, -1);
 }
 
 bool tk_beat_walk(tk_plot *p, int k)
@@ -102,7 +104,8 @@ bool tk_beat_walk(tk_plot *p, int k)
         return false;
     h->size = tk_draw_chance(&p->d, 0.4) ? TK_SIZE_MEDIUM : TK_SIZE_WIDE;
     h->move = tk_draw_chance(&p->d, 0.5) ? TK_MOVE_PAN : TK_MOVE_NONE;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_plot_remark(p, k, h->start + lead + steps * each + tk_draw(&p->d, 0.1, 0.2)) &&
+           tk_camera_set(s, p->m, &p->d, k, -1);
 }
 
 bool tk_beat_turn(tk_plot *p, int k)
@@ -118,7 +121,8 @@ bool tk_beat_turn(tk_plot *p, int k)
     if (b.stride >= 0 || h->toward == b.facing || h->seconds < 0.6) return false;
     if (!tk_people_set(s, (tk_step){t, b.x, 0, who, h->toward})) return false;
     h->size = tk_draw_chance(&p->d, 0.5) ? TK_SIZE_CLOSE : TK_SIZE_MEDIUM;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_plot_remark(p, k, t + TK_TURN_SECONDS + tk_draw(&p->d, 0, 0.2)) &&
+           tk_camera_set(s, p->m, &p->d, k, -1);
 }
 
 bool tk_beat_look_at_person(tk_plot *p, int k)

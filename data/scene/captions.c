@@ -5,87 +5,117 @@
 #include <stdio.h>
 #include <string.h>
 
-// Wordings, one of which is drawn. %t the thing, %o the other thing, %n the person, %p a third of
-// the frame, %d where to.
-typedef struct wordings {
-    const char *of[4];
-} wordings;
+enum { WORDINGS = 3, MOST_BYTES = 80 };
 
-static const wordings
-    drop_bounces = {{"%t bounces %p", "%t falls and bounces %p", "%t drops %p, bounces"}},
-    drop_lies = {{"%t drops %p", "%t thuds down %p", "%t falls %p"}},
-    rises = {{"%t rises", "%t floats up", "%t goes up"}},
-    ramp = {{"%t rolls down the ramp", "%t runs down the ramp"}},
-    ramp_hits = {{"%t rolls down the ramp, hits %o", "%t runs down the ramp into %o"}},
-    sinks = {{"%t falls into the water, sinks", "%t splashes down and sinks"}},
-    floats = {{"%t falls into the water, floats", "%t splashes down and floats"}},
-    hits = {{"%t hits %o", "%t runs into %o", "%t knocks into %o"}},
-    letgo = {{"%n drops %t", "%n lets %t fall"}},
-    letgo_bounces = {{"%n drops %t, it bounces", "%n lets %t bounce"}},
-    letgo_sinks = {{"%n drops %t into the water, it sinks", "%n lets %t sink"}},
-    letgo_floats = {{"%n drops %t into the water, it floats", "%n lets %t float"}},
-    letgo_rises = {{"%n lets %t go", "%n lets %t rise"}}, walks = {{"%n walks %d", "%n goes %d"}},
-    turns = {{"%n turns %d", "%n looks %d"}}, waits = {{"%n waits", "%n stands there", "%n"}},
-    lies = {{"%t lies there", "%t lies still", "%t"}},
-    bounces_on = {{"%t bounces on", "%t still bounces"}},
-    rolls_on = {{"%t rolls on", "%t still rolls"}}, slides_on = {{"%t slides on"}},
-    sinks_on = {{"%t sinks", "%t goes down"}}, floats_on = {{"%t floats", "%t bobs there"}},
-    rises_on = {{"%t rises on", "%t goes on up"}}, falls_on = {{"%t falls"}};
+// Wordings of a clause, one of which is drawn. %t the thing, %o the other thing, %n the person, %m
+// the other one, %w the words spoken, %p a third of the frame, %d where to.
+typedef struct clause {
+    tk_beat beat;
+    tk_outcome outcome;
+    const char *of[WORDINGS];
+} clause;
 
-// Whether such an event comes to the shot's thing before time t.
-static bool comes_to(const tk_scene *s, const tk_shot *h, tk_event_kind kind, double t)
+static const clause clauses[] = {
+    {TK_BEAT_DROP, TK_OUTCOME_BOUNCES, {"%t bounces %p", "%t falls %p and bounces"}},
+    {TK_BEAT_DROP, TK_OUTCOME_LIES, {"%t drops %p", "%t thuds down %p", "%t falls %p"}},
+    {TK_BEAT_RISE, TK_OUTCOME_RISES, {"%t rises", "%t floats up", "%t goes up"}},
+    {TK_BEAT_RAMP, TK_OUTCOME_ROLLS, {"%t rolls down the ramp", "%t runs down the ramp"}},
+    {TK_BEAT_RAMP,
+     TK_OUTCOME_HITS,
+     {"%t rolls down the ramp, hits %o", "%t runs down the ramp into %o"}},
+    {TK_BEAT_SPLASH,
+     TK_OUTCOME_SINKS,
+     {"%t falls into the water, sinks", "%t splashes down, sinks"}},
+    {TK_BEAT_SPLASH,
+     TK_OUTCOME_FLOATS,
+     {"%t falls into the water, floats", "%t splashes down, floats"}},
+    {TK_BEAT_HIT, TK_OUTCOME_HITS, {"%t hits %o", "%t runs into %o", "%t knocks into %o"}},
+    {TK_BEAT_LETGO, TK_OUTCOME_LIES, {"%n drops %t", "%n lets %t fall"}},
+    {TK_BEAT_LETGO, TK_OUTCOME_BOUNCES, {"%n drops %t, it bounces", "%n lets %t bounce"}},
+    {TK_BEAT_LETGO, TK_OUTCOME_SINKS, {"%n drops %t into the water, it sinks", "%n lets %t sink"}},
+    {TK_BEAT_LETGO,
+     TK_OUTCOME_FLOATS,
+     {"%n drops %t into the water, it floats", "%n lets %t float"}},
+    {TK_BEAT_LETGO, TK_OUTCOME_RISES, {"%n lets %t go", "%n lets %t rise"}},
+    {TK_BEAT_WALK, TK_OUTCOME_NONE, {"%n walks %d", "%n goes %d"}},
+    {TK_BEAT_TURN, TK_OUTCOME_NONE, {"%n turns %d", "%n looks %d"}},
+    {TK_BEAT_SAY, TK_OUTCOME_NONE, {"%n says %w", "%n: %w"}},
+    {TK_BEAT_ASK, TK_OUTCOME_NONE, {"%n asks %w", "%n asks %m %w"}},
+    {TK_BEAT_ANSWER, TK_OUTCOME_NONE, {"%n answers %w", "%n answers: %w"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_NONE, {"%n waits", "%n stands there"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_LIES, {"%t lies there", "%t lies still"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_BOUNCES, {"%t bounces on", "%t still bounces"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_FALLS, {"%t falls on", "%t still falls"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_ROLLS, {"%t rolls on", "%t still rolls"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_SLIDES, {"%t slides on", "%t still slides"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_SINKS, {"%t sinks on", "%t still sinks"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_FLOATS, {"%t floats there", "%t still floats"}},
+    {TK_BEAT_LOOK, TK_OUTCOME_RISES, {"%t rises on", "%t still rises"}},
+};
+
+// Whether such an event comes to the shot's thing in [from, to).
+static bool comes_to(const tk_scene *s, const tk_shot *h, tk_event_kind kind, double from,
+                     double to)
 {
     for (int i = 0; i < s->n_events; i++) {
         const tk_scene_event *e = &s->event[i];
-        if (e->kind == kind && e->thing == h->thing && e->t < t) return true;
+        if (e->kind == kind && e->thing == h->thing && e->t >= from && e->t < to) return true;
     }
     return false;
 }
 
-static const wordings *after_fall(const tk_scene *s, const tk_shot *h, bool by_person)
+static tk_outcome outcome_of_fall(const tk_scene *s, const tk_shot *h)
 {
     const tk_thing *o = &s->thing[h->thing];
-    if (o->kind == TK_BALLOON) return by_person ? &letgo_rises : &rises;
-    if (comes_to(s, h, TK_EVENT_SPLASH, h->start + h->seconds)) {
-        if (o->heavy) return by_person ? &letgo_sinks : &sinks;
-        return by_person ? &letgo_floats : &floats;
-    }
-    if (o->kind == TK_BALL && !o->heavy) return by_person ? &letgo_bounces : &drop_bounces;
-    return by_person ? &letgo : &drop_lies;
+    const double end = h->start + h->seconds;
+    if (o->kind == TK_BALLOON) return TK_OUTCOME_RISES;
+    if (comes_to(s, h, TK_EVENT_SPLASH, h->start, end))
+        return o->heavy ? TK_OUTCOME_SINKS : TK_OUTCOME_FLOATS;
+    return o->kind == TK_BALL && !o->heavy ? TK_OUTCOME_BOUNCES : TK_OUTCOME_LIES;
 }
 
-// What a thing is seen to do that nobody has just set going.
-static const wordings *going_on(const tk_scene *s, const tk_shot *h)
+// Of a thing that nobody has just set going.
+static tk_outcome outcome_of_going_on(const tk_scene *s, const tk_shot *h)
 {
+    const double end = h->start + h->seconds;
     const tk_arc *a = tk_arc_of(s, h->thing, h->start + 1e-9);
-    if (a->law == TK_LAW_BOB) return &floats_on;
-    if (a->law == TK_LAW_DRAG) return a->vend > 0 ? &rises_on : &sinks_on;
-    if (a->law != TK_LAW_FREE) return &lies;
-    if (a->ay == 0) return s->thing[h->thing].kind == TK_BALL ? &rolls_on : &slides_on;
-    return comes_to(s, h, TK_EVENT_IMPACT, h->start) ? &bounces_on : &falls_on;
+    if (a->law == TK_LAW_BOB) return TK_OUTCOME_FLOATS;
+    if (a->law == TK_LAW_DRAG) return a->vend > 0 ? TK_OUTCOME_RISES : TK_OUTCOME_SINKS;
+    if (a->law != TK_LAW_FREE) return TK_OUTCOME_LIES;
+    if (a->ay == 0)
+        return s->thing[h->thing].kind == TK_BALL ? TK_OUTCOME_ROLLS : TK_OUTCOME_SLIDES;
+    if (comes_to(s, h, TK_EVENT_SPLASH, h->start, end)) return outcome_of_fall(s, h);
+    return comes_to(s, h, TK_EVENT_IMPACT, h->start, end) ? TK_OUTCOME_BOUNCES : TK_OUTCOME_FALLS;
 }
 
-static const wordings *wordings_of(const tk_scene *s, const tk_shot *h)
+static tk_outcome outcome_of(const tk_scene *s, const tk_shot *h)
 {
     switch (h->beat) {
     case TK_BEAT_DROP:
-    case TK_BEAT_SPLASH:
-        return after_fall(s, h, false);
     case TK_BEAT_RISE:
-        return &rises;
-    case TK_BEAT_RAMP:
-        return h->other < 0 ? &ramp : &ramp_hits;
-    case TK_BEAT_HIT:
-        return &hits;
+    case TK_BEAT_SPLASH:
     case TK_BEAT_LETGO:
-        return after_fall(s, h, true);
-    case TK_BEAT_WALK:
-        return &walks;
-    case TK_BEAT_TURN:
-        return &turns;
+        return outcome_of_fall(s, h);
+    case TK_BEAT_RAMP:
+        return h->other < 0 ? TK_OUTCOME_ROLLS : TK_OUTCOME_HITS;
+    case TK_BEAT_HIT:
+        return TK_OUTCOME_HITS;
     default:
-        return h->person >= 0 ? &waits : going_on(s, h);
+        return h->thing < 0 ? TK_OUTCOME_NONE : outcome_of_going_on(s, h);
     }
+}
+
+// One of the wordings for what happens in the shot; NULL: it cannot be said.
+static const char *wording_of(const tk_shot *h, tk_draws *d)
+{
+    for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++) {
+        const clause *c = &clauses[i];
+        int n = 0;
+        if (c->beat != h->beat || c->outcome != h->outcome) continue;
+        while (n < WORDINGS && c->of[n]) n++;
+        return c->of[tk_draw_below(d, n)];
+    }
+    return NULL;
 }
 
 typedef struct line_of_text {
@@ -121,6 +151,17 @@ static void put_person(line_of_text *l, const tk_scene *s, int k)
         put_words(l, c->pronoun[0] == 'S' ? "she" : "he");
 }
 
+// The words of the shot's line, in quotes.
+static void put_spoken(line_of_text *l, const tk_scene *s, const tk_shot *h)
+{
+    const tk_scene_line *line = &s->line[h->first_line];
+    for (int i = 0; i < line->n; i++) {
+        put_words(l, i ? " " : "\"");
+        put_words(l, tk_word_text(line->word[i]));
+    }
+    put_words(l, "\"");
+}
+
 static void put_clause(line_of_text *l, const tk_scene *s, int k, const char *form)
 {
     static const char *const toward[] = {"left", "to us", "right"};
@@ -141,6 +182,12 @@ static void put_clause(line_of_text *l, const tk_scene *s, int k, const char *fo
         case 'n':
             put_person(l, s, k);
             break;
+        case 'm':
+            put_words(l, tk_characters[s->person[h->other]].name);
+            break;
+        case 'w':
+            put_spoken(l, s, h);
+            break;
         case 'p':
             put_words(l, tk_place_name[h->place]);
             break;
@@ -151,24 +198,37 @@ static void put_clause(line_of_text *l, const tk_scene *s, int k, const char *fo
     }
 }
 
-void tk_plot_caption(tk_plot *p, int k)
+static void put_head(line_of_text *l, const tk_scene *s, int k)
 {
     static const char *const move[TK_MOVES] = {"", ", pan", ", push in"};
+    const tk_shot *h = &s->shot[k];
+    put_words(l, tk_size_name[h->size]);
+    put_words(l, move[h->move]);
+    if (h->reverse) put_words(l, ", reverse");
+    if (k == 0) {
+        put_words(l, ", ");
+        put_words(l, tk_style_name[s->style]);
+        put_words(l, ", ");
+        put_words(l, tk_set_name[s->set]);
+    }
+    put_words(l, ": ");
+}
+
+bool tk_plot_caption(tk_plot *p, int k)
+{
     const tk_scene *s = p->s;
     tk_shot *h = &p->s->shot[k];
-    const wordings *w = wordings_of(s, h);
-    int n = 0;
-    while (n < 4 && w->of[n]) n++;
     line_of_text l = {h->caption, sizeof h->caption, 0};
-    put_words(&l, tk_size_name[h->size]);
-    put_words(&l, move[h->move]);
-    if (h->reverse) put_words(&l, ", reverse");
-    if (k == 0) {
-        put_words(&l, ", ");
-        put_words(&l, tk_style_name[s->style]);
-        put_words(&l, ", ");
-        put_words(&l, tk_set_name[s->set]);
+    h->outcome = outcome_of(s, h);
+    const char *wording = wording_of(h, &p->d);
+    if (!wording) return false;
+    put_head(&l, s, k);
+    put_clause(&l, s, k, wording);
+    if (h->n_lines && !strstr(wording, "%w")) {
+        put_words(&l, ". ");
+        put_words(&l, tk_characters[s->person[h->person]].pronoun);
+        put_words(&l, " says ");
+        put_spoken(&l, s, h);
     }
-    put_words(&l, ": ");
-    put_clause(&l, s, k, w->of[tk_draw_below(&p->d, n)]);
+    return l.n <= MOST_BYTES;
 }

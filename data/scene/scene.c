@@ -2,6 +2,7 @@
 // A scene from its index: set, style and cast are drawn, the clip is cut into shots, and beats fill
 // them (data/scene/script.c).
 #include "data/scene/scene.h"
+#include "core/base/log.h"
 #include "data/codec/grid.h"
 #include "data/scene/camera.h"
 #include "data/scene/people.h"
@@ -141,18 +142,33 @@ static bool is_as_held_out(const tk_world_config *c, const tk_scene *s)
     return c->held_out != TK_HELD_ONLY || any;
 }
 
+tk_status tk_scene_open_speech(const tk_world_config *c, const tk_media_config *m, tk_speech **out)
+{
+    enum { LEAST_RATE = 8000 };
+    *out = NULL;
+    if (!c->speech || c->people == 0) return TK_OK;
+    if (m->sample_rate >= LEAST_RATE && tk_flite_open() == TK_OK)
+        return tk_speech_open(m->sample_rate, out);
+    tk_log("nobody speaks in the world's clips: %s", m->sample_rate < LEAST_RATE
+                                                         ? "media.sample_rate is below 8000"
+                                                         : "this build has no speech");
+    return TK_OK;
+}
+
 tk_status tk_scene_make(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
-                        uint64_t seed, int64_t index, tk_scene *out)
+                        tk_speech *speech, uint64_t seed, int64_t index, tk_scene *out)
 {
     enum { DRAFTS = 100 };
-    tk_plot p = {.c = c, .m = m, .s = out};
+    tk_plot p = {.c = c, .m = m, .s = out, .speech = speech};
     p.d.key = tk_rng_key(seed, TK_RNG_WORLD, (uint64_t)index);
     if (c->people == 0 && c->things == 0)
         return TK_FAIL(TK_INPUT,
                        "world.things and world.people are both 0: there is nothing to film");
     for (int i = 0; i < DRAFTS; i++) {
         *out = (tk_scene){.seed = seed, .index = index};
-        if (!draft(&p, patch_frames) || !is_as_held_out(c, out)) continue;
+        const bool fits = draft(&p, patch_frames);
+        TK_TRY(p.status);
+        if (!fits || !is_as_held_out(c, out)) continue;
         sort_events(out);
         return TK_OK;
     }

@@ -8,6 +8,7 @@
 // in the next shot. Nothing here draws or sounds; data/film does, from these numbers alone.
 #pragma once
 #include "core/config/config.h"
+#include "data/speech/speak.h"
 
 typedef enum tk_set { TK_SET_ROOM, TK_SET_STREET, TK_SET_BEACH, TK_SET_WORKSHOP, TK_SETS } tk_set;
 typedef enum tk_style { TK_STYLE_NATURAL, TK_STYLE_NOIR, TK_STYLE_ANIME, TK_STYLES } tk_style;
@@ -124,6 +125,21 @@ typedef enum tk_beat {
     TK_BEATS
 } tk_beat;
 
+// What is seen to become of the shot's thing, and said in the caption.
+typedef enum tk_outcome {
+    TK_OUTCOME_NONE, // the shot is about a person
+    TK_OUTCOME_LIES,
+    TK_OUTCOME_BOUNCES,
+    TK_OUTCOME_FALLS, // it has not landed yet when the shot ends
+    TK_OUTCOME_ROLLS,
+    TK_OUTCOME_SLIDES,
+    TK_OUTCOME_HITS, // the other thing
+    TK_OUTCOME_SINKS,
+    TK_OUTCOME_FLOATS,
+    TK_OUTCOME_RISES,
+    TK_OUTCOMES
+} tk_outcome;
+
 typedef struct tk_camera { // what is seen: centre and width of view, metres
     double cx, cy, span;
 } tk_camera;
@@ -135,6 +151,7 @@ typedef struct tk_shot {
     bool reverse;       // from the other side: the set's other wall is behind
     tk_camera from, to; // at the shot's begin and end, even between
     tk_beat beat;
+    tk_outcome outcome;
     int person, thing, other; // what the shot is about; -1 none
     int place;                // where the thing is let go, of the frame; -1: not said
     int toward;               // walks, turns: -1 left, 1 right, 0 to the camera
@@ -164,9 +181,14 @@ typedef struct tk_scene {
 // Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_scene_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
 
-// The scene of clip `index`. Cuts fall on latent frames (multiples of patch_frames / fps).
+// Speech for scenes and films at the media's sample rate. NULL, which is said once, where nobody
+// can speak: without world.speech or people, in builds without speech, below 8000 samples a second.
+tk_status tk_scene_open_speech(const tk_world_config *s, const tk_media_config *m, tk_speech **out);
+
+// The scene of clip `index`. Cuts fall on latent frames (multiples of patch_frames / fps). People
+// speak by `speech`; NULL: nobody does.
 tk_status tk_scene_make(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames,
-                        uint64_t seed, int64_t index, tk_scene *out);
+                        tk_speech *speech, uint64_t seed, int64_t index, tk_scene *out);
 
 typedef struct tk_pose { // of a thing
     double x, y, angle;
@@ -192,7 +214,6 @@ typedef struct tk_face {
     double half_width, half_height; // of the head
     double mouth_x, mouth_y;        // centre of the mouth
     double mouth_width;             // at rest, as seen (narrower when the head is turned)
-    double open;                    // the mouth: 0 shut .. 1 widest, by the phone spoken
 } tk_face;
 tk_face tk_scene_face_at(const tk_scene *s, int person, double t);
 

@@ -9,7 +9,7 @@ typedef struct choice {
     double weight; // how often it is tried before the others
 } choice;
 
-enum { BEATS = 10, TRIES = 12 };
+enum { BEATS = 12, TRIES = 12 };
 
 // New things and deeds come before looking on; where something still moves, looking on is worth
 // more. What only some sets and clips offer comes first there.
@@ -27,6 +27,8 @@ static int list_choices(const tk_plot *p, int k, choice c[BEATS])
     }
     if (s->n_people > 0) {
         c[n++] = (choice){tk_beat_letgo, 4};
+        if (p->speech) c[n++] = (choice){tk_beat_say, 2.2};
+        if (p->speech && s->n_people > 1) c[n++] = (choice){tk_beat_ask, 4};
         c[n++] = (choice){tk_beat_walk, 1.5};
         c[n++] = (choice){tk_beat_turn, 0.8};
         c[n++] = (choice){tk_beat_look_at_person, 0.15};
@@ -48,7 +50,7 @@ static const choice *draw_choice(tk_plot *p, const choice *c, int n)
 static bool try_beat(tk_plot *p, int k, tk_beat_writer write)
 {
     const tk_scene before = *p->s;
-    if (write(p, k)) return true;
+    if (write(p, k) && tk_plot_caption(p, k)) return true;
     *p->s = before;
     return false;
 }
@@ -58,6 +60,11 @@ static bool write_shot(tk_plot *p, int k)
     choice c[BEATS];
     tk_shot *h = &p->s->shot[k];
     h->person = h->thing = h->other = h->place = -1;
+    if (k > 0 && p->s->shot[k - 1].beat == TK_BEAT_ASK) {
+        for (int i = 0; i < TRIES; i++)
+            if (try_beat(p, k, tk_beat_answer)) return true;
+        return false;
+    }
     const int n = list_choices(p, k, c);
     for (int i = 0; i < TRIES && n > 0; i++)
         if (try_beat(p, k, draw_choice(p, c, n)->write)) return true;
@@ -69,9 +76,7 @@ static bool write_shot(tk_plot *p, int k)
 
 bool tk_plot_write(tk_plot *p)
 {
-    for (int k = 0; k < p->s->n_shots; k++) {
+    for (int k = 0; k < p->s->n_shots; k++)
         if (!write_shot(p, k)) return false;
-        tk_plot_caption(p, k);
-    }
     return true;
 }

@@ -82,8 +82,7 @@ static bool apart(const tk_plot *p, double from)
     return true;
 }
 
-// Thing `a.thing` moves so from a.t on, and nothing comes in its way.
-static bool set_going(tk_plot *p, tk_arc a)
+bool tk_plot_go(tk_plot *p, tk_arc a)
 {
     return tk_physics_set(p->s, a, p->end) && apart(p, a.t);
 }
@@ -132,7 +131,7 @@ bool tk_beat_drop(tk_plot *p, int k)
                 .thing = i,
                 .by = -1};
     const double edge = fmin(p->stage, p->s->water_from) - r - 0.4;
-    if (!find_spot(p, i, h->start, -p->stage + r, edge, &a.x) || !set_going(p, a)) return false;
+    if (!find_spot(p, i, h->start, -p->stage + r, edge, &a.x) || !tk_plot_go(p, a)) return false;
     if (!tk_camera_set(p->s, p->m, &p->d, k, place)) return false;
     const tk_view v = tk_scene_view_at(p->s, p->m->height, p->m->width, h->start);
     h->place = (int)floor(3 * (0.5 + (a.x - v.cx) * v.pixels_per_metre / (double)p->m->width));
@@ -150,7 +149,7 @@ bool tk_beat_rise(tk_plot *p, int k)
                 .by = -1};
     const double side = fmin(p->stage, p->s->water_from) - 0.5;
     if (!find_spot(p, i, h->start, -p->stage + 0.4, side, &a.x)) return false;
-    return set_going(p, tk_thing_rising(&p->s->thing[i], a)) &&
+    return tk_plot_go(p, tk_thing_rising(&p->s->thing[i], a)) &&
            tk_camera_set(p->s, p->m, &p->d, k, -1);
 }
 
@@ -161,7 +160,7 @@ bool tk_beat_ramp(tk_plot *p, int k)
     if (i < 0) return false;
     tk_shot *h = begin_shot(p, k, TK_BEAT_RAMP, i, 0);
     h->move = tk_draw_chance(&p->d, 0.3) ? TK_MOVE_PAN : TK_MOVE_NONE;
-    if (!set_going(p, tk_thing_on_ramp(s, i, h->start))) return false;
+    if (!tk_plot_go(p, tk_thing_on_ramp(s, i, h->start))) return false;
     double foot = INFINITY;
     for (int n = s->n_arcs - 1; n >= 0; n--)
         if (s->arc[n].thing == i && s->arc[n].t > h->start) foot = s->arc[n].t;
@@ -188,7 +187,7 @@ bool tk_beat_splash(tk_plot *p, int k)
                 .thing = i,
                 .by = -1};
     const double from = s->water_from + r + 0.2;
-    if (!find_spot(p, i, h->start, from, from + 0.9 * p->stage, &a.x) || !set_going(p, a))
+    if (!find_spot(p, i, h->start, from, from + 0.9 * p->stage, &a.x) || !tk_plot_go(p, a))
         return false;
     return tk_camera_set(s, p->m, &p->d, k, -1);
 }
@@ -227,7 +226,7 @@ bool tk_beat_hit(tk_plot *p, int k)
     a.x = tk_arc_of(s, target, h->start)->x - side * (touch + gap);
     a.spin = s->thing[i].kind == TK_BALL ? -v / r : 0;
     if (s->ramp && a.x < s->ramp_end + r) return false;
-    if (a.x > s->water_from - r || !set_going(p, tk_thing_on_floor(&s->thing[i], a))) return false;
+    if (a.x > s->water_from - r || !tk_plot_go(p, tk_thing_on_floor(&s->thing[i], a))) return false;
     const double hit = first_event(s, TK_EVENT_HIT, i, h->start);
     return hit < h->start + 0.6 * h->seconds && tk_camera_set(s, p->m, &p->d, k, -1);
 }
@@ -241,8 +240,12 @@ bool tk_beat_look_at_thing(tk_plot *p, int k)
     tk_shot *h = &s->shot[k];
     const tk_arc *a = tk_arc_of(s, i, h->start);
     if (!a || a->law == TK_LAW_CARRIED) return false;
+    const tk_arc *end = tk_arc_of(s, i, h->start + h->seconds);
+    if (a->law == TK_LAW_REST && end != a) return false; // what another runs into does not just lie
     if (s->thing[i].kind == TK_BALLOON && tk_scene_thing_at(s, i, h->start + h->seconds).y > 7)
         return false;
+    const bool seen = k > 0 && h[-1].beat == TK_BEAT_LOOK && h[-1].thing == i;
+    if (seen && a->law == TK_LAW_REST && tk_draw_chance(&p->d, 0.8)) return false;
     h->beat = TK_BEAT_LOOK;
     h->thing = i;
     h->size = (tk_size)(tk_draw_chance(&p->d, 0.6) ? TK_SIZE_CLOSE : tk_draw_below(&p->d, 2));
