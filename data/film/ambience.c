@@ -13,7 +13,7 @@ typedef struct tk_scape_band { // a noise of the set
 } tk_scape_band;
 
 static const tk_scape_band scape[TK_SETS][BANDS] = {
-    {{110, 1.5, 0.0010, 7, 0.2}, {420, 2.0, 0.0004, 5, 0.3}}, // room tone
+    {{110, 1.5, 0.0016, 7, 0.2}, {420, 2.0, 0.0006, 5, 0.3}}, // room tone
     {{140, 1.6, 0.0034, 6, 0.5}, {420, 1.4, 0.0020, 3.7, 0.8}, {950, 1, 0.0006, 9, 0.9}}, // traffic
     {{1500, 1.8, 0.0040, 3.4, 0.85}, {700, 1.4, 0.0018, 3.4, 0.6}, {260, 1.2, 0.0012, 5.3, 0.6}},
     {{1100, 0.9, 0.0016, 8, 0.1}, {300, 1.0, 0.0010, 6, 0.2}}, // a fan
@@ -67,7 +67,7 @@ static void clock_ticks(const tk_soundtrack *t)
         if (first >= t->samples) return;
         const double pitch = (k & 1 ? 1500 : 1850) * 2 * M_PI / rate;
         for (int64_t i = 0; i < n && first + i < t->samples; i++) {
-            const double v = 0.007 * sin(pitch * (double)i) * exp(-(double)i / (0.005 * rate));
+            const double v = 0.010 * sin(pitch * (double)i) * exp(-(double)i / (0.005 * rate));
             for (int64_t c = 0; c < t->media->channels; c++)
                 t->pcm[(first + i) * t->media->channels + c] += (float)v;
         }

@@ -229,7 +229,7 @@ void tk_mouth_paint(tk_canvas *c, const tk_person *f)
     const tk_mouth *m = &f->mouth;
     const double wide =
         m->width < 0.5f ? 0.64 + 0.72 * (double)m->width : 0.82 + 0.36 * (double)m->width;
-    const double rx = 0.5 * f->face.mouth_width * wide, ry = 0.32 * z.h * (double)m->opening;
+    const double rx = 0.5 * f->face.mouth_width * wide, ry = 0.42 * z.h * (double)m->opening;
     const double x = f->face.mouth_x, y = f->face.mouth_y, thick = lip * z.h;
     const tk_rgb red = tk_rgb_mix(z.skin, tk_rgb_hex(0xc24a58), z.anime ? 0.40 : 0.55);
     if (ry < 0.05 * z.h) { // lips that are closed: a line whose corners lie higher

@@ -47,7 +47,7 @@ static void shade_noir(const tk_look *l, int n, const float *nx, const float *ny
     for (int i = 0; i < n; i++) {
         const float nz = sqrtf(fmaxf(0, 1 - nx[i] * nx[i] - ny[i] * ny[i]));
         const float f = nx[i] * l->light[0] + ny[i] * l->light[1] + nz * l->light[2];
-        const float k = 0.38f + 0.82f * ramp(0.00f, 0.34f, f);
+        const float k = 0.42f + 0.82f * ramp(0.00f, 0.34f, f);
         float s = fmaxf(0, nx[i] * l->half[0] + ny[i] * l->half[1] + nz * l->half[2]);
         s *= s, s *= s, s *= s, s *= s;
         s = 0.6f * gloss * s + 0.22f * ramp(0.55f, 0.85f, nx[i] * side);

@@ -112,8 +112,8 @@ static void hand_of(const tk_person *f, int k, double out[2])
         out[0] = f->body.x + 0.02 * h * turn + 0.15 * h * swing * f->body.facing;
         out[1] += 0.03 * h * swing * swing;
     } else if (f->body.line >= 0 && k == (turn >= 0)) {
-        out[0] = f->body.x + side * 0.20 * w + 0.05 * h * turn;
-        out[1] = 0.50 * h + bob_of(f) + 0.02 * h * sin(6.5 * f->t);
+        out[0] = f->body.x + side * 0.19 * w * (1 - 0.6 * fabs(turn)) + 0.15 * h * turn;
+        out[1] = 0.51 * h + bob_of(f) + 0.02 * h * sin(6.5 * f->t);
     }
 }
 
@@ -125,8 +125,8 @@ static void arm_paint(tk_canvas *c, const tk_person *f, int k)
                                0.012 * h * turn,
                            (shoulder - 0.012) * h + bob_of(f)};
     hand_of(f, k, hand);
-    const double bend = fabs(turn) < 0.3 ? -side : turn > 0 ? -1 : 1;
-    joint(top, hand, 0.138 * h, -bend, elbow);
+    const double bend = fabs(turn) < 0.3 ? side : turn > 0 ? -1 : 1; // elbows out, or back
+    joint(top, hand, 0.138 * h, bend, elbow);
     const tk_rgb cloth = tk_rgb_of(f->who->top);
     const tk_film_part part[3] = {
         {tk_shape_ellipse(hand[0], hand[1], 0.042 * h, 0.042 * h, 0),

@@ -27,8 +27,8 @@ static void aim(tk_canvas *c, const tk_view *v)
 // dark.
 static void hard_light(tk_canvas *c, tk_set set)
 {
-    static const float dark[TK_SETS] = {0.40f, 0.95f, 0.42f, 0.75f},
-                       bright[TK_SETS] = {1.18f, 2.30f, 1.05f, 1.90f};
+    static const float dark[TK_SETS] = {0.32f, 0.80f, 0.38f, 0.62f},
+                       bright[TK_SETS] = {0.88f, 1.90f, 0.95f, 1.45f};
     const bool inside = set == TK_SET_ROOM || set == TK_SET_WORKSHOP;
     const double slope = c->look->light[0] < 0 ? -0.16 : 0.16, again = 4.6, reach = 1.9;
     const tk_fill bar = {.alpha = 1, .soft = 0.03f};

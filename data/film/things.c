@@ -12,11 +12,19 @@ static tk_rgb times(tk_rgb c, float k)
     return (tk_rgb){tk_unit(c.r * k), tk_unit(c.g * k), tk_unit(c.b * k)};
 }
 
+// In black and white things are lighter than they would be, so that they stand out in the dark.
+static tk_rgb thing_colour(const tk_canvas *c, const tk_thing *o)
+{
+    const tk_rgb colour = tk_rgb_of(tk_film_colour[o->colour]);
+    const double pale = c->look->style == TK_STYLE_NOIR ? 0.28 : 0;
+    return tk_rgb_mix(colour, (tk_rgb){1, 1, 1}, pale);
+}
+
 // A light ball has a white stripe, a heavy one a dark one: rolling is seen by it.
 static void ball_paint(tk_canvas *c, const tk_thing *o, const tk_pose *p)
 {
     const double r = o->radius, half = 0.20 * r;
-    tk_fill f = tk_fill_lit(tk_rgb_of(tk_film_colour[o->colour]), r);
+    tk_fill f = tk_fill_lit(thing_colour(c, o), r);
     f.gloss = o->heavy ? 0.25f : 0.9f;
     f.pattern = TK_BANDED;
     f.other = tk_rgb_hex(o->heavy ? 0x2e2e34 : 0xf6f2ea);
@@ -39,7 +47,7 @@ static tk_fill face_fill(const tk_canvas *c, tk_rgb colour, double x, double y, 
 static void crate_paint(tk_canvas *c, const tk_thing *o, const tk_pose *p)
 {
     const double r = o->radius, cosine = cos(p->angle), sine = sin(p->angle), w = 0.15 * r;
-    const tk_rgb colour = tk_rgb_of(tk_film_colour[o->colour]);
+    const tk_rgb colour = thing_colour(c, o);
     const tk_film_part outer = {tk_shape_box(p->x, p->y, r, r, p->angle, 0.04 * r),
                                 face_fill(c, colour, p->x, p->y, r)};
     tk_paint_group(c, 1, &outer);
@@ -67,7 +75,7 @@ static void crate_paint(tk_canvas *c, const tk_thing *o, const tk_pose *p)
 static void balloon_paint(tk_canvas *c, const tk_thing *o, const tk_pose *p, double t)
 {
     const double r = o->radius, foot = p->y - 1.04 * r;
-    const tk_rgb colour = tk_rgb_of(tk_film_colour[o->colour]);
+    const tk_rgb colour = thing_colour(c, o);
     double x = p->x, y = foot - 0.10 * r;
     for (int k = 1; k <= 6; k++) { // the string hangs and sways
         const double nx = p->x + 0.07 * r * k * sin(0.9 * k - 2.2 * t) * 0.5,
@@ -86,11 +94,31 @@ static void balloon_paint(tk_canvas *c, const tk_thing *o, const tk_pose *p, dou
     tk_paint_group(c, 2, part);
 }
 
+// Anime draws the way that a fast thing has come.
+static void speed_lines(tk_canvas *c, const tk_moment *m, int thing, const tk_pose *p)
+{
+    const tk_pose before = tk_scene_thing_at(m->scene, thing, m->t - 0.04);
+    const double dx = p->x - before.x, dy = p->y - before.y, far = hypot(dx, dy);
+    if (c->look->style != TK_STYLE_ANIME || c->masking || !before.seen) return;
+    if (far < 0.04 * 2.2 || far > 1) return; // slower than 2.2 m/s, or put elsewhere
+    const double r = m->scene->thing[thing].radius, ux = dx / far, uy = dy / far;
+    for (int k = -1; k <= 1; k++) {
+        const double off = 0.62 * r * k, back = r * (k ? 0.9 : 1.15),
+                     end = back + (k ? 2.2 : 3.2) * far;
+        const tk_film_shape line =
+            tk_shape_capsule(p->x - uy * off - ux * back, p->y + ux * off - uy * back, 0.022,
+                             p->x - uy * off - ux * end, p->y + ux * off - uy * end, 0.004);
+        const tk_fill white = {.colour = {1, 1, 1}, .alpha = 0.75f};
+        tk_paint(c, &line, &white);
+    }
+}
+
 void tk_thing_paint(tk_canvas *c, const tk_moment *m, int thing)
 {
     const tk_thing *o = &m->scene->thing[thing];
     const tk_pose p = tk_scene_thing_at(m->scene, thing, m->t);
     if (!p.seen) return;
+    speed_lines(c, m, thing, &p);
     if (o->kind == TK_BALL)
         ball_paint(c, o, &p);
     else if (o->kind == TK_CRATE)

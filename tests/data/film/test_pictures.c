@@ -195,7 +195,7 @@ static double lips_follow(tk_speech *speech, int who, int facing, tk_style style
     double px, py, sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
     tk_scene_project(&v, f.mouth_x, f.mouth_y, &px, &py);
     const double hw = 0.6 * f.mouth_width * v.pixels_per_metre,
-                 hh = 0.4 * f.half_height * v.pixels_per_metre;
+                 hh = 0.48 * f.half_height * v.pixels_per_metre;
     for (int k = 0; k < FRAMES; k++) {
         double darker = 0;
         for (int j = 0; j < HEIGHT; j++)
@@ -284,6 +284,22 @@ static void same_bytes_on_any_thread(void **state)
     }
 }
 
+static void failures_are_told(void **state)
+{
+    (void)state;
+    uint8_t rgb[BYTES];
+    tk_scene s = empty_scene(TK_SET_ROOM, TK_STYLE_NATURAL, 0, 1, 3);
+    put_person(&s, 0, 0, 1);
+    for (int nth = 1; nth <= 2; nth++) { // the backdrop, the frame
+        tk_alloc_fail_at(nth, false);
+        assert_status(tk_film_render(&s, &media, NULL, 1, rgb), TK_MEMORY);
+        tk_alloc_fail_at(0, false);
+    }
+    s.n_lines = 1, s.line[0].n = 1;
+    assert_status(tk_film_render(&s, &media, NULL, 1, rgb), TK_INTERNAL);
+    assert_says("without voices");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +310,7 @@ int main(void)
         cmocka_unit_test(lips_follow_the_phones),
         cmocka_unit_test(portraits_differ),
         cmocka_unit_test(same_bytes_on_any_thread),
+        cmocka_unit_test(failures_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
