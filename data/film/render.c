@@ -27,8 +27,8 @@ static void aim(tk_canvas *c, const tk_view *v)
 // dark.
 static void hard_light(tk_canvas *c, tk_set set)
 {
-    static const float dark[TK_SETS] = {0.32f, 0.80f, 0.38f, 0.62f},
-                       bright[TK_SETS] = {0.88f, 1.90f, 0.95f, 1.45f};
+    static const float dark[TK_SETS] = {0.47f, 1.15f, 0.50f, 1.00f},
+                       bright[TK_SETS] = {0.95f, 2.10f, 1.00f, 1.75f};
     const bool inside = set == TK_SET_ROOM || set == TK_SET_WORKSHOP;
     const double slope = c->look->light[0] < 0 ? -0.16 : 0.16, again = 4.6, reach = 1.9;
     const tk_fill bar = {.alpha = 1, .soft = 0.03f};
@@ -105,7 +105,7 @@ static void wall_shadows(tk_canvas *c, const tk_moment *m, int n, const tk_perso
     }
     for (int i = 0; i < m->scene->n_things; i++) tk_thing_paint(c, m, i);
     c->cx = cx, c->cy = cy;
-    tk_canvas_shade(c, 0.60f, (tk_rgb){0, 0, 0});
+    tk_canvas_shade(c, 0.50f, (tk_rgb){0, 0, 0});
 }
 
 static void shadows(tk_canvas *c, const tk_moment *m, int n, const tk_person *figure)

@@ -51,37 +51,39 @@ static int difference(const uint8_t *a, const uint8_t *b) // of two pixels, over
     return abs(a[0] - b[0]) + abs(a[1] - b[1]) + abs(a[2] - b[2]);
 }
 
+// How far the middle of what a thing changes in the picture is from where the scene says, pixels.
+static double thing_is_off(tk_set set, tk_style style, tk_kind kind)
+{
+    uint8_t with[BYTES], without[BYTES];
+    const double x = 0.31 - 0.2 * kind, y = 1.72 + 0.11 * set;
+    tk_scene s = empty_scene(set, style, 0.1, 1.2, 5.3);
+    render_one(&s, without);
+    put_thing(&s, kind, ((int)set + (int)kind) % TK_COLOURS, x, y, 0.4);
+    render_one(&s, with);
+    const tk_view v = tk_scene_view_at(&s, HEIGHT, WIDTH, 0);
+    double px, py, sum = 0, sx = 0, sy = 0;
+    tk_scene_project(&v, x, y, &px, &py);
+    const double r = s.thing[0].radius * v.pixels_per_metre;
+    for (int j = 0; j < HEIGHT; j++)
+        for (int i = 0; i < WIDTH; i++) {
+            const double dx = i + 0.5 - px, dy = j + 0.5 - py;
+            const int at = 3 * (j * WIDTH + i);
+            if (hypot(dx, dy) > 1.45 * r) continue; // a balloon's string, a shadow
+            if (difference(with + at, without + at) > 20) sum++, sx += dx, sy += dy;
+        }
+    assert_true(sum > 2.2 * r * r);
+    return hypot(sx, sy) / sum;
+}
+
 static void things_are_where_the_scene_says(void **state)
 {
     (void)state;
-    uint8_t with[BYTES], without[BYTES];
     for (int set = 0; set < TK_SETS; set++)
         for (int style = 0; style < TK_STYLES; style++)
             for (int kind = 0; kind < TK_KINDS; kind++) {
-                const double x = 0.31 - 0.2 * kind, y = 1.72 + 0.11 * set;
-                tk_scene s = empty_scene((tk_set)set, (tk_style)style, 0.1, 1.2, 5.3);
-                render_one(&s, without);
-                put_thing(&s, (tk_kind)kind, (set + kind) % TK_COLOURS, x, y, 0.4);
-                render_one(&s, with);
-                const tk_view v = tk_scene_view_at(&s, HEIGHT, WIDTH, 0);
-                double px, py, sum = 0, sx = 0, sy = 0;
-                tk_scene_project(&v, x, y, &px, &py);
-                const double near = 1.45 * s.thing[0].radius * v.pixels_per_metre;
-                for (int j = 0; j < HEIGHT; j++)
-                    for (int i = 0; i < WIDTH; i++) {
-                        const double dx = i + 0.5 - px, dy = j + 0.5 - py;
-                        const int at = 3 * (j * WIDTH + i);
-                        // above the knot of a balloon, beside the shadow on a wall
-                        if (fabs(dx) > near || fabs(dy) > near || hypot(dx, dy) > near) continue;
-                        if (style == TK_STYLE_NOIR || difference(with + at, without + at) < 60)
-                            continue;
-                        sum++, sx += dx, sy += dy;
-                    }
-                if (style == TK_STYLE_NOIR) continue; // its shadow on the wall is as dark as it
-                const double area = 2.2 * pow(s.thing[0].radius * v.pixels_per_metre, 2);
-                assert_true(sum > area);
-                assert_near(sx / sum, 0, 0.7);
-                assert_near(sy / sum, 0, 0.7);
+                // on a wall in hard light a shadow is as plain as the thing
+                if (style == TK_STYLE_NOIR && set != TK_SET_BEACH) continue;
+                assert_true(thing_is_off((tk_set)set, (tk_style)style, (tk_kind)kind) < 0.7);
             }
 }
 
