@@ -3,6 +3,7 @@
 #include "infer/judges/detect.h"
 #include "infer/judges/frames.h"
 #include "infer/judges/onsets.h"
+#include "infer/judges/paths.h"
 #include <math.h>
 #include <string.h>
 
@@ -26,43 +27,42 @@ static void shot_frames(const clip *c, int k, int64_t *first, int64_t *n)
     if (*first + *n > c->media->frames) *n = c->media->frames - *first;
 }
 
-// Contacts seen in a track of shot k that a sound goes with, of those seen; 0 of 1 if none is.
-static void count_sync(const clip *c, int k, const double *y, int64_t n, double per)
+// Contacts seen on a path of shot k that a sound goes with, of those seen; 0 of 1 if none is.
+static void count_sync(const clip *c, int k, const tk_path *p)
 {
-    const double fps = c->media->fps;
     int64_t at[CONTACTS];
-    const int seen = tk_detect_contacts(y, n, fps, per, CONTACTS, at);
+    const int seen = tk_path_contacts(p, CONTACTS, at);
     int heard = 0;
     for (int i = 0; i < seen; i++) {
-        const double t = c->scene->shot[k].start + (double)at[i] / fps;
+        const double t = c->scene->shot[k].start + (double)at[i] / p->fps;
         bool hit = false;
-        for (int q = 0; q < c->n_onsets; q++) hit |= fabs(c->onset[q] - t) <= 2 / fps + 1e-9;
+        for (int q = 0; q < c->n_onsets; q++) hit |= fabs(c->onset[q] - t) <= 2 / p->fps + 1e-9;
         heard += hit;
     }
     tk_figures_count(c->f, TK_FIG_SYNC, heard, seen ? seen : 1);
 }
 
-// Motion is asked of the shots whose true motion the detectors can tell.
+// Motion is asked of the shots whose true motion the judges can tell.
 static tk_status measure_motion(clip *c, int k, int64_t first, const tk_seen *seen, tk_arena *a)
 {
-    const double fps = c->media->fps;
-    double *y, per = 1, px;
+    const double fps = (double)c->media->fps;
+    const int64_t n = seen->present ? seen->frames : 0;
+    double *x, *y, *to;
     int64_t at[CONTACTS];
+    TK_ARENA_NEW(x, a, seen->frames);
     TK_ARENA_NEW(y, a, seen->frames);
+    TK_ARENA_NEW(to, a, seen->frames);
     for (int64_t f = 0; f < seen->frames; f++) {
-        double wx, wy;
         const double t = (double)(first + f) / fps;
-        tk_world_position(c->scene, 0, t, &wx, &wy);
+        tk_world_position(c->scene, 0, t, &x[f], &y[f]);
         const tk_world_view v = tk_world_view_at(c->scene, c->media->height, c->media->width, t);
-        tk_world_project(&v, wx, wy, &px, &y[f]);
-        per = v.pixels_per_metre;
+        to[f] = v.cy + (v.half_height - seen->y[f]) / v.pixels_per_metre;
     }
-    if (!isnan(tk_detect_gravity(y, seen->frames, fps, per))) {
-        const double g = seen->present ? tk_detect_gravity(seen->y, seen->frames, fps, per) : NAN;
-        tk_figures_count(c->f, TK_FIG_GRAVITY, fabs(g - 1) <= 0.25, 1);
-    }
-    if (tk_detect_contacts(y, seen->frames, fps, per, CONTACTS, at) > 0)
-        count_sync(c, k, seen->y, seen->present ? seen->frames : 0, per);
+    const tk_path path = {seen->frames, fps, x, y}, shown = {n, fps, x, to};
+    if (!isnan(tk_path_gravity(&path)))
+        tk_figures_count(c->f, TK_FIG_GRAVITY,
+                         fabs(tk_path_gravity(&shown) / TK_WORLD_GRAVITY - 1) <= 0.25, 1);
+    if (tk_path_contacts(&path, CONTACTS, at) > 0) count_sync(c, k, &shown);
     return TK_OK;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/detect.h"
 #include <math.h>
-#include <string.h>
 
 // ---- colour ------------------------------------------------------------------------------------
 
@@ -152,99 +151,4 @@ tk_status tk_detect_object(const uint8_t *rgb, int64_t frames, int64_t height, i
     out->present = frames > 0 && (double)seen >= seen_least * (double)frames;
     out->kind = weight > 0 && square / weight < square_below ? "crate" : "ball";
     return TK_OK;
-}
-
-// ---- motion ------------------------------------------------------------------------------------
-
-static const double GRAVITY = 9.81; // m/s^2
-
-int tk_detect_contacts(const double *y, int64_t frames, double fps, double per_metre, int room,
-                       int64_t *at)
-{
-    const double step = 0.03 * per_metre, fall = 0.2 * per_metre; // pixels
-    const int64_t back = (int64_t)ceil(0.25 * fps), apart = (int64_t)ceil(0.12 * fps);
-    int n = 0;
-    for (int64_t i = 1; i + 1 < frames && n < room; i++) {
-        // In free fall each step down is longer than the one before.
-        if (!(y[i] - y[i - 1] >= step) || !(y[i + 1] - y[i] < 0.5 * (y[i] - y[i - 1]))) continue;
-        double top = y[i];
-        for (int64_t k = i - 1; k >= 0 && k >= i - back && !isnan(y[k]); k--)
-            if (y[k] < top) top = y[k];
-        if (y[i] - top > fall && (!n || i - at[n - 1] > apart)) at[n++] = i;
-    }
-    return n;
-}
-
-typedef struct parabola { // y = a + b t + c t^2, t in frames from the first
-    double a, b, c;
-} parabola;
-
-// Least squares over n >= 3 points at t = 0..n-1.
-static parabola fit_parabola(const double *y, int64_t n)
-{
-    double s[5] = {0}, q[3] = {0};
-    for (int64_t i = 0; i < n; i++) {
-        double p = 1;
-        for (int k = 0; k < 5; k++, p *= (double)i) {
-            s[k] += p;
-            if (k < 3) q[k] += p * y[i];
-        }
-    }
-    const double m[3][3] = {{s[0], s[1], s[2]}, {s[1], s[2], s[3]}, {s[2], s[3], s[4]}};
-    double x[3];
-    const double det = m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) -
-                       m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0]) +
-                       m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]);
-    for (int k = 0; k < 3; k++) { // Cramer
-        double w[3][3];
-        memcpy(w, m, sizeof w);
-        for (int r = 0; r < 3; r++) w[r][k] = q[r];
-        x[k] = (w[0][0] * (w[1][1] * w[2][2] - w[1][2] * w[2][1]) -
-                w[0][1] * (w[1][0] * w[2][2] - w[1][2] * w[2][0]) +
-                w[0][2] * (w[1][0] * w[2][1] - w[1][1] * w[2][0])) /
-               det;
-    }
-    return (parabola){x[0], x[1], x[2]};
-}
-
-static double at_time(parabola p, double t)
-{
-    return p.a + p.b * t + p.c * t * t;
-}
-
-// The frame of a contact belongs to the flight before it, to the one after it, or to neither;
-// frames [*begin, *end) are one flight for sure and take in their neighbours where these fit.
-static void extend(const double *y, int64_t frames, double near, int64_t *begin, int64_t *end)
-{
-    const parabola p = fit_parabola(y + *begin, *end - *begin);
-    const int64_t first = *begin, last = *end;
-    if (first > 0 && fabs(at_time(p, -1) - y[first - 1]) < near) *begin = first - 1;
-    if (last < frames && fabs(at_time(p, (double)(last - first)) - y[last]) < near) *end = last + 1;
-}
-
-double tk_detect_gravity(const double *y, int64_t frames, double fps, double per_metre)
-{
-    enum { ROOM = 64, LEAST = 4 };
-    const double high = 0.35 * per_metre, near = 0.05 * per_metre;
-    int64_t contact[ROOM + 1], longest = LEAST - 1;
-    const int n = tk_detect_contacts(y, frames, fps, per_metre, ROOM, contact);
-    double found = NAN;
-    for (int k = 0; k <= n; k++) {
-        int64_t begin = k ? contact[k - 1] + 1 : 0, end = k < n ? contact[k] : frames;
-        if (end - begin > 4 && end == frames) end--; // the last contact may lie at the cut
-        while (begin < end && isnan(y[begin])) begin++;
-        for (int64_t i = begin; i < end; i++)
-            if (isnan(y[i])) end = i;
-        if (end - begin < 3) continue;
-        extend(y, frames, near, &begin, &end);
-        double top = y[begin], low = y[begin];
-        for (int64_t i = begin; i < end; i++) {
-            if (y[i] < top) top = y[i];
-            if (y[i] > low) low = y[i];
-        }
-        if (end - begin <= longest || low - top < high) continue;
-        longest = end - begin;
-        found = 2 * fit_parabola(y + begin, end - begin).c * fps * fps / (GRAVITY * per_metre);
-    }
-    return found;
 }

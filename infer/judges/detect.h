@@ -18,11 +18,3 @@ typedef struct tk_seen {
 } tk_seen;
 tk_status tk_detect_object(const uint8_t *rgb, int64_t frames, int64_t height, int64_t width,
                            tk_arena *a, tk_seen *out);
-
-// Frames at which a track that was falling turns or stops: contacts with the floor. `y` pixels
-// down, NaN = unseen; per_metre: pixels. Returns how many, at most `room`.
-int tk_detect_contacts(const double *y, int64_t frames, double fps, double per_metre, int room,
-                       int64_t *at);
-// Acceleration of the longest free flight between contacts, over gravity; NaN if there is no flight
-// long and high enough to tell.
-double tk_detect_gravity(const double *y, int64_t frames, double fps, double per_metre);

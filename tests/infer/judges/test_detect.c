@@ -92,86 +92,6 @@ static void test_objects(void **state)
 }
 
 // A track as tk_detect_object gives it, from the truth.
-static int64_t true_track(const clip *c, int k, double *y, double *per)
-{
-    const int64_t first = frame_of(&media, c->scene.shot[k].start),
-                  n = frame_of(&media, c->scene.shot[k].seconds);
-    for (int64_t f = 0; f < n; f++) {
-        double wx, wy, px;
-        const double t = (double)(first + f) / (double)media.fps;
-        tk_world_position(&c->scene, 0, t, &wx, &wy);
-        const tk_world_view v = tk_world_view_at(&c->scene, media.height, media.width, t);
-        tk_world_project(&v, wx, wy, &px, &y[f]);
-        *per = v.pixels_per_metre;
-    }
-    return n;
-}
-
-static void test_motion(void **state)
-{
-    (void)state;
-    int contacts = 0, found = 0, extra = 0, falls = 0, right = 0;
-    for (int64_t i = 0; i < CLIPS; i++) {
-        clip c = make(&media, i);
-        for (int k = 0; k < c.scene.n_shots; k++) {
-            double y[64], per = 1;
-            int64_t at[16];
-            const double start = c.scene.shot[k].start, end = start + c.scene.shot[k].seconds;
-            const int64_t n = true_track(&c, k, y, &per);
-            const int seen = tk_detect_contacts(y, n, (double)media.fps, per, 16, at);
-            bool used[16] = {0};
-            for (int q = 0; q < c.scene.n_contacts; q++) {
-                const tk_world_contact *touch = &c.scene.contact[q];
-                if (touch->t < start + 0.25 || touch->t > end - 0.25 || touch->speed < 2.5)
-                    continue;
-                contacts++;
-                for (int s = 0; s < seen; s++) {
-                    const double t = start + (double)at[s] / (double)media.fps;
-                    if (fabs(t - touch->t) > 1.01 / (double)media.fps) continue;
-                    found++;
-                    break;
-                }
-            }
-            for (int s = 0; s < seen; s++) {
-                const double t = start + (double)at[s] / (double)media.fps;
-                for (int q = 0; q < c.scene.n_contacts; q++)
-                    used[s] |= fabs(t - c.scene.contact[q].t) <= 1.01 / (double)media.fps;
-                extra += !used[s];
-            }
-            const double g = tk_detect_gravity(y, n, (double)media.fps, per);
-            if (isnan(g)) continue;
-            falls++;
-            right += fabs(g - 1) < 0.1;
-        }
-        drop(&c);
-    }
-    print_message("%d of %d contacts, %d more; gravity right in %d of %d flights\n", found,
-                  contacts, extra, right, falls);
-    assert_true(contacts > 50 && found * 100 >= contacts * 95);
-    assert_true(extra * 50 <= contacts);
-    assert_true(falls > 50 && right * 100 >= falls * 97);
-}
-
-// Half and double gravity, and no fall at all, must not pass for gravity.
-static void test_wrong_motion(void **state)
-{
-    (void)state;
-    const double per = 16, fps = 8;
-    double y[8];
-    static const double factor[] = {0.5, 2, 0};
-    for (int q = 0; q < 3; q++) {
-        for (int i = 0; i < 8; i++)
-            y[i] = 10 + (factor[q] ? 0 : 8 * i) + // a steady glide
-                   0.5 * factor[q] * TK_WORLD_GRAVITY * per * (i / fps) * (i / fps);
-        const double g = tk_detect_gravity(y, 6, fps, per);
-        assert_true(g == g);
-        assert_true(fabs(g - factor[q]) < 0.01);
-    }
-    for (int i = 0; i < 8; i++) y[i] = 40 + (i % 2) * 0.3; // lies still
-    assert_true(isnan(tk_detect_gravity(y, 8, fps, per)));
-    assert_int_equal(tk_detect_contacts(y, 8, fps, per, 8, (int64_t[8]){0}), 0);
-}
-
 static int onsets(const float *pcm, int64_t samples, int64_t rate, double t[64])
 {
     int n;
@@ -239,8 +159,6 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_objects),
-                                       cmocka_unit_test(test_motion),
-                                       cmocka_unit_test(test_wrong_motion),
                                        cmocka_unit_test(test_onsets), cmocka_unit_test(test_noise)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
