@@ -92,7 +92,11 @@ SPEECH ?= 1
 ifneq ($(SPEECH),0)
 FLITE        := $(shell printf '\043include <flite/flite.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
 FLITE_LIBS   := $(addprefix -lflite_,$(addprefix cmu_us_,slt rms awb kal16) usenglish cmulex) -lflite
-LACK         += $(if $(FLITE),,flite)
+SPHINX       := $(shell pkg-config --exists pocketsphinx 2>/dev/null && echo yes)
+SPHINX_MODEL := $(if $(SPHINX),$(shell pkg-config --variable=modeldir pocketsphinx)/en-us)
+SPHINX_FLAGS := $(if $(SPHINX),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags pocketsphinx)))
+LACK         += $(if $(FLITE),,flite) $(if $(SPHINX),,pocketsphinx) \
+	$(if $(wildcard $(SPHINX_MODEL)/en-us/mdef),,pocketsphinx-en-us)
 endif
 comma := ,
 space := $(subst x,,x x)
@@ -145,8 +149,9 @@ SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
 BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter loudness picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
-BY_SPEECH := data/speech/flite.c
-SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),data/speech/none.c),$(SRC))
+BY_SPEECH := data/speech/flite.c infer/judges/sphinx.c
+NO_SPEECH := data/speech/none.c infer/judges/deaf.c
+SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),$(NO_SPEECH)),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -194,10 +199,10 @@ endif
 # without libav* and speech.
 CARRIED       := $(OUT)/carried
 CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH)),$(OBJ)) \
-	$(OUT)/data/media/none.o $(OUT)/data/speech/none.o
+	$(patsubst %.c,$(OUT)/%.o,data/media/none.c $(NO_SPEECH))
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -214,7 +219,7 @@ features:
 	@printf '  %s, cairo %s, jansson %s, xxhash %s\n' \
 		'$(if $(filter 0,$(MEDIA)),without media,libavcodec $(or $(call version,libavcodec),missing))' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
-	@printf '  %s\n' '$(if $(filter 0,$(SPEECH)),without speech,flite $(if $(FLITE),found,missing))'
+	@printf '  %s\n' '$(if $(filter 0,$(SPEECH)),without speech,flite $(if $(FLITE),found,missing)$(comma) pocketsphinx $(or $(call version,pocketsphinx),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
 		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'
@@ -243,6 +248,7 @@ $(OUT)/core/base/version.o: $(OUT)/revision.h
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 $(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
+$(OUT)/infer/judges/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features
@@ -397,10 +403,16 @@ run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-progr
 	$(if $(findstring /,$(T)),$(if $(findstring cuda/,$(T)),emulated),tests)
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
-# The cases of the cluster test that take minutes as well.
-campaign: all
+# The cases of the cluster test that take minutes as well, and speech.
+campaign: all speech
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
+# How well judges of speech hear what voices say: all voices, all words; minutes.
+speech: $(OUT)/tests/infer/judges/test_words
+	@cp tests/infer/judges/speech.md $(OUT)/speech.md
+	TK_TEST_FIGURES=$(OUT)/speech.md $(OUT)/tests/infer/judges/test_words
+	@mv $(OUT)/speech.md docs/speech.md
 
 # All operators on the emulated GPU, streams, graphs, messages and whole runs of training on it under the address and
 # undefined-behaviour sanitizers; takes long (docs/sanitizers.md).
@@ -480,7 +492,8 @@ help:
 	@printf '%s\n' \
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
-	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes)' \
+	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes), speech' \
+	'make speech      write docs/speech.md: what judges hear of all voices and words' \
 	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
 	'make schedules   training on emulated GPUs in 2,000 orders of their streams (SEEDS=1-250 of each layout)' \

@@ -33,6 +33,8 @@ libfontconfig-dev | module fontconfig              | finds a font for the script
 libjansson-dev    | module jansson                 | JSON: metrics, clip lists, reports
 libxxhash-dev     | module libxxhash               | checksums of samples and checkpoints
 flite1-dev        | header flite/flite.h           | flite: characters speak
+libpocketsphinx-dev | module pocketsphinx          | pocketsphinx: hears which words are spoken
+pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... its model of English
 libcmocka-dev     | module cmocka                  | unit tests
 '
 # Tests that need these are skipped without.
@@ -77,6 +79,7 @@ here() {
         case $kind in
         command) command -v "$name" ;;
         module) pkg-config --exists "$name" ;;
+        file) ls "$name" ;;
         header) printf '#include <%s>\n' "$name" | gcc -E -xc - ;;
         clang) [[ -e $(clang-14 -print-file-name="$name") ]] ;;
         esac >/dev/null 2>&1 && return

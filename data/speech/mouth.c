@@ -64,7 +64,7 @@ static tk_mouth blend(const key *a, const key *b, double seconds)
         eased(a->shape.teeth, b->shape.teeth, f), eased(a->shape.tongue, b->shape.tongue, f)};
 }
 
-// Where a phone's shapes stand: from three tenths to seven tenths of it.
+// Why a phone's shapes stand: from three tenths to seven tenths of it.
 static void keys_of(const tk_phone *p, key k[2])
 {
     const char *from = p->name, *to = p->name;

@@ -4,7 +4,7 @@
 //
 //     tk_speech *speech;
 //     TK_TRY(tk_speech_open(16000, &speech));
-//     TK_TRY(tk_speak(speech, 3, "Where? Here!", arena, &line));
+//     TK_TRY(tk_speak(speech, 3, "Why? Never!", arena, &line));
 //     tk_speech_close(speech);
 //
 // A pure function of rate, voice and words: the same bits in each call, on each thread, in any
@@ -19,7 +19,7 @@
 #include "data/speech/words.h"
 
 enum { TK_LINE_WORDS = 16 };  // in a line, at most
-#define TK_SPEECH_PAUSE 0.16  // seconds between two words
+#define TK_SPEECH_PAUSE 0.2   // seconds between two words
 #define TK_SPEECH_LEVEL 0.1F  // root mean square of each word, full scale 1
 #define TK_SPEECH_PEAK 0.891F // what no sample is beyond (-1 dB); such a word is quieter
 

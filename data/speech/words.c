@@ -7,18 +7,17 @@
 #include <strings.h>
 
 static const char *const vocabulary[TK_WORDS] = {
-    // talking to somebody
+    // to somebody
     "hello", "goodbye", "yes", "no", "okay", "please", "thanks", "sorry",
-    // questions and where things are
-    "where", "what", "here", "today", "tomorrow", "never", "maybe", "again",
+    // questions and answers
+    "why", "when", "ready", "today", "tonight", "tomorrow", "never", "again", "inside", "outside",
+    "somebody", "nothing", "together",
     // bidding
-    "watch", "listen", "wait", "stop", "jumping", "together",
+    "watch", "listen", "stop", "careful",
     // things
     "water", "fire", "window", "table", "crate", "music", "captain",
-    // colours
-    "blue", "red", "green", "orange", "purple", "yellow",
-    // what one thinks of it
-    "funny", "happy", "beautiful", "careful", "amazing"};
+    // what they are like
+    "blue", "red", "green", "orange", "purple", "yellow", "happy", "beautiful"};
 
 const char *tk_word_text(int word)
 {
@@ -26,7 +25,7 @@ const char *tk_word_text(int word)
     return vocabulary[word];
 }
 
-// The three nearest words to `text`, as "where, here or never", into `to`.
+// The three nearest words to `text`, as "why, when or never", into `to`.
 static void nearest_words(const char *text, char *to, size_t room)
 {
     bool taken[TK_WORDS] = {false};

@@ -30,6 +30,7 @@ echo "$name" >>"$world/there"
 FAKE
 fake pkg-config <<<'grep -qxF -- "$2" "$world/there"'
 fake gcc <<<'read -r _ name; name=${name#<}; grep -qxF -- "${name%>}" "$world/there"'
+fake ls <<<'grep -qxF -- "$1" "$world/there"'
 fake clang-14 <<<'name=${1#*=}; if grep -qxF -- "$name" "$world/there"; then echo /; else echo "$name"; fi'
 apt() {
     fake apt-get <<'FAKE'

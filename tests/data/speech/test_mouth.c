@@ -17,9 +17,9 @@ static int speak_lines(void **state)
     spoken_lines *s = calloc(1, sizeof *s);
     tk_arena_init(&s->arena, 0);
     assert_ok(tk_speech_open(16000, &s->speech));
-    assert_ok(tk_speak(s->speech, 6, "maybe table jumping", &s->arena, &s->line[0]));
-    assert_ok(tk_speak(s->speech, 7, "water music blue where", &s->arena, &s->line[1]));
-    assert_ok(tk_speak(s->speech, 6, "goodbye amazing captain stop", &s->arena, &s->line[2]));
+    assert_ok(tk_speak(s->speech, 6, "purple table somebody", &s->arena, &s->line[0]));
+    assert_ok(tk_speak(s->speech, 7, "water music blue yellow", &s->arena, &s->line[1]));
+    assert_ok(tk_speak(s->speech, 6, "goodbye tonight captain stop", &s->arena, &s->line[2]));
     *state = s;
     return 0;
 }
