@@ -38,6 +38,31 @@ static void print_codec(const tk_codec *codec)
            (long long)i->audio_channels, i->audio_snr_db);
 }
 
+static void print_references(const tk_clips *c)
+{
+    int64_t clips = 0;
+    double bytes = 0;
+    if (!c->n_references) return;
+    for (int64_t k = 0; k < c->n; k++) clips += c->clip[k].n_citations > 0;
+    for (int64_t k = 0; k < c->n_references; k++)
+        bytes += (double)(c->reference[k].bytes[0] + c->reference[k].bytes[1]);
+    printf("references %lld, cited by %lld clips, ", (long long)c->n_references, (long long)clips);
+    print_bytes(bytes);
+    printf("\n");
+}
+
+static void print_citations(const tk_clips *c, const tk_clip_info *i)
+{
+    for (int k = 0; k < i->n_citations; k++) {
+        const tk_clip_citation *x = &i->citation[k];
+        const tk_clip_reference *r = &c->reference[x->reference];
+        printf("    <%s>  %s%s%.80s, %lld x %lld x %lld, %lld x %lld\n", x->tag, x->word,
+               *x->word ? ": " : "", r->name, (long long)r->latent_frames, (long long)r->high,
+               (long long)r->wide, (long long)r->audio_rows,
+               (long long)tk_codec_get_info(c->codec)->channels);
+    }
+}
+
 static void print_clips(const tk_clips *c)
 {
     enum { EXAMPLES = 4 };
@@ -63,6 +88,7 @@ static void print_clips(const tk_clips *c)
                (long long)b->latent_frames, (long long)b->high, (long long)b->wide,
                (long long)b->audio_rows, (long long)b->audio_channels);
     }
+    print_references(c);
     printf("examples\n");
     for (int64_t k = 0; k < shown; k++) {
         const tk_clip_info *i = &c->clip[k * c->n / shown];
@@ -70,6 +96,7 @@ static void print_clips(const tk_clips *c)
         for (int j = 0; j < i->n_shots; j++)
             printf("    %6.2f s + %.2f s  %.120s\n", i->shot[j].start, i->shot[j].seconds,
                    i->shot[j].caption);
+        print_citations(c, i);
     }
 }
 
@@ -102,10 +129,21 @@ static tk_status make_clip_room(const tk_clips *c, tk_arena *a, room *r)
         video = b->video_bytes > video ? b->video_bytes : video;
         audio = b->audio_bytes > audio ? b->audio_bytes : audio;
     }
+    for (int64_t k = 0; k < c->n_references; k++) {
+        const int64_t *bytes = c->reference[k].bytes;
+        video = bytes[0] > video ? bytes[0] : video;
+        audio = bytes[1] > audio ? bytes[1] : audio;
+    }
     TK_ARENA_NEW(r->video, a, video / 2);
     TK_ARENA_NEW(r->audio, a, audio / 2);
     TK_ARENA_NEW(r->raw, a, video + audio);
     return TK_OK;
+}
+
+static tk_status check_sample(const tk_clips *c, int64_t k, const room *r)
+{
+    if (k < c->n) return tk_clips_read(c, k, r->video, r->audio, r->raw);
+    return tk_clips_read_reference(c, k - c->n, r->video, r->audio, r->raw);
 }
 
 // Reads this rank's share of the clips, as they are dealt out; a damaged one is named and counted.
@@ -115,13 +153,14 @@ static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
     tk_deal *deal;
     tk_arena a;
     room r = {0};
-    TK_TRY(tk_deal_open(world, tk_comm_self(), c->n, "checking", "clips", c->n, &deal));
+    const int64_t all = c->n + c->n_references; // clips, then references
+    TK_TRY(tk_deal_open(world, tk_comm_self(), all, "checking", "clips", all, &deal));
     tk_arena_init(&a, 0);
     tk_status st = make_clip_room(c, &a, &r);
     while (st == TK_OK && n) {
         st = tk_deal_next_few(deal, CLIPS_AT_ONCE, &first, &n);
         for (int64_t k = first; st == TK_OK && k < first + n; k++, tk_deal_step(deal)) {
-            if (tk_clips_read(c, k, r.video, r.audio, r.raw) == TK_OK) continue;
+            if (check_sample(c, k, &r) == TK_OK) continue;
             tk_log_warn("%s", tk_status_message());
             tk_status_clear();
             ++*bad;
@@ -136,15 +175,19 @@ static tk_status check_file(tk_comm *world, const char *path, const char *codec_
     tk_clips c;
     uint64_t bad = 0;
     TK_TRY(tk_clips_open_shared(world, path, codec_file, &c));
-    int64_t n = c.n;
+    const int64_t n = c.n, references = c.n_references;
     tk_status st = tk_agree(world, check_share(world, &c, &bad));
     tk_clips_close(&c);
     TK_TRY(st);
     TK_TRY(tk_comm_sum_u64(world, &bad, 1));
     if (bad)
-        return tk_agree(world, TK_FAIL(TK_INPUT, "%s: %llu of %lld clips are damaged", path,
-                                       (unsigned long long)bad, (long long)n));
-    if (world->rank == 0) printf("%s: %lld clips, all whole\n", path, (long long)n);
+        return tk_agree(world, TK_FAIL(TK_INPUT, "%s: %llu of %lld clips%s are damaged", path,
+                                       (unsigned long long)bad, (long long)(n + references),
+                                       references ? " and references" : ""));
+    if (world->rank == 0 && references)
+        printf("%s: %lld clips and %lld references, all whole\n", path, (long long)n,
+               (long long)references);
+    if (world->rank == 0 && !references) printf("%s: %lld clips, all whole\n", path, (long long)n);
     return TK_OK;
 }
 

@@ -145,6 +145,7 @@ typedef enum tk_task {
     TK_TASK_SOUND_TO_PICTURE, // the sound
     TK_TASK_SPAN,             // all but a span of time
     TK_TASK_REGION,           // all but a part of the picture
+    TK_TASK_REFERENCES,       // none, but what the clip cites at times before it
     TK_TASKS
 } tk_task;
 

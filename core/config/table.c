@@ -339,6 +339,9 @@ static const tk_option config_rows[] = {
     TASK("sound_to_picture", SOUND_TO_PICTURE, 0, "of making the picture to a sound"),
     TASK("span", SPAN, 0, "of making a span of time anew, picture and sound"),
     TASK("region", REGION, 0, "of making a part of the picture anew, all the time"),
+    TASK("references", REFERENCES, 0,
+         "of making all of a clip, given what it cites (pictures of faces, samples of voices), "
+         "which captions then name by tags"),
 
     FLT("preflight.slow", preflight.slow, 0.8, 0, 1, TK_CMD_PREFLIGHT,
         "part of the median below which a rank or link counts as slow"),

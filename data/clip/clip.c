@@ -2,13 +2,10 @@
 // Opening clip files and reading samples. A file may come from anywhere, so the index is believed
 // only after every count, number and address in it has been checked; then a sample is one pread per
 // modality and no HDF5 call.
-#define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
-#include "core/numbers/half.h"
 #include "data/clip/internal.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i)
 {
@@ -91,15 +88,6 @@ tk_status tk_clip_check(const tk_clip_info *c, int n_buckets, const tk_bucket *b
     return TK_OK;
 }
 
-hid_t tk_clip_half_type(void)
-{
-    hid_t t = H5Tcopy(H5T_IEEE_F32LE);
-    H5Tset_fields(t, 15, 10, 5, 0, 10);
-    H5Tset_size(t, 2);
-    H5Tset_ebias(t, 15);
-    return t;
-}
-
 // The shape of dataset `name` (ndim given) and where its bytes are; it must be of the given type.
 static tk_status locate(hid_t at, const char *name, hid_t type, int ndim, int64_t *dim,
                         int64_t *address, int64_t *bytes)
@@ -177,22 +165,16 @@ static tk_status read_buckets(hid_t file, tk_clips *c)
     return TK_OK;
 }
 
-// A column of a table: dataset of one dimension with *n entries (-1: any, filled in).
-static tk_status column(hid_t file, const char *name, hid_t type, tk_arena *a, int64_t *n, void *x)
-{
-    return tk_h5_get(file, name, type, 1, n, a, x);
-}
-
 static tk_status read_shots(hid_t file, tk_arena *a, int64_t *n, tk_clip_shot **out)
 {
     double *start, *seconds;
     int64_t *frames, *rows, captions;
     char **caption;
     *n = -1;
-    TK_TRY(column(file, "shots/start", H5T_NATIVE_DOUBLE, a, n, &start));
-    TK_TRY(column(file, "shots/seconds", H5T_NATIVE_DOUBLE, a, n, &seconds));
-    TK_TRY(column(file, "shots/latent_frames", H5T_NATIVE_INT64, a, n, &frames));
-    TK_TRY(column(file, "shots/audio_rows", H5T_NATIVE_INT64, a, n, &rows));
+    TK_TRY(tk_clip_column(file, "shots/start", H5T_NATIVE_DOUBLE, a, n, &start));
+    TK_TRY(tk_clip_column(file, "shots/seconds", H5T_NATIVE_DOUBLE, a, n, &seconds));
+    TK_TRY(tk_clip_column(file, "shots/latent_frames", H5T_NATIVE_INT64, a, n, &frames));
+    TK_TRY(tk_clip_column(file, "shots/audio_rows", H5T_NATIVE_INT64, a, n, &rows));
     TK_TRY(tk_h5_get_strings(file, "shots/caption", a, &captions, &caption));
     if (captions != *n)
         return TK_FAIL(TK_INPUT, "shots: %lld captions of %lld shots", (long long)captions,
@@ -209,10 +191,10 @@ static tk_status read_index(hid_t file, tk_clips *c)
     int64_t n = -1, names, n_shots, *bucket, *slot, *first, *shots;
     char **name;
     tk_clip_shot *shot;
-    TK_TRY(column(file, "index/bucket", H5T_NATIVE_INT64, a, &n, &bucket));
-    TK_TRY(column(file, "index/slot", H5T_NATIVE_INT64, a, &n, &slot));
-    TK_TRY(column(file, "index/first_shot", H5T_NATIVE_INT64, a, &n, &first));
-    TK_TRY(column(file, "index/shots", H5T_NATIVE_INT64, a, &n, &shots));
+    TK_TRY(tk_clip_column(file, "index/bucket", H5T_NATIVE_INT64, a, &n, &bucket));
+    TK_TRY(tk_clip_column(file, "index/slot", H5T_NATIVE_INT64, a, &n, &slot));
+    TK_TRY(tk_clip_column(file, "index/first_shot", H5T_NATIVE_INT64, a, &n, &first));
+    TK_TRY(tk_clip_column(file, "index/shots", H5T_NATIVE_INT64, a, &n, &shots));
     TK_TRY(tk_h5_get_strings(file, "index/name", a, &names, &name));
     TK_TRY(read_shots(file, a, &n_shots, &shot));
     if (n < 1 || names != n)
@@ -229,8 +211,11 @@ static tk_status read_index(hid_t file, tk_clips *c)
                            "the file's tables",
                            (long long)k, (long long)bucket[k], (long long)shots[k],
                            (long long)first[k]);
-        c->clip[k] =
-            (tk_clip_info){name[k], (int)bucket[k], slot[k], (int)shots[k], shot + first[k]};
+        c->clip[k] = (tk_clip_info){.name = name[k],
+                                    .bucket = (int)bucket[k],
+                                    .slot = slot[k],
+                                    .n_shots = (int)shots[k],
+                                    .shot = shot + first[k]};
         TK_TRY(tk_clip_check(&c->clip[k], c->n_buckets, c->bucket, c->path));
     }
     return TK_OK;
@@ -245,7 +230,8 @@ static tk_status read_clip_file(hid_t file, const char *codec_file, tk_clips *c)
     H5Gclose(group);
     TK_TRY(st);
     TK_TRY(read_buckets(file, c));
-    return read_index(file, c);
+    TK_TRY(read_index(file, c));
+    return tk_references_read_index(file, c);
 }
 
 tk_status tk_clips_open(const char *path, const char *codec_file, tk_clips *out)
@@ -286,33 +272,12 @@ tk_clip_part tk_clip_part_of(const tk_bucket *b, const tk_clip_info *s, bool sou
                           .digest = &b->digest[2 * s->slot + sound]};
 }
 
-// One modality of a sample: bytes in, digest, widen.
-static tk_status read_part(const tk_clips *c, const tk_clip_info *s, const tk_clip_part *p,
-                           void *raw, float *x)
-{
-    tk_status st = tk_clip_pread(c, raw, p->bytes, p->address);
-    if (st != TK_OK) {
-        char words[512];
-        snprintf(words, sizeof words, "the %s of clip \"%s\": %s", p->what, s->name,
-                 tk_status_message());
-        tk_status_set(st, words);
-        return st;
-    }
-    if (XXH3_64bits(raw, (size_t)p->bytes) != *p->digest)
-        return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" is damaged (its digest differs)",
-                       c->path, p->what, s->name);
-    if (!tk_fp16_widen(raw, p->bytes / 2, x))
-        return TK_FAIL(TK_INPUT, "%s: the %s of clip \"%s\" holds numbers that are not finite",
-                       c->path, p->what, s->name);
-    return TK_OK;
-}
-
 tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio, void *raw)
 {
     const tk_clip_info *s = &c->clip[i];
     const tk_bucket *b = &c->bucket[s->bucket];
     const tk_clip_part part[] = {tk_clip_part_of(b, s, false), tk_clip_part_of(b, s, true)};
-    if (video) TK_TRY(read_part(c, s, &part[0], raw, video));
-    if (audio) TK_TRY(read_part(c, s, &part[1], raw, audio));
+    if (video) TK_TRY(tk_clip_part_read(c, s->name, &part[0], raw, video));
+    if (audio) TK_TRY(tk_clip_part_read(c, s->name, &part[1], raw, audio));
     return TK_OK;
 }

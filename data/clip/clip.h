@@ -15,6 +15,14 @@
 //   /buckets/<F>x<H>x<W>/video   (slots, latent_frames, rows_high, rows_wide, channels) f16
 //   /buckets/<F>x<H>x<W>/audio   (slots, audio_rows, audio channels, channels) f16
 //   /buckets/<F>x<H>x<W>/digest  (slots, 2) u64: XXH3 of the sample's video and audio bytes
+//   /references/...         what clips may be given beside their own rows, where there is any:
+//     name                  (references) strings
+//     {latent_frames,high,wide,audio_rows}  (references) i64
+//     {video,audio}         f16: rows of all of them, one after the other
+//     digest                (references, 2) u64
+//   /index/{first_citation,citations}   (clips) i64
+//   /citations/reference    (citations of all clips) i64
+//   /citations/{tag,word}   (citations) strings
 //   /truth/...              of the world only (data/world/truth.c)
 //
 // Writing is parallel: rank 0 lays the file out under a temporary name, every rank writes its slots
@@ -44,12 +52,31 @@ typedef struct tk_bucket {
 int64_t tk_bucket_video_count(const tk_bucket *b, const tk_codec_info *i);
 int64_t tk_bucket_audio_count(const tk_bucket *b, const tk_codec_info *i);
 
+// What clips may be given beside their own rows: a picture of a face, a sample of a voice, or both.
+// It belongs to the file and is stored once, however many clips cite it.
+typedef struct tk_clip_reference {
+    char *name;                                    // for messages: "the face of Ada"
+    int64_t latent_frames, high, wide, audio_rows; // rows, audio's of each channel; 0: none of it
+    // Of video and audio in the file; filled in by whoever lays it out or reads it.
+    int64_t bytes[2], address[2];
+    uint64_t digest[2];
+} tk_clip_reference;
+
+typedef struct tk_clip_citation { // a reference as a clip has it
+    int reference;                // its number in the file
+    char *tag;                    // its name in captions, there between < and >: "face 1"
+    char *word;                   // of the captions, that the tag stands for where the reference is
+                                  // given: "Ada"; "": captions are as they are
+} tk_clip_citation;
+
 typedef struct tk_clip_info { // what is known of a sample without reading its rows
     char *name;               // for messages: "world 7/123", "clips/a.mp4 @ 2.0 s"
     int bucket;
     int64_t slot;
     int n_shots;
     tk_clip_shot *shot;
+    int n_citations;
+    tk_clip_citation *citation;
 } tk_clip_info;
 
 typedef struct tk_clips { // an open clip file
@@ -61,6 +88,8 @@ typedef struct tk_clips { // an open clip file
     tk_bucket *bucket;
     int64_t n;
     tk_clip_info *clip;
+    int64_t n_references;
+    tk_clip_reference *reference;
     tk_arena arena;
 } tk_clips;
 
@@ -75,6 +104,11 @@ void tk_clips_close(tk_clips *c);
 // NULL = not wanted. `raw`: scratch of at least video_bytes + audio_bytes. TK_INPUT naming file and
 // sample for a wrong digest, a short file or non-finite numbers. Thread-safe.
 tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio, void *raw);
+
+// The same of reference r, whose rows are of its own size; raw: its bytes[0] or bytes[1], whichever
+// is more.
+tk_status tk_clips_read_reference(const tk_clips *c, int64_t r, float *video, float *audio,
+                                  void *raw);
 
 // Clips of which no file is there, all alike: one shot, words of `caption` bytes.
 typedef struct tk_clip_shape {
@@ -96,12 +130,16 @@ typedef struct tk_clip_plan {  // all of it the caller's until the writer is gon
     const tk_bucket *buckets; // slots and shapes
     int64_t n;
     const tk_clip_info *clips;
+    int64_t n_references;
+    const tk_clip_reference *references; // names and rows
 } tk_clip_plan;
 // Before any work, on one rank: see tk_file_check_output. Only a clip file may be there already.
 tk_status tk_clips_check_output(const char *path, int n, char *const *inputs);
 tk_status tk_clip_writer_open(tk_comm *comm, const tk_clip_plan *plan, tk_clip_writer **out);
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
                              const float *audio); // any rank, each clip once
+tk_status tk_clip_writer_put_reference(tk_clip_writer *w, int64_t r, const float *video,
+                                       const float *audio); // any rank, each once
 // Instead of writing it: clip i will not be in the index, its slot stays empty.
 void tk_clip_writer_skip(tk_clip_writer *w, int64_t i);
 // Collective: gathers digests, rank 0 finishes the index, lets `extra` (may be NULL) write more

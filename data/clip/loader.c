@@ -22,6 +22,7 @@ typedef struct document { // of one step in the ring
     bool ok, noted;       // noted: taken before, though not ok
     int64_t index;
     float *video, *audio;
+    float *cited[2]; // references
     char why[WORDS]; // not ok: the message
 } document;
 
@@ -33,6 +34,7 @@ typedef struct worker {
 
 struct tk_loader {
     bool described; // its clips are nowhere
+    bool cites;     // references are read
     int64_t n_files, n, threads, prefetch, max_bad;
     tk_clips *file;
     int64_t *first; // (n_files + 1) sample number of each file's first clip
@@ -222,10 +224,54 @@ const tk_clip_info *tk_loader_info(const tk_loader *l, int64_t index, const tk_b
     return info;
 }
 
+const tk_clips *tk_loader_file(const tk_loader *l, int64_t index)
+{
+    return &l->file[file_of(l, index)];
+}
+
 int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_t batch, int64_t j)
 {
     int64_t at = step * batch + j;
     return tk_rng_permute(tk_rng_key(seed, TK_RNG_ORDER, (uint64_t)(at / l->n)), at % l->n, l->n);
+}
+
+static int64_t reference_count(const tk_clips *c, int k, int m)
+{
+    return c->reference[k].bytes[m] / 2;
+}
+
+void tk_loader_most_cited(const tk_loader *l, int64_t *video, int64_t *audio)
+{
+    int64_t most[2] = {0};
+    for (int64_t f = 0; f < l->n_files; f++)
+        for (int64_t i = 0; i < l->file[f].n; i++) {
+            const tk_clip_info *c = &l->file[f].clip[i];
+            for (int m = 0; m < 2; m++) {
+                int64_t n = 0;
+                for (int k = 0; k < c->n_citations; k++)
+                    n += reference_count(&l->file[f], c->citation[k].reference, m);
+                if (n > most[m]) most[m] = n;
+            }
+        }
+    *video = most[0];
+    *audio = most[1];
+}
+
+void tk_loader_cites(tk_loader *l, bool yes)
+{
+    l->cites = yes;
+}
+
+static tk_status read_cited(const tk_loader *l, const tk_clips *c, const tk_clip_info *info,
+                            const document *d, void *raw)
+{
+    int64_t at[2] = {0};
+    for (int k = 0; k < info->n_citations && l->cites; k++) {
+        const int r = info->citation[k].reference;
+        TK_TRY(tk_clips_read_reference(c, r, d->cited[0] + at[0], d->cited[1] + at[1], raw));
+        for (int m = 0; m < 2; m++) at[m] += reference_count(c, r, m);
+    }
+    return TK_OK;
 }
 
 // Reads one document into its place in the ring; no lock is held.
@@ -235,9 +281,10 @@ static void read_document(tk_loader *l, document *d, int64_t step, int64_t j, vo
     const tk_bucket *b;
     const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
     int f = file_of(l, index);
-    tk_loader_info(l, index, &b);
+    const tk_clip_info *info = tk_loader_info(l, index, &b);
     d->index = index;
-    d->ok = tk_clips_read(&l->file[f], index - l->first[f], d->video, d->audio, raw) == TK_OK;
+    d->ok = tk_clips_read(&l->file[f], index - l->first[f], d->video, d->audio, raw) == TK_OK &&
+            read_cited(l, &l->file[f], info, d, raw) == TK_OK;
     if (!d->ok) {
         snprintf(d->why, sizeof d->why, "%s", tk_status_message());
         tk_status_clear();
@@ -285,6 +332,8 @@ static tk_status make_ring(tk_loader *l)
             int64_t v = tk_bucket_video_count(b, i), a = tk_bucket_audio_count(b, i);
             video = v > video ? v : video, audio = a > audio ? a : audio;
         }
+    int64_t cited[2] = {0};
+    if (l->cites) tk_loader_most_cited(l, &cited[0], &cited[1]);
     int64_t fair = (l->docs + l->threads - 1) / l->threads,
             small = RUN_BYTES / (2 * (video + audio));
     l->run = small < 1 ? 1 : small < fair ? small : fair;
@@ -292,11 +341,14 @@ static tk_status make_ring(tk_loader *l)
     for (int64_t k = 0; k < l->depth * l->docs; k++) {
         TK_ARENA_NEW(l->ring[k].video, &l->ring_arena, video);
         TK_ARENA_NEW(l->ring[k].audio, &l->ring_arena, audio);
+        for (int m = 0; m < 2; m++) TK_ARENA_NEW(l->ring[k].cited[m], &l->ring_arena, cited[m] + 1);
     }
     TK_ARENA_NEW(l->worker, &l->ring_arena, l->threads);
+    int64_t most = video > audio ? video : audio;
+    for (int m = 0; m < 2; m++) most = cited[m] > most ? cited[m] : most;
     for (int64_t k = 0; k < l->threads; k++) {
         uint16_t *raw;
-        TK_ARENA_NEW(raw, &l->ring_arena, video > audio ? video : audio);
+        TK_ARENA_NEW(raw, &l->ring_arena, most);
         l->worker[k] = (worker){.loader = l, .raw = raw};
     }
     return TK_OK;
@@ -358,7 +410,11 @@ tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out)
         pthread_mutex_unlock(&l->lock);
         l->waited += tk_now() - began;
     }
-    *out = (tk_sample){.index = d->index, .ok = d->ok, .video = d->video, .audio = d->audio};
+    *out = (tk_sample){.index = d->index,
+                       .ok = d->ok,
+                       .video = d->video,
+                       .audio = d->audio,
+                       .cited = {l->cites ? d->cited[0] : NULL, l->cites ? d->cited[1] : NULL}};
     out->info = tk_loader_info(l, d->index, &out->bucket);
     if (!d->ok) return note_bad(l, d);
     l->bad_run = 0;

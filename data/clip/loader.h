@@ -17,6 +17,8 @@ typedef struct tk_sample {
     const tk_bucket *bucket;
     bool ok;
     const float *video, *audio; // (rows, channels); valid until tk_loader_release of its step
+    const float *cited[2]; // ... of all references that the clip cites, in turn: video and audio;
+                           // NULL where they are not read
 } tk_sample;
 
 // Opens all files (rank 0 reads indexes and broadcasts); codec_file: see tk_codec_read. Codecs must
@@ -30,9 +32,15 @@ void tk_loader_close(tk_loader *l);
 int64_t tk_loader_count(const tk_loader *l);
 const tk_codec *tk_loader_codec(const tk_loader *l);
 const tk_clip_info *tk_loader_info(const tk_loader *l, int64_t index, const tk_bucket **bucket);
+const tk_clips *tk_loader_file(const tk_loader *l, int64_t index); // whose clip it is
 int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_t batch,
                          int64_t j); // sample number
 
+// The most numbers of video and audio that a clip's references have.
+void tk_loader_most_cited(const tk_loader *l, int64_t *video, int64_t *audio);
+// Before tk_loader_start: whether rows of references are read as well. They are not, unless asked
+// for.
+void tk_loader_cites(tk_loader *l, bool yes);
 // From step `first` on, read documents [doc_begin, doc_end) of each step's batch (own range of this
 // data rank).
 tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t batch,

@@ -103,8 +103,11 @@ static tk_status unpack(char *block, const counts *n, tk_clips *c)
     }
     for (int64_t k = 0; k < n->clips; k++) {
         const clip_record *r = &v.clip[k];
-        c->clip[k] =
-            (tk_clip_info){v.words + r->name, (int)r->bucket, r->slot, (int)r->shots, shot + at};
+        c->clip[k] = (tk_clip_info){.name = v.words + r->name,
+                                    .bucket = (int)r->bucket,
+                                    .slot = r->slot,
+                                    .n_shots = (int)r->shots,
+                                    .shot = shot + at};
         at += r->shots;
     }
     for (int k = 0; k < c->n_buckets; k++) {
@@ -153,6 +156,7 @@ tk_status tk_clips_open_shared(tk_comm *comm, const char *path, const char *code
     TK_TRY(tk_agree(comm, st));
     if (comm->size > 1) {
         st = share_index(comm, path, out);
+        if (st == TK_OK) st = tk_references_share(comm, out);
         if (st != TK_OK) tk_clips_close(out);
     }
     return st;

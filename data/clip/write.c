@@ -26,7 +26,10 @@ struct tk_clip_writer {
     tk_bucket *bucket; // own copy; digest zero where this rank wrote nothing
     int64_t n, put;
     const tk_clip_info *clip; // the caller's
-    uint64_t *skipped;        // (n) 1 = left out by this rank; after gathering, by any
+    int64_t n_references;
+    tk_clip_reference *reference; // own copies, as with buckets
+    uint64_t *reference_digest;   // (n_references, 2) on their way to rank 0
+    uint64_t *skipped;            // (n) 1 = left out by this rank; after gathering, by any
     tk_arena arena;
 };
 
@@ -70,8 +73,25 @@ static tk_status lay_out_file(tk_clip_writer *w, const char *config_yaml)
         st = lay_out_bucket(w, group, &w->bucket[k]);
     H5Gclose(group);
     TK_TRY(st);
+    if (w->n_references) TK_TRY(tk_references_lay_out(w->file, w->n_references, w->reference));
     if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
         return TK_FAIL(TK_IO, "cannot write %s: %s", w->tmp, strerror(errno));
+    return TK_OK;
+}
+
+static tk_status take_references(tk_clip_writer *w, const tk_clip_plan *p)
+{
+    w->n_references = p->n_references;
+    TK_ARENA_NEW(w->reference, &w->arena, w->n_references + 1);
+    TK_ARENA_NEW(w->reference_digest, &w->arena, 2 * w->n_references + 1);
+    for (int64_t k = 0; k < w->n_references; k++) {
+        tk_clip_reference *r = &w->reference[k];
+        *r = p->references[k];
+        memset(r->digest, 0, sizeof r->digest);
+        TK_TRY(tk_reference_check(r, tk_codec_get_info(w->codec), p->path));
+    }
+    for (int64_t k = 0; k < w->n; k++)
+        TK_TRY(tk_citations_check(&w->clip[k], w->n_references, p->path));
     return TK_OK;
 }
 
@@ -92,7 +112,7 @@ static tk_status take_plan(tk_clip_writer *w, const tk_clip_plan *p)
     }
     for (int64_t k = 0; k < w->n; k++)
         TK_TRY(tk_clip_check(&w->clip[k], w->n_buckets, w->bucket, p->path));
-    return TK_OK;
+    return take_references(w, p);
 }
 
 // The name that rank 0 writes under to all.
@@ -118,6 +138,11 @@ static tk_status share_addresses(tk_clip_writer *w)
         TK_TRY(tk_comm_broadcast(w->comm, address, sizeof address, 0));
         b->video_address = address[0], b->audio_address = address[1];
         b->digest_address = address[2];
+    }
+    for (int m = 0; m < 2 && w->n_references; m++) {
+        int64_t begin = w->reference[0].address[m];
+        TK_TRY(tk_comm_broadcast(w->comm, &begin, sizeof begin, 0));
+        tk_references_place(w->n_references, w->reference, m, begin);
     }
     w->fd = open(w->tmp, O_WRONLY | O_CLOEXEC);
     tk_status st = TK_OK;
@@ -153,12 +178,13 @@ fail:
 }
 
 // One modality: narrow, digest, write.
-static tk_status write_part(const tk_clip_writer *w, const tk_clip_info *s, const tk_clip_part *p,
+static tk_status write_part(const tk_clip_writer *w, const char *name, const tk_clip_part *p,
                             const float *x, uint16_t *raw)
 {
+    if (!p->bytes) return TK_OK;
     if (!tk_fp16_narrow(x, p->bytes / 2, raw))
-        return TK_FAIL(TK_INPUT, "the %s of clip \"%s\" has rows that are not finite or too large",
-                       p->what, s->name);
+        return TK_FAIL(TK_INPUT, "the %s of \"%s\" has rows that are not finite or too large",
+                       p->what, name);
     *p->digest = XXH3_64bits(raw, (size_t)p->bytes);
     return tk_pwrite_all(w->fd, w->tmp, raw, (size_t)p->bytes, p->address);
 }
@@ -171,8 +197,24 @@ tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video, c
     int64_t most = b->video_bytes > b->audio_bytes ? b->video_bytes : b->audio_bytes;
     uint16_t *raw;
     TK_NEW(raw, most / 2);
-    tk_status st = write_part(w, s, &part[0], video, raw);
-    if (st == TK_OK) st = write_part(w, s, &part[1], audio, raw);
+    tk_status st = write_part(w, s->name, &part[0], video, raw);
+    if (st == TK_OK) st = write_part(w, s->name, &part[1], audio, raw);
+    tk_free(raw);
+    TK_TRY(st);
+    __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);
+    return TK_OK;
+}
+
+tk_status tk_clip_writer_put_reference(tk_clip_writer *w, int64_t i, const float *video,
+                                       const float *audio)
+{
+    tk_clip_reference *r = &w->reference[i];
+    const tk_clip_part part[] = {{"video", r->address[0], r->bytes[0], &r->digest[0]},
+                                 {"audio", r->address[1], r->bytes[1], &r->digest[1]}};
+    uint16_t *raw;
+    TK_NEW(raw, (r->bytes[0] > r->bytes[1] ? r->bytes[0] : r->bytes[1]) / 2);
+    tk_status st = write_part(w, r->name, &part[0], video, raw);
+    if (st == TK_OK) st = write_part(w, r->name, &part[1], audio, raw);
     tk_free(raw);
     TK_TRY(st);
     __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);
@@ -193,23 +235,30 @@ static tk_status sum(tk_clip_writer *w, uint64_t *x, int64_t n)
     return TK_OK;
 }
 
+static tk_status gather_reference_digests(tk_clip_writer *w)
+{
+    uint64_t *all = w->reference_digest;
+    for (int64_t k = 0; k < w->n_references; k++)
+        memcpy(all + 2 * k, w->reference[k].digest, sizeof w->reference[k].digest);
+    TK_TRY(sum(w, all, 2 * w->n_references));
+    for (int64_t k = 0; k < w->n_references; k++)
+        memcpy(w->reference[k].digest, all + 2 * k, sizeof w->reference[k].digest);
+    return TK_OK;
+}
+
 // What each rank did to all: each slot was written by one rank and its digest is zero elsewhere.
 static tk_status gather_digests(tk_clip_writer *w)
 {
     for (int k = 0; k < w->n_buckets; k++)
         TK_TRY(sum(w, w->bucket[k].digest, 2 * w->bucket[k].slots));
+    TK_TRY(gather_reference_digests(w));
     TK_TRY(sum(w, w->skipped, w->n));
     uint64_t put = (uint64_t)w->put;
     TK_TRY(tk_comm_sum_u64(w->comm, &put, 1));
-    if (put != (uint64_t)w->n)
-        return TK_FAIL(TK_INTERNAL, "%s: %lld of %lld clips were written", w->path, (long long)put,
-                       (long long)w->n);
+    if (put != (uint64_t)(w->n + w->n_references))
+        return TK_FAIL(TK_INTERNAL, "%s: %lld of %lld clips and references were written", w->path,
+                       (long long)put, (long long)(w->n + w->n_references));
     return TK_OK;
-}
-
-static tk_status put_i64(hid_t at, const char *name, int64_t n, const int64_t *x)
-{
-    return tk_h5_put(at, name, H5T_NATIVE_INT64, 1, &n, x);
 }
 
 static tk_status write_index(tk_clip_writer *w, hid_t at, tk_arena *a)
@@ -233,10 +282,10 @@ static tk_status write_index(tk_clip_writer *w, hid_t at, tk_arena *a)
         TK_ARENA_NEW(buckets[k], a, 80);
         tk_bucket_name(&w->bucket[k], buckets[k]);
     }
-    TK_TRY(put_i64(at, "bucket", n, bucket));
-    TK_TRY(put_i64(at, "slot", n, slot));
-    TK_TRY(put_i64(at, "first_shot", n, first));
-    TK_TRY(put_i64(at, "shots", n, shots));
+    TK_TRY(tk_clip_put_column(at, "bucket", n, bucket));
+    TK_TRY(tk_clip_put_column(at, "slot", n, slot));
+    TK_TRY(tk_clip_put_column(at, "first_shot", n, first));
+    TK_TRY(tk_clip_put_column(at, "shots", n, shots));
     TK_TRY(tk_h5_put_strings(at, "name", n, name));
     return tk_h5_put_strings(at, "buckets", w->n_buckets, buckets);
 }
@@ -260,9 +309,15 @@ static tk_status write_shots(tk_clip_writer *w, hid_t at, tk_arena *a)
         }
     TK_TRY(tk_h5_put(at, "start", H5T_NATIVE_DOUBLE, 1, &n, start));
     TK_TRY(tk_h5_put(at, "seconds", H5T_NATIVE_DOUBLE, 1, &n, seconds));
-    TK_TRY(put_i64(at, "latent_frames", n, frames));
-    TK_TRY(put_i64(at, "audio_rows", n, rows));
+    TK_TRY(tk_clip_put_column(at, "latent_frames", n, frames));
+    TK_TRY(tk_clip_put_column(at, "audio_rows", n, rows));
     return tk_h5_put_strings(at, "caption", n, caption);
+}
+
+static tk_status write_references(tk_clip_writer *w, hid_t at, tk_arena *a)
+{
+    return tk_references_write(w->file, at, w->n_references, w->reference, w->n, w->clip,
+                               w->skipped, a);
 }
 
 static tk_status write_group(tk_clip_writer *w, const char *name,
@@ -287,6 +342,7 @@ static tk_status finish(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t f
     }
     TK_TRY(write_group(w, "index", write_index));
     TK_TRY(write_group(w, "shots", write_shots));
+    if (w->n_references) TK_TRY(write_group(w, "references", write_references));
     if (extra) TK_TRY(extra(ctx, w->file));
     hid_t file = w->file;
     w->file = -1;

@@ -55,6 +55,20 @@ void test_rows(int64_t i, float *video, float *audio)
         audio[k] = (float)((i * 37 + k * 11) % 1024 - 512) / 64;
 }
 
+const tk_clip_reference test_references[TEST_REFERENCES] = {
+    {.name = "a face", .latent_frames = 1, .high = 2, .wide = 2},
+    {.name = "a voice", .audio_rows = 3},
+    {.name = "a film", .latent_frames = 2, .high = 1, .wide = 2, .audio_rows = 4}};
+static const tk_clip_citation citations[] = {{1, "voice 1", "first"}, {0, "face 1", "first"}};
+
+void test_reference_rows(int64_t r, float *video, float *audio)
+{
+    for (int64_t k = 0; k < TEST_REFERENCE; k++) {
+        video[k] = (float)(r * 64 + k) / 32;
+        audio[k] = -(float)(r * 128 + k) / 16;
+    }
+}
+
 // Every third clip is in the second bucket, which is half as wide.
 static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_shot (*shot)[2],
                  char (*name)[32])
@@ -66,7 +80,11 @@ static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_sho
         snprintf(name[i], sizeof name[i], "clip %lld", (long long)i);
         shot[i][0] = (tk_clip_shot){0, 0.25, 1, 4, "first"};
         shot[i][1] = (tk_clip_shot){0.25, 0.25, 1, 5, "second"};
-        clip[i] = (tk_clip_info){name[i], b, bucket[b].slots++, 2, shot[i]};
+        clip[i] = (tk_clip_info){
+            .name = name[i], .bucket = b, .slot = bucket[b].slots++, .n_shots = 2, .shot = shot[i]};
+        if (i % 4 == 3) continue; // it cites nothing
+        clip[i].n_citations = 2;
+        clip[i].citation = (tk_clip_citation *)citations;
     }
 }
 
@@ -91,6 +109,10 @@ static tk_status write_all(tk_comm *comm, tk_clip_writer *w, int64_t n)
 {
     float video[TEST_VIDEO], audio[TEST_AUDIO];
     tk_status st = TK_OK;
+    for (int64_t r = comm->rank; r < TEST_REFERENCES && st == TK_OK; r += comm->size) {
+        test_reference_rows(r, video, audio);
+        st = tk_clip_writer_put_reference(w, r, video, audio);
+    }
     for (int64_t i = comm->rank; i < n && st == TK_OK; i += comm->size) {
         test_rows(i, video, audio);
         st = tk_clip_writer_put(w, i, video, audio);
@@ -122,7 +144,9 @@ tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int6
                               .n_buckets = n > 2 ? 2 : 1,
                               .buckets = bucket,
                               .n = n,
-                              .clips = clip};
+                              .clips = clip,
+                              .n_references = TEST_REFERENCES,
+                              .references = test_references};
     tk_status st = tk_clip_writer_open(comm, &all, &w);
     if (st == TK_OK) st = write_all(comm, w, n);
     if (st == TK_OK && broken >= 0 && comm->rank == 0) st = damage(path, broken);

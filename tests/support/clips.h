@@ -13,6 +13,11 @@ tk_codec *test_codec(uint64_t seed);
 float *test_codec_array(const tk_codec *c, const char *name);
 // Rows of clip i, as they come back from the file (exact in half precision).
 void test_rows(int64_t i, float *video, float *audio);
+// What such files' clips cite, but every fourth: <voice 1> and <face 1> for "first", which are
+// references 1 and 0. Nobody cites reference 2.
+enum { TEST_REFERENCES = 3, TEST_REFERENCE = 24 }; // most numbers of one
+extern const tk_clip_reference test_references[TEST_REFERENCES];
+void test_reference_rows(int64_t r, float *video, float *audio);
 // Such a file of n clips in a folder of its own, for comm's ranks; its path in `path`. 0, or 1
 // where that fails, as set-up and tear-down of tests.
 enum { TEST_CLIPS_PATH = 64 };

@@ -99,6 +99,9 @@ static int64_t loader_bytes(const tk_trainer *t)
         const int64_t numbers = tk_bucket_video_count(b, codec) + tk_bucket_audio_count(b, codec);
         if (numbers > largest) largest = numbers;
     }
+    int64_t video, audio;
+    tk_loader_most_cited(l, &video, &audio);
+    if (t->config->tasks.weight[TK_TASK_REFERENCES] > 0) largest += video + audio;
     return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * largest * 2;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/documents.h"
 #include "core/numbers/rng.h"
+#include "train/step/references.h"
 #include <math.h>
 #include <string.h>
 
@@ -52,12 +53,46 @@ static int given_shots(const tk_train_config *c, tk_task task, int64_t step, int
     return 1 + (int)tk_rng_below(key, 2 * (uint64_t)j + 1, n_shots - 1);
 }
 
-static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const tk_bucket *b,
-                            int given, tk_arena *a)
+typedef struct step_clip { // of a document under way
+    const tk_clips *file;
+    const tk_clip_info *info;
+    const tk_bucket *bucket;
+    const tk_codec_info *codec;
+} step_clip;
+
+// What the clip cites, before its own shots, and captions that name it.
+static tk_status lay_citations(const step_clip *c, tk_shot_rows *shots, tk_step_document *d,
+                               tk_arena *a)
 {
+    const tk_clip_info *info = c->info;
+    tk_reference_rows *rows;
+    TK_ARENA_NEW(rows, a, info->n_citations);
+    for (int k = 0; k < info->n_citations; k++) {
+        const tk_clip_reference *r = &c->file->reference[info->citation[k].reference];
+        rows[k] = (tk_reference_rows){.tag = info->citation[k].tag,
+                                      .latent_frames = r->latent_frames,
+                                      .high = r->high,
+                                      .wide = r->wide,
+                                      .audio_rows = r->audio_rows};
+    }
+    tk_lay_references(info->n_citations, rows, c->codec, shots);
+    for (int k = 0; k < info->n_citations; k++)
+        for (int m = 0; m < TK_MODALITIES; m++) d->cited[m] += tk_shot_count(&d->doc, k, m);
+    return tk_cite_captions(info, a, &d->shot);
+}
+
+static tk_status make_shots(tk_step_document *d, const step_clip *c, int references, int given,
+                            tk_arena *a)
+{
+    const tk_clip_info *info = c->info;
+    const tk_bucket *b = c->bucket;
     tk_shot_rows *shots;
     int64_t frames = 0, audio = 0;
-    TK_ARENA_NEW(shots, a, info->n_shots);
+    TK_ARENA_NEW(shots, a, references + info->n_shots);
+    d->doc.shots = shots;
+    d->doc.n_shots = references + info->n_shots;
+    if (references) TK_TRY(lay_citations(c, shots, d, a));
+    shots += references;
     for (int k = 0; k < info->n_shots; k++) {
         const tk_clip_shot *s = &info->shot[k];
         shots[k] = (tk_shot_rows){.latent_frames = s->latent_frames,
@@ -73,22 +108,25 @@ static tk_status make_shots(tk_step_document *d, const tk_clip_info *info, const
                        "has %lld and %lld",
                        info->name, (long long)frames, (long long)audio, (long long)b->latent_frames,
                        (long long)b->audio_rows);
-    d->doc.shots = shots;
-    d->doc.n_shots = info->n_shots;
     return TK_OK;
 }
 
 // A clip that cannot do the task chosen for it is made from its captions.
-static tk_status choose_task(const tk_config *c, const tk_clip_info *info, const tk_bucket *b,
-                             const tk_codec_info *codec, int64_t step, tk_arena *a,
-                             tk_step_document *d)
+static tk_status choose_task(const tk_config *c, const step_clip *of_clip, int64_t step,
+                             tk_arena *a, tk_step_document *d)
 {
+    const tk_clip_info *info = of_clip->info;
     const int64_t j = d->doc.id;
     const tk_key key = tk_rng_key((uint64_t)c->train.seed, TK_RNG_TASK, (uint64_t)step);
     const tk_task task = tk_task_choose(&c->tasks, key, j);
     const int memory = given_shots(&c->train, task, step, j, info->n_shots);
-    const tk_task_document of = {.doc = &d->doc, .first = memory, .memory = memory, .codec = codec};
-    TK_TRY(make_shots(d, info, b, memory, a));
+    const int references = task == TK_TASK_REFERENCES ? info->n_citations : 0;
+    const tk_task_document of = {.doc = &d->doc,
+                                 .first = references + memory,
+                                 .memory = memory,
+                                 .references = references,
+                                 .codec = of_clip->codec};
+    TK_TRY(make_shots(d, of_clip, references, memory, a));
     d->unfit = !tk_task_can(task, &of);
     d->task = d->unfit ? TK_TASK_TEXT : task;
     return tk_task_give(d->task, &of, key, j, a);
@@ -98,19 +136,21 @@ static tk_status make_document(const tk_loader *l, const tk_config *config, int6
                                tk_arena *a, tk_step_document *d)
 {
     const tk_train_config *c = &config->train;
-    const tk_codec_info *codec = tk_codec_get_info(tk_loader_codec(l));
     const uint64_t seed = (uint64_t)c->seed;
-    const tk_bucket *b;
+    step_clip of = {.codec = tk_codec_get_info(tk_loader_codec(l))};
     d->sample = tk_loader_sample(l, seed, step, c->batch, j);
-    const tk_clip_info *info = tk_loader_info(l, d->sample, &b);
+    of.info = tk_loader_info(l, d->sample, &of.bucket);
+    of.file = tk_loader_file(l, d->sample);
     const tk_key drop = tk_rng_key(seed, TK_RNG_DROP, (uint64_t)step);
     const tk_key time = tk_rng_key(seed, TK_RNG_TIME, (uint64_t)step);
     d->dropped = tk_rng_uniform(drop, (uint64_t)j) < c->drop_caption;
-    d->doc = tk_document_on_grid(codec, b->high, b->wide, b->audio_channels);
-    d->doc.text_rows = tk_caption_rows(info->n_shots, info->shot, d->dropped);
+    d->doc =
+        tk_document_on_grid(of.codec, of.bucket->high, of.bucket->wide, of.bucket->audio_channels);
     d->doc.id = j;
+    d->shot = of.info->shot;
     tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
-    TK_TRY(choose_task(config, info, b, codec, step, a, d));
+    TK_TRY(choose_task(config, &of, step, a, d));
+    d->doc.text_rows = tk_caption_rows(of.info->n_shots, d->shot, d->dropped);
     tk_document_rows(&d->doc, d->rows);
     d->targets[TK_VIDEO] = tk_document_targets(&d->doc, TK_VIDEO);
     d->targets[TK_AUDIO] = tk_document_targets(&d->doc, TK_AUDIO);
@@ -162,7 +202,7 @@ tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t
         const tk_bucket *b;
         TK_TRY(tk_stream_append(s, &e->doc));
         const tk_clip_info *info = tk_loader_info(l, e->sample, &b);
-        to = tk_caption_tokens(info->n_shots, info->shot, e->dropped, to);
+        to = tk_caption_tokens(info->n_shots, e->shot, e->dropped, to);
     }
     return TK_OK;
 }

@@ -15,9 +15,11 @@ typedef struct tk_step_document {
     tk_document doc;                // doc.id is j, the place in the global batch: it keys the noise
     int64_t sample;                 // number of the clip
     bool dropped;                   // caption left out
+    const tk_clip_shot *shot;       // the clip's shots, with the captions they have here
     tk_task task;                   // which rows are given
     bool unfit;                     // its clip cannot do the task chosen for it: text instead
     int64_t rows[TK_MODALITIES];    // all rows
+    int64_t cited[TK_MODALITIES];   // of these the first: rows of references
     int64_t targets[TK_MODALITIES]; // rows to be predicted
 } tk_step_document;
 

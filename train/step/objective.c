@@ -46,20 +46,28 @@ static tk_status stage_rows(const tk_objective *o, const tk_batch *b, const tk_s
     return TK_OK;
 }
 
-// Own rows of x0, a piece for each document they lie in.
+// Rows [first, last) of the modality, as far as they are own ones, from x, of which they are all.
+static tk_status put_piece(tk_batch *b, int m, const float *x, int64_t first, int64_t last,
+                           int64_t channels)
+{
+    const int64_t begin = b->own_first[m], end = begin + b->own_count[m];
+    const int64_t from = first > begin ? first : begin, to = last < end ? last : end;
+    if (from >= to) return TK_OK;
+    return tk_transfer_fill(&b->transfer, x ? x + (from - first) * channels : NULL,
+                            (size_t)((to - from) * channels) * sizeof(float));
+}
+
+// Own rows of x0, a piece for each document they lie in, and one for its references.
 static tk_status put_clean(tk_batch *b, const tk_step_documents *d, const tk_clean_rows *clean,
                            int m, int64_t channels, tk_tensor *x0)
 {
-    const int64_t begin = b->own_first[m], end = begin + b->own_count[m];
     int64_t first = 0;
-    TK_TRY(tk_transfer_new(&b->transfer, TK_F32, end - begin, channels, x0));
+    TK_TRY(tk_transfer_new(&b->transfer, TK_F32, b->own_count[m], channels, x0));
     for (int64_t k = 0; k < b->stream->n_documents; k++) {
-        const int64_t last = first + d->document[b->stream->document_id[k]].rows[m];
-        const int64_t from = first > begin ? first : begin, to = last < end ? last : end;
-        const float *rows = clean[k].rows[m];
-        if (from < to)
-            TK_TRY(tk_transfer_fill(&b->transfer, rows ? rows + (from - first) * channels : NULL,
-                                    (size_t)((to - from) * channels) * sizeof(float)));
+        const tk_step_document *e = &d->document[b->stream->document_id[k]];
+        const int64_t own = first + e->cited[m], last = first + e->rows[m];
+        TK_TRY(put_piece(b, m, clean[k].cited[m], first, own, channels));
+        TK_TRY(put_piece(b, m, clean[k].rows[m], own, last, channels));
         first = last;
     }
     return TK_OK;

@@ -14,8 +14,9 @@
 
 // Clip rows of the documents of a microbatch, (rows, channels) each, as the loader gave them.
 typedef struct tk_clean_rows {
-    const float *rows[TK_MODALITIES]; // TK_VIDEO and TK_AUDIO; NULL: zeros
-    bool ok;                          // false: unreadable, has no weight
+    const float *rows[TK_MODALITIES];  // TK_VIDEO and TK_AUDIO; NULL: zeros
+    const float *cited[TK_MODALITIES]; // of references, which come before those; NULL: zeros
+    bool ok;                           // false: unreadable, has no weight
 } tk_clean_rows;
 
 // This rank's rows of one modality on the device. What is there depends on what is asked for:

@@ -78,6 +78,11 @@ static bool can_continue(const tk_task_document *d)
     return d->memory > 0;
 }
 
+static bool has_references(const tk_task_document *d)
+{
+    return d->references > 0;
+}
+
 static bool has_sound(const tk_task_document *d)
 {
     return tk_given_length(d->doc, d->first, TK_AUDIO) > 0;
@@ -145,6 +150,7 @@ static const task_row table[TK_TASKS] = {
     [TK_TASK_SOUND_TO_PICTURE] = {has_sound, give_sound},
     [TK_TASK_SPAN] = {has_frames, give_around_span},
     [TK_TASK_REGION] = {has_patches, give_around_region},
+    [TK_TASK_REFERENCES] = {has_references, NULL}, // documents.c lays them out
 };
 
 const char *const tk_task_name[TK_TASKS] = {
@@ -155,6 +161,7 @@ const char *const tk_task_name[TK_TASKS] = {
     [TK_TASK_SOUND_TO_PICTURE] = "sound_to_picture",
     [TK_TASK_SPAN] = "span",
     [TK_TASK_REGION] = "region",
+    [TK_TASK_REFERENCES] = "references",
 };
 
 // ---- choosing ----------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ tk_task tk_task_choose(const tk_tasks_config *c, tk_key key, int64_t j);
 typedef struct tk_task_document { // that a task is to be done with
     tk_document *doc;             // its shots laid out
     int first;                    // see above
-    int memory;                   // shots given before it
+    int memory;                   // shots given before it, references not counted
+    int references;               // that the clip cites
     const tk_codec_info *codec;
 } tk_task_document;
 bool tk_task_can(tk_task t, const tk_task_document *d);

@@ -76,6 +76,7 @@ tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_d
                       .first = stage == 0,
                       .last = stage == stages - 1};
     tk_arena_init(&t->arena, 0);
+    tk_loader_cites(loader, c->tasks.weight[TK_TASK_REFERENCES] > 0);
     TK_TRY(open_graphs(t));
     device->attention.any_order = !c->train.deterministic;
     t->micro = tk_microbatches_of(&c->train, data->rank, data->degree);
@@ -173,6 +174,8 @@ static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t en
         c->ok = sample.ok;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
+        c->cited[TK_VIDEO] = sample.cited[0];
+        c->cited[TK_AUDIO] = sample.cited[1];
         if (!sample.ok && s->first) t->now->skipped++;
     }
 }

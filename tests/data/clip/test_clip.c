@@ -5,6 +5,7 @@
 #include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,24 @@ static void spill(const char *path, const char *text, long bytes)
     fclose(f);
 }
 
+static void check_references(const tk_clips *c)
+{
+    float video[TEST_REFERENCE], audio[TEST_REFERENCE], v[TEST_REFERENCE], a[TEST_REFERENCE];
+    char raw[2 * TEST_REFERENCE];
+    assert_int_equal(c->n_references, TEST_REFERENCES);
+    for (int64_t r = 0; r < TEST_REFERENCES; r++) {
+        const tk_clip_reference *have = &c->reference[r], *want = &test_references[r];
+        assert_string_equal(have->name, want->name);
+        assert_int_equal(have->latent_frames, want->latent_frames);
+        assert_int_equal(have->bytes[0], 2 * 5 * want->latent_frames * want->high * want->wide);
+        assert_int_equal(have->bytes[1], 2 * 6 * want->audio_rows);
+        test_reference_rows(r, video, audio);
+        assert_ok(tk_clips_read_reference(c, r, v, a, raw));
+        assert_memory_equal(v, video, (size_t)have->bytes[0] * 2);
+        assert_memory_equal(a, audio, (size_t)have->bytes[1] * 2);
+    }
+}
+
 static void check_contents(const tk_clips *c)
 {
     float video[TEST_VIDEO], audio[TEST_AUDIO], v[TEST_VIDEO], a[TEST_AUDIO];
@@ -65,7 +84,14 @@ static void check_contents(const tk_clips *c)
         assert_memory_equal(v, video, (size_t)b->video_bytes * 2);
         assert_memory_equal(a, audio, (size_t)b->audio_bytes * 2);
         assert_ok(tk_clips_read(c, i, NULL, a, raw));
+        assert_int_equal(k->n_citations, i % 4 == 3 ? 0 : 2);
+        if (!k->n_citations) continue;
+        assert_int_equal(k->citation[0].reference, 1);
+        assert_string_equal(k->citation[0].tag, "voice 1");
+        assert_string_equal(k->citation[1].tag, "face 1");
+        assert_string_equal(k->citation[1].word, "first");
     }
+    check_references(c);
 }
 
 static void test_write__same_bytes_on_any_number_of_ranks(void **state)
@@ -106,7 +132,8 @@ static void test_write__bad_rows_and_forgotten_clips_leave_no_file(void **state)
     tk_bucket b = test_bucket;
     b.slots = 2;
     tk_clip_shot s = {0, 0.5, 2, 9, "only"};
-    tk_clip_info info[2] = {{"a", 0, 0, 1, &s}, {"b", 0, 1, 1, &s}};
+    tk_clip_info info[2] = {{.name = "a", .n_shots = 1, .shot = &s},
+                            {.name = "b", .slot = 1, .n_shots = 1, .shot = &s}};
     tk_codec *codec = test_codec(1);
     tk_clip_writer *w;
     float video[TEST_VIDEO], audio[TEST_AUDIO];
@@ -157,6 +184,82 @@ static void test_read__damage_is_found_and_named(void **state)
     assert_says(path);
     tk_clips_close(&c);
     unlink(path);
+}
+
+static void test_references__damage_is_found_and_named(void **state)
+{
+    (void)state;
+    float v[TEST_REFERENCE], a[TEST_REFERENCE];
+    char raw[2 * TEST_REFERENCE], byte = 77, *path = file_named("hurt");
+    tk_clips c;
+    assert_ok(test_write_clips(tk_comm_self(), path, 1, CLIPS, -1));
+    assert_ok(tk_clips_open(path, NULL, &c));
+    const int fd = open(path, O_RDWR);
+    assert_ok(tk_pwrite_all(fd, path, &byte, 1, c.reference[1].address[1] + 3));
+    close(fd);
+    for (int64_t r = 0; r < TEST_REFERENCES; r++)
+        assert_status(tk_clips_read_reference(&c, r, v, a, raw), r == 1 ? TK_INPUT : TK_OK);
+    assert_status(tk_clips_read_reference(&c, 1, v, a, raw), TK_INPUT);
+    assert_says("audio of \"a voice\"");
+    tk_clips_close(&c);
+    unlink(path);
+}
+
+// Files of before have none.
+static void test_references__files_without_them_open(void **state)
+{
+    (void)state;
+    static const char *const newer[] = {"references", "citations", "index/first_citation",
+                                        "index/citations"};
+    float video[TEST_VIDEO], audio[TEST_AUDIO];
+    char raw[2 * (TEST_VIDEO + TEST_AUDIO)], *path = file_named("old");
+    tk_clips c;
+    assert_ok(test_write_clips(tk_comm_self(), path, 1, CLIPS, -1));
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    for (int k = 0; k < 4; k++) assert_true(H5Ldelete(file, newer[k], H5P_DEFAULT) >= 0);
+    H5Fclose(file);
+    assert_ok(tk_clips_open(path, NULL, &c));
+    assert_int_equal(c.n_references, 0);
+    assert_int_equal(c.clip[0].n_citations, 0);
+    assert_ok(tk_clips_read(&c, 0, video, audio, raw));
+    tk_clips_close(&c);
+    unlink(path);
+}
+
+static void test_references__plans_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    tk_bucket b = test_bucket;
+    b.slots = 1;
+    tk_clip_shot s = {0, 0.5, 2, 9, "only"};
+    tk_clip_citation cited[] = {{0, "face 1", ""}, {1, "face 1", ""}};
+    tk_clip_info info = {"a", 0, 0, 1, &s, 2, cited};
+    tk_clip_reference none = {.name = "nothing at all"};
+    tk_codec *codec = test_codec(1);
+    tk_clip_writer *w;
+    tk_clip_plan plan = {.path = file_named("none"),
+                         .config = "",
+                         .codec = codec,
+                         .n_buckets = 1,
+                         .buckets = &b,
+                         .n = 1,
+                         .clips = &info,
+                         .n_references = TEST_REFERENCES,
+                         .references = test_references};
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    assert_says("two references <face 1>");
+    cited[1].tag = "face <2>";
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    assert_says("face <2>");
+    cited[1] = (tk_clip_citation){TEST_REFERENCES, "face 2", ""};
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    assert_says("reference 3 of 3");
+    info.n_citations = 0;
+    plan.n_references = 1;
+    plan.references = &none;
+    assert_status(tk_clip_writer_open(&world, &plan, &w), TK_INPUT);
+    assert_says("nothing at all");
+    tk_codec_free(codec);
 }
 
 static void test_open__truncated_and_foreign_files_are_refused(void **state)
@@ -230,6 +333,15 @@ static void test_open__lying_index_is_refused(void **state)
         {"shots/latent_frames", 0, -1},
         {"shots/audio_rows", 1, 1 << 30},
         {"shots/audio_rows", 1, 4},
+        {"references/latent_frames", 0, -1},
+        {"references/latent_frames", 1, 1},
+        {"references/high", 0, 3},
+        {"references/audio_rows", 1, 1 << 30},
+        {"index/first_citation", 2, 1LL << 62},
+        {"index/citations", 2, -1},
+        {"index/citations", 2, 1000},
+        {"citations/reference", 4, TEST_REFERENCES},
+        {"citations/reference", 4, -1},
     };
     char *path = file_named("lies");
     tk_clips c;
@@ -258,6 +370,9 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(test_read__damage_is_found_and_named),
+        cmocka_unit_test(test_references__damage_is_found_and_named),
+        cmocka_unit_test(test_references__files_without_them_open),
+        cmocka_unit_test(test_references__plans_that_cannot_be_are_refused),
         cmocka_unit_test(test_open__truncated_and_foreign_files_are_refused),
         cmocka_unit_test(test_write__full_disk_leaves_no_file),
         cmocka_unit_test(test_open__lying_index_is_refused),

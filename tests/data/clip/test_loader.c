@@ -36,6 +36,11 @@ static void check_sample(const tk_sample *s)
     assert_true(s->ok);
     assert_memory_equal(s->video, video, (size_t)s->bucket->video_bytes * 2);
     assert_memory_equal(s->audio, audio, (size_t)s->bucket->audio_bytes * 2);
+    if (!s->cited[0] || !s->info->n_citations) return;
+    test_reference_rows(0, video, audio); // a face; 20 numbers of it
+    assert_memory_equal(s->cited[0], video, 20 * sizeof *video);
+    test_reference_rows(1, video, audio); // a voice; 18
+    assert_memory_equal(s->cited[1], audio, 18 * sizeof *audio);
 }
 
 static void test_order__is_pure_and_covers_every_epoch(void **state)
@@ -59,8 +64,10 @@ static void test_order__is_pure_and_covers_every_epoch(void **state)
 }
 
 // Documents [begin, end) of steps [first, last) are those of the pure order, with their rows.
+static bool cites;
 static void stream(tk_loader *l, int64_t first, int64_t last, int64_t begin, int64_t end)
 {
+    tk_loader_cites(l, cites);
     assert_ok(tk_loader_start(l, 5, first, BATCH, begin, end));
     for (int64_t step = first; step < last; step++) {
         for (int64_t j = begin; j < end; j++) {
@@ -68,6 +75,7 @@ static void stream(tk_loader *l, int64_t first, int64_t last, int64_t begin, int
             assert_ok(tk_loader_take(l, step, j, &s));
             assert_int_equal(s.index, tk_loader_sample(l, 5, step, BATCH, j));
             check_sample(&s);
+            assert_int_equal(s.cited[0] != NULL, cites);
             const tk_bucket *b;
             assert_ptr_equal(s.info, tk_loader_info(l, s.index, &b));
             assert_ptr_equal(s.bucket, b);
@@ -83,6 +91,9 @@ static void test_stream__any_range_any_start(void **state)
     stream(l, 0, 12, 0, BATCH);
     stream(l, 9, 14, 2, 5); // resumed, another range
     stream(l, 1000, 1003, 6, 7);
+    cites = true;
+    stream(l, 9, 14, 2, 5);
+    cites = false;
     assert_ok(tk_loader_start(l, 5, 0, BATCH, 3, 3)); // nothing to read
     tk_loader_release(l, 0);
     assert_int_equal(tk_loader_skipped(l), 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 500 */
 // Ten training steps on every kind of layout: the losses of one rank, and its weights.
+#include "tests/support/clips.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include <math.h>
@@ -104,15 +105,22 @@ static void any_layout_goes_on(void **state)
     assert_near(runs_distance("one/step-00000010.h5", "on/step-00000010.h5", "model"), 0, 1e-4);
 }
 
-#define MIXED                                                                              \
-    "tasks.continue=1 tasks.keyframe=1 tasks.picture_to_sound=1 tasks.sound_to_picture=1 " \
-    "tasks.span=1 tasks.region=1"
+#define MIXED                                                                                    \
+    "tasks.continue=1 tasks.keyframe=1 tasks.picture_to_sound=1 tasks.sound_to_picture=1 "       \
+    "tasks.span=1 tasks.region=1 tasks.references=2 data.files=cited.h5 model.video_channels=5 " \
+    "model.audio_channels=6"
 
 // So do tasks that give different rows, in one stream, and a run that goes on elsewhere.
 static void tasks_are_the_same_everywhere(void **state)
 {
     runs_step text[RUNS_STEPS], one[RUNS_STEPS], many[RUNS_STEPS];
+    char clips[4200];
     (void)state;
+    snprintf(clips, sizeof clips, "%s/cited.h5", runs_dir());
+    assert_ok(test_write_clips(tk_comm_self(), clips, 1, 12, -1));
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=text data.files=cited.h5 "
+                               "model.video_channels=5 model.audio_channels=6"),
+                0, "");
     runs_expect(runs_talkie(1, "train tiny.yaml train.out=mixed " MIXED), 0, "");
     runs_expect(runs_talkie(4, "train tiny.yaml train.out=some train.checkpoint_every=5 "
                                "train.keep=5 parallel.tensor=2 parallel.pipeline=2 " MIXED),
@@ -121,7 +129,7 @@ static void tasks_are_the_same_everywhere(void **state)
     runs_expect(runs_talkie(2, "train tiny.yaml train.out=some parallel.data=2 train.microbatch=3 "
                                "train.recompute=blocks " MIXED),
                 0, "resuming");
-    runs_metrics("one", text);
+    runs_metrics("text", text);
     assert_int_equal(runs_metrics("mixed", one), 10);
     assert_int_equal(runs_metrics("some", many), 10);
     for (int i = 0; i < 10; i++) {

@@ -4,6 +4,7 @@
 #include "core/numbers/rng.h"
 #include "tests/support/test.h"
 #include "train/step/documents.h"
+#include "train/step/references.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -210,6 +211,79 @@ static void tasks_are_as_frequent_as_their_weights(void **state)
         assert_near(seen[t] / (double)TIMES, c.weight[t] / 7, c.weight[t] > 0 ? 0.02 : 1e-9);
 }
 
+// ---- references --------------------------------------------------------------------------------
+
+static tk_reference_rows face(const char *tag, int64_t frames)
+{
+    return (tk_reference_rows){.tag = tag, .latent_frames = frames, .high = 1, .wide = 2};
+}
+
+static tk_reference_rows voice(const char *tag, int64_t rows)
+{
+    return (tk_reference_rows){.tag = tag, .audio_rows = rows};
+}
+
+// A latent frame lasts 1/4 of a second, a row of sound 1/20.
+static void references_lie_before_the_start(void **state)
+{
+    const tk_reference_rows r[] = {face("", 3), voice("voice 7", 6), face("", 2)};
+    tk_shot_rows at[3];
+    (void)state;
+    tk_lay_references(3, r, &codec, at);
+    assert_true(at[2].start == -0.5);
+    assert_near(at[1].start, -0.5 - 0.3, 1e-12);
+    assert_near(at[0].start, -0.5 - 0.3 - 0.75, 1e-12);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(at[k].latent_frames, r[k].latent_frames);
+        assert_int_equal(at[k].audio_rows, r[k].audio_rows);
+        assert_int_equal(at[k].width, r[k].wide);
+        assert_false(at[k].target);
+    }
+}
+
+// Face and voice of one character; the longer one counts.
+static void what_belongs_together_lies_together(void **state)
+{
+    const tk_reference_rows r[] = {face("face 1", 1), face("face 2", 1), voice("voice 1", 20),
+                                   voice("voice 2", 4)};
+    tk_shot_rows at[4];
+    (void)state;
+    tk_lay_references(4, r, &codec, at);
+    assert_near(at[1].start, -0.25, 1e-12);
+    assert_near(at[3].start, -0.25, 1e-12);
+    assert_near(at[0].start, -1.25, 1e-12);
+    assert_near(at[2].start, -1.25, 1e-12);
+}
+
+static void captions_name_what_is_given(void **state)
+{
+    static const struct {
+        const char *caption, *cited;
+    } words[] = {
+        {"Bo: Ada waves", "<face 2>: <face 1> <voice 1> waves"},
+        {"Bobby and BoBo", "Bobby and BoBo"},
+        {"\"Bo!\" Bo", "\"<face 2>!\" <face 2>"},
+        {"Bo Peep and B\303\266o", "<face 3> and B\303\266o"},
+        {"", ""},
+    };
+    enum { N = sizeof words / sizeof words[0] };
+    tk_clip_citation cited[] = {{0, "face 1", "Ada"},
+                                {1, "face 2", "Bo"},
+                                {2, "voice 1", "Ada"},
+                                {3, "face 3", "Bo Peep"},
+                                {4, "face 4", ""}};
+    tk_clip_shot shot[N] = {{0}};
+    const tk_clip_info info = {.n_shots = N, .shot = shot, .n_citations = 5, .citation = cited};
+    const tk_clip_shot *out;
+    tk_arena a;
+    (void)state;
+    tk_arena_init(&a, 0);
+    for (int k = 0; k < N; k++) shot[k].caption = (char *)words[k].caption;
+    assert_ok(tk_cite_captions(&info, &a, &out));
+    for (int k = 0; k < N; k++) assert_string_equal(out[k].caption, words[k].cited);
+    tk_arena_free(&a);
+}
+
 // A clip of one shot, one latent frame, one patch, without sound: it can be made from text alone.
 static void what_a_clip_lacks_rules_tasks_out(void **state)
 {
@@ -231,6 +305,9 @@ int main(void)
         cmocka_unit_test(a_region_is_a_part_of_the_picture),
         cmocka_unit_test(draws_depend_on_step_and_document_alone),
         cmocka_unit_test(tasks_are_as_frequent_as_their_weights),
+        cmocka_unit_test(references_lie_before_the_start),
+        cmocka_unit_test(what_belongs_together_lies_together),
+        cmocka_unit_test(captions_name_what_is_given),
         cmocka_unit_test(what_a_clip_lacks_rules_tasks_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
