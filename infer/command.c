@@ -77,12 +77,22 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
 static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena)
 {
     tk_references refs;
+    tk_story_given given;
     tk_latents x;
     tk_comm *replica = &a->mesh.replica;
     const double begin = tk_now();
     TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
                                                 arena, &refs)));
-    const tk_story_task task = {&job->config, &job->story, &refs, tk_deal_step, a->deal};
+    const bool gives = tk_story_gives(&job->config.story);
+    if (gives)
+        TK_TRY(tk_agree(replica, tk_story_given_read(&job->config, &job->story,
+                                                     job->trained->meta.codec, arena, &given)));
+    const tk_story_task task = {.config = &job->config,
+                                .story = &job->story,
+                                .refs = &refs,
+                                .given = gives ? &given : NULL,
+                                .step_done = tk_deal_step,
+                                .ctx = a->deal};
     TK_TRY(tk_story_sample(&a->session, &task, arena, &x));
     TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,

@@ -175,6 +175,22 @@ typedef struct tk_shot_config {
     int64_t n_references;
 } tk_shot_config;
 
+typedef struct tk_keyframe_config {
+    double at; // seconds into the storyboard
+    char *picture;
+} tk_keyframe_config;
+
+typedef struct tk_cast_config { // a reference that prompts name
+    char *tag;                  // there between < and >: "face 1"
+    char *file;
+} tk_cast_config;
+
+typedef struct tk_remake_config {    // a clip of which a part is made anew
+    char *clip;                      // "" = none
+    double from, to;                 // seconds; to 0 = the end
+    double left, top, right, bottom; // parts of the frame; all of it: the sound is made as well
+} tk_remake_config;
+
 typedef struct tk_storyboard { // the keys of a storyboard file
     char *checkpoint;          // checkpoint file or run directory
     int64_t size[2];           // width, height in pixels; 0 = as trained
@@ -186,6 +202,12 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     int64_t n_shots;
     char **references; // media files given as clean rows before the first shot
     int64_t n_references;
+    tk_cast_config *cast;
+    int64_t n_cast;
+    tk_keyframe_config *keyframes;
+    int64_t n_keyframes;
+    char *sound, *picture; // files given all the time; "" = none
+    tk_remake_config remake;
 } tk_storyboard;
 
 typedef struct tk_jobs_config {

@@ -80,6 +80,22 @@ static const tk_option shot_rows[] = {
 static const tk_table shot_table = TABLE(shot_rows, "shot");
 #undef OF
 
+#define OF tk_keyframe_config
+static const tk_option keyframe_rows[] = {
+    FLT("at", at, 0, 0, 1e6, SAMPLE, "seconds into the storyboard"),
+    STR("picture", picture, "", SAMPLE, "media file whose first picture is given there"),
+};
+static const tk_table keyframe_table = TABLE(keyframe_rows, "keyframe");
+#undef OF
+
+#define OF tk_cast_config
+static const tk_option cast_rows[] = {
+    STR("tag", tag, "", SAMPLE, "its name in prompts, there between < and >, as \"face 1\""),
+    STR("file", file, "", SAMPLE, "media file: a picture, a sound or both"),
+};
+static const tk_table cast_table = TABLE(cast_rows, "member of the cast");
+#undef OF
+
 #define OF tk_config
 static const tk_option config_rows[] = {
     // A storyboard or job file: no prefix.
@@ -103,6 +119,23 @@ static const tk_option config_rows[] = {
           "the shots, in order; each has the keys below"),
     LIST("references", story.references, story.n_references, 64, SAMPLE,
          "media files given as clean rows before the first shot"),
+    ITEMS("cast", story.cast, story.n_cast, cast_table, 64, SAMPLE,
+          "references that prompts name by their tags, as <face 1>; those of one number are of one "
+          "character"),
+    ITEMS("keyframes", story.keyframes, story.n_keyframes, keyframe_table, 1000, SAMPLE,
+          "pictures that the clip shows at given times"),
+    STR("sound", story.sound, "", SAMPLE, "media file whose sound is given, for its picture"),
+    STR("picture", story.picture, "", SAMPLE,
+        "media file whose pictures are given, for their sound"),
+    STR("remake.clip", story.remake.clip, "", SAMPLE,
+        "media file that is given but for a part that is made anew"),
+    FLT("remake.from", story.remake.from, 0, 0, 1e6, SAMPLE, "seconds where the part begins"),
+    FLT("remake.to", story.remake.to, 0, 0, 1e6, SAMPLE, "seconds where it ends; 0 = at the end"),
+    FLT("remake.left", story.remake.left, 0, 0, 1, SAMPLE,
+        "its left side, as a part of the width; a part of the picture keeps its sound"),
+    FLT("remake.top", story.remake.top, 0, 0, 1, SAMPLE, "its upper side, of the height"),
+    FLT("remake.right", story.remake.right, 1, 0, 1, SAMPLE, "its right side"),
+    FLT("remake.bottom", story.remake.bottom, 1, 0, 1, SAMPLE, "its lower side"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
     ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,

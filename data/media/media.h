@@ -18,6 +18,13 @@ typedef struct tk_media_origin { // of media that were read
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,
                         double still_seconds, tk_media *out, tk_media_origin *origin);
 
+// Whether a media file has pictures; if not, tk_media_hear reads it.
+tk_status tk_media_has_pictures(const char *path, bool *yes);
+// The sound of a file, from its beginning, on m's clock and channels: no frames, at most
+// max_seconds. TK_INPUT where there is none.
+tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
+                        tk_media *out);
+
 // TK_INPUT where this build writes no media: asked before the work for `path` begins.
 tk_status tk_media_writes(const char *path);
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one

@@ -15,6 +15,19 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
     return no_media(path);
 }
 
+tk_status tk_media_has_pictures(const char *path, bool *yes)
+{
+    *yes = false;
+    return no_media(path);
+}
+
+tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
+                        tk_media *out)
+{
+    (void)m, (void)max_seconds, (void)out;
+    return no_media(path);
+}
+
 tk_status tk_media_writes(const char *path)
 {
     return no_media(path);

@@ -126,7 +126,8 @@ static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, 
     tk_comm *replica = &e->mesh.replica;
     scene_of(e, i, &scene);
     TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
-    const tk_story_task task = {&story, &plan, &none, tk_deal_step, e->deal};
+    const tk_story_task task = {
+        .config = &story, .story = &plan, .refs = &none, .step_done = tk_deal_step, .ctx = e->deal};
     TK_TRY(tk_story_sample(&e->session, &task, a, &x));
     tk_status st = TK_OK;
     if (replica->rank == 0)

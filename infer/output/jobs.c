@@ -66,14 +66,13 @@ static tk_status name_output(tk_job *job, tk_arena *a)
     return TK_OK;
 }
 
-static tk_status find_references(tk_job *job, tk_arena *a)
+static tk_status find_inputs(tk_job *job, tk_arena *a)
 {
-    tk_storyboard *b = &job->config.story;
-    for (int64_t i = 0; i < b->n_references; i++)
-        TK_TRY(find_file(&b->references[i], job->file, a));
-    for (int64_t k = 0; k < b->n_shots; k++)
-        for (int64_t i = 0; i < b->shots[k].n_references; i++)
-            TK_TRY(find_file(&b->shots[k].references[i], job->file, a));
+    char ***at;
+    const int64_t n = tk_story_files(&job->config.story, NULL);
+    TK_ARENA_NEW(at, a, n + 1);
+    tk_story_files(&job->config.story, at);
+    for (int64_t i = 0; i < n; i++) TK_TRY(find_file(at[i], job->file, a));
     return TK_OK;
 }
 
@@ -94,8 +93,9 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     c->codec = t->config.codec;
     c->codec.file = codec_file;
     TK_TRY(name_output(job, &j->arena));
-    TK_TRY(find_references(job, &j->arena));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
+    TK_TRY(tk_story_given_check(&c->story, &job->story));
+    TK_TRY(find_inputs(job, &j->arena));
     return tk_output_digest(c, t, &job->digest);
 }
 
@@ -126,17 +126,20 @@ static bool writes(const files_of_job of, tk_file_id id)
     return false;
 }
 
-static tk_status check_references(const tk_jobs *j, const files_of_job *of, const tk_job *reader,
-                                  int64_t n, char *const *references)
+static tk_status check_own_inputs(tk_jobs *j, const files_of_job *of, const tk_job *reader)
 {
+    char ***at;
+    const int64_t n = tk_story_files(&reader->config.story, NULL);
+    TK_ARENA_NEW(at, &j->arena, n + 1);
+    tk_story_files(&reader->config.story, at);
     for (int64_t r = 0; r < n; r++) {
-        const tk_file_id id = tk_file_identity(references[r]);
+        const tk_file_id id = tk_file_identity(*at[r]);
         for (int i = 0; i < j->n; i++)
             if (writes(of[i], id))
                 return TK_FAIL(TK_INPUT,
                                "%s: its reference %s is a file that %s writes (output %s); name "
                                "another output",
-                               reader->file, references[r], j->job[i].file, j->job[i].output);
+                               reader->file, *at[r], j->job[i].file, j->job[i].output);
     }
     return TK_OK;
 }
@@ -155,13 +158,7 @@ static tk_status check_outputs(tk_jobs *j)
                                "output",
                                j->job[k].file, j->job[i].file, j->job[i].output);
     }
-    for (int i = 0; i < j->n; i++) {
-        const tk_job *job = &j->job[i];
-        const tk_storyboard *b = &job->config.story;
-        TK_TRY(check_references(j, of, job, b->n_references, b->references));
-        for (int64_t k = 0; k < b->n_shots; k++)
-            TK_TRY(check_references(j, of, job, b->shots[k].n_references, b->shots[k].references));
-    }
+    for (int i = 0; i < j->n; i++) TK_TRY(check_own_inputs(j, of, &j->job[i]));
     return TK_OK;
 }
 

@@ -41,11 +41,15 @@ static tk_status digest_file(const char *path, uint64_t *out, int64_t *bytes)
     return n < 0 ? TK_FAIL(TK_INPUT, "cannot read %s: %s", path, strerror(error)) : TK_OK;
 }
 
-static tk_status add_references(char *const *paths, int64_t n, uint64_t *h)
+static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
 {
+    char ***at;
+    const int64_t n = tk_story_files(b, NULL);
+    TK_ARENA_NEW(at, a, n + 1);
+    tk_story_files(b, at);
     for (int64_t i = 0; i < n; i++) {
         uint64_t file;
-        TK_TRY(digest_file(paths[i], &file, NULL));
+        TK_TRY(digest_file(*at[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     return TK_OK;
@@ -70,10 +74,10 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     const uint64_t model[] = {text, t->digest, tk_codec_get_info(t->meta.codec)->digest,
                               (uint64_t)(c->sample.ema && t->has_ema)};
     *out = XXH3_64bits(model, sizeof model);
-    TK_TRY(add_references(c->story.references, c->story.n_references, out));
-    for (int64_t i = 0; i < c->story.n_shots; i++)
-        TK_TRY(add_references(c->story.shots[i].references, c->story.shots[i].n_references, out));
-    return TK_OK;
+    tk_arena_init(&a, 0);
+    const tk_status st = add_files(&c->story, &a, out);
+    tk_arena_free(&a);
+    return st;
 }
 
 static json_t *hex(uint64_t x)
@@ -225,6 +229,20 @@ static json_t *references_json(const tk_references *refs)
     return all;
 }
 
+// What was given of the clip itself.
+static json_t *given_json(const tk_storyboard *b)
+{
+    json_t *o = json_object(), *frames = json_array();
+    for (int64_t k = 0; k < b->n_keyframes; k++)
+        json_array_append_new(frames, json_pack("{s:f, s:s}", "at", b->keyframes[k].at, "picture",
+                                                b->keyframes[k].picture));
+    json_object_set_new(o, "keyframes", frames);
+    if (*b->sound) json_object_set_new(o, "sound", json_string(b->sound));
+    if (*b->picture) json_object_set_new(o, "picture", json_string(b->picture));
+    if (*b->remake.clip) json_object_set_new(o, "remake", json_string(b->remake.clip));
+    return o;
+}
+
 static json_t *describe(const tk_provenance *p, const char *options)
 {
     const tk_story *s = p->story;
@@ -248,6 +266,8 @@ static json_t *describe(const tk_provenance *p, const char *options)
                                   (json_int_t)s->sample_rate, "channels", (json_int_t)s->channels));
     json_object_set_new(root, "shots", shots_json(s));
     json_object_set_new(root, "references", references_json(p->refs));
+    if (tk_story_gives(&p->config->story))
+        json_object_set_new(root, "given", given_json(&p->config->story));
     json_object_set_new(root, "options", json_string(options));
     json_object_set_new(root, "layout",
                         json_pack("{s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,

@@ -10,7 +10,7 @@ static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 
 typedef struct flow {       // a modality on this rank
     int64_t rows, channels; // of one document
-    int64_t first_target;   // rows before it are given
+    uint8_t *target;        // (rows) to be made; others are given
     int64_t *counts;        // (tensor ranks) rows of the stream each one holds
     tk_tensor x;            // first stage: (rows, channels)
     tk_tensor v;            // ends: (documents * rows, channels) velocities
@@ -119,15 +119,14 @@ static tk_status measure_flow(sampling_run *r, int m)
     const tk_document *d = &r->task->doc;
     const tk_model_config *c = &r->s->model->config;
     flow *f = &r->flow[m];
+    int64_t rows[TK_MODALITIES], i = 0;
     f->channels = m == TK_VIDEO ? c->video_channels : c->audio_channels;
-    bool target = false;
-    for (int k = 0; k < d->n_shots; k++) {
-        f->rows += tk_shot_count(d, k, m);
-        if (target && !d->shots[k].target)
-            return TK_FAIL(TK_INTERNAL, "given shots come before those to be made");
-        target |= d->shots[k].target;
-        if (!target) f->first_target = f->rows;
-    }
+    tk_document_rows(d, rows);
+    f->rows = rows[m];
+    TK_ARENA_NEW(f->target, &r->s->host.arena, f->rows + 1);
+    for (int k = 0; k < d->n_shots; k++)
+        for (const int64_t end = i + tk_shot_count(d, k, m); i < end; i++)
+            f->target[i] = tk_row_is_target(d, k, m, i);
     return count_rows(r, m);
 }
 
@@ -160,7 +159,7 @@ static tk_status put_moves(sampling_run *r, int m)
     flow *f = &r->flow[m];
     int32_t *moves;
     TK_ARENA_NEW(moves, &r->s->host.arena, 2 * f->rows);
-    for (int64_t i = f->first_target; i < f->rows; i++) moves[2 * i + 1] = 1;
+    for (int64_t i = 0; i < f->rows; i++) moves[2 * i + 1] = f->target[i];
     return tk_transfer_put(&r->batch.transfer, moves, TK_I32, f->rows, 2, &f->moves);
 }
 
@@ -193,6 +192,21 @@ static tk_status send_all(sampling_run *r, const int32_t *tokens)
 
 // ---- memory on the device ----------------------------------------------------------------------
 
+// Runs of given rows.
+static tk_status upload_given(sampling_run *r, int m)
+{
+    const flow *f = &r->flow[m];
+    const size_t row = (size_t)f->channels * sizeof(float);
+    for (int64_t end, i = 0; i < f->rows; i = end) {
+        for (end = i + 1; end < f->rows && f->target[end] == f->target[i]; end++) {
+        }
+        if (f->target[i]) continue;
+        TK_TRY(tk_device_upload(r->s->device, (char *)f->x.data + (size_t)i * row,
+                                r->task->given[m] + i * f->channels, (size_t)(end - i) * row));
+    }
+    return TK_OK;
+}
+
 // x: noise on the target rows, what is given on the others.
 static tk_status start_rows(sampling_run *r, int m)
 {
@@ -202,9 +216,7 @@ static tk_status start_rows(sampling_run *r, int m)
     const tk_call normal = {
         .op = TK_OP_NORMAL, .in = {f->key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
     TK_TRY(tk_op_forward(d, &normal));
-    if (!tk_device_computes(d)) return TK_OK;
-    return tk_device_upload(d, f->x.data, t->given[m],
-                            (size_t)(f->first_target * f->channels) * sizeof(float));
+    return tk_device_computes(d) ? upload_given(r, m) : TK_OK;
 }
 
 static tk_status open_flow(sampling_run *r, int m)

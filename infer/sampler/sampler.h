@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one sampler loop: Euler over the shifted schedules of both modalities.
 //
-// What is sampled is data: a document of shots, some of them given (memory, references) and clean
-// throughout, the others noise at first. Guidance is a second document of the same rows in the same
-// stream, with its captions left out.
+// What is sampled is data: a document of shots, some of them given (memory, references), as rows of
+// others may be (core/model/given.h), and clean throughout, the rest noise at first. Guidance is a
+// second document of the same rows in the same stream, with its captions left out.
 //
 //   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
 //   x += (sigma'_k - sigma'_k+1) * v,  v = u + guidance * (c - u)
@@ -39,7 +39,7 @@ typedef struct tk_sample_task {
     const int32_t *text[2];            // tokens
     const int64_t *shot_id;            // (doc.n_shots) keys the noise of target shots
     const float *given[TK_MODALITIES]; // video and audio rows of the document, (rows, channels);
-                                       // read where a shot is not a target; first stage only
+                                       // read where a row is not a target; first stage only
     uint64_t seed;
     int64_t steps;
     double guidance; // 1: no second document

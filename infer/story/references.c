@@ -32,7 +32,7 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
     tk_media given = *m;
-    given.samples = tk_grid_sample(k, r->latents);
+    given.samples = r->latents ? tk_grid_sample(k, r->latents) : m->samples;
     const int64_t rows = tk_grid_audio_rows(k, given.samples);
     const int64_t have = m->samples < given.samples ? m->samples : given.samples;
     TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
@@ -63,6 +63,31 @@ static tk_media_config picture_of(const tk_story *s)
                              .channels = s->channels};
 }
 
+static double reference_seconds(const tk_story *s, const tk_codec_info *k, const tk_reference *r)
+{
+    return r->latents ? (double)r->latents * s->tick
+                      : (double)r->audio_rows * tk_grid_audio_span(k, 1);
+}
+
+// Of a file without pictures; its tail is left out.
+static tk_status hear_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r,
+                                tk_media *m)
+{
+    const tk_media_config want = picture_of(s);
+    TK_TRY(tk_media_hear(r->path, &want, (double)tk_grid_latents(k, s->window) * s->tick, m));
+    r->audio_rows = tk_grid_audio_rows(k, m->samples) - k->audio_tail;
+    return TK_OK;
+}
+
+static tk_status read_sound(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
+{
+    tk_media m;
+    TK_TRY(hear_reference(s, tk_codec_get_info(codec), r, &m));
+    const tk_status st = encode_sound(&m, codec, a, r);
+    tk_media_free(&m);
+    return st;
+}
+
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
@@ -71,6 +96,9 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
     tk_media m;
     tk_media_origin origin;
     tk_status st = TK_OK;
+    bool pictures;
+    TK_TRY(tk_media_has_pictures(r->path, &pictures));
+    if (!pictures) return read_sound(s, codec, a, r);
     TK_TRY(tk_media_read(r->path, &want, most, s->tick, &m, &origin));
     size_reference(s, k, m.frames, origin.has_audio, r);
     if (origin.seconds > (double)r->latents * s->tick + s->tick)
@@ -88,7 +116,14 @@ static tk_status measure_reference(const tk_story *s, const tk_codec_info *k, tk
 {
     const tk_media_config want = picture_of(s);
     int64_t frames;
-    bool sounds;
+    bool pictures, sounds;
+    TK_TRY(tk_media_has_pictures(r->path, &pictures));
+    if (!pictures) {
+        tk_media m;
+        TK_TRY(hear_reference(s, k, r, &m));
+        tk_media_free(&m);
+        return TK_OK;
+    }
     TK_TRY(tk_media_probe(r->path, &want, s->tick, &frames, &sounds));
     size_reference(s, k, frames, sounds, r);
     return TK_OK;
@@ -99,13 +134,14 @@ bool tk_reference_in(const tk_reference *r, const tk_window *w)
     return r->shot < 0 || (r->shot >= w->target && r->shot < w->end);
 }
 
-static tk_status check_reference_room(const tk_story *s, const tk_references *all)
+static tk_status check_reference_room(const tk_story *s, const tk_codec_info *info,
+                                      const tk_references *all)
 {
     for (int i = 0; i < s->n_windows; i++) {
         double seconds = 0;
         for (int k = 0; k < all->n; k++)
             if (tk_reference_in(&all->ref[k], &s->windows[i]))
-                seconds += (double)all->ref[k].latents * s->tick;
+                seconds += reference_seconds(s, info, &all->ref[k]);
         if (seconds > TK_REFERENCE_WINDOWS * s->window + 1e-6)
             return TK_FAIL(TK_INPUT,
                            "references: %.3g seconds of media are given to shots[%d]; at most %.3g "
@@ -118,15 +154,19 @@ static tk_status check_reference_room(const tk_story *s, const tk_references *al
 static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena *a,
                                  tk_references *out)
 {
-    int64_t n = c->story.n_references;
+    int64_t n = c->story.n_references + c->story.n_cast;
     for (int i = 0; i < s->n_shots; i++) n += s->shot[i].n_references;
     *out = (tk_references){0};
     TK_ARENA_NEW(out->ref, a, n);
     for (int64_t k = 0; k < c->story.n_references; k++)
-        out->ref[out->n++] = (tk_reference){.path = c->story.references[k], .shot = -1};
+        out->ref[out->n++] = (tk_reference){.path = c->story.references[k], .tag = "", .shot = -1};
+    for (int64_t k = 0; k < c->story.n_cast; k++)
+        out->ref[out->n++] =
+            (tk_reference){.path = c->story.cast[k].file, .tag = c->story.cast[k].tag, .shot = -1};
     for (int i = 0; i < s->n_shots; i++)
         for (int64_t k = 0; k < s->shot[i].n_references; k++)
-            out->ref[out->n++] = (tk_reference){.path = s->shot[i].references[k], .shot = i};
+            out->ref[out->n++] =
+                (tk_reference){.path = s->shot[i].references[k], .tag = "", .shot = i};
     return TK_OK;
 }
 
@@ -135,7 +175,7 @@ tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_cod
 {
     TK_TRY(list_references(c, s, a, out));
     for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
-    return check_reference_room(s, out);
+    return check_reference_room(s, tk_codec_get_info(codec), out);
 }
 
 tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_codec_info *k,
@@ -143,5 +183,5 @@ tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_
 {
     TK_TRY(list_references(c, s, a, out));
     for (int i = 0; i < out->n; i++) TK_TRY(measure_reference(s, k, &out->ref[i]));
-    return check_reference_room(s, out);
+    return check_reference_room(s, k, out);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// References: media files given to the model as clean rows at times before 0.
+// References: media files given to the model as clean rows at times before 0; those of the cast
+// have tags, by which prompts name them.
 #pragma once
 #include "infer/story/shots.h"
 
 typedef struct tk_reference {
     const char *path;
+    const char *tag;      // "": none
     int shot;             // documents that make this shot are given it; -1: all
-    int64_t latents;      // latent frames
+    int64_t latents;      // latent frames; 0 where the file has no pictures
     int64_t audio_rows;   // audio latents; 0 where the file has no sound
     float *video, *audio; // rows; in the arena
 } tk_reference;

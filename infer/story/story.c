@@ -7,6 +7,7 @@
 typedef struct window { // one document, from the story's timeline and back
     const tk_story *story;
     const tk_references *refs;
+    const tk_story_given *given; // NULL: nothing
     tk_window span;
     tk_sample_task task;
     float *rows[TK_MODALITIES];
@@ -22,6 +23,21 @@ static void shot_span(const tk_story *s, int i, int m, int64_t *first, int64_t *
     const int64_t each = m == TK_VIDEO ? s->grid.high * s->grid.wide : s->channels;
     *first = each * (m == TK_VIDEO ? shot->first_latent : shot->first_audio);
     *n = each * (m == TK_VIDEO ? shot->latents : shot->audio_rows);
+}
+
+// What is given of the shots to make; the sound of the tail with it.
+static void give_own_rows(const window *w, int m)
+{
+    const int64_t channels = w->channels[m];
+    int64_t first, n, all = 0;
+    for (int i = w->span.target; i < w->span.end; i++) {
+        shot_span(w->story, i, m, &first, &n);
+        all += n;
+    }
+    if (m == TK_AUDIO) all += w->story->tail * w->story->channels;
+    shot_span(w->story, w->span.target, m, &first, &n);
+    memcpy(w->rows[m] + (w->n_rows[m] - all) * channels, w->given->rows[m] + first * channels,
+           tk_array_bytes(all * channels, 4));
 }
 
 static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
@@ -44,6 +60,7 @@ static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
         memcpy(to, x->rows[m] + first * channels, tk_array_bytes(n * channels, 4));
         to += n * channels;
     }
+    if (w->given) give_own_rows(w, m);
     w->task.given[m] = w->rows[m];
     return TK_OK;
 }
@@ -70,6 +87,11 @@ static void take_target_rows(const window *w, int m, const tk_latents *x)
 
 // ---- sampling ----------------------------------------------------------------------------------
 
+static bool has_targets(const tk_document *d)
+{
+    return tk_document_targets(d, TK_VIDEO) + tk_document_targets(d, TK_AUDIO) > 0;
+}
+
 static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents *x,
                                void (*step_done)(void *ctx), void *ctx)
 {
@@ -81,7 +103,10 @@ static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents
         w->n_rows[m] = count[m];
         TK_TRY(give_rows(w, m, x, a));
     }
-    TK_TRY(tk_sampler_run(&s->sampler, &w->task, w->rows, step_done, ctx));
+    if (has_targets(&w->task.doc))
+        TK_TRY(tk_sampler_run(&s->sampler, &w->task, w->rows, step_done, ctx));
+    else // all of it is given
+        for (int64_t k = 0; k < w->task.steps && step_done; k++) step_done(ctx);
     if (!first) return TK_OK;
     take_target_rows(w, TK_VIDEO, x);
     take_target_rows(w, TK_AUDIO, x);
@@ -108,6 +133,7 @@ tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk
         tk_arena_init(&scratch, 1 << 20);
         window w = {.story = story,
                     .refs = t->refs,
+                    .given = t->given,
                     .span = story->windows[i],
                     .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
         st = tk_window_task(t, k, i, &scratch, &w.task);

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/window.h"
 #include "train/step/documents.h"
+#include "train/step/references.h"
 
-static void lay_references(const tk_story_task *t, const tk_window *span, tk_shot_rows *shots,
-                           int *n)
+static tk_status lay_references(const tk_story_task *t, const tk_codec_info *k,
+                                const tk_window *span, tk_arena *a, tk_shot_rows *shots, int *n)
 {
-    int64_t before = 0;
-    for (int k = 0; k < t->refs->n; k++)
-        if (tk_reference_in(&t->refs->ref[k], span)) before += t->refs->ref[k].latents;
-    for (int k = 0; k < t->refs->n; k++) {
-        const tk_reference *r = &t->refs->ref[k];
+    tk_reference_rows *rows;
+    TK_ARENA_NEW(rows, a, t->refs->n + 1);
+    for (int i = 0; i < t->refs->n; i++) {
+        const tk_reference *r = &t->refs->ref[i];
         if (!tk_reference_in(r, span)) continue;
-        shots[(*n)++] = (tk_shot_rows){.latent_frames = r->latents,
-                                       .audio_rows = r->audio_rows,
-                                       .start = -(double)before * t->story->tick};
-        before -= r->latents;
+        rows[(*n)++] = (tk_reference_rows){.tag = r->tag,
+                                           .latent_frames = r->latents,
+                                           .high = t->story->grid.high,
+                                           .wide = t->story->grid.wide,
+                                           .audio_rows = r->audio_rows};
     }
+    tk_lay_references(*n, rows, k, shots);
+    return TK_OK;
 }
 
 static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
@@ -27,7 +30,8 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     int n = 0;
     TK_ARENA_NEW(shots, a, t->refs->n + span->end - span->memory);
     TK_ARENA_NEW(id, a, t->refs->n + span->end - span->memory);
-    lay_references(t, span, shots, &n);
+    TK_TRY(lay_references(t, k, span, a, shots, &n));
+    const int own = n;
     for (int i = span->memory; i < span->end; i++, n++) {
         const tk_story_shot *shot = &s->shot[i];
         shots[n] = (tk_shot_rows){.latent_frames = shot->latents,
@@ -41,7 +45,7 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     out->doc = tk_document_on_grid(k, s->grid.high, s->grid.wide, s->channels);
     out->doc.shots = shots;
     out->doc.n_shots = n;
-    return TK_OK;
+    return t->given ? tk_story_give(t->given, s, span, own, a, &out->doc) : TK_OK;
 }
 
 static tk_status write_text(const tk_story *s, const tk_window *span, tk_arena *a,

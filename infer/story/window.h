@@ -2,6 +2,7 @@
 // A window of a storyboard as the document that the sampler makes.
 #pragma once
 #include "infer/sampler/sampler.h"
+#include "infer/story/given.h"
 #include "infer/story/references.h"
 
 typedef struct tk_story_task { // what is sampled
@@ -10,6 +11,7 @@ typedef struct tk_story_task { // what is sampled
     const tk_references *refs;
     void (*step_done)(void *ctx); // after each step; NULL: nothing
     void *ctx;
+    const tk_story_given *given; // of what is to be made; NULL: nothing
 } tk_story_task;
 
 // Window i: its references, which end where media time begins, then memory and targets. All but the

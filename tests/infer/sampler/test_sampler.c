@@ -7,6 +7,7 @@
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
+#include "tests/support/clips.h"
 #include "tests/support/deferred.h"
 #include "tests/support/stories.h"
 #include "tests/support/test.h"
@@ -19,6 +20,7 @@ static char dir[256], path[512], zero_path[512], picture[512]; // shared by the 
 static tk_arena arena;
 static tk_config config; // of the storyboard
 static tk_story story;
+static const tk_story_given *given; // of its clip; NULL: nothing
 
 static int set_up(void **state)
 {
@@ -68,7 +70,7 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     assert_int_equal(refs.ref[0].audio_rows, 0);
     if (behind) deferred_start(&session.device, &mesh, 0);
     tk_trace_fail_at(behind > 1 ? behind : 0);
-    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
+    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs, .given = given};
     const tk_status st = tk_story_sample(&session, &task, &arena, x);
     tk_trace_fail_at(0);
     *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
@@ -180,6 +182,79 @@ static void memory_matters(void **state)
                        (size_t)(stories_numbers(&story, TK_VIDEO) - cut) * sizeof(float)) != 0);
 }
 
+// Rows of numbers of their own, by a mask like those of all tasks at once: the sound but for its
+// beginning, a keyframe, a part of the last frames.
+static void give_some(tk_story_given *g)
+{
+    tk_codec *codec = test_codec(1);
+    assert_ok(tk_story_given_open(g, &story, tk_codec_get_info(codec), &arena));
+    tk_codec_free(codec);
+    for (int m = 0; m < TK_MODALITIES; m++)
+        if (m != TK_TEXT)
+            tk_rng_fill_normal(tk_rng_key(3, TK_RNG_TEST, (uint64_t)m), 0, g->rows[m],
+                               stories_numbers(&story, m), 1);
+    tk_given_box some = tk_given_whole(&g->doc, 0, TK_AUDIO);
+    some.begin = story.shot[0].audio_rows - 2;
+    tk_give(&g->doc, 0, TK_AUDIO, &some, true, &g->mask);
+    tk_give_frame(&g->doc, 0, 1, &g->mask);
+    tk_given_box part = tk_given_whole(&g->doc, 0, TK_VIDEO);
+    part.begin = part.end - 2;
+    part.right = 1;
+    tk_give(&g->doc, 0, TK_VIDEO, &part, true, &g->mask);
+}
+
+// They come out to the bit, on every layout, in windows that are made alone as well; what is made
+// beside them is another clip.
+static void given_rows_stay(void **state)
+{
+    tk_story_given g;
+    tk_latents free_of_it, whole, x;
+    (void)state;
+    give_some(&g);
+    assert_true(sample(path, 1, 1, &free_of_it));
+    given = &g;
+    assert_true(sample(path, 1, 1, &whole));
+    const bool holds = sample(path, world.size, 1, &x);
+    given = NULL;
+    assert_true(holds);
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        if (m == TK_TEXT) continue;
+        const int64_t rows = tk_shot_count(&g.doc, 0, m);
+        const int64_t channels = stories_numbers(&story, m) / rows;
+        const size_t bytes = (size_t)channels * sizeof(float);
+        int64_t n = 0, same = 0;
+        for (int64_t i = 0; i < rows; i++) {
+            const int64_t at = i * channels;
+            n += g.mask.row[m][i];
+            if (g.mask.row[m][i])
+                assert_memory_equal(x.rows[m] + at, g.rows[m] + at, bytes);
+            else
+                same += !memcmp(x.rows[m] + at, free_of_it.rows[m] + at, bytes);
+        }
+        assert_in_range(n, 1, rows - 1);
+        assert_int_equal(same, 0);
+        assert_true(distance(&x, &whole, m) <= 1e-4);
+    }
+}
+
+// Of a window of which all is given nothing is sampled.
+static void all_that_is_given_comes_back(void **state)
+{
+    tk_story_given g;
+    tk_latents x;
+    (void)state;
+    give_some(&g);
+    tk_give_modality(&g.doc, 0, TK_VIDEO, &g.mask);
+    tk_give_modality(&g.doc, 0, TK_AUDIO, &g.mask);
+    given = &g;
+    const bool holds = sample(path, 1, world.size, &x);
+    given = NULL;
+    for (int m = 0; m < TK_MODALITIES && holds; m++)
+        if (m != TK_TEXT)
+            assert_memory_equal(x.rows[m], g.rows[m],
+                                (size_t)stories_numbers(&story, m) * sizeof(float));
+}
+
 static void schedules_end_where_they_should(void **state)
 {
     (void)state;
@@ -200,6 +275,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
         cmocka_unit_test(noise_is_keyed_by_seed_and_shot),
         cmocka_unit_test(memory_matters),
+        cmocka_unit_test(given_rows_stay),
+        cmocka_unit_test(all_that_is_given_comes_back),
         cmocka_unit_test(schedules_end_where_they_should),
     };
     setenv("TALKIE_COMM_TIMEOUT", "20", 0);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a storyboard gives of the clip that it asks for: keyframes, its sound, its picture, all but
+// a part that is made anew. Given rows come out as they went in.
+//
+// The storyboard's timeline is a document of one shot, and what is given of it is a mask over its
+// rows, filled by the calls that training's tasks fill theirs by (train/step/tasks.h):
+//
+//     tk_story_given_open(&g, &story, info, arena);
+//     tk_give_modality(&g.doc, 0, TK_AUDIO, &g.mask);   // and g.rows[TK_AUDIO] to be filled
+#pragma once
+#include "infer/story/shots.h"
+#include "train/step/tasks.h"
+
+typedef struct tk_story_given {
+    tk_shot_rows shot;
+    tk_document doc;             // the timeline
+    tk_given mask;               // of its rows
+    float *rows[TK_MODALITIES];  // (rows, channels) of it, read where they are given
+    int64_t made[TK_MODALITIES]; // rows that are not given
+} tk_story_given;
+
+// Nothing is given, rows are zeros. `out` must stay where it is.
+tk_status tk_story_given_open(tk_story_given *out, const tk_story *s, const tk_codec_info *k,
+                              tk_arena *a);
+
+// Whether the storyboard gives anything.
+bool tk_story_gives(const tk_storyboard *b);
+// What of it can be told without reading files: times, sides, contradictions. TK_INPUT with the
+// key.
+tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s);
+// Reads and encodes what it gives. TK_INPUT for files that are too short, or where nothing is left
+// to make.
+tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
+                              tk_arena *a, tk_story_given *out);
+
+// The mask of a window's document, whose shots from `own` on are the window's.
+tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_window *w, int own,
+                        tk_arena *a, tk_document *doc);
+
+// The files that a storyboard names, references included: where their names are kept, in order.
+// Room for tk_story_files(b, NULL) of them.
+int64_t tk_story_files(const tk_storyboard *b, char ***at);

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# What storyboards can give: a clip around keyframes, a picture to a sound, a sound to a picture, a part of
+# a clip made anew, a cast that prompts name. What cannot be is told by its key, before anything is made.
+set -euo pipefail
+RANKS=2
+. "$(dirname "$0")/../../support/small.sh"
+{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+cat >board.yaml <<'YAML'
+checkpoint: run
+sample: {steps: 2, window: 1}
+shots:
+  - {seconds: 1, prompt: a ball}
+  - {seconds: 0.5, prompt: "<face 1> waves"}
+YAML
+sample() { # output, options
+    "$talkie" sample board.yaml output="$1" "${@:2}" >out 2>&1 || fail "cannot sample: ${*:2}"
+}
+sample film
+# A second and a half of a tone, as a file of sound alone.
+python3 - <<'PY'
+import math, struct, wave
+w = wave.open("tone.wav", "wb")
+w.setparams((1, 2, 8000, 0, "NONE", ""))
+w.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 5))) for i in range(12000)))
+PY
+
+both() { # options: two seeds make two clips
+    sample one "$@" seed=1
+    sample two "$@" seed=2
+    cmp -s one.mp4 two.mp4 && fail "nothing is made anew: $*"
+    return 0
+}
+both picture=film.mp4
+both sound=tone.wav
+both 'keyframes=[{at: 0, picture: film.png}, {at: 1, picture: film.mp4}]'
+both remake.clip=film.mp4 remake.from=0.5 remake.to=1
+both remake.clip=film.mp4 remake.right=0.5
+sample one 'cast=[{tag: face 1, file: film.png}, {tag: voice 1, file: tone.wav}]'
+cmp -s film.png one.png && fail "a cast changes nothing"
+grep -q '"digest"' one.json || fail "nothing tells how the clip was made"
+
+# The same with two ranks, and done already when asked for again.
+. "$root/scripts/env.sh" 2
+mpirun -n 2 "$talkie" sample board.yaml output=two sound=tone.wav seed=1 parallel.pipeline=2 >out 2>&1 ||
+    fail "two ranks cannot make a picture to a sound"
+mpirun -n 2 "$talkie" sample board.yaml output=two sound=tone.wav seed=1 >out 2>&1 || fail "no second time"
+grep -q 'finished already' out || fail "a clip with its sound given is not known again"
+
+refused() { # words of the message, options
+    rm -f no.*
+    "$talkie" sample board.yaml output=no "${@:2}" >out 2>&1 && fail "not refused: ${*:2}"
+    grep -qF -- "$1" out || fail "not said: $1"
+    compgen -G 'no.*' >/dev/null && fail "something was made: ${*:2}"
+    return 0
+}
+refused 'nothing is left to make' sound=tone.wav picture=film.mp4
+refused 'leave keyframes out' picture=film.mp4 'keyframes=[{at: 0, picture: film.png}]'
+refused 'is not within the shots, which last 1.5 seconds' 'keyframes=[{at: 1.5, picture: film.png}]'
+refused 'the same latent frame' 'keyframes=[{at: 0, picture: film.png}, {at: 0.4, picture: film.png}]'
+refused 'keyframes[0]: no picture' 'keyframes=[{at: 1}]'
+refused 'leave keyframes, sound and picture out' remake.clip=film.mp4 sound=tone.wav
+refused 'is no part of the shots' remake.clip=film.mp4 remake.from=1.5
+refused 'is no part of the frame' remake.clip=film.mp4 remake.left=0.5 remake.right=0.5
+refused 'film.png has no sound' sound=film.png
+refused 'has no video stream' picture=tone.wav
+refused 'lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \
+    'shots=[{seconds: 1, prompt: a}, {seconds: 1, prompt: b}, {seconds: 0.5, prompt: c}]'
+refused 'are both <face 1>' 'cast=[{tag: face 1, file: film.png}, {tag: face 1, file: tone.wav}]'
+refused 'wants a tag' 'cast=[{file: film.png}]'
+refused 'nowhere.wav' sound=nowhere.wav
