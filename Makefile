@@ -409,9 +409,10 @@ campaign: all speech
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
 
 # How well judges of speech hear what voices say: all voices, all words; minutes.
-speech: $(OUT)/tests/infer/judges/test_words
+SPEECH_TESTS := $(patsubst %,$(OUT)/tests/infer/judges/test_%,voice words)
+speech: $(SPEECH_TESTS)
 	@cp tests/infer/judges/speech.md $(OUT)/speech.md
-	TK_TEST_FIGURES=$(OUT)/speech.md $(OUT)/tests/infer/judges/test_words
+	@for test in $(SPEECH_TESTS); do TK_TEST_FIGURES=$(OUT)/speech.md $$test || exit 1; done
 	@mv $(OUT)/speech.md docs/speech.md
 
 # All operators on the emulated GPU, streams, graphs, messages and whole runs of training on it under the address and

@@ -11,6 +11,8 @@ cst_voice *register_cmu_us_rms(const char *voxdir);
 cst_voice *register_cmu_us_awb(const char *voxdir);
 cst_voice *register_cmu_us_kal16(const char *voxdir);
 
+enum { FLITE_RATE = 16000 }; // samples a second, of all its speakers
+
 static const struct {
     const char *name;
     cst_voice *(*make)(const char *voxdir);
@@ -51,12 +53,12 @@ static tk_status find_speaker(const tk_voice *v, cst_voice **out)
         if (!made[k]) return TK_FAIL(TK_MEMORY, "flite's speaker %s cannot be made", v->speaker);
     }
     cst_features *f = made[k]->features;
-    flite_feat_set_float(f, "int_f0_target_mean", v->pitch);
+    flite_feat_set_float(f, "int_f0_target_mean", v->pitch / v->size);
     if (v->spread > 0)
         flite_feat_set_float(f, "int_f0_target_stddev", v->spread);
     else
         flite_feat_remove(f, "int_f0_target_stddev");
-    flite_feat_set_float(f, "duration_stretch", v->stretch);
+    flite_feat_set_float(f, "duration_stretch", v->stretch * v->size);
     *out = made[k];
     return TK_OK;
 }
@@ -94,16 +96,26 @@ static tk_status take_phones(const cst_utterance *u, const char *text, tk_arena 
 
 static tk_status take_samples(const cst_wave *w, double first, tk_arena *a, tk_utterance *out)
 {
-    if (w->sample_rate != TK_FLITE_RATE)
+    if (w->sample_rate != FLITE_RATE)
         return TK_FAIL(TK_INTERNAL, "flite speaks at %d samples a second, not at %d",
-                       w->sample_rate, TK_FLITE_RATE);
-    const int64_t from = lrint(first * TK_FLITE_RATE);
-    int64_t end = lrint((first + out->phone[out->phones - 1].end) * TK_FLITE_RATE);
+                       w->sample_rate, FLITE_RATE);
+    const int64_t from = lrint(first * FLITE_RATE);
+    int64_t end = lrint((first + out->phone[out->phones - 1].end) * FLITE_RATE);
     if (end > w->num_samples) end = w->num_samples;
     out->samples = end - from;
     TK_ARENA_NEW(out->pcm, a, out->samples);
     for (int64_t i = 0; i < out->samples; i++) out->pcm[i] = (float)w->samples[from + i] / 32768.0F;
     return TK_OK;
+}
+
+// A smaller head: the same samples, sooner.
+static void change_size(double size, tk_utterance *u)
+{
+    u->rate = lrint(FLITE_RATE * size);
+    for (int p = 0; p < u->phones; p++) {
+        u->phone[p].begin *= (double)FLITE_RATE / (double)u->rate;
+        u->phone[p].end *= (double)FLITE_RATE / (double)u->rate;
+    }
 }
 
 static tk_status say_locked(const tk_voice *v, const char *text, tk_arena *a, tk_utterance *out)
@@ -118,6 +130,7 @@ static tk_status say_locked(const tk_voice *v, const char *text, tk_arena *a, tk
     double first = 0;
     tk_status st = take_phones(u, text, a, out, &first);
     if (st == TK_OK) st = take_samples(utt_wave(u), first, a, out);
+    if (st == TK_OK) change_size(v->size, out);
     delete_utterance(u);
     return st;
 }

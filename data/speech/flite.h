@@ -8,8 +8,6 @@
 #include "core/base/mem.h"
 #include "data/speech/voices.h"
 
-enum { TK_FLITE_RATE = 16000 }; // samples a second, of all its voices
-
 // A phone of flite's US English set: "p", "ey", ...; "pau" is silence.
 typedef struct tk_phone {
     char name[4];
@@ -17,8 +15,8 @@ typedef struct tk_phone {
 } tk_phone;
 
 typedef struct tk_utterance { // from the first phone that is no silence to the end of the last
-    int64_t samples;
-    float *pcm; // full scale 1, as loud as flite has it
+    int64_t samples, rate;    // samples a second: 16000 x the voice's size
+    float *pcm;               // full scale 1, as loud as flite has it
     int phones;
     tk_phone *phone; // back to back
 } tk_utterance;

@@ -66,11 +66,10 @@ static tk_status make_word(tk_speech *s, int voice, int word, tk_arena *raw)
 {
     tk_utterance u = {0};
     TK_TRY(tk_flite_say(tk_voice_of(voice), tk_word_text(word), raw, &u));
-    tk_utterance w = {.samples = tk_resample_count(u.samples, TK_FLITE_RATE, s->rate),
-                      .phones = u.phones};
+    tk_utterance w = {.samples = tk_resample_count(u.samples, u.rate, s->rate), .phones = u.phones};
     TK_ARENA_NEW(w.pcm, &s->arena, w.samples);
     TK_ARENA_NEW(w.phone, &s->arena, w.phones);
-    TK_TRY(tk_resample(u.pcm, u.samples, TK_FLITE_RATE, s->rate, w.pcm));
+    TK_TRY(tk_resample(u.pcm, u.samples, u.rate, s->rate, w.pcm));
     memcpy(w.phone, u.phone, (size_t)w.phones * sizeof *w.phone);
     fade_ends(w.pcm, w.samples, s->rate);
     level_word(w.pcm, w.samples);

@@ -3,16 +3,16 @@
 #include "core/base/status.h"
 
 static const tk_voice voices[TK_VOICES] = {
-    {"a woman's, low and slow", "slt", 165, 0, 1.05F},
-    {"a girl's, high and quick", "slt", 250, 0, 0.95F},
-    {"a man's, very deep and slow", "rms", 80, 0, 1.1F},
-    {"a young man's, bright", "rms", 150, 0, 0.95F},
-    {"a Scotsman's, calm", "awb", 105, 0, 1.1F},
-    {"a Scotsman's, high and lively", "awb", 175, 0, 1},
-    {"a machine's, deep and slow", "kal16", 90, 10, 1.15F},
-    {"a machine's, high and quick", "kal16", 150, 18, 1},
-    {"a woman's, clear", "slt", 205, 0, 1},
-    {"a man's, plain", "rms", 110, 0, 1},
+    {"a woman's, low and slow", "slt", 165, 0, 1.05F, 1},
+    {"a girl's, high and quick", "slt", 250, 0, 0.95F, 1},
+    {"a man's, very deep and slow", "rms", 76, 0, 1.1F, 0.88F},
+    {"a young man's, bright", "rms", 102, 0, 0.95F, 1.17F},
+    {"a Scotsman's, calm", "awb", 105, 0, 1.1F, 1},
+    {"a Scotsman's, high and lively", "awb", 175, 0, 1, 1},
+    {"a machine's, deep and slow", "kal16", 90, 10, 1.15F, 1},
+    {"a machine's, high and quick", "kal16", 150, 18, 1, 1},
+    {"a woman's, clear", "slt", 205, 0, 1, 1},
+    {"a man's, plain", "rms", 87, 0, 1, 1},
 };
 
 const tk_voice *tk_voice_of(int voice)

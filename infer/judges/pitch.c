@@ -6,7 +6,7 @@
 enum { RATE = 8000, HOP = RATE / TK_PITCH_HOP, WINDOW = 320, FIRST = 23, LAST = 134 };
 #define VOICED 0.55
 #define SILENT 1e-3
-#define KEEP 0.9 // of the best correlation: a shorter period as good as this is the period
+#define KEEP 0.95 // of the best correlation: a shorter period as good as this is the period
 
 // One pole below 150 Hz: wind and hum are no voices.
 static void cut_low(float *x, int64_t n)
@@ -24,6 +24,7 @@ static void cut_low(float *x, int64_t n)
 static double correlation(const float *x, int lag)
 {
     double xy = 0, xx = 1e-9, yy = 1e-9;
+#pragma omp simd reduction(+ : xy, xx, yy)
     for (int i = 0; i < WINDOW; i++) {
         xy += (double)x[i] * x[i + lag];
         xx += (double)x[i] * x[i];
