@@ -225,8 +225,10 @@ static const tk_option config_rows[] = {
         "audio samples per second"),
     INT("media.channels", media.channels, 1, 1, 2, MEDIA, "audio channels: mono or stereo"),
 
-    ENUM("codec.video", codec.video, TK_PICTURE_PATCH, TK_PICTURE_PATCH, MEDIA,
-         "how pictures become rows: principal components of patches", "patch"),
+    ENUM("codec.video", codec.video, TK_PICTURE_PATCH, TK_PICTURE_LAPPED, MEDIA,
+         "how pictures become rows: principal components of patches; or waves that lap over the "
+         "edges between patches, which show no seams and lose less",
+         "patch", "lapped"),
     ENUM("codec.audio", codec.audio, TK_SOUND_MDCT, TK_SOUND_MDCT, MEDIA,
          "how sound becomes rows: principal components of MDCT frames", "mdct"),
     INT("codec.patch_frames", codec.patch_frames, 2, 1, 64, MEDIA, "frames of a video row"),

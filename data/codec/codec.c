@@ -8,7 +8,7 @@
 
 enum { MOST_KINDS = 16 };
 static const tk_half_kind *kinds[TK_CODEC_SIDES][MOST_KINDS] = {
-    {[TK_PICTURE_PATCH] = &tk_patch_kind},
+    {[TK_PICTURE_PATCH] = &tk_patch_kind, [TK_PICTURE_LAPPED] = &tk_lapped_kind},
     {[TK_SOUND_MDCT] = &tk_mdct_kind},
 };
 

@@ -3,8 +3,9 @@
 //
 // A codec has two halves, each of a kind of its own (data/codec/kind.h), which options choose and
 // files name:
-//   pictures  patch  principal components of patches
-//   sound     mdct   principal components of MDCT frames
+//   pictures  patch   principal components of patches
+//             lapped  waves that lap over the edges between patches: no seams, and less is lost
+//   sound     mdct    principal components of MDCT frames
 // All are closed form, fitted on data once (no training). Clip files and checkpoints carry their
 // codec, so that a model travels with it, or refer to it by its digest; then it lies in a file of
 // its own (codec.store, codec.file).

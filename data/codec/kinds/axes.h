@@ -27,3 +27,7 @@ void tk_root_scales(const double *variance, int64_t keep, float *scale);
 // The `keep` leading eigenvectors of a symmetric positive semidefinite matrix (n, n):
 // vectors (keep, n) orthonormal rows by falling value, values (keep).
 tk_status tk_pca(const float *matrix, int64_t n, int64_t keep, float *vectors, double *values);
+// Summed in double, always in the same order.
+double tk_dot_product(const float *a, const float *b, int64_t n);
+// LAPACKE's codes in words; the numbers come from media and are finite.
+tk_status tk_lapack_status(int code, const char *what);

@@ -17,7 +17,7 @@
 
 enum { SPARE = 32, ROUNDS = 60 };
 
-static double dot_product(const float *a, const float *b, int64_t n)
+double tk_dot_product(const float *a, const float *b, int64_t n)
 {
     double s = 0;
 #pragma omp simd reduction(+ : s)
@@ -25,8 +25,7 @@ static double dot_product(const float *a, const float *b, int64_t n)
     return s;
 }
 
-// LAPACKE's codes in words; the numbers come from media and are finite.
-static tk_status lapack_status(int code, const char *what)
+tk_status tk_lapack_status(int code, const char *what)
 {
     if (code == 0) return TK_OK;
     if (code == LAPACK_WORK_MEMORY_ERROR) return TK_FAIL(TK_MEMORY, "out of memory (%s)", what);
@@ -40,7 +39,7 @@ static tk_status orthonormalize(float *q, int64_t m, int64_t n, float *tau)
     const int rows = (int)n, cols = (int)m;
     int code = LAPACKE_sgeqrf(LAPACK_COL_MAJOR, rows, cols, q, rows, tau);
     if (code == 0) code = LAPACKE_sorgqr(LAPACK_COL_MAJOR, rows, cols, cols, q, rows, tau);
-    return lapack_status(code, "orthonormal axes");
+    return tk_lapack_status(code, "orthonormal axes");
 }
 
 // The rows of q turned to the axes of the matrix seen in their span, the `keep` largest first.
@@ -54,9 +53,9 @@ static tk_status turn_to_axes(const float *q, const float *image, int64_t m, int
     TK_ARENA_NEW(picked, scratch, keep * m);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j <= i; j++)
-            a[i * m + j] = a[j * m + i] = dot_product(q + i * n, image + j * n, n);
-    TK_TRY(lapack_status(LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', (int)m, a, (int)m, value),
-                         "principal axes")); // by rising value, row i of `a` being vector i
+            a[i * m + j] = a[j * m + i] = tk_dot_product(q + i * n, image + j * n, n);
+    TK_TRY(tk_lapack_status(LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', (int)m, a, (int)m, value),
+                            "principal axes")); // by rising value, row i of `a` being vector i
     for (int64_t c = 0; c < keep; c++) {
         const int64_t from = m - 1 - c;
         values[c] = fmax(value[from], 0);
@@ -89,7 +88,7 @@ static tk_status pca(const float *matrix, int64_t n, int64_t keep, tk_arena *scr
         TK_TRY(orthonormalize(q, m, n, tau));
         TK_TRY(tk_gemm(0, 'N', 'N', m, n, n, q, n, matrix, n, 0, image, n));
         double held = 0;
-        for (int64_t i = 0; i < m; i++) held += dot_product(q + i * n, image + i * n, n);
+        for (int64_t i = 0; i < m; i++) held += tk_dot_product(q + i * n, image + i * n, n);
         if (m == n || (round && held - before <= 1e-6 * held)) break;
         before = held;
         if (round + 1 < ROUNDS) memcpy(q, image, (size_t)(m * n) * sizeof *q);
