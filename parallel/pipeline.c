@@ -194,8 +194,8 @@ static tk_status run_all(engine *e)
         TK_TRY(a->kind == TK_ACT_FORWARD ? run_forward(e, a) : run_backward(e, a));
     }
     TK_TRY(ask_messages(e, p->n));
-    if (e->schedule.kind == TK_SCHEDULE_FORWARD && p->n)
-        TK_TRY(release_flight(e, &p->action[p->n - 1]));
+    for (int c = 0; e->schedule.kind == TK_SCHEDULE_FORWARD && p->n && c < e->work->chunks; c++)
+        TK_TRY(release_flight(e, &(tk_action){TK_ACT_FORWARD, c, e->work->n - 1}));
     for (int k = 0; k < OUTGOING; k++) {
         TK_TRY(tk_wait(e->backward, &e->out[k].req));
         tk_device_free(e->device, &e->out[k].t);

@@ -18,7 +18,7 @@ static tk_status check_kind(tk_schedule_kind kind, int stages, int chunks, int64
     if (stages < 1 || chunks < 1 || micro < 0)
         return TK_FAIL(TK_INTERNAL, "a schedule of %d stages, %d chunks and %lld microbatches",
                        stages, chunks, (long long)micro);
-    if (chunks == 1 || kind == TK_SCHEDULE_INTERLEAVED) return TK_OK;
+    if (chunks == 1 || kind == TK_SCHEDULE_INTERLEAVED || kind == TK_SCHEDULE_FORWARD) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "parallel.chunks is %d, but parallel.schedule %s gives a stage one run of "
                    "blocks; set parallel.schedule=interleaved or parallel.chunks=1",
@@ -78,8 +78,10 @@ static void fill_stage(const tk_schedule *s, int stage)
     const int64_t after = s->stages - stage - 1;
     int64_t ahead = after, delay = 0;
     if (s->kind == TK_SCHEDULE_FORWARD) {
-        for (int64_t i = 0; i < s->micro; i++) put_actions(s, p, TK_ACT_FORWARD, i, 0);
-        p->most = s->micro;
+        const int64_t rounds = (s->micro + s->stages - 1) / s->stages;
+        for (int64_t k = 0; k < rounds * s->stages * s->chunks; k++)
+            put_nth(s, p, TK_ACT_FORWARD, k);
+        p->most = s->micro * s->chunks;
         return;
     }
     if (s->chunks > 1) ahead = 2 * after + (int64_t)(s->chunks - 1) * s->stages;

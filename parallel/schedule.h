@@ -15,7 +15,7 @@
 //   zb-h1        1f1b with backward split: what the stage before waits for first, weights when
 //                there is nothing else to do (Qi et al., 2023). Stage s puts s of them off, so all
 //                stages hold p microbatches. Idle: a third of 1f1b's.
-//   forward      forwards in order; nothing else.
+//   forward      forwards in order, over chunks as interleaved; nothing else.
 //
 // A schedule for m microbatches that p does not divide is that of the next multiple without the
 // microbatches that are not there.

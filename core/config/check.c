@@ -88,6 +88,11 @@ static tk_status check_train(tk_loading *l)
     const tk_train_config *t = &config(l)->train;
     TK_TRY(broken(l, t->microbatch > t->batch, "train.microbatch", "train.batch",
                   "%" PRId64 " is more than train.batch %" PRId64, t->microbatch, t->batch));
+    const tk_data_config *d = &config(l)->data;
+    TK_TRY(broken(l, t->check_every > 0 && !d->n_check && !d->hold_out, "train.check_every",
+                  "data.hold_out",
+                  "needs clips that are not trained on: data.hold_out=16, or files of their own as "
+                  "data.check"));
     TK_TRY(broken(l, !t->out[0], "train.out", NULL, "must name a directory"));
     return broken(l, l->command == TK_CMD_TRAIN && config(l)->data.n_files == 0, "data.files", NULL,
                   "missing: name the clip files to train on");

@@ -104,6 +104,9 @@ typedef struct tk_import_config {
 typedef struct tk_data_config {
     char **files; // clip files
     int64_t n_files;
+    char **check; // clip files that are not trained on
+    int64_t n_check;
+    int64_t hold_out;          // the last clips of `files` that are not trained on
     int64_t threads, prefetch; // loader threads; steps loaded ahead
     int64_t max_bad;           // bad samples in a row that stop the run
 } tk_data_config;
@@ -131,6 +134,7 @@ typedef struct tk_train_config {
     int64_t graph, graphs;       // 1: steps whose shape returns are graphs; so many are kept
     int64_t deterministic;       // 1: the same bits each time, whoever computes
     int64_t checkpoint_every, keep, log_every;
+    int64_t check_every, check_clips; // 0: never; held-out clips that are looked at
     int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
     int64_t changes; // 1: a run may go on with other options that bind
     char *init;      // checkpoint to take weights from when not resuming; "" = random

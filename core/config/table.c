@@ -279,6 +279,11 @@ static const tk_option config_rows[] = {
          "skip", "stop"),
 
     LIST("data.files", data.files, data.n_files, 10000, TRAINS | EVAL, "clip files"),
+    LIST("data.check", data.check, data.n_check, 1000, TRAINS,
+         "clip files for train.check_every that are not trained on; none = those of "
+         "data.hold_out"),
+    INT("data.hold_out", data.hold_out, 0, 0, 1000000000, BINDS,
+        "clips at the end of data.files that are held out of training"),
     INT("data.threads", data.threads, 1, 1, 256, TRAINS, "loader threads of a rank"),
     INT("data.prefetch", data.prefetch, 2, 1, 1024, TRAINS, "steps loaded ahead"),
     INT("data.max_bad", data.max_bad, 100, 1, 1000000, TRAINS,
@@ -355,6 +360,10 @@ static const tk_option config_rows[] = {
     INT("train.checkpoint_every", train.checkpoint_every, 500, 1, 1000000000, TRAINS,
         "steps between checkpoints"),
     INT("train.keep", train.keep, 2, 1, 1000000, TRAINS, "newest checkpoints kept"),
+    INT("train.check_every", train.check_every, 0, 0, 1000000000, TRAINS,
+        "steps between held-out losses of each task at fixed noise, in check.jsonl; 0 = none"),
+    INT("train.check_clips", train.check_clips, 16, 1, 1000000, TRAINS,
+        "held-out clips that these look at"),
     INT("train.log_every", train.log_every, 1, 1, 1000000, TRAINS,
         "steps between lines of metrics.jsonl"),
     YES("train.resume", train.resume, 1, TRAINS,

@@ -35,6 +35,7 @@ typedef struct worker {
 struct tk_loader {
     bool described; // its clips are nowhere
     bool cites;     // references are read
+    int64_t base;   // number of its first clip
     int64_t n_files, n, threads, prefetch, max_bad;
     tk_clips *file;
     int64_t *first; // (n_files + 1) sample number of each file's first clip
@@ -118,6 +119,22 @@ static tk_status open_clip_files(tk_loader *l, const tk_data_config *c, const ch
     return TK_OK;
 }
 
+// All but the clips that are held out, or these.
+static tk_status choose_clips(tk_loader *l, const tk_data_config *c, bool held_out)
+{
+    if (c->hold_out >= l->n)
+        return TK_FAIL(
+            TK_INPUT,
+            "data.hold_out is %lld, but data.files hold %lld clips: some must be left to "
+            "train on",
+            (long long)c->hold_out, (long long)l->n);
+    l->n -= c->hold_out;
+    if (!held_out) return TK_OK;
+    l->base = l->n;
+    l->n = c->hold_out;
+    return TK_OK;
+}
+
 static tk_status new_loader(tk_loader **out)
 {
     tk_loader *l = *out = tk_alloc(sizeof *l);
@@ -153,8 +170,8 @@ tk_status tk_loader_describe(const tk_clip_shape *s, tk_loader **out)
     return st;
 }
 
-tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
-                         tk_loader **out)
+static tk_status open_loader(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                             bool held_out, tk_loader **out)
 {
     tk_loader *l;
     *out = NULL;
@@ -166,11 +183,24 @@ tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_com
     l->prefetch = c->prefetch < 1 ? 1 : c->prefetch;
     l->max_bad = c->max_bad < 1 ? 1 : c->max_bad;
     tk_status st = tk_agree(world, open_clip_files(l, c, codec_file, world));
+    if (st == TK_OK) st = tk_agree(world, choose_clips(l, c, held_out));
     if (st != TK_OK)
         tk_loader_close(l);
     else
         *out = l;
     return st;
+}
+
+tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                         tk_loader **out)
+{
+    return open_loader(c, codec_file, world, false, out);
+}
+
+tk_status tk_loader_open_held_out(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                                  tk_loader **out)
+{
+    return open_loader(c, codec_file, world, true, out);
 }
 
 // Ends the stream under way, if any, and gives its memory back.
@@ -232,7 +262,8 @@ const tk_clips *tk_loader_file(const tk_loader *l, int64_t index)
 int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_t batch, int64_t j)
 {
     int64_t at = step * batch + j;
-    return tk_rng_permute(tk_rng_key(seed, TK_RNG_ORDER, (uint64_t)(at / l->n)), at % l->n, l->n);
+    const tk_key key = tk_rng_key(seed, TK_RNG_ORDER, (uint64_t)(at / l->n));
+    return l->base + tk_rng_permute(key, at % l->n, l->n);
 }
 
 static int64_t reference_count(const tk_clips *c, int k, int m)

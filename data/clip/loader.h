@@ -22,14 +22,17 @@ typedef struct tk_sample {
 } tk_sample;
 
 // Opens all files (rank 0 reads indexes and broadcasts); codec_file: see tk_codec_read. Codecs must
-// agree; at least one clip.
+// agree; at least one clip. Its clips are all but the last c->hold_out.
 tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,
                          tk_loader **out);
+// Of the clips at the end of the files that the loader above leaves out (data.hold_out) alone.
+tk_status tk_loader_open_held_out(const tk_data_config *c, const char *codec_file, tk_comm *world,
+                                  tk_loader **out);
 // Of clips that are nowhere, for plans: it tells of them, and has no rows to read.
 tk_status tk_loader_describe(const tk_clip_shape *s, tk_loader **out);
 bool tk_loader_reads(const tk_loader *l); // false: of such clips
 void tk_loader_close(tk_loader *l);
-int64_t tk_loader_count(const tk_loader *l);
+int64_t tk_loader_count(const tk_loader *l); // clips that samples are of
 const tk_codec *tk_loader_codec(const tk_loader *l);
 const tk_clip_info *tk_loader_info(const tk_loader *l, int64_t index, const tk_bucket **bucket);
 const tk_clips *tk_loader_file(const tk_loader *l, int64_t index); // whose clip it is

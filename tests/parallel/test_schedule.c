@@ -83,6 +83,10 @@ static void test_schedule__forward_only(void **state)
     assert_ok(tk_schedule_make(&s, TK_SCHEDULE_FORWARD, 3, 1, 5));
     assert_near(replayed(&s, NULL).makespan, 7, 1e-12);
     tk_schedule_free(&s);
+    // Over chunks as well: 12 forwards of a stage, of which the last begins two later.
+    assert_ok(tk_schedule_make(&s, TK_SCHEDULE_FORWARD, 3, 2, 6));
+    assert_near(replayed(&s, NULL).makespan, 14, 1e-12);
+    tk_schedule_free(&s);
 }
 
 // A stage three times as slow holds up all the others.
@@ -270,7 +274,9 @@ static void test_messages__every_schedule(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int kind = 0; kind <= TK_SCHEDULE_FORWARD; kind++)
-            for (int v = 1; v <= (kind == TK_SCHEDULE_INTERLEAVED ? MOST_CHUNKS : 1); v++) {
+            for (int v = 1;
+                 v <= (kind == TK_SCHEDULE_1F1B || kind == TK_SCHEDULE_ZB_H1 ? 1 : MOST_CHUNKS);
+                 v++) {
                 tk_schedule s;
                 tk_message_list *lists;
                 assert_ok(

@@ -5,6 +5,7 @@
 #include "parallel/devices.h"
 #include "parallel/mpi/start.h"
 #include "train/run/ceiling.h"
+#include "train/run/check_file.h"
 #include "train/run/choices.h"
 #include "train/run/load.h"
 #include "train/run/metrics.h"
@@ -23,8 +24,10 @@ typedef struct run {
     tk_train_parts parts;
     tk_forecast forecast; // of this rank's memory; zero where it is taken as it is touched
     tk_trainer trainer;
-    tk_metrics metrics; // rank 0
-    tk_owner owner;     // of rank 0; the others know its place
+    tk_metrics metrics;     // rank 0
+    tk_check check;         // with train.check_every
+    tk_check_file held_out; // rank 0
+    tk_owner owner;         // of rank 0; the others know its place
     tk_progress progress;
     tk_arena arena;
     char *yaml;           // resolved config, stored with every checkpoint
@@ -147,6 +150,7 @@ static tk_status open_run_files(run *r)
     TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
     TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
+    if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, out, r->first));
     return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
 }
 
@@ -236,6 +240,7 @@ static tk_status open_training(run *r)
     TK_TRY(tk_agree(w, tk_forecast_take_staging(&r->forecast, &r->trainer)));
     TK_TRY(start_weights(r));
     TK_TRY(tk_agree(w, open_run_files(r)));
+    if (r->config->train.check_every) TK_TRY(tk_agree(w, tk_check_open(&r->check, &r->trainer)));
     if (r->first >= r->config->train.steps) return TK_OK;
     TK_TRY(tk_parallel_unless_alone(
         w, tk_run_choices(w, &r->trainer, r->config->train.out, r->first)));
@@ -252,6 +257,8 @@ static void close_training(run *r, tk_status st)
     tk_parallel_watch(NULL, NULL);
     if (st == TK_OK || tk_status_shared()) (void)tk_comm_barrier(r->world);
     tk_metrics_close(&r->metrics);
+    tk_check_file_close(&r->held_out);
+    tk_check_close(&r->check);
     tk_owner_release(&r->owner);
     tk_trainer_close(&r->trainer);
     tk_train_parts_close(&r->parts);
@@ -360,15 +367,31 @@ static tk_status judged(const run *r, tk_status st)
     return tk_parallel_unless_alone(r->world, st);
 }
 
+static bool is_check_due(const tk_train_config *c, int64_t done)
+{
+    return c->check_every && (done % c->check_every == 0 || done >= c->steps);
+}
+
+// Collective. A rank that fails alone takes the others down.
+static tk_status check_held_out_clips(run *r, int64_t done)
+{
+    TK_TRY(tk_parallel_unless_alone(r->world, tk_check_run(&r->check)));
+    if (r->world->rank == 0) keep_pending(r, tk_check_file_add(&r->held_out, done, &r->check.now));
+    return TK_OK;
+}
+
 static tk_status train_one_step(run *r, int64_t step)
 {
     const tk_train_config *c = &r->config->train;
     const int64_t done = step + 1;
     tk_trainer *t = &r->trainer;
     TK_TRY(judged(r, tk_trainer_step(t, step, stop_requested != 0, pending(r))));
-    if (done % c->checkpoint_every && done < c->steps && !t->stop) return TK_OK;
+    const bool checks = is_check_due(c, done);
+    const bool saves = done % c->checkpoint_every == 0 || done >= c->steps || t->stop;
+    if (!saves && !checks) return TK_OK;
     TK_TRY(judged(r, tk_trainer_drain(t, stop_requested != 0, pending(r))));
-    return save_run(r, done);
+    if (checks) TK_TRY(check_held_out_clips(r, done));
+    return saves || t->stop ? save_run(r, done) : TK_OK;
 }
 
 static void describe_graphs(const tk_graphs *g)
@@ -383,7 +406,7 @@ static void describe_tasks(const run *r)
 {
     if (!r->unfit) return;
     tk_log("tasks: %lld of %lld clips could not do the task chosen for them (one shot, one latent "
-           "frame or no sound) and were made from their captions",
+           "frame, no sound or no references) and were made from their captions",
            (long long)r->unfit, (long long)r->clips);
 }
 

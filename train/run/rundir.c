@@ -44,7 +44,9 @@ static tk_status each_file(const char *dir, const char *to, int *checkpoints)
     for (struct dirent *e; st == TK_OK && (e = readdir(d));) {
         const bool checkpoint = tk_checkpoint_step(e->d_name) >= 0;
         *checkpoints += checkpoint;
-        if (!to || (!checkpoint && strcmp(e->d_name, "metrics.jsonl"))) continue;
+        if (!to ||
+            (!checkpoint && strcmp(e->d_name, "metrics.jsonl") && strcmp(e->d_name, "check.jsonl")))
+            continue;
         snprintf(a, sizeof a, "%s/%s", dir, e->d_name);
         snprintf(b, sizeof b, "%s/%s", to, e->d_name);
         if (rename(a, b)) st = TK_FAIL(TK_IO, "cannot move %s to %s: %s", a, b, strerror(errno));
