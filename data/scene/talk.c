@@ -15,15 +15,15 @@ typedef struct phrases {
 } phrases;
 
 static const phrases questions = {12,
-                                  {"where", "what", "today", "tomorrow", "again", "together",
-                                   "okay", "happy", "where water", "what music", "blue crate",
+                                  {"why", "when", "today", "tomorrow", "again", "together", "okay",
+                                   "happy", "why water", "when tonight", "blue crate",
                                    "orange window"}},
                      answers = {14,
-                                {"yes", "no", "here", "never", "maybe", "okay", "please", "thanks",
-                                 "sorry", "tomorrow", "yes please", "never again", "red table",
-                                 "no thanks"}},
+                                {"yes", "no", "inside", "never", "ready", "okay", "please",
+                                 "thanks", "sorry", "tomorrow", "yes please", "never again",
+                                 "red table", "no thanks"}},
                      after_deed = {10,
-                                   {"sorry", "careful", "amazing", "funny", "beautiful", "stop",
+                                   {"sorry", "careful", "nothing", "happy", "beautiful", "stop",
                                     "watch", "goodbye", "again", "no"}};
 
 // From one to three words of the vocabulary, all equally often; of a phrase if there is one.
