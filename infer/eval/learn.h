@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What judges are shown before they judge: clips of the world with labels, of a seed of their own,
+// so that no clip that is judged was ever shown.
+#pragma once
+#include "data/codec/media.h"
+#include "data/scene/scene.h"
+#include "infer/judges/settings.h"
+
+typedef struct tk_learned {
+    tk_settings settings;
+} tk_learned;
+
+// Clips of c->media's size, filmed by all threads in some seconds; the same on any number of
+// threads. `speech` as film wants it; NULL: mouths stay shut.
+tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out);
+
+// Labels of a scene's shot, and its frames in a clip.
+tk_setting tk_setting_of(const tk_scene *s, int shot);
+void tk_frames_of(const tk_scene *s, const tk_media *m, int shot, int64_t *first, int64_t *n);
