@@ -4,8 +4,6 @@
 #include "data/scene/people.h"
 #include "data/scene/plot.h"
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 static const double quiet_end = 0.06; // seconds of a shot after its last word
 
@@ -41,23 +39,6 @@ static bool draw_words(tk_plot *p, const phrases *from, int most, tk_scene_line 
     return true;
 }
 
-// How long the person takes to say it.
-static bool time_line(tk_plot *p, tk_scene_line *l)
-{
-    char text[128];
-    size_t n = 0;
-    tk_arena a;
-    tk_line said = {0};
-    for (int i = 0; i < l->n; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s ", tk_word_text(l->word[i]));
-    tk_arena_init(&a, 0);
-    const int voice = tk_characters[p->s->person[l->person]].voice;
-    p->status = tk_speak(p->speech, voice, text, &a, &said);
-    l->seconds = p->status == TK_OK ? (double)said.samples / (double)said.rate : 0;
-    tk_arena_free(&a);
-    return p->status == TK_OK;
-}
-
 // The shot's person speaks from time t on, as many words as the shot has time for.
 static bool speak_from(tk_plot *p, int k, double t, const phrases *from)
 {
@@ -65,9 +46,11 @@ static bool speak_from(tk_plot *p, int k, double t, const phrases *from)
     tk_shot *h = &s->shot[k];
     if (!p->speech || s->n_lines == TK_SCENE_LINES) return false;
     tk_scene_line *l = &s->line[s->n_lines];
+    const int voice = tk_characters[s->person[h->person]].voice;
     for (int most = TK_SCENE_WORDS; most > 0; most--) {
         *l = (tk_scene_line){.t = t, .person = h->person};
-        if (!draw_words(p, from, most, l) || !time_line(p, l)) return false;
+        if (!draw_words(p, from, most, l)) return false;
+        l->seconds = tk_line_seconds(voice, l->word, l->n);
         if (t + l->seconds + quiet_end > h->start + h->seconds) continue;
         h->first_line = s->n_lines++;
         h->n_lines = 1;
