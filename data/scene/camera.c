@@ -108,8 +108,12 @@ static tk_camera frame(const lens *l, tk_size size, int first, int end, double w
     const double high = height_of(l, c.span), mid = 0.5 * (all.x0 + all.x1);
     const double eye = size == TK_SIZE_CLOSE ? 0.5 * (all.y0 + all.y1) - 0.06 * high
                                              : (0.5 - floor_part[size]) * high;
-    c.cx = held_centre(size == TK_SIZE_WIDE ? wish : mid + wish * c.span, all.x0, all.x1,
-                       0.5 * c.span);
+    double want = mid + wish * c.span;
+    if (size == TK_SIZE_WIDE) { // the set as it lies, but the subject not far out
+        const double far = 0.28 * c.span;
+        want = fmin(fmax(wish, mid - far), mid + far);
+    }
+    c.cx = held_centre(want, all.x0, all.x1, 0.5 * c.span);
     c.cy = held_centre(eye, all.y0, all.y1, 0.5 * high);
     return c;
 }
