@@ -150,19 +150,46 @@ static double wish_of(const tk_scene *s, const tk_shot *h, tk_draws *d, tk_size 
     return tk_scene_thing_at(s, h->thing, h->start).x - part * span;
 }
 
+// Whether the cut to the shot can be seen: it changes the size, goes to the other side, or moves
+// the view by a third of its width.
+static bool cut_shows(const tk_shot *h, int k)
+{
+    if (k == 0 || h->reverse != h[-1].reverse) return true;
+    const tk_camera *from = &h[-1].to, *to = &h->from;
+    const double zoom = to->span / from->span;
+    return zoom > 1.25 || zoom < 0.8 ||
+           hypot(to->cx - from->cx, to->cy - from->cy) >= fmax(from->span, to->span) / 3;
+}
+
+// A camera of that size, of the moves that hold the subjects the one asked for first.
+static bool try_size(tk_scene *s, lens *l, tk_draws *d, int k, tk_size size, tk_move asked,
+                     int place)
+{
+    static const tk_move others[] = {TK_MOVE_NONE, TK_MOVE_PAN};
+    tk_shot *h = &s->shot[k];
+    const double wish = wish_of(s, h, d, size, tk_camera_span(l->m, size), place);
+    look_over(s, l, size);
+    if (try_move(l, size, asked, wish, h) && cut_shows(h, k)) return true;
+    for (int i = 0; i < 2; i++)
+        if (others[i] != asked && try_move(l, size, others[i], wish, h) && cut_shows(h, k))
+            return true;
+    return false;
+}
+
 bool tk_camera_set(tk_scene *s, const tk_media_config *m, tk_draws *d, int k, int place)
 {
-    tk_shot *h = &s->shot[k];
+    const tk_shot *h = &s->shot[k];
     lens l = {.m = m, .h = h};
-    const tk_move asked = h->move;
-    for (int size = (int)h->size; size >= TK_SIZE_WIDE; size--) {
-        const double span = tk_camera_span(m, (tk_size)size);
-        const double wish = wish_of(s, h, d, (tk_size)size, span, place);
-        look_over(s, &l, (tk_size)size);
-        if (try_move(&l, (tk_size)size, asked, wish, h)) return true;
-        if (asked && try_move(&l, (tk_size)size, TK_MOVE_NONE, wish, h)) return true;
-        if (asked != TK_MOVE_PAN && try_move(&l, (tk_size)size, TK_MOVE_PAN, wish, h)) return true;
-    }
+    const tk_size asked = h->size;
+    const tk_move move = h->move;
+    const bool still = h->beat == TK_BEAT_LOOK || h->beat == TK_BEAT_SAY ||
+                       h->beat == TK_BEAT_TURN || h->beat == TK_BEAT_ASK ||
+                       h->beat == TK_BEAT_ANSWER;
+    const int closest = still ? TK_SIZE_CLOSE : TK_SIZE_MEDIUM; // deeds are seen whole
+    for (int size = (int)asked; size >= TK_SIZE_WIDE; size--)
+        if (try_size(s, &l, d, k, (tk_size)size, move, place)) return true;
+    for (int size = (int)asked + 1; size <= closest; size++)
+        if (try_size(s, &l, d, k, (tk_size)size, move, place)) return true;
     return false;
 }
 

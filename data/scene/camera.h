@@ -9,6 +9,7 @@
 double tk_camera_span(const tk_media_config *m, tk_size size);
 
 // Sets the camera of shot k: of size h->size and move h->move if the shot's subjects can be held in
-// view so, else still, panning, or wider. place >= 0: the thing is to begin in that third of the
-// frame. False if nothing holds them.
+// view so and the cut to it can be seen (it changes the size, goes to the other side, or moves the
+// view by a third of its width), else of another move or size. place >= 0: the thing is to begin in
+// that third of the frame. False if there is none.
 bool tk_camera_set(tk_scene *s, const tk_media_config *m, tk_draws *d, int k, int place);

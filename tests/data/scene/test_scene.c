@@ -125,6 +125,29 @@ static void test_camera__holds_its_subject(void **state)
     }
 }
 
+// No cut goes to nearly the same picture: it changes the size, the side, or a third of the view.
+static void test_cuts__can_be_seen(void **state)
+{
+    (void)state;
+    const int64_t size[][2] = {{96, 64}, {64, 48}, {36, 64}};
+    for (int z = 0; z < 3; z++)
+        for (int64_t i = 0; i < CLIPS; i++) {
+            static tk_scene s;
+            tk_media_config m = media;
+            tk_world_config w = world;
+            m.width = size[z][0], m.height = size[z][1];
+            w.max_shots = 6;
+            assert_ok(tk_scene_make(&w, &m, PATCH, speech, 11, i, &s));
+            for (int k = 1; k < s.n_shots; k++) {
+                const tk_camera *a = &s.shot[k - 1].to, *b = &s.shot[k].from;
+                const double zoom = a->span > b->span ? a->span / b->span : b->span / a->span;
+                const double moved = hypot(a->cx - b->cx, a->cy - b->cy);
+                assert_true(s.shot[k].reverse != s.shot[k - 1].reverse || zoom > 1.2 ||
+                            3 * moved >= fmax(a->span, b->span));
+            }
+        }
+}
+
 // Every beat is asked often enough, in default clips and in clips of things alone.
 static void test_scene__asks_every_claim(void **state)
 {
@@ -316,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_scene__is_a_pure_function),
         cmocka_unit_test(test_scene__cuts_on_latent_frames),
         cmocka_unit_test(test_camera__holds_its_subject),
+        cmocka_unit_test(test_cuts__can_be_seen),
         cmocka_unit_test(test_scene__asks_every_claim),
         cmocka_unit_test(test_beats__end_in_their_shot),
         cmocka_unit_test(test_things__move_without_jumps),
