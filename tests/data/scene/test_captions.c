@@ -279,7 +279,7 @@ static void test_lines__fit_into_their_shots(void **state)
             const tk_scene_line *l = &s.line[h->first_line];
             assert_int_equal(l->person, h->person);
             assert_true(l->t >= h->start && l->t + l->seconds <= h->start + h->seconds);
-            if (lines++ < 150) assert_near(l->seconds, seconds_of(&s, l), 1e-3 * l->n);
+            if (lines++ % 3 == 0) assert_near(l->seconds, seconds_of(&s, l), 1e-3 * l->n);
             assert_int_equal(tk_scene_body_at(&s, l->person, l->t + 0.01).line, h->first_line);
             for (int n = 0; n < l->n; n++) said[l->word[n]]++;
         }
