@@ -352,8 +352,11 @@ static tk_status import_files(tk_import *im)
                                .n_buckets = im->n_buckets,
                                .buckets = im->bucket,
                                .n = im->n,
-                               .clips = im->clip};
+                               .clips = im->clip,
+                               .n_references = im->n_references,
+                               .references = im->reference};
     TK_TRY(tk_clip_writer_open(im->world, &plan, &im->writer));
+    TK_TRY(tk_import_put_references(im));
     TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
     TK_TRY(tell_files(im));
@@ -394,6 +397,7 @@ static tk_status run_import(tk_import *im, char **files)
     TK_TRY(tk_agree(im->world, st));
     TK_TRY(find_patch(im));
     TK_TRY(look_at_files(im));
+    TK_TRY(tk_import_cite(im));
     TK_TRY(tk_agree(im->world, tk_import_plan(im)));
     tk_import_tell_plan(im);
     TK_TRY(get_codec(im));

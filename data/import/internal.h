@@ -51,15 +51,23 @@ typedef struct tk_import_task {
 // from there on.
 tk_status tk_import_decode(tk_import_file *f, const tk_import_task *t);
 
+typedef struct tk_import_cited { // what the clips of a file cite
+    int n;
+    tk_clip_citation *citation;
+} tk_import_cited;
+
 typedef struct tk_import {
     tk_comm *world;
     const tk_config *c;
     tk_arena arena;
     int n_files;
     tk_import_file *file;
-    tk_codec_info info;  // of the codec, as far as it is known before the fit
-    int64_t clip_frames; // of a whole clip
-    int64_t n;           // clips
+    tk_import_cited *cited; // (n_files)
+    int64_t n_references;
+    tk_clip_reference *reference; // its name: the file
+    tk_codec_info info;           // of the codec, as far as it is known before the fit
+    int64_t clip_frames;          // of a whole clip
+    int64_t n;                    // clips
     tk_clip_info *clip;
     int64_t *frames_of; // (n)
     int n_buckets;
@@ -76,6 +84,10 @@ typedef struct tk_import {
     int *order;      // (n_files) those that give most clips first
 } tk_import;
 
+// Collective (references.c). Finds what the files' clips cite; before the plan.
+tk_status tk_import_cite(tk_import *im);
+// Collective. Writes it.
+tk_status tk_import_put_references(tk_import *im);
 // What clips the files make, where they lie in the output, and in which order files are decoded.
 tk_status tk_import_plan(tk_import *im);
 void tk_import_tell_plan(const tk_import *im); // what a person should know before the long part

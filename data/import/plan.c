@@ -39,6 +39,8 @@ static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, in
     c->bucket = bucket_of(im, &g);
     c->slot = im->bucket[c->bucket].slots++;
     c->n_shots = 1;
+    c->n_citations = im->cited[f - im->file].n;
+    c->citation = im->cited[f - im->file].citation;
     c->name = tk_arena_printf(&im->arena, "%s @ %.2f s", f->path,
                               (double)((i - f->first_clip) * im->clip_frames) / fps);
     if (!c->name) return TK_FAIL(TK_MEMORY, "out of memory for %lld clips", (long long)im->n);

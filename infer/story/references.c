@@ -1,58 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/references.h"
 #include "core/base/log.h"
-#include "data/media/reader.h"
-#include <string.h>
-
-// Pictures of whole latent frames, the last one repeated where the file ends too soon.
-static tk_status encode_pictures(const tk_media *m, const tk_codec *codec, tk_arena *a,
-                                 tk_reference *r)
-{
-    const tk_codec_info *k = tk_codec_get_info(codec);
-    const int64_t picture = m->height * m->width * 3;
-    tk_media given = *m;
-    tk_grid g;
-    given.frames = tk_grid_frame(k, r->latents);
-    TK_TRY(tk_grid_of(k, r->path, given.frames, m->height, m->width, TK_GRID_WHOLE, &g));
-    TK_ARENA_NEW(r->video, a, g.video_rows * k->video_channels);
-    TK_NEW(given.rgb, given.frames * picture);
-    for (int64_t i = 0; i < given.frames; i++) {
-        const int64_t from = i < m->frames ? i : m->frames - 1;
-        memcpy(given.rgb + i * picture, m->rgb + from * picture, (size_t)picture);
-    }
-    const tk_status st = tk_codec_encode_video(codec, &given, r->video);
-    tk_free(given.rgb);
-    return st;
-}
-
-// Sound of the same length, silence where the file has less; the tail of its end is left out, since
-// something follows.
-static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena *a,
-                              tk_reference *r)
-{
-    const tk_codec_info *k = tk_codec_get_info(codec);
-    tk_media given = *m;
-    given.samples = r->latents ? tk_grid_sample(k, r->latents) : m->samples;
-    const int64_t rows = tk_grid_audio_rows(k, given.samples);
-    const int64_t have = m->samples < given.samples ? m->samples : given.samples;
-    TK_ARENA_NEW(r->audio, a, rows * m->channels * k->audio_channels);
-    TK_NEW(given.pcm, given.samples * m->channels);
-    memcpy(given.pcm, m->pcm, (size_t)(have * m->channels) * sizeof *given.pcm);
-    const tk_status st = tk_codec_encode_audio(codec, &given, r->audio);
-    tk_free(given.pcm);
-    return st;
-}
-
-// Of a file of so many frames, at the size and the rates of the storyboard.
-static void size_reference(const tk_story *s, const tk_codec_info *k, int64_t frames, bool sounds,
-                           tk_reference *r)
-{
-    const int64_t most = tk_grid_latents(k, s->window);
-    r->latents = tk_grid_latent(k, frames);
-    if (r->latents < 1) r->latents = 1;
-    if (r->latents > most) r->latents = most;
-    if (sounds) r->audio_rows = tk_grid_audio_row(k, r->latents);
-}
+#include "data/media/rows.h"
 
 static tk_media_config picture_of(const tk_story *s)
 {
@@ -69,63 +18,34 @@ static double reference_seconds(const tk_story *s, const tk_codec_info *k, const
                       : (double)r->audio_rows * tk_grid_audio_span(k, 1);
 }
 
-// Of a file without pictures; its tail is left out.
-static tk_status hear_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r,
-                                tk_media *m)
+static void take_rows_of(tk_reference *r, const tk_media_rows *x)
 {
-    const tk_media_config want = picture_of(s);
-    TK_TRY(tk_media_hear(r->path, &want, (double)tk_grid_latents(k, s->window) * s->tick, m));
-    r->audio_rows = tk_grid_audio_rows(k, m->samples) - k->audio_tail;
-    return TK_OK;
+    r->latents = x->latents;
+    r->audio_rows = x->audio_rows;
+    r->video = x->video;
+    r->audio = x->audio;
 }
 
-static tk_status read_sound(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
-{
-    tk_media m;
-    TK_TRY(hear_reference(s, tk_codec_get_info(codec), r, &m));
-    const tk_status st = encode_sound(&m, codec, a, r);
-    tk_media_free(&m);
-    return st;
-}
-
+// At the size and the rates of the storyboard.
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
-    const tk_codec_info *k = tk_codec_get_info(codec);
     const tk_media_config want = picture_of(s);
-    const double most = (double)tk_grid_latents(k, s->window) * s->tick;
-    tk_media m;
-    tk_media_origin origin;
-    tk_status st = TK_OK;
-    bool pictures;
-    TK_TRY(tk_media_has_pictures(r->path, &pictures));
-    if (!pictures) return read_sound(s, codec, a, r);
-    TK_TRY(tk_media_read(r->path, &want, most, s->tick, &m, &origin));
-    size_reference(s, k, m.frames, origin.has_audio, r);
-    if (origin.seconds > (double)r->latents * s->tick + s->tick)
+    const int64_t most = tk_grid_latents(tk_codec_get_info(codec), s->window);
+    tk_media_rows x;
+    TK_TRY(tk_media_rows_read(r->path, &want, codec, most, a, &x));
+    take_rows_of(r, &x);
+    if (x.seconds > (double)r->latents * s->tick + s->tick)
         tk_log("%s: its first %.3g of %.3g seconds are given", r->path,
-               (double)r->latents * s->tick, origin.seconds);
-    TK_TRY_TO(st, done, m.frames > 0 ? TK_OK : TK_FAIL(TK_INPUT, "%s: no picture", r->path));
-    TK_TRY_TO(st, done, encode_pictures(&m, codec, a, r));
-    if (origin.has_audio) TK_TRY_TO(st, done, encode_sound(&m, codec, a, r));
-done:
-    tk_media_free(&m);
-    return st;
+               (double)r->latents * s->tick, x.seconds);
+    return TK_OK;
 }
 
 static tk_status measure_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r)
 {
     const tk_media_config want = picture_of(s);
-    int64_t frames;
-    bool pictures, sounds;
-    TK_TRY(tk_media_has_pictures(r->path, &pictures));
-    if (!pictures) {
-        tk_media m;
-        TK_TRY(hear_reference(s, k, r, &m));
-        tk_media_free(&m);
-        return TK_OK;
-    }
-    TK_TRY(tk_media_probe(r->path, &want, s->tick, &frames, &sounds));
-    size_reference(s, k, frames, sounds, r);
+    tk_media_rows x;
+    TK_TRY(tk_media_rows_measure(r->path, &want, k, tk_grid_latents(k, s->window), &x));
+    take_rows_of(r, &x);
     return TK_OK;
 }
 

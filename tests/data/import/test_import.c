@@ -251,6 +251,67 @@ static void test_damage_inside(void **state)
     tk_config_free(&config);
 }
 
+static void put_text(const char *name, const char *text)
+{
+    media_put(name, text, strlen(text));
+}
+
+// What the lists beside two files name is stored once and cited by all clips of each.
+static void test_references(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"plain.mp4", "short.webm", "tiny.mp4"};
+    char path[3][256], *files[3];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof path[i], "%s", media_path(names[i])); // they last for eight calls
+        files[i] = path[i];
+    }
+    if (world.rank == 0) {
+        media_make("face.png", "-f lavfi -i testsrc2=s=64x64:d=1 -frames:v 1");
+        media_make("voice.wav", "-f lavfi -i sine=f=300:r=16000:d=0.6");
+        put_text("plain.references", "<face 1> Ada: face.png\n\n <voice 1>  Ada : voice.wav\r\n");
+        put_text("short.references", "<face 1>: ./face.png\n<face 2>: face.png");
+    }
+    assert_ok(tk_comm_barrier(&world));
+    prepare(media_path("cited.h5"));
+    assert_ok(tk_import_run(&world, &config, 3, files));
+    tk_clips c;
+    assert_ok(tk_clips_open(config.output, NULL, &c));
+    assert_int_equal(c.n_references, 3); // face.png, voice.wav, ./face.png
+    assert_int_equal(c.reference[0].latent_frames, 1);
+    assert_int_equal(c.reference[0].high, 2);
+    assert_int_equal(c.reference[0].wide, 3);
+    assert_int_equal(c.reference[0].audio_rows, 0);
+    assert_int_equal(c.reference[1].latent_frames, 0);
+    assert_int_equal(c.reference[1].audio_rows, 12); // 0.6 seconds of 20 rows each
+    for (int64_t i = 0; i < 2; i++) {                // both clips of plain.mp4
+        assert_int_equal(c.clip[i].n_citations, 2);
+        assert_string_equal(c.clip[i].citation[0].tag, "face 1");
+        assert_string_equal(c.clip[i].citation[1].word, "Ada");
+        assert_int_equal(c.clip[i].citation[1].reference, 1);
+    }
+    assert_string_equal(c.clip[2].citation[0].word, "");
+    assert_int_equal(c.clip[2].citation[1].reference, 0);
+    static float video[6 * 48], audio[12 * 64], raw[4096];
+    assert_ok(tk_clips_read_reference(&c, 0, video, audio, raw));
+    assert_ok(tk_clips_read_reference(&c, 1, video, audio, raw));
+    double loud = 0;
+    for (int i = 0; i < 12 * 64; i++) loud += fabs((double)audio[i]);
+    assert_true(loud > 1);
+    tk_clips_close(&c);
+    if (world.rank == 0) put_text("plain.references", "<face 1> Ada: face.png\nface 2: x.png\n");
+    assert_ok(tk_comm_barrier(&world));
+    refuse(1, files, "plain.references:2: \"face 2: x.png\" is not of the form");
+    if (world.rank == 0) put_text("plain.references", "<face 1>: nowhere.png\n");
+    assert_ok(tk_comm_barrier(&world));
+    refuse(1, files, "nowhere.png");
+    if (world.rank == 0) put_text("plain.references", "<face 1>: face.png\n<face 1>: face.png");
+    assert_ok(tk_comm_barrier(&world));
+    refuse(1, files, "two references <face 1>");
+    if (world.rank == 0) unlink(media_path("plain.references"));
+    tk_config_free(&config);
+}
+
 static void test_bad_arguments(void **state)
 {
     (void)state;
@@ -284,6 +345,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ranks_do_not_matter),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damage_inside),
+        cmocka_unit_test(test_references),
         cmocka_unit_test(test_bad_arguments),
     };
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;

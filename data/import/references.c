@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// References of an import: pictures and sounds that clips of a file cite. What clip.mp4 cites is
+// told by clip.references beside it, a line each:
+//
+//     <face 1> Ada: ada.png
+//     <voice 1> Ada: voices/ada.wav
+//
+// the tag, the word of the captions that it stands for (which may be left out), and the file, a
+// relative path beginning at the list. A file that several lists name is stored once.
+#include "core/base/files.h"
+#include "core/base/utf8.h"
+#include "data/import/internal.h"
+#include "data/media/rows.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LIST_BYTES = 64 << 10, MOST_LINES = 64 };
+
+// ---- lists -------------------------------------------------------------------------------------
+
+static char *path_of_list(const char *media, tk_arena *a)
+{
+    const char *slash = strrchr(media, '/'), *dot = strrchr(media, '.');
+    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - media : (long)strlen(media));
+    return tk_arena_printf(a, "%.*s.references", stem, media);
+}
+
+// Rank 0: the list of file f; NULL: there is none.
+static tk_status read_list(const tk_import_file *f, tk_arena *a, char **text)
+{
+    size_t n, at;
+    *text = NULL;
+    const char *path = path_of_list(f->path, a);
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (access(path, F_OK) != 0 && errno == ENOENT) return TK_OK;
+    TK_TRY(tk_file_read(path, LIST_BYTES, a, text, &n));
+    if (!tk_utf8_valid(*text, n, &at))
+        return TK_FAIL(TK_INPUT, "%s: byte %zu is not UTF-8 text", path, at + 1);
+    return TK_OK;
+}
+
+// The number of a reference, new or known.
+static tk_status number_reference(tk_import *im, const char *media, const char *name, int *out)
+{
+    const char *slash = strrchr(media, '/');
+    char *path = *name == '/' || !slash
+                     ? tk_arena_strdup(&im->arena, name)
+                     : tk_arena_printf(&im->arena, "%.*s%s", (int)(slash + 1 - media), media, name);
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    for (int64_t k = 0; k < im->n_references; k++)
+        if (!strcmp(im->reference[k].name, path)) {
+            *out = (int)k;
+            return TK_OK;
+        }
+    tk_clip_reference *grown;
+    TK_ARENA_NEW(grown, &im->arena, im->n_references + 1);
+    if (im->n_references) memcpy(grown, im->reference, (size_t)im->n_references * sizeof *grown);
+    grown[im->n_references] = (tk_clip_reference){.name = path};
+    im->reference = grown;
+    *out = (int)im->n_references++;
+    return TK_OK;
+}
+
+static char *trim(char *s)
+{
+    while (*s == ' ' || *s == '\t') s++;
+    for (size_t n = strlen(s); n && strchr(" \t\r", s[n - 1]); n--) s[n - 1] = 0;
+    return s;
+}
+
+static tk_status read_citation(tk_import *im, const tk_import_file *f, char *line, int number,
+                               tk_clip_citation *c)
+{
+    char *tag = trim(line), *end = strchr(tag, '>'), *colon = end ? strchr(end, ':') : NULL;
+    if (*tag != '<' || !colon || !*trim(colon + 1))
+        return TK_FAIL(TK_INPUT,
+                       "%s:%d: \"%.80s\" is not of the form <face 1> Ada: ada.png (tag, word of "
+                       "the captions, file)",
+                       path_of_list(f->path, &im->arena), number, line);
+    *end = *colon = 0;
+    c->tag = tag + 1;
+    c->word = trim(end + 1);
+    return number_reference(im, f->path, trim(colon + 1), &c->reference);
+}
+
+static tk_status parse_list(tk_import *im, int file, char *text)
+{
+    tk_import_cited *to = &im->cited[file];
+    int number = 0;
+    TK_ARENA_NEW(to->citation, &im->arena, MOST_LINES);
+    for (char *line = text; line && *line;) {
+        char *next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        number++;
+        if (*trim(line) && to->n == MOST_LINES)
+            return TK_FAIL(TK_INPUT, "%s: more than %d references",
+                           path_of_list(im->file[file].path, &im->arena), MOST_LINES);
+        if (*trim(line))
+            TK_TRY(read_citation(im, &im->file[file], line, number, &to->citation[to->n++]));
+        line = next;
+    }
+    return TK_OK;
+}
+
+// ---- sizes -------------------------------------------------------------------------------------
+
+static tk_status measure_all(tk_import *im)
+{
+    const int64_t most = tk_grid_latent(&im->info, im->clip_frames);
+    const tk_media_config *m = &im->c->media;
+    for (int64_t k = 0; k < im->n_references; k++) {
+        tk_clip_reference *r = &im->reference[k];
+        tk_media_rows x;
+        TK_TRY(tk_media_rows_measure(r->name, m, &im->info, most, &x));
+        r->latent_frames = x.latents;
+        r->audio_rows = x.audio_rows;
+        if (!x.latents) continue;
+        r->high = m->height / im->info.patch_size;
+        r->wide = m->width / im->info.patch_size;
+    }
+    return TK_OK;
+}
+
+// Rank 0's lists and sizes to all: they read what it has read.
+static tk_status share_list(tk_import *im, int file, char *text)
+{
+    int64_t bytes = text ? (int64_t)strlen(text) + 1 : 0;
+    TK_TRY(tk_comm_broadcast(im->world, &bytes, sizeof bytes, 0));
+    if (!bytes) return TK_OK;
+    if (im->world->rank) text = tk_arena_alloc(&im->arena, (size_t)bytes);
+    TK_TRY(tk_agree(im->world, text ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a list")));
+    TK_TRY(tk_comm_broadcast(im->world, text, (size_t)bytes, 0));
+    return tk_agree(im->world, parse_list(im, file, text));
+}
+
+tk_status tk_import_cite(tk_import *im)
+{
+    TK_ARENA_NEW(im->cited, &im->arena, im->n_files + 1);
+    for (int i = 0; i < im->n_files; i++) {
+        char *text = NULL;
+        const tk_import_file *f = &im->file[i];
+        if (f->left_out) continue;
+        TK_TRY(tk_agree(im->world, im->world->rank ? TK_OK : read_list(f, &im->arena, &text)));
+        TK_TRY(share_list(im, i, text));
+    }
+    if (!im->n_references) return TK_OK;
+    TK_TRY(tk_agree(im->world, im->world->rank ? TK_OK : measure_all(im)));
+    for (int64_t k = 0; k < im->n_references; k++) {
+        tk_clip_reference *r = &im->reference[k];
+        int64_t size[] = {r->latent_frames, r->high, r->wide, r->audio_rows};
+        TK_TRY(tk_comm_broadcast(im->world, size, sizeof size, 0));
+        r->latent_frames = size[0], r->high = size[1], r->wide = size[2], r->audio_rows = size[3];
+    }
+    return TK_OK;
+}
+
+tk_status tk_import_put_references(tk_import *im)
+{
+    const int64_t most = tk_grid_latent(&im->info, im->clip_frames);
+    tk_status st = TK_OK;
+    for (int64_t k = im->world->rank; k < im->n_references && st == TK_OK; k += im->world->size) {
+        tk_arena a;
+        tk_media_rows x;
+        tk_arena_init(&a, 0);
+        st = tk_media_rows_read(im->reference[k].name, &im->c->media, im->codec, most, &a, &x);
+        if (st == TK_OK && (x.latents != im->reference[k].latent_frames ||
+                            x.audio_rows != im->reference[k].audio_rows))
+            st = TK_FAIL(TK_INPUT, "%s does not hold what its index says", im->reference[k].name);
+        if (st == TK_OK) st = tk_clip_writer_put_reference(im->writer, k, x.video, x.audio);
+        tk_arena_free(&a);
+    }
+    return tk_agree(im->world, st);
+}
