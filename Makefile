@@ -76,7 +76,7 @@ endif
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
 MEDIA ?= 1
 LIBAV := libavformat libavcodec libavutil libavfilter libswscale libswresample
-MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) cairo-ft fontconfig jansson libxxhash
+MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) cairo-ft fontconfig jansson libxxhash kissfft-float
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)

@@ -34,8 +34,8 @@ static void print_codec(const tk_codec *codec)
     printf("  video   patches of %lld x %lld x %lld, %lld channels a row, %.1f dB\n",
            (long long)i->patch_frames, (long long)i->patch_size, (long long)i->patch_size,
            (long long)i->video_channels, i->video_psnr_db);
-    printf("  audio   hop %lld, %lld channels a row, %.1f dB\n", (long long)i->audio_hop,
-           (long long)i->audio_channels, i->audio_snr_db);
+    printf("  audio   hop %lld, %lld channels a row, %.1f %s\n", (long long)i->audio_hop,
+           (long long)i->audio_channels, i->audio_db, tk_codec_audio_figure(codec));
 }
 
 static void print_references(const tk_clips *c)

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 rooms=(
     core/{base,numbers,comm,config,store,device,model}
     parallel/{mpi,nccl} parallel
-    data/{codec,media,draw,speech,clip,scene,film,world,import} data
+    data/{vocoder,codec,media,draw,speech,clip,scene,film,world,import} data
     train/{checkpoint,update,step,run,plan,parity,preflight} train
     infer/{sampler,story,output,judges,eval} infer
 )

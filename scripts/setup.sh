@@ -35,6 +35,7 @@ libxxhash-dev     | module libxxhash               | checksums of samples and ch
 flite1-dev        | header flite/flite.h           | flite: characters speak
 libpocketsphinx-dev | module pocketsphinx          | pocketsphinx: hears which words are spoken
 pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... its model of English
+libkissfft-dev    | module kissfft-float           | Fourier transforms: sound by its spectrum
 libcmocka-dev     | module cmocka                  | unit tests
 '
 # Tests that need these are skipped without.

@@ -66,7 +66,8 @@ static tk_status check_media(tk_loading *l)
     TK_TRY(broken(l, c->video_channels > values, "codec.video_channels", "codec.patch_size",
                   "%" PRId64 " is more than the %" PRId64 " values of a patch", c->video_channels,
                   values));
-    TK_TRY(broken(l, c->audio_channels > c->audio_hop, "codec.audio_channels", "codec.audio_hop",
+    TK_TRY(broken(l, c->audio == TK_SOUND_MDCT && c->audio_channels > c->audio_hop,
+                  "codec.audio_channels", "codec.audio_hop",
                   "%" PRId64 " is more than the %" PRId64 " samples of codec.audio_hop",
                   c->audio_channels, c->audio_hop));
     const tk_import_config *i = &config(l)->import;

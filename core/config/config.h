@@ -63,7 +63,7 @@ typedef struct tk_parallel_config {
 
 // The kinds of a codec's halves; data/codec/codec.c has them in this order.
 typedef enum tk_picture_kind { TK_PICTURE_PATCH, TK_PICTURE_LAPPED } tk_picture_kind;
-typedef enum tk_sound_kind { TK_SOUND_MDCT } tk_sound_kind;
+typedef enum tk_sound_kind { TK_SOUND_MDCT, TK_SOUND_VOCODER } tk_sound_kind;
 typedef enum tk_codec_store { TK_CODEC_CARRY, TK_CODEC_REFER } tk_codec_store;
 
 typedef struct tk_codec_config {       // of the embedded codec, used when data is made

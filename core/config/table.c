@@ -229,8 +229,10 @@ static const tk_option config_rows[] = {
          "how pictures become rows: principal components of patches; or waves that lap over the "
          "edges between patches, which show no seams and lose less",
          "patch", "lapped"),
-    ENUM("codec.audio", codec.audio, TK_SOUND_MDCT, TK_SOUND_MDCT, MEDIA,
-         "how sound becomes rows: principal components of MDCT frames", "mdct"),
+    ENUM("codec.audio", codec.audio, TK_SOUND_MDCT, TK_SOUND_VOCODER, MEDIA,
+         "how sound becomes rows: principal components of MDCT frames, which keep the wave; or of "
+         "a smooth spectrum, with pitch and voices, in which a small model can learn to speak",
+         "mdct", "vocoder"),
     INT("codec.patch_frames", codec.patch_frames, 2, 1, 64, MEDIA, "frames of a video row"),
     INT("codec.patch_size", codec.patch_size, 16, 1, 256, MEDIA,
         "side of a video row in pixels; divides media.width and media.height"),

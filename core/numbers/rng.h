@@ -17,8 +17,9 @@ typedef enum tk_purpose {
     TK_RNG_MEMORY = 6,  // which shots of a document are given as memory
     TK_RNG_WORLD = 7,   // the procedural world
     TK_RNG_TEST = 8,
-    TK_RNG_TASK = 9,     // which task a document is, and what it gives
-    TK_RNG_EXAMPLES = 10 // clips that judges are shown before they judge
+    TK_RNG_TASK = 9,      // which task a document is, and what it gives
+    TK_RNG_EXAMPLES = 10, // clips that judges are shown before they judge
+    TK_RNG_SOUND = 11     // noise in sound that is made of rows; step = channel
 } tk_purpose;
 
 typedef struct tk_key { // what a stream is keyed by; pass by value

@@ -9,7 +9,7 @@
 enum { MOST_KINDS = 16 };
 static const tk_half_kind *kinds[TK_CODEC_SIDES][MOST_KINDS] = {
     {[TK_PICTURE_PATCH] = &tk_patch_kind, [TK_PICTURE_LAPPED] = &tk_lapped_kind},
-    {[TK_SOUND_MDCT] = &tk_mdct_kind},
+    {[TK_SOUND_MDCT] = &tk_mdct_kind, [TK_SOUND_VOCODER] = &tk_vocoder_kind},
 };
 
 tk_status tk_codec_register(const tk_half_kind *kind)
@@ -138,6 +138,11 @@ const tk_codec_info *tk_codec_get_info(const tk_codec *c)
 const char *tk_codec_name(const tk_codec *c, tk_codec_side side)
 {
     return c->half[side]->kind->name;
+}
+
+const char *tk_codec_audio_figure(const tk_codec *c)
+{
+    return c->half[TK_CODEC_AUDIO]->kind->distance ? "dB log-spectral distance" : "dB";
 }
 
 // ---- media to rows and back --------------------------------------------------------------------

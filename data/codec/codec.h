@@ -3,9 +3,11 @@
 //
 // A codec has two halves, each of a kind of its own (data/codec/kind.h), which options choose and
 // files name:
-//   pictures  patch   principal components of patches
-//             lapped  waves that lap over the edges between patches: no seams, and less is lost
-//   sound     mdct    principal components of MDCT frames
+//   pictures  patch    principal components of patches
+//             lapped   waves that lap over the edges between patches: no seams, and less is lost
+//   sound     mdct     principal components of MDCT frames, which keep the wave
+//             vocoder  principal components of a smooth spectrum, with pitch and voices: what comes
+//                      back sounds alike
 // All are closed form, fitted on data once (no training). Clip files and checkpoints carry their
 // codec, so that a model travels with it, or refer to it by its digest; then it lies in a file of
 // its own (codec.store, codec.file).
@@ -46,6 +48,9 @@ tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others r
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
 const char *tk_codec_name(const tk_codec *c, tk_codec_side side); // of that half's kind
+// What goes after the number that is info's audio_db: "dB" of signal to noise, the more the better,
+// or "dB log-spectral distance" where the wave itself is not kept, the less the better.
+const char *tk_codec_audio_figure(const tk_codec *c);
 
 // Pixels and frames must divide into patches (data/codec/grid.h).
 tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows);

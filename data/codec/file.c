@@ -27,6 +27,12 @@ static const struct {
     const char *name, *of;
 } sides[TK_CODEC_SIDES] = {{"video", "pictures"}, {"audio", "sound"}};
 
+// The attribute of info's audio_db.
+static const char *audio_figure(const tk_half_kind *kind)
+{
+    return kind->distance ? "audio_lsd_db" : "audio_snr_db";
+}
+
 static int64_t array_count(const tk_codec_array *a)
 {
     return (a->rows ? a->rows : 1) * a->cols;
@@ -66,7 +72,8 @@ tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group)
                                   *(const int64_t *)((const char *)&c->info + fields[k].at)));
     TK_TRY(tk_h5_put_attr_i64(group, "digest", (int64_t)c->info.digest));
     TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
-    TK_TRY(tk_h5_put_attr_f64(group, "audio_snr_db", c->info.audio_snr_db));
+    TK_TRY(
+        tk_h5_put_attr_f64(group, audio_figure(c->half[TK_CODEC_AUDIO]->kind), c->info.audio_db));
     if (refer) return tk_h5_put_attr_i64(group, "refers", 1);
     for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
@@ -110,7 +117,7 @@ static tk_status read_info(hid_t group, tk_arena *a, const tk_half_kind *kind[TK
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_get_attr_i64(group, fields[k].name, (int64_t *)((char *)info + fields[k].at)));
     TK_TRY(tk_h5_get_attr_f64(group, "video_psnr_db", &info->video_psnr_db));
-    return tk_h5_get_attr_f64(group, "audio_snr_db", &info->audio_snr_db);
+    return tk_h5_get_attr_f64(group, audio_figure(kind[TK_CODEC_AUDIO]), &info->audio_db);
 }
 
 static tk_status read_arrays(hid_t group, tk_arena *a, tk_codec *c)
@@ -246,7 +253,7 @@ static tk_status read_referred(hid_t group, const char *file, tk_arena *a, tk_co
                        "; name the file that holds codec %016" PRIx64,
                        (uint64_t)digest, file, held, (uint64_t)digest);
     (*out)->info.video_psnr_db = info.video_psnr_db;
-    (*out)->info.audio_snr_db = info.audio_snr_db;
+    (*out)->info.audio_db = info.audio_db;
     return TK_OK;
 }
 

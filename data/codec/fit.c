@@ -7,7 +7,8 @@
 
 enum { MEASURED = 16 }; // clips the figures are measured on
 
-// Squared error and squared signal of one clip after encode and decode.
+// What clips lost by encode and decode: squared error and numbers of pixels; squared error and
+// squared signal of sound, or distances and how many.
 typedef struct loss {
     double video, pixels, audio, power;
 } loss;
@@ -34,6 +35,8 @@ static tk_status measure_clip(const tk_codec *c, const tk_media *clip, tk_arena 
         double d = (double)rgb[k] - (double)clip->rgb[k];
         l->video += d * d;
     }
+    const tk_half *half = c->half[TK_CODEC_AUDIO];
+    if (half->kind->distance) return half->kind->distance(half, clip, pcm, &l->audio, &l->power);
     for (int64_t k = 0; k < numbers; k++) {
         double d = (double)pcm[k] - (double)clip->pcm[k];
         l->audio += d * d;
@@ -55,7 +58,10 @@ static tk_status measure_clips(tk_codec *c, tk_codec_clips clips, void *ctx, int
     double video = l.video / l.pixels / (255.0 * 255.0),
            audio = l.power > 0 ? l.audio / l.power : 0;
     c->info.video_psnr_db = fmin(99, -10 * log10(fmax(video, 1e-12)));
-    c->info.audio_snr_db = fmin(99, -10 * log10(fmax(audio, 1e-12)));
+    if (c->half[TK_CODEC_AUDIO]->kind->distance)
+        c->info.audio_db = audio;
+    else
+        c->info.audio_db = fmin(99, -10 * log10(fmax(audio, 1e-12)));
     return TK_OK;
 }
 

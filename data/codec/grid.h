@@ -18,9 +18,9 @@ typedef struct tk_codec_info {
     int64_t audio_hop, audio_channels;                // of an audio row
     int64_t audio_tail;                               // audio rows a track has beyond its samples
     int64_t fps, sample_rate, channels;               // of the media it was fitted on
-    double video_psnr_db, audio_snr_db;               // of decode(encode(x)), measured on clips of
-                                                      // the file it is in
-    uint64_t digest; // of all its numbers: files and checkpoints must agree
+    double video_psnr_db, audio_db; // of decode(encode(x)), measured on clips of the file it is in;
+                                    // what audio_db is, tk_codec_audio_figure says
+    uint64_t digest;                // of all its numbers: files and checkpoints must agree
 } tk_codec_info;
 
 typedef struct tk_grid {

@@ -40,6 +40,10 @@ typedef struct tk_half_kind {
                               int64_t n, uint8_t *rgb);
     tk_status (*decode_audio)(const tk_half *h, const float *rows, int64_t audio_rows,
                               int64_t channels, int64_t first, int64_t n, float *pcm);
+    // Sound that does not keep the wave: how far what came back (like m->pcm) is from m, in dB,
+    // added up and counted. NULL: its figure is signal to noise.
+    tk_status (*distance)(const tk_half *h, const tk_media *m, const float *pcm, double *sum,
+                          double *count);
 } tk_half_kind;
 
 struct tk_half { // heads every kind's own struct

@@ -376,8 +376,9 @@ static void tell_end(const tk_import *im)
         n -= im->file[f].lost, seconds -= im->file[f].lost_seconds;
         files -= im->file[f].left_out;
     }
-    tk_log("%s: %lld clips, %.1f seconds, from %d files; codec: video %.1f dB, sound %.1f dB",
-           im->c->output, (long long)n, seconds, files, i->video_psnr_db, i->audio_snr_db);
+    tk_log("%s: %lld clips, %.1f seconds, from %d files; codec: video %.1f dB, sound %.1f %s",
+           im->c->output, (long long)n, seconds, files, i->video_psnr_db, i->audio_db,
+           tk_codec_audio_figure(im->codec));
 }
 
 static tk_status take_files(tk_import *im, char **files)

@@ -251,9 +251,9 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
     if (st == TK_OK) st = write_clips(world, c, &s, threads, &a);
     if (st == TK_OK) {
         const tk_codec_info *i = tk_codec_get_info(codec);
-        tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f dB", c->output,
+        tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f %s", c->output,
                (long long)c->world.clips, (double)s.grid.frames / (double)c->media.fps,
-               i->video_psnr_db, i->audio_snr_db);
+               i->video_psnr_db, i->audio_db, tk_codec_audio_figure(codec));
     }
     tk_codec_free(codec);
     tk_arena_free(&a);

@@ -11,7 +11,7 @@ enum {
     TK_CODEC_HOP = 4096
 };
 
-extern const tk_half_kind tk_patch_kind, tk_lapped_kind, tk_mdct_kind;
+extern const tk_half_kind tk_patch_kind, tk_lapped_kind, tk_mdct_kind, tk_vocoder_kind;
 
 static inline int64_t tk_codec_patch(const tk_codec_info *i)
 {

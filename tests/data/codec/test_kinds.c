@@ -327,7 +327,7 @@ static void tiny_goes_through_files_and_ranks(void **state)
     H5Adelete(group, "audio");
     assert_ok(tk_h5_put_attr_str(group, "audio", "vast"));
     assert_status(tk_codec_read(group, NULL, &back), TK_INPUT);
-    assert_says("kind \"vast\" of sound is not known; this talkie has: mdct, tiny");
+    assert_says("kind \"vast\" of sound is not known; this talkie has: mdct, vocoder, tiny");
     H5Gclose(group);
     assert_ok(tk_h5_close(file, path));
     tk_codec_free(c);

@@ -146,7 +146,7 @@ static void test_ranks_do_not_matter(void **state)
         assert_true(here->digest == there->digest);
         assert_true(fabs(here->video_psnr_db - there->video_psnr_db) > 0.01);
         assert_true(here->video_psnr_db == same->video_psnr_db);
-        assert_true(here->audio_snr_db == same->audio_snr_db);
+        assert_true(here->audio_db == same->audio_db);
         tk_clips_close(&given);
         tk_clips_close(&a);
         tk_clips_close(&b);
