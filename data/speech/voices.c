@@ -5,7 +5,7 @@
 static const tk_voice voices[TK_VOICES] = {
     {"a woman's, low and slow", "slt", 165, 0, 1.05F, 1},
     {"a girl's, high and quick", "slt", 250, 0, 0.95F, 1},
-    {"a man's, very deep and slow", "rms", 76, 0, 1.1F, 0.88F},
+    {"a man's, very deep and slow", "rms", 82, 0, 1.1F, 0.94F},
     {"a young man's, bright", "rms", 102, 0, 0.95F, 1.17F},
     {"a Scotsman's, calm", "awb", 105, 0, 1.1F, 1},
     {"a Scotsman's, high and lively", "awb", 175, 0, 1, 1},

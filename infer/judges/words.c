@@ -16,7 +16,7 @@ enum { NEAR = 75, EDGE = 2 }; // frames: what lies around one; what is left out 
 #define QUIETEST 8            // the noise is as loud as one frame in so many, the quietest
 #define AROUND 0.15           // seconds of what is around a piece, at most, heard with it
 #define VOICE 6               // voiced frames that a word has at least
-#define CHANGE 0.9            // dB, standard deviation of a word's tilt, at least: a tone has none
+#define CHANGE 0.6            // dB, standard deviation of a word's tilt, at least: a tone has none
 
 struct tk_ear {
     tk_sphinx *sphinx;
