@@ -3,8 +3,9 @@
 #include "core/numbers/rng.h"
 #include "data/film/film.h"
 #include <math.h>
+#include <string.h>
 
-enum { CLIPS = 420, SHOTS = 4, FPS = 3 };
+enum { CLIPS = 420, SHOTS = 4, FPS = 3, KEPT = 6 };
 static const double clip_seconds = 4;
 
 tk_setting tk_setting_of(const tk_scene *s, int shot)
@@ -24,6 +25,23 @@ void tk_frames_of(const tk_scene *s, const tk_media *m, int shot, int64_t *first
     *n = (end > m->frames ? m->frames : end) - *first;
 }
 
+int tk_heads_of(const tk_scene *s, const tk_media *m, double t, tk_head *out)
+{
+    const tk_view v = tk_scene_view_at(s, m->height, m->width, t);
+    int n = 0;
+    for (int i = 0; i < s->n_people; i++) {
+        const tk_face f = tk_scene_face_at(s, i, t);
+        const double turn = tk_scene_body_at(s, i, t).turn, w = f.half_width * v.pixels_per_metre;
+        tk_head h = {.r = f.half_height * v.pixels_per_metre,
+                     .who = s->person[i],
+                     .turn = (int)lround(turn) + 1};
+        tk_scene_project(&v, f.x, f.y, &h.x, &h.y);
+        if (h.x > w && h.x < (double)m->width - w && h.y > h.r && h.y < (double)m->height - h.r)
+            out[n++] = h;
+    }
+    return n;
+}
+
 typedef struct school { // shots are at clip * SHOTS + shot, `shown` where there is one
     const tk_config *config;
     tk_world_config world;
@@ -33,6 +51,8 @@ typedef struct school { // shots are at clip * SHOTS + shot, `shown` where there
     bool shown[CLIPS * SHOTS];
     tk_setting label[CLIPS * SHOTS];
     tk_setting_look look[CLIPS * SHOTS];
+    tk_head_picture picture[CLIPS * KEPT];
+    uint8_t *rgb; // of those
     tk_team team;
 } school;
 
@@ -45,6 +65,19 @@ static tk_status write_example(const school *s, int64_t i, tk_scene *out)
     for (int k = 0; k < out->n_shots; k++)
         out->shot[k].reverse = tk_rng_uniform(key, (uint64_t)k) < 0.35;
     return TK_OK;
+}
+
+static void keep_pictures(school *s, int64_t i, const tk_scene *scene, const tk_media *m)
+{
+    const int64_t bytes = m->height * m->width * 3;
+    for (int64_t k = 0; k < KEPT; k++) {
+        const int64_t frame = k * m->frames / KEPT, at = i * KEPT + k;
+        tk_head_picture *p = &s->picture[at];
+        memcpy(s->rgb + at * bytes, m->rgb + frame * bytes, (size_t)bytes);
+        p->rgb = s->rgb + at * bytes;
+        p->style = (int)scene->style;
+        p->n = tk_heads_of(scene, m, (double)frame / m->fps, p->head);
+    }
 }
 
 static tk_status show(school *s, int64_t i)
@@ -64,6 +97,7 @@ static tk_status show(school *s, int64_t i)
         st = tk_setting_look_at(m.rgb + first * m.height * m.width * 3, n, m.height, m.width,
                                 &s->look[at]);
     }
+    if (st == TK_OK) keep_pictures(s, i, &scene, &m);
     tk_media_free(&m);
     return st;
 }
@@ -84,8 +118,10 @@ tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learne
 {
     school *s;
     TK_ARENA_NEW(s, a, 1);
+    const int64_t picture = c->media.height * c->media.width * 3;
     *s = (school){.config = c, .media = c->media, .speech = speech};
     s->media.fps = FPS;
+    TK_ARENA_NEW(s->rgb, a, CLIPS * KEPT * picture);
     s->world = (tk_world_config){.seconds = clip_seconds,
                                  .max_shots = SHOTS,
                                  .things = TK_SCENE_THINGS,
@@ -98,5 +134,7 @@ tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learne
     for (int64_t i = 0; i < CLIPS; i++)
         if (!tk_team_failed(&s->team)) tk_team_report(&s->team, show(s, i));
     TK_TRY(tk_team_result(&s->team));
-    return learn_settings(s, a, &out->settings);
+    TK_TRY(learn_settings(s, a, &out->settings));
+    return tk_heads_learn(CLIPS * KEPT, s->picture, TK_STYLES, c->media.height, c->media.width, a,
+                          &out->heads);
 }

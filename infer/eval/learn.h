@@ -4,10 +4,12 @@
 #pragma once
 #include "data/codec/media.h"
 #include "data/scene/scene.h"
+#include "infer/judges/heads.h"
 #include "infer/judges/settings.h"
 
 typedef struct tk_learned {
     tk_settings settings;
+    tk_head_finder heads;
 } tk_learned;
 
 // Clips of c->media's size, filmed by all threads in some seconds; the same on any number of
@@ -17,3 +19,5 @@ tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learne
 // Labels of a scene's shot, and its frames in a clip.
 tk_setting tk_setting_of(const tk_scene *s, int shot);
 void tk_frames_of(const tk_scene *s, const tk_media *m, int shot, int64_t *first, int64_t *n);
+// Heads that are wholly in the frame at time t, of any size: at most TK_HEADS; how many.
+int tk_heads_of(const tk_scene *s, const tk_media *m, double t, tk_head *out);

@@ -52,7 +52,7 @@ static void find_moments(int64_t n, const double *x, const int *label, tk_classe
         scale(c, x + i * d, z);
         for (int64_t k = 0; k < d; k++) z[k] -= c->weight[label[i] * d + k];
         for (int64_t r = 0; r < d; r++)
-            for (int64_t k = 0; k <= r; k++) covariance[r * d + k] += z[r] * z[k] / (double)n;
+            for (int64_t k = 0; k <= r; k++) covariance[r * d + k] += z[r] / (double)n * z[k];
     }
 }
 

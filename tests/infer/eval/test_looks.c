@@ -7,6 +7,7 @@
 #include "infer/eval/breaks.h"
 #include "infer/eval/learn.h"
 #include "tests/support/test.h"
+#include <math.h>
 #include <stdio.h>
 
 static tk_config config;
@@ -44,7 +45,8 @@ static int end(void **state)
 static void print_table(const char *what, const tk_confusion *c, const char *const *name)
 {
     const double right = (double)tk_confusion_right(c), all = (double)tk_confusion_all(c);
-    printf("%s: %.1f%% of %.0f, chance %.1f%%\n", what, 100 * right / all, all,
+    if (all == 0) return;
+    printf("  %s: %.1f%% of %.0f, chance %.1f%%\n", what, 100 * right / all, all,
            100 * tk_confusion_chance(c));
     for (int64_t k = 0; k < c->classes && getenv("LOOKS"); k++) {
         printf("| %-9s |", name[k]);
@@ -130,11 +132,116 @@ static void broken_settings_fail(void **state)
     assert_true(share(&t.set) < 0.25);
 }
 
+// Heads of the frames in the middle of shots: whose they are found to be, where they are; and who
+// is surest in a shot that shows one person's head and no other.
+typedef struct people {
+    tk_confusion who[TK_STYLES], shot[TK_STYLES];
+    int64_t there, found, frames, beside;
+} people;
+
+static void judge_middle(const tk_scene *s, const tk_media *m, int64_t frame, people *p)
+{
+    tk_head there[TK_HEADS], found[4];
+    int n;
+    const int all = tk_heads_of(s, m, (double)frame / m->fps, there);
+    assert_ok(tk_heads_find(&learned.heads, (int)s->style,
+                            m->rgb + frame * m->height * m->width * 3, 4, found, &n));
+    p->frames++;
+    for (int i = 0; i < all; i++) {
+        if (1.8 * there[i].r < 10) continue;
+        int hit = -1;
+        for (int k = 0; k < n && hit < 0; k++)
+            if (hypot(found[k].x - there[i].x, found[k].y - there[i].y) < 0.6 * there[i].r &&
+                fabs(log(found[k].r / there[i].r)) < 0.4)
+                hit = k;
+        tk_confusion_add(&p->who[s->style], there[i].who, hit < 0 ? -1 : found[hit].who);
+        p->there++, p->found += hit >= 0;
+    }
+    for (int k = 0; k < n; k++) {
+        bool true_one = false;
+        for (int i = 0; i < all; i++)
+            true_one |= hypot(found[k].x - there[i].x, found[k].y - there[i].y) < there[i].r;
+        p->beside += !true_one;
+    }
+}
+
+static void judge_people(tk_break b, int64_t clips, people *p)
+{
+    *p = (people){0};
+    for (int q = 0; q < TK_STYLES; q++) {
+        assert_ok(tk_confusion_new(TK_CAST, &arena, &p->who[q]));
+        assert_ok(tk_confusion_new(TK_CAST, &arena, &p->shot[q]));
+    }
+    const int64_t frames = tk_scene_frames(&config.world, &config.media, 4);
+    for (int64_t i = 0; i < clips; i++) {
+        tk_scene s;
+        tk_media m;
+        assert_ok(tk_scene_make(&config.world, &config.media, 4, speech, 12, i, &s));
+        assert_ok(tk_break_film(b, &s, &config.media, speech, frames, &m));
+        for (int k = b == TK_BREAK_NONE ? 0 : 1; k < s.n_shots; k++) {
+            int64_t first, n;
+            tk_head there[TK_HEADS];
+            double sure[TK_HEAD_PEOPLE];
+            tk_frames_of(&s, &m, k, &first, &n);
+            judge_middle(&s, &m, first + n / 2, p);
+            const int all = tk_heads_of(&s, &m, (double)(first + n / 2) / m.fps, there);
+            if (all != 1 || 1.8 * there[0].r < 10) continue;
+            assert_ok(tk_heads_watch(&learned.heads, (int)s.style,
+                                     m.rgb + first * m.height * m.width * 3, n, sure));
+            int best = 0;
+            for (int q = 1; q < TK_CAST; q++)
+                if (sure[q] > sure[best]) best = q;
+            tk_confusion_add(&p->shot[s.style], there[0].who, sure[best] > 0 ? best : -1);
+        }
+        tk_media_free(&m);
+    }
+}
+
+static const char *character[TK_CAST];
+
+static void print_people(const char *what, const people *p)
+{
+    printf("%s: heads of >= 10 pixels %lld, found %lld; taken for heads beside them: %lld in %lld "
+           "pictures\n",
+           what, (long long)p->there, (long long)p->found, (long long)p->beside,
+           (long long)p->frames);
+    for (int q = 0; q < TK_STYLES; q++) {
+        for (int k = 0; k < TK_CAST; k++) character[k] = tk_characters[k].name;
+        printf("%s\n", tk_style_name[q]);
+        print_table("heads of a picture", &p->who[q], character);
+        print_table("person of a shot", &p->shot[q], character);
+    }
+}
+
+static void people_are_known(void **state)
+{
+    (void)state;
+    people p;
+    judge_people(TK_BREAK_NONE, judged / 2, &p);
+    print_people("people", &p);
+    for (int q = 0; q < TK_STYLES; q++) { // noir: docs/judges.md
+        const double least = q == TK_STYLE_NOIR ? 0.3 : 0.85;
+        assert_true(share(&p.shot[q]) >= least);
+    }
+}
+
+static void swapped_people_are_noticed(void **state)
+{
+    (void)state;
+    people p;
+    judge_people(TK_BREAK_PEOPLE, judged / 5, &p);
+    print_people("others after a cut", &p);
+    for (int q = 0; q < TK_STYLES; q++)
+        assert_true(4 * tk_confusion_right(&p.shot[q]) <= tk_confusion_all(&p.shot[q]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_told),
         cmocka_unit_test(broken_settings_fail),
+        cmocka_unit_test(people_are_known),
+        cmocka_unit_test(swapped_people_are_noticed),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
