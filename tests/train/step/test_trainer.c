@@ -393,6 +393,7 @@ static void the_plan_is_what_happens(void **state)
         c.train.recompute = k & 1;
         c.train.precision = k & 2 ? TK_PRECISION_BF16 : TK_PRECISION_FP32;
         c.train.steps = 8;
+        for (int i = 1; i < TK_TASKS; i++) c.tasks.weight[i] = k & 1;
         assert_ok(tk_train_parts_open(&p, &world, &c));
         const tk_plan_of of = {.config = &c, .loader = p.loader};
         assert_ok(tk_plan_make(&of, 0, &plan));
