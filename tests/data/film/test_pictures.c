@@ -184,13 +184,13 @@ static double lips_follow(tk_speech *speech, int who, int facing, tk_style style
     tk_scene s = empty_scene(TK_SET_ROOM, style, 0, 1.15, 1.6);
     put_person(&s, who, 0, facing);
     int found = 0, n = 0;
-    assert_ok(tk_words_of("amazing captain", TK_SCENE_WORDS, s.line[0].word, &n));
+    assert_ok(tk_words_of("beautiful captain", TK_SCENE_WORDS, s.line[0].word, &n));
     s.n_lines = 1;
     s.line[0].t = 0.35, s.line[0].seconds = 1.5, s.line[0].n = n;
     tk_arena arena;
     tk_arena_init(&arena, 0);
     tk_line said;
-    assert_ok(tk_speak(speech, tk_characters[who].voice, "amazing captain", &arena, &said));
+    assert_ok(tk_speak(speech, tk_characters[who].voice, "beautiful captain", &arena, &said));
     assert_ok(tk_film_render(&s, &often, speech, FRAMES, rgb[0]));
     const tk_face f = tk_scene_face_at(&s, 0, 0);
     const tk_view v = tk_scene_view_at(&s, HEIGHT, WIDTH, 0);
