@@ -7,6 +7,7 @@
 #include "infer/command.h"
 #include "infer/eval/eval.h"
 #include "parallel/mpi/start.h"
+#include "train/convert.h"
 #include "train/parity/parity.h"
 #include "train/plan/command.h"
 #include "train/preflight/preflight.h"
@@ -106,6 +107,16 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_PARITY,
      .config = TK_CONFIG_LAYERED,
      .run = tk_parity_command},
+    {.name = "convert",
+     .arguments = "CHECKPOINT|FILE.safetensors -o FILE.safetensors",
+     .help = "weights to safetensors from a checkpoint, a run, safetensors or a folder of "
+             "diffusers'; -o FOLDER: in the layout of diffusers",
+     .wants = "a checkpoint, run, safetensors file or folder",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_CONVERT,
+     .config = TK_CONFIG_LAYERED,
+     .run = tk_convert_command},
     {.name = "bench",
      .arguments = "CONFIG.yaml",
      .help = "speed as fractions of this machine's measured ceilings",

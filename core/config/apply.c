@@ -98,6 +98,14 @@ static void rename_section(tk_loading *l, const scope *s, char *word, size_t siz
     l->renamed = now;
 }
 
+static void rename_option(tk_loading *l, const scope *s, char *word, size_t size)
+{
+    const char *now = s->table == &tk_config_table ? tk_option_now(word) : NULL;
+    if (!now) return;
+    snprintf(word, size, "%s", now);
+    l->renamed_option = now;
+}
+
 static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_yaml_node *value,
                              const char *word, unsigned command)
 {
@@ -196,6 +204,7 @@ static tk_status apply_mapping(tk_loading *l, const scope *s, const tk_yaml_node
         TK_TRY(key_text(l, s, key, section, word, &ok));
         if (!ok) continue;
         if (!*section) rename_section(l, s, word, sizeof word);
+        rename_option(l, s, word, sizeof word);
         const tk_yaml_node *first = earlier(map, key);
         const tk_option *o = tk_option_find(s->table, word);
         if (first)
@@ -347,6 +356,7 @@ tk_status tk_config_override(tk_loading *l, const char *key_value)
         return tk_config_error(l, command_line, NULL, "\"%s\" is not of the form key=value", shown);
     snprintf(word, sizeof word, "%s", shown);
     rename_section(l, &s, word, sizeof word);
+    rename_option(l, &s, word, sizeof word);
     if (strcmp(word, "base") == 0 && !tk_option_find(s.table, word))
         return tk_config_error(l, command_line, word,
                                "stands in a file only: \"base: other.yaml\"");

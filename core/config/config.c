@@ -79,6 +79,9 @@ tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n
     if (l.renamed)
         tk_log("the section is called %s: now; its old name holds for this release only",
                l.renamed);
+    if (l.renamed_option)
+        tk_log("the option is called %s now; its old name holds for this release only",
+               l.renamed_option);
     TK_TRY(st);
     return TK_OK;
 }

@@ -137,7 +137,7 @@ typedef struct tk_train_config {
     int64_t check_every, check_clips; // 0: never; held-out clips that are looked at
     int64_t resume;  // 1: go on from the newest checkpoint in `out` that verifies; 0: start anew
     int64_t changes; // 1: a run may go on with other options that bind
-    char *init;      // checkpoint to take weights from when not resuming; "" = random
+    char *from;      // what to take weights from when not resuming; "" = random
 } tk_train_config;
 
 // Which rows of a clip training gives (train/step/tasks.h).
@@ -163,6 +163,14 @@ typedef struct tk_preflight_config {
     int64_t side;        // of the matrix product; 0 = as large as the device needs
     int64_t mib, memory; // MiB of copies and messages; of memory written and read back
 } tk_preflight_config;
+
+typedef enum tk_weight_type { TK_WEIGHT_BF16, TK_WEIGHT_FP32 } tk_weight_type;
+
+typedef struct tk_convert_config {
+    int64_t type;    // tk_weight_type
+    int64_t average; // 1: the averaged weights, where there are
+    double shard;    // MiB of a file of a folder, at most
+} tk_convert_config;
 
 typedef struct tk_sample_config {
     int64_t steps;
@@ -239,6 +247,7 @@ typedef struct tk_config {
     tk_train_config train;
     tk_tasks_config tasks;
     tk_preflight_config preflight;
+    tk_convert_config convert;
     tk_sample_config sample;
     tk_eval_config eval;
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
@@ -256,8 +265,9 @@ enum {
     TK_CMD_PARITY = 16,
     TK_CMD_BENCH = 32,
     TK_CMD_EVAL = 64,
-    TK_CMD_LOOK = 128,     // talkie data info and check
-    TK_CMD_PREFLIGHT = 256 // and all of TK_CMD_TRAIN
+    TK_CMD_LOOK = 128,      // talkie data info and check
+    TK_CMD_PREFLIGHT = 256, // and all of TK_CMD_TRAIN
+    TK_CMD_CONVERT = 512
 };
 
 void tk_config_init(tk_config *c); // every default

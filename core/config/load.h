@@ -56,8 +56,9 @@ typedef struct tk_loading {
     tk_source source; // of the struct
     tk_text errors;   // lines
     int n_errors;
-    bool partial;        // a file was not read to its end: nobody knows what it lacks
-    const char *renamed; // the name of a section as it is now, if it was given as it was before
+    bool partial; // a file was not read to its end: nobody knows what it lacks
+    // The names of a section and of an option as they are now, if one was given as it was before.
+    const char *renamed, *renamed_option;
 } tk_loading;
 
 // ---- report ----

@@ -151,6 +151,7 @@ static const struct {
     {"data", "Training data"},
     {"plan", "What is planned (talkie plan)"},
     {"train", "Training"},
+    {"convert", "Weights to and from safetensors (talkie convert)"},
     {"sample", "Sampling"},
     {"eval", "Evaluation"},
     {"log", "Log"},

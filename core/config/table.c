@@ -99,8 +99,9 @@ static const tk_table cast_table = TABLE(cast_rows, "member of the cast");
 #define OF tk_config
 static const tk_option config_rows[] = {
     // A storyboard or job file: no prefix.
-    STR("checkpoint", story.checkpoint, "", SAMPLE,
-        "checkpoint file, or run directory whose newest checkpoint is taken"),
+    STR("checkpoint", story.checkpoint, "", SAMPLE | TK_CMD_PARITY,
+        "checkpoint file, run directory whose newest checkpoint is taken, safetensors file, or "
+        "folder in the layout of diffusers; parity: the weights, in the place of the golden's"),
     {.name = "size",
      .kind = TK_OPT_SIZE,
      .offset = AT(story.size),
@@ -113,7 +114,7 @@ static const tk_option config_rows[] = {
     INT("seed", story.seed, 1, 0, SEED_MAX, SAMPLE,
         "the same seed gives the same clip, on any layout"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
-    STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT,
+    STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
     ITEMS("shots", story.shots, story.n_shots, shot_table, 1000, SAMPLE,
           "the shots, in order; each has the keys below"),
@@ -243,7 +244,7 @@ static const tk_option config_rows[] = {
         "components kept of an audio row"),
     INT("codec.fit_clips", codec.fit_clips, 200, 1, 1000000, MEDIA,
         "clips the closed-form fit looks at"),
-    PATH("codec.file", codec.file, "", MEDIA | SAMPLE | TK_CMD_LOOK,
+    PATH("codec.file", codec.file, "", MEDIA | SAMPLE | TK_CMD_LOOK | TK_CMD_CONVERT,
          "file of the codec that clip files and checkpoints refer to; a relative path begins at "
          "the config"),
     ENUM("codec.store", codec.store, TK_CODEC_CARRY, TK_CODEC_REFER, TK_CMD_DATA | TRAINS,
@@ -373,8 +374,10 @@ static const tk_option config_rows[] = {
     ENUM("train.changes", train.changes, 0, 1, TRAINS,
          "going on with options that make another model or other losses than the checkpoint's",
          "refuse", "allow"),
-    STR("train.init", train.init, "", TRAINS,
-        "checkpoint to take weights from when not resuming; empty = random"),
+    STR("train.from", train.from, "", TRAINS,
+        "where weights come from when not resuming: a checkpoint, a run directory, a safetensors "
+        "file or "
+        "a folder in the layout of diffusers; empty = random"),
 
     TASK("text", TEXT, 1, "of making all of a clip from its captions"),
     TASK("continue", CONTINUE, 0,
@@ -388,6 +391,14 @@ static const tk_option config_rows[] = {
     TASK("references", REFERENCES, 0,
          "of making all of a clip, given what it cites (pictures of faces, samples of voices), "
          "which captions then name by tags"),
+
+    ENUM("convert.type", convert.type, TK_WEIGHT_BF16, TK_WEIGHT_FP32, TK_CMD_CONVERT,
+         "numbers that weights are written as; bf16 rounds to nearest even", "bf16", "fp32"),
+    YES("convert.average", convert.average, 1, TK_CMD_CONVERT,
+        "the averaged weights, where the checkpoint has them; no = those that training goes on "
+        "from"),
+    FLT("convert.shard", convert.shard, 5000, 0.001, 1e9, TK_CMD_CONVERT,
+        "MiB of a file of a folder, at most, unless one tensor has more"),
 
     FLT("preflight.slow", preflight.slow, 0.8, 0, 1, TK_CMD_PREFLIGHT,
         "part of the median below which a rank or link counts as slow"),
@@ -414,7 +425,8 @@ static const tk_option config_rows[] = {
         "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
         "the same clip to the bit"),
 
-    STR("eval.checkpoint", eval.checkpoint, "", EVAL, "checkpoint file or run directory"),
+    STR("eval.checkpoint", eval.checkpoint, "", EVAL,
+        "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),
     INT("eval.pictures", eval.pictures, 1, 0, 8, EVAL,
         "so many of the model's best and of its worst clips are drawn beside the report"),
@@ -447,6 +459,8 @@ const char *tk_command_name(unsigned command)
         return "talkie eval";
     case TK_CMD_PREFLIGHT:
         return "talkie preflight";
+    case TK_CMD_CONVERT:
+        return "talkie convert";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:
@@ -490,6 +504,11 @@ bool tk_option_opens_section(const tk_option *o, const tk_option *before)
 const char *tk_option_section_now(const char *name)
 {
     return strcmp(name, "stage") == 0 ? "world" : NULL;
+}
+
+const char *tk_option_now(const char *name)
+{
+    return strcmp(name, "train.init") == 0 ? "train.from" : NULL;
 }
 
 static void set_default(const tk_option *o, void *base)

@@ -54,7 +54,7 @@ enum { TK_OPTION_BINDS = 1 << 16 };
 
 extern const tk_table tk_config_table; // describes tk_config
 
-enum { TK_CMD_ALL = 511 };
+enum { TK_CMD_ALL = 1023 };
 const char *tk_command_name(unsigned command); // "train"; "talkie" when not a single bit
 
 const tk_option *tk_option_find(const tk_table *t, const char *name); // NULL if none
@@ -65,6 +65,7 @@ bool tk_option_opens_section(const tk_option *o, const tk_option *before); // be
 // The name of today for a section of the config that was called otherwise in the release before;
 // else NULL.
 const char *tk_option_section_now(const char *name);
+const char *tk_option_now(const char *name); // the same for an option, section and all
 // Nearest name by edit distance among the options of `command` (0: all), items' rows included as
 // "shots[].prompt"; sections: nearest name of a section. Good until the thread's next call.
 const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections);

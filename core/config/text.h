@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to core/config/: a string that grows in an arena. Once memory runs out, s is NULL and
+// A string that grows in an arena. Once memory runs out, s is NULL and
 // stays so, whatever is added.
 #pragma once
 #include "core/base/mem.h"

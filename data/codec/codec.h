@@ -44,6 +44,8 @@ bool tk_codec_refers(hid_t group);
 // c->file holds the codec if files are to refer to it: writes it where no file is, refuses one that
 // holds another. On one rank, before any of those files is written.
 tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec);
+tk_status tk_codec_open(const char *path, tk_codec **out);           // a codec file
+tk_status tk_codec_save(const char *path, const tk_codec *c);        // complete or not at all
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);

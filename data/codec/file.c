@@ -173,7 +173,7 @@ bool tk_codec_refers(hid_t group)
 #define CODEC_FORMAT "talkie-codec"
 enum { CODEC_VERSION = 1 };
 
-static tk_status read_file(const char *path, tk_codec **out)
+tk_status tk_codec_open(const char *path, tk_codec **out)
 {
     hid_t file, group = -1;
     *out = NULL;
@@ -186,7 +186,7 @@ static tk_status read_file(const char *path, tk_codec **out)
     return tk_status_in_file(st, path);
 }
 
-static tk_status write_file(const char *path, const tk_codec *codec)
+tk_status tk_codec_save(const char *path, const tk_codec *codec)
 {
     tk_file f;
     hid_t file, group;
@@ -210,8 +210,8 @@ tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec)
 {
     tk_codec *there;
     if (c->store == TK_CODEC_CARRY) return TK_OK;
-    if (access(c->file, F_OK) != 0 && errno == ENOENT) return write_file(c->file, codec);
-    TK_TRY(read_file(c->file, &there));
+    if (access(c->file, F_OK) != 0 && errno == ENOENT) return tk_codec_save(c->file, codec);
+    TK_TRY(tk_codec_open(c->file, &there));
     const uint64_t held = there->info.digest;
     tk_codec_free(there);
     if (held == codec->info.digest) return TK_OK;
@@ -235,7 +235,7 @@ static tk_status read_referred(hid_t group, const char *file, tk_arena *a, tk_co
                        " and does not carry it; name the file that "
                        "holds that codec: codec.file=FILE",
                        (uint64_t)digest);
-    tk_status st = read_file(file, out);
+    tk_status st = tk_codec_open(file, out);
     if (st != TK_OK) {
         char words[1024];
         snprintf(words, sizeof words,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/eval.h"
 #include "core/base/version.h"
+#include "core/store/safetensors.h"
 #include "data/draw/sheet.h"
 #include "infer/eval/footage.h"
 #include "infer/eval/measure.h"
@@ -339,7 +340,8 @@ static bool is_checkpoint(const char *path)
 {
     struct stat st;
     const size_t n = strlen(path);
-    return (n > 3 && !strcmp(path + n - 3, ".h5")) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+    return (n > 3 && !strcmp(path + n - 3, ".h5")) || tk_safe_is(path) ||
+           (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 // The file on the command line: NULL where it is the checkpoint itself.

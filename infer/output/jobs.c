@@ -89,6 +89,11 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     TK_TRY(load_layers(j, top, job->file, n, overrides, c));
     c->model = t->config.model;
     c->media = t->config.media;
+    if (t->meta.bare && !c->story.size[0])
+        return TK_FAIL(TK_INPUT,
+                       "size is missing: %s does not say which pictures it was trained on; give "
+                       "size: [width, height]",
+                       t->path);
     char *codec_file = c->codec.file;
     c->codec = t->config.codec;
     c->codec.file = codec_file;

@@ -71,7 +71,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
     tk_arena_free(&a);
     if (!dump) return TK_FAIL(TK_MEMORY, "out of memory for the options");
-    const uint64_t model[] = {text, t->digest, tk_codec_get_info(t->meta.codec)->digest,
+    const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
                               (uint64_t)(c->sample.ema && t->has_ema)};
     *out = XXH3_64bits(model, sizeof model);
     tk_arena_init(&a, 0);
@@ -255,8 +255,9 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "seed", json_integer(p->config->story.seed));
     json_object_set_new(root, "checkpoint",
                         json_pack("{s:s, s:I, s:o, s:b, s:o}", "file", t->path, "step",
-                                  (json_int_t)t->meta.step, "digest", hex(t->digest), "averaged",
-                                  p->ema, "codec", hex(tk_codec_get_info(t->meta.codec)->digest)));
+                                  (json_int_t)t->meta.step, "digest", hex(t->meta.digest),
+                                  "averaged", p->ema, "codec",
+                                  hex(tk_codec_get_info(t->meta.codec)->digest)));
     json_object_set_new(root, "revision", json_string(tk_revision()));
     json_object_set_new(root, "clip",
                         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "frames",

@@ -25,28 +25,34 @@ static tk_status check_trained(const tk_trained *t)
 }
 
 // Rank 0 looks, the others are told.
-static tk_status identify_trained(tk_trained *t, tk_comm *world)
+static tk_status look_for_average(tk_trained *t, tk_comm *world)
 {
-    uint64_t told[2] = {0};
-    bool ema = false;
-    tk_status st = TK_OK;
-    if (world->rank == 0) st = tk_checkpoint_seal(t->path, &told[0]);
-    if (world->rank == 0 && st == TK_OK) st = tk_checkpoint_has(t->path, "ema", &ema);
-    told[1] = ema;
-    TK_TRY(tk_agree(world, st));
-    TK_TRY(tk_comm_broadcast(world, told, sizeof told, 0));
-    t->digest = told[0];
-    t->has_ema = told[1] != 0;
-    return TK_OK;
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : tk_checkpoint_has(t->path, "ema", &t->has_ema)));
+    return tk_comm_broadcast(world, &t->has_ema, sizeof t->has_ema, 0);
+}
+
+// Weights that say nothing of media: clocks and channels are their codec's.
+static void describe_media(tk_trained *t)
+{
+    const tk_codec_info *k = tk_codec_get_info(t->meta.codec);
+    t->config.media.fps = k->fps;
+    t->config.media.sample_rate = k->sample_rate;
+    t->config.media.channels = k->channels;
 }
 
 static tk_status parse_config(tk_trained *t)
 {
+    if (t->meta.weights && !t->meta.codec)
+        return TK_FAIL(TK_INPUT,
+                       "%s: these weights come without a codec, which makes pictures and sound of "
+                       "their rows; name the file of one: codec.file=FILE",
+                       t->path);
     if (!t->meta.config || !t->meta.codec)
         return TK_FAIL(TK_INPUT, "%s: this checkpoint has no config or no codec", t->path);
     TK_TRY(tk_config_parse(&t->config, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config),
                            0, NULL));
     t->config.parallel = (tk_parallel_config){0};
+    if (t->meta.bare) describe_media(t);
     return check_trained(t);
 }
 
@@ -54,7 +60,7 @@ static tk_status open_all(const char *where, const char *codec_file, tk_comm *wo
                           tk_trained *t)
 {
     TK_TRY(tk_agree(world, tk_checkpoint_newest(where, codec_file, world, a, &t->path, &t->meta)));
-    TK_TRY(identify_trained(t, world));
+    TK_TRY(look_for_average(t, world));
     return tk_agree(world, parse_config(t));
 }
 

@@ -8,7 +8,6 @@ typedef struct tk_trained { // what a checkpoint tells before its weights are re
     char *where, *path;     // as asked for; the file
     tk_checkpoint_meta meta;
     tk_config config; // it was trained with; parallel.* at their defaults
-    uint64_t digest;  // of all its tensors
     bool has_ema;
 } tk_trained;
 

@@ -54,7 +54,7 @@ static void check_dump(tk_config *c)
 
 static void read_config(const char *path)
 {
-    for (unsigned command = TK_CMD_PREFLIGHT; command; command >>= 1) {
+    for (unsigned command = TK_CMD_CONVERT; command; command >>= 1) {
         tk_config c;
         tk_config_init(&c);
         fuzz_judge(tk_config_load(&c, command, path, 0, NULL), path);
@@ -212,7 +212,8 @@ static tk_status seed_checkpoint(const char *path)
     rig *r = the_rig();
     tk_codec *codec = test_codec(1);
     tk_checkpoint_meta meta = {.step = 3, .codec = codec, .ema_updates = 2};
-    r->config.data.files = (char *[]){(char *)"clips.h5"};
+    static char *files[] = {(char *)"clips.h5"};
+    r->config.data.files = files;
     r->config.data.n_files = 1;
     meta.config = tk_config_dump(&r->config, 0, &r->config.arena);
     const tk_status st = tk_checkpoint_save(path, &r->mesh, &r->model, 1, &r->flat, &meta);
@@ -347,6 +348,26 @@ static tk_status seed_safetensors(const char *path)
     return st;
 }
 
+static tk_status seed_weights(const char *path)
+{
+    rig *r = the_rig();
+    const tk_weights_form form = {.bf16 = true};
+    tk_codec *codec = test_codec(1);
+    tk_checkpoint_meta meta = {.step = 3, .codec = codec};
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    meta.config = tk_config_dump(&r->config, 0, &r->config.arena);
+    char *whole = tk_arena_printf(&a, "%s.h5", path);
+    must(whole ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a name");
+    must(seed_checkpoint(whole), "a checkpoint");
+    const tk_status st =
+        tk_weights_write(whole, path, &meta, &r->config.model, &form, tk_comm_self());
+    unlink(whole);
+    tk_arena_free(&a);
+    tk_codec_free(codec);
+    return st;
+}
+
 // ---- all ---------------------------------------------------------------------------------------
 
 const fuzz_target fuzz_targets[] = {
@@ -357,6 +378,7 @@ const fuzz_target fuzz_targets[] = {
     {"golden", read_golden, seed_golden},
     {"codec", read_codec, seed_codec},
     {"safetensors", read_safetensors, seed_safetensors},
+    {"weights", read_checkpoint_once, seed_weights},
     {NULL, NULL, NULL},
 };
 

@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     tk_log_open(0, 0);
     signal(SIGALRM, hung);
     if (argc > 2) return replay_files(argc, argv);
-    struct CMUnitTest tests[8];
+    struct CMUnitTest tests[16];
     int n = 0;
     for (const fuzz_target *t = fuzz_targets; t->name; t++)
         tests[n++] =

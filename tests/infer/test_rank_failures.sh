@@ -58,7 +58,8 @@ cp "$root/tests/media/big-buck-bunny.mp4" MEDIA
 cp MEDIA MEDIA-2
 {
     "$faulty" 0 none 0 data world CONFIG.yaml -o FILE.h5 &&
-        mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1
+        mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1 &&
+        "$faulty" 0 none 0 convert CHECKPOINT -o FILE.safetensors
 } >"$out" 2>&1 || fail "the inputs cannot be made"
 cp -r CHECKPOINT RUN
 

@@ -43,12 +43,13 @@ typedef struct job {
     tk_arena arena;
     tk_ck_tensor *tensor; // (total)
     tk_ck_tally *tally;   // (total)
+    tk_ck_files files;    // to load from
     tk_ck_io io;
 } job;
 
 static tk_status prepare_flats_job(job *j)
 {
-    j->io.fd = -1;
+    j->io.fd = j->io.file = -1;
     if ((int64_t)j->n * j->table->n > INT_MAX / 4) return TK_FAIL(TK_INTERNAL, "too many tensors");
     j->total = j->n * j->table->n;
     TK_ARENA_NEW(j->tensor, &j->arena, j->total);
@@ -83,10 +84,11 @@ static void close_job(job *j)
     tk_arena_free(&j->arena);
 }
 
-static tk_status open_for(job *j, const char *path, int flags)
+static tk_status open_to_write(job *j, const char *path)
 {
     j->io.path = path;
-    j->io.fd = open(path, flags | O_CLOEXEC);
+    j->io.file = 0;
+    j->io.fd = open(path, O_RDWR | O_CLOEXEC);
     if (j->io.fd >= 0) return TK_OK;
     return TK_FAIL(TK_IO, "cannot open %s: %s (is it on a file system that all ranks share?)", path,
                    strerror(errno));
@@ -139,7 +141,7 @@ static tk_status take_digests(job *j)
 
 static tk_status write_pieces(job *j, const char *tmp)
 {
-    TK_TRY(open_for(j, tmp, O_RDWR));
+    TK_TRY(open_to_write(j, tmp));
     TK_TRY(pass(j, TK_CK_WRITE, true));
     if (fsync(j->io.fd)) {
         const bool full = errno == ENOSPC || errno == EDQUOT;
@@ -226,24 +228,22 @@ static tk_status compare_loaded(const job *j)
         if (times == 0 || seen->count % (uint64_t)t->count)
             return TK_FAIL(TK_INTERNAL, "the ranks loaded %llu elements of the %lld of /%s/%s",
                            (unsigned long long)seen->count, (long long)t->count, group, name);
-        if (seen->digest != times * t->digest) return tk_ck_damaged(j->path, group, name);
+        if (t->digest && seen->digest != times * t->digest)
+            return tk_ck_damaged(j->path, group, name);
     }
     return TK_OK;
-}
-
-static tk_status load_pieces(job *j)
-{
-    TK_TRY(open_for(j, j->path, O_RDONLY));
-    return pass(j, TK_CK_LOAD, false);
 }
 
 static tk_status load_flats(job *j)
 {
     const bool first = j->world->rank == 0;
-    TK_TRY(tk_agree(j->world,
-                    first ? tk_ck_find(j->path, j->table, j->n, j->flat, j->tensor) : TK_OK));
+    TK_TRY(tk_agree(j->world, first ? tk_ck_find(j->path, j->table, j->n, j->flat, &j->arena,
+                                                 j->tensor, &j->files)
+                                    : TK_OK));
     TK_TRY(share_tensors(j));
-    TK_TRY(tk_agree(j->world, load_pieces(j)));
+    TK_TRY(tk_ck_share_files(j->world, &j->arena, &j->files));
+    j->io.files = &j->files;
+    TK_TRY(tk_agree(j->world, pass(j, TK_CK_LOAD, false)));
     TK_TRY(sum_tallies(j));
     return tk_agree(j->world, first ? compare_loaded(j) : TK_OK);
 }
@@ -263,7 +263,7 @@ tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, i
 typedef struct header { // what rank 0 tells the others
     int64_t step, config_bytes;
     double ema_updates;
-    int64_t has_codec;
+    int64_t has_codec, weights, bare, averaged;
 } header;
 
 static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m)
@@ -271,9 +271,18 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
     const bool first = world->rank == 0;
     header h = {0};
     if (first)
-        h = (header){m->step, (int64_t)strlen(m->config) + 1, m->ema_updates, m->codec != NULL};
+        h = (header){.step = m->step,
+                     .config_bytes = (int64_t)strlen(m->config) + 1,
+                     .ema_updates = m->ema_updates,
+                     .has_codec = m->codec != NULL,
+                     .weights = m->weights,
+                     .bare = m->bare,
+                     .averaged = m->averaged};
     TK_TRY(tk_comm_broadcast(world, &h, sizeof h, 0));
     m->step = h.step;
+    m->weights = h.weights != 0;
+    m->bare = h.bare != 0;
+    m->averaged = h.averaged != 0;
     m->ema_updates = h.ema_updates;
     if (!first) m->config = tk_arena_alloc(a, (size_t)h.config_bytes);
     TK_TRY(tk_agree(world, m->config ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (the config)")));

@@ -14,6 +14,11 @@
 // pieces. Behind HDF5's end of file lies a seal: the XXH3 of every byte that is not tensor data. A
 // flipped byte is thus found wherever it lies. Commit: temporary name, fsync, read back and verify,
 // rename, fsync the directory.
+//
+// Weights alone, in safetensors, open and load as a checkpoint does that has no other group than
+// /model: a file that tk_weights_write made, or a folder in the layout of diffusers that holds a
+// model of the published family (config.json, diffusion_pytorch_model.safetensors or shards of it).
+// Each rank reads of them what it holds, widened to fp32.
 #pragma once
 #include "core/model/model.h"
 #include "data/codec/codec.h"
@@ -36,6 +41,9 @@ typedef struct tk_checkpoint_meta {
     tk_codec *codec; // owned by the reader's caller after a load
     bool refer;      // to the codec, and not carry it: a save; an open, on rank 0
     double ema_updates;
+    uint64_t digest; // of all its numbers; of an open: by tk_checkpoint_newest alone
+    // Of an open: weights alone; which say nothing but the model they are of; which are averages.
+    bool weights, bare, averaged;
     const char *staging; // folder that a save writes its temporary file in; NULL: beside the file
 } tk_checkpoint_meta;
 
@@ -51,8 +59,6 @@ tk_status tk_checkpoint_open(const char *path, const char *codec_file, tk_comm *
 tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n,
                              tk_flat *flat);
 tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
-// The hash a checkpoint is sealed with: tells any two of them apart.
-tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // Collective. Newest checkpoint of a run directory ("step-00000100.h5") that verifies and opens, or
 // the file itself if `where` is one; those that do not are named aloud. TK_INPUT if there is none.
 // A run that goes on meanwhile and removes old ones is no hindrance. One that refers to a codec
@@ -60,7 +66,27 @@ tk_status tk_checkpoint_seal(const char *path, uint64_t *hash);
 // tk_checkpoint_open.
 tk_status tk_checkpoint_newest(const char *where, const char *codec_file, tk_comm *world,
                                tk_arena *a, char **path, tk_checkpoint_meta *meta);
+// Its header alone, of the newest by name, on one rank and without its codec.
+tk_status tk_checkpoint_look(const char *where, tk_arena *a, char **path, tk_checkpoint_meta *meta);
 // The step of a checkpoint's name in a run directory, "step-00000100.h5"; -1 for any other name.
 int64_t tk_checkpoint_step(const char *name);
+
+// ---- weights alone
+// -----------------------------------------------------------------------------
+
+typedef struct tk_weights_form { // as which weights are written
+    bool folder;                 // in the layout of diffusers: a model of the published family
+    bool bf16;                   // rounded to nearest even; else fp32
+    bool average;                // the averaged ones
+    int64_t shard;               // bytes of a file of a folder, at most, unless a tensor has more
+} tk_weights_form;
+
+// Collective over world. The weights of `from` (a file or folder that tk_checkpoint_newest named)
+// of a model `m`, as safetensors: a file, with meta->config, step and codec (NULL: none), or a
+// folder, which must not be there or be empty. Tensor by tensor: ranks share out the elements.
+// Complete under its name or not there.
+tk_status tk_weights_write(const char *from, const char *to, const tk_checkpoint_meta *meta,
+                           const tk_model_config *m, const tk_weights_form *form, tk_comm *world);
+
 // Keeps the newest `keep` checkpoints of the directory.
 tk_status tk_checkpoint_prune(const char *dir, int64_t keep);

@@ -15,9 +15,10 @@ enum { LOOKS = 20 }; // at a directory whose run removes checkpoints meanwhile
 
 // ---- verifying ---------------------------------------------------------------------------------
 
-// This rank's even share of all elements, tensor by tensor.
-static tk_status digest_share(const char *path, const tk_comm *world, const tk_ck_list *l,
-                              uint64_t *sums)
+// This rank's even share of all elements, tensor by tensor; *broken: the number, from 1, of one
+// that holds what is no number.
+static tk_status digest_share(const tk_comm *world, const tk_ck_list *l, uint64_t *sums,
+                              size_t *broken)
 {
     int64_t total = 0, at = 0;
     tk_ck_io io;
@@ -25,22 +26,41 @@ static tk_status digest_share(const char *path, const tk_comm *world, const tk_c
     const int64_t begin = tk_split_begin(total, world->size, world->rank);
     const int64_t end = begin + tk_split_count(total, world->size, world->rank);
     tk_status st = tk_ck_io_open(&io);
-    io.path = path;
-    if (st == TK_OK && (io.fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        st = TK_FAIL(TK_IO, "cannot open %s: %s", path, strerror(errno));
+    io.files = &l->files;
     for (int64_t i = 0; i < l->n && st == TK_OK; i++) {
         const tk_ck_tensor *t = &l->tensor[i];
         const int64_t lo = begin > at ? begin - at : 0;
         const int64_t hi = end < at + t->count ? end - at : t->count;
-        if (lo < hi) st = tk_ck_digest_file(&io, t, lo, hi - lo, &sums[i]);
+        bool finite = true;
+        if (lo < hi) st = tk_ck_digest_file(&io, t, lo, hi - lo, &finite, &sums[i]);
+        if (!finite) *broken = (size_t)i + 1;
         at += t->count;
     }
     tk_ck_io_close(&io);
     return st;
 }
 
-static tk_status compare_sums(const char *path, const tk_ck_list *l, const uint64_t *sums)
+// Weights were not written by one who looked whether they are numbers, and may tell no digest.
+static tk_status judge_weights(const char *path, const tk_ck_list *l, const uint64_t *sums,
+                               size_t broken)
 {
+    char digest[17];
+    if (broken)
+        return TK_FAIL(TK_INPUT, "%s: %s holds what is no finite number: these weights are broken",
+                       path, l->name[broken - 1]);
+    snprintf(digest, sizeof digest, "%016llx",
+             (unsigned long long)tk_ck_digest_all(l->n, l->name, sums));
+    if (!l->told || !strcmp(l->told, digest)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s is damaged: its numbers are not those that were written (their digest "
+                   "differs)",
+                   path);
+}
+
+static tk_status compare_sums(const char *path, const tk_ck_list *l, const uint64_t *sums,
+                              size_t broken)
+{
+    if (l->weights) return judge_weights(path, l, sums, broken);
     for (int64_t i = 0; i < l->n; i++)
         if (sums[i] != l->tensor[i].digest) return tk_ck_damaged(path, NULL, l->name[i]);
     return TK_OK;
@@ -53,25 +73,30 @@ static tk_status make_room_for_sums(tk_ck_list *l, tk_arena *a, bool tensors, ui
     return TK_OK;
 }
 
-static tk_status verify(const char *path, tk_comm *world, tk_arena *a)
+static tk_status verify(const char *path, tk_comm *world, tk_arena *a, uint64_t *digest)
 {
     const bool first = world->rank == 0;
     tk_ck_list l = {0};
     uint64_t *sums = NULL;
+    size_t broken = 0;
     TK_TRY(tk_agree(world, first ? tk_ck_list_all(path, a, &l) : TK_OK));
     TK_TRY(tk_comm_broadcast(world, &l.n, sizeof l.n, 0));
     TK_TRY(tk_agree(world, make_room_for_sums(&l, a, !first, &sums)));
     TK_TRY(tk_comm_broadcast(world, l.tensor, (size_t)l.n * sizeof *l.tensor, 0));
-    TK_TRY(tk_agree(world, digest_share(path, world, &l, sums)));
+    TK_TRY(tk_ck_share_files(world, a, &l.files));
+    TK_TRY(tk_agree(world, digest_share(world, &l, sums, &broken)));
     TK_TRY(tk_comm_sum_u64(world, sums, (int)l.n));
-    return tk_agree(world, first ? compare_sums(path, &l, sums) : TK_OK);
+    TK_TRY(tk_comm_most(world, &broken));
+    TK_TRY(tk_agree(world, first ? compare_sums(path, &l, sums, broken) : TK_OK));
+    if (first && l.weights) *digest = tk_ck_digest_all(l.n, l.name, sums);
+    return tk_agree(world, first && !l.weights ? tk_ck_seal_hash(path, digest) : TK_OK);
 }
 
-tk_status tk_ck_verify(const char *path, tk_comm *world)
+tk_status tk_ck_verify(const char *path, tk_comm *world, uint64_t *digest)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
-    tk_status st = verify(path, world, &a);
+    tk_status st = verify(path, world, &a, digest);
     tk_arena_free(&a);
     TK_TRY(st);
     return TK_OK;
@@ -115,6 +140,21 @@ static tk_status add_step(found *f, int64_t step)
     return TK_OK;
 }
 
+// A pipeline of diffusers, of which the model is a folder.
+static tk_status refuse_pipeline(const char *where)
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const char *model = tk_arena_printf(&a, "%s/transformer", where);
+    const bool is = model && tk_ck_is_folder(model);
+    tk_arena_free(&a);
+    if (!is) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s is a whole pipeline: its model's weights lie in %s/transformer; "
+                   "give that folder",
+                   where, where);
+}
+
 static tk_status list_steps(const char *where, found *f)
 {
     struct stat s;
@@ -122,11 +162,12 @@ static tk_status list_steps(const char *where, found *f)
     *f = (found){0};
     if (stat(where, &s))
         return TK_FAIL(TK_INPUT, "no checkpoint at %s: %s", where, strerror(errno));
-    if (!S_ISDIR(s.st_mode)) {
+    if (!S_ISDIR(s.st_mode) || tk_ck_is_folder(where)) {
         f->is_file = true;
         f->n = 1;
         return TK_OK;
     }
+    TK_TRY(refuse_pipeline(where));
     DIR *d = opendir(where);
     if (!d) return TK_FAIL(TK_INPUT, "cannot read the directory %s: %s", where, strerror(errno));
     for (struct dirent *e; st == TK_OK && (e = readdir(d));)
@@ -180,8 +221,12 @@ typedef struct search { // for the newest checkpoint
 
 static tk_status verify_and_open(const search *s)
 {
-    TK_TRY(tk_ck_verify(*s->path, s->world));
-    return tk_checkpoint_open(*s->path, s->codec_file, s->world, s->arena, s->meta);
+    uint64_t digest = 0;
+    TK_TRY(tk_ck_verify(*s->path, s->world, &digest));
+    TK_TRY(tk_comm_broadcast(s->world, &digest, sizeof digest, 0));
+    TK_TRY(tk_checkpoint_open(*s->path, s->codec_file, s->world, s->arena, s->meta));
+    s->meta->digest = digest;
+    return TK_OK;
 }
 
 // Collective. Whether the failure is not the checkpoint's: it is there no more, or what it refers
@@ -245,6 +290,18 @@ tk_status tk_checkpoint_newest(const char *where, const char *codec_file, tk_com
     }
     TK_TRY(st);
     return TK_OK;
+}
+
+tk_status tk_checkpoint_look(const char *where, tk_arena *a, char **path, tk_checkpoint_meta *meta)
+{
+    found f = {0};
+    tk_status st = list_steps(where, &f);
+    if (st == TK_OK && !f.n) st = TK_FAIL(TK_INPUT, "there is no checkpoint in %s", where);
+    if (st == TK_OK && !(*path = candidate_path(where, &f, 0, a)))
+        st = TK_FAIL(TK_MEMORY, "out of memory (a file's name)");
+    tk_free(f.step);
+    TK_TRY(st);
+    return tk_ck_read_meta(*path, NULL, a, meta);
 }
 
 // ---- pruning -----------------------------------------------------------------------------------

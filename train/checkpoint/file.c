@@ -139,6 +139,7 @@ tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
 {
     hid_t file;
     *out = (tk_checkpoint_meta){0};
+    if (tk_ck_is_weights(path)) return tk_ck_weights_meta(path, codec_file, a, out);
     TK_TRY(tk_ck_open(path, &file));
     tk_status st = read_open_meta(file, codec_file, a, out);
     tk_h5_close(file, path);
@@ -199,10 +200,13 @@ static tk_status find_group(hid_t file, const char *path, const char *name,
 }
 
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
-                     tk_ck_tensor *tensor)
+                     tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
 {
     hid_t file;
     tk_status st = TK_OK;
+    if (tk_ck_is_weights(path))
+        return tk_ck_weights_find(path, table, flat[n - 1].group, a, tensor, files);
+    TK_TRY(tk_ck_one_file(path, a, files));
     TK_TRY(tk_ck_open(path, &file));
     for (int k = 0; k < n && st == TK_OK; k++)
         st = find_group(file, path, flat[k].group, table, tensor + (int64_t)k * table->n);
@@ -267,6 +271,8 @@ tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
     hid_t file;
     tk_status st = TK_OK;
     *out = (tk_ck_list){.arena = a};
+    if (tk_ck_is_weights(path)) return tk_ck_weights_list(path, a, out);
+    TK_TRY(tk_ck_one_file(path, a, &out->files));
     TK_TRY(tk_ck_open(path, &file));
     for (int k = 0; k < GROUPS && st == TK_OK; k++) st = list_group(file, path, groups[k], out);
     if (st == TK_OK && !tk_h5_exists(file, "model"))
@@ -279,6 +285,8 @@ tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
 tk_status tk_checkpoint_has(const char *path, const char *group, bool *has)
 {
     hid_t file;
+    *has = !strcmp(group, "model");
+    if (tk_ck_is_weights(path)) return TK_OK;
     TK_TRY(tk_ck_open(path, &file));
     *has = tk_h5_exists(file, group);
     return tk_h5_close(file, path);

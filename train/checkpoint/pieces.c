@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A rank's pieces of the global tensors: from the device to the file and back, with digests.
+#include "core/store/safetensors.h"
 #include "train/checkpoint/internal.h"
-#include <stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STAGE = 1 << 20 }; // elements staged at a time
-
 tk_status tk_ck_io_open(tk_ck_io *io)
 {
-    *io = (tk_ck_io){.fd = -1};
-    TK_NEW(io->host, STAGE);
+    *io = (tk_ck_io){.fd = -1, .file = -1};
+    TK_NEW(io->host, TK_CK_STAGE);
     return TK_OK;
 }
 
@@ -19,7 +20,7 @@ void tk_ck_io_close(tk_ck_io *io)
     if (io->fd >= 0) close(io->fd);
     tk_free(io->host);
     tk_free(io->span);
-    *io = (tk_ck_io){.fd = -1};
+    *io = (tk_ck_io){.fd = -1, .file = -1};
 }
 
 uint64_t tk_ck_digest(const float *x, int64_t n, int64_t first)
@@ -70,11 +71,25 @@ tk_ck_run tk_ck_next_run(const tk_param_spec *s, const tk_share *h, int64_t at, 
 
 // ---- file --------------------------------------------------------------------------------------
 
-static tk_status read_piece(tk_ck_io *io, const tk_ck_tensor *t, int64_t global, int64_t n,
-                            float *to)
+static tk_status turn_to_file(tk_ck_io *io, int file)
 {
-    return tk_pread_all(io->fd, io->path, to, (size_t)n * sizeof *to,
-                        t->address + global * (int64_t)sizeof *to);
+    if (io->file == file) return TK_OK;
+    if (io->fd >= 0) close(io->fd);
+    io->file = file;
+    io->path = io->files->path[file];
+    io->fd = open(io->path, O_RDONLY | O_CLOEXEC);
+    if (io->fd >= 0) return TK_OK;
+    io->file = -1;
+    return TK_FAIL(TK_IO, "cannot open %s: %s (is it on a file system that all ranks share?)",
+                   io->path, strerror(errno));
+}
+
+tk_status tk_ck_read(tk_ck_io *io, const tk_ck_tensor *t, int64_t first, int64_t n, float *to)
+{
+    const tk_safe_tensor stored = {
+        .name = "a tensor", .type = (tk_safe_type)t->type, .address = t->address};
+    TK_TRY(turn_to_file(io, t->file));
+    return tk_safe_get(io->fd, io->path, &stored, first, n, to);
 }
 
 // Whole rows in one read, then the columns of this share: short reads would cost more.
@@ -90,7 +105,7 @@ static tk_status read_columns(tk_ck_io *io, const tk_param_spec *s, const tk_sha
         TK_NEW(io->span, n);
         io->span_bytes = bytes;
     }
-    TK_TRY(read_piece(io, t, first.global, n, io->span));
+    TK_TRY(tk_ck_read(io, t, first.global, n, io->span));
     for (int64_t at = lo; at < hi;) {
         const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
         memcpy(io->host + (at - lo), io->span + (r.global - first.global),
@@ -106,18 +121,19 @@ static tk_status read_chunk(tk_ck_io *io, const tk_param_spec *s, const tk_share
     if (cut_columns(s, h)) return read_columns(io, s, h, t, lo, hi);
     for (int64_t at = lo; at < hi;) {
         const tk_ck_run r = tk_ck_next_run(s, h, at, hi);
-        TK_TRY(read_piece(io, t, r.global, r.n, io->host + (at - lo)));
+        TK_TRY(tk_ck_read(io, t, r.global, r.n, io->host + (at - lo)));
         at += r.n;
     }
     return TK_OK;
 }
 
 tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, int64_t n,
-                            uint64_t *sum)
+                            bool *finite, uint64_t *sum)
 {
-    for (int64_t at = begin; at < begin + n; at += STAGE) {
-        const int64_t m = begin + n - at < STAGE ? begin + n - at : STAGE;
-        TK_TRY(read_piece(io, t, at, m, io->host));
+    for (int64_t at = begin; at < begin + n; at += TK_CK_STAGE) {
+        const int64_t m = begin + n - at < TK_CK_STAGE ? begin + n - at : TK_CK_STAGE;
+        TK_TRY(tk_ck_read(io, t, at, m, io->host));
+        for (int64_t i = 0; i < m; i++) *finite = *finite && isfinite(io->host[i]);
         *sum += tk_ck_digest(io->host, m, at);
     }
     return TK_OK;
@@ -171,11 +187,12 @@ static tk_status take_weight(const tk_ck_passing *p, const tk_flat_part *k, cons
 {
     const tk_param_spec *s = &p->model->table.spec[w->spec];
     const int64_t n = w->share.rows * w->share.cols;
-    int64_t lo = k->begin - w->offset, hi = k->begin + k->count - w->offset, step = STAGE;
+    int64_t lo = k->begin - w->offset, hi = k->begin + k->count - w->offset, step = TK_CK_STAGE;
     if (lo < 0) lo = 0;
     if (hi > n) hi = n;
-    if (cut_columns(s, &w->share) && s->cols < STAGE)
-        step = STAGE / s->cols * w->share.cols; // so that the rows read whole are STAGE too
+    if (cut_columns(s, &w->share) && s->cols < TK_CK_STAGE)
+        step = TK_CK_STAGE / s->cols *
+               w->share.cols; // so that the rows read whole are TK_CK_STAGE too
     for (int64_t at = lo; at < hi; at += step)
         TK_TRY(take_chunk(p, k, w, at, at + step < hi ? at + step : hi));
     return TK_OK;

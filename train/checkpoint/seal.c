@@ -172,7 +172,7 @@ tk_status tk_ck_check_seal(const char *path)
     return TK_OK;
 }
 
-tk_status tk_checkpoint_seal(const char *path, uint64_t *hash)
+tk_status tk_ck_seal_hash(const char *path, uint64_t *hash)
 {
     sealed s;
     tail end;

@@ -6,6 +6,7 @@
 #include "parallel/mpi/start.h"
 #include "parallel/pipeline.h"
 #include "train/parity/golden.h"
+#include "train/run/load.h"
 #include "train/update/gradients.h"
 #include <math.h>
 #include <stdio.h>
@@ -233,7 +234,24 @@ static tk_status open_golden_model(parity *p)
     TK_TRY(tk_model_open(&p->model, &p->config.model, &held));
     TK_TRY(tk_buckets_open(&p->buckets, &p->model, &p->mesh.axis[TK_AXIS_DATA], INT64_MAX));
     TK_TRY(tk_gradients_open(&p->sums, &p->model, &p->mesh, &p->buckets, false));
-    return set_weights(p);
+    return *p->config.story.checkpoint ? TK_OK : set_weights(p);
+}
+
+// Collective. Weights from elsewhere, of which the golden's would be no other.
+static tk_status load_checkpoint_weights(parity *p)
+{
+    const char *where = p->config.story.checkpoint;
+    tk_comm *w = &p->mesh.world;
+    tk_checkpoint_meta meta;
+    char *path;
+    if (!*where) return TK_OK;
+    TK_TRY(tk_agree(w, tk_checkpoint_newest(where, NULL, w, &p->arena, &path, &meta)));
+    TK_TRY(tk_agree(w, tk_run_same_model(&p->config, path, meta.config, &p->arena)));
+    tk_flat flat = {
+        .group = "model", .x = p->model.values, .stretch = &p->model.whole, .n = 1, .owner = true};
+    TK_TRY(tk_agree(w, tk_checkpoint_load(path, &p->mesh, &p->model, 1, &flat)));
+    tk_log("with the weights of %s", path);
+    return TK_OK;
 }
 
 // Inside, ranks wait for each other: one that fails alone takes the others down.
@@ -261,6 +279,7 @@ static tk_status run_parity(parity *p, tk_comm *world, const tk_invocation *in)
     TK_TRY(tk_mesh_open(&p->mesh, world, &p->config.parallel, TK_AXIS_DATA));
     TK_TRY(tk_devices_open(&p->mesh, &p->config.parallel, 0, &p->device));
     TK_TRY(tk_agree(world, open_golden_model(p)));
+    TK_TRY(load_checkpoint_weights(p));
     TK_TRY(tk_parallel_unless_alone(world, forward_and_backward(p)));
     TK_TRY(tk_agree(world, compare_grads(p)));
     return tk_agree(world, report_errors(p, path));

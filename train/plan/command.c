@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/plan/command.h"
 #include "train/plan/print.h"
+#include "train/run/load.h"
 
 // The layouts of plan.search GPUs.
 static tk_status search_layouts(tk_config *c, const tk_plan_of *of, tk_arena *a)
@@ -10,6 +11,7 @@ static tk_status search_layouts(tk_config *c, const tk_plan_of *of, tk_arena *a)
         return TK_FAIL(TK_INPUT, "plan.search ranks layouts by time: name a machine "
                                  "(plan.machine=configs/machines/h100.yaml)");
     TK_TRY(tk_trainer_match(c, of->loader, 1));
+    TK_TRY(tk_run_look(c, a));
     TK_TRY(tk_search_make(of, (int)c->plan.search, a, &search));
     tk_search_print(of, &search);
     return TK_OK;
@@ -22,6 +24,7 @@ static tk_status plan_layout(tk_config *c, tk_plan_of *of, tk_arena *a)
     int ranks = 0;
     TK_TRY(tk_layout_fill(&c->parallel, &ranks));
     TK_TRY(tk_trainer_match(c, of->loader, (int)c->parallel.data));
+    TK_TRY(tk_run_look(c, a));
     TK_TRY(tk_param_table_build(&c->model, a, &table));
     TK_TRY(tk_plan_process(c, of->loader, &of->process));
     TK_TRY(tk_layout_make(of, ranks, a, &layout));

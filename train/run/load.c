@@ -3,9 +3,17 @@
 #include "core/base/log.h"
 #include <string.h>
 
-static tk_status check_codec(const tk_trainer *t, const char *path, const tk_codec *codec)
+// Weights that know no codec are trusted to be of the clips' own.
+static tk_status check_codec(const tk_trainer *t, const char *path, const tk_checkpoint_meta *m)
 {
-    const tk_codec *own = tk_loader_codec(t->loader);
+    const tk_codec *own = tk_loader_codec(t->loader), *codec = m->codec;
+    if (!codec && m->weights) {
+        if (t->mesh->world.rank == 0)
+            tk_log("%s does not say which codec its rows are of; those of the clips are taken for "
+                   "such",
+                   path);
+        return TK_OK;
+    }
     if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s was trained on clips of another codec than those of data.files: their rows "
@@ -57,6 +65,41 @@ static tk_status compare_configs(const tk_trainer *t, const char *path, const ch
     return TK_OK;
 }
 
+// Options that shapes alone do not tell are of the model as well.
+static tk_status compare_models(const tk_config *now, const tk_config *stored, const char *path,
+                                tk_arena *a)
+{
+    char *binding, *others;
+    tk_config before = *now;
+    before.model = stored->model;
+    tk_config_changes(&before, now, TK_CMD_TRAIN, a, &binding, &others);
+    if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what differs");
+    if (!*binding && !*others) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s holds weights of another model than the config's section model (there -> "
+                   "here):%s%s\nGive its values",
+                   path, binding, others);
+}
+
+tk_status tk_run_same_model(const tk_config *c, const char *path, const char *text, tk_arena *a)
+{
+    tk_config stored;
+    tk_config_init(&stored);
+    tk_status st = tk_config_parse(&stored, TK_CMD_PLAN, path, text, strlen(text), 0, NULL);
+    if (st == TK_OK) st = compare_models(c, &stored, path, a);
+    tk_config_free(&stored);
+    return st;
+}
+
+tk_status tk_run_look(const tk_config *c, tk_arena *a)
+{
+    tk_checkpoint_meta meta;
+    char *path;
+    if (!*c->train.from) return TK_OK;
+    TK_TRY(tk_checkpoint_look(c->train.from, a, &path, &meta));
+    return tk_run_same_model(c, path, meta.config, a);
+}
+
 tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_arena *a, char **from,
                       int64_t *step)
 {
@@ -64,10 +107,13 @@ tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_are
     TK_TRY(tk_agree(&t->mesh->world, tk_checkpoint_newest(where, t->config->codec.file,
                                                           &t->mesh->world, a, from, &meta)));
     const char *path = *from;
-    tk_status st = tk_agree(&t->mesh->world, check_codec(t, path, meta.codec));
+    tk_status st = tk_agree(&t->mesh->world, check_codec(t, path, &meta));
     tk_codec_free(meta.codec);
     TK_TRY(st);
-    if (whole_state) TK_TRY(tk_agree(&t->mesh->world, compare_configs(t, path, meta.config, a)));
+    if (whole_state)
+        TK_TRY(tk_agree(&t->mesh->world, compare_configs(t, path, meta.config, a)));
+    else
+        TK_TRY(tk_agree(&t->mesh->world, tk_run_same_model(t->config, path, meta.config, a)));
     TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state)));
     *step = meta.step;
     return TK_OK;

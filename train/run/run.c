@@ -101,7 +101,7 @@ static tk_status still_owner(const void *owner)
     return tk_owner_check(owner);
 }
 
-// Resumes, or takes weights from train.init, or makes fresh ones. Sets r->first.
+// Resumes, or takes weights from train.from, or makes fresh ones. Sets r->first.
 static tk_status start_weights(run *r)
 {
     const tk_train_config *c = &r->config->train;
@@ -117,8 +117,8 @@ static tk_status start_weights(run *r)
         return TK_OK;
     }
     r->saved = -1;
-    if (!*c->init) return tk_agree(r->world, tk_trainer_init(&r->trainer));
-    TK_TRY(tk_run_load(&r->trainer, c->init, false, &r->arena, &path, &step));
+    if (!*c->from) return tk_agree(r->world, tk_trainer_init(&r->trainer));
+    TK_TRY(tk_run_load(&r->trainer, c->from, false, &r->arena, &path, &step));
     tk_log("starting from the weights of %s", path);
     return TK_OK;
 }

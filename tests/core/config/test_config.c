@@ -330,7 +330,7 @@ static void test_config__all_errors_at_once(void **state)
     (void)state;
     tk_config c;
     char *argv[] = {"train.batchh=4",    "seed=3",         "steps", "train=3", "train.beta2=1.5",
-                    "shots[0].prompt=x", "train.init=\xff"};
+                    "shots[0].prompt=x", "train.from=\xff"};
     const char *text = "train:\n"
                        "  lrr: 1e-3\n"
                        "  lr: fast\n"
@@ -367,8 +367,8 @@ static void test_config__all_errors_at_once(void **state)
         "command line: \"steps\" is not of the form key=value\n"
         "command line: train: is a section; name one of its options, as train.out\n"
         "command line: train.beta2: 1.5 is not a number from 0 to 0.999999\n"
-        "command line: shots[0].prompt: not an option of talkie train; did you mean train.out?\n"
-        "command line: train.init: is not valid UTF-8\n"
+        "command line: shots[0].prompt: not an option of talkie train; did you mean train.from?\n"
+        "command line: train.from: is not valid UTF-8\n"
         "a.yaml:15:30: model.rope_freq_dim: 6 * 8 rotary channels do not fit model.head_dim 24\n"
         "a.yaml:7:15: train.microbatch: 8 is more than train.batch 4\n"
         "a.yaml: data.files: missing: name the clip files to train on";

@@ -215,13 +215,13 @@ static void a_new_run_sets_the_old_aside(void **state)
 }
 
 // Weights of another run, everything else fresh.
-static void init_takes_the_weights(void **state)
+static void from_takes_the_weights(void **state)
 {
     runs_step a[RUNS_STEPS], b[RUNS_STEPS];
     (void)state;
     runs_expect(runs_talkie(1, "train tiny.yaml train.out=base train.steps=6 train.lr=0.01"), 0,
                 "");
-    runs_expect(runs_talkie(1, "train tiny.yaml train.out=tuned train.steps=2 train.init=base"), 0,
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=tuned train.steps=2 train.from=base"), 0,
                 "starting from the weights of base/step-00000006.h5");
     assert_int_equal(runs_metrics("base", a), 6);
     assert_int_equal(runs_metrics("tuned", b), 2);
@@ -241,7 +241,7 @@ int main(void)
         cmocka_unit_test(a_finished_run_says_so),
         cmocka_unit_test(a_changed_run_is_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
-        cmocka_unit_test(init_takes_the_weights),
+        cmocka_unit_test(from_takes_the_weights),
     };
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }

@@ -23,7 +23,7 @@ static void bad_input_is_named(void **state)
         {2, "train tiny.yaml model.audio_channels=9", "model.audio_channels=16"},
         {2, "train tiny.yaml parallel.tensor=3", "3"},
         {3, "train tiny.yaml train.batch=2", "train.batch"},
-        {1, "train tiny.yaml train.init=nowhere", "nowhere"},
+        {1, "train tiny.yaml train.from=nowhere", "nowhere"},
         {1, "train tiny.yaml train.out=clips.h5/run", "clips.h5"},
         {1, "plan tiny.yaml data.files=[none.h5]", "none.h5"},
         {2, "train tiny.yaml parallel.register_buffers=true", "needs device=cuda: what device cpu"},

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Weights to and from safetensors: the instance that diffusers saved gives its golden's numbers on every
+# layout, whatever way its weights have gone; what a run trained goes on from them to the bit; files that
+# are not right are refused in words. scripts/check_safetensors.py holds the same against the packages.
+#TEST timeout: 240
+set -euo pipefail
+RANKS=4
+. "$(dirname "$0")/../support/small.sh"
+saved=$root/tests/weights golden=$root/tests/golden/documents.h5
+
+ok() { # ranks, words
+    local n=$1
+    shift
+    mpirun -n "$n" "$talkie" "$@" >out 2>&1 || fail "talkie $* on $n ranks"
+}
+refuse() { # what the message must hold, words
+    local words=$1 code=0
+    shift
+    "$talkie" "$@" >out 2>&1 || code=$?
+    [[ $code == 2 ]] || fail "talkie $*: exit code $code, expected 2"
+    [[ $(grep -c '^talkie: ' out) == 1 ]] || fail "talkie $*: not one message"
+    grep -qF -- "$words" out || fail "talkie $*: nothing of '$words'"
+}
+
+# ---- a model of the published family ----
+
+ok 1 parity "$golden" checkpoint="$saved" parallel.threads=1
+ok 2 parity "$golden" checkpoint="$saved" parallel.tensor=2
+ok 4 parity "$golden" checkpoint="$saved" parallel.tensor=2 parallel.pipeline=2
+ok 1 convert "$saved" -o w.safetensors convert.type=fp32
+ok 3 convert "$saved" -o w3.safetensors convert.type=fp32
+cmp w.safetensors w3.safetensors || fail "three ranks write other bytes than one"
+ok 2 parity "$golden" checkpoint=w.safetensors parallel.pipeline=2
+ok 1 convert w.safetensors -o one/ convert.type=fp32
+ok 2 convert one -o cut convert.type=fp32 convert.shard=0.05
+[[ -e one/diffusion_pytorch_model.safetensors && -e cut/diffusion_pytorch_model.safetensors.index.json ]] ||
+    fail "the layout of diffusers is another"
+cmp one/config.json cut/config.json || fail "a folder's config.json does not stay as it came"
+ok 4 parity "$golden" checkpoint=cut parallel.tensor=4
+ok 1 convert cut -o again.safetensors convert.type=fp32
+cmp w.safetensors again.safetensors || fail "weights do not come back from a folder"
+
+# ---- a run of ours ----
+
+"$talkie" data world run.yaml -o clips.h5 >out 2>&1 && "$talkie" train run.yaml train.ema=0 >out 2>&1 || fail "no run"
+ok 1 convert run -o run32.safetensors convert.type=fp32
+ok 2 convert run -o run16.safetensors
+first() { # weights ranks layout: the first loss from there
+    rm -rf tuned
+    ok "$2" train run.yaml train.out=tuned train.ema=0 train.from="$1" $3
+    sed -nE '1s/.*"loss":([^,]*),.*/\1/p' tuned/metrics.jsonl
+}
+alone=$(first run 1 "")
+[[ $(first run32.safetensors 1 "") == "$alone" ]] || fail "another first loss from safetensors"
+rounded=$(first run16.safetensors 1 "")
+awk -v a="$alone" -v b="$rounded" 'BEGIN { d = a - b; exit !(d != 0 && d < 0.01 && d > -0.01) }' ||
+    fail "bf16 weights give $rounded, fp32 $alone"
+for layout in "parallel.tensor=2" "parallel.pipeline=2"; do
+    [[ $(first run32.safetensors 2 "$layout") == $(first run 2 "$layout") ]] || fail "$layout: other weights"
+done
+layout="parallel.tensor=2 parallel.pipeline=2"
+[[ $(first run32.safetensors 4 "$layout") == $(first run 4 "$layout") ]] || fail "$layout: other weights"
+
+printf 'checkpoint: run\nshots: [{seconds: 1, prompt: a red ball}]\nsample: {steps: 1}\n' >story.yaml
+ok 1 sample story.yaml -o a
+ok 2 sample story.yaml -o b checkpoint=run32.safetensors parallel.data=2
+ok 1 sample story.yaml -o c checkpoint=run32.safetensors
+cmp a.png c.png || fail "other pictures from safetensors"
+grep -q '"digest"' c.json || fail "no digest of the weights in the provenance"
+ok 1 eval run16.safetensors eval.clips=1 sample.steps=1 -o eval.json
+ok 1 plan run.yaml train.from=run16.safetensors
+ok 1 train run.yaml train.out=old train.init=run
+grep -q 'called train.from now' out || fail "the old name of train.from is taken in silence"
+
+# ---- what is refused ----
+
+refuse "-o is missing" convert run
+refuse "run.h5: weights are written as" convert run -o run.h5
+refuse "reads bytes" convert run -o folder
+[[ ! -e folder ]] || fail "a folder is left"
+refuse "there already and holds" convert w.safetensors -o one
+echo mine >mine.safetensors
+refuse "not a weights file" convert run -o mine.safetensors
+refuse "same file" convert run32.safetensors -o ./run32.safetensors
+refuse "no checkpoint at nowhere" convert nowhere -o x.safetensors
+refuse "without a codec" sample story.yaml checkpoint=w.safetensors
+refuse "model.norm_eps: 1e-05 -> 0.001" train run.yaml train.out=x train.from=run32.safetensors model.norm_eps=1e-3
+refuse "model.hidden: 24 -> 36" plan run.yaml train.from=run32.safetensors model.hidden=36
+refuse "does not say which model" convert one/diffusion_pytorch_model.safetensors -o x.safetensors
+
+damage() { # name, sed expression: a copy of the folder, changed
+    rm -rf "$1"
+    cp -r one "$1"
+    LC_ALL=C sed -bi "$2" "$1"/*
+}
+damage stranger 's/"proj_in\.weight"/"proj_on.weight"/'
+refuse "missing are 1: proj_in.weight (the nearest is proj_on.weight); unknown are 1: proj_on.weight" \
+    convert stranger -o x.safetensors
+damage shape 's/"shape":\[12,24\]/"shape":[24,12]/'
+refuse "of other shapes are 1: proj_out.weight is F32 (24, 12), not (12, 24)" convert shape -o x.safetensors
+damage dtype 's/"dtype":"F32"/"dtype":"F64"/'
+refuse "dtype F64 is not known" convert dtype -o x.safetensors
+damage key 's/"ffn_dim"/"ffn_dims"/'
+refuse "ffn_dims is not known" convert key -o x.safetensors
+damage text 's/"ffn_dim": 40/"ffn_dim": "40"/'
+refuse "ffn_dim is not there, or no whole number" convert text -o x.safetensors
+damage class 's/MiniMaxH3/Other/'
+refuse "is of a OtherTransformer3DModel" convert class -o x.safetensors
+damage none '/^{$/d'
+refuse "none/config.json:" convert none -o x.safetensors
+rm one/config.json
+refuse "config.json" convert one -o x.safetensors
+cp "$saved/config.json" one
+mkdir pipeline && cp -r one pipeline/transformer
+refuse "give that folder" convert pipeline -o x.safetensors
+
+cp -r "$saved" short && rm short/*-00002-of-00003.safetensors
+refuse "1 of which are not there: diffusion_pytorch_model-00002-of-00003.safetensors" convert short -o x.safetensors
+cp -r "$saved" outside && sed -i 's|: "diff|: "../short/diff|' outside/*.json
+refuse "of this very folder" convert outside -o x.safetensors
+cp -r "$saved" cut-off && truncate -s -4 cut-off/*-00003-of-00003.safetensors
+refuse "truncated" convert cut-off -o x.safetensors
+nan() { printf '\377\377\377\377' | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") - 4)) conv=notrunc status=none; }
+cp -r "$saved" nan && nan nan/*-00003-of-00003.safetensors
+refuse "is no finite number" convert nan -o x.safetensors
+cp w.safetensors flipped.safetensors
+printf '\0' | dd of=flipped.safetensors bs=1 seek=$(($(stat -c %s w.safetensors) - 2)) conv=notrunc status=none
+refuse "flipped.safetensors is damaged" convert flipped.safetensors -o x.safetensors
+[[ -z $(find . -name 'x.safetensors*' -o -name '*.part-*') ]] || fail "something is left"

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie convert FROM -o TO: weights as safetensors (train/checkpoint/checkpoint.h).
+#pragma once
+#include "core/config/command.h"
+
+// FROM: a checkpoint, a run directory (its newest), a safetensors file of ours, a folder in the
+// layout of diffusers. TO: *.safetensors, or else such a folder.
+tk_status tk_convert_command(tk_comm *world, tk_invocation *in);
