@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 240 */
 // Judges of looks, learned from the world's examples, tell the truth of clips they have not seen
-// and are not taken in by clips that are broken on purpose. LOOKS=400: of so many clips, which is
-// what docs/judges.md shows; CODEC=96: and after the codec of that many numbers a patch.
+// and are not taken in by clips that are broken on purpose. LOOKS=160: of so many clips, with the
+// tables that docs/judges.md shows.
 #include "core/base/log.h"
 #include "infer/eval/breaks.h"
 #include "infer/eval/learn.h"
