@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    LOOKED = 24 << 10, // at most about so many patches are looked at, mirrored ones among them
+    LOOKED = 48 << 10, // at most about so many patches are looked at, mirrored ones among them
     TOGETHER = 512,    // about so many of them a product
     ROUNDS = 3
 };
@@ -23,7 +23,8 @@ static const double stiff = 20;
 
 typedef struct lapped_look {   // a latent frame that the fit looks at
     int64_t high, wide, first; // its first patch of all
-    uint8_t *rgb;
+    bool mirrored;             // from left to right: it is meant so, but lies as it was
+    const uint8_t *rgb;
 } lapped_look;
 
 typedef struct lapped_fit {
@@ -44,10 +45,8 @@ tk_status tk_lapped_fit_begin(tk_half *h, int64_t n, tk_arena *a, void **out)
     return TK_OK;
 }
 
-// Keeps a latent frame, as it is or mirrored from left to right.
-static tk_status keep_frame(lapped_fit *f, const tk_grid *g, const uint8_t *rgb, bool mirrored)
+static tk_status add_look(lapped_fit *f, lapped_look l)
 {
-    const int64_t each = g->high * g->wide, bytes = each * tk_codec_patch(&f->codec->half.info);
     if (f->n == f->room) {
         const int64_t room = 2 * f->room + 16;
         lapped_look *more;
@@ -55,17 +54,13 @@ static tk_status keep_frame(lapped_fit *f, const tk_grid *g, const uint8_t *rgb,
         if (f->n) memcpy(more, f->look, (size_t)f->n * sizeof *more);
         f->look = more, f->room = room;
     }
-    lapped_look *l = &f->look[f->n];
-    *l = (lapped_look){.high = g->high, .wide = g->wide, .first = f->patches};
-    TK_ARENA_NEW(l->rgb, f->arena, bytes);
-    memcpy(l->rgb, rgb, (size_t)bytes);
-    for (int64_t p = 0, width = g->width; mirrored && p < bytes / 3; p++)
-        memcpy(l->rgb + 3 * p, rgb + 3 * (p / width * width + width - 1 - p % width), 3);
-    f->n++, f->patches += each;
+    l.first = f->patches;
+    f->look[f->n++] = l;
+    f->patches += l.high * l.wide;
     return TK_OK;
 }
 
-// Keeps every step-th latent frame, and mirrored as well: the world is as likely the other way
+// Looks at every step-th latent frame, and at it mirrored: the world is as likely the other way
 // round, and waves that know it have less to guess from few clips.
 tk_status tk_lapped_fit_clip(void *fit, int64_t k, const tk_media *clip, const tk_grid *g)
 {
@@ -75,8 +70,12 @@ tk_status tk_lapped_fit_clip(void *fit, int64_t k, const tk_media *clip, const t
     if (!k) f->step = (2 * g->video_rows * f->clips + LOOKED - 1) / LOOKED;
     for (int64_t at = k % f->step; at < g->latent_frames; at += f->step) {
         if (f->n && f->patches + 2 * each > 2 * LOOKED) break; // later clips may be larger
-        TK_TRY(keep_frame(f, g, clip->rgb + at * bytes, false));
-        TK_TRY(keep_frame(f, g, clip->rgb + at * bytes, true));
+        uint8_t *rgb;
+        TK_ARENA_NEW(rgb, f->arena, bytes);
+        memcpy(rgb, clip->rgb + at * bytes, (size_t)bytes);
+        TK_TRY(add_look(f, (lapped_look){.high = g->high, .wide = g->wide, .rgb = rgb}));
+        TK_TRY(add_look(
+            f, (lapped_look){.high = g->high, .wide = g->wide, .mirrored = true, .rgb = rgb}));
     }
     return TK_OK;
 }
@@ -101,11 +100,20 @@ static int by_coefficient(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-// All coefficients of a look; spare as large.
-static tk_status transform(const lapped_fit *f, const lapped_look *l, float *spare, float *all)
+typedef struct transforming { // of a look: scratch, and the coefficients
+    uint8_t *rgb;
+    float *spare, *all;
+} transforming;
+
+static tk_status transform(const lapped_fit *f, const lapped_look *l, const transforming *t)
 {
-    const int64_t size = f->codec->half.info.patch_size;
-    return tk_lap_forward(&f->codec->lap, l->rgb, l->high * size, l->wide * size, spare, all);
+    const tk_codec_info *i = &f->codec->half.info;
+    const int64_t height = l->high * i->patch_size, width = l->wide * i->patch_size;
+    const int64_t pixels = l->mirrored ? i->patch_frames * height * width : 0;
+    for (int64_t p = 0; p < pixels; p++)
+        memcpy(t->rgb + 3 * p, l->rgb + 3 * (p / width * width + width - 1 - p % width), 3);
+    return tk_lap_forward(&f->codec->lap, l->mirrored ? t->rgb : l->rgb, height, width, t->spare,
+                          t->all);
 }
 
 static void add_spread(const tk_codec_info *i, const lapped_look *l, const float *all, double *sum,
@@ -124,7 +132,7 @@ static void add_spread(const tk_codec_info *i, const lapped_look *l, const float
 }
 
 // The coefficients that vary most, and the means of all.
-static tk_status choose_coefficients(lapped_fit *f, float *spare, float *all)
+static tk_status choose_coefficients(lapped_fit *f, const transforming *t)
 {
     tk_lapped *c = f->codec;
     const int64_t patch = tk_codec_patch(&c->half.info);
@@ -135,8 +143,8 @@ static tk_status choose_coefficients(lapped_fit *f, float *spare, float *all)
     TK_ARENA_NEW(square, f->arena, patch);
     TK_ARENA_NEW(order, f->arena, patch);
     for (int64_t k = 0; k < f->n; k++) {
-        TK_TRY(transform(f, &f->look[k], spare, all));
-        add_spread(&c->half.info, &f->look[k], all, sum, square);
+        TK_TRY(transform(f, &f->look[k], t));
+        add_spread(&c->half.info, &f->look[k], t->all, sum, square);
     }
     for (int64_t m = 0; m < patch; m++) {
         c->mean[m] = (float)(sum[m] / n);
@@ -149,20 +157,27 @@ static tk_status choose_coefficients(lapped_fit *f, float *spare, float *all)
     return TK_OK;
 }
 
-static tk_status pick_all(lapped_fit *f)
+// Patches of the largest look.
+static int64_t most_patches(const lapped_fit *f)
 {
-    const int64_t patch = tk_codec_patch(&f->codec->half.info), kept = f->codec->kept;
     int64_t most = 0;
-    float *spare, *all;
     for (int64_t k = 0; k < f->n; k++)
         if (f->look[k].high * f->look[k].wide > most) most = f->look[k].high * f->look[k].wide;
-    TK_ARENA_NEW(spare, f->arena, most * patch);
-    TK_ARENA_NEW(all, f->arena, most * patch);
-    TK_TRY(choose_coefficients(f, spare, all));
+    return most;
+}
+
+static tk_status pick_all(lapped_fit *f)
+{
+    const int64_t numbers = most_patches(f) * tk_codec_patch(&f->codec->half.info);
+    transforming t;
+    TK_ARENA_NEW(t.rgb, f->arena, numbers);
+    TK_ARENA_NEW(t.spare, f->arena, numbers);
+    TK_ARENA_NEW(t.all, f->arena, numbers);
+    TK_TRY(choose_coefficients(f, &t));
     for (int64_t k = 0; k < f->n; k++) {
         const lapped_look *l = &f->look[k];
-        TK_TRY(transform(f, l, spare, all));
-        tk_lapped_pick(f->codec, l->high, l->wide, all, f->x + l->first * kept);
+        TK_TRY(transform(f, l, &t));
+        tk_lapped_pick(f->codec, l->high, l->wide, t.all, f->x + l->first * f->codec->kept);
     }
     return TK_OK;
 }
@@ -193,9 +208,7 @@ typedef struct equations { // of waves: M = NEAR * C unknowns for each of K coef
 static tk_status new_equations(const lapped_fit *f, equations *e)
 {
     const int64_t channels = f->codec->half.info.video_channels, kept = f->codec->kept;
-    int64_t most = TOGETHER;
-    for (int64_t k = 0; k < f->n; k++)
-        if (f->look[k].high * f->look[k].wide > most) most = f->look[k].high * f->look[k].wide;
+    const int64_t most = most_patches(f) < TOGETHER ? TOGETHER : most_patches(f);
     *e = (equations){.m = TK_LAPPED_NEAR * channels};
     TK_ARENA_NEW(e->square, f->arena, e->m * e->m);
     TK_ARENA_NEW(e->cross, f->arena, kept * e->m);
