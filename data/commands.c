@@ -31,9 +31,11 @@ static void print_codec(const tk_codec *codec)
     printf("codec     %s and %s; %lld fps, %lld Hz, %s\n", tk_codec_name(codec, TK_CODEC_VIDEO),
            tk_codec_name(codec, TK_CODEC_AUDIO), (long long)i->fps, (long long)i->sample_rate,
            i->channels == 2 ? "stereo" : "mono");
-    printf("  video   patches of %lld x %lld x %lld, %lld channels a row, %.1f dB\n",
+    printf("  video   patches of %lld x %lld x %lld, %lld channels a row, %.1f dB",
            (long long)i->patch_frames, (long long)i->patch_size, (long long)i->patch_size,
            (long long)i->video_channels, i->video_psnr_db);
+    if (i->video_blockiness > 0) printf(", blockiness %.2f of the clips' own", i->video_blockiness);
+    printf("\n");
     printf("  audio   hop %lld, %lld channels a row, %.1f %s\n", (long long)i->audio_hop,
            (long long)i->audio_channels, i->audio_db, tk_codec_audio_figure(codec));
 }

@@ -74,6 +74,7 @@ tk_status tk_codec_write(const tk_codec *c, bool refer, hid_t group)
     TK_TRY(tk_h5_put_attr_f64(group, "video_psnr_db", c->info.video_psnr_db));
     TK_TRY(
         tk_h5_put_attr_f64(group, audio_figure(c->half[TK_CODEC_AUDIO]->kind), c->info.audio_db));
+    TK_TRY(tk_h5_put_attr_f64(group, "video_blockiness", c->info.video_blockiness));
     if (refer) return tk_h5_put_attr_i64(group, "refers", 1);
     for (int k = 0; k < n_arrays; k++) {
         int64_t dim[2] = {list[k].rows ? list[k].rows : list[k].cols, list[k].cols};
@@ -116,6 +117,8 @@ static tk_status read_info(hid_t group, tk_arena *a, const tk_half_kind *kind[TK
     TK_TRY(read_kinds(group, a, kind));
     for (int k = 0; k < FIELDS; k++)
         TK_TRY(tk_h5_get_attr_i64(group, fields[k].name, (int64_t *)((char *)info + fields[k].at)));
+    if (H5Aexists(group, "video_blockiness") > 0) // files of old do not say
+        TK_TRY(tk_h5_get_attr_f64(group, "video_blockiness", &info->video_blockiness));
     TK_TRY(tk_h5_get_attr_f64(group, "video_psnr_db", &info->video_psnr_db));
     return tk_h5_get_attr_f64(group, audio_figure(kind[TK_CODEC_AUDIO]), &info->audio_db);
 }
@@ -254,6 +257,7 @@ static tk_status read_referred(hid_t group, const char *file, tk_arena *a, tk_co
                        (uint64_t)digest, file, held, (uint64_t)digest);
     (*out)->info.video_psnr_db = info.video_psnr_db;
     (*out)->info.audio_db = info.audio_db;
+    (*out)->info.video_blockiness = info.video_blockiness;
     return TK_OK;
 }
 

@@ -2,6 +2,7 @@
 // Fitting a codec: one pass over clips, which each half's kind looks at in its own way, and a
 // second look at some of the clips that measures what is lost.
 #include "data/codec/kind.h"
+#include "data/codec/seams.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -11,6 +12,7 @@ enum { MEASURED = 16 }; // clips the figures are measured on
 // squared signal of sound, or distances and how many.
 typedef struct loss {
     double video, pixels, audio, power;
+    tk_seams seams, own; // of what comes back, and of the clips
 } loss;
 
 static tk_status measure_clip(const tk_codec *c, const tk_media *clip, tk_arena *a, loss *l)
@@ -35,6 +37,8 @@ static tk_status measure_clip(const tk_codec *c, const tk_media *clip, tk_arena 
         double d = (double)rgb[k] - (double)clip->rgb[k];
         l->video += d * d;
     }
+    tk_seams_add(&l->seams, rgb, clip->frames, clip->height, clip->width, i->patch_size);
+    tk_seams_add(&l->own, clip->rgb, clip->frames, clip->height, clip->width, i->patch_size);
     const tk_half *half = c->half[TK_CODEC_AUDIO];
     if (half->kind->distance) return half->kind->distance(half, clip, pcm, &l->audio, &l->power);
     for (int64_t k = 0; k < numbers; k++) {
@@ -57,6 +61,8 @@ static tk_status measure_clips(tk_codec *c, tk_codec_clips clips, void *ctx, int
     // Figures are capped at 99 dB: what is exact has no finite one.
     double video = l.video / l.pixels / (255.0 * 255.0),
            audio = l.power > 0 ? l.audio / l.power : 0;
+    const double blockiness = tk_seams_blockiness(&l.seams) / tk_seams_blockiness(&l.own);
+    c->info.video_blockiness = isfinite(blockiness) ? blockiness : 0;
     c->info.video_psnr_db = fmin(99, -10 * log10(fmax(video, 1e-12)));
     if (c->half[TK_CODEC_AUDIO]->kind->distance)
         c->info.audio_db = audio;

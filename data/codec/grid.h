@@ -20,6 +20,8 @@ typedef struct tk_codec_info {
     int64_t fps, sample_rate, channels;               // of the media it was fitted on
     double video_psnr_db, audio_db; // of decode(encode(x)), measured on clips of the file it is in;
                                     // what audio_db is, tk_codec_audio_figure says
+    double video_blockiness;        // of what it decoded then over that of the clips themselves
+                                    // (data/codec/seams.h); 0: not known
     uint64_t digest;                // of all its numbers: files and checkpoints must agree
 } tk_codec_info;
 

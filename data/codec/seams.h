@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a codec's patches show: how much pictures step from pixel to pixel across the edges
-// between patches, over how much they do elsewhere. About 1 where none can be seen.
+// between patches, over how much they do elsewhere. About 1 where none can be seen, if pictures
+// have no edges of their own just there; where the pictures before the codec are at hand, what
+// counts is how much larger it has become.
 #pragma once
 #include <stdint.h>
 

@@ -73,13 +73,16 @@ static tk_status take_waves(const tk_lapped_waves *w, const tk_lapped_shape *s,
     return TK_OK;
 }
 
-// One step of a latent frame's conjugate gradients, of n numbers: along p, whose image is q.
-static void step_along(int64_t n, const float *q, float *z, float *r, float *p)
+// One step of a latent frame's conjugate gradients, of n numbers: along p, of whose waves the
+// squares sum to `along`; q is what is taken of those, or NULL in the last step.
+static void step_along(int64_t n, double along, const float *q, float *z, float *r, float *p)
 {
-    const double before = tk_dot_product(r, r, n), along = tk_dot_product(p, q, n);
+    const double before = tk_dot_product(r, r, n);
     if (!(before > 0) || !(along > 0)) return; // it is there
     const float far = (float)(before / along);
-    for (int64_t i = 0; i < n; i++) z[i] += far * p[i], r[i] -= far * q[i];
+    for (int64_t i = 0; i < n; i++) z[i] += far * p[i];
+    if (!q) return;
+    for (int64_t i = 0; i < n; i++) r[i] -= far * q[i];
     const float keep = (float)(tk_dot_product(r, r, n) / before);
     for (int64_t i = 0; i < n; i++) p[i] = r[i] + keep * p[i];
 }
@@ -87,18 +90,22 @@ static void step_along(int64_t n, const float *q, float *z, float *r, float *p)
 tk_status tk_lapped_solve(const tk_lapped_waves *w, const tk_lapped_shape *s,
                           const float *coefficients, float *scratch, float *z)
 {
-    const int64_t n = tk_lapped_patches(s), each = s->high * s->wide * w->channels;
-    const int64_t numbers = n * w->channels;
+    const int64_t n = tk_lapped_patches(s), each = s->high * s->wide;
+    const int64_t numbers = n * w->channels, of_frame = each * w->channels;
     float *r = scratch, *p = r + numbers, *q = p + numbers, *made = q + numbers;
     float *near = made + n * w->kept;
     TK_TRY(take_waves(w, s, coefficients, near, r));
     memcpy(p, r, (size_t)numbers * sizeof *p);
     memset(z, 0, (size_t)numbers * sizeof *z);
-    for (int k = 0; k < STEPS; k++) {
+    for (int k = 1; k <= STEPS; k++) {
         TK_TRY(tk_lapped_make(w, s, p, near, made));
-        TK_TRY(take_waves(w, s, made, near, q));
-        for (int64_t at = 0; at < numbers; at += each)
-            step_along(each, q + at, z + at, r + at, p + at);
+        if (k < STEPS) TK_TRY(take_waves(w, s, made, near, q));
+        for (int64_t f = 0; f < s->frames; f++) {
+            const float *waves = made + f * each * w->kept;
+            const int64_t at = f * of_frame;
+            step_along(of_frame, tk_dot_product(waves, waves, each * w->kept),
+                       k < STEPS ? q + at : NULL, z + at, r + at, p + at);
+        }
     }
     return TK_OK;
 }

@@ -318,8 +318,15 @@ static void test_lapped__files_hold_it_and_lies_are_refused(void **state)
     assert_ok(tk_codec_read(group, NULL, &back));
     assert_true(tk_codec_get_info(back)->digest == tk_codec_get_info(c)->digest);
     assert_string_equal(tk_codec_name(back, TK_CODEC_VIDEO), "lapped");
+    assert_true(tk_codec_get_info(back)->video_blockiness > 0.5);
+    assert_near(tk_codec_get_info(back)->video_blockiness, tk_codec_get_info(c)->video_blockiness,
+                0);
     const tk_lapped *m = (const tk_lapped *)back->half[TK_CODEC_VIDEO];
     assert_memory_equal(l->out, m->out, (size_t)(TK_LAPPED_NEAR * 16 * l->kept) * sizeof *l->out);
+    tk_codec_free(back);
+    H5Adelete(group, "video_blockiness"); // as files of old
+    assert_ok(tk_codec_read(group, NULL, &back));
+    assert_near(tk_codec_get_info(back)->video_blockiness, 0, 0);
     tk_codec_free(back);
     const float lies[] = {-1, 0.5f, NAN, 384, 1e30f};
     for (size_t k = 0; k < sizeof lies / sizeof *lies; k++)
