@@ -184,7 +184,7 @@ static void knocks_come_when_they_did(void **state)
             const int64_t after = onset_of(h.y, h.samples, rates[r]);
             assert_near((double)(after - before) / rate, 0, 0.01);
             const double change = 10 * log10(power_of(h.y, h.samples) / power_of(h.x, h.samples));
-            assert_near(change, 0, 3.5);
+            assert_near(change, 0, 5); // of a single one: part of it is noise, drawn anew
             sum += change;
             tk_arena_free(&h.arena);
         }
