@@ -232,6 +232,7 @@ typedef struct tk_eval_config {
     int64_t clips, seed;
     int64_t first;    // index of the first held-out clip of the world
     int64_t pictures; // so many of the best and of the worst clips are drawn
+    int64_t shown;    // clips that judges are shown before they judge
 } tk_eval_config;
 
 typedef struct tk_config {

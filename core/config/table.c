@@ -430,6 +430,8 @@ static const tk_option config_rows[] = {
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),
     INT("eval.pictures", eval.pictures, 1, 0, 8, EVAL,
         "so many of the model's best and of its worst clips are drawn beside the report"),
+    INT("eval.shown", eval.shown, 150, 1, 100000, EVAL,
+        "clips that judges are shown, with what is in them, before they judge others"),
     INT("eval.seed", eval.seed, 1, 0, SEED_MAX, EVAL, "seed of the sampling"),
     INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
         "index of the first held-out clip of the world"),

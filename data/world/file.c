@@ -5,8 +5,8 @@
 #include "data/world/file.h"
 #include "core/base/log.h"
 #include "data/clip/clip.h"
+#include "data/film/film.h"
 #include "data/world/truth.h"
-#include "data/world/world.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi/deal.h"
 #include <math.h>
@@ -19,13 +19,14 @@ typedef struct studio { // what making clips needs; one clip's buffers a thread
     const tk_codec *codec;
     tk_codec_info info; // as far as it is known before the fit
     tk_grid grid;
+    tk_speech *speech; // NULL: nobody speaks
     tk_clip_writer *writer;
 } studio;
 
 typedef struct take { // one clip, as media and as rows
     tk_media media;
     float *video, *audio;
-    tk_stage scene;
+    tk_scene scene;
 } take;
 
 static tk_status new_take(const studio *s, tk_arena *a, take *t)
@@ -40,13 +41,19 @@ static tk_status new_take(const studio *s, tk_arena *a, take *t)
     return TK_OK;
 }
 
-static void film(const studio *s, int64_t i, take *t)
+static tk_status make_clip_scene(const studio *s, int64_t i, tk_scene *scene)
 {
     const tk_config *c = s->c;
-    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
-                   c->world.first + i, &t->scene);
-    tk_world_render(&t->scene, &c->media, t->media.frames, t->media.rgb);
-    tk_world_sound(&t->scene, &c->media, t->media.samples, t->media.pcm);
+    return tk_scene_make(&c->world, &c->media, c->codec.patch_frames, s->speech,
+                         (uint64_t)c->world.seed, c->world.first + i, scene);
+}
+
+static tk_status film(const studio *s, int64_t i, take *t)
+{
+    const tk_media_config *m = &s->c->media;
+    TK_TRY(make_clip_scene(s, i, &t->scene));
+    TK_TRY(tk_film_render(&t->scene, m, s->speech, t->media.frames, t->media.rgb));
+    return tk_film_sound(&t->scene, m, s->speech, t->media.samples, t->media.pcm);
 }
 
 typedef struct source { // the codec's view of the studio
@@ -59,7 +66,7 @@ typedef struct source { // the codec's view of the studio
 static tk_status next_clip(void *ctx, int64_t i, tk_media *clip)
 {
     source *s = ctx;
-    film(s->studio, i, &s->take);
+    TK_TRY(film(s->studio, i, &s->take));
     *clip = s->take.media;
     if (i >= s->progress.done) tk_progress_at(&s->progress, i, "");
     return TK_OK;
@@ -88,16 +95,15 @@ static tk_status fit_world_codec(const studio *s, tk_codec **out)
 static tk_status describe_world_clip(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
 {
     const tk_config *c = s->c;
-    tk_stage scene;
-    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
-                   c->world.first + i, &scene);
+    tk_scene scene;
+    TK_TRY(make_clip_scene(s, i, &scene));
     *out = (tk_clip_info){.slot = i, .n_shots = scene.n_shots};
     out->name = tk_arena_printf(a, "world %lld/%lld", (long long)c->world.seed,
                                 (long long)(c->world.first + i));
     TK_ARENA_NEW(out->shot, a, scene.n_shots);
     int64_t row = 0, latent = 0;
     for (int k = 0; k < scene.n_shots; k++) {
-        const tk_world_shot *h = &scene.shot[k];
+        const tk_shot *h = &scene.shot[k];
         int64_t latents = llround(h->seconds / tk_grid_tick(&s->info));
         int64_t end = tk_grid_audio_row(&s->info, latent += latents);
         if (k + 1 == scene.n_shots) end = s->grid.audio_rows;
@@ -122,7 +128,7 @@ static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
 
 static tk_status make_world_clip(const studio *s, int64_t i, take *t)
 {
-    film(s, i, t);
+    TK_TRY(film(s, i, t));
     TK_TRY(tk_codec_encode_video(s->codec, &t->media, t->video));
     TK_TRY(tk_codec_encode_audio(s->codec, &t->media, t->audio));
     return tk_clip_writer_put(s->writer, i, t->video, t->audio);
@@ -214,7 +220,8 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
         tk_clip_writer_abort(s->writer);
         return st;
     }
-    return tk_clip_writer_commit(s->writer, tk_world_write_truth, c);
+    tk_truth_of of = {c, s->speech};
+    return tk_clip_writer_commit(s->writer, tk_world_write_truth, &of);
 }
 
 static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
@@ -243,8 +250,9 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
     tk_mesh_close(&mesh);
     studio s = {.c = c, .info = tk_codec_planned(&c->codec, &c->media)};
     TK_TRY(tk_grid_of(&s.info, "media",
-                      tk_world_frames(&c->world, &c->media, c->codec.patch_frames), c->media.height,
+                      tk_scene_frames(&c->world, &c->media, c->codec.patch_frames), c->media.height,
                       c->media.width, TK_GRID_WHOLE, &s.grid));
+    TK_TRY(tk_agree(world, tk_scene_open_speech(&c->world, &c->media, &s.speech)));
     tk_arena_init(&a, 0);
     tk_status st = fit_alone(world, &s, &codec);
     s.codec = codec;
@@ -256,6 +264,7 @@ tk_status tk_world_run(tk_comm *world, tk_config *c)
                i->video_psnr_db, i->audio_db, tk_codec_audio_figure(codec));
     }
     tk_codec_free(codec);
+    tk_speech_close(s.speech);
     tk_arena_free(&a);
     return st;
 }

@@ -4,14 +4,21 @@
 #include "core/comm/comm.h"
 #include "core/config/config.h"
 
-// Collective. Fits a codec on the first clips, renders, encodes and writes c->world.clips of them
-// to c->output, with the ground truth in /truth:
-//   /truth/clips/{index, first_object, objects, first_contact, contacts}        (clips) i64
-//   /truth/objects/{kind, colour} i64, {radius, restitution, x, y, vx, vy} f64  (objects)
-//   /truth/objects/world   (objects, frames, 2) f64: where the object is in each frame, metres
-//   /truth/objects/pixel   (objects, frames, 2) f64: the same in pixels of the picture
-//   /truth/contacts/{object, sample} i64, {t, speed} f64                        (contacts)
-//   /truth/shots/{close, fresh, place} i64, {cx, cy, span} f64                  (shots, as in
-//   /shots)
-// Attributes of /truth: seed, gravity. Objects of contacts count within their clip.
+// Collective. Fits a codec on the first clips, films, encodes and writes c->world.clips of them
+// to c->output, with the ground truth in /truth. Tables are groups of columns; numbers of sets,
+// styles and so on are those of data/scene/scene.h, words are those of data/speech/words.h.
+//   clips   index, set, style, ramp, first_thing, things, first_person, people, first_line, lines,
+//           first_event, events i64: rows of the other tables; ramp_x, ramp_y, ramp_end,
+//           water_from, bed, light f64: metres
+//   things  kind, colour, heavy i64; radius, density, restitution, mass f64
+//           world (things, frames, 3): x, y (metres), angle; NaN while it is not there
+//           pixel (things, frames, 2): its centre in the picture
+//   people  character, voice i64; height f64
+//           x (people, frames): metres; head, mouth (people, frames, 4): left, top, right, bottom,
+//           pixels; open (people, frames): the mouth, 0 to 1
+//   shots   size, move, reverse, beat, outcome, person, thing, other, place, toward, line i64;
+//           from_cx, from_cy, from_span, to_cx, to_cy, to_span f64 (as in /shots, in their order)
+//   lines   person, words, word_0, word_1, word_2, sample i64; begin, end f64: seconds
+//   events  kind, of, other, sample i64; t, x, speed f64
+// Attributes of /truth: seed, gravity. People, things and lines are counted within their clip.
 tk_status tk_world_run(tk_comm *world, tk_config *c);

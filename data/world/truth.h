@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include "data/world/world.h"
+#include "core/config/config.h"
+#include "data/speech/speak.h"
+#include <hdf5.h>
 
-// Writes /truth of the clips a config describes (a callback of tk_clip_writer_commit; `config` is a
-// tk_config).
-tk_status tk_world_write_truth(void *config, hid_t file);
+typedef struct tk_truth_of { // the clips a config describes, and the speech they were made with
+    const tk_config *config;
+    tk_speech *speech;
+} tk_truth_of;
+
+// Writes /truth (data/world/file.h lists its tables): a callback of tk_clip_writer_commit; `of` is
+// a tk_truth_of.
+tk_status tk_world_write_truth(void *of, hid_t file);

@@ -3,6 +3,7 @@
 #include "core/base/version.h"
 #include "core/store/safetensors.h"
 #include "data/draw/sheet.h"
+#include "data/film/film.h"
 #include "infer/eval/footage.h"
 #include "infer/eval/measure.h"
 #include "infer/story/forecast.h"
@@ -27,6 +28,8 @@ typedef struct eval {
     tk_mesh mesh;
     tk_session session;
     tk_deal *deal;
+    tk_speech *speech; // NULL: nobody speaks
+    tk_learned learned;
     tk_figures column[COLUMNS];
     double *score; // (clips) of the model's, what part of what was asked for was found
     tk_arena arena;
@@ -34,15 +37,15 @@ typedef struct eval {
 
 // ---- one clip ----------------------------------------------------------------------------------
 
-static void scene_of(const eval *e, int64_t i, tk_stage *s)
+static tk_status scene_of(const eval *e, int64_t i, tk_scene *s)
 {
     const tk_config *c = &e->config;
-    tk_world_scene(&c->world, &c->media, c->codec.patch_frames, (uint64_t)c->world.seed,
-                   c->eval.first + i, s);
+    return tk_scene_make(&c->world, &c->media, c->codec.patch_frames, e->speech,
+                         (uint64_t)c->world.seed, c->eval.first + i, s);
 }
 
 // The scene's shot list as a storyboard.
-static tk_status describe_scene(const eval *e, const tk_stage *s, int64_t i, tk_arena *a,
+static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
                                 tk_config *story)
 {
     *story = e->config;
@@ -57,9 +60,10 @@ static tk_status describe_scene(const eval *e, const tk_stage *s, int64_t i, tk_
     return TK_OK;
 }
 
-static tk_status plan_scene(const eval *e, const tk_stage *s, int64_t i, tk_arena *a,
-                            tk_config *story, tk_story *plan)
+static tk_status plan_scene(const eval *e, int64_t i, tk_arena *a, tk_scene *s, tk_config *story,
+                            tk_story *plan)
 {
+    TK_TRY(scene_of(e, i, s));
     TK_TRY(describe_scene(e, s, i, a, story));
     return tk_story_plan(story, e->trained.meta.codec, a, plan);
 }
@@ -67,9 +71,9 @@ static tk_status plan_scene(const eval *e, const tk_stage *s, int64_t i, tk_aren
 static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, const char **name)
 {
     const eval *e = ctx;
-    tk_stage *s;
+    tk_scene *s;
     TK_ARENA_NEW(s, a, 1);
-    scene_of(e, i, s);
+    TK_TRY(scene_of(e, i, s));
     *name = tk_arena_printf(a, "clip %lld", (long long)i);
     if (!*name) return TK_FAIL(TK_MEMORY, "out of memory for a name");
     return describe_scene(e, s, i, a, story);
@@ -80,13 +84,13 @@ static void add_figures(tk_figures *to, const tk_figures *f)
     for (int k = 0; k < TK_FIGURES; k++) to->hits[k] += f->hits[k], to->of[k] += f->of[k];
 }
 
-static tk_status measure_latents(eval *e, const tk_stage *scene, const tk_story *plan,
+static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
                                  const tk_latents *x, int column)
 {
     tk_figures f = {0};
     tk_media clip;
     TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
-    const tk_status st = tk_measure_clip(scene, &clip, &f);
+    const tk_status st = tk_measure_clip(&e->learned, scene, &clip, &f);
     add_figures(&e->column[column], &f);
     if (column == MODEL) e->score[scene->index - e->config.eval.first] = tk_figures_score(&f);
     tk_media_free(&clip);
@@ -98,7 +102,7 @@ static tk_status draw_latents(const eval *e, const char *path, const tk_story *p
                               const tk_latents *x)
 {
     const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
-    tk_sheet_shot shot[TK_WORLD_SHOTS];
+    tk_sheet_shot shot[TK_SCENE_SHOTS];
     tk_media clip;
     tk_file f;
     for (int i = 0; i < plan->n_shots; i++)
@@ -120,13 +124,12 @@ static tk_status draw_latents(const eval *e, const char *path, const tk_story *p
 static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, tk_arena *a)
 {
     const tk_references none = {0};
-    tk_stage scene;
+    tk_scene scene;
     tk_config story;
     tk_story plan;
     tk_latents x;
     tk_comm *replica = &e->mesh.replica;
-    scene_of(e, i, &scene);
-    TK_TRY(tk_agree(replica, plan_scene(e, &scene, i, a, &story, &plan)));
+    TK_TRY(tk_agree(replica, plan_scene(e, i, a, &scene, &story, &plan)));
     const tk_story_task task = {
         .config = &story, .story = &plan, .refs = &none, .step_done = tk_deal_step, .ctx = e->deal};
     TK_TRY(tk_story_sample(&e->session, &task, a, &x));
@@ -138,16 +141,16 @@ static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, 
 }
 
 // The scene itself, as far as the codec can show it.
-static tk_status code_scene(const eval *e, const tk_stage *s, const tk_story *plan,
+static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *plan,
                             const tk_latents *x)
 {
     const tk_codec *codec = e->trained.meta.codec;
     const tk_media_config *m = &e->config.media;
     tk_media clip = tk_grid_media(tk_codec_get_info(codec), &plan->grid);
     TK_TRY(tk_media_alloc(&clip));
-    tk_world_render(s, m, clip.frames, clip.rgb);
-    tk_world_sound(s, m, clip.samples, clip.pcm);
-    tk_status st = tk_codec_encode_video(codec, &clip, x->rows[TK_VIDEO]);
+    tk_status st = tk_film_render(s, m, e->speech, clip.frames, clip.rgb);
+    if (st == TK_OK) st = tk_film_sound(s, m, e->speech, clip.samples, clip.pcm);
+    if (st == TK_OK) st = tk_codec_encode_video(codec, &clip, x->rows[TK_VIDEO]);
     if (st == TK_OK) st = tk_codec_encode_audio(codec, &clip, x->rows[TK_AUDIO]);
     tk_media_free(&clip);
     return st;
@@ -156,12 +159,11 @@ static tk_status code_scene(const eval *e, const tk_stage *s, const tk_story *pl
 static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
 {
     const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
-    tk_stage scene;
+    tk_scene scene;
     tk_config story;
     tk_story plan;
     tk_latents x = {0};
-    scene_of(e, i, &scene);
-    TK_TRY(plan_scene(e, &scene, i, a, &story, &plan));
+    TK_TRY(plan_scene(e, i, a, &scene, &story, &plan));
     if (e->mesh.replica.rank) return TK_OK;
     TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.grid.video_rows * k->video_channels);
     TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.grid.audio_rows * plan.channels * k->audio_channels);
@@ -251,6 +253,15 @@ static tk_status draw_extremes(eval *e)
         tk_arena_free(&a);
     }
     return tk_deal_close(e->deal, fail_for_all(e, st));
+}
+
+// Every rank is shown the same.
+static tk_status teach(eval *e)
+{
+    const tk_config *c = &e->config;
+    tk_log("judges are shown %lld clips of the world", (long long)c->eval.shown);
+    TK_TRY(tk_learn(c, e->speech, &e->arena, &e->learned));
+    return tk_learn_things(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned.things);
 }
 
 static tk_status measure_columns(eval *e)
@@ -398,13 +409,17 @@ static tk_status run_eval(eval *e, tk_invocation *in)
     tk_status st = tk_config_agree(w, load_config(e, in), &e->config);
     if (st == TK_OK) st = tk_agree(w, make_place(e));
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : check_report(e, in));
+    if (st == TK_OK)
+        st = tk_agree(w, tk_scene_open_speech(&e->config.world, &e->config.media, &e->speech));
     if (st == TK_OK) st = tk_mesh_open(&e->mesh, w, &e->config.parallel, TK_AXIS_DATA);
+    if (st == TK_OK) st = tk_agree(w, teach(e));
     if (st == TK_OK) st = measure_columns(e);
     if (st == TK_OK && w->rank == 0) print_table(e);
     if (st == TK_OK) st = tk_agree(w, w->rank ? TK_OK : tk_report_write(e->report, make_report(e)));
     tk_session_close(&e->session);
     tk_mesh_close(&e->mesh);
     tk_trained_close(&e->trained);
+    tk_speech_close(e->speech);
     return st;
 }
 

@@ -6,13 +6,20 @@
 #include <stdint.h>
 
 // X(figure, name in reports, words)
-#define TK_FIGURE_MAP(X)                                              \
-    X(TK_FIG_COLOUR, "colour", "an object of the prompted colour")    \
-    X(TK_FIG_KIND, "kind", "... of the prompted kind")                \
-    X(TK_FIG_OBJECT, "object", "... of both")                         \
-    X(TK_FIG_SAME, "same_after_cut", "the same object after a cut")   \
-    X(TK_FIG_GRAVITY, "gravity", "falls within a quarter of gravity") \
-    X(TK_FIG_SYNC, "sync", "contacts with a sound within two frames") \
+#define TK_FIGURE_MAP(X)                                                  \
+    X(TK_FIG_COLOUR, "colour", "a thing of the prompted colour")          \
+    X(TK_FIG_KIND, "kind", "... of the prompted kind")                    \
+    X(TK_FIG_OBJECT, "object", "... of both")                             \
+    X(TK_FIG_SAME, "same_after_cut", "the same thing after a cut")        \
+    X(TK_FIG_STATE, "state", "what lies still, in its place after a cut") \
+    X(TK_FIG_GRAVITY, "gravity", "falls within a quarter of gravity")     \
+    X(TK_FIG_BOUNCE, "bounce", "bounces as high as it should")            \
+    X(TK_FIG_BUOYANCY, "buoyancy", "sinks, floats or rises as it should") \
+    X(TK_FIG_COLLISION, "collision", "collisions that keep momentum")     \
+    X(TK_FIG_SYNC, "sync", "contacts with a sound within 80 ms")          \
+    X(TK_FIG_STYLE, "style", "the prompted style")                        \
+    X(TK_FIG_SET, "set", "the prompted set")                              \
+    X(TK_FIG_SIZE, "size", "the prompted camera size")                    \
     X(TK_FIG_CUTS, "cuts", "cuts where they were asked for, and no others")
 
 typedef enum tk_figure {

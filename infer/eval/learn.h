@@ -2,7 +2,7 @@
 // What judges are shown before they judge: clips of the world with labels, of a seed of their own,
 // so that no clip that is judged was ever shown.
 #pragma once
-#include "data/codec/media.h"
+#include "data/codec/codec.h"
 #include "data/scene/scene.h"
 #include "infer/judges/heads.h"
 #include "infer/judges/settings.h"
@@ -10,11 +10,17 @@
 typedef struct tk_learned {
     tk_settings settings;
     tk_head_finder heads;
+    tk_classes things; // 0 none, then 1 + tk_kind (infer/judges/things.h)
 } tk_learned;
 
 // Clips of c->media's size, filmed by all threads in some seconds; the same on any number of
 // threads. `speech` as film wants it; NULL: mouths stay shut.
 tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out);
+
+// Things, as they are and as the codec shows them (NULL: as they are alone), from c->eval.shown
+// clips.
+tk_status tk_learn_things(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
+                          tk_classes *out);
 
 // Labels of a scene's shot, and its frames in a clip.
 tk_setting tk_setting_of(const tk_scene *s, int shot);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A clip of the world measured against what its captions ask for.
 #pragma once
-#include "core/config/config.h"
-#include "data/world/world.h"
+#include "data/codec/media.h"
+#include "data/scene/scene.h"
 #include "infer/eval/figures.h"
+#include "infer/eval/learn.h"
 
-// A clip made for the scene's captions and shot lengths. Contacts are those seen in the clip
-// itself; which shots are measured for motion follows from the scene.
-tk_status tk_measure_clip(const tk_stage *s, const tk_media *clip, tk_figures *f);
+// A clip made for the scene's captions and shot lengths. What is seen of things is turned into
+// metres by the camera that was asked for. Asked is what the scene's own truth, seen at the same
+// frames, would show: a fall too short to tell is asked of nobody.
+tk_status tk_measure_clip(const tk_learned *l, const tk_scene *s, const tk_media *clip,
+                          tk_figures *f);

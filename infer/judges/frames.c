@@ -116,9 +116,12 @@ double tk_frames_change(const tk_frames *f, int64_t i)
 // ---- shots -------------------------------------------------------------------------------------
 
 enum { NEAR = 4 };                     // frames on either side that a cut is compared with
-static const double cut_least = 0.05;  // two pictures of one scene, differently framed, differ more
-static const double cut_steeper = 3;   // times the motion around
+static const double cut_least = 0.065; // apart: more than a head that turns
+static const double border_least =
+    0.25; // of the picture's border: more than what moves in it changes
+static const double cut_steeper = 2.5; // times the motion around
 static const double cut_lasting = 0.6; // part of the step that is still there a frame later
+static const int cell_change = 5;      // of 255, beyond film grain
 
 static int compare_steps(const void *a, const void *b)
 {
@@ -126,29 +129,64 @@ static int compare_steps(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double step_at(const tk_frames *f, int64_t i)
+// Part of the picture's border, an eighth of it wide, that changes from frame i to frame j: what is
+// filmed is in the middle, and the border changes where the camera does.
+static double border_apart(const tk_frames *f, int64_t i, int64_t j)
 {
-    return i > 0 && i < f->n ? tk_frames_apart(f, i - 1, i) : 0;
+    enum { IN = TK_MARK_SIDE / 8, OUT = TK_MARK_SIDE - IN };
+    const uint8_t *a = f->mark[i].small, *b = f->mark[j].small;
+    int n = 0, all = 0;
+    for (int k = 0; k < TK_MARK_SIDE * TK_MARK_SIDE; k++, a += 3, b += 3) {
+        const int x = k % TK_MARK_SIDE, y = k / TK_MARK_SIDE;
+        if (x >= IN && x < OUT && y >= IN && y < OUT) continue;
+        n += abs(a[0] - b[0]) + abs(a[1] - b[1]) + abs(a[2] - b[2]) > 3 * cell_change;
+        all++;
+    }
+    return (double)n / all;
 }
 
-// The usual step around frame i: the median of its neighbours'.
-static double usual_step(const tk_frames *f, int64_t i)
+typedef double measure(const tk_frames *f, int64_t i, int64_t j); // of how frames differ
+
+static double step_at(const tk_frames *f, measure *m, int64_t i)
+{
+    return i > 0 && i < f->n ? m(f, i - 1, i) : 0;
+}
+
+// The steps nearest to frame i on the side of `way`, -1 or 1, but those of held frames, which film
+// at a lower rate than it is read at has.
+static int steps_beside(const tk_frames *f, measure *m, int64_t i, int way, double *to)
+{
+    int n = 0;
+    for (int64_t k = i + way; k > 0 && k < f->n && n < NEAR && llabs(k - i) <= 4 * NEAR; k += way) {
+        if (memcmp(f->mark[k].small, f->mark[k - 1].small, sizeof f->mark[k].small) == 0) continue;
+        to[n++] = step_at(f, m, k);
+    }
+    return n;
+}
+
+// The usual step around frame i: the median of its neighbours'; none where hardly anything changes.
+static double usual_step(const tk_frames *f, measure *m, int64_t i)
 {
     double near[2 * NEAR];
-    int m = 0;
-    for (int64_t k = i - NEAR; k <= i + NEAR; k++)
-        if (k > 0 && k < f->n && k != i) near[m++] = step_at(f, k);
-    qsort(near, (size_t)m, sizeof *near, compare_steps);
-    return m ? near[m / 2] : 0;
+    int n = steps_beside(f, m, i, -1, near);
+    n += steps_beside(f, m, i, 1, near + n);
+    qsort(near, (size_t)n, sizeof *near, compare_steps);
+    return n >= 3 ? near[n / 2] : 0;
+}
+
+static bool steps_out(const tk_frames *f, measure *m, double least, int64_t i)
+{
+    const double step = step_at(f, m, i);
+    if (step < least || step_at(f, m, i + 1) > step || step_at(f, m, i - 1) >= step) return false;
+    if (step < cut_steeper * usual_step(f, m, i)) return false;
+    // A flash is gone a frame later.
+    return i + 1 == f->n || m(f, i - 1, i + 1) >= cut_lasting * step;
 }
 
 static bool is_cut(const tk_frames *f, int64_t i)
 {
-    const double step = step_at(f, i);
-    if (step < cut_least || step_at(f, i + 1) > step || step_at(f, i - 1) >= step) return false;
-    if (step < cut_steeper * usual_step(f, i)) return false;
-    // A flash is gone a frame later.
-    return i + 1 == f->n || tk_frames_apart(f, i - 1, i + 1) >= cut_lasting * step;
+    return steps_out(f, border_apart, border_least, i) ||
+           steps_out(f, tk_frames_apart, cut_least, i);
 }
 
 int64_t tk_frames_shots(const tk_frames *f, int64_t *at)

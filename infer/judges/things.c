@@ -266,23 +266,41 @@ tk_status tk_sightings_of(const uint8_t *rgb, int64_t height, int64_t width, tk_
 
 // ---- examples ----------------------------------------------------------------------------------
 
+static tk_status make_room_for(tk_thing_examples *e, int64_t n)
+{
+    if (e->n + n <= e->room) return TK_OK;
+    const size_t one = TK_THING_FEATURES * sizeof *e->feature;
+    const int64_t room = 2 * e->room > e->n + n ? 2 * e->room : e->n + n;
+    double *feature = tk_realloc(e->feature, (size_t)e->room * one, (size_t)room * one);
+    if (!feature) return TK_FAIL(TK_MEMORY, "out of memory for examples of things");
+    e->feature = feature;
+    int *label =
+        tk_realloc(e->label, (size_t)e->room * sizeof *label, (size_t)room * sizeof *label);
+    if (!label) return TK_FAIL(TK_MEMORY, "out of memory for examples of things");
+    e->label = label;
+    e->room = room;
+    return TK_OK;
+}
+
+static tk_status append_examples(tk_thing_examples *to, int64_t n, const double *feature,
+                                 const int *label)
+{
+    TK_TRY(make_room_for(to, n));
+    memcpy(to->feature + to->n * TK_THING_FEATURES, feature,
+           (size_t)n * TK_THING_FEATURES * sizeof *feature);
+    memcpy(to->label + to->n, label, (size_t)n * sizeof *label);
+    to->n += n;
+    return TK_OK;
+}
+
 tk_status tk_thing_examples_add(tk_thing_examples *e, const tk_sighting *s, int label)
 {
-    if (e->n == e->room) {
-        const int64_t room = e->room ? 2 * e->room : 1024;
-        double *feature = tk_realloc(e->feature, (size_t)e->room * sizeof s->feature,
-                                     (size_t)room * sizeof s->feature);
-        if (!feature) return TK_FAIL(TK_MEMORY, "out of memory for examples of things");
-        e->feature = feature;
-        int *labels =
-            tk_realloc(e->label, (size_t)e->room * sizeof label, (size_t)room * sizeof label);
-        if (!labels) return TK_FAIL(TK_MEMORY, "out of memory for examples of things");
-        e->label = labels;
-        e->room = room;
-    }
-    memcpy(e->feature + e->n * TK_THING_FEATURES, s->feature, sizeof s->feature);
-    e->label[e->n++] = label;
-    return TK_OK;
+    return append_examples(e, 1, s->feature, &label);
+}
+
+tk_status tk_thing_examples_join(tk_thing_examples *to, const tk_thing_examples *e)
+{
+    return e->n ? append_examples(to, e->n, e->feature, e->label) : TK_OK;
 }
 
 void tk_thing_examples_free(tk_thing_examples *e)

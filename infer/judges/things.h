@@ -33,6 +33,7 @@ typedef struct tk_thing_examples { // zeroed: none yet
     int *label;      // (n)
 } tk_thing_examples;
 tk_status tk_thing_examples_add(tk_thing_examples *e, const tk_sighting *s, int label);
+tk_status tk_thing_examples_join(tk_thing_examples *to, const tk_thing_examples *e);
 void tk_thing_examples_free(tk_thing_examples *e);
 
 // Where a thing is seen over the frames of a shot.
