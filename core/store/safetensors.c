@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LENGTH = 8, HEADER_MAX = 16 << 20, NOTES_MAX = 1000 };
@@ -28,21 +29,20 @@ const char *tk_safe_type_name(tk_safe_type t)
     return types[t].name;
 }
 
-bool tk_safe_is(const char *path)
+tk_status tk_safe_is(const char *path, bool *is)
 {
     static const char suffix[] = ".safetensors";
     const size_t n = strlen(path), m = sizeof suffix - 1;
     unsigned char head[LENGTH + 1];
+    struct stat s;
     int fd;
-    int64_t bytes;
-    if (n > m && !strcmp(path + n - m, suffix)) return true;
-    if (tk_file_open(path, &fd, &bytes) != TK_OK) {
-        tk_status_clear();
-        return false;
-    }
-    const bool read = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head;
+    *is = n > m && !strcmp(path + n - m, suffix);
+    if (*is || stat(path, &s) || !S_ISREG(s.st_mode)) return TK_OK;
+    TK_TRY(tk_file_open(path, &fd, NULL));
+    *is = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head && head[LENGTH] == '{' &&
+          head[LENGTH - 1] == 0;
     close(fd);
-    return read && head[LENGTH] == '{' && head[LENGTH - 1] == 0;
+    return TK_OK;
 }
 
 // ---- a tensor's entry --------------------------------------------------------------------------

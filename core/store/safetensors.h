@@ -51,8 +51,9 @@ typedef struct tk_safetensors { // all of it lives in the arena
 
 int64_t tk_safe_bytes(tk_safe_type t); // of an element
 const char *tk_safe_type_name(tk_safe_type t);
-// Whether the file begins as one of this format does, or is called *.safetensors.
-bool tk_safe_is(const char *path);
+// Whether the file begins as one of this format does, or is called *.safetensors. What is no
+// regular file, or not there, is none; one that cannot be opened is a failure.
+tk_status tk_safe_is(const char *path, bool *is);
 
 // ---- reading -----------------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/eval.h"
 #include "core/base/version.h"
-#include "core/store/safetensors.h"
 #include "data/draw/sheet.h"
 #include "data/film/film.h"
 #include "infer/eval/footage.h"
@@ -349,10 +348,14 @@ static tk_status check_report(eval *e, const tk_invocation *in)
 
 static bool is_checkpoint(const char *path)
 {
+    static const char *const suffix[] = {".h5", ".safetensors"};
     struct stat st;
     const size_t n = strlen(path);
-    return (n > 3 && !strcmp(path + n - 3, ".h5")) || tk_safe_is(path) ||
-           (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+    for (int i = 0; i < 2; i++) {
+        const size_t m = strlen(suffix[i]);
+        if (n > m && !strcmp(path + n - m, suffix[i])) return true;
+    }
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 // The file on the command line: NULL where it is the checkpoint itself.

@@ -138,8 +138,10 @@ tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
                           tk_checkpoint_meta *out)
 {
     hid_t file;
+    bool weights;
     *out = (tk_checkpoint_meta){0};
-    if (tk_ck_is_weights(path)) return tk_ck_weights_meta(path, codec_file, a, out);
+    TK_TRY(tk_ck_is_weights(path, &weights));
+    if (weights) return tk_ck_weights_meta(path, codec_file, a, out);
     TK_TRY(tk_ck_open(path, &file));
     tk_status st = read_open_meta(file, codec_file, a, out);
     tk_h5_close(file, path);
@@ -203,9 +205,10 @@ tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const
                      tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
 {
     hid_t file;
+    bool weights;
     tk_status st = TK_OK;
-    if (tk_ck_is_weights(path))
-        return tk_ck_weights_find(path, table, flat[n - 1].group, a, tensor, files);
+    TK_TRY(tk_ck_is_weights(path, &weights));
+    if (weights) return tk_ck_weights_find(path, table, flat[n - 1].group, a, tensor, files);
     TK_TRY(tk_ck_one_file(path, a, files));
     TK_TRY(tk_ck_open(path, &file));
     for (int k = 0; k < n && st == TK_OK; k++)
@@ -269,9 +272,11 @@ static tk_status list_group(hid_t file, const char *path, const char *name, tk_c
 tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
 {
     hid_t file;
+    bool weights;
     tk_status st = TK_OK;
     *out = (tk_ck_list){.arena = a};
-    if (tk_ck_is_weights(path)) return tk_ck_weights_list(path, a, out);
+    TK_TRY(tk_ck_is_weights(path, &weights));
+    if (weights) return tk_ck_weights_list(path, a, out);
     TK_TRY(tk_ck_one_file(path, a, &out->files));
     TK_TRY(tk_ck_open(path, &file));
     for (int k = 0; k < GROUPS && st == TK_OK; k++) st = list_group(file, path, groups[k], out);
@@ -285,8 +290,10 @@ tk_status tk_ck_list_all(const char *path, tk_arena *a, tk_ck_list *out)
 tk_status tk_checkpoint_has(const char *path, const char *group, bool *has)
 {
     hid_t file;
+    bool weights;
     *has = !strcmp(group, "model");
-    if (tk_ck_is_weights(path)) return TK_OK;
+    TK_TRY(tk_ck_is_weights(path, &weights));
+    if (weights) return TK_OK;
     TK_TRY(tk_ck_open(path, &file));
     *has = tk_h5_exists(file, group);
     return tk_h5_close(file, path);

@@ -146,8 +146,9 @@ tk_status tk_ck_damaged(const char *path, const char *group, const char *name);
 #define TK_WEIGHTS_CODEC "codec" // the tensor that is a codec file, byte for byte
 enum { TK_WEIGHTS_VERSION = 1 };
 
-bool tk_ck_is_folder(const char *path);  // in the layout of diffusers
-bool tk_ck_is_weights(const char *path); // such a folder, or a safetensors file
+bool tk_ck_is_folder(const char *path); // in the layout of diffusers
+// Whether it is such a folder, or a safetensors file.
+tk_status tk_ck_is_weights(const char *path, bool *is);
 tk_status tk_ck_weights_meta(const char *path, const char *codec_file, tk_arena *a,
                              tk_checkpoint_meta *out);
 tk_status tk_ck_weights_find(const char *path, const tk_param_table *table, const char *group,

@@ -34,9 +34,10 @@ bool tk_ck_is_folder(const char *path)
     return is;
 }
 
-bool tk_ck_is_weights(const char *path)
+tk_status tk_ck_is_weights(const char *path, bool *is)
 {
-    return tk_ck_is_folder(path) || tk_safe_is(path);
+    *is = tk_ck_is_folder(path);
+    return *is ? TK_OK : tk_safe_is(path, is);
 }
 
 static tk_status open_weights(const char *path, tk_arena *a, tk_safetensors *s)

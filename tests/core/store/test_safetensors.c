@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -262,14 +263,37 @@ static void shards_are_one_set(void **state)
     assert_int_equal(s.n, 1);
 }
 
+static bool is_one(const char *path)
+{
+    bool is;
+    assert_ok(tk_safe_is(path, &is));
+    return is;
+}
+
 static void it_is_known_by_its_beginning(void **state)
 {
     (void)state;
-    assert_true(tk_safe_is("any.safetensors"));
-    assert_true(tk_safe_is(forge("unnamed", "{}", -1, 0)));
+    assert_true(is_one("any.safetensors"));
+    assert_true(is_one(forge("unnamed", "{}", -1, 0)));
     write_bytes(in_dir("other"), "\x89HDF\r\n\x1a\n{", 9);
-    assert_false(tk_safe_is(in_dir("other")));
-    assert_false(tk_safe_is(in_dir("nowhere")));
+    assert_false(is_one(in_dir("other")));
+    assert_false(is_one(in_dir("nowhere")));
+    assert_false(is_one(dir));
+}
+
+// One that cannot be opened is not taken for another kind.
+static void a_file_that_cannot_be_opened_is_a_failure(void **state)
+{
+    struct rlimit before;
+    bool is;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit least = {0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &least), 0);
+    const tk_status st = tk_safe_is(in_dir("other"), &is);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_status(st, TK_IO);
+    assert_says("other");
 }
 
 int main(void)
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(headers_that_lie_are_refused),
         cmocka_unit_test(shards_are_one_set),
         cmocka_unit_test(it_is_known_by_its_beginning),
+        cmocka_unit_test(a_file_that_cannot_be_opened_is_a_failure),
     };
     if (!mkdtemp(dir)) return 1;
     tk_arena_init(&arena, 0);
