@@ -56,6 +56,7 @@ echo '{checkpoint: CHECKPOINT, storyboards: [STORYBOARD.yaml, second.yaml]}' >JO
 cp "$root/tests/golden/odd.h5" GOLDEN.h5
 cp "$root/tests/media/big-buck-bunny.mp4" MEDIA
 cp MEDIA MEDIA-2
+cp MEDIA FILM.mp4
 {
     "$faulty" 0 none 0 data world CONFIG.yaml -o FILE.h5 &&
         mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1 &&
