@@ -47,8 +47,9 @@ static int open_runs(void **state)
     runs_open();
     runs_write("small.yaml", config);
     runs_expect(runs_talkie(1, "data world small.yaml world.clips=1 -o one.h5"), 0, "");
-    runs_expect(runs_talkie(1, "data world small.yaml world.first=3 world.clips=6 -o six.h5"), 0,
-                "");
+    runs_expect(runs_talkie(1, "data world small.yaml world.first=11 world.clips=6 world.people=0 "
+                               "world.things=1 world.sets=1 world.styles=1 -o six.h5"),
+                0, "");
     return 0;
 }
 

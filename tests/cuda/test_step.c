@@ -52,6 +52,7 @@ static void the_forecast_knows_the_device(void **state)
     c.parallel.device = TK_DEVICE_AUTO;
     c.train.precision = TK_PRECISION_BF16;
     c.train.batch = c.train.microbatch = 4;
+    c.train.steps = 2; // those gone through are those done
     c.model.ffn = 8;
     assert_ok(tk_train_parts_open(&p, &world, &c));
     assert_true(p.device.attention.version > 0);
