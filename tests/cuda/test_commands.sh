@@ -50,7 +50,7 @@ ends 3 mpirun -n 1 "$emulated" "${graph[@]}" : -n 1 env TK_CUDA_FAIL=cudaGraphIn
 said '^talkie: rank 1: GPU 0 \(emulated GPU\): making a graph of what was recorded'
 
 # The table of figures is all that standard output gets.
-figures=(run.yaml eval.clips=2 sample.steps=3)
+figures=(run.yaml eval.clips=2 eval.pictures=0 sample.steps=3)
 "$talkie" eval "${figures[@]}" >host 2>out || fail 'eval fails'
 "${two[@]}" eval "${figures[@]}" "${shared[@]}" sample.graph=true -o cuda.json >cuda 2>out || fail 'eval fails on GPUs'
 said 'graphs: 4 of 12 steps replayed'
