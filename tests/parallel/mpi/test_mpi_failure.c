@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1; timeout: 90; waits: mostly */
+/*TEST nsize: 1; timeout: 180; waits: mostly */
 // What happens when one rank is lost to the others: the run ends, soon, with the right exit code
 // and words. The program runs itself under mpirun in a role given as an argument.
 #include "core/base/log.h"
