@@ -19,6 +19,9 @@ static const tk_media_config media = {
     .width = 64, .height = 48, .fps = 8, .sample_rate = 1000, .channels = 1};
 static const tk_world_config scenes = {
     .seconds = 2, .max_shots = 2, .things = 2, .people = 2, .sets = 4, .styles = 1};
+// Pictures that so few numbers can hold: what is lost there is the codec's own.
+static const tk_world_config plain = {
+    .seconds = 2, .max_shots = 2, .things = 1, .sets = 1, .styles = 1};
 static const tk_codec_config config = {.video = TK_PICTURE_LAPPED,
                                        .patch_frames = 2,
                                        .patch_size = 8,
@@ -30,14 +33,15 @@ enum { FRAMES = 16, SAMPLES = 2000, FITTED = 24, HELD_OUT = 8, LINE = 64 * 3 };
 typedef struct film {
     uint8_t rgb[FRAMES * 48 * LINE];
     float pcm[SAMPLES];
-    bool flat; // nothing but one grey
+    bool flat;  // nothing but one grey
+    bool plain; // of one thing in a room
 } film;
 
 static tk_status shoot(void *ctx, int64_t i, tk_media *clip)
 {
     film *f = ctx;
     tk_scene s;
-    TK_TRY(tk_scene_make(&scenes, &media, 2, NULL, 3, i, &s));
+    TK_TRY(tk_scene_make(f->plain ? &plain : &scenes, &media, 2, NULL, 3, i, &s));
     TK_TRY(tk_film_render(&s, &media, NULL, FRAMES, f->rgb));
     if (f->flat) memset(f->rgb, 99, sizeof f->rgb);
     *clip = tk_media_shape(&media, FRAMES, SAMPLES);
@@ -152,13 +156,14 @@ static void test_lapped__shows_no_seams_and_loses_less(void **state)
 {
     (void)state;
     film *f = calloc(1, sizeof *f);
+    f->plain = true;
     tk_codec *patch = fitted(TK_PICTURE_PATCH, f, FITTED),
              *lapped = fitted(config.video, f, FITTED);
     tk_seams of_patch = {0}, of_lapped = {0};
     const double before = held_out(patch, f, &of_patch), now = held_out(lapped, f, &of_lapped);
     print_message("patch %.2f dB, blockiness %.2f; lapped %.2f dB, blockiness %.2f\n", before,
                   tk_seams_blockiness(&of_patch), now, tk_seams_blockiness(&of_lapped));
-    assert_true(now >= before + 0.4);
+    assert_true(now >= before + 1);
     assert_true(tk_seams_blockiness(&of_lapped) <= 1.1);
     assert_true(tk_seams_blockiness(&of_patch) > 1.3); // the figure sees what is to be seen
     assert_true(tk_codec_get_info(patch)->digest != tk_codec_get_info(lapped)->digest);

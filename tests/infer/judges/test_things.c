@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Things of the world's clips: what they are found to be against what they are.
 #include "data/film/film.h"
+#include "infer/eval/learn.h"
 #include "infer/judges/things.h"
 #include "tests/support/test.h"
 #include <math.h>
@@ -54,48 +55,6 @@ static bool in_frame(const clip *c, int k, double t)
 static bool is_of_hue(const clip *c, int k, int hue)
 {
     return !strcmp(tk_colour_name[c->scene.thing[k].colour], tk_hue_name[hue]);
-}
-
-// The thing of that hue where a patch is seen: its kind as a class, 0 none.
-static int label_of(const clip *c, double t, const tk_sighting *s)
-{
-    for (int k = 0; k < c->scene.n_things; k++) {
-        double x, y, r;
-        if (!is_of_hue(c, k, s->hue) || !place_of(c, k, t, &x, &y, &r)) continue;
-        if (hypot(x - s->x, y - s->y) < 0.5 * r && s->radius > 0.6 * r && s->radius < 1.5 * r)
-            return 1 + (int)c->scene.thing[k].kind;
-    }
-    return 0;
-}
-
-static void show_frame(const clip *c, int64_t f, tk_thing_examples *e)
-{
-    static tk_sighting s[TK_SIGHTINGS];
-    int n;
-    tk_arena a;
-    tk_arena_init(&a, 0);
-    assert_int_equal(tk_sightings_of(c->rgb + f * PICTURE, HEIGHT, WIDTH, &a, s, &n), TK_OK);
-    for (int k = 0; k < n; k++) {
-        const int label = label_of(c, (double)f / FPS, &s[k]);
-        assert_int_equal(tk_thing_examples_add(e, &s[k], label), TK_OK);
-    }
-    tk_arena_free(&a);
-}
-
-static void learn(tk_arena *a, tk_classes *out)
-{
-    tk_thing_examples e = {0};
-    for (int64_t i = 100000; i < 100000 + LEARNED; i++) {
-        clip c;
-        make_clip(i, &c);
-        for (int64_t f = 0; f < c.frames && c.scene.style != TK_STYLE_NOIR; f += 5)
-            show_frame(&c, f, &e);
-        tk_free(c.rgb);
-    }
-    assert_int_equal(
-        tk_classes_learn(e.n, TK_THING_FEATURES, 1 + TK_KINDS, e.feature, e.label, 1e-3, a, out),
-        TK_OK);
-    tk_thing_examples_free(&e);
 }
 
 typedef struct tally {
@@ -152,10 +111,15 @@ static void test_things(void **state)
 {
     (void)state;
     tally sum = {0};
+    tk_config config;
     tk_classes classes;
     tk_arena a;
     tk_arena_init(&a, 0);
-    learn(&a, &classes);
+    tk_config_init(&config);
+    config.world = world, config.media = media, config.eval.shown = LEARNED;
+    config.codec.patch_frames = 4, config.codec.patch_size = 16;
+    assert_int_equal(tk_learn_things(&config, NULL, NULL, &a, &classes), TK_OK);
+    tk_config_free(&config);
     for (int64_t i = 0; i < JUDGED; i++) {
         clip c;
         make_clip(i, &c);
