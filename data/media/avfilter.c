@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/media/avfilter.h"
-#include <dlfcn.h>
+#include "core/base/library.h"
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #define NAME "libavfilter.so." AV_STRINGIFY(LIBAVFILTER_VERSION_MAJOR)
 
@@ -12,22 +10,12 @@ static char fault[256]; // why they are not there
 
 static void load_functions(void)
 {
-    static const struct {
-        const char *name;
-        void *to;
-    } call[] = {
+    static const tk_library_call call[] = {
 #define TK_AVFILTER_ROW(name) {#name, &functions.name},
         TK_AVFILTER_CALLS(TK_AVFILTER_ROW)
 #undef TK_AVFILTER_ROW
     };
-    void *library = dlopen(NAME, RTLD_NOW | RTLD_LOCAL);
-    const char *words = library ? NULL : dlerror();
-    for (size_t i = 0; i < sizeof call / sizeof *call && !words; i++) {
-        void *f = dlsym(library, call[i].name);
-        if (!f) words = dlerror();
-        memcpy(call[i].to, &f, sizeof f);
-    }
-    if (words) snprintf(fault, sizeof fault, "%s", words);
+    tk_library_load(NAME, sizeof call / sizeof *call, call, fault, sizeof fault);
 }
 
 tk_status tk_avfilter_load(const char *path, tk_avfilter **out)

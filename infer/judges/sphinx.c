@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/sphinx.h"
+#include "core/base/library.h"
 #include <ctype.h>
-#include <dlfcn.h>
 #include <pocketsphinx.h>
 #include <pthread.h>
 #include <sphinxbase/err.h>
@@ -47,23 +47,13 @@ static char fault[256]; // why they are not there
 
 static void load_recognizer(void)
 {
-    static const struct {
-        const char *name;
-        void *to;
-    } call[] = {
+    static const tk_library_call call[] = {
 #define ROW(name) {#name, &ps.name},
         CALLS(ROW)
 #undef ROW
     };
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    const char *words = library ? NULL : dlerror();
-    for (size_t i = 0; i < sizeof call / sizeof *call && !words; i++) {
-        void *f = dlsym(library, call[i].name);
-        if (!f) words = dlerror();
-        memcpy(call[i].to, &f, sizeof f);
-    }
-    if (words) snprintf(fault, sizeof fault, "%s", words);
-    if (!words) ps.err_set_logfp(NULL);
+    tk_library_load(LIBRARY, sizeof call / sizeof *call, call, fault, sizeof fault);
+    if (!*fault) ps.err_set_logfp(NULL);
 }
 
 // ---- opening ----

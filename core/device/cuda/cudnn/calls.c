@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/cuda/cudnn/calls.h"
-#include <dlfcn.h>
+#include "core/base/library.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,21 +13,12 @@ static const char NAME[] = "libcudnn.so.9";
 
 static void load_calls(void)
 {
-    static const struct {
-        const char *name;
-        void *to;
-    } call[] = {
+    static const tk_library_call call[] = {
 #define CALL_ROW(name) {#name, &tk_cudnn.name},
         TK_CUDNN_CALLS(CALL_ROW)
 #undef CALL_ROW
     };
-    void *library = dlopen(NAME, RTLD_NOW | RTLD_LOCAL);
-    if (!library) snprintf(fault, sizeof fault, "%s", dlerror());
-    for (size_t i = 0; i < sizeof call / sizeof *call && !*fault; i++) {
-        void *f = dlsym(library, call[i].name);
-        if (!f) snprintf(fault, sizeof fault, "%s", dlerror());
-        memcpy(call[i].to, &f, sizeof f);
-    }
+    tk_library_load(NAME, sizeof call / sizeof *call, call, fault, sizeof fault);
     if (!*fault && tk_cudnn_version() < TK_CUDNN_LEAST)
         snprintf(fault, sizeof fault, "%s is of version %lld.%lld", NAME,
                  (long long)(tk_cudnn_version() / 10000),
