@@ -4,7 +4,7 @@
 #include "data/draw/sheet.h"
 #include "data/film/film.h"
 #include "infer/eval/footage.h"
-#include "infer/eval/measure.h"
+#include "infer/eval/measure/measure.h"
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"

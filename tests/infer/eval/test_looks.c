@@ -5,7 +5,7 @@
 // tables that docs/judges.md shows.
 #include "core/base/log.h"
 #include "infer/eval/breaks.h"
-#include "infer/eval/learn.h"
+#include "infer/eval/learn/learn.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Things of the world's clips: what they are found to be against what they are.
 #include "data/film/film.h"
-#include "infer/eval/learn.h"
+#include "infer/eval/learn/learn.h"
 #include "infer/judges/things.h"
 #include "tests/support/test.h"
 #include <math.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/eval/measure.h"
+#include "infer/eval/measure/measure.h"
 #include "infer/judges/frames.h"
 #include "infer/judges/onsets.h"
 #include "infer/judges/paths.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What judges of things are shown: patches of clips, and which thing each is.
+#include "infer/judges/things.h"
 #include "core/base/log.h"
 #include "core/numbers/rng.h"
 #include "data/film/film.h"
-#include "infer/eval/learn.h"
-#include "infer/judges/things.h"
+#include "infer/eval/learn/learn.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>

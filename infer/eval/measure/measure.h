@@ -4,7 +4,7 @@
 #include "data/codec/media.h"
 #include "data/scene/scene.h"
 #include "infer/eval/figures.h"
-#include "infer/eval/learn.h"
+#include "infer/eval/learn/learn.h"
 
 // A clip made for the scene's captions and shot lengths. What is seen of things is turned into
 // metres by the camera that was asked for. Asked is what the scene's own truth, seen at the same

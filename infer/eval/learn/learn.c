@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/eval/learn.h"
+#include "infer/eval/learn/learn.h"
 #include "core/numbers/rng.h"
 #include "data/film/film.h"
 #include <math.h>
