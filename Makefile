@@ -87,7 +87,7 @@ NETLIB := lapacke lapack-netlib blas-netlib
 LACK   += $(foreach m,$(NETLIB),$(shell pkg-config --exists $(m) 2>/dev/null || echo $(m)))
 LAPACK := -l:liblapacke.a -l:lapack/liblapack.a -l:blas/libblas.a -l:libgfortran.so.5
 # flite comes without a module; its voices are libraries of their own. pocketsphinx is loaded by
-# infer/judges/sphinx.c when a judge hears words.
+# infer/judges/sound/sphinx.c when a judge hears words.
 SPEECH ?= 1
 ifneq ($(SPEECH),0)
 FLITE        := $(shell printf '\043include <flite/flite.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -149,8 +149,8 @@ SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
 BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter hear loudness picture read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
-BY_SPEECH := data/speech/flite.c infer/judges/sphinx.c
-NO_SPEECH := data/speech/none.c infer/judges/deaf.c
+BY_SPEECH := data/speech/flite.c infer/judges/sound/sphinx.c
+NO_SPEECH := data/speech/none.c infer/judges/sound/deaf.c
 SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),$(NO_SPEECH)),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
@@ -248,7 +248,7 @@ $(OUT)/core/base/version.o: $(OUT)/revision.h
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 $(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
-$(OUT)/infer/judges/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
+$(OUT)/infer/judges/sound/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features

@@ -80,8 +80,8 @@ breaches() {
                 print FILENAME ":" FNR ": " own " must not include " quoted[2]
         }' "${house[@]}"
     # Judges see pixels and samples: they know nothing of how the world is made
-    grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' infer/judges/*.[ch] |
-        grep -vE '"(core/[a-z/_0-9]+|data/(media|draw)/[a-z_]+|infer/judges/[a-z_]+)\.h"' |
+    grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' infer/judges/**/*.[ch] |
+        grep -vE '"(core/[a-z/_0-9]+|data/(media|draw)/[a-z_]+|infer/judges/[a-z_/]+)\.h"' |
         sed -E 's/^([^:]+:[0-9]+):.*"(.*)".*/\1: a judge must not include \2/'
     grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"\.\.?/' "${sources[@]}" |
         sed -E 's/^([^:]+:[0-9]+):.*/\1: include from the root of the repository, not relatively/'

@@ -3,8 +3,8 @@
 #include "core/base/log.h"
 #include "data/media/loudness.h"
 #include "data/media/reader.h"
-#include "infer/judges/frames.h"
-#include "infer/judges/onsets.h"
+#include "infer/judges/sight/frames.h"
+#include "infer/judges/sound/onsets.h"
 #include <math.h>
 
 static const double near_seconds = 0.080; // a sound goes with what is seen within

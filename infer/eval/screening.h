@@ -13,7 +13,7 @@ typedef struct tk_film {
     double chance;            // how many would be so if they began at any time
     double sounds;            // 1: there is sound
     double lufs, range, peak; // LUFS, LU, dB (EBU R 128); silence: -120
-    double flicker;           // percent of full scale (infer/judges/frames.h)
+    double flicker;           // percent of full scale (infer/judges/sight/frames.h)
     double drift;             // of the last shot's colours against the first's, 0 to 1
 } tk_film;
 

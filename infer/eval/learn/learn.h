@@ -4,13 +4,13 @@
 #pragma once
 #include "data/codec/codec.h"
 #include "data/scene/scene.h"
-#include "infer/judges/heads.h"
-#include "infer/judges/settings.h"
+#include "infer/judges/people/heads.h"
+#include "infer/judges/sight/settings.h"
 
 typedef struct tk_learned {
     tk_settings settings;
     tk_head_finder heads;
-    tk_classes things; // 0 none, then 1 + tk_kind (infer/judges/things.h)
+    tk_classes things; // 0 none, then 1 + tk_kind (infer/judges/sight/things.h)
 } tk_learned;
 
 // Clips of c->media's size, filmed by all threads in some seconds; the same on any number of

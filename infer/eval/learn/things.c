@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What judges of things are shown: patches of clips, and which thing each is.
-#include "infer/judges/things.h"
+#include "infer/judges/sight/things.h"
 #include "core/base/log.h"
 #include "core/numbers/rng.h"
 #include "data/film/film.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/eval/measure/measure.h"
-#include "infer/judges/frames.h"
-#include "infer/judges/onsets.h"
-#include "infer/judges/paths.h"
-#include "infer/judges/things.h"
+#include "infer/judges/sight/frames.h"
+#include "infer/judges/sight/paths.h"
+#include "infer/judges/sight/things.h"
+#include "infer/judges/sound/onsets.h"
 #include <math.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
 // mislead: a flash, held frames, noise, a fade, fast motion.
 #include "core/numbers/rng.h"
 #include "data/film/film.h"
-#include "infer/judges/frames.h"
+#include "infer/judges/sight/frames.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <string.h>

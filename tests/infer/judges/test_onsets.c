@@ -2,7 +2,7 @@
 // When sounds begin: the world's impacts and splashes, whose samples are known, noise and silence.
 #include "core/numbers/rng.h"
 #include "data/film/film.h"
-#include "infer/judges/onsets.h"
+#include "infer/judges/sound/onsets.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // Motion told from true paths of the world's things at 12 frames a second, from paths of which the
 // answer is known, and from wrong motion.
 #include "data/scene/scene.h"
-#include "infer/judges/paths.h"
+#include "infer/judges/sight/paths.h"
 #include "tests/support/test.h"
 #include <math.h>
 

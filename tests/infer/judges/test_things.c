@@ -2,7 +2,7 @@
 // Things of the world's clips: what they are found to be against what they are.
 #include "data/film/film.h"
 #include "infer/eval/learn/learn.h"
-#include "infer/judges/things.h"
+#include "infer/judges/sight/things.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <string.h>

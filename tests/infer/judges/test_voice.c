@@ -3,7 +3,7 @@
 // The judge of voices: learns them from some words and tells them apart by others, in silence and
 // over noise; what has no voice is nobody. TK_TEST_FIGURES=file: all words, with tables into that
 // file (make speech); else a sample.
-#include "infer/judges/voice.h"
+#include "infer/judges/sound/voice.h"
 #include "tests/infer/judges/spoken.h"
 #include <stdio.h>
 

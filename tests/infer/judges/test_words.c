@@ -4,7 +4,7 @@
 // of the list. TK_TEST_FIGURES=file: all voices and all words, with tables into that file (make
 // speech); else a sample.
 #include "core/numbers/resample.h"
-#include "infer/judges/words.h"
+#include "infer/judges/sound/words.h"
 #include "tests/infer/judges/spoken.h"
 #include <malloc.h>
 #include <stdio.h>

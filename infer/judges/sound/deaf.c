@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the place of sphinx.c (make SPEECH=0): no word is heard.
-#include "infer/judges/sphinx.h"
+#include "infer/judges/sound/sphinx.h"
 
 tk_status tk_sphinx_open(const char *const *words, int n, tk_sphinx **out)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/pitch.h"
+#include "infer/judges/sound/pitch.h"
 #include "core/numbers/resample.h"
 #include <math.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/things.h"
+#include "infer/judges/sight/things.h"
 #include <math.h>
 #include <string.h>
 

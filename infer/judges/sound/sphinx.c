@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/sphinx.h"
+#include "infer/judges/sound/sphinx.h"
 #include "core/base/library.h"
 #include <ctype.h>
 #include <pocketsphinx.h>

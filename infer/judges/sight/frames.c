@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/frames.h"
+#include "infer/judges/sight/frames.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/settings.h"
+#include "infer/judges/sight/settings.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/words.h"
+#include "infer/judges/sound/words.h"
 #include "core/base/log.h"
 #include "core/numbers/resample.h"
-#include "infer/judges/pitch.h"
-#include "infer/judges/sphinx.h"
+#include "infer/judges/sound/pitch.h"
+#include "infer/judges/sound/sphinx.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

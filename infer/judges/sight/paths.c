@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/paths.h"
+#include "infer/judges/sight/paths.h"
 #include <math.h>
 #include <string.h>
 

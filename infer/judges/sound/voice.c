@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speakers are told apart by their mean prints and one covariance of prints within a speaker, drawn
 // a little towards its diagonal: the nearest mean in that metric.
-#include "infer/judges/voice.h"
+#include "infer/judges/sound/voice.h"
 #include "core/numbers/resample.h"
-#include "infer/judges/pitch.h"
+#include "infer/judges/sound/pitch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/heads.h"
+#include "infer/judges/people/heads.h"
 #include "core/numbers/rng.h"
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/judges/onsets.h"
+#include "infer/judges/sound/onsets.h"
 
 static int64_t hop_of(const tk_energies *e)
 {
