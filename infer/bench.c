@@ -33,6 +33,7 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
         .shot_id = id,
         .seed = 1,
         .steps = STEPS,
+        .solver = (tk_solver)c->sample.solver,
         .guidance = c->sample.guidance,
         .graph = c->sample.graph != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};

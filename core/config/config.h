@@ -172,8 +172,11 @@ typedef struct tk_convert_config {
     double shard;    // MiB of a file of a folder, at most
 } tk_convert_config;
 
+typedef enum tk_solver { TK_SOLVER_EULER, TK_SOLVER_MIDPOINT, TK_SOLVER_MULTISTEP } tk_solver;
+
 typedef struct tk_sample_config {
     int64_t steps;
+    int64_t solver; // tk_solver
     double guidance, video_shift, audio_shift;
     int64_t ema;   // 1: averaged weights if the checkpoint has them
     double window; // seconds a document may span; 0 = as the model was trained

@@ -411,7 +411,12 @@ static const tk_option config_rows[] = {
     INT("preflight.memory", preflight.memory, 1024, 0, 16777216, TK_CMD_PREFLIGHT,
         "MiB of a rank's device memory that are written and read back"),
 
-    INT("sample.steps", sample.steps, 24, 1, 10000, SAMPLES, "Euler steps"),
+    INT("sample.steps", sample.steps, 24, 1, 10000, SAMPLES,
+        "noise levels at which the model is asked, once at each, whatever the solver"),
+    ENUM("sample.solver", sample.solver, TK_SOLVER_EULER, TK_SOLVER_MULTISTEP, SAMPLES,
+         "how rows go on from what the model answers: by it alone, in pairs of steps of which the "
+         "first finds the velocity halfway, or by it and the answer before",
+         "euler", "midpoint", "multistep"),
     FLT("sample.guidance", sample.guidance, 2.5, 0, 100, SAMPLES,
         "classifier-free guidance; 1 = none, and half the work"),
     FLT("sample.video_shift", sample.video_shift, 3, 0.01, 100, SAMPLES,

@@ -307,15 +307,16 @@ static json_t *make_report(const eval *e)
     const tk_config *c = &e->config;
     list_columns(e, list);
     return json_pack(
-        "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:f, s:f, s:f, s:b}, "
+        "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:f, s:f, s:f, s:b}, "
         "s:o}",
         "format", "talkie-eval", "version", 2, "checkpoint", e->trained.path, "step",
         (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
         (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
         (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
-        (json_int_t)c->sample.steps, "guidance", c->sample.guidance, "video_shift",
-        c->sample.video_shift, "audio_shift", c->sample.audio_shift, "averaged",
-        (int)e->session.ema, "figures", tk_figures_report(COLUMNS, list));
+        (json_int_t)c->sample.steps, "solver", tk_solver_name((tk_solver)c->sample.solver),
+        "guidance", c->sample.guidance, "video_shift", c->sample.video_shift, "audio_shift",
+        c->sample.audio_shift, "averaged", (int)e->session.ema, "figures",
+        tk_figures_report(COLUMNS, list));
 }
 
 // eval.json beside the checkpoint, unless output= says otherwise.

@@ -8,16 +8,20 @@
 
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 
-typedef struct flow {       // a modality on this rank
-    int64_t rows, channels; // of one document
-    uint8_t *target;        // (rows) to be made; others are given
-    int64_t *counts;        // (tensor ranks) rows of the stream each one holds
-    tk_tensor x;            // first stage: (rows, channels)
-    tk_tensor v;            // ends: (documents * rows, channels) velocities
-    tk_tensor moves;        // first stage: (rows, 2) i32, picks of `down`: is it a target row
-    tk_tensor down;         // first stage: (2) how far rows go in this step: {0, dsigma}
-    tk_tensor dsigma;       // first stage: (rows) the same of each row
-    tk_tensor key;          // first stage: (rows, 2) of the noise that x starts as
+// Of velocities: of this step, of the one before, and to keep them until the next.
+enum { NOW, BEFORE, KEEP, FACTORS };
+
+typedef struct flow {        // a modality on this rank
+    int64_t rows, channels;  // of one document
+    uint8_t *target;         // (rows) to be made; others are given
+    int64_t *counts;         // (tensor ranks) rows of the stream each one holds
+    tk_tensor x;             // first stage: (rows, channels)
+    tk_tensor v;             // ends: (documents * rows, channels) velocities
+    tk_tensor moves;         // first stage: (rows, 2) i32, picks of `down`: is it a target?
+    tk_tensor before;        // like x, where the solver remembers: velocities of the step before
+    tk_tensor down[FACTORS]; // first stage: (2) what rows go by in this step: {0, factor}
+    tk_tensor by;            // first stage: (rows) one of the factors, of each row
+    tk_tensor key;           // first stage: (rows, 2) of the noise that x starts as
 } flow;
 
 typedef struct sampling_run {
@@ -31,17 +35,11 @@ typedef struct sampling_run {
     tk_tape tape;
     flow flow[TK_MODALITIES];
     int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
-    tk_tensor each; // (steps, levels + 4) what is another number each step: noise levels, and
-                    // `down` of video and audio
-    tk_tensor now;  // (1, levels + 4) the same of this step
+    tk_tensor each; // (steps, levels + 4 FACTORS) what is another number each step: noise levels,
+                    // and `down` of video and audio
+    tk_tensor now;  // (1, levels + 4 FACTORS) the same of this step
     tk_graph graph;
 } sampling_run;
-
-double tk_sigma(int64_t k, int64_t n, double shift)
-{
-    const double sigma = 1 - (double)k / (double)n;
-    return shift * sigma / (1 + (shift - 1) * sigma);
-}
 
 tk_model_part tk_sampler_part(tk_mesh *mesh, tk_device *device)
 {
@@ -132,21 +130,24 @@ static tk_status measure_flow(sampling_run *r, int m)
 
 // ---- what the device is told, in one transfer --------------------------------------------------
 
-enum { DOWN = 2 }; // numbers of each modality
+enum { DOWN = 2 }; // numbers of a factor: of rows that stay, of those that go
 
 static tk_status put_steps(sampling_run *r)
 {
     const tk_sample_task *t = r->task;
-    const int64_t levels = r->stream.n_levels, width = levels + 2 * DOWN;
+    const int64_t levels = r->stream.n_levels, width = levels + 2 * DOWN * FACTORS;
     float *at;
     TK_ARENA_NEW(at, &r->s->host.arena, t->steps * width);
     for (int64_t k = 0; k < t->steps; k++, at += width) {
         memcpy(at, r->stream.timestep, (size_t)levels * sizeof *at);
         for (int h = 0; h < 2; h++) {
-            const double sigma = tk_sigma(k, t->steps, t->shift[MEDIA[h]]);
-            at[r->level[MEDIA[h]]] = (float)(1 - sigma);
-            at[levels + DOWN * h + 1] =
-                (float)(sigma - tk_sigma(k + 1, t->steps, t->shift[MEDIA[h]]));
+            const double shift = t->shift[MEDIA[h]];
+            const tk_solver_step go = tk_solver_at(t->solver, k, t->steps, shift);
+            float *down = at + levels + h * FACTORS * DOWN + 1;
+            at[r->level[MEDIA[h]]] = (float)(1 - tk_sigma(k, t->steps, shift));
+            down[NOW * DOWN] = (float)go.now;
+            down[BEFORE * DOWN] = (float)go.before;
+            down[KEEP * DOWN] = 1;
         }
     }
     at -= t->steps * width;
@@ -227,7 +228,11 @@ static tk_status open_flow(sampling_run *r, int m)
         TK_TRY(tk_device_new(d, TK_F32, r->n_documents * f->rows, f->channels, &f->v));
     if (!r->first) return TK_OK;
     TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->x));
-    TK_TRY(tk_device_new(d, TK_F32, f->rows, 1, &f->dsigma));
+    TK_TRY(tk_device_new(d, TK_F32, f->rows, 1, &f->by));
+    if (tk_solver_remembers(r->task->solver)) {
+        TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->before));
+        TK_TRY(tk_device_zero(d, f->before.data, tk_bytes(&f->before)));
+    }
     TK_TRY(tk_device_new(d, TK_F32, r->batch.own_count[m], f->channels,
                          m == TK_VIDEO ? &r->batch.video : &r->batch.audio));
     return start_rows(r, m);
@@ -238,8 +243,9 @@ static tk_status open_now(sampling_run *r)
     const int64_t levels = r->stream.n_levels;
     TK_TRY(tk_device_new(r->s->device, TK_F32, tk_cols(&r->each), 1, &r->now));
     r->batch.timestep = tk_tensor_rows(r->now, 0, levels);
-    for (int h = 0; h < 2; h++)
-        r->flow[MEDIA[h]].down = tk_tensor_rows(r->now, levels + DOWN * h, DOWN);
+    for (int i = 0; i < 2 * FACTORS; i++)
+        r->flow[MEDIA[i / FACTORS]].down[i % FACTORS] =
+            tk_tensor_rows(r->now, levels + DOWN * i, DOWN);
     return TK_OK;
 }
 
@@ -264,7 +270,8 @@ static void close_sampling(sampling_run *r)
         flow *f = &r->flow[MEDIA[h]];
         tk_device_free(d, &f->x);
         tk_device_free(d, &f->v);
-        tk_device_free(d, &f->dsigma);
+        tk_device_free(d, &f->by);
+        tk_device_free(d, &f->before);
     }
     tk_device_free(d, &r->now);
     tk_device_free(d, &r->batch.video);
@@ -349,24 +356,34 @@ static tk_status return_velocities(sampling_run *r)
     return TK_OK;
 }
 
-static tk_status euler(sampling_run *r, int m)
+// to += factor * velocity, of target rows; with guidance where `captioned` is there.
+static tk_status add_velocity(sampling_run *r, const flow *f, int factor, tk_tensor v,
+                              tk_tensor captioned, tk_tensor to)
+{
+    tk_device *d = r->s->device;
+    const tk_call spread = {
+        .op = TK_OP_PICK, .in = {f->down[factor], {0}, {0}, f->moves}, .out = {f->by}};
+    const tk_call add = {
+        .op = TK_OP_EULER, .in = {v, captioned, f->by}, .out = {to}, .f = {r->task->guidance}};
+    TK_TRY(tk_op_forward(d, &spread));
+    return tk_op_forward(d, &add);
+}
+
+static tk_status move_rows(sampling_run *r, int m)
 {
     tk_device *d = r->s->device;
     const flow *f = &r->flow[m];
     if (f->rows == 0) return TK_OK;
-    const tk_call spread = {
-        .op = TK_OP_PICK, .in = {f->down, {0}, {0}, f->moves}, .out = {f->dsigma}};
-    TK_TRY(tk_op_forward(d, &spread));
-    const tk_tensor captioned = tk_tensor_rows(f->v, 0, f->rows);
-    tk_call c = {.op = TK_OP_EULER,
-                 .in = {captioned, {0}, f->dsigma},
-                 .out = {f->x},
-                 .f = {r->task->guidance}};
+    tk_tensor v = tk_tensor_rows(f->v, 0, f->rows), captioned = {0};
     if (r->n_documents == 2) {
-        c.in[0] = tk_tensor_rows(f->v, f->rows, f->rows);
-        c.in[1] = captioned;
+        captioned = v;
+        v = tk_tensor_rows(f->v, f->rows, f->rows);
     }
-    return tk_op_forward(d, &c);
+    if (!tk_solver_remembers(r->task->solver)) return add_velocity(r, f, NOW, v, captioned, f->x);
+    TK_TRY(add_velocity(r, f, BEFORE, f->before, (tk_tensor){0}, f->x));
+    TK_TRY(tk_device_zero(d, f->before.data, tk_bytes(&f->before)));
+    TK_TRY(add_velocity(r, f, KEEP, v, captioned, f->before));
+    return add_velocity(r, f, NOW, f->before, (tk_tensor){0}, f->x);
 }
 
 static tk_status ask_sampler_step(sampling_run *r)
@@ -384,7 +401,7 @@ static tk_status ask_sampler_step(sampling_run *r)
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
     TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
-    for (int h = 0; h < 2 && r->first; h++) TK_TRY(euler(r, MEDIA[h]));
+    for (int h = 0; h < 2 && r->first; h++) TK_TRY(move_rows(r, MEDIA[h]));
     return TK_OK;
 }
 

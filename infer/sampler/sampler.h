@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one sampler loop: Euler over the shifted schedules of both modalities.
+// The one sampler loop, over the shifted schedules of both modalities, by any of the solvers of
+// infer/sampler/solver.h.
 //
 // What is sampled is data: a document of shots, some of them given (memory, references), as rows of
 // others may be (core/model/given.h), and clean throughout, the rest noise at first. Guidance is a
 // second document of the same rows in the same stream, with its captions left out.
 //
 //   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
-//   x += (sigma'_k - sigma'_k+1) * v,  v = u + guidance * (c - u)
+//   x += now_k * v_k + before_k * v_k-1,  v = u + guidance * (c - u)
 //
 // A step reads what is another number each time (noise levels, how far rows go down) from where it
 // lies on the device, so all steps of a task are the same work at the same addresses. With `graph`
@@ -17,6 +18,7 @@
 // shot and element, so that a seed gives the same clip on every layout.
 #pragma once
 #include "core/model/model.h"
+#include "infer/sampler/solver.h"
 #include "parallel/mesh.h"
 
 typedef struct tk_sampler { // what it runs on
@@ -42,13 +44,11 @@ typedef struct tk_sample_task {
                                        // read where a row is not a target; first stage only
     uint64_t seed;
     int64_t steps;
+    tk_solver solver;
     double guidance; // 1: no second document
     bool graph;      // of a device that has them (tk_device_has_graphs)
     double shift[TK_MODALITIES];
 } tk_sample_task;
-
-// sigma of step k of n, shifted.
-double tk_sigma(int64_t k, int64_t n, double shift);
 
 // Collective over the mesh's replica. On the first stage `out` gets all video and audio rows of the
 // document, (rows, channels) each, given ones included. `step_done` (may be NULL) is called after

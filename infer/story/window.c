@@ -73,6 +73,7 @@ tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, 
     *out = (tk_sample_task){
         .seed = (uint64_t)c->story.seed,
         .steps = c->sample.steps,
+        .solver = (tk_solver)c->sample.solver,
         .guidance = c->sample.guidance,
         .graph = c->sample.graph != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};

@@ -165,10 +165,13 @@ static void latents_are_those_of_the_processor(void **state)
     const tk_parallel_config p = {
         .device = TK_DEVICE_CPU, .tensor = 1, .pipeline = 1, .threads = 1};
     made host;
-    sample(&p, &host); // every rank by itself
-    cpu = host.x;
-    sample_on_layout(world.size, 1);
-    if (world.size > 1) sample_on_layout(1, world.size);
+    for (int k = 0; k < 2; k++) {
+        config.sample.solver =
+            k ? TK_SOLVER_MULTISTEP : TK_SOLVER_EULER; // with a memory, and without
+        sample(&p, &host);                             // every rank by itself
+        cpu = host.x;
+        sample_on_layout(k ? 1 : world.size, k ? world.size : 1);
+    }
 }
 
 // Whatever call fails while steps are asked for, recorded or launched, some of them: nothing is
