@@ -65,6 +65,36 @@ static void print_citations(const tk_clips *c, const tk_clip_info *i)
     }
 }
 
+static void print_features(const tk_clips *c)
+{
+    const tk_clip_features *f = &c->features;
+    int64_t rows = 0, shots = 0;
+    double bytes = 0;
+    if (!f->n) return;
+    for (int64_t k = 0; k < f->n; k++)
+        rows += f->feature[k].rows, bytes += (double)f->feature[k].bytes;
+    for (int64_t k = 0; k < c->n; k++)
+        for (int j = 0; j < c->clip[k].n_shots; j++) shots += c->clip[k].shot[j].feature_rows > 0;
+    printf("text features %lld, of %lld shots: %lld rows of %lld channels, %s, ", (long long)f->n,
+           (long long)shots, (long long)rows, (long long)f->channels,
+           f->half ? "float16" : "float32");
+    print_bytes(bytes);
+    if (f->empty >= 0)
+        printf("; an empty caption has %lld rows\n", (long long)f->feature[f->empty].rows);
+    else
+        printf("; an empty caption has a row of zeros\n");
+}
+
+static void print_shots(const tk_clip_info *i)
+{
+    for (int j = 0; j < i->n_shots; j++) {
+        const tk_clip_shot *s = &i->shot[j];
+        printf("    %6.2f s + %.2f s  ", s->start, s->seconds);
+        if (s->feature_rows) printf("(%lld rows of text features) ", (long long)s->feature_rows);
+        printf("%.120s\n", s->caption);
+    }
+}
+
 static void print_clips(const tk_clips *c)
 {
     enum { EXAMPLES = 4 };
@@ -91,13 +121,12 @@ static void print_clips(const tk_clips *c)
                (long long)b->audio_rows, (long long)b->audio_channels);
     }
     print_references(c);
+    print_features(c);
     printf("examples\n");
     for (int64_t k = 0; k < shown; k++) {
         const tk_clip_info *i = &c->clip[k * c->n / shown];
         printf("  %s\n", i->name);
-        for (int j = 0; j < i->n_shots; j++)
-            printf("    %6.2f s + %.2f s  %.120s\n", i->shot[j].start, i->shot[j].seconds,
-                   i->shot[j].caption);
+        print_shots(i);
         print_citations(c, i);
     }
 }
@@ -136,6 +165,10 @@ static tk_status make_clip_room(const tk_clips *c, tk_arena *a, room *r)
         video = bytes[0] > video ? bytes[0] : video;
         audio = bytes[1] > audio ? bytes[1] : audio;
     }
+    for (int64_t k = 0; k < c->features.n; k++) {
+        const int64_t bytes = c->features.feature[k].bytes;
+        video = bytes > video ? bytes : video;
+    }
     TK_ARENA_NEW(r->video, a, video / 2);
     TK_ARENA_NEW(r->audio, a, audio / 2);
     TK_ARENA_NEW(r->raw, a, video + audio);
@@ -145,7 +178,9 @@ static tk_status make_clip_room(const tk_clips *c, tk_arena *a, room *r)
 static tk_status check_sample(const tk_clips *c, int64_t k, const room *r)
 {
     if (k < c->n) return tk_clips_read(c, k, r->video, r->audio, r->raw);
-    return tk_clips_read_reference(c, k - c->n, r->video, r->audio, r->raw);
+    k -= c->n;
+    if (k < c->n_references) return tk_clips_read_reference(c, k, r->video, r->audio, r->raw);
+    return tk_clips_read_feature(c, k - c->n_references, r->video, r->raw);
 }
 
 // Reads this rank's share of the clips, as they are dealt out; a damaged one is named and counted.
@@ -155,7 +190,7 @@ static tk_status check_share(tk_comm *world, const tk_clips *c, uint64_t *bad)
     tk_deal *deal;
     tk_arena a;
     room r = {0};
-    const int64_t all = c->n + c->n_references; // clips, then references
+    const int64_t all = c->n + c->n_references + c->features.n; // clips, then the others
     TK_TRY(tk_deal_open(world, tk_comm_self(), all, "checking", "clips", all, &deal));
     tk_arena_init(&a, 0);
     tk_status st = make_clip_room(c, &a, &r);
@@ -177,19 +212,22 @@ static tk_status check_file(tk_comm *world, const char *path, const char *codec_
     tk_clips c;
     uint64_t bad = 0;
     TK_TRY(tk_clips_open_shared(world, path, codec_file, &c));
-    const int64_t n = c.n, references = c.n_references;
+    const int64_t n = c.n, references = c.n_references, features = c.features.n;
     tk_status st = tk_agree(world, check_share(world, &c, &bad));
     tk_clips_close(&c);
     TK_TRY(st);
     TK_TRY(tk_comm_sum_u64(world, &bad, 1));
     if (bad)
-        return tk_agree(world, TK_FAIL(TK_INPUT, "%s: %llu of %lld clips%s are damaged", path,
-                                       (unsigned long long)bad, (long long)(n + references),
-                                       references ? " and references" : ""));
-    if (world->rank == 0 && references)
-        printf("%s: %lld clips and %lld references, all whole\n", path, (long long)n,
-               (long long)references);
-    if (world->rank == 0 && !references) printf("%s: %lld clips, all whole\n", path, (long long)n);
+        return tk_agree(world,
+                        TK_FAIL(TK_INPUT, "%s: %llu of %lld clips%s%s are damaged", path,
+                                (unsigned long long)bad, (long long)(n + references + features),
+                                references ? " and references" : "",
+                                features ? " and text features" : ""));
+    if (world->rank) return TK_OK;
+    printf("%s: %lld clips", path, (long long)n);
+    if (references) printf(" and %lld references", (long long)references);
+    if (features) printf(" and %lld text features", (long long)features);
+    printf(", all whole\n");
     return TK_OK;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/bench.h"
 #include "core/base/log.h"
-#include "infer/sampler/sampler.h"
+#include "infer/sampler/text.h"
 #include "parallel/mpi/start.h"
 #include "train/bench.h"
 #include "train/run/ceiling.h"
@@ -25,6 +25,7 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
 {
     const tk_bucket *b;
     const tk_clip_info *info = tk_loader_info(p->loader, 0, &b);
+    tk_text_form form = {0};
     tk_shot_rows *shots;
     int64_t *id;
     TK_ARENA_NEW(shots, &s->arena, info->n_shots);
@@ -49,12 +50,9 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
                                   .target = true};
         id[k] = k;
     }
+    TK_TRY(c->model.text == TK_TEXT_FEATURES ? tk_loader_text_form(p->loader, &form) : TK_OK);
     for (int d = 0; d < 2; d++) {
-        int32_t *text;
-        t->text_rows[d] = tk_caption_rows(info->n_shots, info->shot, d == 1);
-        TK_ARENA_NEW(text, &s->arena, t->text_rows[d]);
-        tk_caption_tokens(info->n_shots, info->shot, d == 1, text);
-        t->text[d] = text;
+        TK_TRY(tk_sample_text(&form, info->n_shots, info->shot, NULL, d, &s->arena, t));
         t->doc.text_rows = t->text_rows[d];
         if (d == 0 || t->guidance != 1) s->rows += tk_document_rows(&t->doc, NULL);
     }

@@ -74,15 +74,23 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
     return st;
 }
 
+static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
+{
+    TK_TRY(tk_story_text_look(&job->config, job->trained, a, text));
+    return tk_story_text_read(text, a);
+}
+
 static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena)
 {
     tk_references refs;
+    tk_story_text text;
     tk_story_given given;
     tk_latents x;
     tk_comm *replica = &a->mesh.replica;
     const double begin = tk_now();
     TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
                                                 arena, &refs)));
+    TK_TRY(tk_agree(replica, read_text(job, arena, &text)));
     const bool gives = tk_story_gives(&job->config.story);
     if (gives)
         TK_TRY(tk_agree(replica, tk_story_given_read(&job->config, &job->story,
@@ -90,6 +98,7 @@ static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena
     const tk_story_task task = {.config = &job->config,
                                 .story = &job->story,
                                 .refs = &refs,
+                                .text = &text,
                                 .given = gives ? &given : NULL,
                                 .step_done = tk_deal_step,
                                 .ctx = a->deal};

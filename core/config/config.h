@@ -95,10 +95,11 @@ typedef struct tk_media_config { // what clips are made of; both world and impor
 
 typedef enum tk_import_bad { TK_BAD_SKIP, TK_BAD_STOP } tk_import_bad;
 typedef struct tk_import_config {
-    double clip_seconds; // clips are cut to this length
-    double min_seconds;  // shorter rests are dropped
-    char *codec;         // clip file whose codec to use; "" = fit one on the imported clips
-    int64_t bad;         // what becomes of files and clips that hold damage: tk_import_bad
+    double clip_seconds;  // clips are cut to this length
+    double min_seconds;   // shorter rests are dropped
+    char *codec;          // clip file whose codec to use; "" = fit one on the imported clips
+    char *empty_features; // .npy of an empty caption's text features; "" = a row of zeros
+    int64_t bad;          // what becomes of files and clips that hold damage: tk_import_bad
 } tk_import_config;
 
 typedef struct tk_data_config {
@@ -186,6 +187,7 @@ typedef struct tk_sample_config {
 typedef struct tk_shot_config {
     double seconds;
     char *prompt;
+    char *features; // .npy of the prompt's text features; "" = none
     char **references;
     int64_t n_references;
 } tk_shot_config;
@@ -211,8 +213,9 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     int64_t size[2];           // width, height in pixels; 0 = as trained
     int64_t fps;               // 0 = as trained
     int64_t seed;
-    char *style;  // prepended to every prompt; "" = none
-    char *output; // output path without suffix; "" = clips/<name of the storyboard file>
+    char *empty_features; // .npy of an empty caption's; "" = as trained
+    char *style;          // prepended to every prompt; "" = none
+    char *output;         // output path without suffix; "" = clips/<name of the storyboard file>
     tk_shot_config *shots;
     int64_t n_shots;
     char **references; // media files given as clean rows before the first shot

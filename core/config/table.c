@@ -74,6 +74,8 @@ enum {
 static const tk_option shot_rows[] = {
     FLT("seconds", seconds, 0, 0.001, 600, SAMPLE, "length of the shot"),
     STR("prompt", prompt, "", SAMPLE, "what is seen and heard"),
+    STR("features", features, "", SAMPLE,
+        "for a model of text features: .npy of the prompt's, as its encoder makes them"),
     LIST("references", references, n_references, 64, SAMPLE,
          "media files given as clean rows to this shot"),
 };
@@ -113,6 +115,9 @@ static const tk_option config_rows[] = {
     INT("fps", story.fps, 0, 0, 240, SAMPLE, "frames per second; 0 = as trained"),
     INT("seed", story.seed, 1, 0, SEED_MAX, SAMPLE,
         "the same seed gives the same clip, on any layout"),
+    STR("empty_features", story.empty_features, "", SAMPLE,
+        "for a model of text features: .npy of an empty caption's, which guidance leads away from; "
+        "empty = as trained"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
     STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
@@ -277,6 +282,9 @@ static const tk_option config_rows[] = {
     FLT("import.min_seconds", import.min_seconds, 1, 0.1, 600, DATA, "shorter rests are dropped"),
     STR("import.codec", import.codec, "", DATA,
         "clip file whose codec to use; empty = fit one on the imported clips"),
+    STR("import.empty_features", import.empty_features, "", DATA,
+        ".npy of an empty caption's text features, where captions have some (a .npy beside each "
+        "media file); empty = a row of zeros"),
     ENUM("import.bad", import.bad, TK_BAD_SKIP, TK_BAD_STOP, DATA,
          "files that cannot be read and clips that hold damage: left out and named, or the end",
          "skip", "stop"),
@@ -299,7 +307,7 @@ static const tk_option config_rows[] = {
         "latent frames of such a clip, where another codec makes them; 0 = plan.frames over "
         "codec.patch_frames"),
     INT("plan.caption", plan.caption, 200, 0, 1048576, TK_CMD_PLAN,
-        "bytes of such a clip's caption"),
+        "bytes of such a clip's caption, or rows of its text features"),
     PATH("plan.machine", plan.machine, "", TK_CMD_PLAN,
          "file of the machine to plan times for (configs/machines/); a relative path begins at the "
          "config; empty = none"),

@@ -181,7 +181,11 @@ static tk_status read_shots(hid_t file, tk_arena *a, int64_t *n, tk_clip_shot **
                        (long long)*n);
     TK_ARENA_NEW(*out, a, *n + 1);
     for (int64_t k = 0; k < *n; k++)
-        (*out)[k] = (tk_clip_shot){start[k], seconds[k], frames[k], rows[k], caption[k]};
+        (*out)[k] = (tk_clip_shot){.start = start[k],
+                                   .seconds = seconds[k],
+                                   .latent_frames = frames[k],
+                                   .audio_rows = rows[k],
+                                   .caption = caption[k]};
     return TK_OK;
 }
 
@@ -231,7 +235,8 @@ static tk_status read_clip_file(hid_t file, const char *codec_file, tk_clips *c)
     TK_TRY(st);
     TK_TRY(read_buckets(file, c));
     TK_TRY(read_index(file, c));
-    return tk_references_read_index(file, c);
+    TK_TRY(tk_references_read_index(file, c));
+    return tk_features_read_index(file, c);
 }
 
 tk_status tk_clips_open(const char *path, const char *codec_file, tk_clips *out)

@@ -23,6 +23,14 @@
 //   /index/{first_citation,citations}   (clips) i64
 //   /citations/reference    (citations of all clips) i64
 //   /citations/{tag,word}   (citations) strings
+//   /features/...           text features, where there are any: rows that an encoder outside made
+//   of
+//                           captions, one of each token
+//     values                (rows, channels) f16 or f32: of all of them, one after the other
+//     rows                  (features) i64
+//     digest                (features) u64
+//     empty                 attribute: which ones are of an empty caption; -1: none
+//   /shots/features         (shots of all clips) i64: which ones; -1: none
 //   /truth/...              of the world only (data/world/truth.c)
 //
 // Writing is parallel: rank 0 lays the file out under a temporary name, every rank writes its slots
@@ -36,6 +44,7 @@ typedef struct tk_clip_shot {
     int64_t latent_frames,
         audio_rows; // rows of the shot: the clip's rows cut at the shot boundaries
     char *caption;
+    int64_t feature_rows, feature; // text features of the caption: rows, 0: none; and their number
 } tk_clip_shot;
 
 typedef struct tk_bucket {
@@ -69,6 +78,20 @@ typedef struct tk_clip_citation { // a reference as a clip has it
                                   // given: "Ada"; "": captions are as they are
 } tk_clip_citation;
 
+// Text features: rows of an encoder outside. They belong to the file and are stored once, however
+// many shots have them.
+typedef struct tk_clip_feature {
+    int64_t rows, bytes, address; // the latter two filled in as a reference's
+    uint64_t digest;
+} tk_clip_feature;
+
+typedef struct tk_clip_features {
+    int64_t n, channels; // n 0: none
+    bool half;           // numbers of sixteen bits, else of thirty-two
+    int64_t empty;       // which ones are of an empty caption; -1: none
+    tk_clip_feature *feature;
+} tk_clip_features;
+
 typedef struct tk_clip_info { // what is known of a sample without reading its rows
     char *name;               // for messages: "world 7/123", "clips/a.mp4 @ 2.0 s"
     int bucket;
@@ -90,6 +113,7 @@ typedef struct tk_clips { // an open clip file
     tk_clip_info *clip;
     int64_t n_references;
     tk_clip_reference *reference;
+    tk_clip_features features;
     tk_arena arena;
 } tk_clips;
 
@@ -110,12 +134,32 @@ tk_status tk_clips_read(const tk_clips *c, int64_t i, float *video, float *audio
 tk_status tk_clips_read_reference(const tk_clips *c, int64_t r, float *video, float *audio,
                                   void *raw);
 
-// Clips of which no file is there, all alike: one shot, words of `caption` bytes.
+// The same of text features k, (rows, channels); raw: bytes of them.
+tk_status tk_clips_read_feature(const tk_clips *c, int64_t k, float *x, void *raw);
+// ... of all shots of clip i, in turn; of a shot that has none nothing. raw: bytes of the longest.
+tk_status tk_clips_read_text(const tk_clips *c, int64_t i, float *x, void *raw);
+int64_t tk_clip_text_rows(const tk_clip_info *c); // of all its shots
+
+// How captions become rows: bytes, or text features.
+typedef struct tk_text_form {
+    int64_t channels;   // of a row of text features; 0: bytes
+    int64_t empty_rows; // of an empty caption
+    const float *empty; // (empty_rows, channels); NULL: zeros
+} tk_text_form;
+// What text features n files have, all of them: TK_INPUT where one has none, where their widths
+// differ or what they have of an empty caption does. Without the rows of `empty`.
+tk_status tk_clips_text_form(int64_t n, const tk_clips *c, tk_text_form *out);
+// These, into an arena; where the file has none, *out is NULL.
+tk_status tk_clips_read_empty(const tk_clips *c, tk_arena *a, float **out);
+
+// Clips of which no file is there, all alike: one shot, words of `caption` bytes or,
+// where `text_channels` is not 0, as many rows of text features.
 typedef struct tk_clip_shape {
     tk_codec_info codec;
     int64_t frames, height, width; // pixels
     int64_t latents;               // latent frames; 0: as the codec's patches make them
-    int64_t caption;               // bytes
+    int64_t caption;
+    int64_t text_channels;
 } tk_clip_shape;
 // One of them. Rows cannot be read. After a failure tk_clips_close all the same.
 tk_status tk_clips_describe(const tk_clip_shape *s, tk_clips *out);
@@ -132,6 +176,7 @@ typedef struct tk_clip_plan {  // all of it the caller's until the writer is gon
     const tk_clip_info *clips;
     int64_t n_references;
     const tk_clip_reference *references; // names and rows
+    const tk_clip_features *features;    // rows; NULL: there are none
 } tk_clip_plan;
 // Before any work, on one rank: see tk_file_check_output. Only a clip file may be there already.
 tk_status tk_clips_check_output(const char *path, int n, char *const *inputs);
@@ -140,6 +185,8 @@ tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video,
                              const float *audio); // any rank, each clip once
 tk_status tk_clip_writer_put_reference(tk_clip_writer *w, int64_t r, const float *video,
                                        const float *audio); // any rank, each once
+tk_status tk_clip_writer_put_feature(tk_clip_writer *w, int64_t k,
+                                     const float *x); // any rank, each once
 // Instead of writing it: clip i will not be in the index, its slot stays empty.
 void tk_clip_writer_skip(tk_clip_writer *w, int64_t i);
 // Collective: gathers digests, rank 0 finishes the index, lets `extra` (may be NULL) write more

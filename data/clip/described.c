@@ -49,8 +49,10 @@ static tk_status describe_clip(const tk_clip_shape *s, tk_clips *c)
     *shot = (tk_clip_shot){.seconds = (double)s->frames / (double)s->codec.fps,
                            .latent_frames = b->latent_frames,
                            .audio_rows = b->audio_rows,
+                           .feature_rows = s->text_channels ? s->caption : 0,
                            .caption = caption};
     *clip = (tk_clip_info){.name = "a described clip", .n_shots = 1, .shot = shot};
+    c->features = (tk_clip_features){.channels = s->text_channels, .empty = -1};
     c->clip = clip;
     c->n = 1;
     return TK_OK;

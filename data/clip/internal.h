@@ -6,10 +6,12 @@
 #define TK_CLIP_FORMAT "talkie-clips"
 enum {
     TK_CLIP_VERSION = 2,
-    TK_CLIP_SHOTS = 1024,        // most shots of a clip
-    TK_CLIP_CITATIONS = 64,      // ... references
-    TK_CLIP_TAG = 64,            // bytes of a tag, or of a word
-    TK_CLIP_REFERENCES = 1 << 24 // of a file
+    TK_CLIP_SHOTS = 1024,         // most shots of a clip
+    TK_CLIP_CITATIONS = 64,       // ... references
+    TK_CLIP_TAG = 64,             // bytes of a tag, or of a word
+    TK_CLIP_REFERENCES = 1 << 24, // of a file
+    TK_CLIP_FEATURES = 1 << 26,   // ...
+    TK_CLIP_TEXT_ROWS = 1 << 16   // rows of text features of a shot, and numbers of a row
 };
 
 // One modality of a sample in the file.
@@ -17,6 +19,7 @@ typedef struct tk_clip_part {
     const char *what; // "video"
     int64_t address, bytes;
     uint64_t *digest; // in the bucket
+    bool wide;        // numbers of thirty-two bits, else of sixteen
 } tk_clip_part;
 tk_clip_part tk_clip_part_of(const tk_bucket *b, const tk_clip_info *s, bool sound);
 // Fills in a bucket's byte counts; TK_INPUT when its shape is not one the codec makes.
@@ -50,6 +53,27 @@ tk_status tk_references_write(hid_t file, hid_t at, int64_t n, const tk_clip_ref
 tk_status tk_references_read_index(hid_t file, tk_clips *c);
 // Collective, comm of several: rank 0's to the others, whose clips are known.
 tk_status tk_references_share(tk_comm *comm, tk_clips *c);
+
+// Text features (features.c). Fills in byte counts; TK_INPUT where they cannot be.
+tk_status tk_features_check(tk_clip_features *f, const char *path);
+// Checks a clip's against the file's.
+tk_status tk_clip_features_check(const tk_clip_info *c, const tk_clip_features *f,
+                                 const char *path);
+void tk_features_place(tk_clip_features *f, int64_t address);
+// Room for their rows, and where it is.
+tk_status tk_features_lay_out(hid_t file, tk_clip_features *f);
+// What is known of them beside their rows. Clips with left_out are not there.
+// `at`: their group in the file.
+tk_status tk_features_write(hid_t file, hid_t at, const tk_clip_features *f, int64_t n_clips,
+                            const tk_clip_info *clip, const uint64_t *left_out, tk_arena *a);
+// All of that into c, whose clips are known.
+tk_status tk_features_read_index(hid_t file, tk_clips *c);
+// Collective, comm of several: rank 0's to the others, whose clips are known.
+tk_status tk_features_share(tk_comm *comm, tk_clips *c);
+tk_clip_part tk_feature_part(const tk_clip_features *f, int64_t k);
+
+// Rank 0's bytes to all, however many.
+tk_status tk_clip_broadcast(tk_comm *comm, void *x, int64_t bytes);
 
 // A column of a table: dataset of one dimension with *n entries (-1: any, filled in).
 tk_status tk_clip_column(hid_t at, const char *name, hid_t type, tk_arena *a, int64_t *n, void *x);

@@ -23,6 +23,7 @@ typedef struct document { // of one step in the ring
     int64_t index;
     float *video, *audio;
     float *cited[2]; // references
+    float *text;     // text features
     char why[WORDS]; // not ok: the message
 } document;
 
@@ -35,6 +36,8 @@ typedef struct worker {
 struct tk_loader {
     bool described; // its clips are nowhere
     bool cites;     // references are read
+    bool texts;     // ... text features
+    float *empty;   // those of an empty caption, once they were read; NULL: zeros
     int64_t base;   // number of its first clip
     int64_t n_files, n, threads, prefetch, max_bad;
     tk_clips *file;
@@ -48,6 +51,7 @@ struct tk_loader {
     pthread_mutex_t lock;
     pthread_cond_t room, ready;
     worker *worker;
+    int64_t text;    // most numbers of a clip's text features
     int64_t running; // threads started
     bool stop;
     uint64_t seed;
@@ -293,6 +297,32 @@ void tk_loader_cites(tk_loader *l, bool yes)
     l->cites = yes;
 }
 
+// Of a clip's text features all numbers, and of those of a shot all bytes, at most.
+static void most_text(const tk_loader *l, int64_t *numbers, int64_t *bytes)
+{
+    for (int64_t f = 0; f < l->n_files; f++) {
+        const tk_clips *c = &l->file[f];
+        for (int64_t i = 0; i < c->n; i++) {
+            const int64_t n = tk_clip_text_rows(&c->clip[i]) * c->features.channels;
+            *numbers = n > *numbers ? n : *numbers;
+        }
+        for (int64_t k = 0; k < c->features.n; k++)
+            if (c->features.feature[k].bytes > *bytes) *bytes = c->features.feature[k].bytes;
+    }
+}
+
+tk_status tk_loader_text_form(const tk_loader *l, tk_text_form *out)
+{
+    TK_TRY(tk_clips_text_form(l->n_files, l->file, out));
+    out->empty = l->empty;
+    return TK_OK;
+}
+
+void tk_loader_texts(tk_loader *l, bool yes)
+{
+    l->texts = yes;
+}
+
 static tk_status read_cited(const tk_loader *l, const tk_clips *c, const tk_clip_info *info,
                             const document *d, void *raw)
 {
@@ -314,13 +344,16 @@ static void read_document(tk_loader *l, document *d, int64_t step, int64_t j, vo
     int f = file_of(l, index);
     const tk_clip_info *info = tk_loader_info(l, index, &b);
     d->index = index;
-    d->ok = tk_clips_read(&l->file[f], index - l->first[f], d->video, d->audio, raw) == TK_OK &&
-            read_cited(l, &l->file[f], info, d, raw) == TK_OK;
+    d->ok =
+        tk_clips_read(&l->file[f], index - l->first[f], d->video, d->audio, raw) == TK_OK &&
+        read_cited(l, &l->file[f], info, d, raw) == TK_OK &&
+        (!l->texts || tk_clips_read_text(&l->file[f], index - l->first[f], d->text, raw) == TK_OK);
     if (!d->ok) {
         snprintf(d->why, sizeof d->why, "%s", tk_status_message());
         tk_status_clear();
         memset(d->video, 0, (size_t)tk_bucket_video_count(b, i) * sizeof(float));
         memset(d->audio, 0, (size_t)tk_bucket_audio_count(b, i) * sizeof(float));
+        if (l->texts) memset(d->text, 0, (size_t)l->text * sizeof(float));
     }
     __atomic_fetch_add(&l->bytes, b->video_bytes + b->audio_bytes, __ATOMIC_RELAXED);
 }
@@ -363,20 +396,23 @@ static tk_status make_ring(tk_loader *l)
             int64_t v = tk_bucket_video_count(b, i), a = tk_bucket_audio_count(b, i);
             video = v > video ? v : video, audio = a > audio ? a : audio;
         }
-    int64_t cited[2] = {0};
+    int64_t cited[2] = {0}, text_bytes = 0;
     if (l->cites) tk_loader_most_cited(l, &cited[0], &cited[1]);
+    if (l->texts) most_text(l, &l->text, &text_bytes);
     int64_t fair = (l->docs + l->threads - 1) / l->threads,
-            small = RUN_BYTES / (2 * (video + audio));
+            small = RUN_BYTES / (2 * (video + audio + 2 * l->text));
     l->run = small < 1 ? 1 : small < fair ? small : fair;
     TK_ARENA_NEW(l->ring, &l->ring_arena, l->depth * l->docs);
     for (int64_t k = 0; k < l->depth * l->docs; k++) {
         TK_ARENA_NEW(l->ring[k].video, &l->ring_arena, video);
         TK_ARENA_NEW(l->ring[k].audio, &l->ring_arena, audio);
+        TK_ARENA_NEW(l->ring[k].text, &l->ring_arena, l->text + 1);
         for (int m = 0; m < 2; m++) TK_ARENA_NEW(l->ring[k].cited[m], &l->ring_arena, cited[m] + 1);
     }
     TK_ARENA_NEW(l->worker, &l->ring_arena, l->threads);
     int64_t most = video > audio ? video : audio;
     for (int m = 0; m < 2; m++) most = cited[m] > most ? cited[m] : most;
+    most = text_bytes / 2 > most ? text_bytes / 2 : most;
     for (int64_t k = 0; k < l->threads; k++) {
         uint16_t *raw;
         TK_ARENA_NEW(raw, &l->ring_arena, most);
@@ -394,6 +430,7 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
     l->begin = doc_begin, l->docs = doc_end - doc_begin, l->depth = l->prefetch + 1;
     l->next = l->released = l->bad_run = 0;
     if (l->docs < 1) return TK_OK; // this rank reads nothing
+    if (l->texts && !l->empty) TK_TRY(tk_clips_read_empty(&l->file[0], &l->arena, &l->empty));
     TK_TRY(make_ring(l));
     sigset_t all, before; // signals are the main thread's
     sigfillset(&all);
@@ -445,7 +482,8 @@ tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out)
                        .ok = d->ok,
                        .video = d->video,
                        .audio = d->audio,
-                       .cited = {l->cites ? d->cited[0] : NULL, l->cites ? d->cited[1] : NULL}};
+                       .cited = {l->cites ? d->cited[0] : NULL, l->cites ? d->cited[1] : NULL},
+                       .text = l->texts ? d->text : NULL};
     out->info = tk_loader_info(l, d->index, &out->bucket);
     if (!d->ok) return note_bad(l, d);
     l->bad_run = 0;

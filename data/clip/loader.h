@@ -19,6 +19,7 @@ typedef struct tk_sample {
     const float *video, *audio; // (rows, channels); valid until tk_loader_release of its step
     const float *cited[2]; // ... of all references that the clip cites, in turn: video and audio;
                            // NULL where they are not read
+    const float *text;     // text features of all its shots, in turn; NULL where they are not read
 } tk_sample;
 
 // Opens all files (rank 0 reads indexes and broadcasts); codec_file: see tk_codec_read. Codecs must
@@ -44,6 +45,10 @@ void tk_loader_most_cited(const tk_loader *l, int64_t *video, int64_t *audio);
 // Before tk_loader_start: whether rows of references are read as well. They are not, unless asked
 // for.
 void tk_loader_cites(tk_loader *l, bool yes);
+// What text features all files have: as tk_clips_text_form; `empty` once they are read.
+tk_status tk_loader_text_form(const tk_loader *l, tk_text_form *out);
+// Before tk_loader_start: whether text features are read as well. They are not, unless asked for.
+void tk_loader_texts(tk_loader *l, bool yes);
 // From step `first` on, read documents [doc_begin, doc_end) of each step's batch (own range of this
 // data rank).
 tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t batch,

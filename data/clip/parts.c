@@ -3,7 +3,9 @@
 #define XXH_INLINE_ALL // compiled for this processor; the shared library's is for any, and slower
 #include "core/numbers/half.h"
 #include "data/clip/internal.h"
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 
 hid_t tk_clip_half_type(void)
@@ -25,6 +27,15 @@ tk_status tk_clip_put_column(hid_t at, const char *name, int64_t n, const int64_
     return tk_h5_put(at, name, H5T_NATIVE_INT64, 1, &n, x);
 }
 
+static bool widen(const void *raw, const tk_clip_part *p, float *x)
+{
+    bool finite = true;
+    if (!p->wide) return tk_fp16_widen(raw, p->bytes / 2, x);
+    memcpy(x, raw, (size_t)p->bytes);
+    for (int64_t i = 0; i < p->bytes / 4; i++) finite = finite && isfinite(x[i]);
+    return finite;
+}
+
 tk_status tk_clip_part_read(const tk_clips *c, const char *name, const tk_clip_part *p, void *raw,
                             float *x)
 {
@@ -38,7 +49,7 @@ tk_status tk_clip_part_read(const tk_clips *c, const char *name, const tk_clip_p
     if (XXH3_64bits(raw, (size_t)p->bytes) != *p->digest)
         return TK_FAIL(TK_INPUT, "%s: the %s of \"%s\" is damaged (its digest differs)", c->path,
                        p->what, name);
-    if (!tk_fp16_widen(raw, p->bytes / 2, x))
+    if (!widen(raw, p, x))
         return TK_FAIL(TK_INPUT, "%s: the %s of \"%s\" holds numbers that are not finite", c->path,
                        p->what, name);
     return TK_OK;

@@ -249,7 +249,7 @@ tk_status tk_clips_read_reference(const tk_clips *c, int64_t i, float *video, fl
     tk_clip_reference *r = &c->reference[i];
     float *const to[] = {video, audio};
     for (int m = 0; m < 2; m++) {
-        const tk_clip_part part = {modality[m], r->address[m], r->bytes[m], &r->digest[m]};
+        const tk_clip_part part = {modality[m], r->address[m], r->bytes[m], &r->digest[m], false};
         if (to[m] && part.bytes) TK_TRY(tk_clip_part_read(c, r->name, &part, raw, to[m]));
     }
     return TK_OK;
@@ -354,9 +354,6 @@ tk_status tk_references_share(tk_comm *comm, tk_clips *c)
                                 : TK_FAIL(TK_MEMORY, "out of memory for %lld references",
                                           (long long)n.references)));
     if (first) pack_cited(c, &n, block);
-    const int64_t piece = 1 << 28; // a broadcast counts in int
-    for (int64_t at = 0; at < n.bytes; at += piece)
-        TK_TRY(tk_comm_broadcast(comm, block + at,
-                                 (size_t)(n.bytes - at < piece ? n.bytes - at : piece), 0));
+    TK_TRY(tk_clip_broadcast(comm, block, n.bytes));
     return tk_agree(comm, first ? TK_OK : unpack_cited(block, &n, c));
 }

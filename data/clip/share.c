@@ -99,7 +99,11 @@ static tk_status unpack(char *block, const counts *n, tk_clips *c)
     c->n_buckets = (int)n->buckets, c->bucket = v.bucket;
     for (int64_t k = 0; k < n->shots; k++) {
         const shot_record *s = &v.shot[k];
-        shot[k] = (tk_clip_shot){s->start, s->seconds, s->frames, s->rows, v.words + s->caption};
+        shot[k] = (tk_clip_shot){.start = s->start,
+                                 .seconds = s->seconds,
+                                 .latent_frames = s->frames,
+                                 .audio_rows = s->rows,
+                                 .caption = v.words + s->caption};
     }
     for (int64_t k = 0; k < n->clips; k++) {
         const clip_record *r = &v.clip[k];
@@ -117,6 +121,15 @@ static tk_status unpack(char *block, const counts *n, tk_clips *c)
     return TK_OK;
 }
 
+tk_status tk_clip_broadcast(tk_comm *comm, void *x, int64_t bytes)
+{
+    const int64_t piece = 1 << 28; // a broadcast counts in int
+    for (int64_t at = 0; at < bytes; at += piece)
+        TK_TRY(tk_comm_broadcast(comm, (char *)x + at,
+                                 (size_t)(bytes - at < piece ? bytes - at : piece), 0));
+    return TK_OK;
+}
+
 static tk_status share_index(tk_comm *comm, const char *path, tk_clips *c)
 {
     bool first = comm->rank == 0;
@@ -129,10 +142,7 @@ static tk_status share_index(tk_comm *comm, const char *path, tk_clips *c)
     if (!block) st = TK_FAIL(TK_MEMORY, "out of memory for the index of %s", path);
     TK_TRY(tk_agree(comm, st));
     if (first) pack(c, &n, block);
-    const int64_t piece = 1 << 28; // a broadcast counts in int
-    for (int64_t at = 0; at < n.bytes; at += piece)
-        TK_TRY(tk_comm_broadcast(comm, block + at,
-                                 (size_t)(n.bytes - at < piece ? n.bytes - at : piece), 0));
+    TK_TRY(tk_clip_broadcast(comm, block, n.bytes));
     TK_TRY(tk_codec_broadcast(comm, &c->codec, 0));
     if (!first) {
         st = unpack(block, &n, c);
@@ -157,6 +167,7 @@ tk_status tk_clips_open_shared(tk_comm *comm, const char *path, const char *code
     if (comm->size > 1) {
         st = share_index(comm, path, out);
         if (st == TK_OK) st = tk_references_share(comm, out);
+        if (st == TK_OK) st = tk_features_share(comm, out);
         if (st != TK_OK) tk_clips_close(out);
     }
     return st;

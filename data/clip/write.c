@@ -29,6 +29,8 @@ struct tk_clip_writer {
     int64_t n_references;
     tk_clip_reference *reference; // own copies, as with buckets
     uint64_t *reference_digest;   // (n_references, 2) on their way to rank 0
+    tk_clip_features features;    // own copies
+    uint64_t *feature_digest;     // (features.n) on their way to rank 0
     uint64_t *skipped;            // (n) 1 = left out by this rank; after gathering, by any
     tk_arena arena;
 };
@@ -74,6 +76,7 @@ static tk_status lay_out_file(tk_clip_writer *w, const char *config_yaml)
     H5Gclose(group);
     TK_TRY(st);
     if (w->n_references) TK_TRY(tk_references_lay_out(w->file, w->n_references, w->reference));
+    if (w->features.n) TK_TRY(tk_features_lay_out(w->file, &w->features));
     if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
         return TK_FAIL(TK_IO, "cannot write %s: %s", w->tmp, strerror(errno));
     return TK_OK;
@@ -95,6 +98,20 @@ static tk_status take_references(tk_clip_writer *w, const tk_clip_plan *p)
     return TK_OK;
 }
 
+static tk_status take_features(tk_clip_writer *w, const tk_clip_plan *p)
+{
+    if (p->features) w->features = *p->features;
+    const int64_t n = w->features.n;
+    TK_ARENA_NEW(w->features.feature, &w->arena, n + 1);
+    TK_ARENA_NEW(w->feature_digest, &w->arena, n + 1);
+    for (int64_t k = 0; k < n; k++)
+        w->features.feature[k] = (tk_clip_feature){.rows = p->features->feature[k].rows};
+    if (n) TK_TRY(tk_features_check(&w->features, p->path));
+    for (int64_t k = 0; k < w->n; k++)
+        TK_TRY(tk_clip_features_check(&w->clip[k], &w->features, p->path));
+    return TK_OK;
+}
+
 static tk_status take_plan(tk_clip_writer *w, const tk_clip_plan *p)
 {
     w->codec = p->codec, w->refer = p->refer;
@@ -112,7 +129,8 @@ static tk_status take_plan(tk_clip_writer *w, const tk_clip_plan *p)
     }
     for (int64_t k = 0; k < w->n; k++)
         TK_TRY(tk_clip_check(&w->clip[k], w->n_buckets, w->bucket, p->path));
-    return take_references(w, p);
+    TK_TRY(take_references(w, p));
+    return take_features(w, p);
 }
 
 // The name that rank 0 writes under to all.
@@ -143,6 +161,11 @@ static tk_status share_addresses(tk_clip_writer *w)
         int64_t begin = w->reference[0].address[m];
         TK_TRY(tk_comm_broadcast(w->comm, &begin, sizeof begin, 0));
         tk_references_place(w->n_references, w->reference, m, begin);
+    }
+    if (w->features.n) {
+        int64_t begin = w->features.feature[0].address;
+        TK_TRY(tk_comm_broadcast(w->comm, &begin, sizeof begin, 0));
+        tk_features_place(&w->features, begin);
     }
     w->fd = open(w->tmp, O_WRONLY | O_CLOEXEC);
     tk_status st = TK_OK;
@@ -177,16 +200,17 @@ fail:
     return st;
 }
 
-// One modality: narrow, digest, write.
+// One modality: narrow, where it is stored narrow, digest, write.
 static tk_status write_part(const tk_clip_writer *w, const char *name, const tk_clip_part *p,
                             const float *x, uint16_t *raw)
 {
     if (!p->bytes) return TK_OK;
-    if (!tk_fp16_narrow(x, p->bytes / 2, raw))
+    const void *stored = p->wide ? (const void *)x : raw;
+    if (!p->wide && !tk_fp16_narrow(x, p->bytes / 2, raw))
         return TK_FAIL(TK_INPUT, "the %s of \"%s\" has rows that are not finite or too large",
                        p->what, name);
-    *p->digest = XXH3_64bits(raw, (size_t)p->bytes);
-    return tk_pwrite_all(w->fd, w->tmp, raw, (size_t)p->bytes, p->address);
+    *p->digest = XXH3_64bits(stored, (size_t)p->bytes);
+    return tk_pwrite_all(w->fd, w->tmp, stored, (size_t)p->bytes, p->address);
 }
 
 tk_status tk_clip_writer_put(tk_clip_writer *w, int64_t i, const float *video, const float *audio)
@@ -209,12 +233,24 @@ tk_status tk_clip_writer_put_reference(tk_clip_writer *w, int64_t i, const float
                                        const float *audio)
 {
     tk_clip_reference *r = &w->reference[i];
-    const tk_clip_part part[] = {{"video", r->address[0], r->bytes[0], &r->digest[0]},
-                                 {"audio", r->address[1], r->bytes[1], &r->digest[1]}};
+    const tk_clip_part part[] = {{"video", r->address[0], r->bytes[0], &r->digest[0], false},
+                                 {"audio", r->address[1], r->bytes[1], &r->digest[1], false}};
     uint16_t *raw;
     TK_NEW(raw, (r->bytes[0] > r->bytes[1] ? r->bytes[0] : r->bytes[1]) / 2);
     tk_status st = write_part(w, r->name, &part[0], video, raw);
     if (st == TK_OK) st = write_part(w, r->name, &part[1], audio, raw);
+    tk_free(raw);
+    TK_TRY(st);
+    __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);
+    return TK_OK;
+}
+
+tk_status tk_clip_writer_put_feature(tk_clip_writer *w, int64_t k, const float *x)
+{
+    const tk_clip_part part = tk_feature_part(&w->features, k);
+    uint16_t *raw;
+    TK_NEW(raw, part.bytes / 2);
+    const tk_status st = write_part(w, "a caption", &part, x, raw);
     tk_free(raw);
     TK_TRY(st);
     __atomic_fetch_add(&w->put, 1, __ATOMIC_RELAXED);
@@ -246,18 +282,30 @@ static tk_status gather_reference_digests(tk_clip_writer *w)
     return TK_OK;
 }
 
+static tk_status gather_feature_digests(tk_clip_writer *w)
+{
+    uint64_t *all = w->feature_digest;
+    for (int64_t k = 0; k < w->features.n; k++) all[k] = w->features.feature[k].digest;
+    TK_TRY(sum(w, all, w->features.n));
+    for (int64_t k = 0; k < w->features.n; k++) w->features.feature[k].digest = all[k];
+    return TK_OK;
+}
+
 // What each rank did to all: each slot was written by one rank and its digest is zero elsewhere.
 static tk_status gather_digests(tk_clip_writer *w)
 {
     for (int k = 0; k < w->n_buckets; k++)
         TK_TRY(sum(w, w->bucket[k].digest, 2 * w->bucket[k].slots));
     TK_TRY(gather_reference_digests(w));
+    TK_TRY(gather_feature_digests(w));
     TK_TRY(sum(w, w->skipped, w->n));
     uint64_t put = (uint64_t)w->put;
     TK_TRY(tk_comm_sum_u64(w->comm, &put, 1));
-    if (put != (uint64_t)(w->n + w->n_references))
-        return TK_FAIL(TK_INTERNAL, "%s: %lld of %lld clips and references were written", w->path,
-                       (long long)put, (long long)(w->n + w->n_references));
+    const int64_t all = w->n + w->n_references + w->features.n;
+    if (put != (uint64_t)all)
+        return TK_FAIL(TK_INTERNAL,
+                       "%s: %lld of %lld clips, references and text features were written", w->path,
+                       (long long)put, (long long)all);
     return TK_OK;
 }
 
@@ -320,6 +368,11 @@ static tk_status write_references(tk_clip_writer *w, hid_t at, tk_arena *a)
                                w->skipped, a);
 }
 
+static tk_status write_features(tk_clip_writer *w, hid_t at, tk_arena *a)
+{
+    return tk_features_write(w->file, at, &w->features, w->n, w->clip, w->skipped, a);
+}
+
 static tk_status write_group(tk_clip_writer *w, const char *name,
                              tk_status (*write)(tk_clip_writer *, hid_t, tk_arena *))
 {
@@ -343,6 +396,7 @@ static tk_status finish(tk_clip_writer *w, tk_status (*extra)(void *ctx, hid_t f
     TK_TRY(write_group(w, "index", write_index));
     TK_TRY(write_group(w, "shots", write_shots));
     if (w->n_references) TK_TRY(write_group(w, "references", write_references));
+    if (w->features.n) TK_TRY(write_group(w, "features", write_features));
     if (extra) TK_TRY(extra(ctx, w->file));
     hid_t file = w->file;
     w->file = -1;

@@ -33,12 +33,17 @@ static void tidy(char *s)
     *to = 0;
 }
 
+char *tk_import_beside(const char *path, const char *suffix, tk_arena *a)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
+    return tk_arena_printf(a, "%.*s.%s", stem, path, suffix);
+}
+
 // The caption of clip.mp4 is clip.txt beside it, if there is one.
 static tk_status read_caption(tk_import_file *f, tk_arena *a)
 {
-    const char *path = f->path, *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
-    char *name = tk_arena_printf(a, "%.*s.txt", stem, path), *text;
+    char *name = tk_import_beside(f->path, "txt", a), *text;
     size_t n, at;
     if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (access(name, F_OK) != 0 && errno == ENOENT) return TK_OK;
@@ -58,6 +63,7 @@ void tk_import_look(tk_import_file *f, const tk_media_config *m)
     tk_arena a;
     tk_arena_init(&a, 0);
     tk_import_blame(f, read_caption(f, &a));
+    tk_import_blame(f, tk_import_look_at_features(f, &a));
     tk_arena_free(&a);
 }
 

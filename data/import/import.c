@@ -37,12 +37,14 @@ static tk_status check_arguments(const tk_import *im)
 // Rank 0: whether the output can be written, found out before hours of decoding.
 static tk_status check_output(tk_import *im)
 {
-    char **inputs, *codec = im->c->import.codec, *file = im->c->codec.file;
+    char **inputs, *codec = im->c->import.codec, *file = im->c->codec.file,
+                   *empty = im->c->import.empty_features;
     int n = 0;
-    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 2);
+    TK_ARENA_NEW(inputs, &im->arena, im->n_files + 3);
     for (int i = 0; i < im->n_files; i++) inputs[n++] = (char *)im->file[i].path;
     if (codec && *codec) inputs[n++] = codec;
     if (file && *file) inputs[n++] = file;
+    if (*empty) inputs[n++] = empty;
     return tk_clips_check_output(im->c->output, n, inputs);
 }
 
@@ -354,9 +356,11 @@ static tk_status import_files(tk_import *im)
                                .n = im->n,
                                .clips = im->clip,
                                .n_references = im->n_references,
-                               .references = im->reference};
+                               .references = im->reference,
+                               .features = &im->features};
     TK_TRY(tk_clip_writer_open(im->world, &plan, &im->writer));
     TK_TRY(tk_import_put_references(im));
+    TK_TRY(tk_import_put_features(im));
     TK_TRY(deal_files(im, "importing", "clips", im->n, im->order, import_file));
     TK_TRY(judge(im));
     TK_TRY(tell_files(im));
@@ -399,6 +403,7 @@ static tk_status run_import(tk_import *im, char **files)
     TK_TRY(find_patch(im));
     TK_TRY(look_at_files(im));
     TK_TRY(tk_import_cite(im));
+    TK_TRY(tk_import_number_features(im));
     TK_TRY(tk_agree(im->world, tk_import_plan(im)));
     tk_import_tell_plan(im);
     TK_TRY(get_codec(im));

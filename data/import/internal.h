@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The import's parts: looking at files (file.c), planning (plan.c), writing (import.c).
+// The import's parts: looking at files (file.c), planning (plan.c), writing (import.c);
+// what lies beside media: references (references.c), text features (features.c).
 #pragma once
 #include "core/base/log.h"
 #include "data/clip/clip.h"
@@ -8,6 +9,12 @@
 
 enum { TK_CAPTION_BYTES = 4096 }; // longest caption of an imported clip
 
+typedef struct tk_import_text { // text features
+    int64_t rows, channels;     // rows 0: none
+    bool half;
+    int64_t number; // among all
+} tk_import_text;
+
 typedef struct tk_import_file {
     const char *path;
     bool absent;      // there is no such file, or it may not be read
@@ -15,6 +22,7 @@ typedef struct tk_import_file {
     char words[640];
     char caption[TK_CAPTION_BYTES + 1];
     bool has_caption, has_audio;
+    tk_import_text text;       // of the caption
     int64_t frames;            // on our clock
     int64_t first_clip, clips; // made of it
     bool left_out;             // bad as a whole, and told so
@@ -26,6 +34,10 @@ typedef struct tk_import_file {
 
 // Reads the caption beside f->path and what its packets say. Bad files are noted in f, not failed.
 void tk_import_look(tk_import_file *f, const tk_media_config *m);
+// The file of the same name with another suffix; NULL: out of memory.
+char *tk_import_beside(const char *path, const char *suffix, tk_arena *a);
+// The text features beside f->path.
+tk_status tk_import_look_at_features(tk_import_file *f, tk_arena *a);
 // Notes `st` and this thread's message in f (the first failure of a file counts).
 void tk_import_blame(tk_import_file *f, tk_status st);
 
@@ -65,9 +77,11 @@ typedef struct tk_import {
     tk_import_cited *cited; // (n_files)
     int64_t n_references;
     tk_clip_reference *reference; // its name: the file
-    tk_codec_info info;           // of the codec, as far as it is known before the fit
-    int64_t clip_frames;          // of a whole clip
-    int64_t n;                    // clips
+    tk_clip_features features;
+    tk_import_text empty; // text features of an empty caption
+    tk_codec_info info;   // of the codec, as far as it is known before the fit
+    int64_t clip_frames;  // of a whole clip
+    int64_t n;            // clips
     tk_clip_info *clip;
     int64_t *frames_of; // (n)
     int n_buckets;
@@ -88,6 +102,10 @@ typedef struct tk_import {
 tk_status tk_import_cite(tk_import *im);
 // Collective. Writes it.
 tk_status tk_import_put_references(tk_import *im);
+// Collective (features.c). Which text features there are; before the plan.
+tk_status tk_import_number_features(tk_import *im);
+// Collective. Writes them.
+tk_status tk_import_put_features(tk_import *im);
 // What clips the files make, where they lie in the output, and in which order files are decoded.
 tk_status tk_import_plan(tk_import *im);
 void tk_import_tell_plan(const tk_import *im); // what a person should know before the long part

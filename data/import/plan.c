@@ -48,7 +48,9 @@ static tk_status plan_clip(tk_import *im, const tk_import_file *f, int64_t i, in
     c->shot[0] = (tk_clip_shot){.seconds = (double)frames / fps,
                                 .latent_frames = g.latent_frames,
                                 .audio_rows = g.audio_rows,
-                                .caption = (char *)f->caption};
+                                .caption = (char *)f->caption,
+                                .feature_rows = f->text.rows,
+                                .feature = f->text.number};
     return TK_OK;
 }
 
@@ -106,19 +108,24 @@ tk_status tk_import_plan(tk_import *im)
 
 void tk_import_tell_plan(const tk_import *im)
 {
-    int silent = 0, bare = 0, none = 0;
-    const char *first_bare = "", *first_none = "";
+    int silent = 0, bare = 0, none = 0, untold = 0;
+    const char *first_bare = "", *first_none = "", *first_untold = "";
     for (int i = im->n_files; i-- > 0;) {
         const tk_import_file *f = &im->file[i];
         if (f->left_out) continue;
         silent += !f->has_audio;
         if (!f->has_caption) bare++, first_bare = f->path;
+        if (im->features.n && !f->text.rows) untold++, first_untold = f->path;
         if (!f->clips) none++, first_none = f->path;
     }
     if (bare)
         tk_log("%d of %d files have no caption (a .txt of the same name beside them), so theirs is "
                "empty: %s%s",
                bare, im->n_files, first_bare, bare > 1 ? " ..." : "");
+    if (untold)
+        tk_log("%d of %d files have no text features (a .npy of the same name beside them), so "
+               "theirs are an empty caption's: %s%s",
+               untold, im->n_files, first_untold, untold > 1 ? " ..." : "");
     if (none)
         tk_log("%d of %d files are too short for a clip of import.min_seconds (%g s): %s%s", none,
                im->n_files, im->c->import.min_seconds, first_none, none > 1 ? " ..." : "");

@@ -21,9 +21,7 @@ enum { LIST_BYTES = 64 << 10, MOST_LINES = 64 };
 
 static char *path_of_list(const char *media, tk_arena *a)
 {
-    const char *slash = strrchr(media, '/'), *dot = strrchr(media, '.');
-    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - media : (long)strlen(media));
-    return tk_arena_printf(a, "%.*s.references", stem, media);
+    return tk_import_beside(media, "references", a);
 }
 
 // Rank 0: the list of file f; NULL: there is none.

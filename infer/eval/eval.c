@@ -380,6 +380,11 @@ static tk_status load_config(eval *e, const tk_invocation *in)
 {
     tk_config *c = &e->config;
     const tk_trained *t = &e->trained;
+    if (t->config.model.text != TK_TEXT_BYTES)
+        return TK_FAIL(TK_INPUT,
+                       "%s: this model reads an encoder's text features, and the world's captions "
+                       "have none: eval judges models of model.text=bytes",
+                       t->path);
     TK_TRY(
         tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
     c->parallel = t->config.parallel;

@@ -82,6 +82,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     const tk_trained *t = job->trained;
     tk_config *c = &job->config;
     const char *yaml = t->meta.config;
+    tk_story_text text;
     tk_config_init(c);
     TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
     c->story.output = c->output = "";
@@ -101,6 +102,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
     TK_TRY(tk_story_given_check(&c->story, &job->story));
     TK_TRY(find_inputs(job, &j->arena));
+    TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
     return tk_output_digest(c, t, &job->digest);
 }
 

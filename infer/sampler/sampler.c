@@ -65,10 +65,10 @@ void tk_sampler_close(tk_sampler *s)
 
 // Documents differ in text alone. Levels that no schedule has keep the two modalities apart in the
 // stream even where their sigmas meet; each step writes the true ones over them.
-static tk_status make_stream(sampling_run *r, int32_t **tokens)
+static tk_status make_stream(sampling_run *r)
 {
     const tk_sample_task *t = r->task;
-    int64_t rows = 0, text = 0;
+    int64_t rows = 0;
     for (int d = 0; d < r->n_documents; d++) {
         r->doc[d] = t->doc;
         r->doc[d].text_rows = t->text_rows[d];
@@ -76,22 +76,35 @@ static tk_status make_stream(sampling_run *r, int32_t **tokens)
         r->doc[d].t_video = -1;
         r->doc[d].t_audio = -2;
         rows += tk_document_rows(&r->doc[d], NULL);
-        text += t->text_rows[d];
     }
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
     TK_TRY(tk_stream_init(&r->stream, &r->s->host.arena, rows, r->n_documents, TK_MODALITIES));
-    TK_ARENA_NEW(*tokens, &r->s->host.arena, text);
-    int32_t *to = *tokens;
-    for (int d = 0; d < r->n_documents; d++) {
-        TK_TRY(tk_stream_append(&r->stream, &r->doc[d]));
-        memcpy(to, t->text[d], (size_t)t->text_rows[d] * sizeof *to);
-        to += t->text_rows[d];
-    }
+    for (int d = 0; d < r->n_documents; d++) TK_TRY(tk_stream_append(&r->stream, &r->doc[d]));
     for (int64_t i = 0; i < r->stream.n_levels; i++) {
         if (r->stream.timestep[i] == -1) r->level[TK_VIDEO] = i;
         if (r->stream.timestep[i] == -2) r->level[TK_AUDIO] = i;
+    }
+    return TK_OK;
+}
+
+// The documents' text, one after the other; features are of the first stage's alone.
+static tk_status join_text(sampling_run *r, tk_host_rows *in)
+{
+    const tk_sample_task *t = r->task;
+    const tk_model_config *c = &r->s->model->config;
+    const bool features = c->text == TK_TEXT_FEATURES;
+    const size_t row = features ? (size_t)c->text_channels * sizeof(float) : sizeof(int32_t);
+    char *to;
+    if (features && !r->first) return TK_OK;
+    TK_ARENA_NEW(to, &r->s->host.arena, r->stream.count[TK_TEXT] * (int64_t)row);
+    in->text = features ? (const float *)(void *)to : NULL;
+    in->tokens = features ? NULL : (const int32_t *)(void *)to;
+    for (int d = 0; d < r->n_documents; d++) {
+        const size_t bytes = (size_t)t->text_rows[d] * row;
+        memcpy(to, features ? (const void *)t->features[d] : t->text[d], bytes);
+        to += bytes;
     }
     return TK_OK;
 }
@@ -179,9 +192,10 @@ static tk_status put_keys(sampling_run *r, int m)
     return tk_transfer_put(&r->batch.transfer, key, TK_I32, f->rows, 2, &f->key);
 }
 
-static tk_status send_all(sampling_run *r, const int32_t *tokens)
+static tk_status send_all(sampling_run *r)
 {
-    const tk_host_rows in = {.tokens = tokens};
+    tk_host_rows in = {0};
+    TK_TRY(join_text(r, &in));
     TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->s->host));
     TK_TRY(put_steps(r));
     for (int h = 0; h < 2 && r->first; h++) {
@@ -251,10 +265,9 @@ static tk_status open_now(sampling_run *r)
 
 static tk_status open_sampling(sampling_run *r)
 {
-    int32_t *tokens = NULL;
-    TK_TRY(make_stream(r, &tokens));
+    TK_TRY(make_stream(r));
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
-    TK_TRY(send_all(r, tokens));
+    TK_TRY(send_all(r));
     TK_TRY(open_now(r));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;

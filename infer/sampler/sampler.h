@@ -38,7 +38,8 @@ void tk_sampler_close(tk_sampler *s); // of one that is zero: fine
 typedef struct tk_sample_task {
     tk_document doc;                   // levels and text_rows are filled in by the sampler
     int64_t text_rows[2];              // with captions; without (guidance)
-    const int32_t *text[2];            // tokens
+    const int32_t *text[2];            // tokens,
+    const float *features[2];          // or text features, (text_rows, channels)
     const int64_t *shot_id;            // (doc.n_shots) keys the noise of target shots
     const float *given[TK_MODALITIES]; // video and audio rows of the document, (rows, channels);
                                        // read where a row is not a target; first stage only

@@ -16,11 +16,12 @@ static tk_status check_trained(const tk_trained *t)
                        "and %lld",
                        t->path, (long long)m->video_channels, (long long)m->audio_channels,
                        (long long)k->video_channels, (long long)k->audio_channels);
-    if (m->text != TK_TEXT_BYTES)
-        return TK_FAIL(TK_INPUT,
-                       "%s: this model reads an encoder's text features, which prompts alone do "
-                       "not give; train with model.text=bytes",
-                       t->path);
+    if (t->meta.text.empty && t->meta.text.channels != m->text_channels)
+        return TK_FAIL(
+            TK_INPUT,
+            "%s: the model reads text features of %lld, those it has of an empty caption "
+            "are %lld wide",
+            t->path, (long long)m->text_channels, (long long)t->meta.text.channels);
     return TK_OK;
 }
 

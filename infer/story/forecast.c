@@ -48,6 +48,7 @@ typedef struct planned { // a storyboard
     const char *name;
     tk_story story;
     tk_references refs;
+    tk_story_text text;
 } planned;
 
 static tk_status plan_story(const tk_stories *s, const tk_trained *t, const change *by, int64_t i,
@@ -57,6 +58,7 @@ static tk_status plan_story(const tk_stories *s, const tk_trained *t, const chan
     TK_TRY(s->get(s->ctx, i, a, &out->config, &out->name));
     make_change(by, &out->config);
     TK_TRY(tk_story_plan(&out->config, codec, a, &out->story));
+    TK_TRY(tk_story_text_look(&out->config, t, a, &out->text));
     return tk_references_measure(&out->config, &out->story, tk_codec_get_info(codec), a,
                                  &out->refs);
 }
@@ -64,7 +66,8 @@ static tk_status plan_story(const tk_stories *s, const tk_trained *t, const chan
 static tk_status plan_window(const planned *p, const tk_trained *t, int i, tk_arena *a,
                              tk_sample_task *out)
 {
-    const tk_story_task task = {.config = &p->config, .story = &p->story, .refs = &p->refs};
+    const tk_story_task task = {
+        .config = &p->config, .story = &p->story, .refs = &p->refs, .text = &p->text};
     return tk_window_task(&task, tk_codec_get_info(t->meta.codec), i, a, out);
 }
 

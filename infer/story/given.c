@@ -39,6 +39,9 @@ int64_t tk_story_files(const tk_storyboard *b, char ***at)
     } while (0)
     for (int64_t i = 0; i < b->n_references; i++) FILE_AT(b->references[i]);
     for (int64_t k = 0; k < b->n_shots; k++)
+        if (b->shots[k].features && *b->shots[k].features) FILE_AT(b->shots[k].features);
+    if (b->empty_features && *b->empty_features) FILE_AT(b->empty_features);
+    for (int64_t k = 0; k < b->n_shots; k++)
         for (int64_t i = 0; i < b->shots[k].n_references; i++) FILE_AT(b->shots[k].references[i]);
     for (int64_t i = 0; i < b->n_cast; i++) FILE_AT(b->cast[i].file);
     for (int64_t i = 0; i < b->n_keyframes; i++) FILE_AT(b->keyframes[i].picture);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/window.h"
-#include "train/step/documents.h"
+#include "infer/sampler/text.h"
 #include "train/step/references.h"
 
 static tk_status lay_references(const tk_story_task *t, const tk_codec_info *k,
@@ -48,20 +48,22 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     return t->given ? tk_story_give(t->given, s, span, own, a, &out->doc) : TK_OK;
 }
 
-static tk_status write_text(const tk_story *s, const tk_window *span, tk_arena *a,
+static tk_status write_text(const tk_story_task *t, const tk_window *span, tk_arena *a,
                             tk_sample_task *out)
 {
+    static const tk_story_text bytes;
+    const tk_story_text *text = t->text ? t->text : &bytes;
+    const bool features = text->form.channels > 0;
     const int n = span->end - span->memory;
+    const float *own = text->rows;
     tk_clip_shot *captioned;
     TK_ARENA_NEW(captioned, a, n);
-    for (int i = 0; i < n; i++) captioned[i].caption = s->shot[span->memory + i].caption;
-    for (int d = 0; d < 2; d++) {
-        int32_t *text;
-        out->text_rows[d] = tk_caption_rows(n, captioned, d == 1);
-        TK_ARENA_NEW(text, a, out->text_rows[d]);
-        tk_caption_tokens(n, captioned, d == 1, text);
-        out->text[d] = text;
+    for (int i = 0; i < span->memory && own; i++) own += text->shot[i].rows * text->form.channels;
+    for (int i = 0; i < n; i++) {
+        captioned[i].caption = t->story->shot[span->memory + i].caption;
+        if (features) captioned[i].feature_rows = text->shot[span->memory + i].rows;
     }
+    for (int d = 0; d < 2; d++) TK_TRY(tk_sample_text(&text->form, n, captioned, own, d, a, out));
     return TK_OK;
 }
 
@@ -78,5 +80,5 @@ tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, 
         .graph = c->sample.graph != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
     TK_TRY(lay_out_window(t, k, span, a, out));
-    return write_text(t->story, span, a, out);
+    return write_text(t, span, a, out);
 }

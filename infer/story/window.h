@@ -4,11 +4,13 @@
 #include "infer/sampler/sampler.h"
 #include "infer/story/given.h"
 #include "infer/story/references.h"
+#include "infer/story/text.h"
 
 typedef struct tk_story_task { // what is sampled
     const tk_config *config;   // resolved, of the storyboard (sample.*, seed)
     const tk_story *story;
     const tk_references *refs;
+    const tk_story_text *text;    // NULL: bytes
     void (*step_done)(void *ctx); // after each step; NULL: nothing
     void *ctx;
     const tk_story_given *given; // of what is to be made; NULL: nothing

@@ -4,6 +4,7 @@
 #include "data/codec/kinds/kinds.h"
 #include <fcntl.h>
 #include <libgen.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,13 @@ static void plan(int64_t n, tk_bucket bucket[2], tk_clip_info *clip, tk_clip_sho
     for (int64_t i = 0; i < n; i++) {
         int b = i % 3 == 2;
         snprintf(name[i], sizeof name[i], "clip %lld", (long long)i);
-        shot[i][0] = (tk_clip_shot){0, 0.25, 1, 4, "first"};
-        shot[i][1] = (tk_clip_shot){0.25, 0.25, 1, 5, "second"};
+        shot[i][0] = (tk_clip_shot){
+            .seconds = 0.25, .latent_frames = 1, .audio_rows = 4, .caption = "first"};
+        shot[i][1] = (tk_clip_shot){.start = 0.25,
+                                    .seconds = 0.25,
+                                    .latent_frames = 1,
+                                    .audio_rows = 5,
+                                    .caption = "second"};
         clip[i] = (tk_clip_info){
             .name = name[i], .bucket = b, .slot = bucket[b].slots++, .n_shots = 2, .shot = shot[i]};
         if (i % 4 == 3) continue; // it cites nothing
@@ -150,6 +156,90 @@ tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int6
     tk_status st = tk_clip_writer_open(comm, &all, &w);
     if (st == TK_OK) st = write_all(comm, w, n);
     if (st == TK_OK && broken >= 0 && comm->rank == 0) st = damage(path, broken);
+    tk_codec_free(c);
+    tk_arena_free(&a);
+    return tk_agree(comm, st);
+}
+
+// ---- with text features ------------------------------------------------------------------------
+
+void test_feature_rows(int64_t k, float *x)
+{
+    for (int64_t i = 0; i < test_feature_counts[k] * TEST_TEXT; i++)
+        x[i] = (float)((i * 7 + k * 5) % 11 - 5) / 4 + (k == 0 ? 1.0f : k == 1 ? -1.0f : 0.0f);
+}
+
+const int64_t test_feature_counts[TEST_FEATURES] = {3, 2, 1};
+
+// Of clip i: all of one sign.
+static void signed_rows(int64_t i, float *video, float *audio)
+{
+    test_rows(1, video, audio);
+    const float sign = i % 2 ? -1 : 1;
+    for (int64_t k = 0; k < TEST_VIDEO; k++) video[k] = sign * fabsf(video[k]) / 4;
+    for (int64_t k = 0; k < TEST_AUDIO; k++) audio[k] = sign * fabsf(audio[k]) / 4;
+}
+
+static tk_status write_featured(tk_comm *comm, tk_clip_writer *w, int64_t n)
+{
+    float video[TEST_VIDEO], audio[TEST_AUDIO], text[3 * TEST_TEXT];
+    tk_status st = TK_OK;
+    for (int64_t k = comm->rank; k < TEST_FEATURES && st == TK_OK; k += comm->size) {
+        test_feature_rows(k, text);
+        st = tk_clip_writer_put_feature(w, k, text);
+    }
+    for (int64_t i = comm->rank; i < n && st == TK_OK; i += comm->size) {
+        signed_rows(i, video, audio);
+        st = tk_clip_writer_put(w, i, video, audio);
+    }
+    st = tk_agree(comm, st);
+    if (st == TK_OK) return tk_clip_writer_commit(w, NULL, NULL);
+    tk_clip_writer_abort(w);
+    return st;
+}
+
+static void give_features(int64_t n, int swapped, tk_clip_shot (*shot)[2])
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 2; k++) {
+            if (k == 1 && i % 4 == 3) continue;
+            shot[i][k].feature = k == 1 && i % 4 == 2 ? 2 : (i + swapped) % 2;
+            shot[i][k].feature_rows = test_feature_counts[shot[i][k].feature];
+        }
+}
+
+tk_status test_write_featured_clips(tk_comm *comm, const char *path, int64_t n, bool half,
+                                    bool swapped)
+{
+    tk_bucket bucket[2];
+    tk_arena a;
+    tk_clip_info *clip;
+    tk_clip_shot(*shot)[2];
+    char(*name)[32];
+    tk_clip_writer *w;
+    tk_clip_feature feature[TEST_FEATURES];
+    for (int k = 0; k < TEST_FEATURES; k++)
+        feature[k] = (tk_clip_feature){.rows = test_feature_counts[k]};
+    const tk_clip_features features = {
+        .n = TEST_FEATURES, .channels = TEST_TEXT, .half = half, .empty = 2, .feature = feature};
+    tk_arena_init(&a, 0);
+    TK_ARENA_NEW(clip, &a, n + 1);
+    TK_ARENA_NEW(shot, &a, n + 1);
+    TK_ARENA_NEW(name, &a, n + 1);
+    plan(n, bucket, clip, shot, name);
+    for (int64_t i = 0; i < n; i++) clip[i].n_citations = 0;
+    give_features(n, swapped, shot);
+    tk_codec *c = test_codec(1);
+    const tk_clip_plan all = {.path = path,
+                              .config = "test: yes\n",
+                              .codec = c,
+                              .n_buckets = n > 2 ? 2 : 1,
+                              .buckets = bucket,
+                              .n = n,
+                              .clips = clip,
+                              .features = &features};
+    tk_status st = tk_clip_writer_open(comm, &all, &w);
+    if (st == TK_OK) st = write_featured(comm, w, n);
     tk_codec_free(c);
     tk_arena_free(&a);
     return tk_agree(comm, st);

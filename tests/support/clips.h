@@ -27,3 +27,13 @@ int test_clips_close(tk_comm *comm, const char *path);
 // disk would leave it.
 tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int64_t n,
                            int64_t broken);
+
+// Files of clips with text features, TEST_TEXT wide: 0, 1, and 2 of an empty caption. Rows of even
+// clips are all positive, those of odd ones negative; the shots of clip i have features i % 2, or
+// the other ones where they are swapped; but the second shot of clips 2, 6, ... has features 2,
+// that of clips 3, 7, ... none.
+enum { TEST_FEATURES = 3, TEST_TEXT = 8 };
+extern const int64_t test_feature_counts[TEST_FEATURES]; // rows of each, at most 3
+void test_feature_rows(int64_t k, float *x);
+tk_status test_write_featured_clips(tk_comm *comm, const char *path, int64_t n, bool half,
+                                    bool swapped);

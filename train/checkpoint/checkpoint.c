@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -264,7 +265,33 @@ typedef struct header { // what rank 0 tells the others
     int64_t step, config_bytes;
     double ema_updates;
     int64_t has_codec, weights, bare, averaged;
+    int64_t empty_rows, text_channels; // 0: an empty caption's text features are not known
 } header;
+
+tk_status tk_ck_check_empty(const tk_text_form *f)
+{
+    enum { MOST = 1 << 16 };
+    const bool sane =
+        f->empty_rows > 0 && f->empty_rows <= MOST && f->channels > 0 && f->channels <= MOST;
+    if (!sane)
+        return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " of (%lld, %lld) are not possible",
+                       (long long)f->empty_rows, (long long)f->channels);
+    for (int64_t i = 0; i < f->empty_rows * f->channels; i++)
+        if (!isfinite(f->empty[i]))
+            return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " hold what is no finite number");
+    return TK_OK;
+}
+
+static tk_status share_empty(tk_comm *world, tk_arena *a, int64_t rows, int64_t channels,
+                             tk_text_form *f)
+{
+    float *x = (float *)f->empty;
+    if (!rows) return TK_OK;
+    if (world->rank) x = tk_arena_alloc(a, tk_array_bytes(rows * channels, sizeof *x));
+    TK_TRY(tk_agree(world, x ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (text features)")));
+    *f = (tk_text_form){.channels = channels, .empty_rows = rows, .empty = x};
+    return tk_comm_broadcast(world, x, tk_array_bytes(rows * channels, sizeof *x), 0);
+}
 
 static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m)
 {
@@ -277,7 +304,9 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
                      .has_codec = m->codec != NULL,
                      .weights = m->weights,
                      .bare = m->bare,
-                     .averaged = m->averaged};
+                     .averaged = m->averaged,
+                     .empty_rows = m->text.empty ? m->text.empty_rows : 0,
+                     .text_channels = m->text.channels};
     TK_TRY(tk_comm_broadcast(world, &h, sizeof h, 0));
     m->step = h.step;
     m->weights = h.weights != 0;
@@ -287,6 +316,7 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
     if (!first) m->config = tk_arena_alloc(a, (size_t)h.config_bytes);
     TK_TRY(tk_agree(world, m->config ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (the config)")));
     TK_TRY(tk_comm_broadcast(world, m->config, (size_t)h.config_bytes, 0));
+    TK_TRY(share_empty(world, a, h.empty_rows, h.text_channels, &m->text));
     return h.has_codec ? tk_codec_broadcast(world, &m->codec, 0) : TK_OK;
 }
 

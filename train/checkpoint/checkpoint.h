@@ -6,6 +6,7 @@
 //   /ema/<name>        averaged weights (if any);  /adam/m/<name>, /adam/v/<name>  optimizer state
 //   (if any)
 //   /codec       the codec of the training data, or a reference to it (data/codec/codec.h)
+//   /empty_features  (rows, channels) f32: text features of an empty caption (if any)
 //   /progress    attributes: EMA updates, whatever resuming needs
 //
 // Any layout writes and reads it: rank 0 lays the datasets out, every rank writes its pieces with
@@ -21,7 +22,7 @@
 // Each rank reads of them what it holds, widened to fp32.
 #pragma once
 #include "core/model/model.h"
-#include "data/codec/codec.h"
+#include "data/clip/clip.h"
 #include "parallel/mesh.h"
 
 // What a rank holds of a buffer laid out like the model's values: all of it (the model's `whole`),
@@ -41,7 +42,8 @@ typedef struct tk_checkpoint_meta {
     tk_codec *codec; // owned by the reader's caller after a load
     bool refer;      // to the codec, and not carry it: a save; an open, on rank 0
     double ema_updates;
-    uint64_t digest; // of all its numbers; of an open: by tk_checkpoint_newest alone
+    tk_text_form text; // of text features: what an empty caption has, if that is not zeros
+    uint64_t digest;   // of all its numbers; of an open: by tk_checkpoint_newest alone
     // Of an open: weights alone; which say nothing but the model they are of; which are averages.
     bool weights, bare, averaged;
     const char *staging; // folder that a save writes its temporary file in; NULL: beside the file

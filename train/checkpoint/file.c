@@ -72,6 +72,9 @@ static tk_status put_meta(hid_t file, const tk_checkpoint_meta *meta)
     tk_status st = tk_h5_put_attr_f64(progress, "ema_updates", meta->ema_updates);
     H5Gclose(progress);
     TK_TRY(st);
+    const int64_t shape[] = {meta->text.empty_rows, meta->text.channels};
+    if (meta->text.empty)
+        TK_TRY(tk_h5_put(file, TK_EMPTY_FEATURES, H5T_NATIVE_FLOAT, 2, shape, meta->text.empty));
     return put_codec(file, meta->codec, meta->refer);
 }
 
@@ -115,6 +118,16 @@ tk_status tk_ck_open(const char *path, hid_t *file)
     return tk_h5_open(path, TK_CHECKPOINT_FORMAT, TK_CHECKPOINT_VERSION, file);
 }
 
+static tk_status read_empty_features(hid_t file, tk_arena *a, tk_text_form *out)
+{
+    int64_t shape[] = {-1, -1};
+    void *x;
+    if (!tk_h5_exists(file, TK_EMPTY_FEATURES)) return TK_OK;
+    TK_TRY(tk_h5_get(file, TK_EMPTY_FEATURES, H5T_NATIVE_FLOAT, 2, shape, a, &x));
+    *out = (tk_text_form){.channels = shape[1], .empty_rows = shape[0], .empty = x};
+    return tk_ck_check_empty(out);
+}
+
 static tk_status read_open_meta(hid_t file, const char *codec_file, tk_arena *a,
                                 tk_checkpoint_meta *out)
 {
@@ -126,6 +139,7 @@ static tk_status read_open_meta(hid_t file, const char *codec_file, tk_arena *a,
     tk_status st = tk_h5_get_attr_f64(group, "ema_updates", &out->ema_updates);
     H5Gclose(group);
     TK_TRY(st);
+    TK_TRY(read_empty_features(file, a, &out->text));
     if (!codec_file || !tk_h5_exists(file, "codec")) return TK_OK;
     TK_TRY(tk_h5_group(file, "codec", &group));
     out->refer = tk_codec_refers(group);

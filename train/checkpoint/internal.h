@@ -99,6 +99,9 @@ tk_status tk_ck_lay_out(const char *path, const tk_checkpoint_meta *meta,
 tk_status tk_ck_open(const char *path, hid_t *file);
 tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
                           tk_checkpoint_meta *out);
+// Whether text features of an empty caption, as a file has them, can be.
+tk_status tk_ck_check_empty(const tk_text_form *f);
+#define TK_EMPTY_FEATURES "empty_features" // dataset or tensor
 // Finds the tensors of a model, one group of them a flat, and the files they lie in; TK_INPUT names
 // what is missing, of another shape or too many.
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,

@@ -16,12 +16,14 @@ bool tk_plan_on_host(const tk_config *c)
 
 tk_status tk_plan_clips(const tk_config *c, tk_loader **l)
 {
-    const tk_clip_shape shape = {.codec = tk_codec_planned(&c->codec, &c->media),
-                                 .frames = c->plan.frames,
-                                 .height = c->media.height,
-                                 .width = c->media.width,
-                                 .latents = c->plan.latents,
-                                 .caption = c->plan.caption};
+    const tk_clip_shape shape = {
+        .codec = tk_codec_planned(&c->codec, &c->media),
+        .frames = c->plan.frames,
+        .height = c->media.height,
+        .width = c->media.width,
+        .latents = c->plan.latents,
+        .caption = c->plan.caption,
+        .text_channels = c->model.text == TK_TEXT_FEATURES ? c->model.text_channels : 0};
     if (c->plan.frames) return tk_loader_describe(&shape, l);
     return tk_loader_open(&c->data, c->codec.file, tk_comm_self(), l);
 }
@@ -83,6 +85,18 @@ done:
     return st;
 }
 
+// Numbers of the text features of the clip that has most.
+static int64_t most_clip_text(const tk_loader *l)
+{
+    int64_t most = 0;
+    for (int64_t i = 0; i < tk_loader_count(l); i++) {
+        const int64_t rows = tk_clip_text_rows(tk_loader_info(l, i, NULL));
+        const int64_t n = rows * tk_loader_file(l, i)->features.channels;
+        if (n > most) most = n;
+    }
+    return most;
+}
+
 // Rows a rank holds ahead of the step and those of two steps on their way to the device, room for
 // the largest clip in every place, and what its threads read into (half precision). Ranks between
 // the first and the last stage read none.
@@ -102,7 +116,9 @@ static int64_t loader_bytes(const tk_trainer *t)
     int64_t video, audio;
     tk_loader_most_cited(l, &video, &audio);
     if (t->config->tasks.weight[TK_TASK_REFERENCES] > 0) largest += video + audio;
-    return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * largest * 2;
+    const int64_t text =
+        t->first && t->config->model.text == TK_TEXT_FEATURES ? most_clip_text(l) : 0;
+    return ((c->prefetch + 1 + 2) * t->micro.count * 2 + c->threads) * (largest + text) * 2;
 }
 
 // ---- steps -------------------------------------------------------------------------------------

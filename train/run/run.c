@@ -312,6 +312,8 @@ static tk_status save_run(run *r, int64_t done)
                                .staging = r->owner.staging};
     tk_arena a;
     const double begin = tk_now();
+    if (r->config->model.text == TK_TEXT_FEATURES)
+        TK_TRY(tk_loader_text_form(r->parts.loader, &meta.text));
     if (r->world->rank == 0) keep_pending(r, tk_metrics_sync(&r->metrics));
     tk_arena_init(&a, 0);
     const char *path = tk_arena_printf(&a, "%s/step-%08lld.h5", c->out, (long long)done);

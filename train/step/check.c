@@ -63,6 +63,7 @@ static tk_status take_check_rows(checking *k, int64_t begin, int64_t end, tk_cle
         c->ok = sample.ok && !k->docs.document[j].unfit;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
+        c->rows[TK_TEXT] = sample.text;
         c->cited[TK_VIDEO] = sample.cited[0];
         c->cited[TK_AUDIO] = sample.cited[1];
     }
@@ -76,15 +77,16 @@ static tk_status open_check_slot(checking *k, const tk_action *a, check_slot *s,
                   end = tk_microbatch_begin(&k->micro, a->micro + 1);
     tk_staging *host = &k->c->host;
     tk_clean_rows *clean;
-    int32_t *tokens;
     tk_host_rows in = {0};
     s->open = true;
     tk_tape_init(&s->tape, k->c->trainer->device, TK_TAPE_RUN);
     TK_ARENA_NEW(clean, &host->arena, end - begin);
-    TK_TRY(tk_step_stream(k->c->loader, &k->docs, begin, end, &host->arena, &s->stream, &tokens));
-    in.tokens = tokens;
-    TK_TRY(tk_batch_begin(&s->batch, run, &s->stream, &in, host));
+    TK_TRY(
+        tk_step_stream(k->c->loader, &k->docs, begin, end, &host->arena, &s->stream, &in.tokens));
     if (first || last) TK_TRY(take_check_rows(k, begin, end, clean));
+    if (first && k->docs.text.channels)
+        TK_TRY(tk_step_features(k->c->loader, &k->docs, begin, end, clean, &host->arena, &in.text));
+    TK_TRY(tk_batch_begin(&s->batch, run, &s->stream, &in, host));
     for (int i = 0; i < 2 && (first || last); i++)
         TK_TRY(tk_objective_put(k->objective, &s->batch, &k->docs, clean, MEDIA[i], first, last,
                                 &s->noisy[i]));
@@ -264,6 +266,18 @@ static tk_status match_codecs(const tk_check *c)
                    c->config.data.files[0]);
 }
 
+static tk_status match_features(const tk_check *c)
+{
+    tk_text_form form, trained;
+    TK_TRY(tk_loader_text_form(c->trainer->loader, &trained));
+    TK_TRY(tk_loader_text_form(c->loader, &form));
+    if (form.channels == trained.channels) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "data.check: the text features of %s are %lld wide, those that are trained on "
+                   "%lld",
+                   c->config.data.files[0], (long long)form.channels, (long long)trained.channels);
+}
+
 static tk_status open_clips(tk_check *c, tk_comm *world)
 {
     tk_data_config *d = &c->config.data;
@@ -287,7 +301,9 @@ tk_status tk_check_open(tk_check *c, tk_trainer *t)
     c->config.train.batch =
         have < t->config->train.check_clips ? have : t->config->train.check_clips;
     tk_loader_cites(c->loader, t->config->tasks.weight[TK_TASK_REFERENCES] > 0);
-    return TK_OK;
+    if (t->config->model.text == TK_TEXT_BYTES) return TK_OK;
+    tk_loader_texts(c->loader, t->first);
+    return tk_agree(world, match_features(c));
 }
 
 void tk_check_close(tk_check *c)

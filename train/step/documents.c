@@ -12,9 +12,17 @@ void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double
     *t_audio = 1 - c->audio_shift * sigma / (1 + (c->audio_shift - 1) * sigma);
 }
 
-int64_t tk_caption_rows(int n_shots, const tk_clip_shot *shot, bool dropped)
+static int64_t feature_rows(const tk_text_form *f, const tk_clip_shot *s, bool dropped)
 {
-    int64_t n = n_shots;
+    return dropped || !s->feature_rows ? f->empty_rows : s->feature_rows;
+}
+
+int64_t tk_caption_rows(const tk_text_form *f, int n_shots, const tk_clip_shot *shot, bool dropped)
+{
+    int64_t n = 0;
+    for (int k = 0; k < n_shots && f->channels; k++) n += feature_rows(f, &shot[k], dropped);
+    if (f->channels) return n;
+    n = n_shots;
     for (int k = 0; k < n_shots && !dropped; k++) n += (int64_t)strlen(shot[k].caption);
     return n;
 }
@@ -25,6 +33,23 @@ int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped, 
         *to++ = TK_BYTE_SHOT;
         if (dropped) continue;
         for (const char *s = shot[k].caption; *s; s++) *to++ = (unsigned char)*s;
+    }
+    return to;
+}
+
+float *tk_caption_features(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
+                           bool dropped, const float *own, float *to)
+{
+    for (int k = 0; k < n_shots; k++) {
+        const int64_t rows = shot[k].feature_rows, n = feature_rows(f, &shot[k], dropped);
+        const float *from = dropped || !rows ? f->empty : own;
+        const size_t bytes = (size_t)(n * f->channels) * sizeof *to;
+        if (from)
+            memcpy(to, from, bytes);
+        else
+            memset(to, 0, bytes);
+        to += n * f->channels;
+        if (own) own += rows * f->channels;
     }
     return to;
 }
@@ -132,8 +157,9 @@ static tk_status choose_task(const tk_config *c, const step_clip *of_clip, int64
     return tk_task_give(d->task, &of, key, j, a);
 }
 
-static tk_status make_document(const tk_loader *l, const tk_config *config, int64_t step, int64_t j,
-                               tk_arena *a, tk_step_document *d)
+static tk_status make_document(const tk_loader *l, const tk_config *config,
+                               const tk_text_form *form, int64_t step, int64_t j, tk_arena *a,
+                               tk_step_document *d)
 {
     const tk_train_config *c = &config->train;
     const uint64_t seed = (uint64_t)c->seed;
@@ -150,7 +176,7 @@ static tk_status make_document(const tk_loader *l, const tk_config *config, int6
     d->shot = of.info->shot;
     tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
     TK_TRY(choose_task(config, &of, step, a, d));
-    d->doc.text_rows = tk_caption_rows(of.info->n_shots, d->shot, d->dropped);
+    d->doc.text_rows = tk_caption_rows(form, of.info->n_shots, d->shot, d->dropped);
     tk_document_rows(&d->doc, d->rows);
     d->targets[TK_VIDEO] = tk_document_targets(&d->doc, TK_VIDEO);
     d->targets[TK_AUDIO] = tk_document_targets(&d->doc, TK_AUDIO);
@@ -173,18 +199,20 @@ tk_status tk_step_documents_make(const tk_loader *l, const tk_config *c, int64_t
 {
     *out = (tk_step_documents){.step = step, .n = c->train.batch};
     TK_ARENA_NEW(out->document, a, c->train.batch);
+    if (c->model.text == TK_TEXT_FEATURES) TK_TRY(tk_loader_text_form(l, &out->text));
     for (int64_t j = 0; j < c->train.batch; j++) {
         tk_step_document *d = &out->document[j];
-        TK_TRY(make_document(l, c, step, j, a, d));
+        TK_TRY(make_document(l, c, &out->text, step, j, a, d));
         count_document(out, d);
     }
     return TK_OK;
 }
 
 tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t begin, int64_t end,
-                         tk_arena *a, tk_stream *s, int32_t **tokens)
+                         tk_arena *a, tk_stream *s, const int32_t **tokens)
 {
     int64_t rows = 0, text = 0;
+    int32_t *to = NULL;
     for (int64_t j = begin; j < end; j++) {
         rows += tk_document_rows(&d->document[j].doc, NULL);
         text += d->document[j].rows[TK_TEXT];
@@ -195,14 +223,14 @@ tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t
                        "%lld documents)",
                        (long long)rows, (long long)(end - begin));
     TK_TRY(tk_stream_init(s, a, rows, end - begin, 3 * (end - begin)));
-    TK_ARENA_NEW(*tokens, a, text);
-    int32_t *to = *tokens;
+    if (!d->text.channels) TK_ARENA_NEW(to, a, text);
+    *tokens = to;
     for (int64_t j = begin; j < end; j++) {
         const tk_step_document *e = &d->document[j];
         const tk_bucket *b;
         TK_TRY(tk_stream_append(s, &e->doc));
         const tk_clip_info *info = tk_loader_info(l, e->sample, &b);
-        to = tk_caption_tokens(info->n_shots, e->shot, e->dropped, to);
+        if (to) to = tk_caption_tokens(info->n_shots, e->shot, e->dropped, to);
     }
     return TK_OK;
 }

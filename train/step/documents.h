@@ -34,10 +34,17 @@ typedef struct tk_step_documents {
     int64_t rows;                   // of all documents
     int64_t targets[TK_MODALITIES]; // of all documents
     tk_task_counts tasks;
+    tk_text_form text;
 } tk_step_documents;
 
-// Text rows of a document: for every shot the mark, then the caption's bytes; dropped: marks only.
-int64_t tk_caption_rows(int n_shots, const tk_clip_shot *shot, bool dropped);
+// Text rows of a document. Bytes: for every shot the mark, then the caption's bytes; dropped: marks
+// only. Features: for every shot its own, or those of an empty caption where it has none or is
+// dropped.
+int64_t tk_caption_rows(const tk_text_form *f, int n_shots, const tk_clip_shot *shot, bool dropped);
+// Text features of the shots, in turn, to where a document's are: (text rows, channels); returns
+// the end. own: of all shots that have some, in turn; NULL: zeros.
+float *tk_caption_features(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
+                           bool dropped, const float *own, float *to);
 int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped,
                            int32_t *to); // returns the end
 // A document but for its text, shots, noise levels and id: the grid and the clock of a codec.
@@ -53,9 +60,10 @@ void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double
 tk_status tk_step_documents_make(const tk_loader *l, const tk_config *c, int64_t step, tk_arena *a,
                                  tk_step_documents *out);
 
-// Documents [begin, end) as a stream, and their text tokens (rows of text, in order).
+// Documents [begin, end) as a stream, and their text tokens (rows of text, in order); NULL where
+// text is of features.
 tk_status tk_step_stream(const tk_loader *l, const tk_step_documents *d, int64_t begin, int64_t end,
-                         tk_arena *a, tk_stream *s, int32_t **tokens);
+                         tk_arena *a, tk_stream *s, const int32_t **tokens);
 
 // The microbatches of a data rank: its share of the batch, cut evenly into pieces of at most
 // `microbatch` documents.

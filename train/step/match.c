@@ -16,6 +16,20 @@ static tk_status match_channels(const char *key, const char *what, int64_t *widt
                    key + strlen("model."), (long long)model);
 }
 
+// Text rows are as wide as the encoder made them.
+static tk_status match_text(const tk_config *c, const tk_loader *l)
+{
+    tk_text_form form;
+    if (c->model.text == TK_TEXT_BYTES) return TK_OK;
+    TK_TRY(tk_loader_text_form(l, &form));
+    if (form.channels == c->model.text_channels) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "model.text_channels is %lld, but the clips' text features are %lld wide; set "
+                   "model.text_channels=%lld",
+                   (long long)c->model.text_channels, (long long)form.channels,
+                   (long long)form.channels);
+}
+
 tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
 {
     const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
@@ -23,9 +37,7 @@ tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks)
                           i->video_channels));
     TK_TRY(match_channels("model.audio_channels", "audio", &c->model.audio_channels,
                           i->audio_channels));
-    if (c->model.text != TK_TEXT_BYTES)
-        return TK_FAIL(TK_INPUT, "model.text is features, but the clip files hold captions only; "
-                                 "set model.text=bytes");
+    TK_TRY(match_text(c, l));
     if (c->train.batch < data_ranks)
         return TK_FAIL(TK_INPUT,
                        "train.batch is %lld documents, fewer than the %d data ranks; every data "

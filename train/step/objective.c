@@ -131,3 +131,20 @@ void tk_objective_free(const tk_objective *o, tk_noisy *n)
     if (n->v.data != n->clean.data) tk_device_free(o->device, &n->v);
     *n = (tk_noisy){0};
 }
+
+tk_status tk_step_features(const tk_loader *l, const tk_step_documents *d, int64_t begin,
+                           int64_t end, const tk_clean_rows *clean, tk_arena *a, const float **out)
+{
+    int64_t rows = 0;
+    float *to;
+    for (int64_t j = begin; j < end; j++) rows += d->document[j].rows[TK_TEXT];
+    TK_ARENA_NEW(to, a, rows * d->text.channels);
+    *out = to;
+    for (int64_t j = begin; j < end; j++) {
+        const tk_step_document *e = &d->document[j];
+        const int n_shots = tk_loader_info(l, e->sample, NULL)->n_shots;
+        to = tk_caption_features(&d->text, n_shots, e->shot, e->dropped,
+                                 clean[j - begin].rows[TK_TEXT], to);
+    }
+    return TK_OK;
+}

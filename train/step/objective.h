@@ -14,10 +14,14 @@
 
 // Clip rows of the documents of a microbatch, (rows, channels) each, as the loader gave them.
 typedef struct tk_clean_rows {
-    const float *rows[TK_MODALITIES];  // TK_VIDEO and TK_AUDIO; NULL: zeros
+    const float *rows[TK_MODALITIES];  // NULL: zeros; TK_TEXT: features of captions that have some
     const float *cited[TK_MODALITIES]; // of references, which come before those; NULL: zeros
     bool ok;                           // false: unreadable, has no weight
 } tk_clean_rows;
+
+// Text features of documents [begin, end), whose rows `clean` has: (rows of text, channels).
+tk_status tk_step_features(const tk_loader *l, const tk_step_documents *d, int64_t begin,
+                           int64_t end, const tk_clean_rows *clean, tk_arena *a, const float **out);
 
 // This rank's rows of one modality on the device. What is there depends on what is asked for:
 // x_t where rows go into the model, v and weight where its loss comes out.

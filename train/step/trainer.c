@@ -129,6 +129,7 @@ static bool reads_rows(const tk_trainer *t)
 tk_status tk_trainer_start(tk_trainer *t, int64_t first_step)
 {
     if (!reads_rows(t)) return TK_OK;
+    tk_loader_texts(t->loader, t->first && t->config->model.text == TK_TEXT_FEATURES);
     return tk_loader_start(t->loader, (uint64_t)t->config->train.seed, first_step,
                            t->config->train.batch, t->micro.begin, t->micro.begin + t->micro.count);
 }
@@ -174,6 +175,7 @@ static void take_rows(tk_trainer *t, const tk_slot *s, int64_t begin, int64_t en
         c->ok = sample.ok;
         c->rows[TK_VIDEO] = sample.video;
         c->rows[TK_AUDIO] = sample.audio;
+        c->rows[TK_TEXT] = sample.text;
         c->cited[TK_VIDEO] = sample.cited[0];
         c->cited[TK_AUDIO] = sample.cited[1];
         if (!sample.ok && s->first) t->now->skipped++;
@@ -186,21 +188,21 @@ static tk_status fill_slot(tk_trainer *t, int64_t micro, int64_t chunk)
     const int64_t begin = tk_microbatch_begin(&t->micro, micro),
                   end = tk_microbatch_begin(&t->micro, micro + 1);
     tk_slot *s = slot_at(t, micro, chunk);
+    tk_arena *a = &t->host[t->turn].arena;
     tk_host_rows in = {0};
     tk_clean_rows *clean;
-    int32_t *tokens;
-    TK_ARENA_NEW(clean, &t->host[t->turn].arena, end - begin);
-    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, &t->host[t->turn].arena, &s->stream,
-                          &tokens));
-    in.tokens = tokens;
+    TK_ARENA_NEW(clean, a, end - begin);
+    TK_TRY(tk_step_stream(t->loader, &t->docs, begin, end, a, &s->stream, &in.tokens));
     s->run = &t->run[chunk];
     s->first = s->run->stage == 0;
     s->last = s->run->stage == s->run->n_stages - 1;
+    const int media = s->first || s->last ? 2 : 0; // whose rows are read here
+    if (media) take_rows(t, s, begin, end, clean);
+    if (s->first && t->docs.text.channels)
+        TK_TRY(tk_step_features(t->loader, &t->docs, begin, end, clean, a, &in.text));
     TK_TRY(tk_batch_begin(&s->batch, s->run, &s->stream, &in, &t->host[t->turn]));
     tk_tape_init(&s->tape, t->device, TK_TAPE_RECORD);
     s->tape.watch = tk_optimizer_watch(&t->optimizer, micro == t->micro.n - 1 && !t->rehearsing);
-    const int media = s->first || s->last ? 2 : 0; // whose rows are read here
-    if (media) take_rows(t, s, begin, end, clean);
     for (int k = 0; k < media; k++)
         TK_TRY(tk_objective_put(&t->objective, &s->batch, &t->docs, clean, MEDIA[k], s->first,
                                 s->last, &s->noisy[k]));

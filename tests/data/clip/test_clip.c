@@ -131,7 +131,7 @@ static void test_write__bad_rows_and_forgotten_clips_leave_no_file(void **state)
     (void)state;
     tk_bucket b = test_bucket;
     b.slots = 2;
-    tk_clip_shot s = {0, 0.5, 2, 9, "only"};
+    tk_clip_shot s = {.seconds = 0.5, .latent_frames = 2, .audio_rows = 9, .caption = "only"};
     tk_clip_info info[2] = {{.name = "a", .n_shots = 1, .shot = &s},
                             {.name = "b", .slot = 1, .n_shots = 1, .shot = &s}};
     tk_codec *codec = test_codec(1);
@@ -231,7 +231,7 @@ static void test_references__plans_that_cannot_be_are_refused(void **state)
     (void)state;
     tk_bucket b = test_bucket;
     b.slots = 1;
-    tk_clip_shot s = {0, 0.5, 2, 9, "only"};
+    tk_clip_shot s = {.seconds = 0.5, .latent_frames = 2, .audio_rows = 9, .caption = "only"};
     tk_clip_citation cited[] = {{0, "face 1", ""}, {1, "face 1", ""}};
     tk_clip_info info = {"a", 0, 0, 1, &s, 2, cited};
     tk_clip_reference none = {.name = "nothing at all"};

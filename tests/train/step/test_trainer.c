@@ -152,7 +152,7 @@ static void open_objective(objective *t, const tk_config *all, int m, bool in, b
 {
     const tk_train_config *c = &all->train;
     *t = (objective){.o = {&parts.device, c, &all->model}};
-    int32_t *tokens;
+    const int32_t *tokens;
     tk_arena_init(&t->arena, 0);
     tk_staging_init(&t->host, &parts.device);
     const tk_model_part part = {.device = &parts.device,

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/sampler/text.h"
+
+tk_status tk_sample_text(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
+                         const float *own, int d, tk_arena *a, tk_sample_task *t)
+{
+    const bool dropped = d == 1;
+    t->text_rows[d] = tk_caption_rows(f, n_shots, shot, dropped);
+    if (f->channels) {
+        float *rows;
+        TK_ARENA_NEW(rows, a, t->text_rows[d] * f->channels);
+        tk_caption_features(f, n_shots, shot, dropped, own, rows);
+        t->features[d] = rows;
+        return TK_OK;
+    }
+    int32_t *tokens;
+    TK_ARENA_NEW(tokens, a, t->text_rows[d]);
+    tk_caption_tokens(n_shots, shot, dropped, tokens);
+    t->text[d] = tokens;
+    return TK_OK;
+}
