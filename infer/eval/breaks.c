@@ -33,6 +33,44 @@ static void other_words(tk_scene *s)
     }
 }
 
+// Colours that none of the things had.
+static void other_colours(tk_scene *s)
+{
+    const int first = s->thing[0].colour, last = s->thing[s->n_things - 1].colour;
+    const int by = (last - first + TK_COLOURS) % TK_COLOURS == TK_COLOURS / 2 ? 2 : 3;
+    for (int k = 0; k < s->n_things; k++)
+        s->thing[k].colour = (s->thing[k].colour + by) % TK_COLOURS;
+}
+
+static void sort_arcs(tk_scene *s)
+{
+    for (int i = 1; i < s->n_arcs; i++) {
+        const tk_arc a = s->arc[i];
+        int k = i;
+        for (; k > 0 && s->arc[k - 1].t > a.t; k--) s->arc[k] = s->arc[k - 1];
+        s->arc[k] = a;
+    }
+}
+
+// Under half of gravity all that falls and swings takes the square root of two as long: from where
+// a thing is let go on, the same ways in slower time.
+static void half_gravity(tk_scene *s)
+{
+    const double slower = sqrt(2);
+    double from[TK_SCENE_THINGS];
+    for (int k = 0; k < TK_SCENE_THINGS; k++) from[k] = INFINITY;
+    for (int i = 0; i < s->n_arcs; i++) {
+        tk_arc *a = &s->arc[i];
+        if (a->law == TK_LAW_CARRIED) continue;
+        if (from[a->thing] == INFINITY) from[a->thing] = a->t;
+        a->t = from[a->thing] + slower * (a->t - from[a->thing]);
+        a->vx /= slower, a->vy /= slower, a->vend /= slower, a->spin /= slower;
+        a->k /= slower, a->w /= slower;
+        a->ax /= 2, a->ay /= 2, a->torque /= 2;
+    }
+    sort_arcs(s);
+}
+
 static void break_scene(tk_break b, tk_scene *s)
 {
     if (b == TK_BREAK_STYLE) s->style = (s->style + 1) % TK_STYLES;
@@ -42,6 +80,8 @@ static void break_scene(tk_break b, tk_scene *s)
     }
     if (b == TK_BREAK_PEOPLE) other_people(s);
     if (b == TK_BREAK_LIPS) other_words(s);
+    if (b == TK_BREAK_COLOURS && s->n_things > 0) other_colours(s);
+    if (b == TK_BREAK_GRAVITY) half_gravity(s);
 }
 
 // Broken clips are true up to the first cut where something changes there.
@@ -52,7 +92,7 @@ static tk_status draw_broken(tk_break b, const tk_scene *s, const tk_media_confi
     tk_scene broken = *s;
     break_scene(b, &broken);
     TK_TRY(tk_film_render(&broken, m, speech, out->frames, out->rgb));
-    if (b != TK_BREAK_PEOPLE) return TK_OK;
+    if (b != TK_BREAK_PEOPLE && b != TK_BREAK_COLOURS) return TK_OK;
     const double cut = s->n_shots > 1 ? s->shot[1].start : INFINITY;
     const int64_t true_frames =
         (int64_t)fmin((double)out->frames, ceil(cut * (double)m->fps - 1e-6));
@@ -64,15 +104,21 @@ static tk_status draw_broken(tk_break b, const tk_scene *s, const tk_media_confi
     return st;
 }
 
-static tk_status sound_broken(tk_break b, const tk_scene *s, const tk_media_config *m,
-                              tk_speech *speech, tk_media *out)
+tk_status tk_break_sound(tk_break b, const tk_scene *s, const tk_media_config *m, tk_speech *speech,
+                         int64_t samples, float *pcm)
 {
-    TK_TRY(tk_film_sound(s, m, speech, out->samples, out->pcm));
+    const int64_t c = m->channels;
+    tk_scene heard = *s;
+    if (b == TK_BREAK_WORDS) other_words(&heard);
+    if (b == TK_BREAK_VOICE) other_people(&heard);
+    if (b == TK_BREAK_SCAPE) heard.set = (s->set + 1) % TK_SETS;
+    memset(pcm, 0, (size_t)(samples * c) * sizeof *pcm);
+    if (b == TK_BREAK_SILENCE) return TK_OK;
+    TK_TRY(tk_film_sound(&heard, m, speech, samples, pcm));
     if (b != TK_BREAK_SOUND) return TK_OK;
-    const int64_t late = 3 * m->sample_rate / m->fps, c = m->channels;
-    const int64_t n = late < out->samples ? late : out->samples;
-    memmove(out->pcm + n * c, out->pcm, (size_t)((out->samples - n) * c) * sizeof *out->pcm);
-    memset(out->pcm, 0, (size_t)(n * c) * sizeof *out->pcm);
+    const int64_t late = 3 * m->sample_rate / m->fps, n = late < samples ? late : samples;
+    memmove(pcm + n * c, pcm, (size_t)((samples - n) * c) * sizeof *pcm);
+    memset(pcm, 0, (size_t)(n * c) * sizeof *pcm);
     return TK_OK;
 }
 
@@ -82,7 +128,7 @@ tk_status tk_break_film(tk_break b, const tk_scene *s, const tk_media_config *m,
     *out = tk_media_shape(m, frames, tk_media_samples(m, frames));
     TK_TRY(tk_media_alloc(out));
     tk_status st = draw_broken(b, s, m, speech, out);
-    if (st == TK_OK) st = sound_broken(b, s, m, speech, out);
+    if (st == TK_OK) st = tk_break_sound(b, s, m, speech, out->samples, out->pcm);
     if (st != TK_OK) tk_media_free(out);
     return st;
 }

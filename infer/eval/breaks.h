@@ -12,7 +12,13 @@
     X(TK_BREAK_SET, "set", "it plays in another set")                                \
     X(TK_BREAK_PEOPLE, "people", "after the first cut other people stand there")     \
     X(TK_BREAK_LIPS, "lips", "mouths say other words, later, than those that sound") \
-    X(TK_BREAK_SOUND, "sound", "it sounds three frames late")
+    X(TK_BREAK_SOUND, "sound", "it sounds three frames late")                        \
+    X(TK_BREAK_COLOURS, "colours", "after the first cut things have other colours")  \
+    X(TK_BREAK_GRAVITY, "gravity", "things move as under half of gravity")           \
+    X(TK_BREAK_WORDS, "words", "other words are said")                               \
+    X(TK_BREAK_VOICE, "voice", "others' voices say what is said")                    \
+    X(TK_BREAK_SCAPE, "scape", "it sounds as in another set")                        \
+    X(TK_BREAK_SILENCE, "silence", "nothing sounds")
 
 typedef enum tk_break {
 #define X(kind, name, words) kind,
@@ -26,3 +32,6 @@ extern const char *const tk_break_name[TK_BREAKS], *const tk_break_words[TK_BREA
 // (tk_media_free) when it was made. `speech` as film wants it.
 tk_status tk_break_film(tk_break b, const tk_scene *s, const tk_media_config *m, tk_speech *speech,
                         int64_t frames, tk_media *out);
+// Its sound alone: pcm (samples, channels).
+tk_status tk_break_sound(tk_break b, const tk_scene *s, const tk_media_config *m, tk_speech *speech,
+                         int64_t samples, float *pcm);

@@ -15,8 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MODEL, CEILING, FLOOR, COLUMNS, EXTREMES = 16 };
-static const char *const column_name[COLUMNS] = {"model", "ceiling", "floor"};
+// Made by the model; the scenes themselves, and those through the codec; by an untrained model.
+enum { MODEL, TRUTH, CEILING, FLOOR, COLUMNS, EXTREMES = 16 };
+static const char *const column_name[COLUMNS] = {"model", "truth", "ceiling", "floor"};
 static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
 
 typedef struct eval {
@@ -78,20 +79,21 @@ static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, 
     return describe_scene(e, s, i, a, story);
 }
 
-static void add_figures(tk_figures *to, const tk_figures *f)
+static tk_status measure_media(eval *e, const tk_scene *scene, const tk_media *clip, int column)
 {
-    for (int k = 0; k < TK_FIGURES; k++) to->hits[k] += f->hits[k], to->of[k] += f->of[k];
+    tk_figures f = {0};
+    TK_TRY(tk_measure_clip(&e->learned, scene, clip, &f));
+    tk_figures_add(&e->column[column], &f);
+    if (column == MODEL) e->score[scene->index - e->config.eval.first] = tk_figures_score(&f);
+    return TK_OK;
 }
 
 static tk_status measure_latents(eval *e, const tk_scene *scene, const tk_story *plan,
                                  const tk_latents *x, int column)
 {
-    tk_figures f = {0};
     tk_media clip;
     TK_TRY(tk_story_decode(plan, e->trained.meta.codec, x, &clip));
-    const tk_status st = tk_measure_clip(&e->learned, scene, &clip, &f);
-    add_figures(&e->column[column], &f);
-    if (column == MODEL) e->score[scene->index - e->config.eval.first] = tk_figures_score(&f);
+    const tk_status st = measure_media(e, scene, &clip, column);
     tk_media_free(&clip);
     return st;
 }
@@ -139,9 +141,8 @@ static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, 
     return tk_agree(replica, st);
 }
 
-// The scene itself, as far as the codec can show it.
-static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *plan,
-                            const tk_latents *x)
+// The scene itself is measured, and made into latents.
+static tk_status film_scene(eval *e, const tk_scene *s, const tk_story *plan, const tk_latents *x)
 {
     const tk_codec *codec = e->trained.meta.codec;
     const tk_media_config *m = &e->config.media;
@@ -149,12 +150,14 @@ static tk_status code_scene(const eval *e, const tk_scene *s, const tk_story *pl
     TK_TRY(tk_media_alloc(&clip));
     tk_status st = tk_film_render(s, m, e->speech, clip.frames, clip.rgb);
     if (st == TK_OK) st = tk_film_sound(s, m, e->speech, clip.samples, clip.pcm);
+    if (st == TK_OK) st = measure_media(e, s, &clip, TRUTH);
     if (st == TK_OK) st = tk_codec_encode_video(codec, &clip, x->rows[TK_VIDEO]);
     if (st == TK_OK) st = tk_codec_encode_audio(codec, &clip, x->rows[TK_AUDIO]);
     tk_media_free(&clip);
     return st;
 }
 
+// Before the codec and after it.
 static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
 {
     const tk_codec_info *k = tk_codec_get_info(e->trained.meta.codec);
@@ -166,7 +169,7 @@ static tk_status measure_truth(eval *e, int64_t i, tk_arena *a)
     if (e->mesh.replica.rank) return TK_OK;
     TK_ARENA_NEW(x.rows[TK_VIDEO], a, plan.grid.video_rows * k->video_channels);
     TK_ARENA_NEW(x.rows[TK_AUDIO], a, plan.grid.audio_rows * plan.channels * k->audio_channels);
-    TK_TRY(code_scene(e, &scene, &plan, &x));
+    TK_TRY(film_scene(e, &scene, &plan, &x));
     return measure_latents(e, &scene, &plan, &x, CEILING);
 }
 
@@ -194,6 +197,14 @@ static tk_status fail_for_all(const eval *e, tk_status st)
 }
 
 // Hits are counted in whole numbers, so that sums do not depend on who measured what.
+static tk_status sum_figures(eval *e, int column)
+{
+    tk_figures *f = &e->column[column];
+    TK_TRY(tk_comm_sum_f64(e->world, f->hits, TK_FIGURES));
+    TK_TRY(tk_comm_sum_f64(e->world, f->of, TK_FIGURES));
+    return tk_comm_sum_f64(e->world, f->offset[0], TK_OFFSETS * TK_OFFSET_BINS);
+}
+
 static tk_status fill_column(eval *e, int column)
 {
     const int64_t n = e->config.eval.clips;
@@ -206,8 +217,8 @@ static tk_status fill_column(eval *e, int column)
         st = measure_one(e, column, i);
     TK_TRY(tk_deal_close(e->deal, fail_for_all(e, st)));
     if (column == MODEL) TK_TRY(tk_comm_sum_f64(e->world, e->score, (int)n));
-    TK_TRY(tk_comm_sum_f64(e->world, e->column[column].hits, TK_FIGURES));
-    return tk_comm_sum_f64(e->world, e->column[column].of, TK_FIGURES);
+    if (column == CEILING) TK_TRY(sum_figures(e, TRUTH));
+    return sum_figures(e, column);
 }
 
 // The clip of the best (sign 1) or the worst (-1) score that is not among the n chosen; the first
@@ -260,6 +271,8 @@ static tk_status teach(eval *e)
     const tk_config *c = &e->config;
     tk_log("judges are shown %lld clips of the world", (long long)c->eval.shown);
     TK_TRY(tk_learn(c, e->speech, &e->arena, &e->learned));
+    TK_TRY(tk_learn_sounds(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));
+    if (c->world.things == 0) return TK_OK;
     return tk_learn_things(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned.things);
 }
 
@@ -295,7 +308,8 @@ static void print_table(const eval *e)
     const tk_figures *ceiling = &e->column[CEILING];
     list_columns(e, list);
     tk_figures_print(COLUMNS, list);
-    if (ceiling->hits[TK_FIG_COLOUR] < LEAST_CEILING * ceiling->of[TK_FIG_COLOUR])
+    if (ceiling->of[TK_FIG_COLOUR] > 0 &&
+        ceiling->hits[TK_FIG_COLOUR] < LEAST_CEILING * ceiling->of[TK_FIG_COLOUR])
         tk_log_warn(
             "this checkpoint's codec was not fitted on the world and cannot show its colours "
             "(ceiling): the figures say nothing of what the model learned of other clips");
@@ -309,7 +323,7 @@ static json_t *make_report(const eval *e)
     return json_pack(
         "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:f, s:f, s:f, s:b}, "
         "s:o}",
-        "format", "talkie-eval", "version", 2, "checkpoint", e->trained.path, "step",
+        "format", "talkie-eval", "version", 3, "checkpoint", e->trained.path, "step",
         (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
         (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
         (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
@@ -428,6 +442,7 @@ static tk_status run_eval(eval *e, tk_invocation *in)
     tk_session_close(&e->session);
     tk_mesh_close(&e->mesh);
     tk_trained_close(&e->trained);
+    tk_learned_close(&e->learned);
     tk_speech_close(e->speech);
     return st;
 }

@@ -4,12 +4,60 @@
 #include <stdio.h>
 
 static const struct row {
+    tk_figure_section section;
     const char *name, *words;
 } rows[TK_FIGURES] = {
-#define X(figure, name, words) {name, words},
+#define X(figure, section, name, words) {TK_FIGURES_##section, name, words},
     TK_FIGURE_MAP(X)
 #undef X
 };
+
+static const char *const headings[TK_FIGURE_SECTIONS] = {
+#define X(section, heading) heading,
+    TK_FIGURE_SECTION_MAP(X)
+#undef X
+};
+
+static const struct offset_row {
+    const char *name, *words;
+} offset_rows[TK_OFFSETS] = {
+#define X(offset, name, words) {name, words},
+    TK_OFFSET_MAP(X)
+#undef X
+};
+
+// ---- numbers -----------------------------------------------------------------------------------
+
+void tk_figures_apart(tk_figures *f, tk_offset k, double seconds)
+{
+    const double middle = TK_OFFSET_BINS / 2;
+    const double bin = round(1000 * seconds / TK_OFFSET_MS) + middle;
+    f->offset[k][(int)fmax(0, fmin(TK_OFFSET_BINS - 1, bin))]++;
+}
+
+void tk_figures_add(tk_figures *to, const tk_figures *f)
+{
+    for (int k = 0; k < TK_FIGURES; k++) to->hits[k] += f->hits[k], to->of[k] += f->of[k];
+    for (int k = 0; k < TK_OFFSETS; k++)
+        for (int b = 0; b < TK_OFFSET_BINS; b++) to->offset[k][b] += f->offset[k][b];
+}
+
+static double offsets_of(const tk_figures *f, int k)
+{
+    double n = 0;
+    for (int b = 0; b < TK_OFFSET_BINS; b++) n += f->offset[k][b];
+    return n;
+}
+
+double tk_figures_quantile(const tk_figures *f, tk_offset k, double part)
+{
+    double left = part * offsets_of(f, k);
+    if (left <= 0) return NAN;
+    int b = 0;
+    while (b < TK_OFFSET_BINS - 1 && left > f->offset[k][b]) left -= f->offset[k][b++];
+    const double within = f->offset[k][b] > 0 ? left / f->offset[k][b] : 0.5;
+    return TK_OFFSET_MS * ((double)b - 0.5 + within - TK_OFFSET_BINS / 2);
+}
 
 static double share_of(const tk_figures *f, int k)
 {
@@ -35,6 +83,8 @@ tk_interval tk_figures_interval(double hits, double of)
     return (tk_interval){fmax(0, middle - half), fmin(1, middle + half)};
 }
 
+// ---- the table ---------------------------------------------------------------------------------
+
 static bool tells(int n, const tk_column_of_figures *column, int k)
 {
     for (int c = 0; c < n; c++)
@@ -42,24 +92,78 @@ static bool tells(int n, const tk_column_of_figures *column, int k)
     return false;
 }
 
+static bool tells_offset(int n, const tk_column_of_figures *column, int k)
+{
+    for (int c = 0; c < n; c++)
+        if (offsets_of(column[c].figures, k) > 0) return true;
+    return false;
+}
+
+static void print_figure(int n, const tk_column_of_figures *column, int k)
+{
+    printf("  %-44s", rows[k].words);
+    for (int c = 0; c < n; c++) {
+        const tk_figures *f = column[c].figures;
+        const tk_interval i = tk_figures_interval(f->hits[k], f->of[k]);
+        char text[64];
+        snprintf(text, sizeof text, f->of[k] > 0 ? "%.0f%% (%.0f-%.0f) of %.0f" : "-",
+                 100 * share_of(f, k), 100 * i.low, 100 * i.high, f->of[k]);
+        printf("  %-19s", text);
+    }
+    printf("\n");
+}
+
+static void print_offset(int n, const tk_column_of_figures *column, int k)
+{
+    printf("  %-44s", offset_rows[k].words);
+    for (int c = 0; c < n; c++) {
+        const tk_figures *f = column[c].figures;
+        const double of = offsets_of(f, k);
+        char text[64];
+        snprintf(text, sizeof text, of > 0 ? "%.0f (%.0f-%.0f) of %.0f" : "-",
+                 tk_figures_quantile(f, k, 0.5), tk_figures_quantile(f, k, 0.25),
+                 tk_figures_quantile(f, k, 0.75), of);
+        printf("  %-19s", text);
+    }
+    printf("\n");
+}
+
 void tk_figures_print(int n, const tk_column_of_figures *column)
 {
     printf("%-46s", "");
     for (int c = 0; c < n; c++) printf("  %-19s", column[c].name);
     printf("\n");
+    int under = -1;
     for (int k = 0; k < TK_FIGURES; k++) {
         if (!tells(n, column, k)) continue;
-        printf("%-46s", rows[k].words);
-        for (int c = 0; c < n; c++) {
-            const tk_figures *f = column[c].figures;
-            const tk_interval i = tk_figures_interval(f->hits[k], f->of[k]);
-            char text[64];
-            snprintf(text, sizeof text, f->of[k] > 0 ? "%.0f%% (%.0f-%.0f) of %.0f" : "-",
-                     100 * share_of(f, k), 100 * i.low, 100 * i.high, f->of[k]);
-            printf("  %-19s", text);
-        }
-        printf("\n");
+        if ((int)rows[k].section != under) printf("%s\n", headings[under = (int)rows[k].section]);
+        print_figure(n, column, k);
     }
+    bool any = false;
+    for (int k = 0; k < TK_OFFSETS; k++) {
+        if (!tells_offset(n, column, k)) continue;
+        if (!any) printf("in time (and quartiles)\n");
+        any = true;
+        print_offset(n, column, k);
+    }
+}
+
+// ---- the report --------------------------------------------------------------------------------
+
+static void report_offset(json_t *all, int n, const tk_column_of_figures *column, int k)
+{
+    json_t *row = json_pack("{s:s}", "what", offset_rows[k].words);
+    for (int c = 0; c < n; c++) {
+        const tk_figures *f = column[c].figures;
+        const double of = offsets_of(f, k);
+        if (of > 0)
+            json_object_set_new(row, column[c].name,
+                                json_pack("{s:f, s:f, s:f, s:I}", "median",
+                                          tk_figures_quantile(f, k, 0.5), "low",
+                                          tk_figures_quantile(f, k, 0.25), "high",
+                                          tk_figures_quantile(f, k, 0.75), "of", (json_int_t)of));
+    }
+    json_object_set_new(all, offset_rows[k].name, row);
 }
 
 json_t *tk_figures_report(int n, const tk_column_of_figures *column)
@@ -67,7 +171,8 @@ json_t *tk_figures_report(int n, const tk_column_of_figures *column)
     json_t *all = json_object();
     for (int k = 0; k < TK_FIGURES; k++) {
         if (!tells(n, column, k)) continue;
-        json_t *row = json_pack("{s:s}", "what", rows[k].words);
+        json_t *row =
+            json_pack("{s:s, s:s}", "section", headings[rows[k].section], "what", rows[k].words);
         for (int c = 0; c < n; c++) {
             const tk_figures *f = column[c].figures;
             const tk_interval i = tk_figures_interval(f->hits[k], f->of[k]);
@@ -78,5 +183,7 @@ json_t *tk_figures_report(int n, const tk_column_of_figures *column)
         }
         json_object_set_new(all, rows[k].name, row);
     }
+    for (int k = 0; k < TK_OFFSETS; k++)
+        if (tells_offset(n, column, k)) report_offset(all, n, column, k);
     return all;
 }

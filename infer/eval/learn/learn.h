@@ -6,12 +6,19 @@
 #include "data/scene/scene.h"
 #include "infer/judges/people/heads.h"
 #include "infer/judges/sight/settings.h"
+#include "infer/judges/sound/voice.h"
+#include "infer/judges/sound/words.h"
 
 typedef struct tk_learned {
     tk_settings settings;
     tk_head_finder heads;
     tk_classes things; // 0 none, then 1 + tk_kind (infer/judges/sight/things.h)
+    tk_classes
+        scapes; // tk_set of what is heard (infer/judges/sound/scapes.h); none learned: not asked
+    tk_speakers *speakers; // characters; NULL with
+    tk_ear *ear;           // words of the vocabulary; NULL where nobody speaks, or none could hear
 } tk_learned;
+void tk_learned_close(tk_learned *l); // what lies in no arena; zeroed is fine
 
 // Clips of c->media's size, filmed by all threads in some seconds; the same on any number of
 // threads. `speech` as film wants it; NULL: mouths stay shut.
@@ -21,6 +28,12 @@ tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learne
 // clips.
 tk_status tk_learn_things(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
                           tk_classes *out);
+
+// What is said, by whom, and soundscapes, as they are and as the codec lets them be heard (NULL: as
+// they are alone): as far as prompts of c->world ask for them. Says so where sound has too low a
+// rate for speech to be judged.
+tk_status tk_learn_sounds(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
+                          tk_learned *out);
 
 // Labels of a scene's shot, and its frames in a clip.
 tk_setting tk_setting_of(const tk_scene *s, int shot);
