@@ -27,16 +27,14 @@ static tk_status name_target(conversion *v, const tk_invocation *in)
 {
     const char *output = in->config.output;
     if (!output || !*output)
-        return TK_FAIL(TK_INPUT, "-o is missing: name a file, *.safetensors, or a folder for the "
-                                 "layout of diffusers");
-    if (has_suffix(output, ".h5"))
         return TK_FAIL(TK_INPUT,
-                       "%s: weights are written as *.safetensors, or into a folder in the layout "
-                       "of diffusers; every command takes these in the place of a checkpoint",
-                       output);
+                       "-o is missing: name a file, *.safetensors or *.h5, or a folder for "
+                       "the layout of diffusers");
     v->to = tk_arena_strdup(&v->arena, output);
     if (!v->to) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    v->form.folder = !has_suffix(output, ".safetensors");
+    v->form.checkpoint = has_suffix(output, ".h5");
+    v->form.folder = !v->form.checkpoint && !has_suffix(output, ".safetensors");
+    if (v->form.checkpoint) v->form.bf16 = false;
     size_t n = strlen(v->to);
     while (v->form.folder && n > 1 && v->to[n - 1] == '/') v->to[--n] = 0;
     return TK_OK;
@@ -66,9 +64,12 @@ static tk_status check_target(const conversion *v)
 {
     static const tk_file_kind kind = {
         .name = "weights file", .at = 8, .head = "{", .words = "talkie-weights"};
+    static const tk_file_kind checkpoint = {
+        .name = "checkpoint", .at = 0, .head = "\x89HDF", .words = "talkie-checkpoint"};
     struct stat s;
     char *const inputs[] = {v->path};
-    if (!v->form.folder) return tk_file_check_output(v->to, &kind, 1, inputs);
+    if (!v->form.folder)
+        return tk_file_check_output(v->to, v->form.checkpoint ? &checkpoint : &kind, 1, inputs);
     if (stat(v->to, &s) || S_ISDIR(s.st_mode)) return TK_OK;
     return TK_FAIL(TK_INPUT, "%s is there and no folder; name another output", v->to);
 }

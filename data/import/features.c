@@ -48,8 +48,7 @@ static tk_status take_text(tk_import *im, const char *path, const tk_import_text
     tk_clip_features *f = &im->features;
     if (*of && f->channels != t->channels)
         return TK_FAIL(TK_INPUT,
-                       "the text features of %s are %lld wide, those of %s %lld: they are of two "
-                       "encoders",
+                       "%s is %lld wide, %s %lld: text features of one import are of one encoder",
                        *of, (long long)f->channels, path, (long long)t->channels);
     f->half = t->half && (f->half || !*of);
     f->channels = t->channels;
@@ -66,8 +65,10 @@ static tk_status number_texts(tk_import *im)
     for (int i = 0; i < im->n_files; i++) {
         tk_import_file *f = &im->file[i];
         if (f->left_out || !f->text.rows) continue;
+        const char *path = tk_import_beside(f->path, "npy", &im->arena);
+        if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
         f->text.number = im->features.n;
-        TK_TRY(take_text(im, f->path, &f->text, &of));
+        TK_TRY(take_text(im, path, &f->text, &of));
     }
     if (!im->empty.rows) return TK_OK;
     if (!im->features.n)

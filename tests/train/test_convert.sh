@@ -38,7 +38,9 @@ ok 2 convert one -o cut convert.type=fp32 convert.shard=0.05
     fail "the layout of diffusers is another"
 cmp one/config.json cut/config.json || fail "a folder's config.json does not stay as it came"
 ok 4 parity "$golden" checkpoint=cut parallel.tensor=4
-ok 1 convert cut -o again.safetensors convert.type=fp32
+ok 3 convert cut -o again.h5
+ok 2 parity "$golden" checkpoint=again.h5 parallel.tensor=2
+ok 1 convert again.h5 -o again.safetensors convert.type=fp32
 cmp w.safetensors again.safetensors || fail "weights do not come back from a folder"
 
 # ---- a run of ours ----
@@ -53,6 +55,13 @@ first() { # weights ranks layout: the first loss from there
 }
 alone=$(first run 1 "")
 [[ $(first run32.safetensors 1 "") == "$alone" ]] || fail "another first loss from safetensors"
+ok 2 convert run32.safetensors -o run32.h5
+[[ $(first run32.h5 1 "") == "$alone" ]] || fail "another first loss from a checkpoint of weights"
+ok 1 convert run32.h5 -o back.safetensors convert.type=fp32
+cmp run32.safetensors back.safetensors || fail "weights do not come back from a checkpoint"
+ok 1 convert run16.safetensors -o run16.h5
+ok 1 convert run16.h5 -o back.safetensors
+cmp run16.safetensors back.safetensors || fail "weights of bf16 do not come back from a checkpoint"
 rounded=$(first run16.safetensors 1 "")
 awk -v a="$alone" -v b="$rounded" 'BEGIN { d = a - b; exit !(d != 0 && d < 0.01 && d > -0.01) }' ||
     fail "bf16 weights give $rounded, fp32 $alone"
@@ -75,12 +84,12 @@ grep -q 'called train.from now' out || fail "the old name of train.from is taken
 
 # ---- what is refused ----
 
+echo mine >mine.safetensors && cp mine.safetensors mine.h5
 refuse "-o is missing" convert run
-refuse "run.h5: weights are written as" convert run -o run.h5
+refuse "not a checkpoint" convert run -o mine.h5
 refuse "reads bytes" convert run -o folder
 [[ ! -e folder ]] || fail "a folder is left"
 refuse "there already and holds" convert w.safetensors -o one
-echo mine >mine.safetensors
 refuse "not a weights file" convert run -o mine.safetensors
 refuse "same file" convert run32.safetensors -o ./run32.safetensors
 refuse "no checkpoint at nowhere" convert nowhere -o x.safetensors

@@ -7,6 +7,7 @@
 //   (if any)
 //   /codec       the codec of the training data, or a reference to it (data/codec/codec.h)
 //   /empty_features  (rows, channels) f32: text features of an empty caption (if any)
+//   attributes weights, averaged, bare: of weights alone (tk_checkpoint_meta)
 //   /progress    attributes: EMA updates, whatever resuming needs
 //
 // Any layout writes and reads it: rank 0 lays the datasets out, every rank writes its pieces with
@@ -16,10 +17,10 @@
 // flipped byte is thus found wherever it lies. Commit: temporary name, fsync, read back and verify,
 // rename, fsync the directory.
 //
-// Weights alone, in safetensors, open and load as a checkpoint does that has no other group than
-// /model: a file that tk_weights_write made, or a folder in the layout of diffusers that holds a
-// model of the published family (config.json, diffusion_pytorch_model.safetensors or shards of it).
-// Each rank reads of them what it holds, widened to fp32.
+// Weights alone are a checkpoint that has no other group than /model. In safetensors they open and
+// load as one: a file that tk_weights_write made, or a folder in the layout of diffusers that holds
+// a model of the published family (config.json, diffusion_pytorch_model.safetensors or shards of
+// it). Each rank reads of them what it holds, widened to fp32.
 #pragma once
 #include "core/model/model.h"
 #include "data/clip/clip.h"
@@ -78,15 +79,16 @@ int64_t tk_checkpoint_step(const char *name);
 
 typedef struct tk_weights_form { // as which weights are written
     bool folder;                 // in the layout of diffusers: a model of the published family
+    bool checkpoint;             // HDF5, as a run writes them; always fp32
     bool bf16;                   // rounded to nearest even; else fp32
     bool average;                // the averaged ones
     int64_t shard;               // bytes of a file of a folder, at most, unless a tensor has more
 } tk_weights_form;
 
 // Collective over world. The weights of `from` (a file or folder that tk_checkpoint_newest named)
-// of a model `m`, as safetensors: a file, with meta->config, step and codec (NULL: none), or a
-// folder, which must not be there or be empty. Tensor by tensor: ranks share out the elements.
-// Complete under its name or not there.
+// of a model `m`, as safetensors or as a checkpoint: a file, with meta->config, step and codec
+// (NULL: none), or a folder, which must not be there or be empty. Tensor by tensor: ranks share out
+// the elements. Complete under its name or not there.
 tk_status tk_weights_write(const char *from, const char *to, const tk_checkpoint_meta *meta,
                            const tk_model_config *m, const tk_weights_form *form, tk_comm *world);
 

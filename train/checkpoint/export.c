@@ -2,7 +2,8 @@
 // Weights written as safetensors.
 //
 // Find -> lay out (rank 0) -> copy -> read back -> finish (rank 0), with an agreement at each
-// arrow. Every rank copies an even share of all elements, a stage of them at a time.
+// arrow. Every rank copies an even share of all elements, a stage of them at a time. Before a
+// checkpoint is laid out, its digests are made.
 #include "core/numbers/half.h"
 #include "core/store/safetensors.h"
 #include "train/checkpoint/internal.h"
@@ -82,6 +83,14 @@ static tk_status copy_part(tk_ck_export *x, int i, int64_t lo, int64_t hi, tk_ck
     return st;
 }
 
+static tk_status digest_part(tk_ck_export *x, int i, int64_t lo, int64_t hi, tk_ck_io *in,
+                             output *out)
+{
+    bool finite = true;
+    (void)out;
+    return tk_ck_digest_file(in, &x->source[i], lo, hi - lo, &finite, &x->sum[i]);
+}
+
 static tk_status read_part_back(tk_ck_export *x, int i, int64_t lo, int64_t hi, tk_ck_io *in,
                                 output *out)
 {
@@ -122,7 +131,14 @@ static tk_status compare_with_written(const tk_ck_export *x)
                            "%s: %s does not read back as it was written: the disk or file system "
                            "is at fault",
                            x->to, x->table.spec[i].name);
-    return TK_OK;
+    return x->form->checkpoint ? tk_ck_check_seal(x->target_files.path[0]) : TK_OK;
+}
+
+// Collective: into x->sum those of the source, which are a checkpoint's.
+static tk_status make_digests(tk_ck_export *x, tk_comm *w)
+{
+    TK_TRY(tk_agree(w, go_through_share(x, w, &x->source_files, digest_part)));
+    return tk_comm_sum_u64(w, x->sum, x->table.n);
 }
 
 // ---- the whole ---------------------------------------------------------------------------------
@@ -135,7 +151,9 @@ static tk_status write_weights(tk_ck_export *x, tk_comm *w)
     TK_TRY(tk_agree(w, first ? find_source(x) : TK_OK));
     TK_TRY(tk_comm_broadcast(w, x->source, bytes, 0));
     TK_TRY(tk_ck_share_files(w, &x->arena, &x->source_files));
+    if (x->form->checkpoint) TK_TRY(make_digests(x, w));
     TK_TRY(tk_agree(w, first ? tk_ck_export_lay_out(x) : TK_OK));
+    memset(x->sum, 0, (size_t)x->table.n * sizeof *x->sum);
     TK_TRY(tk_comm_broadcast(w, x->target, bytes, 0));
     TK_TRY(tk_ck_share_files(w, &x->arena, &x->target_files));
     TK_TRY(tk_agree(w, go_through_share(x, w, &x->source_files, copy_part)));

@@ -177,33 +177,76 @@ static tk_status read_codec_bytes(tk_ck_export *x, char **bytes, size_t *n)
     return st;
 }
 
+// What goes with the model's numbers: behind them, in the same file.
+typedef struct extra {
+    void *x;
+    size_t bytes;
+} extra;
+enum { EXTRAS = 2 };
+
+static tk_status add_extras(tk_ck_export *x, extra e[EXTRAS])
+{
+    const tk_checkpoint_meta *m = x->meta;
+    int n = x->table.n;
+    if (m->codec) {
+        char *bytes = NULL;
+        TK_TRY(read_codec_bytes(x, &bytes, &e[n - x->table.n].bytes));
+        e[n - x->table.n].x = bytes;
+        x->tensor[n] = (tk_safe_tensor){.name = TK_WEIGHTS_CODEC, .type = TK_SAFE_U8, .ndim = 1};
+        x->tensor[n].dim[0] = (int64_t)e[n - x->table.n].bytes;
+        n++;
+    }
+    if (m->text.empty) {
+        e[n - x->table.n] = (extra){(void *)m->text.empty,
+                                    tk_array_bytes(m->text.empty_rows * m->text.channels, 4)};
+        x->tensor[n++] = (tk_safe_tensor){.name = TK_EMPTY_FEATURES,
+                                          .type = TK_SAFE_F32,
+                                          .ndim = 2,
+                                          .dim = {m->text.empty_rows, m->text.channels}};
+    }
+    x->n_tensors = n;
+    return TK_OK;
+}
+
 static tk_status lay_out_numbers(tk_ck_export *x)
 {
+    extra e[EXTRAS] = {{0}};
     const int n = x->table.n;
-    const bool codec = !x->form->folder && x->meta->codec;
-    char *bytes = NULL;
-    size_t n_bytes = 0;
-    if (codec) TK_TRY(read_codec_bytes(x, &bytes, &n_bytes));
-    x->tensor[n] = (tk_safe_tensor){
-        .name = TK_WEIGHTS_CODEC, .type = TK_SAFE_U8, .ndim = 1, .dim = {(int64_t)n_bytes}};
-    TK_TRY(write_heads(x, n + codec, 0));
+    x->n_tensors = n;
+    if (!x->form->folder) TK_TRY(add_extras(x, e));
+    TK_TRY(write_heads(x, x->n_tensors, 0));
     for (int i = 0; i < n; i++)
         x->target[i] = (tk_ck_tensor){.address = x->tensor[i].address,
                                       .count = x->tensor[i].count,
                                       .file = x->tensor[i].file,
                                       .type = (int32_t)x->tensor[i].type};
-    if (!codec) return TK_OK;
-    return tk_pwrite_all(x->file[0].fd, x->to, bytes, n_bytes, x->tensor[n].address);
+    for (int i = n; i < x->n_tensors; i++)
+        TK_TRY(
+            tk_pwrite_all(x->file[0].fd, x->to, e[i - n].x, e[i - n].bytes, x->tensor[i].address));
+    return TK_OK;
+}
+
+static tk_status lay_out_checkpoint(tk_ck_export *x)
+{
+    const tk_flat flat = {.group = "model"};
+    tk_checkpoint_meta meta = *x->meta;
+    meta.weights = true;
+    meta.averaged = x->form->average || meta.averaged;
+    meta.refer = false;
+    for (int i = 0; i < x->table.n; i++)
+        x->target[i] =
+            (tk_ck_tensor){.count = x->source[i].count, .digest = x->sum[i], .type = TK_SAFE_F32};
+    return tk_ck_lay_out(x->file[0].tmp, &meta, &x->table, 1, &flat, x->target);
 }
 
 tk_status tk_ck_export_lay_out(tk_ck_export *x)
 {
     const tk_safe_type type = x->form->bf16 ? TK_SAFE_BF16 : TK_SAFE_F32;
-    TK_ARENA_NEW(x->tensor, &x->arena, x->table.n + 1);
+    TK_ARENA_NEW(x->tensor, &x->arena, x->table.n + EXTRAS);
     for (int i = 0; i < x->table.n; i++) describe_weight(&x->table.spec[i], type, &x->tensor[i]);
     if (x->form->folder) TK_TRY(make_folder(x));
     TK_TRY(begin_shards(x, share_out_files(x)));
-    return lay_out_numbers(x);
+    return x->form->checkpoint ? lay_out_checkpoint(x) : lay_out_numbers(x);
 }
 
 // ---- finishing ---------------------------------------------------------------------------------
@@ -253,12 +296,12 @@ static tk_status tell_digest(tk_ck_export *x)
     const int n = x->table.n;
     TK_ARENA_NEW(name, &x->arena, n);
     for (int i = 0; i < n; i++) name[i] = x->table.spec[i].name;
-    return write_heads(x, n + (x->meta->codec != NULL), tk_ck_digest_all(n, name, x->sum));
+    return write_heads(x, x->n_tensors, tk_ck_digest_all(n, name, x->sum));
 }
 
 tk_status tk_ck_export_finish(tk_ck_export *x)
 {
-    if (!x->form->folder) TK_TRY(tell_digest(x));
+    if (!x->form->folder && !x->form->checkpoint) TK_TRY(tell_digest(x));
     if (x->form->folder && x->target_files.n > 1) TK_TRY(add_index(x));
     if (x->form->folder) TK_TRY(add_config(x));
     const int n = x->n_files;

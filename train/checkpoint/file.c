@@ -62,9 +62,26 @@ static tk_status put_codec(hid_t file, const tk_codec *codec, bool refer)
     return st;
 }
 
+// What is not so is not said.
+static tk_status put_flag(hid_t file, const char *name, bool is)
+{
+    return is ? tk_h5_put_attr_i64(file, name, 1) : TK_OK;
+}
+
+static tk_status get_flag(hid_t file, const char *name, bool *is)
+{
+    int64_t x = 0;
+    if (H5Aexists(file, name) > 0) TK_TRY(tk_h5_get_attr_i64(file, name, &x));
+    *is = x != 0;
+    return TK_OK;
+}
+
 static tk_status put_meta(hid_t file, const tk_checkpoint_meta *meta)
 {
     hid_t progress;
+    TK_TRY(put_flag(file, "weights", meta->weights));
+    TK_TRY(put_flag(file, "averaged", meta->averaged));
+    TK_TRY(put_flag(file, "bare", meta->bare));
     TK_TRY(tk_h5_put_attr_i64(file, "step", meta->step));
     TK_TRY(tk_h5_put_attr_str(file, "config", meta->config ? meta->config : ""));
     TK_TRY(tk_h5_put_attr_str(file, "git", tk_revision()));
@@ -140,7 +157,13 @@ static tk_status read_open_meta(hid_t file, const char *codec_file, tk_arena *a,
     H5Gclose(group);
     TK_TRY(st);
     TK_TRY(read_empty_features(file, a, &out->text));
-    if (!codec_file || !tk_h5_exists(file, "codec")) return TK_OK;
+    TK_TRY(get_flag(file, "weights", &out->weights));
+    TK_TRY(get_flag(file, "averaged", &out->averaged));
+    TK_TRY(get_flag(file, "bare", &out->bare));
+    const bool carries = tk_h5_exists(file, "codec");
+    if (codec_file && *codec_file && out->weights && !carries)
+        return tk_codec_open(codec_file, &out->codec);
+    if (!codec_file || !carries) return TK_OK;
     TK_TRY(tk_h5_group(file, "codec", &group));
     out->refer = tk_codec_refers(group);
     st = tk_codec_read(group, codec_file, &out->codec);

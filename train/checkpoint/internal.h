@@ -179,12 +179,14 @@ typedef struct tk_ck_export { // weights on their way from one place to another
     tk_file *file;
     int n_files;
     bool made_folder;
-    struct tk_safe_tensor *tensor; // (table.n + 1), the codec last
-    char **head;                   // (target_files.n)
+    struct tk_safe_tensor *tensor; // (n_tensors), behind the table's what goes with a model
+    int n_tensors;
+    char **head; // (target_files.n)
     int64_t *head_bytes;
 } tk_ck_export;
 
-// Begins the files, writes their heads and the codec, fills in target and target_files.
+// Begins the files, writes their heads and what goes with the numbers, fills in target and
+// target_files. A checkpoint tells the digests of its tensors from the start: they are in x->sum.
 tk_status tk_ck_export_lay_out(tk_ck_export *x);
 // The numbers are there: heads that tell their digest, what tells of the files, all under their
 // names.

@@ -132,6 +132,23 @@ static tk_status read_file_meta(const char *path, const tk_safetensors *s, tk_ar
     return TK_OK;
 }
 
+// Rows of an empty caption's text features.
+static tk_status read_empty_tensor(const char *path, const tk_safe_tensor *t, tk_arena *a,
+                                   tk_text_form *out)
+{
+    int fd;
+    float *x;
+    if (t->type != TK_SAFE_F32 || t->ndim != 2)
+        return TK_FAIL(TK_INPUT, "%s: the tensor %s is not of F32 in 2 dimensions", path, t->name);
+    TK_ARENA_NEW(x, a, t->count);
+    TK_TRY(tk_file_open(path, &fd, NULL));
+    const tk_status st = tk_pread_all(fd, path, x, tk_array_bytes(t->count, sizeof *x), t->address);
+    close(fd);
+    TK_TRY(st);
+    *out = (tk_text_form){.channels = t->dim[1], .empty_rows = t->dim[0], .empty = x};
+    return tk_status_in_file(tk_ck_check_empty(out), path);
+}
+
 tk_status tk_ck_weights_meta(const char *path, const char *codec_file, tk_arena *a,
                              tk_checkpoint_meta *out)
 {
@@ -145,6 +162,8 @@ tk_status tk_ck_weights_meta(const char *path, const char *codec_file, tk_arena 
     } else {
         TK_TRY(read_file_meta(path, &s, a, out));
         codec = tk_safe_find(&s, TK_WEIGHTS_CODEC);
+        const tk_safe_tensor *empty = tk_safe_find(&s, TK_EMPTY_FEATURES);
+        if (empty) TK_TRY(read_empty_tensor(path, empty, a, &out->text));
     }
     if (!codec_file) return TK_OK;
     if (codec) return read_codec_tensor(path, codec, a, &out->codec);
@@ -159,9 +178,10 @@ static tk_ck_tensor place_of_weight(const tk_safe_tensor *t)
         .address = t->address, .count = t->count, .file = t->file, .type = (int32_t)t->type};
 }
 
-static bool is_codec(const tk_safe_tensor *t)
+static bool goes_with_model(const tk_safe_tensor *t)
 {
-    return t->type == TK_SAFE_U8 && !strcmp(t->name, TK_WEIGHTS_CODEC);
+    return (t->type == TK_SAFE_U8 && !strcmp(t->name, TK_WEIGHTS_CODEC)) ||
+           !strcmp(t->name, TK_EMPTY_FEATURES);
 }
 
 static bool fits(const tk_safe_tensor *t, const tk_param_spec *s)
@@ -249,7 +269,7 @@ static tk_status find_all(const char *path, const tk_safetensors *s, const tk_pa
     bool *known;
     TK_ARENA_NEW(known, a, s->n);
     for (int i = 0; i < s->n; i++) {
-        known[i] = is_codec(&s->tensor[i]) || in_table(table, s->tensor[i].name);
+        known[i] = goes_with_model(&s->tensor[i]) || in_table(table, s->tensor[i].name);
         if (!known[i] && show_one(&w.unknown, &w.n_unknown))
             tk_text_add(&w.unknown, s->tensor[i].name);
     }
@@ -293,7 +313,7 @@ tk_status tk_ck_weights_list(const char *path, tk_arena *a, tk_ck_list *out)
     TK_ARENA_NEW(out->tensor, a, s.n);
     TK_ARENA_NEW(out->name, a, s.n);
     for (int i = 0; i < s.n; i++) {
-        if (s.tensor[i].type == TK_SAFE_U8) continue;
+        if (s.tensor[i].type == TK_SAFE_U8 || goes_with_model(&s.tensor[i])) continue;
         out->tensor[out->n] = place_of_weight(&s.tensor[i]);
         out->name[out->n++] = (char *)s.tensor[i].name;
     }
