@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CLIPS = 420, SHOTS = 4, FPS = 3, KEPT = 6 };
+enum { CLIPS = 420, SHOTS = 4, FPS = 3, KEPT = 6 }; // CLIPS: at most
 static const double clip_seconds = 4;
 
 tk_setting tk_setting_of(const tk_scene *s, int shot)
@@ -48,6 +48,7 @@ typedef struct school { // shots are at clip * SHOTS + shot, `shown` where there
     tk_media_config media; // as filmed: few frames a second
     tk_speech *speech;
     uint64_t seed;
+    int64_t clips;
     bool shown[CLIPS * SHOTS];
     tk_setting label[CLIPS * SHOTS];
     tk_setting_look look[CLIPS * SHOTS];
@@ -104,14 +105,21 @@ static tk_status show(school *s, int64_t i)
 
 static tk_status learn_settings(school *s, tk_arena *a, tk_settings *out)
 {
-    static const tk_setting counts = {TK_STYLES, TK_SETS, 2, TK_SIZES};
+    const tk_setting counts = {(int)s->world.styles, (int)s->world.sets, 2, TK_SIZES};
     int64_t n = 0;
-    for (int64_t i = 0; i < CLIPS * SHOTS; i++) {
+    for (int64_t i = 0; i < s->clips * SHOTS; i++) {
         if (!s->shown[i]) continue;
         s->look[n] = s->look[i];
         s->label[n++] = s->label[i];
     }
     return tk_settings_learn(n, s->look, s->label, counts, a, out);
+}
+
+// 140 of each style where c->eval.shown is 150.
+static int64_t count_examples(const tk_config *c)
+{
+    const int64_t n = 140 * c->world.styles * c->eval.shown / 150;
+    return n < 1 ? 1 : n > CLIPS ? CLIPS : n;
 }
 
 tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out)
@@ -121,20 +129,22 @@ tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learne
     const int64_t picture = c->media.height * c->media.width * 3;
     *s = (school){.config = c, .media = c->media, .speech = speech};
     s->media.fps = FPS;
+    s->clips = count_examples(c);
     TK_ARENA_NEW(s->rgb, a, CLIPS * KEPT * picture);
     s->world = (tk_world_config){.seconds = clip_seconds,
                                  .max_shots = SHOTS,
-                                 .things = TK_SCENE_THINGS,
-                                 .people = TK_SCENE_PEOPLE,
-                                 .sets = TK_SETS,
-                                 .styles = TK_STYLES,
+                                 .things = c->world.things,
+                                 .people = c->world.people,
+                                 .sets = c->world.sets,
+                                 .styles = c->world.styles,
                                  .held_out = TK_HELD_WITH};
     s->seed = tk_rng_u64(tk_rng_key((uint64_t)c->world.seed, TK_RNG_EXAMPLES, 0), 0);
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t i = 0; i < CLIPS; i++)
+    for (int64_t i = 0; i < s->clips; i++)
         if (!tk_team_failed(&s->team)) tk_team_report(&s->team, show(s, i));
     TK_TRY(tk_team_result(&s->team));
     TK_TRY(learn_settings(s, a, &out->settings));
-    return tk_heads_learn(CLIPS * KEPT, s->picture, TK_STYLES, c->media.height, c->media.width, a,
-                          &out->heads);
+    if (c->world.people == 0) return TK_OK;
+    return tk_heads_learn(s->clips * KEPT, s->picture, (int)c->world.styles, c->media.height,
+                          c->media.width, a, &out->heads);
 }

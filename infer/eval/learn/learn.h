@@ -20,7 +20,8 @@ typedef struct tk_learned {
 } tk_learned;
 void tk_learned_close(tk_learned *l); // what lies in no arena; zeroed is fine
 
-// Clips of c->media's size, filmed by all threads in some seconds; the same on any number of
+// What prompts of c->world ask for of settings and heads, from clips of c->media's size, the more
+// of them the more c->eval.shown; filmed by all threads in some seconds, the same on any number of
 // threads. `speech` as film wants it; NULL: mouths stay shut.
 tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out);
 
