@@ -37,6 +37,7 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
         .solver = (tk_solver)c->sample.solver,
         .guidance = c->sample.guidance,
         .graph = c->sample.graph != 0,
+        .keep_given = c->sample.keep_given != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
     t->doc = tk_document_on_grid(tk_codec_get_info(tk_loader_codec(p->loader)), b->high, b->wide,
                                  b->audio_channels);

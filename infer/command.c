@@ -209,7 +209,7 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
             one_job(a, &a->jobs.job[turns[item].job]);
         st = tk_deal_close(a->deal, st);
     }
-    if (st == TK_OK) st = tk_session_describe_graphs(&a->session);
+    if (st == TK_OK) st = tk_session_describe(&a->session);
     tk_session_close(&a->session);
     return st;
 }

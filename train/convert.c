@@ -52,6 +52,12 @@ static tk_status read_options(conversion *v, tk_invocation *in)
 // The published class has no table of bytes, and reads its text rows without their places.
 static tk_status check_family(const conversion *v)
 {
+    if (v->form.folder && v->stored.model.given == TK_GIVEN_OWN)
+        return TK_FAIL(TK_INPUT,
+                       "%s: in this model given rows attend to given ones alone (model.given), in "
+                       "the published family to all; it cannot be laid out as diffusers' (%s). "
+                       "Write *.safetensors instead",
+                       v->path, v->to);
     if (!v->form.folder || v->stored.model.text == TK_TEXT_FEATURES) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s: this model reads bytes (model.text), which the published family does not; "

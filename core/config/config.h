@@ -9,11 +9,13 @@
 #include "core/base/mem.h"
 
 typedef enum tk_text_kind { TK_TEXT_BYTES, TK_TEXT_FEATURES } tk_text_kind;
+typedef enum tk_given_kind { TK_GIVEN_ALL, TK_GIVEN_OWN } tk_given_kind; // what given rows ask
 
 typedef struct tk_model_config { // names as in the public checkpoints' config, see MODEL.md
     int64_t hidden, heads, head_dim, layers, refiner_layers, ffn;
     int64_t video_channels, audio_channels, text_channels; // of a row
     int64_t text;                                          // tk_text_kind
+    int64_t given;                                         // tk_given_kind
     int64_t freq_dim, time_hidden, time_dim, rope_freq_dim;
     double rope_theta, norm_eps, qk_norm_eps, final_norm_eps;
 } tk_model_config;
@@ -179,9 +181,10 @@ typedef struct tk_sample_config {
     int64_t steps;
     int64_t solver; // tk_solver
     double guidance, video_shift, audio_shift;
-    int64_t ema;   // 1: averaged weights if the checkpoint has them
-    double window; // seconds a document may span; 0 = as the model was trained
-    int64_t graph; // 1: the steps of a window are a graph
+    int64_t ema;        // 1: averaged weights if the checkpoint has them
+    double window;      // seconds a document may span; 0 = as the model was trained
+    int64_t graph;      // 1: the steps of a window are a graph
+    int64_t keep_given; // 1: keys and values of given rows are kept
 } tk_sample_config;
 
 typedef struct tk_shot_config {

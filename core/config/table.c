@@ -174,6 +174,11 @@ static const tk_option config_rows[] = {
     ENUM("model.text", model.text, TK_TEXT_BYTES, TK_TEXT_FEATURES, BINDS,
          "text rows are UTF-8 bytes through a learned table, or features of an encoder", "bytes",
          "features"),
+    ENUM("model.given", model.given, TK_GIVEN_ALL, TK_GIVEN_OWN, BINDS,
+         "given rows of pictures and sound (memory, references, what a task gives) attend to all "
+         "rows, as published, or to given ones alone: then they are computed once a window, not in "
+         "every step",
+         "all", "own"),
     INT("model.freq_dim", model.freq_dim, 64, 2, 8192, BINDS,
         "channels of the timestep's sinusoid"),
     INT("model.time_hidden", model.time_hidden, 192, 1, 65536, BINDS,
@@ -434,6 +439,8 @@ static const tk_option config_rows[] = {
     YES("sample.ema", sample.ema, 1, SAMPLES, "averaged weights, if the checkpoint has them"),
     FLT("sample.window", sample.window, 0, 0, 600, SAMPLES,
         "seconds sampled at once, longer storyboards go shot by shot; 0 = as trained"),
+    YES("sample.keep_given", sample.keep_given, 1, SAMPLES,
+        "keys and values of given rows are computed once a window, where model.given is own"),
     YES("sample.graph", sample.graph, 0, SAMPLES,
         "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
         "the same clip to the bit"),

@@ -75,26 +75,17 @@ static tk_status put_outputs(tk_batch *b)
     return TK_OK;
 }
 
-// Document ranges over all rows, and over the text rows in the refiner.
-static tk_status put_documents(tk_batch *b)
+// Where given rows ask no text, nor may their place depend on how much of it there is: the clock
+// begins with the media of each document, and text lies before them, as far as ever.
+static void begin_with_media(const tk_stream *s, float *position)
 {
-    const tk_stream *s = b->stream;
-    int32_t *text;
-    TK_ARENA_NEW(text, notes(b), s->n_documents + 1);
     for (int64_t d = 0; d < s->n_documents; d++) {
-        const int64_t begin = s->document_start[d], end = s->document_start[d + 1];
-        int64_t n = 0;
-        for (int64_t i = begin; i < end; i++) n += s->modality[i] == TK_TEXT;
-        text[d + 1] = text[d] + (int32_t)n;
-        if (end - begin > b->longest) b->longest = end - begin;
-        if (n > b->text_longest) b->text_longest = n;
-        b->sum_squares += (end - begin) * (end - begin);
-        b->text_sum_squares += n * n;
-        b->filled += end > begin;
-        b->text_filled += n > 0;
+        int64_t text = 0;
+        for (int64_t i = s->document_start[d]; i < s->document_start[d + 1]; i++)
+            text += s->modality[i] == TK_TEXT;
+        for (int64_t i = s->document_start[d]; i < s->document_start[d + 1]; i++)
+            position[3 * i] = (float)(s->position[i][0] - (double)text);
     }
-    TK_TRY(put_rows(b, s->document_start, TK_I32, s->n_documents + 1, 1, &b->offsets));
-    return put_rows(b, text, TK_I32, s->n_documents + 1, 1, &b->text_offsets);
 }
 
 static tk_status put_positions(tk_batch *b, const tk_model *m)
@@ -104,6 +95,7 @@ static tk_status put_positions(tk_batch *b, const tk_model *m)
     TK_ARENA_NEW(p, notes(b), 3 * s->rows);
     for (int64_t i = 0; i < s->rows; i++)
         for (int a = 0; a < 3; a++) p[3 * i + a] = (float)s->position[i][a];
+    if (m->config.given == TK_GIVEN_OWN) begin_with_media(s, p);
     TK_TRY(put_rows(b, p, TK_F32, s->rows, 3, &b->position));
     if (m->stage != 0 || m->config.text != TK_TEXT_BYTES) return TK_OK;
     TK_ARENA_NEW(q, notes(b), 3 * s->count[TK_TEXT]);
@@ -142,7 +134,8 @@ tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, con
     tk_transfer_begin(&b->transfer, host);
     TK_TRY(share_rows(b, m));
     TK_TRY(put_row_indices(b, m));
-    TK_TRY(put_documents(b));
+    b->kept = in->kept;
+    TK_TRY(tk_batch_put_documents(b, m));
     TK_TRY(put_positions(b, m));
     TK_TRY(put_rows(b, s->timestep, TK_F32, s->n_levels, 1, &b->timestep));
     if (m->stage == m->n_stages - 1) TK_TRY(put_outputs(b));

@@ -19,13 +19,16 @@ typedef struct pass { // what all segments of one forward read; lives in the tap
     tk_value *table_row, *level;
     tk_value *cos, *sin, *text_cos, *text_sin;
     tk_documents docs, text_docs;
+    tk_value *given, *others, *together, *asked; // picks; NULL where the batch has none
+    tk_documents given_docs, other_docs;
     int64_t *adaln_counts; // columns of the AdaLN projection per tensor rank
 } pass;
 
 typedef struct block_pass {
     const pass *p;
     const tk_block_weights *weights;
-    bool hands_on; // its rows go to another stage
+    int64_t number; // among the stage's
+    bool hands_on;  // its rows go to another stage
 } block_pass;
 
 static tk_value *constant(tk_tape *t, tk_tensor x)
@@ -62,19 +65,59 @@ static tk_value *norm_heads(tk_tape *t, tk_value *x, tk_value *w, double eps, tk
     return cos ? tk_norm_rope(t, x, w, eps, cos, sin) : tk_rms_norm(t, x, w, eps);
 }
 
+static tk_value *ask(tk_tape *t, const pass *p, tk_value *q, tk_value *k, tk_value *v,
+                     const tk_documents *docs)
+{
+    const int64_t d = p->m->config.head_dim;
+    return tk_attention(t, q, k, v, docs, d, 1 / sqrt((double)d));
+}
+
+static tk_status keep_rows(tk_tape *t, const tk_kept *to, int64_t block, const tk_value *k,
+                           const tk_value *v)
+{
+    TK_TRY(t->status);
+    TK_TRY(tk_device_copy(t->device, to->k[block].data, k->t.data, tk_bytes(&k->t)));
+    return tk_device_copy(t->device, to->v[block].data, v->t.data, tk_bytes(&v->t));
+}
+
+// All rows of a block's stream, with this rank's heads: q, k, v (N, own heads * head_dim).
+static tk_value *ask_stream(tk_tape *t, const pass *p, int64_t block, tk_value *q, tk_value *k,
+                            tk_value *v)
+{
+    const tk_batch *b = p->b;
+    if (b->keeps) {
+        const tk_status st = keep_rows(t, b->keeps, block, k, v);
+        if (t->status == TK_OK) t->status = st;
+    }
+    if (b->kept) {
+        k = tk_pick(t, k, constant(t, b->kept->k[block]), NULL, p->asked);
+        v = tk_pick(t, v, constant(t, b->kept->v[block]), NULL, p->asked);
+    }
+    if (!p->given) return ask(t, p, q, k, v, &p->docs);
+    tk_value *given =
+        ask(t, p, tk_pick(t, q, NULL, NULL, p->given), tk_pick(t, k, NULL, NULL, p->given),
+            tk_pick(t, v, NULL, NULL, p->given), &p->given_docs);
+    tk_value *others = ask(t, p, tk_pick(t, q, NULL, NULL, p->others), k, v, &p->other_docs);
+    return tk_pick(t, given, others, NULL, p->together);
+}
+
+enum { REFINER = -1 }; // in place of a block's number
+
 // Attention of this rank's rows x (n, H), `counts` of them on each: all rows by its heads, then its
 // rows of the output projection.
 static tk_value *attend_block(tk_tape *t, const pass *p, const tk_block_weights *w, tk_value *x,
-                              const int64_t *counts, tk_value *cos, tk_value *sin,
-                              const tk_documents *docs)
+                              const int64_t *counts, int64_t block)
 {
     const tk_model_config *c = &p->m->config;
+    tk_value *cos = block == REFINER ? p->text_cos : p->cos;
+    tk_value *sin = block == REFINER ? p->text_sin : p->sin;
     tk_value *const to[] = {weight(p, w->to_q), weight(p, w->to_k), weight(p, w->to_v)};
     tk_value *qkv[3];
     tk_gather_linear(t, x, p->m->tensor, counts, to, 3, qkv);
     tk_value *q = norm_heads(t, qkv[0], weight(p, w->norm_q), c->qk_norm_eps, cos, sin);
     tk_value *k = norm_heads(t, qkv[1], weight(p, w->norm_k), c->qk_norm_eps, cos, sin);
-    tk_value *o = tk_attention(t, q, k, qkv[2], docs, c->head_dim, 1 / sqrt((double)c->head_dim));
+    tk_value *o = block == REFINER ? ask(t, p, q, k, qkv[2], &p->text_docs)
+                                   : ask_stream(t, p, block, q, k, qkv[2]);
     return tk_linear_scatter(t, o, weight(p, w->to_out), p->m->tensor, counts);
 }
 
@@ -93,7 +136,7 @@ static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk
     tk_model *m = p->m;
     const int64_t *counts = p->b->text_counts;
     tk_value *h = tk_rms_norm(to_gather(t, p), x, weight(p, w->norm1), m->config.norm_eps);
-    h = attend_block(t, p, w, h, counts, p->text_cos, p->text_sin, &p->text_docs);
+    h = attend_block(t, p, w, h, counts, REFINER);
     x = tk_add(t, x, h);
     h = tk_rms_norm(to_gather(t, p), x, weight(p, w->norm2), m->config.norm_eps);
     return tk_add(t, x, feed_forward(t, p, w, h, counts));
@@ -148,7 +191,7 @@ static tk_value *block(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     tk_value *x = in[0];
     tk_value *h =
         tk_modulate(to_gather(t, p), x, weight(p, w->norm1), table, p->table_row, 0, H, eps);
-    h = attend_block(t, p, w, h, counts, p->cos, p->sin, &p->docs);
+    h = attend_block(t, p, w, h, counts, bp->number);
     x = tk_gate_add(t, x, h, table, p->table_row, 2 * H);
     h = tk_modulate(to_gather(t, p), x, weight(p, w->norm2), table, p->table_row, 3 * H, 4 * H,
                     eps);
@@ -169,17 +212,26 @@ static void heads(tk_tape *t, const pass *p, tk_value *x, tk_value *time, tk_for
     out->audio = apply_linear(t, p, m->named.audio_proj_out, tk_cast(t, audio, TK_F32));
 }
 
-static tk_documents all_ask_all(tk_tape *t, tk_tensor offsets, int64_t longest, int64_t squares,
-                                int64_t filled)
+static tk_documents documents(tk_tape *t, const tk_asking *r)
 {
-    tk_value *rows = constant(t, offsets);
-    return (tk_documents){.ask = rows,
-                          .asked = rows,
-                          .count = tk_count(&offsets) - 1,
-                          .longest_ask = longest,
-                          .longest_asked = longest,
-                          .products = squares,
-                          .filled = filled};
+    tk_value *ask = constant(t, r->ask);
+    return (tk_documents){.ask = ask,
+                          .asked = r->asked.data ? constant(t, r->asked) : ask,
+                          .count = tk_count(&r->ask) - 1,
+                          .longest_ask = r->longest_ask,
+                          .longest_asked = r->longest_asked,
+                          .products = r->products,
+                          .filled = r->filled};
+}
+
+// Given rows that ask each other, and the rows beside them that ask all.
+static void open_apart(tk_tape *t, const tk_batch *b, pass *p)
+{
+    p->given = constant(t, b->given_rows);
+    p->others = constant(t, b->other_rows);
+    p->together = constant(t, b->together);
+    p->given_docs = documents(t, &b->given_docs);
+    p->other_docs = documents(t, &b->other_docs);
 }
 
 static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **out)
@@ -194,9 +246,10 @@ static tk_status open_pass(tk_model *m, tk_tape *t, const tk_batch *b, pass **ou
     p->sin = constant(t, b->sin);
     p->text_cos = constant(t, b->text_cos);
     p->text_sin = constant(t, b->text_sin);
-    p->docs = all_ask_all(t, b->offsets, b->longest, b->sum_squares, b->filled);
-    p->text_docs =
-        all_ask_all(t, b->text_offsets, b->text_longest, b->text_sum_squares, b->text_filled);
+    p->docs = documents(t, &b->docs);
+    p->text_docs = documents(t, &b->text_docs);
+    p->asked = constant(t, b->asked_rows);
+    if (b->given_rows.data) open_apart(t, b, p);
     const int ranks = m->tensor->size;
     TK_ARENA_NEW(p->adaln_counts, &t->arena, ranks);
     for (int r = 0; r < ranks; r++)
@@ -226,7 +279,7 @@ tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value 
     block_pass *bp;
     TK_ARENA_NEW(bp, &t->arena, m->block_end - m->block_begin + 1);
     for (int64_t i = m->block_begin; i < m->block_end && t->status == TK_OK; i++, bp++) {
-        *bp = (block_pass){p, &m->named.block[i],
+        *bp = (block_pass){p, &m->named.block[i], i - m->block_begin,
                            m->stage < m->n_stages - 1 && i == m->block_end - 1};
         tk_value *before = x;
         tk_tape_mark(t, TK_SECTION_BLOCKS + (int)i);

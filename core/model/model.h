@@ -107,6 +107,26 @@ tk_status tk_model_init_weights(tk_model *m, uint64_t seed);
 tk_status tk_model_init_range(tk_model *m, const tk_tensor *x, int64_t begin, uint64_t seed);
 tk_status tk_model_zero_grads(tk_model *m);
 
+// Rows of each document that ask, and rows that are asked.
+typedef struct tk_asking {
+    tk_tensor ask, asked; // (docs+1) i32 offsets; one tensor twice where they are the same rows
+    int64_t longest_ask, longest_asked;
+    int64_t products, filled; // as in tk_documents (core/model/tape.h)
+} tk_asking;
+
+// Keys and values of given rows in each block, where model.given is own: they depend on nothing but
+// the rows themselves, neither on captions nor on noise levels.
+typedef struct tk_kept {
+    tk_device *device;
+    int64_t rows, blocks;
+    const int64_t *before; // (rows) media rows of the stream's document that lie before this one,
+                           // so that all are asked in the order that they have in one stream
+    tk_tensor *k, *v; // (blocks of the stage), (rows, own heads * head_dim)
+} tk_kept;
+// Room for them; `before` is the caller's to set. `a` must live until it is closed.
+tk_status tk_kept_open(tk_kept *kept, const tk_model *m, int64_t rows, tk_arena *a);
+void tk_kept_close(tk_kept *kept); // of one that is zero: fine
+
 // A microbatch on the device: one transfer, and what is computed from it.
 typedef struct tk_batch {
     const tk_stream *stream;
@@ -125,11 +145,16 @@ typedef struct tk_batch {
     tk_tensor pack;             // (row_count, 2) i32: source modality and row, to build the stream
     tk_tensor unpack[TK_MODALITIES];   // (own_count, 2) i32: picks of video and audio rows out of
                                        // this rank's rows
-    tk_tensor offsets, text_offsets;   // (docs+1) i32
     tk_tensor position, text_position; // (rows, 3), (text rows, 3) f32: t, h, w
     tk_tensor cos, sin, text_cos, text_sin; // rotary tables: (rows, 3F), (text rows, 3F)
-    int64_t longest, sum_squares, text_longest, text_sum_squares;
-    int64_t filled, text_filled; // documents that have rows, text rows
+    tk_asking docs, text_docs;              // of all rows, and of text rows in the refiner
+    // Where model.given is own and there are given rows and others: picks (n, 2) i32 of both out of
+    // all rows, of all rows out of both, and who asks whom: given rows each other, others all.
+    tk_tensor given_rows, other_rows, together;
+    tk_asking given_docs, other_docs;
+    const tk_kept *kept;  // rows of every document beside those of the stream, asked and not asking
+    tk_tensor asked_rows; // (asked, 2) i32: picks of what is asked, out of the stream and `kept`
+    tk_kept *keeps;       // set by the caller before the forward: where keys and values go
 } tk_batch;
 
 // Host inputs of a whole microbatch, in modality order; NULL: b->video / b->audio are tensors of
@@ -139,6 +164,7 @@ typedef struct tk_host_rows {
     const float *video, *audio; // (count[m], channels)
     const float *text;          // (count[TEXT], text_channels), features
     const int32_t *tokens;      // (count[TEXT]), bytes
+    const tk_kept *kept;        // NULL: none; must outlive the batch
 } tk_host_rows;
 // `s` must outlive the batch, `in` the sending, and what is made in `host` the device's work on it.
 // Closing frees device memory alone and waits for nothing. Between the two halves others may add to
@@ -146,6 +172,7 @@ typedef struct tk_host_rows {
 tk_status tk_batch_begin(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
                          tk_staging *host);
 tk_status tk_batch_send(tk_batch *b);
+tk_status tk_batch_put_documents(tk_batch *b, const tk_model *m); // part of beginning it
 // Both halves.
 tk_status tk_batch_open(tk_batch *b, const tk_model *m, const tk_stream *s, const tk_host_rows *in,
                         tk_staging *host);

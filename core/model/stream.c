@@ -80,10 +80,13 @@ typedef struct laying { // rows of a document on their way into the stream
 static void add_row(laying *l, int modality, int shot, double t, double h, double w)
 {
     tk_stream *s = l->s;
+    const int64_t own = l->laid[modality]++;
+    const bool target = shot >= 0 && tk_row_is_target(l->d, shot, modality, own);
+    const bool given = shot >= 0 && !target;
+    if (l->d->laid == (given ? TK_LAID_OTHERS : TK_LAID_GIVEN)) return;
     const int64_t i = s->rows++;
-    const bool target = shot >= 0 && tk_row_is_target(l->d, shot, modality, l->laid[modality]);
     s->modality[i] = modality;
-    s->level[i] = target || shot < 0 ? l->level[modality] : l->clean;
+    s->level[i] = given ? l->clean : l->level[modality];
     s->document[i] = (int32_t)s->n_documents;
     s->shot[i] = shot;
     s->target[i] = target;
@@ -91,7 +94,6 @@ static void add_row(laying *l, int modality, int shot, double t, double h, doubl
     s->position[i][1] = h;
     s->position[i][2] = w;
     s->row[modality][s->count[modality]++] = (int32_t)i;
-    l->laid[modality]++;
 }
 
 // Coordinate i of a side of n rows out of a frame of `area` rows: the side spans n / sqrt(area) of

@@ -26,6 +26,10 @@ typedef struct tk_shot_rows {          // one shot of a document
     int64_t height, width; // of its latent frames, in rows; 0 = the document's
 } tk_shot_rows;
 
+// Which of its rows a document lays into a stream: all of them, the given ones of its media alone,
+// or all but those. Where rows lie on the clock does not depend on it.
+typedef enum tk_laid { TK_LAID_ALL, TK_LAID_GIVEN, TK_LAID_OTHERS } tk_laid;
+
 enum { TK_CADENCE = 8 };
 typedef struct tk_document {
     int64_t text_rows; // tokens (or features) of the whole document
@@ -44,6 +48,7 @@ typedef struct tk_document {
     // (rows of the modality) 1: given, although its shot is a target; NULL: all of it is made. See
     // core/model/given.h.
     const uint8_t *given[TK_MODALITIES];
+    tk_laid laid; // for tk_stream_append alone: counts of rows are those of all
 } tk_document;
 
 typedef struct tk_stream {

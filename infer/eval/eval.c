@@ -291,7 +291,7 @@ static tk_status measure_columns(eval *e)
     TK_TRY(fill_column(e, CEILING));
     TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
     TK_TRY(fill_column(e, FLOOR));
-    return tk_session_describe_graphs(&e->session);
+    return tk_session_describe(&e->session);
 }
 
 // ---- the table ---------------------------------------------------------------------------------

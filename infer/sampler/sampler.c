@@ -2,6 +2,7 @@
 #include "infer/sampler/sampler.h"
 #include "core/device/graph.h"
 #include "core/numbers/rng.h"
+#include "infer/sampler/keep.h"
 #include "parallel/pipeline.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 enum { NOW, BEFORE, KEEP, FACTORS };
 
 typedef struct flow {        // a modality on this rank
-    int64_t rows, channels;  // of one document
+    int64_t rows, channels;  // of one document's, those in the stream
     uint8_t *target;         // (rows) to be made; others are given
     int64_t *counts;         // (tensor ranks) rows of the stream each one holds
     tk_tensor x;             // first stage: (rows, channels)
@@ -30,6 +31,8 @@ typedef struct sampling_run {
     int n_documents;
     bool first, last;
     tk_document doc[2];
+    tk_arena notes; // of what is kept
+    tk_kept kept;   // given rows, which are not in the stream then
     tk_stream stream;
     tk_batch batch;
     tk_tape tape;
@@ -75,6 +78,7 @@ static tk_status make_stream(sampling_run *r)
         r->doc[d].t_clean = 1;
         r->doc[d].t_video = -1;
         r->doc[d].t_audio = -2;
+        if (r->kept.rows) r->doc[d].laid = TK_LAID_OTHERS;
         rows += tk_document_rows(&r->doc[d], NULL);
     }
     if (rows > INT32_MAX / 2)
@@ -131,13 +135,14 @@ static tk_status measure_flow(sampling_run *r, int m)
     const tk_model_config *c = &r->s->model->config;
     flow *f = &r->flow[m];
     int64_t rows[TK_MODALITIES], i = 0;
+    const bool all = r->kept.rows == 0;
     f->channels = m == TK_VIDEO ? c->video_channels : c->audio_channels;
     tk_document_rows(d, rows);
-    f->rows = rows[m];
-    TK_ARENA_NEW(f->target, &r->s->host.arena, f->rows + 1);
+    TK_ARENA_NEW(f->target, &r->s->host.arena, rows[m] + 1);
     for (int k = 0; k < d->n_shots; k++)
         for (const int64_t end = i + tk_shot_count(d, k, m); i < end; i++)
-            f->target[i] = tk_row_is_target(d, k, m, i);
+            if (tk_row_is_target(d, k, m, i) || all)
+                f->target[f->rows++] = tk_row_is_target(d, k, m, i);
     return count_rows(r, m);
 }
 
@@ -183,18 +188,20 @@ static tk_status put_keys(sampling_run *r, int m)
     flow *f = &r->flow[m];
     int32_t *key;
     TK_ARENA_NEW(key, &r->s->host.arena, 2 * f->rows);
-    int64_t at = 0;
+    const bool all = r->kept.rows == 0;
+    int64_t at = 0, row = 0;
     for (int k = 0; k < t->doc.n_shots; k++)
-        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, at++) {
+        for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, row++) {
+            if (!all && !tk_row_is_target(&t->doc, k, m, row)) continue;
             key[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
-            key[2 * at + 1] = (int32_t)i;
+            key[2 * at++ + 1] = (int32_t)i;
         }
     return tk_transfer_put(&r->batch.transfer, key, TK_I32, f->rows, 2, &f->key);
 }
 
 static tk_status send_all(sampling_run *r)
 {
-    tk_host_rows in = {0};
+    tk_host_rows in = {.kept = r->kept.rows ? &r->kept : NULL};
     TK_TRY(join_text(r, &in));
     TK_TRY(tk_batch_begin(&r->batch, r->s->model, &r->stream, &in, &r->s->host));
     TK_TRY(put_steps(r));
@@ -265,6 +272,8 @@ static tk_status open_now(sampling_run *r)
 
 static tk_status open_sampling(sampling_run *r)
 {
+    if (tk_sampler_kept_rows(r->s, r->task))
+        TK_TRY(tk_sampler_keep(r->s, r->task, &r->notes, &r->kept));
     TK_TRY(make_stream(r));
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
     TK_TRY(send_all(r));
@@ -290,6 +299,8 @@ static void close_sampling(sampling_run *r)
     tk_device_free(d, &r->batch.video);
     tk_device_free(d, &r->batch.audio);
     tk_batch_close(&r->batch);
+    tk_kept_close(&r->kept);
+    tk_arena_free(&r->notes);
     tk_staging_reset(&r->s->host);
 }
 
@@ -457,6 +468,8 @@ static tk_status do_step(sampling_run *r, int64_t step)
     TK_TRY(tk_device_copy(r->s->device, r->now.data, now.data, tk_bytes(&now)));
     if (r->task->graph && step == 1) TK_TRY(record_on_all(r));
     r->s->steps++;
+    r->s->rows += r->stream.rows;
+    r->s->spared += r->n_documents * r->kept.rows;
     if (!r->graph.device) return ask_sampler_step(r);
     TK_TRY(tk_graph_hold(&r->graph));
     r->s->replayed += step > 1;
@@ -464,6 +477,28 @@ static tk_status do_step(sampling_run *r, int64_t step)
 }
 
 // ---- all of them -------------------------------------------------------------------------------
+
+// All rows of the document; given ones that were kept are the task's.
+static tk_status download_rows(sampling_run *r, int m, float *out)
+{
+    const tk_document *doc = &r->task->doc;
+    const flow *f = &r->flow[m];
+    const size_t row = (size_t)f->channels * sizeof(float);
+    float *made = out;
+    if (r->kept.rows) TK_ARENA_NEW(made, &r->notes, f->rows * f->channels + 1);
+    TK_TRY(tk_device_download(r->s->device, made, f->x.data, tk_bytes(&f->x)));
+    if (!r->kept.rows) return TK_OK;
+    TK_TRY(tk_device_sync(r->s->device));
+    for (int64_t i = 0, k = 0; k < doc->n_shots; k++)
+        for (const int64_t end = i + tk_shot_count(doc, (int)k, m); i < end; i++)
+            if (tk_row_is_target(doc, (int)k, m, i)) {
+                memcpy(out + i * f->channels, made, row);
+                made += f->channels;
+            } else if (r->task->given[m] != out) {
+                memcpy(out + i * f->channels, r->task->given[m] + i * f->channels, row);
+            }
+    return TK_OK;
+}
 
 static tk_status all_steps(sampling_run *r, float *const out[TK_MODALITIES],
                            void (*step_done)(void *ctx), void *ctx)
@@ -479,10 +514,8 @@ static tk_status all_steps(sampling_run *r, float *const out[TK_MODALITIES],
         TK_TRY(do_step(r, k));
         if (step_done) step_done(ctx);
     }
-    for (int h = 0; h < 2 && r->first && computes; h++) {
-        const tk_tensor *x = &r->flow[MEDIA[h]].x;
-        TK_TRY(tk_device_download(d, out[MEDIA[h]], x->data, tk_bytes(x)));
-    }
+    for (int h = 0; h < 2 && r->first && computes; h++)
+        TK_TRY(download_rows(r, MEDIA[h], out[MEDIA[h]]));
     return tk_device_sync(d);
 }
 
@@ -495,6 +528,7 @@ tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const ou
                       .n_documents = t->guidance == 1 ? 1 : 2,
                       .first = stage->rank == 0,
                       .last = stage->rank == stage->degree - 1};
+    tk_arena_init(&r.notes, 0);
     tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
     close_sampling(&r);

@@ -27,6 +27,7 @@ typedef struct tk_sampler { // what it runs on
     tk_model *model;
     tk_staging host;                   // of what a task sends; it stays from one task to the next
     int64_t steps, recorded, replayed; // so far
+    int64_t rows, spared; // of all steps' streams; given ones that needed not be among them
 } tk_sampler;
 
 // What a rank of the mesh holds of a model to sample from.
@@ -48,6 +49,7 @@ typedef struct tk_sample_task {
     tk_solver solver;
     double guidance; // 1: no second document
     bool graph;      // of a device that has them (tk_device_has_graphs)
+    bool keep_given; // infer/sampler/keep.h, where model.given is own
     double shift[TK_MODALITIES];
 } tk_sample_task;
 

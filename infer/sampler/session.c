@@ -115,22 +115,29 @@ tk_status tk_session_untrained(tk_session *s, uint64_t seed)
     return tk_model_init_weights(&s->model, seed);
 }
 
-tk_status tk_session_describe_graphs(const tk_session *s)
+tk_status tk_session_describe(const tk_session *s)
 {
     const bool first = s->mesh->replica.rank == 0;
     const tk_sampler *x = &s->sampler;
-    enum { STEPS, RECORDED, REPLAYED, SUMS };
+    enum { STEPS, RECORDED, REPLAYED, ROWS, SPARED, SUMS };
     uint64_t sum[SUMS] = {0};
     if (first) {
         sum[STEPS] = (uint64_t)x->steps;
         sum[RECORDED] = (uint64_t)x->recorded;
         sum[REPLAYED] = (uint64_t)x->replayed;
+        sum[ROWS] = (uint64_t)x->rows;
+        sum[SPARED] = (uint64_t)x->spared;
     }
     TK_TRY(tk_comm_sum_u64(&s->mesh->world, sum, SUMS));
     if (sum[RECORDED])
         tk_log("graphs: %llu of %llu steps replayed (%.0f%%), %llu recorded, one for each window",
                (unsigned long long)sum[REPLAYED], (unsigned long long)sum[STEPS],
                100 * (double)sum[REPLAYED] / (double)sum[STEPS], (unsigned long long)sum[RECORDED]);
+    if (sum[SPARED])
+        tk_log("given rows: computed once a window; %llu of %llu rows in all steps (%.0f%%) were "
+               "not computed again",
+               (unsigned long long)sum[SPARED], (unsigned long long)(sum[ROWS] + sum[SPARED]),
+               100 * (double)sum[SPARED] / (double)(sum[ROWS] + sum[SPARED]));
     return TK_OK;
 }
 

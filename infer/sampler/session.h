@@ -33,6 +33,7 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
 tk_status tk_session_load(tk_session *s);
 // Puts fresh random weights in place of the trained ones.
 tk_status tk_session_untrained(tk_session *s, uint64_t seed);
-// Collective over the mesh's world: says how many steps were replayed, where sample.graph is on.
-tk_status tk_session_describe_graphs(const tk_session *s);
+// Collective over the mesh's world: says how many steps were replayed, where sample.graph is on,
+// and how many rows were not computed again, where given ones are kept.
+tk_status tk_session_describe(const tk_session *s);
 void tk_session_close(tk_session *s); // of one that is zero: fine

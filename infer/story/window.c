@@ -78,6 +78,7 @@ tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, 
         .solver = (tk_solver)c->sample.solver,
         .guidance = c->sample.guidance,
         .graph = c->sample.graph != 0,
+        .keep_given = c->sample.keep_given != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
     TK_TRY(lay_out_window(t, k, span, a, out));
     return write_text(t, span, a, out);

@@ -13,11 +13,12 @@
 
 static tk_comm world;
 static tk_arena arena;
-static char dir[64], path[128], picture[128]; // shared by the ranks
+static char dir[64], path[128], own_path[128], picture[128]; // shared by the ranks
 static tk_config config;
 static tk_story story;
 static tk_references refs;
-static tk_trained trained;
+static tk_trained trained, own; // given rows ask all rows; each other alone, and are kept
+static const tk_trained *from = &trained;
 static tk_latents cpu;
 
 enum { ALL_STEPS = 6 }; // of both windows
@@ -40,9 +41,12 @@ static int set_up(void **state)
     assert_ok(tk_comm_broadcast(&world, dir, sizeof dir, 0));
     snprintf(path, sizeof path, "%s/model.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
-    stories_save_model(&world, path, true);
+    snprintf(own_path, sizeof own_path, "%s/own.h5", dir);
+    stories_save_model(&world, path, true, "all");
+    stories_save_model(&world, own_path, true, "own");
     stories_plan(&world, picture, &arena, &config, &story);
     assert_ok(tk_trained_open(path, "", &world, &arena, &trained));
+    assert_ok(tk_trained_open(own_path, "", &world, &arena, &own));
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     return 0;
 }
@@ -51,8 +55,9 @@ static int tear_down(void **state)
 {
     (void)state;
     assert_ok(tk_comm_barrier(&world));
-    if (world.rank == 0) unlink(path), unlink(picture), rmdir(dir);
+    if (world.rank == 0) unlink(path), unlink(own_path), unlink(picture), rmdir(dir);
     tk_trained_close(&trained);
+    tk_trained_close(&own);
     tk_config_free(&config);
     tk_arena_free(&arena);
     return 0;
@@ -80,7 +85,7 @@ static void sample(const tk_parallel_config *asked, made *m)
     tk_session s;
     *m = (made){0};
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
-    assert_ok(tk_session_open(&s, &mesh, &trained, &p, true));
+    assert_ok(tk_session_open(&s, &mesh, from, &p, true));
     assert_ok(tk_stories_forecast(&all, &s, &p, &m->planned));
     assert_ok(tk_stories_take_memory(&all, &s, &p));
     assert_ok(tk_session_load(&s));
@@ -165,12 +170,12 @@ static void latents_are_those_of_the_processor(void **state)
     const tk_parallel_config p = {
         .device = TK_DEVICE_CPU, .tensor = 1, .pipeline = 1, .threads = 1};
     made host;
-    for (int k = 0; k < 2; k++) {
-        config.sample.solver =
-            k ? TK_SOLVER_MULTISTEP : TK_SOLVER_EULER; // with a memory, and without
-        sample(&p, &host);                             // every rank by itself
+    for (int k = 0; k < 3; k++) { // without memory of the step before and with it; with kept rows
+        config.sample.solver = k == 1 ? TK_SOLVER_MULTISTEP : TK_SOLVER_EULER;
+        from = k == 2 ? &own : &trained;
+        sample(&p, &host); // every rank by itself
         cpu = host.x;
-        sample_on_layout(k ? 1 : world.size, k ? world.size : 1);
+        sample_on_layout(k == 1 ? 1 : world.size, k == 1 ? world.size : 1);
     }
 }
 
@@ -179,7 +184,7 @@ static void latents_are_those_of_the_processor(void **state)
 static void any_call_may_fail(void **state)
 {
     enum { APART = 97 };
-    const tk_parallel_config p = {
+    const tk_parallel_config asked = {
         .device = TK_DEVICE_CUDA, .tensor = 1, .pipeline = 1, .threads = 1};
     const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
     tk_status st = TK_INTERNAL;
@@ -187,12 +192,12 @@ static void any_call_may_fail(void **state)
     if (world.size > 1) skip();
     config.sample.graph = 1;
     for (int64_t n = 1; st != TK_OK; n += APART) {
-        tk_parallel_config own = p;
+        tk_parallel_config p = asked;
         tk_mesh mesh;
         tk_session s;
         tk_latents x;
-        assert_ok(tk_mesh_open(&mesh, &world, &own, TK_AXIS_DATA));
-        assert_ok(tk_session_open(&s, &mesh, &trained, &own, true));
+        assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
+        assert_ok(tk_session_open(&s, &mesh, &own, &p, true));
         assert_ok(tk_session_load(&s));
         const size_t weights = s.device.pool.in_use;
         tk_trace_fail_at(n);

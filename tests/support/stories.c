@@ -5,23 +5,25 @@
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <math.h>
+#include <stdio.h>
 
-const char stories_model[] =
-    "model: {hidden: 24, heads: 3, head_dim: 14, layers: 4, "
+static const char stories_model[] =
+    "model: {given: %s, hidden: 24, heads: 3, head_dim: 14, layers: 4, "
     "refiner_layers: 1, ffn: 21,\n"
     "  video_channels: 5, audio_channels: 6, text_channels: 8, freq_dim: 8,\n"
     "  time_hidden: 12, time_dim: 10, rope_freq_dim: 2}\n";
 
-void stories_save_model(tk_comm *world, const char *to, bool random)
+void stories_save_model(tk_comm *world, const char *to, bool random, const char *given)
 {
+    char yaml[512];
+    snprintf(yaml, sizeof yaml, stories_model, given);
     tk_parallel_config p = {.tensor = 1, .pipeline = 1};
     tk_mesh mesh;
     tk_device device;
     tk_model model;
     tk_config c;
     tk_config_init(&c);
-    assert_ok(
-        tk_config_parse(&c, TK_CMD_PLAN, "test", stories_model, strlen(stories_model), 0, NULL));
+    assert_ok(tk_config_parse(&c, TK_CMD_PLAN, "test", yaml, strlen(yaml), 0, NULL));
     assert_ok(tk_mesh_open(&mesh, world, &p, TK_AXIS_DATA));
     assert_ok(tk_device_open(&device, &tk_device_cpu, 1, (size_t)1 << 30));
     assert_ok(tk_mesh_attach(&mesh, &device));
@@ -43,7 +45,7 @@ void stories_save_model(tk_comm *world, const char *to, bool random)
     tk_codec *codec = test_codec(1);
     const tk_flat flat = {"model", model.values, &model.whole, 1,
                           mesh.axis[TK_AXIS_DATA].rank == 0};
-    const tk_checkpoint_meta meta = {.step = 1, .config = (char *)stories_model, .codec = codec};
+    const tk_checkpoint_meta meta = {.step = 1, .config = yaml, .codec = codec};
     assert_ok(tk_checkpoint_save(to, &mesh, &model, 1, &flat, &meta));
     tk_codec_free(codec);
     tk_model_close(&model);

@@ -4,11 +4,11 @@
 #include "core/comm/comm.h"
 #include "infer/story/shots.h"
 
-extern const char stories_model[];             // YAML
 enum { STORIES_VIDEO = 5, STORIES_AUDIO = 6 }; // channels of rows
 
-// A checkpoint of random weights, or of a model whose velocity is nothing. Every rank holds all.
-void stories_save_model(tk_comm *world, const char *to, bool random);
+// A checkpoint of random weights, or of a model whose velocity is nothing; given: model.given.
+// Every rank holds all.
+void stories_save_model(tk_comm *world, const char *to, bool random, const char *given);
 
 // Three shots of 0.5 s in windows of 1 s: two made together, the third with one as memory; a
 // picture, which rank 0 writes to `picture`, as reference. Memory comes from `a`.

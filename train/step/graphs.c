@@ -16,11 +16,15 @@ static void add_size(numbers *x, int64_t number)
     x->at[x->n++] = number;
 }
 
-static void add_document(numbers *x, const tk_document *d)
+static void add_document(numbers *x, const tk_document *d, bool own)
 {
     add_size(x, d->text_rows);
     add_size(x, d->n_shots);
     add_size(x, d->audio_channels);
+    if (own) {
+        add_size(x, tk_document_targets(d, TK_VIDEO));
+        add_size(x, tk_document_targets(d, TK_AUDIO));
+    }
     for (int k = 0; k < d->n_shots; k++) {
         add_size(x, tk_shot_count(d, k, TK_VIDEO));
         add_size(x, tk_shot_count(d, k, TK_AUDIO));
@@ -42,13 +46,13 @@ static int64_t count_levels(const tk_step_document *d, int64_t n, float *level)
     return levels;
 }
 
-tk_status tk_shape_of(const tk_step_documents *d, const tk_train_config *c, int data_ranks,
-                      tk_arena *a, tk_shape *out)
+tk_status tk_shape_of(const tk_step_documents *d, const tk_train_config *c, bool own,
+                      int data_ranks, tk_arena *a, tk_shape *out)
 {
     numbers x = {0};
     float *level;
     int64_t most = 0;
-    for (int64_t j = 0; j < d->n; j++) most += 5 + 2 * d->document[j].doc.n_shots;
+    for (int64_t j = 0; j < d->n; j++) most += 7 + 2 * d->document[j].doc.n_shots;
     TK_ARENA_NEW(x.at, a, most);
     TK_ARENA_NEW(level, a, 3 * d->n);
     for (int r = 0; r < data_ranks; r++) {
@@ -57,7 +61,7 @@ tk_status tk_shape_of(const tk_step_documents *d, const tk_train_config *c, int 
             const int64_t begin = tk_microbatch_begin(&m, i), end = tk_microbatch_begin(&m, i + 1);
             add_size(&x, end - begin);
             add_size(&x, count_levels(&d->document[begin], end - begin, level));
-            for (int64_t j = begin; j < end; j++) add_document(&x, &d->document[j].doc);
+            for (int64_t j = begin; j < end; j++) add_document(&x, &d->document[j].doc, own);
         }
     }
     const XXH128_hash_t hash = XXH3_128bits(x.at, (size_t)x.n * sizeof *x.at);

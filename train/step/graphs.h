@@ -20,8 +20,9 @@
 typedef struct tk_shape { // a digest; shapes that differ have others
     uint64_t half[2];
 } tk_shape;
-tk_status tk_shape_of(const tk_step_documents *d, const tk_train_config *c, int data_ranks,
-                      tk_arena *a, tk_shape *out);
+// own: given rows ask given ones alone, so that it matters how many there are.
+tk_status tk_shape_of(const tk_step_documents *d, const tk_train_config *c, bool own,
+                      int data_ranks, tk_arena *a, tk_shape *out);
 
 typedef struct tk_step_graph {
     tk_shape shape;

@@ -441,8 +441,8 @@ static tk_status step_in_graphs(tk_trainer *t)
                         .hear = hear_before,
                         .extra_flops = &t->extra_flops,
                         .world = &t->mesh->world};
-    TK_TRY(tk_shape_of(&t->docs, &t->config->train, t->mesh->axis[TK_AXIS_DATA].degree,
-                       &s.host->arena, &s.shape));
+    TK_TRY(tk_shape_of(&t->docs, &t->config->train, t->config->model.given == TK_GIVEN_OWN,
+                       t->mesh->axis[TK_AXIS_DATA].degree, &s.host->arena, &s.shape));
     const tk_status st = tk_graphs_do(&t->graphs, &s, &t->inputs, &t->now->way);
     close_slots(t); // of a step that was not asked for call by call
     tk_transfer_free(&t->inputs);

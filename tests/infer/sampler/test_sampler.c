@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 static tk_comm world;
-static char dir[256], path[512], zero_path[512], picture[512]; // shared by the ranks
+static char dir[256], path[512], zero_path[512], own_path[512], picture[512]; // shared by the ranks
 static tk_arena arena;
 static tk_config config; // of the storyboard
 static tk_story story;
 static const tk_story_given *given; // of its clip; NULL: nothing
+static int64_t spared;              // rows that were kept,
+static double flops;                // and all work, of the last sampling on this rank
 
 static int set_up(void **state)
 {
@@ -32,8 +34,10 @@ static int set_up(void **state)
     snprintf(path, sizeof path, "%s/model.h5", dir);
     snprintf(zero_path, sizeof zero_path, "%s/zero.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
-    stories_save_model(&world, path, true);
-    stories_save_model(&world, zero_path, false);
+    snprintf(own_path, sizeof own_path, "%s/own.h5", dir);
+    stories_save_model(&world, path, true, "all");
+    stories_save_model(&world, zero_path, false, "all");
+    stories_save_model(&world, own_path, true, "own");
     stories_plan(&world, picture, &arena, &config, &story);
     return 0;
 }
@@ -43,7 +47,7 @@ static int tear_down(void **state)
     (void)state;
     assert_ok(tk_comm_barrier(&world));
     if (world.rank == 0) {
-        unlink(path), unlink(zero_path), unlink(picture);
+        unlink(path), unlink(zero_path), unlink(own_path), unlink(picture);
         rmdir(dir);
     }
     tk_config_free(&config);
@@ -73,6 +77,8 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     const tk_story_task task = {.config = &config, .story = &story, .refs = &refs, .given = given};
     const tk_status st = tk_story_sample(&session, &task, &arena, x);
     tk_trace_fail_at(0);
+    spared = session.sampler.spared;
+    flops = session.device.flops;
     *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
     tk_session_close(&session);
     tk_trained_close(&trained);
@@ -237,6 +243,39 @@ static void given_rows_stay(void **state)
     }
 }
 
+// References, memory and what is given of a clip: kept rows make the clip that they make in every
+// step, on every layout, for less work.
+static void kept_rows_change_nothing(void **state)
+{
+    tk_story_given g;
+    tk_latents asked, kept, x;
+    (void)state;
+    give_some(&g);
+    given = &g;
+    config.sample.keep_given = 0;
+    assert_true(sample(own_path, 1, 1, &asked));
+    assert_int_equal(spared, 0);
+    const double work = flops;
+    config.sample.keep_given = 1;
+    assert_true(sample(own_path, 1, 1, &kept));
+    assert_true(spared > 0 && flops < 0.8 * work);
+    for (int p = 1; p <= world.size; p += world.size > 1 ? world.size - 1 : 1) {
+        const bool holds = sample(own_path, world.size / p, p, &x);
+        for (int m = 0; m < TK_MODALITIES && holds; m++)
+            if (m != TK_TEXT) {
+                assert_near(distance(&kept, &asked, m), 0, 1e-6);
+                assert_near(distance(&x, &kept, m), 0, 1e-4);
+            }
+    }
+    given = NULL;
+    const int64_t rows = tk_shot_count(&g.doc, 0, TK_VIDEO),
+                  n = stories_numbers(&story, TK_VIDEO) / rows;
+    for (int64_t i = 0; i < rows; i++)
+        if (g.mask.row[TK_VIDEO][i])
+            assert_memory_equal(kept.rows[TK_VIDEO] + i * n, g.rows[TK_VIDEO] + i * n,
+                                (size_t)n * sizeof(float));
+}
+
 // Of a window of which all is given nothing is sampled.
 static void all_that_is_given_comes_back(void **state)
 {
@@ -290,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(noise_is_keyed_by_seed_and_shot),
         cmocka_unit_test(memory_matters),
         cmocka_unit_test(given_rows_stay),
+        cmocka_unit_test(kept_rows_change_nothing),
         cmocka_unit_test(all_that_is_given_comes_back),
         cmocka_unit_test(solvers_find_the_same_clip),
     };

@@ -139,9 +139,30 @@ static void tasks_are_the_same_everywhere(void **state)
     assert_near(runs_distance("mixed/step-00000010.h5", "some/step-00000010.h5", "model"), 0, 1e-4);
 }
 
+#define OWN MIXED " model.given=own"
+
+// And where given rows ask given ones alone, which is another model.
+static void given_rows_are_the_same_everywhere(void **state)
+{
+    runs_step all[RUNS_STEPS], one[RUNS_STEPS], many[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=own " OWN), 0, "");
+    runs_expect(runs_talkie(6, "train tiny.yaml train.out=apart parallel.tensor=3 "
+                               "parallel.pipeline=2 train.recompute=blocks " OWN),
+                0, "");
+    runs_metrics("mixed", all);
+    assert_int_equal(runs_metrics("own", one), 10);
+    assert_int_equal(runs_metrics("apart", many), 10);
+    for (int i = 0; i < 10; i++) {
+        assert_near(relative(many[i].loss, one[i].loss), 0, 1e-5);
+        if (i > 0) assert_true(relative(all[i].loss, one[i].loss) > 1e-6);
+    }
+    assert_near(runs_distance("own/step-00000010.h5", "apart/step-00000010.h5", "model"), 0, 1e-4);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[LAYOUTS + 3] = {{0}};
+    struct CMUnitTest tests[LAYOUTS + 4] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
         tests[i].test_func = computes_what_one_rank_computes;
@@ -150,5 +171,6 @@ int main(void)
     tests[LAYOUTS] = (struct CMUnitTest)cmocka_unit_test(another_seed_differs);
     tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(any_layout_goes_on);
     tests[LAYOUTS + 2] = (struct CMUnitTest)cmocka_unit_test(tasks_are_the_same_everywhere);
+    tests[LAYOUTS + 3] = (struct CMUnitTest)cmocka_unit_test(given_rows_are_the_same_everywhere);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }
