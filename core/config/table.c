@@ -426,7 +426,7 @@ static const tk_option config_rows[] = {
 
     INT("sample.steps", sample.steps, 24, 1, 10000, SAMPLES,
         "noise levels at which the model is asked, once at each, whatever the solver"),
-    ENUM("sample.solver", sample.solver, TK_SOLVER_EULER, TK_SOLVER_MULTISTEP, SAMPLES,
+    ENUM("sample.solver", sample.solver, TK_SOLVER_MULTISTEP, TK_SOLVER_MULTISTEP, SAMPLES,
          "how rows go on from what the model answers: by it alone, in pairs of steps of which the "
          "first finds the velocity halfway, or by it and the answer before",
          "euler", "midpoint", "multistep"),
