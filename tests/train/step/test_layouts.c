@@ -147,7 +147,7 @@ static void given_rows_are_the_same_everywhere(void **state)
     runs_step all[RUNS_STEPS], one[RUNS_STEPS], many[RUNS_STEPS];
     (void)state;
     runs_expect(runs_talkie(1, "train tiny.yaml train.out=own " OWN), 0, "");
-    runs_expect(runs_talkie(6, "train tiny.yaml train.out=apart parallel.tensor=3 "
+    runs_expect(runs_talkie(4, "train tiny.yaml train.out=apart parallel.tensor=2 "
                                "parallel.pipeline=2 train.recompute=blocks " OWN),
                 0, "");
     runs_metrics("mixed", all);
