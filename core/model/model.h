@@ -121,7 +121,7 @@ typedef struct tk_kept {
     int64_t rows, blocks;
     const int64_t *before; // (rows) media rows of the stream's document that lie before this one,
                            // so that all are asked in the order that they have in one stream
-    tk_tensor *k, *v; // (blocks of the stage), (rows, own heads * head_dim)
+    tk_tensor *k, *v;      // (blocks of the stage), (rows, own heads * head_dim)
 } tk_kept;
 // Room for them; `before` is the caller's to set. `a` must live until it is closed.
 tk_status tk_kept_open(tk_kept *kept, const tk_model *m, int64_t rows, tk_arena *a);
