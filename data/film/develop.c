@@ -36,7 +36,7 @@ static void develop_noir(const tk_canvas *c, uint64_t key, int64_t frame, int64_
         float y = 0.30f * c->plane[0][at] + 0.59f * c->plane[1][at] + 0.11f * c->plane[2][at];
         y = tk_unit(y * vignette(u, v, 0.55f));
         y = 0.35f * y + 0.65f * y * y * (3 - 2 * y); // more contrast
-        rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = byte_of(y + 0.026f * g[at & 3]);
+        rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = byte_of(y + 0.012f * g[at & 3]);
     }
 }
 

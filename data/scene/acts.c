@@ -28,7 +28,7 @@ bool tk_plot_people(tk_plot *p, int people, bool carries)
     walkable(p, &low, &high);
     low = fmax(low, -0.6 * p->stage), high = fmin(high, 0.6 * p->stage);
     const bool edge = carries && s->set == TK_SET_BEACH;
-    double x = edge ? high - apart : tk_draw(&p->d, low, fmax(low, high - apart));
+    double x = edge ? high - apart : tk_draw_mark(&p->d, low, fmax(low, high - apart));
     for (int i = 0; i < people; i++) {
         const int facing = people > 1 ? 1 - 2 * i : edge ? 1 : tk_draw_below(&p->d, 3) - 1;
         tk_step step = {0, x + i * apart, 0, i, facing};
@@ -76,8 +76,7 @@ bool tk_beat_letgo(tk_plot *p, int k)
         a = tk_thing_rising(o, a);
     }
     if (!tk_plot_go(p, a)) return false;
-    return tk_plot_remark(p, k, t + tk_draw(&p->d, 0.5, 0.8)) &&
-           tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_plot_remark(p, k, t + tk_draw(&p->d, 0.5, 0.8)) && tk_camera_set(s, p->m, k, -1);
 }
 
 bool tk_beat_walk(tk_plot *p, int k)
@@ -105,7 +104,7 @@ bool tk_beat_walk(tk_plot *p, int k)
     h->size = tk_draw_chance(&p->d, 0.4) ? TK_SIZE_MEDIUM : TK_SIZE_WIDE;
     h->move = tk_draw_chance(&p->d, 0.5) ? TK_MOVE_PAN : TK_MOVE_NONE;
     return tk_plot_remark(p, k, h->start + lead + steps * each + tk_draw(&p->d, 0.1, 0.2)) &&
-           tk_camera_set(s, p->m, &p->d, k, -1);
+           tk_camera_set(s, p->m, k, -1);
 }
 
 bool tk_beat_turn(tk_plot *p, int k)
@@ -122,7 +121,7 @@ bool tk_beat_turn(tk_plot *p, int k)
     if (!tk_people_set(s, (tk_step){t, b.x, 0, who, h->toward})) return false;
     h->size = tk_draw_chance(&p->d, 0.5) ? TK_SIZE_CLOSE : TK_SIZE_MEDIUM;
     return tk_plot_remark(p, k, t + TK_TURN_SECONDS + tk_draw(&p->d, 0, 0.2)) &&
-           tk_camera_set(s, p->m, &p->d, k, -1);
+           tk_camera_set(s, p->m, k, -1);
 }
 
 bool tk_beat_look_at_person(tk_plot *p, int k)
@@ -132,5 +131,5 @@ bool tk_beat_look_at_person(tk_plot *p, int k)
     tk_shot *h = begin_act(p, k, TK_BEAT_LOOK, tk_draw_below(&p->d, s->n_people));
     h->size = (tk_size)tk_draw_below(&p->d, TK_SIZES);
     h->move = tk_draw_chance(&p->d, 0.3) ? TK_MOVE_PUSH : TK_MOVE_NONE;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_camera_set(s, p->m, k, -1);
 }

@@ -95,6 +95,17 @@ static double held_centre(double want, double low, double high, double half)
     return fmin(fmax(want, high - half), low + half);
 }
 
+// `at` moved to the coarsest step of the view from which [low, high] is still seen: cameras stand
+// on marks too.
+static double on_mark(double at, double low, double high, double half)
+{
+    for (double step = half / 3; step > half / 30; step *= 0.5) {
+        const double mark = step * round(at / step);
+        if (low >= mark - half && high <= mark + half) return mark;
+    }
+    return at;
+}
+
 // A camera of that size that has samples [first, end) in view.
 static tk_camera frame(const lens *l, tk_size size, int first, int end, double wish)
 {
@@ -115,6 +126,10 @@ static tk_camera frame(const lens *l, tk_size size, int first, int end, double w
     }
     c.cx = held_centre(want, all.x0, all.x1, 0.5 * c.span);
     c.cy = held_centre(eye, all.y0, all.y1, 0.5 * high);
+    if (size != TK_SIZE_CLOSE) { // what is seen close is in the middle, wherever it is
+        c.cx = on_mark(c.cx, all.x0, all.x1, 0.5 * c.span);
+        if (c.cy != eye) c.cy = on_mark(c.cy, all.y0, all.y1, 0.5 * high);
+    }
     return c;
 }
 
@@ -139,13 +154,11 @@ static bool try_move(const lens *l, tk_size size, tk_move move, double wish, tk_
 }
 
 // Of still cameras: where in the frame the thing is to begin.
-static double wish_of(const tk_scene *s, const tk_shot *h, tk_draws *d, tk_size size, double span,
-                      int place)
+static double wish_of(const tk_scene *s, const tk_shot *h, tk_size size, double span, int place)
 {
     static const double aside[TK_SIZES] = {0.30, 0.22, 0.10};
-    const double off = tk_draw(d, -0.05, 0.05);
-    if (place < 0) return size == TK_SIZE_WIDE ? 0 : off;
-    const double part = (place - 1) * aside[size] + off;
+    if (place < 0) return 0;
+    const double part = (place - 1) * aside[size];
     if (size != TK_SIZE_WIDE) return -part;
     return tk_scene_thing_at(s, h->thing, h->start).x - part * span;
 }
@@ -162,12 +175,11 @@ static bool cut_shows(const tk_shot *h, int k)
 }
 
 // A camera of that size, of the moves that hold the subjects the one asked for first.
-static bool try_size(tk_scene *s, lens *l, tk_draws *d, int k, tk_size size, tk_move asked,
-                     int place)
+static bool try_size(tk_scene *s, lens *l, int k, tk_size size, tk_move asked, int place)
 {
     static const tk_move others[] = {TK_MOVE_NONE, TK_MOVE_PAN};
     tk_shot *h = &s->shot[k];
-    const double wish = wish_of(s, h, d, size, tk_camera_span(l->m, size), place);
+    const double wish = wish_of(s, h, size, tk_camera_span(l->m, size), place);
     look_over(s, l, size);
     if (try_move(l, size, asked, wish, h) && cut_shows(h, k)) return true;
     for (int i = 0; i < 2; i++)
@@ -176,7 +188,7 @@ static bool try_size(tk_scene *s, lens *l, tk_draws *d, int k, tk_size size, tk_
     return false;
 }
 
-bool tk_camera_set(tk_scene *s, const tk_media_config *m, tk_draws *d, int k, int place)
+bool tk_camera_set(tk_scene *s, const tk_media_config *m, int k, int place)
 {
     const tk_shot *h = &s->shot[k];
     lens l = {.m = m, .h = h};
@@ -187,9 +199,9 @@ bool tk_camera_set(tk_scene *s, const tk_media_config *m, tk_draws *d, int k, in
                        h->beat == TK_BEAT_ANSWER;
     const int closest = still ? TK_SIZE_CLOSE : TK_SIZE_MEDIUM; // deeds are seen whole
     for (int size = (int)asked; size >= TK_SIZE_WIDE; size--)
-        if (try_size(s, &l, d, k, (tk_size)size, move, place)) return true;
+        if (try_size(s, &l, k, (tk_size)size, move, place)) return true;
     for (int size = (int)asked + 1; size <= closest; size++)
-        if (try_size(s, &l, d, k, (tk_size)size, move, place)) return true;
+        if (try_size(s, &l, k, (tk_size)size, move, place)) return true;
     return false;
 }
 

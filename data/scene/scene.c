@@ -83,15 +83,15 @@ static void furnish(tk_plot *p, bool ramp)
 {
     tk_scene *s = p->s;
     s->water_from = INFINITY;
-    s->light = tk_draw(&p->d, -1, 1);
+    s->light = 0.7 * (tk_draw_below(&p->d, 3) - 1);
     if (s->set == TK_SET_BEACH) {
-        s->water_from = tk_draw(&p->d, -0.1, 0.3) * p->stage;
+        s->water_from = tk_draw_mark(&p->d, -0.1 * p->stage, 0.3 * p->stage);
         s->bed = -1.2;
     } else if (ramp) {
         s->ramp = true;
-        s->ramp_x = -tk_draw(&p->d, 0.80, 0.92) * p->stage;
-        s->ramp_y = tk_draw(&p->d, 0.19, 0.23) * p->stage;
-        s->ramp_end = s->ramp_x + s->ramp_y / tan(tk_draw(&p->d, 0.5, 0.6));
+        s->ramp_x = -tk_draw_mark(&p->d, 0.80 * p->stage, 0.92 * p->stage);
+        s->ramp_y = tk_draw_mark(&p->d, 0.15 * p->stage, 0.25 * p->stage);
+        s->ramp_end = s->ramp_x + s->ramp_y / tan(0.55);
     }
 }
 

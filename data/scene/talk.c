@@ -81,7 +81,7 @@ bool tk_beat_say(tk_plot *p, int k)
     if (tk_draw_chance(&p->d, 0.1)) h->size = TK_SIZE_WIDE;
     if (tk_draw_chance(&p->d, 0.25)) h->move = TK_MOVE_PUSH;
     const double lead = fmin(tk_draw(&p->d, 0.08, 0.4), 0.2 * h->seconds);
-    return speak_from(p, k, h->start + lead, NULL) && tk_camera_set(s, p->m, &p->d, k, -1);
+    return speak_from(p, k, h->start + lead, NULL) && tk_camera_set(s, p->m, k, -1);
 }
 
 // The person looks at the other one, turning if need be.
@@ -102,7 +102,7 @@ bool tk_beat_ask(tk_plot *p, int k)
     h->other = 1 - h->person;
     const double lead = fmin(tk_draw(&p->d, 0.08, 0.3), 0.2 * h->seconds);
     return face_other(p, k, h->person) && face_other(p, k, h->other) &&
-           speak_from(p, k, h->start + lead, &questions) && tk_camera_set(s, p->m, &p->d, k, -1);
+           speak_from(p, k, h->start + lead, &questions) && tk_camera_set(s, p->m, k, -1);
 }
 
 bool tk_beat_answer(tk_plot *p, int k)
@@ -114,5 +114,5 @@ bool tk_beat_answer(tk_plot *p, int k)
     h->size = asked->size;
     h->reverse = true;
     const double lead = fmin(tk_draw(&p->d, 0.08, 0.3), 0.2 * h->seconds);
-    return speak_from(p, k, h->start + lead, &answers) && tk_camera_set(s, p->m, &p->d, k, -1);
+    return speak_from(p, k, h->start + lead, &answers) && tk_camera_set(s, p->m, k, -1);
 }

@@ -61,7 +61,7 @@ static bool is_free(const tk_plot *p, int thing, double x, double t)
 static bool find_spot(tk_plot *p, int thing, double t, double low, double high, double *x)
 {
     for (int i = 0; i < 6 && low < high; i++) {
-        *x = tk_draw(&p->d, low, high);
+        *x = tk_draw_mark(&p->d, low, high);
         if (is_free(p, thing, *x, t)) return true;
     }
     return false;
@@ -132,7 +132,7 @@ bool tk_beat_drop(tk_plot *p, int k)
                 .by = -1};
     const double edge = fmin(p->stage, p->s->water_from) - r - 0.4;
     if (!find_spot(p, i, h->start, -p->stage + r, edge, &a.x) || !tk_plot_go(p, a)) return false;
-    if (!tk_camera_set(p->s, p->m, &p->d, k, place)) return false;
+    if (!tk_camera_set(p->s, p->m, k, place)) return false;
     const tk_view v = tk_scene_view_at(p->s, p->m->height, p->m->width, h->start);
     h->place = (int)floor(3 * (0.5 + (a.x - v.cx) * v.pixels_per_metre / (double)p->m->width));
     return h->place >= 0 && h->place < TK_PLACES;
@@ -149,8 +149,7 @@ bool tk_beat_rise(tk_plot *p, int k)
                 .by = -1};
     const double side = fmin(p->stage, p->s->water_from) - 0.5;
     if (!find_spot(p, i, h->start, -p->stage + 0.4, side, &a.x)) return false;
-    return tk_plot_go(p, tk_thing_rising(&p->s->thing[i], a)) &&
-           tk_camera_set(p->s, p->m, &p->d, k, -1);
+    return tk_plot_go(p, tk_thing_rising(&p->s->thing[i], a)) && tk_camera_set(p->s, p->m, k, -1);
 }
 
 bool tk_beat_ramp(tk_plot *p, int k)
@@ -168,7 +167,7 @@ bool tk_beat_ramp(tk_plot *p, int k)
     const double hit =
         fmin(first_event(s, TK_EVENT_HIT, 0, h->start), first_event(s, TK_EVENT_HIT, 1, h->start));
     if (hit < h->start + h->seconds) h->other = 1 - i;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_camera_set(s, p->m, k, -1);
 }
 
 bool tk_beat_splash(tk_plot *p, int k)
@@ -189,7 +188,7 @@ bool tk_beat_splash(tk_plot *p, int k)
     const double from = s->water_from + r + 0.2;
     if (!find_spot(p, i, h->start, from, from + 0.9 * p->stage, &a.x) || !tk_plot_go(p, a))
         return false;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_camera_set(s, p->m, k, -1);
 }
 
 // A thing that lies on the floor all through, or a new one that does; -1 if there is none.
@@ -228,7 +227,7 @@ bool tk_beat_hit(tk_plot *p, int k)
     if (s->ramp && a.x < s->ramp_end + r) return false;
     if (a.x > s->water_from - r || !tk_plot_go(p, tk_thing_on_floor(&s->thing[i], a))) return false;
     const double hit = first_event(s, TK_EVENT_HIT, i, h->start);
-    return hit < h->start + 0.6 * h->seconds && tk_camera_set(s, p->m, &p->d, k, -1);
+    return hit < h->start + 0.6 * h->seconds && tk_camera_set(s, p->m, k, -1);
 }
 
 // What has become of a thing, if there is something to see.
@@ -250,5 +249,5 @@ bool tk_beat_look_at_thing(tk_plot *p, int k)
     h->thing = i;
     h->size = (tk_size)(tk_draw_chance(&p->d, 0.6) ? TK_SIZE_CLOSE : tk_draw_below(&p->d, 2));
     h->move = tk_draw_chance(&p->d, 0.25) ? TK_MOVE_PUSH : TK_MOVE_NONE;
-    return tk_camera_set(s, p->m, &p->d, k, -1);
+    return tk_camera_set(s, p->m, k, -1);
 }
