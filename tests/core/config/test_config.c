@@ -60,7 +60,7 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
         *(int64_t *)at = !o->idef;
         break;
     case TK_OPT_ENUM:
-        *(int64_t *)at = o->imax;
+        *(int64_t *)at = o->idef == o->imax ? o->imin : o->imax;
         break;
     case TK_OPT_FLOAT:
         *(double *)at = o->fdef * 0.7 + 0.1 / 3;
