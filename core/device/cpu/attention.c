@@ -18,10 +18,10 @@ typedef struct attention {
     float scale;
 } attention;
 
-// Per thread: scores and their gradients (ask, asked), and per query the running maximum, sum
-// (forward) or do . o (backward: whole document).
+// Per thread: scores and their gradients (ask, asked), keys and values transposed (head_dim,
+// asked), and per query the running maximum, sum (forward) or do . o (backward: whole document).
 typedef struct space {
-    float *score, *dscore, *row;
+    float *score, *dscore, *kt, *vt, *row;
 } space;
 
 static attention sizes(const tk_call *c)
@@ -39,7 +39,7 @@ static int64_t space_floats(const tk_call *c, bool back)
 {
     attention a = sizes(c);
     int64_t row = back ? c->i[1] : 2 * a.ask;
-    return tk_blocks((back + 1) * a.ask * a.asked + row, 16) * 16;
+    return tk_blocks((back + 1) * (a.ask + a.head_dim) * a.asked + row, 16) * 16;
 }
 
 static space space_of(const tk_device *d, const tk_call *c, bool back)
@@ -47,10 +47,12 @@ static space space_of(const tk_device *d, const tk_call *c, bool back)
     attention a = sizes(c);
     float *p = (float *)d->scratch + omp_get_thread_num() * space_floats(c, back);
     space s = {.score = p};
-    s.row = s.score + a.ask * a.asked;
+    s.kt = s.score + a.ask * a.asked;
+    s.row = s.kt + a.head_dim * a.asked;
     if (!back) return s;
     s.dscore = s.row;
-    s.row = s.dscore + a.ask * a.asked;
+    s.vt = s.dscore + a.ask * a.asked;
+    s.row = s.vt + a.head_dim * a.asked;
     return s;
 }
 
@@ -100,8 +102,8 @@ static tk_status attend(const tk_call *c, const attention *a, space s, int64_t r
     for (int64_t t = 0; t < tiles; t++) {
         int64_t key = begin + tk_split_begin(end - begin, tiles, t);
         int64_t m = tk_split_count(end - begin, tiles, t);
-        TK_TRY(tk_gemm_one('N', 'T', n, m, a->head_dim, a->scale, q, ld,
-                           tk_f32(&c->in[1]) + key * ld + at, ld, false, s.score, m));
+        tk_transpose(tk_f32(&c->in[1]) + key * ld + at, ld, m, a->head_dim, s.kt, m);
+        TK_TRY(tk_gemm_one('N', 'N', n, m, a->head_dim, a->scale, q, ld, s.kt, m, 0, s.score, m));
         for (int64_t i = 0; i < n; i++) {
             float shrink = soften(s.score + i * m, m, maximum + i, sum + i);
             for (int64_t j = 0; t > 0 && j < a->head_dim; j++) o[i * ld + j] *= shrink;
@@ -160,7 +162,7 @@ static void harden(const attention *a, space s, const float *lse, const float *a
     }
 }
 
-// One tile: queries [row, row + n), keys [key, key + m).
+// One tile: queries [row, row + n), keys [key, key + m), keys and values transposed in s.
 // first_q, first_k: the tile is the first to reach these keys, these queries.
 static tk_status tile_back(const tk_call *c, const attention *a, space s, const float *across,
                            int64_t row, int64_t n, int64_t key, int64_t m, int64_t head,
@@ -169,10 +171,8 @@ static tk_status tile_back(const tk_call *c, const attention *a, space s, const 
     int64_t ld = a->width, dim = a->head_dim, from = row * ld + head * dim;
     int64_t to = key * ld + head * dim;
     const float *q = tk_f32(&c->in[0]) + from, *up = tk_f32(&c->dout[0]) + from;
-    TK_TRY(tk_gemm_one('N', 'T', n, m, dim, a->scale, q, ld, tk_f32(&c->in[1]) + to, ld, false,
-                       s.score, m));
-    TK_TRY(tk_gemm_one('N', 'T', n, m, dim, 1, up, ld, tk_f32(&c->in[2]) + to, ld, false, s.dscore,
-                       m));
+    TK_TRY(tk_gemm_one('N', 'N', n, m, dim, a->scale, q, ld, s.kt, m, 0, s.score, m));
+    TK_TRY(tk_gemm_one('N', 'N', n, m, dim, 1, up, ld, s.vt, m, 0, s.dscore, m));
     harden(a, s, tk_f32(&c->out[1]) + row * a->heads + head, across, n, m);
     if (tk_wants(c, 2))
         TK_TRY(tk_gemm_one('T', 'N', m, dim, n, 1, s.score, m, up, ld, !first_q || c->add[2],
@@ -217,6 +217,9 @@ static tk_status head_back(const tk_call *c, const attention *a, space s, int64_
     }
     for (int64_t k = 0; k < key_tiles; k++) {
         int64_t key = tk_split_begin(keys, key_tiles, k), m = tk_split_count(keys, key_tiles, k);
+        int64_t at = (asked + key) * ld + head * dim;
+        tk_transpose(tk_f32(&c->in[1]) + at, ld, m, dim, s.kt, m);
+        tk_transpose(tk_f32(&c->in[2]) + at, ld, m, dim, s.vt, m);
         for (int64_t t = 0; t < tiles; t++) {
             int64_t row = tk_split_begin(rows, tiles, t), n = tk_split_count(rows, tiles, t);
             TK_TRY(tile_back(c, a, s, s.row + row, ask + row, n, asked + key, m, head, t == 0,

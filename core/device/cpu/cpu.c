@@ -239,7 +239,7 @@ static tk_status squared_error_back(tk_device *d, const tk_call *c)
 }
 
 const tk_kernel tk_cpu_kernels[TK_OP_COUNT] = {
-    [TK_OP_LINEAR] = {tk_cpu_linear, tk_cpu_linear_back, NULL, tk_cpu_linear_bf16},
+    [TK_OP_LINEAR] = {tk_cpu_linear, tk_cpu_linear_back, tk_cpu_linear_scratch, tk_cpu_linear_bf16},
     [TK_OP_RMS_NORM] = {tk_cpu_rms_norm, tk_cpu_rms_norm_back, tk_cpu_norm_scratch},
     [TK_OP_MODULATE] = {tk_cpu_modulate, tk_cpu_modulate_back, tk_cpu_modulate_scratch},
     [TK_OP_GATE_ADD] = {tk_cpu_gate_add, tk_cpu_gate_add_back, NULL},

@@ -75,10 +75,15 @@ static inline void tk_store(void *x, tk_dtype t, int64_t i, float value)
         ((uint16_t *)x)[i] = tk_bf16_from_float(value);
 }
 
+// to (cols, rows) = from (rows, cols)^T, row strides as given.
+void tk_transpose(const float *from, int64_t ld_from, int64_t rows, int64_t cols, float *to,
+                  int64_t ld_to);
+
 typedef tk_status tk_cpu_op(tk_device *d, const tk_call *c);
 typedef size_t tk_cpu_size(const tk_device *d, const tk_call *c, bool back);
 // linear.c
 tk_cpu_op tk_cpu_linear, tk_cpu_linear_back;
+tk_cpu_size tk_cpu_linear_scratch;
 bool tk_cpu_linear_bf16(const tk_call *c, bool back);
 // attention.c
 tk_cpu_op tk_cpu_attention, tk_cpu_attention_back;

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products on the host, for operators and codec alike. An element of C has the same bits
-// whatever rows and columns are multiplied beside it and on however many threads.
+// Matrix products on the host, for operators and codec alike: oneDNN's sgemm, cut into tiles by
+// shape alone, each computed by one thread. Left to itself the library may split the inner sum
+// among threads, and the bits of a product would depend on how many there are.
 #pragma once
 #include "core/base/status.h"
 #include "core/numbers/tensor.h"
 
-// C (m,n) = alpha * op(A) (m,k) @ op(B) (k,n), or (add) added to C, all row-major with row strides
-// lda...; 'N' as it lies, 'T' transposed. On the calling thread, with 0.6 MB of its stack.
-// TK_INTERNAL: rows longer than their stride.
+enum { TK_GEMM_TILE = 1024 }; // most rows and columns of a tile
+
+// C (m,n) = alpha * op(A) (m,k) @ op(B) (k,n) + beta * C, all row-major with row strides lda...;
+// 'N' as it lies, 'T' transposed. One call of the library, on the calling thread.
 tk_status tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
-                      const float *a, int64_t lda, const float *b, int64_t ldb, bool add, float *c,
-                      int64_t ldc);
-// The same (alpha 1) in pieces by at most `threads` threads; 0: all that OpenMP has here, one
-// inside a parallel region.
+                      const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                      float *c, int64_t ldc);
+// The same in tiles (alpha 1) by at most `threads` threads; 0: all that OpenMP has here, one inside
+// a parallel region. The bits of C are the same whatever their number.
 tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
-                  int64_t lda, const float *b, int64_t ldb, bool add, float *c, int64_t ldc);
+                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 // A matrix as it lies: row-major with row stride ld, f32 or bf16; transposed: its transpose is
 // meant.
@@ -27,10 +29,9 @@ typedef struct tk_matrix {
 // Whether tk_matmul multiplies numbers of this type here: of bf16 where the processor does so
 // itself and oneDNN's interface is that of version 2.
 bool tk_matmul_has(tk_dtype t);
-// C (m,n) = A (m,k) @ B (k,n) + bias (n) + what is in C, by oneDNN's matmul primitive, in tiles
-// by shape alone: the same bits on any number of threads. A and B of one type, C of that or f32 and
-// not transposed; bias NULL: none; add: whether C is added to. Sums are fp32, C is rounded once. k
-// > 0.
+// C (m,n) = A (m,k) @ B (k,n) + bias (n) + what is in C, by oneDNN's matmul primitive, in the tiles
+// of tk_gemm: the same bits on any number of threads. A and B of one type, C of that or f32 and not
+// transposed; bias NULL: none; add: whether C is added to. Sums are fp32, C is rounded once. k > 0.
 tk_status tk_matmul(int threads, int64_t m, int64_t n, int64_t k, tk_matrix a, tk_matrix b,
                     const float *bias, bool add, tk_matrix c);
 // "oneDNN 3.1.0", the library that does it.
