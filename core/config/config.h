@@ -89,6 +89,7 @@ typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t speech;         // 1: people speak
     int64_t sets, styles;   // the first so many
     int64_t held_out;       // tk_held_out
+    double references;      // share of people whose faces and voices clips cite
 } tk_world_config;
 
 typedef struct tk_media_config { // what clips are made of; both world and import

@@ -281,6 +281,8 @@ static const tk_option config_rows[] = {
         "two characters, the workshop and green crates: in no clip, in some, or every clip has one "
         "of them",
         "without", "with", "only"),
+    FLT("world.references", world.references, 0, 0, 1, DATA,
+        "share of people whose faces, voices or both clips cite: the task `references` needs some"),
 
     FLT("import.clip_seconds", import.clip_seconds, 3, 0.1, 600, DATA,
         "media are cut to clips of this length"),

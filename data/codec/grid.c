@@ -56,6 +56,12 @@ int64_t tk_grid_side(const tk_codec_info *i, int64_t pixels)
     return pixels < i->patch_size ? i->patch_size : pixels / i->patch_size * i->patch_size;
 }
 
+int64_t tk_grid_portrait(const tk_codec_info *i, int64_t height, int64_t width)
+{
+    const int64_t half = (height < width ? height : width) / 2;
+    return tk_grid_side(i, half + i->patch_size - 1);
+}
+
 int64_t tk_grid_frame(const tk_codec_info *i, int64_t f)
 {
     return f * i->patch_frames;

@@ -42,6 +42,8 @@ tk_media tk_grid_media(const tk_codec_info *i, const tk_grid *g);
 bool tk_grid_divides(const tk_codec_info *i, int64_t frames, int64_t height, int64_t width);
 int64_t tk_grid_audio_rows(const tk_codec_info *i, int64_t samples); // the tail included
 int64_t tk_grid_side(const tk_codec_info *i, int64_t pixels);        // whole patches, at least one
+// Side of a face's picture to refer to, pixels: half the frame's shorter side in whole patches.
+int64_t tk_grid_portrait(const tk_codec_info *i, int64_t height, int64_t width);
 
 // Where latent frame f begins; f may be the number of latent frames: the end.
 int64_t tk_grid_frame(const tk_codec_info *i, int64_t f);

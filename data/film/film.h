@@ -20,9 +20,9 @@ tk_status tk_film_sound(const tk_scene *s, const tk_media_config *m, tk_speech *
 // References: a character's face alone before a plain wall, rgb: (side, side, 3); and the voice
 // alone saying the words of `text`, at the rate `speech` was opened with, from the first sample on
 // and then silence, pcm: (samples). TK_INPUT for words that it does not know.
-tk_status tk_film_portrait(int character, tk_style style, int64_t side, uint8_t *rgb);
-tk_status tk_film_voice(int character, tk_speech *speech, const char *text, int64_t samples,
-                        float *pcm);
+tk_status tk_film_portrait(const tk_character *who, tk_style style, int64_t side, uint8_t *rgb);
+tk_status tk_film_voice(const tk_character *who, tk_speech *speech, const char *text,
+                        int64_t samples, float *pcm);
 
 // Colours as they are drawn where the light falls straight, by tk_colour_name.
 extern const uint8_t tk_film_colour[TK_COLOURS][3];

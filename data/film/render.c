@@ -160,9 +160,8 @@ tk_status tk_film_render(const tk_scene *s, const tk_media_config *m, tk_speech 
     return status;
 }
 
-tk_status tk_film_portrait(int character, tk_style style, int64_t side, uint8_t *rgb)
+tk_status tk_film_portrait(const tk_character *who, tk_style style, int64_t side, uint8_t *rgb)
 {
-    const tk_character *who = &tk_characters[character];
     const double h = who->height, r = h / 6;
     const tk_look look = tk_look_of(style, -0.5, side);
     tk_canvas c = {0};
@@ -183,7 +182,7 @@ tk_status tk_film_portrait(int character, tk_style style, int64_t side, uint8_t 
         &c, -2, 0, 2, 4,
         tk_fill_graded(tk_rgb_hex(0x8d9299), tk_rgb_hex(0xc2c6ca), 0, c.cy - r, 0, c.cy + r));
     person_paint(&c, &f);
-    tk_film_develop(&c, (uint64_t)character, 0, 0, rgb);
+    tk_film_develop(&c, (uint64_t)who->voice, 0, 0, rgb);
     tk_canvas_free(&c);
     return TK_OK;
 }

@@ -46,14 +46,14 @@ tk_status tk_film_sound(const tk_scene *s, const tk_media_config *m, tk_speech *
     return status;
 }
 
-tk_status tk_film_voice(int character, tk_speech *speech, const char *text, int64_t samples,
-                        float *pcm)
+tk_status tk_film_voice(const tk_character *who, tk_speech *speech, const char *text,
+                        int64_t samples, float *pcm)
 {
     tk_line line;
     tk_arena arena;
     tk_arena_init(&arena, 0);
     memset(pcm, 0, (size_t)samples * sizeof *pcm);
-    const tk_status status = tk_speak(speech, tk_characters[character].voice, text, &arena, &line);
+    const tk_status status = tk_speak(speech, who->voice, text, &arena, &line);
     if (status == TK_OK)
         memcpy(pcm, line.pcm,
                (size_t)(line.samples < samples ? line.samples : samples) * sizeof *pcm);

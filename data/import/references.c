@@ -103,19 +103,23 @@ static tk_status parse_list(tk_import *im, int file, char *text)
 
 // ---- sizes -------------------------------------------------------------------------------------
 
+static tk_media_rows_want wanted(const tk_import *im)
+{
+    return (tk_media_rows_want){
+        .size = im->c->media, .most = tk_grid_latent(&im->info, im->clip_frames), .tagged = true};
+}
+
 static tk_status measure_all(tk_import *im)
 {
-    const int64_t most = tk_grid_latent(&im->info, im->clip_frames);
-    const tk_media_config *m = &im->c->media;
+    const tk_media_rows_want want = wanted(im);
     for (int64_t k = 0; k < im->n_references; k++) {
         tk_clip_reference *r = &im->reference[k];
         tk_media_rows x;
-        TK_TRY(tk_media_rows_measure(r->name, m, &im->info, most, &x));
+        TK_TRY(tk_media_rows_measure(r->name, &want, &im->info, &x));
         r->latent_frames = x.latents;
+        r->high = x.high;
+        r->wide = x.wide;
         r->audio_rows = x.audio_rows;
-        if (!x.latents) continue;
-        r->high = m->height / im->info.patch_size;
-        r->wide = m->width / im->info.patch_size;
     }
     return TK_OK;
 }
@@ -155,13 +159,13 @@ tk_status tk_import_cite(tk_import *im)
 
 tk_status tk_import_put_references(tk_import *im)
 {
-    const int64_t most = tk_grid_latent(&im->info, im->clip_frames);
+    const tk_media_rows_want want = wanted(im);
     tk_status st = TK_OK;
     for (int64_t k = im->world->rank; k < im->n_references && st == TK_OK; k += im->world->size) {
         tk_arena a;
         tk_media_rows x;
         tk_arena_init(&a, 0);
-        st = tk_media_rows_read(im->reference[k].name, &im->c->media, im->codec, most, &a, &x);
+        st = tk_media_rows_read(im->reference[k].name, &want, im->codec, &a, &x);
         if (st == TK_OK && (x.latents != im->reference[k].latent_frames ||
                             x.audio_rows != im->reference[k].audio_rows))
             st = TK_FAIL(TK_INPUT, "%s does not hold what its index says", im->reference[k].name);

@@ -40,48 +40,68 @@ static tk_status encode_sound(const tk_media *m, const tk_codec *codec, tk_arena
     return st;
 }
 
-static void size_rows(const tk_codec_info *k, int64_t most, int64_t frames, bool sounds,
-                      tk_media_rows *r)
+// The size that the file's pictures are given at. What is silent and no longer than a latent frame
+// is a single picture.
+static tk_status frame_of(const char *path, const tk_media_rows_want *want, const tk_codec_info *k,
+                          tk_media_config *out)
+{
+    const double tick = tk_grid_tick(k);
+    int64_t frames;
+    bool sounds;
+    *out = want->size;
+    if (!want->tagged) return TK_OK;
+    TK_TRY(tk_media_probe(path, out, tick, &frames, &sounds));
+    if (!sounds && frames <= k->patch_frames)
+        out->width = out->height = tk_grid_portrait(k, out->height, out->width);
+    return TK_OK;
+}
+
+static void size_rows(const tk_codec_info *k, const tk_media_config *frame, int64_t most,
+                      int64_t frames, bool sounds, tk_media_rows *r)
 {
     r->latents = tk_grid_latent(k, frames);
     if (r->latents < 1) r->latents = 1;
     if (r->latents > most) r->latents = most;
+    r->high = frame->height / k->patch_size;
+    r->wide = frame->width / k->patch_size;
     if (sounds) r->audio_rows = tk_grid_audio_row(k, r->latents);
 }
 
 // Of a file without pictures.
-static tk_status hear_rows(const char *path, const tk_media_config *want, const tk_codec_info *k,
-                           int64_t most, tk_media_rows *r, tk_media *m)
+static tk_status hear_rows(const char *path, const tk_media_rows_want *want, const tk_codec_info *k,
+                           tk_media_rows *r, tk_media *m)
 {
-    TK_TRY(tk_media_hear(path, want, (double)most * tk_grid_tick(k), m));
+    TK_TRY(tk_media_hear(path, &want->size, (double)want->most * tk_grid_tick(k), m));
     r->audio_rows = tk_grid_audio_rows(k, m->samples) - k->audio_tail;
     return TK_OK;
 }
 
-static tk_status read_sound(const char *path, const tk_media_config *want, const tk_codec *codec,
-                            int64_t most, tk_arena *a, tk_media_rows *r)
+static tk_status read_sound(const char *path, const tk_media_rows_want *want, const tk_codec *codec,
+                            tk_arena *a, tk_media_rows *r)
 {
     tk_media m;
-    TK_TRY(hear_rows(path, want, tk_codec_get_info(codec), most, r, &m));
+    TK_TRY(hear_rows(path, want, tk_codec_get_info(codec), r, &m));
     const tk_status st = encode_sound(&m, codec, a, r);
     tk_media_free(&m);
     return st;
 }
 
-tk_status tk_media_rows_read(const char *path, const tk_media_config *want, const tk_codec *codec,
-                             int64_t most, tk_arena *a, tk_media_rows *out)
+tk_status tk_media_rows_read(const char *path, const tk_media_rows_want *want,
+                             const tk_codec *codec, tk_arena *a, tk_media_rows *out)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
     const double tick = tk_grid_tick(k);
+    tk_media_config frame;
     tk_media m;
     tk_media_origin origin;
     tk_status st = TK_OK;
     bool pictures;
     *out = (tk_media_rows){0};
     TK_TRY(tk_media_has_pictures(path, &pictures));
-    if (!pictures) return read_sound(path, want, codec, most, a, out);
-    TK_TRY(tk_media_read(path, want, (double)most * tick, tick, &m, &origin));
-    size_rows(k, most, m.frames, origin.has_audio, out);
+    if (!pictures) return read_sound(path, want, codec, a, out);
+    TK_TRY(frame_of(path, want, k, &frame));
+    TK_TRY(tk_media_read(path, &frame, (double)want->most * tick, tick, &m, &origin));
+    size_rows(k, &frame, want->most, m.frames, origin.has_audio, out);
     out->seconds = origin.seconds;
     TK_TRY_TO(st, done, m.frames > 0 ? TK_OK : TK_FAIL(TK_INPUT, "%s: no picture", path));
     TK_TRY_TO(st, done, encode_pictures(path, &m, codec, a, out));
@@ -91,8 +111,8 @@ done:
     return st;
 }
 
-tk_status tk_media_rows_measure(const char *path, const tk_media_config *want,
-                                const tk_codec_info *k, int64_t most, tk_media_rows *out)
+tk_status tk_media_rows_measure(const char *path, const tk_media_rows_want *want,
+                                const tk_codec_info *k, tk_media_rows *out)
 {
     int64_t frames;
     bool pictures, sounds;
@@ -100,11 +120,13 @@ tk_status tk_media_rows_measure(const char *path, const tk_media_config *want,
     *out = (tk_media_rows){0};
     TK_TRY(tk_media_has_pictures(path, &pictures));
     if (pictures) {
-        TK_TRY(tk_media_probe(path, want, tk_grid_tick(k), &frames, &sounds));
-        size_rows(k, most, frames, sounds, out);
+        tk_media_config frame;
+        TK_TRY(frame_of(path, want, k, &frame));
+        TK_TRY(tk_media_probe(path, &frame, tk_grid_tick(k), &frames, &sounds));
+        size_rows(k, &frame, want->most, frames, sounds, out);
         return TK_OK;
     }
-    TK_TRY(hear_rows(path, want, k, most, out, &m));
+    TK_TRY(hear_rows(path, want, k, out, &m));
     tk_media_free(&m);
     return TK_OK;
 }

@@ -37,8 +37,6 @@ bool tk_beat_look_at_person(tk_plot *p, int k);
 bool tk_plot_go(tk_plot *p, tk_arc a);
 // In what is left of shot k from time t on, its person says something about what she did.
 bool tk_plot_remark(tk_plot *p, int k, double t);
-// How long a voice takes to say n words, to within a millisecond a word.
-double tk_line_seconds(int voice, const int *word, int n);
 // A new thing, of any of the kinds in the mask (1 << kind) that may be; -1 if none may.
 int tk_plot_thing(tk_plot *p, int kinds);
 // Puts people, and what one of them carries, where they are at the begin.

@@ -181,6 +181,9 @@ typedef struct tk_scene {
 // Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_scene_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
 
+// How long a voice takes to say n words, to within a millisecond a word.
+double tk_line_seconds(int voice, const int *word, int n);
+
 // Speech for scenes and films at the media's sample rate. NULL, which is said once, where nobody
 // can speak: without world.speech or people, in builds without speech, below 8000 samples a second.
 tk_status tk_scene_open_speech(const tk_world_config *s, const tk_media_config *m, tk_speech **out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "data/scene/plot.h"
+#include "data/scene/scene.h"
 
 // Milliseconds of each word of the vocabulary by each voice, as data/speech says them (tests hold
 // them against it): captions are then known without a word being said.

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "data/clip/clip.h"
 #include "data/film/film.h"
+#include "data/world/cite.h"
 #include "data/world/truth.h"
 #include "parallel/mesh.h"
 #include "parallel/mpi/deal.h"
@@ -21,6 +22,7 @@ typedef struct studio { // what making clips needs; one clip's buffers a thread
     tk_grid grid;
     tk_speech *speech; // NULL: nobody speaks
     tk_clip_writer *writer;
+    tk_world_cited cited;
 } studio;
 
 typedef struct take { // one clip, as media and as rows
@@ -92,7 +94,7 @@ static tk_status fit_world_codec(const studio *s, tk_codec **out)
 
 // Shots of a clip with the rows between their cuts. Audio row r lies at sample r * hop; a row
 // belongs to the shot it lies in, what is beyond the end to the last.
-static tk_status describe_world_clip(const studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
+static tk_status describe_world_clip(studio *s, int64_t i, tk_arena *a, tk_clip_info *out)
 {
     const tk_config *c = s->c;
     tk_scene scene;
@@ -115,12 +117,14 @@ static tk_status describe_world_clip(const studio *s, int64_t i, tk_arena *a, tk
         if (!out->shot[k].caption) return TK_FAIL(TK_MEMORY, "out of memory for captions");
         row = end;
     }
-    return out->name ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for names");
+    if (!out->name) return TK_FAIL(TK_MEMORY, "out of memory for names");
+    return tk_world_cite(&s->cited, &scene, i, s->speech != NULL, out);
 }
 
-static tk_status describe_all(const studio *s, tk_arena *a, tk_clip_info **out)
+static tk_status describe_all(studio *s, tk_arena *a, tk_clip_info **out)
 {
     TK_ARENA_NEW(*out, a, s->c->world.clips);
+    TK_TRY(tk_world_cited_open(s->c, &s->info, a, &s->cited));
     for (int64_t i = 0; i < s->c->world.clips; i++)
         TK_TRY(describe_world_clip(s, i, a, &(*out)[i]));
     return TK_OK;
@@ -191,6 +195,30 @@ static tk_status make_share(tk_comm *world, const studio *s, int threads)
     return tk_deal_close(c.deal, st);
 }
 
+static tk_status make_reference(const studio *s, int64_t r)
+{
+    const tk_likeness *l = &s->cited.likeness[r];
+    float *rows;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_likeness_make(l, s->codec, &s->c->media, s->speech, &a, &rows);
+    if (st == TK_OK)
+        st = tk_clip_writer_put_reference(s->writer, r, l->voice ? NULL : rows,
+                                          l->voice ? rows : NULL);
+    tk_arena_free(&a);
+    return st;
+}
+
+// Each rank makes every so many of them, by all its threads.
+static tk_status make_references(tk_comm *world, const studio *s, int threads)
+{
+    tk_team team = {TK_OK, ""};
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t r = world->rank; r < s->cited.n; r += world->size)
+        if (!tk_team_failed(&team)) tk_team_report(&team, make_reference(s, r));
+    return tk_team_result(&team);
+}
+
 static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int threads, tk_arena *a)
 {
     tk_bucket bucket = {.frames = s->grid.frames,
@@ -213,14 +241,17 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
                                .n_buckets = 1,
                                .buckets = &bucket,
                                .n = c->world.clips,
-                               .clips = clips};
+                               .clips = clips,
+                               .n_references = s->cited.n,
+                               .references = s->cited.reference};
     TK_TRY(tk_clip_writer_open(world, &plan, &s->writer));
     st = tk_agree(world, make_share(world, s, threads));
+    if (st == TK_OK) st = tk_agree(world, make_references(world, s, threads));
     if (st != TK_OK) {
         tk_clip_writer_abort(s->writer);
         return st;
     }
-    tk_truth_of of = {c, s->speech};
+    tk_truth_of of = {c, s->speech, &s->cited};
     return tk_clip_writer_commit(s->writer, tk_world_write_truth, &of);
 }
 

@@ -14,6 +14,9 @@
 //           world (things, frames, 3): x, y (metres), angle; NaN while it is not there
 //           pixel (things, frames, 2): its centre in the picture
 //   people  character, voice i64; height f64
+//           number i64: of the tags that the clip cites the person by, <face 1> <voice 1>; 0: not
+//           named i64: 1: captions go on with the name where the tags are cited
+//           face, sample i64: which of /references are the face and the sample of the voice; -1
 //           x (people, frames): metres; head, mouth (people, frames, 4): left, top, right, bottom,
 //           pixels; open (people, frames): the mouth, 0 to 1
 //   shots   size, move, reverse, beat, outcome, person, thing, other, place, toward, line i64;

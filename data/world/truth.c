@@ -26,7 +26,8 @@ static const char *const clip_names[] = {
     "ramp_x",       "ramp_y", "ramp_end",   "water_from", "bed",         "light"};
 static const char *const thing_names[] = {"kind",    "colour",      "heavy", "radius",
                                           "density", "restitution", "mass"};
-static const char *const person_names[] = {"character", "voice", "height"};
+static const char *const person_names[] = {"character", "voice",  "number", "named",
+                                           "face",      "sample", "height"};
 static const char *const shot_names[] = {
     "size",   "move", "reverse", "beat",    "outcome",   "person", "thing", "other",  "place",
     "toward", "line", "from_cx", "from_cy", "from_span", "to_cx",  "to_cy", "to_span"};
@@ -37,6 +38,7 @@ static const char *const event_names[] = {"kind", "of", "other", "sample", "t", 
 typedef struct truth {
     const tk_config *c;
     tk_speech *speech;
+    const tk_world_cited *cited; // NULL: nobody is
     int64_t frames;
     table table[TABLES];
     tk_tracks tracks;
@@ -98,7 +100,19 @@ static void add_lines(truth *t, const tk_scene *s)
     }
 }
 
-static tk_status add_scene(truth *t, const tk_scene *s)
+static tk_status add_person(truth *t, const tk_scene *s, int64_t k, int i)
+{
+    const tk_character *c = &tk_characters[s->person[i]];
+    const tk_world_citing none = {.face = -1, .voice = -1},
+                          *by = t->cited ? &t->cited->clip[k][i] : &none;
+    TK_TRY(tk_track_person(&t->tracks, s, &t->c->media, t->speech, i, t->table[PEOPLE].n));
+    put_row(&t->table[PEOPLE],
+            (int64_t[]){s->person[i], c->voice, by->number, by->named, by->face, by->voice},
+            (double[]){c->height});
+    return TK_OK;
+}
+
+static tk_status add_scene(truth *t, const tk_scene *s, int64_t k)
 {
     const tk_media_config *m = &t->c->media;
     add_clip(t, s);
@@ -110,11 +124,7 @@ static tk_status add_scene(truth *t, const tk_scene *s)
         put_row(&t->table[THINGS], (int64_t[]){o->kind, o->colour, o->heavy},
                 (double[]){o->radius, o->density, o->restitution, o->mass});
     }
-    for (int i = 0; i < s->n_people; i++) {
-        const tk_character *c = &tk_characters[s->person[i]];
-        TK_TRY(tk_track_person(&t->tracks, s, m, t->speech, i, t->table[PEOPLE].n));
-        put_row(&t->table[PEOPLE], (int64_t[]){s->person[i], c->voice}, (double[]){c->height});
-    }
+    for (int i = 0; i < s->n_people; i++) TK_TRY(add_person(t, s, k, i));
     return TK_OK;
 }
 
@@ -163,7 +173,7 @@ static tk_status collect(truth *t, tk_arena *a)
     TK_TRY(count_all(t, a));
     for (int64_t k = 0; k < t->c->world.clips; k++) {
         TK_TRY(make_scene(t, k, &s));
-        TK_TRY(add_scene(t, &s));
+        TK_TRY(add_scene(t, &s, k));
     }
     return TK_OK;
 }
@@ -174,10 +184,11 @@ tk_status tk_world_write_truth(void *of, hid_t file)
     const tk_config *c = clips->config;
     truth t = {.c = c,
                .speech = clips->speech,
+               .cited = clips->cited,
                .frames = tk_scene_frames(&c->world, &c->media, c->codec.patch_frames),
                .table = {{"clips", clip_names, 12, 6},
                          {"things", thing_names, 3, 4},
-                         {"people", person_names, 2, 1},
+                         {"people", person_names, 6, 1},
                          {"shots", shot_names, 11, 6},
                          {"lines", line_names, 6, 2},
                          {"events", event_names, 4, 3}}};

@@ -3,13 +3,15 @@
 #include "core/base/log.h"
 #include "data/media/rows.h"
 
-static tk_media_config picture_of(const tk_story *s)
+static tk_media_rows_want wanted(const tk_story *s, const tk_codec_info *k, const tk_reference *r)
 {
-    return (tk_media_config){.width = s->grid.width,
-                             .height = s->grid.height,
-                             .fps = s->fps,
-                             .sample_rate = s->sample_rate,
-                             .channels = s->channels};
+    return (tk_media_rows_want){.size = {.width = s->grid.width,
+                                         .height = s->grid.height,
+                                         .fps = s->fps,
+                                         .sample_rate = s->sample_rate,
+                                         .channels = s->channels},
+                                .most = tk_grid_latents(k, s->window),
+                                .tagged = *r->tag != 0};
 }
 
 static double reference_seconds(const tk_story *s, const tk_codec_info *k, const tk_reference *r)
@@ -21,6 +23,8 @@ static double reference_seconds(const tk_story *s, const tk_codec_info *k, const
 static void take_rows_of(tk_reference *r, const tk_media_rows *x)
 {
     r->latents = x->latents;
+    r->high = x->high;
+    r->wide = x->wide;
     r->audio_rows = x->audio_rows;
     r->video = x->video;
     r->audio = x->audio;
@@ -29,10 +33,9 @@ static void take_rows_of(tk_reference *r, const tk_media_rows *x)
 // At the size and the rates of the storyboard.
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
-    const tk_media_config want = picture_of(s);
-    const int64_t most = tk_grid_latents(tk_codec_get_info(codec), s->window);
+    const tk_media_rows_want want = wanted(s, tk_codec_get_info(codec), r);
     tk_media_rows x;
-    TK_TRY(tk_media_rows_read(r->path, &want, codec, most, a, &x));
+    TK_TRY(tk_media_rows_read(r->path, &want, codec, a, &x));
     take_rows_of(r, &x);
     if (x.seconds > (double)r->latents * s->tick + s->tick)
         tk_log("%s: its first %.3g of %.3g seconds are given", r->path,
@@ -42,9 +45,9 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
 
 static tk_status measure_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r)
 {
-    const tk_media_config want = picture_of(s);
+    const tk_media_rows_want want = wanted(s, k, r);
     tk_media_rows x;
-    TK_TRY(tk_media_rows_measure(r->path, &want, k, tk_grid_latents(k, s->window), &x));
+    TK_TRY(tk_media_rows_measure(r->path, &want, k, &x));
     take_rows_of(r, &x);
     return TK_OK;
 }

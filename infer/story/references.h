@@ -9,6 +9,7 @@ typedef struct tk_reference {
     const char *tag;      // "": none
     int shot;             // documents that make this shot are given it; -1: all
     int64_t latents;      // latent frames; 0 where the file has no pictures
+    int64_t high, wide;   // rows of each
     int64_t audio_rows;   // audio latents; 0 where the file has no sound
     float *video, *audio; // rows; in the arena
 } tk_reference;
@@ -18,7 +19,8 @@ typedef struct tk_references {
     tk_reference *ref;
 } tk_references;
 
-// Reads the storyboard's references at its size and rates and encodes them. Each is cut to what a
+// Reads the storyboard's references at its size and rates and encodes them; pictures that prompts
+// name are portraits (data/media/rows.h). Each is cut to what a
 // window holds, all that one document gets to TK_REFERENCE_WINDOWS of them; more is TK_INPUT.
 enum { TK_REFERENCE_WINDOWS = 4 };
 tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,

@@ -50,7 +50,7 @@ static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
         const tk_reference *r = &w->refs->ref[k];
         if (!tk_reference_in(r, &w->span)) continue;
         const int64_t n =
-            m == TK_VIDEO ? r->latents * s->grid.high * s->grid.wide : r->audio_rows * s->channels;
+            m == TK_VIDEO ? r->latents * r->high * r->wide : r->audio_rows * s->channels;
         if (n) memcpy(to, m == TK_VIDEO ? r->video : r->audio, tk_array_bytes(n * channels, 4));
         to += n * channels;
     }

@@ -13,8 +13,8 @@ static tk_status lay_references(const tk_story_task *t, const tk_codec_info *k,
         if (!tk_reference_in(r, span)) continue;
         rows[(*n)++] = (tk_reference_rows){.tag = r->tag,
                                            .latent_frames = r->latents,
-                                           .high = t->story->grid.high,
-                                           .wide = t->story->grid.wide,
+                                           .high = r->high,
+                                           .wide = r->wide,
                                            .audio_rows = r->audio_rows};
     }
     tk_lay_references(*n, rows, k, shots);

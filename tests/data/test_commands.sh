@@ -28,6 +28,11 @@ make=("$TALKIE" data world -o a.h5 world.clips=30 codec.fit_clips=8 media.width=
 (cd one && "${make[@]}" >/dev/null 2>&1)
 (cd three && mpirun -n 3 "${make[@]}" >/dev/null 2>&1)
 cmp one/a.h5 three/a.h5 || fail "one rank and three ranks make different bytes"
+cites=(-o cites.h5 world.clips=6 codec.fit_clips=4 world.references=0.8)
+(cd one && "${make[@]}" "${cites[@]}" >/dev/null 2>&1)
+(cd three && mpirun -n 2 "${make[@]}" "${cites[@]}" >/dev/null 2>&1)
+cmp one/cites.h5 three/cites.h5 || fail "one rank and two ranks make different references"
+expect 0 "6 clips and 8 references, all whole" "$TALKIE" data check one/cites.h5
 
 expect 0 "clips     30, 60.0 s in all" "$TALKIE" data info one/a.h5
 expect 0 "16x32x32: 30, 8 x 2 x 2, 41 x 1" "$TALKIE" data info one/a.h5

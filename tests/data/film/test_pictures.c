@@ -238,7 +238,7 @@ static void portraits_differ(void **state)
     static uint8_t face[TK_CAST][3 * SIDE * SIDE];
     for (int style = 0; style < TK_STYLES; style++) {
         for (int k = 0; k < TK_CAST; k++)
-            assert_ok(tk_film_portrait(k, (tk_style)style, SIDE, face[k]));
+            assert_ok(tk_film_portrait(&tk_characters[k], (tk_style)style, SIDE, face[k]));
         for (int a = 0; a < TK_CAST; a++)
             for (int b = 0; b < a; b++) {
                 double far = 0;

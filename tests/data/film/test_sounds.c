@@ -148,14 +148,14 @@ static void speech_is_heard_over_the_soundscape(void **state)
         s.n_lines = 1, s.line[0].t = 0.3, s.line[0].n = n, s.line[0].seconds = 1;
         static float said[SAMPLES];
         assert_ok(tk_film_sound(&s, &mono, speech, SAMPLES, said));
-        assert_ok(tk_film_voice(s.person[0], speech, "hello", SAMPLES, voice));
+        assert_ok(tk_film_voice(&tk_characters[s.person[0]], speech, "hello", SAMPLES, voice));
         const int64_t first = llround(0.3 * RATE);
         for (int64_t i = 0; i < SAMPLES; i++) { // what is added is the voice, from its sample on
             const float want = i < first ? 0 : voice[i - first];
             if (fabsf(said[i]) < 0.85F) assert_near((double)(said[i] - pcm[i]), (double)want, 1e-5);
         }
     }
-    assert_status(tk_film_voice(0, speech, "xylophone", SAMPLES, voice), TK_INPUT);
+    assert_status(tk_film_voice(&tk_characters[0], speech, "xylophone", SAMPLES, voice), TK_INPUT);
     tk_speech_close(speech);
 }
 

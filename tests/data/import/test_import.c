@@ -279,8 +279,8 @@ static void test_references(void **state)
     assert_ok(tk_clips_open(config.output, NULL, &c));
     assert_int_equal(c.n_references, 3); // face.png, voice.wav, ./face.png
     assert_int_equal(c.reference[0].latent_frames, 1);
-    assert_int_equal(c.reference[0].high, 2);
-    assert_int_equal(c.reference[0].wide, 3);
+    assert_int_equal(c.reference[0].high, 1); // a portrait of half of 32 pixels
+    assert_int_equal(c.reference[0].wide, 1);
     assert_int_equal(c.reference[0].audio_rows, 0);
     assert_int_equal(c.reference[1].latent_frames, 0);
     assert_int_equal(c.reference[1].audio_rows, 12); // 0.6 seconds of 20 rows each

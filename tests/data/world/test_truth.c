@@ -156,7 +156,7 @@ static int set_up(void **state)
     config.codec.patch_frames = 3;
     if (tk_scene_open_speech(&config.world, &config.media, &speech) != TK_OK || !speech) return 1;
     file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    tk_truth_of of = {&config, speech};
+    tk_truth_of of = {&config, speech, NULL};
     return file < 0 || tk_world_write_truth(&of, file) != TK_OK || H5Fflush(file, H5F_SCOPE_LOCAL);
 }
 
