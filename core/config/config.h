@@ -90,6 +90,7 @@ typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t sets, styles;   // the first so many
     int64_t held_out;       // tk_held_out
     double references;      // share of people whose faces and voices clips cite
+    double strangers;       // share of clips with people in which one is of no cast
 } tk_world_config;
 
 typedef struct tk_media_config { // what clips are made of; both world and import

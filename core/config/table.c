@@ -281,6 +281,9 @@ static const tk_option config_rows[] = {
         "two characters, the workshop and green crates: in no clip, in some, or every clip has one "
         "of them",
         "without", "with", "only"),
+    FLT("world.strangers", world.strangers, 0, 0, 1, DATA,
+        "share of clips with people in which one of them is of no cast, with a face and a voice of "
+        "that clip alone"),
     FLT("world.references", world.references, 0, 0, 1, DATA,
         "share of people whose faces, voices or both clips cite: the task `references` needs some"),
 

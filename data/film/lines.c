@@ -14,7 +14,7 @@ tk_status tk_film_lines_make(const tk_scene *s, tk_speech *speech, tk_arena *a, 
             if (k) strncat(text, " ", sizeof text - strlen(text) - 1);
             strncat(text, tk_word_text(l->word[k]), sizeof text - strlen(text) - 1);
         }
-        TK_TRY(tk_speak(speech, tk_characters[s->person[l->person]].voice, text, a, &out->said[i]));
+        TK_TRY(tk_speak(speech, tk_scene_character(s, l->person)->voice, text, a, &out->said[i]));
     }
     return TK_OK;
 }

@@ -76,7 +76,7 @@ static void backdrop(tk_reel *r, const tk_moment *m, const tk_view *v, int shot)
 
 static tk_person figure_of(const tk_reel *r, int person, double t)
 {
-    tk_person f = {.who = &tk_characters[r->scene->person[person]],
+    tk_person f = {.who = tk_scene_character(r->scene, person),
                    .body = tk_scene_body_at(r->scene, person, t),
                    .face = tk_scene_face_at(r->scene, person, t),
                    .t = t};

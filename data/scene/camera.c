@@ -36,7 +36,7 @@ static void take_in(bounds *b, double x, double y, double half_width, double hal
 
 static void take_in_person(const tk_scene *s, int person, double t, bool close, bounds *b)
 {
-    const tk_character *c = &tk_characters[s->person[person]];
+    const tk_character *c = tk_scene_character(s, person);
     const tk_face f = tk_scene_face_at(s, person, t);
     take_in(b, f.x, f.y, f.half_width, f.half_height);
     if (!close) {

@@ -144,7 +144,7 @@ static void put_thing(line_of_text *l, const tk_scene *s, int thing)
 static void put_person(line_of_text *l, const tk_scene *s, int k)
 {
     const int who = s->shot[k].person;
-    const tk_character *c = &tk_characters[s->person[who]];
+    const tk_character *c = tk_scene_character(s, who);
     if (k == 0 || s->shot[k - 1].person != who)
         put_words(l, c->name);
     else
@@ -183,7 +183,7 @@ static void put_clause(line_of_text *l, const tk_scene *s, int k, const char *fo
             put_person(l, s, k);
             break;
         case 'm':
-            put_words(l, tk_characters[s->person[h->other]].name);
+            put_words(l, tk_scene_character(s, h->other)->name);
             break;
         case 'w':
             put_spoken(l, s, h);
@@ -226,7 +226,7 @@ bool tk_plot_caption(tk_plot *p, int k)
     put_clause(&l, s, k, wording);
     if (h->n_lines && !strstr(wording, "%w")) {
         put_words(&l, ". ");
-        put_words(&l, tk_characters[s->person[h->person]].pronoun);
+        put_words(&l, tk_scene_character(s, h->person)->pronoun);
         put_words(&l, " says ");
         put_spoken(&l, s, h);
     }

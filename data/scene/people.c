@@ -75,7 +75,7 @@ static int carried_by(const tk_scene *s, int person, double t)
 tk_body tk_scene_body_at(const tk_scene *s, int person, double t)
 {
     const tk_step *p = tk_step_of(s, person, t);
-    const tk_character *c = &tk_characters[s->person[person]];
+    const tk_character *c = tk_scene_character(s, person);
     const double gone = p->vx * (t - p->t);
     tk_body b = {.x = p->x + gone, .facing = p->facing, .stride = -1, .line = -1};
     const double part = eased_turn((t - p->t) / TK_TURN_SECONDS);
@@ -107,7 +107,7 @@ tk_pose tk_scene_thing_at(const tk_scene *s, int thing, double t)
 tk_face tk_scene_face_at(const tk_scene *s, int person, double t)
 {
     const tk_body b = tk_scene_body_at(s, person, t);
-    const double h = tk_characters[s->person[person]].height;
+    const double h = tk_scene_character(s, person)->height;
     const double bob = b.stride < 0 ? 0 : 0.012 * h * (cos(4 * M_PI * b.stride) - 1);
     tk_face f = {.half_width = 0.150 * h, .half_height = h / 6};
     f.x = b.x + 0.03 * h * b.turn;

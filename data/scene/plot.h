@@ -35,6 +35,8 @@ bool tk_beat_look_at_person(tk_plot *p, int k);
 
 // Thing `a.thing` moves so from a.t on. False if it comes in another's way.
 bool tk_plot_go(tk_plot *p, tk_arc a);
+// Somebody who is of no cast.
+tk_character tk_plot_stranger(tk_draws *d);
 // In what is left of shot k from time t on, its person says something about what she did.
 bool tk_plot_remark(tk_plot *p, int k, double t);
 // A new thing, of any of the kinds in the mask (1 << kind) that may be; -1 if none may.

@@ -76,6 +76,10 @@ static void draw_people(const tk_world_config *c, tk_draws *d, held must, int n,
     if (must == HELD_FACE && n > 0 && s->person[0] < TK_CAST_TRAINED &&
         (n < 2 || s->person[1] < TK_CAST_TRAINED))
         s->person[0] = TK_CAST_TRAINED + tk_draw_below(d, TK_CAST - TK_CAST_TRAINED);
+    if (c->strangers <= 0 || n == 0 || must == HELD_FACE || !tk_draw_chance(d, c->strangers))
+        return;
+    s->person[tk_draw_below(d, n)] = TK_STRANGER;
+    s->stranger = tk_plot_stranger(d);
 }
 
 // Water, a ramp, light.
@@ -136,7 +140,7 @@ static void sort_events(tk_scene *s)
 static bool is_as_held_out(const tk_world_config *c, const tk_scene *s)
 {
     bool any = s->set == TK_HELD_SET;
-    for (int i = 0; i < s->n_people; i++) any |= s->person[i] >= TK_CAST_TRAINED;
+    for (int i = 0; i < s->n_people; i++) any |= tk_is_held_out(s->person[i]);
     for (int i = 0; i < s->n_things; i++)
         any |= s->thing[i].kind == TK_HELD_KIND && s->thing[i].colour == TK_HELD_COLOUR;
     return c->held_out != TK_HELD_ONLY || any;

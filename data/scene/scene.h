@@ -47,6 +47,18 @@ typedef struct tk_character {
     double height; // metres, hat not counted; a head is a third of it, so that faces can be seen
 } tk_character;
 enum { TK_CAST = 10, TK_CAST_TRAINED = 8 };
+// Besides the cast there are strangers (world.strangers), each in one clip alone: looks are drawn,
+// voices are among those of strangers, captions say "someone". So a model that is given faces and
+// voices learns to look at them instead of knowing whose they are. Nobody looks like those held
+// out.
+enum { TK_STRANGER = TK_CAST };
+static inline bool tk_is_held_out(int character)
+{
+    return character >= TK_CAST_TRAINED && character < TK_CAST;
+}
+// In how many of eight things (colours of skin, hair, clothes; hair, hat, glasses, beard) two
+// characters can be told apart.
+int tk_characters_apart(const tk_character *a, const tk_character *b);
 // What else training does not see under world.held_out = without.
 #define TK_HELD_SET TK_SET_WORKSHOP
 #define TK_HELD_KIND TK_CRATE
@@ -170,7 +182,8 @@ typedef struct tk_scene {
     double light;                    // where light comes from: -1 left .. 1 right
     int n_things, n_people, n_shots, n_lines, n_events, n_arcs, n_steps;
     tk_thing thing[TK_SCENE_THINGS];
-    int person[TK_SCENE_PEOPLE]; // characters
+    int person[TK_SCENE_PEOPLE]; // characters; TK_STRANGER is `stranger`
+    tk_character stranger;
     tk_shot shot[TK_SCENE_SHOTS];
     tk_scene_line line[TK_SCENE_LINES];    // in time order, never two at once
     tk_scene_event event[TK_SCENE_EVENTS]; // in time order
@@ -180,6 +193,12 @@ typedef struct tk_scene {
 
 // Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_scene_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
+
+// Who person i is.
+static inline const tk_character *tk_scene_character(const tk_scene *s, int i)
+{
+    return s->person[i] == TK_STRANGER ? &s->stranger : &tk_characters[s->person[i]];
+}
 
 // How long a voice takes to say n words, to within a millisecond a word.
 double tk_line_seconds(int voice, const int *word, int n);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/scene/scene.h"
+#include "data/speech/voices.h"
+#include <string.h>
 
 // Milliseconds of each word of the vocabulary by each voice, as data/speech says them (tests hold
 // them against it): captions are then known without a word being said.
@@ -36,9 +38,21 @@ static const uint16_t milliseconds[TK_VOICES][TK_WORDS] = {
      490, 370, 620, 551, 351, 432, 440, 480, 468, 511, 486, 715},
 };
 
+// The row that a voice's durations are in proportion to: of strangers that of the same speaker at
+// its own pace.
+static int row_of(int voice, double *stretch)
+{
+    const tk_voice *v = tk_voice_of(voice);
+    *stretch = voice < TK_VOICES ? 1 : (double)v->stretch;
+    for (int k = 0; voice >= TK_VOICES && k < TK_VOICES; k++)
+        if (!strcmp(tk_voice_of(k)->speaker, v->speaker) && tk_voice_of(k)->stretch == 1) return k;
+    return voice;
+}
+
 double tk_line_seconds(int voice, const int *word, int n)
 {
-    double sum = (n - 1) * TK_SPEECH_PAUSE;
-    for (int i = 0; i < n; i++) sum += 1e-3 * milliseconds[voice][word[i]];
+    double sum = (n - 1) * TK_SPEECH_PAUSE, stretch;
+    const int row = row_of(voice, &stretch);
+    for (int i = 0; i < n; i++) sum += 1e-3 * stretch * milliseconds[row][word[i]];
     return sum;
 }

@@ -46,7 +46,7 @@ static bool speak_from(tk_plot *p, int k, double t, const phrases *from)
     tk_shot *h = &s->shot[k];
     if (!p->speech || s->n_lines == TK_SCENE_LINES) return false;
     tk_scene_line *l = &s->line[s->n_lines];
-    const int voice = tk_characters[s->person[h->person]].voice;
+    const int voice = tk_scene_character(s, h->person)->voice;
     for (int most = TK_SCENE_WORDS; most > 0; most--) {
         *l = (tk_scene_line){.t = t, .person = h->person};
         if (!draw_words(p, from, most, l)) return false;

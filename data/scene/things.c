@@ -48,7 +48,7 @@ static bool is_free(const tk_plot *p, int thing, double x, double t)
     if (fabs(x - s->water_from) < r + 0.15) return false;
     for (int i = 0; i < s->n_people; i++)
         if (fabs(x - tk_scene_body_at(s, i, t).x) <
-            0.16 * tk_characters[s->person[i]].height + r + 0.1)
+            0.16 * tk_scene_character(s, i)->height + r + 0.1)
             return false;
     for (int i = 0; i < s->n_things; i++) {
         const tk_pose o = tk_scene_thing_at(s, i, t);

@@ -7,9 +7,9 @@
 
 struct tk_speech {
     int64_t rate;
-    pthread_mutex_t lock;                   // of what follows
-    tk_arena arena;                         // of all words
-    tk_utterance word[TK_VOICES][TK_WORDS]; // no samples: not made yet
+    pthread_mutex_t lock;                       // of what follows
+    tk_arena arena;                             // of all words
+    tk_utterance word[TK_VOICES_ALL][TK_WORDS]; // no samples: not made yet
 };
 
 tk_status tk_speech_open(int64_t rate, tk_speech **out)
@@ -97,8 +97,9 @@ static tk_status find_word(tk_speech *s, int voice, int word, const tk_utterance
 
 tk_status tk_speak(tk_speech *s, int voice, const char *text, tk_arena *a, tk_line *out)
 {
-    if (voice < 0 || voice >= TK_VOICES)
-        return TK_FAIL(TK_INPUT, "there is no voice %d: voices are 0 to %d", voice, TK_VOICES - 1);
+    if (voice < 0 || voice >= TK_VOICES_ALL)
+        return TK_FAIL(TK_INPUT, "there is no voice %d: voices are 0 to %d", voice,
+                       TK_VOICES_ALL - 1);
     int word[TK_LINE_WORDS];
     const tk_utterance *said[TK_LINE_WORDS];
     *out = (tk_line){.rate = s->rate};

@@ -12,8 +12,8 @@
 // what captions say and what a recognizer finds are then the same words (docs/speech.md).
 //
 // A word is made when it is first asked for and kept, which then costs nothing but a copy: at most
-// TK_WORDS x TK_VOICES of them, about half a second each (13 MB at 16 kHz in all, and in proportion
-// to the rate).
+// TK_WORDS x TK_VOICES_ALL of them, about half a second each (28 MB at 16 kHz in all, and in
+// proportion to the rate).
 #pragma once
 #include "data/speech/flite.h"
 #include "data/speech/words.h"

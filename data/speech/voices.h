@@ -4,8 +4,10 @@
 // table.
 #pragma once
 
-// The last TK_VOICES - TK_VOICES_TRAINED are for characters that nobody has been trained on.
-enum { TK_VOICES = 10, TK_VOICES_TRAINED = 8 };
+// The last TK_VOICES - TK_VOICES_TRAINED are for characters that nobody has been trained on. After
+// them come the voices of strangers, who are of no cast: TK_VOICES .. TK_VOICES_ALL - 1, unlike
+// those.
+enum { TK_VOICES = 10, TK_VOICES_TRAINED = 8, TK_VOICES_ALL = 22 };
 
 typedef struct tk_voice {
     const char *words;   // what it is like: "a woman's, low and slow"

@@ -52,7 +52,7 @@ static tk_status add_reference(tk_world_cited *all, const tk_likeness *l, int sa
     return TK_OK;
 }
 
-// The reference that shows so much of a character: sample -1 the face, else one of the voice.
+// The reference that shows so much of one of the cast: sample -1 the face, else one of the voice.
 static tk_status find_reference(tk_world_cited *all, int character, int sample, int64_t *out)
 {
     int64_t *known = &all->known[character][1 + sample];
@@ -65,16 +65,34 @@ static tk_status find_reference(tk_world_cited *all, int character, int sample, 
     return TK_OK;
 }
 
+// A stranger's are of that clip alone.
+static tk_status add_stranger(tk_world_cited *all, const tk_scene *s, bool voice, int64_t *out)
+{
+    const tk_likeness l = {
+        .who = s->stranger,
+        .voice = voice,
+        .words = {.key = tk_rng_key(s->seed, TK_RNG_LIKENESS, (uint64_t)s->index), .n = 100}};
+    return add_reference(all, &l, 0, out);
+}
+
+static tk_status refer(tk_world_cited *all, const tk_scene *s, int person, int sample, int64_t *out)
+{
+    const int who = s->person[person];
+    return who == TK_STRANGER ? add_stranger(all, s, sample >= 0, out)
+                              : find_reference(all, who, sample, out);
+}
+
 static tk_status draw_citing(tk_world_cited *all, const tk_scene *s, int person, bool speaks,
                              tk_draws *d, int number, tk_world_citing *out)
 {
     const double u = tk_draw(d, 0, 1);
-    const int sample = tk_draw_below(d, TK_VOICE_SAMPLES), who = s->person[person];
+    const int sample = tk_draw_below(d, TK_VOICE_SAMPLES);
     const bool face = !speaks || u < both + face_alone,
                voice = speaks && (u < both || u >= both + face_alone);
     *out = (tk_world_citing){number, tk_draw_chance(d, by_name), -1, -1};
-    if (face) TK_TRY(find_reference(all, who, -1, &out->face));
-    return voice ? find_reference(all, who, sample, &out->voice) : TK_OK;
+    if (s->person[person] == TK_STRANGER) out->named = false;
+    if (face) TK_TRY(refer(all, s, person, -1, &out->face));
+    return voice ? refer(all, s, person, sample, &out->voice) : TK_OK;
 }
 
 static tk_status add_citation(tk_world_cited *all, const tk_world_citing *c, int what,
@@ -101,7 +119,7 @@ tk_status tk_world_cite(tk_world_cited *all, const tk_scene *s, int64_t i, bool 
         if (p >= s->n_people || !tk_draw_chance(&d, all->config->world.references)) continue;
         TK_TRY(draw_citing(all, s, p, speaks, &d, ++number, c));
         for (int what = FACE; what <= VOICE; what++)
-            TK_TRY(add_citation(all, c, what, &tk_characters[s->person[p]], clip));
+            TK_TRY(add_citation(all, c, what, tk_scene_character(s, p), clip));
     }
     return TK_OK;
 }

@@ -5,7 +5,7 @@
 // means whoever is given.
 //
 // A pure function of the config: of the cast there is one face each and TK_VOICE_SAMPLES samples of
-// the voice, shared by all clips.
+// the voice, shared by all clips; strangers have their own, and no name but their tags.
 #pragma once
 #include "data/clip/clip.h"
 #include "data/world/likeness.h"

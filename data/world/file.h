@@ -13,7 +13,7 @@
 //   things  kind, colour, heavy i64; radius, density, restitution, mass f64
 //           world (things, frames, 3): x, y (metres), angle; NaN while it is not there
 //           pixel (things, frames, 2): its centre in the picture
-//   people  character, voice i64; height f64
+//   people  character, voice i64: a stranger is the one after the cast; height f64
 //           number i64: of the tags that the clip cites the person by, <face 1> <voice 1>; 0: not
 //           named i64: 1: captions go on with the name where the tags are cited
 //           face, sample i64: which of /references are the face and the sample of the voice; -1

@@ -46,7 +46,7 @@ static tk_status say_again(const tk_scene *s, tk_speech *speech, int i, tk_arena
         if (l->person != i) continue;
         for (int w = 0; w < l->n; w++)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s ", tk_word_text(l->word[w]));
-        TK_TRY(tk_speak(speech, tk_characters[s->person[i]].voice, text, a, &said[k]));
+        TK_TRY(tk_speak(speech, tk_scene_character(s, i)->voice, text, a, &said[k]));
     }
     return TK_OK;
 }

@@ -102,7 +102,7 @@ static void add_lines(truth *t, const tk_scene *s)
 
 static tk_status add_person(truth *t, const tk_scene *s, int64_t k, int i)
 {
-    const tk_character *c = &tk_characters[s->person[i]];
+    const tk_character *c = tk_scene_character(s, i);
     const tk_world_citing none = {.face = -1, .voice = -1},
                           *by = t->cited ? &t->cited->clip[k][i] : &none;
     TK_TRY(tk_track_person(&t->tracks, s, &t->c->media, t->speech, i, t->table[PEOPLE].n));

@@ -154,11 +154,11 @@ static void check_person(const tk_scene *s, int k, const char *clause)
 {
     const tk_shot *h = &s->shot[k];
     if (h->person < 0) return;
-    const tk_character *c = &tk_characters[s->person[h->person]];
+    const tk_character *c = tk_scene_character(s, h->person);
     const bool again = k > 0 && s->shot[k - 1].person == h->person;
     const char *name = again ? (c->pronoun[0] == 'S' ? "she" : "he") : c->name;
     assert_int_equal(strncmp(clause + 1, name, strlen(name)), 0);
-    if (h->beat == TK_BEAT_ASK && strstr(clause, tk_characters[s->person[h->other]].name))
+    if (h->beat == TK_BEAT_ASK && strstr(clause, tk_scene_character(s, h->other)->name))
         assert_int_not_equal(h->other, h->person);
 }
 
@@ -261,7 +261,7 @@ static double seconds_of(const tk_scene *s, const tk_scene_line *l)
     tk_arena a;
     for (int i = 0; i < l->n; i++) strcat(strcat(text, " "), tk_word_text(l->word[i]));
     tk_arena_init(&a, 0);
-    assert_ok(tk_speak(speech, tk_characters[s->person[l->person]].voice, text, &a, &said));
+    assert_ok(tk_speak(speech, tk_scene_character(s, l->person)->voice, text, &a, &said));
     tk_arena_free(&a);
     return (double)said.samples / 16000;
 }
@@ -341,20 +341,43 @@ static void test_cast__is_told_apart(void **state)
     for (int i = 0; i < TK_CAST; i++)
         for (int k = 0; k < i; k++) {
             const tk_character *a = &tk_characters[i], *b = &tk_characters[k];
-            int far = 0;
-            const uint8_t *colour[][2] = {
-                {a->skin, b->skin}, {a->hair, b->hair}, {a->top, b->top}, {a->bottom, b->bottom}};
-            for (int n = 0; n < 4; n++) {
-                int d = 0;
-                for (int j = 0; j < 3; j++) d += abs(colour[n][0][j] - colour[n][1][j]);
-                far += d > 60;
-            }
-            far += (a->hair_style != b->hair_style) + (a->hat != b->hat) +
-                   (a->glasses != b->glasses) + (a->beard != b->beard);
-            assert_true(far >= 3);
+            assert_true(tk_characters_apart(a, b) >= 3);
             assert_int_not_equal(a->voice, b->voice);
             assert_string_not_equal(a->name, b->name);
         }
+}
+
+// In every clip with people there is one stranger, who looks and sounds like nobody of the cast.
+static void test_strangers__are_of_no_cast(void **state)
+{
+    (void)state;
+    enum { SCENES = 80 };
+    static tk_scene scene[SCENES];
+    tk_world_config with = world;
+    int strangers = 0, said = 0, clips = 0;
+    with.strangers = 1;
+    for (int k = 0; k < SCENES; k++) {
+        tk_scene *s = &scene[k];
+        assert_ok(tk_scene_make(&with, &media, 3, speech, 9, k, s));
+        int here = 0;
+        for (int i = 0; i < s->n_people; i++) here += s->person[i] == TK_STRANGER;
+        assert_int_equal(here, s->n_people > 0);
+        if (!here) continue;
+        const tk_character *c = &s->stranger;
+        for (int q = TK_CAST_TRAINED; q < TK_CAST; q++)
+            assert_true(tk_characters_apart(c, &tk_characters[q]) >= 4);
+        for (int q = 0; q < k; q++)
+            if (scene[q].n_people) assert_true(tk_characters_apart(c, &scene[q].stranger) > 0);
+        assert_true(c->voice >= TK_VOICES && c->voice < TK_VOICES_ALL);
+        for (int h = 0; h < s->n_shots; h++) clips += strstr(s->shot[h].caption, "someone") != 0;
+        for (int l = 0; l < s->n_lines; l++) {
+            const tk_scene_line *line = &s->line[l];
+            assert_near(seconds_of(s, line), line->seconds, 1.2e-3 * line->n);
+            said += s->person[line->person] == TK_STRANGER;
+        }
+        strangers++;
+    }
+    assert_true(strangers > SCENES / 2 && said > 10 && clips > SCENES / 2);
 }
 
 int main(void)
@@ -366,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_dialogue__is_answered_in_the_reverse_shot),
         cmocka_unit_test(test_speech__can_be_left_out),
         cmocka_unit_test(test_cast__is_told_apart),
+        cmocka_unit_test(test_strangers__are_of_no_cast),
     };
     if (tk_scene_open_speech(&world, &media, &speech) != TK_OK || !speech) return 1;
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,7 +265,7 @@ static void test_steps__land_where_the_walk_is(void **state)
 static bool is_held(const tk_scene *s)
 {
     bool any = s->set == TK_HELD_SET;
-    for (int i = 0; i < s->n_people; i++) any |= s->person[i] >= TK_CAST_TRAINED;
+    for (int i = 0; i < s->n_people; i++) any |= tk_is_held_out(s->person[i]);
     for (int i = 0; i < s->n_things; i++)
         any |= s->thing[i].kind == TK_HELD_KIND && s->thing[i].colour == TK_HELD_COLOUR;
     return any;
