@@ -241,9 +241,10 @@ typedef struct tk_jobs_config {
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
-    int64_t first;    // index of the first held-out clip of the world
-    int64_t pictures; // so many of the best and of the worst clips are drawn
-    int64_t shown;    // clips that judges are shown before they judge
+    int64_t first;      // index of the first held-out clip of the world
+    int64_t pictures;   // so many of the best and of the worst clips are drawn
+    int64_t shown;      // clips that judges are shown before they judge
+    int64_t references; // 1: people are given by reference, not by name
 } tk_eval_config;
 
 typedef struct tk_config {

@@ -279,7 +279,7 @@ static const tk_option config_rows[] = {
     ENUM(
         "world.held_out", world.held_out, TK_HELD_WITHOUT, TK_HELD_ONLY, DATA | EVAL,
         "two characters, the workshop and green crates: in no clip, in some, or every clip has one "
-        "of them",
+        "of them; of people, sets and things eval then counts only these",
         "without", "with", "only"),
     FLT("world.strangers", world.strangers, 0, 0, 1, DATA,
         "share of clips with people in which one of them is of no cast, with a face and a voice of "
@@ -457,6 +457,9 @@ static const tk_option config_rows[] = {
         "so many of the model's best and of its worst clips are drawn beside the report"),
     INT("eval.shown", eval.shown, 150, 1, 100000, EVAL,
         "clips that judges are shown, with what is in them, before they judge others"),
+    YES("eval.references", eval.references, 0, EVAL,
+        "whether people are given by pictures of their faces and samples of their voices, named by "
+        "tags alone; the same with those of other people is measured beside it"),
     INT("eval.seed", eval.seed, 1, 0, SEED_MAX, EVAL, "seed of the sampling"),
     INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
         "index of the first held-out clip of the world"),

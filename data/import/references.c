@@ -103,7 +103,7 @@ static tk_status parse_list(tk_import *im, int file, char *text)
 
 // ---- sizes -------------------------------------------------------------------------------------
 
-static tk_media_rows_want wanted(const tk_import *im)
+static tk_media_rows_want rows_wanted(const tk_import *im)
 {
     return (tk_media_rows_want){
         .size = im->c->media, .most = tk_grid_latent(&im->info, im->clip_frames), .tagged = true};
@@ -111,7 +111,7 @@ static tk_media_rows_want wanted(const tk_import *im)
 
 static tk_status measure_all(tk_import *im)
 {
-    const tk_media_rows_want want = wanted(im);
+    const tk_media_rows_want want = rows_wanted(im);
     for (int64_t k = 0; k < im->n_references; k++) {
         tk_clip_reference *r = &im->reference[k];
         tk_media_rows x;
@@ -159,7 +159,7 @@ tk_status tk_import_cite(tk_import *im)
 
 tk_status tk_import_put_references(tk_import *im)
 {
-    const tk_media_rows_want want = wanted(im);
+    const tk_media_rows_want want = rows_wanted(im);
     tk_status st = TK_OK;
     for (int64_t k = im->world->rank; k < im->n_references && st == TK_OK; k += im->world->size) {
         tk_arena a;

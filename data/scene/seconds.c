@@ -40,7 +40,7 @@ static const uint16_t milliseconds[TK_VOICES][TK_WORDS] = {
 
 // The row that a voice's durations are in proportion to: of strangers that of the same speaker at
 // its own pace.
-static int row_of(int voice, double *stretch)
+static int row_of_voice(int voice, double *stretch)
 {
     const tk_voice *v = tk_voice_of(voice);
     *stretch = voice < TK_VOICES ? 1 : (double)v->stretch;
@@ -52,7 +52,7 @@ static int row_of(int voice, double *stretch)
 double tk_line_seconds(int voice, const int *word, int n)
 {
     double sum = (n - 1) * TK_SPEECH_PAUSE, stretch;
-    const int row = row_of(voice, &stretch);
+    const int row = row_of_voice(voice, &stretch);
     for (int i = 0; i < n; i++) sum += 1e-3 * stretch * milliseconds[row][word[i]];
     return sum;
 }

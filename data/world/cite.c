@@ -17,7 +17,7 @@ tk_status tk_world_cited_open(const tk_config *c, const tk_codec_info *k, tk_are
 }
 
 // Lists grow by doubling.
-static tk_status make_room(tk_world_cited *all)
+static tk_status room_for_one(tk_world_cited *all)
 {
     if (all->n < all->room) return TK_OK;
     const int64_t room = all->room ? 2 * all->room : 256;
@@ -41,7 +41,7 @@ static tk_status add_reference(tk_world_cited *all, const tk_likeness *l, int sa
     char *name = l->voice ? tk_arena_printf(all->arena, "a voice: %s, %d", l->who.name, sample + 1)
                           : tk_arena_printf(all->arena, "a face: %s", l->who.name);
     if (!name) return TK_FAIL(TK_MEMORY, "out of memory for the name of a reference");
-    TK_TRY(make_room(all));
+    TK_TRY(room_for_one(all));
     all->likeness[all->n] = *l;
     all->reference[all->n] = (tk_clip_reference){.name = name,
                                                  .latent_frames = size.latents,

@@ -3,6 +3,7 @@
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
 #include "data/film/film.h"
+#include "infer/eval/cited.h"
 #include "infer/eval/footage.h"
 #include "infer/eval/measure/measure.h"
 #include "infer/story/forecast.h"
@@ -15,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Made by the model; the scenes themselves, and those through the codec; by an untrained model.
-enum { MODEL, TRUTH, CEILING, FLOOR, COLUMNS, EXTREMES = 16 };
-static const char *const column_name[COLUMNS] = {"model", "truth", "ceiling", "floor"};
+// Made by the model, and made with references to other people (eval.references); the scenes
+// themselves, and those through the codec; by an untrained model.
+enum { MODEL, WRONG, TRUTH, CEILING, FLOOR, COLUMNS, EXTREMES = 16 };
+static const char *const column_name[COLUMNS] = {"model", "wrong", "truth", "ceiling", "floor"};
 static const double LEAST_CEILING = 0.5; // of colours seen through the codec, for figures to tell
 
 typedef struct eval {
@@ -48,6 +50,8 @@ static tk_status scene_of(const eval *e, int64_t i, tk_scene *s)
 static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_arena *a,
                                 tk_config *story)
 {
+    const tk_clip_shot *cited = NULL;
+    if (e->config.eval.references) TK_TRY(tk_cited_captions(s, e->speech != NULL, a, &cited));
     *story = e->config;
     TK_ARENA_NEW(story->story.shots, a, s->n_shots);
     story->story.n_shots = s->n_shots;
@@ -56,7 +60,8 @@ static tk_status describe_scene(const eval *e, const tk_scene *s, int64_t i, tk_
     story->story.seed = e->config.eval.seed + i;
     for (int k = 0; k < s->n_shots; k++)
         story->story.shots[k] =
-            (tk_shot_config){.seconds = s->shot[k].seconds, .prompt = (char *)s->shot[k].caption};
+            (tk_shot_config){.seconds = s->shot[k].seconds,
+                             .prompt = cited ? cited[k].caption : (char *)s->shot[k].caption};
     return TK_OK;
 }
 
@@ -79,10 +84,30 @@ static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, 
     return describe_scene(e, s, i, a, story);
 }
 
+// What the model is given of the scene's people.
+static tk_status refer_to(const eval *e, const tk_scene *s, bool wrong, tk_arena *a,
+                          tk_references *out)
+{
+    *out = (tk_references){0};
+    if (!e->config.eval.references) return TK_OK;
+    return tk_cited_references(s, &e->config.media, e->trained.meta.codec, e->speech, wrong, a,
+                               out);
+}
+
+static tk_status get_references(void *ctx, int64_t i, tk_arena *a, tk_references *out)
+{
+    const eval *e = ctx;
+    tk_scene *s;
+    TK_ARENA_NEW(s, a, 1);
+    TK_TRY(scene_of(e, i, s));
+    return refer_to(e, s, false, a, out);
+}
+
 static tk_status measure_media(eval *e, const tk_scene *scene, const tk_media *clip, int column)
 {
     tk_figures f = {0};
     TK_TRY(tk_measure_clip(&e->learned, scene, clip, &f));
+    if (e->config.world.held_out == TK_HELD_ONLY) tk_keep_held_out(scene, &f);
     tk_figures_add(&e->column[column], &f);
     if (column == MODEL) e->score[scene->index - e->config.eval.first] = tk_figures_score(&f);
     return TK_OK;
@@ -124,15 +149,16 @@ static tk_status draw_latents(const eval *e, const char *path, const tk_story *p
 // Collective over the replica: the model's clip of scene i is measured, or drawn to `path`.
 static tk_status take_sampled(eval *e, int column, int64_t i, const char *path, tk_arena *a)
 {
-    const tk_references none = {0};
+    tk_references refs;
     tk_scene scene;
     tk_config story;
     tk_story plan;
     tk_latents x;
     tk_comm *replica = &e->mesh.replica;
     TK_TRY(tk_agree(replica, plan_scene(e, i, a, &scene, &story, &plan)));
+    TK_TRY(tk_agree(replica, refer_to(e, &scene, column == WRONG, a, &refs)));
     const tk_story_task task = {
-        .config = &story, .story = &plan, .refs = &none, .step_done = tk_deal_step, .ctx = e->deal};
+        .config = &story, .story = &plan, .refs = &refs, .step_done = tk_deal_step, .ctx = e->deal};
     TK_TRY(tk_story_sample(&e->session, &task, a, &x));
     tk_status st = TK_OK;
     if (replica->rank == 0)
@@ -278,7 +304,11 @@ static tk_status teach(eval *e)
 
 static tk_status measure_columns(eval *e)
 {
-    const tk_stories all = {.ctx = e, .n = e->config.eval.clips, .get = get_scene, .fixed = true};
+    const tk_stories all = {.ctx = e,
+                            .n = e->config.eval.clips,
+                            .get = get_scene,
+                            .refer = get_references,
+                            .fixed = true};
     const tk_parallel_config *p = &e->config.parallel;
     TK_TRY(tk_session_open(&e->session, &e->mesh, &e->trained, p, e->config.sample.ema != 0));
     TK_TRY(tk_agree(e->world, tk_stories_take_memory(&all, &e->session, p)));
@@ -288,6 +318,7 @@ static tk_status measure_columns(eval *e)
            (long long)e->config.eval.clips);
     TK_TRY(fill_column(e, MODEL));
     TK_TRY(draw_extremes(e));
+    if (e->config.eval.references) TK_TRY(fill_column(e, WRONG));
     TK_TRY(fill_column(e, CEILING));
     TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
     TK_TRY(fill_column(e, FLOOR));
@@ -296,18 +327,21 @@ static tk_status measure_columns(eval *e)
 
 // ---- the table ---------------------------------------------------------------------------------
 
-static void list_columns(const eval *e, tk_column_of_figures list[COLUMNS])
+// How many.
+static int list_columns(const eval *e, tk_column_of_figures list[COLUMNS])
 {
+    int n = 0;
     for (int k = 0; k < COLUMNS; k++)
-        list[k] = (tk_column_of_figures){column_name[k], &e->column[k]};
+        if (k != WRONG || e->config.eval.references)
+            list[n++] = (tk_column_of_figures){column_name[k], &e->column[k]};
+    return n;
 }
 
 static void print_table(const eval *e)
 {
     tk_column_of_figures list[COLUMNS];
     const tk_figures *ceiling = &e->column[CEILING];
-    list_columns(e, list);
-    tk_figures_print(COLUMNS, list);
+    tk_figures_print(list_columns(e, list), list);
     if (ceiling->of[TK_FIG_COLOUR] > 0 &&
         ceiling->hits[TK_FIG_COLOUR] < LEAST_CEILING * ceiling->of[TK_FIG_COLOUR])
         tk_log_warn(
@@ -319,7 +353,7 @@ static json_t *make_report(const eval *e)
 {
     tk_column_of_figures list[COLUMNS];
     const tk_config *c = &e->config;
-    list_columns(e, list);
+    const int n = list_columns(e, list);
     return json_pack(
         "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:f, s:f, s:f, s:b}, "
         "s:o}",
@@ -330,7 +364,7 @@ static json_t *make_report(const eval *e)
         (json_int_t)c->sample.steps, "solver", tk_solver_name((tk_solver)c->sample.solver),
         "guidance", c->sample.guidance, "video_shift", c->sample.video_shift, "audio_shift",
         c->sample.audio_shift, "averaged", (int)e->session.ema, "figures",
-        tk_figures_report(COLUMNS, list));
+        tk_figures_report(n, list));
 }
 
 // eval.json beside the checkpoint, unless output= says otherwise.

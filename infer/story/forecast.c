@@ -59,6 +59,7 @@ static tk_status plan_story(const tk_stories *s, const tk_trained *t, const chan
     make_change(by, &out->config);
     TK_TRY(tk_story_plan(&out->config, codec, a, &out->story));
     TK_TRY(tk_story_text_look(&out->config, t, a, &out->text));
+    if (s->refer) return s->refer(s->ctx, i, a, &out->refs);
     return tk_references_measure(&out->config, &out->story, tk_codec_get_info(codec), a,
                                  &out->refs);
 }

@@ -12,6 +12,8 @@ typedef struct tk_stories { // that a session is to make
     // Storyboard i: its options, resolved, and what it is called. What it points to lives in `a` or
     // as long as the stories.
     tk_status (*get)(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name);
+    // Its references where they are not those of its files; NULL: they are. Only sizes count.
+    tk_status (*refer)(void *ctx, int64_t i, tk_arena *a, tk_references *out);
     bool fixed; // in window and size, which may be other options else
 } tk_stories;
 

@@ -3,7 +3,8 @@
 #include "core/base/log.h"
 #include "data/media/rows.h"
 
-static tk_media_rows_want wanted(const tk_story *s, const tk_codec_info *k, const tk_reference *r)
+static tk_media_rows_want rows_asked(const tk_story *s, const tk_codec_info *k,
+                                     const tk_reference *r)
 {
     return (tk_media_rows_want){.size = {.width = s->grid.width,
                                          .height = s->grid.height,
@@ -33,7 +34,7 @@ static void take_rows_of(tk_reference *r, const tk_media_rows *x)
 // At the size and the rates of the storyboard.
 static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a, tk_reference *r)
 {
-    const tk_media_rows_want want = wanted(s, tk_codec_get_info(codec), r);
+    const tk_media_rows_want want = rows_asked(s, tk_codec_get_info(codec), r);
     tk_media_rows x;
     TK_TRY(tk_media_rows_read(r->path, &want, codec, a, &x));
     take_rows_of(r, &x);
@@ -45,7 +46,7 @@ static tk_status read_one(const tk_story *s, const tk_codec *codec, tk_arena *a,
 
 static tk_status measure_reference(const tk_story *s, const tk_codec_info *k, tk_reference *r)
 {
-    const tk_media_rows_want want = wanted(s, k, r);
+    const tk_media_rows_want want = rows_asked(s, k, r);
     tk_media_rows x;
     TK_TRY(tk_media_rows_measure(r->path, &want, k, &x));
     take_rows_of(r, &x);
