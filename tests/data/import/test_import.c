@@ -27,7 +27,8 @@ static tk_status prepare(const char *out)
                                      .audio_channels = 64,
                                      .fit_clips = 4,
                                      .file = ""};
-    config.import = (tk_import_config){.clip_seconds = 2, .min_seconds = 1, .codec = ""};
+    config.import =
+        (tk_import_config){.clip_seconds = 2, .min_seconds = 1, .codec = "", .empty_features = ""};
     config.output = keep;
     return TK_OK;
 }

@@ -212,7 +212,7 @@ static void odd_requests_are_refused(void **state)
     assert_null(s);
     assert_ok(tk_speech_open(16000, &s));
     assert_status(tk_speak(s, TK_VOICES_ALL, "yes", &a, &line), TK_INPUT);
-    assert_says("no voice 10");
+    assert_says("no voice 22");
     assert_status(tk_speak(s, 0, "yess", &a, &line), TK_INPUT);
     assert_says("\"yes\"");
     tk_speech_close(s);
