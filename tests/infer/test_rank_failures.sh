@@ -44,7 +44,7 @@ data: {files: [FILE.h5]}
 preflight: {slow: 0, seconds: 0.01, mib: 1, memory: 2, side: 64}
 train: {steps: 2, batch: 2, microbatch: 1, checkpoint_every: 1, out: CHECKPOINT}
 sample: {steps: 1}
-eval: {clips: 2}
+eval: {clips: 2, shown: 12}
 YAML
 cat >STORYBOARD.yaml <<'YAML'
 checkpoint: CHECKPOINT

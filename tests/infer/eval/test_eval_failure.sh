@@ -14,7 +14,7 @@ SECONDS_AT_MOST=30
     "$faulty" 0 none 0 data world run.yaml -o clips.h5
     "$faulty" 0 none 0 train run.yaml
 } >out 2>&1 || fail "the inputs cannot be made"
-mpirun -n 2 "$faulty" 0 count 0 eval run.yaml eval.clips=4 sample.steps=2 >out 2>&1 || fail "eval fails by itself"
+mpirun -n 2 "$faulty" 0 count 0 eval run.yaml eval.clips=4 eval.shown=12 sample.steps=2 >out 2>&1 || fail "eval fails by itself"
 cp out counts
 rm run/eval.json
 
@@ -22,7 +22,7 @@ for rank in 0 1; do
     allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" counts)
     code=0 begin=$SECONDS
     timeout -k 5 $SECONDS_AT_MOST mpirun -n 2 "$faulty" $rank alloc $((allocations * 3 / 4)) \
-        eval run.yaml eval.clips=1000000 sample.steps=2 >out 2>&1 || code=$?
+        eval run.yaml eval.clips=1000000 eval.shown=12 sample.steps=2 >out 2>&1 || code=$?
     took=$((SECONDS - begin))
     [[ $code == 3 ]] || fail "rank $rank fails: exit code $code after $took s, not 3"
     [[ $(grep -c '^talkie: ' out) == 1 ]] || fail "rank $rank fails: not one message"
