@@ -129,3 +129,12 @@ void tk_clip_forget(const tk_clips *c)
     }
     pthread_mutex_unlock(&files.lock);
 }
+
+tk_status tk_clip_broadcast(tk_comm *comm, void *x, int64_t bytes)
+{
+    const int64_t piece = 1 << 28; // a broadcast counts in int
+    for (int64_t at = 0; at < bytes; at += piece)
+        TK_TRY(tk_comm_broadcast(comm, (char *)x + at,
+                                 (size_t)(bytes - at < piece ? bytes - at : piece), 0));
+    return TK_OK;
+}

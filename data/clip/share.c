@@ -121,15 +121,6 @@ static tk_status unpack(char *block, const counts *n, tk_clips *c)
     return TK_OK;
 }
 
-tk_status tk_clip_broadcast(tk_comm *comm, void *x, int64_t bytes)
-{
-    const int64_t piece = 1 << 28; // a broadcast counts in int
-    for (int64_t at = 0; at < bytes; at += piece)
-        TK_TRY(tk_comm_broadcast(comm, (char *)x + at,
-                                 (size_t)(bytes - at < piece ? bytes - at : piece), 0));
-    return TK_OK;
-}
-
 static tk_status share_index(tk_comm *comm, const char *path, tk_clips *c)
 {
     bool first = comm->rank == 0;

@@ -33,13 +33,6 @@ static void tidy(char *s)
     *to = 0;
 }
 
-char *tk_import_beside(const char *path, const char *suffix, tk_arena *a)
-{
-    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
-    return tk_arena_printf(a, "%.*s.%s", stem, path, suffix);
-}
-
 // The caption of clip.mp4 is clip.txt beside it, if there is one.
 static tk_status read_caption(tk_import_file *f, tk_arena *a)
 {

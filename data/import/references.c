@@ -19,6 +19,13 @@ enum { LIST_BYTES = 64 << 10, MOST_LINES = 64 };
 
 // ---- lists -------------------------------------------------------------------------------------
 
+char *tk_import_beside(const char *path, const char *suffix, tk_arena *a)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    const int stem = (int)(dot && (!slash || dot > slash + 1) ? dot - path : (long)strlen(path));
+    return tk_arena_printf(a, "%.*s.%s", stem, path, suffix);
+}
+
 static char *path_of_list(const char *media, tk_arena *a)
 {
     return tk_import_beside(media, "references", a);

@@ -15,7 +15,7 @@
 
 // Heads begin as zeros: the first update changes them alone, the second all weights, which the
 // third step needs.
-enum { RANKS = 2, STEPS = 3, SEEDS = 16 };
+enum { RANKS = 2, STEPS = 3, SEEDS = 40 };
 // Buckets that are looked at: those whose operators take longest. Exit codes of a run.
 enum { FIRST = 2, SHOWN = 3, STANDIN_ABORTS = 134 };
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -267,20 +266,6 @@ typedef struct header { // what rank 0 tells the others
     int64_t has_codec, weights, bare, averaged;
     int64_t empty_rows, text_channels; // 0: an empty caption's text features are not known
 } header;
-
-tk_status tk_ck_check_empty(const tk_text_form *f)
-{
-    enum { MOST = 1 << 16 };
-    const bool sane =
-        f->empty_rows > 0 && f->empty_rows <= MOST && f->channels > 0 && f->channels <= MOST;
-    if (!sane)
-        return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " of (%lld, %lld) are not possible",
-                       (long long)f->empty_rows, (long long)f->channels);
-    for (int64_t i = 0; i < f->empty_rows * f->channels; i++)
-        if (!isfinite(f->empty[i]))
-            return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " hold what is no finite number");
-    return TK_OK;
-}
 
 static tk_status share_empty(tk_comm *world, tk_arena *a, int64_t rows, int64_t channels,
                              tk_text_form *f)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,20 @@ static tk_status read_file_meta(const char *path, const tk_safetensors *s, tk_ar
     out->bare = tk_safe_note_of(s, "bare") != NULL;
     const char *averaged = tk_safe_note_of(s, "averaged");
     out->averaged = averaged && !strcmp(averaged, "yes");
+    return TK_OK;
+}
+
+tk_status tk_ck_check_empty(const tk_text_form *f)
+{
+    enum { MOST = 1 << 16 };
+    const bool sane =
+        f->empty_rows > 0 && f->empty_rows <= MOST && f->channels > 0 && f->channels <= MOST;
+    if (!sane)
+        return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " of (%lld, %lld) are not possible",
+                       (long long)f->empty_rows, (long long)f->channels);
+    for (int64_t i = 0; i < f->empty_rows * f->channels; i++)
+        if (!isfinite(f->empty[i]))
+            return TK_FAIL(TK_INPUT, TK_EMPTY_FEATURES " hold what is no finite number");
     return TK_OK;
 }
 
