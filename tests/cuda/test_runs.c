@@ -92,7 +92,7 @@ static void losses_in_bf16_are_those_of_the_processor(void **state)
         set_seed(seed);
         if (seed > 0) choose_as(out, "halfcuda0");
         train(out, "device=cuda train.precision=bf16 train.recompute=blocks");
-        assert_true(furthest("half", out, STEPS) <= 1e-4);
+        assert_true(furthest("half", out, STEPS) <= 2e-4);
         assert_true(furthest("cpu", out, STEPS) <= 2e-2);
         assert_same_weights("halfcuda0", out);
     }

@@ -28,7 +28,7 @@ static const tk_codec_config config = {.video = TK_PICTURE_LAPPED,
                                        .video_channels = 16,
                                        .audio_hop = 50,
                                        .audio_channels = 4};
-enum { FRAMES = 16, SAMPLES = 2000, FITTED = 24, HELD_OUT = 8, LINE = 64 * 3 };
+enum { FRAMES = 16, SAMPLES = 2000, FITTED = 48, HELD_OUT = 32, LINE = 64 * 3 };
 
 typedef struct film {
     uint8_t rgb[FRAMES * 48 * LINE];
