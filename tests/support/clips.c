@@ -129,35 +129,45 @@ static tk_status write_all(tk_comm *comm, tk_clip_writer *w, int64_t n)
     return st;
 }
 
+typedef struct planned { // what a writer is told of n clips; memory is the arena's
+    tk_arena arena;
+    tk_bucket bucket[2];
+    tk_clip_info *clip;
+    tk_clip_shot (*shot)[2];
+    char (*name)[32];
+} planned;
+
+static tk_status open_plan(planned *p, int64_t n)
+{
+    tk_arena_init(&p->arena, 0);
+    TK_ARENA_NEW(p->clip, &p->arena, n + 1);
+    TK_ARENA_NEW(p->shot, &p->arena, n + 1);
+    TK_ARENA_NEW(p->name, &p->arena, n + 1);
+    plan(n, p->bucket, p->clip, p->shot, p->name);
+    return TK_OK;
+}
+
 tk_status test_write_clips(tk_comm *comm, const char *path, uint64_t codec, int64_t n,
                            int64_t broken)
 {
-    tk_bucket bucket[2];
-    tk_arena a;
-    tk_clip_info *clip;
-    tk_clip_shot(*shot)[2];
-    char(*name)[32];
+    planned p;
     tk_clip_writer *w;
-    tk_arena_init(&a, 0);
-    TK_ARENA_NEW(clip, &a, n + 1);
-    TK_ARENA_NEW(shot, &a, n + 1);
-    TK_ARENA_NEW(name, &a, n + 1);
-    plan(n, bucket, clip, shot, name);
+    TK_TRY(open_plan(&p, n));
     tk_codec *c = test_codec(codec);
     const tk_clip_plan all = {.path = path,
                               .config = "test: yes\n",
                               .codec = c,
                               .n_buckets = n > 2 ? 2 : 1,
-                              .buckets = bucket,
+                              .buckets = p.bucket,
                               .n = n,
-                              .clips = clip,
+                              .clips = p.clip,
                               .n_references = TEST_REFERENCES,
                               .references = test_references};
     tk_status st = tk_clip_writer_open(comm, &all, &w);
     if (st == TK_OK) st = write_all(comm, w, n);
     if (st == TK_OK && broken >= 0 && comm->rank == 0) st = damage(path, broken);
     tk_codec_free(c);
-    tk_arena_free(&a);
+    tk_arena_free(&p.arena);
     return tk_agree(comm, st);
 }
 
@@ -211,37 +221,29 @@ static void give_features(int64_t n, int swapped, tk_clip_shot (*shot)[2])
 tk_status test_write_featured_clips(tk_comm *comm, const char *path, int64_t n, bool half,
                                     bool swapped)
 {
-    tk_bucket bucket[2];
-    tk_arena a;
-    tk_clip_info *clip;
-    tk_clip_shot(*shot)[2];
-    char(*name)[32];
+    planned p;
     tk_clip_writer *w;
     tk_clip_feature feature[TEST_FEATURES];
     for (int k = 0; k < TEST_FEATURES; k++)
         feature[k] = (tk_clip_feature){.rows = test_feature_counts[k]};
     const tk_clip_features features = {
         .n = TEST_FEATURES, .channels = TEST_TEXT, .half = half, .empty = 2, .feature = feature};
-    tk_arena_init(&a, 0);
-    TK_ARENA_NEW(clip, &a, n + 1);
-    TK_ARENA_NEW(shot, &a, n + 1);
-    TK_ARENA_NEW(name, &a, n + 1);
-    plan(n, bucket, clip, shot, name);
-    for (int64_t i = 0; i < n; i++) clip[i].n_citations = 0;
-    give_features(n, swapped, shot);
+    TK_TRY(open_plan(&p, n));
+    for (int64_t i = 0; i < n; i++) p.clip[i].n_citations = 0;
+    give_features(n, swapped, p.shot);
     tk_codec *c = test_codec(1);
     const tk_clip_plan all = {.path = path,
                               .config = "test: yes\n",
                               .codec = c,
                               .n_buckets = n > 2 ? 2 : 1,
-                              .buckets = bucket,
+                              .buckets = p.bucket,
                               .n = n,
-                              .clips = clip,
+                              .clips = p.clip,
                               .features = &features};
     tk_status st = tk_clip_writer_open(comm, &all, &w);
     if (st == TK_OK) st = write_featured(comm, w, n);
     tk_codec_free(c);
-    tk_arena_free(&a);
+    tk_arena_free(&p.arena);
     return tk_agree(comm, st);
 }
 
