@@ -460,12 +460,12 @@ demo: setup
 	@TALKIE=$(PROGRAM) scripts/demo.sh
 
 # On the demo's clips; the pipeline on a core for each of two stages.
-BENCH_CLIPS := runs/world/clips.h5
+BENCH_CLIPS := runs/demo/clips.h5
 bench: all
 	@mkdir -p $(dir $(BENCH_CLIPS))
-	@[ -s $(BENCH_CLIPS) ] || $(PROGRAM) data world configs/world.yaml -o $(BENCH_CLIPS)
-	$(PROGRAM) bench configs/world.yaml
-	bash -c '. scripts/env.sh 2; exec mpirun -n 2 $(PROGRAM) bench configs/world.yaml \
+	@[ -s $(BENCH_CLIPS) ] || $(PROGRAM) data world configs/demo.yaml -o $(BENCH_CLIPS)
+	$(PROGRAM) bench configs/demo.yaml
+	bash -c '. scripts/env.sh 2; exec mpirun -n 2 $(PROGRAM) bench configs/demo.yaml \
 		parallel.pipeline=2 parallel.threads=1 train.microbatch=1'
 
 check:

@@ -12,9 +12,9 @@ cd "$(dirname "$0")/.."
 
 TALKIE=${TALKIE:-build/talkie}
 RANKS=${RANKS:-4}
-config=configs/world.yaml
+config=configs/demo.yaml
 story=configs/storyboards/ball.yaml
-out=runs/world
+out=runs/demo
 data=$out/clips.h5
 clip=clips/ball
 begin=$SECONDS

@@ -68,7 +68,7 @@ static void plans_of_shipped_configurations(void **state)
         int64_t documents, rows;
     } of[] = {{"configs/2b.yaml", 4, 8192},
               {"configs/h3-33b.yaml", 1, 40960},
-              {"configs/world.yaml", 16, 256}};
+              {"configs/demo.yaml", 16, 256}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         for (int way = TK_CUDNN_FORE; way <= TK_CUDNN_BACK_ANY_ORDER; way++) {
             tk_cudnn_shape s = shape_of(of[i].file, (tk_cudnn_way)way, of[i].documents, of[i].rows);
