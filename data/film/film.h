@@ -17,6 +17,10 @@ tk_status tk_film_render(const tk_scene *s, const tk_media_config *m, tk_speech 
 tk_status tk_film_sound(const tk_scene *s, const tk_media_config *m, tk_speech *speech,
                         int64_t samples, float *pcm);
 
+// How open mouths are drawn, 0 to 1: open (frames, s->n_people).
+tk_status tk_film_mouths(const tk_scene *s, tk_speech *speech, int64_t frames, double fps,
+                         float *open);
+
 // References: a character's face alone before a plain wall, rgb: (side, side, 3); and the voice
 // alone saying the words of `text`, at the rate `speech` was opened with, from the first sample on
 // and then silence, pcm: (samples). TK_INPUT for words that it does not know.

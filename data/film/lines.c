@@ -29,3 +29,17 @@ tk_mouth tk_film_lines_mouth(const tk_film_lines *l, const tk_scene *s, int pers
     }
     return (tk_mouth){.width = 0.5f};
 }
+
+tk_status tk_film_mouths(const tk_scene *s, tk_speech *speech, int64_t frames, double fps,
+                         float *open)
+{
+    tk_film_lines lines;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const tk_status st = tk_film_lines_make(s, speech, &a, &lines);
+    for (int64_t f = 0; st == TK_OK && f < frames; f++)
+        for (int i = 0; i < s->n_people; i++)
+            *open++ = tk_film_lines_mouth(&lines, s, i, (double)f / fps).opening;
+    tk_arena_free(&a);
+    return st;
+}

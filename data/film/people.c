@@ -48,7 +48,7 @@ static void leg_paint(tk_canvas *c, const tk_person *f, int k)
                   hip * h + bob_of(f)};
     ankle_of(f, k, ankle);
     joint(top, ankle, 0.5 * (hip - 0.045) * h * 1.03, turn < 0 ? -1 : turn > 0 ? 1 : 0, knee);
-    const tk_rgb cloth = tk_rgb_of(f->who->bottom);
+    const tk_rgb cloth = tk_rgb_of(f->dressed->bottom);
     const tk_film_part part[3] = {
         {tk_shape_ellipse(ankle[0] + 0.028 * h * turn, ankle[1] - 0.012 * h, 0.066 * h, 0.036 * h,
                           0),
@@ -65,7 +65,7 @@ static void trunk_paint(tk_canvas *c, const tk_person *f)
     const double h = f->who->height, w = body_width(f), x = f->body.x, b = bob_of(f);
     const double breath = 1 + 0.012 * sin(1.7 * f->t + f->who->voice),
                  lean = 0.012 * h * f->body.turn;
-    const tk_rgb cloth = tk_rgb_of(f->who->top), skin = tk_rgb_of(f->who->skin);
+    const tk_rgb cloth = tk_rgb_of(f->dressed->top), skin = tk_rgb_of(f->who->skin);
     const double r = 0.035 * h, s = 0.122 * w * breath - r, waist = 0.100 * w - r,
                  low = 0.112 * w - r;
     const double corner[6][2] = {
@@ -74,7 +74,7 @@ static void trunk_paint(tk_canvas *c, const tk_person *f)
         {x - low, 0.315 * h + b + r},      {x - waist, 0.46 * h + b}};
     const tk_film_part part[3] = {
         {tk_shape_ellipse(x, 0.325 * h + b, 0.112 * w, 0.05 * h, 0),
-         tk_fill_lit(tk_rgb_of(f->who->bottom), 0.05 * h)},
+         tk_fill_lit(tk_rgb_of(f->dressed->bottom), 0.05 * h)},
         {tk_shape_polygon(6, corner, r), tk_fill_lit(cloth, 0.10 * h)},
         {tk_shape_capsule(x + lean, 0.635 * h + b, 0.048 * h, f->face.x,
                           f->face.y - 0.7 * f->face.half_height, 0.048 * h),
@@ -127,7 +127,7 @@ static void arm_paint(tk_canvas *c, const tk_person *f, int k)
     hand_of(f, k, hand);
     const double bend = fabs(turn) < 0.3 ? side : turn > 0 ? -1 : 1; // elbows out, or back
     joint(top, hand, 0.138 * h, bend, elbow);
-    const tk_rgb cloth = tk_rgb_of(f->who->top);
+    const tk_rgb cloth = tk_rgb_of(f->dressed->top);
     const tk_film_part part[3] = {
         {tk_shape_ellipse(hand[0], hand[1], 0.042 * h, 0.042 * h, 0),
          tk_fill_lit(tk_rgb_of(f->who->skin), 0.04 * h)},

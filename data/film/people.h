@@ -5,8 +5,8 @@
 #include "data/film/parts.h"
 #include "data/speech/mouth.h"
 
-typedef struct tk_person { // a person at a moment, as drawn
-    const tk_character *who;
+typedef struct tk_person {             // a person at a moment, as drawn
+    const tk_character *who, *dressed; // as whom
     tk_body body;
     tk_face face;
     tk_mouth mouth;

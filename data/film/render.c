@@ -77,6 +77,7 @@ static void backdrop(tk_reel *r, const tk_moment *m, const tk_view *v, int shot)
 static tk_person figure_of(const tk_reel *r, int person, double t)
 {
     tk_person f = {.who = tk_scene_character(r->scene, person),
+                   .dressed = tk_scene_dressed(r->scene, person),
                    .body = tk_scene_body_at(r->scene, person, t),
                    .face = tk_scene_face_at(r->scene, person, t),
                    .t = t};
@@ -171,6 +172,7 @@ tk_status tk_film_portrait(const tk_character *who, tk_style style, int64_t side
     c.cy = h - 1.0 * r;
     c.per = (double)side / (3.1 * r);
     const tk_person f = {.who = who,
+                         .dressed = who,
                          .body = {.stride = -1, .carries = -1, .line = -1},
                          .face = {.y = h - r,
                                   .half_width = 0.150 * h,

@@ -76,10 +76,11 @@ static void draw_people(const tk_world_config *c, tk_draws *d, held must, int n,
     if (must == HELD_FACE && n > 0 && s->person[0] < TK_CAST_TRAINED &&
         (n < 2 || s->person[1] < TK_CAST_TRAINED))
         s->person[0] = TK_CAST_TRAINED + tk_draw_below(d, TK_CAST - TK_CAST_TRAINED);
-    if (c->strangers <= 0 || n == 0 || must == HELD_FACE || !tk_draw_chance(d, c->strangers))
-        return;
-    s->person[tk_draw_below(d, n)] = TK_STRANGER;
-    s->stranger = tk_plot_stranger(d);
+    if (c->strangers > 0 && n > 0 && must != HELD_FACE && tk_draw_chance(d, c->strangers)) {
+        s->person[tk_draw_below(d, n)] = TK_STRANGER;
+        s->stranger = tk_plot_stranger(d);
+    }
+    for (int i = 0; i < n; i++) s->clothes[i] = s->person[i];
 }
 
 // Water, a ramp, light.

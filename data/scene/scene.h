@@ -182,7 +182,8 @@ typedef struct tk_scene {
     double light;                    // where light comes from: -1 left .. 1 right
     int n_things, n_people, n_shots, n_lines, n_events, n_arcs, n_steps;
     tk_thing thing[TK_SCENE_THINGS];
-    int person[TK_SCENE_PEOPLE]; // characters; TK_STRANGER is `stranger`
+    int person[TK_SCENE_PEOPLE];  // characters; TK_STRANGER is `stranger`
+    int clothes[TK_SCENE_PEOPLE]; // those of which characters they wear: their own
     tk_character stranger;
     tk_shot shot[TK_SCENE_SHOTS];
     tk_scene_line line[TK_SCENE_LINES];    // in time order, never two at once
@@ -194,10 +195,18 @@ typedef struct tk_scene {
 // Frames of a clip: s->seconds cut to whole latent frames, at least one.
 int64_t tk_scene_frames(const tk_world_config *s, const tk_media_config *m, int64_t patch_frames);
 
-// Who person i is.
+// A character of the scene, TK_STRANGER too; who person i is; and whose clothes it wears.
+static inline const tk_character *tk_scene_one(const tk_scene *s, int character)
+{
+    return character == TK_STRANGER ? &s->stranger : &tk_characters[character];
+}
 static inline const tk_character *tk_scene_character(const tk_scene *s, int i)
 {
-    return s->person[i] == TK_STRANGER ? &s->stranger : &tk_characters[s->person[i]];
+    return tk_scene_one(s, s->person[i]);
+}
+static inline const tk_character *tk_scene_dressed(const tk_scene *s, int i)
+{
+    return tk_scene_one(s, s->clothes[i]);
 }
 
 // How long a voice takes to say n words, to within a millisecond a word.

@@ -21,6 +21,12 @@ static void other_people(tk_scene *s)
     for (int i = 0; i < s->n_people; i++) s->person[i] = (s->person[i] + 3 + i) % TK_CAST;
     if (s->n_people == 2 && s->person[0] == s->person[1])
         s->person[1] = (s->person[1] + 1) % TK_CAST;
+    for (int i = 0; i < s->n_people; i++) s->clothes[i] = s->person[i];
+}
+
+static void other_clothes(tk_scene *s)
+{
+    for (int i = 0; i < s->n_people; i++) s->clothes[i] = (s->clothes[i] + 4) % TK_CAST;
 }
 
 // The words of each line in another order of the vocabulary, and half a second later.
@@ -79,6 +85,7 @@ static void break_scene(tk_break b, tk_scene *s)
         s->water_from = s->set == TK_SET_BEACH ? 0 : INFINITY;
     }
     if (b == TK_BREAK_PEOPLE) other_people(s);
+    if (b == TK_BREAK_CLOTHES) other_clothes(s);
     if (b == TK_BREAK_LIPS) other_words(s);
     if (b == TK_BREAK_COLOURS && s->n_things > 0) other_colours(s);
     if (b == TK_BREAK_GRAVITY) half_gravity(s);
@@ -92,7 +99,7 @@ static tk_status draw_broken(tk_break b, const tk_scene *s, const tk_media_confi
     tk_scene broken = *s;
     break_scene(b, &broken);
     TK_TRY(tk_film_render(&broken, m, speech, out->frames, out->rgb));
-    if (b != TK_BREAK_PEOPLE && b != TK_BREAK_COLOURS) return TK_OK;
+    if (b != TK_BREAK_PEOPLE && b != TK_BREAK_CLOTHES && b != TK_BREAK_COLOURS) return TK_OK;
     const double cut = s->n_shots > 1 ? s->shot[1].start : INFINITY;
     const int64_t true_frames =
         (int64_t)fmin((double)out->frames, ceil(cut * (double)m->fps - 1e-6));

@@ -11,6 +11,7 @@
     X(TK_BREAK_STYLE, "style", "it is drawn in another style")                       \
     X(TK_BREAK_SET, "set", "it plays in another set")                                \
     X(TK_BREAK_PEOPLE, "people", "after the first cut other people stand there")     \
+    X(TK_BREAK_CLOTHES, "clothes", "after the first cut they wear others' clothes")  \
     X(TK_BREAK_LIPS, "lips", "mouths say other words, later, than those that sound") \
     X(TK_BREAK_SOUND, "sound", "it sounds three frames late")                        \
     X(TK_BREAK_COLOURS, "colours", "after the first cut things have other colours")  \

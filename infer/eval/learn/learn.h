@@ -4,7 +4,8 @@
 #pragma once
 #include "data/codec/codec.h"
 #include "data/scene/scene.h"
-#include "infer/judges/people/heads.h"
+#include "infer/judges/people/clothes.h"
+#include "infer/judges/people/lips.h"
 #include "infer/judges/sight/settings.h"
 #include "infer/judges/sound/voice.h"
 #include "infer/judges/sound/words.h"
@@ -12,6 +13,8 @@
 typedef struct tk_learned {
     tk_settings settings;
     tk_head_finder heads;
+    tk_clothes clothes;
+    tk_lips_reader lips;
     tk_classes things; // 0 none, then 1 + tk_kind (infer/judges/sight/things.h)
     tk_classes
         scapes; // tk_set of what is heard (infer/judges/sound/scapes.h); none learned: not asked
@@ -25,6 +28,10 @@ void tk_learned_close(tk_learned *l); // what lies in no arena; zeroed is fine
 // threads. `speech` as film wants it; NULL: mouths stay shut.
 tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out);
 
+// Clothes and lips, as they are and as the codec shows them (NULL: as they are alone), the more
+// clips the more c->eval.shown.
+tk_status tk_learn_people(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
+                          tk_learned *out);
 // Things, as they are and as the codec shows them (NULL: as they are alone), from c->eval.shown
 // clips.
 tk_status tk_learn_things(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
@@ -35,6 +42,9 @@ tk_status tk_learn_things(const tk_config *c, const tk_codec *codec, tk_speech *
 // rate for speech to be judged.
 tk_status tk_learn_sounds(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
                           tk_learned *out);
+
+// The clip's pictures and samples, as far as it has any, encoded and decoded. g: the clip's grid.
+tk_status tk_media_through_codec(const tk_codec *c, const tk_grid *g, tk_media *m);
 
 // Labels of a scene's shot, and its frames in a clip.
 tk_setting tk_setting_of(const tk_scene *s, int shot);

@@ -78,19 +78,6 @@ static tk_status show_sounds(hearing *l, const tk_scene *s, const tk_media *clip
     return st;
 }
 
-static tk_status sound_through_codec(const hearing *l, tk_media *clip)
-{
-    const tk_codec_info *k = tk_codec_get_info(l->codec);
-    float *rows;
-    TK_NEW(rows, l->grid.audio_rows * clip->channels * k->audio_channels);
-    tk_status st = tk_codec_encode_audio(l->codec, clip, rows);
-    if (st == TK_OK)
-        st = tk_codec_decode_audio(l->codec, rows, l->grid.audio_rows, clip->channels, clip->pcm,
-                                   clip->samples);
-    tk_free(rows);
-    return st;
-}
-
 static tk_status hear_lesson(hearing *l, int64_t i)
 {
     tk_scene s;
@@ -99,7 +86,7 @@ static tk_status hear_lesson(hearing *l, int64_t i)
     TK_TRY(tk_media_alloc(&clip));
     tk_status st = tk_film_sound(&s, &l->c->media, l->speech, clip.samples, clip.pcm);
     if (st == TK_OK) st = show_sounds(l, &s, &clip, i, 0);
-    if (st == TK_OK && l->codec) st = sound_through_codec(l, &clip);
+    if (st == TK_OK && l->codec) st = tk_media_through_codec(l->codec, &l->grid, &clip);
     if (st == TK_OK && l->codec) st = show_sounds(l, &s, &clip, i, 1);
     tk_media_free(&clip);
     return st;

@@ -32,18 +32,6 @@ static tk_status film_lesson(const lessons *s, int64_t i, tk_scene *scene, tk_me
     return tk_film_render(scene, &c->media, s->speech, clip->frames, clip->rgb);
 }
 
-// The clip's pictures, encoded and decoded.
-static tk_status through_codec(const lessons *s, tk_media *clip)
-{
-    const tk_codec_info *k = tk_codec_get_info(s->codec);
-    float *rows;
-    TK_NEW(rows, s->grid.video_rows * k->video_channels);
-    tk_status st = tk_codec_encode_video(s->codec, clip, rows);
-    if (st == TK_OK) st = tk_codec_decode_video(s->codec, rows, &s->grid, clip->rgb);
-    tk_free(rows);
-    return st;
-}
-
 // ---- things ------------------------------------------------------------------------------------
 
 // The thing of a patch's hue that lies where it does, as a class; 0: none.
@@ -91,7 +79,7 @@ static tk_status give_lesson(lessons *s, int64_t i)
     tk_media clip = {0};
     tk_status st = film_lesson(s, i, &scene, &clip);
     if (st == TK_OK) st = show_things(&scene, &clip, &s->things[i]);
-    if (st == TK_OK && s->codec) st = through_codec(s, &clip);
+    if (st == TK_OK && s->codec) st = tk_media_through_codec(s->codec, &s->grid, &clip);
     if (st == TK_OK && s->codec) st = show_things(&scene, &clip, &s->things[i]);
     tk_media_free(&clip);
     return st;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/people/heads.h"
 #include "core/numbers/rng.h"
+#include "infer/judges/people/windows.h"
 #include <math.h>
 #include <string.h>
 
@@ -10,15 +11,14 @@ enum {
     WIDE = 12,
     CELLS = HIGH * WIDE * 3,
     HEADS = TK_HEAD_PEOPLE * TK_HEAD_TURNS,
-    NONE = HEADS,   // what is anywhere
-    MISTAKEN,       // what was taken for a head
-    TEMPLATES,      // 32
-    SHAKEN = 3,     // examples made of each head
-    ANYWHERE = 3,   // and of what is no head, of each picture
-    MISTAKES = 4,   // and at most so many of what was mistaken
-    CANDIDATES = 4, // looked at more closely
-    WATCHED = 6,
-    SEARCHED = 4 // every so many pictures are searched for mistakes
+    NONE = HEADS,               // what is anywhere
+    MISTAKEN,                   // what was taken for a head
+    TEMPLATES,                  // 32
+    SHAKEN = 3,                 // examples made of each head
+    ANYWHERE = 3,               // and of what is no head, of each picture
+    MISTAKES = 4,               // and at most so many of what was mistaken
+    CANDIDATES = TK_HEADS_SEEN, // looked at more closely
+    SEARCHED = 4                // every so many pictures are searched for mistakes
 };
 static const double left = -1.6, top = -2.0, cell = 3.2 / WIDE, finer = 1.17;
 
@@ -29,63 +29,9 @@ typedef struct tk_head_lens {
 
 // ---- windows -----------------------------------------------------------------------------------
 
-typedef struct sums { // of all pixels above and left, the picture's edges continued outwards
-    int64_t high, wide, margin;
-    double *at; // (high + 1, wide + 1, 3)
-} sums;
-
-static tk_status sum_pixels(const uint8_t *rgb, int64_t height, int64_t width, sums *s)
+static void see_window(const tk_sums *s, double x, double y, double r, float *out)
 {
-    s->margin = height / 2;
-    s->high = height + 2 * s->margin, s->wide = width + 2 * s->margin;
-    TK_NEW(s->at, (s->high + 1) * (s->wide + 1) * 3);
-    const int64_t row = (s->wide + 1) * 3;
-    for (int64_t y = 0; y < s->high; y++) {
-        int64_t from = y - s->margin;
-        from = from < 0 ? 0 : from >= height ? height - 1 : from;
-        double line[3] = {0};
-        for (int64_t x = 0; x < s->wide; x++) {
-            int64_t at = x - s->margin;
-            at = at < 0 ? 0 : at >= width ? width - 1 : at;
-            double *to = s->at + (y + 1) * row + (x + 1) * 3;
-            for (int c = 0; c < 3; c++) {
-                line[c] += rgb[(from * width + at) * 3 + c] / 255.0;
-                to[c] = to[c - row] + line[c];
-            }
-        }
-    }
-    return TK_OK;
-}
-
-static void sum_at(const sums *s, double x, double y, double out[3])
-{
-    x = fmin(fmax(x + (double)s->margin, 0), (double)s->wide - 1e-6);
-    y = fmin(fmax(y + (double)s->margin, 0), (double)s->high - 1e-6);
-    const int64_t i = (int64_t)x, j = (int64_t)y, row = (s->wide + 1) * 3;
-    const double u = x - (double)i, v = y - (double)j, *p = s->at + j * row + i * 3;
-    for (int c = 0; c < 3; c++)
-        out[c] = (1 - v) * ((1 - u) * p[c] + u * p[c + 3]) +
-                 v * ((1 - u) * p[c + row] + u * p[c + row + 3]);
-}
-
-// Means of high x wide cells of side d from (x, y) on.
-static void see_cells(const sums *s, double x, double y, double d, int high, int wide, float *out)
-{
-    for (int j = 0; j < high; j++) {
-        double before[2][3], now[2][3];
-        for (int k = 0; k < 2; k++) sum_at(s, x, y + (j + k) * d, before[k]);
-        for (int i = 0; i < wide; i++, out += 3) {
-            for (int k = 0; k < 2; k++) sum_at(s, x + (i + 1) * d, y + (j + k) * d, now[k]);
-            for (int c = 0; c < 3; c++)
-                out[c] = (float)((now[1][c] - now[0][c] - before[1][c] + before[0][c]) / (d * d));
-            memcpy(before, now, sizeof now);
-        }
-    }
-}
-
-static void see_window(const sums *s, double x, double y, double r, float *out)
-{
-    see_cells(s, x + left * r, y + top * r, cell * r, HIGH, WIDE, out);
+    tk_sums_cells(s, x + left * r, y + top * r, cell * r, HIGH, WIDE, out);
 }
 
 // ---- finding -----------------------------------------------------------------------------------
@@ -127,8 +73,8 @@ static void keep_head(tk_head h, int room, tk_head *list, int *n)
     ++*n;
 }
 
-static tk_status scan(const tk_head_lens *l, const sums *s, int64_t height, int64_t width, int room,
-                      tk_head *found, int *n)
+static tk_status scan(const tk_head_lens *l, const tk_sums *s, int64_t height, int64_t width,
+                      int room, tk_head *found, int *n)
 {
     *n = 0;
     for (double r = 1.04 * TK_HEAD_LEAST; r < 0.27 * (double)height; r *= finer) {
@@ -137,7 +83,7 @@ static tk_status scan(const tk_head_lens *l, const sums *s, int64_t height, int6
                   wide = (int)((double)width / d) + 2 * pad;
         float *cells;
         TK_NEW(cells, (int64_t)high * wide * 3);
-        see_cells(s, -pad * d, -pad * d, d, high, wide, cells);
+        tk_sums_cells(s, -pad * d, -pad * d, d, high, wide, cells);
         for (int j = 0; j + HIGH <= high; j++)
             for (int i = 0; i + WIDE <= wide; i++) {
                 tk_head h = judge_window(l, cells + (j * wide + i) * 3, wide * 3);
@@ -150,7 +96,7 @@ static tk_status scan(const tk_head_lens *l, const sums *s, int64_t height, int6
 }
 
 // Moves a window to where it is surest: twice the best of 27, ever finer.
-static tk_head look_closer(const tk_head_lens *l, const sums *s, tk_head h)
+static tk_head look_closer(const tk_head_lens *l, const tk_sums *s, tk_head h)
 {
     for (double step = 0.13; step > 0.05; step /= 2) {
         const tk_head from = h;
@@ -172,10 +118,10 @@ tk_status tk_heads_find(const tk_head_finder *h, int style, const uint8_t *rgb, 
                         tk_head *found, int *n)
 {
     tk_head list[CANDIDATES];
-    sums s;
+    tk_sums s;
     int listed;
     *n = 0;
-    TK_TRY(sum_pixels(rgb, h->height, h->width, &s));
+    TK_TRY(tk_sums_of(rgb, h->height, h->width, &s));
     const tk_status st = scan(&h->of[style], &s, h->height, h->width, CANDIDATES, list, &listed);
     for (int i = 0; st == TK_OK && i < listed; i++) {
         const tk_head head = look_closer(&h->of[style], &s, list[i]);
@@ -183,21 +129,6 @@ tk_status tk_heads_find(const tk_head_finder *h, int style, const uint8_t *rgb, 
     }
     tk_free(s.at);
     return st;
-}
-
-tk_status tk_heads_watch(const tk_head_finder *h, int style, const uint8_t *rgb, int64_t frames,
-                         double sure[TK_HEAD_PEOPLE])
-{
-    const int64_t watched = frames < WATCHED ? frames : WATCHED;
-    memset(sure, 0, TK_HEAD_PEOPLE * sizeof *sure);
-    for (int64_t k = 0; k < watched; k++) {
-        tk_head found[CANDIDATES];
-        int n;
-        TK_TRY(tk_heads_find(h, style, rgb + k * frames / watched * h->height * h->width * 3,
-                             CANDIDATES, found, &n));
-        for (int i = 0; i < n; i++) sure[found[i].who] += found[i].sure / (double)watched;
-    }
-    return TK_OK;
 }
 
 // ---- learning ----------------------------------------------------------------------------------
@@ -211,7 +142,7 @@ typedef struct lesson { // of one style
 } lesson;
 enum { EACH = TK_HEADS * SHAKEN + ANYWHERE + MISTAKES };
 
-static void put_example(lesson *l, int64_t at, const sums *s, double x, double y, double r,
+static void put_example(lesson *l, int64_t at, const tk_sums *s, double x, double y, double r,
                         int label)
 {
     float cells[CELLS];
@@ -244,8 +175,8 @@ static tk_status show_heads(lesson *l, int64_t i)
     const double high = (double)l->heads->height, wide = (double)l->heads->width;
     uint64_t draw = 0;
     int64_t at = i * EACH;
-    sums s;
-    TK_TRY(sum_pixels(p->rgb, l->heads->height, l->heads->width, &s));
+    tk_sums s;
+    TK_TRY(tk_sums_of(p->rgb, l->heads->height, l->heads->width, &s));
     for (int k = 0; k < p->n; k++) {
         const tk_head *h = &p->head[k];
         for (int q = 0; q < SHAKEN && is_judged(l->heads, h); q++) {
@@ -270,8 +201,8 @@ static tk_status show_mistakes(lesson *l, int style, int64_t i)
     tk_head found[CANDIDATES];
     const tk_head_picture *p = l->picture[i];
     int n, listed = 0;
-    sums s;
-    TK_TRY(sum_pixels(p->rgb, l->heads->height, l->heads->width, &s));
+    tk_sums s;
+    TK_TRY(tk_sums_of(p->rgb, l->heads->height, l->heads->width, &s));
     const tk_status st =
         scan(&l->heads->of[style], &s, l->heads->height, l->heads->width, CANDIDATES, found, &n);
     for (int k = 0; st == TK_OK && k < n; k++)

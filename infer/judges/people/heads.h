@@ -34,7 +34,29 @@ tk_status tk_heads_learn(int64_t n, const tk_head_picture *picture, int styles, 
 // `room`; how many.
 tk_status tk_heads_find(const tk_head_finder *h, int style, const uint8_t *rgb, int room,
                         tk_head *found, int *n);
-// Who is in a shot: what is sure of each person, summed over at most 6 of its frames, a frame's
-// surest head for each.
+
+// A shot is watched in at most TK_HEADS_WATCHED of its frames, evenly chosen; what was seen in them
+// says who is in it, where a head goes, and what else is asked of people.
+enum { TK_HEADS_WATCHED = 6, TK_HEADS_SEEN = 4 };
+typedef struct tk_head_sightings {
+    int n; // frames
+    int64_t frame[TK_HEADS_WATCHED];
+    int heads[TK_HEADS_WATCHED];
+    tk_head head[TK_HEADS_WATCHED][TK_HEADS_SEEN]; // the surest first
+} tk_head_sightings;
+// rgb: (frames, height, width, 3) of the shot.
 tk_status tk_heads_watch(const tk_head_finder *h, int style, const uint8_t *rgb, int64_t frames,
-                         double sure[TK_HEAD_PEOPLE]);
+                         tk_head_sightings *out);
+// The person surest to be in the shot, -1: nobody. sure: what is sure of each, summed over frames.
+int tk_heads_who(const tk_head_sightings *s, double sure[TK_HEAD_PEOPLE]);
+
+typedef struct tk_head_way { // one head through a shot
+    int n;                   // sightings; 0: there is none
+    int64_t frame[TK_HEADS_WATCHED];
+    tk_head head[TK_HEADS_WATCHED];
+    double x[2], y[2], r[2]; // at frame 0, and by how much they change with each frame
+} tk_head_way;
+// Follows the head seen as `who`'s (-1: the surest) along the straight way that most of its
+// sightings lie on: what lies elsewhere is left out.
+void tk_heads_follow(const tk_head_sightings *s, int who, tk_head_way *out);
+tk_head tk_heads_at(const tk_head_way *w, int64_t frame); // where it is in any frame

@@ -37,7 +37,7 @@ static void put_thing(tk_scene *s, tk_kind kind, int colour, double x, double y,
 static void put_person(tk_scene *s, int character, double x, int facing)
 {
     const int i = s->n_people++;
-    s->person[i] = character;
+    s->person[i] = s->clothes[i] = character;
     s->step[s->n_steps++] = (tk_step){.t = -10, .x = x, .person = i, .facing = facing};
 }
 

@@ -182,16 +182,14 @@ static void judge_people(tk_break b, int64_t clips, people *p)
             int64_t first, n;
             tk_head there[TK_HEADS];
             double sure[TK_HEAD_PEOPLE];
+            tk_head_sightings seen;
             tk_frames_of(&s, &m, k, &first, &n);
             judge_middle(&s, &m, first + n / 2, p);
             const int all = tk_heads_of(&s, &m, (double)(first + n / 2) / m.fps, there);
             if (all != 1 || 1.8 * there[0].r < 10) continue;
             assert_ok(tk_heads_watch(&learned.heads, (int)s.style,
-                                     m.rgb + first * m.height * m.width * 3, n, sure));
-            int best = 0;
-            for (int q = 1; q < TK_CAST; q++)
-                if (sure[q] > sure[best]) best = q;
-            tk_confusion_add(&p->shot[s.style], there[0].who, sure[best] > 0 ? best : -1);
+                                     m.rgb + first * m.height * m.width * 3, n, &seen));
+            tk_confusion_add(&p->shot[s.style], there[0].who, tk_heads_who(&seen, sure));
         }
         tk_media_free(&m);
     }
