@@ -500,7 +500,7 @@ help:
 	'make schedules   training on emulated GPUs in 2,000 orders of their streams (SEEDS=1-250 of each layout)' \
 	'make fuzz        libFuzzer on every reader of files, by clang (T=clip, SECONDS=60 each)' \
 	'make race        the thread sanitizer on what has threads of its own: loader, codec, import, owner' \
-	'make demo        install, build, make data, train on 4 ranks, sample a clip with sound' \
+	'make demo        install, build, sample a clip from weights/; make data, train on 4 ranks, sample; a page of both' \
 	'make bench       measure against the GEMM rate, the disk, the plan and the pipeline schedules' \
 	'make check       style: format, include order, lengths, licence lines' \
 	'make format      clang-format all sources' \

@@ -96,7 +96,7 @@ while IFS= read -r line; do
     tail -n 20 "$work/said" | sed "s,^,      $place: ,"
 done < <(commands README.md docs/*.md configs/*.yaml configs/storyboards/*.yaml slurm/*.sbatch)
 
-for file in clips/ball.mp4 clips/ball.png clips/ball.json clips/mine.mp4 runs/demo/loss.png; do
+for file in clips/ball.mp4 clips/ball.png clips/ball.json clips/mine.mp4 clips/demo.html runs/demo/loss.png; do
     [[ -s $file ]] && continue
     echo "$file is not there"
     failed=$((failed + 1))
