@@ -101,7 +101,7 @@ section() { # CLIP MODEL TITLE
     width=$(field "$1.json" width)
     story=$(field "$1.json" storyboard)
     printf '<section>\n<h2>%s</h2>\n' "$(escape <<<"$3")"
-    printf '<video controls loop width=%d src="%s"></video>\n' $((5 * width)) "$(link "$1.mp4")"
+    printf '<video controls loop src="%s"></video>\n' "$(link "$1.mp4")"
     printf '<p>%s x %s pixels, %s frames a second, seed %s, by %s.\n' "$width" "$(field "$1.json" height)" \
         "$(field "$1.json" fps)" "$(field "$1.json" seed)" "$(field "$1.json" file | escape)"
     [[ -s $story ]] || refuse "$1.json: the storyboard $story is not here; storyboards are looked for where sample ran"
@@ -121,7 +121,6 @@ trap 'rm -f "$page.part"' EXIT
 <title>Clips</title>
 <style>
 body { font: 16px/1.5 sans-serif; max-width: 66em; margin: 2em auto; padding: 0 1em; background: #16171c; color: #ddd; }
-video { image-rendering: pixelated; }
 video, img { max-width: 100%; display: block; margin: 1em 0; }
 pre { background: #22242b; padding: 1em; overflow: auto; }
 table { border-collapse: collapse; font-size: 14px; }
