@@ -67,7 +67,7 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
                              .refs = refs,
                              .trained = job->trained,
                              .layout = &a->parallel,
-                             .ema = a->session.ema,
+                             .averaged = a->session.averaged,
                              .seconds = seconds};
     const tk_status st = tk_output_write(&p, &clip.source);
     tk_decoder_close(&clip);
@@ -189,7 +189,7 @@ static tk_status open_group(sampling *a, const tk_trained *t, bool ema, int n)
     TK_TRY(tk_agree(a->world, tk_stories_take_memory(&all, &a->session, &a->parallel)));
     TK_TRY(tk_session_load(&a->session));
     tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
-           a->session.ema ? ", averaged weights" : "",
+           a->session.averaged ? ", averaged weights" : "",
            tk_mesh_print(&a->parallel, mesh, sizeof mesh));
     return TK_OK;
 }

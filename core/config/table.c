@@ -103,7 +103,8 @@ static const tk_option config_rows[] = {
     // A storyboard or job file: no prefix.
     STR("checkpoint", story.checkpoint, "", SAMPLE | TK_CMD_PARITY,
         "checkpoint file, run directory whose newest checkpoint is taken, safetensors file, or "
-        "folder in the layout of diffusers; parity: the weights, in the place of the golden's"),
+        "folder in the layout of diffusers; a relative path begins where talkie runs, else at the "
+        "storyboard; parity: the weights, in the place of the golden's"),
     {.name = "size",
      .kind = TK_OPT_SIZE,
      .offset = AT(story.size),

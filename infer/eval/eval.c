@@ -314,7 +314,7 @@ static tk_status measure_columns(eval *e)
     TK_TRY(tk_agree(e->world, tk_stories_take_memory(&all, &e->session, p)));
     TK_TRY(tk_session_load(&e->session));
     tk_log("%s at step %lld%s, %lld held-out clips of the world", e->trained.path,
-           (long long)e->trained.meta.step, e->session.ema ? ", averaged weights" : "",
+           (long long)e->trained.meta.step, e->session.averaged ? ", averaged weights" : "",
            (long long)e->config.eval.clips);
     TK_TRY(fill_column(e, MODEL));
     TK_TRY(draw_extremes(e));
@@ -363,7 +363,7 @@ static json_t *make_report(const eval *e)
         (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
         (json_int_t)c->sample.steps, "solver", tk_solver_name((tk_solver)c->sample.solver),
         "guidance", c->sample.guidance, "video_shift", c->sample.video_shift, "audio_shift",
-        c->sample.audio_shift, "averaged", (int)e->session.ema, "figures",
+        c->sample.audio_shift, "averaged", (int)e->session.averaged, "figures",
         tk_figures_report(n, list));
 }
 

@@ -117,6 +117,7 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
     if (st == TK_OK) codec_file = tk_arena_strdup(&j->arena, peek.codec.file);
     if (st == TK_OK && !(where && codec_file)) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (st == TK_OK) st = find_file(&where, job->file, &j->arena);
     tk_config_free(&peek);
     TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
     TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));

@@ -256,7 +256,7 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "checkpoint",
                         json_pack("{s:s, s:I, s:o, s:b, s:o}", "file", t->path, "step",
                                   (json_int_t)t->meta.step, "digest", hex(t->meta.digest),
-                                  "averaged", p->ema, "codec",
+                                  "averaged", p->averaged, "codec",
                                   hex(tk_codec_get_info(t->meta.codec)->digest)));
     json_object_set_new(root, "revision", json_string(tk_revision()));
     json_object_set_new(root, "clip",

@@ -15,7 +15,7 @@ typedef struct tk_provenance {
     const tk_references *refs;
     const tk_trained *trained;
     const tk_parallel_config *layout;
-    bool ema;
+    bool averaged;
     double seconds; // that sampling took
 } tk_provenance;
 

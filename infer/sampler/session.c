@@ -87,6 +87,7 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
                           const tk_parallel_config *p, bool ema)
 {
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
+    s->averaged = s->ema || t->meta.averaged;
     TK_TRY(tk_devices_open(mesh, p, 0, &s->device));
     tk_sampler_open(&s->sampler, mesh, &s->device, &s->model);
     return TK_OK;

@@ -23,7 +23,8 @@ typedef struct tk_session {
     tk_device device;
     tk_model model;
     tk_sampler sampler;
-    bool ema; // the weights are averaged ones
+    bool ema;      // the run's averages are taken
+    bool averaged; // the weights are averages: those, or a file's that has no others
 } tk_session;
 
 // Collective over the mesh's world. Opens the device; its memory may be taken now

@@ -77,6 +77,17 @@ ok 2 sample story.yaml -o b checkpoint=run32.safetensors parallel.data=2
 ok 1 sample story.yaml -o c checkpoint=run32.safetensors
 cmp a.png c.png || fail "other pictures from safetensors"
 grep -q '"digest"' c.json || fail "no digest of the weights in the provenance"
+mkdir -p far/stories
+sed 's,run$,../../run32.safetensors,;1q' story.yaml >far/stories/story.yaml
+sed 1d story.yaml >>far/stories/story.yaml
+ok 2 sample far/stories/story.yaml -o d
+cmp c.png d.png || fail "another checkpoint than the one that the storyboard names from where it lies"
+ok 1 train run.yaml train.out=mean train.ema=0.5
+ok 1 convert mean -o mean.safetensors
+ok 1 sample story.yaml checkpoint=mean.safetensors -o e
+grep -q 'step 1, averaged weights' out || fail "averages are not told as such"
+grep -q '"averaged": true' e.json || fail "the provenance does not say that averages made the clip"
+grep -q '"averaged": false' c.json || fail "the provenance says averages of weights that are none"
 ok 1 eval run16.safetensors eval.clips=1 sample.steps=1 -o eval.json
 ok 1 plan run.yaml train.from=run16.safetensors
 ok 1 train run.yaml train.out=old train.init=run
@@ -92,7 +103,14 @@ refuse "reads bytes" convert run -o folder
 refuse "there already and holds" convert w.safetensors -o one
 refuse "not a weights file" convert run -o mine.safetensors
 refuse "same file" convert run32.safetensors -o ./run32.safetensors
-refuse "no checkpoint at nowhere" convert nowhere -o x.safetensors
+refuse "no checkpoint at nowhere, looked for from $PWD on" convert nowhere -o x.safetensors
+head -c 5000 run16.safetensors >cut.safetensors
+for name in nowhere.safetensors:"no checkpoint at nowhere.safetensors, looked for from $PWD on" cut.safetensors:truncated; do
+    refuse "${name#*:}" sample story.yaml checkpoint="${name%%:*}"
+    refuse "${name#*:}" eval "${name%%:*}"
+    refuse "${name#*:}" eval run.yaml eval.checkpoint="${name%%:*}"
+    refuse "${name#*:}" train run.yaml train.out=x train.from="${name%%:*}"
+done
 refuse "without a codec" sample story.yaml checkpoint=w.safetensors
 refuse "model.norm_eps: 1e-05 -> 0.001" train run.yaml train.out=x train.from=run32.safetensors model.norm_eps=1e-3
 refuse "model.hidden: 24 -> 36" plan run.yaml train.from=run32.safetensors model.hidden=36

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,13 +156,22 @@ static tk_status refuse_pipeline(const char *where)
                    where, where);
 }
 
+// What is named from the wrong folder is found by seeing which that was.
+static tk_status tell_missing(const char *where, int error)
+{
+    char here[PATH_MAX];
+    if (*where == '/' || error != ENOENT || !getcwd(here, sizeof here))
+        return TK_FAIL(TK_INPUT, "no checkpoint at %s: %s", where, strerror(error));
+    return TK_FAIL(TK_INPUT, "no checkpoint at %s, looked for from %s on: %s", where, here,
+                   strerror(error));
+}
+
 static tk_status list_steps(const char *where, found *f)
 {
     struct stat s;
     tk_status st = TK_OK;
     *f = (found){0};
-    if (stat(where, &s))
-        return TK_FAIL(TK_INPUT, "no checkpoint at %s: %s", where, strerror(errno));
+    if (stat(where, &s)) return tell_missing(where, errno);
     if (!S_ISDIR(s.st_mode) || tk_ck_is_folder(where)) {
         f->is_file = true;
         f->n = 1;
