@@ -73,15 +73,18 @@ static void forget_figures(tk_figures *f, int n, const tk_figure *figure)
 
 void tk_keep_held_out(const tk_scene *s, tk_figures *f)
 {
-    static const tk_figure people[] = {TK_FIG_WHO, TK_FIG_VOICE, TK_FIG_SAME_FACE,
-                                       TK_FIG_SAME_VOICE},
-                           sets[] = {TK_FIG_SET, TK_FIG_SCAPE, TK_FIG_SAME_SET, TK_FIG_SAME_SCAPE},
-                           things[] = {TK_FIG_COLOUR, TK_FIG_KIND, TK_FIG_OBJECT, TK_FIG_SAME};
+    static const tk_figure people[] = {TK_FIG_WHO,        TK_FIG_CLOTHES,       TK_FIG_VOICE,
+                                       TK_FIG_SAME_FACE,  TK_FIG_SAME_CLOTHES,  TK_FIG_SAME_VOICE,
+                                       TK_FIG_STORY_FACE, TK_FIG_STORY_CLOTHES, TK_FIG_STORY_VOICE},
+                           sets[] = {TK_FIG_SET,        TK_FIG_SCAPE,     TK_FIG_SAME_SET,
+                                     TK_FIG_SAME_SCAPE, TK_FIG_STORY_SET, TK_FIG_STORY_SCAPE},
+                           things[] = {TK_FIG_COLOUR, TK_FIG_KIND, TK_FIG_OBJECT, TK_FIG_SAME,
+                                       TK_FIG_STORY_OBJECT};
     bool known_person = false, known_thing = false;
     for (int i = 0; i < s->n_people; i++) known_person |= !tk_is_held_out(s->person[i]);
     for (int i = 0; i < s->n_things; i++)
         known_thing |= s->thing[i].kind != TK_HELD_KIND || s->thing[i].colour != TK_HELD_COLOUR;
-    if (known_person) forget_figures(f, 4, people);
-    if (s->set != TK_HELD_SET) forget_figures(f, 4, sets);
-    if (known_thing) forget_figures(f, 4, things);
+    if (known_person) forget_figures(f, sizeof people / sizeof *people, people);
+    if (s->set != TK_HELD_SET) forget_figures(f, sizeof sets / sizeof *sets, sets);
+    if (known_thing) forget_figures(f, sizeof things / sizeof *things, things);
 }

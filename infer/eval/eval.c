@@ -298,6 +298,8 @@ static tk_status teach(eval *e)
     tk_log("judges are shown %lld clips of the world", (long long)c->eval.shown);
     TK_TRY(tk_learn(c, e->speech, &e->arena, &e->learned));
     TK_TRY(tk_learn_sounds(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));
+    if (c->world.people > 0)
+        TK_TRY(tk_learn_people(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));
     if (c->world.things == 0) return TK_OK;
     return tk_learn_things(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned.things);
 }

@@ -20,19 +20,19 @@ static const char *const headings[TK_FIGURE_SECTIONS] = {
 
 static const struct offset_row {
     const char *name, *words;
+    double bin;
 } offset_rows[TK_OFFSETS] = {
-#define X(offset, name, words) {name, words},
+#define X(offset, name, bin, words) {name, words, bin},
     TK_OFFSET_MAP(X)
 #undef X
 };
 
 // ---- numbers -----------------------------------------------------------------------------------
 
-void tk_figures_apart(tk_figures *f, tk_offset k, double seconds)
+void tk_figures_apart(tk_figures *f, tk_offset k, double by)
 {
-    const double middle = TK_OFFSET_BINS / 2;
-    const double bin = round(1000 * seconds / TK_OFFSET_MS) + middle;
-    f->offset[k][(int)fmax(0, fmin(TK_OFFSET_BINS - 1, bin))]++;
+    const double at = round(by / offset_rows[k].bin) + TK_OFFSET_BINS / 2;
+    f->offset[k][(int)fmax(0, fmin(TK_OFFSET_BINS - 1, at))]++;
 }
 
 void tk_figures_add(tk_figures *to, const tk_figures *f)
@@ -56,7 +56,7 @@ double tk_figures_quantile(const tk_figures *f, tk_offset k, double part)
     int b = 0;
     while (b < TK_OFFSET_BINS - 1 && left > f->offset[k][b]) left -= f->offset[k][b++];
     const double within = f->offset[k][b] > 0 ? left / f->offset[k][b] : 0.5;
-    return TK_OFFSET_MS * ((double)b - 0.5 + within - TK_OFFSET_BINS / 2);
+    return offset_rows[k].bin * ((double)b - 0.5 + within - TK_OFFSET_BINS / 2);
 }
 
 static double share_of(const tk_figures *f, int k)
@@ -119,10 +119,12 @@ static void print_offset(int n, const tk_column_of_figures *column, int k)
     for (int c = 0; c < n; c++) {
         const tk_figures *f = column[c].figures;
         const double of = offsets_of(f, k);
-        char text[64];
-        snprintf(text, sizeof text, of > 0 ? "%.0f (%.0f-%.0f) of %.0f" : "-",
-                 tk_figures_quantile(f, k, 0.5), tk_figures_quantile(f, k, 0.25),
-                 tk_figures_quantile(f, k, 0.75), of);
+        const int digits = offset_rows[k].bin < 1 ? 2 : 0;
+        char text[64] = "-";
+        if (of > 0)
+            snprintf(text, sizeof text, "%.*f (%.*f-%.*f) of %.0f", digits,
+                     tk_figures_quantile(f, k, 0.5), digits, tk_figures_quantile(f, k, 0.25),
+                     digits, tk_figures_quantile(f, k, 0.75), of);
         printf("  %-19s", text);
     }
     printf("\n");
@@ -142,7 +144,7 @@ void tk_figures_print(int n, const tk_column_of_figures *column)
     bool any = false;
     for (int k = 0; k < TK_OFFSETS; k++) {
         if (!tells_offset(n, column, k)) continue;
-        if (!any) printf("in time (and quartiles)\n");
+        if (!any) printf("medians (and quartiles)\n");
         any = true;
         print_offset(n, column, k);
     }

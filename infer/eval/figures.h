@@ -21,10 +21,11 @@ typedef enum tk_figure_section {
         TK_FIGURE_SECTIONS
 } tk_figure_section;
 
-// X(figure, section, name in reports, words), by section. Objects are asked for in styles that have
-// colours.
+// X(figure, section, name in reports, words), by section. Objects, faces, clothes and lips are
+// asked for in styles that have colours.
 #define TK_FIGURE_MAP(X)                                                           \
-    X(TK_FIG_WHO, CLAUSES, "who", "who: the prompted character")                   \
+    X(TK_FIG_WHO, CLAUSES, "who", "who: the prompted character, not in noir")      \
+    X(TK_FIG_CLOTHES, CLAUSES, "clothes", "clothes: that one's, not in noir")      \
     X(TK_FIG_KIND, CLAUSES, "kind", "what: a thing of the prompted kind")          \
     X(TK_FIG_COLOUR, CLAUSES, "colour", "colour: a thing of the prompted colour")  \
     X(TK_FIG_OBJECT, CLAUSES, "object", "object: of both")                         \
@@ -44,14 +45,17 @@ typedef enum tk_figure_section {
     X(TK_FIG_LINES, SOUND, "lines", "lines word for word, and not a word more")    \
     X(TK_FIG_QUIET, SOUND, "quiet", "no word where none is prompted")              \
     X(TK_FIG_VOICE, SOUND, "voice", "a line by the voice of who is to speak")      \
+    X(TK_FIG_LIPS, SOUND, "lips", "lips in step with what is said, not in noir")   \
     X(TK_FIG_SCAPE, SOUND, "scape", "the soundscape of the prompted set")          \
     X(TK_FIG_SAME, CUTS, "same_after_cut", "object")                               \
     X(TK_FIG_SAME_FACE, CUTS, "face_after_cut", "face")                            \
+    X(TK_FIG_SAME_CLOTHES, CUTS, "clothes_after_cut", "clothes")                   \
     X(TK_FIG_SAME_VOICE, CUTS, "voice_after_cut", "voice")                         \
     X(TK_FIG_SAME_SET, CUTS, "set_after_cut", "set")                               \
     X(TK_FIG_SAME_SCAPE, CUTS, "scape_after_cut", "soundscape")                    \
     X(TK_FIG_STORY_OBJECT, STORY, "object_in_story", "object")                     \
     X(TK_FIG_STORY_FACE, STORY, "face_in_story", "face")                           \
+    X(TK_FIG_STORY_CLOTHES, STORY, "clothes_in_story", "clothes")                  \
     X(TK_FIG_STORY_VOICE, STORY, "voice_in_story", "voice")                        \
     X(TK_FIG_STORY_SET, STORY, "set_in_story", "set")                              \
     X(TK_FIG_STORY_SCAPE, STORY, "scape_in_story", "soundscape")
@@ -63,16 +67,20 @@ typedef enum tk_figure {
         TK_FIGURES
 } tk_figure;
 
-// How far apart in time two things are that belong together. X(offset, name in reports, words)
-#define TK_OFFSET_MAP(X) X(TK_OFF_CONTACT, "contact_ms", "ms from a contact to its sound, median")
+// How far apart two things are that belong together: medians with quartiles.
+// X(offset, name in reports, width of a bin, words)
+#define TK_OFFSET_MAP(X)                                                         \
+    X(TK_OFF_CONTACT, "contact_ms", 5, "ms from a contact to its sound, median") \
+    X(TK_OFF_LIPS, "lips_ms", 10, "ms by which sound is behind lips, median")    \
+    X(TK_OFF_TOGETHER, "lips_together", 0.02, "correlation of lips and sound, median")
 
 typedef enum tk_offset {
-#define X(offset, name, words) offset,
+#define X(offset, name, bin, words) offset,
     TK_OFFSET_MAP(X)
 #undef X
         TK_OFFSETS
 } tk_offset;
-enum { TK_OFFSET_BINS = 101, TK_OFFSET_MS = 5 }; // bins of so many ms; the middle one is about 0
+enum { TK_OFFSET_BINS = 101 }; // the middle one is about 0
 
 typedef struct tk_figures { // sums over clips, in whole numbers: hits of tries
     double hits[TK_FIGURES], of[TK_FIGURES];
@@ -84,8 +92,8 @@ static inline void tk_figures_count(tk_figures *f, tk_figure k, int64_t hits, in
     f->hits[k] += (double)hits;
     f->of[k] += (double)of;
 }
-// Beyond the bins, seconds lie in the outermost.
-void tk_figures_apart(tk_figures *f, tk_offset k, double seconds);
+// In the offset's unit; what is beyond the bins lies in the outermost.
+void tk_figures_apart(tk_figures *f, tk_offset k, double by);
 void tk_figures_add(tk_figures *to, const tk_figures *f);
 // Mean over the figures that there is something to tell of; NaN if there is none.
 double tk_figures_score(const tk_figures *f);
@@ -95,7 +103,7 @@ typedef struct tk_interval {
     double low, high;
 } tk_interval;
 tk_interval tk_figures_interval(double hits, double of);
-// A part (0.5: the median) of the offsets lies below so many ms; NaN of none.
+// A part (0.5: the median) of the offsets lies below that; NaN of none.
 double tk_figures_quantile(const tk_figures *f, tk_offset k, double part);
 
 // Columns side by side, a row for each figure that any of them tells of, under their sections.

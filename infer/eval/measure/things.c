@@ -143,7 +143,7 @@ static void count_sync(const tk_clip *c, const shot *h, const tk_path *p)
         for (int q = 0; q < c->n_onsets; q++)
             if (fabs(c->onset[q] - t) < fabs(apart)) apart = c->onset[q] - t;
         heard += fabs(apart) <= sync_seconds + 0.5 / p->fps;
-        if (fabs(apart) < apart_most) tk_figures_apart(c->f, TK_OFF_CONTACT, apart);
+        if (fabs(apart) < apart_most) tk_figures_apart(c->f, TK_OFF_CONTACT, 1000 * apart);
     }
     tk_figures_count(c->f, TK_FIG_SYNC, heard, seen ? seen : 1);
 }

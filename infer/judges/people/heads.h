@@ -35,15 +35,18 @@ tk_status tk_heads_learn(int64_t n, const tk_head_picture *picture, int styles, 
 tk_status tk_heads_find(const tk_head_finder *h, int style, const uint8_t *rgb, int room,
                         tk_head *found, int *n);
 
-// A shot is watched in at most TK_HEADS_WATCHED of its frames, evenly chosen; what was seen in them
-// says who is in it, where a head goes, and what else is asked of people.
-enum { TK_HEADS_WATCHED = 6, TK_HEADS_SEEN = 4 };
+// A shot is watched in at most TK_HEADS_WATCHED of its frames, evenly chosen from the first to the
+// last; what was seen in them says who is in it, where a head goes, and what else is asked of
+// people.
+enum { TK_HEADS_WATCHED = 8, TK_HEADS_SEEN = 4 };
 typedef struct tk_head_sightings {
     int n; // frames
     int64_t frame[TK_HEADS_WATCHED];
     int heads[TK_HEADS_WATCHED];
     tk_head head[TK_HEADS_WATCHED][TK_HEADS_SEEN]; // the surest first
 } tk_head_sightings;
+int64_t tk_heads_frame(int64_t frames, int k); // the k-th of them; tk_heads_frames of them
+int tk_heads_frames(int64_t frames);
 // rgb: (frames, height, width, 3) of the shot.
 tk_status tk_heads_watch(const tk_head_finder *h, int style, const uint8_t *rgb, int64_t frames,
                          tk_head_sightings *out);

@@ -5,12 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+int tk_heads_frames(int64_t frames)
+{
+    return (int)(frames < TK_HEADS_WATCHED ? frames : TK_HEADS_WATCHED);
+}
+
+int64_t tk_heads_frame(int64_t frames, int k)
+{
+    const int n = tk_heads_frames(frames);
+    return n > 1 ? k * (frames - 1) / (n - 1) : 0;
+}
+
 tk_status tk_heads_watch(const tk_head_finder *h, int style, const uint8_t *rgb, int64_t frames,
                          tk_head_sightings *out)
 {
-    *out = (tk_head_sightings){.n = (int)(frames < TK_HEADS_WATCHED ? frames : TK_HEADS_WATCHED)};
+    *out = (tk_head_sightings){.n = tk_heads_frames(frames)};
     for (int k = 0; k < out->n; k++) {
-        out->frame[k] = k * frames / out->n;
+        out->frame[k] = tk_heads_frame(frames, k);
         TK_TRY(tk_heads_find(h, style, rgb + out->frame[k] * h->height * h->width * 3,
                              TK_HEADS_SEEN, out->head[k], &out->heads[k]));
     }

@@ -120,9 +120,11 @@ static void test_figures__are_of_what_is_held_out(void **state)
         for (int i = 0; i < s->n_things; i++)
             things &= s->thing[i].kind == TK_CRATE && s->thing[i].colour == TK_HELD_COLOUR;
         const bool keeps[3] = {people, s->set == TK_SET_WORKSHOP, things};
-        const tk_figure of[3] = {TK_FIG_WHO, TK_FIG_SET, TK_FIG_OBJECT};
+        static const tk_figure of[3][3] = {{TK_FIG_WHO, TK_FIG_CLOTHES, TK_FIG_STORY_FACE},
+                                           {TK_FIG_SET, TK_FIG_SAME_SCAPE, TK_FIG_STORY_SET},
+                                           {TK_FIG_OBJECT, TK_FIG_SAME, TK_FIG_STORY_OBJECT}};
         for (int i = 0; i < 3; i++) {
-            assert_near(f.of[of[i]], keeps[i] ? 2 : 0, 0);
+            for (int q = 0; q < 3; q++) assert_near(f.of[of[i][q]], keeps[i] ? 2 : 0, 0);
             kept[i] += keeps[i], left[i] += !keeps[i];
         }
         assert_near(f.of[TK_FIG_STYLE], 2, 0);

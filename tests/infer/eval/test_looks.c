@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 240 */
 // Judges of looks, learned from the world's examples, tell the truth of clips they have not seen
-// and are not taken in by clips that are broken on purpose. LOOKS=160: of so many clips, with the
+// and are not taken in by clips that are broken on purpose; so do figures of what people wear and
+// of their lips, under the heads that are found. LOOKS=160: of so many clips, with the
 // tables that docs/judges.md shows.
 #include "core/base/log.h"
 #include "infer/eval/breaks.h"
-#include "infer/eval/learn/learn.h"
+#include "infer/eval/measure/measure.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>
@@ -233,13 +234,63 @@ static void swapped_people_are_noticed(void **state)
         assert_true(4 * tk_confusion_right(&p.shot[q]) <= tk_confusion_all(&p.shot[q]));
 }
 
+// ---- figures of people -------------------------------------------------------------------------
+
+static const int64_t talks = 6; // clips in which people speak, in colour
+
+static void measure_talks(tk_break b, tk_figures *f)
+{
+    const int64_t frames = tk_scene_frames(&config.world, &config.media, 4);
+    *f = (tk_figures){0};
+    for (int64_t i = 0, n = 0; n < talks; i++) {
+        tk_scene s;
+        tk_media m;
+        assert_ok(tk_scene_make(&config.world, &config.media, 4, speech, 13, i, &s));
+        if (s.style == TK_STYLE_NOIR || s.n_lines == 0) continue;
+        assert_ok(tk_break_film(b, &s, &config.media, speech, frames, &m));
+        assert_ok(tk_measure_clip(&learned, &s, &m, f));
+        tk_media_free(&m);
+        n++;
+    }
+}
+
+static double part_of(const tk_figures *f, tk_figure k)
+{
+    assert_true(f->of[k] >= 4);
+    return f->hits[k] / f->of[k];
+}
+
+static void figures_of_people_tell(void **state)
+{
+    (void)state;
+    tk_figures truth, clothes, lips, late;
+    tk_config c = config;
+    c.eval.shown = 75;
+    assert_ok(tk_learn_people(&c, NULL, speech, &arena, &learned));
+    measure_talks(TK_BREAK_NONE, &truth);
+    measure_talks(TK_BREAK_CLOTHES, &clothes);
+    measure_talks(TK_BREAK_LIPS, &lips);
+    measure_talks(TK_BREAK_SOUND, &late);
+    const tk_column_of_figures column[] = {
+        {"truth", &truth}, {"clothes", &clothes}, {"lips", &lips}, {"sound", &late}};
+    tk_figures_print(4, column);
+    assert_true(part_of(&truth, TK_FIG_CLOTHES) >= 0.9);
+    assert_true(part_of(&truth, TK_FIG_SAME_CLOTHES) >= 0.9);
+    assert_true(part_of(&truth, TK_FIG_LIPS) >= 0.85);
+    assert_true(part_of(&clothes, TK_FIG_SAME_CLOTHES) <= 0.1);
+    assert_true(part_of(&lips, TK_FIG_LIPS) <= 0.1);
+    assert_true(part_of(&late, TK_FIG_LIPS) <= 0.1);
+    assert_true(fabs(tk_figures_quantile(&truth, TK_OFF_LIPS, 0.5)) <= 20);
+    assert_true(tk_figures_quantile(&late, TK_OFF_LIPS, 0.5) >= 200);
+    assert_true(tk_figures_quantile(&truth, TK_OFF_TOGETHER, 0.5) >= 0.8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings_are_told),
-        cmocka_unit_test(broken_settings_fail),
-        cmocka_unit_test(people_are_known),
-        cmocka_unit_test(swapped_people_are_noticed),
+        cmocka_unit_test(settings_are_told),      cmocka_unit_test(broken_settings_fail),
+        cmocka_unit_test(people_are_known),       cmocka_unit_test(swapped_people_are_noticed),
+        cmocka_unit_test(figures_of_people_tell),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

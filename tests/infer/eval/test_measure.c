@@ -32,6 +32,7 @@ static int begin(void **state)
     tk_arena_init(&arena, 0);
     if (tk_scene_open_speech(&config.world, &config.media, &speech)) return 1;
     if (all_of_it && tk_learn(&config, speech, &arena, &learned)) return 1;
+    if (all_of_it && tk_learn_people(&config, NULL, speech, &arena, &learned)) return 1;
     if (all_of_it && tk_learn_things(&config, NULL, speech, &arena, &learned.things)) return 1;
     if (tk_learn_sounds(&config, NULL, speech, &arena, &learned)) return 1;
     return 0;
@@ -94,11 +95,13 @@ static const struct spoilt {
     tk_figure figure;
     double most;
 } spoilt[] = {
-    {TK_BREAK_COLOURS, TK_FIG_SAME, 0.2},  {TK_BREAK_SILENCE, TK_FIG_WORDS, 0},
-    {TK_BREAK_SILENCE, TK_FIG_STEPS, 0},   {TK_BREAK_SILENCE, TK_FIG_SCAPE, 0},
-    {TK_BREAK_SILENCE, TK_FIG_VOICE, 0},   {TK_BREAK_WORDS, TK_FIG_WORDS, 0.15},
-    {TK_BREAK_VOICE, TK_FIG_VOICE, 0.15},  {TK_BREAK_SCAPE, TK_FIG_SCAPE, 0.15},
-    {TK_BREAK_GRAVITY, TK_FIG_GRAVITY, 0}, {TK_BREAK_SOUND, TK_FIG_SYNC, 0.4},
+    {TK_BREAK_PEOPLE, TK_FIG_SAME_FACE, 0.2}, {TK_BREAK_CLOTHES, TK_FIG_SAME_CLOTHES, 0.2},
+    {TK_BREAK_LIPS, TK_FIG_LIPS, 0.15},       {TK_BREAK_SOUND, TK_FIG_LIPS, 0.15},
+    {TK_BREAK_COLOURS, TK_FIG_SAME, 0.2},     {TK_BREAK_SILENCE, TK_FIG_WORDS, 0},
+    {TK_BREAK_SILENCE, TK_FIG_STEPS, 0},      {TK_BREAK_SILENCE, TK_FIG_SCAPE, 0},
+    {TK_BREAK_SILENCE, TK_FIG_VOICE, 0},      {TK_BREAK_WORDS, TK_FIG_WORDS, 0.15},
+    {TK_BREAK_VOICE, TK_FIG_VOICE, 0.15},     {TK_BREAK_SCAPE, TK_FIG_SCAPE, 0.15},
+    {TK_BREAK_GRAVITY, TK_FIG_GRAVITY, 0},    {TK_BREAK_SOUND, TK_FIG_SYNC, 0.4},
 };
 
 static void broken_clips_fail(void **state)

@@ -33,13 +33,15 @@ static tk_status shoot(void *ctx, int64_t i, tk_media *out)
     return TK_OK;
 }
 
-// Sound that keeps its wave is soon fitted and decoded; whether voices are heard is asked of the
-// other one in campaigns.
+// Small patches, and sound that keeps its wave, are soon fitted and decoded; whether voices are
+// heard is asked of the other one in campaigns.
 static tk_status fit_codec(void)
 {
     tk_media m = {0};
+    const int64_t side = all_of_it ? 16 : 8;
     config.codec.patch_frames = getenv("PATCH") ? atoll(getenv("PATCH")) : 2;
-    config.codec.patch_size = 16, config.codec.video_channels = 48 * config.codec.patch_frames;
+    config.codec.patch_size = side;
+    config.codec.video_channels = 48 * config.codec.patch_frames * side * side / 256;
     config.codec.video = TK_PICTURE_LAPPED, config.codec.audio_hop = 400;
     config.codec.audio = all_of_it ? TK_SOUND_VOCODER : TK_SOUND_MDCT;
     config.codec.audio_channels = all_of_it ? 29 : 64;
@@ -100,9 +102,9 @@ static bool large(const tk_head *h)
 static tk_head_sightings sightings_of(const tk_scene *s, const tk_media *m, int64_t first,
                                       int64_t n)
 {
-    tk_head_sightings seen = {.n = (int)(n < TK_HEADS_WATCHED ? n : TK_HEADS_WATCHED)};
+    tk_head_sightings seen = {.n = tk_heads_frames(n)};
     for (int k = 0; k < seen.n; k++) {
-        seen.frame[k] = k * n / seen.n;
+        seen.frame[k] = tk_heads_frame(n, k);
         seen.heads[k] = tk_heads_of(s, m, (double)(first + seen.frame[k]) / m->fps, seen.head[k]);
     }
     return seen;
