@@ -74,6 +74,7 @@ typedef struct tk_codec_config {       // of the embedded codec, used when data 
     int64_t video_channels;            // kept components
     int64_t audio_hop, audio_channels; // samples a row, kept components
     int64_t fit_clips;                 // clips the closed-form fit looks at
+    char *from;                        // file whose codec to make clips with; "" = fit one
     char *file;                        // codec file; "" = none
     int64_t store;                     // what clip files and checkpoints do: tk_codec_store
 } tk_codec_config;
@@ -101,7 +102,6 @@ typedef enum tk_import_bad { TK_BAD_SKIP, TK_BAD_STOP } tk_import_bad;
 typedef struct tk_import_config {
     double clip_seconds;  // clips are cut to this length
     double min_seconds;   // shorter rests are dropped
-    char *codec;          // clip file whose codec to use; "" = fit one on the imported clips
     char *empty_features; // .npy of an empty caption's text features; "" = a row of zeros
     int64_t bad;          // what becomes of files and clips that hold damage: tk_import_bad
 } tk_import_config;

@@ -255,6 +255,11 @@ static const tk_option config_rows[] = {
         "components kept of an audio row"),
     INT("codec.fit_clips", codec.fit_clips, 200, 1, 1000000, MEDIA,
         "clips the closed-form fit looks at"),
+    PATH(
+        "codec.from", codec.from, "", DATA,
+        "file whose codec clips are made with, so that a model trained on it goes on with them: a "
+        "clip file, a checkpoint, a codec file, or safetensors of talkie's; a relative path begins "
+        "at the config; empty = fit one"),
     PATH("codec.file", codec.file, "", MEDIA | SAMPLE | TK_CMD_LOOK | TK_CMD_CONVERT,
          "file of the codec that clip files and checkpoints refer to; a relative path begins at "
          "the config"),
@@ -291,8 +296,6 @@ static const tk_option config_rows[] = {
     FLT("import.clip_seconds", import.clip_seconds, 3, 0.1, 600, DATA,
         "media are cut to clips of this length"),
     FLT("import.min_seconds", import.min_seconds, 1, 0.1, 600, DATA, "shorter rests are dropped"),
-    STR("import.codec", import.codec, "", DATA,
-        "clip file whose codec to use; empty = fit one on the imported clips"),
     STR("import.empty_features", import.empty_features, "", DATA,
         ".npy of an empty caption's text features, where captions have some (a .npy beside each "
         "media file); empty = a row of zeros"),
@@ -539,7 +542,11 @@ const char *tk_option_section_now(const char *name)
 
 const char *tk_option_now(const char *name)
 {
-    return strcmp(name, "train.init") == 0 ? "train.from" : NULL;
+    static const char *const now[][2] = {{"train.init", "train.from"},
+                                         {"import.codec", "codec.from"}};
+    for (size_t i = 0; i < sizeof now / sizeof *now; i++)
+        if (!strcmp(name, now[i][0])) return now[i][1];
+    return NULL;
 }
 
 static void set_default(const tk_option *o, void *base)

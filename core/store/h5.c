@@ -58,13 +58,15 @@ static tk_status check_format(hid_t file, const char *path, const char *format, 
     int64_t have = 0;
     if (H5Aexists(file, "format") <= 0)
         return TK_FAIL(TK_INPUT, "%s is not a %s file: it has no attribute \"format\"", path,
-                       format);
+                       format ? format : "talkie");
     tk_arena_init(&a, 0);
     tk_status st = tk_h5_get_attr_str(file, "format", &a, &found);
-    if (st == TK_OK && strcmp(found, format) != 0)
-        st = TK_FAIL(TK_INPUT, "%s is a \"%.60s\" file; wanted is \"%s\"", path, found, format);
+    if (st == TK_OK && (format ? strcmp(found, format) : strncmp(found, "talkie-", 7)))
+        st = TK_FAIL(TK_INPUT, "%s is a \"%.60s\" file; wanted is %s%s%s", path, found,
+                     format ? "\"" : "one of talkie's", format ? format : "", format ? "\"" : "");
     tk_arena_free(&a);
     TK_TRY(st);
+    if (!format) return TK_OK;
     TK_TRY(tk_h5_get_attr_i64(file, "version", &have));
     if (have < version)
         return TK_FAIL(TK_INPUT,

@@ -9,7 +9,7 @@
 #include "core/numbers/tensor.h"
 #include <hdf5.h>
 
-// Opens for reading and checks root attributes format and version.
+// Opens for reading and checks root attributes format and version; format NULL: any of talkie's.
 tk_status tk_h5_open(const char *path, const char *format, int64_t version, hid_t *file);
 // Creates (truncates) and writes format and version.
 tk_status tk_h5_create(const char *path, const char *format, int64_t version, hid_t *file);

@@ -116,7 +116,7 @@ static tk_status open_clip_files(tk_loader *l, const tk_data_config *c, const ch
         if (mine != tk_codec_get_info(l->file[0].codec)->digest)
             return TK_FAIL(TK_INPUT,
                            "%s and %s were made with different codecs; make one with the codec of "
-                           "the other (import.codec=...)",
+                           "the other (codec.from=...)",
                            l->file[0].path, l->file[k].path);
     }
     TK_ARENA_NEW(l->named, &l->arena, l->n);

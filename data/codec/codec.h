@@ -17,6 +17,7 @@
 #pragma once
 #include "core/comm/comm.h"
 #include "core/store/h5.h"
+#include "core/store/safetensors.h"
 #include "data/codec/grid.h"
 
 typedef struct tk_codec tk_codec;
@@ -47,6 +48,15 @@ tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec);
 tk_status tk_codec_open(const char *path, tk_codec **out);           // a codec file
 tk_status tk_codec_save(const char *path, const tk_codec *c);        // complete or not at all
 tk_status tk_codec_broadcast(tk_comm *comm, tk_codec **c, int root); // others receive a copy
+// The tensor of a safetensors file that is a codec file, byte for byte; `path` is that file.
+#define TK_CODEC_TENSOR "codec"
+tk_status tk_codec_in_tensor(const char *path, const tk_safe_tensor *t, tk_arena *a,
+                             tk_codec **out);
+// Collective: the codec of the file c->from (a clip file, checkpoint or codec file, or safetensors
+// of talkie's), by which media of *m are to become rows; c's options of its shape are set to it.
+// NULL where c->from is empty: one is to be fitted.
+tk_status tk_codec_given(tk_comm *world, tk_codec_config *c, const tk_media_config *m,
+                         tk_codec **out);
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
 const char *tk_codec_name(const tk_codec *c, tk_codec_side side); // of that half's kind

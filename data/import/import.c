@@ -37,12 +37,12 @@ static tk_status check_arguments(const tk_import *im)
 // Rank 0: whether the output can be written, found out before hours of decoding.
 static tk_status check_output(tk_import *im)
 {
-    char **inputs, *codec = im->c->import.codec, *file = im->c->codec.file,
+    char **inputs, *codec = im->c->codec.from, *file = im->c->codec.file,
                    *empty = im->c->import.empty_features;
     int n = 0;
     TK_ARENA_NEW(inputs, &im->arena, im->n_files + 3);
     for (int i = 0; i < im->n_files; i++) inputs[n++] = (char *)im->file[i].path;
-    if (codec && *codec) inputs[n++] = codec;
+    if (*codec) inputs[n++] = codec;
     if (file && *file) inputs[n++] = file;
     if (*empty) inputs[n++] = empty;
     return tk_clips_check_output(im->c->output, n, inputs);
@@ -50,39 +50,12 @@ static tk_status check_output(tk_import *im)
 
 // Codec ---------------------------------------------------------------------------------------
 
-static tk_status read_codec(tk_import *im, const char *path)
-{
-    hid_t file, group;
-    TK_TRY(tk_h5_open(path, TK_CLIP_FORMAT, TK_CLIP_VERSION, &file));
-    group = tk_h5_exists(file, "codec") ? H5Gopen2(file, "codec", H5P_DEFAULT) : -1;
-    tk_status st = group >= 0 ? tk_codec_read(group, im->c->codec.file, &im->codec)
-                              : TK_FAIL(TK_INPUT, "%s has no group \"codec\"", path);
-    if (group >= 0) H5Gclose(group);
-    H5Fclose(file);
-    TK_TRY(tk_status_in_file(st, path));
-    const tk_codec_info *i = tk_codec_get_info(im->codec);
-    const tk_media_config *m = &im->c->media;
-    if (i->fps != m->fps || i->sample_rate != m->sample_rate || i->channels != m->channels)
-        return TK_FAIL(TK_INPUT,
-                       "import.codec %s is for %lld fps, %lld Hz and %lld channels; media.fps, "
-                       "media.sample_rate and media.channels are %lld, %lld and %lld",
-                       path, (long long)i->fps, (long long)i->sample_rate, (long long)i->channels,
-                       (long long)m->fps, (long long)m->sample_rate, (long long)m->channels);
-    return TK_OK;
-}
-
 // The given codec, if one is given, and the patch that clips are cut to.
 static tk_status find_patch(tk_import *im)
 {
-    const char *path = im->c->import.codec;
     const tk_media_config *m = &im->c->media;
-    im->info = tk_codec_planned(&im->c->codec, m);
-    if (path && *path) {
-        tk_status st = im->world->rank == 0 ? read_codec(im, path) : TK_OK;
-        TK_TRY(tk_agree(im->world, st));
-        TK_TRY(tk_codec_broadcast(im->world, &im->codec, 0));
-        im->info = *tk_codec_get_info(im->codec);
-    }
+    TK_TRY(tk_codec_given(im->world, &im->c->codec, m, &im->codec));
+    im->info = im->codec ? *tk_codec_get_info(im->codec) : tk_codec_planned(&im->c->codec, m);
     if (!tk_grid_divides(&im->info, im->info.patch_frames, m->height, m->width))
         return all_fail(TK_FAIL(TK_INPUT,
                                 "media.width %lld and media.height %lld must be multiples of the "

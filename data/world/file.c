@@ -74,17 +74,22 @@ static tk_status next_clip(void *ctx, int64_t i, tk_media *clip)
     return TK_OK;
 }
 
-static tk_status fit_world_codec(const studio *s, tk_codec **out)
+// It is fitted on them or, where there is one, measured.
+static tk_status show_clips_to_codec(const studio *s, tk_codec **codec)
 {
+    enum { MEASURED = 16 };
     const tk_config *c = s->c;
     source src = {.studio = s};
     tk_arena a;
     tk_arena_init(&a, 0);
-    int64_t n = c->codec.fit_clips < c->world.clips ? c->codec.fit_clips : c->world.clips;
+    const int64_t most = *codec ? MEASURED : c->codec.fit_clips;
+    const int64_t n = most < c->world.clips ? most : c->world.clips;
     tk_status st = new_take(s, &a, &src.take);
     if (st == TK_OK) {
-        tk_progress_begin(&src.progress, "fitting the codec", "clips", n);
-        st = tk_codec_fit(&c->codec, &c->media, next_clip, &src, n, out);
+        tk_progress_begin(&src.progress, *codec ? "measuring the codec" : "fitting the codec",
+                          "clips", n);
+        st = *codec ? tk_codec_measure(*codec, next_clip, &src, n)
+                    : tk_codec_fit(&c->codec, &c->media, next_clip, &src, n, codec);
         tk_progress_at(&src.progress, n, "");
         tk_progress_end(&src.progress);
     }
@@ -255,45 +260,67 @@ static tk_status write_clips(tk_comm *world, tk_config *c, studio *s, int thread
     return tk_clip_writer_commit(s->writer, tk_world_write_truth, &of);
 }
 
-static tk_status fit_alone(tk_comm *world, const studio *s, tk_codec **codec)
+// Rank 0 fits a codec, or measures the one that is given; all have it then.
+static tk_status get_world_codec(tk_comm *world, const studio *s, tk_codec **codec)
 {
     tk_status st = TK_OK;
-    if (world->rank == 0) st = fit_world_codec(s, codec);
+    if (world->rank == 0) st = show_clips_to_codec(s, codec);
     if (world->rank == 0 && st == TK_OK) st = tk_codec_keep(&s->c->codec, *codec);
     TK_TRY(tk_agree(world, st));
+    if (world->rank) tk_codec_free(*codec);
     return tk_codec_broadcast(world, codec, 0);
+}
+
+static tk_status check_world_output(const tk_config *c)
+{
+    char *inputs[2];
+    int n = 0;
+    if (!c->output[0]) return TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5");
+    if (*c->codec.file) inputs[n++] = c->codec.file;
+    if (*c->codec.from) inputs[n++] = c->codec.from;
+    return tk_clips_check_output(c->output, n, inputs);
+}
+
+static tk_status find_threads(tk_comm *world, const tk_config *c, int *threads)
+{
+    tk_parallel_config p = {
+        .tensor = 1, .pipeline = 1, .threads = c->parallel.threads, .chunks = 1};
+    tk_mesh mesh;
+    TK_TRY(tk_mesh_open(&mesh, world, &p, TK_AXIS_DATA));
+    *threads = tk_mesh_threads(&mesh, &p);
+    tk_mesh_close(&mesh);
+    return TK_OK;
+}
+
+static tk_status make_world_clips(tk_comm *world, tk_config *c, studio *s, tk_codec **codec,
+                                  tk_arena *a)
+{
+    int threads = 1;
+    TK_TRY(find_threads(world, c, &threads));
+    TK_TRY(tk_codec_given(world, &c->codec, &c->media, codec));
+    s->info = *codec ? *tk_codec_get_info(*codec) : tk_codec_planned(&c->codec, &c->media);
+    TK_TRY(tk_grid_of(&s->info, "media",
+                      tk_scene_frames(&c->world, &c->media, c->codec.patch_frames), c->media.height,
+                      c->media.width, TK_GRID_WHOLE, &s->grid));
+    TK_TRY(tk_agree(world, tk_scene_open_speech(&c->world, &c->media, &s->speech)));
+    TK_TRY(get_world_codec(world, s, codec));
+    s->codec = *codec;
+    TK_TRY(write_clips(world, c, s, threads, a));
+    const tk_codec_info *i = tk_codec_get_info(*codec);
+    tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f %s", c->output,
+           (long long)c->world.clips, (double)s->grid.frames / (double)c->media.fps,
+           i->video_psnr_db, i->audio_db, tk_codec_audio_figure(*codec));
+    return TK_OK;
 }
 
 tk_status tk_world_run(tk_comm *world, tk_config *c)
 {
-    tk_parallel_config parallel = {
-        .tensor = 1, .pipeline = 1, .threads = c->parallel.threads, .chunks = 1};
-    tk_mesh mesh;
     tk_arena a;
     tk_codec *codec = NULL;
-    if (!c->output[0])
-        return tk_agree(world, TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5"));
-    TK_TRY(tk_agree(world, world->rank ? TK_OK
-                                       : tk_clips_check_output(c->output, *c->codec.file != 0,
-                                                               &c->codec.file)));
-    TK_TRY(tk_mesh_open(&mesh, world, &parallel, TK_AXIS_DATA));
-    int threads = tk_mesh_threads(&mesh, &parallel);
-    tk_mesh_close(&mesh);
-    studio s = {.c = c, .info = tk_codec_planned(&c->codec, &c->media)};
-    TK_TRY(tk_grid_of(&s.info, "media",
-                      tk_scene_frames(&c->world, &c->media, c->codec.patch_frames), c->media.height,
-                      c->media.width, TK_GRID_WHOLE, &s.grid));
-    TK_TRY(tk_agree(world, tk_scene_open_speech(&c->world, &c->media, &s.speech)));
+    studio s = {.c = c};
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : check_world_output(c)));
     tk_arena_init(&a, 0);
-    tk_status st = fit_alone(world, &s, &codec);
-    s.codec = codec;
-    if (st == TK_OK) st = write_clips(world, c, &s, threads, &a);
-    if (st == TK_OK) {
-        const tk_codec_info *i = tk_codec_get_info(codec);
-        tk_log("%s: %lld clips of %.2f s; codec: video %.1f dB, audio %.1f %s", c->output,
-               (long long)c->world.clips, (double)s.grid.frames / (double)c->media.fps,
-               i->video_psnr_db, i->audio_db, tk_codec_audio_figure(codec));
-    }
+    const tk_status st = make_world_clips(world, c, &s, &codec, &a);
     tk_codec_free(codec);
     tk_speech_close(s.speech);
     tk_arena_free(&a);

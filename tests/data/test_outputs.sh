@@ -50,7 +50,7 @@ for name in a.mov ./a.mov "$PWD/a.mov" soft.mov hard.mov; do
 done
 cmp a.mov before || fail "the source was written over"
 "${import[@]}" a.mov -o codec.h5 >/dev/null 2>&1
-refuse "same file as the input codec.h5" "${import[@]}" a.mov -o ./codec.h5 import.codec=codec.h5
+refuse "same file as the input $PWD/codec.h5" "${import[@]}" a.mov -o ./codec.h5 codec.from=codec.h5
 
 # Someone else's file; an own one is replaced
 echo "a letter" >letter.h5

@@ -93,6 +93,34 @@ ok 1 plan run.yaml train.from=run16.safetensors
 ok 1 train run.yaml train.out=old train.init=run
 grep -q 'called train.from now' out || fail "the old name of train.from is taken in silence"
 
+# ---- clips to go on with ----
+
+"$talkie" data world run.yaml world.seed=2 -o other.h5 >out 2>&1 || fail "no other clips"
+refuse "with codec.from=run32.safetensors" train run.yaml data.files=other.h5 train.out=x train.from=run32.safetensors
+ok 1 data world run.yaml codec.file=codec.h5 codec.store=refer -o refers.h5
+for from in run32.safetensors run/step-00000001.h5 clips.h5 codec.h5 "refers.h5 codec.file=codec.h5"; do
+    # what options say of the codec's shape is the codec's
+    for n in 1 2; do
+        ok $n data world run.yaml world.seed=2 codec.patch_frames=1 codec.from=$from -o own.h5
+        mv own.h5 own$n.h5
+    done
+    cmp own1.h5 own2.h5 || fail "two ranks make other clips by the codec of $from"
+    rm -rf tuned
+    ok 2 train run.yaml data.files=own1.h5 train.out=tuned train.from=run32.safetensors
+done
+cp run32.safetensors codec-broken.safetensors
+printf 'broken' | dd of=codec-broken.safetensors bs=1 seek=$(($(stat -c %s run32.safetensors) - 3000)) conv=notrunc status=none
+by() { echo "data world run.yaml -o x.h5 codec.from=$1"; }
+refuse "codec-broken.safetensors: the codec it carries: codec" $(by codec-broken.safetensors)
+refuse "w.safetensors carries no codec" $(by "$PWD/w.safetensors")
+refuse "run is a folder" $(by run)
+refuse "nowhere.h5" $(by nowhere.h5)
+refuse "is for 4 fps, 4000 Hz and 1 channels; media.fps, media.sample_rate and media.channels are 5" \
+    $(by clips.h5) media.fps=5
+refuse "same file as the input" data world run.yaml codec.from=clips.h5 -o ./clips.h5
+refuse 'it has no group "codec"' $(by "$golden")
+[[ ! -e x.h5 ]] || fail "clips were made"
+
 # ---- what is refused ----
 
 echo mine >mine.safetensors && cp mine.safetensors mine.h5

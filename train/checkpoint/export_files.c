@@ -192,7 +192,7 @@ static tk_status add_extras(tk_ck_export *x, extra e[EXTRAS])
         char *bytes = NULL;
         TK_TRY(read_codec_bytes(x, &bytes, &e[n - x->table.n].bytes));
         e[n - x->table.n].x = bytes;
-        x->tensor[n] = (tk_safe_tensor){.name = TK_WEIGHTS_CODEC, .type = TK_SAFE_U8, .ndim = 1};
+        x->tensor[n] = (tk_safe_tensor){.name = TK_CODEC_TENSOR, .type = TK_SAFE_U8, .ndim = 1};
         x->tensor[n].dim[0] = (int64_t)e[n - x->table.n].bytes;
         n++;
     }

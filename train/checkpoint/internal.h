@@ -146,7 +146,6 @@ tk_status tk_ck_damaged(const char *path, const char *group, const char *name);
 #define TK_WEIGHTS_FORMAT "talkie-weights"
 #define TK_DIFFUSERS_STEM "diffusion_pytorch_model"
 #define TK_DIFFUSERS_CONFIG "config.json"
-#define TK_WEIGHTS_CODEC "codec" // the tensor that is a codec file, byte for byte
 enum { TK_WEIGHTS_VERSION = 1 };
 
 bool tk_ck_is_folder(const char *path); // in the layout of diffusers

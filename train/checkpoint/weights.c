@@ -5,13 +5,10 @@
 // config (YAML, as a checkpoint's), step, a digest of its numbers; and it carries its codec as one
 // tensor of bytes, a codec file as it would lie on disk. A folder says which model it is, and no
 // more.
-#define _GNU_SOURCE // a temporary file that no other program inherits
 #include "core/base/edits.h"
 #include "core/config/text.h"
 #include "core/store/safetensors.h"
 #include "train/checkpoint/internal.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +18,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { CODEC_MAX = 256 << 20, PIECE = 1 << 20, SHOWN = 4 };
+enum { SHOWN = 4 };
 
 bool tk_ck_is_folder(const char *path)
 {
@@ -55,53 +52,6 @@ uint64_t tk_ck_digest_all(int64_t n, char *const *name, const uint64_t *sum)
 }
 
 // ---- what a file says --------------------------------------------------------------------------
-
-static tk_status copy_bytes(const char *path, const tk_safe_tensor *t, int to, const char *name,
-                            char *piece)
-{
-    int fd;
-    TK_TRY(tk_file_open(path, &fd, NULL));
-    tk_status st = TK_OK;
-    for (int64_t at = 0; at < t->count && st == TK_OK; at += PIECE) {
-        const size_t n = (size_t)(t->count - at < PIECE ? t->count - at : PIECE);
-        st = tk_pread_all(fd, path, piece, n, t->address + at);
-        if (st == TK_OK) st = tk_pwrite_all(to, name, piece, n, at);
-    }
-    close(fd);
-    return st;
-}
-
-// As a file of its own, since it is read as one, by a reader that may die of it first.
-static tk_status read_codec_file(const char *path, const tk_safe_tensor *t, tk_arena *a,
-                                 tk_codec **out)
-{
-    const char *folder = getenv("TMPDIR");
-    char *piece,
-        *name = tk_arena_printf(a, "%s/talkie-codec.XXXXXX", folder && *folder ? folder : "/tmp");
-    if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    TK_ARENA_NEW(piece, a, PIECE);
-    const int fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0) return TK_FAIL(TK_IO, "cannot make a file in %s: %s", name, tk_io_words(errno));
-    tk_status st = copy_bytes(path, t, fd, name, piece);
-    close(fd);
-    if (st == TK_OK) st = tk_codec_open(name, out);
-    unlink(name);
-    return st;
-}
-
-static tk_status read_codec_tensor(const char *path, const tk_safe_tensor *t, tk_arena *a,
-                                   tk_codec **out)
-{
-    char words[1024];
-    if (t->type != TK_SAFE_U8 || t->count > CODEC_MAX)
-        return TK_FAIL(TK_INPUT, "%s: the tensor %s is not a codec file's bytes (U8)", path,
-                       t->name);
-    const tk_status st = read_codec_file(path, t, a, out);
-    if (st != TK_INPUT) return st;
-    snprintf(words, sizeof words, "%s: the codec it carries: %s", path, tk_status_message());
-    tk_status_set(st, words);
-    return st;
-}
 
 static tk_status check_weights_format(const char *path, const tk_safetensors *s)
 {
@@ -176,12 +126,12 @@ tk_status tk_ck_weights_meta(const char *path, const char *codec_file, tk_arena 
         TK_TRY(tk_ck_diffusers_read(path, a, &out->config));
     } else {
         TK_TRY(read_file_meta(path, &s, a, out));
-        codec = tk_safe_find(&s, TK_WEIGHTS_CODEC);
+        codec = tk_safe_find(&s, TK_CODEC_TENSOR);
         const tk_safe_tensor *empty = tk_safe_find(&s, TK_EMPTY_FEATURES);
         if (empty) TK_TRY(read_empty_tensor(path, empty, a, &out->text));
     }
     if (!codec_file) return TK_OK;
-    if (codec) return read_codec_tensor(path, codec, a, &out->codec);
+    if (codec) return tk_codec_in_tensor(path, codec, a, &out->codec);
     return *codec_file ? tk_codec_open(codec_file, &out->codec) : TK_OK;
 }
 
@@ -195,7 +145,7 @@ static tk_ck_tensor place_of_weight(const tk_safe_tensor *t)
 
 static bool goes_with_model(const tk_safe_tensor *t)
 {
-    return (t->type == TK_SAFE_U8 && !strcmp(t->name, TK_WEIGHTS_CODEC)) ||
+    return (t->type == TK_SAFE_U8 && !strcmp(t->name, TK_CODEC_TENSOR)) ||
            !strcmp(t->name, TK_EMPTY_FEATURES);
 }
 

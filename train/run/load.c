@@ -15,10 +15,12 @@ static tk_status check_codec(const tk_trainer *t, const char *path, const tk_che
         return TK_OK;
     }
     if (codec && tk_codec_get_info(codec)->digest == tk_codec_get_info(own)->digest) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s was trained on clips of another codec than those of data.files: their rows "
-                   "mean different things. Give clips made with the checkpoint's codec",
-                   path);
+    return TK_FAIL(
+        TK_INPUT,
+        "%s was trained on clips of another codec than those of data.files: their rows "
+        "mean different things. Give clips made with the checkpoint's codec (data world or data "
+        "import with codec.from=%s)",
+        path, path);
 }
 
 static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state)

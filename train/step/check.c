@@ -262,7 +262,7 @@ static tk_status match_codecs(const tk_check *c)
     if (tk_codec_get_info(tk_loader_codec(c->loader))->digest == trained->digest) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "data.check: %s was made with another codec than the clips that are trained on; "
-                   "make it with theirs (import.codec=...)",
+                   "make it with theirs (codec.from=...)",
                    c->config.data.files[0]);
 }
 

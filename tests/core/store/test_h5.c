@@ -201,6 +201,12 @@ static void test_h5__missing_foreign_and_empty(void **state)
     hid_t bare = H5Fcreate(other, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     H5Fclose(bare);
     expect(TK_INPUT, tk_h5_open(other, "talkie-test", 1, &f), "no attribute \"format\"");
+    expect(TK_INPUT, tk_h5_open(other, NULL, 0, &f), "is not a talkie file");
+    ok(tk_h5_open(path, NULL, 0, &f)); // any of talkie's, of any version
+    H5Fclose(f);
+    ok(tk_h5_create(other, "walkie-test", 2, &f));
+    ok(tk_h5_close(f, other));
+    expect(TK_INPUT, tk_h5_open(other, NULL, 0, &f), "wanted is one of talkie's");
 }
 
 static void test_h5__wrong_type_and_shape(void **state)

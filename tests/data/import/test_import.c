@@ -26,9 +26,9 @@ static tk_status prepare(const char *out)
                                      .audio_hop = 400,
                                      .audio_channels = 64,
                                      .fit_clips = 4,
+                                     .from = "",
                                      .file = ""};
-    config.import =
-        (tk_import_config){.clip_seconds = 2, .min_seconds = 1, .codec = "", .empty_features = ""};
+    config.import = (tk_import_config){.clip_seconds = 2, .min_seconds = 1, .empty_features = ""};
     config.output = keep;
     return TK_OK;
 }
@@ -127,7 +127,7 @@ static void test_ranks_do_not_matter(void **state)
     char codec[256];
     snprintf(codec, sizeof codec, "%s", media_path("good.h5"));
     prepare(media_path("all.h5"));
-    config.import.codec = codec;
+    config.codec.from = codec;
     assert_ok(tk_import_run(&world, &config, 2, files));
     if (world.rank == 0) {
         tk_clips a, b, given;
@@ -326,9 +326,9 @@ static void test_bad_arguments(void **state)
     config.import.clip_seconds = 0.1;
     refuse(1, files, "import.clip_seconds");
     config.import.clip_seconds = 2;
-    config.import.codec = files[0];
+    config.codec.from = files[0];
     refuse(1, files, "plain.mp4");
-    config.import.codec = (char *)"";
+    config.codec.from = (char *)"";
     config.output = (char *)"";
     refuse(1, files, "-o");
     config.output = files[0];

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The codec that another file carries, for clips to be made with.
+#define _GNU_SOURCE // a temporary file that no other program inherits
+#include "data/codec/kind.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_BYTES = 256 << 20, PIECE = 1 << 20 };
+
+// ---- in safetensors ----------------------------------------------------------------------------
+
+static tk_status copy_bytes(const char *path, const tk_safe_tensor *t, int to, const char *name,
+                            char *piece)
+{
+    int fd;
+    TK_TRY(tk_file_open(path, &fd, NULL));
+    tk_status st = TK_OK;
+    for (int64_t at = 0; at < t->count && st == TK_OK; at += PIECE) {
+        const size_t n = (size_t)(t->count - at < PIECE ? t->count - at : PIECE);
+        st = tk_pread_all(fd, path, piece, n, t->address + at);
+        if (st == TK_OK) st = tk_pwrite_all(to, name, piece, n, at);
+    }
+    close(fd);
+    return st;
+}
+
+// What the reader of the copy said, without the copy's name.
+static void blame_original(tk_status st, const char *path, const char *copy)
+{
+    char words[1024];
+    const char *said = tk_status_message();
+    const size_t n = strlen(copy);
+    if (!strncmp(said, copy, n)) said += strncmp(said + n, ": ", 2) ? n : n + 2;
+    snprintf(words, sizeof words, "%s: the codec it carries: %s", path, said);
+    tk_status_set(st, words);
+}
+
+// As a file of its own, since it is read as one, by a reader that may die of it first.
+tk_status tk_codec_in_tensor(const char *path, const tk_safe_tensor *t, tk_arena *a, tk_codec **out)
+{
+    const char *folder = getenv("TMPDIR");
+    char *piece,
+        *name = tk_arena_printf(a, "%s/talkie-codec.XXXXXX", folder && *folder ? folder : "/tmp");
+    if (t->type != TK_SAFE_U8 || t->count > MOST_BYTES)
+        return TK_FAIL(TK_INPUT, "%s: the tensor %s is not a codec file's bytes (U8)", path,
+                       t->name);
+    if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    TK_ARENA_NEW(piece, a, PIECE);
+    const int fd = mkostemp(name, O_CLOEXEC);
+    if (fd < 0) return TK_FAIL(TK_IO, "cannot make a file in %s: %s", name, tk_io_words(errno));
+    tk_status st = copy_bytes(path, t, fd, name, piece);
+    close(fd);
+    if (st == TK_OK) {
+        st = tk_codec_open(name, out);
+        if (st == TK_INPUT) blame_original(st, path, name);
+    }
+    unlink(name);
+    return st;
+}
+
+static tk_status take_from_safetensors(const char *path, tk_arena *a, tk_codec **out)
+{
+    tk_safetensors s;
+    TK_TRY(tk_safe_open(path, a, &s));
+    const tk_safe_tensor *t = tk_safe_find(&s, TK_CODEC_TENSOR);
+    if (!t)
+        return TK_FAIL(TK_INPUT, "%s carries no codec: it has no tensor " TK_CODEC_TENSOR, path);
+    return tk_codec_in_tensor(path, t, a, out);
+}
+
+// ---- in HDF5 -----------------------------------------------------------------------------------
+
+static tk_status take_from_h5(const char *path, const char *codec_file, tk_codec **out)
+{
+    hid_t file, group;
+    TK_TRY(tk_h5_open(path, NULL, 0, &file));
+    group = tk_h5_exists(file, "codec") ? H5Gopen2(file, "codec", H5P_DEFAULT) : -1;
+    const tk_status st = group < 0 ? TK_FAIL(TK_INPUT, "it has no group \"codec\"")
+                                   : tk_codec_read(group, codec_file, out);
+    if (group >= 0) H5Gclose(group);
+    H5Fclose(file);
+    return tk_status_in_file(st, path);
+}
+
+// ---- given to those who make clips -------------------------------------------------------------
+
+static tk_status take_codec(const tk_codec_config *c, const tk_media_config *m, tk_arena *a,
+                            tk_codec **out)
+{
+    struct stat s;
+    bool safe;
+    if (!stat(c->from, &s) && S_ISDIR(s.st_mode))
+        return TK_FAIL(TK_INPUT, "codec.from: %s is a folder; name a file in it that has the codec",
+                       c->from);
+    TK_TRY(tk_safe_is(c->from, &safe));
+    TK_TRY(safe ? take_from_safetensors(c->from, a, out) : take_from_h5(c->from, c->file, out));
+    const tk_codec_info *i = tk_codec_get_info(*out);
+    if (i->fps != m->fps || i->sample_rate != m->sample_rate || i->channels != m->channels)
+        return TK_FAIL(TK_INPUT,
+                       "codec.from: the codec of %s is for %lld fps, %lld Hz and %lld channels; "
+                       "media.fps, media.sample_rate and media.channels are %lld, %lld and %lld",
+                       c->from, (long long)i->fps, (long long)i->sample_rate,
+                       (long long)i->channels, (long long)m->fps, (long long)m->sample_rate,
+                       (long long)m->channels);
+    return TK_OK;
+}
+
+// What options say of the shape is the codec's from here on.
+static void shape_options(const tk_codec *codec, tk_codec_config *c)
+{
+    const tk_codec_info *i = &codec->info;
+    c->video = tk_codec_kind_number(codec->half[TK_CODEC_VIDEO]->kind);
+    c->audio = tk_codec_kind_number(codec->half[TK_CODEC_AUDIO]->kind);
+    c->patch_frames = i->patch_frames;
+    c->patch_size = i->patch_size;
+    c->video_channels = i->video_channels;
+    c->audio_hop = i->audio_hop;
+    c->audio_channels = i->audio_channels;
+}
+
+tk_status tk_codec_given(tk_comm *world, tk_codec_config *c, const tk_media_config *m,
+                         tk_codec **out)
+{
+    tk_arena a;
+    *out = NULL;
+    if (!*c->from) return TK_OK;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_agree(world, world->rank ? TK_OK : take_codec(c, m, &a, out));
+    tk_arena_free(&a);
+    if (st == TK_OK) st = tk_codec_broadcast(world, out, 0);
+    if (st == TK_OK) {
+        shape_options(*out, c);
+        return TK_OK;
+    }
+    tk_codec_free(*out);
+    *out = NULL;
+    return st;
+}
