@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/jobs.h"
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +15,16 @@ static tk_status find_file(char **path, const char *named_by, tk_arena *a)
     if (!beside) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (access(beside, F_OK) == 0) *path = beside;
     return TK_OK;
+}
+
+static tk_status locate_checkpoint(char **path, const char *named_by, tk_arena *a)
+{
+    char here[PATH_MAX];
+    const char *slash = strrchr(named_by, '/');
+    TK_TRY(find_file(path, named_by, a));
+    if (**path == '/' || !slash || access(*path, F_OK) == 0 || errno != ENOENT) return TK_OK;
+    return TK_FAIL(TK_INPUT, "no checkpoint at %s, looked for from %s and from %.*s on", *path,
+                   getcwd(here, sizeof here) ? here : ".", (int)(slash - named_by), named_by);
 }
 
 // Job file, storyboard and overrides on top of what `c` has. The job file's list is no option of
@@ -117,7 +129,7 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
     if (st == TK_OK) codec_file = tk_arena_strdup(&j->arena, peek.codec.file);
     if (st == TK_OK && !(where && codec_file)) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
-    if (st == TK_OK) st = find_file(&where, job->file, &j->arena);
+    if (st == TK_OK) st = locate_checkpoint(&where, job->file, &j->arena);
     tk_config_free(&peek);
     TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
     TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));

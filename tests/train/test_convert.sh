@@ -108,6 +108,8 @@ for from in run32.safetensors run/step-00000001.h5 clips.h5 codec.h5 "refers.h5 
     rm -rf tuned
     ok 2 train run.yaml data.files=own1.h5 train.out=tuned train.from=run32.safetensors
 done
+sed -i 's,run32,nowhere,' far/stories/story.yaml
+refuse "no checkpoint at ../../nowhere.safetensors, looked for from $PWD and from far/stories on" sample far/stories/story.yaml
 cp run32.safetensors codec-broken.safetensors
 printf 'broken' | dd of=codec-broken.safetensors bs=1 seek=$(($(stat -c %s run32.safetensors) - 3000)) conv=notrunc status=none
 by() { echo "data world run.yaml -o x.h5 codec.from=$1"; }
