@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Of the workspace of a call: cuBLASLt takes no other, and CUDA's own allocator gives it.
+enum { WORKSPACE_ALIGN = 256 };
+
 static tk_status check_built(const tk_device_ops *ops)
 {
     if (ops) return TK_OK;
@@ -359,6 +362,12 @@ bool tk_device_has(const tk_device *d, const tk_call *c, bool back)
     return (back ? k->back : k->fore) != NULL;
 }
 
+static void *aligned(void *x)
+{
+    const uintptr_t off = (uintptr_t)x % WORKSPACE_ALIGN;
+    return off ? (char *)x + (WORKSPACE_ALIGN - off) : x;
+}
+
 tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
 {
     const tk_kernel *k = &d->kernels[c->op];
@@ -368,10 +377,10 @@ tk_status tk_device_run(tk_device *d, const tk_call *c, bool back)
     tk_status st = TK_OK;
     d->op = tk_op_table[c->op].name;
     TK_TRY(tk_trace_call(d, TK_TRACE_OPERATOR, 0));
-    if (bytes) TK_TRY(take(d, &d->pool, TK_FOR_WORKSPACE, bytes, &scratch));
+    if (bytes) TK_TRY(take(d, &d->pool, TK_FOR_WORKSPACE, bytes + WORKSPACE_ALIGN, &scratch));
     if (d->ops->computes) {
         tk_device_reach(d, d->queue);
-        d->scratch = scratch;
+        d->scratch = aligned(scratch);
         st = (back ? k->back : k->fore)(d, c);
         d->scratch = NULL;
     }

@@ -24,9 +24,10 @@ struct tk_recording;
 // What a device implements, called by the functions below alone.
 //
 // One operator on one device. `scratch` says how many bytes of pool memory the call needs beside
-// its tensors; the dispatcher takes them for the length of the call and passes them as d->scratch
-// (NULL = none; the dry device asks it too, so that plans include it). `back` adds to or sets each
-// wanted input gradient (see core/device/ops/ops.h); NULL where the operator has no gradient.
+// its tensors; the dispatcher takes them for the length of the call and passes them as d->scratch,
+// at a multiple of 256 bytes (NULL = none; the dry device asks it too, so that plans include it).
+// `back` adds to or sets each wanted input gradient (see core/device/ops/ops.h); NULL where the
+// operator has no gradient.
 typedef struct tk_kernel {
     tk_status (*fore)(tk_device *d, const struct tk_call *c);
     tk_status (*back)(tk_device *d, const struct tk_call *c);

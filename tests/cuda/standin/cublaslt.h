@@ -42,6 +42,8 @@ typedef struct lt_preference {
     uint32_t align[4]; // a, b, c, d
 } lt_preference;
 enum { LT_ALIVE = 0x1e7a11fe };
+// Bytes: where a workspace begins, whether the algorithm needs it or not.
+enum { LT_WORKSPACE_ALIGN = 256 };
 
 // A product as it was asked for, column-major: d (m, n) = op(a) (m, k) @ op(b) (k, n) + ...
 typedef struct lt_problem {

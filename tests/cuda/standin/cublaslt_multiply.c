@@ -148,8 +148,11 @@ static bool memory_is_right(const job *j, size_t needs, size_t has)
             return lt_refuse("operand %d lies where the result does", i);
         standin_needs_device("cublasLtMatmul", x[i], bytes[i]);
     }
+    if ((uintptr_t)j->workspace % LT_WORKSPACE_ALIGN)
+        return lt_refuse("a workspace at %p, no multiple of %d", (void *)j->workspace,
+                         LT_WORKSPACE_ALIGN);
     if (!needs) return true;
-    if (has < needs || !j->workspace || (uintptr_t)j->workspace % 16)
+    if (has < needs || !j->workspace)
         return lt_refuse("algorithm %d needs a workspace of %zu bytes, has %zu at %p", (int)j->kind,
                          needs, has, (void *)j->workspace);
     standin_needs_device("cublasLtMatmul", j->workspace, needs);
