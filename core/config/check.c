@@ -130,8 +130,8 @@ static tk_status check_attention(tk_loading *l)
     TK_TRY(broken(l, wanted && trains && c->train.precision == TK_PRECISION_FP32, "attention",
                   "train.precision",
                   "cuDNN's attention is in bf16: attention=cudnn needs train.precision=bf16"));
-    return broken(l, wanted && trains && c->model.head_dim % 8 != 0, "attention", "model.head_dim",
-                  "cuDNN's attention knows heads of 8, 16, 24, ... channels: model.head_dim is "
+    return broken(l, wanted && trains && c->model.head_dim % 16 != 0, "attention", "model.head_dim",
+                  "cuDNN's attention knows heads of 16, 32, 48, ... channels: model.head_dim is "
                   "%" PRId64,
                   c->model.head_dim);
 }

@@ -41,6 +41,8 @@ grep -q 'our own kernels, as in this run so far' said || fail "it goes on with a
 
 train whole 4 train.precision=fp32 attention=cudnn && fail "cuDNN in fp32 is not refused"
 grep -q 'attention=cudnn needs train.precision=bf16' said || fail "it is not said what would be right"
+train odd 2 attention=cudnn model.head_dim=24 model.rope_freq_dim=2 && fail "heads of 24 channels are not refused"
+grep -q 'heads of 16, 32, 48, ... channels: model.head_dim is 24' said || fail "it is not said which heads it knows"
 STANDIN_CUDNN_VERSION=91000 train old 2 attention=cudnn && fail "an old cuDNN is not refused"
 grep -q 'needs cuDNN 9.15 or a later 9: libcudnn.so.9 is of version 9.10' said || fail "it is not said what is wrong"
 STANDIN_CUDNN_VERSION=91000 train old 2 || fail "without cuDNN our own kernels do it"

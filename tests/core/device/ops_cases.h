@@ -118,6 +118,7 @@ static const test_case cases[] = {
     {TK_OP_ATTENTION, 0, 128, 0, 64, CROSS, {1, 128, 63, 127, 64}},
     {TK_OP_ATTENTION, 0, 128, 0, 128, 0, {130, 0, 99}},
     {TK_OP_ATTENTION, 0, 48, 0, 24, 0, {129, 64, 65, 63, 127}},
+    {TK_OP_ATTENTION, 0, 80, 0, 80, 0, {65, 130}},
     // picks, channels, rows of the first source (the third has 3)
     {TK_OP_PICK, 9, 5, 4, 0, 0, {0}},
     {TK_OP_PICK, 0, 5, 4, 0, 0, {0}},

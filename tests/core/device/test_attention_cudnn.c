@@ -109,7 +109,7 @@ static void every_case_agrees_with_ref(void **state)
         if (cases[i].op != TK_OP_ATTENTION) continue;
         world_open(&w, &cases[i], kinds[1]);
         snprintf(w.name, sizeof w.name, "attention case %d by cuDNN", i);
-        if (w.call.i[0] % 8 == 0) agrees_with_ref(&w), n++;
+        if (w.call.i[0] % 16 == 0) agrees_with_ref(&w), n++;
         world_close(&w);
     }
     assert_true(n >= 6);
@@ -123,7 +123,7 @@ static void an_old_one_finds_its_workspace_zero(void **state)
     int i = 0;
     if (!has_cudnn()) skip();
     setenv("STANDIN_CUDNN_VERSION", "91700", 1);
-    while (cases[i].op != TK_OP_ATTENTION || cases[i].x != 24) i++;
+    while (cases[i].op != TK_OP_ATTENTION || cases[i].x != 16) i++;
     world_open(&w, &cases[i], kinds[1]);
     snprintf(w.name, sizeof w.name, "attention case %d by an old cuDNN", i);
     agrees_with_ref(&w);
@@ -131,27 +131,41 @@ static void an_old_one_finds_its_workspace_zero(void **state)
     unsetenv("STANDIN_CUDNN_VERSION");
 }
 
-// What it does not take is refused where it is asked for, and else done by our own kernels.
+static void is_left_to_our_own(world *w)
+{
+    char words[64];
+    const backend own = {
+        .ops = tested(), .seed = "1", .by = TK_ATTENTION_AUTO, .workspace = 1 << 30};
+    result a = run(&own, w, 31, 0), b = run(&ref, w, 31, 0);
+    expect_result(w, &a, &b);
+    result_free(&a);
+    result_free(&b);
+    tk_device *d = device_of(&own);
+    assert_ok(tk_device_attend(d, TK_ATTENTION_CUDNN, 1 << 20));
+    assert_int_equal(tk_device_run(d, &w->call, false), TK_INPUT);
+    snprintf(words, sizeof words, "these have %lld (model.head_dim)", (long long)w->call.i[0]);
+    assert_says(words);
+}
+
+// What it does not take is refused where it is asked for, and else done by our own kernels: it
+// would compute heads of 8 and 24 channels and give wrong gradients.
 static void what_it_does_not_take(void **state)
 {
+    enum { SIZES = 3 };
+    static const int64_t channels[SIZES] = {5, 8, 24};
+    int n[SIZES] = {0};
     (void)state;
     if (!has_cudnn()) skip();
     for (int i = 0; i < N_CASES; i++) {
         world w;
-        if (cases[i].op != TK_OP_ATTENTION || cases[i].c != 10) continue; // heads of 5 channels
+        if (cases[i].op != TK_OP_ATTENTION) continue;
         world_open(&w, &cases[i], kinds[1]);
         snprintf(w.name, sizeof w.name, "attention case %d", i);
-        const backend own = {.ops = tested(), .seed = "1", .by = TK_ATTENTION_AUTO, .workspace = 1};
-        result a = run(&own, &w, 31, 0), b = run(&ref, &w, 31, 0);
-        expect_result(&w, &a, &b);
-        result_free(&a);
-        result_free(&b);
-        tk_device *d = device_of(&own);
-        assert_ok(tk_device_attend(d, TK_ATTENTION_CUDNN, 1 << 20));
-        assert_int_equal(tk_device_run(d, &w.call, false), TK_INPUT);
-        assert_says("these have 5 (model.head_dim)");
+        for (int k = 0; k < SIZES; k++)
+            if (w.call.i[0] == channels[k] && n[k]++ == 0) is_left_to_our_own(&w);
         world_close(&w);
     }
+    for (int k = 0; k < SIZES; k++) assert_true(n[k] > 0);
 }
 
 static void devices_without_it(void **state)

@@ -106,6 +106,8 @@ static void refusals_say_what_would_be_right(void **state)
                    "takes 2048 MiB of workspace, and attention_workspace is 1024");
     c = call(4, 100, 2, 20, false);
     expect_refusal(&c, false, 1024 * MIB, "these have 20 (model.head_dim)");
+    c = call(4, 100, 2, 24, true); // whose gradients it gets wrong
+    expect_refusal(&c, true, 1024 * MIB, "these have 24");
     c = call(4, 100, 2, 264, false);
     expect_refusal(&c, false, 1024 * MIB, "these have 264");
     c = call(4, 100, 2, 64, false);

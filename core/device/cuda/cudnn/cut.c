@@ -35,7 +35,7 @@ static bool takes(const tk_call *c, bool back, char *why, size_t room)
         return no(why, room, "its attention is in bf16, and this is in fp32 (train.precision)");
     if (!tk_cudnn_knows_channels(c->i[0])) {
         snprintf(why, room,
-                 "it knows heads of 8, 16, ... 256 channels, these have %lld "
+                 "it knows heads of 16, 32, ... 256 channels, these have %lld "
                  "(model.head_dim)",
                  (long long)c->i[0]);
         return false;

@@ -108,5 +108,5 @@ int64_t tk_cudnn_workspace(const tk_cudnn_shape *s)
 
 bool tk_cudnn_knows_channels(int64_t channels)
 {
-    return channels > 0 && channels <= 256 && channels % 8 == 0;
+    return channels > 0 && channels <= 256 && channels % 16 == 0;
 }
