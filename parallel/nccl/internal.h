@@ -64,7 +64,7 @@ typedef struct tk_nccl_message {
 
 typedef struct tk_nccl_impl {
     struct tk_nccl_impl *next; // of this process; the world's is the last
-    ncclComm_t comm;
+    ncclComm_t comm;           // set by a thread of NCCL's once it is made: see tk_nccl_made()
     tk_comm *host;
     tk_device *device;
     void *memory;   // of the world's: the block that all know; NULL: there is none
@@ -80,6 +80,12 @@ typedef struct tk_nccl_impl {
 static inline tk_nccl_impl *tk_nccl_of(const tk_device_comm *c)
 {
     return (tk_nccl_impl *)c->impl;
+}
+
+// Its communicator; NULL: NCCL is still making it.
+static inline ncclComm_t tk_nccl_made(const tk_nccl_impl *m)
+{
+    return __atomic_load_n(&m->comm, __ATOMIC_ACQUIRE);
 }
 
 // An operation is asked for: what is said of a failure from here on.

@@ -32,7 +32,7 @@ static void abort_all(void)
     tk_nccl_impl *m = watched;
     watched = NULL;
     for (; m; m = m->next)
-        if (m->comm) (void)tk_nccl.CommAbort(m->comm);
+        if (tk_nccl_made(m)) (void)tk_nccl.CommAbort(tk_nccl_made(m));
 }
 
 void tk_nccl_begin(tk_nccl_impl *m, const char *op)
@@ -46,7 +46,7 @@ static tk_status fail(const tk_nccl_impl *m, ncclResult_t r, const char *when)
     const tk_nccl_impl *world = the_world();
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    const char *words = m->comm ? tk_nccl.GetLastError(m->comm) : NULL;
+    const char *words = tk_nccl_made(m) ? tk_nccl.GetLastError(tk_nccl_made(m)) : NULL;
     const tk_status st =
         TK_FAIL(TK_COMM,
                 "world rank %d (rank %d of %d of the %s communicator) on host %s: NCCL failed %s "
@@ -58,16 +58,23 @@ static tk_status fail(const tk_nccl_impl *m, ncclResult_t r, const char *when)
     return tk_parallel_unless_alone(m->host, st);
 }
 
+// What goes on by itself, or has failed by itself. NCCL knows no state of what it is still making.
+static ncclResult_t state_of(const tk_nccl_impl *m)
+{
+    const ncclComm_t comm = tk_nccl_made(m);
+    ncclResult_t state = ncclInProgress;
+    if (comm && tk_nccl.CommGetAsyncError(comm, &state) != ncclSuccess) return ncclInternalError;
+    return state;
+}
+
 tk_status tk_nccl_check(tk_nccl_impl *m, ncclResult_t r)
 {
-    ncclResult_t state = r;
-    for (bool begins = true; r == ncclInProgress && state == ncclInProgress; begins = false) {
-        if (tk_nccl.CommGetAsyncError(m->comm, &state) != ncclSuccess) state = ncclInternalError;
-        if (state != ncclInProgress) break;
+    for (bool begins = true; r == ncclInProgress; begins = false) {
+        if ((r = state_of(m)) != ncclInProgress) break;
         sched_yield();
         tk_mpi_look_for(m->host, m->op, begins);
     }
-    return state == ncclSuccess ? TK_OK : fail(m, state, "in");
+    return r == ncclSuccess ? TK_OK : fail(m, r, "in");
 }
 
 // The asked-th time that the host finds the device at work.
@@ -78,8 +85,7 @@ static void look(int asked)
     if (asked && now - looked < LOOK_SECONDS) return;
     looked = now;
     for (tk_nccl_impl *m = watched; m; m = m->next) {
-        ncclResult_t state = ncclSuccess;
-        if (tk_nccl.CommGetAsyncError(m->comm, &state) != ncclSuccess) state = ncclInternalError;
+        const ncclResult_t state = state_of(m);
         if (state != ncclSuccess && state != ncclInProgress)
             (void)fail(m, state, "during or before");
     }

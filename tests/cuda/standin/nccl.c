@@ -149,6 +149,14 @@ static void renew_work(void *what)
     memcpy(what, &w, sizeof w);
 }
 
+ncclResult_t standin_soon(struct ncclComm *c, ncclResult_t then)
+{
+    if (c->blocking) return c->state = then;
+    c->then = then;
+    c->polls = HOLD_POLLS;
+    return c->state = ncclInProgress;
+}
+
 static ncclResult_t launch_work(standin_work *w)
 {
     static standin_work *all_captured; // to the end of the process: graphs may hold them
@@ -167,9 +175,7 @@ static ncclResult_t launch_work(standin_work *w)
         return ncclSuccess;
     }
     c->held = w;
-    c->polls = HOLD_POLLS;
-    c->state = ncclInProgress;
-    return ncclInProgress;
+    return standin_soon(c, ncclSuccess);
 }
 
 // All operations of one communicator that were asked for in the group, in their order.
@@ -337,12 +343,11 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
     if (!c || c->ended) return ncclInvalidArgument;
     standin_hear();
     standin_go_on();
-    standin_meet(c);
-    if (c->held && --c->polls == 0) {
+    if (c->polls && --c->polls == 0) {
         standin_work *w = c->held;
         c->held = NULL;
-        c->state = ncclSuccess;
-        launch(w);
+        c->state = c->then;
+        if (w) launch(w);
     }
     *state = c->state;
     return ncclSuccess;

@@ -8,6 +8,9 @@
 // ranks that they concern capture them, or none. With NCCL_GRAPH_MIXING_SUPPORT=0 those of graphs
 // and others are not under way at once on one communicator.
 //
+// A communicator that does not block is made beside the host, which has NULL until it is there, and
+// a state of it only from then on.
+//
 // Operations are launched as NCCL's are: at once, or where a communicator is not blocking now and
 // then only after the host has asked for its state often enough. What they do is done when their
 // stream comes to it, together with the other ranks' parts, in the order of launches.
@@ -62,15 +65,14 @@ struct ncclComm {
     int id; // the same on all its ranks
     int rank, size, *world_of;
     bool blocking, ended;
-    ncclResult_t state;
-    int polls;                       // of the state, until what is held back is launched
-    struct standin_work *held;       // back until then
-    int64_t launched, done;          // works, which begin in the order of launches
-    int64_t captured;                // works, so far
-    bool last_captured;              // the work launched last
-    int64_t sent;                    // bytes to other ranks
-    int known;                       // blocks of memory, registered with it
-    struct standin_meeting *meeting; // it is being made, or split
+    ncclResult_t state, then;
+    int polls;                 // of the state, until it is `then`; 0: it is that now
+    struct standin_work *held; // back until then
+    int64_t launched, done;    // works, which begin in the order of launches
+    int64_t captured;          // works, so far
+    bool last_captured;        // the work launched last
+    int64_t sent;              // bytes to other ranks
+    int known;                 // blocks of memory, registered with it
 };
 
 typedef struct standin_op {
@@ -104,12 +106,13 @@ int standin_world_rank(void);
 size_t standin_size(ncclDataType_t t);
 const char *standin_describe(const standin_launch *l, char *out, size_t size);
 void standin_tell(const standin_op *o); // its launch, to other ranks
+// Its state from now on: of one that does not block after it was asked for often enough.
+ncclResult_t standin_soon(struct ncclComm *c, ncclResult_t then);
 void standin_buffers(const standin_op *o,
                      standin_buffer out[2]); // read, written; of no bytes: none
 
 // nccl_meet.c
-struct ncclComm *standin_comms(void);  // of this process
-void standin_meet(struct ncclComm *c); // what is under way to make it goes on
+struct ncclComm *standin_comms(void); // of this process
 
 // nccl_memory.c
 bool standin_registered(const struct ncclComm *c, const standin_buffer b[2]);

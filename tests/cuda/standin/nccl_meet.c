@@ -32,22 +32,11 @@ typedef struct standin_meeting {
     MPI_Request *request; // (n) of entries that come, or of tables that go
     MPI_Request away;
     bool tables;
-    struct ncclComm *child; // of a split; NULL: the communicator itself
+    struct ncclComm *parent, *made; // parent: of a split; NULL: there is none
+    ncclComm_t *out;                // the caller's, which has it once it is made
 } standin_meeting;
 
-static void begin_meeting(struct ncclComm *at, int n, int root, entry own, struct ncclComm *child)
-{
-    standin_meeting *m = calloc(1, sizeof *m);
-    if (m) *m = (standin_meeting){.n = n, .root = root, .own = own, .child = child};
-    if (!m || !(m->all = calloc((size_t)n, sizeof *m->all)) ||
-        !(m->request = calloc((size_t)n, sizeof *m->request)))
-        standin_fault("out of memory");
-    for (int i = 0; i < n; i++) m->request[i] = MPI_REQUEST_NULL;
-    PMPI_Isend(&m->own, (int)sizeof m->own, MPI_BYTE, root, STANDIN_TAG_ENTRY, MPI_COMM_WORLD,
-               &m->away);
-    at->meeting = m;
-    at->state = ncclInProgress;
-}
+static standin_meeting *under_way; // one at a time
 
 // Entries of another meeting of the root's are for that one: a rank is in one meeting at a time.
 static bool collect(standin_meeting *m)
@@ -124,18 +113,18 @@ static void fill(struct ncclComm *c, const standin_meeting *m)
         if (line[i].world_rank == standin_world_rank()) c->rank = i;
     }
     c->id = made++; // all ranks make them in one order
-    c->state = doubled(line, c->size) ? ncclInvalidUsage : ncclSuccess;
+    standin_soon(c, doubled(line, c->size) ? ncclInvalidUsage : ncclSuccess);
     c->next = comms;
     comms = c;
     free(line);
 }
 
-static void end_meeting(struct ncclComm *at)
+// The caller has it from now on, before its state says that it is ready.
+static void end_meeting(standin_meeting *m)
 {
-    standin_meeting *m = at->meeting;
-    at->state = ncclSuccess;
-    fill(m->child ? m->child : at, m);
-    at->meeting = NULL;
+    fill(m->made, m);
+    if (m->parent) m->parent->state = ncclSuccess;
+    *m->out = m->made;
     free(m->all);
     free(m->request);
     free(m);
@@ -155,16 +144,33 @@ static struct ncclComm *new_comm(const ncclConfig_t *config, const struct ncclCo
     return c;
 }
 
-void standin_meet(struct ncclComm *at)
+// What NCCL's own thread does.
+static void go_on(void)
 {
-    if (at->meeting && met(at->meeting)) end_meeting(at);
+    standin_meeting *const m = under_way;
+    if (!m || !met(m)) return;
+    under_way = NULL;
+    end_meeting(m);
 }
 
-static ncclResult_t finish_meeting(struct ncclComm *at)
+static ncclResult_t begin_meeting(standin_meeting begun)
 {
-    if (!at->blocking) return ncclInProgress;
-    while (!met(at->meeting)) sched_yield();
-    end_meeting(at);
+    const int n = begun.n, root = begun.root;
+    standin_meeting *m = calloc(1, sizeof *m);
+    if (m) *m = begun;
+    if (!m || !(m->all = calloc((size_t)n, sizeof *m->all)) ||
+        !(m->request = calloc((size_t)n, sizeof *m->request)))
+        standin_fault("out of memory");
+    for (int i = 0; i < n; i++) m->request[i] = MPI_REQUEST_NULL;
+    PMPI_Isend(&m->own, (int)sizeof m->own, MPI_BYTE, root, STANDIN_TAG_ENTRY, MPI_COMM_WORLD,
+               &m->away);
+    if (under_way) standin_fault("two communicators are made at once");
+    under_way = m;
+    *m->out = NULL;
+    if (m->parent) m->parent->state = ncclInProgress;
+    standin_beside(go_on);
+    if (!m->made->blocking) return ncclInProgress;
+    while (under_way) go_on(), sched_yield();
     return ncclSuccess;
 }
 
@@ -182,18 +188,23 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
     int words[2];
     memcpy(words, &id, sizeof words);
     if (words[0] != MAGIC) standin_fault("an id that no rank has made");
-    *out = new_comm(config, NULL);
-    begin_meeting(*out, n, words[1], entry_of(rank, 0, rank), NULL);
-    return finish_meeting(*out);
+    return begin_meeting((standin_meeting){.n = n,
+                                           .root = words[1],
+                                           .own = entry_of(rank, 0, rank),
+                                           .made = new_comm(config, NULL),
+                                           .out = out});
 }
 
 ncclResult_t ncclCommSplit(ncclComm_t c, int color, int key, ncclComm_t *out, ncclConfig_t *config)
 {
     if (color == NCCL_SPLIT_NOCOLOR) standin_fault("a split without a color is not modelled");
     if (c->state != ncclSuccess) standin_fault("a communicator is split that is not at rest");
-    *out = new_comm(config, c);
-    begin_meeting(c, c->size, c->world_of[0], entry_of(c->rank, color, key), *out);
-    return finish_meeting(c);
+    return begin_meeting((standin_meeting){.n = c->size,
+                                           .root = c->world_of[0],
+                                           .own = entry_of(c->rank, color, key),
+                                           .parent = c,
+                                           .made = new_comm(config, c),
+                                           .out = out});
 }
 
 // ---- ending ------------------------------------------------------------------------------------
@@ -202,7 +213,7 @@ ncclResult_t ncclCommFinalize(ncclComm_t c)
 {
     const standin_op o = {.launch = {.kind = STANDIN_CLOSING, .comm = c->id}, .comm = c};
     standin_tell(&o);
-    return ncclSuccess;
+    return standin_soon(c, c->state);
 }
 
 static ncclResult_t end(ncclComm_t c)

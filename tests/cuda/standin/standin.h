@@ -67,6 +67,8 @@ void standin_fault(const char *format, ...) __attribute__((noreturn, format(prin
 void standin_fail(cudaError_t e);
 // Lets the device go on for a while, as a real one does while the host waits for other things.
 void standin_go_on(void);
+// Another library's threads, which go on with the device.
+void standin_beside(void (*go_on)(void));
 uint64_t standin_draw(uint64_t n); // one of n
 
 typedef struct standin_counts {
