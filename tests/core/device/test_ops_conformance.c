@@ -314,11 +314,13 @@ static bool has_size(const test_case *k)
 static void test_operator(void **state)
 {
     const tk_op op = *(const tk_op *)*state;
+    differences = 0;
     const char *one = getenv("TK_TEST_CASE");
     for (int i = one ? atoi(one) : 0; i < (one ? atoi(one) + 1 : N_CASES); i++)
         for (int kind = 0; kind < N_KINDS; kind++)
             if (cases[i].op == op && has_kind(&cases[i], kind) && has_size(&cases[i]))
                 look_at(&cases[i], kind);
+    if (differences) fail_msg("%d results differ from ref's, told above", differences);
 }
 
 static void test_ops__every_operator_has_a_case(void **state)
