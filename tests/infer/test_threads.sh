@@ -20,7 +20,7 @@ codec: {patch_frames: 4, patch_size: 16, video_channels: 96, audio_hop: 400, aud
 world: {clips: 6, seconds: 2, max_shots: 2}
 data: {files: [clips.h5]}
 train: {steps: 3, batch: 4, microbatch: 2, warmup: 1, memory: 0.5, out: run}
-eval: {clips: 2}
+eval: {clips: 2, shown: 12}
 sample: {steps: 2}
 END
 cat >two.yaml <<'END'
