@@ -296,7 +296,7 @@ static tk_status teach(eval *e)
 {
     const tk_config *c = &e->config;
     tk_log("judges are shown %lld clips of the world", (long long)c->eval.shown);
-    TK_TRY(tk_learn(c, e->speech, &e->arena, &e->learned));
+    TK_TRY(tk_learn(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));
     TK_TRY(tk_learn_sounds(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));
     if (c->world.people > 0)
         TK_TRY(tk_learn_people(c, e->trained.meta.codec, e->speech, &e->arena, &e->learned));

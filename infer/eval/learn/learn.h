@@ -23,10 +23,12 @@ typedef struct tk_learned {
 } tk_learned;
 void tk_learned_close(tk_learned *l); // what lies in no arena; zeroed is fine
 
-// What prompts of c->world ask for of settings and heads, from clips of c->media's size, the more
-// of them the more c->eval.shown; filmed by all threads in some seconds, the same on any number of
-// threads. `speech` as film wants it; NULL: mouths stay shut.
-tk_status tk_learn(const tk_config *c, tk_speech *speech, tk_arena *a, tk_learned *out);
+// What prompts of c->world ask for of settings and heads, as they are and as the codec shows them
+// (NULL: as they are alone), from clips of c->media's size, the more of them the more
+// c->eval.shown; filmed by all threads in some seconds, the same on any number of threads. `speech`
+// as film wants it; NULL: mouths stay shut.
+tk_status tk_learn(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
+                   tk_learned *out);
 
 // Clothes and lips, as they are and as the codec shows them (NULL: as they are alone), the more
 // clips the more c->eval.shown.

@@ -36,16 +36,30 @@ static void see_window(const tk_sums *s, double x, double y, double r, float *ou
 
 // ---- finding -----------------------------------------------------------------------------------
 
-// The window whose rows of cells are `row` numbers apart; what it is, and how sure that is.
-static tk_head judge_window(const tk_head_lens *l, const float *cells, int64_t row)
+// Templates are weighed by so many at once, in windows beside each other, so that a weight that was
+// fetched is used for several.
+enum { BESIDE = 3, LANES = 8, VECTORS = TEMPLATES / LANES };
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+// sum (BESIDE, TEMPLATES) of the window whose rows of cells are `row` numbers apart, and of those
+// that begin one cell and two farther right.
+static void weigh_windows(const tk_head_lens *l, const float *cells, int64_t row, float *sum)
 {
-    float sum[TEMPLATES];
-    memcpy(sum, l->bias, sizeof sum);
+    lanes of[BESIDE][VECTORS];
+    for (int q = 0; q < BESIDE; q++)
+        for (int k = 0; k < VECTORS; k++) of[q][k] = ((const lanes *)l->bias)[k];
     for (int j = 0; j < HIGH; j++)
         for (int i = 0; i < WIDE * 3; i++) {
-            const float v = cells[j * row + i], *w = l->weight[j * WIDE * 3 + i];
-            for (int k = 0; k < TEMPLATES; k++) sum[k] += v * w[k];
+            const float *v = cells + j * row + i;
+            const lanes *w = (const lanes *)l->weight[j * WIDE * 3 + i];
+            for (int k = 0; k < VECTORS; k++)
+                for (int q = 0; q < BESIDE; q++) of[q][k] += v[3 * q] * w[k];
         }
+    memcpy(sum, of, sizeof of);
+}
+
+static tk_head choose_template(const float sum[TEMPLATES])
+{
     int best = 0;
     for (int k = 1; k < HEADS; k++)
         if (sum[k] > sum[best]) best = k;
@@ -53,6 +67,16 @@ static tk_head judge_window(const tk_head_lens *l, const float *cells, int64_t r
     return (tk_head){.who = best / TK_HEAD_TURNS,
                      .turn = best % TK_HEAD_TURNS,
                      .sure = (double)(sum[best] - none)};
+}
+
+// A window alone, its rows WIDE * 3 numbers apart: what it is, and how sure that is.
+static tk_head judge_window(const tk_head_lens *l, const float cells[CELLS])
+{
+    float sum[TEMPLATES];
+    memcpy(sum, l->bias, sizeof sum);
+    for (int i = 0; i < CELLS; i++)
+        for (int k = 0; k < TEMPLATES; k++) sum[k] += cells[i] * l->weight[i][k];
+    return choose_template(sum);
 }
 
 // Keeps the surest `room`, one of those that lie nearer to each other than a head.
@@ -81,12 +105,13 @@ static tk_status scan(const tk_head_lens *l, const tk_sums *s, int64_t height, i
         const double d = cell * r;
         const int pad = 3, high = (int)((double)height / d) + 2 * pad,
                   wide = (int)((double)width / d) + 2 * pad;
-        float *cells;
-        TK_NEW(cells, (int64_t)high * wide * 3);
+        float *cells, sum[BESIDE][TEMPLATES];
+        TK_NEW(cells, (int64_t)high * wide * 3 + (BESIDE - 1) * 3);
         tk_sums_cells(s, -pad * d, -pad * d, d, high, wide, cells);
         for (int j = 0; j + HIGH <= high; j++)
             for (int i = 0; i + WIDE <= wide; i++) {
-                tk_head h = judge_window(l, cells + (j * wide + i) * 3, wide * 3);
+                if (i % BESIDE == 0) weigh_windows(l, cells + (j * wide + i) * 3, wide * 3, sum[0]);
+                tk_head h = choose_template(sum[i % BESIDE]);
                 h.x = (i - pad) * d - left * r, h.y = (j - pad) * d - top * r, h.r = r;
                 keep_head(h, room, found, n);
             }
@@ -106,7 +131,7 @@ static tk_head look_closer(const tk_head_lens *l, const tk_sums *s, tk_head h)
             const double x = from.x + step * from.r * (k % 3 - 1),
                          y = from.y + step * from.r * (k / 3 % 3 - 1);
             see_window(s, x, y, r, cells);
-            tk_head there = judge_window(l, cells, WIDE * 3);
+            tk_head there = judge_window(l, cells);
             there.x = x, there.y = y, there.r = r;
             if (k == 0 || there.sure > h.sure) h = there;
         }

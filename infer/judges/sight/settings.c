@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOOKS = 12, CELLS_HIGH = 8, CELLS_WIDE = 12, TONES = 64 };
+enum { LOOKS = 6, CELLS_HIGH = 8, CELLS_WIDE = 12, TONES = 64 };
 
 typedef struct frame { // being looked at
     int64_t height, width;
@@ -132,14 +132,28 @@ static int label_of_place(const tk_setting *counts, const tk_setting *s)
     return (s->set * counts->side + s->side) * counts->size + s->size;
 }
 
+// What tells styles: manners, their products, for what counts as sharp or flat is another thing in
+// pictures that a codec has blurred, and the layout.
+enum { STYLE_SEEN = TK_SETTING_MANNERS * (TK_SETTING_MANNERS + 3) / 2 + TK_SETTING_LAYOUT };
+
+static void see_style(const tk_setting_look *look, double *x)
+{
+    const double *m = look->manner;
+    for (int i = 0; i < TK_SETTING_MANNERS; i++) {
+        *x++ = m[i];
+        for (int k = 0; k <= i; k++) *x++ = m[i] * m[k];
+    }
+    memcpy(x, look->layout, sizeof look->layout);
+}
+
 static tk_status learn_style(int64_t n, const tk_setting_look *look, const tk_setting *label,
                              double *x, int *of, tk_arena *a, tk_settings *s)
 {
     for (int64_t i = 0; i < n; i++) {
-        memcpy(x + i * TK_SETTING_MANNERS, look[i].manner, sizeof look[i].manner);
+        see_style(&look[i], x + i * STYLE_SEEN);
         of[i] = label[i].style * s->counts.set + label[i].set;
     }
-    return tk_classes_learn(n, TK_SETTING_MANNERS, s->counts.style * s->counts.set, x, of, 1e-3, a,
+    return tk_classes_learn(n, STYLE_SEEN, s->counts.style * s->counts.set, x, of, 1e-3, a,
                             &s->style);
 }
 
@@ -150,7 +164,7 @@ tk_status tk_settings_learn(int64_t n, const tk_setting_look *look, const tk_set
     int *of;
     *out = (tk_settings){.counts = counts};
     TK_ARENA_NEW(out->layout, a, counts.style);
-    TK_ARENA_NEW(x, a, n * TK_SETTING_LAYOUT);
+    TK_ARENA_NEW(x, a, n * STYLE_SEEN);
     TK_ARENA_NEW(of, a, n);
     TK_TRY(learn_style(n, look, label, x, of, a, out));
     for (int q = 0; q < counts.style; q++) {
@@ -178,15 +192,16 @@ tk_status tk_settings_find(const tk_settings *s, const tk_setting_look *look, tk
 {
     const tk_setting *of = &s->counts;
     const int places = of->set * of->side * of->size;
-    double *odds, *sum;
+    double *odds, *sum, seen[STYLE_SEEN];
     tk_arena a;
     tk_arena_init(&a, 0);
     *out = (tk_setting){-1, -1, -1, -1};
+    see_style(look, seen);
     tk_status st = TK_OK;
     odds = tk_arena_alloc(&a, (size_t)(places + of->style * of->set) * sizeof *odds);
     sum = tk_arena_alloc(&a, (size_t)(places + of->style) * sizeof *sum);
     if (!odds || !sum) st = TK_FAIL(TK_MEMORY, "out of memory for a judge");
-    if (st == TK_OK && tk_classes_find(&s->style, look->manner, odds) >= 0) {
+    if (st == TK_OK && tk_classes_find(&s->style, seen, odds) >= 0) {
         for (int k = 0; k < of->style * of->set; k++) sum[k / of->set] += odds[k];
         out->style = likeliest(of->style, sum);
     }

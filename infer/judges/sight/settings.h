@@ -19,7 +19,7 @@ typedef struct tk_setting_look {       // features: the means over a shot's fram
     double manner[TK_SETTING_MANNERS]; // of a style: chroma, edges, flatness, grain, dark lines
     double layout[TK_SETTING_LAYOUT];  // colours by place, edges by height, shares of colours
 } tk_setting_look;
-// Of all frames of a shot (frames, height, width, 3), at most 12 of them, evenly chosen; frames >
+// Of all frames of a shot (frames, height, width, 3), at most 6 of them, evenly chosen; frames >
 // 0.
 tk_status tk_setting_look_at(const uint8_t *rgb, int64_t frames, int64_t height, int64_t width,
                              tk_setting_look *out);

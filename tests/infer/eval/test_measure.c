@@ -31,7 +31,7 @@ static int begin(void **state)
     if (all_of_it) clips = atoll(getenv("MEASURE")), config.eval.shown = 150;
     tk_arena_init(&arena, 0);
     if (tk_scene_open_speech(&config.world, &config.media, &speech)) return 1;
-    if (all_of_it && tk_learn(&config, speech, &arena, &learned)) return 1;
+    if (all_of_it && tk_learn(&config, NULL, speech, &arena, &learned)) return 1;
     if (all_of_it && tk_learn_people(&config, NULL, speech, &arena, &learned)) return 1;
     if (all_of_it && tk_learn_things(&config, NULL, speech, &arena, &learned.things)) return 1;
     if (tk_learn_sounds(&config, NULL, speech, &arena, &learned)) return 1;

@@ -5,9 +5,7 @@
 // taken in by clips that are broken on purpose. PEOPLE=160: of so many clips, through the codec of
 // a model that speaks (PATCH=4: of so many frames a patch), with the tables that docs/judges.md
 // shows.
-#include "infer/eval/breaks.h"
-#include "infer/eval/learn/learn.h"
-#include "tests/support/test.h"
+#include "tests/infer/eval/coded.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -18,38 +16,6 @@ static tk_codec *codec;
 static tk_arena arena;
 static int64_t judged = 20;
 static bool all_of_it;
-
-static tk_status shoot(void *ctx, int64_t i, tk_media *out)
-{
-    tk_media *m = ctx;
-    tk_scene s;
-    tk_media_free(m);
-    TK_TRY(
-        tk_scene_make(&config.world, &config.media, config.codec.patch_frames, speech, 21, i, &s));
-    TK_TRY(tk_break_film(TK_BREAK_NONE, &s, &config.media, speech,
-                         tk_scene_frames(&config.world, &config.media, config.codec.patch_frames),
-                         m));
-    *out = *m;
-    return TK_OK;
-}
-
-// Small patches, and sound that keeps its wave, are soon fitted and decoded; whether voices are
-// heard is asked of the other one in campaigns.
-static tk_status fit_codec(void)
-{
-    tk_media m = {0};
-    const int64_t side = all_of_it ? 16 : 8;
-    config.codec.patch_frames = getenv("PATCH") ? atoll(getenv("PATCH")) : 2;
-    config.codec.patch_size = side;
-    config.codec.video_channels = 48 * config.codec.patch_frames * side * side / 256;
-    config.codec.video = TK_PICTURE_LAPPED, config.codec.audio_hop = 400;
-    config.codec.audio = all_of_it ? TK_SOUND_VOCODER : TK_SOUND_MDCT;
-    config.codec.audio_channels = all_of_it ? 29 : 64;
-    const tk_status st =
-        tk_codec_fit(&config.codec, &config.media, shoot, &m, all_of_it ? 80 : 12, &codec);
-    tk_media_free(&m);
-    return st;
-}
 
 static int begin(void **state)
 {
@@ -63,7 +29,7 @@ static int begin(void **state)
     config.eval.shown = all_of_it ? 150 : 75;
     tk_arena_init(&arena, 0);
     if (tk_scene_open_speech(&config.world, &config.media, &speech)) return 1;
-    if (fit_codec()) return 1;
+    if (fit_codec(&config, speech, all_of_it, &codec)) return 1;
     return tk_learn_people(&config, codec, speech, &arena, &learned) != TK_OK;
 }
 
@@ -75,14 +41,6 @@ static int end(void **state)
     tk_speech_close(speech);
     tk_config_free(&config);
     return 0;
-}
-
-static void through_codec(tk_media *m)
-{
-    tk_grid g;
-    assert_ok(tk_grid_of(tk_codec_get_info(codec), "test", m->frames, m->height, m->width,
-                         TK_GRID_WHOLE, &g));
-    assert_ok(tk_media_through_codec(codec, &g, m));
 }
 
 typedef struct tally {
@@ -177,7 +135,7 @@ static void judge_clips(tk_break b, tallies *p)
                                 i, &s));
         assert_ok(tk_break_film(b, &s, &config.media, speech, frames, &m));
         judge_clip(&s, &m, b == TK_BREAK_CLOTHES, &p->as_is);
-        through_codec(&m);
+        pass_through(codec, &m);
         judge_clip(&s, &m, b == TK_BREAK_CLOTHES, &p->coded);
         tk_media_free(&m);
     }
