@@ -188,7 +188,7 @@ train() { # WHAT RUN RANKS [key=value...]
 
 layouts() {
     local name ranks words
-    check "clips" talkie data world "$here/golden/tiny.yaml" -o clips.h5 &&
+    check "clips" talkie data world "$here/golden/tiny.yaml" world.speech=false -o clips.h5 &&
         train "training on the processor" cpu 1 device=cpu || return 0
     while read -r name ranks words; do
         # shellcheck disable=SC2086 # words are several
@@ -239,7 +239,7 @@ words_of() { # SHAPE
 clips_of() { # SHAPE
     sizes
     # shellcheck disable=SC2086 # settings are several
-    [[ -s $1.h5 ]] || check "clips, $1" talkie data world "$here/golden/tiny.yaml" -o "$1.h5" world.max_shots=1 \
+    [[ -s $1.h5 ]] || check "clips, $1" talkie data world "$here/golden/tiny.yaml" -o "$1.h5" world.max_shots=1 world.speech=false \
         ${media[$1]}
 }
 

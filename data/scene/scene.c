@@ -152,12 +152,12 @@ tk_status tk_scene_open_speech(const tk_world_config *c, const tk_media_config *
     enum { LEAST_RATE = 8000 };
     *out = NULL;
     if (!c->speech || c->people == 0) return TK_OK;
-    if (m->sample_rate >= LEAST_RATE && tk_flite_open() == TK_OK)
-        return tk_speech_open(m->sample_rate, out);
-    tk_log("nobody speaks in the world's clips: %s", m->sample_rate < LEAST_RATE
-                                                         ? "media.sample_rate is below 8000"
-                                                         : "this build has no speech");
-    return TK_OK;
+    if (m->sample_rate < LEAST_RATE) {
+        tk_log("nobody speaks in the world's clips: media.sample_rate is below %d", LEAST_RATE);
+        return TK_OK;
+    }
+    TK_TRY(tk_flite_open());
+    return tk_speech_open(m->sample_rate, out);
 }
 
 tk_status tk_scene_make(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,

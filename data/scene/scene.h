@@ -212,8 +212,9 @@ static inline const tk_character *tk_scene_dressed(const tk_scene *s, int i)
 // How long a voice takes to say n words, to within a millisecond a word.
 double tk_line_seconds(int voice, const int *word, int n);
 
-// Speech for scenes and films at the media's sample rate. NULL, which is said once, where nobody
-// can speak: without world.speech or people, in builds without speech, below 8000 samples a second.
+// Speech for scenes and films at the media's sample rate. NULL where nobody speaks: without
+// world.speech or people, and, which is said once, below 8000 samples a second. Builds without
+// speech refuse world.speech.
 tk_status tk_scene_open_speech(const tk_world_config *s, const tk_media_config *m, tk_speech **out);
 
 // The scene of clip `index`. Cuts fall on latent frames (multiples of patch_frames / fps). People

@@ -4,8 +4,9 @@
 
 tk_status tk_flite_open(void)
 {
-    return TK_FAIL(TK_INPUT, "nobody can speak: this talkie was built without speech (make "
-                             "SPEECH=0)");
+    return TK_FAIL(TK_INPUT, "world.speech=true, and this talkie was built without speech (make "
+                             "SPEECH=0): nobody can speak; build it where flite is, or say "
+                             "world.speech=false");
 }
 
 tk_status tk_flite_say(const tk_voice *v, const char *text, tk_arena *a, tk_utterance *out)

@@ -41,6 +41,11 @@ for program in bin/* tests/test_*; do
         grep -vE "^$PWD/lib/|/(libc|libm|libdl|librt|libpthread)\.so" >"$work/said" && fail "$program loads what was not packed:"
 done
 
+# What it carries has no speech, and makes no clips of people who only move their lips.
+LD_LIBRARY_PATH=$PWD/lib bin/talkie data world golden/tiny.yaml -o "$work/clips.h5" >"$work/said" 2>&1 &&
+    fail "a program without speech films people who speak"
+grep -q 'say world.speech=false' "$work/said" || fail "not told what to do without speech:"
+
 run -- cpu layouts parity || fail "its own check fails"
 grep -q ' 0 failed' "$work/said" || fail "no table"
 (($(grep -c '^ok .*against' "$work/said") == 2 * 7)) || fail "not every layout was compared"
