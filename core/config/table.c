@@ -273,7 +273,7 @@ static const tk_option config_rows[] = {
     INT("world.first", world.first, 0, 0, 1000000000000, DATA | EVAL, "index of the first clip"),
     FLT("world.seconds", world.seconds, 3, 0.1, 600, DATA | EVAL,
         "length of a clip, all shots together"),
-    INT("world.max_shots", world.max_shots, 3, 1, 6, DATA | EVAL,
+    INT("world.max_shots", world.max_shots, 3, 1, 8, DATA | EVAL,
         "clips have from one to this many shots"),
     INT("world.things", world.things, 2, 0, 2, DATA | EVAL, "a clip has at most so many things"),
     INT("world.people", world.people, 2, 0, 2, DATA | EVAL, "a clip has at most so many people"),

@@ -18,7 +18,7 @@ typedef enum tk_move { TK_MOVE_NONE, TK_MOVE_PAN, TK_MOVE_PUSH, TK_MOVES } tk_mo
 enum {
     TK_COLOURS = 6,
     TK_PLACES = 3, // left, middle, right of the frame
-    TK_SCENE_SHOTS = 6,
+    TK_SCENE_SHOTS = 8,
     TK_SCENE_THINGS = 2,
     TK_SCENE_PEOPLE = 2,
     TK_SCENE_LINES = 12, // lines spoken

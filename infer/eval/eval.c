@@ -437,6 +437,7 @@ static tk_status load_config(eval *e, const tk_invocation *in)
                        t->path);
     TK_TRY(
         tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
+    const double trained = c->world.seconds;
     c->parallel = t->config.parallel;
     TK_TRY(tk_config_load(c, TK_CMD_EVAL, config_file(in), in->n_overrides, in->overrides));
     c->model = t->config.model;
@@ -447,8 +448,7 @@ static tk_status load_config(eval *e, const tk_invocation *in)
     c->media.fps = k->fps;
     c->media.sample_rate = k->sample_rate;
     c->media.channels = k->channels;
-    if (c->sample.window <= 0) c->sample.window = c->world.seconds;
-    if (c->world.seconds > c->sample.window) c->world.seconds = c->sample.window;
+    if (c->sample.window <= 0) c->sample.window = trained; // longer clips are sampled shot by shot
     return TK_OK;
 }
 

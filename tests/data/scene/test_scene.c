@@ -63,7 +63,7 @@ static void test_scene__cuts_on_latent_frames(void **state)
     (void)state;
     int by_count[TK_SCENE_SHOTS + 1] = {0};
     tk_world_config w = world;
-    w.max_shots = 6;
+    w.max_shots = TK_SCENE_SHOTS;
     for (int64_t i = 0; i < CLIPS; i++) {
         static tk_scene s;
         make_of(&w, i, &s);
@@ -77,7 +77,7 @@ static void test_scene__cuts_on_latent_frames(void **state)
         }
         assert_near(at, 6, 1e-12);
     }
-    for (int n = 4; n <= 6; n++) assert_true(by_count[n] > 0);
+    for (int n = 6; n <= TK_SCENE_SHOTS; n++) assert_true(by_count[n] > 0);
 }
 
 static bool inside(const tk_view *v, double x, double y, double half_width, double half_height)
@@ -324,7 +324,7 @@ static void test_scene__of_any_length(void **state)
             static tk_scene s;
             tk_world_config w = world;
             w.seconds = seconds[n];
-            w.max_shots = 1 + i % 6;
+            w.max_shots = 1 + i % TK_SCENE_SHOTS;
             w.speech = i & 1;
             w.things = i % 3, w.people = (i / 3) % 3;
             if (w.things == 0 && w.people == 0) continue;

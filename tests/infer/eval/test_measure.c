@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 240 */
 // What eval's judges find in the world's own clips, and in clips that are broken on purpose: there
-// the figure that tells of it falls. Of sounds alone, as test_looks.c tells of looks; MEASURE=40:
-// of all there is, of so many clips, as the table that docs/judges.md shows.
+// the figure that tells of it falls; and stories of many shots. Of sounds alone, as test_looks.c
+// tells of looks; MEASURE=40: of all there is, of so many clips, as the table that docs/judges.md
+// shows.
 #include "core/base/log.h"
 #include "infer/eval/breaks.h"
 #include "infer/eval/measure/measure.h"
@@ -55,11 +56,11 @@ static tk_status sound_alone(tk_break b, const tk_scene *s, int64_t frames, tk_m
     return tk_break_sound(b, s, &config.media, speech, m->samples, m->pcm);
 }
 
-static void measure(tk_break b, tk_figures *f)
+static void measure(tk_break b, int64_t n, tk_figures *f)
 {
     const int64_t frames = tk_scene_frames(&config.world, &config.media, 4);
     *f = (tk_figures){0};
-    for (int64_t i = 0; i < clips; i++) {
+    for (int64_t i = 0; i < n; i++) {
         tk_scene s;
         tk_media m;
         assert_ok(tk_scene_make(&config.world, &config.media, 4, speech, 21, i, &s));
@@ -82,7 +83,7 @@ static void truth_is_found(void **state)
     (void)state;
     static const tk_figure sure[] = {TK_FIG_WORDS, TK_FIG_LINES, TK_FIG_QUIET,     TK_FIG_VOICE,
                                      TK_FIG_STEPS, TK_FIG_SCAPE, TK_FIG_SAME_SCAPE};
-    measure(TK_BREAK_NONE, &truth);
+    measure(TK_BREAK_NONE, clips, &truth);
     const tk_column_of_figures column[] = {{"truth", &truth}};
     tk_figures_print(1, column);
     for (size_t i = 0; i < sizeof sure / sizeof *sure; i++)
@@ -112,7 +113,7 @@ static void broken_clips_fail(void **state)
     for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
         const struct spoilt *p = &spoilt[i];
         if (truth.of[p->figure] == 0) continue; // of pictures
-        if (!made[p->broken]) measure(p->broken, &all[p->broken]);
+        if (!made[p->broken]) measure(p->broken, clips, &all[p->broken]);
         made[p->broken] = true;
         const double left = share(&all[p->broken], p->figure);
         printf("  %s (%s): figure %d: %.0f%% of %.0f\n", tk_break_name[p->broken],
@@ -121,11 +122,30 @@ static void broken_clips_fail(void **state)
     }
 }
 
+// A story is as many shots as a clip can have; what it began with is asked for at its end.
+static void stories_are_counted(void **state)
+{
+    (void)state;
+    const tk_world_config clip = config.world;
+    tk_figures story, other;
+    config.world.seconds = 8, config.world.max_shots = TK_SCENE_SHOTS;
+    assert_true(truth.of[TK_FIG_STORY_SCAPE] == 0);
+    measure(TK_BREAK_NONE, clips / 2, &story);
+    measure(TK_BREAK_SCAPE, clips / 2, &other);
+    config.world = clip;
+    const tk_column_of_figures column[] = {{"truth", &story}, {"scape", &other}};
+    tk_figures_print(2, column);
+    assert_true(story.of[TK_FIG_STORY_SCAPE] >= 3);
+    assert_true(share(&story, TK_FIG_STORY_SCAPE) >= 0.75);
+    assert_true(share(&other, TK_FIG_STORY_SCAPE) <= 0.15);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truth_is_found),
         cmocka_unit_test(broken_clips_fail),
+        cmocka_unit_test(stories_are_counted),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

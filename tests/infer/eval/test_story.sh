@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# Clips of the world that are longer than what the model makes at once are evaluated whole, sampled
+# shot by shot: stories of eight shots are asked what they began with. A shot must fit, though.
+set -euo pipefail
+RANKS=1
+. "$(dirname "$0")/../../support/small.sh"
+{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+
+story() { # KEY=VALUE...
+    "$talkie" eval run world.seconds=8 world.max_shots=8 eval.clips=3 eval.shown=10 sample.steps=2 -o story.json "$@"
+}
+story sample.window=2 >out 2>&1 || fail "a story cannot be evaluated"
+grep -q '"set_in_story"' story.json || fail "no story of eight shots was counted"
+rm story.json
+code=0
+story >out 2>&1 || code=$?
+[[ $code == 2 ]] || fail "exit code $code, not 2"
+grep -q 'longer than what this model makes at once; the longest possible shot is 1 seconds' out ||
+    fail "a shot that does not fit is not named"
+[[ ! -e story.json ]] || fail "a report was written"
