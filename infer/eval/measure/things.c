@@ -130,15 +130,15 @@ static tk_status true_way(const tk_clip *c, const shot *h, int k, tk_arena *a, t
 
 // ---- motion ------------------------------------------------------------------------------------
 
-// Contacts seen on a path that a sound goes with, of those seen; 0 of 1 if none is. Contact is
-// between the frame that shows it and the one after.
+// Contacts seen on a path that a sound goes with, of those seen; 0 of 1 if none is. Contact is as
+// often before the frame that is told as after it.
 static void count_sync(const tk_clip *c, const shot *h, const tk_path *p)
 {
     int64_t at[CONTACTS];
     const int seen = tk_path_contacts(p, CONTACTS, at);
     int heard = 0;
     for (int i = 0; i < seen; i++) {
-        const double t = h->asked->start + ((double)at[i] + 0.5) / p->fps;
+        const double t = h->asked->start + (double)at[i] / p->fps;
         double apart = INFINITY;
         for (int q = 0; q < c->n_onsets; q++)
             if (fabs(c->onset[q] - t) < fabs(apart)) apart = c->onset[q] - t;

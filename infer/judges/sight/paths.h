@@ -13,7 +13,8 @@ typedef struct tk_path {
     const double *x, *y; // (n)
 } tk_path;
 
-// Frames at which a fall ends: contacts with what is below. Returns how many, at most `room`.
+// Frames at which a fall ends: contacts with what is below, each up to 0.7 frames before or after
+// the frame that is told, on average at it. Returns how many, at most `room`.
 int tk_path_contacts(const tk_path *p, int room, int64_t *at);
 // Acceleration downwards of the longest free flight between contacts, m/s^2; NaN if there is no
 // flight long and high enough to tell.

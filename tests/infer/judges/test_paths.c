@@ -102,6 +102,38 @@ static void test_world(void **state)
     expect("collisions keep momentum", hits, 15, 0.85);
 }
 
+// Contacts against the world's impacts, in frames from the frame that is told: as often before it
+// as after it.
+static void test_contacts(void **state)
+{
+    (void)state;
+    double sum = 0, most = 0;
+    int n = 0;
+    for (int64_t i = 0; i < CLIPS; i++) {
+        tk_scene s;
+        assert_int_equal(tk_scene_make(&world, &media, 4, NULL, 3, i, &s), TK_OK);
+        for (int k = 0; k < s.n_shots; k++) {
+            const tk_shot *h = &s.shot[k];
+            int64_t at[8];
+            way w;
+            if (h->beat != TK_BEAT_DROP) continue;
+            true_way(&s, h, h->thing, 1, &w);
+            const int found = tk_path_contacts(&w.path, 8, at);
+            for (int c = 0; c < found; c++) {
+                const double t = h->start + (double)at[c] / 12;
+                double off = INFINITY;
+                for (int e = 0; e < s.n_events; e++)
+                    if (s.event[e].kind == TK_EVENT_IMPACT && fabs(s.event[e].t - t) < fabs(off))
+                        off = s.event[e].t - t;
+                sum += 12 * off, most = fmax(most, fabs(12 * off)), n++;
+            }
+        }
+    }
+    print_message("%d contacts: %.2f frames after the one told, at most %.2f from it\n", n, sum / n,
+                  most);
+    assert_true(n >= 50 && fabs(sum / n) < 0.2 && most <= 1);
+}
+
 static void test_known(void **state)
 {
     (void)state;
@@ -133,6 +165,8 @@ static void test_known(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_world), cmocka_unit_test(test_known)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_world),
+                                       cmocka_unit_test(test_contacts),
+                                       cmocka_unit_test(test_known)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
