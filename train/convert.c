@@ -84,9 +84,10 @@ static tk_status check_target(const conversion *v)
 static tk_status strip_config(conversion *v)
 {
     tk_config *c = &v->stored;
-    c->data.n_files = 0;
+    c->data.n_files = c->data.n_check = 0;
+    c->train.check_every = 0; // of clips that are named no more
     c->train.out = "runs/train";
-    c->train.from = c->codec.file = "";
+    c->train.from = c->codec.file = c->eval.checkpoint = "";
     c->codec.store = TK_CODEC_CARRY;
     v->meta.config = tk_config_dump(c, TK_CMD_TRAIN | TK_CMD_EVAL, &v->arena);
     return v->meta.config ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config");

@@ -82,8 +82,12 @@ sed 's,run$,../../run32.safetensors,;1q' story.yaml >far/stories/story.yaml
 sed 1d story.yaml >>far/stories/story.yaml
 ok 2 sample far/stories/story.yaml -o d
 cmp c.png d.png || fail "another checkpoint than the one that the storyboard names from where it lies"
-ok 1 train run.yaml train.out=mean train.ema=0.5
+cp clips.h5 held-out.h5
+printf 'base: run.yaml\neval: {checkpoint: %s/mean}\n' "$PWD" >mean.yaml
+ok 1 train mean.yaml data.files="$PWD/clips.h5" data.check="$PWD/held-out.h5" train.check_every=1 train.out="$PWD/mean" \
+    train.from="$PWD/run32.safetensors" train.ema=0.5
 ok 1 convert mean -o mean.safetensors
+! grep -qaF "$PWD" mean.safetensors || fail "weights tell of folders of the machine that trained them"
 ok 1 sample story.yaml checkpoint=mean.safetensors -o e
 grep -q 'step 1, averaged weights' out || fail "averages are not told as such"
 grep -q '"averaged": true' e.json || fail "the provenance does not say that averages made the clip"
