@@ -53,11 +53,12 @@ pack() { # FILE
     work=$(mktemp -d) # not local: the trap outlives this function
     trap 'rm -rf "$work"' EXIT
     local to=$work/gpu_check
-    mkdir -p "$to"/{bin,lib,tests,golden}
+    mkdir -p "$to"/{bin,lib,tests,golden,scripts}
     cp "$BUILD/carried/talkie" "$to/bin"
     cp scripts/gpu_check.sh "$to/run"
     cp configs/tiny.yaml configs/machines/h100.yaml tests/golden/*.h5 "$to/golden"
     cp scripts/torch_step.py "$to"
+    cp scripts/env.sh "$to/scripts"
     sed -nE 's/^ +\[TK_OP_[A-Z_0-9]+\] = \{"([a-z_0-9]+)".*/\1/p' core/device/ops/ops.c >"$to/operators"
     grep -lE '^/\*TEST .*cuda: too' tests/*/test_*.c tests/*/*/test_*.c >"$work/sources"
     while read -r source; do
@@ -106,8 +107,11 @@ prepare() {
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
     export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_pml=ob1
     export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm_rsh_agent=false
-    export TK_TEST_DEVICE=$device TALKIE_COMM_TIMEOUT=60
+    # Its plugins would be those of the machine's own PMIx, of whatever version.
+    export PMIX_MCA_mca_base_component_disable_dlopen=1 PMIX_MCA_pcompress_base_silence_warning=1
+    export TK_TEST_DEVICE=$device TALKIE_COMM_TIMEOUT=60 TALKIE=$here/bin/talkie
     cd "$work"
+    ln -s "$here/scripts" scripts
 }
 
 failed=0
@@ -119,7 +123,8 @@ note() { # VERDICT WHAT FIGURE
     [[ $1 != FAIL ]] || failed=$((failed + 1))
 }
 
-# check WHAT COMMAND...: its last line that holds $pick is the figure; all it said is shown when it fails.
+# check WHAT COMMAND...: its last line that holds $pick is the figure; the end of what it said, but for tests that
+# passed, is shown when it fails.
 check() {
     local what=$1 left=$((SECONDS_IN_ALL - SECONDS)) code=0 begin=$SECONDS
     shift
@@ -132,7 +137,7 @@ check() {
         note ok "$what" "$((SECONDS - begin)) s  $(grep -- "${pick:-}" said | tail -n 1)"
     else
         note FAIL "$what" "exit code $code"
-        tail -n 30 said | sed 's/^/      /'
+        sed -E '/^\[ (RUN|      OK) /d; s/^/      /' said | tail -n 40
     fi
     return $((code != 0))
 }

@@ -51,6 +51,15 @@ grep -q ' 0 failed' "$work/said" || fail "no table"
 (($(grep -c '^ok .*against' "$work/said") == 2 * 7)) || fail "not every layout was compared"
 (($(grep -c '^not measured' "$work/said") > 5)) || fail "goals of which nothing was measured are not told"
 
+# A test that starts the program itself finds it and what it needs, and PMIx no plugins of this machine's.
+echo test_beside >tests/list
+run LD_DEBUG=files LD_DEBUG_OUTPUT="$work/loaded" -- cpu operators || fail "a test that runs the program fails"
+cat "$work"/loaded.* >"$work/said"
+grep -q 'libpmix.so' "$work/said" || fail "nothing of PMIx was loaded: is it looked at?"
+sed -i '/pmix_mca_/!d' "$work/said"
+[[ ! -s $work/said ]] || fail "PMIx loads plugins that were not packed:"
+rm "$work"/loaded.*
+
 # It finds what is wrong: losses of other weights, and a damaged golden file.
 cp run whole
 sed -i 's/cpu 1 device=cpu/cpu 1 device=cpu train.seed=2/; /^\(pipeline\|data\|four-ranks\) /d' run
