@@ -13,11 +13,11 @@ static backend backends[N_BACKENDS] = {{.ops = &tk_device_cpu, .threads = 1, .se
 // what sums in another order may differ by. In bf16 numbers lie at most 2^-7 of their size apart: a
 // step.
 //
-// `added_to`: what a product was added to that is rounded before, so that half a step of it, which
-// may be larger than the sum, is allowed beside; NULL: there is none.
+// `added_to`: what a product was added to, of the same size or a row, that is rounded before, so
+// that half a step of it, which may be larger than the sum, is allowed beside; NULL: there is none.
 typedef struct bound {
     double nmse, element, floor;
-    const uint16_t *added_to;
+    const tk_tensor *added_to; // in bf16
 } bound;
 static const bound in_fp32 = {1e-7, INFINITY, 0, NULL};
 static const bound half_a_step = {0x1.2p-16, 0x1p-8, 1e-3,
@@ -59,7 +59,8 @@ static int differences; // tensors found so far that are not close enough
 static double of_product(const bound *b, float sum, int64_t i)
 {
     if (!b->added_to) return 0;
-    return half_a_step.element * fabs((double)sum - tk_bf16_to_float(b->added_to[i]));
+    const uint16_t *x = b->added_to->data;
+    return half_a_step.element * fabs((double)sum - tk_bf16_to_float(x[i % tk_count(b->added_to)]));
 }
 
 // All that differ are told: who has a device for a short while learns of each.
@@ -86,19 +87,21 @@ static void close_enough(const world *w, way by, const char *what, int which, co
     print_error("\n");
 }
 
+// Where cuBLASLt adds a product to what is there in bf16, or a bias to a product, it may round the
+// product to bf16 first and then the sum, as who adds one such tensor to another does.
 static bound output_bound(const tk_call *c, int k, bound half)
 {
+    const tk_tensor *bias = &c->in[2];
     if (c->out[k].dtype != TK_BF16) return in_fp32;
-    const bool rounds = c->op == TK_OP_ATTENTION && backends[0].ops != &tk_device_cpu;
-    return rounds ? by_rounded_weights : half;
+    if (backends[0].ops == &tk_device_cpu) return half;
+    if (c->op == TK_OP_ATTENTION) return by_rounded_weights;
+    if (c->op == TK_OP_LINEAR && bias->data && bias->dtype == TK_BF16) half.added_to = bias;
+    return half;
 }
 
-// Where cuBLASLt adds a product to what is there in bf16, it may round the product to bf16 first
-// and then the sum, as who adds one such tensor to another does.
-static bool rounds_products(tk_op op)
+static bool multiplies(tk_op op)
 {
-    return backends[0].ops != &tk_device_cpu &&
-           (op == TK_OP_LINEAR || op == TK_OP_GATHER_LINEAR || op == TK_OP_LINEAR_SCATTER);
+    return op == TK_OP_LINEAR || op == TK_OP_GATHER_LINEAR || op == TK_OP_LINEAR_SCATTER;
 }
 
 static bound gradient_bound(const world *w, way by, int k, bound half)
@@ -106,7 +109,8 @@ static bound gradient_bound(const world *w, way by, int k, bound half)
     const tk_tensor *d = &w->call.din[k];
     if (tk_op_table[w->call.op].needs_out && w->type.activation == TK_BF16) return through_output;
     if (d->dtype != TK_BF16) return in_fp32;
-    if (rounds_products(w->call.op) && by.add >> k & 1) half.added_to = d->data;
+    if (backends[0].ops == &tk_device_cpu) return half;
+    if (multiplies(w->call.op) && by.add >> k & 1) half.added_to = d;
     return half;
 }
 

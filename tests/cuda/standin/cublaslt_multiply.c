@@ -96,8 +96,8 @@ static void multiply(const job *j)
             const float *x = a + row * p->k, *y = b + col * p->k;
             float sum = parts ? dot_in_parts(j, x, y, col * p->m + row) : dot(j->kind, x, y, p->k);
             sum *= j->alpha;
-            if (j->beta != 0 && p->to == CUDA_R_16BF)
-                sum = tk_bf16_to_float(tk_bf16_from_float(sum)); // before it is added
+            if ((j->beta != 0 || p->bias) && p->to == CUDA_R_16BF)
+                sum = tk_bf16_to_float(tk_bf16_from_float(sum)); // before anything is added
             if (j->beta != 0) sum += j->beta * element(j->c, p->to, col * p->ld_c + row);
             if (p->bias) sum += element(p->bias, p->to, row);
             set_element(j->d, p->to, col * p->ld_d + row, sum);
