@@ -70,7 +70,7 @@ typedef struct tk_import_cited { // what the clips of a file cite
 
 typedef struct tk_import {
     tk_comm *world;
-    const tk_config *c;
+    tk_config *c;
     tk_arena arena;
     int n_files;
     tk_import_file *file;

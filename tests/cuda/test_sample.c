@@ -145,8 +145,8 @@ static void assert_as_planned(const made *m)
 // Of the host for the last step of the first window, where nobody asks in vain.
 static int64_t calls_of_a_step(const made *m)
 {
-    const standin_counts *to = &m->after[ALL_STEPS / 2 - 1], *from = to - 1;
-    return to->calls - from->calls - (to->host_waits - from->host_waits);
+    const standin_counts *last = &m->after[ALL_STEPS / 2 - 1], *before = last - 1;
+    return last->calls - before->calls - (last->host_waits - before->host_waits);
 }
 
 static void sample_on_layout(int tensor, int pipeline)
