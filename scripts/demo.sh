@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 TALKIE=${TALKIE:-build/talkie}
 RANKS=${RANKS:-4}
 shipped=weights/world.safetensors
-talk=configs/storyboards/talk.yaml
+first=configs/storyboards/walk.yaml
 config=configs/demo.yaml
 story=configs/storyboards/ball.yaml
 out=runs/demo
@@ -37,10 +37,10 @@ mkdir -p "$out" clips
 sections=()
 if [[ -e $shipped ]]; then
     step "sample: $shipped, $RANKS ranks"
-    mpirun -n "$RANKS" "$TALKIE" sample "$talk"
-    sections+=(clips/talk "$(dirname "$shipped")" "From the weights that ship")
+    mpirun -n "$RANKS" "$TALKIE" sample "$first"
+    sections+=(clips/walk "$(dirname "$shipped")" "From the weights that ship")
     scripts/page.sh "$page" "${sections[@]}"
-    echo "after $((SECONDS - begin)) seconds: clips/talk.mp4, and the page $page"
+    echo "after $((SECONDS - begin)) seconds: clips/walk.mp4, and the page $page"
 else
     echo "$shipped is not here: the demo goes without its clip"
 fi
