@@ -24,6 +24,15 @@ static inline tk_status shoot_coded(void *ctx, int64_t i, tk_media *out)
     return TK_OK;
 }
 
+// Clips of the size that the judges are for, of all that the world has.
+static inline void judged_world(tk_config *c)
+{
+    tk_config_init(c);
+    c->media = (tk_media_config){
+        .width = 96, .height = 64, .fps = 12, .sample_rate = 16000, .channels = 1};
+    c->world.seconds = 4, c->world.max_shots = 4, c->world.held_out = TK_HELD_WITH;
+}
+
 // Lapped, PATCH=4: of so many frames a patch (2). `whole`: patches and sound as of a model that
 // speaks; else small patches, and sound that keeps its wave: as many numbers, soon fitted. The
 // config's codec is set too.

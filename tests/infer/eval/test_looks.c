@@ -21,10 +21,7 @@ static const char *const way_name[] = {"as it is", "after the codec"};
 static int begin(void **state)
 {
     (void)state;
-    tk_config_init(&config);
-    config.media = (tk_media_config){
-        .width = 96, .height = 64, .fps = 12, .sample_rate = 16000, .channels = 1};
-    config.world.seconds = 4, config.world.max_shots = 4, config.world.held_out = TK_HELD_WITH;
+    judged_world(&config);
     if (getenv("LOOKS")) judged = atoll(getenv("LOOKS"));
     tk_arena_init(&arena, 0);
     if (tk_scene_open_speech(&config.world, &config.media, &speech)) return 1;

@@ -20,10 +20,7 @@ static bool all_of_it;
 static int begin(void **state)
 {
     (void)state;
-    tk_config_init(&config);
-    config.media = (tk_media_config){
-        .width = 96, .height = 64, .fps = 12, .sample_rate = 16000, .channels = 1};
-    config.world.seconds = 4, config.world.max_shots = 4, config.world.held_out = TK_HELD_WITH;
+    judged_world(&config);
     all_of_it = getenv("PEOPLE") != NULL;
     if (all_of_it) judged = atoll(getenv("PEOPLE"));
     config.eval.shown = all_of_it ? 150 : 75;
