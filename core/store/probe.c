@@ -28,10 +28,10 @@ static const char PROBE[] = "--probe-h5";
 static const char *program;
 
 enum {
-    CPU_SECONDS = 10,
-    WALL_SECONDS = 40,
-    KNOWN = 64,    // files remembered
-    UNREADABLE = 1 // exit code: the library itself finds something wrong
+    CPU_SECONDS = 10,   // of work: what takes more has no end
+    WALL_SECONDS = 120, // of waiting: for a file system, or a turn on a busy machine
+    KNOWN = 64,         // files remembered
+    UNREADABLE = 1      // exit code: the library itself finds something wrong
 };
 
 void tk_h5_probe_by(const char *path)
@@ -259,9 +259,14 @@ tk_status tk_h5_probe(const char *path)
     pthread_mutex_unlock(&asking);
     TK_TRY(st);
     const int signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
-    if (signal == SIGXCPU || signal == SIGALRM)
+    if (signal == SIGALRM)
+        return TK_FAIL(TK_IO,
+                       "%s: its metadata could not be read within %d seconds: the file system does "
+                       "not answer, or this machine is overloaded",
+                       path, WALL_SECONDS);
+    if (signal == SIGXCPU)
         return TK_FAIL(TK_INPUT, "%s is damaged: reading its metadata has no end (%d seconds)",
-                       path, signal == SIGXCPU ? CPU_SECONDS : WALL_SECONDS);
+                       path, CPU_SECONDS);
     if (WIFEXITED(ended) && WEXITSTATUS(ended) == UNREADABLE)
         return TK_FAIL(TK_INPUT, "%s is damaged: its metadata cannot be read to its end", path);
     if (ended)

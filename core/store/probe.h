@@ -19,6 +19,7 @@ void tk_h5_probe_by(const char *program);
 bool tk_h5_probing(int argc, char **argv);
 int tk_h5_probe_main(void); // the exit code
 
-// TK_INPUT when reading the file would kill this process. `path` is a regular file.
+// TK_INPUT when reading the file would kill this process; TK_IO when it could not be looked at in
+// time, which says nothing of the file. `path` is a regular file.
 tk_status tk_h5_probe(const char *path);
 void tk_h5_trust(const char *path); // made by this process: not to be probed

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,18 +54,23 @@ static int remove_files(void **state)
     return rmdir(dir);
 }
 
-// The only child of this process; 0 if there is none.
-static pid_t only_child(void)
+// The only child of a process that has one thread; 0 if there is none.
+static pid_t only_child_of(pid_t parent)
 {
     char path[64];
     int pid = 0, another = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     const int n = fscanf(f, "%d %d", &pid, &another);
     fclose(f);
     assert_true(n < 2);
     return n == 1 ? pid : 0;
+}
+
+static pid_t only_child(void)
+{
+    return only_child_of(getpid());
 }
 
 static void many_files_one_prober(void **state)
@@ -107,6 +113,28 @@ static void a_lost_prober_is_said_and_replaced(void **state)
     assert_int_not_equal(only_child(), prober);
 }
 
+// A pipe that nobody writes to is a file system that does not answer; a fork sends the alarm early.
+static void what_could_not_be_looked_at_is_not_called_damaged(void **state)
+{
+    (void)state;
+    char silent[64];
+    snprintf(silent, sizeof silent, "%s/silent.h5", dir);
+    assert_int_equal(mkfifo(silent, 0600), 0);
+    assert_ok(tk_h5_probe(good[7]));
+    const pid_t prober = only_child(), impatient = fork();
+    if (impatient == 0) {
+        pid_t looking;
+        while (!(looking = only_child_of(prober))) usleep(1000);
+        _exit(kill(looking, SIGALRM) != 0);
+    }
+    const tk_status st = tk_h5_probe(silent);
+    unlink(silent);
+    assert_int_equal(waitpid(impatient, NULL, 0), impatient);
+    assert_status(st, TK_IO);
+    assert_says("silent.h5: its metadata could not be read within 120 seconds");
+    assert_int_equal(only_child(), prober);
+}
+
 // It has a prober of its own, which ends with it.
 static void a_fork_asks_its_own(void **state)
 {
@@ -140,6 +168,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_files_one_prober),
         cmocka_unit_test(a_name_counts_from_the_folder_of_the_caller),
         cmocka_unit_test(a_lost_prober_is_said_and_replaced),
+        cmocka_unit_test(what_could_not_be_looked_at_is_not_called_damaged),
         cmocka_unit_test(a_fork_asks_its_own),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
