@@ -356,17 +356,18 @@ static json_t *make_report(const eval *e)
     tk_column_of_figures list[COLUMNS];
     const tk_config *c = &e->config;
     const int n = list_columns(e, list);
-    return json_pack(
-        "{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:s, s:f, s:f, s:f, s:b}, "
-        "s:o}",
-        "format", "talkie-eval", "version", 3, "checkpoint", e->trained.path, "step",
-        (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
-        (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
-        (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "sample", "steps",
-        (json_int_t)c->sample.steps, "solver", tk_solver_name((tk_solver)c->sample.solver),
-        "guidance", c->sample.guidance, "video_shift", c->sample.video_shift, "audio_shift",
-        c->sample.audio_shift, "averaged", (int)e->session.averaged, "figures",
-        tk_figures_report(n, list));
+    return json_pack("{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:f}, s:{s:I, "
+                     "s:s, s:f, s:f, s:f, s:b}, "
+                     "s:o}",
+                     "format", "talkie-eval", "version", 3, "checkpoint", e->trained.path, "step",
+                     (json_int_t)e->trained.meta.step, "revision", tk_revision(), "clips", "number",
+                     (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
+                     (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "width",
+                     (json_int_t)c->media.width, "height", (json_int_t)c->media.height, "seconds",
+                     c->world.seconds, "sample", "steps", (json_int_t)c->sample.steps, "solver",
+                     tk_solver_name((tk_solver)c->sample.solver), "guidance", c->sample.guidance,
+                     "video_shift", c->sample.video_shift, "audio_shift", c->sample.audio_shift,
+                     "averaged", (int)e->session.averaged, "figures", tk_figures_report(n, list));
 }
 
 // eval.json beside the checkpoint, unless output= says otherwise.
@@ -426,6 +427,25 @@ static tk_status find_checkpoint(eval *e, const tk_invocation *in, tk_config *c,
     return *where ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
 }
 
+// Pictures may have another size than those the model was trained with; the codec fixes the rest.
+static tk_status take_media(tk_config *c, const tk_codec_info *k, const char *path)
+{
+    const tk_media_config *m = &c->media;
+    if (m->fps != k->fps || m->sample_rate != k->sample_rate || m->channels != k->channels)
+        return TK_FAIL(TK_INPUT,
+                       "media: %lld frames a second, %lld samples a second and %lld channels are "
+                       "asked for, but the codec of %s makes %lld, %lld and %lld",
+                       (long long)m->fps, (long long)m->sample_rate, (long long)m->channels, path,
+                       (long long)k->fps, (long long)k->sample_rate, (long long)k->channels);
+    if (m->width % k->patch_size || m->height % k->patch_size)
+        return TK_FAIL(
+            TK_INPUT,
+            "media: %lld x %lld pixels are no whole patches: the codec of %s has patches "
+            "of %lld",
+            (long long)m->width, (long long)m->height, path, (long long)k->patch_size);
+    return TK_OK;
+}
+
 static tk_status load_config(eval *e, const tk_invocation *in)
 {
     tk_config *c = &e->config;
@@ -438,16 +458,17 @@ static tk_status load_config(eval *e, const tk_invocation *in)
     TK_TRY(
         tk_config_parse(c, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config), 0, NULL));
     const double trained = c->world.seconds;
-    c->parallel = t->config.parallel;
-    TK_TRY(tk_config_load(c, TK_CMD_EVAL, config_file(in), in->n_overrides, in->overrides));
-    c->model = t->config.model;
-    c->media = t->config.media;
-    c->codec = t->config.codec;
     const tk_codec_info *k = tk_codec_get_info(t->meta.codec);
-    c->codec.patch_frames = k->patch_frames;
+    c->parallel = t->config.parallel;
+    c->media = t->config.media;
     c->media.fps = k->fps;
     c->media.sample_rate = k->sample_rate;
     c->media.channels = k->channels;
+    TK_TRY(tk_config_load(c, TK_CMD_EVAL, config_file(in), in->n_overrides, in->overrides));
+    c->model = t->config.model;
+    c->codec = t->config.codec;
+    c->codec.patch_frames = k->patch_frames;
+    TK_TRY(take_media(c, k, t->path));
     if (c->sample.window <= 0) c->sample.window = trained; // longer clips are sampled shot by shot
     return TK_OK;
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 120
 # A replica that fails in eval ends the others within seconds, however much there is left to do: one
-# message, which names the rank, the right exit code and no report.
+# message, which names the rank, the right exit code and no report. What is asked for and cannot be
+# done is said, not left out.
 set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../../support/small.sh"
@@ -30,3 +31,13 @@ for rank in 0 1; do
     [[ ! -e run/eval.json ]] || fail "a report was written"
     echo "rank $rank: all ended after $took s"
 done
+
+for asked in "media.fps=5" "media.width=52" "media.sample_rate=16000"; do
+    code=0
+    "$faulty" 0 none 0 eval run.yaml eval.clips=1 eval.shown=12 sample.steps=1 "$asked" >out 2>&1 || code=$?
+    [[ $code == 2 ]] || fail "$asked: exit code $code, not 2"
+    grep -q "^talkie: .*media" out || fail "$asked: not said"
+done
+"$faulty" 0 none 0 eval run.yaml eval.clips=1 eval.shown=12 sample.steps=1 media.width=24 -o wide.json >out 2>&1 ||
+    fail "pictures of another size"
+grep -q '"width": 24' wide.json || fail "the report does not say which size they had"
