@@ -56,9 +56,10 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
                             const tk_latents *x, double seconds)
 {
     tk_decoder clip;
+    const tk_codec *codec = job->trained->meta.codec;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, x->rows[TK_VIDEO],
-                           x->rows[TK_AUDIO], TK_DECODER_WINDOW));
+    tk_latents_whole rows = tk_latents_whole_of(x->rows[TK_VIDEO], x->rows[TK_AUDIO]);
+    TK_TRY(tk_decoder_open(&clip, codec, &job->story.grid, &rows.source, TK_DECODER_WINDOW));
     const tk_provenance p = {.storyboard = job->file,
                              .output = job->output,
                              .digest = job->digest,

@@ -165,7 +165,7 @@ tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *row
     return h->kind->encode(h, m, rows);
 }
 
-tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
+tk_status tk_codec_decode_video_part(const tk_codec *c, tk_row_part rows, const tk_grid *g,
                                      int64_t first, int64_t n, uint8_t *rgb)
 {
     const tk_half *h = c->half[TK_CODEC_VIDEO];
@@ -175,7 +175,7 @@ tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const
 tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_grid *g,
                                 uint8_t *rgb)
 {
-    return tk_codec_decode_video_part(c, rows, g, 0, g->latent_frames, rgb);
+    return tk_codec_decode_video_part(c, (tk_row_part){rows, 0}, g, 0, g->latent_frames, rgb);
 }
 
 tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *rows)
@@ -184,7 +184,7 @@ tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *row
     return h->kind->encode(h, m, rows);
 }
 
-tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,
+tk_status tk_codec_decode_audio_part(const tk_codec *c, tk_row_part rows, int64_t audio_rows,
                                      int64_t channels, int64_t first, int64_t n, float *pcm)
 {
     const tk_half *h = c->half[TK_CODEC_AUDIO];
@@ -194,5 +194,6 @@ tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64
 tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
                                 int64_t channels, float *pcm, int64_t samples)
 {
-    return tk_codec_decode_audio_part(c, rows, audio_rows, channels, 0, samples, pcm);
+    return tk_codec_decode_audio_part(c, (tk_row_part){rows, 0}, audio_rows, channels, 0, samples,
+                                      pcm);
 }

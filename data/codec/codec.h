@@ -73,13 +73,17 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
                                 int64_t channels, float *pcm, int64_t samples);
 
 // The same for a part: frames of latent frames [first, first + n), and samples [first, first + n).
-// `rows` are those of the whole clip, but only these are read: latent frames from
+// Of the clip's rows only these are read, and need be there: latent frames from
 // tk_codec_video_context before the part to as many after it, and audio rows from
 // tk_codec_audio_context before that of the first sample to as many, and the tail, after that of
 // the last. Parts joined are the whole, bit for bit.
+typedef struct tk_row_part { // rows of a clip, from latent frame, or audio row, `first` on
+    const float *x;
+    int64_t first;
+} tk_row_part;
 int64_t tk_codec_video_context(const tk_codec *c);
 int64_t tk_codec_audio_context(const tk_codec *c);
-tk_status tk_codec_decode_video_part(const tk_codec *c, const float *rows, const tk_grid *g,
+tk_status tk_codec_decode_video_part(const tk_codec *c, tk_row_part rows, const tk_grid *g,
                                      int64_t first, int64_t n, uint8_t *rgb);
-tk_status tk_codec_decode_audio_part(const tk_codec *c, const float *rows, int64_t audio_rows,
+tk_status tk_codec_decode_audio_part(const tk_codec *c, tk_row_part rows, int64_t audio_rows,
                                      int64_t channels, int64_t first, int64_t n, float *pcm);

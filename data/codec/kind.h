@@ -36,9 +36,9 @@ typedef struct tk_half_kind {
     // As in codec.h; of the decoders that of its side. Pictures have been checked to divide into
     // patches.
     tk_status (*encode)(const tk_half *h, const tk_media *m, float *rows);
-    tk_status (*decode_video)(const tk_half *h, const float *rows, const tk_grid *g, int64_t first,
+    tk_status (*decode_video)(const tk_half *h, tk_row_part rows, const tk_grid *g, int64_t first,
                               int64_t n, uint8_t *rgb);
-    tk_status (*decode_audio)(const tk_half *h, const float *rows, int64_t audio_rows,
+    tk_status (*decode_audio)(const tk_half *h, tk_row_part rows, int64_t audio_rows,
                               int64_t channels, int64_t first, int64_t n, float *pcm);
     // Sound that does not keep the wave: how far what came back (like m->pcm) is from m, in dB,
     // added up and counted. NULL: its figure is signal to noise.

@@ -274,7 +274,7 @@ static tk_status lapped_encode(const tk_half *half, const tk_media *m, float *ro
 
 // One latent frame after the other, so that its products are of the same shape, and its bits the
 // same, whatever part it is decoded in.
-static tk_status lapped_decode(const tk_half *half, const float *rows, const tk_grid *g,
+static tk_status lapped_decode(const tk_half *half, tk_row_part rows, const tk_grid *g,
                                int64_t first, int64_t n, uint8_t *rgb)
 {
     const tk_lapped *c = (const tk_lapped *)half;
@@ -287,8 +287,9 @@ static tk_status lapped_decode(const tk_half *half, const float *rows, const tk_
     float *spare = all + numbers, *coefficients = spare + numbers;
     tk_status st = TK_OK;
     for (int64_t f = 0; f < n && st == TK_OK; f++) {
-        st = tk_lapped_make(&waves, &s, rows + (first + f) * each * i->video_channels,
-                            coefficients + each * c->kept, coefficients);
+        st =
+            tk_lapped_make(&waves, &s, rows.x + (first + f - rows.first) * each * i->video_channels,
+                           coefficients + each * c->kept, coefficients);
         if (st == TK_OK) put(c, g->high, g->wide, coefficients, all);
         if (st == TK_OK)
             st = tk_lap_inverse(&c->lap, all, g->height, g->width, spare, rgb + f * numbers);

@@ -176,7 +176,7 @@ static tk_status mdct_encode(const tk_half *half, const tk_media *m, float *rows
 }
 
 typedef struct stretch { // samples [first, first + n) of a track, and the rows that sound in them
-    const float *rows;
+    tk_row_part rows;
     int64_t begin, end; // rows
     int64_t first, n, channels;
     float *pcm;
@@ -193,7 +193,8 @@ static tk_status add_block(const mdct *c, const stretch *p, int64_t channel, int
     float *y = x + BLOCK * frame;
     memset(y, 0, (size_t)(BLOCK * kept) * sizeof *y);
     for (int64_t r = begin; r < end; r++)
-        memcpy(y + (r - at) * kept, p->rows + (r * p->channels + channel) * kept,
+        memcpy(y + (r - at) * kept,
+               p->rows.x + ((r - p->rows.first) * p->channels + channel) * kept,
                (size_t)kept * sizeof *y);
     TK_TRY(tk_gemm(0, 'N', 'N', BLOCK, frame, kept, y, kept, c->out, frame, 0, x, frame));
     for (int64_t r = begin; r < end; r++)
@@ -204,7 +205,7 @@ static tk_status add_block(const mdct *c, const stretch *p, int64_t channel, int
     return TK_OK;
 }
 
-static tk_status mdct_decode(const tk_half *half, const float *rows, int64_t audio_rows,
+static tk_status mdct_decode(const tk_half *half, tk_row_part rows, int64_t audio_rows,
                              int64_t channels, int64_t first, int64_t n, float *pcm)
 {
     const mdct *c = (const mdct *)half;

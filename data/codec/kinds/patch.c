@@ -190,7 +190,7 @@ static tk_status patch_encode(const tk_half *half, const tk_media *m, float *row
 
 // One latent frame after the other, so that its products are of the same shape, and its bits the
 // same, whatever part it is decoded in.
-static tk_status patch_decode(const tk_half *half, const float *rows, const tk_grid *g,
+static tk_status patch_decode(const tk_half *half, tk_row_part rows, const tk_grid *g,
                               int64_t first, int64_t n, uint8_t *rgb)
 {
     const patches *c = (const patches *)half;
@@ -199,11 +199,11 @@ static tk_status patch_decode(const tk_half *half, const float *rows, const tk_g
     float *x;
     TK_NEW(x, BLOCK * patch);
     tk_status st = TK_OK;
-    rows += first * each * kept;
+    const float *own = rows.x + (first - rows.first) * each * kept;
     for (int64_t f = 0; f < n; f++)
         for (int64_t at = 0; at < each && st == TK_OK; at += BLOCK) {
             int64_t m = each - at < BLOCK ? each - at : BLOCK, from = f * each + at;
-            st = tk_gemm(0, 'N', 'N', m, patch, kept, rows + from * kept, kept, c->out, patch, 0, x,
+            st = tk_gemm(0, 'N', 'N', m, patch, kept, own + from * kept, kept, c->out, patch, 0, x,
                          patch);
             for (int64_t p = 0; p < m; p++)
                 for (int64_t k = 0; k < patch; k++) x[p * patch + k] += c->mean[k];

@@ -240,7 +240,7 @@ static void decode_row(const vocoder *c, const float *row, float *bands, float *
 }
 
 // Samples [first, first + n) of one channel, of rows with that context.
-static tk_status make_channel(const vocoder *c, const float *rows, int64_t audio_rows,
+static tk_status make_channel(const vocoder *c, tk_row_part rows, int64_t audio_rows,
                               int64_t channels, int64_t channel, int64_t first, int64_t n,
                               float *pcm, tk_arena *a)
 {
@@ -252,13 +252,13 @@ static tk_status make_channel(const vocoder *c, const float *rows, int64_t audio
     TK_TRY(tk_vocoder_rows_new(&c->sound, a, end > begin ? end - begin : 0, &r));
     r.first = begin, r.all = audio_rows;
     for (int64_t k = 0; k < r.n; k++)
-        decode_row(c, rows + ((begin + k) * channels + channel) * each, r.bands + k * c->numbers,
-                   r.pitch + k, r.voice + k * c->sound.parts);
+        decode_row(c, rows.x + ((begin + k - rows.first) * channels + channel) * each,
+                   r.bands + k * c->numbers, r.pitch + k, r.voice + k * c->sound.parts);
     return tk_vocoder_make(&c->sound, &r, tk_rng_key(0, TK_RNG_SOUND, (uint64_t)channel), first, n,
                            a, pcm + channel, channels);
 }
 
-static tk_status vocoder_decode(const tk_half *h, const float *rows, int64_t audio_rows,
+static tk_status vocoder_decode(const tk_half *h, tk_row_part rows, int64_t audio_rows,
                                 int64_t channels, int64_t first, int64_t n, float *pcm)
 {
     const vocoder *c = (const vocoder *)h;

@@ -91,7 +91,7 @@ static tk_status tiny_encode_video(const tk_half *h, const tk_media *m, float *r
     return TK_OK;
 }
 
-static tk_status tiny_decode_video(const tk_half *h, const float *rows, const tk_grid *g,
+static tk_status tiny_decode_video(const tk_half *h, tk_row_part rows, const tk_grid *g,
                                    int64_t first, int64_t n, uint8_t *rgb)
 {
     const int64_t size = h->info.patch_size, pictures = tk_grid_frame(&h->info, 1);
@@ -101,7 +101,8 @@ static tk_status tiny_decode_video(const tk_half *h, const float *rows, const tk
             float v = 0;
             for (int64_t k = f - 1; k <= f + 1; k++) {
                 const int64_t at = k < 0 ? 0 : k < g->latent_frames ? k : g->latent_frames - 1;
-                v += (k == f ? 0.5f : 0.25f) * rows[(at * g->high + y) * g->wide + x];
+                v += (k == f ? 0.5f : 0.25f) *
+                     rows.x[((at - rows.first) * g->high + y) * g->wide + x];
             }
             memset(rgb, (int)(v / ((const tiny *)h)->gain[0]), 3);
             rgb += 3;
@@ -117,12 +118,13 @@ static tk_status tiny_encode_audio(const tk_half *h, const tk_media *m, float *r
     return TK_OK;
 }
 
-static tk_status tiny_decode_audio(const tk_half *h, const float *rows, int64_t audio_rows,
+static tk_status tiny_decode_audio(const tk_half *h, tk_row_part rows, int64_t audio_rows,
                                    int64_t channels, int64_t first, int64_t n, float *pcm)
 {
     (void)audio_rows;
     for (int64_t k = 0; k < n * channels; k++)
-        pcm[k] = rows[(first + k / channels) / h->info.audio_hop * channels + k % channels];
+        pcm[k] = rows.x[((first + k / channels) / h->info.audio_hop - rows.first) * channels +
+                        k % channels];
     return TK_OK;
 }
 
@@ -216,9 +218,11 @@ static void check_video(const tk_codec *c, const float *rows, int64_t part)
     assert_ok(tk_codec_decode_video(c, rows, &g, whole));
     for (int64_t f = 0; f < LATENTS; f += part) {
         const int64_t n = LATENTS - f < part ? LATENTS - f : part;
-        for (int64_t k = 0; k < LATENTS * each; k++)
-            seen[k] = k / each < f - context || k / each >= f + n + context ? NAN : rows[k];
-        assert_ok(tk_codec_decode_video_part(c, seen, &g, f, n, joined + f * bytes));
+        const int64_t from = f < context ? 0 : f - context; // what is before it is not there
+        for (int64_t k = from * each; k < LATENTS * each; k++)
+            seen[k - from * each] = k / each >= f + n + context ? NAN : rows[k];
+        assert_ok(
+            tk_codec_decode_video_part(c, (tk_row_part){seen, from}, &g, f, n, joined + f * bytes));
     }
     assert_memory_equal(whole, joined, (size_t)(LATENTS * bytes));
     free(whole), free(joined), free(seen);
@@ -235,9 +239,11 @@ static void check_audio(const tk_codec *c, const float *rows, int64_t part)
         const int64_t n = SAMPLES - t < part ? SAMPLES - t : part;
         const int64_t context = tk_codec_audio_context(c), begin = t / i->audio_hop - context;
         const int64_t last = (t + n - 1) / i->audio_hop + i->audio_tail + context;
-        for (int64_t k = 0; k < all * each; k++)
-            seen[k] = k / each < begin || k / each > last ? NAN : rows[k];
-        assert_ok(tk_codec_decode_audio_part(c, seen, all, CHANNELS, t, n, joined + t * CHANNELS));
+        const int64_t from = begin < 0 ? 0 : begin;
+        for (int64_t k = from * each; k < all * each; k++)
+            seen[k - from * each] = k / each > last ? NAN : rows[k];
+        assert_ok(tk_codec_decode_audio_part(c, (tk_row_part){seen, from}, all, CHANNELS, t, n,
+                                             joined + t * CHANNELS));
     }
     assert_memory_equal(whole, joined, sizeof whole);
     free(seen);

@@ -261,9 +261,10 @@ static void test_lapped__windows_are_the_whole(void **state)
         omp_set_num_threads(1 + (int)part / 2);
         for (int64_t at = 0; at < g.latent_frames; at += part) {
             const int64_t n = g.latent_frames - at < part ? g.latent_frames - at : part;
-            for (int64_t k = 0; k < g.latent_frames * each; k++)
-                seen[k] = k / each < at || k / each >= at + n ? NAN : rows[k];
-            assert_ok(tk_codec_decode_video_part(c, seen, &g, at, n, joined + at * bytes));
+            for (int64_t k = at * each; k < g.latent_frames * each; k++)
+                seen[k - at * each] = k / each >= at + n ? NAN : rows[k];
+            assert_ok(tk_codec_decode_video_part(c, (tk_row_part){seen, at}, &g, at, n,
+                                                 joined + at * bytes));
         }
         assert_memory_equal(whole, joined, sizeof f->rgb);
     }

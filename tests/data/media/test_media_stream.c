@@ -34,6 +34,11 @@ static rows make(int64_t latents, int64_t side)
     return r;
 }
 
+static tk_latents_whole latents_of(const rows *r)
+{
+    return tk_latents_whole_of(r->video, r->audio);
+}
+
 static void drop(rows *r)
 {
     tk_codec_free(r->codec);
@@ -77,7 +82,8 @@ static void windows_make_the_bytes_of_the_whole(void **state)
     const int64_t windows[] = {1, 8, 1000, TK_DECODER_WINDOW};
     for (int k = 0; k < 4; k++) {
         tk_decoder d;
-        assert_ok(tk_decoder_open(&d, r.codec, &r.grid, r.video, r.audio, windows[k]));
+        tk_latents_whole rows = latents_of(&r);
+        assert_ok(tk_decoder_open(&d, r.codec, &r.grid, &rows.source, windows[k]));
         assert_ok(write_both(&d.source));
         tk_decoder_close(&d);
         const bytes now = take();
@@ -105,7 +111,8 @@ static long growth(int64_t latents)
         struct rusage before, after;
         tk_decoder d;
         getrusage(RUSAGE_SELF, &before);
-        tk_status st = tk_decoder_open(&d, r.codec, &r.grid, r.video, r.audio, TK_DECODER_WINDOW);
+        tk_latents_whole all = latents_of(&r);
+        tk_status st = tk_decoder_open(&d, r.codec, &r.grid, &all.source, TK_DECODER_WINDOW);
         if (st == TK_OK) st = write_both(&d.source);
         getrusage(RUSAGE_SELF, &after);
         kib = after.ru_maxrss - before.ru_maxrss;
