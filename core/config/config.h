@@ -238,6 +238,10 @@ typedef struct tk_jobs_config {
     int64_t n_storyboards;
 } tk_jobs_config; // a job file
 
+typedef struct tk_job_config { // of a job in a spool
+    int64_t priority, deadline, tries;
+} tk_job_config;
+
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
@@ -265,6 +269,7 @@ typedef struct tk_config {
     tk_eval_config eval;
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
     tk_jobs_config jobs;
+    tk_job_config job;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
@@ -280,7 +285,8 @@ enum {
     TK_CMD_EVAL = 64,
     TK_CMD_LOOK = 128,      // talkie data info and check
     TK_CMD_PREFLIGHT = 256, // and all of TK_CMD_TRAIN
-    TK_CMD_CONVERT = 512
+    TK_CMD_CONVERT = 512,
+    TK_CMD_SERVE = 1024 // and all of TK_CMD_SAMPLE
 };
 
 void tk_config_init(tk_config *c); // every default

@@ -145,6 +145,13 @@ static const tk_option config_rows[] = {
     FLT("remake.bottom", story.remake.bottom, 1, 0, 1, SAMPLE, "its lower side"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
+    INT("job.priority", job.priority, 5, 0, 9, TK_CMD_SERVE,
+        "in a spool: which jobs come first, 0 before 9; of one priority the older"),
+    INT("job.deadline", job.deadline, 0, 0, 1000000000, TK_CMD_SERVE,
+        "seconds after it was taken in by which a job must be done, else it fails; 0 = none"),
+    INT("job.tries", job.tries, 3, 1, 1000, TK_CMD_SERVE,
+        "how often a job is begun, where workers are lost with it or fail for reasons that may "
+        "pass, before it has failed"),
     ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,
          "what each rank computes on: a GPU each where all ranks have one and else the processor, "
          "the processor, plain loops, or a GPU of NVIDIA's",
@@ -495,6 +502,8 @@ const char *tk_command_name(unsigned command)
         return "talkie preflight";
     case TK_CMD_CONVERT:
         return "talkie convert";
+    case TK_CMD_SERVE:
+        return "talkie serve";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

@@ -2,6 +2,7 @@
 #include "train/run/owner.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/process.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,72 +13,31 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 enum { PERIOD = 4, PERIODS = 3, TRIES = 8, TOKEN_ROOM = 200 };
 
 typedef struct identity { // what a token says
-    char host[64], job[32];
-    unsigned long long machine; // hash of boot and process namespace: where a pid means the same
-    long long pid, ticks, time, restart;
+    tk_process process;
+    char job[32];
+    long long time, restart;
 } identity;
 
 // ---- tokens ------------------------------------------------------------------------------------
 
-static unsigned long long machine(void)
-{
-    char text[512] = "";
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
-    size_t n = f ? fread(text, 1, 64, f) : 0;
-    if (f) fclose(f);
-    const ssize_t more = readlink("/proc/self/ns/pid", text + n, sizeof text - n - 1);
-    return XXH3_64bits(text, n + (size_t)(more > 0 ? more : 0));
-}
-
-// Start of a process in ticks since boot; -1: there is none, or only its remains.
-static long long start_of(long long pid)
-{
-    char path[64], text[1024], state = 0;
-    long long ticks = -1;
-    snprintf(path, sizeof path, "/proc/%lld/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (!f) return -1;
-    const size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = 0;
-    const char *rest = strrchr(text, ')'); // a name may hold anything
-    if (!rest || sscanf(rest + 1,
-                        " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                        "%*s %lld",
-                        &state, &ticks) != 2)
-        return -1;
-    return state == 'Z' || state == 'X' ? -1 : ticks;
-}
-
-static void plain(char *to, size_t room, const char *from)
-{
-    snprintf(to, room, "%s", from);
-    for (char *p = to; *p; p++)
-        if (*p == '/' || *p == ',' || *p == ' ') *p = '_';
-}
-
 static identity who_am_i(void)
 {
-    identity me = {.machine = machine(), .pid = getpid(), .time = time(NULL)};
-    char host[HOST_NAME_MAX + 1] = "";
+    identity me = {.process = tk_process_self(), .time = time(NULL)};
     const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
-    gethostname(host, sizeof host - 1);
-    plain(me.host, sizeof me.host, *host ? host : "host");
-    plain(me.job, sizeof me.job, job && *job ? job : "none");
+    tk_process_plain(me.job, sizeof me.job, job && *job ? job : "none");
     me.restart = restart ? atoll(restart) : 0;
-    me.ticks = start_of(me.pid);
     return me;
 }
 
 static bool read_token(const char *token, identity *who)
 {
-    return sscanf(token, "%63[^,],%llx,%lld,%lld,%lld,%31[^,],%lld", who->host, &who->machine,
-                  &who->pid, &who->ticks, &who->time, who->job, &who->restart) == 7;
+    tk_process *p = &who->process;
+    return sscanf(token, "%63[^,],%llx,%lld,%lld,%lld,%31[^,],%lld", p->host, &p->machine, &p->pid,
+                  &p->ticks, &who->time, who->job, &who->restart) == 7;
 }
 
 // ---- the old owner -----------------------------------------------------------------------------
@@ -109,8 +69,8 @@ static bool alive(const char *dir, const char *token, const identity *me, const 
 {
     if (strcmp(old->job, "none") && !strcmp(old->job, me->job) && me->restart > old->restart)
         return false;
-    if (!strcmp(old->host, me->host) && old->machine == me->machine)
-        return start_of(old->pid) == old->ticks;
+    if (!strcmp(old->process.host, me->process.host) && tk_process_here(&old->process))
+        return tk_process_runs(&old->process);
     return beats(dir, token);
 }
 
@@ -155,8 +115,8 @@ static void clear(const char *path, bool keep)
 static bool died_claiming(const char *name)
 {
     identity who;
-    return !strncmp(name, "owner.", 6) && read_token(name + 6, &who) && who.machine == machine() &&
-           start_of(who.pid) != who.ticks;
+    return !strncmp(name, "owner.", 6) && read_token(name + 6, &who) &&
+           tk_process_here(&who.process) && !tk_process_runs(&who.process);
 }
 
 // What earlier runs were fenced off to, and what others left that died before they took the
@@ -254,7 +214,7 @@ static tk_status refuse_run(const char *dir, const char *token, const identity *
         TK_INPUT,
         "%s belongs to a run that is alive: host %s, pid %lld, started %s (%s/owner/%s). "
         "Wait for it, stop it, or give this run a train.out of its own",
-        dir, old->host, old->pid, at, dir, token);
+        dir, old->process.host, old->process.pid, at, dir, token);
 }
 
 static tk_status take_directory(const char *dir, const char *token, const identity *me)
@@ -285,8 +245,9 @@ tk_status tk_owner_take(tk_owner *o, const char *dir)
     *o = (tk_owner){0};
     tk_arena_init(&o->arena, 0);
     o->dir = tk_arena_strdup(&o->arena, dir);
-    o->token = tk_arena_printf(&o->arena, "%s,%llx,%lld,%lld,%lld,%s,%lld", me.host, me.machine,
-                               me.pid, me.ticks, me.time, me.job, me.restart);
+    o->token = tk_arena_printf(&o->arena, "%s,%llx,%lld,%lld,%lld,%s,%lld", me.process.host,
+                               me.process.machine, me.process.pid, me.process.ticks, me.time,
+                               me.job, me.restart);
     if (o->dir && o->token) o->staging = tk_arena_printf(&o->arena, "%s/owner/%s", dir, o->token);
     if (!o->staging) return TK_FAIL(TK_MEMORY, "out of memory");
     if (strlen(o->staging) + 64 > PATH_MAX)

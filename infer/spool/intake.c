@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/config/config.h"
+#include "infer/spool/internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+// In its folder of taking/ a file is called so, and by as much of its own name as fits.
+#define DROPPED "in,"
+enum { DROPPED_BYTES = 240, NAMES_TRIED = 100000 };
+
+// ---- is it a job -------------------------------------------------------------------------------
+
+static tk_status refuse_kind(const char *path, const char *name, struct stat *s)
+{
+    char base[TK_SPOOL_FILE], shown[TK_SPOOL_FILE];
+    const size_t n = strlen(name);
+    snprintf(shown, sizeof shown, "%s", name);
+    for (char *p = shown; *p; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p > 126) *p = '?';
+    if (lstat(path, s) != 0) return TK_FAIL(TK_INPUT, "cannot read it: %s", strerror(errno));
+    if (S_ISLNK(s->st_mode))
+        return TK_FAIL(TK_INPUT, "it is a link; drop the file itself, by a copy and a rename");
+    if (!S_ISREG(s->st_mode))
+        return TK_FAIL(TK_INPUT, "it is no file; a job is a YAML file, or a list of such");
+    if (n <= 5 || strcmp(name + n - 5, ".yaml"))
+        return TK_FAIL(TK_INPUT, "a job's file is called NAME.yaml, not \"%s\"", shown);
+    snprintf(base, sizeof base, "%.*s", (int)(n - 5), name);
+    if (!tk_spool_name_fits(base))
+        return TK_FAIL(TK_INPUT,
+                       "it is called \"%s\"; names are of letters, digits, '.', '-', '_' and '+', "
+                       "begin with none of '.' and '-', and have at most %d bytes before .yaml",
+                       shown, TK_SPOOL_NAME);
+    if (s->st_size > TK_SPOOL_YAML)
+        return TK_FAIL(TK_INPUT, "it has %lld bytes; a job's file has at most %d",
+                       (long long)s->st_size, TK_SPOOL_YAML);
+    if (s->st_size == 0)
+        return TK_FAIL(TK_INPUT, "it is empty; write it under a name that begins with '.', and "
+                                 "rename it when it is whole");
+    return TK_OK;
+}
+
+// TK_INPUT, in words for its owner, where it is none. All options are read, so that a slip is told
+// before anything waits.
+static tk_status judge_file(const char *path, const char *name, tk_spool_record *r)
+{
+    tk_config c;
+    tk_arena a;
+    struct stat s;
+    char *text;
+    size_t bytes;
+    TK_TRY(refuse_kind(path, name, &s));
+    r->uid = s.st_uid;
+    tk_arena_init(&a, 0);
+    tk_config_init(&c);
+    tk_status st = tk_file_read(path, TK_SPOOL_YAML, &a, &text, &bytes);
+    if (st == TK_OK) st = tk_config_parse(&c, 0, name, text, bytes, 0, NULL);
+    if (st == TK_OK) {
+        r->priority = c.job.priority;
+        r->most_tries = c.job.tries;
+        r->deadline = c.job.deadline ? r->taken + c.job.deadline : 0;
+    }
+    tk_config_free(&c);
+    tk_arena_free(&a);
+    return st;
+}
+
+static void name_user(tk_spool_record *r)
+{
+    char room[4096];
+    struct passwd one, *found = NULL;
+    getpwuid_r((uid_t)r->uid, &one, room, sizeof room, &found);
+    if (found)
+        snprintf(r->user, sizeof r->user, "%s", found->pw_name);
+    else
+        snprintf(r->user, sizeof r->user, "%lld", (long long)r->uid);
+}
+
+tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1])
+{
+    char path[TK_SPOOL_PATH];
+    for (int i = 1; i < NAMES_TRIED; i++) {
+        if (i == 1)
+            snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
+        else
+            snprintf(name, TK_SPOOL_NAME + 1, "%.*s-%d", TK_SPOOL_NAME - 8, want, i);
+        TK_TRY(tk_spool_path(path, s->dir, "names/%s", name));
+        if (mkdir(path, 0777) == 0) return TK_OK;
+        if (errno != EEXIST)
+            return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", path, tk_io_words(errno));
+    }
+    return TK_FAIL(TK_INPUT, "too many jobs are called %s; empty %s/names", want, s->dir);
+}
+
+// ---- a folder of taking/ -----------------------------------------------------------------------
+
+// The file that was dropped, as it lies in the folder; false: there is none.
+static bool find_dropped(const char *folder, char name[TK_SPOOL_FILE])
+{
+    DIR *d = opendir(folder);
+    bool found = false;
+    if (!d) return false;
+    for (struct dirent *e; (e = readdir(d)) && !found;)
+        if (!strncmp(e->d_name, DROPPED, sizeof DROPPED - 1)) {
+            snprintf(name, TK_SPOOL_FILE, "%s", e->d_name);
+            found = true;
+        }
+    closedir(d);
+    return found;
+}
+
+// Neither file nor record: its worker died, or lost the race, before it had either.
+static void clear_taking(const char *folder)
+{
+    DIR *d = opendir(folder);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));)
+        if (!strncmp(e->d_name, ".job.json.", 10) || !strcmp(e->d_name, "job.json"))
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    rmdir(folder);
+}
+
+static tk_status judge_dropped(tk_spool *s, const char *file, const char *name, int64_t now,
+                               tk_spool_record *r)
+{
+    const tk_spool_record as_new = {.uid = -1, .priority = 5, .most_tries = 3, .seconds_left = -1};
+    struct stat at;
+    char given[TK_SPOOL_NAME + 1], base[TK_SPOOL_FILE];
+    snprintf(given, sizeof given, "%s", r->name); // by one who died with it
+    *r = as_new;
+    r->taken = now / 1000000000;
+    if (lstat(file, &at) == 0) r->uid = at.st_uid;
+    snprintf(r->file, sizeof r->file, "%s", name);
+    const tk_status st = judge_file(file, name, r);
+    if (st == TK_MEMORY) return st;
+    r->state = st == TK_OK ? TK_SPOOL_WAITING : TK_SPOOL_FAILED;
+    if (st != TK_OK) snprintf(r->error, sizeof r->error, "%s", tk_status_message());
+    tk_status_clear();
+    name_user(r);
+    const size_t n = strlen(name);
+    snprintf(base, sizeof base, "%.*s", (int)(n > 5 && !strcmp(name + n - 5, ".yaml") ? n - 5 : n),
+             name);
+    tk_spool_name_clean(base, r->name);
+    if (tk_spool_name_fits(base)) snprintf(r->name, sizeof r->name, "%s", base);
+    if (*given) {
+        snprintf(r->name, sizeof r->name, "%s", given);
+        return TK_OK;
+    }
+    snprintf(base, sizeof base, "%s", r->name);
+    return tk_spool_give_name(s, base, r->name);
+}
+
+// The job goes where its record says.
+static tk_status publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)
+{
+    tk_spool_entry e = {.priority = (int)r->priority};
+    char to[TK_SPOOL_PATH], name[TK_SPOOL_PATH];
+    struct tm t;
+    tk_spool_moved moved;
+    if (!gmtime_r(&when, &t) || !strftime(e.time, sizeof e.time, "%Y%m%d-%H%M%S", &t))
+        snprintf(e.time, sizeof e.time, "00000000-000000");
+    snprintf(e.name, sizeof e.name, "%s", r->name);
+    tk_spool_entry_print(&e, name, sizeof name);
+    TK_TRY(tk_spool_path(to, s->dir, "%s/%s", tk_spool_folder[r->state],
+                         r->state == TK_SPOOL_WAITING ? name : r->name));
+    tk_spool_at("publish");
+    TK_TRY(tk_spool_move(folder, to, &moved)); // gone: another goes on with it
+    tk_spool_at("published");
+    if (moved == TK_SPOOL_MOVED && r->state == TK_SPOOL_FAILED)
+        tk_log_warn("job %s: %s", r->name, r->error);
+    return TK_OK;
+}
+
+static bool has_yaml(const char *folder, const tk_spool_record *r)
+{
+    char path[TK_SPOOL_PATH];
+    struct stat s;
+    const bool there =
+        tk_spool_path(path, folder, "%s.yaml", r->name) == TK_OK && lstat(path, &s) == 0;
+    tk_status_clear();
+    return there;
+}
+
+// Goes on from wherever the one before has come to. when: the file came; 0: as it says.
+static tk_status go_on_with(tk_spool *s, const char *folder, int64_t now, time_t when)
+{
+    tk_spool_record r;
+    char dropped[TK_SPOOL_FILE], from[TK_SPOOL_PATH], to[TK_SPOOL_PATH];
+    bool found;
+    TK_TRY(tk_spool_record_read(folder, &r, &found));
+    if (!find_dropped(folder, dropped)) {
+        if (found && has_yaml(folder, &r)) return publish(s, folder, &r, when ? when : r.taken);
+        clear_taking(folder);
+        return TK_OK;
+    }
+    TK_TRY(tk_spool_path(from, folder, "%s", dropped));
+    if (!found) *r.name = 0;
+    TK_TRY(judge_dropped(s, from, dropped + sizeof DROPPED - 1, now, &r));
+    tk_spool_at("named");
+    TK_TRY(tk_spool_write_record(s, folder, &r));
+    TK_TRY(tk_spool_path(to, folder, "%s.yaml", r.name));
+    if (rename(from, to) != 0 && !has_yaml(folder, &r)) return TK_OK; // another has it
+    return publish(s, folder, &r, when ? when : r.taken);
+}
+
+static tk_status take_left(tk_spool *s, const char *name, int64_t now)
+{
+    tk_spool_entry e;
+    char from[TK_SPOOL_PATH], to[TK_SPOOL_PATH];
+    tk_spool_moved moved = TK_SPOOL_MOVED;
+    if (!tk_spool_taking_read(name, &e)) return TK_OK;
+    const bool own = !strcmp(e.worker, s->lease.worker);
+    if (!own && tk_lease_held(&s->lease, e.worker, now)) return TK_OK;
+    TK_TRY(tk_spool_path(from, s->dir, "taking/%s", name));
+    TK_TRY(tk_spool_path(to, s->dir, "taking/%s,%s", e.name, s->lease.worker));
+    if (!own) TK_TRY(tk_spool_move(from, to, &moved));
+    if (moved == TK_SPOOL_GONE || moved == TK_SPOOL_TAKEN) return TK_OK;
+    return go_on_with(s, to, now, 0);
+}
+
+static tk_status take_new(tk_spool *s, const char *name, int64_t now)
+{
+    char clean[TK_SPOOL_NAME + 1], from[TK_SPOOL_PATH], folder[TK_SPOOL_PATH], to[TK_SPOOL_PATH];
+    tk_spool_moved moved;
+    struct stat at;
+    tk_spool_name_clean(name, clean);
+    TK_TRY(tk_spool_path(from, s->dir, "new/%s", name));
+    TK_TRY(tk_spool_path(folder, s->dir, "taking/%s,%s", clean, s->lease.worker));
+    TK_TRY(tk_spool_path(to, folder, DROPPED "%.*s", DROPPED_BYTES, name));
+    if (lstat(from, &at) != 0) return TK_OK; // another was faster
+    if (mkdir(folder, 0777) != 0) {
+        if (errno == EEXIST) return TK_OK; // left from a scan that failed; the next goes on with it
+        return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", folder, tk_io_words(errno));
+    }
+    tk_spool_at("taking");
+    TK_TRY(tk_spool_move(from, to, &moved));
+    tk_spool_at("taken");
+    if (moved == TK_SPOOL_GONE || moved == TK_SPOOL_TAKEN) {
+        rmdir(folder);
+        return TK_OK;
+    }
+    return go_on_with(s, folder, now, at.st_ctim.tv_sec);
+}
+
+tk_status tk_spool_take_in(tk_spool *s, int64_t now)
+{
+    tk_spool_names left, fresh;
+    TK_TRY(tk_spool_names_read(s->dir, "taking", TK_SPOOL_JOBS, &s->arena, &left));
+    for (int i = 0; i < left.n; i++) TK_TRY(tk_spool_go_on(s, take_left(s, left.name[i], now)));
+    TK_TRY(tk_spool_names_read(s->dir, "new", TK_SPOOL_NEW, &s->arena, &fresh));
+    for (int i = 0; i < fresh.n; i++) TK_TRY(tk_spool_go_on(s, take_new(s, fresh.name[i], now)));
+    return TK_OK;
+}

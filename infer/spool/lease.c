@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/spool/lease.h"
+#include "core/base/files.h"
+#include "core/base/process.h"
+#include "infer/spool/internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { BEATS = 5, TRIES = 4 }; // in a lease; to make what others bury
+
+static tk_status heartbeat_path(const tk_lease *l, const char *worker, char path[TK_SPOOL_PATH])
+{
+    return tk_spool_path(path, l->spool, "workers/%s/heartbeat", worker);
+}
+
+// Touches the heartbeat, which is made where it is missing (others bury who was stopped for long).
+// futimens without times asks the server for its own. *at (may be NULL): the time it gave.
+static tk_status touch(const tk_lease *l, int64_t *at)
+{
+    char path[TK_SPOOL_PATH], folder[TK_SPOOL_PATH];
+    struct stat s;
+    TK_TRY(heartbeat_path(l, l->worker, path));
+    TK_TRY(tk_spool_path(folder, l->spool, "workers/%s", l->worker));
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    for (int i = 0; i < TRIES && fd < 0 && (errno == ENOENT || errno == ESTALE); i++) {
+        mkdir(folder, 0777);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    }
+    if (fd < 0) return TK_FAIL(tk_io_code(errno), "cannot write %s: %s", path, tk_io_words(errno));
+    const ssize_t n = (ssize_t)strlen(l->line);
+    const bool ok =
+        pwrite(fd, l->line, (size_t)n, 0) == n && futimens(fd, NULL) == 0 && fstat(fd, &s) == 0;
+    const int error = errno;
+    if (close(fd) != 0 || !ok)
+        return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(error));
+    if (at) *at = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+    return TK_OK;
+}
+
+static void *keep_beating(void *ctx)
+{
+    tk_lease *l = ctx;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        struct timespec until;
+        if (touch(l, NULL) != TK_OK) tk_status_clear(); // it is the others who judge that
+        clock_gettime(CLOCK_REALTIME, &until);
+        const int64_t ns = until.tv_nsec + (int64_t)(l->seconds / BEATS * 1e9);
+        until.tv_sec += ns / 1000000000;
+        until.tv_nsec = ns % 1000000000;
+        pthread_cond_timedwait(&l->wake, &l->lock, &until);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+tk_status tk_lease_open(tk_lease *l, const char *spool, double seconds)
+{
+    const tk_process me = tk_process_self();
+    char host[40];
+    struct timespec t;
+    *l = (tk_lease){.spool = spool, .seconds = seconds};
+    clock_gettime(CLOCK_REALTIME, &t);
+    const uint64_t unique[] = {me.machine, (uint64_t)me.pid, (uint64_t)me.ticks, (uint64_t)t.tv_sec,
+                               (uint64_t)t.tv_nsec};
+    tk_process_plain(host, sizeof host, me.host);
+    snprintf(l->worker, sizeof l->worker, "%s-%lld-%08llx", host, me.pid,
+             (unsigned long long)XXH3_64bits(unique, sizeof unique) & 0xffffffff);
+    snprintf(l->line, sizeof l->line, "%s %llx %lld %lld %.3f\n", me.host, me.machine, me.pid,
+             me.ticks, seconds);
+    TK_TRY(touch(l, NULL));
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->wake, NULL);
+    l->beating = pthread_create(&l->thread, NULL, keep_beating, l) == 0;
+    return l->beating ? TK_OK : TK_FAIL(TK_MEMORY, "cannot start a thread");
+}
+
+void tk_lease_close(tk_lease *l)
+{
+    if (l->beating) {
+        pthread_mutex_lock(&l->lock);
+        l->stop = true;
+        pthread_cond_signal(&l->wake);
+        pthread_mutex_unlock(&l->lock);
+        pthread_join(l->thread, NULL);
+        pthread_mutex_destroy(&l->lock);
+        pthread_cond_destroy(&l->wake);
+        tk_lease_bury(l, l->worker);
+    }
+    *l = (tk_lease){0};
+}
+
+tk_status tk_lease_now(tk_lease *l, int64_t *now)
+{
+    return touch(l, now);
+}
+
+// Opened, not only asked for: over NFS that is what looks at the server's copy.
+static bool read_heartbeat(const char *path, char *line, size_t room, int64_t *at)
+{
+    struct stat s;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return false;
+    const ssize_t n = read(fd, line, room - 1);
+    const bool ok = n >= 0 && fstat(fd, &s) == 0;
+    close(fd);
+    if (!ok) return false;
+    line[n] = 0;
+    *at = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+    return true;
+}
+
+bool tk_lease_held(const tk_lease *l, const char *worker, int64_t now)
+{
+    char path[TK_SPOOL_PATH], line[256];
+    tk_process p = {0};
+    double lease = 0;
+    int64_t at;
+    if (!strcmp(worker, l->worker)) return true;
+    if (heartbeat_path(l, worker, path) != TK_OK) {
+        tk_status_clear();
+        return false;
+    }
+    if (!read_heartbeat(path, line, sizeof line, &at)) return false;
+    const bool known =
+        sscanf(line, "%63s %llx %lld %lld %lf", p.host, &p.machine, &p.pid, &p.ticks, &lease) == 5;
+    if (!known || !(lease > 0)) lease = l->seconds; // being written, or no worker's
+    bool held = (double)(now - at) <= lease * 1e9;
+    if (known && tk_process_here(&p) && !tk_process_runs(&p)) held = false;
+    return tk_spool_seam.held ? tk_spool_seam.held(held) : held;
+}
+
+void tk_lease_bury(const tk_lease *l, const char *worker)
+{
+    char path[TK_SPOOL_PATH], folder[TK_SPOOL_PATH];
+    if (heartbeat_path(l, worker, path) == TK_OK &&
+        tk_spool_path(folder, l->spool, "workers/%s", worker) == TK_OK) {
+        unlink(path);
+        rmdir(folder);
+    }
+    tk_status_clear();
+}
