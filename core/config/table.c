@@ -471,6 +471,10 @@ static const tk_option config_rows[] = {
     YES("eval.references", eval.references, 0, EVAL,
         "whether people are given by pictures of their faces and samples of their voices, named by "
         "tags alone; the same with those of other people is measured beside it"),
+    LIST("eval.tasks", eval.tasks, eval.n_tasks, TK_TASKS, EVAL,
+         "tasks of training to ask for as well, each clip with the rows that they give and with "
+         "another clip's: continue, keyframe, picture_to_sound, sound_to_picture, span, region, or "
+         "all; each takes about as long as all else"),
     INT("eval.seed", eval.seed, 1, 0, SEED_MAX, EVAL, "seed of the sampling"),
     INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
         "index of the first held-out clip of the world"),

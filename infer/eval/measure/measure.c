@@ -18,7 +18,7 @@ static tk_status measure_cuts(tk_clip *c, tk_arena *a)
     const int64_t n = tk_frames_shots(&frames, found);
     const tk_cuts_found match =
         tk_frames_match_cuts(n - 1, found + 1, c->scene->n_shots - 1, asked, 1);
-    if (st == TK_OK && n > 0) tk_figures_count(c->f, TK_FIG_CUTS, match.hits, match.of);
+    if (st == TK_OK && n > 0) tk_figures_count(c->counted, TK_FIG_CUTS, match.hits, match.of);
     tk_frames_free(&frames);
     return st;
 }
@@ -41,6 +41,7 @@ static tk_status measure_settings(tk_clip *c)
         TK_TRY(tk_setting_look_at(tk_clip_pictures(c, first), n, c->media->height, c->media->width,
                                   &look));
         TK_TRY(tk_settings_find(&c->learned->settings, &look, &found));
+        tk_clip_turn(c, h, h);
         if (counts.style > 1) tk_figures_count(c->f, TK_FIG_STYLE, found.style == asked.style, 1);
         if (counts.set > 1) tk_figures_count(c->f, TK_FIG_SET, found.set == asked.set, 1);
         if (counts.set > 1) tk_series_put(&set, h, found.set == asked.set);
@@ -52,22 +53,25 @@ static tk_status measure_settings(tk_clip *c)
 
 // ---- all of it ---------------------------------------------------------------------------------
 
-void tk_series_count(const tk_clip *c, const tk_series *s, tk_figure cut, tk_figure story)
+void tk_series_count(tk_clip *c, const tk_series *s, tk_figure cut, tk_figure story)
 {
     int first = -1, last = -1;
     for (int h = 0; h < c->scene->n_shots; h++) {
         if (!s->asked[h]) continue;
-        if (last >= 0) tk_figures_count(c->f, cut, s->found[last] && s->found[h], 1);
-        if (first < 0) first = h;
+        if (first < 0) first = last = h;
+        tk_clip_turn(c, last, h);
+        if (last < h) tk_figures_count(c->f, cut, s->found[last] && s->found[h], 1);
         last = h;
     }
-    if (c->scene->n_shots == TK_SCENE_SHOTS && last - first >= TK_SCENE_SHOTS / 2)
-        tk_figures_count(c->f, story, s->found[first] && s->found[last], 1);
+    if (c->scene->n_shots < TK_SCENE_SHOTS || last - first < TK_SCENE_SHOTS / 2) return;
+    tk_clip_turn(c, first, last);
+    tk_figures_count(c->f, story, s->found[first] && s->found[last], 1);
 }
 
-tk_status tk_measure_clip(const tk_learned *l, const tk_scene *s, const tk_media *m, tk_figures *f)
+tk_status tk_measure_clip(const tk_learned *l, const tk_scene *s, const tk_media *m,
+                          const bool *made, tk_figures *f)
 {
-    tk_clip c = {.learned = l, .scene = s, .media = m, .f = f};
+    tk_clip c = {.learned = l, .scene = s, .media = m, .made = made, .counted = f, .f = f};
     tk_arena a;
     TK_TRY(tk_onsets_of(m->pcm, m->samples, m->channels, m->sample_rate, TK_CLIP_ONSETS, c.onset,
                         &c.n_onsets));

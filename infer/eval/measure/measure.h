@@ -9,5 +9,6 @@
 // A clip made for the scene's captions and shot lengths. What is seen of things is turned into
 // metres by the camera that was asked for. Asked is what the scene's own truth, seen at the same
 // frames, would show: a fall too short to tell is asked of nobody. Nor is what was not learned.
+// made: whether each shot was; others are only what is compared with over cuts. NULL: all were.
 tk_status tk_measure_clip(const tk_learned *l, const tk_scene *s, const tk_media *clip,
-                          tk_figures *f);
+                          const bool *made, tk_figures *f);

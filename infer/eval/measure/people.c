@@ -175,6 +175,7 @@ static tk_status measure_shot(tk_clip *c, int shot, persons *p)
     sight s;
     int people = 0;
     TK_TRY(see_people(c, shot, &s));
+    tk_clip_turn(c, shot, shot);
     for (int i = 0; i < c->scene->n_people; i++) people += is_asked(&s, c->scene->person[i], false);
     for (int i = 0; i < c->scene->n_people; i++)
         if (is_asked(&s, c->scene->person[i], false))

@@ -87,6 +87,7 @@ static tk_status measure_speech(tk_clip *c, tk_arena *a)
         const tk_shot *h = &c->scene->shot[k];
         const tk_heard heard = heard_in(&all, h);
         int who = -1;
+        tk_clip_turn(c, k, k);
         measure_words(c, h, &heard);
         if (h->n_lines == 0) continue;
         const int speaker = c->scene->line[h->first_line].person;
@@ -155,6 +156,7 @@ static tk_status measure_scapes(tk_clip *c, tk_arena *a)
                            a, feature));
         const bool right =
             tk_classes_find(&c->learned->scapes, feature, NULL) == (int)c->scene->set;
+        tk_clip_turn(c, k, k);
         tk_figures_count(c->f, TK_FIG_SCAPE, right, 1);
         tk_series_put(&scape, k, right);
     }
@@ -165,6 +167,9 @@ static tk_status measure_scapes(tk_clip *c, tk_arena *a)
 tk_status tk_measure_sounds(tk_clip *c, tk_arena *a)
 {
     TK_TRY(measure_speech(c, a));
-    for (int k = 0; k < c->scene->n_shots; k++) TK_TRY(measure_steps(c, &c->scene->shot[k]));
+    for (int k = 0; k < c->scene->n_shots; k++) {
+        tk_clip_turn(c, k, k);
+        TK_TRY(measure_steps(c, &c->scene->shot[k]));
+    }
     return measure_scapes(c, a);
 }

@@ -341,10 +341,13 @@ tk_status tk_measure_things(tk_clip *c, tk_arena *a)
         TK_TRY(see_shot(c, h, a, &now));
         for (int k = 0; k < c->scene->n_things; k++) {
             if (!in_view(c, &now, k)) continue;
+            tk_clip_turn(c, h, h);
             measure_looks(c, &now, k);
             tk_series_put(&same[k], h, is_kind(c, track_of(c, &now, k), k));
             if (k == now.asked->thing) TK_TRY(measure_motion(c, &now, a));
-            if (h > 0 && in_view(c, &before, k)) TK_TRY(measure_cut(c, &before, &now, k, a));
+            if (h == 0 || !in_view(c, &before, k)) continue;
+            tk_clip_turn(c, h - 1, h);
+            TK_TRY(measure_cut(c, &before, &now, k, a));
         }
         before = now;
     }

@@ -274,7 +274,7 @@ static void measure_talks(tk_break b, tk_figures *f)
         tk_media m;
         film(b, 13, i, &s, &m);
         const bool tells = s.style != TK_STYLE_NOIR && s.n_lines > 0;
-        if (tells) assert_ok(tk_measure_clip(&learned, &s, &m, f));
+        if (tells) assert_ok(tk_measure_clip(&learned, &s, &m, NULL, f));
         tk_media_free(&m);
         n += tells;
     }

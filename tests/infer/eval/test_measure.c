@@ -68,7 +68,7 @@ static void measure(tk_break b, int64_t n, tk_figures *f)
             assert_ok(tk_break_film(b, &s, &config.media, speech, frames, &m));
         else
             assert_ok(sound_alone(b, &s, frames, &m));
-        assert_ok(tk_measure_clip(&learned, &s, &m, f));
+        assert_ok(tk_measure_clip(&learned, &s, &m, NULL, f));
         tk_media_free(&m);
     }
 }
