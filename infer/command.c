@@ -2,6 +2,7 @@
 #include "infer/command.h"
 #include "data/codec/decoder.h"
 #include "infer/output/jobs.h"
+#include "infer/reel/files.h"
 #include "infer/story/forecast.h"
 #include "parallel/mpi/deal.h"
 #include <inttypes.h>
@@ -21,6 +22,13 @@ typedef struct sampling {
     tk_status failed;      // the first storyboard of this rank that could not be made
     char words[1024];
 } sampling;
+
+typedef struct inputs { // of a storyboard
+    tk_references refs;
+    tk_story_text text;
+    tk_story_given given; // where it gives
+    bool gives;
+} inputs;
 
 // ---- one storyboard ----------------------------------------------------------------------------
 
@@ -53,13 +61,12 @@ static void describe_job(const tk_job *job)
 }
 
 static tk_status write_clip(sampling *a, const tk_job *job, const tk_references *refs,
-                            const tk_latents *x, double seconds)
+                            tk_reel_files *reel, double seconds)
 {
     tk_decoder clip;
-    const tk_codec *codec = job->trained->meta.codec;
     if (a->mesh.replica.rank) return TK_OK;
-    tk_latents_whole rows = tk_latents_whole_of(x->rows[TK_VIDEO], x->rows[TK_AUDIO]);
-    TK_TRY(tk_decoder_open(&clip, codec, &job->story.grid, &rows.source, TK_DECODER_WINDOW));
+    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &reel->source,
+                           TK_DECODER_WINDOW));
     const tk_provenance p = {.storyboard = job->file,
                              .output = job->output,
                              .digest = job->digest,
@@ -72,6 +79,7 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
                              .seconds = seconds};
     const tk_status st = tk_output_write(&p, &clip.source);
     tk_decoder_close(&clip);
+    if (st == TK_OK) tk_reel_files_remove(job->output);
     return st;
 }
 
@@ -81,30 +89,50 @@ static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
     return tk_story_text_read(text, a);
 }
 
+// Collective: what the storyboard's windows are made from.
+static tk_status read_inputs(sampling *a, const tk_job *job, tk_arena *arena, inputs *in)
+{
+    tk_comm *replica = &a->mesh.replica;
+    const tk_codec *codec = job->trained->meta.codec;
+    TK_TRY(
+        tk_agree(replica, tk_references_read(&job->config, &job->story, codec, arena, &in->refs)));
+    TK_TRY(tk_agree(replica, read_text(job, arena, &in->text)));
+    in->gives = tk_story_gives(&job->config.story);
+    if (!in->gives) return TK_OK;
+    return tk_agree(replica,
+                    tk_story_given_read(&job->config, &job->story, codec, arena, &in->given));
+}
+
+static tk_status open_reel(sampling *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
+{
+    tk_axis_row *tensor = &a->mesh.axis[TK_AXIS_TENSOR];
+    tk_comm *holders = a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &tensor->host;
+    tk_reel_shape shape;
+    TK_TRY(tk_agree(
+        &a->mesh.replica,
+        tk_story_reel(&job->story, tk_codec_get_info(job->trained->meta.codec), arena, &shape)));
+    return tk_reel_files_open(job->output, job->digest, &shape, &a->mesh.replica, holders, out);
+}
+
 static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena)
 {
-    tk_references refs;
-    tk_story_text text;
-    tk_story_given given;
-    tk_latents x;
-    tk_comm *replica = &a->mesh.replica;
+    inputs in;
+    tk_reel_files reel;
     const double begin = tk_now();
-    TK_TRY(tk_agree(replica, tk_references_read(&job->config, &job->story, job->trained->meta.codec,
-                                                arena, &refs)));
-    TK_TRY(tk_agree(replica, read_text(job, arena, &text)));
-    const bool gives = tk_story_gives(&job->config.story);
-    if (gives)
-        TK_TRY(tk_agree(replica, tk_story_given_read(&job->config, &job->story,
-                                                     job->trained->meta.codec, arena, &given)));
+    TK_TRY(read_inputs(a, job, arena, &in));
     const tk_story_task task = {.config = &job->config,
                                 .story = &job->story,
-                                .refs = &refs,
-                                .text = &text,
-                                .given = gives ? &given : NULL,
+                                .refs = &in.refs,
+                                .text = &in.text,
+                                .given = in.gives ? &in.given : NULL,
                                 .step_done = tk_deal_step,
                                 .ctx = a->deal};
-    TK_TRY(tk_story_sample(&a->session, &task, arena, &x));
-    TK_TRY(tk_agree(replica, write_clip(a, job, &refs, &x, tk_now() - begin)));
+    TK_TRY(open_reel(a, job, arena, &reel));
+    tk_status st = tk_story_make(&a->session, &task, &reel.reel);
+    if (st == TK_OK)
+        st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, &reel, tk_now() - begin));
+    tk_reel_files_close(&reel);
+    TK_TRY(st);
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
            (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);
     return TK_OK;
@@ -232,7 +260,9 @@ static tk_status sample_all(sampling *a)
     for (int i = 0; i < a->jobs.n; i++) {
         const tk_job *job = &a->jobs.job[i];
         todo += !job->finished;
-        if (job->finished) tk_log("%s: finished already, %s.mp4", job->file, job->output);
+        if (!job->finished) continue;
+        tk_log("%s: finished already, %s.mp4", job->file, job->output);
+        if (a->world->rank == 0) tk_reel_files_remove(job->output); // a run died before it did
     }
     a->turns = tk_arena_alloc(&a->jobs.arena, (size_t)a->jobs.n * sizeof *a->turns);
     TK_TRY(tk_agree(a->world, a->turns ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the jobs")));

@@ -122,7 +122,7 @@ static const tk_option config_rows[] = {
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
     STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
-    ITEMS("shots", story.shots, story.n_shots, shot_table, 1000, SAMPLE,
+    ITEMS("shots", story.shots, story.n_shots, shot_table, 5000, SAMPLE,
           "the shots, in order; each has the keys below"),
     LIST("references", story.references, story.n_references, 64, SAMPLE,
          "media files given as clean rows before the first shot"),

@@ -20,8 +20,8 @@ enum {
     BAND_GAP = 20,   // between bands
     LANE = 76,       // height of a channel's waveform
     LANE_WIDTH = WIDTH - 2 * MARGIN,
-    AXIS = 34, // below the waveform
-    MAX_SHOTS = 64
+    AXIS = 34,     // below the waveform
+    TALLEST = 4096 // of all: a longer clip shows fewer of its shots
 };
 
 static const tk_ink background = {21, 23, 28, 1}, panel = {30, 33, 40, 1},
@@ -37,10 +37,10 @@ typedef struct tk_sheet {
     cairo_t *cr;
     tk_media_source *clip;
     const tk_media *shape; // of the clip
-    int n_shots;
-    int64_t cut[MAX_SHOTS + 1]; // first frame of each shot, then the end
-    const char *caption[MAX_SHOTS];
-    int lines[MAX_SHOTS]; // of each caption
+    int n_shots, n_shown;  // n_shown: of the shots, evenly spread
+    int64_t *cut;          // (n_shots + 1) first frame of each shot, then the end
+    const char **caption;  // (n_shots)
+    int *lines;            // (n_shots) of each caption
     int64_t columns, cell_w, cell_h;
     float peak; // of the sound
     tk_level level[2][LANE_WIDTH];
@@ -56,6 +56,11 @@ static int64_t shown(const tk_sheet *s, int shot)
 {
     int64_t n = s->cut[shot + 1] - s->cut[shot], most = s->columns * ROWS;
     return n < most ? n : most;
+}
+
+static int shown_shot(const tk_sheet *s, int n_shown, int i)
+{
+    return n_shown > 1 ? (int)((int64_t)i * (s->n_shots - 1) / (n_shown - 1)) : 0;
 }
 
 static int64_t band_height(const tk_sheet *s, int shot)
@@ -231,27 +236,36 @@ static tk_status draw_sound(tk_sheet *s, double y)
 static tk_status draw_parts(tk_sheet *s)
 {
     int64_t y = MARGIN;
-    for (int i = 0; i < s->n_shots; i++) {
-        TK_TRY(draw_band(s, i, y));
-        y += band_height(s, i) + BAND_GAP;
+    for (int i = 0; i < s->n_shown; i++) {
+        const int shot = shown_shot(s, s->n_shown, i);
+        TK_TRY(draw_band(s, shot, y));
+        y += band_height(s, shot) + BAND_GAP;
+    }
+    if (s->n_shown < s->n_shots) {
+        char label[64];
+        snprintf(label, sizeof label, "%d of %d shots", s->n_shown, s->n_shots);
+        tk_draw_text(s->cr, MARGIN, (double)y, LABEL_SIZE, TK_LEFT, faint, label);
+        y += LABEL_STEP;
     }
     return draw_sound(s, (double)y);
 }
 
+static int64_t height_of(const tk_sheet *s, int n_shown)
+{
+    int64_t height = MARGIN + s->shape->channels * LANE + AXIS + MARGIN / 2;
+    for (int i = 0; i < n_shown; i++)
+        height += band_height(s, shown_shot(s, n_shown, i)) + BAND_GAP;
+    return height + (n_shown < s->n_shots ? LABEL_STEP : 0);
+}
+
 static tk_status draw_sheet(tk_sheet *s, const tk_file *f)
 {
-    int64_t height = MARGIN;
     cairo_t *trial = tk_draw_new(1, 1, background);
-    for (int i = 0; i < s->n_shots; i++) {
-        s->lines[i] = draw_caption(trial, s->caption[i], 0);
-        height += band_height(s, i) + BAND_GAP;
-    }
+    for (int i = 0; i < s->n_shots; i++) s->lines[i] = draw_caption(trial, s->caption[i], 0);
     cairo_destroy(trial);
-    height += s->shape->channels * LANE + AXIS + MARGIN / 2;
-    if (height > TK_MEDIA_MAX_SIDE)
-        return TK_FAIL(TK_INPUT, "cannot write %s: the sheet would be %lld pixels high", f->path,
-                       (long long)height);
-    s->cr = tk_draw_new(WIDTH, height, background);
+    s->n_shown = s->n_shots;
+    while (s->n_shown > 1 && height_of(s, s->n_shown) > TALLEST) s->n_shown--;
+    s->cr = tk_draw_new(WIDTH, height_of(s, s->n_shown), background);
     tk_status st = draw_parts(s);
     if (st == TK_OK) st = tk_draw_write(s->cr, f);
     cairo_destroy(s->cr);
@@ -259,16 +273,20 @@ static tk_status draw_sheet(tk_sheet *s, const tk_file *f)
 }
 
 // Shots as given, in order and within the clip; none given = one.
-static void set_shots(tk_sheet *s, int n, const tk_sheet_shot *shots)
+static tk_status set_shots(tk_sheet *s, int n, const tk_sheet_shot *shots, tk_arena *a)
 {
     const int64_t frames = s->shape->frames;
-    s->n_shots = n < 1 ? 1 : n > MAX_SHOTS ? MAX_SHOTS : n;
+    s->n_shots = n < 1 ? 1 : n;
+    TK_ARENA_NEW(s->cut, a, s->n_shots + 1);
+    TK_ARENA_NEW(s->caption, a, s->n_shots);
+    TK_ARENA_NEW(s->lines, a, s->n_shots);
     for (int i = 0; i < s->n_shots; i++) {
         int64_t at = i == 0 ? 0 : shots[i].first, before = i ? s->cut[i - 1] : 0;
         s->cut[i] = at < before ? before : at > frames ? frames : at;
         s->caption[i] = i < n && shots[i].caption ? shots[i].caption : "";
     }
     s->cut[s->n_shots] = frames;
+    return TK_OK;
 }
 
 tk_status tk_draw_sheet(const tk_file *f, tk_media_source *clip, int n, const tk_sheet_shot *shots)
@@ -280,16 +298,19 @@ tk_status tk_draw_sheet(const tk_file *f, tk_media_source *clip, int n, const tk
         return TK_FAIL(TK_INPUT, "cannot write %s: %lld frames of %lld x %lld at %g fps is no clip",
                        f->path, (long long)m->frames, (long long)m->width, (long long)m->height,
                        m->fps);
+    tk_arena a;
     tk_sheet *s;
     TK_NEW(s, 1);
+    tk_arena_init(&a, 0);
     s->clip = clip;
     s->shape = m;
-    set_shots(s, n, shots);
     s->columns = COLUMNS;
     s->cell_w = (WIDTH - 2 * MARGIN - (s->columns - 1) * GAP) / s->columns;
     s->cell_h = llrint((double)s->cell_w * (double)m->height / (double)m->width);
     s->cell_h = s->cell_h < 1 ? 1 : s->cell_h > 2 * s->cell_w ? 2 * s->cell_w : s->cell_h;
-    const tk_status st = draw_sheet(s, f);
+    tk_status st = set_shots(s, n, shots, &a);
+    if (st == TK_OK) st = draw_sheet(s, f);
+    tk_arena_free(&a);
     tk_free(s);
     return st;
 }

@@ -210,18 +210,6 @@ static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
     return TK_OK;
 }
 
-static json_t *shots_json(const tk_story *s)
-{
-    json_t *shots = json_array();
-    for (int i = 0; i < s->n_shots; i++) {
-        const tk_story_shot *k = &s->shot[i];
-        json_array_append_new(shots,
-                              json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds",
-                                        k->seconds, "asked", k->asked, "caption", k->caption));
-    }
-    return shots;
-}
-
 static json_t *references_json(const tk_references *refs)
 {
     json_t *all = json_array();
@@ -265,7 +253,7 @@ static json_t *describe(const tk_provenance *p, const char *options)
                                   "height", (json_int_t)s->grid.height, "fps", (json_int_t)s->fps,
                                   "samples", (json_int_t)s->grid.samples, "sample_rate",
                                   (json_int_t)s->sample_rate, "channels", (json_int_t)s->channels));
-    json_object_set_new(root, "shots", shots_json(s));
+    json_object_set_new(root, "shots", json_array()); // written one by one
     json_object_set_new(root, "references", references_json(p->refs));
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));
@@ -278,6 +266,75 @@ static json_t *describe(const tk_provenance *p, const char *options)
     return root;
 }
 
+// ---- as text -----------------------------------------------------------------------------------
+// As json_dumpf would write it, but shot by shot: there may be thousands.
+
+typedef struct writer {
+    FILE *f;
+    int indent; // spaces before each line but the first
+} writer;
+
+static int put_text(const char *text, size_t bytes, void *ctx)
+{
+    const writer *w = ctx;
+    for (size_t i = 0; i < bytes; i++) {
+        if (putc(text[i], w->f) == EOF) return -1;
+        if (text[i] == '\n' && w->indent) fprintf(w->f, "%*s", w->indent, "");
+    }
+    return 0;
+}
+
+// Takes the value.
+static bool put_value(FILE *f, int indent, json_t *value)
+{
+    writer w = {f, indent};
+    const bool done =
+        value && json_dump_callback(value, put_text, &w, JSON_INDENT(2) | JSON_ENCODE_ANY) == 0;
+    json_decref(value);
+    return done;
+}
+
+static bool put_shots(FILE *f, const tk_story *s)
+{
+    for (int i = 0; i < s->n_shots; i++) {
+        const tk_story_shot *k = &s->shot[i];
+        fputs(i ? ",\n    " : "[\n    ", f);
+        if (!put_value(f, 4,
+                       json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds", k->seconds,
+                                 "asked", k->asked, "caption", k->caption)))
+            return false;
+    }
+    return fputs("\n  ]", f) >= 0;
+}
+
+static bool put_description(FILE *f, json_t *root, const tk_story *s)
+{
+    const char *key, *before = "{\n  \"";
+    json_t *value;
+    json_object_foreach(root, key, value)
+    {
+        fprintf(f, "%s%s\": ", before, key);
+        if (!strcmp(key, "shots") ? !put_shots(f, s) : !put_value(f, 2, json_incref(value)))
+            return false;
+        before = ",\n  \"";
+    }
+    return fputs("\n}", f) >= 0 && fflush(f) == 0;
+}
+
+static tk_status put_json(const tk_provenance *p, json_t *root, const tk_file *to)
+{
+    const int fd = dup(to->fd);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!f) {
+        if (fd >= 0) close(fd);
+        return TK_FAIL(TK_IO, "cannot write %s: %s", to->path, strerror(errno));
+    }
+    const bool done = put_description(f, root, p->story);
+    const int error = errno;
+    fclose(f);
+    return done ? TK_OK : TK_FAIL(TK_IO, "cannot write %s: %s", to->path, tk_io_words(error));
+}
+
 static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
 {
     tk_arena a;
@@ -288,8 +345,7 @@ static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
     TK_TRY_TO(st, done, st);
     TK_TRY_TO(st, done, file_entry(root, "mp4", &f[MP4]));
     TK_TRY_TO(st, done, file_entry(root, "png", &f[PNG]));
-    if (json_dumpfd(root, f[JSON].fd, JSON_INDENT(2)) != 0)
-        st = TK_FAIL(TK_IO, "cannot write %s: %s", f[JSON].path, tk_io_words(errno));
+    TK_TRY_TO(st, done, put_json(p, root, &f[JSON]));
 done:
     json_decref(root);
     tk_arena_free(&a);

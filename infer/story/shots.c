@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// More than this is a mistake in the storyboard.
-#define LARGEST_CLIP ((int64_t)16 << 30) // bytes of all pictures
+// More than this is a mistake in the storyboard: a day of large pictures.
+#define LARGEST_CLIP ((int64_t)16 << 40) // bytes of all pictures
 enum { LONGEST_CAPTION = 4096 };         // bytes
 
 static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_story *s)

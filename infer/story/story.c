@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/story.h"
 #include "parallel/mpi/start.h"
-#include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 typedef struct window { // one document, from the story's timeline and back
     const tk_story *story;
@@ -16,73 +16,130 @@ typedef struct window { // one document, from the story's timeline and back
 
 // ---- rows --------------------------------------------------------------------------------------
 
-// Rows of shot i of the story in the timeline, of modality m: first and number.
+static const int SIDE[TK_MODALITIES] = {[TK_VIDEO] = TK_CODEC_VIDEO, [TK_AUDIO] = TK_CODEC_AUDIO};
+
+// Of shot i, of modality m, on the timeline: the first latent frame or audio row, and how many.
 static void shot_span(const tk_story *s, int i, int m, int64_t *first, int64_t *n)
 {
     const tk_story_shot *shot = &s->shot[i];
-    const int64_t each = m == TK_VIDEO ? s->grid.high * s->grid.wide : s->channels;
-    *first = each * (m == TK_VIDEO ? shot->first_latent : shot->first_audio);
-    *n = each * (m == TK_VIDEO ? shot->latents : shot->audio_rows);
+    *first = m == TK_VIDEO ? shot->first_latent : shot->first_audio;
+    *n = m == TK_VIDEO ? shot->latents : shot->audio_rows;
 }
 
-// What is given of the shots to make; the sound of the tail with it.
-static void give_own_rows(const window *w, int m)
+// Numbers of one of them.
+static int64_t numbers_each(const window *w, int m)
 {
-    const int64_t channels = w->channels[m];
-    int64_t first, n, all = 0;
+    const tk_story *s = w->story;
+    return w->channels[m] * (m == TK_VIDEO ? s->grid.high * s->grid.wide : s->channels);
+}
+
+// Where the rows to make begin among the document's, in numbers. They are the last; the sound of
+// the tail is among them.
+static int64_t own_begin(const window *w, int m)
+{
+    int64_t first, n, all = m == TK_AUDIO ? w->story->tail : 0;
     for (int i = w->span.target; i < w->span.end; i++) {
         shot_span(w->story, i, m, &first, &n);
         all += n;
     }
-    if (m == TK_AUDIO) all += w->story->tail * w->story->channels;
-    shot_span(w->story, w->span.target, m, &first, &n);
-    memcpy(w->rows[m] + (w->n_rows[m] - all) * channels, w->given->rows[m] + first * channels,
-           tk_array_bytes(all * channels, 4));
+    return w->n_rows[m] * w->channels[m] - all * numbers_each(w, m);
 }
 
-static tk_status give_rows(window *w, int m, const tk_latents *x, tk_arena *a)
+// What is given of the shots to make.
+static void give_own_rows(const window *w, int m)
 {
-    const tk_story *s = w->story;
-    const int64_t channels = w->channels[m];
-    TK_ARENA_NEW(w->rows[m], a, w->n_rows[m] * channels);
+    const int64_t begin = own_begin(w, m);
+    int64_t first, n;
+    shot_span(w->story, w->span.target, m, &first, &n);
+    memcpy(w->rows[m] + begin, w->given->rows[m] + first * numbers_each(w, m),
+           tk_array_bytes(w->n_rows[m] * w->channels[m] - begin, sizeof(float)));
+}
+
+static float *give_references(const window *w, int m)
+{
     float *to = w->rows[m];
     for (int k = 0; k < w->refs->n; k++) {
         const tk_reference *r = &w->refs->ref[k];
         if (!tk_reference_in(r, &w->span)) continue;
         const int64_t n =
-            m == TK_VIDEO ? r->latents * r->high * r->wide : r->audio_rows * s->channels;
-        if (n) memcpy(to, m == TK_VIDEO ? r->video : r->audio, tk_array_bytes(n * channels, 4));
-        to += n * channels;
+            m == TK_VIDEO ? r->latents * r->high * r->wide : r->audio_rows * w->story->channels;
+        if (n)
+            memcpy(to, m == TK_VIDEO ? r->video : r->audio,
+                   tk_array_bytes(n * w->channels[m], sizeof *to));
+        to += n * w->channels[m];
     }
-    for (int i = w->span.memory; i < w->span.target; i++) {
-        int64_t first, n;
-        shot_span(s, i, m, &first, &n);
-        memcpy(to, x->rows[m] + first * channels, tk_array_bytes(n * channels, 4));
-        to += n * channels;
+    return to;
+}
+
+static tk_status new_rows(window *w, tk_arena *a)
+{
+    int64_t count[TK_MODALITIES];
+    tk_document_rows(&w->task.doc, count);
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        if (m == TK_TEXT) continue;
+        w->n_rows[m] = count[m];
+        TK_ARENA_NEW(w->rows[m], a, count[m] * w->channels[m]);
+        w->task.given[m] = w->rows[m];
     }
-    if (w->given) give_own_rows(w, m);
-    w->task.given[m] = w->rows[m];
     return TK_OK;
 }
 
-// The document's target rows into the timeline; of the tail only the track's own.
-static void take_target_rows(const window *w, int m, const tk_latents *x)
+// Collective: the document, with references, shots made earlier and what is given.
+static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
+                             tk_comm *replica, tk_reel *reel, tk_arena *a, window *w)
 {
-    const tk_story *s = w->story;
-    const int64_t channels = w->channels[m];
-    int64_t first, n, begin = w->n_rows[m];
-    for (int i = w->span.target; i < w->span.end; i++) {
-        shot_span(s, i, m, &first, &n);
-        begin -= n;
+    tk_status st = tk_window_task(t, k, i, a, &w->task);
+    if (st == TK_OK && holds) st = new_rows(w, a);
+    TK_TRY(tk_agree(replica, st));
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        if (m == TK_TEXT) continue;
+        float *to = holds ? give_references(w, m) : NULL;
+        for (int shot = w->span.memory; shot < w->span.target; shot++) {
+            int64_t first, n;
+            shot_span(w->story, shot, m, &first, &n);
+            TK_TRY(reel->get(reel, SIDE[m], first, n, to));
+            if (holds) to += n * numbers_each(w, m);
+        }
+        if (holds && w->given) give_own_rows(w, m);
     }
-    if (m == TK_AUDIO) begin -= s->tail * s->channels;
-    const float *from = w->rows[m] + begin * channels;
-    for (int i = w->span.target; i < w->span.end; i++) {
-        shot_span(s, i, m, &first, &n);
-        if (m == TK_AUDIO && i == s->n_shots - 1) n += s->tail * s->channels;
-        memcpy(x->rows[m] + first * channels, from, tk_array_bytes(n * channels, 4));
-        from += n * channels;
+    return TK_OK;
+}
+
+// ---- the reel ----------------------------------------------------------------------------------
+
+// What a window is made of: documents that differ make other rows.
+static uint64_t digest_of_window(const tk_window *w)
+{
+    const int64_t made[] = {w->memory, w->target, w->end};
+    return XXH3_64bits(made, sizeof made);
+}
+
+tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_reel_shape *out)
+{
+    tk_reel_part *part;
+    TK_ARENA_NEW(part, a, s->n_windows);
+    for (int i = 0; i < s->n_windows; i++) {
+        const tk_story_shot *last = &s->shot[s->windows[i].end - 1];
+        part[i].of = digest_of_window(&s->windows[i]);
+        part[i].end[TK_CODEC_VIDEO] = last->first_latent + last->latents;
+        part[i].end[TK_CODEC_AUDIO] = last->first_audio + last->audio_rows;
     }
+    part[s->n_windows - 1].end[TK_CODEC_AUDIO] += s->tail;
+    *out = (tk_reel_shape){
+        .n = s->n_windows,
+        .part = part,
+        .numbers = {[TK_CODEC_VIDEO] = s->grid.high * s->grid.wide * k->video_channels,
+                    [TK_CODEC_AUDIO] = s->channels * k->audio_channels}};
+    return TK_OK;
+}
+
+// The rows that were made; of the tail only the track's own.
+static tk_status put_window(const window *w, int i, bool holds, tk_reel *reel)
+{
+    const float *rows[TK_CODEC_SIDES];
+    for (int m = 0; m < TK_MODALITIES && holds; m++)
+        if (m != TK_TEXT) rows[SIDE[m]] = w->rows[m] + own_begin(w, m);
+    return reel->put(reel, i, holds ? rows : NULL);
 }
 
 // ---- sampling ----------------------------------------------------------------------------------
@@ -92,55 +149,60 @@ static bool has_targets(const tk_document *d)
     return tk_document_targets(d, TK_VIDEO) + tk_document_targets(d, TK_AUDIO) > 0;
 }
 
-static tk_status sample_window(tk_session *s, window *w, tk_arena *a, tk_latents *x,
-                               void (*step_done)(void *ctx), void *ctx)
+static void skip_steps(const tk_story_task *t)
 {
-    const bool first = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
-    int64_t count[TK_MODALITIES];
-    tk_document_rows(&w->task.doc, count);
-    for (int m = 0; m < TK_MODALITIES && first; m++) {
-        if (m == TK_TEXT) continue;
-        w->n_rows[m] = count[m];
-        TK_TRY(give_rows(w, m, x, a));
-    }
-    if (has_targets(&w->task.doc))
-        TK_TRY(tk_sampler_run(&s->sampler, &w->task, w->rows, step_done, ctx));
-    else // all of it is given
-        for (int64_t k = 0; k < w->task.steps && step_done; k++) step_done(ctx);
-    if (!first) return TK_OK;
-    take_target_rows(w, TK_VIDEO, x);
-    take_target_rows(w, TK_AUDIO, x);
-    return TK_OK;
+    for (int64_t k = 0; k < t->config->sample.steps && t->step_done; k++) t->step_done(t->ctx);
 }
 
-static tk_status new_timeline(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_latents *x)
+static tk_status make_window(tk_session *s, const tk_story_task *t, int i, tk_arena *a,
+                             tk_reel *reel)
 {
-    TK_ARENA_NEW(x->rows[TK_VIDEO], a, s->grid.video_rows * k->video_channels);
-    TK_ARENA_NEW(x->rows[TK_AUDIO], a, s->grid.audio_rows * s->channels * k->audio_channels);
+    const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
+    tk_comm *replica = &s->mesh->replica;
+    const bool holds = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
+    window w = {.story = t->story,
+                .refs = t->refs,
+                .given = t->given,
+                .span = t->story->windows[i],
+                .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
+    TK_TRY(open_window(t, k, i, holds, replica, reel, a, &w));
+    if (has_targets(&w.task.doc))
+        TK_TRY(tk_parallel_unless_alone(
+            replica, tk_sampler_run(&s->sampler, &w.task, w.rows, t->step_done, t->ctx)));
+    else // all of it is given
+        skip_steps(t);
+    return put_window(&w, i, holds, reel);
+}
+
+tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel)
+{
+    for (int i = 0; i < t->story->n_windows; i++) {
+        tk_arena scratch;
+        if (reel->has(reel, i)) {
+            skip_steps(t);
+            continue;
+        }
+        tk_arena_init(&scratch, 1 << 20);
+        const tk_status st = make_window(s, t, i, &scratch, reel);
+        tk_arena_free(&scratch);
+        TK_TRY(st);
+    }
     return TK_OK;
 }
 
 tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out)
 {
-    const tk_story *story = t->story;
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
+    tk_reel_shape shape;
+    tk_reel_memory reel = {0};
     *out = (tk_latents){0};
-    tk_status st =
-        s->mesh->axis[TK_AXIS_PIPELINE].rank == 0 ? new_timeline(story, k, a, out) : TK_OK;
+    tk_status st = tk_story_reel(t->story, k, a, &shape);
+    if (st == TK_OK)
+        st = tk_reel_in_memory(&shape, s->mesh->axis[TK_AXIS_PIPELINE].rank == 0, a, &reel);
     TK_TRY(tk_agree(&s->mesh->replica, st));
-    for (int i = 0; i < story->n_windows; i++) {
-        tk_arena scratch;
-        tk_arena_init(&scratch, 1 << 20);
-        window w = {.story = story,
-                    .refs = t->refs,
-                    .given = t->given,
-                    .span = story->windows[i],
-                    .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
-        st = tk_window_task(t, k, i, &scratch, &w.task);
-        if (st == TK_OK) st = sample_window(s, &w, &scratch, out, t->step_done, t->ctx);
-        tk_arena_free(&scratch);
-        TK_TRY(tk_parallel_unless_alone(&s->mesh->replica, st));
-    }
+    TK_TRY(tk_story_make(s, t, &reel.reel));
+    for (int m = 0; m < TK_MODALITIES; m++)
+        if (m != TK_TEXT) out->rows[m] = reel.rows[SIDE[m]];
     return TK_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A storyboard's latents: window after window through the sampler, then back to media.
 #pragma once
+#include "infer/reel/reel.h"
 #include "infer/sampler/session.h"
 #include "infer/story/window.h"
 
@@ -10,8 +11,14 @@ typedef struct tk_latents {
     float *rows[TK_MODALITIES];
 } tk_latents;
 
-// Collective over the mesh's replica: samples all windows. Memory comes from `a`. A rank that fails
-// alone takes the others down.
+// The parts of its reel: one a window, the last with the tail. Memory comes from `a`.
+tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_reel_shape *out);
+
+// Collective over the mesh's replica: samples the windows that the reel does not have. A rank that
+// fails alone within a window takes the others down.
+tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel);
+
+// The same, all in memory, which comes from `a`.
 tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out);
 
 // The whole clip in memory, until tk_media_free.
