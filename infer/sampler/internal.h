@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A task that is being sampled, as the files of the sampler see it.
+#pragma once
+#include "core/device/graph.h"
+#include "infer/sampler/sampler.h"
+
+// Of velocities: of this step, of the one before, and to keep them until the next.
+enum { TK_FLOW_NOW, TK_FLOW_BEFORE, TK_FLOW_KEEP, TK_FLOW_FACTORS };
+
+typedef struct tk_flow {    // a modality on this rank
+    int64_t rows, channels; // of one document's, those in the stream
+    uint8_t *target;        // (rows) to be made; others are given
+    int64_t *counts;        // (tensor ranks) rows of the stream each one holds
+    tk_tensor x;            // first stage: (rows, channels)
+    tk_tensor v;            // ends: (documents * rows, channels) velocities
+    tk_tensor moves;        // first stage: (rows, 2) i32, picks of `down`: is it a target?
+    tk_tensor before;       // like x, where the solver remembers: velocities of the step before
+    tk_tensor down[TK_FLOW_FACTORS]; // first stage: (2) what rows go by in this step: {0, factor}
+    tk_tensor by;                    // first stage: (rows) one of the factors, of each row
+    tk_tensor key;                   // first stage: (rows, 2) of the noise that x starts as
+} tk_flow;
+
+typedef struct tk_sampling {
+    tk_sampler *s;
+    const tk_sample_task *task;
+    int n_documents;
+    bool first, last;
+    tk_document doc[2];
+    tk_arena notes; // of what is kept
+    tk_kept kept;   // given rows, which are not in the stream then
+    tk_stream stream;
+    tk_batch batch;
+    tk_tape tape;
+    tk_flow flow[TK_MODALITIES];
+    int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
+    tk_tensor each; // (steps, levels + 4 factors) what is another number each step: noise levels,
+                    // and `down` of video and audio
+    tk_tensor now;  // (1, levels + 4 factors) the same of this step
+    tk_graph graph;
+} tk_sampling;
+
+// The stream, what the device is told, and memory on it: all that comes before the first step. What
+// was opened, also of one that failed, is to be closed.
+tk_status tk_sampling_open(tk_sampling *r);
+void tk_sampling_close(tk_sampling *r);
