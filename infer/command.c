@@ -5,6 +5,7 @@
 #include "infer/reel/files.h"
 #include "infer/story/forecast.h"
 #include "parallel/mpi/deal.h"
+#include "parallel/mpi/stop.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ typedef struct sampling {
     struct turn *turns; // (jobs.n)
     tk_deal *deal;
     uint64_t made, unmade; // storyboards of this data rank
+    const tk_job *job;     // that is made, or read,
+    tk_reel_files reel;    // ... what there is of it
+    double stepped;        // when its last step was done
     tk_status failed;      // the first storyboard of this rank that could not be made
     char words[1024];
 } sampling;
@@ -60,12 +64,66 @@ static void describe_job(const tk_job *job)
                            s->windows[i].target);
 }
 
+// ---- stopping ----------------------------------------------------------------------------------
+
+// A window that ends so soon is finished first.
+static const double soon = 10; // seconds
+
+static tk_status stopped(const sampling *a)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < a->reel.reel.shape.n; i++) kept += a->reel.there[i];
+    return TK_FAIL(TK_STOPPED,
+                   "%s: stopped on request; %" PRId64 " of %" PRId64 " windows are kept in %s: run "
+                   "the same command again to go on",
+                   a->job->file, kept, a->reel.reel.shape.n, a->reel.folder);
+}
+
+// Collective over the replica: whoever is asked to stop stops all.
+static tk_status after_step(void *ctx, int64_t left)
+{
+    sampling *a = ctx;
+    tk_comm *replica = &a->mesh.replica;
+    const double now = tk_now(), step = now - a->stepped;
+    uint64_t asked = tk_stop_asked();
+    bool goes_on = (double)left * step <= soon && left > 0;
+    a->stepped = now;
+    tk_deal_step(a->deal);
+    TK_TRY(tk_comm_sum_u64(replica, &asked, 1));
+    if (!asked) return TK_OK;
+    TK_TRY(tk_comm_broadcast(replica, &goes_on, sizeof goes_on, 0));
+    if (goes_on) return TK_OK;
+    const tk_status st = stopped(a);
+    tk_status_set_shared(true);
+    return st;
+}
+
+typedef struct clip_source { // pictures and sound as long as nobody asks to stop
+    tk_media_source source;  // the first member
+    tk_media_source *of;
+    const sampling *a;
+} clip_source;
+
+static tk_status next_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
+{
+    const clip_source *c = (const clip_source *)s;
+    return tk_stop_asked() ? stopped(c->a) : c->of->picture(c->of, frame, rgb);
+}
+
+static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    const clip_source *c = (const clip_source *)s;
+    return tk_stop_asked() ? stopped(c->a) : c->of->sound(c->of, first, n, pcm);
+}
+
+// ---- a clip ------------------------------------------------------------------------------------
+
 static tk_status write_clip(sampling *a, const tk_job *job, const tk_references *refs,
-                            tk_reel_files *reel, double seconds)
+                            double seconds)
 {
     tk_decoder clip;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &reel->source,
+    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &a->reel.source,
                            TK_DECODER_WINDOW));
     const tk_provenance p = {.storyboard = job->file,
                              .output = job->output,
@@ -77,7 +135,8 @@ static tk_status write_clip(sampling *a, const tk_job *job, const tk_references 
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
                              .seconds = seconds};
-    const tk_status st = tk_output_write(&p, &clip.source);
+    clip_source all = {{clip.source.shape, next_picture, next_sound}, &clip.source, a};
+    const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
     if (st == TK_OK) tk_reel_files_remove(job->output);
     return st;
@@ -117,29 +176,30 @@ static tk_status open_reel(sampling *a, const tk_job *job, tk_arena *arena, tk_r
 static tk_status make_story_clip(sampling *a, const tk_job *job, tk_arena *arena)
 {
     inputs in;
-    tk_reel_files reel;
-    const double begin = tk_now();
+    const double begin = a->stepped = tk_now();
     TK_TRY(read_inputs(a, job, arena, &in));
     const tk_story_task task = {.config = &job->config,
                                 .story = &job->story,
                                 .refs = &in.refs,
                                 .text = &in.text,
                                 .given = in.gives ? &in.given : NULL,
-                                .step_done = tk_deal_step,
-                                .ctx = a->deal};
-    TK_TRY(open_reel(a, job, arena, &reel));
-    tk_status st = tk_story_make(&a->session, &task, &reel.reel);
+                                .step_done = after_step,
+                                .ctx = a};
+    a->job = job;
+    TK_TRY(open_reel(a, job, arena, &a->reel));
+    tk_status st = tk_story_make(&a->session, &task, &a->reel.reel);
     if (st == TK_OK)
-        st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, &reel, tk_now() - begin));
-    tk_reel_files_close(&reel);
+        st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, tk_now() - begin));
+    tk_reel_files_close(&a->reel);
     TK_TRY(st);
     tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
            (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);
     return TK_OK;
 }
 
-// A storyboard that cannot be made does not stop the others; the end tells.
-static void one_job(sampling *a, const tk_job *job)
+// A storyboard that cannot be made does not stop the others; the end tells. Who is asked to stop
+// makes no other.
+static tk_status one_job(sampling *a, const tk_job *job)
 {
     tk_arena arena;
     tk_arena_init(&arena, 1 << 20);
@@ -148,12 +208,13 @@ static void one_job(sampling *a, const tk_job *job)
     tk_arena_free(&arena);
     a->made += st == TK_OK;
     a->unmade += st != TK_OK;
-    if (st == TK_OK) return;
+    if (st == TK_OK || st == TK_STOPPED) return st;
     if (a->jobs.many && a->mesh.replica.rank == 0)
         tk_log_warn("%s: %s", job->file, tk_status_message());
-    if (a->failed != TK_OK) return;
+    if (a->failed != TK_OK) return TK_OK;
     a->failed = st;
     snprintf(a->words, sizeof a->words, "%s", tk_status_message());
+    return TK_OK;
 }
 
 // ---- all of them -------------------------------------------------------------------------------
@@ -234,8 +295,8 @@ static tk_status sample_group(sampling *a, const tk_trained *t, bool ema)
     if (st == TK_OK)
         st = tk_deal_open(a->world, &a->mesh.replica, n, "sample", "steps", steps, &a->deal);
     if (st == TK_OK) {
-        while ((st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)
-            one_job(a, &a->jobs.job[turns[item].job]);
+        while (st == TK_OK && (st = tk_deal_next(a->deal, &item)) == TK_OK && item >= 0)
+            st = one_job(a, &a->jobs.job[turns[item].job]);
         st = tk_deal_close(a->deal, st);
     }
     if (st == TK_OK) st = tk_session_describe(&a->session);
@@ -279,6 +340,7 @@ static tk_status sample_all(sampling *a)
 tk_status tk_sample_command(tk_comm *world, tk_invocation *in)
 {
     sampling a = {.world = world};
+    tk_stop_watch();
     TK_TRY(tk_jobs_open(&a.jobs, world, in->files[0], in->n_overrides, in->overrides));
     const tk_status st = sample_all(&a);
     tk_mesh_close(&a.mesh);

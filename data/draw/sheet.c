@@ -250,7 +250,7 @@ static tk_status draw_parts(tk_sheet *s)
     return draw_sound(s, (double)y);
 }
 
-static int64_t height_of(const tk_sheet *s, int n_shown)
+static int64_t sheet_height(const tk_sheet *s, int n_shown)
 {
     int64_t height = MARGIN + s->shape->channels * LANE + AXIS + MARGIN / 2;
     for (int i = 0; i < n_shown; i++)
@@ -264,8 +264,8 @@ static tk_status draw_sheet(tk_sheet *s, const tk_file *f)
     for (int i = 0; i < s->n_shots; i++) s->lines[i] = draw_caption(trial, s->caption[i], 0);
     cairo_destroy(trial);
     s->n_shown = s->n_shots;
-    while (s->n_shown > 1 && height_of(s, s->n_shown) > TALLEST) s->n_shown--;
-    s->cr = tk_draw_new(WIDTH, height_of(s, s->n_shown), background);
+    while (s->n_shown > 1 && sheet_height(s, s->n_shown) > TALLEST) s->n_shown--;
+    s->cr = tk_draw_new(WIDTH, sheet_height(s, s->n_shown), background);
     tk_status st = draw_parts(s);
     if (st == TK_OK) st = tk_draw_write(s->cr, f);
     cairo_destroy(s->cr);

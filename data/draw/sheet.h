@@ -5,9 +5,9 @@
 #include "data/codec/media.h"
 
 // Frames in a grid, one band of rows per shot, captions, the waveform below with its time axis.
-// Pictures are asked for as far as they are shown, in order, samples a second at a time. A sheet has
-// a height that it never passes: of more shots some are shown, evenly spread, and how many is said.
-// The caller commits the file.
+// Pictures are asked for as far as they are shown, in order, samples a second at a time. A sheet
+// has a height that it never passes: of more shots some are shown, evenly spread, and how many is
+// said. The caller commits the file.
 typedef struct tk_sheet_shot {
     int64_t first; // frame
     const char *caption;

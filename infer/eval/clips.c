@@ -130,6 +130,13 @@ static tk_status draw_latents(const tk_eval *e, const char *path, const tk_story
     return st;
 }
 
+tk_status tk_eval_step(void *deal, int64_t left)
+{
+    (void)left;
+    tk_deal_step(deal);
+    return TK_OK;
+}
+
 // Collective over the replica: the model's clip of scene i is measured, or drawn to `path`.
 static tk_status take_sampled(tk_eval *e, tk_eval_column column, int64_t i, const char *path,
                               tk_arena *a)
@@ -143,7 +150,7 @@ static tk_status take_sampled(tk_eval *e, tk_eval_column column, int64_t i, cons
     const tk_story_task task = {.config = &clip.story,
                                 .story = &clip.plan,
                                 .refs = &refs,
-                                .step_done = tk_deal_step,
+                                .step_done = tk_eval_step,
                                 .ctx = e->deal};
     TK_TRY(tk_story_sample(&e->session, &task, a, &x));
     tk_status st = TK_OK;

@@ -71,6 +71,8 @@ const char *tk_eval_picture(const tk_eval *e, int k, tk_arena *a);
 
 // Collective: sums over ranks.
 tk_status tk_eval_sum(const tk_eval *e, tk_figures *f);
+// For a story task's step_done: the deal counts it.
+tk_status tk_eval_step(void *deal, int64_t left);
 // Of a replica's failure while work is dealt out: the other replicas may be at work for long, and
 // what they would make is of no use any more, so one that fails says so and takes them down.
 tk_status tk_eval_failed(const tk_eval *e, tk_status st);

@@ -12,12 +12,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-typedef struct head { // of a file; then video and audio rows
+typedef struct window_file { // of a file; then video and audio rows
     char magic[16];
     uint64_t clip, part, of;
     int64_t numbers; // of the rows
     uint64_t digest; // of them
-} head;
+} window_file;
 static const char magic[16] = "talkie-window 1";
 
 tk_status (*tk_reel_at)(const char *arrow);
@@ -86,10 +86,10 @@ static int64_t numbers_of(const tk_reel_shape *s, int64_t part, tk_codec_side si
     return (s->part[part].end[side] - tk_reel_begin(s, part, side)) * s->numbers[side];
 }
 
-static head head_of(const tk_reel_files *f, int64_t part, const float *rows)
+static window_file window_head(const tk_reel_files *f, int64_t part, const float *rows)
 {
     const tk_reel_shape *s = &f->reel.shape;
-    head h = {.clip = f->digest, .part = (uint64_t)part, .of = s->part[part].of};
+    window_file h = {.clip = f->digest, .part = (uint64_t)part, .of = s->part[part].of};
     memcpy(h.magic, magic, sizeof magic);
     for (int k = 0; k < TK_CODEC_SIDES; k++) h.numbers += numbers_of(s, part, k);
     h.digest = XXH3_64bits(rows, tk_array_bytes(h.numbers, sizeof *rows));
@@ -100,7 +100,7 @@ static head head_of(const tk_reel_files *f, int64_t part, const float *rows)
 static tk_status read_open(tk_reel_files *f, int64_t part, int fd, const char *path)
 {
     const tk_reel_shape *s = &f->reel.shape;
-    head h;
+    window_file h;
     int64_t numbers = 0;
     f->part = -1; // until it is there
     for (int k = 0; k < TK_CODEC_SIDES; k++) numbers += numbers_of(s, part, k);
@@ -109,7 +109,7 @@ static tk_status read_open(tk_reel_files *f, int64_t part, int fd, const char *p
         h.of != s->part[part].of || h.numbers != numbers)
         return TK_FAIL(TK_INPUT, "%s is not what its name says", path);
     TK_TRY(tk_pread_all(fd, path, f->rows, tk_array_bytes(numbers, sizeof *f->rows), sizeof h));
-    if (head_of(f, part, f->rows).digest != h.digest)
+    if (window_head(f, part, f->rows).digest != h.digest)
         return TK_FAIL(TK_INPUT, "%s is damaged: its numbers are not those that were written",
                        path);
     f->part = part;
@@ -135,7 +135,7 @@ static tk_status read_part(tk_reel_files *f, int64_t part)
 
 static tk_status write_rows(tk_reel_files *f, int64_t part, const tk_file *file)
 {
-    const head h = head_of(f, part, f->rows);
+    const window_file h = window_head(f, part, f->rows);
     TK_TRY(at_arrow("begin"));
     TK_TRY(tk_pwrite_all(file->fd, file->path, &h, sizeof h, 0));
     TK_TRY(at_arrow("write"));
@@ -152,7 +152,7 @@ static tk_status write_rows(tk_reel_files *f, int64_t part, const tk_file *file)
 }
 
 // f->rows, which are the part's.
-static tk_status write_part(tk_reel_files *f, int64_t part)
+static tk_status write_window_file(tk_reel_files *f, int64_t part)
 {
     tk_arena a;
     tk_file file = {.fd = -1};
@@ -189,7 +189,7 @@ static tk_status files_put(tk_reel *r, int64_t part, const float *const rows[TK_
             memcpy(to, rows[k], tk_array_bytes(n, sizeof *to));
             to += n;
         }
-        st = write_part(f, part);
+        st = write_window_file(f, part);
     }
     TK_TRY(tk_agree(f->replica, st));
     f->there[part] = true;
@@ -242,7 +242,7 @@ static tk_status files_rows(tk_latent_source *source, tk_codec_side side, int64_
 
 // ---- what an earlier run left ------------------------------------------------------------------
 
-static bool is_there(tk_reel_files *f, int64_t part, tk_arena *a)
+static bool has_window_file(tk_reel_files *f, int64_t part, tk_arena *a)
 {
     char *path;
     return name_part(f, part, a, &path) == TK_OK && access(path, F_OK) == 0;
@@ -251,7 +251,7 @@ static bool is_there(tk_reel_files *f, int64_t part, tk_arena *a)
 // What cannot be taken is made again.
 static tk_status look_for_part(tk_reel_files *f, int64_t part, tk_arena *a)
 {
-    if (!is_there(f, part, a)) return TK_OK;
+    if (!has_window_file(f, part, a)) return TK_OK;
     const tk_status st = read_part(f, part);
     if (st == TK_MEMORY) return st;
     f->there[part] = st == TK_OK;
@@ -263,7 +263,7 @@ static tk_status look_for_part(tk_reel_files *f, int64_t part, tk_arena *a)
     return TK_OK;
 }
 
-static tk_status make_folder(const tk_reel_files *f)
+static tk_status make_window_folder(const tk_reel_files *f)
 {
     struct stat s;
     TK_TRY(tk_file_make_folders(f->folder));
@@ -286,7 +286,7 @@ static tk_status look_for_parts(tk_reel_files *f)
     tk_arena a;
     tk_status st = TK_OK;
     snprintf(own, sizeof own, "%016" PRIx64, f->digest);
-    TK_TRY(make_folder(f));
+    TK_TRY(make_window_folder(f));
     const int64_t others = remove_files(f->folder, own);
     if (others)
         tk_log("%s: %" PRId64 " windows in %s were of another storyboard, checkpoint or seed; they "

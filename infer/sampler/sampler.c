@@ -225,7 +225,7 @@ static tk_status download_rows(tk_sampling *r, int m, float *out)
 }
 
 static tk_status all_steps(tk_sampling *r, float *const out[TK_MODALITIES],
-                           void (*step_done)(void *ctx), void *ctx)
+                           tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
 {
     TK_TRY(check_graphs(r));
     enum { ALIKE = 2 }; // the first one, and all others
@@ -236,7 +236,7 @@ static tk_status all_steps(tk_sampling *r, float *const out[TK_MODALITIES],
         snprintf(d->during, sizeof d->during, "sampling step %lld of %lld", (long long)k + 1,
                  (long long)r->task->steps);
         TK_TRY(do_step(r, k));
-        if (step_done) step_done(ctx);
+        if (step_done && k + 1 < r->task->steps) TK_TRY(step_done(ctx, r->task->steps - k - 1));
     }
     for (int h = 0; h < 2 && r->first && computes; h++)
         TK_TRY(download_rows(r, MEDIA[h], out[MEDIA[h]]));
@@ -244,7 +244,7 @@ static tk_status all_steps(tk_sampling *r, float *const out[TK_MODALITIES],
 }
 
 tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
-                         void (*step_done)(void *ctx), void *ctx)
+                         tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
 {
     const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
     tk_sampling r = {.s = s,

@@ -55,7 +55,8 @@ typedef struct tk_sample_task {
 
 // Collective over the mesh's replica. On the first stage `out` gets all video and audio rows of the
 // document, (rows, channels) each, given ones included. `step_done` (may be NULL) is called after
-// each step. On a device that computes nothing, `given` and `out` are not looked at, and two steps
-// stand for all.
+// each step but the last, with how many are left; a failure of it, which all ranks of the replica
+// have to share, ends the sampling. On a device that computes nothing, `given` and `out` are not
+// looked at, and two steps stand for all.
 tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
-                         void (*step_done)(void *ctx), void *ctx);
+                         tk_status (*step_done)(void *ctx, int64_t left), void *ctx);

@@ -149,9 +149,11 @@ static bool has_targets(const tk_document *d)
     return tk_document_targets(d, TK_VIDEO) + tk_document_targets(d, TK_AUDIO) > 0;
 }
 
-static void skip_steps(const tk_story_task *t)
+// The last n steps of a window, without doing them.
+static tk_status tell_steps(const tk_story_task *t, int64_t n)
 {
-    for (int64_t k = 0; k < t->config->sample.steps && t->step_done; k++) t->step_done(t->ctx);
+    while (n-- > 0 && t->step_done) TK_TRY(t->step_done(t->ctx, n));
+    return TK_OK;
 }
 
 static tk_status make_window(tk_session *s, const tk_story_task *t, int i, tk_arena *a,
@@ -170,7 +172,7 @@ static tk_status make_window(tk_session *s, const tk_story_task *t, int i, tk_ar
         TK_TRY(tk_parallel_unless_alone(
             replica, tk_sampler_run(&s->sampler, &w.task, w.rows, t->step_done, t->ctx)));
     else // all of it is given
-        skip_steps(t);
+        TK_TRY(tell_steps(t, w.task.steps - 1));
     return put_window(&w, i, holds, reel);
 }
 
@@ -178,14 +180,12 @@ tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel)
 {
     for (int i = 0; i < t->story->n_windows; i++) {
         tk_arena scratch;
-        if (reel->has(reel, i)) {
-            skip_steps(t);
-            continue;
-        }
+        const bool there = reel->has(reel, i);
         tk_arena_init(&scratch, 1 << 20);
-        const tk_status st = make_window(s, t, i, &scratch, reel);
+        const tk_status st = there ? TK_OK : make_window(s, t, i, &scratch, reel);
         tk_arena_free(&scratch);
         TK_TRY(st);
+        TK_TRY(tell_steps(t, there ? t->config->sample.steps : 1));
     }
     return TK_OK;
 }

@@ -10,8 +10,11 @@ typedef struct tk_story_task { // what is sampled
     const tk_config *config;   // resolved, of the storyboard (sample.*, seed)
     const tk_story *story;
     const tk_references *refs;
-    const tk_story_text *text;    // NULL: bytes
-    void (*step_done)(void *ctx); // after each step; NULL: nothing
+    const tk_story_text *text; // NULL: bytes
+    // After each step, with how many of its window are left; after the last one once the reel has
+    // the window. A failure of it, which all ranks of the replica have to share, ends the sampling.
+    // NULL: nothing.
+    tk_status (*step_done)(void *ctx, int64_t left);
     void *ctx;
     const tk_story_given *given; // of what is to be made; NULL: nothing
 } tk_story_task;

@@ -71,10 +71,12 @@ static tk_status get_story(void *ctx, int64_t i, tk_arena *a, tk_config *out, co
     return TK_OK;
 }
 
-static void count_step(void *ctx)
+static tk_status count_step(void *ctx, int64_t left)
 {
     made *m = ctx;
+    (void)left;
     m->after[m->steps++] = standin_count();
+    return TK_OK;
 }
 
 static void sample(const tk_parallel_config *asked, made *m)

@@ -4,6 +4,7 @@
 #include "core/base/version.h"
 #include "parallel/devices.h"
 #include "parallel/mpi/start.h"
+#include "parallel/mpi/stop.h"
 #include "train/run/ceiling.h"
 #include "train/run/check_file.h"
 #include "train/run/choices.h"
@@ -11,11 +12,9 @@
 #include "train/run/metrics.h"
 #include "train/run/rundir.h"
 #include "train/step/forecast.h"
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct run {
@@ -38,42 +37,6 @@ typedef struct run {
     tk_status pending;    // of rank 0's files, told to all in the next step
     char pending_words[512];
 } run;
-
-// ---- stopping ----------------------------------------------------------------------------------
-
-static volatile sig_atomic_t stop_requested;
-
-static void request_stop(int number)
-{
-    (void)number;
-    stop_requested = 1;
-}
-
-// mpirun, srun, timeout and terminals all pass one wish on several times. Only a person who
-// interrupts again, after having had time to see that talkie is saving, means now.
-static void interrupt(int number)
-{
-    enum { PATIENCE = 3 }; // seconds
-    static volatile time_t first;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (first && now.tv_sec - first > PATIENCE) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    if (!first) first = now.tv_sec;
-    stop_requested = 1;
-}
-
-static void watch_signals(void)
-{
-    struct sigaction a = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
-    struct sigaction b = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
-    stop_requested = 0;
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGUSR1, &a, NULL);
-    sigaction(SIGINT, &b, NULL);
-}
 
 // ---- opening -----------------------------------------------------------------------------------
 
@@ -387,11 +350,11 @@ static tk_status train_one_step(run *r, int64_t step)
     const tk_train_config *c = &r->config->train;
     const int64_t done = step + 1;
     tk_trainer *t = &r->trainer;
-    TK_TRY(judged(r, tk_trainer_step(t, step, stop_requested != 0, pending(r))));
+    TK_TRY(judged(r, tk_trainer_step(t, step, tk_stop_asked(), pending(r))));
     const bool checks = is_check_due(c, done);
     const bool saves = done % c->checkpoint_every == 0 || done >= c->steps || t->stop;
     if (!saves && !checks) return TK_OK;
-    TK_TRY(judged(r, tk_trainer_drain(t, stop_requested != 0, pending(r))));
+    TK_TRY(judged(r, tk_trainer_drain(t, tk_stop_asked(), pending(r))));
     if (checks) TK_TRY(check_held_out_clips(r, done));
     return saves || t->stop ? save_run(r, done) : TK_OK;
 }
@@ -457,7 +420,7 @@ static void describe_run(const run *r)
 tk_status tk_train_run(tk_comm *world, tk_config *c)
 {
     run r = {.world = world, .config = c};
-    watch_signals();
+    tk_stop_watch();
     tk_status st = open_training(&r);
     if (st == TK_OK) {
         describe_run(&r);

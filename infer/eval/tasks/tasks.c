@@ -104,7 +104,7 @@ static tk_status make_rest(const asked_clip *c, const tk_asked_task *t, tk_asked
                                 .story = &clip->plan,
                                 .refs = &none,
                                 .given = &p->given,
-                                .step_done = tk_deal_step,
+                                .step_done = tk_eval_step,
                                 .ctx = c->e->deal};
     p->given.rows[TK_VIDEO] = given->rows[TK_VIDEO];
     p->given.rows[TK_AUDIO] = given->rows[TK_AUDIO];
