@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/studio.h"
+#include "core/base/log.h"
+#include "data/codec/decoder.h"
+#include "parallel/mpi/stop.h"
+#include <inttypes.h>
+
+typedef struct inputs { // of a storyboard
+    tk_references refs;
+    tk_story_text text;
+    tk_story_given given; // where it gives
+    bool gives;
+} inputs;
+
+// ---- one storyboard ----------------------------------------------------------------------------
+
+static void describe_job(const tk_job *job)
+{
+    const tk_story *s = &job->story;
+    int first = -1, rounded = 0;
+    double asked = 0;
+    for (int i = 0; i < s->n_shots; i++) {
+        const double off = s->shot[i].seconds - s->shot[i].asked;
+        asked += s->shot[i].asked;
+        if (off <= 1e-3 && off >= -1e-3) continue;
+        if (first < 0) first = i;
+        rounded++;
+    }
+    if (rounded)
+        tk_log("%s: %d of %d shots are rounded to latent frames, which last %.4g seconds: "
+               "shots[%d] is "
+               "%.4g seconds long, not %.4g%s; all together %.4g, asked %.4g",
+               job->file, rounded, s->n_shots, s->tick, first, s->shot[first].seconds,
+               s->shot[first].asked, rounded > 1 ? ", and so on" : "",
+               (double)s->grid.latent_frames * s->tick, asked);
+    if (s->n_windows > 1)
+        tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
+               job->file, s->n_shots, s->n_windows, s->window);
+    for (int i = 1; i < s->n_windows; i++)
+        if (s->windows[i].memory == s->windows[i].target)
+            tk_log_verbose("%s: shots[%d] fills the window; it is made without memory", job->file,
+                           s->windows[i].target);
+}
+
+// ---- stopping ----------------------------------------------------------------------------------
+
+// A window that ends so soon is finished first.
+static const double soon = 10; // seconds
+
+static tk_status stopped(const tk_studio *a)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < a->reel.reel.shape.n; i++) kept += a->reel.there[i];
+    return TK_FAIL(TK_STOPPED,
+                   "%s: stopped on request; %" PRId64 " of %" PRId64 " windows are kept in %s: run "
+                   "the same command again to go on",
+                   a->job->file, kept, a->reel.reel.shape.n, a->reel.folder);
+}
+
+// Collective over the replica: whoever is asked to stop stops all.
+static tk_status after_step(void *ctx, int64_t left)
+{
+    tk_studio *a = ctx;
+    tk_comm *replica = &a->mesh.replica;
+    const double now = tk_now(), step = now - a->stepped;
+    uint64_t asked = a->step_done && a->step_done(a->ctx);
+    asked |= tk_stop_asked();
+    bool goes_on = (double)left * step <= soon && left > 0;
+    a->stepped = now;
+    TK_TRY(tk_comm_sum_u64(replica, &asked, 1));
+    if (!asked) return TK_OK;
+    TK_TRY(tk_comm_broadcast(replica, &goes_on, sizeof goes_on, 0));
+    if (goes_on) return TK_OK;
+    const tk_status st = stopped(a);
+    tk_status_set_shared(true);
+    return st;
+}
+
+typedef struct clip_source { // pictures and sound as long as nobody asks to stop
+    tk_media_source source;  // the first member
+    tk_media_source *of;
+    const tk_studio *a;
+} clip_source;
+
+static tk_status next_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
+{
+    const clip_source *c = (const clip_source *)s;
+    return tk_stop_asked() ? stopped(c->a) : c->of->picture(c->of, frame, rgb);
+}
+
+static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    const clip_source *c = (const clip_source *)s;
+    return tk_stop_asked() ? stopped(c->a) : c->of->sound(c->of, first, n, pcm);
+}
+
+// ---- a clip ------------------------------------------------------------------------------------
+
+static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references *refs,
+                            double seconds)
+{
+    tk_decoder clip;
+    if (a->mesh.replica.rank) return TK_OK;
+    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &a->reel.source,
+                           TK_DECODER_WINDOW));
+    const tk_provenance p = {.storyboard = job->file,
+                             .output = job->output,
+                             .digest = job->digest,
+                             .config = &job->config,
+                             .story = &job->story,
+                             .refs = refs,
+                             .trained = job->trained,
+                             .layout = &a->parallel,
+                             .averaged = a->session.averaged,
+                             .seconds = seconds};
+    clip_source all = {{clip.source.shape, next_picture, next_sound}, &clip.source, a};
+    const tk_status st = tk_output_write(&p, &all.source);
+    tk_decoder_close(&clip);
+    if (st == TK_OK) tk_reel_files_remove(job->output);
+    return st;
+}
+
+static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
+{
+    TK_TRY(tk_story_text_look(&job->config, job->trained, a, text));
+    return tk_story_text_read(text, a);
+}
+
+// Collective: what the storyboard's windows are made from.
+static tk_status read_inputs(tk_studio *a, const tk_job *job, tk_arena *arena, inputs *in)
+{
+    tk_comm *replica = &a->mesh.replica;
+    const tk_codec *codec = job->trained->meta.codec;
+    TK_TRY(
+        tk_agree(replica, tk_references_read(&job->config, &job->story, codec, arena, &in->refs)));
+    TK_TRY(tk_agree(replica, read_text(job, arena, &in->text)));
+    in->gives = tk_story_gives(&job->config.story);
+    if (!in->gives) return TK_OK;
+    return tk_agree(replica,
+                    tk_story_given_read(&job->config, &job->story, codec, arena, &in->given));
+}
+
+static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
+{
+    tk_axis_row *tensor = &a->mesh.axis[TK_AXIS_TENSOR];
+    tk_comm *holders = a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &tensor->host;
+    tk_reel_shape shape;
+    TK_TRY(tk_agree(
+        &a->mesh.replica,
+        tk_story_reel(&job->story, tk_codec_get_info(job->trained->meta.codec), arena, &shape)));
+    return tk_reel_files_open(job->output, job->digest, &shape, &a->mesh.replica, holders, out);
+}
+
+static tk_status make_story_clip(tk_studio *a, const tk_job *job, tk_arena *arena)
+{
+    inputs in;
+    const double begin = a->stepped = tk_now();
+    TK_TRY(read_inputs(a, job, arena, &in));
+    const tk_story_task task = {.config = &job->config,
+                                .story = &job->story,
+                                .refs = &in.refs,
+                                .text = &in.text,
+                                .given = in.gives ? &in.given : NULL,
+                                .step_done = after_step,
+                                .ctx = a};
+    a->job = job;
+    TK_TRY(open_reel(a, job, arena, &a->reel));
+    tk_status st = tk_story_make(&a->session, &task, &a->reel.reel);
+    if (st == TK_OK)
+        st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, tk_now() - begin));
+    tk_reel_files_close(&a->reel);
+    TK_TRY(st);
+    tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
+           (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);
+    return TK_OK;
+}
+
+tk_status tk_studio_make(tk_studio *a, const tk_job *job)
+{
+    tk_arena arena;
+    tk_arena_init(&arena, 1 << 20);
+    describe_job(job);
+    const tk_status st = make_story_clip(a, job, &arena);
+    tk_arena_free(&arena);
+    return st;
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+void tk_studio_layout(tk_parallel_config *p, int64_t world, int64_t jobs)
+{
+    for (int i = 0; i < TK_AXES; i++)
+        if (*tk_mesh_degree(p, (tk_axis)i)) return;
+    p->data = jobs < 1 ? 1 : jobs < world ? jobs : world;
+    while (world % p->data) p->data--;
+}
+
+tk_status tk_studio_open(tk_studio *a, const tk_trained *t, bool ema, const tk_stories *all)
+{
+    char mesh[128];
+    TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
+    TK_TRY(tk_agree(&a->mesh.world, tk_stories_take_memory(all, &a->session, &a->parallel)));
+    TK_TRY(tk_session_load(&a->session));
+    tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
+           a->session.averaged ? ", averaged weights" : "",
+           tk_mesh_print(&a->parallel, mesh, sizeof mesh));
+    return TK_OK;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A storyboard's clip, made by ranks that share it: the one road of `talkie sample` and `talkie
+// serve`.
+//
+//     s.parallel = ...; tk_studio_layout(&s.parallel, world->size, jobs);
+//     tk_mesh_open(&s.mesh, world, &s.parallel, TK_AXIS_TENSOR);
+//     tk_studio_open(&s, trained, ema, &stories);   // device, memory, weights
+//     tk_studio_make(&s, &job); ...                 // any number, of that checkpoint
+//     tk_session_close(&s.session); tk_mesh_close(&s.mesh);
+#pragma once
+#include "infer/output/jobs.h"
+#include "infer/reel/files.h"
+#include "infer/story/forecast.h"
+
+typedef struct tk_studio {
+    tk_parallel_config parallel;
+    tk_mesh mesh;
+    tk_session session;
+    bool (*step_done)(void *ctx); // after each step, on every rank; true, on any, asks to stop
+    void *ctx;
+    const tk_job *job;  // that is made, or read,
+    tk_reel_files reel; // ... what there is of it
+    double stepped;     // when its last step was done
+} tk_studio;
+
+// Degrees that were asked for stand. Else one storyboard is shared by all ranks; several are spread
+// over as many data ranks as divide the world.
+void tk_studio_layout(tk_parallel_config *p, int64_t world, int64_t jobs);
+
+// Collective over the mesh's world. After a failure the session is to be closed.
+tk_status tk_studio_open(tk_studio *s, const tk_trained *t, bool ema, const tk_stories *all);
+
+// Collective over the mesh's replica. TK_STOPPED where somebody asked to stop, by a signal or by
+// step_done: finished windows are kept beside the output, and the next call goes on from them.
+tk_status tk_studio_make(tk_studio *s, const tk_job *job);
