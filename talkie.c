@@ -6,6 +6,7 @@
 #include "infer/bench.h"
 #include "infer/command.h"
 #include "infer/eval/eval.h"
+#include "infer/serve.h"
 #include "parallel/mpi/start.h"
 #include "train/convert.h"
 #include "train/parity/parity.h"
@@ -66,6 +67,15 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_SAMPLE,
      .config = TK_CONFIG_LAYERED,
      .run = tk_sample_command},
+    {.name = "serve",
+     .arguments = "SPOOL",
+     .help = "make clips of the jobs in a spool, a folder that many workers share",
+     .wants = "a spool's folder",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_SERVE | TK_CMD_SAMPLE,
+     .config = TK_CONFIG_LAYERED,
+     .run = tk_serve_command},
     {.name = "plan",
      .arguments = "CONFIG.yaml",
      .help = "memory, arithmetic and layout of a run, before running it",

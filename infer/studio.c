@@ -195,14 +195,33 @@ void tk_studio_layout(tk_parallel_config *p, int64_t world, int64_t jobs)
     while (world % p->data) p->data--;
 }
 
-tk_status tk_studio_open(tk_studio *a, const tk_trained *t, bool ema, const tk_stories *all)
+tk_status tk_studio_open_device(tk_studio *a, const tk_trained *t, bool ema)
 {
+    return tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema);
+}
+
+tk_status tk_studio_load(tk_studio *a, const tk_stories *all)
+{
+    const tk_trained *t = a->session.trained;
     char mesh[128];
-    TK_TRY(tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema));
     TK_TRY(tk_agree(&a->mesh.world, tk_stories_take_memory(all, &a->session, &a->parallel)));
     TK_TRY(tk_session_load(&a->session));
     tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
            a->session.averaged ? ", averaged weights" : "",
            tk_mesh_print(&a->parallel, mesh, sizeof mesh));
+    return TK_OK;
+}
+
+tk_status tk_studio_open(tk_studio *a, const tk_trained *t, bool ema, const tk_stories *all)
+{
+    TK_TRY(tk_studio_open_device(a, t, ema));
+    return tk_studio_load(a, all);
+}
+
+tk_status tk_studio_need(const tk_studio *a, const tk_stories *all, size_t *bytes)
+{
+    tk_forecast need;
+    TK_TRY(tk_stories_forecast(all, &a->session, &a->parallel, &need));
+    *bytes = need.pool + need.registered;
     return TK_OK;
 }

@@ -29,6 +29,11 @@ void tk_studio_layout(tk_parallel_config *p, int64_t world, int64_t jobs);
 
 // Collective over the mesh's world. After a failure the session is to be closed.
 tk_status tk_studio_open(tk_studio *s, const tk_trained *t, bool ema, const tk_stories *all);
+// The same in two steps: the device, which tells what the stories need; their memory and weights.
+tk_status tk_studio_open_device(tk_studio *s, const tk_trained *t, bool ema);
+tk_status tk_studio_load(tk_studio *s, const tk_stories *all);
+// Bytes of its device that this rank needs for the stories.
+tk_status tk_studio_need(const tk_studio *s, const tk_stories *all, size_t *bytes);
 
 // Collective over the mesh's replica. TK_STOPPED where somebody asked to stop, by a signal or by
 // step_done: finished windows are kept beside the output, and the next call goes on from them.

@@ -242,6 +242,12 @@ typedef struct tk_job_config { // of a job in a spool
     int64_t priority, deadline, tries;
 } tk_job_config;
 
+typedef struct tk_serve_config {
+    double lease, poll, idle; // seconds
+    int64_t once, open;
+    int64_t memory; // MiB of a rank; 0: what its device has
+} tk_serve_config;
+
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
@@ -272,6 +278,7 @@ typedef struct tk_config {
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
     tk_jobs_config jobs;
     tk_job_config job;
+    tk_serve_config serve;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;

@@ -152,6 +152,20 @@ static const tk_option config_rows[] = {
     INT("job.tries", job.tries, 3, 1, 1000, TK_CMD_SERVE,
         "how often a job is begun, where workers are lost with it or fail for reasons that may "
         "pass, before it has failed"),
+    FLT("serve.lease", serve.lease, 30, 0.05, 86400, TK_CMD_SERVE,
+        "seconds without a sign of life after which this worker's job is another's"),
+    FLT("serve.poll", serve.poll, 2, 0.01, 3600, TK_CMD_SERVE,
+        "seconds between looks at a spool in which there is nothing to do"),
+    FLT("serve.idle", serve.idle, 0, 0, 1e9, TK_CMD_SERVE,
+        "ends after so many seconds without a job; 0 = waits for ever"),
+    YES("serve.once", serve.once, 0, TK_CMD_SERVE,
+        "ends when nothing waits for this worker and nothing runs"),
+    YES("serve.open", serve.open, 0, TK_CMD_SERVE,
+        "jobs may name any file that the worker can read, not only those of the spool's files/: "
+        "for a spool that only its owner can drop into"),
+    INT("serve.memory", serve.memory, 0, 0, 1073741824, TK_CMD_SERVE,
+        "MiB that a rank may take for a job; one that needs more is left to others; 0 = as much as "
+        "its device has"),
     ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,
          "what each rank computes on: a GPU each where all ranks have one and else the processor, "
          "the processor, plain loops, or a GPU of NVIDIA's",

@@ -183,10 +183,10 @@ tk_status tk_claim_fail(tk_claim *c, const char *words, bool again)
     return tk_claim_settle(c, another ? TK_SPOOL_WAITING : TK_SPOOL_FAILED, words);
 }
 
-tk_status tk_claim_return(tk_claim *c)
+tk_status tk_claim_return(tk_claim *c, const char *words)
 {
     if (c->record.tries > 0) c->record.tries--;
-    return tk_claim_settle(c, TK_SPOOL_WAITING, "");
+    return tk_claim_settle(c, TK_SPOOL_WAITING, words);
 }
 
 tk_status tk_claim_cancel(tk_claim *c)
@@ -199,5 +199,5 @@ tk_status tk_claim_stop(tk_claim *c, tk_claim_end why)
     if (why == TK_CLAIM_CANCELLED) return tk_claim_cancel(c);
     if (why == TK_CLAIM_LATE)
         return tk_claim_fail(c, "its deadline passed before it was done", false);
-    return why == TK_CLAIM_LOST ? lost_to_another(c) : tk_claim_return(c);
+    return why == TK_CLAIM_LOST ? lost_to_another(c) : tk_claim_return(c, "");
 }

@@ -5,6 +5,7 @@
 #include "infer/spool/internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -136,13 +137,12 @@ bool tk_lease_held(const tk_lease *l, const char *worker, int64_t now)
     return tk_spool_seam.held ? tk_spool_seam.held(held) : held;
 }
 
+// The words of a failure before it stay: this is how a worker that failed ends.
 void tk_lease_bury(const tk_lease *l, const char *worker)
 {
-    char path[TK_SPOOL_PATH], folder[TK_SPOOL_PATH];
-    if (heartbeat_path(l, worker, path) == TK_OK &&
-        tk_spool_path(folder, l->spool, "workers/%s", worker) == TK_OK) {
-        unlink(path);
-        rmdir(folder);
-    }
-    tk_status_clear();
+    char path[PATH_MAX], folder[PATH_MAX];
+    snprintf(path, sizeof path, "%s/workers/%s/heartbeat", l->spool, worker);
+    snprintf(folder, sizeof folder, "%s/workers/%s", l->spool, worker);
+    unlink(path);
+    rmdir(folder);
 }

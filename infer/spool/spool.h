@@ -76,6 +76,9 @@ void tk_spool_close(tk_spool *s); // of one that is zero: fine
 // any way its job.json tells, in failed/; what cannot be moved is told and left, the others go on.
 tk_status tk_spool_scan(tk_spool *s);
 
+// Whether a file that a job names lies in files/, links and .. followed. TK_INPUT with why not.
+tk_status tk_spool_inside(const tk_spool *s, const char *path);
+
 // Which of the waiting jobs is wanted; NULL: the first. `yaml`: its file, which may be gone by now.
 typedef bool tk_spool_want(void *ctx, const tk_spool_entry *e, const char *yaml);
 // Claims the first waiting job that is wanted. *got: there was one.
@@ -90,7 +93,8 @@ tk_claim_end tk_claim_progress(tk_claim *c, int64_t done, int64_t total, const c
 tk_status tk_claim_commit(tk_claim *c); // what lies in its folder is the result
 // again: it is worth another try, if any is left; else the job is failed.
 tk_status tk_claim_fail(tk_claim *c, const char *words, bool again);
-tk_status tk_claim_return(tk_claim *c); // for others, as if never begun
+// For others, as if never begun; words: why, "" if that is nothing to know.
+tk_status tk_claim_return(tk_claim *c, const char *words);
 tk_status tk_claim_cancel(tk_claim *c);
 // As tk_claim_progress said: lost, cancelled or too late.
 tk_status tk_claim_stop(tk_claim *c, tk_claim_end why);

@@ -63,6 +63,7 @@ cp MEDIA FILM.mp4
         "$faulty" 0 none 0 convert CHECKPOINT -o FILE.safetensors
 } >"$out" 2>&1 || fail "the inputs cannot be made"
 cp -r CHECKPOINT RUN
+mkdir SPOOL
 
 # The words of a row's arguments as files, without an output that need not be given; of alternatives
 # the first one, or the last one.
@@ -141,6 +142,7 @@ try_rank() {
         mapfile -t words < <(words_of $which "$arguments")
         ((${#words[@]})) || fail "talkie $name: no words for '$arguments'"
         line=($name "${words[@]}")
+        [[ $name != serve ]] || line+=(serve.once=1) # else it waits for jobs
         code=$(faulted "$rank" count 0 "${line[@]}")
         [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"
         allocations=$(sed -nE "s/^rank $rank: ([0-9]+) allocations, .*/\1/p" "$out")

@@ -139,7 +139,7 @@ static tk_status do_job(tk_claim *c)
     if (!strncmp(c->entry.name, "bad", 3)) return tk_claim_fail(c, "bad for ever", false);
     if (!strncmp(c->entry.name, "often", 5) && c->record.tries % 2)
         return tk_claim_fail(c, "this time not", true);
-    if (!strncmp(c->entry.name, "back", 4) && draw(2)) return tk_claim_return(c);
+    if (!strncmp(c->entry.name, "back", 4) && draw(2)) return tk_claim_return(c, "");
     for (int i = 0; i < PARTS; i++) {
         at_point("work");
         if (!write_part(c, i)) return TK_FAIL(TK_FENCED, "the folder is gone");

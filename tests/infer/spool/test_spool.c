@@ -195,7 +195,7 @@ static void failures_are_tried_again_as_often_as_they_may(void **state)
     assert_true(claim_by(&b, &c));
     assert_int_equal(c.record.tries, 2);
     assert_int_equal(c.entry.claims, 2);
-    assert_ok(tk_claim_return(&c)); // costs no try
+    assert_ok(tk_claim_return(&c, "")); // costs no try
     assert_true(claim_by(&b, &c));
     assert_int_equal(c.record.tries, 2);
     assert_ok(tk_claim_fail(&c, "no luck again", true));
@@ -272,7 +272,7 @@ static void who_lost_its_lease_commits_nothing(void **state)
     assert_int_equal(tk_claim_progress(&old, 1, 4, "steps"), TK_CLAIM_LOST);
     assert_status(tk_claim_commit(&old), TK_FENCED);
     assert_says("another has the job");
-    assert_status(tk_claim_return(&old), TK_FENCED);
+    assert_status(tk_claim_return(&old, ""), TK_FENCED);
     assert_ok(tk_claim_commit(&new));
     assert_status(tk_claim_commit(&old), TK_FENCED);
     assert_true(there("done/a/a.yaml"));

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 300; waits: mostly
+# A worker of a spool, alone and of two ranks: clips are those of talkie sample, bad jobs fail alone and
+# say why, a job that does not fit is left, a stopped worker hands its job back, and a killed one's is
+# done by the next.
+set -euo pipefail
+RANKS=2
+. "$(dirname "$0")/../support/small.sh"
+
+{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+story() { # seed, more
+    echo "{seed: $1, ${2:-} sample: {steps: 2}, shots: [{seconds: 0.5, prompt: a red ball}]}"
+}
+drop() { # NAME, from standard input
+    mkdir -p spool/new
+    cat >spool/new/.drop && mv spool/new/.drop "spool/new/$1.yaml"
+}
+says() { grep -q -- "$2" "spool/$1/job.json" || { cat "spool/$1/job.json"; fail "$1 does not say $2"; }; }
+
+mkdir -p spool/files
+cp clips.h5 outside.h5
+story 3 >three.yaml
+"$talkie" sample three.yaml checkpoint=run -o straight >out 2>&1 || fail "no clip"
+story 3 'job: {priority: 1},' | drop three
+story 4 | drop four
+story 5 'references: [../../outside.h5],' | drop leaves
+story 5 'output: /tmp/x,' | drop away
+story 5 'checkpoint: none,' | drop lacks
+echo 'shots: [{seconds: 0.5' | drop half
+"$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
+cmp straight.mp4 spool/done/three/three.mp4 || fail "another clip than talkie sample's"
+[[ -s spool/done/four/four.png && -s spool/done/four/four.json ]] || fail "no clip of four"
+says done/three '"state": "done"'
+says failed/leaves 'outside of the spool'
+says failed/away "without '/'"
+says failed/lacks 'none'
+says failed/half 'half.yaml:'
+[[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
+[[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"
+
+# Two ranks; then too little memory.
+story 3 | drop two
+mpirun -n 2 "$talkie" serve spool checkpoint=run serve.once=1 parallel.tensor=2 >out 2>&1 || fail "two ranks failed"
+[[ -s spool/done/two/two.mp4 ]] || fail "no clip of two ranks"
+story 3 | drop large
+sed -i 's/seed: 3/seed: 3, size: [256, 256]/' spool/new/large.yaml
+"$talkie" serve spool checkpoint=run serve.once=1 serve.memory=1 >out 2>&1 || fail "the worker failed"
+grep -q 'left to others' spool/waiting/*,large,*/job.json || fail "a job that does not fit is not left with the reason"
+"$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
+[[ -s spool/done/large/large.mp4 ]] || fail "what was left is not done by another"
+
+# Stopped in a job, and killed in it.
+{
+    echo '{seed: 3, sample: {steps: 2, window: 1}, shots: ['
+    for i in 1 2 3 4 5 6; do echo "{seconds: 0.5, prompt: ball $i},"; done
+    echo '{seconds: 0.5, prompt: the last}]}'
+} >long.yaml
+"$talkie" sample long.yaml checkpoint=run -o long >out 2>&1 || fail "no long clip"
+drop long <long.yaml
+windows() { find spool -name '*.window' | wc -l; }
+for signal in TERM KILL; do
+    before=$(windows)
+    "$faulty" 0 slow 100 serve spool checkpoint=run serve.lease=2 >out 2>&1 &
+    worker=$!
+    for ((i = 0; i < 1000 && $(windows) <= before; i++)); do sleep 0.02; done
+    kill -$signal $worker
+    code=0
+    wait $worker || code=$?
+    [[ $signal == KILL || $code == 0 ]] || fail "stopped, it ends with $code"
+    [[ $signal == KILL || -e $(echo spool/waiting/*,long,*) ]] || fail "the job was not handed back"
+    (($(windows) > before)) || fail "no window is kept"
+done
+"$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
+grep -q 'windows were finished by an earlier run' out || fail "it did not go on at its last window"
+cmp long.mp4 spool/done/long/long.mp4 || fail "another clip after a kill"
+says done/long '"tries": 2'
