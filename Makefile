@@ -202,7 +202,7 @@ CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH)
 	$(patsubst %.c,$(OUT)/%.o,data/media/none.c $(NO_SPEECH))
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign kills speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -404,9 +404,14 @@ run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-progr
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
 # The cases of the cluster test that take minutes as well, and speech.
-campaign: all speech
+campaign: all speech kills
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
+
+# Workers of a spool are killed and stopped KILLS times; goes on where it was stopped. What docs/spool.md tells.
+KILLS ?= 1000
+kills: $(OUT)/tests/infer/spool/test_kills
+	@$< $(KILLS) $(OUT)/kills.txt
 
 # How well judges of speech hear what voices say: all voices, all words; minutes.
 SPEECH_TESTS := $(patsubst %,$(OUT)/tests/infer/judges/test_%,voice words)
@@ -494,6 +499,7 @@ help:
 	'make             build $(PROGRAM)' \
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes), speech' \
+	'make kills       workers of a spool killed and stopped at every step of their protocol (KILLS=1000; minutes)' \
 	'make speech      write docs/speech.md: what judges hear of all voices and words' \
 	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
