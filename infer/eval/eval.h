@@ -2,7 +2,7 @@
 // talkie eval CHECKPOINT|CONFIG [-o FILE.json] [key=value ...]
 //
 // Samples storyboards of scenes of the world the model has not seen and measures the clips with
-// detectors (infer/judges/detect.h). Every figure stands between the same figure on the scenes
+// detectors (infer/judges/). Every figure stands between the same figure on the scenes
 // themselves passed through the codec (ceiling) and on an untrained model (floor).
 #pragma once
 #include "core/config/command.h"

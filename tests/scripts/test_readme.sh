@@ -27,7 +27,7 @@ script() { # FILE, from standard input
 small='case "$1 ${2:-}" in
     "data world") set -- "$@" world.clips=40 codec.fit_clips=40 ;;
     "train "*) set -- "$@" train.steps=4 train.checkpoint_every=2 ;;
-    "sample "*) set -- "$@" sample.steps=2 ;;
+    "sample "* | "serve "*) set -- "$@" sample.steps=2 ;;
     "eval "*) set -- "$@" eval.clips=2 sample.steps=2 ;;
 esac'
 # Plans for GPUs need none, but a program that knows them.
