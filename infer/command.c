@@ -118,13 +118,16 @@ static tk_status sum_up(sampling *a, int todo)
 static tk_status sample_all(sampling *a)
 {
     int todo = 0;
+    tk_status st = TK_OK;
     for (int i = 0; i < a->jobs.n; i++) {
         const tk_job *job = &a->jobs.job[i];
         todo += !job->finished;
         if (!job->finished) continue;
         tk_log("%s: finished already, %s.mp4", job->file, job->output);
-        if (a->world->rank == 0) tk_reel_files_remove(job->output); // a run died before it did
+        if (a->world->rank == 0 && st == TK_OK)
+            st = tk_reel_files_remove(job->output); // a run died before it did
     }
+    TK_TRY(tk_agree(a->world, st));
     a->turns = tk_arena_alloc(&a->jobs.arena, (size_t)a->jobs.n * sizeof *a->turns);
     TK_TRY(tk_agree(a->world, a->turns ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the jobs")));
     a->by.parallel = a->jobs.top.parallel;

@@ -116,8 +116,8 @@ static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references
     clip_source all = {{clip.source.shape, next_picture, next_sound}, &clip.source, a};
     const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
-    if (st == TK_OK) tk_reel_files_remove(job->output);
-    return st;
+    TK_TRY(st);
+    return tk_reel_files_remove(job->output);
 }
 
 static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)

@@ -67,16 +67,18 @@ static int64_t remove_files(const char *folder, const char *but)
     return n;
 }
 
-void tk_reel_files_remove(const char *output)
+tk_status tk_reel_files_remove(const char *output)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
     const char *folder = name_folder(output, &a);
-    if (folder) {
+    const tk_status st = folder ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (st == TK_OK) {
         remove_files(folder, NULL);
         (void)rmdir(folder); // what is not ours stays
     }
     tk_arena_free(&a);
+    return st;
 }
 
 // ---- a file ------------------------------------------------------------------------------------
@@ -242,16 +244,12 @@ static tk_status files_rows(tk_latent_source *source, tk_codec_side side, int64_
 
 // ---- what an earlier run left ------------------------------------------------------------------
 
-static bool has_window_file(tk_reel_files *f, int64_t part, tk_arena *a)
-{
-    char *path;
-    return name_part(f, part, a, &path) == TK_OK && access(path, F_OK) == 0;
-}
-
 // What cannot be taken is made again.
 static tk_status look_for_part(tk_reel_files *f, int64_t part, tk_arena *a)
 {
-    if (!has_window_file(f, part, a)) return TK_OK;
+    char *path;
+    TK_TRY(name_part(f, part, a, &path));
+    if (access(path, F_OK)) return TK_OK;
     const tk_status st = read_part(f, part);
     if (st == TK_MEMORY) return st;
     f->there[part] = st == TK_OK;

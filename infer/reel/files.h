@@ -32,8 +32,8 @@ typedef struct tk_reel_files {
 // of it is damaged. After a failure there is nothing to close.
 tk_status tk_reel_files_open(const char *output, uint64_t digest, const tk_reel_shape *s,
                              tk_comm *replica, tk_comm *holders, tk_reel_files *out);
-// The clip is whole: the files are no longer needed. Rank 0.
-void tk_reel_files_remove(const char *output);
+// The clip is whole: the files are no longer needed. Rank 0. TK_MEMORY: they are left.
+tk_status tk_reel_files_remove(const char *output);
 // What is whole stays on disk.
 void tk_reel_files_close(tk_reel_files *f);
 

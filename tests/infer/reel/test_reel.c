@@ -98,7 +98,7 @@ static void whole_parts_are_taken_up_again(void **state)
     assert_whole(&f);
     tk_reel_files_close(&f);
     assert_int_equal(files(), PARTS);
-    tk_reel_files_remove(output);
+    assert_ok(tk_reel_files_remove(output));
     assert_int_equal(files(), -1);
     assert_ok(open_clip(7, &f)); // and nothing is left where nothing was made
     tk_reel_files_close(&f);
@@ -139,7 +139,7 @@ static void a_killed_writer_costs_at_most_its_window(void **state)
         assert_whole(&f);
         assert_int_equal(files(), PARTS); // what the dead one left half is gone
         tk_reel_files_close(&f);
-        tk_reel_files_remove(output);
+        assert_ok(tk_reel_files_remove(output));
     }
 }
 
@@ -159,7 +159,7 @@ static void a_failing_writer_costs_at_most_its_window(void **state)
         for (int i = 1; i < PARTS; i++) assert_ok(put(&f, i));
         assert_whole(&f);
         tk_reel_files_close(&f);
-        tk_reel_files_remove(output);
+        assert_ok(tk_reel_files_remove(output));
     }
 }
 
@@ -177,7 +177,7 @@ static void a_full_disk_leaves_whole_windows(void **state)
     assert_status(st, TK_IO);
     assert_int_equal(files(), 1);
     tk_reel_files_close(&f);
-    tk_reel_files_remove(output);
+    assert_ok(tk_reel_files_remove(output));
 }
 
 // One byte after the other of a file, and its end.
@@ -218,7 +218,7 @@ static void damaged_windows_are_made_again(void **state)
         assert_whole(&f);
         tk_reel_files_close(&f);
     }
-    tk_reel_files_remove(output);
+    assert_ok(tk_reel_files_remove(output));
 }
 
 static void nothing_of_another_clip_is_taken(void **state)
@@ -250,10 +250,10 @@ static void nothing_of_another_clip_is_taken(void **state)
     assert_int_equal(f.kept, 0);
     assert_int_equal(files(), 3); // those two, of which none is taken; window 2 of clip 7 is gone
     tk_reel_files_close(&f);
-    tk_reel_files_remove(output);
+    assert_ok(tk_reel_files_remove(output));
     assert_int_equal(files(), 1); // what is not ours
     assert_int_equal(unlink(mine), 0);
-    tk_reel_files_remove(output);
+    assert_ok(tk_reel_files_remove(output));
 }
 
 static void a_file_in_the_folders_place_is_named(void **state)
