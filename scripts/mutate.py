@@ -24,6 +24,7 @@ import concurrent.futures
 import functools
 import glob
 import hashlib
+import math
 import os
 import random
 import re
@@ -337,8 +338,8 @@ class Build:
         env = {**os.environ, "TK_TEST_DEVICE": "cuda", "CMOCKA_TEST_ABORT": "1", "OMP_NUM_THREADS": "1",
                "TK_TEST_OPS": f" {' '.join(ops)} ", "TK_TEST_CASE": str(case), "TK_MUTANT": str(number),
                "TK_REACHED": f"{self.kept}/reached.{os.path.basename(test)}.{case}"}
-        wall = max(1, self.until - time.monotonic()) if self.until else HANGS
-        child = subprocess.Popen(["timeout", "--foreground", "-s", "KILL", f"{wall:.0f}", "sh", "-c",
+        wall = max(1, self.until - time.monotonic()) if self.until else HANGS # rounded up: ended sooner it would seem to fail
+        child = subprocess.Popen(["timeout", "--foreground", "-s", "KILL", f"{math.ceil(wall)}", "sh", "-c",
                                   'ulimit -c 0; ulimit -t "$1"; exec "$2"', "sh", str(most), self.program(test)],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
         _, status, used = os.wait4(child.pid, 0)
