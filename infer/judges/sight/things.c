@@ -347,6 +347,27 @@ static tk_status track_frame(const tk_classes *classes, const uint8_t *rgb, int6
     return st;
 }
 
+// Whether they are seen in two places of one picture.
+static bool are_two(const tk_thing_track *s, const tk_thing_track *t)
+{
+    for (int64_t f = 0; f < s->frames; f++)
+        if (hypot(s->x[f] - t->x[f], s->y[f] - t->y[f]) > s->radius[f] + t->radius[f]) return true;
+    return false; // NaN is not more
+}
+
+// Of track k's hue, what is taken for other kinds: where that is never beside it, it is the same
+// thing, blurred or half out of the picture, and fills the gaps of its way.
+static void fill_gaps(tk_thing_track *all, int kinds, int k)
+{
+    tk_thing_track *t = &all[k];
+    for (int j = k / kinds * kinds; j < (k / kinds + 1) * kinds; j++) {
+        const tk_thing_track *s = &all[j];
+        if (j == k || are_two(s, t)) continue;
+        for (int64_t f = 0; f < t->frames; f++)
+            if (isnan(t->x[f])) t->x[f] = s->x[f], t->y[f] = s->y[f], t->radius[f] = s->radius[f];
+    }
+}
+
 tk_status tk_thing_tracks(const tk_classes *classes, const uint8_t *rgb, int64_t frames,
                           int64_t height, int64_t width, double least, tk_arena *a,
                           tk_thing_track **out, int *n)
@@ -358,6 +379,8 @@ tk_status tk_thing_tracks(const tk_classes *classes, const uint8_t *rgb, int64_t
         TK_TRY(new_track(frames, k / kinds, k % kinds + 1, a, &(*out)[k]));
     for (int64_t f = 0; f < frames; f++)
         TK_TRY(track_frame(classes, rgb + f * height * width * 3, height, width, f, *out));
+    for (int k = 0; k < all; k++)
+        if ((double)(*out)[k].seen >= least * (double)frames) fill_gaps(*out, kinds, k);
     for (int k = 0; k < all; k++)
         if ((double)(*out)[k].seen >= least * (double)frames && (*out)[k].seen > 0) {
             const tk_thing_track t = (*out)[k];

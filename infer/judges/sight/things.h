@@ -39,8 +39,9 @@ void tk_thing_examples_free(tk_thing_examples *e);
 // Where a thing is seen over the frames of a shot.
 typedef struct tk_thing_track {
     int hue, kind;          // kind: a class, 1 and up
-    int64_t frames, seen;   // of the shot; in which it is seen
-    double *x, *y, *radius; // (frames) pixels; NaN where it is not seen
+    int64_t frames, seen;   // of the shot; in which it is seen as what it is
+    double *x, *y, *radius; // (frames) pixels; NaN where it is not seen; where it is taken for
+                            // another kind it is seen as well
 } tk_thing_track;
 // All tracks of a shot in which a thing of one hue and kind is seen in at least `least` of the
 // frames, the longest first. *out (TK_HUES x classes at most) lives in `a`.

@@ -58,7 +58,8 @@ static bool is_of_hue(const clip *c, int k, int hue)
 }
 
 typedef struct tally {
-    int64_t things, found, frames, near, extra, shots;
+    int64_t things, found, shown, frames, near, extra, shots; // shown: times in view; frames: seen
+    int64_t gaps; // of tracks, in which something of the hue is seen
 } tally;
 
 static void judge_thing(const clip *c, int64_t first, int k, const tk_thing_track *t, tally *sum)
@@ -66,11 +67,31 @@ static void judge_thing(const clip *c, int64_t first, int k, const tk_thing_trac
     for (int64_t f = 0; f < t->frames; f++) {
         double x, y, r;
         const double at = (double)(first + f) / FPS;
-        if (isnan(t->x[f]) || !in_frame(c, k, at)) continue;
+        if (!in_frame(c, k, at)) continue;
+        sum->shown++;
+        if (isnan(t->x[f])) continue;
         place_of(c, k, at, &x, &y, &r);
         sum->frames++;
         sum->near += hypot(x - t->x[f], y - t->y[f]) < 2;
     }
+}
+
+// Whether a thing of that hue, of whatever kind, is surely seen in a picture.
+static bool hue_seen(const tk_classes *classes, const uint8_t *rgb, int hue)
+{
+    tk_sighting seen[TK_SIGHTINGS];
+    double odds[16];
+    bool found = false;
+    tk_arena a;
+    int n = 0;
+    tk_arena_init(&a, 0);
+    assert_ok(tk_sightings_of(rgb, HEIGHT, WIDTH, &a, seen, &n));
+    tk_arena_free(&a);
+    for (int i = 0; i < n; i++) {
+        const int class = tk_classes_find(classes, seen[i].feature, odds);
+        found |= seen[i].hue == hue && class > 0 && odds[class] > 0.9;
+    }
+    return found;
 }
 
 // Things in the frame for most of a shot are to be found in it, and nothing else.
@@ -89,6 +110,9 @@ static void judge_shot(const tk_classes *classes, const clip *c, const tk_shot *
         bool there = false;
         for (int k = 0; k < c->scene.n_things; k++) there |= is_of_hue(c, k, track[q].hue);
         sum->extra += !there;
+        for (int64_t f = 0; f < frames; f++)
+            sum->gaps += isnan(track[q].x[f]) &&
+                         hue_seen(classes, c->rgb + (first + f) * PICTURE, track[q].hue);
     }
     for (int k = 0; k < c->scene.n_things; k++) {
         int64_t seen = 0;
@@ -128,11 +152,12 @@ static void test_things(void **state)
         tk_free(c.rgb);
     }
     print_message(
-        "%lld of %lld things found; %lld of %lld times within 2 pixels; %lld seen that are "
-        "not there in %lld shots\n",
-        (long long)sum.found, (long long)sum.things, (long long)sum.near, (long long)sum.frames,
-        (long long)sum.extra, (long long)sum.shots);
+        "%lld of %lld things found, %lld of %lld times; %lld of these within 2 pixels; %lld seen "
+        "that are not there in %lld shots; %lld gaps in which something is\n",
+        (long long)sum.found, (long long)sum.things, (long long)sum.frames, (long long)sum.shown,
+        (long long)sum.near, (long long)sum.extra, (long long)sum.shots, (long long)sum.gaps);
     assert_true(sum.things > 50 && sum.found * 100 >= sum.things * 92);
+    assert_in_range(sum.gaps, 0, 2);
     assert_true(sum.near * 100 >= sum.frames * 97 && sum.extra * 20 <= sum.shots);
     tk_arena_free(&a);
 }
