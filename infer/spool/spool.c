@@ -21,6 +21,7 @@ tk_status tk_spool_open(tk_spool *s, const char *dir, double lease)
 {
     char path[PATH_MAX];
     *s = (tk_spool){0};
+    TK_TRY(tk_file_make_folders(dir));
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return TK_FAIL(tk_io_code(errno), "cannot make the spool %s: %s", dir, tk_io_words(errno));
     if (!realpath(dir, path))

@@ -18,6 +18,8 @@ drop() { # NAME, from standard input
 }
 says() { grep -q -- "$2" "spool/$1/job.json" || { cat "spool/$1/job.json"; fail "$1 does not say $2"; }; }
 
+"$talkie" serve not/there/yet serve.once=1 >out 2>&1 || fail "no spool is made in a folder that is not there"
+[[ -d not/there/yet/new ]] || fail "a new spool has no place for jobs"
 mkdir -p spool/files
 cp clips.h5 outside.h5
 story 3 >three.yaml
