@@ -88,6 +88,7 @@ typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t max_shots;
     int64_t things, people; // a clip has at most so many
     int64_t speech;         // 1: people speak
+    int64_t soundscapes;    // 1: sets are heard
     int64_t sets, styles;   // the first so many
     int64_t held_out;       // tk_held_out
     double references;      // share of people whose faces and voices clips cite

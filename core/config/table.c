@@ -299,6 +299,8 @@ static const tk_option config_rows[] = {
     INT("world.things", world.things, 2, 0, 2, DATA | EVAL, "a clip has at most so many things"),
     INT("world.people", world.people, 2, 0, 2, DATA | EVAL, "a clip has at most so many people"),
     YES("world.speech", world.speech, 1, DATA | EVAL, "whether people speak"),
+    YES("world.soundscapes", world.soundscapes, 1, DATA,
+        "whether sets are heard; in silence a model learns to speak with fewer clips"),
     INT("world.sets", world.sets, 4, 1, 4, DATA | EVAL,
         "the first so many of room, street, beach and workshop"),
     INT("world.styles", world.styles, 3, 1, 3, DATA | EVAL,

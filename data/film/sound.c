@@ -37,7 +37,7 @@ tk_status tk_film_sound(const tk_scene *s, const tk_media_config *m, tk_speech *
     tk_alive();
     const tk_status status = tk_film_lines_make(s, speech, &arena, &lines);
     if (status == TK_OK) {
-        tk_soundtrack_ambience(&t);
+        if (!s->silent) tk_soundtrack_ambience(&t);
         for (int i = 0; i < s->n_events; i++) tk_soundtrack_event(&t, i);
         for (int i = 0; i < s->n_lines; i++) line_add(&t, &s->line[i], &lines.said[i]);
         limit(samples * m->channels, pcm);

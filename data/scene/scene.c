@@ -170,7 +170,7 @@ tk_status tk_scene_make(const tk_world_config *c, const tk_media_config *m, int6
         return TK_FAIL(TK_INPUT,
                        "world.things and world.people are both 0: there is nothing to film");
     for (int i = 0; i < DRAFTS; i++) {
-        *out = (tk_scene){.seed = seed, .index = index};
+        *out = (tk_scene){.seed = seed, .index = index, .silent = !c->soundscapes};
         const bool fits = draft(&p, patch_frames);
         TK_TRY(p.status);
         if (!fits || !is_as_held_out(c, out)) continue;

@@ -180,6 +180,7 @@ typedef struct tk_scene {
     double ramp_x, ramp_y, ramp_end; // metres
     double water_from, bed;          // water right of that x (INFINITY: none), its bed's y
     double light;                    // where light comes from: -1 left .. 1 right
+    bool silent;                     // the set is not heard
     int n_things, n_people, n_shots, n_lines, n_events, n_arcs, n_steps;
     tk_thing thing[TK_SCENE_THINGS];
     int person[TK_SCENE_PEOPLE];  // characters; TK_STRANGER is `stranger`

@@ -159,6 +159,32 @@ static void speech_is_heard_over_the_soundscape(void **state)
     tk_speech_close(speech);
 }
 
+// world.soundscapes=false: what happens sounds as ever, and nothing else does.
+static void silent_sets_have_their_events(void **state)
+{
+    (void)state;
+    static float with[SAMPLES], without[SAMPLES], scape[SAMPLES];
+    tk_world_config c = {.seconds = 4, .max_shots = 1, .things = 2, .sets = 4, .styles = 3};
+    tk_scene s;
+    assert_ok(tk_scene_make(&c, &mono, 3, NULL, 1, 0, &s));
+    assert_true(s.silent);
+    c.soundscapes = 1;
+    for (int64_t k = 0; k == 0 || s.n_events == 0 || s.event[0].t > 1; k++)
+        assert_ok(tk_scene_make(&c, &mono, 3, NULL, 1, k, &s));
+    assert_false(s.silent);
+    hear(&s, with);
+    s.silent = true;
+    hear(&s, without);
+    const int64_t first = llround(s.event[0].t * RATE);
+    for (int64_t i = 0; i < first; i++) assert_true(without[i] == 0);
+    assert_true(without[first] != 0);
+    s.n_events = 0;
+    s.silent = false;
+    hear(&s, scape);
+    for (int64_t i = 0; i < SAMPLES; i++)
+        assert_true(fabsf(with[i] - without[i] - scape[i]) < 1e-3f || fabsf(with[i]) > 0.85f);
+}
+
 static void sums_are_limited_and_panned(void **state)
 {
     (void)state;
@@ -184,6 +210,7 @@ int main(void)
         cmocka_unit_test(harder_blows_are_louder),
         cmocka_unit_test(sets_sound_like_themselves),
         cmocka_unit_test(speech_is_heard_over_the_soundscape),
+        cmocka_unit_test(silent_sets_have_their_events),
         cmocka_unit_test(sums_are_limited_and_panned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
