@@ -54,18 +54,32 @@ export OMP_WAIT_POLICY=passive
 rm -rf "$logs"
 mkdir -p "$logs"
 
-# Ends what is left of session $1: Open MPI gives each rank a process group of its own, so groups are
-# not enough.
-end_session() {
-    local stat fields pid pids=()
+# Processes of session $1: Open MPI gives each rank a process group of its own, so groups are not enough.
+of_session() {
+    local stat fields session
     for stat in /proc/[0-9]*/stat; do
         { read -r fields <"$stat"; } 2>/dev/null || continue
-        pid=${stat//[!0-9]/}
         fields=${fields##*) } # state ppid pgrp session ...
         read -r _ _ _ session _ <<<"$fields"
-        [[ $session == "$1" ]] && pids+=("$pid")
+        [[ $session == "$1" ]] && echo "${stat//[!0-9]/}"
     done
+}
+
+end_session() {
+    local pids
+    mapfile -t pids < <(of_session "$1")
     ((${#pids[@]})) && kill -KILL "${pids[@]}" 2>/dev/null
+}
+
+# What processes of session $1 are at, for whoever wonders why a test was not done in time: state, seconds of a
+# processor, command, and where gdb is installed the calls that each thread is in.
+tell_session() {
+    local pid
+    for pid in $(of_session "$1"); do
+        echo "still there: $(ps -o pid=,stat=,time=,args= -p "$pid" | cut -c1-200)"
+        command -v gdb >/dev/null || continue
+        timeout 20 gdb -p "$pid" -batch -ex 'thread apply all bt 16' 2>/dev/null | grep -E '^(#|Thread )'
+    done
 }
 
 # Interrupted: sessions of their own do not hear of it.
@@ -95,7 +109,7 @@ run() {
             sleep 0.25
             kill -0 "$sid" || exit 0
         done
-        : >"$log.late"
+        tell_session "$sid" >"$log.late"
         end_session "$sid"
     ) &
     watchdog=$!
@@ -105,6 +119,7 @@ run() {
     end_session "$sid"
     if [[ -e $log.late ]]; then
         verdict=FAIL note="  stopped after $limit s"
+        cat "$log.late" >>"$log.log"
     elif ((code == 77)); then
         verdict=skip note="  $(tail -n 1 "$log.log")"
         printf '%s: %s\n' "$name" "$(tail -n 1 "$log.log" | sed 's/^skipped: //')" >"$log.skipped"
@@ -120,7 +135,7 @@ run() {
     # one write, so that tests running side by side do not mix their lines
     printf '%s\n' "$(
         printf '%-4s  %-40s %6s s %6s s%s\n' "$verdict" "$name" "$took" "$used" "$note"
-        [[ $verdict == FAIL ]] && tail -n 60 "$log.log" | sed 's/^/      | /'
+        [[ $verdict == FAIL ]] && tail -n 90 "$log.log" | sed 's/^/      | /'
     )"
 }
 
