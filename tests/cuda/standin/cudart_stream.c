@@ -28,9 +28,9 @@ void standin_seed(uint64_t seed)
     state.seeded = true;
     state.lazy = seed == 0;
     state.favourite = NULL;
+    state.random = (seed + 1) * 0x9e3779b97f4a7c15ull + (uint64_t)rank * 0xbf58476d1ce4e5b9ull;
     state.rarely = 1 + standin_draw(8);
     state.stays = 2 << standin_draw(5);
-    state.random = (seed + 1) * 0x9e3779b97f4a7c15ull + (uint64_t)rank * 0xbf58476d1ce4e5b9ull;
 }
 
 static void seed_once(void)
