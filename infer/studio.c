@@ -4,6 +4,7 @@
 #include "data/codec/decoder.h"
 #include "parallel/mpi/stop.h"
 #include <inttypes.h>
+#include <stdio.h>
 
 typedef struct inputs { // of a storyboard
     tk_references refs;
@@ -13,6 +14,42 @@ typedef struct inputs { // of a storyboard
 } inputs;
 
 // ---- one storyboard ----------------------------------------------------------------------------
+
+// "0 (first with Ada), 4 (one of the last)"
+static void list_memory(const tk_window *w, char *out, size_t bytes)
+{
+    size_t n = 0;
+    *out = 0;
+    for (int k = 0; k < w->n_memory && n < bytes; k++) {
+        char why[TK_MEMORY_WORDS];
+        n += (size_t)snprintf(out + n, bytes - n, "%s%d (%s)", k ? ", " : "", w->memory[k].shot,
+                              tk_memory_say(&w->memory[k], why));
+    }
+}
+
+// How many windows are given a shot for each reason; what each is given, where a user asks.
+static void describe_memory(const tk_job *job)
+{
+    const tk_story *s = &job->story;
+    int of[TK_MEMORY_WHYS] = {0}, none = 0;
+    for (int i = 1; i < s->n_windows; i++) {
+        const tk_window *w = &s->windows[i];
+        bool has[TK_MEMORY_WHYS] = {false};
+        char list[1024];
+        for (int k = 0; k < w->n_memory; k++) has[w->memory[k].why] = true;
+        for (int why = 0; why < TK_MEMORY_WHYS; why++) of[why] += has[why];
+        none += w->n_memory == 0;
+        list_memory(w, list, sizeof list);
+        tk_log_verbose("%s: shots[%d] is given %s", job->file, w->target,
+                       *list ? list : "no memory");
+    }
+    if (s->n_windows > 1)
+        tk_log("%s: memory of %d windows: %d are given the last shots, %d the first with a word of "
+               "their prompt, %d others that share one, %d what they ask for, %d nothing "
+               "(log.level=verbose names them)",
+               job->file, s->n_windows - 1, of[TK_MEMORY_LAST], of[TK_MEMORY_FIRST],
+               of[TK_MEMORY_SHARES], of[TK_MEMORY_ASKED], none);
+}
 
 static void describe_job(const tk_job *job)
 {
@@ -36,10 +73,7 @@ static void describe_job(const tk_job *job)
     if (s->n_windows > 1)
         tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
                job->file, s->n_shots, s->n_windows, s->window);
-    for (int i = 1; i < s->n_windows; i++)
-        if (s->windows[i].memory == s->windows[i].target)
-            tk_log_verbose("%s: shots[%d] fills the window; it is made without memory", job->file,
-                           s->windows[i].target);
+    describe_memory(job);
 }
 
 // ---- stopping ----------------------------------------------------------------------------------

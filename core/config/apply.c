@@ -262,16 +262,17 @@ static tk_status split(tk_loading *l, const char *text, tk_yaml_node *list)
 static tk_status override_value(tk_loading *l, const tk_option *o, const char *text,
                                 tk_yaml_node **out)
 {
-    const bool strings = o->kind == TK_OPT_STRINGS;
+    const bool several = o->kind == TK_OPT_STRINGS || o->kind == TK_OPT_INTS;
     *out = NULL;
-    if ((strings || o->kind == TK_OPT_ITEMS || o->kind == TK_OPT_SIZE) && *text == '[')
+    if ((several || o->kind == TK_OPT_ITEMS || o->kind == TK_OPT_SIZE) && *text == '[')
         return tk_config_read_yaml(l, text, strlen(text), NULL, out);
     tk_yaml_node *v;
     TK_ARENA_NEW(v, &l->scratch, 1);
     v->text = text;
     v->bytes = strlen(text);
     v->quoted = o->kind == TK_OPT_STRING;
-    if (strings && v->bytes) TK_TRY(split(l, text, v));
+    if (o->kind == TK_OPT_STRINGS && v->bytes) TK_TRY(split(l, text, v));
+    if (o->kind == TK_OPT_INTS && strcspn(text, ",") < v->bytes) TK_TRY(split(l, text, v));
     *out = v;
     return TK_OK;
 }

@@ -136,6 +136,29 @@ static tk_status check_attention(tk_loading *l)
                   c->model.head_dim);
 }
 
+// Each number that a shot cannot remember.
+static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *shot)
+{
+    const tk_shot_config *s = &config(l)->story.shots[i];
+    const tk_table *t = tk_option_find(l->table, "shots")->items;
+    const tk_source *own = shot->row ? &shot->row[tk_option_find(t, "remember") - t->row] : shot;
+    const tk_place at = place_of_source(l, own->given ? own : shot);
+    char name[48];
+    for (int64_t k = 0; k < s->n_remember; k++) {
+        bool twice = false;
+        for (int64_t j = 0; j < k; j++) twice = twice || s->remember[j] == s->remember[k];
+        snprintf(name, sizeof name, "shots[%" PRId64 "].remember", i);
+        if (s->remember[k] >= i)
+            TK_TRY(tk_config_error(l, at, name,
+                                   "%" PRId64 " is no earlier shot: they are counted from 0, and "
+                                   "before shots[%" PRId64 "] are %" PRId64,
+                                   s->remember[k], i, i));
+        else if (twice)
+            TK_TRY(tk_config_error(l, at, name, "%" PRId64 " stands there twice", s->remember[k]));
+    }
+    return TK_OK;
+}
+
 static tk_status check_shot(tk_loading *l, int64_t i)
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
@@ -148,7 +171,7 @@ static tk_status check_shot(tk_loading *l, int64_t i)
             tk_config_error(l, place_of_source(l, at), name, "no seconds: how long is the shot?"));
     if (!s->prompt[0])
         TK_TRY(tk_config_error(l, place_of_source(l, at), name, "no prompt: what is to be seen?"));
-    return TK_OK;
+    return check_remembered(l, i, at);
 }
 
 static tk_status check_story(tk_loading *l)

@@ -196,6 +196,8 @@ typedef struct tk_shot_config {
     char *features; // .npy of the prompt's text features; "" = none
     char **references;
     int64_t n_references;
+    int64_t *remember; // earlier shots that it is given; NULL: chosen for it
+    int64_t n_remember;
 } tk_shot_config;
 
 typedef struct tk_keyframe_config {

@@ -175,6 +175,7 @@ static const char *type_words(const tk_option *o, char buf[96])
         [TK_OPT_BOOL] = "true or false",
         [TK_OPT_STRING] = "string",
         [TK_OPT_STRINGS] = "list of strings",
+        [TK_OPT_INTS] = "auto or list of integers",
         [TK_OPT_SIZE] = "width, height",
         [TK_OPT_ITEMS] = "list",
         [TK_OPT_ENUM] = "",
@@ -193,7 +194,7 @@ static const char *bound_words(const tk_option *o, char buf[96])
         tk_config_format_float(o->fmin, lo);
         tk_config_format_float(o->fmax, hi);
         snprintf(buf, 96, "%s to %s", lo, hi);
-    } else if (o->kind == TK_OPT_INT || o->kind == TK_OPT_SIZE) {
+    } else if (o->kind == TK_OPT_INT || o->kind == TK_OPT_INTS || o->kind == TK_OPT_SIZE) {
         snprintf(buf, 96, "%" PRId64 " to %" PRId64, o->imin, o->imax);
     } else if (o->kind == TK_OPT_STRINGS || o->kind == TK_OPT_ITEMS) {
         snprintf(buf, 96, "at most %" PRId64, o->imax);
@@ -223,6 +224,9 @@ static const char *default_words(const tk_option *o, char buf[96])
         break;
     case TK_OPT_FLOAT:
         if (o->fdef >= o->fmin) tk_config_format_float(o->fdef, buf);
+        break;
+    case TK_OPT_INTS:
+        snprintf(buf, 96, "auto");
         break;
     case TK_OPT_STRINGS:
     case TK_OPT_ITEMS:

@@ -43,6 +43,11 @@
         .name = n, .kind = TK_OPT_STRINGS, .offset = AT(field), .count = AT(number), .imin = 0, \
         .imax = most, .commands = cmds, .help = words                                           \
     }
+#define INTS(n, field, number, lo, hi, cmds, words)                                           \
+    {                                                                                         \
+        .name = n, .kind = TK_OPT_INTS, .offset = AT(field), .count = AT(number), .imin = lo, \
+        .imax = hi, .commands = cmds, .help = words                                           \
+    }
 #define ITEMS(n, field, number, table, most, cmds, words)                             \
     {                                                                                 \
         .name = n, .kind = TK_OPT_ITEMS, .items = &table, .offset = AT(field),        \
@@ -78,6 +83,10 @@ static const tk_option shot_rows[] = {
         "for a model of text features: .npy of the prompt's, as its encoder makes them"),
     LIST("references", references, n_references, 64, SAMPLE,
          "media files given as clean rows to this shot"),
+    INTS(
+        "remember", remember, n_remember, 0, 4999, SAMPLE,
+        "earlier shots, counted from 0, whose latents are given to this one, which is then made by "
+        "itself; auto = by the words of prompts, and the last ones"),
 };
 static const tk_table shot_table = TABLE(shot_rows, "shot");
 #undef OF
@@ -597,6 +606,7 @@ static void set_default(const tk_option *o, void *base)
         ((int64_t *)at)[0] = ((int64_t *)at)[1] = o->idef;
         break;
     case TK_OPT_STRINGS:
+    case TK_OPT_INTS:
     case TK_OPT_ITEMS:
         *(void **)at = NULL;
         *tk_option_count_at(o, base) = 0;

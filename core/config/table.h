@@ -16,12 +16,14 @@ typedef enum tk_option_kind {
     TK_OPT_ENUM,    // int64_t index into `names`
     TK_OPT_STRING,  // char *, UTF-8, at most TK_STRING_MAX bytes
     TK_OPT_STRINGS, // char **, and int64_t count; imax = most items
+    TK_OPT_INTS,    // int64_t *, and int64_t count, at most TK_INTS_MAX; NULL: auto, not []
     TK_OPT_SIZE,    // int64_t[2]: width, height
     TK_OPT_ITEMS    // array of the struct that `items` describes, and int64_t count; imax as above
 } tk_option_kind;
 
 enum {
     TK_STRING_MAX = 4096, // bytes of a string
+    TK_INTS_MAX = 64,     // whole numbers of a list
     TK_NAME_MAX = 192,    // bytes of an option's full name, "shots[2].prompt"
     TK_ITEMS_DEPTH = 3    // tables below each other, the outermost included
 };
@@ -39,7 +41,7 @@ typedef struct tk_option {
     const tk_table *items; // of ITEMS
     size_t offset, count;  // of the value, and of the number of items of a list
     int64_t idef;          // default of INT, BOOL, ENUM, and of both sides of SIZE
-    int64_t imin, imax;    // bounds, inclusive
+    int64_t imin, imax;    // bounds, inclusive; of INTS those of each number
     double fdef;           // default of FLOAT; below fmin: must be given
     double fmin, fmax;     // bounds, inclusive
     const char *sdef;      // default of STRING

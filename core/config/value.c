@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+static const char AUTOMATIC[] = "auto"; // a list of whole numbers that is left to the program
+
 // ---- to text ----
 
 void tk_config_format_float(double v, char buf[32])
@@ -51,6 +53,13 @@ void tk_config_add_item(tk_text *t, const tk_table *table, const void *item)
         tk_config_add_value(t, &table->row[k], item);
     }
     tk_text_add(t, "}");
+}
+
+static void add_ints(tk_text *t, const int64_t *list, int64_t n)
+{
+    tk_text_add(t, list ? "[" : AUTOMATIC);
+    for (int64_t k = 0; k < n; k++) tk_text_addf(t, "%s%" PRId64, k ? ", " : "", list[k]);
+    if (list) tk_text_add(t, "]");
 }
 
 void tk_config_add_value(tk_text *t, const tk_option *o, const void *base)
@@ -94,6 +103,9 @@ void tk_config_add_value(tk_text *t, const tk_option *o, const void *base)
         }
         tk_text_add(t, "]");
         break;
+    case TK_OPT_INTS:
+        add_ints(t, *(int64_t *const *)at, *tk_option_count_at(o, base));
+        break;
     }
 }
 
@@ -133,6 +145,10 @@ static const char *wanted(const tk_option *o, char buf[160])
         break;
     case TK_OPT_STRINGS:
         snprintf(buf, 160, "a list of strings");
+        break;
+    case TK_OPT_INTS:
+        snprintf(buf, 160, "%s, or a list of at most %d whole numbers from %" PRId64 " to %" PRId64,
+                 AUTOMATIC, TK_INTS_MAX, o->imin, o->imax);
         break;
     case TK_OPT_SIZE:
         snprintf(buf, 160,
@@ -305,6 +321,28 @@ static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, cons
     return TK_OK;
 }
 
+// One number is a list of one.
+static tk_status set_ints(tk_loading *l, const tk_option *o, void *base, const tk_yaml_node *v,
+                          const char *name, bool *ok)
+{
+    const tk_yaml_node *x = v->kind == TK_NODE_SEQUENCE ? v->first : v;
+    const bool automatic =
+        v->kind == TK_NODE_SCALAR && !v->quoted && strcmp(v->text, AUTOMATIC) == 0;
+    int64_t n = 0, *list = NULL;
+    if (v->kind == TK_NODE_MAPPING) return unfit(l, o, v, name, ok);
+    if (!automatic) TK_ARENA_NEW(list, l->arena, TK_INTS_MAX);
+    for (; x && !automatic; x = v->kind == TK_NODE_SEQUENCE ? x->next : NULL) {
+        const bool room = n < TK_INTS_MAX;
+        if (!room || x->kind != TK_NODE_SCALAR || !read_int(x->text, x->bytes, &list[n]) ||
+            list[n] < o->imin || list[n] > o->imax)
+            return unfit(l, o, room ? x : v, name, ok);
+        n++;
+    }
+    *(int64_t **)tk_option_at(o, base) = list;
+    *tk_option_count_at(o, base) = n;
+    return TK_OK;
+}
+
 static tk_status set_size(tk_loading *l, const tk_option *o, int64_t *at, const tk_yaml_node *v,
                           const char *name, bool *ok)
 {
@@ -346,6 +384,8 @@ tk_status tk_config_set(tk_loading *l, const tk_option *o, void *base, const tk_
         return o->path && *ok ? place_path(l, at, v, name, ok) : TK_OK;
     case TK_OPT_STRINGS:
         return set_strings(l, o, base, v, name, ok);
+    case TK_OPT_INTS:
+        return set_ints(l, o, base, v, name, ok);
     case TK_OPT_SIZE:
         return set_size(l, o, at, v, name, ok);
     case TK_OPT_ITEMS:

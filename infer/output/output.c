@@ -253,7 +253,8 @@ static json_t *describe(const tk_provenance *p, const char *options)
                                   "height", (json_int_t)s->grid.height, "fps", (json_int_t)s->fps,
                                   "samples", (json_int_t)s->grid.samples, "sample_rate",
                                   (json_int_t)s->sample_rate, "channels", (json_int_t)s->channels));
-    json_object_set_new(root, "shots", json_array()); // written one by one
+    json_object_set_new(root, "shots", json_array()); // written one by one, as are
+    json_object_set_new(root, "windows", json_array());
     json_object_set_new(root, "references", references_json(p->refs));
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));
@@ -307,6 +308,35 @@ static bool put_shots(FILE *f, const tk_story *s)
     return fputs("\n  ]", f) >= 0;
 }
 
+// The shots that a window makes, and those it was given as memory, with the reason.
+static json_t *window_json(const tk_window *w)
+{
+    json_t *made = json_array(), *given = json_array();
+    for (int i = w->target; i < w->end; i++) json_array_append_new(made, json_integer(i));
+    for (int k = 0; k < w->n_memory; k++) {
+        char why[TK_MEMORY_WORDS];
+        json_array_append_new(given, json_pack("{s:i, s:s}", "shot", w->memory[k].shot, "why",
+                                               tk_memory_say(&w->memory[k], why)));
+    }
+    return json_pack("{s:o, s:o}", "shots", made, "memory", given);
+}
+
+static bool put_windows(FILE *f, const tk_story *s)
+{
+    for (int i = 0; i < s->n_windows; i++) {
+        fputs(i ? ",\n    " : "[\n    ", f);
+        if (!put_value(f, 4, window_json(&s->windows[i]))) return false;
+    }
+    return fputs("\n  ]", f) >= 0;
+}
+
+static bool put_list(FILE *f, const char *key, json_t *value, const tk_story *s)
+{
+    if (!strcmp(key, "shots")) return put_shots(f, s);
+    if (!strcmp(key, "windows")) return put_windows(f, s);
+    return put_value(f, 2, json_incref(value));
+}
+
 static bool put_description(FILE *f, json_t *root, const tk_story *s)
 {
     const char *key, *before = "{\n  \"";
@@ -314,8 +344,7 @@ static bool put_description(FILE *f, json_t *root, const tk_story *s)
     json_object_foreach(root, key, value)
     {
         fprintf(f, "%s%s\": ", before, key);
-        if (!strcmp(key, "shots") ? !put_shots(f, s) : !put_value(f, 2, json_incref(value)))
-            return false;
+        if (!put_list(f, key, value, s)) return false;
         before = ",\n  \"";
     }
     return fputs("\n}", f) >= 0 && fflush(f) == 0;

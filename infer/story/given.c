@@ -319,7 +319,7 @@ tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_win
     int64_t begin[TK_MODALITIES] = {0}, from[TK_MODALITIES], n[TK_MODALITIES];
     TK_TRY(tk_given_open(doc, a, &mask));
     for (int i = 0; i < 2; i++)
-        for (int k = 0; k < own + w->target - w->memory; k++)
+        for (int k = 0; k < own + w->n_memory; k++)
             begin[MEDIA[i]] += tk_shot_count(doc, k, MEDIA[i]);
     from[TK_VIDEO] = s->shot[w->target].first_latent * s->grid.high * s->grid.wide;
     from[TK_AUDIO] = s->shot[w->target].first_audio * s->channels;

@@ -97,18 +97,93 @@ static int64_t latents_between(const tk_story *s, int begin, int end)
     return n;
 }
 
-static tk_status cut_windows(int64_t room, tk_arena *a, tk_story *s)
+// ---- windows -----------------------------------------------------------------------------------
+
+typedef struct cutting {
+    const tk_storyboard *board;
+    int64_t room; // latent frames of a window
+    tk_prompts words;
+    int64_t *latents, *score; // (n_shots)
+    tk_remembered *chosen;    // (n_shots)
+} cutting;
+
+static tk_status open_cutting(const tk_story *s, tk_arena *a, cutting *c)
 {
-    TK_ARENA_NEW(s->windows, a, s->n_shots);
-    tk_window w = {0, 0, 1};
-    while (w.end < s->n_shots && latents_between(s, 0, w.end + 1) <= room) w.end++;
-    s->windows[s->n_windows++] = w;
-    for (int i = w.end; i < s->n_shots; i++) {
-        int memory = i;
-        while (memory > 0 && latents_between(s, memory - 1, i + 1) <= room) memory--;
-        s->windows[s->n_windows++] = (tk_window){memory, i, i + 1};
+    const char **prompt;
+    TK_ARENA_NEW(prompt, a, s->n_shots);
+    TK_ARENA_NEW(c->latents, a, s->n_shots);
+    TK_ARENA_NEW(c->score, a, s->n_shots);
+    TK_ARENA_NEW(c->chosen, a, s->n_shots);
+    for (int i = 0; i < s->n_shots; i++) {
+        prompt[i] = c->board->shots[i].prompt;
+        c->latents[i] = s->shot[i].latents;
     }
+    return tk_prompts_read(s->n_shots, prompt, a, &c->words);
+}
+
+// What the storyboard says that shot i remembers.
+static tk_status take_asked(const cutting *c, const tk_story *s, int i)
+{
+    const tk_shot_config *shot = &c->board->shots[i];
+    int64_t latents = c->latents[i];
+    for (int k = 0; k < (int)shot->n_remember; k++) {
+        const int asked = (int)shot->remember[k];
+        int at = k;
+        for (; at > 0 && c->chosen[at - 1].shot > asked; at--) c->chosen[at] = c->chosen[at - 1];
+        c->chosen[at] = (tk_remembered){.shot = asked, .why = TK_MEMORY_ASKED};
+        latents += c->latents[asked];
+    }
+    if (latents <= c->room) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "shots[%d].remember: with the shot itself these are %g seconds, and a window "
+                   "holds %g (sample.window); leave some out",
+                   i, (double)latents * s->tick, (double)c->room * s->tick);
+}
+
+// What is chosen outlives the cutting.
+static tk_status keep_chosen(const cutting *c, int n, tk_arena *a, tk_window *w)
+{
+    tk_remembered *own;
+    TK_ARENA_NEW(own, a, n ? n : 1);
+    for (int k = 0; k < n; k++) {
+        own[k] = c->chosen[k];
+        if (own[k].word && !(own[k].word = tk_arena_strdup(a, own[k].word)))
+            return TK_FAIL(TK_MEMORY, "out of memory for a window");
+    }
+    w->memory = own;
+    w->n_memory = n;
     return TK_OK;
+}
+
+static tk_status cut_later_window(const cutting *c, int i, tk_arena *a, tk_story *s)
+{
+    tk_window *w = &s->windows[s->n_windows++];
+    int n = (int)c->board->shots[i].n_remember;
+    *w = (tk_window){.target = i, .end = i + 1};
+    if (c->board->shots[i].remember)
+        TK_TRY(take_asked(c, s, i));
+    else
+        n = tk_memory_choose(&c->words, c->latents, i, c->room - c->latents[i], c->score,
+                             c->chosen);
+    return keep_chosen(c, n, a, w);
+}
+
+static tk_status cut_windows(const tk_storyboard *b, int64_t room, tk_arena *a, tk_story *s)
+{
+    tk_arena scratch;
+    cutting c = {.board = b, .room = room};
+    tk_window first = {.end = 1};
+    TK_ARENA_NEW(s->windows, a, s->n_shots);
+    while (first.end < s->n_shots && !b->shots[first.end].remember &&
+           latents_between(s, 0, first.end + 1) <= room)
+        first.end++;
+    s->windows[s->n_windows++] = first;
+    if (first.end == s->n_shots) return TK_OK;
+    tk_arena_init(&scratch, 0);
+    tk_status st = open_cutting(s, &scratch, &c);
+    for (int i = first.end; i < s->n_shots && st == TK_OK; i++) st = cut_later_window(&c, i, a, s);
+    tk_arena_free(&scratch);
+    return st;
 }
 
 static tk_status check_bytes(const tk_story *s)
@@ -137,5 +212,5 @@ tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, 
                       out->grid.width, TK_GRID_WHOLE, &out->grid));
     out->tail = k->audio_tail;
     TK_TRY(check_bytes(out));
-    return cut_windows(room, a, out);
+    return cut_windows(&c->story, room, a, out);
 }

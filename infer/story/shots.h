@@ -4,9 +4,12 @@
 // A storyboard is one timeline of latent frames and audio rows, cut into shots as a clip file's
 // clips are. A window is what one document of the model spans: shots already made, given as memory,
 // then the shots to make. If all fits one window there is one; otherwise the first window takes as
-// many shots as fit, and each later one makes one shot after as many earlier ones as fit.
+// many shots as fit, and each later one makes one shot after earlier ones that infer/story/memory.h
+// chooses. A shot that says itself what it remembers is made alone, after just that. On a window's
+// clock its shots follow each other, whatever was between them.
 #pragma once
 #include "data/codec/codec.h"
+#include "infer/story/memory.h"
 
 typedef struct tk_story_shot {
     double asked, start, seconds;    // start and seconds after rounding to latent frames
@@ -18,8 +21,21 @@ typedef struct tk_story_shot {
 } tk_story_shot;
 
 typedef struct tk_window {
-    int memory, target, end; // shots [memory, target) are given, [target, end) are made
+    int target, end;             // shots [target, end) are made
+    int n_memory;                // earlier ones that are given,
+    const tk_remembered *memory; // ... in order
 } tk_window;
+
+static inline int tk_window_shots(const tk_window *w)
+{
+    return w->n_memory + w->end - w->target;
+}
+
+// Its k-th shot, memory first.
+static inline int tk_window_shot(const tk_window *w, int k)
+{
+    return k < w->n_memory ? w->memory[k].shot : w->target + k - w->n_memory;
+}
 
 typedef struct tk_story {
     tk_grid grid; // of the whole clip

@@ -94,9 +94,9 @@ static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int
     for (int m = 0; m < TK_MODALITIES; m++) {
         if (m == TK_TEXT) continue;
         float *to = holds ? give_references(w, m) : NULL;
-        for (int shot = w->span.memory; shot < w->span.target; shot++) {
+        for (int j = 0; j < w->span.n_memory; j++) {
             int64_t first, n;
-            shot_span(w->story, shot, m, &first, &n);
+            shot_span(w->story, w->span.memory[j].shot, m, &first, &n);
             TK_TRY(reel->get(reel, SIDE[m], first, n, to));
             if (holds) to += n * numbers_each(w, m);
         }
@@ -110,8 +110,11 @@ static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int
 // What a window is made of: documents that differ make other rows.
 static uint64_t digest_of_window(const tk_window *w)
 {
-    const int64_t made[] = {w->memory, w->target, w->end};
-    return XXH3_64bits(made, sizeof made);
+    const int64_t made[] = {w->target, w->end, w->n_memory};
+    uint64_t h = XXH3_64bits(made, sizeof made);
+    for (int k = 0; k < w->n_memory; k++)
+        h = XXH3_64bits_withSeed(&w->memory[k].shot, sizeof w->memory[k].shot, h);
+    return h;
 }
 
 tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_reel_shape *out)

@@ -2,6 +2,7 @@
 #include "infer/story/window.h"
 #include "infer/sampler/text.h"
 #include "train/step/references.h"
+#include <string.h>
 
 static tk_status lay_references(const tk_story_task *t, const tk_codec_info *k,
                                 const tk_window *span, tk_arena *a, tk_shot_rows *shots, int *n)
@@ -28,17 +29,20 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     tk_shot_rows *shots;
     int64_t *id;
     int n = 0;
-    TK_ARENA_NEW(shots, a, t->refs->n + span->end - span->memory);
-    TK_ARENA_NEW(id, a, t->refs->n + span->end - span->memory);
+    TK_ARENA_NEW(shots, a, t->refs->n + tk_window_shots(span));
+    TK_ARENA_NEW(id, a, t->refs->n + tk_window_shots(span));
     TK_TRY(lay_references(t, k, span, a, shots, &n));
     const int own = n;
-    for (int i = span->memory; i < span->end; i++, n++) {
+    int64_t latents = 0;
+    for (int j = 0; j < tk_window_shots(span); j++, n++) {
+        const int i = tk_window_shot(span, j);
         const tk_story_shot *shot = &s->shot[i];
         shots[n] = (tk_shot_rows){.latent_frames = shot->latents,
                                   .audio_rows = shot->audio_rows,
-                                  .start = shot->start - s->shot[span->memory].start,
-                                  .target = i >= span->target};
+                                  .start = (double)latents * s->tick,
+                                  .target = j >= span->n_memory};
         id[n] = i;
+        latents += shot->latents;
     }
     shots[n - 1].audio_rows += s->tail;
     out->shot_id = id;
@@ -48,21 +52,44 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     return t->given ? tk_story_give(t->given, s, span, own, a, &out->doc) : TK_OK;
 }
 
+// The text features of a window's shots, in turn.
+static tk_status gather_features(const tk_story_text *text, const tk_window *span, int64_t rows,
+                                 tk_arena *a, float **out)
+{
+    const int64_t channels = text->form.channels;
+    const float *from = text->rows;
+    int k = 0;
+    TK_ARENA_NEW(*out, a, rows * channels);
+    float *to = *out;
+    for (int i = 0; i < span->end; i++) {
+        const int64_t n = text->shot[i].rows * channels;
+        if (tk_window_shot(span, k) == i) {
+            memcpy(to, from, tk_array_bytes(n, sizeof *to));
+            to += n;
+            k++;
+        }
+        from += n;
+    }
+    return TK_OK;
+}
+
 static tk_status write_text(const tk_story_task *t, const tk_window *span, tk_arena *a,
                             tk_sample_task *out)
 {
     static const tk_story_text bytes;
     const tk_story_text *text = t->text ? t->text : &bytes;
     const bool features = text->form.channels > 0;
-    const int n = span->end - span->memory;
-    const float *own = text->rows;
+    const int n = tk_window_shots(span);
+    float *own = NULL;
+    int64_t rows = 0;
     tk_clip_shot *captioned;
     TK_ARENA_NEW(captioned, a, n);
-    for (int i = 0; i < span->memory && own; i++) own += text->shot[i].rows * text->form.channels;
-    for (int i = 0; i < n; i++) {
-        captioned[i].caption = t->story->shot[span->memory + i].caption;
-        if (features) captioned[i].feature_rows = text->shot[span->memory + i].rows;
+    for (int k = 0; k < n; k++) {
+        const int i = tk_window_shot(span, k);
+        captioned[k].caption = t->story->shot[i].caption;
+        if (features) rows += captioned[k].feature_rows = text->shot[i].rows;
     }
+    if (text->rows) TK_TRY(gather_features(text, span, rows, a, &own));
     for (int d = 0; d < 2; d++) TK_TRY(tk_sample_text(&text->form, n, captioned, own, d, a, out));
     return TK_OK;
 }

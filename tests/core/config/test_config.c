@@ -79,6 +79,10 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
         *(char ***)at = list;
         *tk_option_count_at(o, base) = 2;
         break;
+    case TK_OPT_INTS: // nothing, which is not what is chosen where nothing is said
+        *(int64_t **)at = tk_arena_alloc(a, sizeof(int64_t));
+        *tk_option_count_at(o, base) = 0;
+        break;
     case TK_OPT_ITEMS:
         *(void **)at = tk_arena_alloc(a, 2 * o->items->bytes);
         *tk_option_count_at(o, base) = 2;
@@ -272,23 +276,29 @@ static const char *const story =
     "shots:\n"
     "  - seconds: 2\n"
     "    prompt: a red ball drops\n"
-    "  - {seconds: 1.5, prompt: \"it bounces: \\u00e9\", references: [a.png]}\n";
+    "  - {seconds: 1.5, prompt: \"it bounces: \\u00e9\", references: [a.png], remember: []}\n";
 
 static void test_config__storyboards(void **state)
 {
     (void)state;
     tk_config c;
-    char *argv[] = {"shots[1].seconds=4", "shots[2].prompt=a, b [c]",
-                    "shots[2].seconds=1", "shots[2].references=a.png,b.wav",
-                    "size=64,32",         "seed=9223372036854775807"};
+    char *argv[] = {"shots[1].seconds=4",   "shots[2].prompt=a, b [c]",
+                    "shots[2].seconds=1",   "shots[2].references=a.png,b.wav",
+                    "size=64,32",           "seed=9223372036854775807",
+                    "shots[2].remember=1,0"};
     tk_config_init(&c);
-    assert_ok(tk_config_parse(&c, TK_CMD_SAMPLE, "s.yaml", story, strlen(story), 6, argv));
+    assert_ok(tk_config_parse(&c, TK_CMD_SAMPLE, "s.yaml", story, strlen(story), 7, argv));
     assert_int_equal(3, c.story.n_shots);
     assert_string_equal("a red ball drops", c.story.shots[0].prompt);
     assert_string_equal("it bounces: \xc3\xa9", c.story.shots[1].prompt);
     assert_true(c.story.shots[1].seconds == 4);
     assert_string_equal("a, b [c]", c.story.shots[2].prompt);
     assert_string_equal("b.wav", c.story.shots[2].references[1]);
+    assert_true(c.story.shots[0].remember == NULL && c.story.shots[0].n_remember == 0);
+    assert_true(c.story.shots[1].remember != NULL && c.story.shots[1].n_remember == 0);
+    assert_int_equal(2, c.story.shots[2].n_remember);
+    assert_int_equal(1, c.story.shots[2].remember[0]);
+    assert_int_equal(0, c.story.shots[2].remember[1]);
     assert_true(c.story.seed == INT64_MAX);
     assert_int_equal(32, c.story.size[1]);
     assert_string_equal("clips/ball", c.output);
@@ -393,7 +403,8 @@ static void test_config__bad_storyboards(void **state)
         "a.yaml:1:19: shots[0].seconds: -1 is not a number from 0.001 to 600\n"
         "a.yaml:1:45: shots[1].seconds: 1e9 is not a number from 0.001 to 600\n"
         "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[1].prompt?\n"
-        "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, features, references\n"
+        "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, features, references, "
+        "remember\n"
         "a.yaml: checkpoint: missing");
     refused(try_text(TK_CMD_SAMPLE, "checkpoint: x\nshots:\n  - prompt: a\n  - seconds: 2\n"),
             "a.yaml:3:5: shots[0]: no seconds: how long is the shot?\n"

@@ -24,6 +24,8 @@ typedef struct cast {
     int64_t n_people;
     char **places;
     int64_t n_places;
+    int64_t *acts;
+    int64_t n_acts;
 } cast;
 
 static const tk_option picture_rows[] = {
@@ -84,8 +86,16 @@ static const tk_option cast_rows[] = {
      .imax = 4,
      .commands = TK_CMD_SAMPLE,
      .help = "where"},
+    {.name = "acts",
+     .kind = TK_OPT_INTS,
+     .offset = offsetof(cast, acts),
+     .count = offsetof(cast, n_acts),
+     .imin = 1,
+     .imax = 9,
+     .commands = TK_CMD_SAMPLE,
+     .help = "that are played"},
 };
-static const tk_table cast_table = {cast_rows, 3, sizeof(cast), "cast"};
+static const tk_table cast_table = {cast_rows, 4, sizeof(cast), "cast"};
 
 static tk_arena arena;
 
@@ -163,10 +173,46 @@ static void test_items__are_read_dumped_and_read_again(void **state)
                         "    voice:\n"
                         "      pitch: 300\n"
                         "    pictures: []\n"
-                        "places: []\n",
+                        "places: []\n"
+                        "acts: auto\n",
                         dump);
     assert_ok(read_cast(&again, dump, 0, NULL));
     assert_string_equal(dump, tk_table_dump(&cast_table, &again, 0, &arena));
+}
+
+static void test_items__whole_numbers_are_listed_or_left_to_the_program(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *dump;
+    } good[] = {{"[3, 1]", "[3, 1]"}, {"[]", "[]"}, {"7", "[7]"}, {"auto", "auto"}};
+    static const char *const bad[] = {"[0]",   "[1, 10]", "[1, x]", "[1.5]",
+                                      "[[1]]", "{a: 1}",  "none",   ""};
+    static const char *const over[] = {"acts=2,4", "acts=[5]", "acts=auto", "acts=6"};
+    static const char *const dumps[] = {"[2, 4]", "[5]", "auto", "[6]"};
+    char text[512];
+    cast c;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(text, sizeof text, "acts: %s\n", good[i].text);
+        assert_ok(read_cast(&c, text, 0, NULL));
+        assert_string_equal(good[i].dump, tk_config_format(&cast_rows[3], &c, &arena));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text, "acts: %s\n", bad[i]);
+        assert_int_equal(TK_INPUT, read_cast(&c, text, 0, NULL));
+        assert_says("auto, or a list of at most 64 whole numbers from 1 to 9");
+    }
+    for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
+        assert_ok(read_cast(&c, "acts: [1]\n", 1, &over[i]));
+        assert_string_equal(dumps[i], tk_config_format(&cast_rows[3], &c, &arena));
+    }
+    for (int n = TK_INTS_MAX; n <= TK_INTS_MAX + 1; n++) {
+        size_t at = (size_t)snprintf(text, sizeof text, "acts: [1");
+        for (int i = 1; i < n; i++)
+            at += (size_t)snprintf(text + at, sizeof text - at, ", %d", 1 + i % 9);
+        snprintf(text + at, sizeof text - at, "]\n");
+        assert_int_equal(n > TK_INTS_MAX ? TK_INPUT : TK_OK, read_cast(&c, text, 0, NULL));
+    }
 }
 
 static void test_items__are_overridden(void **state)
@@ -330,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items__are_read_dumped_and_read_again),
+        cmocka_unit_test(test_items__whole_numbers_are_listed_or_left_to_the_program),
         cmocka_unit_test(test_items__are_overridden),
         cmocka_unit_test(test_items__errors_say_where),
         cmocka_unit_test(test_items__differ_row_by_row),

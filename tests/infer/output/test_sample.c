@@ -97,7 +97,22 @@ static void longer_than_the_window(void **state)
     runs_expect(runs_talkie(2, "sample two.yaml sample.steps=2 sample.window=1 output=clips/long "
                                "parallel.pipeline=2"),
                 0, "2 windows");
+    assert_true(runs_said("memory of 1 windows") && runs_said("1 nothing"));
     assert_clip("clips/long", true);
+    // What each window was given is told, and lies with the clip.
+    runs_write("named.yaml", "checkpoint: run\nsample: {steps: 2, window: 2}\nshots:\n"
+                             "  - {seconds: 1, prompt: Ada sits}\n"
+                             "  - {seconds: 1, prompt: Bo comes, remember: []}\n"
+                             "  - {seconds: 0.5, prompt: Ada waves}\n"
+                             "  - {seconds: 1, prompt: Bo goes, remember: [1]}\n");
+    runs_expect(runs_talkie(2, "sample named.yaml log.level=verbose parallel.tensor=2"), 0,
+                "shots[1] is given no memory");
+    assert_true(runs_said("shots[2] is given 1 (one of the last)"));
+    assert_true(runs_said("shots[3] is given 1 (asked for)"));
+    runs_do("tr -d ' \\n' <clips/named.json | grep -qF "
+            "'\"windows\":[{\"shots\":[0],\"memory\":[]},{\"shots\":[1],\"memory\":[]},"
+            "{\"shots\":[2],\"memory\":[{\"shot\":1,\"why\":\"oneofthelast\"}]},"
+            "{\"shots\":[3],\"memory\":[{\"shot\":1,\"why\":\"askedfor\"}]}]'");
 }
 
 static void bad_storyboards_are_named(void **state)
@@ -117,6 +132,9 @@ static void bad_storyboards_are_named(void **state)
         {"shots: [{seconds: .inf, prompt: x}]\n", "seconds"},
         {"shots: [{seconds: 1, promt: x}]\n", "shots[0].prompt"},
         {"shots: [{seconds: 99, prompt: x}]\n", "longest"},
+        {"shots: [{seconds: 1, prompt: x, remember: [0]}]\n", "remember"},
+        {TWO_SHOTS "  - {seconds: 1, prompt: x, remember: [1, 0]}\nsample: {window: 2.9}\n",
+         "leave some out"},
         {TWO_SHOTS "size: [0, 24]\n", "size"},
         {TWO_SHOTS "size: [-32, 24]\n", "size"},
         {TWO_SHOTS "size: [33, 24]\n", "size"},

@@ -188,6 +188,54 @@ static void memory_matters(void **state)
                        (size_t)(stories_numbers(&story, TK_VIDEO) - cut) * sizeof(float)) != 0);
 }
 
+static bool same_shot(const tk_latents *x, const tk_latents *y, int shot)
+{
+    const tk_story_shot *s = &story.shot[shot];
+    const int64_t each[TK_MODALITIES] = {[TK_VIDEO] =
+                                             story.grid.high * story.grid.wide * STORIES_VIDEO,
+                                         [TK_AUDIO] = story.channels * STORIES_AUDIO};
+    const int64_t v = s->first_latent * each[TK_VIDEO], a = s->first_audio * each[TK_AUDIO];
+    return !memcmp(x->rows[TK_VIDEO] + v, y->rows[TK_VIDEO] + v,
+                   (size_t)(s->latents * each[TK_VIDEO]) * sizeof(float)) &&
+           !memcmp(x->rows[TK_AUDIO] + a, y->rows[TK_AUDIO] + a,
+                   (size_t)(s->audio_rows * each[TK_AUDIO]) * sizeof(float));
+}
+
+// A shot that remembers the first one is what it is whatever came between them, on every layout;
+// one that remembers the shot between is not.
+static void shots_are_given_what_they_remember(void **state)
+{
+    (void)state;
+    static int64_t remembered;
+    tk_shot_config *shot = config.story.shots;
+    const tk_story before = story;
+    tk_codec *codec = test_codec(1);
+    tk_latents x, y, z, last[2];
+    shot[1].remember = shot[2].remember = &remembered; // shots[1] nothing
+    shot[2].n_remember = 1;
+    for (remembered = 1; remembered >= 0; remembered--) {
+        assert_ok(tk_story_plan(&config, codec, &arena, &story));
+        assert_int_equal(story.n_windows, 3);
+        assert_true(sample(path, 1, 1, &x));
+        for (int p = 1; p <= world.size; p += world.size > 1 ? world.size - 1 : 1) {
+            if (!sample(path, world.size / p, p, &z)) continue;
+            assert_true(distance(&z, &x, TK_VIDEO) <= 1e-4 && distance(&z, &x, TK_AUDIO) <= 1e-4);
+        }
+        story.shot[1].caption = "something else";
+        assert_true(sample(path, 1, 1, &y));
+        assert_true(same_shot(&x, &y, 0));
+        assert_false(same_shot(&x, &y, 1));
+        assert_int_equal(same_shot(&x, &y, 2), remembered == 0);
+        last[remembered] = x;
+    }
+    assert_true(same_shot(&last[0], &last[1], 1));
+    assert_false(same_shot(&last[0], &last[1], 2));
+    shot[1].remember = shot[2].remember = NULL;
+    shot[2].n_remember = 0;
+    tk_codec_free(codec);
+    story = before;
+}
+
 // Rows of numbers of their own, by a mask like those of all tasks at once: the sound but for its
 // beginning, a keyframe, a part of the last frames.
 static void give_some(tk_story_given *g)
@@ -328,6 +376,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(host_memory_stays_until_the_device_has_read_it),
         cmocka_unit_test(noise_is_keyed_by_seed_and_shot),
         cmocka_unit_test(memory_matters),
+        cmocka_unit_test(shots_are_given_what_they_remember),
         cmocka_unit_test(given_rows_stay),
         cmocka_unit_test(kept_rows_change_nothing),
         cmocka_unit_test(all_that_is_given_comes_back),

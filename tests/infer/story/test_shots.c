@@ -45,12 +45,19 @@ static tk_status plan(int n, const double *seconds, double window, tk_story *out
     return tk_story_plan(&config, codec, &arena, out);
 }
 
+// Shots from `memory` on are given it.
 static void assert_window(const tk_story *s, int i, int memory, int target, int end)
 {
     assert_true(i < s->n_windows);
-    assert_int_equal(s->windows[i].memory, memory);
-    assert_int_equal(s->windows[i].target, target);
-    assert_int_equal(s->windows[i].end, end);
+    const tk_window *w = &s->windows[i];
+    assert_int_equal(w->target, target);
+    assert_int_equal(w->end, end);
+    assert_int_equal(w->n_memory, target - memory);
+    for (int k = 0; k < w->n_memory; k++) {
+        assert_int_equal(w->memory[k].shot, memory + k);
+        assert_int_equal(w->memory[k].why, TK_MEMORY_LAST);
+    }
+    for (int k = 0; k < end - memory; k++) assert_int_equal(tk_window_shot(w, k), memory + k);
 }
 
 static void what_fits_is_made_together(void **state)
@@ -77,6 +84,49 @@ static void longer_ones_go_shot_by_shot(void **state)
     assert_window(&s, 1, 1, 3, 4);
     assert_window(&s, 2, 3, 4, 5);
     assert_window(&s, 3, 5, 5, 6); // it fills the window: no memory
+}
+
+static const int64_t FIRST[] = {0}, SECOND_AND_FIRST[] = {1, 0};
+
+static void a_storyboard_says_what_shots_remember(void **state)
+{
+    (void)state;
+    tk_story s;
+    assert_ok(plan(5, (double[]){0.5, 0.5, 0.5, 0.5, 0.5}, 2, &s));
+    assert_int_equal(s.n_windows, 2);
+    tk_shot_config *shot = config.story.shots;
+    shot[1].remember = (int64_t *)FIRST; // so it is made alone, though it would fit
+    shot[2].remember = (int64_t *)FIRST;
+    shot[2].n_remember = 1;
+    shot[4].remember = (int64_t *)SECOND_AND_FIRST;
+    shot[4].n_remember = 2;
+    assert_ok(tk_story_plan(&config, codec, &arena, &s));
+    assert_int_equal(s.n_windows, 5);
+    assert_window(&s, 0, 0, 0, 1);
+    assert_window(&s, 1, 1, 1, 2); // nothing
+    assert_int_equal(s.windows[2].n_memory, 1);
+    assert_int_equal(s.windows[2].memory[0].shot, 0);
+    assert_int_equal(s.windows[2].memory[0].why, TK_MEMORY_ASKED);
+    assert_window(&s, 3, 0, 3, 4); // chosen for it
+    assert_int_equal(s.windows[4].n_memory, 2);
+    assert_int_equal(s.windows[4].memory[0].shot, 0); // in their order
+    assert_int_equal(s.windows[4].memory[1].shot, 1);
+    assert_int_equal(tk_window_shot(&s.windows[4], 2), 4);
+}
+
+static void what_is_remembered_has_to_fit(void **state)
+{
+    (void)state;
+    tk_story s;
+    assert_ok(plan(3, (double[]){1, 1.5, 1}, 2, &s));
+    config.story.shots[2].remember = (int64_t *)SECOND_AND_FIRST;
+    config.story.shots[2].n_remember = 2;
+    assert_status(tk_story_plan(&config, codec, &arena, &s), TK_INPUT);
+    assert_says("shots[2].remember: with the shot itself these are 3.5 seconds");
+    config.story.shots[2].n_remember = 1;
+    assert_status(tk_story_plan(&config, codec, &arena, &s), TK_INPUT);
+    config.story.shots[2].remember = (int64_t *)FIRST;
+    assert_ok(tk_story_plan(&config, codec, &arena, &s));
 }
 
 // Every row of the track belongs to one shot, in order, also where hops do not divide a frame.
@@ -175,6 +225,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fits_is_made_together),
         cmocka_unit_test(longer_ones_go_shot_by_shot),
+        cmocka_unit_test(a_storyboard_says_what_shots_remember),
+        cmocka_unit_test(what_is_remembered_has_to_fit),
         cmocka_unit_test(rows_are_cut_without_gaps),
         cmocka_unit_test(lengths_are_rounded),
         cmocka_unit_test(many_short_shots_last_as_asked),
