@@ -5,8 +5,8 @@
 # make help        all targets and settings
 #
 # Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), MEDIA=0 (without libav*:
-# reads and writes no media), SPEECH=0 (without flite and pocketsphinx: nobody speaks, no word is heard), SAN=1
-# (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
+# reads and writes no media), SPEECH=0 (without flite and pocketsphinx: nobody speaks, no word is heard),
+# PROVENANCE=0 (without libcbor and OpenSSL: no clip is signed or verified), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
 # (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert), SECONDS=60 (make fuzz: of each target),
 # ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands), T=core/device/test_pool (only tests
 # whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
@@ -76,7 +76,9 @@ endif
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
 MEDIA ?= 1
 LIBAV := libavformat libavcodec libavutil libavfilter libswscale libswresample
-MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) cairo-ft fontconfig jansson libxxhash kissfft-float
+PROVENANCE ?= 1
+BINDING := libcbor libcrypto
+MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) $(if $(filter 1,$(PROVENANCE)),$(BINDING)) cairo-ft fontconfig jansson libxxhash kissfft-float
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -152,6 +154,8 @@ SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c
 BY_SPEECH := data/speech/flite.c infer/judges/sound/sphinx.c
 NO_SPEECH := data/speech/none.c infer/judges/sound/deaf.c
 SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),$(NO_SPEECH)),$(SRC))
+BY_CBOR  := $(filter-out %/none.c %/boxes.c,$(wildcard infer/provenance/*.c))
+SRC      := $(filter-out $(if $(filter 0,$(PROVENANCE)),$(BY_CBOR),infer/provenance/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -196,10 +200,10 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
-# without libav* and speech.
+# without libav*, speech and signatures.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH)),$(OBJ)) \
-	$(patsubst %.c,$(OUT)/%.o,data/media/none.c $(NO_SPEECH))
+CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH) $(BY_CBOR)),$(OBJ)) \
+	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c $(NO_SPEECH))
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated emulated-program run-tests campaign kills speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
@@ -220,6 +224,7 @@ features:
 		'$(if $(filter 0,$(MEDIA)),without media,libavcodec $(or $(call version,libavcodec),missing))' '$(or $(call version,cairo-ft),missing)' \
 		'$(or $(call version,jansson),missing)' '$(or $(call version,libxxhash),missing)'
 	@printf '  %s\n' '$(if $(filter 0,$(SPEECH)),without speech,flite $(if $(FLITE),found,missing)$(comma) pocketsphinx $(or $(call version,pocketsphinx),missing))'
+	@printf '  %s\n' '$(if $(filter 0,$(PROVENANCE)),without signatures,libcbor $(or $(call version,libcbor),missing)$(comma) OpenSSL $(or $(call version,libcrypto),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
 		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'
@@ -306,7 +311,7 @@ $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV),$(LINKED))) $(OTHERS)
+CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING),$(LINKED))) $(OTHERS)
 
 $(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
 	$(call say,ld,$@)

@@ -7,6 +7,7 @@
 #include "infer/command.h"
 #include "infer/eval/eval.h"
 #include "infer/serve.h"
+#include "infer/verify.h"
 #include "parallel/mpi/start.h"
 #include "train/convert.h"
 #include "train/parity/parity.h"
@@ -76,6 +77,16 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_SERVE | TK_CMD_SAMPLE,
      .config = TK_CONFIG_LAYERED,
      .run = tk_serve_command},
+    {.name = "verify",
+     .arguments = "FILE.mp4 [-o FILE.json]",
+     .help = "whether a clip's signed manifest holds, who signed it, what it was made from; exit "
+             "code 1 if it does not",
+     .wants = "an MP4 file",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_VERIFY,
+     .config = TK_CONFIG_OPTIONAL,
+     .run = tk_verify_command},
     {.name = "plan",
      .arguments = "CONFIG.yaml",
      .help = "memory, arithmetic and layout of a run, before running it",

@@ -78,6 +78,9 @@ static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
         return TK_FAIL(TK_INPUT,
                        "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
                        c->story.output);
+    if (*c->provenance.key || *c->provenance.chain)
+        return TK_FAIL(TK_INPUT,
+                       "provenance: whose key signs is the worker's to say; leave it out");
     if (!*c->story.checkpoint && !*a->checkpoint)
         return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
     return check_paths(a, c, arena);

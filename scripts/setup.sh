@@ -35,8 +35,11 @@ libxxhash-dev     | module libxxhash               | checksums of samples and ch
 flite1-dev        | header flite/flite.h           | flite: characters speak
 libpocketsphinx-dev | module pocketsphinx          | pocketsphinx: hears which words are spoken
 pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... its model of English
+libcbor-dev       | module libcbor                 | CBOR: manifests of clips
+libssl-dev        | module libcrypto               | OpenSSL: signs them, checks who signed
 libkissfft-dev    | module kissfft-float           | Fourier transforms: sound by its spectrum
 libcmocka-dev     | module cmocka                  | unit tests
+openssl           | command openssl                | makes the authority that tests sign by
 '
 # Tests that need these are skipped without.
 spared_packages='

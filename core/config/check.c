@@ -189,6 +189,13 @@ static tk_status check_story(tk_loading *l)
                   "missing: name a checkpoint or a run directory");
 }
 
+static tk_status check_provenance(tk_loading *l)
+{
+    const tk_provenance_config *p = &config(l)->provenance;
+    return broken(l, !*p->key != !*p->chain, "provenance.key", "provenance.chain",
+                  "provenance.key and provenance.chain are given together, or neither is");
+}
+
 tk_status tk_config_check(tk_loading *l)
 {
     TK_TRY(check_model(l));
@@ -198,5 +205,6 @@ tk_status tk_config_check(tk_loading *l)
     TK_TRY(check_tasks(l));
     TK_TRY(check_parallel(l));
     TK_TRY(check_attention(l));
+    TK_TRY(check_provenance(l));
     return check_story(l);
 }

@@ -262,6 +262,11 @@ typedef struct tk_eval_config {
     int64_t n_tasks;
 } tk_eval_config;
 
+typedef struct tk_provenance_config {
+    char *key, *chain; // PEM files that clips are signed by; "" = they are not
+    char *anchors;     // PEM file of whom to trust; "" = nobody
+} tk_provenance_config;
+
 typedef struct tk_config {
     tk_arena arena;
     tk_model_config model;
@@ -282,6 +287,7 @@ typedef struct tk_config {
     tk_jobs_config jobs;
     tk_job_config job;
     tk_serve_config serve;
+    tk_provenance_config provenance;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
@@ -298,7 +304,8 @@ enum {
     TK_CMD_LOOK = 128,      // talkie data info and check
     TK_CMD_PREFLIGHT = 256, // and all of TK_CMD_TRAIN
     TK_CMD_CONVERT = 512,
-    TK_CMD_SERVE = 1024 // and all of TK_CMD_SAMPLE
+    TK_CMD_SERVE = 1024, // and all of TK_CMD_SAMPLE
+    TK_CMD_VERIFY = 2048
 };
 
 void tk_config_init(tk_config *c); // every default

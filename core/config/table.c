@@ -129,7 +129,8 @@ static const tk_option config_rows[] = {
         "for a model of text features: .npy of an empty caption's, which guidance leads away from; "
         "empty = as trained"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
-    STR("output", story.output, "", DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT,
+    STR("output", story.output, "",
+        DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT | TK_CMD_VERIFY,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
     ITEMS("shots", story.shots, story.n_shots, shot_table, 5000, SAMPLE,
           "the shots, in order; each has the keys below"),
@@ -486,6 +487,15 @@ static const tk_option config_rows[] = {
         "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
         "the same clip to the bit"),
 
+    STR("provenance.key", provenance.key, "", SAMPLE,
+        "private key in PEM by which clips are signed (docs/provenance.md), with provenance.chain; "
+        "empty = they are not signed"),
+    STR("provenance.chain", provenance.chain, "", SAMPLE,
+        "certificates in PEM: the key's own, then who issued it, and so on"),
+    STR("provenance.anchors", provenance.anchors, "", TK_CMD_VERIFY,
+        "certificates in PEM of those whose signers are trusted; empty = nobody is, and only what "
+        "was signed is checked"),
+
     STR("eval.checkpoint", eval.checkpoint, "", EVAL,
         "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),
@@ -533,6 +543,8 @@ const char *tk_command_name(unsigned command)
         return "talkie convert";
     case TK_CMD_SERVE:
         return "talkie serve";
+    case TK_CMD_VERIFY:
+        return "talkie verify";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

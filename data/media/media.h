@@ -29,6 +29,8 @@ tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_s
 tk_status tk_media_writes(const char *path);
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one
 // frame; `comment` goes into the metadata. Pictures are asked for once each, in order, samples a
-// second at a time; memory does not grow with the clip. The caller
-// commits the file.
-tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment);
+// second at a time; memory does not grow with the clip. `room`: a free box of so many bytes, from 8
+// to INT32_MAX, lies right behind ftyp, before all that plays, for the caller to write over; 0:
+// none. The caller commits the file.
+tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment,
+                             int64_t room);

@@ -33,9 +33,10 @@ tk_status tk_media_writes(const char *path)
     return no_media(path);
 }
 
-tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment)
+tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment,
+                             int64_t room)
 {
-    (void)clip, (void)comment;
+    (void)clip, (void)comment, (void)room;
     return no_media(f->path);
 }
 

@@ -8,6 +8,7 @@
 #include "data/media/media.h"
 #include "data/media/track.h"
 #include <libavutil/avstring.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
@@ -40,6 +41,7 @@ typedef struct tk_muxer {
     float *track;           // (waiting, channels) resampled and not yet encoded; room for track_cap
     int64_t waiting, track_cap;
     int64_t track_samples, frames; // of the whole clip
+    int64_t room;                  // bytes behind ftyp, see tk_media_write_mp4
 } tk_muxer;
 
 static tk_status failed(const tk_muxer *m, int e, const char *doing)
@@ -120,6 +122,15 @@ static tk_status add_stream(tk_muxer *m, const AVCodecContext *c, AVStream **out
     return e < 0 ? failed(m, e, "a stream") : TK_OK;
 }
 
+// Before all boxes, until the file is whole: its places are counted from here on.
+static void leave_room(AVIOContext *io, int64_t room)
+{
+    if (room == 0) return;
+    avio_wb32(io, (unsigned)room);
+    avio_wl32(io, MKTAG('f', 'r', 'e', 'e'));
+    for (int64_t i = 8; i < room; i++) avio_w8(io, 0);
+}
+
 static tk_status open_file(tk_muxer *m, const char *comment)
 {
     char *url = av_asprintf("file:%s", m->file->tmp);
@@ -132,6 +143,7 @@ static tk_status open_file(tk_muxer *m, const char *comment)
     if (comment && *comment) av_dict_set(&m->format->metadata, "comment", comment, 0);
     e = avio_open(&m->format->pb, m->format->url, AVIO_FLAG_WRITE);
     if (e < 0) return failed(m, e, "opening");
+    leave_room(m->format->pb, m->room);
     AVDictionary *options = NULL;
     av_dict_set(&options, "movflags", "+faststart", 0);
     e = avformat_write_header(m->format, &options);
@@ -297,6 +309,26 @@ static tk_status put_all(tk_muxer *m)
     return e < 0 ? failed(m, e, "finishing") : TK_OK;
 }
 
+// The box ftyp, which libav wrote behind the room, to the beginning, where it belongs: the room
+// lies behind it then, and everything else stays where it is.
+static tk_status move_room(const tk_muxer *m)
+{
+    enum { MOST = 4096 };
+    const int fd = m->file->fd;
+    uint8_t head[8], first[MOST + 8] = {0};
+    TK_TRY(tk_pread_all(fd, m->path, head, sizeof head, m->room));
+    const uint32_t n = AV_RB32(head);
+    if (memcmp(head + 4, "ftyp", 4) || n < 8 || n > MOST)
+        return failed(m, AVERROR_BUG, "moving the box ftyp");
+    TK_TRY(tk_pread_all(fd, m->path, first, n, m->room));
+    AV_WB32(first + n, (uint32_t)m->room);
+    memcpy(first + n + 4, "free", 4);
+    TK_TRY(tk_pwrite_all(fd, m->path, first, n + 8, 0));
+    memset(first, 0, sizeof first);
+    const int64_t stale = m->room > n + 8 ? m->room : n + 8; // where ftyp was and is no more
+    return tk_pwrite_all(fd, m->path, first, (size_t)(m->room + n - stale), stale);
+}
+
 static void close_muxer(tk_muxer *m)
 {
     if (m->format && m->format->pb) avio_closep(&m->format->pb);
@@ -333,7 +365,8 @@ tk_status tk_media_writes(const char *path)
     return TK_OK;
 }
 
-tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment)
+tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment,
+                             int64_t room)
 {
     const tk_media *c = &clip->shape;
     tk_muxer m = {.file = f,
@@ -341,7 +374,8 @@ tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char
                   .clip = clip,
                   .width = c->width,
                   .height = c->height,
-                  .frames = c->frames};
+                  .frames = c->frames,
+                  .room = room};
     tk_status st;
     tk_av_quiet();
     TK_TRY(check_clip(&m));
@@ -351,6 +385,7 @@ tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char
     TK_TRY_TO(st, out, open_frames(&m));
     TK_TRY_TO(st, out, open_file(&m, comment));
     TK_TRY_TO(st, out, put_all(&m));
+    if (room) TK_TRY_TO(st, out, move_room(&m));
 out:
     close_muxer(&m);
     return st;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/jobs.h"
+#include "infer/output/sign.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -188,7 +189,12 @@ static tk_status check_writable(const tk_jobs *j, const char *top)
     for (int i = 0; i < j->n; i++) {
         const tk_job *job = &j->job[i];
         char *const inputs[] = {(char *)top, (char *)job->file};
-        if (!job->finished) TK_TRY(tk_output_check(job->output, 2, inputs));
+        if (job->finished) continue;
+        tk_signing by;
+        TK_TRY(tk_output_check(job->output, 2, inputs));
+        TK_TRY(tk_status_in_file(tk_signing_open(&by, &job->config, job->trained, job->output),
+                                 job->file));
+        tk_signing_close(&by);
     }
     return TK_OK;
 }

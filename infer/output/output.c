@@ -4,6 +4,7 @@
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
 #include "data/media/media.h"
+#include "infer/output/sign.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -59,7 +60,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
 {
     tk_config bare = *c;
     tk_arena a;
-    static char none[] = "";
+    static char none[] = "", some[] = "signed";
     bare.parallel = (tk_parallel_config){0};
     bare.codec.file = none;
     bare.story.output = bare.output = bare.story.checkpoint = none;
@@ -67,6 +68,8 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     bare.log_level = 0;
     bare.sample.graph = 0; // the same clip
     tk_arena_init(&a, 0);
+    // Whether it is signed is a thing of the clip's, by which files is not.
+    bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
     const char *dump = tk_config_dump(&bare, TK_CMD_SAMPLE, &a);
     const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
     tk_arena_free(&a);
@@ -411,14 +414,18 @@ tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
 {
     tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
     char comment[96];
+    tk_signing by;
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
     tk_status st = TK_OK;
+    TK_TRY(tk_signing_open(&by, p->config, p->trained, p->output));
     TK_TRY_TO(st, done, begin_all(p->output, f));
-    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], clip, comment));
+    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], clip, comment, by.room));
+    TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4]));
     TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
     TK_TRY_TO(st, done, write_json(p, f));
     TK_TRY_TO(st, done, tk_files_commit(PARTS, f));
 done: // a clip that was there before stays until this one is whole
     for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
+    tk_signing_close(&by);
     return st;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/targets.h"
 #include "core/store/safetensors.h"
+#include "infer/provenance/proof.h"
 #include "infer/sampler/session.h"
 #include "infer/story/shots.h"
 #include "tests/support/clips.h"
@@ -54,7 +55,7 @@ static void check_dump(tk_config *c)
 
 static void read_config(const char *path)
 {
-    for (unsigned command = TK_CMD_SERVE; command; command >>= 1) {
+    for (unsigned command = TK_CMD_VERIFY; command; command >>= 1) {
         tk_config c;
         tk_config_init(&c);
         fuzz_judge(tk_config_load(&c, command, path, 0, NULL), path);
@@ -368,6 +369,22 @@ static tk_status seed_weights(const char *path)
     return st;
 }
 
+// ---- manifests of clips ------------------------------------------------------------------------
+
+// What is wrong with a manifest is an answer, what is no MP4 file is bad input.
+static void read_manifest(const char *path)
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_proof *p = tk_arena_alloc(&a, sizeof *p);
+    must(p ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a proof");
+    const tk_status st = tk_proof_read(path, "", &a, p);
+    fuzz_judge(st, path);
+    if (st == TK_OK && p->state == TK_PROOF_INVALID && !p->faults)
+        must(TK_FAIL(TK_INTERNAL, "%s: it does not hold, and nothing is wrong", path), "a proof");
+    tk_arena_free(&a);
+}
+
 // ---- all ---------------------------------------------------------------------------------------
 
 const fuzz_target fuzz_targets[] = {
@@ -378,6 +395,7 @@ const fuzz_target fuzz_targets[] = {
     {"golden", read_golden, seed_golden},
     {"codec", read_codec, seed_codec},
     {"safetensors", read_safetensors, seed_safetensors},
+    {"manifest", read_manifest, NULL},
     {"weights", read_checkpoint_once, seed_weights},
     {NULL, NULL, NULL},
 };

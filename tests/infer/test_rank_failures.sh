@@ -50,6 +50,7 @@ cat >STORYBOARD.yaml <<'YAML'
 checkpoint: CHECKPOINT
 shots: [{seconds: 1, prompt: a red ball}]
 sample: {steps: 1}
+provenance: {key: keys/key.pem, chain: keys/chain.pem}
 YAML
 cp STORYBOARD.yaml second.yaml
 echo '{checkpoint: CHECKPOINT, storyboards: [STORYBOARD.yaml, second.yaml]}' >JOBS.yaml
@@ -60,8 +61,11 @@ cp MEDIA FILM.mp4
 {
     "$faulty" 0 none 0 data world CONFIG.yaml -o FILE.h5 &&
         mpirun -n $RANKS "$faulty" 0 none 0 train CONFIG.yaml train.steps=1 &&
-        "$faulty" 0 none 0 convert CHECKPOINT -o FILE.safetensors
+        "$faulty" 0 none 0 convert CHECKPOINT -o FILE.safetensors &&
+        mkdir keys && "$root/tests/support/authority.sh" keys &&
+        "$faulty" 0 none 0 sample STORYBOARD.yaml -o FILE.mp4
 } >"$out" 2>&1 || fail "the inputs cannot be made"
+rm FILE.png FILE.json
 cp -r CHECKPOINT RUN
 mkdir SPOOL
 

@@ -50,7 +50,7 @@ static tk_status write_both(tk_media_source *s)
 {
     const int64_t half = s->shape.frames / 2;
     const tk_sheet_shot shots[] = {{0, "one"}, {half, "two"}};
-    TK_TRY(whole_file(tk_media_write_mp4, media_path("clip.mp4"), s, "windows"));
+    TK_TRY(whole_file(tk_media_write_mp4, media_path("clip.mp4"), s, "windows", 0));
     return whole_file(tk_draw_sheet, media_path("clip.png"), s, 2, shots);
 }
 

@@ -62,7 +62,7 @@ static void check_streams(const char *path, double seconds, double fps)
 static tk_status write_mp4(const char *name, const tk_media *m, const char *comment)
 {
     tk_media_whole w = tk_media_whole_of(m);
-    return whole_file(tk_media_write_mp4, media_path(name), &w.source, comment);
+    return whole_file(tk_media_write_mp4, media_path(name), &w.source, comment, 0);
 }
 
 static double psnr(const uint8_t *a, const uint8_t *b, int64_t n)
@@ -207,7 +207,7 @@ static void test_sources_that_fail(void **state)
     w.source.shape.samples = 0;
     w.source.picture = no_picture;
     for (int i = 0; i < 2; i++) {
-        assert_status(whole_file(tk_media_write_mp4, media_path("fails.mp4"), &w.source, ""),
+        assert_status(whole_file(tk_media_write_mp4, media_path("fails.mp4"), &w.source, "", 0),
                       TK_MEMORY);
         assert_says(i ? "no more sound" : "no more pictures");
         assert_status(whole_file(tk_draw_sheet, media_path("fails.png"), &w.source, 0, NULL),
@@ -267,12 +267,82 @@ static void test_out_of_memory(void **state)
     free(pcm);
 }
 
+// Bytes of a file of the folder; *n is how many.
+static uint8_t *bytes_of(const char *name, size_t *n)
+{
+    FILE *f = fopen(media_path(name), "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    uint8_t *x = malloc(*n);
+    assert_true(x && fread(x, 1, *n, f) == *n);
+    fclose(f);
+    return x;
+}
+
+// Room behind ftyp, of any size: it is empty, and the file plays as without.
+static void room_is_left_before_all_that_plays(void **state)
+{
+    (void)state;
+    static const int64_t rooms[] = {8, 9, 31, 32, 45, 5000, 200000};
+    tk_media m = {.frames = 8, .width = 32, .height = 32, .fps = 8};
+    m.samples = m.sample_rate = 8000;
+    m.channels = 1;
+    m.rgb = pictures(m.frames, m.height, m.width);
+    m.pcm = tone(m.samples, 1, 8000);
+    tk_media_whole w = tk_media_whole_of(&m);
+    size_t n, n_plain;
+    assert_ok(write_mp4("plain.mp4", &m, "seed 7"));
+    uint8_t *plain = bytes_of("plain.mp4", &n_plain);
+    const size_t ftyp = (size_t)plain[3];
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        const size_t room = (size_t)rooms[i];
+        w = tk_media_whole_of(&m);
+        assert_ok(
+            whole_file(tk_media_write_mp4, media_path("room.mp4"), &w.source, "seed 7", rooms[i]));
+        uint8_t *x = bytes_of("room.mp4", &n);
+        assert_int_equal(n, n_plain + room);
+        assert_memory_equal(x, plain, ftyp);
+        const uint8_t head[8] = {(uint8_t)(room >> 24),
+                                 (uint8_t)(room >> 16),
+                                 (uint8_t)(room >> 8),
+                                 (uint8_t)room,
+                                 'f',
+                                 'r',
+                                 'e',
+                                 'e'};
+        assert_memory_equal(x + ftyp, head, 8);
+        for (size_t k = 8; k < room; k++) assert_int_equal(x[ftyp + k], 0);
+        assert_memory_equal(x + ftyp + room + 4, "moov", 4);
+        check_streams(media_path("room.mp4"), 1, 8);
+        tk_media a, b;
+        tk_media_origin o;
+        const tk_media_config c = {32, 32, 8, 8000, 1};
+        assert_ok(tk_media_read(media_path("plain.mp4"), &c, 10, 1, &a, &o));
+        assert_ok(tk_media_read(media_path("room.mp4"), &c, 10, 1, &b, &o));
+        assert_int_equal(a.frames, b.frames);
+        assert_memory_equal(a.rgb, b.rgb, (size_t)(a.frames * 32 * 32 * 3));
+        assert_memory_equal(a.pcm, b.pcm, (size_t)a.samples * sizeof *a.pcm);
+        tk_media_free(&a);
+        tk_media_free(&b);
+        free(x);
+    }
+    free(plain);
+    free(m.rgb);
+    free(m.pcm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_sound_is_cut_and_padded),
-        cmocka_unit_test(test_bad_clips),   cmocka_unit_test(test_sources_that_fail),
-        cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(room_is_left_before_all_that_plays),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_sound_is_cut_and_padded),
+        cmocka_unit_test(test_bad_clips),
+        cmocka_unit_test(test_sources_that_fail),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, media_open, media_close);
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/output/sign.h"
+#include "core/base/version.h"
+#include "infer/provenance/proof.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct ingredient_list {
+    tk_ingredient *list;
+    const char **path; // of each
+    int n;
+} ingredient_list;
+
+static const char *without_folders(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+// Each file once; one that is seen or heard is a part, whatever else it is.
+static void add_media(ingredient_list *l, const char *path, tk_relation r)
+{
+    if (!*path) return;
+    for (int i = 0; i < l->n; i++)
+        if (!strcmp(l->path[i], path)) {
+            if (r == TK_RELATION_PART) l->list[i].relation = r;
+            return;
+        }
+    l->path[l->n] = path;
+    l->list[l->n++] = (tk_ingredient){.title = without_folders(path), .relation = r};
+}
+
+static void add_story(ingredient_list *l, const tk_storyboard *b)
+{
+    for (int64_t i = 0; i < b->n_references; i++) add_media(l, b->references[i], TK_RELATION_INPUT);
+    for (int64_t i = 0; i < b->n_cast; i++) add_media(l, b->cast[i].file, TK_RELATION_INPUT);
+    for (int64_t i = 0; i < b->n_shots; i++)
+        for (int64_t k = 0; k < b->shots[i].n_references; k++)
+            add_media(l, b->shots[i].references[k], TK_RELATION_INPUT);
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        add_media(l, b->keyframes[i].picture, TK_RELATION_PART);
+    add_media(l, b->sound, TK_RELATION_PART);
+    add_media(l, b->picture, TK_RELATION_PART);
+    add_media(l, b->remake.clip, TK_RELATION_PART);
+}
+
+static tk_status add_model(tk_signing *s, ingredient_list *l, const tk_trained *t)
+{
+    const char *words =
+        tk_arena_printf(&s->arena, "step %" PRId64 ", digest %016" PRIx64 ", codec %016" PRIx64,
+                        t->meta.step, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest);
+    if (!words) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+    l->path[l->n] = "";
+    l->list[l->n++] = (tk_ingredient){.title = without_folders(t->path),
+                                      .relation = TK_RELATION_INPUT,
+                                      .type = "c2pa.types.model",
+                                      .words = words};
+    return TK_OK;
+}
+
+// What a media file says of itself. One that is no MP4 file says nothing; a manifest that does not
+// hold is not passed on.
+static tk_status read_proof(tk_signing *s, const char *path, tk_arena *a, tk_ingredient *out)
+{
+    tk_proof *proof;
+    uint8_t *store;
+    TK_ARENA_NEW(proof, a, 1);
+    TK_TRY(tk_proof_read(path, "", a, proof));
+    if (proof->state == TK_PROOF_VALID) {
+        TK_ARENA_NEW(store, &s->arena, (int64_t)proof->store.n);
+        memcpy(store, proof->store.x, proof->store.n);
+        out->store = (tk_span){store, proof->store.n};
+    }
+    if (proof->state != TK_PROOF_INVALID) return TK_OK;
+    out->words = tk_arena_printf(&s->arena, "its manifest did not hold: %s", proof->fault[0].code);
+    return out->words ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+}
+
+static tk_status add_proof(tk_signing *s, const char *path, tk_ingredient *out)
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const tk_status st = read_proof(s, path, &a, out);
+    tk_arena_free(&a);
+    if (st != TK_INPUT) return st;
+    tk_status_clear();
+    return TK_OK;
+}
+
+static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trained *t,
+                                const char *output)
+{
+    ingredient_list l = {0};
+    const int64_t most = 1 + tk_story_files(&c->story, NULL);
+    TK_ARENA_NEW(l.list, &s->arena, most);
+    TK_ARENA_NEW(l.path, &s->arena, most);
+    TK_TRY(add_model(s, &l, t));
+    add_story(&l, &c->story);
+    for (int i = 1; i < l.n; i++) TK_TRY(add_proof(s, l.path[i], &l.list[i]));
+    s->manifest =
+        (tk_manifest){.title = tk_arena_printf(&s->arena, "%s.mp4", without_folders(output)),
+                      .version = tk_revision(),
+                      .ingredient = l.list,
+                      .n = l.n};
+    return s->manifest.title ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+}
+
+tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,
+                          const char *output)
+{
+    *s = (tk_signing){0};
+    if (!*c->provenance.key) return TK_OK;
+    tk_arena_init(&s->arena, 0);
+    tk_status st = tk_signer_open(&c->provenance, &s->by);
+    if (st == TK_OK) st = write_manifest(s, c, t, output);
+    if (st == TK_OK) st = tk_manifest_room(s->by, &s->manifest, &s->room);
+    if (st != TK_OK) tk_signing_close(s);
+    return st;
+}
+
+tk_status tk_signing_put(const tk_signing *s, const tk_file *mp4)
+{
+    return s->by ? tk_manifest_put(s->by, &s->manifest, mp4->fd, mp4->path) : TK_OK;
+}
+
+void tk_signing_close(tk_signing *s)
+{
+    tk_signer_close(s->by);
+    if (s->arena.block_bytes) tk_arena_free(&s->arena);
+    *s = (tk_signing){0};
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A signed C2PA manifest (specification 2.1) in an MP4 file: who made it, by which model, from
+// what, and a hash that binds all that to the file's bytes.
+//
+//     tk_signer_open(&by, &config.provenance);       // before any work
+//     tk_manifest_room(by, &m, &room);               // how many bytes it will take
+//     ... write the file with a free box of `room` bytes right behind ftyp ...
+//     tk_manifest_put(by, &m, fd, path);             // fills it
+#pragma once
+#include "infer/provenance/signer.h"
+
+typedef enum tk_relation { // of what a clip was made from, to it
+    TK_RELATION_INPUT,     // it was shown to the model: a reference, the model itself
+    TK_RELATION_PART       // it is seen or heard in the clip
+} tk_relation;
+
+typedef struct tk_ingredient {
+    const char *title; // a file's name, without its folders
+    tk_relation relation;
+    const char *type;  // of data, as the standard names it, "c2pa.types.model"; NULL: media
+    const char *words; // about it; NULL: none
+    tk_span store;     // manifest store of its own that holds, the last one being its; empty: none
+} tk_ingredient;
+
+typedef struct tk_manifest {
+    const char *title;   // the file's name
+    const char *version; // of talkie
+    const tk_ingredient *ingredient;
+    int n; // the first one is the model
+} tk_manifest;
+
+// Bytes of the box that will hold the manifest with those of its ingredients, at most INT32_MAX.
+// TK_INPUT where they are more than a store holds, or two of one name are not the same.
+tk_status tk_manifest_room(const tk_signer *by, const tk_manifest *m, int64_t *bytes);
+// Over the free box of so many bytes right behind ftyp of a file that is otherwise finished. What
+// the file holds is bound by place and bytes: it may be renamed afterwards and nothing else.
+tk_status tk_manifest_put(const tk_signer *by, const tk_manifest *m, int fd, const char *path);

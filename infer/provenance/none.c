@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// In the place of the files that need libcbor and OpenSSL (make PROVENANCE=0): nothing is signed.
+#include "infer/provenance/manifest.h"
+#include "infer/provenance/proof.h"
+
+static tk_status no_signatures(const char *path)
+{
+    return TK_FAIL(TK_INPUT,
+                   "%s: this talkie was built without signatures (make PROVENANCE=0): it signs and "
+                   "verifies no clip",
+                   path);
+}
+
+tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
+{
+    *out = NULL;
+    return no_signatures(c->key);
+}
+
+void tk_signer_close(tk_signer *s)
+{
+    (void)s; // there is none
+}
+
+tk_status tk_manifest_room(const tk_signer *by, const tk_manifest *m, int64_t *bytes)
+{
+    (void)by, (void)m;
+    *bytes = 0;
+    return no_signatures("");
+}
+
+tk_status tk_manifest_put(const tk_signer *by, const tk_manifest *m, int fd, const char *path)
+{
+    (void)by, (void)m, (void)fd;
+    return no_signatures(path);
+}
+
+tk_status tk_proof_read(const char *path, const char *anchors, tk_arena *a, tk_proof *out)
+{
+    (void)anchors, (void)a;
+    *out = (tk_proof){0};
+    return no_signatures(path);
+}
+
+const char *tk_proof_state_name(tk_proof_state s)
+{
+    (void)s;
+    return "none";
+}
