@@ -20,8 +20,9 @@ static int64_t step_of_line(const char *line, size_t bytes)
     return at;
 }
 
-// Ends the text where a line is not ours, or of a later step.
-static void cut_text(char *text, int64_t step)
+// Ends the text where a line is not ours, or of a later step. Returns the step of the last line
+// left; 0: none is.
+static int64_t cut_text(char *text, int64_t step)
 {
     int64_t before = 0;
     for (char *line = text; *line;) {
@@ -29,11 +30,12 @@ static void cut_text(char *text, int64_t step)
         const int64_t at = end ? step_of_line(line, (size_t)(end - line)) : -1;
         if (at <= before || at > step) {
             *line = 0;
-            return;
+            return before;
         }
         before = at;
         line = end + 1;
     }
+    return before;
 }
 
 tk_status tk_check_file_open(tk_check_file *h, const char *dir, int64_t step)
@@ -45,8 +47,13 @@ tk_status tk_check_file_open(tk_check_file *h, const char *dir, int64_t step)
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (access(path, F_OK)) return TK_OK;
     TK_TRY(tk_file_read(path, MOST_TEXT, &h->arena, &h->text, &bytes));
-    cut_text(h->text, step);
+    h->step = cut_text(h->text, step);
     return TK_OK;
+}
+
+int64_t tk_check_file_step(const tk_check_file *h)
+{
+    return h->step;
 }
 
 static json_t *losses_json(const double loss[TK_CHECK_LEVELS][2], int m)
@@ -93,6 +100,7 @@ tk_status tk_check_file_add(tk_check_file *h, int64_t step, const tk_check_losse
     free(line); // style: allow, jansson's
     if (!text) return TK_FAIL(TK_MEMORY, "out of memory for held-out losses");
     h->text = text;
+    h->step = step;
     say_losses(step, x);
     return tk_rundir_text(h->dir, "check.jsonl", text);
 }

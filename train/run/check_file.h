@@ -11,12 +11,14 @@
 
 typedef struct tk_check_file {
     const char *dir;
-    char *text; // all lines so far
+    char *text;   // all lines so far
+    int64_t step; // of the last one
     tk_arena arena;
 } tk_check_file;
 
 // Takes over the lines up to `step` (steps done).
 tk_status tk_check_file_open(tk_check_file *h, const char *dir, int64_t step);
+int64_t tk_check_file_step(const tk_check_file *h); // of the last line; 0: there is none
 tk_status tk_check_file_add(tk_check_file *h, int64_t step,
                             const tk_check_losses *x); // and says it
 void tk_check_file_close(tk_check_file *h);

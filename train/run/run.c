@@ -32,6 +32,7 @@ typedef struct run {
     char *yaml;           // resolved config, stored with every checkpoint
     int64_t first;        // first step of this run
     int64_t saved;        // steps done at the newest checkpoint of this run; -1: none
+    bool owes_check;      // of the last step: a wish to stop ended it
     double saving;        // seconds of the checkpoint before this step
     int64_t clips, unfit; // of the steps so far; clips that could not do their task
     tk_status pending;    // of rank 0's files, told to all in the next step
@@ -337,11 +338,17 @@ static bool is_check_due(const tk_train_config *c, int64_t done)
     return c->check_every && (done % c->check_every == 0 || done >= c->steps);
 }
 
-// Collective. A rank that fails alone takes the others down.
+// Collective. A rank that fails alone takes the others down. A wish to stop ends it: what it takes
+// may be more than a run is given to end in order, and the run that goes on makes it.
 static tk_status check_held_out_clips(run *r, int64_t done)
 {
-    TK_TRY(tk_parallel_unless_alone(r->world, tk_check_run(&r->check)));
-    if (r->world->rank == 0) keep_pending(r, tk_check_file_add(&r->held_out, done, &r->check.now));
+    bool whole = false;
+    if (!r->trainer.stop)
+        TK_TRY(tk_parallel_unless_alone(r->world, tk_check_run(&r->check, tk_stop_asked, &whole)));
+    r->owes_check = !whole;
+    r->trainer.stop |= !whole;
+    if (whole && r->world->rank == 0)
+        keep_pending(r, tk_check_file_add(&r->held_out, done, &r->check.now));
     return TK_OK;
 }
 
@@ -355,8 +362,20 @@ static tk_status train_one_step(run *r, int64_t step)
     const bool saves = done % c->checkpoint_every == 0 || done >= c->steps || t->stop;
     if (!saves && !checks) return TK_OK;
     TK_TRY(judged(r, tk_trainer_drain(t, tk_stop_asked(), pending(r))));
+    if (saves) TK_TRY(save_run(r, done));
     if (checks) TK_TRY(check_held_out_clips(r, done));
-    return saves || t->stop ? save_run(r, done) : TK_OK;
+    return t->stop && r->saved < done ? save_run(r, done) : TK_OK;
+}
+
+// Collective. The check of the step that this run goes on from, where the run before stopped
+// without it.
+static tk_status make_check_owed(run *r)
+{
+    uint64_t owed = r->world->rank == 0 && r->first > 0 &&
+                    is_check_due(&r->config->train, r->first) &&
+                    tk_check_file_step(&r->held_out) < r->first;
+    TK_TRY(tk_comm_sum_u64(r->world, &owed, 1));
+    return owed ? check_held_out_clips(r, r->first) : TK_OK;
 }
 
 static void describe_graphs(const tk_graphs *g)
@@ -378,8 +397,9 @@ static void describe_tasks(const run *r)
 static tk_status loop(run *r)
 {
     const tk_train_config *c = &r->config->train;
-    tk_status st = TK_OK;
-    if (r->first >= c->steps) {
+    tk_status st = make_check_owed(r);
+    if (st != TK_OK) return st;
+    if (r->first >= c->steps && !r->owes_check) {
         tk_log("%s is at step %lld of %lld already; nothing to do", c->out, (long long)r->first,
                (long long)c->steps);
         return TK_OK;
@@ -394,7 +414,7 @@ static tk_status loop(run *r)
     TK_TRY(st);
     if (r->pending != TK_OK) tk_status_set(r->pending, r->pending_words);
     TK_TRY(tk_agree(r->world, r->pending));
-    if (step == c->steps) return TK_OK;
+    if (step >= c->steps && !r->owes_check) return TK_OK;
     st = TK_FAIL(TK_STOPPED,
                  "stopped on request after step %lld of %lld; %s holds a checkpoint: run the same "
                  "command to go on",

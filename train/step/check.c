@@ -214,23 +214,35 @@ static bool is_checked(const tk_check *c, tk_task t)
     return t == TK_TASK_TEXT || c->trainer->config->tasks.weight[t] > 0;
 }
 
-static tk_status check_all_tasks(tk_check *c)
+static tk_status is_wanted(const tk_check *c, bool (*stop)(void), bool *wanted)
+{
+    uint64_t stops = stop();
+    TK_TRY(tk_comm_sum_u64(&c->trainer->mesh->world, &stops, 1));
+    *wanted = stops == 0;
+    return TK_OK;
+}
+
+static tk_status check_all_tasks(tk_check *c, bool (*stop)(void), bool *whole)
 {
     const tk_axis_row *data = &c->trainer->mesh->axis[TK_AXIS_DATA];
     const tk_microbatches m = tk_microbatches_of(&c->config.train, data->rank, data->degree);
     TK_TRY(tk_loader_start(c->loader, (uint64_t)c->config.train.seed, 0, c->config.train.batch,
                            m.begin, m.begin + m.count));
     for (tk_task t = 0; t < TK_TASKS; t++)
-        for (int level = 0; level < TK_CHECK_LEVELS && is_checked(c, t); level++)
+        for (int level = 0; level < TK_CHECK_LEVELS && is_checked(c, t); level++) {
+            TK_TRY(is_wanted(c, stop, whole));
+            if (!*whole) return TK_OK;
             TK_TRY(check_task(c, t, level, &c->now));
+        }
     return TK_OK;
 }
 
-tk_status tk_check_run(tk_check *c)
+tk_status tk_check_run(tk_check *c, bool (*stop)(void), bool *whole)
 {
     const tk_train_config *w = &c->config.train;
     c->now = (tk_check_losses){0};
-    TK_TRY(check_all_tasks(c));
+    TK_TRY(check_all_tasks(c, stop, whole));
+    if (!*whole) return TK_OK;
     TK_TRY(tk_comm_sum_f64(&c->trainer->mesh->world, &c->now.loss[0][0][0],
                            TK_TASKS * TK_CHECK_LEVELS * 2));
     for (int t = 0; t < TK_TASKS; t++)

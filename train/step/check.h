@@ -30,8 +30,9 @@ typedef struct tk_check {
 // data.hold_out leaves. Tasks that are
 // trained are checked, and text always.
 tk_status tk_check_open(tk_check *c, tk_trainer *t);
-// Collective; no step is under way (tk_trainer_drain). Leaves c->now.
-tk_status tk_check_run(tk_check *c);
+// Collective; no step is under way (tk_trainer_drain). Leaves c->now. `stop` is asked every few
+// seconds of work: where it says so on any rank, the check is left off and *whole is false on all.
+tk_status tk_check_run(tk_check *c, bool (*stop)(void), bool *whole);
 void tk_check_close(tk_check *c); // of one that is zero: fine
 
 // The documents of a check: of the first clips of the loader's order, which do one task at one

@@ -7,6 +7,7 @@
 #include "tests/support/test.h"
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -140,6 +141,44 @@ static void every_step_stands_there_once(void **state)
     expect_the_same("again");
 }
 
+// A run that was ended before or in the check of its last step has not told it: the one that goes
+// on does.
+static void what_a_stop_left_off_is_made_up_for(void **state)
+{
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=owes train.check_every=4 "
+                               "train.checkpoint_every=4 train.keep=5 " CHECKED),
+                0, "");
+    runs_do("rm owes/step-00000010.h5 && sed -i 2,3d owes/check.jsonl");
+    runs_expect(runs_talkie(2, "train tiny.yaml train.out=owes train.check_every=4 " CHECKED), 0,
+                "held-out loss after step 8");
+    expect_the_same("owes");
+}
+
+// A check of some seconds that hears TERM while it runs: no longer than one task at one level is it
+// waited for.
+static void a_check_hears_of_a_stop(void **state)
+{
+    char clips[4200];
+    held_out h;
+    (void)state;
+    snprintf(clips, sizeof clips, "%s/many.h5", runs_dir());
+    assert_ok(test_write_clips(tk_comm_self(), clips, 1, 400, -1));
+    const char *train = "train tiny.yaml train.out=stopped data.files=cited.h5 data.check=many.h5 "
+                        "train.check_clips=400 train.steps=2 train.check_every=2 "
+                        "model.video_channels=5 model.audio_channels=6 train.batch=4";
+    const pid_t run = runs_start(1, "%s", train);
+    runs_do("for i in $(seq 600); do [ -e stopped/step-00000002.h5 ] && break; sleep 0.05; done; "
+            "test -e stopped/step-00000002.h5 && ! test -e stopped/check.jsonl");
+    kill(run, SIGTERM);
+    runs_expect(runs_wait(run), 75, "stopped on request after step 2 of 2");
+    runs_do("! test -e stopped/check.jsonl");
+    runs_expect(runs_talkie(1, "%s", train), 0, "held-out loss after step 2");
+    read_checks("stopped", &h);
+    assert_int_equal(h.lines, 1);
+    runs_expect(runs_talkie(1, "%s", train), 0, "nothing to do");
+}
+
 static void clips_that_are_trained_on_are_refused(void **state)
 {
     (void)state;
@@ -162,6 +201,8 @@ int main(void)
         cmocka_unit_test(tells_each_task_and_level),
         cmocka_unit_test(is_the_same_on_every_layout),
         cmocka_unit_test(every_step_stands_there_once),
+        cmocka_unit_test(what_a_stop_left_off_is_made_up_for),
+        cmocka_unit_test(a_check_hears_of_a_stop),
         cmocka_unit_test(clips_that_are_trained_on_are_refused),
     };
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
