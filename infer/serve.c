@@ -2,6 +2,7 @@
 #include "infer/serve.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/provenance/signer.h"
 #include "infer/spool/spool.h"
 #include "infer/story/given.h"
 #include "infer/studio.h"
@@ -316,12 +317,39 @@ static tk_status serve_all(serving *a)
     return TK_OK;
 }
 
+// A path of the worker's as jobs must name it, who stand in the spool's files. Rank 0 alone need
+// have such a file.
+static tk_status add_path(serving *a, const char *name, const char *path, tk_arena *arena)
+{
+    char here[PATH_MAX];
+    if (!getcwd(here, sizeof here)) return TK_FAIL(TK_INPUT, "%s: no working directory", name);
+    char *option = *path == '/' ? tk_arena_printf(arena, "%s=%s", name, path)
+                                : tk_arena_printf(arena, "%s=%s/%s", name, here, path);
+    if (!option) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    a->overrides[a->n_overrides++] = option;
+    return TK_OK;
+}
+
+// The keys that every clip is signed by, checked before there is one.
+static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *arena)
+{
+    tk_signer *by;
+    if (!*c->key) return TK_OK;
+    if (a->world->rank == 0) {
+        TK_TRY(tk_signer_open(c, &by));
+        tk_signer_close(by);
+    }
+    TK_TRY(add_path(a, "provenance.key", c->key, arena));
+    return add_path(a, "provenance.chain", c->chain, arena);
+}
+
 // Options of the worker's own are none of its jobs'.
 static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_config *c,
                                 tk_arena *arena)
 {
-    static const char *const own[] = {"serve.", "job.", "checkpoint=", "output=", "log."};
-    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 2);
+    static const char *const own[] = {
+        "serve.", "job.", "checkpoint=", "output=", "log.", "provenance."};
+    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 4);
     for (int i = 0; i < in->n_overrides; i++) {
         bool is_own = false;
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
@@ -335,7 +363,7 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
                        c->parallel.data);
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
         return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
-    return TK_OK;
+    return take_keys(a, &c->provenance, arena);
 }
 
 // Paths that jobs name begin at the spool's files.

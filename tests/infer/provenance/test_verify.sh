@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 120
+# talkie verify as a person uses it: exit codes and words; and keys that are refused before any work.
+set -euo pipefail
+RANKS=1
+. "$(dirname "$0")/../../support/small.sh"
+. "$root/tests/infer/provenance/clips.sh"
+
+expect() { # CODE TEXT WORDS...: what talkie answers
+    local code=0
+    "$talkie" "${@:3}" >out 2>&1 || code=$?
+    [[ $code == "$1" ]] || fail "talkie ${*:3}: exit code $code, not $1"
+    grep -qF -- "$2" out || fail "talkie ${*:3} does not say \"$2\""
+}
+
+expect 0 'manifest: valid' verify child.mp4
+expect 0 'manifest: trusted' verify child.mp4 provenance.anchors=keys/root.pem -o report.json
+grep -q '"state": "trusted"' report.json || fail "the report says something else"
+grep -q '"title": "first.mp4"' report.json || fail "the report does not name the clip that this one was made from"
+"$talkie" verify child.mp4 >out 2>&1
+grep -q 'from first.mp4 (componentOf)' out || fail "the clip that it was made from is not named"
+grep -q 'from step-00000001.h5 (inputTo, c2pa.types.model): step 1' out || fail "the model is not named"
+expect 1 'signingCredential.untrusted' verify child.mp4 provenance.anchors=keys/itself.pem
+expect 1 'has no manifest' verify "$root/tests/media/big-buck-bunny.mp4"
+expect 2 'no MP4 file' verify clips.h5
+expect 2 'gone.mp4' verify gone.mp4
+expect 2 'holds no certificate' verify child.mp4 provenance.anchors=run.yaml
+expect 2 'it is there already' verify child.mp4 -o run.yaml
+cp child.mp4 turned.mp4
+printf x | dd of=turned.mp4 bs=1 seek=$(($(wc -c <turned.mp4) - 100)) conv=notrunc 2>/dev/null
+expect 1 'assertion.bmffHash.mismatch' verify turned.mp4 -o turned.json
+grep -q '"state": "invalid"' turned.json || fail "the report says something else"
+
+# A clip whose manifest does not hold is named with that, and lends its manifest to none.
+"$talkie" sample child.yaml -o late.mp4 "${by[@]}" remake.clip=turned.mp4 >out 2>&1 || fail "late.mp4 is not made"
+expect 0 'its manifest did not hold: assertion.bmffHash.mismatch' verify late.mp4
+
+# Before any work, with nothing left behind.
+refused() { # TEXT OPTIONS...
+    expect 2 "$1" sample first.yaml -o refused.mp4 "${@:2}"
+    [[ -z $(compgen -G 'refused*') ]] || fail "refused, and left something"
+    [[ $(grep -c 'sample  ' out) == 0 ]] || fail "refused after the work"
+}
+refused 'given together' provenance.key=keys/key.pem
+refused 'given together' provenance.chain=keys/chain.pem
+refused 'is not the key of the first certificate' provenance.key=keys/other.pem provenance.chain=keys/chain.pem
+refused 'has expired' provenance.key=keys/key.pem provenance.chain=keys/expired.pem
+refused 'gone.pem' provenance.key=gone.pem provenance.chain=keys/chain.pem
+
+# A finished clip is made anew where it is to be signed and was not.
+"$talkie" sample first.yaml -o plain.mp4 >out 2>&1 || fail "plain.mp4 is not made"
+expect 0 'finished already' sample first.yaml -o plain.mp4
+expect 1 'has no manifest' verify plain.mp4
+"$talkie" sample first.yaml -o plain.mp4 "${by[@]}" >out 2>&1 || fail "plain.mp4 is not signed"
+expect 0 'manifest: valid' verify plain.mp4
+expect 0 'finished already' sample first.yaml -o plain.mp4 "${by[@]}"
+
+# In a spool the worker signs; a job may not say by whose key.
+mkdir -p spool/new
+{ cat first.yaml; echo 'provenance: {key: keys/key.pem, chain: keys/chain.pem}'; } >spool/new/own.yaml
+sed "s,run$,$PWD/run," first.yaml >spool/new/signed.yaml
+"$talkie" serve spool serve.once=1 serve.open=1 "${by[@]}" >out 2>&1 || true
+grep -q "whose key signs is the worker's to say" out || fail "a job names a key"
+expect 2 'has expired' serve spool serve.once=1 provenance.key=keys/key.pem provenance.chain=keys/expired.pem
+clip=$(find spool -name 'signed*.mp4')
+[[ $clip ]] || fail "the worker made no clip"
+expect 0 'manifest: valid' verify "$clip"
