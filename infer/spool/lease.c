@@ -44,21 +44,9 @@ static tk_status touch(const tk_lease *l, int64_t *at)
     return TK_OK;
 }
 
-static void *keep_beating(void *ctx)
+static void show_life(void *ctx)
 {
-    tk_lease *l = ctx;
-    pthread_mutex_lock(&l->lock);
-    while (!l->stop) {
-        struct timespec until;
-        if (touch(l, NULL) != TK_OK) tk_status_clear(); // it is the others who judge that
-        clock_gettime(CLOCK_REALTIME, &until);
-        const int64_t ns = until.tv_nsec + (int64_t)(l->seconds / BEATS * 1e9);
-        until.tv_sec += ns / 1000000000;
-        until.tv_nsec = ns % 1000000000;
-        pthread_cond_timedwait(&l->wake, &l->lock, &until);
-    }
-    pthread_mutex_unlock(&l->lock);
-    return NULL;
+    if (touch(ctx, NULL) != TK_OK) tk_status_clear(); // it is the others who judge that
 }
 
 tk_status tk_lease_open(tk_lease *l, const char *spool, double seconds)
@@ -76,24 +64,14 @@ tk_status tk_lease_open(tk_lease *l, const char *spool, double seconds)
     snprintf(l->line, sizeof l->line, "%s %llx %lld %lld %.3f\n", me.host, me.machine, me.pid,
              me.ticks, seconds);
     TK_TRY(touch(l, NULL));
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->wake, NULL);
-    l->beating = pthread_create(&l->thread, NULL, keep_beating, l) == 0;
-    return l->beating ? TK_OK : TK_FAIL(TK_MEMORY, "cannot start a thread");
+    return tk_ticker_start(&l->heart, seconds / BEATS, show_life, l);
 }
 
 void tk_lease_close(tk_lease *l)
 {
-    if (l->beating) {
-        pthread_mutex_lock(&l->lock);
-        l->stop = true;
-        pthread_cond_signal(&l->wake);
-        pthread_mutex_unlock(&l->lock);
-        pthread_join(l->thread, NULL);
-        pthread_mutex_destroy(&l->lock);
-        pthread_cond_destroy(&l->wake);
-        tk_lease_bury(l, l->worker);
-    }
+    const bool beating = l->heart.runs;
+    tk_ticker_stop(&l->heart);
+    if (beating) tk_lease_bury(l, l->worker);
     *l = (tk_lease){0};
 }
 

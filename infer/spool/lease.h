@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signs of life of a spool's workers: SPOOL/workers/WORKER/heartbeat, touched by a thread.
 #pragma once
+#include "core/base/ticker.h"
 #include "infer/spool/entry.h"
-#include <pthread.h>
 
 typedef struct tk_lease {
     const char *spool;
     char worker[TK_SPOOL_WORKER + 1]; // "HOST-PID-HASH": nobody else's, ever
     char line[256];                   // of the heartbeat's file: who it is, and the lease
     double seconds;
-    bool beating, stop;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
+    tk_ticker heart;
 } tk_lease;
 
 // `spool` stays the caller's.

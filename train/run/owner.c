@@ -177,29 +177,12 @@ static tk_status claim(const char *dir, const char *token, bool *got)
 
 // ---- heartbeat ---------------------------------------------------------------------------------
 
-static void *beat(void *ctx)
+static void beat(void *ctx)
 {
     tk_owner *o = ctx;
-    pthread_mutex_lock(&o->lock);
-    for (long long n = 1; !o->stop; n++) {
-        if (write_heartbeat(o->staging, 0, n) != TK_OK && tk_owner_check(o) != TK_OK)
-            o->fenced = true;
-        tk_status_clear();
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += PERIOD;
-        pthread_cond_timedwait(&o->wake, &o->lock, &until);
-    }
-    pthread_mutex_unlock(&o->lock);
-    return NULL;
-}
-
-static tk_status start_beating(tk_owner *o)
-{
-    pthread_mutex_init(&o->lock, NULL);
-    pthread_cond_init(&o->wake, NULL);
-    o->beating = pthread_create(&o->thread, NULL, beat, o) == 0;
-    return o->beating ? TK_OK : TK_FAIL(TK_MEMORY, "cannot start a thread");
+    if (write_heartbeat(o->staging, 0, ++o->beats) != TK_OK && tk_owner_check(o) != TK_OK)
+        o->fenced = true;
+    tk_status_clear();
 }
 
 // ---- taking ------------------------------------------------------------------------------------
@@ -260,7 +243,7 @@ tk_status tk_owner_take(tk_owner *o, const char *dir)
         o->staging = NULL;
         return tk_trace(st, __FILE__, __LINE__, __func__);
     }
-    return start_beating(o);
+    return tk_ticker_start(&o->heart, PERIOD, beat, o);
 }
 
 tk_status tk_owner_check(const tk_owner *o)
@@ -276,16 +259,9 @@ tk_status tk_owner_check(const tk_owner *o)
 
 void tk_owner_release(tk_owner *o)
 {
-    if (o->beating) {
-        pthread_mutex_lock(&o->lock);
-        o->stop = true;
-        pthread_cond_signal(&o->wake);
-        pthread_mutex_unlock(&o->lock);
-        pthread_join(o->thread, NULL);
-        pthread_mutex_destroy(&o->lock);
-        pthread_cond_destroy(&o->wake);
-    }
-    if (o->beating) { // not on ranks that only know where to stage
+    const bool owns = o->heart.runs; // ranks that only know where to stage do not
+    tk_ticker_stop(&o->heart);
+    if (owns) {
         char owner[PATH_MAX];
         clear(o->staging, false); // only ours: the path names us
         snprintf(owner, sizeof owner, "%s/owner", o->dir);

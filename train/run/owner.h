@@ -14,17 +14,14 @@
 // at once: Slurm has given up the earlier one, even where that does not know it yet.
 #pragma once
 #include "core/base/mem.h"
-#include "core/base/status.h"
-#include <pthread.h>
+#include "core/base/ticker.h"
 #include <stdatomic.h>
 
 typedef struct tk_owner {
     const char *dir, *token, *staging; // staging: DIR/owner/TOKEN
     atomic_bool fenced;                // seen by the heartbeat
-    bool beating, stop;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
+    tk_ticker heart;
+    long long beats;
     tk_arena arena;
 } tk_owner;
 
