@@ -2,7 +2,7 @@
 #include "core/base/ticker.h"
 #include <time.h>
 
-static void wait_a_while(tk_ticker *t)
+static void until_next(tk_ticker *t)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -20,7 +20,7 @@ static void *keep_ticking(void *ctx)
         pthread_mutex_unlock(&t->lock);
         t->tick(t->ctx);
         pthread_mutex_lock(&t->lock);
-        wait_a_while(t);
+        until_next(t);
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;
