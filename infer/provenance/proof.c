@@ -73,6 +73,18 @@ static int find_manifest(const tk_proving *p, tk_span uri)
     return -1;
 }
 
+static tk_status hash_manifest(tk_proving *p, int box)
+{
+    tk_span in = p->box[box].rest;
+    tk_jumb b = {0};
+    if (p->hashed[box]) return TK_OK;
+    while (tk_box_next(&in, &b) && strcmp(b.kind, "c2cs")) continue;
+    TK_TRY(tk_proving_hash(p->box[box].body, p->hash[box]));
+    TK_TRY(tk_proving_hash(strcmp(b.kind, "c2cs") ? (tk_span){0} : b.body, p->signature[box]));
+    p->hashed[box] = true;
+    return TK_OK;
+}
+
 tk_status tk_proving_follow(tk_proving *p, int of, const char *in, tk_span reference, int *k)
 {
     const int box = find_manifest(p, tk_cbor_find_text(reference, "url"));
@@ -80,8 +92,7 @@ tk_status tk_proving_follow(tk_proving *p, int of, const char *in, tk_span refer
     if (box < 0)
         return tk_proving_fault(p, of, in, "ingredient.manifest.missing",
                                 "the manifest of an ingredient is not in the file");
-    if (!p->hashed[box]) TK_TRY(tk_proving_hash(p->box[box].body, p->hash[box]));
-    p->hashed[box] = true;
+    TK_TRY(hash_manifest(p, box));
     TK_TRY(tell_manifest(p, box, k));
     if (tk_span_same(tk_cbor_find_bytes(reference, "hash"), (tk_span){p->hash[box], TK_MP4_HASH}))
         return TK_OK;

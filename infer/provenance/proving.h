@@ -12,9 +12,11 @@ typedef struct tk_proving {
     const tk_anchors *anchors;
     tk_jumb box[TK_MANIFESTS]; // of the store, in its order
     int boxes;
-    int told[TK_MANIFESTS];                  // which of the proof's a box is; -1: not come to yet
-    int from[TK_MANIFESTS];                  // which box the proof's is of
-    uint8_t hash[TK_MANIFESTS][TK_MP4_HASH]; // of a box's body, where hashed
+    int told[TK_MANIFESTS]; // which of the proof's a box is; -1: not come to yet
+    int from[TK_MANIFESTS]; // which box the proof's is of
+    // Of a box's body, and of the signature's in it (of nothing where it has none): hashed once,
+    // however often others refer to it.
+    uint8_t hash[TK_MANIFESTS][TK_MP4_HASH], signature[TK_MANIFESTS][TK_MP4_HASH];
     bool hashed[TK_MANIFESTS];
     uint8_t content[TK_MP4_HASH]; // that the file's own manifest binds
     bool bound;

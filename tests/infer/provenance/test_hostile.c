@@ -2,6 +2,7 @@
 /*TEST timeout: 120 */
 // Manifests that somebody made to do harm: each is answered, none is believed, and none takes long.
 #include "tests/infer/provenance/signed.h"
+#include <time.h>
 
 static signed_file whole;
 
@@ -297,14 +298,53 @@ static void manifests_in_circles(void **state)
     assert_int_equal(p->manifest[0].ingredient[0].manifest, 0);
 }
 
+// A manifest of megabytes that thousands refer to is hashed once.
+static void a_large_manifest_asked_for_often(void **state)
+{
+    (void)state;
+    enum { LARGE = 8 << 20, OFTEN = 4000, SECONDS = 5 };
+    static const char one[] = "\xa2\x6e"
+                              "activeManifest\xa2\x63url\x72self#jumbf=/c2pa/p"
+                              "\x64hash\x41x"
+                              "\x6e"
+                              "claimSignature\xa1\x64hash\x41x";
+    static uint8_t large[LARGE];
+    tk_blob b = {0};
+    const clock_t begin = clock();
+    const size_t store = tk_superbox_begin(&b, "c2pa", "c2pa");
+    size_t manifest = tk_superbox_begin(&b, "c2ma", "p");
+    put_cbor(&b, "c2cs", "c2pa.signature", large, LARGE);
+    tk_box_end(&b, manifest);
+    manifest = tk_superbox_begin(&b, "c2ma", "q");
+    const size_t all = tk_superbox_begin(&b, "c2as", "c2pa.assertions");
+    for (int i = 0; i < OFTEN; i++) put_cbor(&b, "cbor", "c2pa.ingredient.v3", one, sizeof one - 1);
+    tk_box_end(&b, all);
+    put_cbor(&b, "c2cl", "c2pa.claim.v2", "\xa1\x69signature\x78\x19self#jumbf=c2pa.signature", 38);
+    put_cbor(&b, "c2cs", "c2pa.signature", "\xa0", 1);
+    tk_box_end(&b, manifest);
+    tk_box_end(&b, store);
+    refused_store(&b, "claimSignature.mismatch");
+    tk_proof *p;
+    assert_ok(signed_prove(signed_path("hostile.mp4"), "", &p));
+    assert_int_equal(p->manifest[0].n, OFTEN);
+    assert_int_equal(p->manifest[0].ingredient[OFTEN - 1].manifest, 1);
+    assert_true((clock() - begin) / CLOCKS_PER_SEC < SECONDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_file_is_too_short),     cmocka_unit_test(other_files_are_named),
-        cmocka_unit_test(one_store_is_enough),      cmocka_unit_test(stores_that_are_none),
-        cmocka_unit_test(boxes_in_boxes),           cmocka_unit_test(too_many_assertions),
-        cmocka_unit_test(claims_that_are_none),     cmocka_unit_test(cbor_in_cbor),
-        cmocka_unit_test(signatures_that_are_none), cmocka_unit_test(manifests_in_circles),
+        cmocka_unit_test(no_file_is_too_short),
+        cmocka_unit_test(other_files_are_named),
+        cmocka_unit_test(one_store_is_enough),
+        cmocka_unit_test(stores_that_are_none),
+        cmocka_unit_test(boxes_in_boxes),
+        cmocka_unit_test(too_many_assertions),
+        cmocka_unit_test(claims_that_are_none),
+        cmocka_unit_test(cbor_in_cbor),
+        cmocka_unit_test(signatures_that_are_none),
+        cmocka_unit_test(manifests_in_circles),
+        cmocka_unit_test(a_large_manifest_asked_for_often),
     };
     return cmocka_run_group_tests(tests, signed_open, signed_close);
 }
