@@ -206,7 +206,7 @@ CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH)
 	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c $(NO_SPEECH))
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign kills speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign kills long speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -409,7 +409,7 @@ run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-progr
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 
 # The cases of the cluster test that take minutes as well, and speech.
-campaign: all speech kills
+campaign: all speech kills long
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
 
@@ -417,6 +417,13 @@ campaign: all speech kills
 KILLS ?= 1000
 kills: $(OUT)/tests/infer/spool/test_kills
 	@$< $(KILLS) $(OUT)/kills.txt
+
+# Clips of so many seconds, made one after the other: the memory that each took (docs/campaign-long.md).
+LENGTHS ?= 60 600 3600
+long: all
+	@TALKIE=$(PROGRAM) scripts/long.sh $(LENGTHS) >$(OUT)/long.txt
+	@awk '{ printf "| %g | %d | %.1f | %.1f | %.0f |\n", $$1 / 60, $$2, $$3, $$2 * 64 * 64 * 3 / 1048576, $$4 }' \
+	    $(OUT)/long.txt | cat tests/infer/output/long.md - >docs/campaign-long.md
 
 # How well judges of speech hear what voices say: all voices, all words; minutes.
 SPEECH_TESTS := $(patsubst %,$(OUT)/tests/infer/judges/test_%,voice words)
@@ -505,6 +512,7 @@ help:
 	'make test        install what is missing, build, run every test (T=name, JOBS=1)' \
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes), speech' \
 	'make kills       workers of a spool killed and stopped at every step of their protocol (KILLS=1000; minutes)' \
+	'make long        write docs/campaign-long.md: memory of clips of 1, 10 and 60 minutes (LENGTHS="60 600" seconds)' \
 	'make speech      write docs/speech.md: what judges hear of all voices and words' \
 	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \

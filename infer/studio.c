@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "data/codec/decoder.h"
 #include "parallel/mpi/stop.h"
+#include "train/run/metrics.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -204,8 +205,13 @@ static tk_status make_story_clip(tk_studio *a, const tk_job *job, tk_arena *aren
         st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, tk_now() - begin));
     tk_reel_files_close(&a->reel);
     TK_TRY(st);
-    tk_log("%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds", job->output,
-           (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin);
+    int64_t most;
+    tk_resident_bytes(&most);
+    tk_log(
+        "%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds, with at most %.1f MiB of the "
+        "host's memory",
+        job->output, (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin,
+        (double)most / 0x1p20);
     return TK_OK;
 }
 
