@@ -6,12 +6,12 @@
 #include "infer/bench.h"
 #include "infer/command.h"
 #include "infer/eval/eval.h"
+#include "infer/plan.h"
 #include "infer/serve.h"
 #include "infer/verify.h"
 #include "parallel/mpi/start.h"
 #include "train/convert.h"
 #include "train/parity/parity.h"
-#include "train/plan/command.h"
 #include "train/preflight/preflight.h"
 #include "train/run/diff.h"
 #include "train/run/run.h"
@@ -88,12 +88,14 @@ const tk_command tk_commands[] = {
      .config = TK_CONFIG_OPTIONAL,
      .run = tk_verify_command},
     {.name = "plan",
-     .arguments = "CONFIG.yaml",
-     .help = "memory, arithmetic and layout of a run, before running it",
-     .wants = "a config file",
-     .options = TK_CMD_PLAN,
-     .config = TK_CONFIG_FILE,
-     .run = tk_plan_command},
+     .arguments = "CONFIG.yaml|STORYBOARD.yaml|JOBS.yaml",
+     .help = "memory, arithmetic and layout of a run, or of making clips, before anything is done",
+     .wants = "a config file or a storyboard",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_PLAN | TK_CMD_SAMPLE,
+     .config = TK_CONFIG_LAYERED,
+     .run = tk_plan_any_command},
     {.name = "preflight",
      .arguments = "[CONFIG.yaml] [-o FILE.json]",
      .help = "name slow, wrong and different ranks and links before a long run; exit code 1 if any",

@@ -226,7 +226,7 @@ static tk_status load_top(tk_jobs *j, const char *file, int n, char *const *over
     return TK_OK;
 }
 
-tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
 {
     memset(j, 0, sizeof *j);
     tk_arena_init(&j->arena, 0);
@@ -234,7 +234,14 @@ tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char
     tk_status st = tk_config_agree(world, load_top(j, file, n, overrides), &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++)
         st = open_job(j, &j->job[i], world, file, n, overrides);
-    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
+    if (st != TK_OK) tk_jobs_close(j);
+    return st;
+}
+
+tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+{
+    TK_TRY(tk_jobs_read(j, world, file, n, overrides));
+    tk_status st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
     if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, file));
     if (st != TK_OK) tk_jobs_close(j);
