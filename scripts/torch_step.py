@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Our model in PyTorch: what a step of ours is compared with on the same GPU.
+"""Our model in PyTorch: what a step of ours is compared with on the same GPU or processor.
 
     scripts/torch_step.py step CONFIG.yaml [model.hidden=2560 ...] documents=32 video=1024 audio=40 text=20
     scripts/torch_step.py golden FILE.h5...       outputs and gradients of golden files (scripts/make_golden.py)
     scripts/torch_step.py attention documents=32 rows=1024 heads=20 head_dim=128
 
-More words: device=cpu (default cuda), steps=5; parameters, flop and rows of a step of ours, which this is to have. The
+More words: device=cpu (default cuda), precision=fp32 (default bf16), compile=0 (default 1), steps=5; parameters, flop and rows of a step of ours, which this is to have. The
 model is the one of MODEL.md, with its names of weights; `golden` shows that on the processor. A step: rows of documents
 that are all alike, squared error, gradients clipped by their norm, fused AdamW on fp32 weights, averaged weights; bf16
-by autocast, compiled by torch.compile, with the fastest of PyTorch's kernels of attention. It prints one line, as
+by autocast, compiled by torch.compile unless told otherwise, with the fastest of PyTorch's kernels of attention. It prints one line, as
     torch 2.11.0: step 12.34 ms, 567.8 MiB, cudnn_attention, 89 parameters, 1.2e+13 FLOP, 345 rows
 where MiB are the most held; `attention` one of cuDNN's kernels, called directly:
     torch 2.11.0: attention forward 67.8 GFLOP/s, backward 9.1 GFLOP/s
@@ -243,11 +243,12 @@ def inputs(c, a):
     video = torch.randn(n * per[0], c.video_channels, device=device)
     audio = torch.randn(n * per[1], c.audio_channels, device=device)
     text = torch.randint(BYTES, (n * per[2],), device=device)
-    return (video, audio, text, torch.rand(2 * n, device=device), rows, torch.bfloat16)
+    dtype = torch.float32 if a["precision"] == "fp32" else torch.bfloat16
+    return (video, audio, text, torch.rand(2 * n, device=device), rows, dtype)
 
 
 def loss_of(model, given):
-    with mixed(given[0], dtype=torch.bfloat16):
+    with mixed(given[0], dtype=torch.bfloat16, enabled=given[5] == torch.bfloat16):
         video, audio = model(*given)
     return functional.mse_loss(video, torch.ones_like(video)) + 0.5 * functional.mse_loss(audio, torch.ones_like(audio))
 
@@ -287,7 +288,7 @@ def measure(c, a, backend):
     model = Model(c).to(a["device"])
     averaged = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    compiled = torch.compile(model)
+    compiled = torch.compile(model) if a.get("compile", 1) else model
     given = inputs(c, a)
 
     def step():
@@ -316,7 +317,7 @@ def measure(c, a, backend):
 def fastest(c, a):
     best = None
     weights, flop = check_model(c, a)
-    backends = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION] if a["device"] == "cuda" else [SDPBackend.MATH]
+    backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION if a["device"] == "cuda" else SDPBackend.MATH]
     for backend in backends:
         try:
             now = (*measure(c, a, backend), backend.name.lower())
@@ -363,9 +364,9 @@ def attention(a):
 def main():
     what, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 2 else (None, [])
     words = dict(w.split("=", 1) for w in rest if "=" in w)
-    a = {"device": words.pop("device", "cuda"), "steps": 5}
+    a = {"device": words.pop("device", "cuda"), "precision": words.pop("precision", "bf16"), "steps": 5}
     a.update({k: int(float(v)) for k, v in words.items() if "." not in k})
-    torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("highest" if a["precision"] == "fp32" else "high")
     if what == "golden":
         return not all([golden(path) for path in rest])
     if what == "attention":
