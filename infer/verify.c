@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/verify.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "infer/provenance/proof.h"
 #include "train/run/report.h"
 #include <stdio.h>
+#include <string.h>
 
 // ---- in words ----------------------------------------------------------------------------------
 
@@ -87,12 +89,15 @@ static json_t *proof_object(const tk_proof *f)
                      "lineage", told);
 }
 
-static tk_status write_proof(const char *output, const char *path, const tk_proof *f)
+static tk_status write_proof(const char *output, const char *path, const tk_proof *f, tk_arena *a)
 {
     if (!*output) return TK_OK;
+    char *name = tk_arena_printf(a, "%s", path);
+    if (!name) return TK_FAIL(TK_MEMORY, "out of memory for %s", output);
+    tk_utf8_clean(name, strlen(name)); // a file may be named by any bytes
     return tk_report_write(output,
                            json_pack("{s:s, s:i, s:s, s:o}", "format", "talkie-verify", "version",
-                                     1, "file", path, "manifest", proof_object(f)));
+                                     1, "file", name, "manifest", proof_object(f)));
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -129,7 +134,7 @@ static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
     if (*output) TK_TRY(tk_file_check_output(output, &kind, 1, in->files));
     TK_TRY(tk_proof_read(path, anchors, a, f));
     tell_proof(path, f, *anchors != 0);
-    TK_TRY(write_proof(output, path, f));
+    TK_TRY(write_proof(output, path, f, a));
     return conclude_proof(path, f, *anchors != 0);
 }
 

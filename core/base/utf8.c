@@ -25,3 +25,8 @@ bool tk_utf8_valid(const char *s, size_t n, size_t *at)
     if (at) *at = i;
     return i == n;
 }
+
+void tk_utf8_clean(char *s, size_t n)
+{
+    for (size_t at; !tk_utf8_valid(s, n, &at); s += at, n -= at) s[at] = '?';
+}

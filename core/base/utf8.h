@@ -5,3 +5,5 @@
 
 // Whether n bytes are UTF-8 without NUL; *at (may be NULL) = where they are not, n if they are.
 bool tk_utf8_valid(const char *s, size_t n, size_t *at);
+// Each of n bytes that is no part of UTF-8 without NUL becomes '?'.
+void tk_utf8_clean(char *s, size_t n);

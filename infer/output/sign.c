@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/sign.h"
+#include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "infer/provenance/proof.h"
 #include <inttypes.h>
@@ -98,12 +99,12 @@ static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trai
     TK_TRY(add_model(s, &l, t));
     add_story(&l, &c->story);
     for (int i = 1; i < l.n; i++) TK_TRY(add_proof(s, l.path[i], &l.list[i]));
+    char *title = tk_arena_printf(&s->arena, "%s.mp4", without_folders(output));
+    if (!title) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+    tk_utf8_clean(title, strlen(title)); // a storyboard's file may be named by any bytes
     s->manifest =
-        (tk_manifest){.title = tk_arena_printf(&s->arena, "%s.mp4", without_folders(output)),
-                      .version = tk_revision(),
-                      .ingredient = l.list,
-                      .n = l.n};
-    return s->manifest.title ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+        (tk_manifest){.title = title, .version = tk_revision(), .ingredient = l.list, .n = l.n};
+    return TK_OK;
 }
 
 tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,

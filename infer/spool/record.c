@@ -20,10 +20,10 @@ const char *const tk_spool_folder[TK_SPOOL_STATES] = {"waiting", "running", "don
 static json_t *json_words(const char *text)
 {
     char clean[TK_SPOOL_WORDS];
-    size_t n = strlen(text), at;
+    size_t n = strlen(text);
     if (n >= sizeof clean) n = sizeof clean - 1;
     memcpy(clean, text, n);
-    while (!tk_utf8_valid(clean, n, &at)) clean[at] = '?';
+    tk_utf8_clean(clean, n);
     return json_stringn(clean, n);
 }
 

@@ -56,6 +56,12 @@ expect 1 'has no manifest' verify plain.mp4
 expect 0 'manifest: valid' verify plain.mp4
 expect 0 'finished already' sample first.yaml -o plain.mp4 "${by[@]}"
 
+# A clip whose storyboard's name is no UTF-8 is read all the same.
+cp first.yaml $'caf\xe9.yaml'
+"$talkie" sample $'caf\xe9.yaml' "${by[@]}" >out 2>&1 || fail "a clip of a name that is no UTF-8 is not made"
+expect 0 'caf?.mp4, made by talkie' verify $'clips/caf\xe9.mp4' -o named.json
+grep -q '"file": "clips/caf?.mp4"' named.json || fail "the report does not name the clip"
+
 # In a spool the worker signs; a job may not say by whose key.
 mkdir -p spool/new
 { cat first.yaml; echo 'provenance: {key: keys/key.pem, chain: keys/chain.pem}'; } >spool/new/own.yaml
