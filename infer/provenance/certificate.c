@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/certificate.h"
+#include "core/base/utf8.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
-#include <stdio.h>
 #include <string.h>
 
 // Extended usages that may sign claims, the standard's own first.
@@ -43,6 +43,13 @@ static bool may_sign_claims(X509 *x)
     return found;
 }
 
+// Usages that no signer's certificate has beside them: all there are, and those of an authority's.
+static bool may_do_more(X509 *x)
+{
+    return (X509_get_extension_flags(x) & EXFLAG_XKUSAGE) &&
+           (X509_get_extended_key_usage(x) & (XKU_ANYEKU | XKU_TIMESTAMP | XKU_OCSP_SIGN));
+}
+
 const char *tk_certificate_fault(X509 *x)
 {
     const uint32_t flags = X509_get_extension_flags(x);
@@ -62,6 +69,9 @@ const char *tk_certificate_fault(X509 *x)
     else if (!may_sign_claims(x))
         fault = "its extendedKeyUsage is without 1.3.6.1.4.1.62558.2.1, which C2PA's claims are "
                 "signed by";
+    else if (may_do_more(x))
+        fault = "its extendedKeyUsage has anyExtendedKeyUsage, timeStamping or OCSPSigning, which "
+                "a signer's must not";
     else if (!X509_get0_authority_key_id(x))
         fault = "it is without authorityKeyIdentifier";
     ERR_clear_error();
@@ -83,13 +93,14 @@ void tk_certificate_name(const X509_NAME *name, char *out, int room)
         const int at = X509_NAME_get_index_by_NID(name, nids[i], -1);
         const ASN1_STRING *s =
             at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-        if (s && ASN1_STRING_to_UTF8(&text, s) >= 0) {
-            snprintf(out, (size_t)room, "%s", (char *)text);
-            OPENSSL_free(text);
-        }
+        int n = s ? ASN1_STRING_to_UTF8(&text, s) : -1;
+        if (n < 0) continue;
+        n = n < room ? n : room - 1;
+        memcpy(out, text, (size_t)n);
+        out[n] = 0;
+        tk_utf8_clean(out, (size_t)n); // it may hold NUL, or be cut within a character
+        OPENSSL_free(text);
     }
-    for (char *c = out; *c; c++) // names of anybody's are printed
-        if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
 }
 
 bool tk_key_is_p256(const EVP_PKEY *key)

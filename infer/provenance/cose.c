@@ -50,6 +50,15 @@ static tk_status add_anchors(tk_anchors *a, const char *path, tk_arena *arena)
     return TK_FAIL(TK_INPUT, "provenance.anchors: %s holds no certificate in PEM", path);
 }
 
+// What is named as an anchor is one, a root or not; no link between is weaker than 112 bits, such
+// as one by SHA-1.
+static void set_terms(X509_VERIFY_PARAM *p)
+{
+    enum { BITS_112 = 2 };
+    X509_VERIFY_PARAM_set_flags(p, X509_V_FLAG_PARTIAL_CHAIN);
+    X509_VERIFY_PARAM_set_auth_level(p, BITS_112);
+}
+
 tk_status tk_anchors_open(const char *path, tk_anchors **out)
 {
     tk_arena arena;
@@ -58,10 +67,8 @@ tk_status tk_anchors_open(const char *path, tk_anchors **out)
     TK_NEW(a, 1);
     a->store = X509_STORE_new();
     tk_arena_init(&arena, 0);
-    // What is named as an anchor is one, a root or not.
-    tk_status st = a->store && X509_STORE_set_flags(a->store, X509_V_FLAG_PARTIAL_CHAIN) == 1
-                       ? TK_OK
-                       : TK_FAIL(TK_MEMORY, "out of memory for certificates");
+    tk_status st = a->store ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for certificates");
+    if (st == TK_OK) set_terms(X509_STORE_get0_param(a->store));
     if (st == TK_OK && *path) st = add_anchors(a, path, &arena);
     tk_arena_free(&arena);
     if (st == TK_OK)
@@ -126,6 +133,8 @@ static const char *take_header(cose_parts *p)
             tk_cbor alg;
             es256 = tk_cbor_next(&value, &alg) && alg.kind == TK_CBOR_NEGATIVE &&
                     alg.number == -1 - TK_COSE_ES256;
+        } else if (key.number == TK_COSE_CRIT) {
+            return "algorithm.unsupported"; // it asks for what is not known here
         } else if (key.number == TK_COSE_X5CHAIN) {
             chain = !p->leaf && take_certificates(value, p);
             if (!chain) return "signingCredential.invalid";
@@ -198,23 +207,25 @@ static tk_status judge_parts(const cose_parts *p, tk_span payload, const tk_anch
                              tk_signed *out)
 {
     tk_blob signed_bytes = {0};
-    tk_certificate_name(X509_get_subject_name(p->leaf), out->signer, sizeof out->signer);
-    tk_certificate_name(X509_get_issuer_name(p->leaf), out->issuer, sizeof out->issuer);
     tk_cose_signed_bytes(&signed_bytes, p->head, payload);
     const int good = signed_bytes.full ? -1 : check_raw(p, &signed_bytes);
     tk_blob_free(&signed_bytes);
     if (good < 0) return TK_FAIL(TK_MEMORY, "out of memory for a signature");
-    out->trusted = leads_to_anchor(p, a);
+    if (good) { // else anybody may have put the certificate there
+        tk_certificate_name(X509_get_subject_name(p->leaf), out->signer, sizeof out->signer);
+        tk_certificate_name(X509_get_issuer_name(p->leaf), out->issuer, sizeof out->issuer);
+    }
     out->words = tk_certificate_fault(p->leaf);
     if (out->words) {
         out->fault = "signingCredential.invalid";
-    } else if (!tk_certificate_is_of_today(p->leaf)) {
-        out->fault = "signingCredential.expired";
-        out->words = "the signer's certificate has expired or is not valid yet";
     } else if (!good) {
         out->fault = "claimSignature.mismatch";
         out->words = "the claim is not what was signed, or not by this signer";
+    } else if (!tk_certificate_is_of_today(p->leaf)) {
+        out->fault = "signingCredential.expired";
+        out->words = "the signer's certificate has expired or is not valid yet";
     }
+    out->trusted = !out->fault && leads_to_anchor(p, a);
     return TK_OK;
 }
 

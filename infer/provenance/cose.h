@@ -6,6 +6,7 @@
 enum {
     TK_COSE_SIGN1 = 18, // the tag
     TK_COSE_ALG = 1,    // labels of the header; ...
+    TK_COSE_CRIT = 2,
     TK_COSE_X5CHAIN = 33,
     TK_COSE_ES256 = -7,
     TK_ES256 = 64 // bytes of a signature: r and s
@@ -17,8 +18,8 @@ void tk_cose_signed_bytes(tk_blob *b, tk_span head, tk_span payload);
 typedef struct tk_signed { // what is found out about a signature
     const char *fault;     // in the standard's words, "claimSignature.mismatch"; NULL: it holds
     const char *words;     // ... in ours
-    bool trusted;          // its certificate leads to an anchor
-    char signer[128], issuer[128]; // names in the certificate; "" where there is none
+    bool trusted;          // it holds, and its certificate leads to an anchor
+    char signer[128], issuer[128]; // names in the certificate; "": none, or another's key signed
 } tk_signed;
 
 typedef struct tk_anchors tk_anchors;

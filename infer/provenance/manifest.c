@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 #include "infer/provenance/cbor.h"
 #include "infer/provenance/mp4.h"
+#include "infer/provenance/proof.h"
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -329,6 +330,9 @@ static tk_status put_store(manifest_writer *w, tk_blob *b)
 static tk_status open_writer(manifest_writer *w, const tk_signer *by, const tk_manifest *m)
 {
     *w = (manifest_writer){.by = by, .m = m};
+    if (m->n > TK_PROOF_ASSERTIONS - 2) // beside actions and binding
+        return TK_FAIL(TK_INPUT, "a clip made from %d files: a manifest names at most %d", m->n,
+                       TK_PROOF_ASSERTIONS - 2);
     TK_NEW(w->ingredient, m->n);
     TK_TRY(carry_all(w));
     TK_TRY(draw_uuid(w->id));

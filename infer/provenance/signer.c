@@ -40,9 +40,12 @@ static tk_status read_key(tk_signer *s, const char *path, tk_arena *a)
 {
     BIO *file;
     bool asked = false;
+    char *text;
     TK_TRY(open_pem(path, a, &file));
+    const long bytes = BIO_get_mem_data(file, &text);
     s->key = PEM_read_bio_PrivateKey(file, NULL, no_password, &asked);
     BIO_free(file);
+    OPENSSL_cleanse(text, (size_t)bytes); // a key's text does not stay in memory given back
     ERR_clear_error();
     if (asked)
         return TK_FAIL(

@@ -40,7 +40,7 @@ signer=('basicConstraints=critical,CA:FALSE' 'keyUsage=critical,digitalSignature
     # Each wrong in one way, for the same key.
     cat between.pem leaf.pem >turned.pem
     cat leaf.pem root.pem >broken.pem
-    for wrong in expired usage purpose authority; do cp key.pem $wrong.key; done
+    for wrong in expired usage purpose authority any; do cp key.pem $wrong.key; done
     cp leaf.ext expired.ext
     issue expired 'expired signer' between -1
     extensions usage 'basicConstraints=critical,CA:FALSE' 'keyUsage=critical,keyAgreement' "extendedKeyUsage=$claims"
@@ -49,9 +49,24 @@ signer=('basicConstraints=critical,CA:FALSE' 'keyUsage=critical,digitalSignature
     issue purpose 'a server' between 3650
     extensions authority "${authority[@]}" "extendedKeyUsage=$claims"
     issue authority 'an authority' between 3650
+    extensions any "${signer[@]}" "extendedKeyUsage=$claims,anyExtendedKeyUsage"
+    issue any 'a signer of anything' between 3650
     openssl req -x509 -new -key key.pem -sha256 -days 3650 -subj '/CN=nobody' -addext 'keyUsage=digitalSignature' \
         -addext "extendedKeyUsage=$claims" -addext 'basicConstraints=CA:FALSE' -out itself.pem
     new_key other.pem
+
+    # For the same key, and taken: the authority's certificate is signed by SHA-1; the name is long.
+    new_key low.key
+    extensions low "${authority[@]}"
+    openssl req -new -key low.key -subj '/CN=authority by SHA-1' -out low.csr
+    openssl x509 -req -in low.csr -CA root.pem -CAkey root.key -set_serial 7 -days 3650 -sha1 -extfile low.ext \
+        -out low.pem
+    for other in weak long; do cp key.pem $other.key && cp leaf.ext $other.ext; done
+    issue weak 'signer below SHA-1' low 3650
+    cat weak.pem low.pem >sha1.pem
+    openssl req -new -utf8 -key key.pem -subj "/CN=$(printf 'é%.0s' {1..64})" -out long.csr
+    openssl x509 -req -in long.csr -CA root.pem -CAkey root.key -set_serial 8 -days 3650 -sha256 -extfile long.ext \
+        -out long.pem
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out curve.pem
     openssl pkey -in key.pem -aes256 -passout pass:secret -out locked.pem
 } 2>openssl.log || { cat openssl.log >&2; exit 1; }

@@ -261,7 +261,9 @@ static void signatures_that_are_none(void **state)
     (void)state;
     static const char short_one[] = "\x84\x43\xa1\x01\x26\xa0\xf6\x41x";
     static const char no_certificate[] = "\xd2\x84\x49\xa2\x01\x26\x18\x21\x43xyz\xa0\xf6\x41x";
-    static const char other_way[] = "\xd2\x84\x44\xa1\x01\x38\x22\xa0\xf6\x41x"; // ES384
+    static const char other_way[] = "\xd2\x84\x44\xa1\x01\x38\x22\xa0\xf6\x41x";         // ES384
+    static const char asks_more[] = "\xd2\x84\x46\xa2\x02\x81\x01\x01\x26\xa0\xf6\x41x"; // crit
+    refused_cose(asks_more, sizeof asks_more - 1, "algorithm.unsupported");
     refused_cose("\xa0", 1, "claimSignature.mismatch");
     refused_cose("\xd2\x80", 2, "claimSignature.mismatch");
     refused_cose("\x84\xf6\xa0\xf6\xf6", 5, "claimSignature.mismatch");

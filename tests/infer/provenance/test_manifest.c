@@ -34,7 +34,45 @@ static void keys_are_checked(void **state)
     refused("key.pem", "usage.pem", "without digitalSignature");
     refused("key.pem", "purpose.pem", "1.3.6.1.4.1.62558.2.1");
     refused("key.pem", "authority.pem", "CA:TRUE");
+    refused("key.pem", "any.pem", "anyExtendedKeyUsage");
     refused("key.pem", "itself.pem", "signed by itself");
+}
+
+// How often bytes lie in the heap, given back or not; `masked`: each turned by MASK, so that they
+// are not found here.
+enum { MASK = 0x55, SECRET = 40 };
+
+static int count_in_heap(const uint8_t masked[SECRET])
+{
+    char line[512];
+    uintptr_t at = 0, end = 0;
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) && !strstr(line, "[heap]")) continue;
+    fclose(maps);
+    if (strstr(line, "[heap]")) assert_int_equal(sscanf(line, "%lx-%lx", &at, &end), 2);
+    for (; at + SECRET <= end; at++) {
+        int k = 0;
+        while (k < SECRET && (((const uint8_t *)at)[k] ^ MASK) == masked[k]) k++;
+        found += k == SECRET;
+    }
+    return found;
+}
+
+static void no_key_stays_in_memory(void **state)
+{
+    (void)state;
+    enum { AT = 70 }; // behind what begins each key, over an end of line
+    uint8_t masked[SECRET];
+    const int fd = open(signed_path("key.pem"), O_RDONLY);
+    assert_ok(tk_pread_all(fd, "key.pem", masked, SECRET, AT));
+    close(fd);
+    for (int i = 0; i < SECRET; i++) masked[i] ^= MASK;
+    tk_signer *s = signed_by("key.pem", "chain.pem");
+    assert_non_null(s);
+    tk_signer_close(s);
+    assert_int_equal(count_in_heap(masked), 0);
 }
 
 // ---- what holds --------------------------------------------------------------------------------
@@ -125,6 +163,57 @@ static void manifests_of_one_name_must_be_the_same(void **state)
     tk_signer_close(by);
 }
 
+// A clip by that chain, and what is found.
+static tk_proof *prove_signed_by(const char *chain, const tk_ingredient *from, int n)
+{
+    tk_proof *p;
+    const tk_manifest m = {.title = "t.mp4", .version = "1", .ingredient = from, .n = n};
+    tk_signer *by = signed_by("key.pem", chain);
+    assert_non_null(by);
+    assert_ok(signed_put("by.mp4", by, &m));
+    tk_signer_close(by);
+    assert_ok(signed_prove(signed_path("by.mp4"), signed_path("root.pem"), &p));
+    return p;
+}
+
+static void weak_links_are_not_trusted(void **state)
+{
+    (void)state;
+    const tk_ingredient model = {.title = "model"};
+    assert_int_equal(prove_signed_by("sha1.pem", &model, 1)->state, TK_PROOF_VALID);
+}
+
+static void texts_are_fit_to_be_printed(void **state)
+{
+    (void)state;
+    const tk_ingredient model = {.title = "a\x1b[31m",
+                                 .words = "b\xc2\x9b"
+                                          "31m\xc2\xa0"};
+    const tk_proof *p = prove_signed_by("long.pem", &model, 1);
+    assert_int_equal(p->state, TK_PROOF_TRUSTED);
+    assert_string_equal(p->manifest[0].ingredient[0].title, "a?[31m");
+    assert_string_equal(p->manifest[0].ingredient[0].words, "b??31m\xc2\xa0");
+    assert_int_equal(strlen(p->manifest[0].signer), 127); // of 128, the last letter cut
+    assert_int_equal(strspn(p->manifest[0].signer, "\xc3\xa9"), 126);
+}
+
+static void what_is_signed_can_be_read(void **state)
+{
+    (void)state;
+    static tk_ingredient many[TK_PROOF_ASSERTIONS];
+    int64_t room;
+    for (int i = 0; i < TK_PROOF_ASSERTIONS; i++) many[i].title = "a picture";
+    tk_manifest m = {
+        .title = "t.mp4", .version = "1", .ingredient = many, .n = TK_PROOF_ASSERTIONS - 1};
+    tk_signer *by = signed_by("key.pem", "chain.pem");
+    assert_non_null(by);
+    assert_status(tk_manifest_room(by, &m, &room), TK_INPUT);
+    assert_says("at most 4094");
+    m.n--;
+    assert_ok(tk_manifest_room(by, &m, &room));
+    tk_signer_close(by);
+}
+
 // ---- what is found out -------------------------------------------------------------------------
 
 // The file with one bit of a byte turned.
@@ -167,6 +256,25 @@ static void each_part_has_its_fault(void **state)
     const tk_proof *p = prove_turned(signed_find(&whole, "pictures", false), 3);
     assert_int_equal(p->faults, 1);
     assert_true(p->manifest[0].trusted);
+}
+
+// A certificate is anybody's to show: whose signature does not hold has signed nothing.
+static void nobody_signed_what_was_changed(void **state)
+{
+    (void)state;
+    signed_make("parent.mp4", NULL, NULL);
+    signed_make("child.mp4", "parent.mp4", NULL);
+    signed_read("child.mp4", &whole);
+    for (int last = 0; last < 2; last++) {
+        const tk_proof *p = prove_turned(signed_find(&whole, "xmp:iid:", last) + 8, 0);
+        assert_non_null(p);
+        assert_true(signed_has(p, "claimSignature.mismatch"));
+        const tk_told_manifest *m = &p->manifest[last ? 0 : 1], *other = &p->manifest[last];
+        assert_false(m->trusted);
+        assert_string_equal(m->signer, "");
+        assert_true(other->trusted);
+        assert_string_equal(other->signer, "signer of the tests");
+    }
 }
 
 // Every step-th byte, but for the name of the brand, which the standard leaves out of the hash.
@@ -253,10 +361,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_checked),
+        cmocka_unit_test(no_key_stays_in_memory),
         cmocka_unit_test(what_was_signed_holds),
         cmocka_unit_test(lineage_goes_all_the_way),
         cmocka_unit_test(manifests_of_one_name_must_be_the_same),
+        cmocka_unit_test(weak_links_are_not_trusted),
+        cmocka_unit_test(texts_are_fit_to_be_printed),
+        cmocka_unit_test(what_is_signed_can_be_read),
         cmocka_unit_test(each_part_has_its_fault),
+        cmocka_unit_test(nobody_signed_what_was_changed),
         cmocka_unit_test(every_byte_counts),
         cmocka_unit_test(moved_and_added_boxes_are_found),
         cmocka_unit_test(no_allocation_is_taken_for_granted),
