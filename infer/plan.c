@@ -243,17 +243,15 @@ static tk_status plan_stories(const tk_jobs *jobs, const char *file)
 
 // ---- the command -------------------------------------------------------------------------------
 
-// Whether the file asks for clips. One that cannot be read is taken for a config, and refused as
-// one.
-static bool asks_for_clips(const char *file)
+// Whether the file asks for clips.
+static tk_status look_for_clips(const char *file, bool *asks)
 {
     tk_config peek;
     tk_config_init(&peek);
     const tk_status st = tk_config_load(&peek, 0, file, 0, NULL);
-    const bool asks = st == TK_OK && (peek.story.n_shots || peek.jobs.n_storyboards);
+    *asks = peek.story.n_shots || peek.jobs.n_storyboards;
     tk_config_free(&peek);
-    tk_status_clear();
-    return asks;
+    return st;
 }
 
 // Overrides of plan.* are no options of sampling: they go to the config, the others stay.
@@ -285,7 +283,8 @@ static tk_status plan_clips(tk_comm *world, tk_invocation *in)
 
 tk_status tk_plan_any_command(tk_comm *world, tk_invocation *in)
 {
-    bool clips = world->rank == 0 && asks_for_clips(in->files[0]);
+    bool clips = false;
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : look_for_clips(in->files[0], &clips)));
     TK_TRY(tk_comm_broadcast(world, &clips, sizeof clips, 0));
     if (clips) return plan_clips(world, in);
     in->config_file = in->files[0];
