@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/proof.h"
 #include "core/base/files.h"
-#include "core/base/utf8.h"
 #include "infer/provenance/proving.h"
-#include <openssl/evp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,94 +11,7 @@ const char *tk_proof_state_name(tk_proof_state s)
     return name[s];
 }
 
-// ---- for both halves ---------------------------------------------------------------------------
-
-tk_status tk_proving_fault(tk_proving *p, int k, const char *in, const char *code,
-                           const char *words)
-{
-    tk_proof *f = p->proof;
-    const char *label = k < 0 ? "" : f->manifest[k].label;
-    if (f->faults == TK_PROOF_FAULTS) return TK_OK;
-    const char *where = in ? tk_arena_printf(p->arena, "%s/%s", label, in) : label;
-    if (!where) return TK_FAIL(TK_MEMORY, "out of memory for what a manifest says");
-    f->fault[f->faults++] = (tk_proof_fault){code, where, words};
-    return TK_OK;
-}
-
-tk_status tk_proving_text(tk_proving *p, tk_span text, const char **out)
-{
-    enum { SHOWN = 1024 };
-    *out = "";
-    if (text.n == 0 || text.n > SHOWN || !tk_utf8_valid((const char *)text.x, text.n, NULL))
-        return TK_OK;
-    char *copy = tk_arena_printf(p->arena, "%.*s", (int)text.n, (const char *)text.x);
-    if (!copy) return TK_FAIL(TK_MEMORY, "out of memory for what a manifest says");
-    for (unsigned char *c = (unsigned char *)copy; *c; c++) {
-        if (*c == 0xC2 && c[1] < 0xA0) c[0] = c[1] = '?'; // U+0080 to U+009F steer terminals too
-        if (*c < ' ' || *c == 127) *c = '?';
-    }
-    *out = copy;
-    return TK_OK;
-}
-
-tk_status tk_proving_hash(tk_span x, uint8_t hash[TK_MP4_HASH])
-{
-    if (EVP_Digest(x.x, x.n, hash, NULL, EVP_sha256(), NULL) == 1) return TK_OK;
-    return TK_FAIL(TK_MEMORY, "out of memory for a hash");
-}
-
 // ---- manifests of the store --------------------------------------------------------------------
-
-static tk_status tell_manifest(tk_proving *p, int box, int *k)
-{
-    tk_proof *f = p->proof;
-    if (p->told[box] < 0) {
-        p->told[box] = f->n;
-        p->from[f->n] = box;
-        TK_TRY(tk_proving_text(p, p->box[box].label, &f->manifest[f->n].label));
-        f->n++;
-    }
-    *k = p->told[box];
-    return TK_OK;
-}
-
-static int find_manifest(const tk_proving *p, tk_span uri)
-{
-    static const char before[] = "self#jumbf=/c2pa/";
-    const size_t n = sizeof before - 1;
-    if (uri.n <= n || memcmp(uri.x, before, n)) return -1;
-    const tk_span label = {uri.x + n, uri.n - n};
-    for (int i = 0; i < p->boxes; i++)
-        if (tk_span_same(p->box[i].label, label)) return i;
-    return -1;
-}
-
-static tk_status hash_manifest(tk_proving *p, int box)
-{
-    tk_span in = p->box[box].rest;
-    tk_jumb b = {0};
-    if (p->hashed[box]) return TK_OK;
-    while (tk_box_next(&in, &b) && strcmp(b.kind, "c2cs")) continue;
-    TK_TRY(tk_proving_hash(p->box[box].body, p->hash[box]));
-    TK_TRY(tk_proving_hash(strcmp(b.kind, "c2cs") ? (tk_span){0} : b.body, p->signature[box]));
-    p->hashed[box] = true;
-    return TK_OK;
-}
-
-tk_status tk_proving_follow(tk_proving *p, int of, const char *in, tk_span reference, int *k)
-{
-    const int box = find_manifest(p, tk_cbor_find_text(reference, "url"));
-    *k = -1;
-    if (box < 0)
-        return tk_proving_fault(p, of, in, "ingredient.manifest.missing",
-                                "the manifest of an ingredient is not in the file");
-    TK_TRY(hash_manifest(p, box));
-    TK_TRY(tell_manifest(p, box, k));
-    if (tk_span_same(tk_cbor_find_bytes(reference, "hash"), (tk_span){p->hash[box], TK_MP4_HASH}))
-        return TK_OK;
-    return tk_proving_fault(p, of, in, "ingredient.manifest.mismatch",
-                            "the manifest of an ingredient is not the one that it had");
-}
 
 // A label is part of addresses.
 static bool is_label(tk_span label)
@@ -141,7 +52,7 @@ static tk_status go_through_store(tk_proving *p)
     if (!list_manifests(p))
         return tk_proving_fault(p, -1, NULL, "general.error",
                                 "what lies in the manifest's place is none, or damaged");
-    TK_TRY(tell_manifest(p, p->boxes - 1, &k));
+    TK_TRY(tk_proving_tell(p, p->boxes - 1, &k));
     for (int i = 0; i < p->proof->n; i++) TK_TRY(tk_proving_claim(p, i));
     if (p->proof->n == p->boxes) return TK_OK;
     return tk_proving_fault(p, -1, NULL, "manifest.unreferenced",

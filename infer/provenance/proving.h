@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the two halves of a proof: manifests of a store (proof.c) and what is in one of them
+// What both halves of a proof use: manifests of a store (proof.c) and what is in one of them
 // (claim.c). Internal to infer/provenance.
 #pragma once
 #include "infer/provenance/cose.h"
@@ -29,8 +29,10 @@ tk_status tk_proving_fault(tk_proving *p, int k, const char *in, const char *cod
 tk_status tk_proving_text(tk_proving *p, tk_span text, const char **out);
 // SHA-256 of bytes.
 tk_status tk_proving_hash(tk_span x, uint8_t hash[TK_MP4_HASH]);
+// Box `box` of the store becomes manifest *k of the proof's, unless it is one already.
+tk_status tk_proving_tell(tk_proving *p, int box, int *k);
 // The manifest that a reference of an ingredient leads to becomes one of the proof's; *k = -1 where
 // it does not, which is a fault of manifest `of`.
 tk_status tk_proving_follow(tk_proving *p, int of, const char *in, tk_span reference, int *k);
-// Looks through manifest k of the proof's.
+// Looks through manifest k of the proof's (claim.c).
 tk_status tk_proving_claim(tk_proving *p, int k);
