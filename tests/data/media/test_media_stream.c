@@ -82,8 +82,8 @@ static void windows_make_the_bytes_of_the_whole(void **state)
     const int64_t windows[] = {1, 8, 1000, TK_DECODER_WINDOW};
     for (int k = 0; k < 4; k++) {
         tk_decoder d;
-        tk_latents_whole rows = latents_of(&r);
-        assert_ok(tk_decoder_open(&d, r.codec, &r.grid, &rows.source, windows[k]));
+        tk_latents_whole latents = latents_of(&r);
+        assert_ok(tk_decoder_open(&d, r.codec, &r.grid, &latents.source, windows[k]));
         assert_ok(write_both(&d.source));
         tk_decoder_close(&d);
         const bytes now = take();
