@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 120; waits: mostly */
+/*TEST timeout: 200; waits: mostly */
 // Workers of a spool that are killed, stopped and continued at every step of the protocol, and
 // whose renames lie about what they did. Whatever dies when, no job is lost, none is done twice,
 // and every result is of one try from its first byte to its last. With the protocol broken on
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -267,31 +268,44 @@ static const char *judge_result(const char *name)
     return system(path) == 0 ? NULL : "has files too many or too few";
 }
 
-// What the round has done wrong, in words; "": nothing.
+// Behind what is there already.
+__attribute__((format(printf, 3, 4))) static void add_words(char *words, size_t room,
+                                                            const char *fmt, ...)
+{
+    va_list list;
+    size_t n = strlen(words);
+    if (n) n += (size_t)snprintf(words + n, room - n, "; ");
+    if (n >= room) return;
+    va_start(list, fmt);
+    vsnprintf(words + n, room - n, fmt, list);
+    va_end(list);
+}
+
+// All that the round has done wrong, in words, as far as there is room; "": nothing.
 static void judge_round(char *words, size_t room)
 {
     char path[128], line[128], seen[JOBS * 2][128];
     int n = 0, bad = 0;
     *words = 0;
     if (entries("done") + entries("failed") != JOBS)
-        snprintf(words, room, "lost: %d done and %d failed of %d", entries("done"),
-                 entries("failed"), JOBS);
+        add_words(words, room, "lost: %d done and %d failed of %d", entries("done"),
+                  entries("failed"), JOBS);
     for (int i = 0; i < JOBS; i++) bad += !strcmp(kind_of(i), "bad");
     if (!*words && entries("failed") != bad)
-        snprintf(words, room, "%d failed, not %d", entries("failed"), bad);
+        add_words(words, room, "%d failed, not %d", entries("failed"), bad);
     snprintf(path, sizeof path, "%s.ledger", dir);
     FILE *f = fopen(path, "r");
     for (; f && n < 2 * JOBS && fgets(line, sizeof line, f); n++) {
         snprintf(seen[n], sizeof seen[n], "%s", line);
         for (int i = 0; i < n; i++)
-            if (!strcmp(seen[i], line)) snprintf(words, room, "done twice: %s", line);
+            if (!strcmp(seen[i], line)) add_words(words, room, "done twice: %s", line);
     }
     if (f) fclose(f);
     snprintf(path, sizeof path, "%s/done", dir);
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d));) {
         const char *wrong = e->d_name[0] == '.' ? NULL : judge_result(e->d_name);
-        if (wrong) snprintf(words, room, "%s %s", e->d_name, wrong);
+        if (wrong) add_words(words, room, "%s %s", e->d_name, wrong);
     }
     if (d) closedir(d);
 }
@@ -347,7 +361,7 @@ static int sum_of(const int *x)
 
 static void nothing_is_lost_or_doubled(void **state)
 {
-    char words[256];
+    char words[1024];
     int kills = 0, stops = 0;
     (void)state;
     for (uint64_t seed = 1; kills < 30; seed++) {
@@ -363,8 +377,8 @@ static void nothing_is_lost_or_doubled(void **state)
 // Rounds of a broken protocol must go wrong as they do when it is broken so.
 static void assert_found_out(breakage how, double limit, const char *want)
 {
-    char words[256] = "";
-    for (uint64_t seed = 1; seed <= 8 && (!*words || !strstr(words, want)); seed++)
+    char words[1024] = "";
+    for (uint64_t seed = 1; seed <= 16 && (!*words || !strstr(words, want)); seed++)
         one_round(seed, how, limit, words, sizeof words);
     if (!*words || !strstr(words, want)) fail_msg("not found out; last: '%s'", words);
     print_message("found out: %s\n", words);
@@ -392,7 +406,7 @@ static void leases_that_never_end_are_found_out(void **state)
 
 static int campaign(int want, const char *file)
 {
-    char words[256], line[256];
+    char words[1024], line[256];
     int kills = 0, k;
     uint64_t seed = 100, at;
     FILE *f = fopen(file, "a+");
