@@ -200,10 +200,10 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
-# without libav*, speech and signatures.
+# without libav*, signatures and what hears words.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) $(BY_SPEECH) $(BY_CBOR)),$(OBJ)) \
-	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c $(NO_SPEECH))
+CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_CBOR)),$(OBJ)) \
+	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated emulated-program run-tests campaign kills long speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
@@ -311,7 +311,7 @@ $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING),$(LINKED))) $(OTHERS)
+CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING),$(LINKED))) $(FLITE_LIBS) $(OTHERS)
 
 $(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
 	$(call say,ld,$@)

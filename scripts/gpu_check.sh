@@ -15,6 +15,8 @@
 #         attention     our own kernels and cuDNN's, with the same bits each time and in any order
 #         torch         the same steps in PyTorch, and cuDNN called directly, where PyTorch is
 #         sanitizer     the operators under compute-sanitizer, where it is
+#     OUT=FOLDER gpu_check/run recipe [key=value...]
+#                                           there: scripts/recipe.sh, which makes clips and a model of them, as that says
 #
 # Needed there: a driver, and of the CUDA this was built with cuBLASLt, NCCL and, for attention by it, cuDNN (CUDA's own
 # folders and those of Python's packages are looked through). At most ten minutes; a table at the end, and the goals, each
@@ -58,7 +60,8 @@ pack() { # FILE
     cp scripts/gpu_check.sh "$to/run"
     cp configs/tiny.yaml configs/machines/h100.yaml tests/golden/*.h5 "$to/golden"
     cp scripts/torch_step.py "$to"
-    cp scripts/env.sh "$to/scripts"
+    cp scripts/env.sh scripts/recipe.sh "$to/scripts"
+    cp -r configs "$to"
     sed -nE 's/^ +\[TK_OP_[A-Z_0-9]+\] = \{"([a-z_0-9]+)".*/\1/p' core/device/ops/ops.c >"$to/operators"
     grep -lE '^/\*TEST .*cuda: too' tests/*/test_*.c tests/*/*/test_*.c >"$work/sources"
     while read -r source; do
@@ -110,8 +113,6 @@ prepare() {
     # Its plugins would be those of the machine's own PMIx, of whatever version.
     export PMIX_MCA_mca_base_component_disable_dlopen=1 PMIX_MCA_pcompress_base_silence_warning=1
     export TK_TEST_DEVICE=$device TALKIE_COMM_TIMEOUT=60 TALKIE=$here/bin/talkie
-    cd "$work"
-    ln -s "$here/scripts" scripts
 }
 
 failed=0
@@ -455,6 +456,8 @@ sanitizer() {
 run() { # PART...
     local part
     prepare
+    cd "$work"
+    ln -s "$here/scripts" scripts
     facts
     sizes
     for part; do "$part"; done
@@ -467,6 +470,12 @@ run() { # PART...
 
 case ${0##*/}:${1:-} in
 gpu_check.sh:pack) pack "$(realpath -m "${2:-build/gpu_check.tar.xz}")" ;;
+run:recipe)
+    : "${OUT:?a folder for clips and runs}"
+    OUT=$(realpath -m "$OUT") device=cuda
+    prepare
+    OUT=$OUT "$here/scripts/recipe.sh" "${@:2}"
+    ;;
 run: | run:cuda | run:cpu)
     device=${1:-cuda} small=${SMALL:-} torch_device=${TORCH_DEVICE:-cuda}
     [[ $device == cuda ]] || small=1
@@ -475,7 +484,7 @@ run: | run:cuda | run:cpu)
     run "$@"
     ;;
 *)
-    sed -n '3,28s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,30s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

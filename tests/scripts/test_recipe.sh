@@ -1,47 +1,43 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
-# The recipe makes clips, checks, weights that then learn to speak, and figures; run again, it makes nothing again but
-# figures.
+# The recipe makes clips and lines of speech, in parts while it trains, checks, weights and figures; run again, it makes
+# nothing again but figures.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
+steps=150 # more than are taken while the second part is made
 fail() { echo "$1" && sed 's/^/    /' "$work/said" && failed=$((failed + 1)); }
 
 cat >"$work/small.yaml" <<END
 base: $PWD/configs/tiny.yaml
-world: {clips: 8, speech: false}
 data: {check: [$work/run/check.h5]}
-train: {steps: 3, check_every: 3, check_clips: 2}
+train: {steps: $steps, check_every: $steps, check_clips: 2, checkpoint_every: $steps}
 eval: {clips: 1, shown: 12, pictures: 0}
 END
-cat >"$work/words.yaml" <<END
-base: small.yaml
-world: {speech: true}
-END
-cat >"$work/speech.yaml" <<END
-base: words.yaml
-END
 recipe() {
-    TALKIE=${TALKIE:-build/talkie} CONFIG=$work/small.yaml WORDS=$work/words.yaml SPEECH=$work/speech.yaml OUT=$work/run \
-        MAKERS=1 RANKS=1 LINES=8 CLOSE=4 FULL=2 SHOTS=4 scripts/recipe.sh "$@" >"$work/said" 2>&1
+    TALKIE=${TALKIE:-build/talkie} CONFIG=$work/small.yaml OUT=$work/run MAKERS=1 RANKS=1 CLIPS=16 LINES=16 PARTS=2 \
+        scripts/recipe.sh "$@" >"$work/said" 2>&1
 }
 
+recipe device=cpu train.lr=-1 && fail "a training that fails does not end it"
+[[ ! -e $work/run/clips-2.h5 || ! -e $work/run/world.safetensors ]] || fail "it went on after a training that failed"
+
+rm -f "$work/run/clips-2.h5" "$work/run/lines-2.h5"
 recipe device=cpu || fail "the recipe ends with $?"
-for file in clips.h5 check.h5 metrics.jsonl check.jsonl loss.png silent.safetensors words/{lines,close,full,check}.h5 \
-    speech/{lines,shots,close,full,check}.h5 {words,speech}/metrics.jsonl world.safetensors eval.json; do
+for file in clips.h5 lines.h5 clips-2.h5 lines-2.h5 check.h5 metrics.jsonl check.jsonl loss.png world.safetensors eval.json; do
     [[ -s $work/run/$file ]] || fail "$file is not there"
 done
-for run in run run/words run/speech; do
-    (($(grep -c '"step"' "$work/$run/check.jsonl") == 1)) || fail "$run: held-out losses were not taken"
-done
-grep -q 'nobody judges what is said' "$work/said" || fail "the second part's world does not speak" # sound of 8 kHz
-touch -d 2020-01-01 "$work"/run/c*.h5 "$work"/run/words/*.h5 "$work"/run/speech/*.h5
-recipe device=cpu train.steps=4 || fail "it does not go on"
-[[ -z $(find "$work/run" -maxdepth 2 -name '*.h5' ! -name 'step-*' -newermt 2021-01-01) ]] || fail "clips were made again"
-for run in run run/words run/speech; do
-    (($(grep -c '"step"' "$work/$run/metrics.jsonl") == 4)) || fail "$run: it did not go on where it stopped"
-done
+grep -q 'stopped on request after step' "$work/said" || fail "the training did not stop to take in the second part"
+(($(grep -c '"step"' "$work/run/metrics.jsonl") == steps)) || fail "it took other than $steps steps"
+(($(grep -c '"step"' "$work/run/check.jsonl") == 1)) || fail "held-out losses were not taken"
+grep -q 'nobody judges what is said' "$work/said" || fail "its world does not speak" # sound of 8 kHz
+grep -q ' 32 clips' "$work/said" || fail "the last steps were not taken on all four files"
+
+touch -d 2020-01-01 "$work"/run/*.h5
+recipe device=cpu train.steps=$((steps + 1)) || fail "it does not go on"
+[[ -z $(find "$work/run" -maxdepth 1 -name '*.h5' ! -name 'step-*' -newermt 2021-01-01) ]] || fail "clips were made again"
+(($(grep -c '"step"' "$work/run/metrics.jsonl") == steps + 1)) || fail "it did not go on where it stopped"
 exit $((failed > 0))
