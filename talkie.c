@@ -6,6 +6,7 @@
 #include "infer/bench.h"
 #include "infer/command.h"
 #include "infer/eval/eval.h"
+#include "infer/listing.h"
 #include "infer/plan.h"
 #include "infer/serve.h"
 #include "infer/verify.h"
@@ -77,6 +78,16 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_SERVE | TK_CMD_SAMPLE,
      .config = TK_CONFIG_LAYERED,
      .run = tk_serve_command},
+    {.name = "jobs",
+     .arguments = "SPOOL",
+     .help = "what is in a spool, as a table that is drawn anew until q on a terminal, or as JSON; "
+             "cancels jobs",
+     .wants = "a spool's folder",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_JOBS,
+     .config = TK_CONFIG_OPTIONAL,
+     .run = tk_jobs_command},
     {.name = "verify",
      .arguments = "FILE.mp4 [-o FILE.json]",
      .help = "whether a clip's signed manifest holds, who signed it, what it was made from; exit "

@@ -22,6 +22,7 @@ typedef enum serve_what { SERVE_WAIT, SERVE_JOB, SERVE_END } serve_what;
 typedef struct serve_order { // from rank 0 to all
     serve_what what;
     char yaml[TK_SPOOL_PATH], output[TK_SPOOL_PATH];
+    char told_yaml[TK_SPOOL_PATH], told_output[TK_SPOOL_PATH]; // where they lie when it is done
     bool default_checkpoint;
 } serve_order;
 
@@ -87,6 +88,15 @@ static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
     return check_paths(a, c, arena);
 }
 
+// A clip's JSON outlives the claim: it names what is in it by the place of jobs that are done.
+static tk_status name_files(const serving *a, const char *clip, serve_order *o)
+{
+    const char *name = a->claim.entry.name, *dir = a->spool.dir;
+    TK_TRY(tk_spool_path(o->output, a->claim.dir, "%s", clip));
+    TK_TRY(tk_spool_path(o->told_output, dir, "done/%s/%s", name, clip));
+    return tk_spool_path(o->told_yaml, dir, "done/%s/%s.yaml", name, name);
+}
+
 // The file is parsed as it stands: it may not stand on others (base:), which could be anywhere.
 static tk_status order_job(serving *a, serve_order *o)
 {
@@ -104,7 +114,7 @@ static tk_status order_job(serving *a, serve_order *o)
         o->what = SERVE_JOB;
         o->default_checkpoint = !*c.story.checkpoint;
         snprintf(o->yaml, sizeof o->yaml, "%s", a->claim.yaml);
-        st = tk_spool_path(o->output, a->claim.dir, "%s", *c.story.output ? c.story.output : name);
+        st = name_files(a, *c.story.output ? c.story.output : name, o);
     }
     tk_config_free(&c);
     tk_arena_free(&arena);
@@ -160,6 +170,13 @@ static bool after_serve_step(void *ctx)
     if (a->world->rank) return false;
     if (a->steps < 0) a->steps = a->by.reel.kept * a->job->config.sample.steps;
     a->end = tk_claim_progress(&a->claim, ++a->steps, a->total, "steps");
+    return a->end != TK_CLAIM_GOES_ON;
+}
+
+static bool while_writing(void *ctx)
+{
+    serving *a = ctx;
+    a->end = tk_claim_progress(&a->claim, a->steps, a->total, "steps");
     return a->end != TK_CLAIM_GOES_ON;
 }
 
@@ -230,6 +247,8 @@ static tk_status make_job(serving *a, const serve_order *o)
     a->overrides[n++] = output;
     if (o->default_checkpoint) a->overrides[n++] = checkpoint;
     TK_TRY(tk_jobs_open(&jobs, a->world, o->yaml, n, a->overrides));
+    jobs.job[0].told_file = o->told_yaml;
+    jobs.job[0].told_output = o->told_output;
     a->job = &jobs.job[0];
     a->steps = -1;
     a->total = a->job->story.n_windows * a->job->config.sample.steps;
@@ -384,6 +403,7 @@ static tk_status open_worker(serving *a, tk_invocation *in)
     TK_TRY(tk_agree(a->world, sort_overrides(a, in, c, &in->arena)));
     a->by.parallel = c->parallel;
     a->by.step_done = after_serve_step;
+    a->by.writing = while_writing;
     a->by.ctx = a;
     if (a->world->rank == 0) st = tk_spool_open(&a->spool, in->files[0], c->serve.lease);
     TK_TRY(tk_agree(a->world, st));

@@ -117,16 +117,21 @@ typedef struct clip_source { // pictures and sound as long as nobody asks to sto
     const tk_studio *a;
 } clip_source;
 
+static bool stops_writing(const tk_studio *a)
+{
+    return tk_stop_asked() || (a->writing && a->writing(a->ctx));
+}
+
 static tk_status next_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
 {
     const clip_source *c = (const clip_source *)s;
-    return tk_stop_asked() ? stopped(c->a) : c->of->picture(c->of, frame, rgb);
+    return stops_writing(c->a) ? stopped(c->a) : c->of->picture(c->of, frame, rgb);
 }
 
 static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
 {
     const clip_source *c = (const clip_source *)s;
-    return tk_stop_asked() ? stopped(c->a) : c->of->sound(c->of, first, n, pcm);
+    return stops_writing(c->a) ? stopped(c->a) : c->of->sound(c->of, first, n, pcm);
 }
 
 // ---- a clip ------------------------------------------------------------------------------------
@@ -138,8 +143,9 @@ static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references
     if (a->mesh.replica.rank) return TK_OK;
     TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &a->reel.source,
                            TK_DECODER_WINDOW));
-    const tk_provenance p = {.storyboard = job->file,
+    const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
+                             .told = job->told_output ? job->told_output : job->config.story.output,
                              .digest = job->digest,
                              .config = &job->config,
                              .story = &job->story,

@@ -17,6 +17,7 @@ typedef struct tk_studio {
     tk_mesh mesh;
     tk_session session;
     bool (*step_done)(void *ctx); // after each step, on every rank; true, on any, asks to stop
+    bool (*writing)(void *ctx);   // on its first rank, between parts of a clip: true asks to stop
     void *ctx;
     const tk_job *job;  // that is made, or read,
     tk_reel_files reel; // ... what there is of it

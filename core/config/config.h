@@ -251,6 +251,12 @@ typedef struct tk_serve_config {
     int64_t memory; // MiB of a rank; 0: what its device has
 } tk_serve_config;
 
+typedef struct tk_listing_config { // talkie jobs
+    char *cancel;                  // name of a job; "" = none
+    int64_t json, once;
+    double every; // seconds
+} tk_listing_config;
+
 typedef struct tk_eval_config {
     char *checkpoint;
     int64_t clips, seed;
@@ -287,6 +293,7 @@ typedef struct tk_config {
     tk_jobs_config jobs;
     tk_job_config job;
     tk_serve_config serve;
+    tk_listing_config listing;
     tk_provenance_config provenance;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
@@ -305,7 +312,8 @@ enum {
     TK_CMD_PREFLIGHT = 256, // and all of TK_CMD_TRAIN
     TK_CMD_CONVERT = 512,
     TK_CMD_SERVE = 1024, // and all of TK_CMD_SAMPLE
-    TK_CMD_VERIFY = 2048
+    TK_CMD_VERIFY = 2048,
+    TK_CMD_JOBS = 4096
 };
 
 void tk_config_init(tk_config *c); // every default

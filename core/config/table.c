@@ -176,6 +176,13 @@ static const tk_option config_rows[] = {
     INT("serve.memory", serve.memory, 0, 0, 1073741824, TK_CMD_SERVE,
         "MiB that a rank may take for a job; one that needs more is left to others; 0 = as much as "
         "its device has"),
+    STR("jobs.cancel", listing.cancel, "", TK_CMD_JOBS,
+        "name of a job that is to be cancelled, whether it waits or runs; nothing is shown"),
+    YES("jobs.json", listing.json, 0, TK_CMD_JOBS,
+        "prints the jobs once, as JSON, a line each, with all that their job.json say"),
+    YES("jobs.once", listing.once, 0, TK_CMD_JOBS, "prints the table once, on a terminal too"),
+    FLT("jobs.every", listing.every, 2, 0.1, 3600, TK_CMD_JOBS,
+        "seconds between looks where the table is drawn anew"),
     ENUM("device", parallel.device, TK_DEVICE_AUTO, TK_DEVICE_CUDA, MESH,
          "what each rank computes on: a GPU each where all ranks have one and else the processor, "
          "the processor, plain loops, or a GPU of NVIDIA's",
@@ -545,6 +552,8 @@ const char *tk_command_name(unsigned command)
         return "talkie serve";
     case TK_CMD_VERIFY:
         return "talkie verify";
+    case TK_CMD_JOBS:
+        return "talkie jobs";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

@@ -10,6 +10,9 @@ typedef struct tk_job {
     tk_trained *trained;
     tk_story story;
     char *output; // without suffix
+    // What the clip's JSON calls storyboard and output, where they do not stay where they are;
+    // NULL: file, and what was asked for.
+    const char *told_file, *told_output;
     uint64_t digest;
     bool finished; // by an earlier run
 } tk_job;

@@ -371,7 +371,9 @@ static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
 {
     tk_arena a;
     tk_arena_init(&a, 0);
-    const char *options = tk_config_dump(p->config, TK_CMD_SAMPLE, &a);
+    tk_config as_told = *p->config;
+    as_told.story.output = as_told.output = (char *)p->told;
+    const char *options = tk_config_dump(&as_told, TK_CMD_SAMPLE, &a);
     json_t *root = options ? describe(p, options) : NULL;
     tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", f[JSON].path);
     TK_TRY_TO(st, done, st);

@@ -8,7 +8,8 @@
 
 typedef struct tk_provenance {
     const char *storyboard; // file
-    const char *output;     // path without suffix
+    const char *output;     // path without suffix, where it is written
+    const char *told;       // ... where it will lie once all is done, as the JSON has it
     uint64_t digest;        // of everything the clip depends on
     const tk_config *config;
     const tk_story *story;

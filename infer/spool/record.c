@@ -43,7 +43,7 @@ static json_t *history_json(const tk_spool_record *r)
     return all;
 }
 
-tk_status tk_spool_record_print(const tk_spool_record *r, tk_arena *a, char **text)
+json_t *tk_spool_record_object(const tk_spool_record *r)
 {
     json_t *root = json_pack("{s:s, s:i, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:I}",
                              "format", "talkie-job", "version", 1, "name", json_words(r->name),
@@ -57,16 +57,28 @@ tk_status tk_spool_record_print(const tk_spool_record *r, tk_arena *a, char **te
         *r->worker ? json_words(r->worker) : json_null(), "claim", (json_int_t)r->claim, "done",
         (json_int_t)r->done, "total", (json_int_t)r->total, "unit", json_words(r->unit),
         "seconds_left", r->seconds_left < 0 ? json_null() : json_real(r->seconds_left), "updated",
-        (json_int_t)time(NULL), "error", *r->error ? json_words(r->error) : json_null(), "history",
+        (json_int_t)r->updated, "error", *r->error ? json_words(r->error) : json_null(), "history",
         history_json(r));
+    if (!root || !rest || json_object_update(root, rest) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
+    json_decref(rest);
+    return root;
+}
+
+tk_status tk_spool_record_print(const tk_spool_record *r, tk_arena *a, char **text)
+{
+    tk_spool_record now = *r;
+    now.updated = (int64_t)time(NULL);
+    json_t *root = tk_spool_record_object(&now);
     *text = NULL;
-    if (root && rest && json_object_update(root, rest) == 0) {
+    if (root) {
         const size_t n = json_dumpb(root, NULL, 0, JSON_INDENT(2));
         *text = tk_arena_alloc(a, n + 2);
         if (*text && json_dumpb(root, *text, n, JSON_INDENT(2)) == n) (*text)[n] = '\n';
     }
     json_decref(root);
-    json_decref(rest);
     return *text ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for job %s", r->name);
 }
 

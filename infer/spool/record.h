@@ -3,6 +3,7 @@
 // holds; this says the same, and is written before the folder moves on.
 #pragma once
 #include "infer/spool/entry.h"
+#include <jansson.h>
 
 typedef enum tk_spool_state {
     TK_SPOOL_WAITING,
@@ -41,7 +42,9 @@ typedef struct tk_spool_record {
 
 // *found: folder/job.json is there and whole; else *r is what a job without it would have.
 tk_status tk_spool_record_read(const char *folder, tk_spool_record *r, bool *found);
-// The text of job.json in `a`, of at most 64 KiB.
+// What job.json holds; the caller's. NULL: no memory.
+json_t *tk_spool_record_object(const tk_spool_record *r);
+// The text of job.json, updated now, in `a`, of at most 64 KiB.
 tk_status tk_spool_record_print(const tk_spool_record *r, tk_arena *a, char **text);
 void tk_spool_record_history(tk_spool_record *r, int64_t claim, const char *worker,
                              const char *words);

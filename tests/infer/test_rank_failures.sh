@@ -67,7 +67,7 @@ cp MEDIA FILM.mp4
 } >"$out" 2>&1 || fail "the inputs cannot be made"
 rm FILE.png FILE.json
 cp -r CHECKPOINT RUN
-mkdir SPOOL
+mkdir -p SPOOL/{new,taking,waiting,running} # as a worker leaves it
 
 # The words of a row's arguments as files, without an output that need not be given; of alternatives
 # the first one, or the last one.

@@ -34,6 +34,9 @@ echo 'shots: [{seconds: 0.5' | drop half
 cmp straight.mp4 spool/done/three/three.mp4 || fail "another clip than talkie sample's"
 [[ -s spool/done/four/four.png && -s spool/done/four/four.json ]] || fail "no clip of four"
 says done/three '"state": "done"'
+grep -q "\"storyboard\": \"$PWD/spool/done/three/three.yaml\"" spool/done/three/three.json || fail "the clip's JSON has another storyboard"
+grep -q "output: [^a-z]*$PWD/spool/done/three/three[^a-z]" spool/done/three/three.json || fail "the clip's JSON has another output"
+[[ -z $(grep -rl running/ spool/done --include=*.json) ]] || fail "a finished clip names a path that is no more"
 says failed/leaves 'outside of the spool'
 says failed/away "without '/'"
 says failed/lacks 'none'
@@ -52,7 +55,7 @@ grep -q 'left to others' spool/waiting/*,large,*/job.json || fail "a job that do
 "$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
 [[ -s spool/done/large/large.mp4 ]] || fail "what was left is not done by another"
 
-# Stopped in a job, and killed in it.
+# Stopped in a job, killed in it, and cancelled in it.
 {
     echo '{seed: 3, sample: {steps: 2, window: 1}, shots: ['
     for i in 1 2 3 4 5 6; do echo "{seconds: 0.5, prompt: ball $i},"; done
@@ -77,3 +80,14 @@ done
 grep -q 'windows were finished by an earlier run' out || fail "it did not go on at its last window"
 cmp long.mp4 spool/done/long/long.mp4 || fail "another clip after a kill"
 says done/long '"tries": 2'
+
+drop cut <long.yaml
+"$faulty" 0 slow 100 serve spool checkpoint=run serve.once=1 >out 2>&1 &
+worker=$!
+for ((i = 0; i < 1000; i++)); do [[ -e $(echo spool/running/*,cut,*) ]] && break; sleep 0.02; done
+"$talkie" jobs spool jobs.cancel=cut >told 2>&1 || { cat told; fail "a running job cannot be cancelled"; }
+wait $worker || fail "the worker failed"
+[[ -e spool/cancelled/cut/cut.yaml && ! -e spool/cancel/cut && ! -e spool/cancelled/cut/cut.mp4 ]] || fail "cut is not cancelled"
+says cancelled/cut 'cancelled on request'
+"$talkie" jobs spool >out 2>&1 || fail "no table"
+grep -Eq '^cut +cancelled ' out && grep -Eq '^three +done +1 ' out || fail "the table does not tell what became of them"

@@ -240,8 +240,17 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_int_equal(chdir(runs_dir()), 0);
     assert_ok(tk_jobs_open(&jobs, tk_comm_self(), "two.yaml", 1, (char *[]){"output=clips/full"}));
     const tk_job *job = &jobs.job[0];
-    tk_provenance p = {"two.yaml", job->output,  job->digest, &job->config, &job->story,
-                       &none,      job->trained, &alone,      false,        0};
+    tk_provenance p = {"two.yaml",
+                       job->output,
+                       job->output,
+                       job->digest,
+                       &job->config,
+                       &job->story,
+                       &none,
+                       job->trained,
+                       &alone,
+                       false,
+                       0};
     tk_media clip = tk_grid_media(tk_codec_get_info(job->trained->meta.codec), &job->story.grid);
     assert_ok(tk_media_alloc(&clip));
     tk_media_whole whole = tk_media_whole_of(&clip);
