@@ -330,16 +330,18 @@ static tk_status cancel_and_tell(const char *dir, const char *name)
     return TK_OK;
 }
 
-static tk_status list_jobs(const tk_invocation *in)
+// mpirun gives its first rank a terminal at which nobody sits.
+static tk_status list_jobs(const tk_comm *world, const tk_invocation *in)
 {
     const tk_listing_config *o = &in->config.listing;
     const char *dir = in->files[0];
     if (*o->cancel) return cancel_and_tell(dir, o->cancel);
-    if (o->json || o->once || !isatty(STDOUT_FILENO)) return print_once(dir, o->json);
+    if (o->json || o->once || world->size > 1 || !isatty(STDOUT_FILENO))
+        return print_once(dir, o->json);
     return show_live(dir, o->every);
 }
 
 tk_status tk_jobs_command(tk_comm *world, tk_invocation *in)
 {
-    return tk_agree(world, world->rank ? TK_OK : list_jobs(in));
+    return tk_agree(world, world->rank ? TK_OK : list_jobs(world, in));
 }
