@@ -83,6 +83,9 @@ HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/n
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
 LACK += $(if $(DNNL),,oneDNN)
+# libfec comes without a module as well.
+FEC := $(shell printf '\043include <fec.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
+LACK += $(if $(FEC),,libfec)
 # LAPACK's reference implementation, statically: other ones, which may stand in for it at run time,
 # compute other bits on other numbers of threads (data/codec/pca.c).
 NETLIB := lapacke lapack-netlib blas-netlib
@@ -141,7 +144,7 @@ CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
-OTHERS   := -ldnnl -fopenmp -pthread $(CUDA_LIBS) -lm
+OTHERS   := -ldnnl -lfec -fopenmp -pthread $(CUDA_LIBS) -lm
 LIBS     := $(LAPACK) $(PKG_LIBS) $(FLITE_LIBS) $(OTHERS)
 
 # Files -------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
                              .seconds = seconds};
-    clip_source all = {{clip.source.shape, next_picture, next_sound}, &clip.source, a};
+    clip_source all = {{clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a};
     const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
     TK_TRY(st);

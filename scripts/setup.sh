@@ -38,6 +38,7 @@ pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... i
 libcbor-dev       | module libcbor                 | CBOR: manifests of clips
 libssl-dev        | module libcrypto               | OpenSSL: signs them, checks who signed
 libkissfft-dev    | module kissfft-float           | Fourier transforms: sound by its spectrum
+libfec-dev        | header fec.h                   | libfec: error correction of marks in clips
 libcmocka-dev     | module cmocka                  | unit tests
 openssl           | command openssl                | makes the authority that tests sign by
 '

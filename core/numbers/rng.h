@@ -20,7 +20,8 @@ typedef enum tk_purpose {
     TK_RNG_TASK = 9,      // which task a document is, and what it gives
     TK_RNG_EXAMPLES = 10, // clips that judges are shown before they judge
     TK_RNG_SOUND = 11,    // noise in sound that is made of rows; step = channel
-    TK_RNG_LIKENESS = 12  // whom clips of the world cite, and what voices say to be known by
+    TK_RNG_LIKENESS = 12, // whom clips of the world cite, and what voices say to be known by
+    TK_RNG_MARK = 13      // marks in clips; step = what of them
 } tk_purpose;
 
 typedef struct tk_key { // what a stream is keyed by; pass by value

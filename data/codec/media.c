@@ -57,7 +57,7 @@ static tk_status whole_sound(tk_media_source *s, int64_t first, int64_t n, float
 
 tk_media_whole tk_media_whole_of(const tk_media *m)
 {
-    tk_media_whole w = {{*m, whole_picture, whole_sound}, m};
+    tk_media_whole w = {{*m, whole_picture, whole_sound, NULL}, m};
     w.source.shape.rgb = NULL;
     w.source.shape.pcm = NULL;
     if (!m->pcm) w.source.shape.samples = 0;

@@ -33,12 +33,21 @@ void tk_media_free(tk_media *m);
 // Media that need not lie in memory as a whole. Whoever makes one puts it first in a struct of its
 // own. Frames asked for in order cost least; samples are asked for in any pieces.
 typedef struct tk_media_source tk_media_source;
+typedef struct tk_shown {
+    uint8_t *luma;
+    int64_t stride, width, height, frame;
+    double fps;
+} tk_shown;
 struct tk_media_source {
     tk_media shape; // rgb and pcm: none
     // A picture (height, width, 3), there until the next call.
     tk_status (*picture)(tk_media_source *s, int64_t frame, const uint8_t **rgb);
     // Samples [first, first + n) into pcm (n, channels).
     tk_status (*sound)(tk_media_source *s, int64_t first, int64_t n, float *pcm);
+    // NULL, or what is to be done to pictures as they are shown, right before they are encoded: its
+    // brightness (height, stride) of video range, 16 to 235, at the size that is written, which may
+    // be larger than the shape's. Asked for in order.
+    tk_status (*shown)(tk_media_source *s, const tk_shown *p);
 };
 
 // Media in memory as a source; they stay the caller's. No samples where pcm is NULL.

@@ -18,6 +18,8 @@ typedef struct tk_media_origin { // of media that were read
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,
                         double still_seconds, tk_media *out, tk_media_origin *origin);
 
+// Size of a file's first picture as it would be shown: turned, with square pixels.
+tk_status tk_media_size(const char *path, int64_t *width, int64_t *height);
 // Whether a media file has pictures; if not, tk_media_hear reads it.
 tk_status tk_media_has_pictures(const char *path, bool *yes);
 // The sound of a file, from its beginning, on m's clock and channels: no frames, at most

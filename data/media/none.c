@@ -15,6 +15,12 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
     return no_media(path);
 }
 
+tk_status tk_media_size(const char *path, int64_t *width, int64_t *height)
+{
+    *width = *height = 0;
+    return no_media(path);
+}
+
 tk_status tk_media_has_pictures(const char *path, bool *yes)
 {
     *yes = false;

@@ -135,6 +135,16 @@ static void note_shape(const tk_scaler *s, tk_orientation o, double shown_w, dou
         tk_facts_note(facts, TK_FACT_CROPPED, "%.2f:1 to %.2f:1", from, to);
 }
 
+void tk_picture_shown(const tk_track *t, const AVFrame *f, int64_t *width, int64_t *height)
+{
+    const double aspect = pixel_aspect(t, f);
+    const int64_t wide = llrint(fmax(1, f->width * fmax(1, aspect)));
+    const int64_t high = llrint(fmax(1, f->height * fmax(1, 1 / aspect)));
+    const bool turned = orientation(display_matrix(t, f)).transpose;
+    *width = turned ? high : wide;
+    *height = turned ? wide : high;
+}
+
 tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb, tk_facts *facts)
 {
     if (f->width < 1 || f->height < 1 || f->width > TK_MEDIA_MAX_SIDE ||

@@ -28,4 +28,6 @@ typedef struct tk_scaler {
 // the centre and writes (height, width, 3) RGB. Transparent parts are black. What was done is
 // noted.
 tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rgb, tk_facts *facts);
+// Its size as it would be shown: turned, with square pixels, the longer ones counted.
+void tk_picture_shown(const tk_track *t, const AVFrame *f, int64_t *width, int64_t *height);
 void tk_scaler_free(tk_scaler *s);

@@ -211,6 +211,20 @@ void tk_media_reader_close(tk_media_reader *r)
     tk_free(r);
 }
 
+tk_status tk_media_size(const char *path, int64_t *width, int64_t *height)
+{
+    tk_track t;
+    bool end;
+    *width = *height = 0;
+    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_VIDEO, &t));
+    tk_status st = tk_track_next(&t, &end);
+    if (st == TK_OK && end) st = tk_track_check_complete(&t);
+    if (st == TK_OK && !end) tk_picture_shown(&t, t.frame, width, height);
+    tk_track_close(&t);
+    if (st == TK_OK && *width == 0) return TK_FAIL(TK_INPUT, "%s has no picture", path);
+    return st;
+}
+
 tk_status tk_media_probe(const char *path, const tk_media_config *m, double still_seconds,
                          int64_t *frames, bool *has_audio)
 {

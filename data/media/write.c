@@ -272,6 +272,13 @@ static tk_status put_picture(tk_muxer *m, const uint8_t *rgb, int64_t number)
     int stride[4] = {(int)even_w * 3};
     sws_scale(m->sws, from, stride, 0, (int)even_h, m->picture->data, m->picture->linesize);
     m->picture->pts = number;
+    const tk_shown shown = {.luma = m->picture->data[0],
+                            .stride = m->picture->linesize[0],
+                            .width = m->picture->width,
+                            .height = m->picture->height,
+                            .frame = number,
+                            .fps = av_q2d(m->video->framerate)};
+    if (m->clip->shown) TK_TRY(m->clip->shown(m->clip, &shown));
     return encode(m, m->video, m->video_stream, m->picture);
 }
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/mark/find.h"
+#include "data/media/reader.h"
+#include "infer/mark/listen.h"
+#include "infer/mark/look.h"
+
+enum { SAMPLES = TK_MARK_LISTEN_RATE / TK_MARK_LOOK_FPS }; // that go with a picture
+
+_Static_assert(SAMPLES % TK_MARK_LISTEN_HOP == 0, "whole hops go with a picture");
+
+typedef struct finding {
+    tk_media_reader *reader;
+    tk_mark_look *look;
+    tk_mark_listen *listen;
+    uint8_t *rgb;
+    float pcm[SAMPLES];
+} finding;
+
+static tk_status open_search(finding *s, tk_arena *a, const char *path, tk_mark_key key)
+{
+    int64_t width, height;
+    tk_media_config m = {
+        .fps = TK_MARK_LOOK_FPS, .sample_rate = TK_MARK_LISTEN_RATE, .channels = 1};
+    TK_TRY(tk_media_size(path, &width, &height));
+    tk_mark_look_size(width, height, &m.width, &m.height);
+    TK_ARENA_NEW(s->rgb, a, m.width * m.height * 3);
+    TK_TRY(tk_mark_look_open(a, key, m.width, m.height, &s->look));
+    TK_TRY(tk_mark_listen_open(a, key, &s->listen));
+    return tk_media_reader_open(path, &m, 1, &s->reader);
+}
+
+static tk_status search_all(finding *s)
+{
+    for (int64_t got = 1; got;) {
+        TK_TRY(tk_media_reader_next(s->reader, 1, s->rgb, s->pcm, &got));
+        if (!got) break;
+        tk_mark_look_at(s->look, s->rgb);
+        if (!tk_media_reader_has_audio(s->reader)) continue;
+        for (int i = 0; i < SAMPLES; i += TK_MARK_LISTEN_HOP)
+            tk_mark_listen_to(s->listen, s->pcm + i);
+    }
+    return TK_OK;
+}
+
+tk_status tk_mark_find(const char *path, tk_mark_key key, tk_mark_report *out)
+{
+    finding s = {0};
+    tk_arena a;
+    *out = (tk_mark_report){0};
+    tk_arena_init(&a, 1 << 20);
+    tk_status st = open_search(&s, &a, path, key);
+    if (st == TK_OK) st = search_all(&s);
+    if (st == TK_OK) {
+        const tk_mark_found *picture = &out->picture, *sound = &out->sound;
+        out->picture = tk_mark_look_end(s.look);
+        out->sound = tk_mark_listen_end(s.listen);
+        out->present = tk_mark_is_present(picture) || tk_mark_is_present(sound);
+        if (tk_mark_is_present(sound) && sound->said) out->says = sound;
+        if (tk_mark_is_present(picture) && picture->said) out->says = picture;
+    }
+    tk_media_reader_close(s.reader);
+    tk_arena_free(&a);
+    return st;
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/mark/look.h"
+#include <kiss_fftnd.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+    SCALES = 86,
+    SMALLER = 44, // of them are those below 1
+    BLOCK = 25,   // pictures whose sums are kept as one: within them no speed is told from another
+    BLOCKS = 24,  // of a window
+    RINGS = TK_MARK_TURN + 1,
+    PLANE = TK_MARK_TILE
+};
+static const double scale_step = 1.014, most_speed = 0.12;
+
+typedef struct look_up { // of the transform, between four of its points
+    int at[4];
+    float weight[4];
+} look_up;
+
+struct tk_mark_look {
+    int64_t wide, high, pad_wide, pad_high;
+    tk_mark_line line[TK_MARK_LINES];
+    look_up *where;                 // (SCALES, LINES)
+    kiss_fftnd_cfg whole;           // transform of a picture
+    kiss_fft_cfg row;               // of the plane's rows and columns
+    float *luma, *flat;             // (high, wide)
+    double *sums;                   // ((high + 1), (wide + 1))
+    kiss_fft_cpx *field, *spectrum; // (pad_high, pad_wide)
+    kiss_fft_cpx *block;            // (BLOCKS, SCALES, LINES)
+    int64_t pictures;               // of the window
+    float soft[TK_MARK_SIGNS];      // of all windows
+    tk_mark_found best;
+};
+
+// ---- opening -----------------------------------------------------------------------------------
+
+void tk_mark_look_size(int64_t width, int64_t height, int64_t *wide, int64_t *high)
+{
+    const double k = (double)TK_MARK_ROWS / (double)(width < height ? width : height);
+    const double most = 4 * TK_MARK_ROWS;
+    *wide = (int64_t)rint(fmin((double)width * k, most));
+    *high = (int64_t)rint(fmin((double)height * k, most));
+}
+
+// Twice as long, of factors 2, 3 and 5.
+static int64_t padded(int64_t n)
+{
+    for (int64_t m = 2 * n;; m++) {
+        int64_t rest = m;
+        for (int p = 2; p <= 5; p++)
+            while (rest % p == 0) rest /= p;
+        if (rest == 1) return m;
+    }
+}
+
+// Bilinear, of frequencies kx and ky turns per tile of `side` points.
+static look_up look_up_at(const tk_mark_look *l, const tk_mark_line *k, double side)
+{
+    const double u = (double)k->kx * (double)l->pad_wide / side;
+    const double v = (double)k->ky * (double)l->pad_high / side;
+    const int64_t x = (int64_t)floor(u), y = (int64_t)floor(v);
+    const float px = (float)(u - floor(u)), py = (float)(v - floor(v));
+    look_up out;
+    for (int i = 0; i < 4; i++) {
+        const int64_t cx = (x + i % 2 + l->pad_wide) % l->pad_wide;
+        const int64_t cy = (y + i / 2 + l->pad_high) % l->pad_high;
+        out.at[i] = (int)(cy * l->pad_wide + cx);
+        out.weight[i] = (i % 2 ? px : 1 - px) * (i / 2 ? py : 1 - py);
+    }
+    return out;
+}
+
+static double scale_of(int i)
+{
+    return pow(scale_step, i - SMALLER);
+}
+
+static tk_status new_transforms(tk_mark_look *l, tk_arena *a)
+{
+    const int dims[2] = {(int)l->pad_high, (int)l->pad_wide};
+    size_t bytes = 0;
+    char *memory;
+    kiss_fftnd_alloc(dims, 2, 0, NULL, &bytes);
+    TK_ARENA_NEW(memory, a, (int64_t)bytes);
+    l->whole = kiss_fftnd_alloc(dims, 2, 0, memory, &bytes);
+    bytes = 0;
+    kiss_fft_alloc(PLANE, 1, NULL, &bytes);
+    TK_ARENA_NEW(memory, a, (int64_t)bytes);
+    l->row = kiss_fft_alloc(PLANE, 1, memory, &bytes);
+    return l->whole && l->row ? TK_OK : TK_FAIL(TK_INTERNAL, "no Fourier transform");
+}
+
+tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t high,
+                            tk_mark_look **out)
+{
+    tk_mark_look *l;
+    TK_ARENA_NEW(l, a, 1);
+    l->wide = wide;
+    l->high = high;
+    l->pad_wide = padded(wide);
+    l->pad_high = padded(high);
+    tk_mark_lines(key, l->line);
+    TK_TRY(new_transforms(l, a));
+    TK_ARENA_NEW(l->where, a, (int64_t)SCALES * TK_MARK_LINES);
+    TK_ARENA_NEW(l->luma, a, wide * high);
+    TK_ARENA_NEW(l->flat, a, wide * high);
+    TK_ARENA_NEW(l->sums, a, (wide + 1) * (high + 1));
+    TK_ARENA_NEW(l->field, a, l->pad_wide * l->pad_high);
+    TK_ARENA_NEW(l->spectrum, a, l->pad_wide * l->pad_high);
+    TK_ARENA_NEW(l->block, a, (int64_t)BLOCKS * SCALES * TK_MARK_LINES);
+    for (int s = 0; s < SCALES; s++)
+        for (int k = 0; k < TK_MARK_LINES; k++)
+            l->where[s * TK_MARK_LINES + k] =
+                look_up_at(l, &l->line[k], TK_MARK_TILE * scale_of(s));
+    *out = l;
+    return TK_OK;
+}
+
+// ---- a picture ---------------------------------------------------------------------------------
+
+// out: the mean of x over the box of 2 r + 1 points around each, cut at the edges.
+static void blur(const tk_mark_look *l, const float *x, bool squares, int r, float *out)
+{
+    const int64_t w = l->wide, h = l->high;
+    double *sums = l->sums;
+    for (int64_t y = 0; y < h; y++) {
+        double row = 0;
+        for (int64_t i = 0; i < w; i++) {
+            const double v = (double)x[y * w + i];
+            row += squares ? v * v : v;
+            sums[(y + 1) * (w + 1) + i + 1] = sums[y * (w + 1) + i + 1] + row;
+        }
+    }
+    for (int64_t y = 0; y < h; y++) {
+        const int64_t y0 = y < r ? 0 : y - r, y1 = y + r + 1 > h ? h : y + r + 1;
+        for (int64_t i = 0; i < w; i++) {
+            const int64_t x0 = i < r ? 0 : i - r, x1 = i + r + 1 > w ? w : i + r + 1;
+            const double *a = sums + y0 * (w + 1), *b = sums + y1 * (w + 1);
+            out[y * w + i] =
+                (float)((b[x1] - b[x0] - a[x1] + a[x0]) / (double)((y1 - y0) * (x1 - x0)));
+        }
+    }
+}
+
+// What differs from its surroundings, by how much things differ there, its middle at point 0.
+static void flatten(tk_mark_look *l)
+{
+    const int64_t w = l->wide, h = l->high, n = w * h;
+    blur(l, l->luma, false, 4, l->flat);
+    for (int64_t i = 0; i < n; i++) l->luma[i] -= l->flat[i];
+    blur(l, l->luma, true, 7, l->flat);
+    memset(l->field, 0, (size_t)(l->pad_wide * l->pad_high) * sizeof *l->field);
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++) {
+            const float busy = sqrtf(fmaxf(l->flat[y * w + x], 0)) + 1;
+            const float v = fminf(fmaxf(l->luma[y * w + x] / busy, -2), 2);
+            const int64_t to_x = (x - w / 2 + l->pad_wide) % l->pad_wide;
+            const int64_t to_y = (y - h / 2 + l->pad_high) % l->pad_high;
+            l->field[to_y * l->pad_wide + to_x].r = v;
+        }
+}
+
+static kiss_fft_cpx look_up_in(const kiss_fft_cpx *spectrum, const look_up *w)
+{
+    kiss_fft_cpx v = {0, 0};
+    for (int i = 0; i < 4; i++) {
+        v.r += w->weight[i] * spectrum[w->at[i]].r;
+        v.i += w->weight[i] * spectrum[w->at[i]].i;
+    }
+    return v;
+}
+
+static kiss_fft_cpx turned(kiss_fft_cpx v, double turns)
+{
+    const float c = (float)cos(2 * M_PI * turns), s = (float)sin(2 * M_PI * turns);
+    return (kiss_fft_cpx){v.r * c - v.i * s, v.r * s + v.i * c};
+}
+
+// Turns a second by which the drift takes a line.
+static double drift_of(const tk_mark_line *k)
+{
+    return (k->kx * TK_MARK_DRIFT_X + k->ky * TK_MARK_DRIFT_Y) / TK_MARK_TILE;
+}
+
+static void end_window(tk_mark_look *l);
+
+void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
+{
+    const double seconds = (double)l->pictures / TK_MARK_LOOK_FPS;
+    kiss_fft_cpx back[TK_MARK_LINES], *to = l->block + l->pictures / BLOCK * SCALES * TK_MARK_LINES;
+    for (int64_t i = 0; i < l->wide * l->high; i++)
+        l->luma[i] = 0.2126f * rgb[3 * i] + 0.7152f * rgb[3 * i + 1] + 0.0722f * rgb[3 * i + 2];
+    flatten(l);
+    kiss_fftnd(l->whole, l->field, l->spectrum);
+    for (int k = 0; k < TK_MARK_LINES; k++)
+        back[k] = turned((kiss_fft_cpx){1, 0}, -drift_of(&l->line[k]) * seconds);
+    for (int s = 0; s < SCALES; s++)
+        for (int k = 0; k < TK_MARK_LINES; k++) {
+            const kiss_fft_cpx v = look_up_in(l->spectrum, &l->where[s * TK_MARK_LINES + k]);
+            to[s * TK_MARK_LINES + k].r += v.r * back[k].r - v.i * back[k].i;
+            to[s * TK_MARK_LINES + k].i += v.r * back[k].i + v.i * back[k].r;
+        }
+    if (++l->pictures == BLOCK * BLOCKS) end_window(l);
+}
+
+// ---- a window ----------------------------------------------------------------------------------
+
+typedef struct sighting {
+    double z;
+    int scale, rate, place; // place: y * PLANE + x
+} sighting;
+
+static double speed_of(const tk_mark_look *l, int rate)
+{
+    const double seconds = fmax((double)l->pictures / TK_MARK_LOOK_FPS, 2.5);
+    return 1 + rate * fmin(0.66 / seconds, most_speed);
+}
+
+static int most_rate(const tk_mark_look *l)
+{
+    int n = 0;
+    while (fabs(speed_of(l, n + 1) - 1) <= most_speed + 1e-9) n++;
+    return n;
+}
+
+static int ring_of(const tk_mark_line *k)
+{
+    return (int)sqrt((double)(k->kx * k->kx + k->ky * k->ky));
+}
+
+// Sums over the window at a scale and a speed, by the deviation of lines as long; what stands out
+// is cut.
+static void gather_window(const tk_mark_look *l, int scale, int rate,
+                          kiss_fft_cpx sum[TK_MARK_LINES])
+{
+    const double off = speed_of(l, rate) - 1, each = (double)BLOCK / TK_MARK_LOOK_FPS;
+    double square[RINGS] = {0};
+    int n[RINGS] = {0};
+    memset(sum, 0, TK_MARK_LINES * sizeof *sum);
+    for (int64_t b = 0; b * BLOCK < l->pictures; b++)
+        for (int k = 0; k < TK_MARK_LINES; k++) {
+            const kiss_fft_cpx v = l->block[(b * SCALES + scale) * TK_MARK_LINES + k];
+            const double turns = -drift_of(&l->line[k]) * off * ((double)b + 0.5) * each;
+            const kiss_fft_cpx t = rate ? turned(v, turns) : v;
+            sum[k].r += t.r;
+            sum[k].i += t.i;
+        }
+    for (int k = 0; k < TK_MARK_LINES; k++) {
+        const int r = ring_of(&l->line[k]);
+        square[r] += (double)(sum[k].r * sum[k].r + sum[k].i * sum[k].i);
+        n[r]++;
+    }
+    for (int k = 0; k < TK_MARK_LINES; k++) {
+        const int r = ring_of(&l->line[k]);
+        const float rms = (float)sqrt(square[r] / n[r]);
+        const float size = rms > 0 ? hypotf(sum[k].r, sum[k].i) / rms : 0;
+        const float by = rms > 0 ? fminf(1, 1.5f / fmaxf(size, 1e-9f)) / rms : 0;
+        sum[k].r *= by;
+        sum[k].i *= by;
+    }
+}
+
+// Line by line, what is left when the key's phase is taken away.
+static kiss_fft_cpx without_phase(const tk_mark_line *k, kiss_fft_cpx v)
+{
+    return (kiss_fft_cpx){v.r * k->re + v.i * k->im, v.i * k->re - v.r * k->im};
+}
+
+// How well pilots agree at each place of the tile, all at once.
+static sighting best_place(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES])
+{
+    kiss_fft_cpx grid[PLANE][PLANE] = {0}, part[PLANE][PLANE], column[PLANE], out[PLANE];
+    sighting best = {.z = -1};
+    double square = 0;
+    for (int k = 0; k < TK_MARK_PILOTS; k++) {
+        const tk_mark_line *line = &l->line[k];
+        grid[line->ky][(line->kx + PLANE) % PLANE] = without_phase(line, sum[k]);
+        square += 0.5 * (double)(sum[k].r * sum[k].r + sum[k].i * sum[k].i);
+    }
+    if (!(square > 0)) return best;
+    for (int y = 0; y < RINGS; y++) kiss_fft(l->row, grid[y], part[y]);
+    for (int x = 0; x < PLANE; x++) {
+        memset(column, 0, sizeof column);
+        for (int y = 0; y < RINGS; y++) column[y] = part[y][x];
+        kiss_fft(l->row, column, out);
+        for (int y = 0; y < PLANE; y++)
+            if ((double)out[y].r > best.z) {
+                best.z = (double)out[y].r;
+                best.place = y * PLANE + x;
+            }
+    }
+    best.z /= sqrt(square);
+    return best;
+}
+
+static double agreement(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES], double x,
+                        double y)
+{
+    double all = 0;
+    for (int k = 0; k < TK_MARK_PILOTS; k++) {
+        const tk_mark_line *line = &l->line[k];
+        const double turns = (line->kx * x + line->ky * y) / PLANE;
+        all += (double)turned(without_phase(line, sum[k]), turns).r;
+    }
+    return all;
+}
+
+// Adds what the lines that carry signs say, read where pilots agree best within a point.
+static void read_signs(tk_mark_look *l, const sighting *c)
+{
+    kiss_fft_cpx sum[TK_MARK_LINES];
+    double best = -1, at_x = 0, at_y = 0;
+    gather_window(l, c->scale, c->rate, sum);
+    for (int i = -3; i <= 3; i++)
+        for (int j = -3; j <= 3; j++) {
+            const double x = c->place % PLANE + 0.25 * i, y = c->place / PLANE + 0.25 * j;
+            const double a = agreement(l, sum, x, y);
+            if (a <= best) continue;
+            best = a;
+            at_x = x;
+            at_y = y;
+        }
+    for (int k = TK_MARK_PILOTS; k < TK_MARK_LINES; k++) {
+        const tk_mark_line *line = &l->line[k];
+        const kiss_fft_cpx v =
+            turned(without_phase(line, sum[k]), (line->kx * at_x + line->ky * at_y) / PLANE);
+        float *to = l->soft + 2 * (k - TK_MARK_PILOTS);
+        to[0] += v.r * (float)M_SQRT2;
+        to[1] += v.i * (float)M_SQRT2;
+    }
+}
+
+static void end_window(tk_mark_look *l)
+{
+    sighting best = {.z = -1};
+    kiss_fft_cpx sum[TK_MARK_LINES];
+    const int rates = most_rate(l);
+    if (l->pictures == 0) return;
+    for (int s = 0; s < SCALES; s++)
+        for (int rate = -rates; rate <= rates; rate++) {
+            gather_window(l, s, rate, sum);
+            const sighting c = best_place(l, sum);
+            if (c.z > best.z) best = (sighting){c.z, s, rate, c.place};
+        }
+    const double tries = (double)SCALES * (2 * rates + 1) * PLANE * PLANE;
+    const tk_mark_found found = {.looked = true,
+                                 .z = best.z,
+                                 .tries = tries,
+                                 .scale = scale_of(best.scale),
+                                 .speed = speed_of(l, best.rate),
+                                 .log10p = log10(tries) - best.z * best.z / 2 * M_LOG10E};
+    tk_mark_better(&l->best, &found);
+    if (best.z > 0 && found.log10p < 0) read_signs(l, &best);
+    memset(l->block, 0, (size_t)BLOCKS * SCALES * TK_MARK_LINES * sizeof *l->block);
+    l->pictures = 0;
+}
+
+tk_mark_found tk_mark_look_end(tk_mark_look *l)
+{
+    end_window(l);
+    l->best.said = tk_mark_decode(l->soft, &l->best.message);
+    return l->best;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the mark in pictures. Each one is flattened (what is bright or busy weighs as much as what
+// is not) and transformed once; what the transform is at the mark's waves, for each of 86 scales,
+// is turned back by the drift and summed. So a picture costs one Fourier transform of 4 times its
+// points and 86 x 264 look-ups, and a window of a minute 86 x 23 inverse transforms of the tile,
+// each of which tries all 4,096 places at once. Memory is that of a window: 6 MiB.
+#pragma once
+#include "core/base/mem.h"
+#include "infer/mark/found.h"
+#include "infer/mark/lines.h"
+
+enum { TK_MARK_LOOK_FPS = 10 };
+
+typedef struct tk_mark_look tk_mark_look;
+
+// The size at which pictures of so many pixels are looked at: TK_MARK_ROWS on the shorter side.
+void tk_mark_look_size(int64_t width, int64_t height, int64_t *wide, int64_t *high);
+// It lives in the arena.
+tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t high,
+                            tk_mark_look **out);
+// The next picture (high, wide, 3), TK_MARK_LOOK_FPS a second.
+void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb);
+// After the last one.
+tk_mark_found tk_mark_look_end(tk_mark_look *l);

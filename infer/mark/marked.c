@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/mark/marked.h"
+
+static const double whole_seconds = 10;
+
+tk_mark_message tk_mark_message_for(const tk_media *shape, uint64_t payload)
+{
+    const int64_t side = shape->width < shape->height ? shape->width : shape->height;
+    const bool small =
+        side < TK_MARK_ROWS || (double)shape->frames < whole_seconds * shape->fps - 0.5;
+    return (tk_mark_message){small ? payload & 0xffff : payload, small};
+}
+
+static tk_status marked_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
+{
+    tk_marked *m = (tk_marked *)s;
+    return m->of->picture(m->of, frame, rgb);
+}
+
+static tk_status marked_shown(tk_media_source *s, const tk_shown *p)
+{
+    tk_marked *m = (tk_marked *)s;
+    if (!m->picture.tile)
+        TK_TRY(tk_mark_picture_open(&m->picture, &m->arena, m->key, m->message, p->width, p->height,
+                                    p->fps));
+    tk_mark_picture_put(&m->picture, p->luma, p->stride, p->frame);
+    return TK_OK;
+}
+
+static tk_status marked_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    tk_marked *m = (tk_marked *)s;
+    if (!m->sound.of) TK_TRY(tk_mark_sound_open(&m->sound, &m->arena, m->key, m->message, m->of));
+    return tk_mark_sound_get(&m->sound, first, n, pcm);
+}
+
+void tk_marked_open(tk_marked *m, tk_mark_key key, uint64_t payload, tk_media_source *of)
+{
+    *m = (tk_marked){.source = {of->shape, marked_picture, marked_sound, marked_shown},
+                     .of = of,
+                     .key = key,
+                     .message = tk_mark_message_for(&of->shape, payload)};
+    tk_arena_init(&m->arena, 0);
+}
+
+void tk_marked_close(tk_marked *m)
+{
+    if (m->arena.block_bytes) tk_arena_free(&m->arena);
+    *m = (tk_marked){0};
+}
