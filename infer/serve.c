@@ -21,6 +21,7 @@ typedef enum serve_what { SERVE_WAIT, SERVE_JOB, SERVE_END } serve_what;
 
 typedef struct serve_order { // from rank 0 to all
     serve_what what;
+    char list[TK_SPOOL_PATH]; // that the job came of; "" = none
     char yaml[TK_SPOOL_PATH], output[TK_SPOOL_PATH];
     char told_yaml[TK_SPOOL_PATH], told_output[TK_SPOOL_PATH]; // where they lie when it is done
     bool default_checkpoint;
@@ -75,7 +76,7 @@ static tk_status check_paths(const serving *a, tk_config *c, tk_arena *arena)
 static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
 {
     if (c->jobs.n_storyboards)
-        return TK_FAIL(TK_INPUT, "storyboards: a job is one storyboard; drop each of them");
+        return TK_FAIL(TK_INPUT, "storyboards: its file was made a list after it was taken in");
     if (strchr(c->story.output, '/'))
         return TK_FAIL(TK_INPUT,
                        "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
@@ -97,18 +98,29 @@ static tk_status name_files(const serving *a, const char *clip, serve_order *o)
     return tk_spool_path(o->told_yaml, dir, "done/%s/%s.yaml", name, name);
 }
 
-// The file is parsed as it stands: it may not stand on others (base:), which could be anywhere.
+// The job's files as they stand; they may not stand on others (base:), which could be anywhere.
+static tk_status read_job(const serving *a, serve_order *o, tk_arena *arena, tk_config *c)
+{
+    char *text, *list = NULL;
+    size_t bytes, list_bytes = 0;
+    TK_TRY(tk_file_read(a->claim.yaml, TK_SPOOL_YAML, arena, &text, &bytes));
+    if (*a->claim.record.list) {
+        TK_TRY(tk_spool_path(o->list, a->claim.dir, "%s" TK_SPOOL_LIST_FILE, a->claim.entry.name));
+        TK_TRY(tk_file_read(o->list, TK_SPOOL_YAML, arena, &list, &list_bytes));
+    }
+    return tk_spool_layer(c, list ? a->claim.record.list : NULL, list, list_bytes,
+                          a->claim.record.file, text, bytes);
+}
+
 static tk_status order_job(serving *a, serve_order *o)
 {
     tk_config c;
     tk_arena arena;
-    char *text;
-    size_t bytes;
     const char *name = a->claim.entry.name;
     tk_arena_init(&arena, 0);
     tk_config_init(&c);
-    tk_status st = tk_file_read(a->claim.yaml, TK_SPOOL_YAML, &arena, &text, &bytes);
-    if (st == TK_OK) st = tk_config_parse(&c, 0, a->claim.record.file, text, bytes, 0, NULL);
+    *o->list = 0;
+    tk_status st = read_job(a, o, &arena, &c);
     if (st == TK_OK) st = check_claimed(a, &c, &arena);
     if (st == TK_OK) {
         o->what = SERVE_JOB;
@@ -246,7 +258,8 @@ static tk_status make_job(serving *a, const serve_order *o)
     snprintf(checkpoint, sizeof checkpoint, "checkpoint=%s", a->checkpoint);
     a->overrides[n++] = output;
     if (o->default_checkpoint) a->overrides[n++] = checkpoint;
-    TK_TRY(tk_jobs_open(&jobs, a->world, o->yaml, n, a->overrides));
+    TK_TRY(*o->list ? tk_jobs_open_listed(&jobs, a->world, o->list, o->yaml, n, a->overrides)
+                    : tk_jobs_open(&jobs, a->world, o->yaml, n, a->overrides));
     jobs.job[0].told_file = o->told_yaml;
     jobs.job[0].told_output = o->told_output;
     a->job = &jobs.job[0];
@@ -407,6 +420,7 @@ static tk_status open_worker(serving *a, tk_invocation *in)
     a->by.ctx = a;
     if (a->world->rank == 0) st = tk_spool_open(&a->spool, in->files[0], c->serve.lease);
     TK_TRY(tk_agree(a->world, st));
+    a->spool.open = a->o->open != 0;
     TK_TRY(tk_agree(a->world, go_to_files(in->files[0])));
     tk_studio_layout(&a->by.parallel, a->world->size, 1);
     return tk_mesh_open(&a->by.mesh, a->world, &a->by.parallel, TK_AXIS_TENSOR);

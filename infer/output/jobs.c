@@ -215,37 +215,52 @@ static tk_status find_finished(tk_jobs *j, tk_comm *world)
     return TK_OK;
 }
 
-static tk_status load_top(tk_jobs *j, const char *file, int n, char *const *overrides)
+// only: the one storyboard of the list that is meant; NULL: all of them.
+static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
+                          char *const *overrides)
 {
     TK_TRY(tk_config_load(&j->top, TK_CMD_SAMPLE, file, n, overrides));
     j->many = j->top.jobs.n_storyboards > 0;
-    j->n = j->many ? (int)j->top.jobs.n_storyboards : 1;
+    j->n = j->many && !only ? (int)j->top.jobs.n_storyboards : 1;
     TK_ARENA_NEW(j->job, &j->arena, j->n);
     TK_ARENA_NEW(j->trained, &j->arena, j->n);
-    for (int i = 0; i < j->n; i++) j->job[i].file = j->many ? j->top.jobs.storyboards[i] : file;
+    for (int i = 0; i < j->n; i++)
+        j->job[i].file = only ? only : j->many ? j->top.jobs.storyboards[i] : file;
     return TK_OK;
 }
 
-tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+static tk_status read_jobs(tk_jobs *j, tk_comm *world, const char *file, const char *only, int n,
+                           char *const *overrides)
 {
     memset(j, 0, sizeof *j);
     tk_arena_init(&j->arena, 0);
     tk_config_init(&j->top);
-    tk_status st = tk_config_agree(world, load_top(j, file, n, overrides), &j->top);
+    tk_status st = tk_config_agree(world, load_top(j, file, only, n, overrides), &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++)
         st = open_job(j, &j->job[i], world, file, n, overrides);
     if (st != TK_OK) tk_jobs_close(j);
     return st;
 }
 
-tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
 {
-    TK_TRY(tk_jobs_read(j, world, file, n, overrides));
+    return read_jobs(j, world, file, NULL, n, overrides);
+}
+
+tk_status tk_jobs_open_listed(tk_jobs *j, tk_comm *world, const char *list, const char *file, int n,
+                              char *const *overrides)
+{
+    TK_TRY(read_jobs(j, world, list, file, n, overrides));
     tk_status st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
-    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, file));
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, list));
     if (st != TK_OK) tk_jobs_close(j);
     return st;
+}
+
+tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
+{
+    return tk_jobs_open_listed(j, world, file, NULL, n, overrides);
 }
 
 void tk_jobs_close(tk_jobs *j)

@@ -14,9 +14,7 @@ static const double ask_every = 1, tell_every = 2; // seconds
 
 // ---- holding -----------------------------------------------------------------------------------
 
-// What an earlier holder had begun to write when it lost the folder. Nothing comes to it later: the
-// paths by which it could are gone.
-static void sweep_temporaries(const char *folder)
+void tk_spool_sweep(const char *folder)
 {
     DIR *d = opendir(folder);
     if (!d) return;
@@ -35,7 +33,7 @@ tk_status tk_claim_hold(tk_spool *s, const tk_spool_entry *e, tk_claim *c)
     tk_spool_entry_print(e, name, sizeof name);
     TK_TRY(tk_spool_path(c->dir, s->dir, "running/%s", name));
     TK_TRY(tk_spool_path(c->yaml, c->dir, "%s.yaml", e->name));
-    sweep_temporaries(c->dir);
+    tk_spool_sweep(c->dir);
     TK_TRY(tk_spool_record_read(c->dir, &c->record, &found));
     snprintf(c->record.name, sizeof c->record.name, "%s", e->name);
     c->record.priority = e->priority;

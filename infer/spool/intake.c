@@ -62,11 +62,11 @@ static tk_status judge_file(const char *path, const char *name, tk_spool_record 
     tk_config_init(&c);
     tk_status st = tk_file_read(path, TK_SPOOL_YAML, &a, &text, &bytes);
     if (st == TK_OK) st = tk_config_parse(&c, 0, name, text, bytes, 0, NULL);
-    if (st == TK_OK) {
-        r->priority = c.job.priority;
-        r->most_tries = c.job.tries;
-        r->deadline = c.job.deadline ? r->taken + c.job.deadline : 0;
-    }
+    if (st == TK_OK) tk_spool_record_ask(r, &c.job);
+    if (st == TK_OK) r->storyboards = c.jobs.n_storyboards;
+    if (r->storyboards > TK_SPOOL_LIST)
+        st = TK_FAIL(TK_INPUT, "it lists %lld storyboards; a list has at most %d",
+                     (long long)r->storyboards, TK_SPOOL_LIST);
     tk_config_free(&c);
     tk_arena_free(&a);
     return st;
@@ -131,11 +131,10 @@ static void clear_taking(const char *folder)
 static tk_status judge_dropped(tk_spool *s, const char *file, const char *name, int64_t now,
                                tk_spool_record *r)
 {
-    const tk_spool_record as_new = {.uid = -1, .priority = 5, .most_tries = 3, .seconds_left = -1};
     struct stat at;
     char given[TK_SPOOL_NAME + 1], base[TK_SPOOL_FILE];
     snprintf(given, sizeof given, "%s", r->name); // by one who died with it
-    *r = as_new;
+    *r = tk_spool_record_new();
     r->taken = now / 1000000000;
     if (lstat(file, &at) == 0) r->uid = at.st_uid;
     snprintf(r->file, sizeof r->file, "%s", name);
@@ -158,8 +157,7 @@ static tk_status judge_dropped(tk_spool *s, const char *file, const char *name, 
     return tk_spool_give_name(s, base, r->name);
 }
 
-// The job goes where its record says.
-static tk_status publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)
+tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)
 {
     tk_spool_entry e = {.priority = (int)r->priority};
     char to[TK_SPOOL_PATH], name[TK_SPOOL_PATH];
@@ -189,6 +187,14 @@ static bool has_yaml(const char *folder, const tk_spool_record *r)
     return there;
 }
 
+static tk_status go_where_it_belongs(tk_spool *s, const char *folder, tk_spool_record *r,
+                                     time_t when)
+{
+    if (!when) when = r->taken;
+    return r->storyboards && r->state != TK_SPOOL_FAILED ? tk_spool_become(s, folder, r, when)
+                                                         : tk_spool_publish(s, folder, r, when);
+}
+
 // Goes on from wherever the one before has come to. when: the file came; 0: as it says.
 static tk_status go_on_with(tk_spool *s, const char *folder, int64_t now, time_t when)
 {
@@ -197,7 +203,7 @@ static tk_status go_on_with(tk_spool *s, const char *folder, int64_t now, time_t
     bool found;
     TK_TRY(tk_spool_record_read(folder, &r, &found));
     if (!find_dropped(folder, dropped)) {
-        if (found && has_yaml(folder, &r)) return publish(s, folder, &r, when ? when : r.taken);
+        if (found && has_yaml(folder, &r)) return go_where_it_belongs(s, folder, &r, when);
         clear_taking(folder);
         return TK_OK;
     }
@@ -208,7 +214,7 @@ static tk_status go_on_with(tk_spool *s, const char *folder, int64_t now, time_t
     TK_TRY(tk_spool_write_record(s, folder, &r));
     TK_TRY(tk_spool_path(to, folder, "%s.yaml", r.name));
     if (rename(from, to) != 0 && !has_yaml(folder, &r)) return TK_OK; // another has it
-    return publish(s, folder, &r, when ? when : r.taken);
+    return go_where_it_belongs(s, folder, &r, when);
 }
 
 static tk_status take_left(tk_spool *s, const char *name, int64_t now)
@@ -223,6 +229,7 @@ static tk_status take_left(tk_spool *s, const char *name, int64_t now)
     TK_TRY(tk_spool_path(to, s->dir, "taking/%s,%s", e.name, s->lease.worker));
     if (!own) TK_TRY(tk_spool_move(from, to, &moved));
     if (moved == TK_SPOOL_GONE || moved == TK_SPOOL_TAKEN) return TK_OK;
+    tk_spool_sweep(to);
     return go_on_with(s, to, now, 0);
 }
 

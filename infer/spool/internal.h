@@ -5,10 +5,12 @@
 //   record.c   job.json
 //   move.c     renames, and what became of them
 //   intake.c   what is new
+//   list.c     a list of storyboards, which becomes jobs
 //   claim.c    a job in a worker's hands, and how it ends
 //   spool.c    the worker's round: take in, take over, claim
 #pragma once
 #include "infer/spool/spool.h"
+#include <time.h>
 
 // What programs of the tests put in the place of the world; all NULL else.
 typedef struct tk_spool_seams {
@@ -33,6 +35,10 @@ tk_status tk_spool_move(const char *from, const char *to, tk_spool_moved *moved)
 // Writes folder/job.json whole or not at all. TK_FENCED where the folder is gone.
 tk_status tk_spool_write_record(tk_spool *s, const char *folder, const tk_spool_record *r);
 
+// Removes what an earlier holder of a folder had begun to write when it lost it. Nothing comes to
+// it later: the paths by which it could are gone.
+void tk_spool_sweep(const char *folder);
+
 // After a step for one job: others go on though it failed. Not where memory ran out.
 tk_status tk_spool_go_on(tk_spool *s, tk_status st);
 
@@ -42,6 +48,13 @@ void tk_spool_cancel_done(const tk_spool *s, const char *name);
 
 // A name for a job that nobody has had: `want`, or want-2, want-3, ...
 tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1]);
+
+// The job goes where its record says. when: it came, seconds.
+tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when);
+
+// A list in this worker's folder of taking/, from wherever it has come to: its jobs go where they
+// belong, each once, then the list to done/. TK_FENCED where the folder is another's by now.
+tk_status tk_spool_become(tk_spool *s, const char *folder, tk_spool_record *r, time_t when);
 
 // Takes in new/; goes on with what is in taking/ of this worker and of the dead. now: by the file
 // system's clock, ns.

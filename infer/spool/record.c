@@ -59,6 +59,9 @@ json_t *tk_spool_record_object(const tk_spool_record *r)
         "seconds_left", r->seconds_left < 0 ? json_null() : json_real(r->seconds_left), "updated",
         (json_int_t)r->updated, "error", *r->error ? json_words(r->error) : json_null(), "history",
         history_json(r));
+    if (root && *r->list) json_object_set_new(root, "list", json_words(r->list));
+    if (root && r->storyboards)
+        json_object_set_new(root, "storyboards", json_integer(r->storyboards));
     if (!root || !rest || json_object_update(root, rest) != 0) {
         json_decref(root);
         root = NULL;
@@ -91,6 +94,18 @@ void tk_spool_record_history(tk_spool_record *r, int64_t claim, const char *work
     *t = (struct tk_spool_try){.claim = claim};
     snprintf(t->worker, sizeof t->worker, "%s", worker);
     snprintf(t->words, sizeof t->words, "%s", words);
+}
+
+tk_spool_record tk_spool_record_new(void)
+{
+    return (tk_spool_record){.uid = -1, .priority = 5, .most_tries = 3, .seconds_left = -1};
+}
+
+void tk_spool_record_ask(tk_spool_record *r, const tk_job_config *c)
+{
+    r->priority = c->priority;
+    r->most_tries = c->tries;
+    r->deadline = c->deadline ? r->taken + c->deadline : 0;
 }
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -129,8 +144,10 @@ static void fill_record(const json_t *root, tk_spool_record *r)
     read_words(root, "user", r->user, sizeof r->user);
     read_words(root, "worker", r->worker, sizeof r->worker);
     read_words(root, "unit", r->unit, sizeof r->unit);
+    read_words(root, "list", r->list, sizeof r->list);
     read_words(root, "error", r->error, sizeof r->error);
     read_integer(root, "uid", &r->uid);
+    read_integer(root, "storyboards", &r->storyboards);
     read_integer(root, "priority", &r->priority);
     read_integer(root, "taken", &r->taken);
     read_integer(root, "deadline", &r->deadline);
@@ -148,7 +165,7 @@ tk_status tk_spool_record_read(const char *folder, tk_spool_record *r, bool *fou
 {
     char path[TK_SPOOL_PATH];
     struct stat s;
-    *r = (tk_spool_record){.uid = -1, .priority = 5, .most_tries = 3, .seconds_left = -1};
+    *r = tk_spool_record_new();
     *found = false;
     TK_TRY(tk_spool_path(path, folder, "job.json"));
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

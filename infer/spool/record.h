@@ -2,6 +2,7 @@
 // job.json: what is known of a job, for people and programs that look. Its folder's place is what
 // holds; this says the same, and is written before the folder moves on.
 #pragma once
+#include "core/config/config.h"
 #include "infer/spool/entry.h"
 #include <jansson.h>
 
@@ -22,6 +23,8 @@ typedef struct tk_spool_record {
     char file[TK_SPOOL_FILE]; // as it was called in new/
     char user[TK_SPOOL_USER]; // whose file it is, as the kernel says
     int64_t uid;
+    char list[TK_SPOOL_NAME + 1]; // the list that it came of; "" = it was dropped itself
+    int64_t storyboards;          // it is a list of so many; 0: a job
     tk_spool_state state;
     int64_t priority;
     int64_t taken, deadline;   // seconds by the file system's clock; deadline 0: none
@@ -40,6 +43,9 @@ typedef struct tk_spool_record {
     int n_history;
 } tk_spool_record;
 
+tk_spool_record tk_spool_record_new(void); // what a job that says nothing has
+// What its file asks for; the deadline counts from `taken`.
+void tk_spool_record_ask(tk_spool_record *r, const tk_job_config *c);
 // *found: folder/job.json is there and whole; else *r is what a job without it would have.
 tk_status tk_spool_record_read(const char *folder, tk_spool_record *r, bool *found);
 // What job.json holds; the caller's. NULL: no memory.

@@ -13,6 +13,9 @@
 //     workers/WORKER/heartbeat           touched by a worker that lives
 //     files/                             what jobs may cite
 //
+// A file that lists storyboards (of files/) becomes a job for each of them, in whose folder it lies
+// as NAME.list.yaml, and lies in done/ itself then.
+//
 // To drop a job: cp story.yaml SPOOL/new/.story.yaml && mv SPOOL/new/.story.yaml
 // SPOOL/new/story.yaml Names that begin with a dot are nobody's business yet. A second job of a
 // name is called NAME-2.
@@ -31,6 +34,7 @@
 // A rename that reports failure though it was done (over NFS, when an answer is lost) is told by
 // its goal, which is nobody else's.
 #pragma once
+#include "core/config/config.h"
 #include "infer/spool/lease.h"
 #include "infer/spool/record.h"
 
@@ -38,11 +42,16 @@ enum {
     TK_SPOOL_JOBS = 10000,   // looked at in a folder; those beyond wait for their turn
     TK_SPOOL_NEW = 500,      // taken in at a time
     TK_SPOOL_YAML = 1 << 20, // bytes of a job's file
+    TK_SPOOL_LIST = 1000,    // storyboards of a list
 };
+
+// In a job's folder, behind its name: the list that it came of.
+#define TK_SPOOL_LIST_FILE ".list.yaml"
 
 typedef struct tk_spool {
     char dir[TK_SPOOL_PATH];
     tk_lease lease;
+    bool open;        // lists may name files outside of files/; false until set
     uint64_t named;   // temporaries made
     char warned[256]; // the last trouble that was told, which is not told again
     tk_arena arena;   // of one scan
@@ -78,6 +87,11 @@ tk_status tk_spool_scan(tk_spool *s);
 
 // Whether a file that a job names lies in files/, links and .. followed. TK_INPUT with why not.
 tk_status tk_spool_inside(const tk_spool *s, const char *path);
+
+// What a job asks for, over what *c holds: its storyboard, over the list that it came of (NULL:
+// of none). Without what they stand on (base:), which could be anywhere: TK_INPUT.
+tk_status tk_spool_layer(tk_config *c, const char *list, const char *list_text, size_t list_bytes,
+                         const char *name, const char *text, size_t bytes);
 
 // Which of the waiting jobs is wanted; NULL: the first. `yaml`: its file, which may be gone by now.
 typedef bool tk_spool_want(void *ctx, const tk_spool_entry *e, const char *yaml);

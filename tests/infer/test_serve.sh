@@ -30,6 +30,10 @@ story 5 'references: [../../outside.h5],' | drop leaves
 story 5 'output: /tmp/x,' | drop away
 story 5 'checkpoint: none,' | drop lacks
 echo 'shots: [{seconds: 0.5' | drop half
+mkdir -p spool/files/set # a list: the storyboard of three, one that says less than its list, and none
+cp three.yaml spool/files/set/more.yaml
+echo '{seed: 3, shots: [{seconds: 0.5, prompt: a red ball}]}' >spool/files/less.yaml
+echo '{sample: {steps: 2}, job: {priority: 2}, storyboards: [set/more.yaml, less.yaml, none.yaml]}' | drop evening
 "$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
 cmp straight.mp4 spool/done/three/three.mp4 || fail "another clip than talkie sample's"
 [[ -s spool/done/four/four.png && -s spool/done/four/four.json ]] || fail "no clip of four"
@@ -37,6 +41,12 @@ says done/three '"state": "done"'
 grep -q "\"storyboard\": \"$PWD/spool/done/three/three.yaml\"" spool/done/three/three.json || fail "the clip's JSON has another storyboard"
 grep -q "output: [^a-z]*$PWD/spool/done/three/three[^a-z]" spool/done/three/three.json || fail "the clip's JSON has another output"
 [[ -z $(grep -rl running/ spool/done --include=*.json) ]] || fail "a finished clip names a path that is no more"
+for name in more less; do
+    cmp straight.mp4 spool/done/$name/$name.mp4 || fail "$name of a list is another clip"
+    says done/$name '"list": "evening"'
+done
+says done/evening '"unit": "jobs"'
+says failed/none 'cannot use'
 says failed/leaves 'outside of the spool'
 says failed/away "without '/'"
 says failed/lacks 'none'

@@ -24,7 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS = 6, JOBS = 30, PARTS = 3, POINTS = 24 };
+// Of the files that are dropped each tenth is a list of so many jobs.
+enum { WORKERS = 6, DROPPED = 30, LISTED = 2, LISTS = DROPPED / 10, PARTS = 3, POINTS = 24 };
+enum { JOBS = DROPPED + LISTS * LISTED };
 static const double lease = 0.2, too_long = 60; // seconds
 
 typedef enum breakage { WHOLE, UNFENCED, NOT_ATOMIC, NEVER_DEAD } breakage;
@@ -213,16 +215,28 @@ static void look_after(hand *h, uint64_t *seed, double now)
 
 static const char *kind_of(int i)
 {
-    return i % 10 == 3 ? "bad" : i % 10 == 5 ? "often" : i % 10 == 7 ? "back" : "job";
+    static const char *const kind[10] = {
+        [1] = "cut", [3] = "bad", [5] = "often", [7] = "back", [9] = "list"};
+    return kind[i % 10] ? kind[i % 10] : "job";
 }
 
 static void drop_job(int i)
 {
     char command[512];
     snprintf(command, sizeof command,
-             "cd %s/new && echo 'job: {tries: 1000, priority: %d}' >.%d && mv .%d %s-%d.yaml", dir,
-             i % 10, i, i, kind_of(i), i % 25); // some names come twice
+             "cd %s/new && echo '{job: {tries: 1000, priority: %d}%s}' >.%d && mv .%d %s-%d.yaml",
+             dir, i % 10, strcmp(kind_of(i), "list") ? "" : ", storyboards: [kid.yaml, kid.yaml]",
+             i, i, kind_of(i), i % 25); // some names come twice
     if (system(command) != 0) abort();
+}
+
+// Somebody wants one of those cancelled, whatever has become of it by now.
+static void cancel_job(int i)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/cancel/cut-%d", dir, i % 25);
+    const int fd = strcmp(kind_of(i), "cut") ? -1 : open(path, O_WRONLY | O_CREAT, 0666);
+    if (fd >= 0) close(fd);
 }
 
 static int entries(const char *folder)
@@ -240,7 +254,8 @@ static void count_points(void)
 {
     static const char *const names[] = {"other",   "taking",    "taken",   "named",  "record",
                                         "publish", "published", "claim",   "work",   "writing",
-                                        "written", "settle",    "settled", "lapsed", "takeover"};
+                                        "written", "settle",    "settled", "lapsed", "takeover",
+                                        "listed",  "ready"};
     tally->n_points = sizeof names / sizeof *names;
     for (int i = 0; i < tally->n_points; i++)
         snprintf(tally->point[i], sizeof tally->point[i], "%s", names[i]);
@@ -255,6 +270,7 @@ static const char *judge_result(const char *name)
     snprintf(path, sizeof path, "%s/done/%s", dir, name);
     if (tk_spool_record_read(path, &r, &found) != TK_OK || !found) return "has no job.json";
     if (r.state != TK_SPOOL_DONE) return "is not done by its job.json";
+    if (r.storyboards) return r.done == LISTED ? NULL : "is a list without all of its jobs";
     snprintf(want, sizeof want, "%lld %s\n", (long long)r.claim, r.worker);
     for (int i = 0; i < PARTS; i++) {
         snprintf(path, sizeof path, "%s/done/%s/part%d", dir, name, i);
@@ -264,7 +280,7 @@ static const char *judge_result(const char *name)
         if (strcmp(text[i], want)) return "has a part of another try";
     }
     snprintf(path, sizeof path, "[ -f %s/done/%s/%s.yaml ] && [ $(ls -A %s/done/%s | wc -l) = %d ]",
-             dir, name, name, dir, name, PARTS + 2);
+             dir, name, name, dir, name, PARTS + 2 + (*r.list != 0));
     return system(path) == 0 ? NULL : "has files too many or too few";
 }
 
@@ -284,19 +300,21 @@ __attribute__((format(printf, 3, 4))) static void add_words(char *words, size_t 
 // All that the round has done wrong, in words, as far as there is room; "": nothing.
 static void judge_round(char *words, size_t room)
 {
-    char path[128], line[128], seen[JOBS * 2][128];
+    char path[256], line[128], seen[JOBS * 2][128];
     int n = 0, bad = 0;
     *words = 0;
-    if (entries("done") + entries("failed") != JOBS)
-        add_words(words, room, "lost: %d done and %d failed of %d", entries("done"),
-                  entries("failed"), JOBS);
-    for (int i = 0; i < JOBS; i++) bad += !strcmp(kind_of(i), "bad");
+    if (entries("done") + entries("failed") + entries("cancelled") != JOBS)
+        add_words(words, room, "lost: %d done, %d failed and %d cancelled of %d", entries("done"),
+                  entries("failed"), entries("cancelled"), JOBS);
+    for (int i = 0; i < DROPPED; i++) bad += !strcmp(kind_of(i), "bad");
     if (!*words && entries("failed") != bad)
         add_words(words, room, "%d failed, not %d", entries("failed"), bad);
     snprintf(path, sizeof path, "%s.ledger", dir);
     FILE *f = fopen(path, "r");
     for (; f && n < 2 * JOBS && fgets(line, sizeof line, f); n++) {
         snprintf(seen[n], sizeof seen[n], "%s", line);
+        snprintf(path, sizeof path, "%s/cancelled/%.*s", dir, (int)strcspn(line, "\n"), line);
+        if (access(path, F_OK) == 0) add_words(words, room, "done and cancelled: %s", line);
         for (int i = 0; i < n; i++)
             if (!strcmp(seen[i], line)) add_words(words, room, "done twice: %s", line);
     }
@@ -313,7 +331,7 @@ static void judge_round(char *words, size_t room)
 static bool all_ended(void)
 {
     return entries("new") + entries("taking") + entries("waiting") + entries("running") == 0 &&
-           entries("done") + entries("failed") >= JOBS;
+           entries("done") + entries("failed") + entries("cancelled") >= JOBS;
 }
 
 // words: what went wrong. limit: seconds.
@@ -323,6 +341,7 @@ static void one_round(uint64_t seed, breakage how, double limit, char *words, si
     tk_spool s;
     int dropped = 0;
     uint64_t next = seed * 1000;
+    char command[256];
     memset(tally, 0, sizeof *tally);
     count_points();
     broken = how;
@@ -330,10 +349,14 @@ static void one_round(uint64_t seed, breakage how, double limit, char *words, si
     assert_non_null(mkdtemp(dir));
     assert_ok(tk_spool_open(&s, dir, lease)); // the folders
     tk_spool_close(&s);
+    snprintf(command, sizeof command, "echo 'seed: 1' >%s/files/kid.yaml", dir);
     const double begin = tk_now();
     for (int i = 0; i < WORKERS; i++) start_worker(&hands[i], &next);
+    if (system(command) != 0) abort();
     while (!all_ended() && tk_now() - begin < limit) {
-        if (dropped < JOBS) drop_job(dropped++);
+        if (dropped >= 3 && dropped < DROPPED + 3) cancel_job(dropped - 3);
+        if (dropped < DROPPED) drop_job(dropped);
+        dropped++;
         for (int i = 0; i < WORKERS; i++) look_after(&hands[i], &next, tk_now());
         usleep(5000);
     }
@@ -345,7 +368,6 @@ static void one_round(uint64_t seed, breakage how, double limit, char *words, si
         waitpid(hands[i].pid, NULL, 0);
     }
     judge_round(words, room);
-    char command[256];
     snprintf(command, sizeof command, "rm -rf %s %s.ledger", dir, dir);
     assert_int_equal(system(command), 0);
 }
