@@ -209,7 +209,7 @@ CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges
 	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign kills long speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -291,6 +291,11 @@ $(PROGRAM): $(OUT)/talkie.o $(LIB)
 $(CEILING): scripts/gemm_ceiling.c $(OUT)/flags
 	$(call say,cc,$<)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $< -ldnnl -fopenmp
+
+# What the campaign of marks needs beside talkie and ffmpeg.
+$(OUT)/mark_trial: scripts/mark_trial.c $(LIB)
+	$(call say,cc,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
@@ -428,6 +433,13 @@ long: all
 	@awk '{ printf "| %g | %d | %.1f | %.1f | %.0f |\n", $$1 / 60, $$2, $$3, $$2 * 64 * 64 * 3 / 1048576, $$4 }' \
 	    $(OUT)/long.txt | cat tests/infer/output/long.md - >docs/campaign-long.md
 
+# What marks survive (docs/campaign-mark.md); goes on where it was stopped. SECONDS=600: stops then, and writes what
+# there is. MODEL: clips of a model to try as well.
+campaign-mark: all $(OUT)/mark_trial
+	@scripts/mark_campaign.py $(PROGRAM) $(OUT)/mark_trial $(OUT)/mark docs/campaign-mark.md \
+	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BLIND),--blind $(BLIND)) $(if $(CLIPS),--clips $(CLIPS)) \
+	    $(foreach m,$(MODEL),--model $(m))
+
 # How well judges of speech hear what voices say: all voices, all words; minutes.
 SPEECH_TESTS := $(patsubst %,$(OUT)/tests/infer/judges/test_%,voice words)
 speech: $(SPEECH_TESTS)
@@ -516,6 +528,7 @@ help:
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes), speech' \
 	'make kills       workers of a spool killed and stopped at every step of their protocol (KILLS=1000; minutes)' \
 	'make long        write docs/campaign-long.md: memory of clips of 1, 10 and 60 minutes (LENGTHS="60 600" seconds)' \
+	'make campaign-mark  write docs/campaign-mark.md: what marks survive (SECONDS=600, BLIND=1000, CLIPS=8, MODEL=clip.mp4; hours)' \
 	'make speech      write docs/speech.md: what judges hear of all voices and words' \
 	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \

@@ -90,8 +90,8 @@ const tk_command tk_commands[] = {
      .run = tk_jobs_command},
     {.name = "verify",
      .arguments = "FILE.mp4 [-o FILE.json]",
-     .help = "whether a clip's signed manifest holds, who signed it, what it was made from; exit "
-             "code 1 if it does not",
+     .help = "whether a clip's signed manifest holds, who signed it, what it was made from, and "
+             "whether it is marked; exit code 1 if not",
      .wants = "an MP4 file",
      .least = 1,
      .most = 1,

@@ -2,6 +2,7 @@
 #include "infer/serve.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/mark/marked.h"
 #include "infer/provenance/signer.h"
 #include "infer/spool/spool.h"
 #include "infer/story/given.h"
@@ -84,6 +85,9 @@ static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
     if (*c->provenance.key || *c->provenance.chain)
         return TK_FAIL(TK_INPUT,
                        "provenance: whose key signs is the worker's to say; leave it out");
+    if (*c->watermark.key || *c->watermark.payload)
+        return TK_FAIL(TK_INPUT,
+                       "watermark: what marks a clip is the worker's to say; leave it out");
     if (!*c->story.checkpoint && !*a->checkpoint)
         return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
     return check_paths(a, c, arena);
@@ -362,6 +366,19 @@ static tk_status add_path(serving *a, const char *name, const char *path, tk_are
     return TK_OK;
 }
 
+static tk_status take_mark(serving *a, const tk_watermark_config *c, tk_arena *arena)
+{
+    tk_mark_key key;
+    if (!*c->key) return TK_OK;
+    if (a->world->rank == 0) TK_TRY(tk_mark_open_key(c, &key));
+    TK_TRY(add_path(a, "watermark.key", c->key, arena));
+    if (!*c->payload) return TK_OK;
+    char *option = tk_arena_printf(arena, "watermark.payload=%s", c->payload);
+    if (!option) return TK_FAIL(TK_MEMORY, "out of memory for an option");
+    a->overrides[a->n_overrides++] = option;
+    return TK_OK;
+}
+
 // The keys that every clip is signed by, checked before there is one.
 static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *arena)
 {
@@ -380,8 +397,8 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
                                 tk_arena *arena)
 {
     static const char *const own[] = {
-        "serve.", "job.", "checkpoint=", "output=", "log.", "provenance."};
-    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 4);
+        "serve.", "job.", "checkpoint=", "output=", "log.", "provenance.", "watermark."};
+    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 6);
     for (int i = 0; i < in->n_overrides; i++) {
         bool is_own = false;
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
@@ -395,7 +412,8 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
                        c->parallel.data);
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
         return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
-    return take_keys(a, &c->provenance, arena);
+    TK_TRY(take_keys(a, &c->provenance, arena));
+    return take_mark(a, &c->watermark, arena);
 }
 
 // Paths that jobs name begin at the spool's files.

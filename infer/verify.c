@@ -2,8 +2,11 @@
 #include "infer/verify.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
+#include "infer/mark/find.h"
 #include "infer/provenance/proof.h"
 #include "train/run/report.h"
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +62,29 @@ static void tell_proof(const char *path, const tk_proof *f, bool anchors)
     tell_ingredients(f, 0, 2, told);
 }
 
+static void tell_part(const char *where, const tk_mark_found *f)
+{
+    if (!f->looked)
+        printf("  %s: nothing to look at\n", where);
+    else
+        printf("  %s: %s, p <= 1e%+.0f (%.1f deviations, best of %.3g tries; scale %.2f, speed "
+               "%.2f)\n",
+               where, tk_mark_is_present(f) ? "found" : "not found", ceil(f->log10p), f->z,
+               f->tries, f->scale, f->speed);
+}
+
+static void tell_mark(const char *path, const tk_mark_report *m)
+{
+    printf("%s: mark: %s\n", path, m->present ? "found" : "not found");
+    tell_part("picture", &m->picture);
+    tell_part("sound", &m->sound);
+    if (m->says)
+        printf("  it says %0*" PRIx64 " (%d bits)\n", m->says->message.small ? 4 : 16,
+               m->says->message.payload, m->says->message.small ? 16 : 64);
+    else if (m->present)
+        printf("  what it says cannot be read\n");
+}
+
 // ---- as JSON -----------------------------------------------------------------------------------
 
 static json_t *ingredient_object(const tk_told_ingredient *s)
@@ -89,15 +115,41 @@ static json_t *proof_object(const tk_proof *f)
                      "lineage", told);
 }
 
-static tk_status write_proof(const char *output, const char *path, const tk_proof *f, tk_arena *a)
+// What a part says: null where it is not found or cannot be read.
+static json_t *payload_object(const tk_mark_found *f)
+{
+    char text[17];
+    if (!f || !f->said || !tk_mark_is_present(f)) return json_null();
+    snprintf(text, sizeof text, "%0*" PRIx64, f->message.small ? 4 : 16, f->message.payload);
+    return json_string(text);
+}
+
+static json_t *found_object(const tk_mark_found *f)
+{
+    if (!f->looked) return json_null();
+    return json_pack("{s:b, s:o, s:f, s:f, s:f, s:f, s:f}", "present", (int)tk_mark_is_present(f),
+                     "payload", payload_object(f), "log10_p", f->log10p, "deviations", f->z,
+                     "tries", f->tries, "scale", f->scale, "speed", f->speed);
+}
+
+static json_t *mark_object(const tk_mark_report *m)
+{
+    if (!m) return json_null();
+    return json_pack("{s:b, s:o, s:o, s:o}", "present", (int)m->present, "payload",
+                     payload_object(m->says), "picture", found_object(&m->picture), "sound",
+                     found_object(&m->sound));
+}
+
+static tk_status write_proof(const char *output, const char *path, const tk_proof *f,
+                             const tk_mark_report *m, tk_arena *a)
 {
     if (!*output) return TK_OK;
     char *name = tk_arena_printf(a, "%s", path);
     if (!name) return TK_FAIL(TK_MEMORY, "out of memory for %s", output);
     tk_utf8_clean(name, strlen(name)); // a file may be named by any bytes
-    return tk_report_write(output,
-                           json_pack("{s:s, s:i, s:s, s:o}", "format", "talkie-verify", "version",
-                                     1, "file", name, "manifest", proof_object(f)));
+    return tk_report_write(output, json_pack("{s:s, s:i, s:s, s:o, s:o}", "format", "talkie-verify",
+                                             "version", 1, "file", name, "manifest",
+                                             proof_object(f), "mark", mark_object(m)));
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -123,19 +175,37 @@ static tk_status conclude_proof(const char *path, const tk_proof *f, bool anchor
     }
 }
 
+// The mark is what was asked for: a manifest that is gone says nothing against it.
+static tk_status conclude_mark(const char *path, const tk_proof *f, const tk_mark_report *m,
+                               bool anchors)
+{
+    if (!m->present)
+        return TK_FAIL(TK_DIFFERENT,
+                       "%s bears no mark of this key that could be told from chance (p <= 1e-6)",
+                       path);
+    return f->state == TK_PROOF_NONE && !anchors ? TK_OK : conclude_proof(path, f, anchors);
+}
+
 static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
 {
     static const tk_file_kind kind = {
         .name = "report", .at = 0, .head = "{", .words = "\"talkie-verify\""};
     const tk_config *c = &in->config;
     const char *path = in->files[0], *output = c->output, *anchors = c->provenance.anchors;
+    const bool marks = *c->watermark.key;
+    tk_mark_report mark;
+    tk_mark_key key;
     tk_proof *f;
     TK_ARENA_NEW(f, a, 1);
+    if (marks) TK_TRY(tk_mark_key_read(c->watermark.key, &key));
     if (*output) TK_TRY(tk_file_check_output(output, &kind, 1, in->files));
     TK_TRY(tk_proof_read(path, anchors, a, f));
+    if (marks) TK_TRY(tk_mark_find(path, key, &mark));
     tell_proof(path, f, *anchors != 0);
-    TK_TRY(write_proof(output, path, f, a));
-    return conclude_proof(path, f, *anchors != 0);
+    if (marks) tell_mark(path, &mark);
+    TK_TRY(write_proof(output, path, f, marks ? &mark : NULL, a));
+    return marks ? conclude_mark(path, f, &mark, *anchors != 0)
+                 : conclude_proof(path, f, *anchors != 0);
 }
 
 tk_status tk_verify_command(tk_comm *world, tk_invocation *in)

@@ -196,6 +196,13 @@ static tk_status check_provenance(tk_loading *l)
                   "provenance.key and provenance.chain are given together, or neither is");
 }
 
+static tk_status check_watermark(tk_loading *l)
+{
+    const tk_watermark_config *w = &config(l)->watermark;
+    return broken(l, *w->payload && !*w->key, "watermark.payload", "watermark.key",
+                  "without watermark.key nothing is marked");
+}
+
 tk_status tk_config_check(tk_loading *l)
 {
     TK_TRY(check_model(l));
@@ -206,5 +213,6 @@ tk_status tk_config_check(tk_loading *l)
     TK_TRY(check_parallel(l));
     TK_TRY(check_attention(l));
     TK_TRY(check_provenance(l));
+    TK_TRY(check_watermark(l));
     return check_story(l);
 }

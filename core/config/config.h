@@ -273,6 +273,11 @@ typedef struct tk_provenance_config {
     char *anchors;     // PEM file of whom to trust; "" = nobody
 } tk_provenance_config;
 
+typedef struct tk_watermark_config {
+    char *key;     // file of the key that clips are marked under; "" = they are not
+    char *payload; // what a mark says, hexadecimal; "" = the clip's digest
+} tk_watermark_config;
+
 typedef struct tk_config {
     tk_arena arena;
     tk_model_config model;
@@ -295,6 +300,7 @@ typedef struct tk_config {
     tk_serve_config serve;
     tk_listing_config listing;
     tk_provenance_config provenance;
+    tk_watermark_config watermark;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;

@@ -503,6 +503,13 @@ static const tk_option config_rows[] = {
         "certificates in PEM of those whose signers are trusted; empty = nobody is, and only what "
         "was signed is checked"),
 
+    STR("watermark.key", watermark.key, "", SAMPLE | TK_CMD_VERIFY,
+        "file of 16 to 4096 bytes that nobody can guess, under which clips are marked invisibly in "
+        "picture and sound (docs/watermark.md), or marks are looked for; empty = neither"),
+    STR("watermark.payload", watermark.payload, "", SAMPLE,
+        "what the mark says, up to 16 hexadecimal digits; clips that are small or short say the "
+        "last 4; empty = the clip's digest"),
+
     STR("eval.checkpoint", eval.checkpoint, "", EVAL,
         "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),

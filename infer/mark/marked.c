@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/mark/marked.h"
+#include <stdlib.h>
+#include <string.h>
 
 static const double whole_seconds = 10;
+
+tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out)
+{
+    const size_t digits = strspn(c->payload, "0123456789abcdefABCDEF");
+    if (digits > 16 || c->payload[digits])
+        return TK_FAIL(TK_INPUT, "watermark.payload=%s: up to 16 hexadecimal digits are right",
+                       c->payload);
+    return tk_mark_key_read(c->key, out);
+}
+
+uint64_t tk_mark_payload(const tk_watermark_config *c, uint64_t clip)
+{
+    return *c->payload ? strtoull(c->payload, NULL, 16) : clip;
+}
 
 tk_mark_message tk_mark_message_for(const tk_media *shape, uint64_t payload)
 {
@@ -34,12 +50,12 @@ static tk_status marked_sound(tk_media_source *s, int64_t first, int64_t n, floa
     return tk_mark_sound_get(&m->sound, first, n, pcm);
 }
 
-void tk_marked_open(tk_marked *m, tk_mark_key key, uint64_t payload, tk_media_source *of)
+void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, tk_media_source *of)
 {
     *m = (tk_marked){.source = {of->shape, marked_picture, marked_sound, marked_shown},
                      .of = of,
                      .key = key,
-                     .message = tk_mark_message_for(&of->shape, payload)};
+                     .message = message};
     tk_arena_init(&m->arena, 0);
 }
 

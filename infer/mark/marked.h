@@ -15,7 +15,12 @@ typedef struct tk_marked {
     tk_arena arena;
 } tk_marked;
 
+// The key of clips that the options say are to be marked. TK_INPUT for one that is none, and for a
+// payload that is no number: asked before the work as well.
+tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out);
+// What the options let the clip of this digest say.
+uint64_t tk_mark_payload(const tk_watermark_config *c, uint64_t clip);
 // 64 bits from 10 seconds and 144 rows and columns on, else the 16 lowest.
 tk_mark_message tk_mark_message_for(const tk_media *shape, uint64_t payload);
-void tk_marked_open(tk_marked *m, tk_mark_key key, uint64_t payload, tk_media_source *of);
+void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, tk_media_source *of);
 void tk_marked_close(tk_marked *m); // a zeroed one is fine

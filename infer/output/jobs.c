@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/jobs.h"
+#include "infer/mark/marked.h"
 #include "infer/output/sign.h"
 #include <errno.h>
 #include <limits.h>
@@ -195,6 +196,9 @@ static tk_status check_writable(const tk_jobs *j, const char *top)
         TK_TRY(tk_status_in_file(tk_signing_open(&by, &job->config, job->trained, job->output),
                                  job->file));
         tk_signing_close(&by);
+        tk_mark_key key;
+        if (*job->config.watermark.key)
+            TK_TRY(tk_status_in_file(tk_mark_open_key(&job->config.watermark, &key), job->file));
     }
     return TK_OK;
 }

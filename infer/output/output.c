@@ -4,6 +4,7 @@
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
 #include "data/media/media.h"
+#include "infer/mark/marked.h"
 #include "infer/output/sign.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -70,6 +71,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     tk_arena_init(&a, 0);
     // Whether it is signed is a thing of the clip's, by which files is not.
     bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
+    bare.watermark.key = *c->watermark.key ? some : none; // nor under which key it is marked
     const char *dump = tk_config_dump(&bare, TK_CMD_SAMPLE, &a);
     const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
     tk_arena_free(&a);
@@ -234,6 +236,20 @@ static json_t *given_json(const tk_storyboard *b)
     return o;
 }
 
+static tk_mark_message message_of(const tk_provenance *p)
+{
+    const tk_grid *g = &p->story->grid;
+    const tk_media shape = {
+        .frames = g->frames, .width = g->width, .height = g->height, .fps = (double)p->story->fps};
+    return tk_mark_message_for(&shape, tk_mark_payload(&p->config->watermark, p->digest));
+}
+
+static json_t *mark_json(const tk_provenance *p)
+{
+    const tk_mark_message m = message_of(p);
+    return json_pack("{s:o, s:i}", "payload", hex(m.payload), "bits", m.small ? 16 : 64);
+}
+
 static json_t *describe(const tk_provenance *p, const char *options)
 {
     const tk_story *s = p->story;
@@ -261,6 +277,7 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "references", references_json(p->refs));
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));
+    if (*p->config->watermark.key) json_object_set_new(root, "watermark", mark_json(p));
     json_object_set_new(root, "options", json_string(options));
     json_object_set_new(root, "layout",
                         json_pack("{s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,
@@ -412,22 +429,37 @@ static tk_status begin_all(const char *output, tk_file f[PARTS])
     return st;
 }
 
+// The clip as it goes to the encoder: marked, or as it is.
+static tk_status mark_clip(const tk_provenance *p, tk_marked *m, tk_media_source **clip)
+{
+    tk_mark_key key;
+    if (!*p->config->watermark.key) return TK_OK;
+    TK_TRY(tk_mark_open_key(&p->config->watermark, &key));
+    tk_marked_open(m, key, message_of(p), *clip);
+    *clip = &m->source;
+    return TK_OK;
+}
+
 tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
 {
     tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    tk_media_source *encoded = clip;
+    tk_marked marked = {0};
     char comment[96];
     tk_signing by;
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
     tk_status st = TK_OK;
     TK_TRY(tk_signing_open(&by, p->config, p->trained, p->output));
+    TK_TRY_TO(st, done, mark_clip(p, &marked, &encoded));
     TK_TRY_TO(st, done, begin_all(p->output, f));
-    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], clip, comment, by.room));
+    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], encoded, comment, by.room));
     TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4]));
     TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
     TK_TRY_TO(st, done, write_json(p, f));
     TK_TRY_TO(st, done, tk_files_commit(PARTS, f));
 done: // a clip that was there before stays until this one is whole
     for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
+    tk_marked_close(&marked);
     tk_signing_close(&by);
     return st;
 }
