@@ -4,6 +4,7 @@
 #include "core/store/probe.h"
 #include "data/commands.h"
 #include "infer/bench.h"
+#include "infer/cameo.h"
 #include "infer/command.h"
 #include "infer/eval/eval.h"
 #include "infer/listing.h"
@@ -98,6 +99,16 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_VERIFY,
      .config = TK_CONFIG_OPTIONAL,
      .run = tk_verify_command},
+    {.name = "cameo",
+     .arguments = "list|log|enroll|grant|revoke [@HANDLE] [FACE VOICE]",
+     .help = "people who lend faces and voices to clips: who consents to what, what was done with "
+             "it",
+     .wants = "list, log, enroll, grant or revoke",
+     .least = 1,
+     .most = 4,
+     .options = TK_CMD_CAMEO,
+     .config = TK_CONFIG_OPTIONAL,
+     .run = tk_cameo_command},
     {.name = "plan",
      .arguments = "CONFIG.yaml|STORYBOARD.yaml|JOBS.yaml",
      .help = "memory, arithmetic and layout of a run, or of making clips, before anything is done",

@@ -28,7 +28,7 @@ static bool deal_step(void *ctx)
 
 // A storyboard that cannot be made does not stop the others; the end tells. Who is asked to stop
 // makes no other.
-static tk_status one_job(sampling *a, const tk_job *job)
+static tk_status one_job(sampling *a, tk_job *job)
 {
     const tk_status st = tk_studio_make(&a->by, job);
     a->made += st == TK_OK;

@@ -38,8 +38,8 @@ typedef struct serving {
     tk_trained trained; // whose weights the studio holds, where has
     tk_arena arena;     // of it
     bool has;
-    const tk_job *job; // in hand
-    bool unfit;        // it needs more memory than there is here
+    tk_job *job; // in hand
+    bool unfit;  // it needs more memory than there is here
     int64_t steps, total;
     // Of rank 0.
     tk_spool spool;
@@ -88,6 +88,9 @@ static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
     if (*c->watermark.key || *c->watermark.payload)
         return TK_FAIL(TK_INPUT,
                        "watermark: what marks a clip is the worker's to say; leave it out");
+    if (*c->consent.store || *c->consent.keys || *c->consent.registrar || *c->consent.hook)
+        return TK_FAIL(TK_INPUT,
+                       "consent: where cameos are kept is the worker's to say; leave it out");
     if (!*c->story.checkpoint && !*a->checkpoint)
         return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
     return check_paths(a, c, arena);
@@ -392,13 +395,27 @@ static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *
     return add_path(a, "provenance.chain", c->chain, arena);
 }
 
+static tk_status take_store(serving *a, const tk_consent_config *c, tk_arena *arena)
+{
+    tk_cameo_store store;
+    if (!*c->store) return TK_OK;
+    if (a->world->rank == 0) {
+        TK_TRY(tk_cameo_store_open(c, TK_STORE_TO_USE, &store));
+        tk_cameo_store_close(&store);
+    }
+    TK_TRY(add_path(a, "consent.store", c->store, arena));
+    if (*c->keys) TK_TRY(add_path(a, "consent.keys", c->keys, arena));
+    if (*c->registrar) TK_TRY(add_path(a, "consent.registrar", c->registrar, arena));
+    return *c->hook ? add_path(a, "consent.hook", c->hook, arena) : TK_OK;
+}
+
 // Options of the worker's own are none of its jobs'.
 static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_config *c,
                                 tk_arena *arena)
 {
-    static const char *const own[] = {
-        "serve.", "job.", "checkpoint=", "output=", "log.", "provenance.", "watermark."};
-    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 6);
+    static const char *const own[] = {"serve.", "job.",        "checkpoint=", "output=",
+                                      "log.",   "provenance.", "watermark.",  "consent."};
+    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 10);
     for (int i = 0; i < in->n_overrides; i++) {
         bool is_own = false;
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
@@ -412,6 +429,7 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
                        c->parallel.data);
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
         return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
+    TK_TRY(take_store(a, &c->consent, arena));
     TK_TRY(take_keys(a, &c->provenance, arena));
     return take_mark(a, &c->watermark, arena);
 }

@@ -92,6 +92,26 @@ static tk_status stopped(const tk_studio *a)
                    a->job->file, kept, a->reel.reel.shape.n, a->reel.folder);
 }
 
+// Between windows: does everybody who is in it still consent?
+static tk_status still_lent(tk_studio *a)
+{
+    tk_comm *replica = &a->mesh.replica;
+    if (a->job->lent.ask.n == 0) return TK_OK;
+    return tk_agree(replica, replica->rank ? TK_OK : tk_lent_stands(&a->job->lent));
+}
+
+// Who revokes takes finished windows away at once: then that is the reason, not that they are gone.
+static tk_status unless_revoked(tk_studio *a, tk_status st)
+{
+    char words[1024];
+    if (st != TK_INPUT) return st;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    tk_status_clear();
+    TK_TRY(still_lent(a));
+    tk_status_set(st, words);
+    return tk_agree(&a->mesh.replica, st);
+}
+
 // Collective over the replica: whoever is asked to stop stops all.
 static tk_status after_step(void *ctx, int64_t left)
 {
@@ -102,6 +122,7 @@ static tk_status after_step(void *ctx, int64_t left)
     asked |= tk_stop_asked();
     bool goes_on = (double)left * step <= soon && left > 0;
     a->stepped = now;
+    if (left == 0) TK_TRY(still_lent(a));
     TK_TRY(tk_comm_sum_u64(replica, &asked, 1));
     if (!asked) return TK_OK;
     TK_TRY(tk_comm_broadcast(replica, &goes_on, sizeof goes_on, 0));
@@ -136,8 +157,7 @@ static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float 
 
 // ---- a clip ------------------------------------------------------------------------------------
 
-static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references *refs,
-                            double seconds)
+static tk_status write_clip(tk_studio *a, tk_job *job, const tk_references *refs, double seconds)
 {
     tk_decoder clip;
     if (a->mesh.replica.rank) return TK_OK;
@@ -158,6 +178,7 @@ static tk_status write_clip(tk_studio *a, const tk_job *job, const tk_references
     const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
     TK_TRY(st);
+    TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE));
     return tk_reel_files_remove(job->output);
 }
 
@@ -192,7 +213,7 @@ static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_
     return tk_reel_files_open(job->output, job->digest, &shape, &a->mesh.replica, holders, out);
 }
 
-static tk_status make_story_clip(tk_studio *a, const tk_job *job, tk_arena *arena)
+static tk_status make_story_clip(tk_studio *a, tk_job *job, tk_arena *arena)
 {
     inputs in;
     const double begin = a->stepped = tk_now();
@@ -205,8 +226,10 @@ static tk_status make_story_clip(tk_studio *a, const tk_job *job, tk_arena *aren
                                 .step_done = after_step,
                                 .ctx = a};
     a->job = job;
+    const bool first = a->mesh.replica.rank == 0;
+    TK_TRY(tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED) : TK_OK));
     TK_TRY(open_reel(a, job, arena, &a->reel));
-    tk_status st = tk_story_make(&a->session, &task, &a->reel.reel);
+    tk_status st = unless_revoked(a, tk_story_make(&a->session, &task, &a->reel.reel));
     if (st == TK_OK)
         st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, tk_now() - begin));
     tk_reel_files_close(&a->reel);
@@ -221,7 +244,7 @@ static tk_status make_story_clip(tk_studio *a, const tk_job *job, tk_arena *aren
     return TK_OK;
 }
 
-tk_status tk_studio_make(tk_studio *a, const tk_job *job)
+tk_status tk_studio_make(tk_studio *a, tk_job *job)
 {
     tk_arena arena;
     tk_arena_init(&arena, 1 << 20);

@@ -19,7 +19,7 @@ typedef struct tk_studio {
     bool (*step_done)(void *ctx); // after each step, on every rank; true, on any, asks to stop
     bool (*writing)(void *ctx);   // on its first rank, between parts of a clip: true asks to stop
     void *ctx;
-    const tk_job *job;  // that is made, or read,
+    tk_job *job;        // that is made, or read,
     tk_reel_files reel; // ... what there is of it
     double stepped;     // when its last step was done
 } tk_studio;
@@ -38,4 +38,5 @@ tk_status tk_studio_need(const tk_studio *s, const tk_stories *all, size_t *byte
 
 // Collective over the mesh's replica. TK_STOPPED where somebody asked to stop, by a signal or by
 // step_done: finished windows are kept beside the output, and the next call goes on from them.
-tk_status tk_studio_make(tk_studio *s, const tk_job *job);
+// TK_INPUT, and finished windows are gone, where somebody's cameo is lent to it no longer.
+tk_status tk_studio_make(tk_studio *s, tk_job *job);

@@ -36,6 +36,7 @@ flite1-dev        | header flite/flite.h           | flite: characters speak
 libpocketsphinx-dev | module pocketsphinx          | pocketsphinx: hears which words are spoken
 pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... its model of English
 libcbor-dev       | module libcbor                 | CBOR: manifests of clips
+libsodium-dev     | module libsodium               | keys, signatures and hashes of cameos
 libssl-dev        | module libcrypto               | OpenSSL: signs them, checks who signed
 libkissfft-dev    | module kissfft-float           | Fourier transforms: sound by its spectrum
 libfec-dev        | header fec.h                   | libfec: error correction of marks in clips

@@ -216,6 +216,11 @@ typedef struct tk_remake_config {    // a clip of which a part is made anew
     double left, top, right, bottom; // parts of the frame; all of it: the sound is made as well
 } tk_remake_config;
 
+typedef struct tk_lent_config { // a reference of somebody's cameo
+    const char *handle, *paper; // without the @; hash of the consent
+    const char *tag, *file;     // as of the cast; the file is in memory
+} tk_lent_config;
+
 typedef struct tk_storyboard { // the keys of a storyboard file
     char *checkpoint;          // checkpoint file or run directory
     int64_t size[2];           // width, height in pixels; 0 = as trained
@@ -234,6 +239,10 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     int64_t n_keyframes;
     char *sound, *picture; // files given all the time; "" = none
     tk_remake_config remake;
+    char **cameo; // handles of people who are in it
+    int64_t n_cameo;
+    const tk_lent_config *lent; // no option: what they lend (infer/output/lent.h)
+    int64_t n_lent;
 } tk_storyboard;
 
 typedef struct tk_jobs_config {
@@ -278,6 +287,18 @@ typedef struct tk_watermark_config {
     char *payload; // what a mark says, hexadecimal; "" = the clip's digest
 } tk_watermark_config;
 
+typedef struct tk_consent_config {
+    char *store, *keys; // folders; keys "" = in the store
+    char *registrar;    // PEM file of the public key whose signature counts; "" = nobody's
+    char *hook;         // program that is told of each use; "" = none
+    char *sign;         // PEM file of the registrar's private key
+    char **users;       // names or numbers; "everyone"
+    int64_t n_users;
+    char **uses; // face, voice, remix
+    int64_t n_uses;
+    char *until; // day, YYYY-MM-DD
+} tk_consent_config;
+
 typedef struct tk_config {
     tk_arena arena;
     tk_model_config model;
@@ -301,6 +322,7 @@ typedef struct tk_config {
     tk_listing_config listing;
     tk_provenance_config provenance;
     tk_watermark_config watermark;
+    tk_consent_config consent;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
@@ -319,7 +341,8 @@ enum {
     TK_CMD_CONVERT = 512,
     TK_CMD_SERVE = 1024, // and all of TK_CMD_SAMPLE
     TK_CMD_VERIFY = 2048,
-    TK_CMD_JOBS = 4096
+    TK_CMD_JOBS = 4096,
+    TK_CMD_CAMEO = 8192
 };
 
 void tk_config_init(tk_config *c); // every default

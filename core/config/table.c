@@ -139,6 +139,9 @@ static const tk_option config_rows[] = {
     ITEMS("cast", story.cast, story.n_cast, cast_table, 64, SAMPLE,
           "references that prompts name by their tags, as <face 1>; those of one number are of one "
           "character"),
+    LIST("cameo", story.cameo, story.n_cameo, 8, SAMPLE,
+         "handles of people who lend their faces and voices (docs/cameo.md), as [ada, \"@bo\", "
+         "\"carl:voice\"]; the first is <face 1> and <voice 1> in prompts"),
     ITEMS("keyframes", story.keyframes, story.n_keyframes, keyframe_table, 1000, SAMPLE,
           "pictures that the clip shows at given times"),
     STR("sound", story.sound, "", SAMPLE, "media file whose sound is given, for its picture"),
@@ -510,6 +513,24 @@ static const tk_option config_rows[] = {
         "what the mark says, up to 16 hexadecimal digits; clips that are small or short say the "
         "last 4; empty = the clip's digest"),
 
+    STR("consent.store", consent.store, "", SAMPLE | TK_CMD_CAMEO,
+        "folder in which cameos are kept (docs/cameo.md)"),
+    STR("consent.keys", consent.keys, "", SAMPLE | TK_CMD_CAMEO,
+        "folder of the keys that open them; empty = keys in consent.store"),
+    STR("consent.registrar", consent.registrar, "", SAMPLE | TK_CMD_CAMEO,
+        "public key in PEM of the registrar, without whose signature a cameo serves its owner "
+        "alone; empty = nobody's counts"),
+    STR("consent.hook", consent.hook, "", SAMPLE | TK_CMD_CAMEO,
+        "program that is told of each use, by no shell: HOOK EVENT @HANDLE UID TIME CLIP"),
+    STR("consent.sign", consent.sign, "", TK_CMD_CAMEO,
+        "the registrar's private key of Ed25519 in PEM, for enroll and grant"),
+    LIST("consent.users", consent.users, consent.n_users, 64, TK_CMD_CAMEO,
+         "whom grant allows to make clips: names or numbers of users, or everyone"),
+    LIST("consent.uses", consent.uses, consent.n_uses, 3, TK_CMD_CAMEO,
+         "for what: face, voice, remix; empty = face and voice"),
+    STR("consent.until", consent.until, "", TK_CMD_CAMEO,
+        "the last day that grant covers, YYYY-MM-DD, in UTC"),
+
     STR("eval.checkpoint", eval.checkpoint, "", EVAL,
         "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),
@@ -561,6 +582,8 @@ const char *tk_command_name(unsigned command)
         return "talkie verify";
     case TK_CMD_JOBS:
         return "talkie jobs";
+    case TK_CMD_CAMEO:
+        return "talkie cameo";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

@@ -91,7 +91,9 @@ static tk_status find_inputs(tk_job *job, tk_arena *a)
 }
 
 // The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
-static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char *const *overrides)
+// acts: on the one rank that changes files.
+static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, int n,
+                          char *const *overrides)
 {
     const tk_trained *t = job->trained;
     tk_config *c = &job->config;
@@ -116,6 +118,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, const char *top, int n, char 
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
     TK_TRY(tk_story_given_check(&c->story, &job->story));
     TK_TRY(find_inputs(job, &j->arena));
+    TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
     return tk_output_digest(c, t, &job->digest);
 }
@@ -136,7 +139,8 @@ static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *t
     TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
     TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
     TK_TRY(open_trained(j, world, where, codec_file, &job->trained));
-    return tk_agree(world, tk_status_in_file(plan_job(j, job, top, n, overrides), job->file));
+    return tk_agree(
+        world, tk_status_in_file(plan_job(j, job, world->rank == 0, top, n, overrides), job->file));
 }
 
 typedef tk_file_id files_of_job[TK_OUTPUT_FILES];
@@ -269,8 +273,10 @@ tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char
 
 void tk_jobs_close(tk_jobs *j)
 {
-    for (int i = 0; i < j->n && j->job; i++)
+    for (int i = 0; i < j->n && j->job; i++) {
+        tk_lent_close(&j->job[i].lent);
         if (j->job[i].config.arena.block_bytes) tk_config_free(&j->job[i].config);
+    }
     for (int i = 0; i < j->n_trained; i++) tk_trained_close(&j->trained[i]);
     tk_config_free(&j->top);
     tk_arena_free(&j->arena);

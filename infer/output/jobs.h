@@ -2,6 +2,7 @@
 // From files and overrides to storyboards ready to be sampled.
 #pragma once
 #include "core/config/command.h"
+#include "infer/output/lent.h"
 #include "infer/output/output.h"
 
 typedef struct tk_job {
@@ -10,6 +11,7 @@ typedef struct tk_job {
     tk_trained *trained;
     tk_story story;
     char *output; // without suffix
+    tk_lent lent; // to it, by people
     // What the clip's JSON calls storyboard and output, where they do not stay where they are;
     // NULL: file, and what was asked for.
     const char *told_file, *told_output;

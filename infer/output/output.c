@@ -54,6 +54,11 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
         TK_TRY(digest_file(*at[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
+    for (int64_t i = 0; i < b->n_lent; i++) {
+        uint64_t file;
+        TK_TRY(digest_file(b->lent[i].file, &file, NULL));
+        *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
+    }
     return TK_OK;
 }
 
@@ -62,6 +67,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     tk_config bare = *c;
     tk_arena a;
     static char none[] = "", some[] = "signed";
+    const tk_consent_config none_asked = {none, none, none, none, none, NULL, 0, NULL, 0, none};
     bare.parallel = (tk_parallel_config){0};
     bare.codec.file = none;
     bare.story.output = bare.output = bare.story.checkpoint = none;
@@ -69,6 +75,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     bare.log_level = 0;
     bare.sample.graph = 0; // the same clip
     tk_arena_init(&a, 0);
+    bare.consent = none_asked;
     // Whether it is signed is a thing of the clip's, by which files is not.
     bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
     bare.watermark.key = *c->watermark.key ? some : none; // nor under which key it is marked
@@ -218,7 +225,18 @@ static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
 static json_t *references_json(const tk_references *refs)
 {
     json_t *all = json_array();
-    for (int i = 0; i < refs->n; i++) json_array_append_new(all, json_string(refs->ref[i].path));
+    for (int i = 0; i < refs->n; i++)
+        if (!refs->ref[i].lent) json_array_append_new(all, json_string(refs->ref[i].path));
+    return all;
+}
+
+// Who is in it, and what each stands on.
+static json_t *cameos_json(const tk_storyboard *b)
+{
+    json_t *all = json_array();
+    for (int64_t i = 0; i < b->n_lent; i++)
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "handle", b->lent[i].handle, "tag",
+                                             b->lent[i].tag, "paper", b->lent[i].paper));
     return all;
 }
 
@@ -275,6 +293,8 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "shots", json_array()); // written one by one, as are
     json_object_set_new(root, "windows", json_array());
     json_object_set_new(root, "references", references_json(p->refs));
+    if (p->config->story.n_lent)
+        json_object_set_new(root, "cameos", cameos_json(&p->config->story));
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));
     if (*p->config->watermark.key) json_object_set_new(root, "watermark", mark_json(p));

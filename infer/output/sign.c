@@ -46,6 +46,21 @@ static void add_story(ingredient_list *l, const tk_storyboard *b)
     add_media(l, b->remake.clip, TK_RELATION_PART);
 }
 
+static tk_status add_cameos(tk_signing *s, ingredient_list *l, const tk_storyboard *b)
+{
+    for (int64_t i = 0; i < b->n_lent; i++) {
+        const tk_lent_config *x = &b->lent[i];
+        if (i && !strcmp(x->handle, x[-1].handle)) continue; // face and voice
+        char *title = tk_arena_printf(&s->arena, "@%s", x->handle);
+        char *words = tk_arena_printf(&s->arena, "cameo, by consent %s", x->paper);
+        if (!title || !words) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+        l->path[l->n] = "";
+        l->list[l->n++] =
+            (tk_ingredient){.title = title, .relation = TK_RELATION_INPUT, .words = words};
+    }
+    return TK_OK;
+}
+
 static tk_status add_model(tk_signing *s, ingredient_list *l, const tk_trained *t)
 {
     const char *words =
@@ -93,12 +108,13 @@ static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trai
                                 const char *output)
 {
     ingredient_list l = {0};
-    const int64_t most = 1 + tk_story_files(&c->story, NULL);
+    const int64_t most = 1 + tk_story_files(&c->story, NULL) + c->story.n_lent;
     TK_ARENA_NEW(l.list, &s->arena, most);
     TK_ARENA_NEW(l.path, &s->arena, most);
     TK_TRY(add_model(s, &l, t));
     add_story(&l, &c->story);
     for (int i = 1; i < l.n; i++) TK_TRY(add_proof(s, l.path[i], &l.list[i]));
+    TK_TRY(add_cameos(s, &l, &c->story));
     char *title = tk_arena_printf(&s->arena, "%s.mp4", without_folders(output));
     if (!title) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
     tk_utf8_clean(title, strlen(title)); // a storyboard's file may be named by any bytes

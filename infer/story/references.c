@@ -78,7 +78,7 @@ static tk_status check_reference_room(const tk_story *s, const tk_codec_info *in
 static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena *a,
                                  tk_references *out)
 {
-    int64_t n = c->story.n_references + c->story.n_cast;
+    int64_t n = c->story.n_references + c->story.n_cast + c->story.n_lent;
     for (int i = 0; i < s->n_shots; i++) n += s->shot[i].n_references;
     *out = (tk_references){0};
     TK_ARENA_NEW(out->ref, a, n);
@@ -87,6 +87,9 @@ static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena
     for (int64_t k = 0; k < c->story.n_cast; k++)
         out->ref[out->n++] =
             (tk_reference){.path = c->story.cast[k].file, .tag = c->story.cast[k].tag, .shot = -1};
+    for (int64_t k = 0; k < c->story.n_lent; k++)
+        out->ref[out->n++] = (tk_reference){
+            .path = c->story.lent[k].file, .tag = c->story.lent[k].tag, .lent = true, .shot = -1};
     for (int i = 0; i < s->n_shots; i++)
         for (int64_t k = 0; k < s->shot[i].n_references; k++)
             out->ref[out->n++] =

@@ -7,6 +7,7 @@
 typedef struct tk_reference {
     const char *path;
     const char *tag;      // "": none
+    bool lent;            // by somebody's cameo: its path is of this process alone
     int shot;             // documents that make this shot are given it; -1: all
     int64_t latents;      // latent frames; 0 where the file has no pictures
     int64_t high, wide;   // rows of each

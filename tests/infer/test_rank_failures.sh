@@ -66,6 +66,12 @@ cp MEDIA FILM.mp4
         "$faulty" 0 none 0 sample STORYBOARD.yaml -o FILE.mp4
 } >"$out" 2>&1 || fail "the inputs cannot be made"
 rm FILE.png FILE.json
+{
+    openssl genpkey -algorithm ed25519 -out sign.pem && openssl pkey -in sign.pem -pubout -out sign.pub &&
+        cp "$root/tests/media/big-buck-bunny.mp4" face.mp4 &&
+        python3 -c 'import wave; w = wave.open("voice.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(bytes(8000))' &&
+        "$faulty" 0 none 0 cameo enroll ada face.mp4 voice.wav consent.{store=STORE,registrar=sign.pub,sign=sign.pem}
+} >"$out" 2>&1 || fail "nobody is enrolled"
 cp -r CHECKPOINT RUN
 mkdir -p SPOOL/{new,taking,waiting,running} # as a worker leaves it
 
@@ -143,9 +149,13 @@ try_rank() {
     local run=$dir/run-$rank out=$dir/out-$rank
     ((rank == 0)) || which=last
     while IFS=$'\t' read -r name arguments <&3; do
-        mapfile -t words < <(words_of $which "$arguments")
-        ((${#words[@]})) || fail "talkie $name: no words for '$arguments'"
-        line=($name "${words[@]}")
+        if [[ $name == cameo ]]; then # its first argument is no file
+            words=(STORE) line=(cameo list consent.store=STORE)
+        else
+            mapfile -t words < <(words_of $which "$arguments")
+            ((${#words[@]})) || fail "talkie $name: no words for '$arguments'"
+            line=($name "${words[@]}")
+        fi
         [[ $name != serve ]] || line+=(serve.once=1) # else it waits for jobs
         code=$(faulted "$rank" count 0 "${line[@]}")
         [[ $code == 0 ]] || fail "talkie ${line[*]} fails by itself"

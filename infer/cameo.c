@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // strptime
+#include "infer/cameo.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "data/media/media.h"
+#include "infer/cameo/person.h"
+#include "infer/cameo/use.h"
+#include "infer/reel/files.h"
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct cameo_call { // of a verb
+    const tk_consent_config *o;
+    char *const *files; // behind the handle
+    int n;
+    tk_handle who;
+    tk_cameo_store store;
+    tk_arena *arena;
+} cameo_call;
+
+// ---- list, log ---------------------------------------------------------------------------------
+
+static void print_consent(const cameo_call *c, const tk_lender *p)
+{
+    char words[TK_USE_WORDS], user[TK_USER_WORDS], day[TK_TIME_WORDS];
+    const tk_consent *k = &p->consent;
+    if (p->forged && c->store.has_registrar) {
+        printf("    a consent that the registrar did not sign\n");
+        return;
+    }
+    printf("    %s by ", tk_uses_say(k->uses, words));
+    for (int i = 0; i < k->n; i++) printf("%s%s", i ? ", " : "", tk_user_say(k->user[i], user));
+    printf("%s, until %s%s\n", k->everyone ? "everyone" : "", tk_time_say(k->until, day),
+           p->forged ? " (consent.registrar would tell who signed)" : "");
+}
+
+static void print_person(const cameo_call *c, const tk_lender *p)
+{
+    char user[TK_USER_WORDS], day[TK_TIME_WORDS];
+    const char *const *r = (const char *const *)tk_reference_name;
+    if (!p->enrolled) {
+        printf("@%s: revoked, or never enrolled\n", p->who.name);
+        return;
+    }
+    printf("@%s: of %s, enrolled %s by %s:", p->who.name, tk_user_say(p->card.owner, user),
+           tk_time_say(p->card.enrolled, day), p->card.by);
+    for (int k = 0; k < TK_CAMEO_KINDS; k++)
+        if (strcmp(p->card.reference[k], "none")) printf(" %s", r[k]);
+    printf("\n");
+    if (p->consents)
+        print_consent(c, p);
+    else
+        printf("    serves its owner alone\n");
+}
+
+static tk_status list_people(cameo_call *c)
+{
+    tk_handle *all;
+    int n;
+    TK_TRY(tk_cameo_list(&c->store, c->arena, &all, &n));
+    for (int i = 0; i < n; i++) {
+        tk_arena a;
+        tk_lender p;
+        tk_arena_init(&a, 0);
+        const tk_status st = tk_lender_open(&c->store, &all[i], false, &a, &p);
+        if (st == TK_OK)
+            print_person(c, &p);
+        else if (st == TK_INPUT)
+            printf("@%s: does not hold: %s\n", all[i].name, tk_status_message());
+        tk_lender_close(&p);
+        tk_arena_free(&a);
+        if (st != TK_OK && st != TK_INPUT) return st;
+        tk_status_clear();
+    }
+    return TK_OK;
+}
+
+// Lines that hold are shown, then what does not.
+static tk_status show_log(cameo_call *c)
+{
+    tk_lender p;
+    const tk_status st = tk_lender_open(&c->store, &c->who, false, c->arena, &p);
+    for (int64_t i = 0; i < p.history.n; i++) {
+        const tk_cameo_line *line = &p.history.line[i];
+        char user[TK_USER_WORDS], day[TK_TIME_WORDS];
+        printf("%4lld  %s  %-8s  by %s%s%s\n", (long long)i + 1, tk_time_say(line->time, day),
+               tk_cameo_event_name[line->event], tk_user_say(line->user, user),
+               *line->what ? ": " : "", line->what);
+    }
+    if (st == TK_OK)
+        printf("@%s: %lld lines, as the server signed them\n", c->who.name, (long long)p.history.n);
+    if (st == TK_OK && p.history.beyond)
+        tk_log_warn(
+            "@%s: behind them are %lld bytes that nobody signed: of a run that died, or put "
+            "there by somebody",
+            c->who.name, (long long)p.history.beyond);
+    tk_lender_close(&p);
+    return st;
+}
+
+// ---- enroll, grant -----------------------------------------------------------------------------
+
+static tk_status read_sign(const cameo_call *c, tk_seal_pair *out)
+{
+    char *pem;
+    size_t bytes;
+    if (!*c->o->sign)
+        return TK_FAIL(TK_INPUT,
+                       "consent.sign: missing: it takes the registrar's private key to vouch for "
+                       "somebody");
+    TK_TRY(tk_file_read(c->o->sign, TK_PAPER_BYTES, c->arena, &pem, &bytes));
+    const bool read = tk_seal_read_private(pem, out);
+    tk_seal_forget(pem, bytes);
+    return read ? TK_OK
+                : TK_FAIL(TK_INPUT,
+                          "consent.sign: %s is no private key of Ed25519 in PEM (openssl genpkey "
+                          "-algorithm ed25519 writes one)",
+                          c->o->sign);
+}
+
+static tk_status read_media(const cameo_call *c, tk_reference_kind kind, tk_cameo_new *x)
+{
+    const char *path = c->files[kind];
+    const tk_media_config some = {.sample_rate = 16000, .channels = 1};
+    tk_media m = {0};
+    int64_t bytes, uid;
+    int fd;
+    bool pictures;
+    unsigned char *all;
+    TK_TRY(tk_cameo_user_of(path, &uid));
+    if (kind && uid != x->owner)
+        return TK_FAIL(TK_INPUT, "%s and %s are not of one owner", c->files[0], path);
+    x->owner = uid;
+    TK_TRY(tk_media_has_pictures(path, &pictures));
+    if (pictures != (kind == TK_CAMEO_FACE))
+        return TK_FAIL(TK_INPUT,
+                       "%s: has %s; FACE, a picture, comes first, then VOICE, sound alone", path,
+                       pictures ? "pictures" : "no picture");
+    if (kind == TK_CAMEO_VOICE) TK_TRY(tk_media_hear(path, &some, 1, &m));
+    tk_media_free(&m);
+    TK_TRY(tk_file_open(path, &fd, &bytes));
+    tk_status st = bytes <= TK_CAMEO_BYTES
+                       ? TK_OK
+                       : TK_FAIL(TK_INPUT, "%s: has %lld bytes; at most %d are possible", path,
+                                 (long long)bytes, TK_CAMEO_BYTES);
+    if (st == TK_OK && !(all = tk_arena_alloc(c->arena, (size_t)bytes)))
+        st = TK_FAIL(TK_MEMORY, "out of memory for %s", path);
+    if (st == TK_OK) st = tk_pread_all(fd, path, all, (size_t)bytes, 0);
+    close(fd);
+    TK_TRY(st);
+    x->reference[kind] = all;
+    x->bytes[kind] = (size_t)bytes;
+    return TK_OK;
+}
+
+// By files of which the registrar says that they are of whom they seem to be.
+static tk_status enroll_person(cameo_call *c)
+{
+    tk_seal_pair registrar;
+    tk_cameo_new x = {.who = c->who, .by = "registrar"};
+    TK_TRY(read_sign(c, &registrar));
+    const bool counts = c->store.has_registrar &&
+                        !memcmp(registrar.open, c->store.registrar, sizeof registrar.open);
+    tk_seal_forget(&registrar, sizeof registrar);
+    if (!counts)
+        return TK_FAIL(TK_INPUT, "consent.sign: is not the key of the registrar who counts "
+                                 "(consent.registrar)");
+    for (int k = 0; k < c->n; k++) TK_TRY(read_media(c, (tk_reference_kind)k, &x));
+    TK_TRY(tk_cameo_enroll(&c->store, &x));
+    char user[TK_USER_WORDS];
+    tk_log("@%s is enrolled, of %s; it serves nobody else until consent is granted", c->who.name,
+           tk_user_say(x.owner, user));
+    return TK_OK;
+}
+
+static tk_status find_user(const char *word, int64_t *uid)
+{
+    struct passwd one, *found = NULL;
+    char room[4096], *end;
+    if (getpwnam_r(word, &one, room, sizeof room, &found) == 0 && found) {
+        *uid = found->pw_uid;
+        return TK_OK;
+    }
+    errno = 0;
+    *uid = strtoll(word, &end, 10);
+    if (*word >= '0' && *word <= '9' && !*end && !errno && *uid <= UINT32_MAX - 1) return TK_OK;
+    return TK_FAIL(TK_INPUT, "consent.users: \"%.60s\" is no user here", word);
+}
+
+// The end of the day.
+static tk_status read_until(const char *text, int64_t *out)
+{
+    struct tm day = {0};
+    const char *end = strptime(text, "%Y-%m-%d", &day);
+    const int asked = day.tm_mday;
+    const time_t t = end && !*end ? timegm(&day) : -1; // February 30 becomes March 2
+    if (t < 0 || day.tm_mday != asked)
+        return TK_FAIL(TK_INPUT, "consent.until: \"%.40s\" is no day; write it as 2027-12-31",
+                       text);
+    *out = (int64_t)t + 24 * 3600;
+    return TK_OK;
+}
+
+static tk_status read_consent_options(const tk_consent_config *o, tk_consent *x)
+{
+    *x = (tk_consent){.from = time(NULL), .uses = TK_USE_FACE | TK_USE_VOICE};
+    if (o->n_users == 0)
+        return TK_FAIL(TK_INPUT, "consent.users: missing: who may make clips? [bo, carl], or "
+                                 "everyone");
+    for (int64_t i = 0; i < o->n_users; i++) {
+        if (!strcmp(o->users[i], "everyone"))
+            x->everyone = true;
+        else
+            TK_TRY(find_user(o->users[i], &x->user[x->n++]));
+    }
+    if (o->n_uses) x->uses = 0;
+    for (int64_t i = 0; i < o->n_uses; i++) {
+        unsigned one;
+        if (!tk_uses_read(o->uses[i], &one))
+            return TK_FAIL(TK_INPUT, "consent.uses: \"%.40s\" is none of face, voice, remix",
+                           o->uses[i]);
+        x->uses |= one;
+    }
+    return read_until(o->until, &x->until);
+}
+
+static tk_status grant_consent(cameo_call *c)
+{
+    tk_seal_pair registrar;
+    tk_consent x;
+    TK_TRY(read_consent_options(c->o, &x));
+    TK_TRY(read_sign(c, &registrar));
+    const tk_status st = tk_cameo_grant(&c->store, &c->who, &x, &registrar);
+    tk_seal_forget(&registrar, sizeof registrar);
+    if (st == TK_OK) tk_log("@%s: granted, in the place of any consent before", c->who.name);
+    return st;
+}
+
+// ---- revoke ------------------------------------------------------------------------------------
+
+// What is kept of clips that were never finished goes too; those that were made are told.
+static tk_status tell_clips(const cameo_call *c, const tk_history *h)
+{
+    int64_t made = 0;
+    for (int64_t i = 0; i < h->n; i++) {
+        const tk_cameo_line *line = &h->line[i];
+        char user[TK_USER_WORDS], day[TK_TIME_WORDS];
+        if (line->event == TK_CAMEO_USED) TK_TRY(tk_reel_files_remove(line->what));
+        if (line->event != TK_CAMEO_MADE) continue;
+        printf("%s.mp4  made %s by %s\n", line->what, tk_time_say(line->time, day),
+               tk_user_say(line->user, user));
+        made++;
+    }
+    tk_log("@%s: revoked; %lld clips were made with it, which stay where they are", c->who.name,
+           (long long)made);
+    return TK_OK;
+}
+
+static tk_status revoke_cameo(cameo_call *c)
+{
+    tk_lender p;
+    TK_TRY(tk_cameo_revoke(&c->store, &c->who, (int64_t)getuid()));
+    tk_status st = tk_lender_open(&c->store, &c->who, false, c->arena, &p);
+    if (st == TK_OK) st = tell_clips(c, &p.history);
+    tk_lender_close(&p);
+    return st;
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+static const struct cameo_verb {
+    const char *name, *usage;
+    int files; // behind the handle
+    bool handle;
+    tk_store_for store;
+    tk_status (*run)(cameo_call *c);
+} verbs[] = {
+    {"list", "list", 0, false, TK_STORE_TO_LOOK, list_people},
+    {"log", "log @HANDLE", 0, true, TK_STORE_TO_LOOK, show_log},
+    {"enroll", "enroll @HANDLE FACE VOICE", 2, true, TK_STORE_TO_MAKE, enroll_person},
+    {"grant", "grant @HANDLE", 0, true, TK_STORE_TO_USE, grant_consent},
+    {"revoke", "revoke @HANDLE", 0, true, TK_STORE_TO_USE, revoke_cameo},
+};
+
+static tk_status call_verb(const tk_invocation *in, tk_arena *a)
+{
+    const struct cameo_verb *v = NULL;
+    cameo_call c = {.o = &in->config.consent, .files = in->files + 2, .arena = a};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (!strcmp(in->files[0], verbs[i].name)) v = &verbs[i];
+    if (!v)
+        return TK_FAIL(TK_INPUT,
+                       "talkie cameo: \"%.40s\" is none of list, log, enroll, grant, "
+                       "revoke",
+                       in->files[0]);
+    c.n = in->n_files - 1 - v->handle;
+    if (c.n != v->files)
+        return TK_FAIL(TK_INPUT, "usage: talkie cameo %s consent.store=FOLDER [key=value ...]",
+                       v->usage);
+    if (v->handle) TK_TRY(tk_handle_read(in->files[1], &c.who));
+    TK_TRY(tk_cameo_store_open(c.o, v->store, &c.store));
+    const tk_status st = v->run(&c);
+    tk_cameo_store_close(&c.store);
+    return st;
+}
+
+tk_status tk_cameo_command(tk_comm *world, tk_invocation *in)
+{
+    tk_arena a;
+    tk_status st = TK_OK;
+    tk_arena_init(&a, 0);
+    if (world->rank == 0) st = call_verb(in, &a);
+    tk_arena_free(&a);
+    return tk_agree(world, st);
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie cameo list|log|enroll|grant|revoke [@HANDLE] [FACE VOICE] [key=value ...]
+#pragma once
+#include "core/config/command.h"
+
+tk_status tk_cameo_command(tk_comm *world, tk_invocation *in);

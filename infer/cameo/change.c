@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/cameo/person.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static tk_status tell_history(const tk_cameo_store *s, const tk_lender *p, tk_cameo_event event,
+                              int64_t user, const char *what, const char *paper, tk_arena *a)
+{
+    tk_cameo_line line = {event, time(NULL), user, what, ""};
+    snprintf(line.paper, sizeof line.paper, "%s", paper);
+    return tk_history_add(&p->folder, p->who.name, &s->server, &p->history, &line, a);
+}
+
+// ---- enrolling ---------------------------------------------------------------------------------
+
+static tk_status seal_references(const tk_lender *p, const tk_cameo_new *x,
+                                 const unsigned char key[TK_SEAL_KEY], tk_arena *a,
+                                 tk_cameo_card *card)
+{
+    for (int k = 0; k < TK_CAMEO_KINDS; k++) {
+        unsigned char *sealed;
+        size_t bytes;
+        char label[64];
+        snprintf(card->reference[k], TK_PAPER_HASH, "none");
+        if (!x->reference[k]) continue;
+        snprintf(label, sizeof label, "@%s: %s", p->who.name, tk_reference_name[k]);
+        TK_TRY(tk_seal_close(key, label, x->reference[k], x->bytes[k], a, &sealed, &bytes));
+        tk_paper_hash((const char *)sealed, bytes, card->reference[k]);
+        TK_TRY(tk_folder_write(&p->folder, tk_reference_name[k], 0600, sealed, bytes));
+    }
+    return TK_OK;
+}
+
+// The log's line comes last: until it is there nobody is enrolled.
+static tk_status write_person(const tk_cameo_store *s, const tk_lender *p, const tk_cameo_new *x,
+                              const unsigned char key[TK_SEAL_KEY], tk_arena *a)
+{
+    tk_cameo_card card = {.owner = x->owner, .enrolled = time(NULL)};
+    char *text, *paper, hash[TK_PAPER_HASH], name[TK_HANDLE + 8];
+    snprintf(card.by, sizeof card.by, "%s", x->by);
+    TK_TRY(seal_references(p, x, key, a, &card));
+    TK_TRY(tk_card_print(p->who.name, &card, a, &text));
+    TK_TRY(tk_paper_sign(text, &s->server, a, &paper));
+    tk_paper_hash(paper, strlen(paper), hash);
+    TK_TRY(tk_folder_write(&p->folder, "card", 0644, paper, strlen(paper)));
+    snprintf(name, sizeof name, "%s.key", p->who.name);
+    TK_TRY(tk_folder_write(&s->keys, name, 0600, key, TK_SEAL_KEY));
+    return tell_history(s, p, TK_CAMEO_ENROLLED, x->owner, x->by, hash, a);
+}
+
+// The log is the person's own to read, where the server may give it away.
+static void give_log(const tk_lender *p)
+{
+    if (geteuid() == 0 && p->owner > 0) {
+        const uid_t uid = (uid_t)p->owner;
+        (void)!fchownat(p->folder.fd, "log", uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW);
+    }
+}
+
+static tk_status enroll_in(const tk_cameo_store *s, const tk_cameo_new *x, tk_lender *p,
+                           tk_arena *a)
+{
+    unsigned char key[TK_SEAL_KEY];
+    TK_TRY(tk_lender_open(s, &x->who, true, a, p));
+    if (p->owner >= 0 && p->owner != x->owner)
+        return TK_FAIL(TK_INPUT,
+                       "@%s: the handle is that of another user, who enrolled first; choose "
+                       "another one",
+                       p->who.name);
+    if (p->enrolled && p->has_key)
+        return TK_FAIL(TK_INPUT,
+                       "@%s: is enrolled already; `talkie cameo revoke @%s` first, which ends all "
+                       "that is consented to",
+                       p->who.name, p->who.name);
+    tk_seal_random(key, sizeof key);
+    const tk_status st = write_person(s, p, x, key, a);
+    tk_seal_forget(key, sizeof key);
+    p->owner = x->owner;
+    if (st == TK_OK) give_log(p);
+    return st;
+}
+
+static tk_status check_new(const tk_cameo_new *x)
+{
+    bool any = false;
+    for (int k = 0; k < TK_CAMEO_KINDS; k++) {
+        any |= x->reference[k] != NULL;
+        if (x->reference[k] && (x->bytes[k] == 0 || x->bytes[k] > TK_CAMEO_BYTES))
+            return TK_FAIL(TK_INPUT, "@%s: its %s has %zu bytes; between 1 and %d are possible",
+                           x->who.name, tk_reference_name[k], x->bytes[k], TK_CAMEO_BYTES);
+    }
+    return any ? TK_OK : TK_FAIL(TK_INPUT, "@%s: there is neither face nor voice", x->who.name);
+}
+
+tk_status tk_cameo_enroll(const tk_cameo_store *s, const tk_cameo_new *x)
+{
+    tk_arena a;
+    tk_lender p;
+    tk_folder made;
+    TK_TRY(check_new(x));
+    TK_TRY(tk_folder_make(&s->people, x->who.name, 0711, &made));
+    tk_folder_close(&made);
+    tk_arena_init(&a, 0);
+    const tk_status st = enroll_in(s, x, &p, &a);
+    tk_lender_close(&p);
+    tk_arena_free(&a);
+    return st;
+}
+
+// ---- granting ----------------------------------------------------------------------------------
+
+static tk_status check_registrar(const tk_cameo_store *s, const tk_seal_pair *registrar)
+{
+    if (!s->has_registrar)
+        return TK_FAIL(TK_INPUT, "consent.registrar: missing: name the public key of the registrar "
+                                 "whose signature counts");
+    if (memcmp(s->registrar, registrar->open, sizeof s->registrar))
+        return TK_FAIL(TK_INPUT, "consent.sign: is not the key of the registrar who counts "
+                                 "(consent.registrar)");
+    return TK_OK;
+}
+
+static tk_status check_consent(const tk_consent *x)
+{
+    if (!x->everyone && x->n == 0) return TK_FAIL(TK_INPUT, "consent.users: names nobody");
+    if (!x->uses) return TK_FAIL(TK_INPUT, "consent.uses: names no use");
+    return x->until > x->from ? TK_OK : TK_FAIL(TK_INPUT, "consent.until: ends before it begins");
+}
+
+static tk_status grant_in(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
+                          const tk_seal_pair *registrar, tk_lender *p, tk_arena *a)
+{
+    char *text, *paper, hash[TK_PAPER_HASH], words[TK_USE_WORDS];
+    TK_TRY(tk_lender_open(s, who, true, a, p));
+    if (!p->enrolled || !p->has_key)
+        return TK_FAIL(TK_INPUT, "@%s: is not enrolled (or was revoked)", who->name);
+    TK_TRY(tk_consent_print(who->name, p->card.hash, x, a, &text));
+    TK_TRY(tk_paper_sign(text, registrar, a, &paper));
+    tk_paper_hash(paper, strlen(paper), hash);
+    TK_TRY(tk_folder_write(&p->folder, "consent", 0644, paper, strlen(paper)));
+    return tell_history(s, p, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words),
+                        hash, a);
+}
+
+tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
+                         const tk_seal_pair *registrar)
+{
+    tk_arena a;
+    tk_lender p;
+    TK_TRY(check_registrar(s, registrar));
+    TK_TRY(check_consent(x));
+    tk_arena_init(&a, 0);
+    const tk_status st = grant_in(s, who, x, registrar, &p, &a);
+    tk_lender_close(&p);
+    tk_arena_free(&a);
+    return st;
+}
+
+// ---- revoking ----------------------------------------------------------------------------------
+
+static tk_status may_revoke(const tk_cameo_store *s, const tk_lender *p, int64_t user)
+{
+    if (user == 0 || user == s->uid || (p->owner >= 0 && user == p->owner)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "@%s: is not yours to revoke: it is its owner's, the server's and "
+                   "root's",
+                   p->who.name);
+}
+
+// A log that does not hold gets no further line.
+static tk_status note_end(const tk_cameo_store *s, tk_lender *p, int64_t user, tk_arena *a)
+{
+    const tk_status st = tk_history_read(&p->folder, p->who.name, s->server.open, a, &p->history);
+    const int64_t n = p->history.n;
+    if (st == TK_OK && n && p->history.line[n - 1].event == TK_CAMEO_REVOKED) return TK_OK;
+    if (st == TK_OK) return tell_history(s, p, TK_CAMEO_REVOKED, user, "", "", a);
+    if (st == TK_INPUT) tk_status_clear();
+    return st == TK_INPUT ? TK_OK : st;
+}
+
+// The key goes first; what comes after is of no use to anybody without it.
+static tk_status revoke_in(const tk_cameo_store *s, const tk_handle *who, int64_t user,
+                           tk_lender *p, tk_arena *a)
+{
+    char name[TK_HANDLE + 8], words[1024];
+    const tk_status holds = tk_lender_open(s, who, true, a, p);
+    if (p->folder.fd < 0) return holds;
+    snprintf(words, sizeof words, "%s", holds == TK_OK ? "" : tk_status_message());
+    TK_TRY(may_revoke(s, p, user));
+    snprintf(name, sizeof name, "%s.key", who->name);
+    TK_TRY(tk_folder_destroy(&s->keys, name));
+    for (int k = 0; k < TK_CAMEO_KINDS; k++)
+        TK_TRY(tk_folder_destroy(&p->folder, tk_reference_name[k]));
+    TK_TRY(note_end(s, p, user, a));
+    TK_TRY(tk_folder_destroy(&p->folder, "card"));
+    TK_TRY(tk_folder_destroy(&p->folder, "consent"));
+    if (holds != TK_OK)
+        return TK_FAIL(TK_INPUT, "@%s: is revoked, its key destroyed; but before that: %s",
+                       who->name, words);
+    return TK_OK;
+}
+
+tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user)
+{
+    tk_arena a;
+    tk_lender p;
+    tk_arena_init(&a, 0);
+    const tk_status st = revoke_in(s, who, user, &p, &a);
+    tk_lender_close(&p);
+    tk_arena_free(&a);
+    return st;
+}

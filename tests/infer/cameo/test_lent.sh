@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 240
+# People lend faces and voices to clips: enrolled, granted, used, told, refused, and revoked while a clip is
+# made and while what is left of one waits to go on.
+set -euo pipefail
+RANKS=2
+. "$(dirname "$0")/../../support/small.sh"
+[[ $(id -u) == 0 ]] || { echo "skipped: only root can make files of other users"; exit 77; }
+
+fails() { # CODE WORDS COMMAND...
+    local code=0 want=$1 words=$2
+    shift 2
+    "$talkie" "$@" >out 2>&1 || code=$?
+    [[ $code == "$want" ]] || fail "talkie $*: exit code $code, not $want"
+    grep -qF -- "$words" out || fail "talkie $*: does not say \"$words\""
+}
+lent=(consent.store=store consent.keys=keys consent.registrar=registrar.pub)
+cameo() { "$talkie" cameo "$@" "${lent[@]}" >out 2>&1 || fail "talkie cameo $* fails"; }
+story() { # FILE, WHOSE, more
+    echo "{checkpoint: run, seed: 3, cameo: [ada], sample: {steps: 2, window: 1}, shots: [${3:-}{seconds: 0.5, prompt: <face 1> waves}]}" >"$1"
+    chmod 644 "$1"
+    chown "$2" "$1"
+}
+
+{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+echo '{checkpoint: run, sample: {steps: 1}, shots: [{seconds: 0.5, prompt: a face}]}' >plain.yaml
+"$talkie" sample plain.yaml -o plain >out 2>&1 || fail "no clip"
+mv plain.png face.png
+python3 -c 'import wave; w = wave.open("voice.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(b"\0\20\0\60" * 2000)'
+chown 1001 face.png voice.wav
+for key in registrar other; do
+    openssl genpkey -algorithm ed25519 -out $key.pem 2>out
+    openssl pkey -in $key.pem -pubout -out $key.pub
+done
+
+# Nobody gets in by the wrong door.
+fails 2 'consent.store: missing' cameo list
+fails 2 'none of list' cameo borrow
+fails 2 'usage: talkie cameo log @HANDLE' cameo log
+fails 2 'is no handle' cameo log ../ada "${lent[@]}"
+fails 2 'cannot open' cameo list consent.store=nowhere
+fails 2 'consent.sign: missing' cameo enroll @ada face.png voice.wav "${lent[@]}"
+fails 2 'is not the key of the registrar' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=other.pem
+fails 2 'no private key' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=registrar.pub
+fails 2 'FACE, a picture, comes first' cameo enroll @ada voice.wav face.png "${lent[@]}" consent.sign=registrar.pem
+fails 2 'nobody of that handle' cameo log @ada "${lent[@]}"
+
+# Enrolled, it serves its owner alone; granted, others as far as that goes.
+cameo enroll @ada face.png voice.wav consent.sign=registrar.pem
+cameo list
+grep -q '@ada: of 1001 (1001)\|@ada: of 1001, enrolled' out || fail "the list does not name her"
+grep -q 'serves its owner alone' out || fail "the list does not say whom she serves"
+[[ $(stat -c %u store/people/ada/log) == 1001 ]] || fail "the log is not hers to read"
+story own.yaml 1001
+story his.yaml 1002
+"$talkie" sample own.yaml -o own "${lent[@]}" >out 2>&1 || fail "her own clip is not made"
+grep -q '"handle": "ada"' own.json || fail "the clip does not tell who is in it"
+! grep -q '/proc/' own.json || fail "the clip names files of memory"
+fails 2 '@ada: serves its owner alone, not 1002' sample his.yaml -o his "${lent[@]}"
+[[ ! -e his.mp4 && ! -e his.windows ]] || fail "what is refused leaves something"
+fails 2 'consent.users: missing' cameo grant @ada consent.until=2099-01-01 consent.sign=registrar.pem "${lent[@]}"
+fails 2 'is no day' cameo grant @ada consent.users=[1002] consent.until=2099-02-30 consent.sign=registrar.pem "${lent[@]}"
+fails 2 'no user here' cameo grant @ada consent.users=[no-such-user] consent.until=2099-01-01 consent.sign=registrar.pem "${lent[@]}"
+fails 2 'ends before it begins' cameo grant @ada consent.users=[1002] consent.until=2001-01-01 consent.sign=registrar.pem "${lent[@]}"
+cameo grant @ada consent.users=[1002] consent.uses=[face] consent.until=2099-01-01 consent.sign=registrar.pem
+fails 2 '@ada: does not consent to voice' sample his.yaml -o his "${lent[@]}"
+sed 's/\[ada\]/["@ada:face", bo]/' his.yaml >both.yaml
+chown 1002 both.yaml
+fails 2 '@bo: nobody of that handle' sample both.yaml -o his "${lent[@]}"
+cameo grant @ada consent.users=[1002] consent.until=2099-01-01 consent.sign=registrar.pem
+chmod 666 his.yaml
+fails 2 'others than its owner may write to it' sample his.yaml -o his "${lent[@]}"
+chmod 644 his.yaml
+ln -s his.yaml link.yaml
+fails 2 'of a link' sample link.yaml -o his "${lent[@]}"
+mpirun -n 2 "$talkie" sample his.yaml -o his "${lent[@]}" parallel.tensor=2 >out 2>&1 || fail "his clip is not made"
+"$talkie" plan his.yaml "${lent[@]}" >out 2>&1 || fail "his clip is not planned"
+cameo log @ada
+[[ $(grep -c ': as the server\|lines, as the server signed them' out) == 1 ]] || fail "the log is not verified"
+grep -q "used .*by 1002.*: $dir/his$" out || fail "the log does not tell of his clip"
+grep -q "made .*by 1002.*: $dir/his$" out || fail "the log does not tell that it was made"
+
+# A worker of a spool: its own store, the file's owner.
+mkdir -p spool/new spool/files
+story spool/new/.his 1002
+sed -i 's/checkpoint: run, //' spool/new/.his
+cp -p spool/new/.his spool/new/.hers && chown 1003 spool/new/.hers
+sed 's/seed: 3/consent: {store: ..}/' spool/new/.his >spool/new/own-store.yaml
+mv spool/new/.his spool/new/his.yaml
+mv spool/new/.hers spool/new/hers.yaml
+"$talkie" serve spool checkpoint=run serve.once=1 "${lent[@]}" >out 2>&1 || fail "the worker failed"
+cmp his.mp4 spool/done/his/his.mp4 || fail "another clip than talkie sample's"
+grep -q 'does not consent to a use by 1003' spool/failed/hers/job.json || fail "a stranger's job is not refused"
+grep -q "is the worker's to say" spool/failed/own-store/job.json || fail "a job brings its own store"
+
+# Revoked between two windows: the clip ends there, nothing of it is kept.
+more=$(for i in $(seq 40); do echo "{seconds: 0.5, prompt: ball $i},"; done)
+story long.yaml 1002 "$more"
+wait_for_window() { for _ in $(seq 600); do ls "$1".windows/*.window >/dev/null 2>&1 && return; sleep 0.05; done; fail "no window is made"; }
+"$talkie" sample long.yaml -o long "${lent[@]}" sample.steps=40 >job 2>&1 &
+job=$!
+wait_for_window long
+cameo revoke @ada
+grep -q "$dir/his.mp4  made" out || fail "revoking does not list what was made"
+code=0
+wait $job || code=$?
+cp job out
+[[ $code == 2 ]] || fail "the job ends with code $code"
+grep -q '@ada: was revoked' out || fail "the job does not say why"
+[[ ! -e long.windows && ! -e long.mp4 ]] || fail "something of the clip is kept"
+[[ ! -e keys/ada.key && ! -e store/people/ada/face ]] || fail "the references are there"
+fails 2 '@ada: was revoked' sample his.yaml -o again "${lent[@]}"
+
+# Revoked while what is left of a clip waits to go on: it does not, whatever is put back.
+cameo enroll @ada face.png voice.wav consent.sign=registrar.pem
+cp -r store old-store
+cameo grant @ada consent.users=[1002] consent.until=2099-01-01 consent.sign=registrar.pem
+"$talkie" sample long.yaml -o long "${lent[@]}" sample.steps=40 >job 2>&1 &
+job=$!
+wait_for_window long
+kill -9 $job
+wait $job 2>/dev/null || true
+cp -r long.windows kept
+cameo revoke @ada
+[[ ! -e long.windows ]] || fail "revoking leaves windows of a clip that was not finished"
+mv kept long.windows
+fails 2 '@ada: was revoked' sample long.yaml -o long "${lent[@]}" sample.steps=40
+[[ ! -e long.windows ]] || fail "windows of a revoked cameo are kept"
+rm -r store && mv old-store store # the whole store as it was, but for the key
+fails 2 '@ada: was revoked' sample own.yaml -o again "${lent[@]}"
+echo "lent, told and revoked"
