@@ -178,7 +178,7 @@ static tk_status write_clip(tk_studio *a, tk_job *job, const tk_references *refs
     const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
     TK_TRY(st);
-    TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE));
+    TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE, job->told_output));
     return tk_reel_files_remove(job->output);
 }
 
@@ -227,7 +227,8 @@ static tk_status make_story_clip(tk_studio *a, tk_job *job, tk_arena *arena)
                                 .ctx = a};
     a->job = job;
     const bool first = a->mesh.replica.rank == 0;
-    TK_TRY(tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED) : TK_OK));
+    TK_TRY(
+        tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED, NULL) : TK_OK));
     TK_TRY(open_reel(a, job, arena, &a->reel));
     tk_status st = unless_revoked(a, tk_story_make(&a->session, &task, &a->reel.reel));
     if (st == TK_OK)

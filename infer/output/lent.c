@@ -135,9 +135,9 @@ tk_status tk_lent_stands(tk_lent *l)
     return l->ask.n ? unless_refused(l, ask_again(l), true) : TK_OK;
 }
 
-tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event)
+tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip)
 {
     if (l->ask.n == 0) return TK_OK;
     if (event == TK_CAMEO_USED) TK_TRY(tk_lent_stands(l));
-    return tk_cameos_tell(&l->store, &l->ask, l->cameo, event, l->clip);
+    return tk_cameos_tell(&l->store, &l->ask, l->cameo, event, clip ? clip : l->clip);
 }

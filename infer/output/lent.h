@@ -26,5 +26,5 @@ void tk_lent_close(tk_lent *l); // of one that is zero: fine
 // One rank: TK_INPUT, and what is kept is gone, where it is lent no longer.
 tk_status tk_lent_stands(tk_lent *l);
 // One rank: a line in the log of each, and the hook. Before the clip is begun what is lent is asked
-// for once more.
-tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event);
+// for once more. clip: its output, where that is not to stay where it is made; NULL: it is.
+tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip);

@@ -91,6 +91,8 @@ mv spool/new/.his spool/new/his.yaml
 mv spool/new/.hers spool/new/hers.yaml
 "$talkie" serve spool checkpoint=run serve.once=1 "${lent[@]}" >out 2>&1 || fail "the worker failed"
 cmp his.mp4 spool/done/his/his.mp4 || fail "another clip than talkie sample's"
+"$talkie" cameo log @ada "${lent[@]}" >out 2>&1 || fail "no log"
+grep -q "made .*by 1002.*: $dir/spool/done/his/his$" out || fail "the log does not tell where the clip lies"
 grep -q 'does not consent to a use by 1003' spool/failed/hers/job.json || fail "a stranger's job is not refused"
 grep -q "is the worker's to say" spool/failed/own-store/job.json || fail "a job brings its own store"
 
