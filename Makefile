@@ -427,10 +427,13 @@ campaign: all speech kills long
 	@scripts/setup.sh --cluster
 	@TALKIE=$(PROGRAM) tests/cluster/test_cluster.sh all
 
-# Workers of a spool are killed and stopped KILLS times; goes on where it was stopped. What docs/spool.md tells.
+# Workers of a spool are killed and stopped KILLS times, and such that sample SAMPLED_KILLS times; both go on where they
+# were stopped. What docs/spool.md tells.
 KILLS ?= 1000
-kills: $(OUT)/tests/infer/spool/test_kills
+SAMPLED_KILLS ?= 50
+kills: $(OUT)/tests/infer/spool/test_kills all
 	@$< $(KILLS) $(OUT)/kills.txt
+	@BUILD=$(OUT) tests/infer/test_sampled_kills.sh $(SAMPLED_KILLS) $(OUT)/sampled_kills.txt
 
 # Clips of so many seconds, made one after the other: the memory that each took (docs/campaign-long.md).
 LENGTHS ?= 60 600 3600

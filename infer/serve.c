@@ -335,11 +335,23 @@ static void wait_a_while(double seconds)
     }
 }
 
+// How a worker ends that was asked to stop: jobs that wait are for another, or for it again.
+static tk_status tell_stopped(serving *a)
+{
+    int waiting, running;
+    TK_TRY(tk_spool_busy(&a->spool, &waiting, &running));
+    if (waiting == 0) return TK_OK;
+    return TK_FAIL(TK_STOPPED,
+                   "stopped on request; %d jobs wait in %s: run the same command again to go on",
+                   waiting, a->spool.dir);
+}
+
 static tk_status serve_all(serving *a)
 {
+    uint64_t stop;
     for (;;) {
         static serve_order o;
-        uint64_t stop = tk_stop_asked();
+        stop = tk_stop_asked();
         o = (serve_order){0};
         TK_TRY(tk_comm_sum_u64(a->world, &stop, 1));
         TK_TRY(tk_agree(a->world, a->world->rank ? TK_OK : choose_job(a, stop != 0, &o)));
@@ -353,7 +365,7 @@ static tk_status serve_all(serving *a)
     if (a->world->rank == 0)
         tk_log("%d jobs done, %d failed%s", a->made, a->failed,
                a->n_left ? "; some were left to others" : "");
-    return TK_OK;
+    return stop ? tk_agree(a->world, a->world->rank ? TK_OK : tell_stopped(a)) : TK_OK;
 }
 
 // A path of the worker's as jobs must name it, who stand in the spool's files. Rank 0 alone need

@@ -5,7 +5,8 @@
 // Rank 0 claims a job, all ranks make its clip, rank 0 commits. The model stays open between jobs
 // of the same checkpoint. Paths that a job names begin at SPOOL/files and may not leave it; its
 // clip goes into the job's own folder. SIGTERM: a window that ends soon is finished, the job goes
-// back to the spool with the windows it has, and the worker ends with 0.
+// back to the spool with the windows it has, and the worker ends with 75 if jobs wait then, else
+// with 0.
 #pragma once
 #include "core/config/command.h"
 

@@ -193,7 +193,35 @@ case_sampled() {
     grep -q 'has no file' sampled-2.log || fail 'a job without a file is not told so'
 }
 
-cases=(threads preflight sampled usr1 preempted cancelled slow_link lost_first)
+served_windows() { [[ $(find served -name '*.window') ]]; }
+
+# Two workers of a spool, told of their time limit amid their jobs: they hand them back, come again, and all clips
+# are those of talkie sample.
+case_served() {
+    local n s
+    mkdir -p served/new
+    for n in 0 1 2; do
+        {
+            printf 'seed: %d\nsample: {steps: 8, window: 1}\nshots:\n' $n
+            for s in 1 2 3 4 5 6 7 8; do printf '  - {seconds: 1, prompt: ball %d}\n' $s; done
+        } >served/new/board$n.yaml
+    done
+    "$TALKIE" sample served/new/board1.yaml checkpoint=reference -o straight >served.log 2>&1 || fail 'no clip to compare'
+    job=$(cluster_submit --array=0-1 --output=served-%a.log "$root/slurm/serve.sbatch" served checkpoint=reference \
+        serve.lease=5 serve.poll=0.2) || fail 'sbatch refuses the workers'
+    cluster_until 60 served_windows || fail 'no window is made'
+    cluster_on hd scancel --signal=USR1 "$job"
+    cluster_until 120 cluster_quiet || fail 'the workers do not end'
+    cat served-*.log >served.log
+    said served 'stopped on request'
+    said served 'windows were finished by an earlier run'
+    cluster_on hd scontrol show job "$job" -o | grep -q ' Restarts=1 ' || fail 'no worker came again'
+    [[ $(ls served/done | xargs) == 'board0 board1 board2' ]] || fail "done are $(ls served/done | xargs)"
+    cmp straight.mp4 served/done/board1/board1.mp4 || fail 'another clip than that of talkie sample'
+    [[ -z $(ls -A served/running served/waiting served/workers | grep -v :) ]] || fail 'something is left in the spool'
+}
+
+cases=(threads preflight sampled served usr1 preempted cancelled slow_link lost_first)
 if [[ $* == all ]]; then
     cases+=(term cancelled_long lost_last time_limit)
 elif (($#)); then
