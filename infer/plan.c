@@ -76,7 +76,7 @@ static tk_status measure_window(const story_plan *p, dry_sampling *d, int i, tk_
     out->flops = once + (double)(steps - 1) * step;
     out->seconds = first + (double)(steps - 1) * next;
     int64_t count[TK_MODALITIES];
-    for (int k = 0; k < (t.guidance == 1 ? 1 : 2); k++) {
+    for (int k = 0; k < tk_sample_branches(t.guidance); k++) {
         t.doc.text_rows = t.text_rows[k];
         out->rows += tk_document_rows(&t.doc, count);
     }

@@ -204,8 +204,7 @@ static tk_status read_inputs(tk_studio *a, const tk_job *job, tk_arena *arena, i
 
 static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
 {
-    tk_axis_row *tensor = &a->mesh.axis[TK_AXIS_TENSOR];
-    tk_comm *holders = a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &tensor->host;
+    tk_comm *holders = a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &a->mesh.stage;
     tk_reel_shape shape;
     TK_TRY(tk_agree(
         &a->mesh.replica,
@@ -259,10 +258,16 @@ tk_status tk_studio_make(tk_studio *a, tk_job *job)
 
 void tk_studio_layout(tk_parallel_config *p, int64_t world, int64_t jobs)
 {
-    for (int i = 0; i < TK_AXES; i++)
-        if (*tk_mesh_degree(p, (tk_axis)i)) return;
-    p->data = jobs < 1 ? 1 : jobs < world ? jobs : world;
-    while (world % p->data) p->data--;
+    int64_t as_asked = 1;
+    for (int i = 0; i < TK_AXES; i++) {
+        const int64_t degree = *tk_mesh_degree(p, (tk_axis)i);
+        if (degree && tk_axis_absorbs((tk_axis)i)) return;
+        if (degree) as_asked *= degree;
+    }
+    const int64_t most = world / as_asked;
+    if (most * as_asked != world) return; // the mesh says so
+    p->data = jobs < 1 ? 1 : jobs < most ? jobs : most;
+    while (most % p->data) p->data--;
 }
 
 tk_status tk_studio_open_device(tk_studio *a, const tk_trained *t, bool ema)

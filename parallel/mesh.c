@@ -16,17 +16,25 @@ static const struct {
     const char *name;
     size_t degree;           // where it stands in tk_parallel_config
     tk_queue device, beside; // queues of its communicators; TK_QUEUES: it has none beside
+    bool as_asked;           // it takes nothing of what the others leave
 } axes[TK_AXES] = {
     [TK_AXIS_TENSOR] = {"tensor", offsetof(tk_parallel_config, tensor), TK_QUEUE_TENSOR,
                         TK_QUEUE_DATA},
     [TK_AXIS_PIPELINE] = {"pipeline", offsetof(tk_parallel_config, pipeline), TK_QUEUE_FORWARD,
                           TK_QUEUE_BACKWARD},
+    [TK_AXIS_GUIDANCE] = {"guidance", offsetof(tk_parallel_config, guidance), TK_QUEUE_DATA,
+                          TK_QUEUES, true},
     [TK_AXIS_DATA] = {"data", offsetof(tk_parallel_config, data), TK_QUEUE_DATA, TK_QUEUES},
 };
 
 int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis)
 {
     return (int64_t *)((char *)p + axes[axis].degree);
+}
+
+bool tk_axis_absorbs(tk_axis axis)
+{
+    return !axes[axis].as_asked;
 }
 
 int64_t tk_axis_sent(const tk_axis_row *a)
@@ -50,7 +58,10 @@ static layout layout_of(const tk_parallel_config *p)
 {
     tk_parallel_config copy = *p;
     layout l = {0};
-    for (int i = 0; i < TK_AXES; i++) l.degree[i] = *tk_mesh_degree(&copy, (tk_axis)i);
+    for (int i = 0; i < TK_AXES; i++) {
+        l.degree[i] = *tk_mesh_degree(&copy, (tk_axis)i);
+        if (axes[i].as_asked && l.degree[i] == 0) l.degree[i] = 1;
+    }
     return l;
 }
 
@@ -83,6 +94,7 @@ static void find_nearest(const layout *asked, layout *l, int axis, int64_t ranks
     }
     for (int64_t n = 1; n <= ranks; n++) {
         if (ranks % n) continue;
+        if (axes[axis].as_asked && n > 1 && n != asked->degree[axis]) continue;
         l->degree[axis] = n;
         find_nearest(asked, l, axis + 1, ranks / n, k);
     }
@@ -98,13 +110,20 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
     va_end(args);
 }
 
+// An axis that few use is left out where it is not.
+static bool is_told(const layout *l, int axis)
+{
+    return !axes[axis].as_asked || l->degree[axis] > 1;
+}
+
 char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size)
 {
     const layout l = layout_of(p);
     out[0] = 0;
     for (int i = 0; i < TK_AXES; i++)
-        append(out, size, "%s%s %lld", i ? " x " : "", axes[i].name,
-               (long long)(l.degree[i] ? l.degree[i] : 1));
+        if (is_told(&l, i))
+            append(out, size, "%s%s %lld", i ? " x " : "", axes[i].name,
+                   (long long)(l.degree[i] ? l.degree[i] : 1));
     return out;
 }
 
@@ -115,14 +134,15 @@ static tk_status does_not_fit(const layout *asked, int64_t world, const char *su
     char names[128] = "", list[256] = "";
     find_nearest(asked, &l, 0, world, &k);
     for (int i = 0; i < TK_AXES; i++)
-        append(names, sizeof names, "%s%s", i ? " x " : "", axes[i].name);
+        if (is_told(asked, i)) append(names, sizeof names, "%s%s", i ? " x " : "", axes[i].name);
     for (int n = 0; n < k.n; n++)
         for (int i = 0; i < TK_AXES; i++)
-            append(list, sizeof list, "%s%lld",
-                   i   ? " x "
-                   : n ? ", "
-                       : "",
-                   (long long)k.best[n].degree[i]);
+            if (is_told(asked, i))
+                append(list, sizeof list, "%s%lld",
+                       i   ? " x "
+                       : n ? ", "
+                           : "",
+                       (long long)k.best[n].degree[i]);
     return TK_FAIL(TK_INPUT,
                    "the mesh does not fit: %s, but %lld rank%s started; nearest layouts (%s) of "
                    "%lld: %s",
@@ -164,8 +184,9 @@ static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis abso
     const int64_t product = product_of(&asked, world);
     if (open >= 0 ? product <= world && world % product == 0 : product == world) {
         for (int i = 0; i < TK_AXES; i++)
-            if (asked.degree[i] == 0)
-                *tk_mesh_degree(p, (tk_axis)i) = i == open ? world / product : 1;
+            *tk_mesh_degree(p, (tk_axis)i) = asked.degree[i] ? asked.degree[i]
+                                             : i == open     ? world / product
+                                                             : 1;
         return TK_OK;
     }
     tk_mesh_print(p, sum, sizeof sum);
@@ -197,6 +218,9 @@ static void place_rank(tk_mesh *m, const tk_parallel_config *p, int world_rank)
     }
 }
 
+// Axes along which ranks share a stage of one replica.
+#define BESIDE_A_STAGE (1U << TK_AXIS_TENSOR | 1U << TK_AXIS_GUIDANCE)
+
 // The rank among those that stand where this rank does on all axes of `without`.
 static int rank_in(const tk_mesh *m, unsigned without, int *size)
 {
@@ -217,13 +241,15 @@ static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk
         int64_t absorb;
     } asked = {layout_of(p), (int64_t)absorb};
     int others;
-    TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .data)", &asked, sizeof asked));
+    TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .guidance, .data)", &asked,
+                   sizeof asked));
     TK_TRY(tk_agree(world, fill_degrees(p, world->size, absorb)));
     place_rank(m, p, world->rank);
     m->world = *world;
     for (int i = 0; i < TK_AXES; i++)
         TK_TRY(tk_mpi_split(world, axes[i].name, rank_in(m, 1U << i, &others), &m->axis[i].host));
     TK_TRY(tk_mpi_split(world, "replica", m->axis[TK_AXIS_DATA].rank, &m->replica));
+    TK_TRY(tk_mpi_split(world, "stage", rank_in(m, BESIDE_A_STAGE, &others), &m->stage));
     return tk_mpi_node(world, &m->ranks_on_node, &m->rank_on_node, &m->cores);
 }
 
@@ -245,6 +271,8 @@ void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p, int world_rank)
     }
     const int replica_rank = rank_in(m, 1U << TK_AXIS_DATA, &size);
     tk_comm_dry(&m->replica, "replica", replica_rank, size);
+    const int stage_rank = rank_in(m, ~BESIDE_A_STAGE, &size);
+    tk_comm_dry(&m->stage, "stage", stage_rank, size);
     rank_in(m, 0, &size);
     tk_comm_dry(&m->world, "world", world_rank, size);
 }
@@ -362,6 +390,7 @@ void tk_mesh_close(tk_mesh *m)
     tk_mesh_detach(m);
     for (int i = 0; i < TK_AXES; i++) tk_mpi_close(&m->axis[i].host);
     tk_mpi_close(&m->replica);
+    tk_mpi_close(&m->stage);
     memset(m, 0, sizeof *m);
 }
 

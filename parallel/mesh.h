@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mesh: world ranks as a grid, each axis of which is a row of a table and a communicator.
 //
-// The first axis runs fastest: world rank = (data * pipeline_degree + pipeline) * tensor_degree +
-// tensor.
+// The first axis runs fastest: world rank = ((data * guidance_degree + guidance) * pipeline_degree
+// + pipeline) * tensor_degree + tensor.
 //
 // Each communicator of the device has a queue (core/device/queue.h); two axes have a second one, so
 // that what goes over it is held up by nothing that goes over the first:
@@ -10,6 +10,7 @@
 //     axis      device                              beside
 //     tensor    rows and columns, TENSOR            sums of weights held by all, DATA
 //     pipeline  rows to the next stage, FORWARD     gradients to the one before, BACKWARD
+//     guidance  velocities of all branches, DATA    none
 //     data      sums and gathers of weights, DATA   none
 //     world     sums of single numbers, COMPUTE     none
 //
@@ -31,7 +32,13 @@
 #include "core/config/config.h"
 #include "core/device/comm/comm.h"
 
-typedef enum tk_axis { TK_AXIS_TENSOR, TK_AXIS_PIPELINE, TK_AXIS_DATA, TK_AXES } tk_axis;
+typedef enum tk_axis {
+    TK_AXIS_TENSOR,
+    TK_AXIS_PIPELINE,
+    TK_AXIS_GUIDANCE, // of sampling alone (infer/sampler/sampler.h)
+    TK_AXIS_DATA,
+    TK_AXES
+} tk_axis;
 
 typedef struct tk_axis_row { // this rank's line along an axis
     const char *name;        // "tensor"
@@ -47,15 +54,18 @@ typedef struct tk_mesh {
     int64_t row_pieces;        // for the device's communicator of the tensor axis,
     bool overlap_rows;         // ... as the options say;
     bool overlap_sums;         // gradients or weights go beside the work
-    tk_comm replica;           // those of one data rank: they hold one whole model
+    tk_comm replica;           // those of one data rank: they hold one whole model, or several
+    tk_comm stage;             // those of a replica at one stage of the pipeline
     tk_axis_row axis[TK_AXES]; // by tk_axis
     int ranks_on_node, rank_on_node;
     int cores; // of the node, this rank's share
 } tk_mesh;
 
 int64_t *tk_mesh_degree(tk_parallel_config *p, tk_axis axis); // the option's value
+bool tk_axis_absorbs(tk_axis axis); // whether it may take the rest of the world; else 0 is 1
 int64_t tk_axis_sent(const tk_axis_row *a); // bytes, over both its communicators of the device
-// "tensor 2 x pipeline 1 x data 4"; degrees of 0 as 1. Returns `out`.
+// "tensor 2 x pipeline 1 x data 4"; degrees of 0 as 1, and of axes that absorb nothing those above
+// 1 alone. Returns `out`.
 char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size);
 
 // Degrees of 0 are filled in: `absorb` says which axis takes the rest of the world. TK_INPUT with

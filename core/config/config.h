@@ -53,6 +53,7 @@ typedef struct tk_parallel_config {
     int64_t attention_workspace; // MiB
     int64_t tensor, pipeline,
         data;                  // 0 = chosen from the world size (data for train, tensor for sample)
+    int64_t guidance;          // ranks that share out the branches of guidance; 0 as 1
     int64_t threads;           // per rank; 0 = cores of the node / ranks on it
     int64_t schedule, chunks;  // a tk_schedule_kind; runs of blocks on a stage
     int64_t overlap_messages;  // 1: stages compute while their messages move

@@ -194,6 +194,7 @@ static tk_status load_config(tk_eval *e, const tk_invocation *in)
     c->codec = t->config.codec;
     c->codec.patch_frames = k->patch_frames;
     TK_TRY(take_media(c, k, t->path));
+    TK_TRY(tk_sample_check_branches(c->parallel.guidance, c->sample.guidance));
     if (c->sample.window <= 0) c->sample.window = trained; // longer clips are sampled shot by shot
     return TK_OK;
 }

@@ -114,6 +114,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     char *codec_file = c->codec.file;
     c->codec = t->config.codec;
     c->codec.file = codec_file;
+    TK_TRY(tk_sample_check_branches(j->top.parallel.guidance, c->sample.guidance));
     TK_TRY(name_output(job, &j->arena));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
     TK_TRY(tk_story_given_check(&c->story, &job->story));

@@ -300,8 +300,9 @@ static json_t *describe(const tk_provenance *p, const char *options)
     if (*p->config->watermark.key) json_object_set_new(root, "watermark", mark_json(p));
     json_object_set_new(root, "options", json_string(options));
     json_object_set_new(root, "layout",
-                        json_pack("{s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,
-                                  "pipeline", (json_int_t)p->layout->pipeline, "data",
+                        json_pack("{s:I, s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,
+                                  "pipeline", (json_int_t)p->layout->pipeline, "guidance",
+                                  (json_int_t)p->layout->guidance, "data",
                                   (json_int_t)p->layout->data));
     json_object_set_new(root, "seconds", json_real(p->seconds));
     return root;

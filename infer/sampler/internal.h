@@ -8,11 +8,10 @@
 enum { TK_FLOW_NOW, TK_FLOW_BEFORE, TK_FLOW_KEEP, TK_FLOW_FACTORS };
 
 typedef struct tk_flow {    // a modality on this rank
-    int64_t rows, channels; // of one document's, those in the stream
+    int64_t rows, channels; // of the document's, those in the stream
     uint8_t *target;        // (rows) to be made; others are given
-    int64_t *counts;        // (tensor ranks) rows of the stream each one holds
     tk_tensor x;            // first stage: (rows, channels)
-    tk_tensor v;            // ends: (documents * rows, channels) velocities
+    tk_tensor v;            // ends: (branches * rows, channels) velocities
     tk_tensor moves;        // first stage: (rows, 2) i32, picks of `down`: is it a target?
     tk_tensor before;       // like x, where the solver remembers: velocities of the step before
     tk_tensor down[TK_FLOW_FACTORS]; // first stage: (2) what rows go by in this step: {0, factor}
@@ -20,21 +19,27 @@ typedef struct tk_flow {    // a modality on this rank
     tk_tensor key;                   // first stage: (rows, 2) of the noise that x starts as
 } tk_flow;
 
-typedef struct tk_sampling {
-    tk_sampler *s;
-    const tk_sample_task *task;
-    int n_documents;
-    bool first, last;
-    tk_document doc[2];
-    tk_arena notes; // of what is kept
-    tk_kept kept;   // given rows, which are not in the stream then
+typedef struct tk_branch { // a document, in a stream of its own
     tk_stream stream;
     tk_batch batch;
     tk_tape tape;
+    int64_t level[TK_MODALITIES];   // index of a modality's target level in the stream's
+    int64_t *counts[TK_MODALITIES]; // (tensor ranks) rows of the stream each one holds
+} tk_branch;
+
+typedef struct tk_sampling {
+    tk_sampler *s;
+    const tk_sample_task *task;
+    bool first, last;
+    int branches;                              // of all ranks
+    int begin, own;                            // of them this rank's
+    tk_branch branch[TK_SAMPLE_MOST_BRANCHES]; // (own)
+    int64_t rows;                              // of the streams of all branches
+    tk_arena notes;                            // of what is kept
+    tk_kept kept;                              // given rows, which are not in the streams then
     tk_flow flow[TK_MODALITIES];
-    int64_t level[TK_MODALITIES]; // index of a modality's target level in the stream's
-    tk_tensor each; // (steps, levels + 4 factors) what is another number each step: noise levels,
-                    // and `down` of video and audio
+    tk_tensor each; // (steps, levels of own branches + 4 factors) what is another number each step:
+                    // noise levels, and `down` of video and audio
     tk_tensor now;  // (1, levels + 4 factors) the same of this step
     tk_graph graph;
 } tk_sampling;

@@ -21,6 +21,21 @@ void tk_sampler_open(tk_sampler *s, tk_mesh *mesh, tk_device *device, tk_model *
     tk_staging_init(&s->host, device);
 }
 
+int tk_sample_branches(double guidance)
+{
+    return guidance == 1 ? 1 : TK_SAMPLE_MOST_BRANCHES;
+}
+
+tk_status tk_sample_check_branches(int64_t ranks, double guidance)
+{
+    if (ranks <= tk_sample_branches(guidance)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "parallel.guidance=%lld: with sample.guidance=1 the model is asked once a step, "
+                   "so there is nothing to share out; leave parallel.guidance at 1, or set "
+                   "sample.guidance above 1",
+                   (long long)ranks);
+}
+
 void tk_sampler_close(tk_sampler *s)
 {
     tk_staging_free(&s->host);
@@ -29,76 +44,87 @@ void tk_sampler_close(tk_sampler *s)
 
 // ---- a step ------------------------------------------------------------------------------------
 
-// This rank's rows of x, once for each document they lie in, into the model's input.
-static tk_status feed_rows(tk_sampling *r, int m)
+// This rank's rows of x into the model's input.
+static tk_status feed_rows(tk_sampling *r, const tk_branch *b, int m)
 {
-    tk_device *d = r->s->device;
-    const tk_flow *f = &r->flow[m];
-    const tk_tensor *to = m == TK_VIDEO ? &r->batch.video : &r->batch.audio;
-    const int64_t begin = r->batch.own_first[m], end = begin + r->batch.own_count[m];
-    const size_t row = (size_t)f->channels * sizeof(float);
-    for (int k = 0; k < r->n_documents; k++) {
-        const int64_t base = k * f->rows;
-        const int64_t from = begin > base ? begin : base;
-        const int64_t until = end < base + f->rows ? end : base + f->rows;
-        if (from >= until) continue;
-        TK_TRY(tk_device_copy(d, (char *)to->data + (size_t)(from - begin) * row,
-                              (const char *)f->x.data + (size_t)(from - base) * row,
-                              (size_t)(until - from) * row));
-    }
-    return TK_OK;
+    const tk_tensor *to = m == TK_VIDEO ? &b->batch.video : &b->batch.audio;
+    const tk_tensor own =
+        tk_tensor_rows(r->flow[m].x, b->batch.own_first[m], b->batch.own_count[m]);
+    return tk_device_copy(r->s->device, to->data, own.data, tk_bytes(&own));
 }
 
 static int64_t rows_across(void *ctx, int64_t i)
 {
-    (void)i;
-    return ((tk_sampling *)ctx)->batch.row_count;
+    return ((tk_sampling *)ctx)->branch[i].batch.row_count;
+}
+
+// Of n branches from branch k on.
+static tk_tensor velocities_of(const tk_sampling *r, int m, int k, int n)
+{
+    const tk_flow *f = &r->flow[m];
+    return tk_tensor_rows(f->v, k * f->rows, n * f->rows);
 }
 
 static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
 {
     tk_sampling *r = ctx;
+    tk_branch *b = &r->branch[a->micro];
     tk_forward out;
-    (void)a;
-    tk_value *in = r->first ? NULL : tk_leaf(&r->tape, *x, NULL);
-    TK_TRY(tk_model_forward(r->s->model, &r->tape, &r->batch, in, false, &out));
+    tk_value *in = r->first ? NULL : tk_leaf(&b->tape, *x, NULL);
+    TK_TRY(tk_model_forward(r->s->model, &b->tape, &b->batch, in, false, &out));
     if (!r->last) {
         *y = out.rows->t;
         return TK_OK;
     }
     tk_value *const velocity[TK_MODALITIES] = {[TK_VIDEO] = out.video, [TK_AUDIO] = out.audio};
     for (int h = 0; h < 2; h++) {
-        const tk_flow *f = &r->flow[MEDIA[h]];
-        tk_value *all =
-            tk_gather_rows(&r->tape, velocity[MEDIA[h]], r->s->model->tensor, f->counts);
-        TK_TRY(r->tape.status);
-        tk_device *d = r->s->device;
-        TK_TRY(tk_device_copy(d, f->v.data, all->t.data, tk_bytes(&f->v)));
+        const int m = MEDIA[h];
+        const tk_tensor v = velocities_of(r, m, r->begin + (int)a->micro, 1);
+        tk_value *all = tk_gather_rows(&b->tape, velocity[m], r->s->model->tensor, b->counts[m]);
+        TK_TRY(b->tape.status);
+        TK_TRY(tk_device_copy(r->s->device, v.data, all->t.data, tk_bytes(&v)));
     }
     return TK_OK;
 }
 
 static tk_status release_slot(void *ctx, const tk_action *a)
 {
-    (void)a;
-    tk_tape_reset(&((tk_sampling *)ctx)->tape);
+    tk_tape_reset(&((tk_sampling *)ctx)->branch[a->micro].tape);
     return TK_OK;
 }
 
-// Velocities from each tensor rank of the last stage to the same one of the first.
+// Own velocities from each tensor rank of the last stage to the same one of the first.
 static tk_status return_velocities(tk_sampling *r)
 {
     tk_device_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].device;
     if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
     for (int h = 0; h < 2; h++) {
-        const tk_tensor *v = &r->flow[MEDIA[h]].v;
+        const tk_tensor v = velocities_of(r, MEDIA[h], r->begin, r->own);
         tk_request req = {0};
-        if (tk_count(v) == 0) continue;
+        if (tk_count(&v) == 0) continue;
         if (r->last)
-            TK_TRY(tk_isend(p, v->data, tk_count(v), TK_F32, 0, &req));
+            TK_TRY(tk_isend(p, v.data, tk_count(&v), TK_F32, 0, &req));
         else
-            TK_TRY(tk_irecv(p, v->data, tk_count(v), TK_F32, p->size - 1, &req));
+            TK_TRY(tk_irecv(p, v.data, tk_count(&v), TK_F32, p->size - 1, &req));
         TK_TRY(tk_wait(p, &req));
+    }
+    return TK_OK;
+}
+
+// Ranks of guidance give each other what they found of their branches.
+static tk_status exchange_velocities(tk_sampling *r)
+{
+    tk_device_comm *g = &r->s->mesh->axis[TK_AXIS_GUIDANCE].device;
+    if (!r->first || r->own == r->branches) return TK_OK;
+    for (int h = 0; h < 2; h++) {
+        const tk_flow *f = &r->flow[MEDIA[h]];
+        const tk_tensor own = velocities_of(r, MEDIA[h], r->begin, r->own);
+        int64_t counts[TK_SAMPLE_MOST_BRANCHES];
+        if (f->rows == 0) continue;
+        for (int k = 0; k < g->size; k++)
+            counts[k] = f->rows * tk_split_count(r->branches, g->size, k);
+        TK_TRY(tk_all_gather(g, own.data, f->v.data, counts, f->channels, TK_F32));
+        r->s->exchanged += (int64_t)tk_bytes(&own) * (g->size - 1);
     }
     return TK_OK;
 }
@@ -121,10 +147,10 @@ static tk_status move_rows(tk_sampling *r, int m)
     tk_device *d = r->s->device;
     const tk_flow *f = &r->flow[m];
     if (f->rows == 0) return TK_OK;
-    tk_tensor v = tk_tensor_rows(f->v, 0, f->rows), captioned = {0};
-    if (r->n_documents == 2) {
+    tk_tensor v = velocities_of(r, m, 0, 1), captioned = {0};
+    if (r->branches == 2) {
         captioned = v;
-        v = tk_tensor_rows(f->v, f->rows, f->rows);
+        v = velocities_of(r, m, 1, 1);
     }
     if (!tk_solver_remembers(r->task->solver))
         return add_velocity(r, f, TK_FLOW_NOW, v, captioned, f->x);
@@ -138,7 +164,7 @@ static tk_status ask_sampler_step(tk_sampling *r)
 {
     tk_device *d = r->s->device;
     const tk_pipeline_work work = {.ctx = r,
-                                   .n = 1,
+                                   .n = r->own,
                                    .schedule = TK_SCHEDULE_FORWARD,
                                    .chunks = 1,
                                    .rows = rows_across,
@@ -146,9 +172,11 @@ static tk_status ask_sampler_step(tk_sampling *r)
                                    .type = r->s->model->compute,
                                    .forward = forward_stage,
                                    .release = release_slot};
-    for (int h = 0; h < 2 && r->first; h++) TK_TRY(feed_rows(r, MEDIA[h]));
+    for (int k = 0; k < r->own && r->first; k++)
+        for (int h = 0; h < 2; h++) TK_TRY(feed_rows(r, &r->branch[k], MEDIA[h]));
     TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
     TK_TRY(return_velocities(r));
+    TK_TRY(exchange_velocities(r));
     for (int h = 0; h < 2 && r->first; h++) TK_TRY(move_rows(r, MEDIA[h]));
     return TK_OK;
 }
@@ -192,8 +220,8 @@ static tk_status do_step(tk_sampling *r, int64_t step)
     TK_TRY(tk_device_copy(r->s->device, r->now.data, now.data, tk_bytes(&now)));
     if (r->task->graph && step == 1) TK_TRY(record_on_all(r));
     r->s->steps++;
-    r->s->rows += r->stream.rows;
-    r->s->spared += r->n_documents * r->kept.rows;
+    r->s->rows += r->rows;
+    r->s->spared += r->branches * r->kept.rows;
     if (!r->graph.device) return ask_sampler_step(r);
     TK_TRY(tk_graph_hold(&r->graph));
     r->s->replayed += step > 1;
@@ -247,13 +275,18 @@ tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const ou
                          tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
 {
     const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
+    const tk_axis_row *line = &s->mesh->axis[TK_AXIS_GUIDANCE];
+    const int branches = tk_sample_branches(t->guidance);
     tk_sampling r = {.s = s,
                      .task = t,
-                     .n_documents = t->guidance == 1 ? 1 : 2,
+                     .branches = branches,
+                     .begin = (int)tk_split_begin(branches, line->degree, line->rank),
+                     .own = (int)tk_split_count(branches, line->degree, line->rank),
                      .first = stage->rank == 0,
                      .last = stage->rank == stage->degree - 1};
+    TK_TRY(tk_sample_check_branches(line->degree, t->guidance));
     tk_arena_init(&r.notes, 0);
-    tk_tape_init(&r.tape, s->device, TK_TAPE_RUN);
+    for (int k = 0; k < r.own; k++) tk_tape_init(&r.branch[k].tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
     tk_sampling_close(&r);
     return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);

@@ -3,8 +3,12 @@
 // infer/sampler/solver.h.
 //
 // What is sampled is data: a document of shots, some of them given (memory, references), as rows of
-// others may be (core/model/given.h), and clean throughout, the rest noise at first. Guidance is a
-// second document of the same rows in the same stream, with its captions left out.
+// others may be (core/model/given.h), and clean throughout, the rest noise at first.
+//
+// A step asks the model about one branch, or with guidance about two: the same rows without their
+// captions. Each is a stream of its own, and the pipeline's stages take one after the other, so
+// that one is computed while the other is; or ranks of the axis of guidance take one each, and give
+// each other the velocities that they found. So all layouts do the same products.
 //
 //   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
 //   x += now_k * v_k + before_k * v_k-1,  v = u + guidance * (c - u)
@@ -13,8 +17,9 @@
 // lies on the device, so all steps of a task are the same work at the same addresses. With `graph`
 // the first is asked for, the second recorded, and each from then on launched by one call.
 //
-// Where things live: tensor ranks of the first pipeline stage hold all rows of x and feed their own
-// to the model; the last stage's gather all velocities and send them back. Noise is keyed by seed,
+// Where things live: tensor ranks of the first pipeline stage hold all rows of x, for each rank of
+// guidance alike, and feed their own to the model; the last stage's gather all velocities and send
+// them back. Noise is keyed by seed,
 // shot and element, so that a seed gives the same clip on every layout.
 #pragma once
 #include "core/model/model.h"
@@ -28,6 +33,7 @@ typedef struct tk_sampler { // what it runs on
     tk_staging host;                   // of what a task sends; it stays from one task to the next
     int64_t steps, recorded, replayed; // so far
     int64_t rows, spared; // of all steps' streams; given ones that needed not be among them
+    int64_t exchanged;    // bytes of velocities this rank gave those of other branches
 } tk_sampler;
 
 // What a rank of the mesh holds of a model to sample from.
@@ -47,11 +53,17 @@ typedef struct tk_sample_task {
     uint64_t seed;
     int64_t steps;
     tk_solver solver;
-    double guidance; // 1: no second document
+    double guidance; // 1: no second branch
     bool graph;      // of a device that has them (tk_device_has_graphs)
     bool keep_given; // infer/sampler/keep.h, where model.given is own
     double shift[TK_MODALITIES];
 } tk_sample_task;
+
+// How many branches a step has.
+enum { TK_SAMPLE_MOST_BRANCHES = 2 };
+int tk_sample_branches(double guidance);
+// TK_INPUT where some of parallel.guidance's ranks would have none.
+tk_status tk_sample_check_branches(int64_t ranks, double guidance);
 
 // Collective over the mesh's replica. On the first stage `out` gets all video and audio rows of the
 // document, (rows, channels) each, given ones included. `step_done` (may be NULL) is called after

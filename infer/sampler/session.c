@@ -107,7 +107,8 @@ tk_status tk_session_load(tk_session *s)
                     .x = s->model.values,
                     .stretch = &s->model.whole,
                     .n = 1,
-                    .owner = m->axis[TK_AXIS_DATA].rank == 0};
+                    .owner =
+                        m->axis[TK_AXIS_DATA].rank == 0 && m->axis[TK_AXIS_GUIDANCE].rank == 0};
     return tk_agree(&m->world, tk_checkpoint_load(s->trained->path, m, &s->model, 1, &flat));
 }
 

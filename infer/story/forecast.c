@@ -38,9 +38,10 @@ typedef struct large_window {
 } large_window;
 
 typedef struct largest {
-    large_window window[LARGEST]; // most rows first; no two of one size
+    large_window window[LARGEST]; // no two of one size; in the end in the order of making
     int n;
-    int64_t planned; // storyboards that can be made
+    large_window first; // of them that with most rows
+    int64_t planned;    // storyboards that can be made
 } largest;
 
 typedef struct planned { // a storyboard
@@ -75,7 +76,7 @@ static tk_status plan_window(const planned *p, const tk_trained *t, int i, tk_ar
 static void measure_task(const tk_sample_task *t, large_window *w)
 {
     tk_document d = t->doc;
-    for (int i = 0; i < (t->guidance == 1 ? 1 : 2); i++) {
+    for (int i = 0; i < tk_sample_branches(t->guidance); i++) {
         int64_t count[TK_MODALITIES];
         d.text_rows = w->size[TEXT_ROWS + i] = t->text_rows[i];
         w->size[ROWS] += tk_document_rows(&d, count);
@@ -114,6 +115,13 @@ static tk_status look_at_story(const tk_stories *s, const tk_trained *t, const c
     return TK_OK;
 }
 
+static int by_making(const void *x, const void *y)
+{
+    const large_window *a = x, *b = y;
+    if (a->story != b->story) return a->story < b->story ? -1 : 1;
+    return a->window < b->window ? -1 : a->window > b->window;
+}
+
 static tk_status find_largest(const tk_stories *s, const tk_trained *t, const change *by,
                               tk_arena *a, largest *all)
 {
@@ -122,6 +130,8 @@ static tk_status find_largest(const tk_stories *s, const tk_trained *t, const ch
         tk_arena_reset(a);
         TK_TRY(look_at_story(s, t, by, i, a, all));
     }
+    all->first = all->window[0];
+    qsort(all->window, (size_t)all->n, sizeof *all->window, by_making);
     return TK_OK;
 }
 
@@ -158,7 +168,8 @@ static tk_status sample_windows(forecasting *f, const change *by, const largest 
         tk_arena_reset(a);
         TK_TRY(plan_story(f->stories, t, by, all->window[i].story, a, &p));
         TK_TRY(plan_window(&p, t, all->window[i].window, a, &task));
-        if (by == &f->asked && i == 0) describe_largest(f, &p, &all->window[i]);
+        if (by == &f->asked && by_making(&all->window[i], &all->first) == 0)
+            describe_largest(f, &p, &all->first);
         TK_TRY(tk_sampler_run(on, &task, nothing, NULL, NULL));
     }
     return TK_OK;
@@ -228,7 +239,7 @@ static bool choose_change(const forecasting *f, int k, change *by, char words[TK
     case NO_GUIDANCE:
         snprintf(words, TK_FORECAST_WORDS, "sample.guidance=1");
         by->no_guidance = true;
-        return true;
+        return f->asked.parallel.guidance <= 1;
     case HALF_THE_SIDES:
         snprintf(words, TK_FORECAST_WORDS, "size=[%" PRId64 ", %" PRId64 "]", f->half[0],
                  f->half[1]);
@@ -253,7 +264,8 @@ static tk_status need_of_change(void *ctx, int k, char words[TK_FORECAST_WORDS],
     tk_forecast first, last;
     if (!choose_change(f, k, &by, words)) return TK_OK;
     TK_TRY(forecast_rank(f, &by, 0, &first));
-    TK_TRY(forecast_rank(f, &by, (int)(by.parallel.tensor * by.parallel.pipeline) - 1, &last));
+    const tk_parallel_config *p = &by.parallel;
+    TK_TRY(forecast_rank(f, &by, (int)(p->tensor * p->pipeline * p->guidance) - 1, &last));
     *bytes = first.pool > last.pool ? first.pool : last.pool;
     return TK_OK;
 }

@@ -44,6 +44,9 @@ least "$(field 3 2) == $rows + 2" # two more bytes of text, in one of the two do
 plan story.yaml parallel.tensor=2
 grep -q '2 ranks for it' out || fail "the layout is not told"
 least "$(field work 2) < 0.7 * $flops"
+plan story.yaml parallel.guidance=2
+grep -q 'guidance 2 x data 1: 2 ranks for it' out || fail "branches of guidance are not told"
+least "$(field 3 2) == $rows && $(field work 2) < 0.7 * $flops"
 plan story.yaml plan.machine="$root/configs/machines/h100.yaml"
 grep -q '^time .* seconds\* for 2 seconds of clip' out || fail "the machine's time is not told"
 plan jobs.yaml
@@ -61,6 +64,9 @@ refused() { # WORDS ARGUMENTS...
     grep -qF "$words" out || fail "plan $* does not say $words"
 }
 refused 'sample.stepz: no such option' story.yaml sample.stepz=3
+refused 'nothing to share out' story.yaml parallel.guidance=2 sample.guidance=1
+refused 'training has no branches' run.yaml parallel.guidance=2
+refused 'parallel.guidance: 3' story.yaml parallel.guidance=3
 refused 'nowhere' story.yaml checkpoint=nowhere
 refused 'nowhere.yaml' nowhere.yaml
 refused 'longest possible' story.yaml 'shots[3].seconds=5'

@@ -58,6 +58,11 @@ says failed/half 'half.yaml:'
 story 3 | drop two
 mpirun -n 2 "$talkie" serve spool checkpoint=run serve.once=1 parallel.tensor=2 >out 2>&1 || fail "two ranks failed"
 [[ -s spool/done/two/two.mp4 ]] || fail "no clip of two ranks"
+story 3 | drop branches
+story 3 | sed 's/steps: 2/steps: 2, guidance: 1/' | drop branch
+mpirun -n 2 "$talkie" serve spool checkpoint=run serve.once=1 parallel.guidance=2 >out 2>&1 || fail "two ranks failed"
+cmp straight.mp4 spool/done/branches/branches.mp4 || fail "another clip of two ranks with a branch each"
+says failed/branch 'nothing to share out'
 story 3 | drop large
 sed -i 's/seed: 3/seed: 3, size: [256, 256]/' spool/new/large.yaml
 "$talkie" serve spool checkpoint=run serve.once=1 serve.memory=1 >out 2>&1 || fail "the worker failed"

@@ -22,6 +22,12 @@ static tk_status plan_layout(tk_config *c, tk_plan_of *of, tk_arena *a)
     tk_param_table table;
     tk_layout_plan layout;
     int ranks = 0;
+    if (c->parallel.guidance > 1)
+        return TK_FAIL(TK_INPUT,
+                       "parallel.guidance=%lld: training has no branches of guidance to share out; "
+                       "it is an option of sample, serve, eval and of a storyboard's plan, leave "
+                       "it at 1 here",
+                       (long long)c->parallel.guidance);
     TK_TRY(tk_layout_fill(&c->parallel, &ranks));
     TK_TRY(tk_trainer_match(c, of->loader, (int)c->parallel.data));
     TK_TRY(tk_run_look(c, a));

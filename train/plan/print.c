@@ -176,7 +176,8 @@ static void print_costs(const tk_plan_of *of, const tk_plan *p)
 static void print_groups(const tk_plan_of *of, const tk_layout_plan *l)
 {
     const tk_plan *p = &l->plan[l->slowest];
-    static const char *const names[TK_AXES + 1] = {"tensor", "pipeline", "data", "world"};
+    static const char *const names[TK_AXES + 1] = {"tensor", "pipeline", "guidance", "data",
+                                                   "world"};
     const bool timed = of->machine != NULL;
     double calls = 0;
     for (int i = 0; i <= TK_AXES; i++) calls += p->prices.group[i].calls;

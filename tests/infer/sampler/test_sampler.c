@@ -23,6 +23,7 @@ static tk_story story;
 static const tk_story_given *given; // of its clip; NULL: nothing
 static int64_t spared;              // rows that were kept,
 static double flops;                // and all work, of the last sampling on this rank
+static int64_t exchanged, others;   // bytes sent to other branches, and along all other axes
 
 static int set_up(void **state)
 {
@@ -57,10 +58,10 @@ static int tear_down(void **state)
 
 // Samples the storyboard on a layout, on a device that runs behind (`behind` > 0) and refuses the
 // n-th thing that is asked of it (`behind` > 1).
-static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t behind,
+static tk_status sample_on(const char *from, const tk_parallel_config *layout, int64_t behind,
                            tk_latents *x, bool *holds)
 {
-    tk_parallel_config p = {.tensor = tensor, .pipeline = pipeline, .threads = 1};
+    tk_parallel_config p = *layout;
     tk_mesh mesh;
     tk_trained trained;
     tk_session session;
@@ -79,6 +80,11 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
     tk_trace_fail_at(0);
     spared = session.sampler.spared;
     flops = session.device.flops;
+    exchanged = session.sampler.exchanged;
+    if (!behind) assert_int_equal(exchanged, tk_axis_sent(&mesh.axis[TK_AXIS_GUIDANCE]));
+    others = mesh.world_device.bytes_sent;
+    for (int i = 0; i < TK_AXES; i++)
+        if (i != TK_AXIS_GUIDANCE) others += tk_axis_sent(&mesh.axis[i]);
     *holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
     tk_session_close(&session);
     tk_trained_close(&trained);
@@ -90,8 +96,9 @@ static tk_status sample_on(const char *from, int tensor, int pipeline, int64_t b
 // False where this rank holds no latents.
 static bool sample(const char *from, int tensor, int pipeline, tk_latents *x)
 {
+    const tk_parallel_config p = {.tensor = tensor, .pipeline = pipeline, .threads = 1};
     bool holds;
-    assert_ok(sample_on(from, tensor, pipeline, 0, x, &holds));
+    assert_ok(sample_on(from, &p, 0, x, &holds));
     return holds;
 }
 
@@ -127,11 +134,14 @@ static void host_memory_stays_until_the_device_has_read_it(void **state)
 {
     (void)state;
     const int layout[3][2] = {{1, 1}, {world.size, 1}, {1, world.size}};
+    const tk_parallel_config alone = {.tensor = 1, .pipeline = 1, .threads = 1};
     for (int k = 0; k < (world.size > 1 ? 3 : 1); k++) {
         tk_latents at_once, behind;
         bool holds;
+        const tk_parallel_config p = {
+            .tensor = layout[k][0], .pipeline = layout[k][1], .threads = 1};
         sample(path, layout[k][0], layout[k][1], &at_once);
-        assert_ok(sample_on(path, layout[k][0], layout[k][1], 1, &behind, &holds));
+        assert_ok(sample_on(path, &p, 1, &behind, &holds));
         for (int m = 0; m < TK_MODALITIES && holds; m++)
             if (m != TK_TEXT)
                 assert_memory_equal(at_once.rows[m], behind.rows[m],
@@ -140,7 +150,7 @@ static void host_memory_stays_until_the_device_has_read_it(void **state)
     for (int64_t n = 2; n < 1000 && world.size == 1; n = 2 * n + 5) {
         tk_latents x;
         bool holds;
-        assert_true(sample_on(path, 1, 1, n, &x, &holds) != TK_OK);
+        assert_true(sample_on(path, &alone, n, &x, &holds) != TK_OK);
         assert_says("as a test wants it to");
     }
 }
@@ -369,6 +379,87 @@ static void solvers_find_the_same_clip(void **state)
                          off[s][m], off[0][m]);
 }
 
+// Bytes of the velocities of one branch, in all steps of all windows.
+static int64_t velocity_bytes(bool keeps)
+{
+    const tk_references refs = {0};
+    const tk_story_task task = {.config = &config, .story = &story, .refs = &refs};
+    tk_codec *codec = test_codec(1);
+    int64_t numbers = 0;
+    for (int i = 0; i < story.n_windows; i++) {
+        tk_sample_task t;
+        int64_t count[TK_MODALITIES];
+        assert_ok(tk_window_task(&task, tk_codec_get_info(codec), i, &arena, &t));
+        tk_document_rows(&t.doc, count);
+        for (int m = 0; m < TK_MODALITIES; m++) {
+            if (m == TK_TEXT) continue;
+            const int64_t rows = keeps ? tk_document_targets(&t.doc, m) : count[m];
+            numbers += rows * (m == TK_VIDEO ? STORIES_VIDEO : STORIES_AUDIO);
+        }
+    }
+    if (!keeps) // the picture's rows
+        numbers += story.n_windows * story.grid.high * story.grid.wide * STORIES_VIDEO;
+    tk_codec_free(codec);
+    return numbers * config.sample.steps * (int64_t)sizeof(float);
+}
+
+static void assert_same_clip(const tk_latents *x, const tk_latents *y)
+{
+    for (int m = 0; m < TK_MODALITIES; m++)
+        if (m != TK_TEXT)
+            assert_memory_equal(x->rows[m], y->rows[m],
+                                (size_t)stories_numbers(&story, m) * sizeof(float));
+}
+
+// One layout with a branch a rank, beside the same with both on every rank.
+static void share_branches(const char *from, int tensor, int pipeline, bool keeps, bool late)
+{
+    const tk_parallel_config whole = {.tensor = tensor, .pipeline = pipeline, .threads = 1};
+    tk_parallel_config shared = whole;
+    tk_latents x, y;
+    bool holds, held;
+    shared.guidance = 2;
+    assert_ok(sample_on(from, &whole, 0, &x, &holds));
+    assert_int_equal(exchanged, 0);
+    const double work = flops;
+    assert_ok(sample_on(from, &shared, late, &y, &held));
+    assert_int_equal(holds, held);
+    assert_int_equal(exchanged, holds ? velocity_bytes(keeps) : 0);
+    assert_true(flops > 0.3 * work &&
+                flops < 0.75 * work); // text differs, what is kept is kept twice
+    if (tensor * pipeline == 1) assert_int_equal(others, 0);
+    if (holds) assert_same_clip(&x, &y);
+}
+
+// Ranks that take one branch each make the same bits, of all solvers, with given rows kept or not,
+// beside tensor, pipeline and data ranks; what they give each other is velocities alone.
+static void branches_are_shared_out(void **state)
+{
+    (void)state;
+    if (world.size % 2) return;
+    for (int s = 0; s <= TK_SOLVER_MULTISTEP; s++) {
+        config.sample.solver = s;
+        share_branches(path, 1, 1, false, s == TK_SOLVER_EULER);
+    }
+    share_branches(own_path, 1, 1, true, true);
+    if (world.size == 4) {
+        share_branches(path, 2, 1, false, true);
+        share_branches(own_path, 2, 1, true, false);
+        share_branches(path, 1, 2, false, true);
+        share_branches(own_path, 1, 2, true, false);
+    }
+    config.sample.solver = TK_SOLVER_EULER;
+}
+
+static void one_branch_is_not_shared_out(void **state)
+{
+    (void)state;
+    assert_status(tk_sample_check_branches(2, 1), TK_INPUT);
+    assert_says("nothing to share out");
+    assert_ok(tk_sample_check_branches(2, 0)); // the branch without captions alone is two as well
+    assert_ok(tk_sample_check_branches(1, 1));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +472,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(kept_rows_change_nothing),
         cmocka_unit_test(all_that_is_given_comes_back),
         cmocka_unit_test(solvers_find_the_same_clip),
+        cmocka_unit_test(branches_are_shared_out),
+        cmocka_unit_test(one_branch_is_not_shared_out),
     };
     setenv("TALKIE_COMM_TIMEOUT", "20", 0);
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
