@@ -500,7 +500,7 @@ demo: setup
 	@$(MAKE) --no-print-directory all
 	@TALKIE=$(PROGRAM) scripts/demo.sh
 
-# On the demo's clips; the pipeline on a core for each of two stages.
+# On the demo's clips; the pipeline, and the branches of guidance, on a core for each of two ranks.
 BENCH_CLIPS := runs/demo/clips.h5
 bench: all
 	@mkdir -p $(dir $(BENCH_CLIPS))

@@ -15,8 +15,10 @@ enum { STEPS = 8 };
 typedef struct sampled {
     tk_model model;
     tk_sampler sampler;
-    int64_t rows; // of the stream
+    int64_t rows; // of the longest stream
     double flops, seconds;
+    int64_t exchanged; // bytes of velocities that this rank gave those of other branches
+    int threads;
     tk_arena arena;
 } sampled;
 
@@ -55,7 +57,8 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
     for (int d = 0; d < 2; d++) {
         TK_TRY(tk_sample_text(&form, info->n_shots, info->shot, NULL, d, &s->arena, t));
         t->doc.text_rows = t->text_rows[d];
-        if (d == 0 || t->guidance != 1) s->rows += tk_document_rows(&t->doc, NULL);
+        const int64_t rows = tk_document_rows(&t->doc, NULL);
+        if (d < tk_sample_branches(t->guidance) && rows > s->rows) s->rows = rows;
     }
     return TK_OK;
 }
@@ -80,10 +83,13 @@ static tk_status time_sampling(tk_comm *world, tk_train_parts *p, const tk_confi
     TK_TRY(tk_agree(world, st));
     st = tk_sampler_run(&s->sampler, &t, out, NULL, NULL); // not timed: first touch of all memory
     const double flops = p->device.flops, begin = tk_now();
+    s->exchanged = -s->sampler.exchanged;
     if (st == TK_OK) st = tk_sampler_run(&s->sampler, &t, out, NULL, NULL);
     TK_TRY(tk_parallel_unless_alone(world, st));
     s->seconds = tk_now() - begin;
     s->flops = p->device.flops - flops;
+    s->exchanged += s->sampler.exchanged;
+    s->threads = tk_mesh_threads(&p->mesh, &c->parallel);
     return TK_OK;
 }
 
@@ -98,9 +104,9 @@ static tk_status print_sampling(tk_comm *world, const tk_config *c, tk_device *d
     if (world->rank) return TK_OK;
     const double reached = sums[1] / s->seconds;
     printf("sample      %.1f GFLOP/s of model, %.2f of the %.1f GFLOP/s that %s (%.1f ms a "
-           "step, %lld rows)\n",
+           "step, %d times %lld rows)\n",
            reached / 1e9, reached / sums[0], sums[0] / 1e9, words, 1e3 * s->seconds / STEPS,
-           (long long)s->rows);
+           tk_sample_branches(c->sample.guidance), (long long)s->rows);
     return tk_check_fraction("sample", reached, sums[0]);
 }
 
@@ -112,20 +118,79 @@ static tk_status open_bench_model(tk_train_parts *p, const tk_config *c, sampled
     return tk_model_init_weights(&s->model, (uint64_t)c->train.seed);
 }
 
-static tk_status bench_sampling(tk_comm *world, tk_config *c)
+// `told`: beside its ceiling. Of s only the figures are left.
+static tk_status bench_sampling(tk_comm *world, tk_config *c, bool told, sampled *s)
 {
     tk_train_parts p = {0};
-    sampled s = {0};
-    tk_arena_init(&s.arena, 0);
+    *s = (sampled){0};
+    tk_arena_init(&s->arena, 0);
     tk_status st = tk_train_parts_open(&p, world, c);
-    if (st == TK_OK) st = tk_agree(world, open_bench_model(&p, c, &s));
-    if (st == TK_OK) st = time_sampling(world, &p, c, &s);
-    if (st == TK_OK) st = tk_agree(world, print_sampling(world, c, &p.device, &s));
-    tk_sampler_close(&s.sampler);
-    if (s.model.device) tk_model_close(&s.model);
+    if (st == TK_OK) st = tk_agree(world, open_bench_model(&p, c, s));
+    if (st == TK_OK) st = time_sampling(world, &p, c, s);
+    if (st == TK_OK && told) st = tk_agree(world, print_sampling(world, c, &p.device, s));
+    tk_sampler_close(&s->sampler);
+    if (s->model.device) tk_model_close(&s->model);
     tk_train_parts_close(&p);
-    tk_arena_free(&s.arena);
+    tk_arena_free(&s->arena);
     return st;
+}
+
+// ---- branches of guidance ----------------------------------------------------------------------
+
+enum { ROUNDS = 3 };
+
+static void print_branches(const sampled *one, const sampled *two, double other)
+{
+    const double most = two->flops > other ? two->flops : other;
+    printf("branches    %.1f ms a step of 2 ranks, %.1f ms of one with as many threads (%d): %.2f "
+           "times as fast, the best of %d; %.4g and %.4g of %.4g GFLOP a step (%.2f times less on "
+           "the fuller), %.1f KiB given away by each\n",
+           1e3 * two->seconds / STEPS, 1e3 * one->seconds / STEPS, two->threads,
+           one->seconds / two->seconds, ROUNDS, two->flops / STEPS / 1e9, other / STEPS / 1e9,
+           one->flops / STEPS / 1e9, one->flops / most, (double)two->exchanged / STEPS / 1024);
+}
+
+static void take_best(const sampled *s, sampled *best)
+{
+    if (best->seconds == 0 || s->seconds < best->seconds) *best = *s;
+}
+
+// Two ranks with a branch each beside rank 0 with both, on as many threads; the other waits then.
+// `alone`: of one rank.
+static tk_status time_branches(tk_comm *world, tk_comm *alone, const tk_config *c, sampled *one,
+                               sampled *two)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        tk_config whole = *c, shared = *c;
+        tk_status st = TK_OK;
+        sampled s;
+        shared.parallel.guidance = 2;
+        TK_TRY(bench_sampling(world, &shared, false, &s));
+        take_best(&s, two);
+        whole.parallel.threads = s.threads;
+        if (world->rank == 0) st = bench_sampling(alone, &whole, false, &s);
+        TK_TRY(tk_agree(world, st));
+        take_best(&s, one);
+    }
+    return TK_OK;
+}
+
+static tk_status bench_branches(tk_comm *world, const tk_config *c)
+{
+    tk_config plain = *c;
+    sampled one = {0}, two = {0};
+    tk_mesh mesh;
+    double flops[2];
+    plain.parallel.tensor = plain.parallel.pipeline = plain.parallel.data = 1;
+    tk_parallel_config layout = plain.parallel;
+    layout.data = 2;
+    TK_TRY(tk_mesh_open(&mesh, world, &layout, TK_AXIS_DATA));
+    const tk_status st = time_branches(world, &mesh.axis[TK_AXIS_TENSOR].host, &plain, &one, &two);
+    tk_mesh_close(&mesh);
+    TK_TRY(st);
+    TK_TRY(tk_comm_all_gather(world, &two.flops, flops, sizeof two.flops));
+    if (world->rank == 0) print_branches(&one, &two, flops[1]);
+    return TK_OK;
 }
 
 tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
@@ -133,7 +198,9 @@ tk_status tk_bench_command(tk_comm *world, tk_invocation *in)
     tk_config *c = &in->config;
     TK_TRY(tk_bench_train(world, c, STEPS)); // first: it counts from the start of the process
     TK_TRY(tk_bench_operators(world, c));
-    TK_TRY(bench_sampling(world, c));
+    sampled own;
+    TK_TRY(bench_sampling(world, c, true, &own));
+    if (world->size == 2 && c->sample.guidance != 1) TK_TRY(bench_branches(world, c));
     if (c->parallel.tensor > 1) TK_TRY(tk_bench_shares(world, c));
     if (world->size > 1 && c->parallel.pipeline == world->size) TK_TRY(tk_bench_pipeline(world, c));
     return tk_bench_loader(world, c);

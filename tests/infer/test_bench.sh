@@ -67,6 +67,13 @@ interleaved 11.1%
 zb-h1 7.7%
 END
 
+# Two ranks with a branch of guidance each: the fuller one has not much more than half of the
+# work, and together they do what one does.
+awk '$1 == "branches" {
+        good = $2 > 0 && $9 > 0 && $18 > 0 && $28 > 0 && $26 < 0.7 * $30 && $26 + $28 > 0.99 * $30 && $40 > 0
+    }
+    END { exit !good }' said || { echo "bench says nothing sensible of branches:"; sed 's/^/    /' said; failed=1; }
+
 # Rows of tensor ranks, in equal shares, in unequal ones, and padded.
 mpirun -n 2 ./talkie bench "$config" data.files=clips.h5 parallel.tensor=2 parallel.threads=1 train.steps=2 \
     sample.steps=2 >said 2>&1
