@@ -155,7 +155,7 @@ FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c $(d)/*/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
-BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter hear loudness picture read sound track write)
+BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter hear loudness picture poster read sound track write)
 SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
 BY_SPEECH := data/speech/flite.c infer/judges/sound/sphinx.c
 NO_SPEECH := data/speech/none.c infer/judges/sound/deaf.c
@@ -263,6 +263,7 @@ $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 $(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
 $(OUT)/infer/judges/sound/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
+$(OUT)/infer/gallery/pages.o: $(wildcard infer/gallery/site/*)
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 
 $(OUT)/%.o: %.c $(OUT)/flags | features

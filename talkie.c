@@ -7,6 +7,7 @@
 #include "infer/cameo.h"
 #include "infer/command.h"
 #include "infer/eval/eval.h"
+#include "infer/gallery/gallery.h"
 #include "infer/listing.h"
 #include "infer/plan.h"
 #include "infer/serve.h"
@@ -109,6 +110,15 @@ const tk_command tk_commands[] = {
      .options = TK_CMD_CAMEO,
      .config = TK_CONFIG_OPTIONAL,
      .run = tk_cameo_command},
+    {.name = "gallery",
+     .arguments = "CLIPS -o SITE",
+     .help = "a page of a folder's signed clips, to be looked at in a browser without a network",
+     .wants = "a folder of clips",
+     .least = 1,
+     .most = 1,
+     .options = TK_CMD_GALLERY,
+     .config = TK_CONFIG_OPTIONAL,
+     .run = tk_gallery_command},
     {.name = "plan",
      .arguments = "CONFIG.yaml|STORYBOARD.yaml|JOBS.yaml",
      .help = "memory, arithmetic and layout of a run, or of making clips, before anything is done",

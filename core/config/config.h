@@ -300,6 +300,10 @@ typedef struct tk_consent_config {
     char *until; // day, YYYY-MM-DD
 } tk_consent_config;
 
+typedef struct tk_gallery_config {
+    char *takedown; // YAML file of clips to leave out; "" = none
+} tk_gallery_config;
+
 typedef struct tk_config {
     tk_arena arena;
     tk_model_config model;
@@ -324,6 +328,7 @@ typedef struct tk_config {
     tk_provenance_config provenance;
     tk_watermark_config watermark;
     tk_consent_config consent;
+    tk_gallery_config gallery;
     int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
@@ -343,7 +348,8 @@ enum {
     TK_CMD_SERVE = 1024, // and all of TK_CMD_SAMPLE
     TK_CMD_VERIFY = 2048,
     TK_CMD_JOBS = 4096,
-    TK_CMD_CAMEO = 8192
+    TK_CMD_CAMEO = 8192,
+    TK_CMD_GALLERY = 16384
 };
 
 void tk_config_init(tk_config *c); // every default

@@ -153,6 +153,10 @@ static const struct {
     {"train", "Training"},
     {"convert", "Weights to and from safetensors (talkie convert)"},
     {"sample", "Sampling"},
+    {"provenance", "Signatures of clips (docs/provenance.md)"},
+    {"watermark", "The mark in clips (docs/watermark.md)"},
+    {"consent", "Cameos (talkie cameo)"},
+    {"gallery", "The gallery (talkie gallery)"},
     {"eval", "Evaluation"},
     {"log", "Log"},
 };

@@ -130,7 +130,7 @@ static const tk_option config_rows[] = {
         "empty = as trained"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
     STR("output", story.output, "",
-        DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT | TK_CMD_VERIFY,
+        DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT | TK_CMD_VERIFY | TK_CMD_GALLERY,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
     ITEMS("shots", story.shots, story.n_shots, shot_table, 5000, SAMPLE,
           "the shots, in order; each has the keys below"),
@@ -505,7 +505,7 @@ static const tk_option config_rows[] = {
         "empty = they are not signed"),
     STR("provenance.chain", provenance.chain, "", SAMPLE,
         "certificates in PEM: the key's own, then who issued it, and so on"),
-    STR("provenance.anchors", provenance.anchors, "", TK_CMD_VERIFY,
+    STR("provenance.anchors", provenance.anchors, "", TK_CMD_VERIFY | TK_CMD_GALLERY,
         "certificates in PEM of those whose signers are trusted; empty = nobody is, and only what "
         "was signed is checked"),
 
@@ -533,6 +533,10 @@ static const tk_option config_rows[] = {
          "for what: face, voice, remix; empty = face and voice"),
     STR("consent.until", consent.until, "", TK_CMD_CAMEO,
         "the last day that grant covers, YYYY-MM-DD, in UTC"),
+
+    STR("gallery.takedown", gallery.takedown, "", TK_CMD_GALLERY,
+        "YAML file of clips that are left out with all that was made from them (docs/gallery.md); "
+        "empty = none"),
 
     STR("eval.checkpoint", eval.checkpoint, "", EVAL,
         "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
@@ -587,6 +591,8 @@ const char *tk_command_name(unsigned command)
         return "talkie jobs";
     case TK_CMD_CAMEO:
         return "talkie cameo";
+    case TK_CMD_GALLERY:
+        return "talkie gallery";
     case TK_CMD_LOOK:
         return "talkie data info/check";
     default:

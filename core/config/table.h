@@ -56,7 +56,7 @@ enum { TK_OPTION_BINDS = 1 << 16 };
 
 extern const tk_table tk_config_table; // describes tk_config
 
-enum { TK_CMD_ALL = 16383 };
+enum { TK_CMD_ALL = 32767 };
 const char *tk_command_name(unsigned command); // "train"; "talkie" when not a single bit
 
 const tk_option *tk_option_find(const tk_table *t, const char *name); // NULL if none

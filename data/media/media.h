@@ -27,6 +27,17 @@ tk_status tk_media_has_pictures(const char *path, bool *yes);
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out);
 
+// A still of a film: the picture `at` seconds after its first one, or the last where it ends
+// before, as JPEG in `a`, at most `side` pixels high and wide.
+typedef struct tk_media_poster {
+    const uint8_t *jpeg;
+    size_t bytes;
+    int64_t width, height; // of the film's pictures
+    double seconds;        // of the film, as its file has it
+} tk_media_poster;
+tk_status tk_media_make_poster(const char *path, double at, int64_t side, tk_arena *a,
+                               tk_media_poster *out);
+
 // TK_INPUT where this build writes no media: asked before the work for `path` begins.
 tk_status tk_media_writes(const char *path);
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one

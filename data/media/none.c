@@ -34,6 +34,13 @@ tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_s
     return no_media(path);
 }
 
+tk_status tk_media_make_poster(const char *path, double at, int64_t side, tk_arena *a,
+                               tk_media_poster *out)
+{
+    (void)at, (void)side, (void)a, (void)out;
+    return no_media(path);
+}
+
 tk_status tk_media_writes(const char *path)
 {
     return no_media(path);

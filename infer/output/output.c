@@ -22,7 +22,7 @@ static const char *const suffix[PARTS] = {".mp4", ".png", ".json"};
 
 // ---- digests -----------------------------------------------------------------------------------
 
-static tk_status digest_file(const char *path, uint64_t *out, int64_t *bytes)
+tk_status tk_output_digest_file(const char *path, uint64_t *out, int64_t *bytes)
 {
     char *buffer;
     ssize_t n = 0;
@@ -51,7 +51,7 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
     tk_story_files(b, at);
     for (int64_t i = 0; i < n; i++) {
         uint64_t file;
-        TK_TRY(digest_file(*at[i], &file, NULL));
+        TK_TRY(tk_output_digest_file(*at[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     for (int64_t i = 0; i < b->n_lent; i++) {
@@ -121,7 +121,7 @@ static tk_status same_file(const json_t *root, const char *key, const char *path
     const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
     const char *written = json_string_value(json_object_get(entry, "digest"));
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    const tk_status st = digest_file(path, &digest, &bytes);
+    const tk_status st = tk_output_digest_file(path, &digest, &bytes);
     if (st != TK_OK) return unless_memory(st);
     char text[17];
     snprintf(text, sizeof text, "%016" PRIx64, digest);
@@ -214,7 +214,7 @@ static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
 {
     uint64_t digest;
     int64_t bytes;
-    TK_TRY(digest_file(f->tmp, &digest, &bytes));
+    TK_TRY(tk_output_digest_file(f->tmp, &digest, &bytes));
     const char *name = strrchr(f->path, '/');
     json_object_set_new(root, key,
                         json_pack("{s:s, s:I, s:o}", "file", name ? name + 1 : f->path, "bytes",

@@ -24,6 +24,8 @@ typedef struct tk_provenance {
 // contents; not on the layout, where the output goes, or the program's revision. TK_INPUT for a
 // reference that cannot be read.
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *out);
+// Of a file's bytes, as OUTPUT.json has it; *bytes (may be NULL): how many.
+tk_status tk_output_digest_file(const char *path, uint64_t *out, int64_t *bytes);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
 enum { TK_OUTPUT_FILES = 3 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);

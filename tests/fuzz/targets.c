@@ -55,7 +55,7 @@ static void check_dump(tk_config *c)
 
 static void read_config(const char *path)
 {
-    for (unsigned command = TK_CMD_CAMEO; command; command >>= 1) {
+    for (unsigned command = TK_CMD_GALLERY; command; command >>= 1) {
         tk_config c;
         tk_config_init(&c);
         fuzz_judge(tk_config_load(&c, command, path, 0, NULL), path);

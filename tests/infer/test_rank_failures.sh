@@ -72,6 +72,7 @@ rm FILE.png FILE.json
         python3 -c 'import wave; w = wave.open("voice.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(bytes(8000))' &&
         "$faulty" 0 none 0 cameo enroll ada face.mp4 voice.wav consent.{store=STORE,registrar=sign.pub,sign=sign.pem}
 } >"$out" 2>&1 || fail "nobody is enrolled"
+mkdir CLIPS && cp FILE.mp4 CLIPS/
 cp -r CHECKPOINT RUN
 mkdir -p SPOOL/{new,taking,waiting,running} # as a worker leaves it
 

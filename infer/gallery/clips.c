@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/gallery/clips.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/base/utf8.h"
+#include "data/media/media.h"
+#include "infer/gallery/describe.h"
+#include "infer/output/output.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { POSTER_SIDE = 720 }; // pixels, at most
+#define POSTER_AT 0.5       // seconds after the first picture
+
+typedef struct gallery_candidate { // a file that is looked at
+    tk_gallery *g;
+    const char *path, *taken; // in its folder, in the site
+    const char *name;         // without folders, UTF-8
+    char number[17];          // of its bytes, sixteen hexadecimal digits
+    int64_t bytes, time;      // time: seconds since 1970, of its last change
+    tk_proof *proof;
+    tk_media_poster poster;
+    tk_arena arena;
+} gallery_candidate;
+
+static tk_status no_room_for(const gallery_candidate *c)
+{
+    return TK_FAIL(TK_MEMORY, "out of memory for %s", c->path);
+}
+
+// Shown on terminals too: bytes that are no UTF-8 become '?', control characters blanks.
+static void make_plain(char *text)
+{
+    tk_utf8_clean(text, strlen(text));
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < ' ' || *p == 127) *p = ' ';
+        if (*p == 0xC2 && p[1] < 0xA0) p[0] = p[1] = ' ';
+    }
+}
+
+// ---- why one is not shown ----------------------------------------------------------------------
+// Each question sets *why to what speaks against the clip, or leaves it NULL. A clip's watermark is
+// to be asked for here as well, as one more row.
+
+// A failure that is the file's fault, in words.
+static tk_status blame_file(gallery_candidate *c, tk_status st, const char **why)
+{
+    if (st != TK_INPUT && st != TK_NUMERIC) return st;
+    const char *words = tk_status_message(), *after = words + strlen(c->taken) + 2;
+    if (!strncmp(words, c->taken, strlen(c->taken)) && strlen(words) > strlen(c->taken) + 2)
+        words = after; // the name it has in the site tells nobody anything
+    *why = tk_arena_strdup(&c->arena, words);
+    tk_status_clear();
+    return *why ? TK_OK : no_room_for(c);
+}
+
+static tk_status ask_manifest(gallery_candidate *c, const char **why)
+{
+    TK_ARENA_NEW(c->proof, &c->arena, 1);
+    const tk_status st = tk_proof_read(c->taken, c->g->anchors, &c->arena, c->proof);
+    if (st != TK_OK) return blame_file(c, st, why);
+    const tk_proof *p = c->proof;
+    if (p->state == TK_PROOF_NONE) *why = "it has no manifest: nothing says where it comes from";
+    if (p->state == TK_PROOF_INVALID) {
+        *why = tk_arena_printf(&c->arena, "its manifest does not hold: %s (%s)", p->fault[0].words,
+                               p->fault[0].code);
+        if (!*why) return no_room_for(c);
+    }
+    if (p->state == TK_PROOF_VALID && *c->g->anchors)
+        *why = "its signer is not trusted: leads to none of provenance.anchors";
+    return TK_OK;
+}
+
+static tk_status ask_maker(gallery_candidate *c, const char **why)
+{
+    const char *by = c->proof->manifest[0].generator;
+    if (!strcmp(by, "talkie")) return TK_OK;
+    *why = tk_arena_printf(&c->arena, "its manifest says that it was made by %s, not by talkie",
+                           *by ? by : "nobody");
+    return *why ? TK_OK : no_room_for(c);
+}
+
+// By its number, its file's name, its label, or that of anything it was made from.
+static tk_status ask_takedown(gallery_candidate *c, const char **why)
+{
+    tk_takedown *t = &c->g->takedown;
+    const tk_takedown_entry *e = tk_takedown_find(t, c->number);
+    if (!e) e = tk_takedown_find(t, c->name);
+    int k = 0;
+    for (; !e && k < c->proof->n; k++) e = tk_takedown_find(t, c->proof->manifest[k].label);
+    if (!e) return TK_OK;
+    *why = tk_arena_printf(&c->arena, "%s%s%s%s%s",
+                           k > 1 ? "made from a clip that was taken down (" : "taken down",
+                           k > 1 ? c->proof->manifest[k - 1].title : "", k > 1 ? ")" : "",
+                           *e->reason ? ": " : "", e->reason);
+    return *why ? TK_OK : no_room_for(c);
+}
+
+static tk_status ask_copy(gallery_candidate *c, const char **why)
+{
+    const char *other =
+        json_string_value(json_object_get(c->g->labels, c->proof->manifest[0].label));
+    if (!other) return TK_OK;
+    *why = tk_arena_printf(&c->arena, "its manifest is that of %s", other);
+    return *why ? TK_OK : no_room_for(c);
+}
+
+static tk_status ask_pictures(gallery_candidate *c, const char **why)
+{
+    return blame_file(
+        c, tk_media_make_poster(c->taken, POSTER_AT, POSTER_SIDE, &c->arena, &c->poster), why);
+}
+
+static tk_status (*const asks[])(gallery_candidate *c, const char **why) = {
+    ask_manifest, ask_maker, ask_takedown, ask_copy, ask_pictures,
+};
+
+static tk_status ask_in_order(gallery_candidate *c, const char **why)
+{
+    for (size_t i = 0; i < sizeof asks / sizeof *asks && !*why; i++) TK_TRY(asks[i](c, why));
+    return TK_OK;
+}
+
+// ---- one that is -------------------------------------------------------------------------------
+
+static tk_status show_in_site(gallery_candidate *c, tk_site *site)
+{
+    char name[64];
+    tk_told_clip t = {.path = c->path,
+                      .name = c->name,
+                      .number = c->number,
+                      .bytes = c->bytes,
+                      .time = c->time,
+                      .proof = c->proof,
+                      .poster = &c->poster};
+    snprintf(name, sizeof name, "clips/%s.mp4", c->number);
+    TK_TRY(tk_site_rename(site, "clips/new.mp4", name));
+    snprintf(name, sizeof name, "posters/%s.jpg", c->number);
+    TK_TRY(tk_site_put(site, name, c->poster.jpeg, c->poster.bytes));
+    json_t *told;
+    TK_TRY(tk_gallery_describe(&t, &c->arena, &told));
+    if (json_array_append_new(c->g->shown, told) != 0 ||
+        json_object_set_new(c->g->labels, c->proof->manifest[0].label, json_string(c->name)) != 0)
+        return no_room_for(c);
+    return TK_OK;
+}
+
+static tk_status leave_out(gallery_candidate *c, const char *why, tk_site *site)
+{
+    char *words = tk_arena_strdup(&c->arena, why);
+    if (!words) return no_room_for(c);
+    make_plain(words);
+    tk_site_drop(site, "clips/new.mp4");
+    if (json_array_append_new(c->g->left_out,
+                              json_pack("{s:s, s:s}", "name", c->name, "why", words)) != 0)
+        return no_room_for(c);
+    return TK_OK;
+}
+
+static tk_status judge_candidate(gallery_candidate *c, tk_site *site, const char **why)
+{
+    struct stat info;
+    uint64_t digest;
+    const tk_status st = tk_site_take(site, c->path, "clips/new.mp4", &c->taken);
+    if (st == TK_INPUT) c->taken = c->path;
+    TK_TRY(blame_file(c, st, why));
+    if (*why) return TK_OK;
+    TK_TRY(tk_output_digest_file(c->taken, &digest, &c->bytes));
+    snprintf(c->number, sizeof c->number, "%016" PRIx64, digest);
+    if (stat(c->taken, &info) != 0) return TK_FAIL(TK_IO, "cannot read %s", c->path);
+    c->time = info.st_mtime;
+    return ask_in_order(c, why);
+}
+
+tk_status tk_gallery_add(tk_gallery *g, const char *path, tk_site *site)
+{
+    gallery_candidate c = {.g = g, .path = path};
+    const char *why = NULL, *slash = strrchr(path, '/');
+    tk_arena_init(&c.arena, 0);
+    char *name = tk_arena_strdup(&c.arena, slash ? slash + 1 : path);
+    tk_status st = name ? TK_OK : no_room_for(&c);
+    if (name) make_plain(name);
+    c.name = name;
+    if (st == TK_OK) st = judge_candidate(&c, site, &why);
+    if (st == TK_OK) st = why ? leave_out(&c, why, site) : show_in_site(&c, site);
+    tk_arena_free(&c.arena);
+    return st;
+}
+
+// ---- all of them -------------------------------------------------------------------------------
+
+tk_status tk_gallery_open(tk_gallery *g, const char *anchors, const char *takedown)
+{
+    *g = (tk_gallery){.anchors = anchors};
+    tk_arena_init(&g->arena, 0);
+    g->shown = json_array();
+    g->left_out = json_array();
+    g->labels = json_object();
+    if (!g->shown || !g->left_out || !g->labels)
+        return TK_FAIL(TK_MEMORY, "out of memory for a gallery");
+    return tk_takedown_load(takedown, &g->arena, &g->takedown);
+}
+
+void tk_gallery_close(tk_gallery *g)
+{
+    json_decref(g->shown);
+    json_decref(g->left_out);
+    json_decref(g->labels);
+    if (g->arena.block_bytes) tk_arena_free(&g->arena);
+    *g = (tk_gallery){0};
+}

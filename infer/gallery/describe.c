@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/gallery/describe.h"
+#include "core/config/config.h"
+#include "infer/gallery/clips.h"
+#include "infer/output/output.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { DESCRIPTION = 16 << 20 }; // bytes of the JSON beside a clip, at most
+
+static const char *member_text(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+// ---- what its manifest says --------------------------------------------------------------------
+
+static json_t *ingredients_told(const tk_told_manifest *m)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < m->n; i++) {
+        const tk_told_ingredient *s = &m->ingredient[i];
+        json_t *own = s->manifest < 0 ? json_null() : json_integer(s->manifest);
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", s->title,
+                                             "relation", s->relation, "type", s->type, "words",
+                                             s->words, "manifest", own));
+    }
+    return all;
+}
+
+static json_t *lineage_told(const tk_proof *p)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < p->n; i++) {
+        const tk_told_manifest *m = &p->manifest[i];
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "label", m->label, "title",
+                                             m->title, "signer", m->signer, "from",
+                                             ingredients_told(m)));
+    }
+    return all;
+}
+
+// ---- what lies beside it -----------------------------------------------------------------------
+
+// The JSON beside a clip, if it says that it is this clip's; else NULL.
+static tk_status read_beside(const tk_told_clip *t, tk_arena *a, json_t **out)
+{
+    char *text;
+    size_t bytes;
+    const size_t stem = strlen(t->path) - strlen(".mp4");
+    const char *path = tk_arena_printf(a, "%.*s.json", (int)stem, t->path);
+    *out = NULL;
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = tk_file_read(path, DESCRIPTION, a, &text, &bytes);
+    if (st == TK_MEMORY) return st;
+    tk_status_clear();
+    if (st != TK_OK) return TK_OK;
+    json_t *root = json_loadb(text, bytes, 0, NULL);
+    const json_t *mp4 = json_object_get(root, "mp4"), *size = json_object_get(mp4, "bytes");
+    const bool its = !strcmp(member_text(root, "format"), "talkie-clip") &&
+                     !strcmp(member_text(mp4, "digest"), t->number) && json_is_integer(size) &&
+                     json_integer_value(size) == t->bytes;
+    if (its) *out = root;
+    if (!its) json_decref(root);
+    return TK_OK;
+}
+
+// Shots by their captions, without the style that was put before each.
+static json_t *shots_told(const json_t *list, const char *style)
+{
+    json_t *all = json_array();
+    const size_t n = strlen(style), shots = json_array_size(list);
+    for (size_t i = 0; i < shots && i < TK_GALLERY_SHOTS; i++) {
+        const json_t *shot = json_array_get(list, i);
+        const char *caption = member_text(shot, "caption");
+        if (n && !strncmp(caption, style, n) && !strncmp(caption + n, ", ", 2)) caption += n + 2;
+        json_array_append_new(
+            all, json_pack("{s:f, s:f, s:s}", "start",
+                           json_number_value(json_object_get(shot, "start")), "seconds",
+                           json_number_value(json_object_get(shot, "seconds")), "prompt", caption));
+    }
+    return all;
+}
+
+// The style that its storyboard named, from the options it was made with; "" where they cannot be
+// read.
+static const char *style_in(const json_t *root, tk_config *c)
+{
+    const char *options = member_text(root, "options");
+    const bool read = tk_config_parse(c, 0, "options", options, strlen(options), 0, NULL) == TK_OK;
+    if (!read) tk_status_clear();
+    return read && c->story.style ? c->story.style : "";
+}
+
+static void tell_beside(const json_t *root, json_t *told)
+{
+    tk_config c;
+    tk_config_init(&c);
+    const char *style = style_in(root, &c);
+    json_object_set_new(told, "style", json_string(style));
+    json_object_set_new(told, "seed", json_deep_copy(json_object_get(root, "seed")));
+    json_object_set_new(told, "shots", shots_told(json_object_get(root, "shots"), style));
+    tk_config_free(&c);
+}
+
+// ---- both --------------------------------------------------------------------------------------
+
+tk_status tk_gallery_describe(const tk_told_clip *t, tk_arena *a, json_t **out)
+{
+    json_t *beside;
+    TK_TRY(read_beside(t, a, &beside));
+    const tk_proof *p = t->proof;
+    *out = json_pack("{s:s, s:s, s:s, s:I, s:f, s:I, s:I}", "number", t->number, "name", t->name,
+                     "title", p->manifest[0].title, "time", (json_int_t)t->time, "seconds",
+                     t->poster->seconds, "width", (json_int_t)t->poster->width, "height",
+                     (json_int_t)t->poster->height);
+    if (*out && beside) tell_beside(beside, *out);
+    json_decref(beside);
+    if (*out) json_object_set_new(*out, "trusted", json_boolean(p->state == TK_PROOF_TRUSTED));
+    if (!*out || json_object_set_new(*out, "lineage", lineage_told(p)) != 0) {
+        json_decref(*out);
+        return TK_FAIL(TK_MEMORY, "out of memory for %s", t->path);
+    }
+    return TK_OK;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a gallery's page is told of a clip, as JSON:
+//
+//     number, name, title, time, seconds, width, height
+//     style, seed, shots: [{start, seconds, prompt}]      of the JSON beside it, if it is this
+//     clip's trusted, lineage: [{label, title, signer, from: [{title, relation, type, words,
+//     manifest}]}]
+//
+// The manifest vouches for the last line alone; what lies beside a clip is its folder's word.
+#pragma once
+#include "data/media/media.h"
+#include "infer/provenance/proof.h"
+#include <jansson.h>
+
+typedef struct tk_told_clip {
+    const char *path;    // its file, beside which its JSON is looked for
+    const char *name;    // of the file, without folders, UTF-8
+    const char *number;  // digest of its bytes as sixteen hexadecimal digits
+    int64_t bytes, time; // time: seconds since 1970
+    const tk_proof *proof;
+    const tk_media_poster *poster;
+} tk_told_clip;
+
+// *out is the caller's. `a` is for what is read on the way. TK_MEMORY alone.
+tk_status tk_gallery_describe(const tk_told_clip *t, tk_arena *a, json_t **out);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/gallery/gallery.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "infer/gallery/clips.h"
+#include "infer/gallery/pages.h"
+#include "infer/provenance/cose.h"
+#include "parallel/mpi/stop.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// The site may lie in the folder, where it is passed by, but not the folder in the site.
+static tk_status check_places(const char *folder, const char *output, tk_arena *a)
+{
+    struct stat info;
+    char *from, *to;
+    TK_ARENA_NEW(from, a, PATH_MAX);
+    TK_ARENA_NEW(to, a, PATH_MAX);
+    if (!*output) return TK_FAIL(TK_INPUT, "the site has no name; say where it goes: -o FOLDER");
+    if (stat(folder, &info) != 0 || !realpath(folder, from))
+        return TK_FAIL(tk_io_code(errno), "cannot read %s: %s", folder, tk_io_words(errno));
+    if (!S_ISDIR(info.st_mode))
+        return TK_FAIL(TK_INPUT, "%s is no folder; name the one in which the clips are", folder);
+    if (!realpath(output, to)) return TK_OK; // not there yet
+    const size_t n = strlen(to);
+    if (!strncmp(from, to, n) && (!from[n] || from[n] == '/' || n == 1))
+        return TK_FAIL(TK_INPUT, "%s lies in %s, which would be replaced; name another site",
+                       folder, output);
+    return TK_OK;
+}
+
+static tk_status put_pages(tk_site *site)
+{
+    for (const tk_page *p = tk_pages; p->name; p++)
+        TK_TRY(tk_site_put(site, p->name, p->begin, (size_t)(p->end - p->begin)));
+    return TK_OK;
+}
+
+static tk_status add_clips(tk_gallery *g, char **path, int64_t n, tk_site *site)
+{
+    tk_progress progress;
+    tk_status st = TK_OK;
+    tk_progress_begin(&progress, "gallery", "clips", n);
+    for (int64_t i = 0; i < n && st == TK_OK; i++) {
+        st = tk_gallery_add(g, path[i], site);
+        tk_progress_at(&progress, i + 1, "");
+        if (tk_stop_asked()) st = TK_FAIL(TK_STOPPED, "stopped on request; no site was written");
+    }
+    tk_progress_end(&progress);
+    return st;
+}
+
+// On stdout, since it is what was asked for.
+static void tell_gallery(const tk_gallery *g, const char *output)
+{
+    const size_t out = json_array_size(g->left_out);
+    printf("%s: %zu clips, %zu left out\n", output, json_array_size(g->shown), out);
+    for (size_t i = 0; i < out; i++) {
+        const json_t *o = json_array_get(g->left_out, i);
+        printf("  %s: %s\n", json_string_value(json_object_get(o, "name")),
+               json_string_value(json_object_get(o, "why")));
+    }
+    for (int64_t i = 0; i < g->takedown.n; i++)
+        if (!g->takedown.met[i])
+            tk_log_warn("the takedown list names %s, which is no clip here",
+                        g->takedown.entry[i].clip);
+}
+
+static tk_status build_site(tk_gallery *g, const char *folder, const char *output)
+{
+    tk_site site;
+    char **path;
+    int64_t n;
+    TK_TRY(tk_gallery_find(folder, &g->arena, &path, &n));
+    if (n == 0) return TK_FAIL(TK_INPUT, "%s holds no MP4 file", folder);
+    TK_TRY(tk_site_begin(&site, output));
+    tk_status st = put_pages(&site);
+    if (st == TK_OK) st = add_clips(g, path, n, &site);
+    if (st == TK_OK) st = tk_gallery_put_script(g, &site);
+    if (st == TK_OK) st = tk_site_commit(&site);
+    tk_site_abort(&site);
+    if (st == TK_OK) tell_gallery(g, output);
+    return st;
+}
+
+// Before any clip is asked for them: it is no clip's fault that they cannot be read.
+static tk_status check_anchors(const char *path)
+{
+    tk_anchors *whom;
+    TK_TRY(tk_anchors_open(path, &whom));
+    tk_anchors_close(whom);
+    return TK_OK;
+}
+
+static tk_status make_gallery(const tk_invocation *in)
+{
+    const tk_config *c = &in->config;
+    tk_gallery g;
+    tk_status st = tk_gallery_open(&g, c->provenance.anchors, c->gallery.takedown);
+    if (st == TK_OK) st = check_places(in->files[0], c->output, &g.arena);
+    if (st == TK_OK) st = check_anchors(c->provenance.anchors);
+    if (st == TK_OK) st = build_site(&g, in->files[0], c->output);
+    tk_gallery_close(&g);
+    return st;
+}
+
+tk_status tk_gallery_command(tk_comm *world, tk_invocation *in)
+{
+    tk_stop_watch();
+    return tk_agree(world, world->rank == 0 ? make_gallery(in) : TK_OK);
+}

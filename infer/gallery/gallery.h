@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// talkie gallery CLIPS -o SITE [provenance.anchors=FILE.pem] [gallery.takedown=FILE.yaml]: a page
+// of the clips in a folder, for a browser without a network (docs/gallery.md).
+#pragma once
+#include "core/config/command.h"
+
+// Collective; rank 0 works. TK_INPUT: no such folder, no MP4 file in it, no site of ours at SITE. A
+// clip that cannot be shown is left out and named with the reason, on stdout and by the page.
+tk_status tk_gallery_command(tk_comm *world, tk_invocation *in);
