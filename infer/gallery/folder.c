@@ -13,11 +13,11 @@
 
 enum { FOLDERS_DEEP = 8 };
 
-typedef struct finding {
+typedef struct clip_search {
     tk_arena *arena;
     char **path; // (room)
     int64_t n;
-} finding;
+} clip_search;
 
 static bool may_be_clip(const char *name)
 {
@@ -25,9 +25,9 @@ static bool may_be_clip(const char *name)
     return n > 4 && !strcasecmp(name + n - 4, ".mp4");
 }
 
-static tk_status look_into(finding *f, const char *folder, int depth);
+static tk_status look_into(clip_search *f, const char *folder, int depth);
 
-static tk_status look_at_entry(finding *f, const char *folder, const char *name, int depth)
+static tk_status look_at_entry(clip_search *f, const char *folder, const char *name, int depth)
 {
     struct stat info;
     if (name[0] == '.') return TK_OK;
@@ -46,7 +46,7 @@ static tk_status look_at_entry(finding *f, const char *folder, const char *name,
     return TK_OK;
 }
 
-static tk_status look_into(finding *f, const char *folder, int depth)
+static tk_status look_into(clip_search *f, const char *folder, int depth)
 {
     DIR *d = opendir(folder);
     tk_status st = TK_OK;
@@ -66,7 +66,7 @@ static int by_path(const void *a, const void *b)
 
 tk_status tk_gallery_find(const char *folder, tk_arena *a, char ***path, int64_t *n)
 {
-    finding f = {.arena = a};
+    clip_search f = {.arena = a};
     TK_ARENA_NEW(f.path, a, TK_GALLERY_FILES);
     TK_TRY(look_into(&f, folder, FOLDERS_DEEP));
     qsort(f.path, (size_t)f.n, sizeof *f.path, by_path);
