@@ -56,7 +56,7 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
     }
     for (int64_t i = 0; i < b->n_lent; i++) {
         uint64_t file;
-        TK_TRY(digest_file(b->lent[i].file, &file, NULL));
+        TK_TRY(tk_output_digest_file(b->lent[i].file, &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     return TK_OK;
