@@ -90,7 +90,7 @@ static tk_status mark_file(char **v)
     compared c = {.source = {media, compared_picture, compared_sound, compared_shown},
                   .bare = &whole.source};
     TK_TRY(tk_mark_key_read(v[2], &key));
-    tk_marked_open(&c.marked, key, tk_mark_message_for(&media, strtoull(v[3], NULL, 16)),
+    tk_marked_open(&c.marked, key, tk_mark_message_for(&media, strtoull(v[3], NULL, 16)), 1,
                    &whole.source);
     TK_TRY(write_clip_to(v[9], &c.source));
     // 219 steps of video range are the 255 of the picture shown.

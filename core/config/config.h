@@ -286,6 +286,7 @@ typedef struct tk_provenance_config {
 typedef struct tk_watermark_config {
     char *key;     // file of the key that clips are marked under; "" = they are not
     char *payload; // what a mark says, hexadecimal; "" = the clip's digest
+    double strength;
 } tk_watermark_config;
 
 typedef struct tk_consent_config {

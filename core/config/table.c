@@ -515,6 +515,8 @@ static const tk_option config_rows[] = {
     STR("watermark.payload", watermark.payload, "", SAMPLE,
         "what the mark says, up to 16 hexadecimal digits; clips that are small or short say the "
         "last 4; empty = the clip's digest"),
+    FLT("watermark.strength", watermark.strength, 1, 0.1, 1, SAMPLE,
+        "part of the mark's full strength: less is seen and heard less, and survives less"),
 
     STR("consent.store", consent.store, "", SAMPLE | TK_CMD_CAMEO,
         "folder in which cameos are kept (docs/cameo.md)"),

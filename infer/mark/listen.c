@@ -73,7 +73,7 @@ void tk_mark_listen_to(tk_mark_listen *l, const float *pcm)
             const double faster = 1 + 0.01 * (v - PITCH);
             const double power = power_below(l, tk_mark_band_edge(b + 1) * faster) -
                                  power_below(l, tk_mark_band_edge(b) * faster);
-            l->level[(v * TK_MARK_BANDS + b) * MOST_HOPS + l->hops] = (float)log(power + 1e-4);
+            l->level[(v * TK_MARK_BANDS + b) * MOST_HOPS + l->hops] = (float)log(power + 1e-7);
         }
     if (++l->hops == MOST_HOPS) end_minute(l);
 }

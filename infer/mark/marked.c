@@ -38,7 +38,7 @@ static tk_status marked_shown(tk_media_source *s, const tk_shown *p)
     tk_marked *m = (tk_marked *)s;
     if (!m->picture.tile)
         TK_TRY(tk_mark_picture_open(&m->picture, &m->arena, m->key, m->message, p->width, p->height,
-                                    p->fps));
+                                    p->fps, m->strength));
     tk_mark_picture_put(&m->picture, p->luma, p->stride, p->frame);
     return TK_OK;
 }
@@ -46,16 +46,19 @@ static tk_status marked_shown(tk_media_source *s, const tk_shown *p)
 static tk_status marked_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
 {
     tk_marked *m = (tk_marked *)s;
-    if (!m->sound.of) TK_TRY(tk_mark_sound_open(&m->sound, &m->arena, m->key, m->message, m->of));
+    if (!m->sound.of)
+        TK_TRY(tk_mark_sound_open(&m->sound, &m->arena, m->key, m->message, m->strength, m->of));
     return tk_mark_sound_get(&m->sound, first, n, pcm);
 }
 
-void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, tk_media_source *of)
+void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, double strength,
+                    tk_media_source *of)
 {
     *m = (tk_marked){.source = {of->shape, marked_picture, marked_sound, marked_shown},
                      .of = of,
                      .key = key,
-                     .message = message};
+                     .message = message,
+                     .strength = strength};
     tk_arena_init(&m->arena, 0);
 }
 

@@ -10,6 +10,7 @@ typedef struct tk_marked {
     tk_media_source *of;    // the caller's
     tk_mark_key key;
     tk_mark_message message;
+    double strength;
     tk_mark_picture picture; // once the first is shown
     tk_mark_sound sound;     // once the first is heard
     tk_arena arena;
@@ -22,5 +23,6 @@ tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out);
 uint64_t tk_mark_payload(const tk_watermark_config *c, uint64_t clip);
 // 64 bits from 10 seconds and 144 rows and columns on, else the 16 lowest.
 tk_mark_message tk_mark_message_for(const tk_media *shape, uint64_t payload);
-void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, tk_media_source *of);
+void tk_marked_open(tk_marked *m, tk_mark_key key, tk_mark_message message, double strength,
+                    tk_media_source *of);
 void tk_marked_close(tk_marked *m); // a zeroed one is fine

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 enum { FINE = 256, BLACK = 16, WHITE = 235 };
-static const float amplitude = 1.65f; // of luma, root mean square
+// Steps of luma, root mean square: where nothing goes on, per mean difference of neighbours, at
+// most; and of a picture.
+static const float quiet = 1.3f, livelier = 0.3f, loud = 2.8f, most = 1.65f;
 
 // ---- the tile ----------------------------------------------------------------------------------
 
@@ -33,12 +35,14 @@ static void draw_tile(const tk_mark_line line[TK_MARK_LINES], const int8_t sign[
 }
 
 tk_status tk_mark_picture_open(tk_mark_picture *m, tk_arena *a, tk_mark_key key,
-                               tk_mark_message message, int64_t width, int64_t height, double fps)
+                               tk_mark_message message, int64_t width, int64_t height, double fps,
+                               double strength)
 {
     tk_mark_line line[TK_MARK_LINES];
     int8_t sign[TK_MARK_SIGNS];
     const int64_t side = width < height ? width : height;
-    *m = (tk_mark_picture){.width = width, .height = height, .fps = fps};
+    *m = (tk_mark_picture){
+        .width = width, .height = height, .fps = fps, .strength = (float)strength};
     m->block = side / 24 < 8 ? 8 : side / 24;
     m->blocks_x = (width + m->block - 1) / m->block;
     m->blocks_y = (height + m->block - 1) / m->block;
@@ -55,7 +59,7 @@ tk_status tk_mark_picture_open(tk_mark_picture *m, tk_arena *a, tk_mark_key key,
 
 // ---- how busy ----------------------------------------------------------------------------------
 
-// 0.7 to 1.3 by the mean difference of neighbours.
+// Amplitude by the mean difference of neighbours.
 static float weigh_block(const uint8_t *luma, int64_t stride, int64_t wide, int64_t high)
 {
     int64_t sum = 0, n = 0;
@@ -66,7 +70,7 @@ static float weigh_block(const uint8_t *luma, int64_t stride, int64_t wide, int6
             n += 2;
         }
     const float mean = n ? (float)sum / (float)n : 0;
-    return fminf(0.7f + 0.1f * mean, 1.3f);
+    return fminf(quiet + livelier * mean, loud);
 }
 
 static void weigh_blocks(const tk_mark_picture *m, const uint8_t *luma, int64_t stride)
@@ -149,7 +153,8 @@ void tk_mark_picture_put(tk_mark_picture *m, uint8_t *luma, int64_t stride, int6
 {
     weigh_blocks(m, luma, stride);
     const double square = draw_pattern(m, (double)frame / m->fps);
-    const float scale = square > 0 ? amplitude / (float)sqrt(square) : 0;
+    const float rms = (float)sqrt(square), full = rms > most ? most / rms : 1;
+    const float scale = full * m->strength;
     for (int64_t y = 0; y < m->height; y++)
         for (int64_t x = 0; x < m->width; x++) {
             uint8_t *p = luma + y * stride + x;

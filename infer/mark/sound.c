@@ -7,7 +7,7 @@
 
 static const double decibels = 1.5;
 
-static void set_gains(tk_mark_sound *m, tk_mark_key key, tk_mark_message message)
+static void set_gains(tk_mark_sound *m, tk_mark_key key, tk_mark_message message, double strength)
 {
     tk_mark_chip chip[TK_MARK_CELLS];
     int8_t sign[TK_MARK_SIGNS];
@@ -17,12 +17,12 @@ static void set_gains(tk_mark_sound *m, tk_mark_key key, tk_mark_message message
     tk_mark_encode(message, sign);
     for (int i = 0; i < TK_MARK_CELLS; i++) {
         const int says = speaks && chip[i].says >= 0 ? sign[chip[i].says] : 1;
-        m->gain[i] = (float)pow(10, chip[i].sign * says * decibels / 20);
+        m->gain[i] = (float)pow(10, chip[i].sign * says * strength * decibels / 20);
     }
 }
 
 tk_status tk_mark_sound_open(tk_mark_sound *m, tk_arena *a, tk_mark_key key,
-                             tk_mark_message message, tk_media_source *of)
+                             tk_mark_message message, double strength, tk_media_source *of)
 {
     const int64_t rate = of->shape.sample_rate, channels = of->shape.channels;
     const int64_t hop = (int64_t)rint((double)rate * TK_MARK_HOP);
@@ -43,7 +43,7 @@ tk_status tk_mark_sound_open(tk_mark_sound *m, tk_arena *a, tk_mark_key key,
         for (int b = 0; b < TK_MARK_BANDS; b++)
             if (hz >= tk_mark_band_edge(b) && hz < tk_mark_band_edge(b + 1)) m->band[k] = b;
     }
-    set_gains(m, key, message);
+    set_gains(m, key, message, strength);
     return TK_OK;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mark put into sound: cells of time and frequency are 1.5 dB louder or softer. A pure function
+// The mark put into sound: cells of time and frequency are 1.5 dB louder or softer,
+// or the part of that which is `strength`. A pure function
 // of key, message, samples and rate, whatever pieces are asked for; memory is that of three hops.
 #pragma once
 #include "data/codec/media.h"
@@ -21,6 +22,6 @@ typedef struct tk_mark_sound {
 
 // Samples of `of`, which stays the caller's.
 tk_status tk_mark_sound_open(tk_mark_sound *m, tk_arena *a, tk_mark_key key,
-                             tk_mark_message message, tk_media_source *of);
+                             tk_mark_message message, double strength, tk_media_source *of);
 // As tk_media_source's. What is asked for in order costs least.
 tk_status tk_mark_sound_get(tk_mark_sound *m, int64_t first, int64_t n, float *pcm);

@@ -456,7 +456,7 @@ static tk_status mark_clip(const tk_provenance *p, tk_marked *m, tk_media_source
     tk_mark_key key;
     if (!*p->config->watermark.key) return TK_OK;
     TK_TRY(tk_mark_open_key(&p->config->watermark, &key));
-    tk_marked_open(m, key, message_of(p), *clip);
+    tk_marked_open(m, key, message_of(p), p->config->watermark.strength, *clip);
     *clip = &m->source;
     return TK_OK;
 }

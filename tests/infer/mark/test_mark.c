@@ -87,7 +87,8 @@ static tk_mark_found look_in(const tk_mark_message *message, tk_mark_key by, win
     tk_mark_look_size((int64_t)w.w, (int64_t)w.h, &wide, &high);
     assert_ok(tk_mark_look_open(&a, by, wide, high, &look));
     if (message)
-        assert_ok(tk_mark_picture_open(&picture, &a, ours, *message, WIDE, HIGH, TK_MARK_LOOK_FPS));
+        assert_ok(
+            tk_mark_picture_open(&picture, &a, ours, *message, WIDE, HIGH, TK_MARK_LOOK_FPS, 1));
     for (int64_t i = 0; i < PICTURES; i++) {
         draw(i, luma);
         if (message) tk_mark_picture_put(&picture, luma, WIDE, i);
@@ -132,7 +133,7 @@ static void pictures_are_changed_by_little(void **state)
     tk_arena a;
     double square = 0;
     tk_arena_init(&a, 0);
-    assert_ok(tk_mark_picture_open(&m, &a, ours, says, WIDE, HIGH, 24));
+    assert_ok(tk_mark_picture_open(&m, &a, ours, says, WIDE, HIGH, 24, 1));
     for (int64_t i = 20; i >= 0; i -= 20) { // in any order
         draw(i, bare);
         memcpy(luma, bare, sizeof luma);
@@ -185,7 +186,7 @@ static void mark_all(tk_media_source *of, int64_t piece, float *out)
     tk_mark_sound m;
     tk_arena a;
     tk_arena_init(&a, 0);
-    assert_ok(tk_mark_sound_open(&m, &a, ours, says, of));
+    assert_ok(tk_mark_sound_open(&m, &a, ours, says, 1, of));
     for (int64_t i = 0; i < of->shape.samples; i += piece) {
         const int64_t left = of->shape.samples - i;
         assert_ok(
@@ -229,7 +230,7 @@ static void pieces_do_not_matter(void **state)
     tk_mark_sound s;
     tk_arena arena;
     tk_arena_init(&arena, 0);
-    assert_ok(tk_mark_sound_open(&s, &arena, ours, says, &whole.source));
+    assert_ok(tk_mark_sound_open(&s, &arena, ours, says, 1, &whole.source));
     for (int64_t from = 8000; from >= 0; from -= 4000) { // backwards
         assert_ok(tk_mark_sound_get(&s, from, 700, c));
         assert_memory_equal(c, a + 2 * from, sizeof c);

@@ -58,4 +58,14 @@ refused 'hexadecimal' watermark.key=key watermark.payload=xyz
 refused 'hexadecimal' watermark.key=key watermark.payload=12345678123456781
 refused 'nothing is marked' watermark.payload=12
 expect 2 'is no key for marks' verify marked.mp4 watermark.key=short
-expect 2 'no MP4 file' verify key watermark.key=key
+expect 2 'key' verify key watermark.key=key
+expect 2 'gone.mp4' verify gone.mp4 watermark.key=key
+expect 2 'no MP4 file' verify key
+
+# Encoded anew, smaller, into a file of another kind.
+command -v ffmpeg >/dev/null || exit 0
+ffmpeg -v error -nostdin -i marked.mp4 -vf scale=iw/2:ih/2 -crf 28 smaller.mkv 2>out || fail "ffmpeg"
+expect 0 "it says $says (16 bits)" verify smaller.mkv watermark.key=key
+expect 2 'no MP4 file' verify smaller.mkv
+ffmpeg -v error -nostdin -i marked.mp4 -vn sound.wav 2>out || fail "ffmpeg"
+expect 2 'sound.wav' verify sound.wav watermark.key=key
