@@ -7,7 +7,8 @@
 # Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), MEDIA=0 (without libav*:
 # reads and writes no media), SPEECH=0 (without flite and pocketsphinx: nobody speaks, no word is heard),
 # PROVENANCE=0 (without libcbor and OpenSSL: no clip is signed or verified), CAMEO=0 (without libsodium: nobody
-# lends a likeness), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
+# lends a likeness), FILTERS=0 (without ICU: makes nothing where there is a policy), SAN=1 (address and undefined
+# behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
 # (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert), SECONDS=60 (make fuzz: of each target),
 # ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands), T=core/device/test_pool (only tests
 # whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
@@ -81,7 +82,9 @@ PROVENANCE ?= 1
 BINDING := libcbor libcrypto
 CAMEO ?= 1
 SEALING := libsodium
-MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) $(if $(filter 1,$(PROVENANCE)),$(BINDING)) $(if $(filter 1,$(CAMEO)),$(SEALING)) cairo-ft fontconfig jansson libxxhash kissfft-float
+FILTERS ?= 1
+ICU     := icu-uc icu-i18n
+MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) $(if $(filter 1,$(PROVENANCE)),$(BINDING)) $(if $(filter 1,$(CAMEO)),$(SEALING)) $(if $(filter 1,$(FILTERS)),$(ICU)) cairo-ft fontconfig jansson libxxhash kissfft-float
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -164,6 +167,8 @@ BY_CBOR  := $(filter-out %/none.c %/boxes.c,$(wildcard infer/provenance/*.c))
 SRC      := $(filter-out $(if $(filter 0,$(PROVENANCE)),$(BY_CBOR),infer/provenance/none.c),$(SRC))
 BY_SODIUM := infer/cameo/seal.c
 SRC      := $(filter-out $(if $(filter 0,$(CAMEO)),$(BY_SODIUM),infer/cameo/none.c),$(SRC))
+BY_ICU   := infer/filter/fold.c infer/filter/pattern.c
+SRC      := $(filter-out $(if $(filter 0,$(FILTERS)),$(BY_ICU),infer/filter/none.c),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -208,10 +213,10 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
-# without libav*, signatures, cameos and what hears words.
+# without libav*, signatures, cameos, filters and what hears words.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_CBOR) $(BY_SODIUM)),$(OBJ)) \
-	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/cameo/none.c infer/judges/sound/deaf.c)
+CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_CBOR) $(BY_SODIUM) $(BY_ICU)),$(OBJ)) \
+	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/cameo/none.c infer/filter/none.c infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
@@ -234,6 +239,7 @@ features:
 	@printf '  %s\n' '$(if $(filter 0,$(SPEECH)),without speech,flite $(if $(FLITE),found,missing)$(comma) pocketsphinx $(or $(call version,pocketsphinx),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(PROVENANCE)),without signatures,libcbor $(or $(call version,libcbor),missing)$(comma) OpenSSL $(or $(call version,libcrypto),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CAMEO)),without cameos,libsodium $(or $(call version,libsodium),missing))'
+	@printf '  %s\n' '$(if $(filter 0,$(FILTERS)),without filters,ICU $(or $(call version,icu-i18n),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
 		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'
@@ -326,7 +332,7 @@ $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING) $(SEALING),$(LINKED))) $(FLITE_LIBS) $(OTHERS)
+CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING) $(SEALING) $(ICU),$(LINKED))) $(FLITE_LIBS) $(OTHERS)
 
 $(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
 	$(call say,ld,$@)

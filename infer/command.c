@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/command.h"
+#include "infer/filtering.h"
 #include "infer/studio.h"
 #include "parallel/mpi/deal.h"
 #include "parallel/mpi/stop.h"
@@ -147,7 +148,8 @@ tk_status tk_sample_command(tk_comm *world, tk_invocation *in)
     a.by.ctx = &a;
     tk_stop_watch();
     TK_TRY(tk_jobs_open(&a.jobs, world, in->files[0], in->n_overrides, in->overrides));
-    const tk_status st = sample_all(&a);
+    tk_status st = tk_filter_jobs(&a.jobs, world, NULL, false);
+    if (st == TK_OK) st = sample_all(&a);
     tk_mesh_close(&a.by.mesh);
     tk_jobs_close(&a.jobs);
     return st;

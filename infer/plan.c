@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/plan.h"
+#include "infer/filtering.h"
 #include "infer/output/jobs.h"
 #include "infer/story/window.h"
 #include "parallel/forecast.h"
@@ -275,8 +276,8 @@ static tk_status plan_clips(tk_comm *world, tk_invocation *in)
     TK_TRY(tk_agree(world, take_own_overrides(in)));
     TK_TRY(tk_jobs_read(&jobs, world, in->files[0], in->n_overrides, in->overrides));
     const char *own = in->config.plan.machine, *said = jobs.job[0].config.plan.machine;
-    const tk_status st =
-        tk_agree(world, world->rank ? TK_OK : plan_stories(&jobs, *own ? own : said));
+    tk_status st = tk_agree(world, world->rank ? TK_OK : plan_stories(&jobs, *own ? own : said));
+    if (st == TK_OK) st = tk_filter_jobs(&jobs, world, NULL, true);
     tk_jobs_close(&jobs);
     return st;
 }

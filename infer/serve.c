@@ -2,6 +2,8 @@
 #include "infer/serve.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/filter/ruling.h"
+#include "infer/filtering.h"
 #include "infer/mark/marked.h"
 #include "infer/provenance/signer.h"
 #include "infer/spool/spool.h"
@@ -91,6 +93,8 @@ static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
     if (*c->consent.store || *c->consent.keys || *c->consent.registrar || *c->consent.hook)
         return TK_FAIL(TK_INPUT,
                        "consent: where cameos are kept is the worker's to say; leave it out");
+    if (*c->filter.policy || *c->filter.log)
+        return TK_FAIL(TK_INPUT, "filter: what is refused is the worker's to say; leave it out");
     if (!*c->story.checkpoint && !*a->checkpoint)
         return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
     return check_paths(a, c, arena);
@@ -272,7 +276,8 @@ static tk_status make_job(serving *a, const serve_order *o)
     a->job = &jobs.job[0];
     a->steps = -1;
     a->total = a->job->story.n_windows * a->job->config.sample.steps;
-    tk_status st = a->job->finished ? TK_OK : open_for_job(a);
+    tk_status st = tk_filter_jobs(&jobs, a->world, &a->claim.record.uid, false);
+    if (st == TK_OK && !a->job->finished) st = open_for_job(a);
     if (st == TK_OK && !a->job->finished) st = tk_studio_make(&a->by, a->job);
     a->job = NULL;
     tk_jobs_close(&jobs);
@@ -394,6 +399,20 @@ static tk_status take_mark(serving *a, const tk_watermark_config *c, tk_arena *a
     return TK_OK;
 }
 
+// The policy that every job is held against, checked before there is one.
+static tk_status take_policy(serving *a, const tk_filter_config *c, tk_arena *arena)
+{
+    const tk_ruling_request nobody = {.clip = ""};
+    tk_ruling *f;
+    if (!*c->policy) return TK_OK;
+    if (a->world->rank == 0) {
+        TK_TRY(tk_ruling_open(c, &nobody, &f));
+        tk_ruling_close(f);
+    }
+    TK_TRY(add_path(a, "filter.policy", c->policy, arena));
+    return add_path(a, "filter.log", c->log, arena);
+}
+
 // The keys that every clip is signed by, checked before there is one.
 static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *arena)
 {
@@ -425,9 +444,9 @@ static tk_status take_store(serving *a, const tk_consent_config *c, tk_arena *ar
 static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_config *c,
                                 tk_arena *arena)
 {
-    static const char *const own[] = {"serve.", "job.",        "checkpoint=", "output=",
-                                      "log.",   "provenance.", "watermark.",  "consent."};
-    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 10);
+    static const char *const own[] = {"serve.",      "job.",       "checkpoint=", "output=", "log.",
+                                      "provenance.", "watermark.", "consent.",    "filter."};
+    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 12);
     for (int i = 0; i < in->n_overrides; i++) {
         bool is_own = false;
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
@@ -442,6 +461,7 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
         return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
     TK_TRY(take_store(a, &c->consent, arena));
+    TK_TRY(take_policy(a, &c->filter, arena));
     TK_TRY(take_keys(a, &c->provenance, arena));
     return take_mark(a, &c->watermark, arena);
 }

@@ -38,6 +38,7 @@ pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... i
 libcbor-dev       | module libcbor                 | CBOR: manifests of clips
 libsodium-dev     | module libsodium               | keys, signatures and hashes of cameos
 libssl-dev        | module libcrypto               | OpenSSL: signs them, checks who signed
+libicu-dev        | module icu-i18n                | ICU: normal forms and look-alikes of letters, for filters
 libkissfft-dev    | module kissfft-float           | Fourier transforms: sound by its spectrum
 libfec-dev        | header fec.h                   | libfec: error correction of marks in clips
 libcmocka-dev     | module cmocka                  | unit tests

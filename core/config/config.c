@@ -38,7 +38,7 @@ static tk_status load_options(tk_loading *l, const char *path, const char *text,
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     c->output = c->story.output;
     if (!l->partial) TK_TRY(tk_config_check(l));
-    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : TK_OK;
+    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : tk_config_note_places(l);
 }
 
 static tk_loading loading(tk_config *c, unsigned command, const char *file)

@@ -305,6 +305,11 @@ typedef struct tk_gallery_config {
     char *takedown; // YAML file of clips to leave out; "" = none
 } tk_gallery_config;
 
+typedef struct tk_filter_config {
+    char *policy; // file of what is refused; "" = nothing is
+    char *log;    // file that decisions are added to
+} tk_filter_config;
+
 typedef struct tk_config {
     tk_arena arena;
     tk_model_config model;
@@ -330,7 +335,9 @@ typedef struct tk_config {
     tk_watermark_config watermark;
     tk_consent_config consent;
     tk_gallery_config gallery;
-    int64_t log_level; // log.level: 0 quiet, 1 normal, 2 verbose
+    tk_filter_config filter;
+    struct tk_config_places *places; // where its strings were written, for tk_config_texts
+    int64_t log_level;               // log.level: 0 quiet, 1 normal, 2 verbose
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
 
@@ -380,6 +387,15 @@ char *tk_config_dump(const tk_config *c, unsigned command, tk_arena *a);
 // memory.
 void tk_config_changes(const tk_config *before, const tk_config *now, unsigned command, tk_arena *a,
                        char **binding, char **others);
+// The strings of a config that are not empty, in the table's order, those of lists' items included.
+typedef struct tk_config_text {
+    const char *name;  // "shots[2].prompt"
+    char *const *at;   // where the config keeps it
+    const char *place; // "a.yaml:3:12" of the file that it was read from last; "" = command line
+} tk_config_text;
+// Those of `command`, but no names of files that the table knows as such; in `a`.
+tk_status tk_config_texts(const tk_config *c, unsigned command, tk_arena *a, tk_config_text **out,
+                          int64_t *n);
 tk_status tk_config_digest(const tk_config *c, uint64_t *out); // XXH3 of the full dump
 void tk_config_help(unsigned command); // option reference to stdout, generated from the table
 void tk_config_reference(void);        // the same as a Markdown page (docs, `talkie --options`)

@@ -9,6 +9,7 @@
 //     apply          nodes and overrides to the struct
 //     base           a file over the one it stands on
 //     check, print   rules between options; the whole as text
+//     texts          strings with the places they come from
 //     config         all of it, for the program
 #pragma once
 #include "core/config/table.h"
@@ -98,6 +99,11 @@ tk_status tk_config_override(tk_loading *l, const char *key_value); // one "key=
 
 // A file's mapping over that of its base, if it names one. path NULL: text that is no file.
 tk_status tk_config_apply_file(tk_loading *l, const char *path, tk_yaml_node *root);
+
+// ---- texts ----
+
+// Notes the places of what was just read into the config that l reads.
+tk_status tk_config_note_places(const tk_loading *l);
 
 // ---- config ----
 

@@ -540,6 +540,12 @@ static const tk_option config_rows[] = {
         "YAML file of clips that are left out with all that was made from them (docs/gallery.md); "
         "empty = none"),
 
+    PATH("filter.policy", filter.policy, "", SAMPLE,
+         "file of words, patterns and names that are refused (docs/filters.md); empty = none are"),
+    PATH("filter.log", filter.log, "", SAMPLE,
+         "file that every decision of the filter is added to, a line of JSON each; needed where "
+         "there is a policy"),
+
     STR("eval.checkpoint", eval.checkpoint, "", EVAL,
         "checkpoint file, run directory, safetensors file or folder in the layout of diffusers"),
     INT("eval.clips", eval.clips, 16, 1, 1000000, EVAL, "held-out clips of the world to sample"),

@@ -74,6 +74,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     bare.jobs = (tk_jobs_config){0};
     bare.log_level = 0;
     bare.sample.graph = 0; // the same clip
+    bare.filter = (tk_filter_config){none, none};
     tk_arena_init(&a, 0);
     bare.consent = none_asked;
     // Whether it is signed is a thing of the clip's, by which files is not.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/targets.h"
+#include "core/base/files.h"
 #include "core/store/safetensors.h"
+#include "infer/filter/policy.h"
 #include "infer/provenance/proof.h"
 #include "infer/sampler/session.h"
 #include "infer/story/shots.h"
@@ -87,6 +89,39 @@ static void read_storyboard(const char *path)
     tk_config_free(&c);
     tk_arena_free(&a);
     tk_codec_free(codec);
+}
+
+// ---- policies ----------------------------------------------------------------------------------
+
+static void look_by(tk_policy *p, const char *text, size_t bytes, tk_arena *a)
+{
+    tk_policy_hit *hit;
+    int n;
+    must(tk_policy_look(p, text, bytes, a, &n, &hit), "looking at a text");
+    for (int k = 0; k < n; k++)
+        must(hit[k].begin <= hit[k].end && (size_t)hit[k].end <= bytes ? TK_OK : TK_INTERNAL,
+             "the place of what was found");
+}
+
+// The file as a policy, and as a text held against itself and against a policy of the house.
+static void read_policy(const char *path)
+{
+    static tk_policy *ours;
+    tk_policy *p;
+    tk_arena a;
+    char *text;
+    size_t bytes;
+    if (!ours) must(tk_policy_open("configs/policies/shipped.yaml", &ours), "our policy");
+    const tk_status st = tk_policy_open(path, &p);
+    fuzz_judge(st, path);
+    tk_arena_init(&a, 0);
+    if (tk_file_read(path, 1 << 20, &a, &text, &bytes) == TK_OK && bytes <= 1 << 14) {
+        look_by(ours, text, bytes, &a);
+        if (st == TK_OK) look_by(p, text, bytes, &a);
+    }
+    tk_status_clear();
+    tk_arena_free(&a);
+    tk_policy_close(p);
 }
 
 // ---- clip files --------------------------------------------------------------------------------
@@ -390,6 +425,7 @@ static void read_manifest(const char *path)
 const fuzz_target fuzz_targets[] = {
     {"config", read_config, NULL},
     {"storyboard", read_storyboard, NULL},
+    {"policy", read_policy, NULL},
     {"clip", read_clips, seed_clips},
     {"checkpoint", read_checkpoint, seed_checkpoint},
     {"golden", read_golden, seed_golden},
