@@ -274,6 +274,7 @@ typedef struct tk_eval_config {
     int64_t pictures;   // so many of the best and of the worst clips are drawn
     int64_t shown;      // clips that judges are shown before they judge
     int64_t references; // 1: people are given by reference, not by name
+    int64_t long_shots; // of stories told again and again; 0: none
     char **tasks;       // asked for with right and with wrong rows given
     int64_t n_tasks;
 } tk_eval_config;

@@ -556,6 +556,9 @@ static const tk_option config_rows[] = {
     YES("eval.references", eval.references, 0, EVAL,
         "whether people are given by pictures of their faces and samples of their voices, named by "
         "tags alone; the same with those of other people is measured beside it"),
+    INT("eval.long", eval.long_shots, 0, 0, 10000, EVAL,
+        "also sample each clip's shots again and again until there are so many, and compare the "
+        "last telling with the first; 0 = not"),
     LIST("eval.tasks", eval.tasks, eval.n_tasks, TK_TASKS, EVAL,
          "tasks of training to ask for as well, each clip with the rows that they give and with "
          "another clip's: continue, keyframe, picture_to_sound, sound_to_picture, span, region, or "

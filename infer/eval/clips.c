@@ -3,14 +3,15 @@
 #include "data/draw/sheet.h"
 #include "data/film/film.h"
 #include "infer/eval/cited.h"
+#include "infer/eval/long.h"
 #include "infer/eval/measure/measure.h"
 #include "parallel/mpi/start.h"
 #include <string.h>
 
 enum { EXTREMES = 16 };
 
-const char *const tk_eval_column_name[TK_EVAL_COLUMNS] = {"model", "wrong", "truth", "ceiling",
-                                                          "floor"};
+const char *const tk_eval_column_name[TK_EVAL_COLUMNS] = {"model", "wrong",   "first", "last",
+                                                          "truth", "ceiling", "floor"};
 
 // ---- one clip ----------------------------------------------------------------------------------
 
@@ -50,25 +51,29 @@ tk_status tk_eval_plan(const tk_eval *e, int64_t i, tk_eval_captions captions, t
     return tk_story_plan(&out->story, e->trained.meta.codec, a, &out->plan);
 }
 
-static tk_eval_captions captions_of(const tk_eval *e)
+tk_eval_captions tk_eval_captions_of(const tk_eval *e)
 {
     return e->config.eval.references ? TK_CAPTIONS_CITED : TK_CAPTIONS_PLAIN;
 }
 
+// The clips, then where they are asked for the long stories of the same scenes.
 static tk_status get_scene(void *ctx, int64_t i, tk_arena *a, tk_config *story, const char **name)
 {
     const tk_eval *e = ctx;
-    tk_scene *s;
-    TK_ARENA_NEW(s, a, 1);
-    TK_TRY(scene_of(e, i, s));
-    *name = tk_arena_printf(a, "clip %lld", (long long)i);
+    const int64_t scene = i % e->config.eval.clips;
+    tk_eval_clip *clip;
+    TK_ARENA_NEW(clip, a, 1);
+    *name = tk_arena_printf(a, "%s %lld", scene < i ? "the long story of clip" : "clip",
+                            (long long)scene);
     if (!*name) return TK_FAIL(TK_MEMORY, "out of memory for a name");
-    return describe_scene(e, s, i, captions_of(e), a, story);
+    TK_TRY(tk_eval_plan(e, scene, tk_eval_captions_of(e), a, clip));
+    if (scene < i) TK_TRY(tk_eval_tell_again(e, clip, e->config.eval.long_shots, a, clip));
+    *story = clip->story;
+    return TK_OK;
 }
 
-// What the model is given of the scene's people.
-static tk_status refer_to(const tk_eval *e, const tk_scene *s, bool wrong, tk_arena *a,
-                          tk_references *out)
+tk_status tk_eval_refer(const tk_eval *e, const tk_scene *s, bool wrong, tk_arena *a,
+                        tk_references *out)
 {
     *out = (tk_references){0};
     if (!e->config.eval.references) return TK_OK;
@@ -81,8 +86,8 @@ static tk_status get_references(void *ctx, int64_t i, tk_arena *a, tk_references
     const tk_eval *e = ctx;
     tk_scene *s;
     TK_ARENA_NEW(s, a, 1);
-    TK_TRY(scene_of(e, i, s));
-    return refer_to(e, s, false, a, out);
+    TK_TRY(scene_of(e, i % e->config.eval.clips, s));
+    return tk_eval_refer(e, s, false, a, out);
 }
 
 static tk_status measure_media(tk_eval *e, const tk_scene *scene, const tk_media *clip,
@@ -145,8 +150,8 @@ static tk_status take_sampled(tk_eval *e, tk_eval_column column, int64_t i, cons
     tk_eval_clip clip;
     tk_latents x;
     tk_comm *replica = &e->mesh.replica;
-    TK_TRY(tk_agree(replica, tk_eval_plan(e, i, captions_of(e), a, &clip)));
-    TK_TRY(tk_agree(replica, refer_to(e, &clip.scene, column == TK_EVAL_WRONG, a, &refs)));
+    TK_TRY(tk_agree(replica, tk_eval_plan(e, i, tk_eval_captions_of(e), a, &clip)));
+    TK_TRY(tk_agree(replica, tk_eval_refer(e, &clip.scene, column == TK_EVAL_WRONG, a, &refs)));
     const tk_story_task task = {.config = &clip.story,
                                 .story = &clip.plan,
                                 .refs = &refs,
@@ -189,11 +194,12 @@ static tk_status measure_truth(tk_eval *e, int64_t i, tk_arena *a)
     tk_eval_clip clip;
     tk_media film;
     tk_latents x = {0};
-    TK_TRY(tk_eval_plan(e, i, captions_of(e), a, &clip));
+    TK_TRY(tk_eval_plan(e, i, tk_eval_captions_of(e), a, &clip));
     if (e->mesh.replica.rank) return TK_OK;
     TK_TRY(tk_eval_film(e, &clip.scene, &clip.plan, &film));
     tk_status st = measure_media(e, &clip.scene, &film, TK_EVAL_TRUTH);
     if (st == TK_OK) st = tk_eval_encode(e, &film, &clip.plan, a, &x);
+    if (st == TK_OK && e->config.eval.long_shots) st = tk_eval_drift_of_codec(e, &clip, &film, &x);
     tk_media_free(&film);
     TK_TRY(st);
     return measure_latents(e, &clip.scene, &clip.plan, &x, TK_EVAL_CEILING);
@@ -204,7 +210,7 @@ static tk_status measure_truth(tk_eval *e, int64_t i, tk_arena *a)
 tk_stories tk_eval_stories(tk_eval *e)
 {
     return (tk_stories){.ctx = e,
-                        .n = e->config.eval.clips,
+                        .n = e->config.eval.clips * (e->config.eval.long_shots ? 2 : 1),
                         .get = get_scene,
                         .refer = get_references,
                         .fixed = true};
@@ -214,8 +220,9 @@ static tk_status measure_one(tk_eval *e, tk_eval_column column, int64_t i)
 {
     tk_arena a;
     tk_arena_init(&a, 1 << 20);
-    const tk_status st =
-        column == TK_EVAL_CEILING ? measure_truth(e, i, &a) : take_sampled(e, column, i, NULL, &a);
+    const tk_status st = column == TK_EVAL_CEILING ? measure_truth(e, i, &a)
+                         : column == TK_EVAL_LAST  ? tk_eval_take_long(e, i, &a)
+                                                   : take_sampled(e, column, i, NULL, &a);
     tk_arena_free(&a);
     if (column == TK_EVAL_CEILING) tk_deal_step(e->deal);
     return st;
@@ -251,6 +258,7 @@ tk_status tk_eval_fill(tk_eval *e, tk_eval_column column)
     TK_TRY(tk_deal_close(e->deal, tk_eval_failed(e, st)));
     if (column == TK_EVAL_MODEL) TK_TRY(tk_comm_sum_f64(e->world, e->score, (int)n));
     if (filmed) TK_TRY(tk_eval_sum(e, &e->column[TK_EVAL_TRUTH]));
+    if (column == TK_EVAL_LAST) TK_TRY(tk_eval_sum(e, &e->column[TK_EVAL_FIRST]));
     return tk_eval_sum(e, &e->column[column]);
 }
 

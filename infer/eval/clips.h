@@ -9,11 +9,14 @@
 #include "infer/story/story.h"
 #include "parallel/mpi/deal.h"
 
-// Made by the model, and made with references to other people (eval.references); the scenes
-// themselves, and those through the codec; by an untrained model.
+// Made by the model, and made with references to other people (eval.references); the first and the
+// last telling of long stories (eval.long); the scenes themselves, and those through the codec; by
+// an untrained model.
 typedef enum tk_eval_column {
     TK_EVAL_MODEL,
     TK_EVAL_WRONG,
+    TK_EVAL_FIRST,
+    TK_EVAL_LAST,
     TK_EVAL_TRUTH,
     TK_EVAL_CEILING,
     TK_EVAL_FLOOR,
@@ -53,6 +56,10 @@ typedef enum tk_eval_captions {
 } tk_eval_captions;
 tk_status tk_eval_plan(const tk_eval *e, int64_t i, tk_eval_captions captions, tk_arena *a,
                        tk_eval_clip *out);
+tk_eval_captions tk_eval_captions_of(const tk_eval *e); // as clips are asked of the model
+// What the model is given of the scene's people.
+tk_status tk_eval_refer(const tk_eval *e, const tk_scene *s, bool wrong, tk_arena *a,
+                        tk_references *out);
 // The scene's pictures and samples on the plan's grid; the caller frees them (tk_media_free).
 tk_status tk_eval_film(const tk_eval *e, const tk_scene *s, const tk_story *plan, tk_media *out);
 tk_status tk_eval_encode(const tk_eval *e, const tk_media *m, const tk_story *plan, tk_arena *a,
@@ -62,7 +69,7 @@ tk_status tk_eval_encode(const tk_eval *e, const tk_media *m, const tk_story *pl
 
 // All of them, as they are asked of the model. `e` must outlive what is returned.
 tk_stories tk_eval_stories(tk_eval *e);
-// Collective over the world. Truth is measured with the ceiling.
+// Collective over the world. Truth is measured with the ceiling, the first telling with the last.
 tk_status tk_eval_fill(tk_eval *e, tk_eval_column column);
 // Collective: the model's best and worst clips, sampled again, as contact sheets.
 tk_status tk_eval_draw(tk_eval *e);

@@ -38,6 +38,7 @@ static tk_status measure_columns(tk_eval *e, tk_asked_figures *tasks)
     TK_TRY(tk_eval_fill(e, TK_EVAL_MODEL));
     TK_TRY(tk_eval_draw(e));
     if (e->config.eval.references) TK_TRY(tk_eval_fill(e, TK_EVAL_WRONG));
+    if (e->config.eval.long_shots) TK_TRY(tk_eval_fill(e, TK_EVAL_LAST));
     TK_TRY(tk_eval_fill(e, TK_EVAL_CEILING));
     TK_TRY(tk_asked_fill(e, tasks));
     TK_TRY(tk_agree(e->world, tk_session_untrained(&e->session, (uint64_t)e->config.eval.seed)));
@@ -51,9 +52,12 @@ static tk_status measure_columns(tk_eval *e, tk_asked_figures *tasks)
 static int list_columns(const tk_eval *e, tk_column_of_figures list[TK_EVAL_COLUMNS])
 {
     int n = 0;
-    for (int k = 0; k < TK_EVAL_COLUMNS; k++)
-        if (k != TK_EVAL_WRONG || e->config.eval.references)
-            list[n++] = (tk_column_of_figures){tk_eval_column_name[k], &e->column[k]};
+    const tk_eval_config *c = &e->config.eval;
+    for (int k = 0; k < TK_EVAL_COLUMNS; k++) {
+        if (k == TK_EVAL_WRONG && !c->references) continue;
+        if ((k == TK_EVAL_FIRST || k == TK_EVAL_LAST) && !c->long_shots) continue;
+        list[n++] = (tk_column_of_figures){tk_eval_column_name[k], &e->column[k]};
+    }
     return n;
 }
 
@@ -75,7 +79,7 @@ static json_t *make_report(const tk_eval *e, const tk_asked_figures *tasks)
     const tk_config *c = &e->config;
     const int n = list_columns(e, list);
     json_t *report =
-        json_pack("{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:f}, s:{s:I, "
+        json_pack("{s:s, s:i, s:s, s:I, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}, s:{s:I, "
                   "s:s, s:f, s:f, s:f, s:b}, "
                   "s:o}",
                   "format", "talkie-eval", "version", 3, "checkpoint", e->trained.path, "step",
@@ -83,7 +87,8 @@ static json_t *make_report(const tk_eval *e, const tk_asked_figures *tasks)
                   (json_int_t)c->eval.clips, "first", (json_int_t)c->eval.first, "world_seed",
                   (json_int_t)c->world.seed, "seed", (json_int_t)c->eval.seed, "width",
                   (json_int_t)c->media.width, "height", (json_int_t)c->media.height, "seconds",
-                  c->world.seconds, "sample", "steps", (json_int_t)c->sample.steps, "solver",
+                  c->world.seconds, "long", (json_int_t)c->eval.long_shots, "sample", "steps",
+                  (json_int_t)c->sample.steps, "solver",
                   tk_solver_name((tk_solver)c->sample.solver), "guidance", c->sample.guidance,
                   "video_shift", c->sample.video_shift, "audio_shift", c->sample.audio_shift,
                   "averaged", (int)e->session.averaged, "figures", tk_figures_report(n, list));

@@ -58,7 +58,8 @@ typedef enum tk_figure_section {
     X(TK_FIG_STORY_CLOTHES, STORY, "clothes_in_story", "clothes")                  \
     X(TK_FIG_STORY_VOICE, STORY, "voice_in_story", "voice")                        \
     X(TK_FIG_STORY_SET, STORY, "set_in_story", "set")                              \
-    X(TK_FIG_STORY_SCAPE, STORY, "scape_in_story", "soundscape")
+    X(TK_FIG_STORY_SCAPE, STORY, "scape_in_story", "soundscape")                   \
+    X(TK_FIG_DRIFT, STORY, "drift", "colours of a shot that is told again")
 
 typedef enum tk_figure {
 #define X(figure, section, name, words) figure,
@@ -69,10 +70,11 @@ typedef enum tk_figure {
 
 // How far apart two things are that belong together: medians with quartiles.
 // X(offset, name in reports, width of a bin, words)
-#define TK_OFFSET_MAP(X)                                                         \
-    X(TK_OFF_CONTACT, "contact_ms", 5, "ms from a contact to its sound, median") \
-    X(TK_OFF_LIPS, "lips_ms", 10, "ms by which sound is behind lips, median")    \
-    X(TK_OFF_TOGETHER, "lips_together", 0.02, "correlation of lips and sound, median")
+#define TK_OFFSET_MAP(X)                                                               \
+    X(TK_OFF_CONTACT, "contact_ms", 5, "ms from a contact to its sound, median")       \
+    X(TK_OFF_LIPS, "lips_ms", 10, "ms by which sound is behind lips, median")          \
+    X(TK_OFF_TOGETHER, "lips_together", 0.02, "correlation of lips and sound, median") \
+    X(TK_OFF_DRIFT, "drift_colours", 0.005, "colours gone when told again, of 1, median")
 
 typedef enum tk_offset {
 #define X(offset, name, bin, words) offset,
