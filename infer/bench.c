@@ -55,7 +55,7 @@ static tk_status make_task(tk_train_parts *p, const tk_config *c, sampled *s, tk
     }
     TK_TRY(c->model.text == TK_TEXT_FEATURES ? tk_loader_text_form(p->loader, &form) : TK_OK);
     for (int d = 0; d < 2; d++) {
-        TK_TRY(tk_sample_text(&form, info->n_shots, info->shot, NULL, d, &s->arena, t));
+        TK_TRY(tk_sample_text(&form, info->n_shots, info->shot, NULL, d, d == 1, &s->arena, t));
         t->doc.text_rows = t->text_rows[d];
         const int64_t rows = tk_document_rows(&t->doc, NULL);
         if (d < tk_sample_branches(t->guidance) && rows > s->rows) s->rows = rows;

@@ -65,7 +65,7 @@ static int find_turns(const sampling *a, const tk_trained *t, bool ema, turn *tu
     for (int i = 0; i < a->jobs.n; i++) {
         const tk_job *job = &a->jobs.job[i];
         if (job->finished || job->trained != t || job->config.sample.ema != ema) continue;
-        const int64_t own = job->story.n_windows * job->config.sample.steps;
+        const int64_t own = job->story.n_windows * tk_story_steps(&job->config);
         const int64_t rows = job->story.grid.video_rows;
         turns[n++] = (turn){i, own * rows};
         *steps += own;

@@ -29,7 +29,10 @@ typedef struct story_plan {
     const tk_machine *machine; // NULL: none
     tk_references refs;
     tk_story_text text;
-    int every; // of so many windows one is gone through
+    tk_story_given given; // where it gives
+    bool gives;
+    int made;  // windows in which something is made
+    int every; // of so many of them one is gone through
     // Of the rank looked at:
     tk_forecast need;
     double flops, seconds; // of all windows
@@ -58,8 +61,11 @@ static tk_status measure_window(const story_plan *p, dry_sampling *d, int i, tk_
                                 window_plan *out)
 {
     const tk_job *job = p->job;
-    const tk_story_task of = {
-        .config = &job->config, .story = &job->story, .refs = &p->refs, .text = &p->text};
+    const tk_story_task of = {.config = &job->config,
+                              .story = &job->story,
+                              .refs = &p->refs,
+                              .text = &p->text,
+                              .given = p->gives ? &p->given : NULL};
     float *const nothing[TK_MODALITIES] = {0};
     tk_sample_task t;
     double flops[3], at[3];
@@ -104,6 +110,12 @@ static void print_window(const story_plan *p, int i, const window_plan *w)
     printf("\n");
 }
 
+static bool makes(const story_plan *p, int i)
+{
+    const tk_story *s = &p->job->story;
+    return !p->gives || tk_story_window_makes(&p->given, s, &s->windows[i]);
+}
+
 static tk_status plan_windows(story_plan *p, dry_sampling *d, bool shows)
 {
     const int n = p->job->story.n_windows;
@@ -113,17 +125,20 @@ static tk_status plan_windows(story_plan *p, dry_sampling *d, bool shows)
     if (shows)
         printf("\n%-12s %8s %8s %11s%s  earlier shots that are given\n", "shots", "rows", "given",
                "FLOP", p->machine ? "    seconds" : "");
-    for (int i = 0, shown = 0; i < n && st == TK_OK; i += p->every, shown++) {
+    for (int i = 0, made = 0, shown = 0; i < n && st == TK_OK; i++) {
         window_plan w;
-        const int like = n - i < p->every ? n - i : p->every;
+        const int left = p->made - made, like = left < p->every ? left : p->every;
+        if (!makes(p, i) || made++ % p->every) continue;
         tk_arena_reset(&a);
         st = measure_window(p, d, i, &a, &w);
         p->flops += like * w.flops;
         p->seconds += like * w.seconds;
-        if (st == TK_OK && shows && shown < SHOWN) print_window(p, i, &w);
+        if (st == TK_OK && shows && shown++ < SHOWN) print_window(p, i, &w);
     }
-    if (shows && (p->every > 1 || n > SHOWN))
-        printf("... %d windows in all%s\n", n,
+    if (shows && p->made < n)
+        printf("%d of %d windows are given as a whole: nothing of them is made\n", n - p->made, n);
+    if (shows && (p->every > 1 || p->made > SHOWN))
+        printf("... %d windows in all%s\n", p->made,
                p->every > 1 ? ", of which some were gone through; the others are like them" : "");
     tk_arena_free(&a);
     return st;
@@ -154,6 +169,19 @@ static tk_status plan_rank(story_plan *p, const tk_parallel_config *parallel, in
 }
 
 // ---- a storyboard ------------------------------------------------------------------------------
+
+// What is given of it, and in how many windows something is left to make.
+static tk_status lay_given(story_plan *p, tk_arena *a)
+{
+    const tk_job *job = p->job;
+    p->gives = tk_story_gives(&job->config.story);
+    if (p->gives)
+        TK_TRY(tk_story_given_lay(&job->config, &job->story,
+                                  tk_codec_get_info(job->trained->meta.codec), a, &p->given));
+    for (int i = 0; i < job->story.n_windows; i++) p->made += makes(p, i);
+    p->every = 1 + (p->made - 1) / GONE_THROUGH;
+    return TK_OK;
+}
 
 static void print_need(const story_plan *p, int rank)
 {
@@ -199,19 +227,22 @@ static tk_status tell_story(const tk_job *job, const tk_machine *m, tk_arena *a)
 {
     const tk_story *s = &job->story;
     tk_parallel_config parallel = job->config.parallel;
-    story_plan p = {.job = job, .machine = m, .every = 1 + (s->n_windows - 1) / GONE_THROUGH};
-    char mesh[128];
+    story_plan p = {.job = job, .machine = m};
+    char mesh[128], remix[TK_REMIX_WORDS];
     int ranks;
     parallel.data = 1; // a storyboard is one replica's
     TK_TRY(tk_layout_fill(&parallel, &ranks));
     TK_TRY(tk_references_measure(&job->config, s, tk_codec_get_info(job->trained->meta.codec), a,
                                  &p.refs));
     TK_TRY(tk_story_text_look(&job->config, job->trained, a, &p.text));
+    TK_TRY(lay_given(&p, a));
     printf("storyboard  %s: %d shots in %d windows of at most %.4g seconds\n", job->file,
            s->n_shots, s->n_windows, s->window);
     printf("clip        %" PRId64 " frames of %" PRId64 "x%" PRId64 ", %" PRId64
            " a second; %s%s\n",
            s->grid.frames, s->grid.width, s->grid.height, s->fps, job->output, ".mp4");
+    if (job->remix.clip)
+        printf("remix       %s\n", tk_remix_say(&job->remix, &job->config.story, remix));
     printf("layout      %s: %d rank%s for it\n", tk_mesh_print(&parallel, mesh, sizeof mesh), ranks,
            ranks == 1 ? "" : "s");
     for (int k = ranks > 1 ? 1 : 0; k >= 0; k--) { // shares fall with the rank
@@ -219,7 +250,7 @@ static tk_status tell_story(const tk_job *job, const tk_machine *m, tk_arena *a)
         print_need(&p, k ? ranks - 1 : 0);
     }
     printf("work        %.4g FLOP of rank 0, %" PRId64 " steps a window\n", p.flops,
-           job->config.sample.steps);
+           tk_story_steps(&job->config));
     return tell_time(&p);
 }
 
@@ -250,7 +281,7 @@ static tk_status look_for_clips(const char *file, bool *asks)
     tk_config peek;
     tk_config_init(&peek);
     const tk_status st = tk_config_load(&peek, 0, file, 0, NULL);
-    *asks = peek.story.n_shots || peek.jobs.n_storyboards;
+    *asks = peek.story.n_shots || peek.jobs.n_storyboards || *peek.story.remix.clip;
     tk_config_free(&peek);
     return st;
 }

@@ -63,6 +63,18 @@ static bool wants_job(void *ctx, const tk_spool_entry *e, const char *yaml)
     return true;
 }
 
+// What is read of a clip that is remixed lies beside it.
+static tk_status check_beside(const serving *a, const char *clip, tk_arena *arena)
+{
+    static const char *const suffix[] = {".json", ".latents"};
+    for (int i = 0; i < 2 && *clip; i++) {
+        const char *path = tk_remix_beside(clip, suffix[i], arena);
+        if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        if (access(path, F_OK) == 0) TK_TRY(tk_spool_inside(&a->spool, path));
+    }
+    return TK_OK;
+}
+
 static tk_status check_paths(const serving *a, tk_config *c, tk_arena *arena)
 {
     char ***at;
@@ -71,6 +83,7 @@ static tk_status check_paths(const serving *a, tk_config *c, tk_arena *arena)
     TK_ARENA_NEW(at, arena, n + 1);
     tk_story_files(&c->story, at);
     for (int64_t i = 0; i < n; i++) TK_TRY(tk_spool_inside(&a->spool, *at[i]));
+    TK_TRY(check_beside(a, c->story.remix.clip, arena));
     if (*c->story.checkpoint) TK_TRY(tk_spool_inside(&a->spool, c->story.checkpoint));
     return *c->codec.file ? tk_spool_inside(&a->spool, c->codec.file) : TK_OK;
 }
@@ -191,7 +204,7 @@ static bool after_serve_step(void *ctx)
 {
     serving *a = ctx;
     if (a->world->rank) return false;
-    if (a->steps < 0) a->steps = a->by.reel.kept * a->job->config.sample.steps;
+    if (a->steps < 0) a->steps = a->by.reel.kept * tk_story_steps(&a->job->config);
     a->end = tk_claim_progress(&a->claim, ++a->steps, a->total, "steps");
     return a->end != TK_CLAIM_GOES_ON;
 }
@@ -275,7 +288,7 @@ static tk_status make_job(serving *a, const serve_order *o)
     jobs.job[0].told_output = o->told_output;
     a->job = &jobs.job[0];
     a->steps = -1;
-    a->total = a->job->story.n_windows * a->job->config.sample.steps;
+    a->total = a->job->story.n_windows * tk_story_steps(&a->job->config);
     tk_status st = tk_filter_jobs(&jobs, a->world, &a->claim.record.uid, false);
     if (st == TK_OK && !a->job->finished) st = open_for_job(a);
     if (st == TK_OK && !a->job->finished) st = tk_studio_make(&a->by, a->job);

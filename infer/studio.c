@@ -55,6 +55,7 @@ static void describe_memory(const tk_job *job)
 static void describe_job(const tk_job *job)
 {
     const tk_story *s = &job->story;
+    char remix[TK_REMIX_WORDS];
     int first = -1, rounded = 0;
     double asked = 0;
     for (int i = 0; i < s->n_shots; i++) {
@@ -71,6 +72,8 @@ static void describe_job(const tk_job *job)
                job->file, rounded, s->n_shots, s->tick, first, s->shot[first].seconds,
                s->shot[first].asked, rounded > 1 ? ", and so on" : "",
                (double)s->grid.latent_frames * s->tick, asked);
+    if (job->remix.clip)
+        tk_log("%s: of %s", job->file, tk_remix_say(&job->remix, &job->config.story, remix));
     if (s->n_windows > 1)
         tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
                job->file, s->n_shots, s->n_windows, s->window);
@@ -170,6 +173,8 @@ static tk_status write_clip(tk_studio *a, tk_job *job, const tk_references *refs
                              .config = &job->config,
                              .story = &job->story,
                              .refs = refs,
+                             .remix = &job->remix,
+                             .latents = &a->reel.source,
                              .trained = job->trained,
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
@@ -198,8 +203,8 @@ static tk_status read_inputs(tk_studio *a, const tk_job *job, tk_arena *arena, i
     TK_TRY(tk_agree(replica, read_text(job, arena, &in->text)));
     in->gives = tk_story_gives(&job->config.story);
     if (!in->gives) return TK_OK;
-    return tk_agree(replica,
-                    tk_story_given_read(&job->config, &job->story, codec, arena, &in->given));
+    return tk_agree(replica, tk_story_given_read(&job->config, &job->story, &job->remix, codec,
+                                                 arena, &in->given));
 }
 
 static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)

@@ -32,9 +32,10 @@ static void tell_ingredients(const tk_proof *f, int k, int depth, bool told[])
     told[k] = true;
     for (int i = 0; i < m->n; i++) {
         const tk_told_ingredient *s = &m->ingredient[i];
-        printf("%*sfrom %s (%s%s%s)%s%s\n", 2 * depth, "", *s->title ? s->title : "?",
+        const bool remix = i == m->change.ingredient && *m->change.words;
+        printf("%*sfrom %s (%s%s%s)%s%s%s%s\n", 2 * depth, "", *s->title ? s->title : "?",
                *s->relation ? s->relation : "?", *s->type ? ", " : "", s->type,
-               *s->words ? ": " : "", s->words);
+               *s->words ? ": " : "", s->words, remix ? ": " : "", remix ? m->change.words : "");
         if (s->manifest >= 0) tell_manifest_below(f, s, depth, told);
     }
 }
@@ -95,14 +96,34 @@ static json_t *ingredient_object(const tk_told_ingredient *s)
                      "type", s->type, "description", s->words, "manifest", manifest);
 }
 
+static json_t *change_object(const tk_told_change *c)
+{
+    json_t *shots = json_array();
+    for (int i = 0; i < c->shots; i++) json_array_append_new(shots, json_integer(c->shot[i]));
+    return json_pack("{s:i, s:s, s:s, s:s, s:o}", "ingredient", c->ingredient, "change", c->words,
+                     "strength", c->strength, "kept", c->kept, "shots", shots);
+}
+
+static json_t *hash_text(const uint8_t *x)
+{
+    char text[65];
+    for (int i = 0; i < 32 && x; i++) snprintf(text + 2 * i, 3, "%02x", x[i]);
+    return x ? json_string(text) : json_null();
+}
+
 static json_t *told_object(const tk_told_manifest *m)
 {
-    json_t *from = json_array();
+    json_t *from = json_array(), *change = change_object(&m->change);
+    if (m->change.ingredient < 0) {
+        json_decref(change);
+        change = json_null();
+    }
     for (int i = 0; i < m->n; i++)
         json_array_append_new(from, ingredient_object(&m->ingredient[i]));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "label", m->label, "title",
-                     m->title, "generator", m->generator, "source", m->source, "signer", m->signer,
-                     "issuer", m->issuer, "trusted", (int)m->trusted, "ingredients", from);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "label", m->label,
+                     "title", m->title, "generator", m->generator, "source", m->source, "signer",
+                     m->signer, "issuer", m->issuer, "trusted", (int)m->trusted, "ingredients",
+                     from, "remix", change, "latents", hash_text(m->latents));
 }
 
 static json_t *proof_object(const tk_proof *f)

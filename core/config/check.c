@@ -4,6 +4,7 @@
 #include "core/config/load.h"
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 
 static const tk_source *source(const tk_loading *l, const char *name)
 {
@@ -174,6 +175,76 @@ static tk_status check_shot(tk_loading *l, int64_t i)
     return check_remembered(l, i, at);
 }
 
+static tk_status check_remixed_shots(tk_loading *l)
+{
+    const tk_storyboard *b = &config(l)->story;
+    const tk_remix_config *r = &b->remix;
+    const tk_source *at = source(l, "remix.shots");
+    for (int64_t k = 0; k < r->n_shots && !at->bad; k++) {
+        bool twice = false;
+        for (int64_t j = 0; j < k; j++) twice = twice || r->shots[j] == r->shots[k];
+        if (twice)
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
+                                   "%" PRId64 " stands there twice", r->shots[k]));
+        else if (b->n_shots && r->shots[k] >= b->n_shots)
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
+                                   "%" PRId64 " is none of the %" PRId64
+                                   " shots, which are counted from 0",
+                                   r->shots[k], b->n_shots));
+    }
+    TK_TRY(broken(l, r->at >= b->n_shots && b->n_shots, "remix.at", NULL,
+                  "%" PRId64 " is none of the %" PRId64 " shots, which are counted from 0", r->at,
+                  b->n_shots));
+    TK_TRY(broken(l, r->at > 0 && !b->n_shots, "remix.at", NULL,
+                  "the shots are the clip's own: list them, with those before it"));
+    const bool both = r->shots && (r->from > 0 || r->to > 0);
+    return broken(l, both, "remix.shots", NULL,
+                  "says already what is made: leave remix.from and remix.to out");
+}
+
+static tk_status check_kept(tk_loading *l)
+{
+    const tk_remix_config *r = &config(l)->story.remix;
+    const tk_source *at = source(l, "remix.keep");
+    const bool part = r->left > 0 || r->top > 0 || r->right < 1 || r->bottom < 1;
+    bool picture = false;
+    for (int64_t k = 0; k < r->n_keep && !at->bad; k++) {
+        const bool is_picture = !strcmp(r->keep[k], "picture");
+        picture = picture || is_picture;
+        if (!is_picture && strcmp(r->keep[k], "sound"))
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.keep",
+                                   "\"%.60s\" cannot be kept; sound or picture can", r->keep[k]));
+    }
+    TK_TRY(broken(l, r->n_keep > 1, "remix.keep", NULL,
+                  "sound and picture are both kept: nothing is left to make"));
+    return broken(l, picture && part, "remix.keep", NULL,
+                  "the picture is kept: leave remix.left, right, top and bottom out");
+}
+
+// What there is to say of a clip that is not named.
+static const char *without_clip(const tk_remix_config *r)
+{
+    if (r->shots) return "remix.shots";
+    if (r->from > 0 || r->to > 0) return r->from > 0 ? "remix.from" : "remix.to";
+    if (r->at > 0) return "remix.at";
+    if (r->left > 0 || r->top > 0) return r->left > 0 ? "remix.left" : "remix.top";
+    if (r->right < 1 || r->bottom < 1) return r->right < 1 ? "remix.right" : "remix.bottom";
+    return *r->prompt        ? "remix.prompt"
+           : r->strength < 1 ? "remix.strength"
+           : r->n_keep       ? "remix.keep"
+                             : NULL;
+}
+
+static tk_status check_remix(tk_loading *l)
+{
+    const tk_remix_config *r = &config(l)->story.remix;
+    const char *name = *r->clip ? NULL : without_clip(r);
+    if (l->command != TK_CMD_SAMPLE) return TK_OK; // it is stored, or of a job that is looked at
+    if (name) return broken(l, true, name, NULL, "without remix.clip: which clip is made anew?");
+    TK_TRY(check_remixed_shots(l));
+    return check_kept(l);
+}
+
 static tk_status check_story(tk_loading *l)
 {
     const tk_storyboard *s = &config(l)->story;
@@ -183,8 +254,11 @@ static tk_status check_story(tk_loading *l)
                   "give both width and height, or 0 for both (as trained)"));
     TK_TRY(broken(l, job && s->n_shots > 0, "shots", "storyboards",
                   "a job file (storyboards:) has no shots of its own"));
-    TK_TRY(broken(l, sampling && !job && s->n_shots == 0, "shots", "storyboards",
+    TK_TRY(broken(l, sampling && !job && s->n_shots == 0 && !*s->remix.clip, "shots", "storyboards",
                   "missing: a storyboard has at least one shot"));
+    TK_TRY(check_remix(l));
+    TK_TRY(broken(l, sampling && *s->negative && config(l)->sample.guidance == 1, "negative",
+                  "sample.guidance", "without guidance nothing leads away from it; leave it out"));
     return broken(l, sampling && !job && !s->checkpoint[0], "checkpoint", "storyboards",
                   "missing: name a checkpoint or a run directory");
 }

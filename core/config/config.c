@@ -29,6 +29,31 @@ static tk_status load_text(tk_loading *l, const char *path, const char *text, si
     return TK_OK;
 }
 
+// Of what was given now; what was given before keeps its place.
+static tk_status keep_places(const tk_loading *l, tk_config *c)
+{
+    const tk_table *t = l->table;
+    if (!c->given_at) TK_ARENA_NEW(c->given_at, &c->arena, t->n);
+    for (int i = 0; i < t->n; i++) {
+        const tk_source *s = &l->source.row[i];
+        if (!s->given) continue;
+        c->given_at[i] = s->at.file
+                             ? tk_arena_printf(&c->arena, "%s:%d:%d: %s: ", s->at.file, s->at.line,
+                                               s->at.column, t->row[i].name)
+                             : tk_arena_printf(&c->arena, "command line: %s: ", t->row[i].name);
+        if (!c->given_at[i]) return TK_FAIL(TK_MEMORY, "out of memory for an option's place");
+    }
+    return TK_OK;
+}
+
+const char *tk_config_place(const tk_config *c, const char *name)
+{
+    const char *place = NULL;
+    if (c->given_at)
+        place = c->given_at[tk_option_find(&tk_config_table, name) - tk_config_table.row];
+    return place ? place : "";
+}
+
 static tk_status load_options(tk_loading *l, const char *path, const char *text, size_t bytes,
                               int n, char *const *overrides)
 {
@@ -38,7 +63,9 @@ static tk_status load_options(tk_loading *l, const char *path, const char *text,
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     c->output = c->story.output;
     if (!l->partial) TK_TRY(tk_config_check(l));
-    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : tk_config_note_places(l);
+    if (l->n_errors) return TK_FAIL(TK_INPUT, "%s", l->errors.s);
+    TK_TRY(tk_config_note_places(l));
+    return keep_places(l, c);
 }
 
 static tk_loading loading(tk_config *c, unsigned command, const char *file)

@@ -189,12 +189,16 @@ typedef struct tk_sample_config {
     double window;      // seconds a document may span; 0 = as the model was trained
     int64_t graph;      // 1: the steps of a window are a graph
     int64_t keep_given; // 1: keys and values of given rows are kept
+    int64_t latents;    // 1: a clip's latents stay beside it
 } tk_sample_config;
 
 typedef struct tk_shot_config {
     double seconds;
     char *prompt;
     char *features; // .npy of the prompt's text features; "" = none
+    char *camera;   // put first of its words; "" = nothing
+    char *style;    // in place of the storyboard's; "" = that
+    int64_t seed;   // of its own noise; 0 = by the storyboard's alone
     char **references;
     int64_t n_references;
     int64_t *remember; // earlier shots that it is given; NULL: chosen for it
@@ -211,11 +215,21 @@ typedef struct tk_cast_config { // a reference that prompts name
     char *file;
 } tk_cast_config;
 
-typedef struct tk_remake_config {    // a clip of which a part is made anew
-    char *clip;                      // "" = none
+typedef struct tk_remix_config { // a clip of which a part is made anew
+    char *clip;                  // "" = none
+    int64_t *shots;              // that are made; NULL: those of some seconds
+    int64_t n_shots;
+    int64_t at;                      // shot with which the clip begins
     double from, to;                 // seconds; to 0 = the end
     double left, top, right, bottom; // parts of the frame; all of it: the sound is made as well
-} tk_remake_config;
+    char *prompt;                    // of the shots that are made; "" = their own
+    double strength;                 // (0, 1] of the noise they begin with; 1: noise alone
+    char **keep;                     // what of them is given too: "sound" or "picture"
+    int64_t n_keep;
+    // What was found out of it (infer/story/remix.h), which is no option.
+    int64_t latents; // latent frames that the clip has; 0: as many as the shots
+    bool around;     // the shots go beyond it: what lies there is made
+} tk_remix_config;
 
 typedef struct tk_lent_config { // a reference of somebody's cameo
     const char *handle, *paper; // without the @; hash of the consent
@@ -229,6 +243,7 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     int64_t seed;
     char *empty_features; // .npy of an empty caption's; "" = as trained
     char *style;          // prepended to every prompt; "" = none
+    char *negative;       // what guidance leads away from; "" = from no caption
     char *output;         // output path without suffix; "" = clips/<name of the storyboard file>
     tk_shot_config *shots;
     int64_t n_shots;
@@ -239,7 +254,7 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     tk_keyframe_config *keyframes;
     int64_t n_keyframes;
     char *sound, *picture; // files given all the time; "" = none
-    tk_remake_config remake;
+    tk_remix_config remix;
     char **cameo; // handles of people who are in it
     int64_t n_cameo;
     const tk_lent_config *lent; // no option: what they lend (infer/output/lent.h)
@@ -339,6 +354,7 @@ typedef struct tk_config {
     tk_filter_config filter;
     struct tk_config_places *places; // where its strings were written, for tk_config_texts
     int64_t log_level;               // log.level: 0 quiet, 1 normal, 2 verbose
+    const char **given_at; // (rows of the table) see tk_config_place; NULL: nothing was read
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
 
@@ -363,6 +379,9 @@ enum {
 
 void tk_config_init(tk_config *c); // every default
 void tk_config_free(tk_config *c);
+// Where an option was given, for what is found out about it later, "file:line:column: name: "; ""
+// where it was not.
+const char *tk_config_place(const tk_config *c, const char *name);
 
 // Over what *c holds (tk_config_init comes first; a second load goes over the first, lists whole):
 // reads YAML `text` (named `file` in messages), then overrides ("key=value", argv style; later

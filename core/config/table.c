@@ -79,6 +79,12 @@ enum {
 static const tk_option shot_rows[] = {
     FLT("seconds", seconds, 0, 0.001, 600, SAMPLE, "length of the shot"),
     STR("prompt", prompt, "", SAMPLE, "what is seen and heard"),
+    STR("camera", camera, "", SAMPLE,
+        "how it is filmed: put first of its words, as in \"close: \""),
+    STR("style", style, "", SAMPLE,
+        "words put before its prompt in place of the storyboard's style"),
+    INT("seed", seed, 0, 0, 200000, SAMPLE,
+        "noise of its own: another number, another shot; 0 = as the storyboard's seed has it"),
     STR("features", features, "", SAMPLE,
         "for a model of text features: .npy of the prompt's, as its encoder makes them"),
     LIST("references", references, n_references, 64, SAMPLE,
@@ -129,6 +135,8 @@ static const tk_option config_rows[] = {
         "for a model of text features: .npy of an empty caption's, which guidance leads away from; "
         "empty = as trained"),
     STR("style", story.style, "", SAMPLE, "words put before every prompt"),
+    STR("negative", story.negative, "", SAMPLE,
+        "what is not to be seen and heard: guidance leads away from it, not from an empty caption"),
     STR("output", story.output, "",
         DATA | SAMPLE | EVAL | TK_CMD_PREFLIGHT | TK_CMD_CONVERT | TK_CMD_VERIFY | TK_CMD_GALLERY,
         "output file (-o); for a clip without suffix, empty = clips/ and the storyboard's name"),
@@ -147,15 +155,29 @@ static const tk_option config_rows[] = {
     STR("sound", story.sound, "", SAMPLE, "media file whose sound is given, for its picture"),
     STR("picture", story.picture, "", SAMPLE,
         "media file whose pictures are given, for their sound"),
-    STR("remake.clip", story.remake.clip, "", SAMPLE,
-        "media file that is given but for a part that is made anew"),
-    FLT("remake.from", story.remake.from, 0, 0, 1e6, SAMPLE, "seconds where the part begins"),
-    FLT("remake.to", story.remake.to, 0, 0, 1e6, SAMPLE, "seconds where it ends; 0 = at the end"),
-    FLT("remake.left", story.remake.left, 0, 0, 1, SAMPLE,
+    STR("remix.clip", story.remix.clip, "", SAMPLE,
+        "media file that is given but for a part that is made anew (docs/remix.md); a storyboard "
+        "without shots has those of a clip of talkie's"),
+    INTS("remix.shots", story.remix.shots, story.remix.n_shots, 0, 4999, SAMPLE,
+         "the shots that are made, counted from 0; auto = those of remix.from to remix.to"),
+    INT("remix.at", story.remix.at, 0, 0, 4999, SAMPLE,
+        "the shot with which the clip begins, where the storyboard's go beyond it: those before "
+        "and "
+        "after it are made"),
+    FLT("remix.from", story.remix.from, 0, 0, 1e6, SAMPLE, "seconds where the part begins"),
+    FLT("remix.to", story.remix.to, 0, 0, 1e6, SAMPLE, "seconds where it ends; 0 = at the end"),
+    FLT("remix.left", story.remix.left, 0, 0, 1, SAMPLE,
         "its left side, as a part of the width; a part of the picture keeps its sound"),
-    FLT("remake.top", story.remake.top, 0, 0, 1, SAMPLE, "its upper side, of the height"),
-    FLT("remake.right", story.remake.right, 1, 0, 1, SAMPLE, "its right side"),
-    FLT("remake.bottom", story.remake.bottom, 1, 0, 1, SAMPLE, "its lower side"),
+    FLT("remix.top", story.remix.top, 0, 0, 1, SAMPLE, "its upper side, of the height"),
+    FLT("remix.right", story.remix.right, 1, 0, 1, SAMPLE, "its right side"),
+    FLT("remix.bottom", story.remix.bottom, 1, 0, 1, SAMPLE, "its lower side"),
+    STR("remix.prompt", story.remix.prompt, "", SAMPLE,
+        "what is seen and heard in the shots that are made, in place of their prompts"),
+    FLT("remix.strength", story.remix.strength, 1, 0.001, 1, SAMPLE,
+        "how much of what was there is noise before it is made anew: 1 = all of it, with fewer "
+        "steps the less it is"),
+    LIST("remix.keep", story.remix.keep, story.remix.n_keep, 2, SAMPLE,
+         "what is kept of the shots that are made: sound or picture"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
     INT("job.priority", job.priority, 5, 0, 9, TK_CMD_SERVE,
@@ -496,6 +518,9 @@ static const tk_option config_rows[] = {
         "seconds sampled at once, longer storyboards go shot by shot; 0 = as trained"),
     YES("sample.keep_given", sample.keep_given, 1, SAMPLES,
         "keys and values of given rows are computed once a window, where model.given is own"),
+    YES("sample.latents", sample.latents, 1, SAMPLE,
+        "a clip's latents stay beside it, as OUTPUT.latents, so that it can be remixed from what "
+        "was made and not from its film"),
     YES("sample.graph", sample.graph, 0, SAMPLES,
         "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
         "the same clip to the bit"),
@@ -646,7 +671,10 @@ bool tk_option_opens_section(const tk_option *o, const tk_option *before)
 
 const char *tk_option_section_now(const char *name)
 {
-    return strcmp(name, "stage") == 0 ? "world" : NULL;
+    static const char *const now[][2] = {{"stage", "world"}, {"remake", "remix"}};
+    for (size_t i = 0; i < sizeof now / sizeof *now; i++)
+        if (!strcmp(name, now[i][0])) return now[i][1];
+    return NULL;
 }
 
 const char *tk_option_now(const char *name)

@@ -124,6 +124,7 @@ tk_status tk_media_rows_measure(const char *path, const tk_media_rows_want *want
         TK_TRY(frame_of(path, want, k, &frame));
         TK_TRY(tk_media_probe(path, &frame, tk_grid_tick(k), &frames, &sounds));
         size_rows(k, &frame, want->most, frames, sounds, out);
+        out->seconds = (double)frames / (double)frame.fps;
         return TK_OK;
     }
     TK_TRY(hear_rows(path, want, k, out, &m));

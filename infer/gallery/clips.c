@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/gallery/clips.h"
+#include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
@@ -167,7 +168,7 @@ static tk_status judge_candidate(gallery_candidate *c, tk_site *site, const char
     if (st == TK_INPUT) c->taken = c->path;
     TK_TRY(blame_file(c, st, why));
     if (*why) return TK_OK;
-    TK_TRY(tk_output_digest_file(c->taken, &digest, &c->bytes));
+    TK_TRY(tk_file_digest(c->taken, &digest, &c->bytes));
     snprintf(c->number, sizeof c->number, "%016" PRIx64, digest);
     if (stat(c->taken, &info) != 0) return TK_FAIL(TK_IO, "cannot read %s", c->path);
     c->time = info.st_mtime;

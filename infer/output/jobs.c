@@ -90,6 +90,19 @@ static tk_status find_inputs(tk_job *job, tk_arena *a)
     return TK_OK;
 }
 
+// Whether what is given leaves something to make.
+static tk_status check_made(const tk_job *job)
+{
+    tk_arena a;
+    tk_story_given given;
+    if (!tk_story_gives(&job->config.story)) return TK_OK;
+    tk_arena_init(&a, 0);
+    const tk_status st = tk_story_given_lay(
+        &job->config, &job->story, tk_codec_get_info(job->trained->meta.codec), &a, &given);
+    tk_arena_free(&a);
+    return st;
+}
+
 // The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
 // acts: on the one rank that changes files.
 static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, int n,
@@ -116,12 +129,16 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     c->codec.file = codec_file;
     TK_TRY(tk_sample_check_branches(j->top.parallel.guidance, c->sample.guidance));
     TK_TRY(name_output(job, &j->arena));
+    TK_TRY(find_inputs(job, &j->arena));
+    TK_TRY(tk_remix_look(c, tk_codec_get_info(t->meta.codec), &j->arena, &job->remix));
+    TK_TRY(tk_signing_check_latents(&job->remix));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
     TK_TRY(tk_story_given_check(&c->story, &job->story));
-    TK_TRY(find_inputs(job, &j->arena));
+    TK_TRY(tk_remix_check(&job->remix, c, &job->story));
+    TK_TRY(check_made(job));
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
-    return tk_output_digest(c, t, &job->digest);
+    return tk_output_digest(c, t, &job->remix, &job->digest);
 }
 
 static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *top, int n,
@@ -276,6 +293,7 @@ void tk_jobs_close(tk_jobs *j)
 {
     for (int i = 0; i < j->n && j->job; i++) {
         tk_lent_close(&j->job[i].lent);
+        tk_remix_close(&j->job[i].remix);
         if (j->job[i].config.arena.block_bytes) tk_config_free(&j->job[i].config);
     }
     for (int i = 0; i < j->n_trained; i++) tk_trained_close(&j->trained[i]);

@@ -9,6 +9,7 @@ typedef struct tk_job {
     const char *file; // storyboard
     tk_config config; // the checkpoint's, under the job file's, the storyboard's, the overrides
     tk_trained *trained;
+    tk_remix remix; // the clip that it remixes
     tk_story story;
     char *output; // without suffix
     tk_lent lent; // to it, by people

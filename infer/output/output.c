@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/output.h"
+#include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
 #include "data/media/media.h"
 #include "infer/mark/marked.h"
+#include "infer/output/lineage.h"
 #include "infer/output/sign.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -14,34 +16,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PIECE = 1 << 16 };
-
 // The files of a clip, in the order in which they take their names.
-typedef enum part { MP4, PNG, JSON, PARTS = TK_OUTPUT_FILES } part;
-static const char *const suffix[PARTS] = {".mp4", ".png", ".json"};
+typedef enum part { LATENTS, MP4, PNG, JSON, PARTS = TK_OUTPUT_FILES } part;
+static const char *const suffix[PARTS] = {".latents", ".mp4", ".png", ".json"};
 
 // ---- digests -----------------------------------------------------------------------------------
-
-tk_status tk_output_digest_file(const char *path, uint64_t *out, int64_t *bytes)
-{
-    char *buffer;
-    ssize_t n = 0;
-    int fd;
-    *out = 0;
-    TK_TRY(tk_file_open(path, &fd, bytes));
-    buffer = tk_alloc(PIECE);
-    XXH3_state_t *state = XXH3_createState();
-    if (buffer && state && XXH3_64bits_reset(state) == XXH_OK)
-        while ((n = read(fd, buffer, PIECE)) > 0) XXH3_64bits_update(state, buffer, (size_t)n);
-    const bool room = buffer && state;
-    if (room) *out = XXH3_64bits_digest(state);
-    const int error = errno;
-    XXH3_freeState(state);
-    tk_free(buffer);
-    close(fd);
-    if (!room) return TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
-    return n < 0 ? TK_FAIL(TK_INPUT, "cannot read %s: %s", path, strerror(error)) : TK_OK;
-}
 
 static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
 {
@@ -51,18 +30,19 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
     tk_story_files(b, at);
     for (int64_t i = 0; i < n; i++) {
         uint64_t file;
-        TK_TRY(tk_output_digest_file(*at[i], &file, NULL));
+        TK_TRY(tk_file_digest(*at[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     for (int64_t i = 0; i < b->n_lent; i++) {
         uint64_t file;
-        TK_TRY(tk_output_digest_file(b->lent[i].file, &file, NULL));
+        TK_TRY(tk_file_digest(b->lent[i].file, &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
     return TK_OK;
 }
 
-tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *out)
+tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
+                           uint64_t *out)
 {
     tk_config bare = *c;
     tk_arena a;
@@ -73,7 +53,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     bare.story.output = bare.output = bare.story.checkpoint = none;
     bare.jobs = (tk_jobs_config){0};
     bare.log_level = 0;
-    bare.sample.graph = 0; // the same clip
+    bare.sample.graph = bare.sample.latents = 0; // the same clip
     bare.filter = (tk_filter_config){none, none};
     tk_arena_init(&a, 0);
     bare.consent = none_asked;
@@ -87,6 +67,7 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
     const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
                               (uint64_t)(c->sample.ema && t->has_ema)};
     *out = XXH3_64bits(model, sizeof model);
+    if (r->latents) *out = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *out);
     tk_arena_init(&a, 0);
     const tk_status st = add_files(&c->story, &a, out);
     tk_arena_free(&a);
@@ -95,9 +76,8 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *ou
 
 static json_t *hex(uint64_t x)
 {
-    char text[17];
-    snprintf(text, sizeof text, "%016" PRIx64, x);
-    return json_string(text);
+    char text[TK_HEX_DIGEST];
+    return json_string(tk_digest_hex(x, text));
 }
 
 // ---- is it done --------------------------------------------------------------------------------
@@ -122,19 +102,18 @@ static tk_status same_file(const json_t *root, const char *key, const char *path
     const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
     const char *written = json_string_value(json_object_get(entry, "digest"));
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    const tk_status st = tk_output_digest_file(path, &digest, &bytes);
+    const tk_status st = tk_file_digest(path, &digest, &bytes);
     if (st != TK_OK) return unless_memory(st);
-    char text[17];
-    snprintf(text, sizeof text, "%016" PRIx64, digest);
+    char text[TK_HEX_DIGEST];
     *same = json_is_integer(size) && bytes == json_integer_value(size) && written &&
-            !strcmp(written, text);
+            !strcmp(written, tk_digest_hex(digest, text));
     return TK_OK;
 }
 
 static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
                                    bool *done)
 {
-    char hex_digest[17], *text;
+    char hex_digest[TK_HEX_DIGEST], *text;
     size_t bytes;
     bool mp4 = false, png = false;
     const char *path = path_of(output, JSON, a);
@@ -143,8 +122,7 @@ static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena
     if (st != TK_OK) return unless_memory(st);
     *root = json_loadb(text, bytes, 0, NULL);
     const char *found = json_string_value(json_object_get(*root, "digest"));
-    snprintf(hex_digest, sizeof hex_digest, "%016" PRIx64, digest);
-    if (!found || strcmp(found, hex_digest)) return TK_OK;
+    if (!found || strcmp(found, tk_digest_hex(digest, hex_digest))) return TK_OK;
     TK_TRY(same_file(*root, "mp4", path_of(output, MP4, a), &mp4));
     TK_TRY(same_file(*root, "png", path_of(output, PNG, a), &png));
     *done = mp4 && png;
@@ -168,6 +146,7 @@ tk_status tk_output_finished(const char *output, uint64_t digest, bool *done)
 static const tk_file_kind kind[PARTS] = {
     [MP4] = {.name = "clip", .at = 4, .head = "ftyp", .words = "talkie "},
     [PNG] = {.name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"},
+    [LATENTS] = {.name = "clip's latents", .at = 0, .head = "talkie-latents ", .words = "talkie-"},
     [JSON] = {.name = "clip's description", .at = 0, .head = "{", .words = "\"talkie-clip\""},
 };
 
@@ -215,7 +194,7 @@ static tk_status file_entry(json_t *root, const char *key, const tk_file *f)
 {
     uint64_t digest;
     int64_t bytes;
-    TK_TRY(tk_output_digest_file(f->tmp, &digest, &bytes));
+    TK_TRY(tk_file_digest(f->tmp, &digest, &bytes));
     const char *name = strrchr(f->path, '/');
     json_object_set_new(root, key,
                         json_pack("{s:s, s:I, s:o}", "file", name ? name + 1 : f->path, "bytes",
@@ -251,7 +230,7 @@ static json_t *given_json(const tk_storyboard *b)
     json_object_set_new(o, "keyframes", frames);
     if (*b->sound) json_object_set_new(o, "sound", json_string(b->sound));
     if (*b->picture) json_object_set_new(o, "picture", json_string(b->picture));
-    if (*b->remake.clip) json_object_set_new(o, "remake", json_string(b->remake.clip));
+    if (*b->remix.clip) json_object_set_new(o, "remix", json_string(b->remix.clip));
     return o;
 }
 
@@ -299,6 +278,8 @@ static json_t *describe(const tk_provenance *p, const char *options)
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));
     if (*p->config->watermark.key) json_object_set_new(root, "watermark", mark_json(p));
+    if (p->remix->clip)
+        json_object_set_new(root, "lineage", tk_lineage_json(p->remix, &p->config->story));
     json_object_set_new(root, "options", json_string(options));
     json_object_set_new(root, "layout",
                         json_pack("{s:I, s:I, s:I, s:I}", "tensor", (json_int_t)p->layout->tensor,
@@ -337,14 +318,22 @@ static bool put_value(FILE *f, int indent, json_t *value)
     return done;
 }
 
-static bool put_shots(FILE *f, const tk_story *s)
+static json_t *shot_json(const tk_story_shot *k, const tk_shot_config *asked)
 {
-    for (int i = 0; i < s->n_shots; i++) {
-        const tk_story_shot *k = &s->shot[i];
+    json_t *o = json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds", k->seconds, "asked",
+                          k->asked, "caption", k->caption);
+    json_t *remember = asked->remember ? json_array() : NULL;
+    for (int64_t i = 0; i < asked->n_remember; i++)
+        json_array_append_new(remember, json_integer(asked->remember[i]));
+    if (remember) json_object_set_new(o, "remember", remember);
+    return o;
+}
+
+static bool put_shots(FILE *f, const tk_provenance *p)
+{
+    for (int i = 0; i < p->story->n_shots; i++) {
         fputs(i ? ",\n    " : "[\n    ", f);
-        if (!put_value(f, 4,
-                       json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds", k->seconds,
-                                 "asked", k->asked, "caption", k->caption)))
+        if (!put_value(f, 4, shot_json(&p->story->shot[i], &p->config->story.shots[i])))
             return false;
     }
     return fputs("\n  ]", f) >= 0;
@@ -372,21 +361,21 @@ static bool put_windows(FILE *f, const tk_story *s)
     return fputs("\n  ]", f) >= 0;
 }
 
-static bool put_list(FILE *f, const char *key, json_t *value, const tk_story *s)
+static bool put_list(FILE *f, const char *key, json_t *value, const tk_provenance *p)
 {
-    if (!strcmp(key, "shots")) return put_shots(f, s);
-    if (!strcmp(key, "windows")) return put_windows(f, s);
+    if (!strcmp(key, "shots")) return put_shots(f, p);
+    if (!strcmp(key, "windows")) return put_windows(f, p->story);
     return put_value(f, 2, json_incref(value));
 }
 
-static bool put_description(FILE *f, json_t *root, const tk_story *s)
+static bool put_description(FILE *f, json_t *root, const tk_provenance *p)
 {
     const char *key, *before = "{\n  \"";
     json_t *value;
     json_object_foreach(root, key, value)
     {
         fprintf(f, "%s%s\": ", before, key);
-        if (!put_list(f, key, value, s)) return false;
+        if (!put_list(f, key, value, p)) return false;
         before = ",\n  \"";
     }
     return fputs("\n}", f) >= 0 && fflush(f) == 0;
@@ -400,7 +389,7 @@ static tk_status put_json(const tk_provenance *p, json_t *root, const tk_file *t
         if (fd >= 0) close(fd);
         return TK_FAIL(TK_IO, "cannot write %s: %s", to->path, strerror(errno));
     }
-    const bool done = put_description(f, root, p->story);
+    const bool done = put_description(f, root, p);
     const int error = errno;
     fclose(f);
     return done ? TK_OK : TK_FAIL(TK_IO, "cannot write %s: %s", to->path, tk_io_words(error));
@@ -418,6 +407,7 @@ static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
     TK_TRY_TO(st, done, st);
     TK_TRY_TO(st, done, file_entry(root, "mp4", &f[MP4]));
     TK_TRY_TO(st, done, file_entry(root, "png", &f[PNG]));
+    if (p->config->sample.latents) TK_TRY_TO(st, done, file_entry(root, "latents", &f[LATENTS]));
     TK_TRY_TO(st, done, put_json(p, root, &f[JSON]));
 done:
     json_decref(root);
@@ -438,13 +428,26 @@ static tk_status write_sheet(const tk_provenance *p, tk_media_source *clip, cons
     return st;
 }
 
-static tk_status begin_all(const char *output, tk_file f[PARTS])
+static tk_status write_latents(const tk_provenance *p, const tk_file *f)
+{
+    const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
+    const tk_grid *grid = &p->story->grid;
+    const tk_latents_form form = {
+        .codec = k->digest,
+        .rows = {[TK_CODEC_VIDEO] = grid->latent_frames, [TK_CODEC_AUDIO] = grid->audio_rows},
+        .numbers = {[TK_CODEC_VIDEO] = grid->high * grid->wide * k->video_channels,
+                    [TK_CODEC_AUDIO] = p->story->channels * k->audio_channels}};
+    return p->config->sample.latents ? tk_latents_write(f, &form, p->latents) : TK_OK;
+}
+
+static tk_status begin_all(const tk_provenance *p, tk_file f[PARTS])
 {
     tk_arena a;
     tk_status st = TK_OK;
     tk_arena_init(&a, 0);
     for (part k = 0; k < PARTS && st == TK_OK; k++) {
-        const char *path = path_of(output, k, &a);
+        if (k == LATENTS && !p->config->sample.latents) continue;
+        const char *path = path_of(p->output, k, &a);
         st = path ? tk_file_begin(&f[k], path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
     }
     tk_arena_free(&a);
@@ -462,9 +465,22 @@ static tk_status mark_clip(const tk_provenance *p, tk_marked *m, tk_media_source
     return TK_OK;
 }
 
+// Where latents are not kept, those of a clip that was there before are nobody's any more.
+static tk_status commit_all(const tk_provenance *p, tk_file f[PARTS])
+{
+    tk_arena a;
+    if (p->config->sample.latents) return tk_files_commit(PARTS, f);
+    TK_TRY(tk_files_commit(PARTS - MP4, f + MP4));
+    tk_arena_init(&a, 0);
+    const char *path = path_of(p->output, LATENTS, &a);
+    if (path) (void)unlink(path);
+    tk_arena_free(&a);
+    return TK_OK;
+}
+
 tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
 {
-    tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
     tk_media_source *encoded = clip;
     tk_marked marked = {0};
     char comment[96];
@@ -473,12 +489,13 @@ tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
     tk_status st = TK_OK;
     TK_TRY(tk_signing_open(&by, p->config, p->trained, p->output));
     TK_TRY_TO(st, done, mark_clip(p, &marked, &encoded));
-    TK_TRY_TO(st, done, begin_all(p->output, f));
+    TK_TRY_TO(st, done, begin_all(p, f));
+    TK_TRY_TO(st, done, write_latents(p, &f[LATENTS]));
     TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], encoded, comment, by.room));
-    TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4]));
+    TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4], &f[LATENTS]));
     TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
     TK_TRY_TO(st, done, write_json(p, f));
-    TK_TRY_TO(st, done, tk_files_commit(PARTS, f));
+    TK_TRY_TO(st, done, commit_all(p, f));
 done: // a clip that was there before stays until this one is whole
     for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
     tk_marked_close(&marked);

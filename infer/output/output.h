@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a storyboard leaves behind: OUTPUT.mp4, OUTPUT.png (contact sheet) and OUTPUT.json, which
-// says how the clip was made. The JSON comes last: where it is, with the digest of what was asked
-// for and of files that are still what they were, the clip is finished.
+// What a storyboard leaves behind: OUTPUT.mp4, OUTPUT.png (contact sheet), OUTPUT.latents, where
+// they are kept, and OUTPUT.json, which says how the clip was made. The JSON comes last: where it
+// is, with the digest of what was asked for and of files that are still what they were, the clip is
+// finished.
 #pragma once
 #include "core/base/files.h"
 #include "infer/story/story.h"
@@ -14,6 +15,8 @@ typedef struct tk_provenance {
     const tk_config *config;
     const tk_story *story;
     const tk_references *refs;
+    const tk_remix *remix;
+    tk_latent_source *latents; // all rows of it
     const tk_trained *trained;
     const tk_parallel_config *layout;
     bool averaged;
@@ -21,13 +24,12 @@ typedef struct tk_provenance {
 } tk_provenance;
 
 // Digest of what a clip depends on: storyboard, sampling options, checkpoint, codec, references'
-// contents; not on the layout, where the output goes, or the program's revision. TK_INPUT for a
-// reference that cannot be read.
-tk_status tk_output_digest(const tk_config *c, const tk_trained *t, uint64_t *out);
-// Of a file's bytes, as OUTPUT.json has it; *bytes (may be NULL): how many.
-tk_status tk_output_digest_file(const char *path, uint64_t *out, int64_t *bytes);
+// contents, latents of a clip that is remixed; not on the layout, where the output goes, or the
+// program's revision. TK_INPUT for a reference that cannot be read.
+tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
+                           uint64_t *out);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
-enum { TK_OUTPUT_FILES = 3 };
+enum { TK_OUTPUT_FILES = 4 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);
 // Before any work: whether its files can be written, are none of the inputs and no one else's.
 tk_status tk_output_check(const char *output, int n, char *const *inputs);

@@ -3,9 +3,12 @@
 #include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "infer/provenance/proof.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct ingredient_list {
     tk_ingredient *list;
@@ -43,7 +46,7 @@ static void add_story(ingredient_list *l, const tk_storyboard *b)
         add_media(l, b->keyframes[i].picture, TK_RELATION_PART);
     add_media(l, b->sound, TK_RELATION_PART);
     add_media(l, b->picture, TK_RELATION_PART);
-    add_media(l, b->remake.clip, TK_RELATION_PART);
+    add_media(l, b->remix.clip, TK_RELATION_PART);
 }
 
 static tk_status add_cameos(tk_signing *s, ingredient_list *l, const tk_storyboard *b)
@@ -104,6 +107,25 @@ static tk_status add_proof(tk_signing *s, const char *path, tk_ingredient *out)
     return TK_OK;
 }
 
+// The clip that is remixed is an ingredient already.
+static tk_status tell_change(tk_signing *s, const tk_config *c, const ingredient_list *l)
+{
+    const tk_remix_config *r = &c->story.remix;
+    char words[TK_REMIX_WORDS];
+    if (!*r->clip) return TK_OK;
+    s->change = (tk_change){.words = tk_arena_strdup(&s->arena, tk_remix_change(r, words)),
+                            .strength = tk_arena_printf(&s->arena, "%g", r->strength),
+                            .shots = r->shots,
+                            .n_shots = r->n_shots,
+                            .kept = r->keep,
+                            .n_kept = r->n_keep};
+    if (!s->change.words || !s->change.strength)
+        return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+    while (strcmp(l->path[s->change.ingredient], r->clip)) s->change.ingredient++;
+    s->manifest.change = &s->change;
+    return TK_OK;
+}
+
 static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trained *t,
                                 const char *output)
 {
@@ -120,7 +142,8 @@ static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trai
     tk_utf8_clean(title, strlen(title)); // a storyboard's file may be named by any bytes
     s->manifest =
         (tk_manifest){.title = title, .version = tk_revision(), .ingredient = l.list, .n = l.n};
-    return TK_OK;
+    if (c->sample.latents) s->manifest.latents = s->latents; // as many bytes, whatever they are
+    return tell_change(s, c, &l);
 }
 
 tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,
@@ -136,9 +159,52 @@ tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t
     return st;
 }
 
-tk_status tk_signing_put(const tk_signing *s, const tk_file *mp4)
+static tk_status hash_of_file(int fd, const char *path, uint8_t hash[TK_MP4_HASH])
 {
-    return s->by ? tk_manifest_put(s->by, &s->manifest, mp4->fd, mp4->path) : TK_OK;
+    struct stat st;
+    if (fstat(fd, &st)) return TK_FAIL(TK_IO, "cannot read %s: %s", path, strerror(errno));
+    return tk_mp4_hash_whole(fd, path, st.st_size, hash);
+}
+
+tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *latents)
+{
+    if (!s->by) return TK_OK;
+    if (s->manifest.latents) TK_TRY(hash_of_file(latents->fd, latents->path, s->latents));
+    return tk_manifest_put(s->by, &s->manifest, mp4->fd, mp4->path);
+}
+
+static tk_status check_named(const tk_remix *r, const uint8_t *named)
+{
+    uint8_t hash[TK_MP4_HASH];
+    int fd;
+    TK_TRY(tk_file_open(r->latents, &fd, NULL));
+    const tk_status st = hash_of_file(fd, r->latents, hash);
+    close(fd);
+    TK_TRY(st);
+    if (named && !memcmp(hash, named, sizeof hash)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s is not the file that the signed manifest of %s names; remove it, and the "
+                   "film is encoded",
+                   r->latents, r->clip);
+}
+
+tk_status tk_signing_check_latents(const tk_remix *r)
+{
+    tk_arena a;
+    tk_proof *proof;
+    if (!r->latents) return TK_OK;
+    tk_arena_init(&a, 0);
+    proof = tk_arena_alloc(&a, sizeof *proof);
+    tk_status st = proof ? tk_proof_read(r->clip, "", &a, proof)
+                         : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+    const bool read = st == TK_OK;
+    if (st == TK_INPUT) { // no MP4 file, or none is read here
+        tk_status_clear();
+        st = TK_OK;
+    }
+    if (read && proof->state == TK_PROOF_VALID) st = check_named(r, proof->manifest[0].latents);
+    tk_arena_free(&a);
+    return st;
 }
 
 void tk_signing_close(tk_signing *s)

@@ -3,11 +3,14 @@
 // ingredients, with the manifests that these came with.
 #pragma once
 #include "infer/provenance/manifest.h"
+#include "infer/story/given.h"
 #include "infer/story/story.h"
 
 typedef struct tk_signing {
     tk_signer *by; // NULL: clips are not signed
     tk_manifest manifest;
+    tk_change change;
+    uint8_t latents[TK_MP4_HASH];
     int64_t room; // bytes that its box takes in the file; 0: not signed
     tk_arena arena;
 } tk_signing;
@@ -16,6 +19,10 @@ typedef struct tk_signing {
 // until it is closed, and refers to what it was given.
 tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,
                           const char *output);
-// Into the room of a file that is otherwise finished; nothing where clips are not signed.
-tk_status tk_signing_put(const tk_signing *s, const tk_file *mp4);
+// Into the room of a file that is otherwise finished; nothing where clips are not signed. latents:
+// the file of them, finished, where they are kept.
+tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *latents);
+// TK_INPUT where the clip that is remixed is signed, its manifest holds, and the latents beside it
+// are not those that it names.
+tk_status tk_signing_check_latents(const tk_remix *r);
 void tk_signing_close(tk_signing *s); // fine after open failed

@@ -266,6 +266,50 @@ static bool is_actions(const assertion *a)
     return is_named(a, "c2pa.actions") || is_named(a, "c2pa.actions.v2");
 }
 
+// The ingredient that a reference leads to; -1: none.
+static int find_ingredient(const claim_check *c, tk_span reference)
+{
+    const tk_span label = label_in(c, tk_cbor_find_text(reference, "url"));
+    int k = 0;
+    for (int i = 0; i < c->n; i++) {
+        if (!is_ingredient(&c->all[i])) continue;
+        if (label.n && tk_span_same(c->all[i].box.label, label)) return k;
+        k++;
+    }
+    return -1;
+}
+
+static tk_status read_change(const claim_check *c, tk_span remix, tk_told_change *out)
+{
+    tk_span reference, list, items, one;
+    tk_cbor number;
+    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(remix, "change"), &out->words));
+    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(remix, "strength"), &out->strength));
+    if (tk_cbor_find(remix, "ingredient", &reference))
+        out->ingredient = find_ingredient(c, reference);
+    if (tk_cbor_find(remix, "kept", &list) && tk_cbor_items(list, &items) == 1 &&
+        tk_cbor_whole(&items, &one))
+        TK_TRY(tk_proving_text(c->p, tk_cbor_get_text(one), &out->kept));
+    if (!tk_cbor_find(remix, "shots", &list)) return TK_OK;
+    for (uint64_t n = tk_cbor_items(list, &items); n > 0 && out->shots < TK_TOLD_SHOTS; n--) {
+        if (!tk_cbor_next(&items, &number) || number.kind != TK_CBOR_UINT ||
+            number.number > INT64_MAX)
+            break;
+        out->shot[out->shots++] = (int64_t)number.number;
+    }
+    return TK_OK;
+}
+
+// What the standard has no words for, and nobody but talkie says.
+static tk_status read_clip_assertion(const claim_check *c, const assertion *a)
+{
+    tk_told_manifest *told = &c->p->proof->manifest[c->k];
+    const tk_span latents = tk_cbor_find_bytes(a->content, "latents");
+    tk_span remix;
+    if (latents.n == TK_MP4_HASH) told->latents = latents.x;
+    return tk_cbor_find(a->content, "remix", &remix) ? read_change(c, remix, &told->change) : TK_OK;
+}
+
 static tk_status check_assertions(claim_check *c)
 {
     tk_told_manifest *told = &c->p->proof->manifest[c->k];
@@ -279,6 +323,7 @@ static tk_status check_assertions(claim_check *c)
         if (is_actions(a) && actions++ == 0) TK_TRY(check_actions(c, a));
         if (is_named(a, "c2pa.hash.bmff.v2") || is_named(a, "c2pa.hash.bmff.v3"))
             TK_TRY(check_binding(c, a));
+        if (is_named(a, TK_CLIP_ASSERTION)) TK_TRY(read_clip_assertion(c, a));
     }
     if (!actions)
         TK_TRY(at_fault(c, NULL, "assertion.action.malformed", "the claim is without actions"));
@@ -340,6 +385,7 @@ tk_status tk_proving_claim(tk_proving *p, int k)
     tk_told_manifest *told = &p->proof->manifest[k];
     bool found = false;
     told->title = told->generator = told->source = told->signer = told->issuer = "";
+    told->change = (tk_told_change){.ingredient = -1, .words = "", .strength = "", .kept = ""};
     tk_status st = find_parts(&c, &found);
     if (st == TK_OK && found) st = read_claim(&c);
     tk_free(c.all);

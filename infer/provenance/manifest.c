@@ -23,7 +23,7 @@ typedef struct manifest_writer {
     const tk_manifest *m;
     const uint8_t *content; // hash of the file; NULL: not known yet, as long
     char id[37], instance[37];
-    reference *ingredient, actions, binding;
+    reference *ingredient, actions, binding, clip;
     tk_jumb *carried; // (TK_MANIFESTS) manifests of ingredients, each once
     int n_carried;
     bool failed; // OpenSSL's hash
@@ -273,6 +273,43 @@ static void put_binding(manifest_writer *w, tk_blob *b)
     end_assertion(w, b, at, content, "c2pa.hash.bmff.v3", &w->binding);
 }
 
+static void put_change(const manifest_writer *w, tk_blob *b)
+{
+    const tk_change *c = w->m->change;
+    tk_cbor_text(b, "remix");
+    tk_cbor_map(b, c->shots ? 5 : 4);
+    tk_cbor_text(b, "ingredient");
+    put_reference(b, &w->ingredient[c->ingredient]);
+    put_pair(b, "change", c->words);
+    put_pair(b, "strength", c->strength);
+    tk_cbor_text(b, "kept");
+    tk_cbor_array(b, (size_t)c->n_kept);
+    for (int64_t i = 0; i < c->n_kept; i++) tk_cbor_text(b, c->kept[i]);
+    if (!c->shots) return;
+    tk_cbor_text(b, "shots");
+    tk_cbor_array(b, (size_t)c->n_shots);
+    for (int64_t i = 0; i < c->n_shots; i++) tk_cbor_int(b, c->shots[i]);
+}
+
+static bool says_clip(const tk_manifest *m)
+{
+    return m->change || m->latents;
+}
+
+// What the standard has no words for.
+static void put_clip(manifest_writer *w, tk_blob *b)
+{
+    const tk_manifest *m = w->m;
+    size_t content;
+    if (!says_clip(m)) return;
+    const size_t at = begin_cbor(b, "cbor", TK_CLIP_ASSERTION, &content);
+    tk_cbor_map(b, (size_t)(m->change != NULL) + (size_t)(m->latents != NULL));
+    if (m->change) put_change(w, b);
+    if (m->latents) tk_cbor_text(b, "latents");
+    if (m->latents) tk_cbor_bytes(b, m->latents, TK_MP4_HASH);
+    end_assertion(w, b, at, content, TK_CLIP_ASSERTION, &w->clip);
+}
+
 // ---- the manifest ------------------------------------------------------------------------------
 
 static void put_claim(const manifest_writer *w, tk_blob *b)
@@ -288,10 +325,11 @@ static void put_claim(const manifest_writer *w, tk_blob *b)
     snprintf(text, sizeof text, "self#jumbf=/c2pa/urn:c2pa:%s/c2pa.signature", w->id);
     put_pair(b, "signature", text);
     tk_cbor_text(b, "created_assertions");
-    tk_cbor_array(b, (size_t)w->m->n + 2);
+    tk_cbor_array(b, (size_t)w->m->n + 2 + says_clip(w->m));
     put_reference(b, &w->actions);
     put_reference(b, &w->binding);
     for (int i = 0; i < w->m->n; i++) put_reference(b, &w->ingredient[i]);
+    if (says_clip(w->m)) put_reference(b, &w->clip);
     put_pair(b, "dc:title", w->m->title);
     put_pair(b, "alg", "sha256");
 }
@@ -310,6 +348,7 @@ static tk_status put_store(manifest_writer *w, tk_blob *b)
     for (int i = 0; i < w->m->n; i++) put_ingredient(w, b, i);
     put_action_list(w, b);
     put_binding(w, b);
+    put_clip(w, b);
     tk_box_end(b, assertions);
     put_claim(w, &claim);
     size_t at = begin_cbor(b, "c2cl", "c2pa.claim.v2", &content);
@@ -329,10 +368,11 @@ static tk_status put_store(manifest_writer *w, tk_blob *b)
 
 static tk_status open_writer(manifest_writer *w, const tk_signer *by, const tk_manifest *m)
 {
+    const int most = TK_PROOF_ASSERTIONS - 2 - says_clip(m); // beside actions and binding
     *w = (manifest_writer){.by = by, .m = m};
-    if (m->n > TK_PROOF_ASSERTIONS - 2) // beside actions and binding
+    if (m->n > most)
         return TK_FAIL(TK_INPUT, "a clip made from %d files: a manifest names at most %d", m->n,
-                       TK_PROOF_ASSERTIONS - 2);
+                       most);
     TK_NEW(w->ingredient, m->n);
     TK_TRY(carry_all(w));
     TK_TRY(draw_uuid(w->id));

@@ -89,18 +89,31 @@ static bool left_out(const top_box *b)
     return b->ours || !strcmp(b->type, "ftyp") || !strcmp(b->type, "mfra");
 }
 
-static tk_status add_box(EVP_MD_CTX *h, int fd, const char *path, const top_box *b, uint8_t *piece)
+static tk_status add_stretch(EVP_MD_CTX *h, int fd, const char *path, int64_t begin, int64_t bytes,
+                             uint8_t *piece)
 {
-    uint8_t place[8];
-    for (int i = 0; i < 8; i++) place[i] = (uint8_t)((uint64_t)b->at >> (8 * (7 - i)));
-    bool fine = EVP_DigestUpdate(h, place, sizeof place) == 1;
-    for (int64_t at = 0; at < b->bytes && fine; at += PIECE) {
-        const int64_t left = b->bytes - at, n = left < PIECE ? left : PIECE;
-        TK_TRY(tk_pread_all(fd, path, piece, (size_t)n, b->at + at));
+    bool fine = true;
+    for (int64_t at = 0; at < bytes && fine; at += PIECE) {
+        const int64_t left = bytes - at, n = left < PIECE ? left : PIECE;
+        TK_TRY(tk_pread_all(fd, path, piece, (size_t)n, begin + at));
         fine = EVP_DigestUpdate(h, piece, (size_t)n) == 1;
         tk_alive();
     }
     return fine ? TK_OK : TK_FAIL(TK_INTERNAL, "%s: SHA-256 failed", path);
+}
+
+static tk_status add_box(EVP_MD_CTX *h, int fd, const char *path, const top_box *b, uint8_t *piece)
+{
+    uint8_t place[8];
+    for (int i = 0; i < 8; i++) place[i] = (uint8_t)((uint64_t)b->at >> (8 * (7 - i)));
+    if (EVP_DigestUpdate(h, place, sizeof place) != 1)
+        return TK_FAIL(TK_INTERNAL, "%s: SHA-256 failed", path);
+    return add_stretch(h, fd, path, b->at, b->bytes, piece);
+}
+
+static tk_status add_whole(EVP_MD_CTX *h, int fd, const char *path, int64_t bytes, uint8_t *piece)
+{
+    return add_stretch(h, fd, path, 0, bytes, piece);
 }
 
 static tk_status add_boxes(EVP_MD_CTX *h, int fd, const char *path, int64_t bytes, uint8_t *piece)
@@ -113,7 +126,9 @@ static tk_status add_boxes(EVP_MD_CTX *h, int fd, const char *path, int64_t byte
     return TK_OK;
 }
 
-tk_status tk_mp4_hash(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH])
+typedef tk_status add_file(EVP_MD_CTX *h, int fd, const char *path, int64_t bytes, uint8_t *piece);
+
+static tk_status hash_by(add_file *add, int fd, const char *path, int64_t bytes, uint8_t *hash)
 {
     uint8_t *piece;
     TK_NEW(piece, PIECE);
@@ -121,12 +136,22 @@ tk_status tk_mp4_hash(int fd, const char *path, int64_t bytes, uint8_t hash[TK_M
     tk_status st = h && EVP_DigestInit_ex(h, EVP_sha256(), NULL) == 1
                        ? TK_OK
                        : TK_FAIL(TK_MEMORY, "out of memory for a hash");
-    if (st == TK_OK) st = add_boxes(h, fd, path, bytes, piece);
+    if (st == TK_OK) st = add(h, fd, path, bytes, piece);
     if (st == TK_OK && EVP_DigestFinal_ex(h, hash, NULL) != 1)
         st = TK_FAIL(TK_INTERNAL, "%s: SHA-256 failed", path);
     EVP_MD_CTX_free(h);
     tk_free(piece);
     return st;
+}
+
+tk_status tk_mp4_hash(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH])
+{
+    return hash_by(add_boxes, fd, path, bytes, hash);
+}
+
+tk_status tk_mp4_hash_whole(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH])
+{
+    return hash_by(add_whole, fd, path, bytes, hash);
 }
 
 void tk_mp4_exclusions(tk_blob *b)

@@ -23,7 +23,9 @@ tk_status tk_mp4_look(int fd, const char *path, int64_t bytes, tk_mp4 *out);
 // SHA-256 of all boxes but ftyp, mfra and those of the standard's, each behind its place in the
 // file.
 tk_status tk_mp4_hash(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH]);
-// What it leaves out, as the assertion says it: an array, in CBOR.
+// SHA-256 of a whole file, whatever it is.
+tk_status tk_mp4_hash_whole(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH]);
+// What tk_mp4_hash leaves out, as the assertion says it: an array, in CBOR.
 void tk_mp4_exclusions(tk_blob *b);
 // The head of a box for a store of `store` bytes.
 void tk_mp4_head(tk_blob *b, size_t store);

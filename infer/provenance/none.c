@@ -47,6 +47,12 @@ void tk_anchors_close(tk_anchors *a)
     (void)a; // there are none
 }
 
+tk_status tk_mp4_hash_whole(int fd, const char *path, int64_t bytes, uint8_t hash[TK_MP4_HASH])
+{
+    (void)fd, (void)bytes, (void)hash;
+    return no_signatures(path);
+}
+
 tk_status tk_proof_read(const char *path, const char *anchors, tk_arena *a, tk_proof *out)
 {
     (void)anchors, (void)a;

@@ -28,12 +28,25 @@ typedef struct tk_told_ingredient { // texts are UTF-8 without control character
     int manifest; // of the proof's; -1: it came without
 } tk_told_ingredient;
 
+// Of the assertion of talkie's own.
+#define TK_CLIP_ASSERTION "talkie.clip"
+enum { TK_TOLD_SHOTS = 64 };
+
+typedef struct tk_told_change { // of an ingredient, where the clip is a remix of it
+    int ingredient;             // of the manifest's; -1: the clip is no remix, or of none of them
+    const char *words, *strength, *kept; // kept: "sound", "picture" or ""
+    int64_t shot[TK_TOLD_SHOTS];         // that were made
+    int shots;
+} tk_told_change;
+
 typedef struct tk_told_manifest {
     const char *label, *title, *generator, *source; // source: digitalSourceType's last word
     const char *signer, *issuer;
     bool trusted;
     const tk_told_ingredient *ingredient;
     int n;
+    tk_told_change change;
+    const uint8_t *latents; // (32) SHA-256 of the clip's file of latents; NULL: not said
 } tk_told_manifest;
 
 enum { TK_PROOF_FAULTS = 32, TK_PROOF_ASSERTIONS = 4096 };

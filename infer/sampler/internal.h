@@ -17,6 +17,7 @@ typedef struct tk_flow {    // a modality on this rank
     tk_tensor down[TK_FLOW_FACTORS]; // first stage: (2) what rows go by in this step: {0, factor}
     tk_tensor by;                    // first stage: (rows) one of the factors, of each row
     tk_tensor key;                   // first stage: (rows, 2) of the noise that x starts as
+    tk_tensor begins; // first stage: (rows) how clean x starts; nothing where it is noise alone
 } tk_flow;
 
 typedef struct tk_branch { // a document, in a stream of its own

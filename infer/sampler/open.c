@@ -86,6 +86,11 @@ static tk_status measure_flow(tk_sampling *r, int m)
 
 enum { DOWN = 2 }; // numbers of a factor: of rows that stay, of those that go
 
+static tk_walk walk_of(const tk_sample_task *t, int m)
+{
+    return (tk_walk){.n = t->steps, .shift = t->shift[m], .skip = t->skip};
+}
+
 // What branches have in common goes with the first of them.
 static tk_transfer *shared(tk_sampling *r)
 {
@@ -99,9 +104,10 @@ static float *write_levels(const tk_sampling *r, int64_t k, float *at)
     for (int b = 0; b < r->own; b++) {
         const tk_stream *s = &r->branch[b].stream;
         memcpy(at, s->timestep, (size_t)s->n_levels * sizeof *at);
-        for (int h = 0; h < 2; h++)
-            at[r->branch[b].level[MEDIA[h]]] =
-                (float)(1 - tk_sigma(k, t->steps, t->shift[MEDIA[h]]));
+        for (int h = 0; h < 2; h++) {
+            const tk_walk walk = walk_of(t, MEDIA[h]);
+            at[r->branch[b].level[MEDIA[h]]] = (float)(1 - tk_sigma(k, &walk));
+        }
         at += s->n_levels;
     }
     return at;
@@ -117,7 +123,8 @@ static tk_status put_steps(tk_sampling *r)
     for (int64_t k = 0; k < t->steps; k++) {
         float *down = write_levels(r, k, each + k * width) + 1;
         for (int h = 0; h < 2; h++, down += TK_FLOW_FACTORS * DOWN) {
-            const tk_solver_step go = tk_solver_at(t->solver, k, t->steps, t->shift[MEDIA[h]]);
+            const tk_walk walk = walk_of(t, MEDIA[h]);
+            const tk_solver_step go = tk_solver_at(t->solver, k, &walk);
             down[TK_FLOW_NOW * DOWN] = (float)go.now;
             down[TK_FLOW_BEFORE * DOWN] = (float)go.before;
             down[TK_FLOW_KEEP * DOWN] = 1;
@@ -153,6 +160,18 @@ static tk_status put_keys(tk_sampling *r, int m)
     return tk_transfer_put(shared(r), key, TK_I32, f->rows, 2, &f->key);
 }
 
+// How clean rows begin, where those to be made begin as what was there.
+static tk_status put_begins(tk_sampling *r, int m)
+{
+    tk_flow *f = &r->flow[m];
+    const tk_walk walk = walk_of(r->task, m);
+    float *t;
+    if (r->task->skip == 0) return TK_OK;
+    TK_ARENA_NEW(t, &r->s->host.arena, f->rows + 1);
+    for (int64_t i = 0; i < f->rows; i++) t[i] = f->target[i] ? (float)(1 - tk_sigma(0, &walk)) : 1;
+    return tk_transfer_put(shared(r), t, TK_F32, f->rows, 1, &f->begins);
+}
+
 static tk_status send_branch(tk_sampling *r, int k)
 {
     const tk_sample_task *t = r->task;
@@ -165,6 +184,7 @@ static tk_status send_branch(tk_sampling *r, int k)
     for (int h = 0; h < 2 && r->first && k == 0; h++) {
         TK_TRY(put_moves(r, MEDIA[h]));
         TK_TRY(put_keys(r, MEDIA[h]));
+        TK_TRY(put_begins(r, MEDIA[h]));
     }
     return tk_batch_send(&b->batch);
 }
@@ -186,7 +206,49 @@ static tk_status upload_given(tk_sampling *r, int m)
     return TK_OK;
 }
 
-// x: noise on the target rows, what is given on the others.
+// What is there of the rows in the stream.
+static tk_status upload_clean(tk_sampling *r, int m, const tk_tensor *clean)
+{
+    const tk_document *doc = &r->task->doc;
+    const tk_flow *f = &r->flow[m];
+    const float *from = r->task->given[m];
+    if (!tk_device_computes(r->s->device)) return TK_OK;
+    if (r->kept.rows) { // those to be made alone
+        float *to;
+        TK_ARENA_NEW(to, &r->notes, f->rows * f->channels + 1);
+        from = to;
+        for (int64_t i = 0, k = 0; k < doc->n_shots; k++)
+            for (const int64_t end = i + tk_shot_count(doc, (int)k, m); i < end; i++) {
+                if (!tk_row_is_target(doc, (int)k, m, i)) continue;
+                memcpy(to, r->task->given[m] + i * f->channels, (size_t)f->channels * sizeof *to);
+                to += f->channels;
+            }
+    }
+    return tk_device_upload(r->s->device, clean->data, from, tk_bytes(clean));
+}
+
+// x, which is noise: that much of it in what is there.
+static tk_status mix_clean(tk_sampling *r, int m)
+{
+    tk_device *d = r->s->device;
+    const tk_flow *f = &r->flow[m];
+    tk_tensor clean = {0}, noise = {0}, unread = {0};
+    tk_status st = TK_OK;
+    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, f->rows, f->channels, &clean));
+    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, f->rows, f->channels, &noise));
+    TK_TRY_TO(st, done, tk_device_new(d, TK_F32, f->rows, f->channels, &unread));
+    TK_TRY_TO(st, done, upload_clean(r, m, &clean));
+    TK_TRY_TO(st, done, tk_device_copy(d, noise.data, f->x.data, tk_bytes(&noise)));
+    const tk_call mix = {.op = TK_OP_NOISE, .in = {clean, noise, f->begins}, .out = {f->x, unread}};
+    TK_TRY_TO(st, done, tk_op_forward(d, &mix));
+done:
+    tk_device_free(d, &clean);
+    tk_device_free(d, &noise);
+    tk_device_free(d, &unread);
+    return st;
+}
+
+// x: noise on the target rows, or a part of it, and what is given on the others.
 static tk_status start_rows(tk_sampling *r, int m)
 {
     const tk_sample_task *t = r->task;
@@ -195,6 +257,7 @@ static tk_status start_rows(tk_sampling *r, int m)
     const tk_call normal = {
         .op = TK_OP_NORMAL, .in = {f->key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
     TK_TRY(tk_op_forward(d, &normal));
+    if (t->skip > 0 && f->rows > 0) TK_TRY(mix_clean(r, m));
     return tk_device_computes(d) ? upload_given(r, m) : TK_OK;
 }
 

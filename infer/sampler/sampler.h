@@ -10,8 +10,8 @@
 // that one is computed while the other is; or ranks of the axis of guidance take one each, and give
 // each other the velocities that they found. So all layouts do the same products.
 //
-//   sigma walks linspace(1, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by modality
-//   x += now_k * v_k + before_k * v_k-1,  v = u + guidance * (c - u)
+//   sigma walks linspace(1 - skip, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by
+//   modality x += now_k * v_k + before_k * v_k-1,  v = u + guidance * (c - u)
 //
 // A step reads what is another number each time (noise levels, how far rows go down) from where it
 // lies on the device, so all steps of a task are the same work at the same addresses. With `graph`
@@ -49,13 +49,16 @@ typedef struct tk_sample_task {
     const float *features[2];          // or text features, (text_rows, channels)
     const int64_t *shot_id;            // (doc.n_shots) keys the noise of target shots
     const float *given[TK_MODALITIES]; // video and audio rows of the document, (rows, channels);
-                                       // read where a row is not a target; first stage only
+                                       // read where a row is not a target, or all with `skip`;
+                                       // first stage only
     uint64_t seed;
     int64_t steps;
     tk_solver solver;
     double guidance; // 1: no second branch
     bool graph;      // of a device that has them (tk_device_has_graphs)
     bool keep_given; // infer/sampler/keep.h, where model.given is own
+    double skip;     // [0, 1) of the walk: target rows begin as what `given` has of them, noised
+                     // to the level there; 0: as noise alone
     double shift[TK_MODALITIES];
 } tk_sample_task;
 

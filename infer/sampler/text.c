@@ -2,9 +2,8 @@
 #include "infer/sampler/text.h"
 
 tk_status tk_sample_text(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
-                         const float *own, int d, tk_arena *a, tk_sample_task *t)
+                         const float *own, int d, bool dropped, tk_arena *a, tk_sample_task *t)
 {
-    const bool dropped = d == 1;
     t->text_rows[d] = tk_caption_rows(f, n_shots, shot, dropped);
     if (f->channels) {
         float *rows;

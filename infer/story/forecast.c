@@ -50,6 +50,8 @@ typedef struct planned { // a storyboard
     tk_story story;
     tk_references refs;
     tk_story_text text;
+    tk_story_given given; // where it gives
+    bool gives;
 } planned;
 
 static tk_status plan_story(const tk_stories *s, const tk_trained *t, const change *by, int64_t i,
@@ -60,6 +62,10 @@ static tk_status plan_story(const tk_stories *s, const tk_trained *t, const chan
     make_change(by, &out->config);
     TK_TRY(tk_story_plan(&out->config, codec, a, &out->story));
     TK_TRY(tk_story_text_look(&out->config, t, a, &out->text));
+    out->gives = tk_story_gives(&out->config.story);
+    if (out->gives)
+        TK_TRY(tk_story_given_lay(&out->config, &out->story, tk_codec_get_info(codec), a,
+                                  &out->given));
     if (s->refer) return s->refer(s->ctx, i, a, &out->refs);
     return tk_references_measure(&out->config, &out->story, tk_codec_get_info(codec), a,
                                  &out->refs);
@@ -68,8 +74,11 @@ static tk_status plan_story(const tk_stories *s, const tk_trained *t, const chan
 static tk_status plan_window(const planned *p, const tk_trained *t, int i, tk_arena *a,
                              tk_sample_task *out)
 {
-    const tk_story_task task = {
-        .config = &p->config, .story = &p->story, .refs = &p->refs, .text = &p->text};
+    const tk_story_task task = {.config = &p->config,
+                                .story = &p->story,
+                                .refs = &p->refs,
+                                .text = &p->text,
+                                .given = p->gives ? &p->given : NULL};
     return tk_window_task(&task, tk_codec_get_info(t->meta.codec), i, a, out);
 }
 
@@ -108,6 +117,7 @@ static tk_status look_at_story(const tk_stories *s, const tk_trained *t, const c
     for (int k = 0; k < p.story.n_windows; k++) {
         tk_sample_task task;
         large_window w = {.story = i, .window = k};
+        if (p.gives && !tk_story_window_makes(&p.given, &p.story, &p.story.windows[k])) continue;
         TK_TRY(plan_window(&p, t, k, a, &task));
         measure_task(&task, &w);
         insert_window(all, &w);

@@ -7,8 +7,8 @@
 
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 
-tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
-                              tk_arena *a)
+static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
+                               tk_arena *a)
 {
     *g = (tk_story_given){
         .shot = {.latent_frames = s->grid.latent_frames, .audio_rows = s->grid.audio_rows}};
@@ -16,8 +16,14 @@ tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_cod
     g->doc = tk_document_on_grid(k, s->grid.high, s->grid.wide, s->channels);
     g->doc.shots = &g->shot;
     g->doc.n_shots = 1;
-    TK_TRY(tk_given_open(&g->doc, a, &g->mask));
+    return tk_given_open(&g->doc, a, &g->mask);
+}
+
+tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
+                              tk_arena *a)
+{
     const int64_t channels[] = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels};
+    TK_TRY(open_timeline(g, s, k, a));
     for (int i = 0; i < 2; i++)
         TK_ARENA_NEW(g->rows[MEDIA[i]], a,
                      tk_shot_count(&g->doc, 0, MEDIA[i]) * channels[MEDIA[i]]);
@@ -26,7 +32,7 @@ tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_cod
 
 bool tk_story_gives(const tk_storyboard *b)
 {
-    return b->n_keyframes > 0 || *b->sound || *b->picture || *b->remake.clip;
+    return b->n_keyframes > 0 || *b->sound || *b->picture || *b->remix.clip;
 }
 
 int64_t tk_story_files(const tk_storyboard *b, char ***at)
@@ -47,7 +53,7 @@ int64_t tk_story_files(const tk_storyboard *b, char ***at)
     for (int64_t i = 0; i < b->n_keyframes; i++) FILE_AT(b->keyframes[i].picture);
     if (*b->sound) FILE_AT(b->sound);
     if (*b->picture) FILE_AT(b->picture);
-    if (*b->remake.clip) FILE_AT(b->remake.clip);
+    if (*b->remix.clip) FILE_AT(b->remix.clip);
 #undef FILE_AT
     return n;
 }
@@ -80,21 +86,21 @@ static tk_status check_keyframes(const tk_storyboard *b, const tk_story *s)
     return TK_OK;
 }
 
-static tk_status check_remake(const tk_storyboard *b, const tk_story *s)
+static tk_status check_part(const tk_storyboard *b, const tk_story *s)
 {
-    const tk_remake_config *r = &b->remake;
+    const tk_remix_config *r = &b->remix;
     const double to = r->to > 0 ? r->to : end_of_story(s);
     if (!*r->clip) return TK_OK;
     if (b->n_keyframes || *b->sound || *b->picture)
-        return TK_FAIL(TK_INPUT, "remake: its clip gives all that is not made anew; leave "
+        return TK_FAIL(TK_INPUT, "remix: its clip gives all that is not made anew; leave "
                                  "keyframes, sound and picture out");
-    if (r->from >= to || to > end_of_story(s) + s->tick)
+    if (!r->shots && (r->from >= to || to > end_of_story(s) + s->tick))
         return TK_FAIL(TK_INPUT,
-                       "remake: from %g to %g seconds is no part of the shots, which last %g",
+                       "remix: from %g to %g seconds is no part of the shots, which last %g",
                        r->from, to, end_of_story(s));
     if (r->left >= r->right || r->top >= r->bottom)
         return TK_FAIL(TK_INPUT,
-                       "remake: left %g to right %g, top %g to bottom %g is no part of the frame",
+                       "remix: left %g to right %g, top %g to bottom %g is no part of the frame",
                        r->left, r->right, r->top, r->bottom);
     return TK_OK;
 }
@@ -125,7 +131,95 @@ tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s)
         return TK_FAIL(TK_INPUT, "picture gives all frames; leave keyframes out");
     TK_TRY(check_cast(b));
     TK_TRY(check_keyframes(b, s));
-    return check_remake(b, s);
+    return check_part(b, s);
+}
+
+// ---- which rows --------------------------------------------------------------------------------
+
+typedef struct remade { // of a clip, that is made anew
+    tk_given_box box;   // latent frames, rows of them
+    bool whole;         // of the frame
+    bool picture, sound;
+} remade;
+
+// Latent frames [begin, end) of it become what is made.
+static void make_part(tk_story_given *g, const tk_codec_info *k, const remade *p, int64_t begin,
+                      int64_t end)
+{
+    const int64_t frames = g->shot.latent_frames;
+    tk_given_box box = p->box, sound = {.begin = tk_grid_audio_row(k, begin)};
+    box.begin = begin;
+    box.end = end;
+    sound.end = end < frames ? tk_grid_audio_row(k, end) : g->shot.audio_rows;
+    if (p->picture) tk_give(&g->doc, 0, TK_VIDEO, &box, false, &g->mask);
+    if (p->sound && p->whole) tk_give(&g->doc, 0, TK_AUDIO, &sound, false, &g->mask);
+}
+
+// Whole latent frames and patches that it touches.
+static remade remade_of(const tk_remix_config *r, const tk_story *s)
+{
+    const tk_grid *grid = &s->grid;
+    remade p = {.picture = true, .sound = true};
+    p.box.top = (int64_t)floor(r->top * (double)grid->high + 1e-9);
+    p.box.bottom = (int64_t)ceil(r->bottom * (double)grid->high - 1e-9);
+    p.box.left = (int64_t)floor(r->left * (double)grid->wide + 1e-9);
+    p.box.right = (int64_t)ceil(r->right * (double)grid->wide - 1e-9);
+    p.whole = p.box.top == 0 && p.box.left == 0 && p.box.bottom == grid->high &&
+              p.box.right == grid->wide;
+    for (int64_t k = 0; k < r->n_keep; k++) {
+        p.picture = p.picture && strcmp(r->keep[k], "picture") != 0;
+        p.sound = p.sound && strcmp(r->keep[k], "sound") != 0;
+    }
+    return p;
+}
+
+static void give_but_part(tk_story_given *g, const tk_remix_config *r, const tk_story *s,
+                          const tk_codec_info *k)
+{
+    const remade p = remade_of(r, s),
+                 whole = {.box = {.bottom = s->grid.high, .right = s->grid.wide},
+                          .whole = true,
+                          .picture = true,
+                          .sound = true};
+    const tk_remix_span span = tk_remix_span_of(r, s);
+    const int64_t all = s->grid.latent_frames;
+    for (int i = 0; i < 2; i++) tk_give_modality(&g->doc, 0, MEDIA[i], &g->mask);
+    for (int64_t i = 0; i < r->n_shots; i++) {
+        const tk_story_shot *shot = &s->shot[r->shots[i]];
+        make_part(g, k, &p, shot->first_latent, shot->first_latent + shot->latents);
+    }
+    if (span.first > 0) make_part(g, k, &whole, 0, span.first);
+    if (span.first + span.n < all) make_part(g, k, &whole, span.first + span.n, all);
+    const bool nothing = span.n < all && r->from <= 0 && r->to <= 0; // but what goes beyond it
+    if (r->shots || nothing) return;
+    const double to = r->to > 0 ? r->to : end_of_story(s);
+    const int64_t last = (int64_t)ceil(to / s->tick - 1e-9);
+    make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
+}
+
+static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
+{
+    return (int64_t)floor(f->at / s->tick + 1e-9);
+}
+
+static tk_status lay_masks(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
+                           tk_story_given *g)
+{
+    if (*b->sound) tk_give_modality(&g->doc, 0, TK_AUDIO, &g->mask);
+    if (*b->picture) tk_give_modality(&g->doc, 0, TK_VIDEO, &g->mask);
+    if (*b->remix.clip) give_but_part(g, &b->remix, s, k);
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        tk_give_frame(&g->doc, 0, latent_of(&b->keyframes[i], s), &g->mask);
+    for (int i = 0; i < 2; i++) g->made[MEDIA[i]] = tk_document_targets(&g->doc, MEDIA[i]);
+    if (g->made[TK_VIDEO] + g->made[TK_AUDIO] > 0) return TK_OK;
+    return TK_FAIL(TK_INPUT, "all of the clip is given: nothing is left to make");
+}
+
+tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
+                             tk_arena *a, tk_story_given *out)
+{
+    TK_TRY(open_timeline(out, s, k, a));
+    return lay_masks(&c->story, s, k, out);
 }
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -197,9 +291,7 @@ static tk_status read_picture(const giver *v, const char *path)
     TK_TRY(read_film(v, "picture", path, &m, &sounds));
     const tk_status st = give_pictures(v, &m);
     tk_media_free(&m);
-    TK_TRY(st);
-    tk_give_modality(&v->g->doc, 0, TK_VIDEO, &v->g->mask);
-    return TK_OK;
+    return st;
 }
 
 static tk_status read_story_sound(const giver *v, const char *path)
@@ -216,16 +308,14 @@ static tk_status read_story_sound(const giver *v, const char *path)
         st = check_length(v, "sound", path, (double)m.samples / (double)v->s->sample_rate);
     if (st == TK_OK) st = give_sounds(v, &m);
     tk_media_free(&m);
-    TK_TRY(st);
-    tk_give_modality(&v->g->doc, 0, TK_AUDIO, &v->g->mask);
-    return TK_OK;
+    return st;
 }
 
 // The first picture of a file, held for a latent frame.
 static tk_status read_keyframe(const giver *v, const tk_keyframe_config *f)
 {
     const tk_grid *grid = &v->s->grid;
-    const int64_t at = (int64_t)floor(f->at / v->s->tick + 1e-9);
+    const int64_t at = latent_of(f, v->s);
     const int64_t picture = grid->height * grid->width * 3;
     tk_media m, held;
     tk_grid one;
@@ -245,51 +335,64 @@ static tk_status read_keyframe(const giver *v, const tk_keyframe_config *f)
                                        at * grid->high * grid->wide * v->info->video_channels);
     tk_free(held.rgb);
     tk_media_free(&m);
-    TK_TRY(st);
-    tk_give_frame(&v->g->doc, 0, at, &v->g->mask);
-    return TK_OK;
+    return st;
 }
 
-// Whole latent frames and patches that the part touches.
-static void give_but_part(const giver *v, const tk_remake_config *r)
+// A part of the timeline as media of its own: the rows go to its place.
+static tk_status give_span(const giver *v, const tk_media *m, const tk_remix_span *at)
+{
+    const tk_story *s = v->s;
+    const int64_t each = s->channels * v->info->audio_channels;
+    const int64_t first = tk_grid_audio_row(v->info, at->first);
+    const bool last = at->first + at->n == s->grid.latent_frames;
+    const int64_t room =
+        last ? s->grid.audio_rows - first : tk_grid_audio_row(v->info, at->first + at->n) - first;
+    tk_story part = *s; // as long as it
+    tk_story_given own = {0};
+    const giver w = {.s = &part, .codec = v->codec, .info = v->info, .g = &own};
+    TK_TRY(tk_grid_of(v->info, "remix.clip", tk_grid_frame(v->info, at->n), s->grid.height,
+                      s->grid.width, TK_GRID_WHOLE, &part.grid));
+    own.rows[TK_VIDEO] =
+        v->g->rows[TK_VIDEO] + at->first * s->grid.high * s->grid.wide * v->info->video_channels;
+    TK_NEW(own.rows[TK_AUDIO], part.grid.audio_rows * each);
+    tk_status st = give_pictures(&w, m);
+    if (st == TK_OK) st = give_sounds(&w, m);
+    const int64_t n = part.grid.audio_rows < room ? part.grid.audio_rows : room;
+    if (st == TK_OK)
+        memcpy(v->g->rows[TK_AUDIO] + first * each, own.rows[TK_AUDIO],
+               tk_array_bytes(n * each, sizeof(float)));
+    tk_free(own.rows[TK_AUDIO]);
+    return st;
+}
+
+static tk_status read_latents(const giver *v, const tk_remix *r, const tk_remix_span *at)
 {
     const tk_grid *grid = &v->s->grid;
-    const double to = r->to > 0 ? r->to : end_of_story(v->s);
-    const int64_t last = (int64_t)ceil(to / v->s->tick - 1e-9);
-    tk_given_box box = {.begin = (int64_t)floor(r->from / v->s->tick + 1e-9),
-                        .end = last < grid->latent_frames ? last : grid->latent_frames,
-                        .top = (int64_t)floor(r->top * (double)grid->high + 1e-9),
-                        .bottom = (int64_t)ceil(r->bottom * (double)grid->high - 1e-9),
-                        .left = (int64_t)floor(r->left * (double)grid->wide + 1e-9),
-                        .right = (int64_t)ceil(r->right * (double)grid->wide - 1e-9)};
-    const bool whole =
-        box.top == 0 && box.left == 0 && box.bottom == grid->high && box.right == grid->wide;
-    if (whole)
-        tk_give_but_span(&v->g->doc, 0, v->info, box.begin, box.end, &v->g->mask);
-    else
-        tk_give_but_region(&v->g->doc, 0, &box, &v->g->mask);
+    const int64_t sound = tk_grid_audio_row(v->info, at->first);
+    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = grid->audio_rows - sound;
+    const int64_t n[] = {[TK_CODEC_VIDEO] = at->n, [TK_CODEC_AUDIO] = has < room ? has : room};
+    float *const rows[] = {
+        [TK_CODEC_VIDEO] =
+            v->g->rows[TK_VIDEO] + at->first * grid->high * grid->wide * v->info->video_channels,
+        [TK_CODEC_AUDIO] = v->g->rows[TK_AUDIO] + sound * v->s->channels * v->info->audio_channels};
+    return tk_latents_read(r->latents, &r->form, r->digest, n, rows);
 }
 
-static tk_status read_remake(const giver *v, const tk_remake_config *r)
+static tk_status read_clip(const giver *v, const tk_remix *r, const tk_remix_config *c)
 {
+    const tk_remix_span at = tk_remix_span_of(c, v->s);
+    const double seconds = (double)at.n * v->s->tick;
     tk_media m;
-    bool sounds;
-    TK_TRY(read_film(v, "remake.clip", r->clip, &m, &sounds));
-    tk_status st = give_pictures(v, &m);
-    if (st == TK_OK) st = give_sounds(v, &m);
+    if (r->latents) return read_latents(v, r, &at);
+    TK_TRY(tk_media_read(r->clip, &v->want, seconds, seconds, &m, NULL));
+    const tk_status st =
+        m.frames ? give_span(v, &m, &at) : TK_FAIL(TK_INPUT, "%s has no picture", r->clip);
     tk_media_free(&m);
-    TK_TRY(st);
-    give_but_part(v, r);
-    return TK_OK;
+    return st;
 }
 
-static void count_made(tk_story_given *g)
-{
-    for (int i = 0; i < 2; i++) g->made[MEDIA[i]] = tk_document_targets(&g->doc, MEDIA[i]);
-}
-
-tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
-                              tk_arena *a, tk_story_given *out)
+tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
+                              const tk_codec *codec, tk_arena *a, tk_story_given *out)
 {
     const tk_storyboard *b = &c->story;
     giver v = {.s = s, .codec = codec, .info = tk_codec_get_info(codec), .g = out};
@@ -299,13 +402,11 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_co
                                .sample_rate = s->sample_rate,
                                .channels = s->channels};
     TK_TRY(tk_story_given_open(out, s, v.info, a));
+    TK_TRY(lay_masks(b, s, v.info, out));
     if (*b->sound) TK_TRY(read_story_sound(&v, b->sound));
     if (*b->picture) TK_TRY(read_picture(&v, b->picture));
-    if (*b->remake.clip) TK_TRY(read_remake(&v, &b->remake));
+    if (*b->remix.clip) TK_TRY(read_clip(&v, r, &b->remix));
     for (int64_t k = 0; k < b->n_keyframes; k++) TK_TRY(read_keyframe(&v, &b->keyframes[k]));
-    count_made(out);
-    if (out->made[TK_VIDEO] + out->made[TK_AUDIO] == 0)
-        return TK_FAIL(TK_INPUT, "all of the clip is given: nothing is left to make");
     return TK_OK;
 }
 
@@ -328,4 +429,16 @@ tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_win
         memcpy(mask.row[MEDIA[i]] + begin[MEDIA[i]], g->mask.row[MEDIA[i]] + from[MEDIA[i]],
                (size_t)(n[MEDIA[i]] - begin[MEDIA[i]]));
     return TK_OK;
+}
+
+bool tk_story_window_makes(const tk_story_given *g, const tk_story *s, const tk_window *w)
+{
+    const tk_story_shot *first = &s->shot[w->target], *last = &s->shot[w->end - 1];
+    const int64_t frame = s->grid.high * s->grid.wide;
+    const int64_t latents = last->first_latent + last->latents - first->first_latent;
+    const int64_t end = last->first_audio + last->audio_rows + (w->end == s->n_shots ? s->tail : 0);
+    return memchr(g->mask.row[TK_VIDEO] + first->first_latent * frame, 0,
+                  (size_t)(latents * frame)) ||
+           memchr(g->mask.row[TK_AUDIO] + first->first_audio * s->channels, 0,
+                  (size_t)((end - first->first_audio) * s->channels));
 }

@@ -8,7 +8,7 @@
 //     tk_story_given_open(&g, &story, info, arena);
 //     tk_give_modality(&g.doc, 0, TK_AUDIO, &g.mask);   // and g.rows[TK_AUDIO] to be filled
 #pragma once
-#include "infer/story/shots.h"
+#include "infer/story/remix.h"
 #include "train/step/tasks.h"
 
 typedef struct tk_story_given {
@@ -28,14 +28,21 @@ bool tk_story_gives(const tk_storyboard *b);
 // What of it can be told without reading files: times, sides, contradictions. TK_INPUT with the
 // key.
 tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s);
-// Reads and encodes what it gives. TK_INPUT for files that are too short, or where nothing is left
-// to make.
-tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
-                              tk_arena *a, tk_story_given *out);
+// What it gives, without reading any of it: rows are NULL. TK_INPUT where nothing is left to make.
+tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
+                             tk_arena *a, tk_story_given *out);
+// The same with rows, read and encoded, or of the latents that were found with a clip that is
+// remixed; of such a clip all rows are there, also of what is made. TK_INPUT for files that are too
+// short.
+tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
+                              const tk_codec *codec, tk_arena *a, tk_story_given *out);
 
 // The mask of a window's document, whose shots from `own` on are the window's.
 tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_window *w, int own,
                         tk_arena *a, tk_document *doc);
+
+// Whether a window has rows that are made.
+bool tk_story_window_makes(const tk_story_given *g, const tk_story *s, const tk_window *w);
 
 // The files that a storyboard names, references included: where their names are kept, in order.
 // Room for tk_story_files(b, NULL) of them.

@@ -36,12 +36,16 @@ static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_st
 static tk_status caption_of(const tk_storyboard *b, const tk_shot_config *from, tk_arena *a,
                             char **out)
 {
-    const bool styled = b->style && *b->style;
-    *out = styled ? tk_arena_printf(a, "%s, %s", b->style, from->prompt)
-                  : tk_arena_strdup(a, from->prompt);
+    const char *style = from->style && *from->style ? from->style : b->style ? b->style : "";
+    const char *camera = from->camera ? from->camera : "";
+    const char *between = *camera && *style ? ", " : "", *after = *camera  ? ": "
+                                                                  : *style ? ", "
+                                                                           : "";
+    *out = tk_arena_printf(a, "%s%s%s%s%s", camera, between, style, after, from->prompt);
     if (!*out) return TK_FAIL(TK_MEMORY, "out of memory for a caption");
     if (strlen(*out) > LONGEST_CAPTION)
-        return TK_FAIL(TK_INPUT, "a prompt of %zu bytes with its style; at most %d are possible",
+        return TK_FAIL(TK_INPUT,
+                       "a prompt of %zu bytes with its camera and style; at most %d are possible",
                        strlen(*out), LONGEST_CAPTION);
     return TK_OK;
 }

@@ -55,6 +55,18 @@ static void give_own_rows(const window *w, int m)
            tk_array_bytes(w->n_rows[m] * w->channels[m] - begin, sizeof(float)));
 }
 
+// ... which it stays, whatever zero times a velocity is.
+static void keep_own_rows(const window *w, int m)
+{
+    const int64_t each = w->channels[m], begin = own_begin(w, m) / each;
+    int64_t first, n;
+    shot_span(w->story, w->span.target, m, &first, &n);
+    const float *from = w->given->rows[m] + first * numbers_each(w, m);
+    for (int64_t i = begin; i < w->n_rows[m]; i++)
+        if (w->task.doc.given[m][i])
+            memcpy(w->rows[m] + i * each, from + (i - begin) * each, (size_t)each * sizeof(float));
+}
+
 static float *give_references(const window *w, int m)
 {
     float *to = w->rows[m];
@@ -176,6 +188,8 @@ static tk_status make_window(tk_session *s, const tk_story_task *t, int i, tk_ar
             replica, tk_sampler_run(&s->sampler, &w.task, w.rows, t->step_done, t->ctx)));
     else // all of it is given
         TK_TRY(tell_steps(t, w.task.steps - 1));
+    for (int m = 0; m < TK_MODALITIES && holds && w.given; m++)
+        if (m != TK_TEXT) keep_own_rows(&w, m);
     return put_window(&w, i, holds, reel);
 }
 
@@ -188,7 +202,7 @@ tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel)
         const tk_status st = there ? TK_OK : make_window(s, t, i, &scratch, reel);
         tk_arena_free(&scratch);
         TK_TRY(st);
-        TK_TRY(tell_steps(t, there ? t->config->sample.steps : 1));
+        TK_TRY(tell_steps(t, there ? tk_story_steps(t->config) : 1));
     }
     return TK_OK;
 }

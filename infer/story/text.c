@@ -2,7 +2,7 @@
 #include "infer/story/text.h"
 #include <inttypes.h>
 
-static bool names(const char *path) // a file
+static bool names(const char *path) // a file, or says words
 {
     return path && *path;
 }
@@ -71,6 +71,12 @@ tk_status tk_story_text_look(const tk_config *c, const tk_trained *t, tk_arena *
     *out = (tk_story_text){.n_shots = (int)c->story.n_shots};
     if (t->config.model.text == TK_TEXT_BYTES) return refuse_features(c, t);
     out->form.channels = t->config.model.text_channels;
+    if (names(c->story.negative))
+        return TK_FAIL(
+            TK_INPUT,
+            "negative: the model of %s reads text features; name the .npy of what is not "
+            "to be seen as empty_features",
+            t->path);
     TK_ARENA_NEW(out->shot, a, out->n_shots + 1);
     TK_TRY(look_at_shots(c, t, out));
     return look_at_nothing(c, t, out);

@@ -2,7 +2,10 @@
 #include "infer/story/window.h"
 #include "infer/sampler/text.h"
 #include "train/step/references.h"
+#include <math.h>
 #include <string.h>
+
+enum { MOST_SHOTS = 5000 }; // of a storyboard; with the largest seed of a shot they key noise
 
 static tk_status lay_references(const tk_story_task *t, const tk_codec_info *k,
                                 const tk_window *span, tk_arena *a, tk_shot_rows *shots, int *n)
@@ -41,7 +44,7 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
                                   .audio_rows = shot->audio_rows,
                                   .start = (double)latents * s->tick,
                                   .target = j >= span->n_memory};
-        id[n] = i;
+        id[n] = i + MOST_SHOTS * t->config->story.shots[i].seed;
         latents += shot->latents;
     }
     shots[n - 1].audio_rows += s->tail;
@@ -73,6 +76,16 @@ static tk_status gather_features(const tk_story_text *text, const tk_window *spa
     return TK_OK;
 }
 
+// What guidance leads away from: no captions, or what the storyboard says.
+static tk_status write_other_text(const tk_story_task *t, const tk_text_form *form, int n,
+                                  tk_clip_shot *shot, tk_arena *a, tk_sample_task *out)
+{
+    char *negative = t->config->story.negative;
+    const bool says = negative && *negative;
+    for (int k = 0; k < n && says; k++) shot[k].caption = negative;
+    return tk_sample_text(form, n, shot, NULL, 1, !says, a, out);
+}
+
 static tk_status write_text(const tk_story_task *t, const tk_window *span, tk_arena *a,
                             tk_sample_task *out)
 {
@@ -90,8 +103,14 @@ static tk_status write_text(const tk_story_task *t, const tk_window *span, tk_ar
         if (features) rows += captioned[k].feature_rows = text->shot[i].rows;
     }
     if (text->rows) TK_TRY(gather_features(text, span, rows, a, &own));
-    for (int d = 0; d < 2; d++) TK_TRY(tk_sample_text(&text->form, n, captioned, own, d, a, out));
-    return TK_OK;
+    TK_TRY(tk_sample_text(&text->form, n, captioned, own, 0, false, a, out));
+    return write_other_text(t, &text->form, n, captioned, a, out);
+}
+
+int64_t tk_story_steps(const tk_config *c)
+{
+    const int64_t n = (int64_t)ceil((double)c->sample.steps * c->story.remix.strength - 1e-9);
+    return n < 1 ? 1 : n;
 }
 
 tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,
@@ -101,7 +120,8 @@ tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, 
     const tk_window *span = &t->story->windows[i];
     *out = (tk_sample_task){
         .seed = (uint64_t)c->story.seed,
-        .steps = c->sample.steps,
+        .steps = tk_story_steps(c),
+        .skip = 1 - c->story.remix.strength,
         .solver = (tk_solver)c->sample.solver,
         .guidance = c->sample.guidance,
         .graph = c->sample.graph != 0,

@@ -19,6 +19,9 @@ typedef struct tk_story_task { // what is sampled
     const tk_story_given *given; // of what is to be made; NULL: nothing
 } tk_story_task;
 
+// Steps of each of its windows: fewer where rows begin as what was there with some noise.
+int64_t tk_story_steps(const tk_config *c);
+
 // Window i: its references, which end where media time begins, then memory and targets. All but the
 // given rows, which the references need not have. Memory comes from `a`.
 tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,

@@ -2,6 +2,7 @@
 // For tests of galleries: signed films of two seconds with sound, and what lies beside them, in
 // clips/ of the folder of tests/infer/provenance/signed.h.
 #pragma once
+#include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/comm/comm.h"
 #include "data/media/media.h"
@@ -76,7 +77,7 @@ static inline void film_describe(const film *w)
         json_array_append_new(shots, json_pack("{s:f, s:f, s:s}", "start", 1.0 * i, "seconds", 1.0,
                                                "caption", caption));
     }
-    assert_ok(tk_output_digest_file(signed_path(w->name), &digest, &bytes));
+    assert_ok(tk_file_digest(signed_path(w->name), &digest, &bytes));
     snprintf(hex, sizeof hex, "%016" PRIx64, digest);
     snprintf(path, sizeof path, "%s", signed_path(w->name));
     snprintf(path + strlen(path) - 4, 6, ".json");

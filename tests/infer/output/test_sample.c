@@ -226,6 +226,16 @@ static void outputs_are_checked_before_any_work(void **state)
     runs_do("cmp film.mp4 before.mp4 && grep -q film mine.mp4 && test -p pipe.png");
 }
 
+// Rows for all of a clip.
+static tk_latents_whole rows_of(const tk_job *job)
+{
+    const tk_codec_info *k = tk_codec_get_info(job->trained->meta.codec);
+    const tk_grid *g = &job->story.grid;
+    return tk_latents_whole_of(
+        calloc((size_t)(g->video_rows * k->video_channels), sizeof(float)),
+        calloc((size_t)(g->audio_rows * k->channels * k->audio_channels), sizeof(float)));
+}
+
 // A full disk: no clip under its final name; an older one that was there stays, and is whole.
 static void a_full_disk_leaves_what_was_there(void **state)
 {
@@ -240,17 +250,18 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_int_equal(chdir(runs_dir()), 0);
     assert_ok(tk_jobs_open(&jobs, tk_comm_self(), "two.yaml", 1, (char *[]){"output=clips/full"}));
     const tk_job *job = &jobs.job[0];
-    tk_provenance p = {"two.yaml",
-                       job->output,
-                       job->output,
-                       job->digest,
-                       &job->config,
-                       &job->story,
-                       &none,
-                       job->trained,
-                       &alone,
-                       false,
-                       0};
+    tk_latents_whole latents = rows_of(job);
+    tk_provenance p = {.storyboard = "two.yaml",
+                       .output = job->output,
+                       .told = job->output,
+                       .digest = job->digest,
+                       .config = &job->config,
+                       .story = &job->story,
+                       .refs = &none,
+                       .remix = &job->remix,
+                       .latents = &latents.source,
+                       .trained = job->trained,
+                       .layout = &alone};
     tk_media clip = tk_grid_media(tk_codec_get_info(job->trained->meta.codec), &job->story.grid);
     assert_ok(tk_media_alloc(&clip));
     tk_media_whole whole = tk_media_whole_of(&clip);
@@ -272,6 +283,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_clip("clips/fresh", false);
     runs_do("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");
     tk_media_free(&clip);
+    for (int k = 0; k < TK_CODEC_SIDES; k++) free((float *)latents.rows[k]);
     tk_jobs_close(&jobs);
     assert_int_equal(chdir(here), 0);
 }

@@ -17,7 +17,7 @@ cat >child.yaml <<'YAML'
 checkpoint: run
 shots: [{seconds: 1, prompt: a blue ball}]
 sample: {steps: 1}
-remake: {clip: first.mp4, from: 0.5}
+remix: {clip: first.mp4, from: 0.5}
 YAML
 for clip in first child; do
     "$talkie" sample $clip.yaml -o $clip.mp4 "${by[@]}" >out 2>&1 || fail "$clip.mp4 is not made"

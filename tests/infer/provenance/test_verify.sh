@@ -21,6 +21,41 @@ grep -q '"title": "first.mp4"' report.json || fail "the report does not name the
 "$talkie" verify child.mp4 >out 2>&1
 grep -q 'from first.mp4 (componentOf)' out || fail "the clip that it was made from is not named"
 grep -q 'from step-00000001.h5 (inputTo, c2pa.types.model): step 1' out || fail "the model is not named"
+grep -q 'from first.mp4 (componentOf): 0.5 s to the end made anew from noise' out || fail "what was changed of it is not told"
+
+# What was changed over generations, out of the manifests alone.
+cat >grandchild.yaml <<'YAML'
+checkpoint: run
+sample: {steps: 2}
+remix: {clip: child.mp4, shots: [0], strength: 0.5, keep: [picture]}
+YAML
+"$talkie" sample grandchild.yaml -o grandchild.mp4 "${by[@]}" >out 2>&1 || fail "grandchild.mp4 is not made"
+mkdir alone && cp grandchild.mp4 alone
+expect 0 'from child.mp4 (componentOf): shot 0 made anew from 0.5 of noise, picture kept' verify alone/grandchild.mp4 \
+    provenance.anchors=keys/root.pem -o lineage.json
+grep -q '    from first.mp4 (componentOf): 0.5 s to the end made anew from noise' out || fail "the first clip is not told of"
+python3 - "$(sha256sum <grandchild.latents)" "$(sha256sum <child.latents)" <<'PY' || fail "the report does not tell the lineage"
+import json, sys
+line = json.load(open("lineage.json"))["manifest"]["lineage"]
+assert line[0]["remix"] == {"ingredient": 1, "change": "shot 0 made anew from 0.5 of noise, picture kept",
+                            "strength": "0.5", "kept": "picture", "shots": [0]}, line[0]
+child = line[line[0]["ingredients"][1]["manifest"]]
+assert child["title"] == "child.mp4" and child["remix"]["strength"] == "1" and child["remix"]["shots"] == []
+first = line[child["ingredients"][child["remix"]["ingredient"]]["manifest"]]
+assert first["title"] == "first.mp4" and first["remix"] is None
+assert [line[0]["latents"], child["latents"]] == [x.split()[0] for x in sys.argv[1:]]
+PY
+# Latents that the description names and the signed manifest does not.
+mkdir forged && cp child.mp4 forged && cp grandchild.latents forged/child.latents
+python3 - <<'PY'
+import json
+d = json.load(open("child.json"))
+d["latents"] = json.load(open("grandchild.json"))["latents"]
+json.dump(d, open("forged/child.json", "w"))
+PY
+expect 2 'forged/child.latents is not the file that the signed manifest of forged/child.mp4 names' \
+    sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
+
 expect 1 'signingCredential.untrusted' verify child.mp4 provenance.anchors=keys/itself.pem
 expect 1 'has no manifest' verify "$root/tests/media/big-buck-bunny.mp4"
 expect 2 'no MP4 file' verify clips.h5
@@ -33,7 +68,7 @@ expect 1 'assertion.bmffHash.mismatch' verify turned.mp4 -o turned.json
 grep -q '"state": "invalid"' turned.json || fail "the report says something else"
 
 # A clip whose manifest does not hold is named with that, and lends its manifest to none.
-"$talkie" sample child.yaml -o late.mp4 "${by[@]}" remake.clip=turned.mp4 >out 2>&1 || fail "late.mp4 is not made"
+"$talkie" sample child.yaml -o late.mp4 "${by[@]}" remix.clip=turned.mp4 >out 2>&1 || fail "late.mp4 is not made"
 expect 0 'its manifest did not hold: assertion.bmffHash.mismatch' verify late.mp4
 
 # Before any work, with nothing left behind.

@@ -35,8 +35,8 @@ both() { # options: two seeds make two clips
 both picture=film.mp4
 both sound=tone.wav
 both 'keyframes=[{at: 0, picture: film.png}, {at: 1, picture: film.mp4}]'
-both remake.clip=film.mp4 remake.from=0.5 remake.to=1
-both remake.clip=film.mp4 remake.right=0.5
+both remix.clip=film.mp4 remix.from=0.5 remix.to=1
+both remix.clip=film.mp4 remix.right=0.5
 sample one 'cast=[{tag: face 1, file: film.png}, {tag: voice 1, file: tone.wav}]'
 cmp -s film.png one.png && fail "a cast changes nothing"
 grep -q '"digest"' one.json || fail "nothing tells how the clip was made"
@@ -60,9 +60,9 @@ refused 'leave keyframes out' picture=film.mp4 'keyframes=[{at: 0, picture: film
 refused 'is not within the shots, which last 1.5 seconds' 'keyframes=[{at: 1.5, picture: film.png}]'
 refused 'the same latent frame' 'keyframes=[{at: 0, picture: film.png}, {at: 0.4, picture: film.png}]'
 refused 'keyframes[0]: no picture' 'keyframes=[{at: 1}]'
-refused 'leave keyframes, sound and picture out' remake.clip=film.mp4 sound=tone.wav
-refused 'is no part of the shots' remake.clip=film.mp4 remake.from=1.5
-refused 'is no part of the frame' remake.clip=film.mp4 remake.left=0.5 remake.right=0.5
+refused 'leave keyframes, sound and picture out' remix.clip=film.mp4 sound=tone.wav
+refused 'is no part of the shots' remix.clip=film.mp4 remix.from=1.5
+refused 'is no part of the frame' remix.clip=film.mp4 remix.left=0.5 remix.right=0.5
 refused 'film.png has no sound' sound=film.png
 refused 'has no video stream' picture=tone.wav
 refused 'lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \

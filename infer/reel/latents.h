@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The latents of a finished clip as a file that stays beside it, so that it can be gone on from
+// without loss: a head, then all video rows, then all audio rows, as floats of this machine's.
+//
+// Files are read that anybody made: what a head says is held against the file's size, contents
+// against a digest that the reader knows from elsewhere (XXH3), and every number is finite.
+#pragma once
+#include "core/base/files.h"
+#include "data/codec/latents.h"
+
+typedef struct tk_latents_form {
+    uint64_t codec;                  // digest of the codec that they are of
+    int64_t rows[TK_CODEC_SIDES];    // latent frames; audio rows of all channels, with the tail
+    int64_t numbers[TK_CODEC_SIDES]; // of one of these
+} tk_latents_form;
+
+// All rows of a source, window by window. The caller commits the file.
+tk_status tk_latents_write(const tk_file *f, const tk_latents_form *form, tk_latent_source *from);
+// What its head says. TK_INPUT naming the file: none of ours, or not of the size that it says.
+tk_status tk_latents_look(const char *path, tk_latents_form *form);
+// Its first n rows of each side, of a file of this digest; `form` is what the head must say.
+// TK_INPUT naming the file: it is another, or damaged.
+tk_status tk_latents_read(const char *path, const tk_latents_form *form, uint64_t digest,
+                          const int64_t n[TK_CODEC_SIDES], float *const rows[TK_CODEC_SIDES]);
