@@ -5,19 +5,25 @@
 #include <math.h>
 #include <string.h>
 
-static const double decibels = 1.5;
+// The shorter, the louder: as much is to be found in less.
+static double decibels_of(double seconds)
+{
+    return seconds < 5 ? 3.5 : seconds < TK_MARK_SPEAKS_FROM ? 2.5 : 2;
+}
 
 static void set_gains(tk_mark_sound *m, tk_mark_key key, tk_mark_message message, double strength)
 {
     tk_mark_chip chip[TK_MARK_CELLS];
     int8_t sign[TK_MARK_SIGNS];
     const tk_media *s = &m->of->shape;
-    const bool speaks = (double)s->samples >= TK_MARK_SPEAKS_FROM * (double)s->sample_rate;
+    const double seconds = (double)s->samples / (double)s->sample_rate;
+    const double full = decibels_of(seconds) * strength;
+    const bool speaks = seconds >= TK_MARK_SPEAKS_FROM;
     tk_mark_chips(key, chip);
     tk_mark_encode(message, sign);
     for (int i = 0; i < TK_MARK_CELLS; i++) {
         const int says = speaks && chip[i].says >= 0 ? sign[chip[i].says] : 1;
-        m->gain[i] = (float)pow(10, chip[i].sign * says * strength * decibels / 20);
+        m->gain[i] = (float)pow(10, chip[i].sign * says * full / 20);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mark put into sound: cells of time and frequency are 1.5 dB louder or softer,
-// or the part of that which is `strength`. A pure function
-// of key, message, samples and rate, whatever pieces are asked for; memory is that of three hops.
+// The mark put into sound: cells of time and frequency are 2 dB louder or softer, 2.5 in clips
+// below 15 seconds and 3.5 below 5, or the part of that which is `strength`. A pure function of
+// key, message, samples and rate, whatever pieces are asked for; memory is that of three hops.
 #pragma once
 #include "data/codec/media.h"
 #include "data/vocoder/fft.h"
