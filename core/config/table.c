@@ -534,7 +534,7 @@ static const tk_option config_rows[] = {
         "certificates in PEM of those whose signers are trusted; empty = nobody is, and only what "
         "was signed is checked"),
 
-    STR("watermark.key", watermark.key, "", SAMPLE | TK_CMD_VERIFY,
+    STR("watermark.key", watermark.key, "", SAMPLE | TK_CMD_VERIFY | TK_CMD_GALLERY,
         "file of 16 to 4096 bytes that nobody can guess, under which clips are marked invisibly in "
         "picture and sound (docs/watermark.md), or marks are looked for; empty = neither"),
     STR("watermark.payload", watermark.payload, "", SAMPLE,

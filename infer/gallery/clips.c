@@ -6,7 +6,9 @@
 #include "core/base/utf8.h"
 #include "data/media/media.h"
 #include "infer/gallery/describe.h"
+#include "infer/mark/find.h"
 #include "infer/output/output.h"
+#include "infer/provenance/cose.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,17 +44,28 @@ static void make_plain(char *text)
 }
 
 // ---- why one is not shown ----------------------------------------------------------------------
-// Each question sets *why to what speaks against the clip, or leaves it NULL. A clip's watermark is
-// to be asked for here as well, as one more row.
+// Each question sets *why to what speaks against the clip, or leaves it NULL.
+
+// Words with the name of the file in the place of its path: the page tells nobody where it was
+// built.
+static const char *without_path(gallery_candidate *c, const char *words, const char *path)
+{
+    const char *at = strstr(words, path);
+    if (!at) return words;
+    return tk_arena_printf(&c->arena, "%.*s%s%s", (int)(at - words), words, c->name,
+                           at + strlen(path));
+}
 
 // A failure that is the file's fault, in words.
 static tk_status blame_file(gallery_candidate *c, tk_status st, const char **why)
 {
     if (st != TK_INPUT && st != TK_NUMERIC) return st;
-    const char *words = tk_status_message(), *after = words + strlen(c->taken) + 2;
-    if (!strncmp(words, c->taken, strlen(c->taken)) && strlen(words) > strlen(c->taken) + 2)
-        words = after; // the name it has in the site tells nobody anything
-    *why = tk_arena_strdup(&c->arena, words);
+    const char *words = tk_arena_strdup(&c->arena, tk_status_message());
+    if (words) words = without_path(c, words, c->taken);
+    if (words) words = without_path(c, words, c->path);
+    const size_t n = strlen(c->name);
+    if (words && !strncmp(words, c->name, n) && !strncmp(words + n, ": ", 2)) words += n + 2;
+    *why = words;
     tk_status_clear();
     return *why ? TK_OK : no_room_for(c);
 }
@@ -108,6 +121,17 @@ static tk_status ask_copy(gallery_candidate *c, const char **why)
     return *why ? TK_OK : no_room_for(c);
 }
 
+// The most work of all questions.
+static tk_status ask_mark(gallery_candidate *c, const char **why)
+{
+    tk_mark_report m;
+    if (!c->g->marks) return TK_OK;
+    const tk_status st = tk_mark_find(c->taken, c->g->key, &m);
+    if (st != TK_OK) return blame_file(c, st, why);
+    if (!m.present) *why = "it bears no mark of this key that could be told from chance";
+    return TK_OK;
+}
+
 static tk_status ask_pictures(gallery_candidate *c, const char **why)
 {
     return blame_file(
@@ -115,7 +139,7 @@ static tk_status ask_pictures(gallery_candidate *c, const char **why)
 }
 
 static tk_status (*const asks[])(gallery_candidate *c, const char **why) = {
-    ask_manifest, ask_maker, ask_takedown, ask_copy, ask_pictures,
+    ask_manifest, ask_maker, ask_takedown, ask_copy, ask_mark, ask_pictures,
 };
 
 static tk_status ask_in_order(gallery_candidate *c, const char **why)
@@ -135,6 +159,7 @@ static tk_status show_in_site(gallery_candidate *c, tk_site *site)
                       .bytes = c->bytes,
                       .time = c->time,
                       .proof = c->proof,
+                      .marked = c->g->marks,
                       .poster = &c->poster};
     snprintf(name, sizeof name, "clips/%s.mp4", c->number);
     TK_TRY(tk_site_rename(site, "clips/new.mp4", name));
@@ -192,16 +217,27 @@ tk_status tk_gallery_add(tk_gallery *g, const char *path, tk_site *site)
 
 // ---- all of them -------------------------------------------------------------------------------
 
-tk_status tk_gallery_open(tk_gallery *g, const char *anchors, const char *takedown)
+// Before any clip is asked for them: it is no clip's fault that they cannot be read.
+static tk_status check_anchors(const char *path)
 {
-    *g = (tk_gallery){.anchors = anchors};
+    tk_anchors *whom;
+    TK_TRY(tk_anchors_open(path, &whom));
+    tk_anchors_close(whom);
+    return TK_OK;
+}
+
+tk_status tk_gallery_open(tk_gallery *g, const tk_config *c)
+{
+    *g = (tk_gallery){.anchors = c->provenance.anchors, .marks = *c->watermark.key};
     tk_arena_init(&g->arena, 0);
     g->shown = json_array();
     g->left_out = json_array();
     g->labels = json_object();
     if (!g->shown || !g->left_out || !g->labels)
         return TK_FAIL(TK_MEMORY, "out of memory for a gallery");
-    return tk_takedown_load(takedown, &g->arena, &g->takedown);
+    TK_TRY(check_anchors(g->anchors));
+    if (g->marks) TK_TRY(tk_mark_key_read(c->watermark.key, &g->key));
+    return tk_takedown_load(c->gallery.takedown, &g->arena, &g->takedown);
 }
 
 void tk_gallery_close(tk_gallery *g)

@@ -117,6 +117,7 @@ tk_status tk_gallery_describe(const tk_told_clip *t, tk_arena *a, json_t **out)
                      (json_int_t)t->poster->height);
     if (*out && beside) tell_beside(beside, *out);
     json_decref(beside);
+    if (*out) json_object_set_new(*out, "marked", json_boolean(t->marked));
     if (*out) json_object_set_new(*out, "trusted", json_boolean(p->state == TK_PROOF_TRUSTED));
     if (!*out || json_object_set_new(*out, "lineage", lineage_told(p)) != 0) {
         json_decref(*out);

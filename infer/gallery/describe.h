@@ -2,11 +2,12 @@
 // What a gallery's page is told of a clip, as JSON:
 //
 //     number, name, title, time, seconds, width, height
-//     style, seed, shots: [{start, seconds, prompt}]      of the JSON beside it, if it is this
-//     clip's trusted, lineage: [{label, title, signer, from: [{title, relation, type, words,
-//     manifest}]}]
+//     style, seed, shots: [{start, seconds, prompt}]
+//     marked, trusted
+//     lineage: [{label, title, signer, from: [{title, relation, type, words, manifest}]}]
 //
-// The manifest vouches for the last line alone; what lies beside a clip is its folder's word.
+// The second line is of the JSON beside the clip, if it is this clip's: its folder's word. The
+// manifest vouches for the last line; `marked`: the mark was asked for and is there.
 #pragma once
 #include "data/media/media.h"
 #include "infer/provenance/proof.h"
@@ -18,6 +19,7 @@ typedef struct tk_told_clip {
     const char *number;  // digest of its bytes as sixteen hexadecimal digits
     int64_t bytes, time; // time: seconds since 1970
     const tk_proof *proof;
+    bool marked;
     const tk_media_poster *poster;
 } tk_told_clip;
 

@@ -4,7 +4,6 @@
 #include "core/base/log.h"
 #include "infer/gallery/clips.h"
 #include "infer/gallery/pages.h"
-#include "infer/provenance/cose.h"
 #include "parallel/mpi/stop.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -88,22 +87,12 @@ static tk_status build_site(tk_gallery *g, const char *folder, const char *outpu
     return st;
 }
 
-// Before any clip is asked for them: it is no clip's fault that they cannot be read.
-static tk_status check_anchors(const char *path)
-{
-    tk_anchors *whom;
-    TK_TRY(tk_anchors_open(path, &whom));
-    tk_anchors_close(whom);
-    return TK_OK;
-}
-
 static tk_status make_gallery(const tk_invocation *in)
 {
     const tk_config *c = &in->config;
     tk_gallery g;
-    tk_status st = tk_gallery_open(&g, c->provenance.anchors, c->gallery.takedown);
+    tk_status st = tk_gallery_open(&g, c);
     if (st == TK_OK) st = check_places(in->files[0], c->output, &g.arena);
-    if (st == TK_OK) st = check_anchors(c->provenance.anchors);
     if (st == TK_OK) st = build_site(&g, in->files[0], c->output);
     tk_gallery_close(&g);
     return st;

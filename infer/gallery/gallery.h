@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// talkie gallery CLIPS -o SITE [provenance.anchors=FILE.pem] [gallery.takedown=FILE.yaml]: a page
-// of the clips in a folder, for a browser without a network (docs/gallery.md).
+// talkie gallery CLIPS -o SITE [provenance.anchors=FILE.pem] [watermark.key=FILE]
+// [gallery.takedown=FILE.yaml]: a page of the clips in a folder, for a browser without a network
+// (docs/gallery.md).
 #pragma once
 #include "core/config/command.h"
 

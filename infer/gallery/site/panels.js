@@ -119,7 +119,8 @@
       el('p', {}, 'When this page was built the signed manifest in the clip was checked: its signature holds, and so ' +
         'does the hash over pictures and sound. ' + (clip.trusted
         ? 'Its signer leads to a certificate that this gallery trusts.'
-        : 'Who the signer is was not asked: this gallery names nobody whom it trusts.')),
+        : 'Who the signer is was not asked: this gallery names nobody whom it trusts.') + (clip.marked
+        ? ' The mark in its pictures or sound was found as well.' : '')),
       facts([['Signed by', own.signer || 'nobody named'], ['Title', own.title], ['Model', model ? `${model.title}, ${model.words}` : '?'],
         ['Manifest', own.label], ['Number', clip.number], ['Why it is here now', `${clip.why} (${clip.sum})`]]),
       el('p', {class: 'quiet'}, 'Check it yourself: talkie verify ', el('code', {}, `clips/${clip.number}.mp4`),

@@ -7,6 +7,7 @@
 #include "core/comm/comm.h"
 #include "data/media/media.h"
 #include "infer/gallery/gallery.h"
+#include "infer/mark/marked.h"
 #include "infer/output/output.h"
 #include "tests/infer/provenance/signed.h"
 #include <inttypes.h>
@@ -92,7 +93,8 @@ static inline void film_describe(const film *w)
     json_decref(root);
 }
 
-static inline void film_make(const film *w)
+// marked: under mark.key
+static inline void film_make_marked(const film *w, bool marks)
 {
     const tk_media_config c = {.width = FILM_SIDE,
                                .height = FILM_SIDE,
@@ -107,17 +109,31 @@ static inline void film_make(const film *w)
     assert_ok(tk_media_alloc(&m));
     film_fill(&m, w->seed);
     tk_media_whole whole = tk_media_whole_of(&m);
+    tk_media_source *shown = &whole.source;
+    tk_marked marked = {0};
+    if (marks) {
+        tk_mark_key key;
+        assert_ok(tk_mark_key_read(signed_path("mark.key"), &key));
+        tk_marked_open(&marked, key, (tk_mark_message){.payload = 7, .small = true}, shown);
+        shown = &marked.source;
+    }
     film_sign(w, NULL, by, true, &room);
     assert_ok(tk_file_begin(&f, signed_path(w->name)));
-    assert_ok(tk_media_write_mp4(&f, &whole.source, "of the tests", room));
+    assert_ok(tk_media_write_mp4(&f, shown, "of the tests", room));
     film_sign(w, &f, by, false, NULL);
     assert_ok(tk_file_commit(&f));
+    tk_marked_close(&marked);
     tk_media_free(&m);
     tk_signer_close(by);
     const time_t then = 1790000000 - (time_t)(w->days * 86400);
     const struct timeval times[2] = {{.tv_sec = then}, {.tv_sec = then}};
     assert_int_equal(utimes(signed_path(w->name), times), 0);
     if (w->prompt[0]) film_describe(w);
+}
+
+static inline void film_make(const film *w)
+{
+    film_make_marked(w, false);
 }
 
 // talkie gallery FOLDER -o SITE, by paths as they are.

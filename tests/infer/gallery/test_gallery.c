@@ -70,6 +70,7 @@ static void left_out_because(const json_t *told, const char *name, const char *w
 {
     const json_t *e = entry_of(told, "leftOut", name);
     if (!e) fail_msg("%s is not left out", name);
+    if (strstr(text_in(e, "why"), signed_dir)) fail_msg("%s tells where it lay", name);
     if (!strstr(text_in(e, "why"), words))
         fail_msg("%s: \"%s\" is not \"%s\"", name, text_in(e, "why"), words);
 }
@@ -218,7 +219,9 @@ static void what_does_not_hold_is_left_out(void **state)
     json_t *told = built("", "");
     assert_int_equal(n_shown(told), FILMS);
     left_out_because(told, "turned.mp4", "assertion.bmffHash.mismatch");
-    left_out_because(told, "text.mp4", "MP4");
+    left_out_because(told, "text.mp4", "no MP4 file");
+    assert_ptr_equal(strstr(text_in(entry_of(told, "leftOut", "text.mp4"), "why"), "no MP4"),
+                     text_in(entry_of(told, "leftOut", "text.mp4"), "why")); // its name comes once
     left_out_because(told, "empty.mp4", "");
     left_out_because(told, "bare.mp4", "no manifest");
     left_out_because(told, "words.mp4", "");
@@ -244,6 +247,34 @@ static void what_does_not_hold_is_left_out(void **state)
     assert_says("gone.pem");
     assert_status(gallery_by(clips, site, signed_path("clips/one.json"), ""), TK_INPUT);
     assert_says("no certificate");
+}
+
+// With a key only clips that bear its mark are shown.
+static void marks_are_asked_for(void **state)
+{
+    static const film marked = {"marked/yes.mp4", 8, NULL, 0, NULL, {NULL}};
+    static const film bare = {"marked/no.mp4", 8, NULL, 0, NULL, {NULL}};
+    char folder[200];
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", signed_path("marked"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    put_text("mark.key", "0123456789abcdefghijklmnopqrstuv~+");
+    film_make_marked(&marked, true);
+    film_make(&bare);
+    tk_invocation in = {.files = (char *[]){folder}, .n_files = 1};
+    tk_config_init(&in.config);
+    in.config.output = site;
+    in.config.watermark.key = (char *)signed_path("mark.key");
+    assert_ok(tk_gallery_command(tk_comm_self(), &in));
+    json_t *told = gallery_told(site);
+    assert_int_equal(n_shown(told), 1);
+    assert_true(json_is_true(json_object_get(entry_of(told, "clips", "yes.mp4"), "marked")));
+    left_out_because(told, "no.mp4", "no mark of this key");
+    json_decref(told);
+    in.config.watermark.key = (char *)signed_path("gone.key");
+    assert_status(tk_gallery_command(tk_comm_self(), &in), TK_INPUT);
+    assert_says("gone.key");
+    tk_config_free(&in.config);
 }
 
 // ---- takedown ----------------------------------------------------------------------------------
@@ -440,6 +471,7 @@ int main(void)
         cmocka_unit_test(hostile_words_stay_words),
         cmocka_unit_test(other_descriptions_are_passed_by),
         cmocka_unit_test(what_does_not_hold_is_left_out),
+        cmocka_unit_test(marks_are_asked_for),
         cmocka_unit_test(taken_down_clips_go_with_their_remixes),
         cmocka_unit_test(lists_that_are_wrong_build_nothing),
         cmocka_unit_test(only_sites_are_replaced),
