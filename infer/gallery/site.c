@@ -267,7 +267,7 @@ static tk_status copy_file(tk_site *s, const char *from, const char *name)
     int in;
     TK_TRY(tk_file_open(from, &in, NULL));
     const int out = openat(s->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    tk_status st = out < 0 ? failed_to_put(s, name, errno) : copy_all_bytes(in, from, out, name);
+    tk_status st = out < 0 ? failed_to_put(s, name, errno) : copy_all_bytes(in, from, out, s->path);
     if (st == TK_OK && fstat(in, &info) == 0)
         futimens(out, (struct timespec[]){info.st_atim, info.st_mtim});
     if (out >= 0 && close(out) != 0 && st == TK_OK) st = failed_to_put(s, name, errno);
@@ -300,9 +300,11 @@ void tk_site_drop(tk_site *s, const char *name)
 
 tk_status tk_site_put(tk_site *s, const char *name, const void *x, size_t bytes)
 {
+    const char *path = tk_arena_printf(&s->arena, "%s/%s", s->path, name); // for messages
+    if (!path) return no_path();
     const int fd = openat(s->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return failed_to_put(s, name, errno);
-    tk_status st = tk_pwrite_all(fd, name, x, bytes, 0);
+    tk_status st = tk_pwrite_all(fd, path, x, bytes, 0);
     if (close(fd) != 0 && st == TK_OK) st = failed_to_put(s, name, errno);
     return st;
 }

@@ -114,7 +114,7 @@ static inline void film_make_marked(const film *w, bool marks)
     if (marks) {
         tk_mark_key key;
         assert_ok(tk_mark_key_read(signed_path("mark.key"), &key));
-        tk_marked_open(&marked, key, (tk_mark_message){.payload = 7, .small = true}, shown);
+        tk_marked_open(&marked, key, (tk_mark_message){.payload = 7, .small = true}, 1, shown);
         shown = &marked.source;
     }
     film_sign(w, NULL, by, true, &room);
