@@ -98,6 +98,15 @@ const tk_policy *tk_ruling_policy(const tk_ruling *f)
 
 // ---- the log -----------------------------------------------------------------------------------
 
+// A path or a place, which may hold bytes that are no text.
+static json_t *clean_words(const char *words)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", words);
+    tk_utf8_clean(text, strlen(text));
+    return json_string(text);
+}
+
 static json_t *begin_entry(const tk_ruling *f, const char *decision)
 {
     char when[32], number[32], room[4096];
@@ -110,11 +119,12 @@ static json_t *begin_entry(const tk_ruling *f, const char *decision)
     for (int i = 0; i < f->n_users; i++) {
         snprintf(number, sizeof number, "%" PRId64, f->uid[i]);
         getpwuid_r((uid_t)f->uid[i], &one, room, sizeof room, &found);
-        json_array_append_new(users, json_pack("{s:I, s:s}", "uid", (json_int_t)f->uid[i], "name",
-                                               found ? one.pw_name : number));
+        json_array_append_new(users, json_pack("{s:I, s:o}", "uid", (json_int_t)f->uid[i], "name",
+                                               clean_words(found ? one.pw_name : number)));
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "time", when, "decision", decision, "clip",
-                     f->request->clip, "policy", f->policy->file, "users", users);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "time", when, "decision", decision, "clip",
+                     clean_words(f->request->clip), "policy", clean_words(f->policy->file), "users",
+                     users);
 }
 
 // Takes the entry.
@@ -192,7 +202,7 @@ static tk_status judge_hit(tk_ruling *f, const char *place, const char *text,
     if (f->log < 0) return TK_OK;
     json_t *entry = begin_entry(f, decision);
     json_object_set_new(entry, "rule", json_string(rule));
-    json_object_set_new(entry, "where", json_string(place));
+    json_object_set_new(entry, "where", clean_words(place));
     json_object_set_new(entry, "text", json_string(part));
     return put_entry(f, entry);
 }

@@ -252,7 +252,7 @@ static void test_what_cannot_be_logged_does_not_go_on(void **state)
 static void test_log_lines_are_whole(void **state)
 {
     (void)state;
-    const tk_ruling_request r = {.clip = "clip", .files = files, .n_files = 1};
+    const tk_ruling_request r = {.clip = "cl\xffip", .files = files, .n_files = 1};
     tk_arena a;
     tk_arena_init(&a, 0);
     write_policy("0");
@@ -261,6 +261,7 @@ static void test_log_lines_are_whole(void **state)
     const char *text = whole_log(&a);
     assert_true(!strncmp(text, "{\"time\":\n{", 10));
     assert_int_equal(text[strlen(text) - 1], '\n');
+    assert_non_null(strstr(text, "\"cl?ip\"")); // of a name that is no text
     tk_arena_free(&a);
     unlink(log_path);
 }
