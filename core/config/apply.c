@@ -109,10 +109,15 @@ static void rename_option(tk_loading *l, const scope *s, char *word, size_t size
 static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_yaml_node *value,
                              const char *word, unsigned command)
 {
-    const bool section = value && value->kind == TK_NODE_MAPPING && !strchr(word, '.');
+    bool section = value && value->kind == TK_NODE_MAPPING && !strchr(word, '.');
     char name[TK_NAME_MAX], near[TK_NAME_MAX];
     s->source->bad = true;
-    full_name(s, tk_option_nearest(s->table, word, command, section), near);
+    const char *like = tk_option_nearest(s->table, word, command, section);
+    if (section && !*like) { // a table without sections
+        section = false;
+        like = tk_option_nearest(s->table, word, command, false);
+    }
+    full_name(s, like, near);
     return tk_config_error(l, at, full_name(s, word, name), "no such %s; did you mean %s?",
                            section ? "section" : "option", near);
 }

@@ -75,6 +75,7 @@ static void test_what_is_no_policy_is_told_with_its_place(void **state)
         {"categories: [{name: a, patterns: ['a{1000}']}]", "the most is 100"},
         {"categories: [{name: a, patterns: ['']}]", "is empty"},
         {"categories: [{name: a, words: [tree], colour: red}]", "no such option"},
+        {"model: {hidden: 6}", "policy.yaml:1:1: model: no such option; did you mean roles?"},
         {"{", "policy.yaml:"},
         {"\xff\xfe", "policy.yaml"},
         {"categories: &a [*a]", "anchors"},
