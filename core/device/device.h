@@ -157,7 +157,11 @@ struct tk_device {
     tk_pool registered; // and what is sent, where a transport knows that memory; no bytes: none
     double flops;       // floating-point operations of GEMM and attention run so far (model FLOPs)
     tk_attention_way attention; // tk_device_attend's; at first our own
-    void *scratch;              // of the call now running
+    // Whether a row of a product has the same bits whatever other rows are with it, so that
+    // documents may share a stream; false until set. Devices that are not in host memory do not
+    // look at it.
+    bool steady;
+    void *scratch; // of the call now running
     struct {
         int64_t calls[TK_TRACE_KINDS], bytes[TK_TRACE_KINDS];
     } trace;                        // so far

@@ -8,7 +8,8 @@
 enum { TK_FLOW_NOW, TK_FLOW_BEFORE, TK_FLOW_KEEP, TK_FLOW_FACTORS };
 
 typedef struct tk_flow {    // a modality on this rank
-    int64_t rows, channels; // of the document's, those in the stream
+    int64_t rows, channels; // of all tasks' documents, those in the streams
+    int64_t *begin;         // (tasks + 1) where each one's begin
     uint8_t *target;        // (rows) to be made; others are given
     tk_tensor x;            // first stage: (rows, channels)
     tk_tensor v;            // ends: (branches * rows, channels) velocities
@@ -20,7 +21,7 @@ typedef struct tk_flow {    // a modality on this rank
     tk_tensor begins; // first stage: (rows) how clean x starts; nothing where it is noise alone
 } tk_flow;
 
-typedef struct tk_branch { // a document, in a stream of its own
+typedef struct tk_branch { // a document of each task, in a stream of their own
     tk_stream stream;
     tk_batch batch;
     tk_tape tape;
@@ -30,7 +31,9 @@ typedef struct tk_branch { // a document, in a stream of its own
 
 typedef struct tk_sampling {
     tk_sampler *s;
-    const tk_sample_task *task;
+    const tk_sample_task *const *tasks; // (n_tasks)
+    const tk_sample_task *task;         // the first, for what they have in common
+    int n_tasks;
     bool first, last;
     int branches;                              // of all ranks
     int begin, own;                            // of them this rank's

@@ -10,10 +10,10 @@ static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 
 // Documents of branches differ in text alone. Levels that no schedule has keep the two modalities
 // apart in the stream even where their sigmas meet; each step writes the true ones over them.
-static tk_document document_of(const tk_sampling *r, int branch)
+static tk_document document_of(const tk_sampling *r, int branch, int task)
 {
-    tk_document d = r->task->doc;
-    d.text_rows = r->task->text_rows[branch];
+    tk_document d = r->tasks[task]->doc;
+    d.text_rows = r->tasks[task]->text_rows[branch];
     d.t_clean = 1;
     d.t_video = -1;
     d.t_audio = -2;
@@ -21,16 +21,28 @@ static tk_document document_of(const tk_sampling *r, int branch)
     return d;
 }
 
+static int64_t rows_of_branch(const tk_sampling *r, int branch)
+{
+    int64_t rows = 0;
+    for (int i = 0; i < r->n_tasks; i++) {
+        const tk_document d = document_of(r, branch, i);
+        rows += tk_document_rows(&d, NULL);
+    }
+    return rows;
+}
+
 static tk_status make_stream(tk_sampling *r, int k)
 {
     tk_branch *b = &r->branch[k];
-    const tk_document d = document_of(r, r->begin + k);
-    const int64_t rows = tk_document_rows(&d, NULL);
+    const int64_t rows = rows_of_branch(r, r->begin + k);
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
-    TK_TRY(tk_stream_init(&b->stream, &r->s->host.arena, rows, 1, TK_MODALITIES));
-    TK_TRY(tk_stream_append(&b->stream, &d));
+    TK_TRY(tk_stream_init(&b->stream, &r->s->host.arena, rows, r->n_tasks, TK_MODALITIES));
+    for (int i = 0; i < r->n_tasks; i++) {
+        const tk_document d = document_of(r, r->begin + k, i);
+        TK_TRY(tk_stream_append(&b->stream, &d));
+    }
     for (int64_t i = 0; i < b->stream.n_levels; i++) {
         if (b->stream.timestep[i] == -1) b->level[TK_VIDEO] = i;
         if (b->stream.timestep[i] == -2) b->level[TK_AUDIO] = i;
@@ -40,11 +52,31 @@ static tk_status make_stream(tk_sampling *r, int k)
 
 static tk_status make_streams(tk_sampling *r)
 {
-    for (int d = 0; d < r->branches; d++) {
-        const tk_document of = document_of(r, d);
-        r->rows += tk_document_rows(&of, NULL);
-    }
+    for (int d = 0; d < r->branches; d++) r->rows += rows_of_branch(r, d);
     for (int k = 0; k < r->own; k++) TK_TRY(make_stream(r, k));
+    return TK_OK;
+}
+
+// A branch's text, of one task after the other; of one task where it lies.
+static tk_status join_text(const tk_sampling *r, int branch, int64_t rows, tk_host_rows *in)
+{
+    const tk_model_config *c = &r->s->model->config;
+    const bool features = c->text == TK_TEXT_FEATURES;
+    const size_t row = features ? (size_t)c->text_channels * sizeof(float) : sizeof(int32_t);
+    char *to;
+    in->text = r->task->features[branch];
+    in->tokens = r->task->text[branch];
+    if (r->n_tasks == 1 || (features && !r->first)) return TK_OK;
+    TK_ARENA_NEW(to, &r->s->host.arena, rows * (int64_t)row);
+    in->text = features ? (const float *)(void *)to : NULL;
+    in->tokens = features ? NULL : (const int32_t *)(void *)to;
+    for (int i = 0; i < r->n_tasks; i++) {
+        const tk_sample_task *t = r->tasks[i];
+        const size_t bytes = (size_t)t->text_rows[branch] * row;
+        if (bytes)
+            memcpy(to, features ? (const void *)t->features[branch] : t->text[branch], bytes);
+        to += bytes;
+    }
     return TK_OK;
 }
 
@@ -66,18 +98,27 @@ static tk_status count_rows(tk_sampling *r, tk_branch *b, int m)
 
 static tk_status measure_flow(tk_sampling *r, int m)
 {
-    const tk_document *d = &r->task->doc;
     const tk_model_config *c = &r->s->model->config;
     tk_flow *f = &r->flow[m];
-    int64_t rows[TK_MODALITIES], i = 0;
+    int64_t rows[TK_MODALITIES], most = 0;
     const bool all = r->kept.rows == 0;
     f->channels = m == TK_VIDEO ? c->video_channels : c->audio_channels;
-    tk_document_rows(d, rows);
-    TK_ARENA_NEW(f->target, &r->s->host.arena, rows[m] + 1);
-    for (int k = 0; k < d->n_shots; k++)
-        for (const int64_t end = i + tk_shot_count(d, k, m); i < end; i++)
-            if (tk_row_is_target(d, k, m, i) || all)
-                f->target[f->rows++] = tk_row_is_target(d, k, m, i);
+    for (int t = 0; t < r->n_tasks; t++) {
+        tk_document_rows(&r->tasks[t]->doc, rows);
+        most += rows[m];
+    }
+    TK_ARENA_NEW(f->target, &r->s->host.arena, most + 1);
+    TK_ARENA_NEW(f->begin, &r->s->host.arena, r->n_tasks + 1);
+    for (int t = 0; t < r->n_tasks; t++) {
+        const tk_document *d = &r->tasks[t]->doc;
+        int64_t i = 0;
+        f->begin[t] = f->rows;
+        for (int k = 0; k < d->n_shots; k++)
+            for (const int64_t end = i + tk_shot_count(d, k, m); i < end; i++)
+                if (tk_row_is_target(d, k, m, i) || all)
+                    f->target[f->rows++] = tk_row_is_target(d, k, m, i);
+    }
+    f->begin[r->n_tasks] = f->rows;
     for (int k = 0; k < r->own; k++) TK_TRY(count_rows(r, &r->branch[k], m));
     return TK_OK;
 }
@@ -143,20 +184,26 @@ static tk_status put_moves(tk_sampling *r, int m)
     return tk_transfer_put(shared(r), moves, TK_I32, f->rows, 2, &f->moves);
 }
 
-static tk_status put_keys(tk_sampling *r, int m)
+static int32_t *key_rows(const tk_sampling *r, const tk_sample_task *t, int m, int32_t *key)
 {
-    const tk_sample_task *t = r->task;
-    tk_flow *f = &r->flow[m];
-    int32_t *key;
-    TK_ARENA_NEW(key, &r->s->host.arena, 2 * f->rows);
     const bool all = r->kept.rows == 0;
-    int64_t at = 0, row = 0;
+    int64_t row = 0;
     for (int k = 0; k < t->doc.n_shots; k++)
         for (int64_t i = 0, n = tk_shot_count(&t->doc, k, m); i < n; i++, row++) {
             if (!all && !tk_row_is_target(&t->doc, k, m, row)) continue;
-            key[2 * at] = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
-            key[2 * at++ + 1] = (int32_t)i;
+            *key++ = (int32_t)(2 * t->shot_id[k] + (m == TK_AUDIO));
+            *key++ = (int32_t)i;
         }
+    return key;
+}
+
+static tk_status put_keys(tk_sampling *r, int m)
+{
+    tk_flow *f = &r->flow[m];
+    int32_t *key, *at;
+    TK_ARENA_NEW(key, &r->s->host.arena, 2 * f->rows);
+    at = key;
+    for (int i = 0; i < r->n_tasks; i++) at = key_rows(r, r->tasks[i], m, at);
     return tk_transfer_put(shared(r), key, TK_I32, f->rows, 2, &f->key);
 }
 
@@ -174,11 +221,9 @@ static tk_status put_begins(tk_sampling *r, int m)
 
 static tk_status send_branch(tk_sampling *r, int k)
 {
-    const tk_sample_task *t = r->task;
     tk_branch *b = &r->branch[k];
-    const tk_host_rows in = {.kept = r->kept.rows ? &r->kept : NULL,
-                             .text = t->features[r->begin + k],
-                             .tokens = t->text[r->begin + k]};
+    tk_host_rows in = {.kept = r->kept.rows ? &r->kept : NULL};
+    TK_TRY(join_text(r, r->begin + k, b->stream.count[TK_TEXT], &in));
     TK_TRY(tk_batch_begin(&b->batch, r->s->model, &b->stream, &in, &r->s->host));
     if (k == 0) TK_TRY(put_steps(r));
     for (int h = 0; h < 2 && r->first && k == 0; h++) {
@@ -191,17 +236,19 @@ static tk_status send_branch(tk_sampling *r, int k)
 
 // ---- memory on the device ----------------------------------------------------------------------
 
-// Runs of given rows.
-static tk_status upload_given(tk_sampling *r, int m)
+// Runs of a task's given rows.
+static tk_status upload_given(tk_sampling *r, int task, int m)
 {
     const tk_flow *f = &r->flow[m];
     const size_t row = (size_t)f->channels * sizeof(float);
-    for (int64_t end, i = 0; i < f->rows; i = end) {
-        for (end = i + 1; end < f->rows && f->target[end] == f->target[i]; end++) {
+    const int64_t begin = f->begin[task], last = f->begin[task + 1];
+    for (int64_t end, i = begin; i < last; i = end) {
+        for (end = i + 1; end < last && f->target[end] == f->target[i]; end++) {
         }
         if (f->target[i]) continue;
         TK_TRY(tk_device_upload(r->s->device, (char *)f->x.data + (size_t)i * row,
-                                r->task->given[m] + i * f->channels, (size_t)(end - i) * row));
+                                r->tasks[task]->given[m] + (i - begin) * f->channels,
+                                (size_t)(end - i) * row));
     }
     return TK_OK;
 }
@@ -251,14 +298,19 @@ done:
 // x: noise on the target rows, or a part of it, and what is given on the others.
 static tk_status start_rows(tk_sampling *r, int m)
 {
-    const tk_sample_task *t = r->task;
     tk_device *d = r->s->device;
     const tk_flow *f = &r->flow[m];
-    const tk_call normal = {
-        .op = TK_OP_NORMAL, .in = {f->key}, .out = {f->x}, .i = {(int64_t)t->seed, TK_RNG_NOISE}};
-    TK_TRY(tk_op_forward(d, &normal));
-    if (t->skip > 0 && f->rows > 0) TK_TRY(mix_clean(r, m));
-    return tk_device_computes(d) ? upload_given(r, m) : TK_OK;
+    for (int i = 0; i < r->n_tasks; i++) {
+        const int64_t n = f->begin[i + 1] - f->begin[i];
+        const tk_call normal = {.op = TK_OP_NORMAL,
+                                .in = {tk_tensor_rows(f->key, f->begin[i], n)},
+                                .out = {tk_tensor_rows(f->x, f->begin[i], n)},
+                                .i = {(int64_t)r->tasks[i]->seed, TK_RNG_NOISE}};
+        TK_TRY(tk_op_forward(d, &normal));
+    }
+    if (r->task->skip > 0 && f->rows > 0) TK_TRY(mix_clean(r, m)); // it is the only one
+    for (int i = 0; i < r->n_tasks && tk_device_computes(d); i++) TK_TRY(upload_given(r, i, m));
+    return TK_OK;
 }
 
 static tk_status open_flow(tk_sampling *r, int m)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/sampler/sampler.h"
 #include "infer/sampler/internal.h"
+#include "infer/sampler/keep.h"
 #include "parallel/pipeline.h"
 #include <stdio.h>
 #include <string.h>
@@ -230,15 +231,18 @@ static tk_status do_step(tk_sampling *r, int64_t step)
 
 // ---- all of them -------------------------------------------------------------------------------
 
-// All rows of the document; given ones that were kept are the task's.
-static tk_status download_rows(tk_sampling *r, int m, float *out)
+// All rows of a task's document; given ones that were kept are the task's.
+static tk_status download_rows(tk_sampling *r, int of, int m, float *out)
 {
-    const tk_document *doc = &r->task->doc;
+    const tk_sample_task *task = r->tasks[of];
+    const tk_document *doc = &task->doc;
     const tk_flow *f = &r->flow[m];
+    const int64_t rows = f->begin[of + 1] - f->begin[of];
     const size_t row = (size_t)f->channels * sizeof(float);
+    const tk_tensor x = tk_tensor_rows(f->x, f->begin[of], rows);
     float *made = out;
-    if (r->kept.rows) TK_ARENA_NEW(made, &r->notes, f->rows * f->channels + 1);
-    TK_TRY(tk_device_download(r->s->device, made, f->x.data, tk_bytes(&f->x)));
+    if (r->kept.rows) TK_ARENA_NEW(made, &r->notes, rows * f->channels + 1);
+    TK_TRY(tk_device_download(r->s->device, made, x.data, tk_bytes(&x)));
     if (!r->kept.rows) return TK_OK;
     TK_TRY(tk_device_sync(r->s->device));
     for (int64_t i = 0, k = 0; k < doc->n_shots; k++)
@@ -246,13 +250,13 @@ static tk_status download_rows(tk_sampling *r, int m, float *out)
             if (tk_row_is_target(doc, (int)k, m, i)) {
                 memcpy(out + i * f->channels, made, row);
                 made += f->channels;
-            } else if (r->task->given[m] != out) {
-                memcpy(out + i * f->channels, r->task->given[m] + i * f->channels, row);
+            } else if (task->given[m] != out) {
+                memcpy(out + i * f->channels, task->given[m] + i * f->channels, row);
             }
     return TK_OK;
 }
 
-static tk_status all_steps(tk_sampling *r, float *const out[TK_MODALITIES],
+static tk_status all_steps(tk_sampling *r, float *const *const *out,
                            tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
 {
     TK_TRY(check_graphs(r));
@@ -266,28 +270,45 @@ static tk_status all_steps(tk_sampling *r, float *const out[TK_MODALITIES],
         TK_TRY(do_step(r, k));
         if (step_done && k + 1 < r->task->steps) TK_TRY(step_done(ctx, r->task->steps - k - 1));
     }
-    for (int h = 0; h < 2 && r->first && computes; h++)
-        TK_TRY(download_rows(r, MEDIA[h], out[MEDIA[h]]));
+    for (int i = 0; i < r->n_tasks && r->first && computes; i++)
+        for (int h = 0; h < 2; h++) TK_TRY(download_rows(r, i, MEDIA[h], out[i][MEDIA[h]]));
     return tk_device_sync(d);
 }
 
-tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
-                         tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
+bool tk_sampler_together(const tk_sampler *s, const tk_sample_task *a, const tk_sample_task *b)
+{
+    return a->steps == b->steps && a->solver == b->solver && a->guidance == b->guidance &&
+           a->graph == b->graph && !a->skip && !b->skip &&
+           !memcmp(a->shift, b->shift, sizeof a->shift) && !tk_sampler_kept_rows(s, a) &&
+           !tk_sampler_kept_rows(s, b);
+}
+
+tk_status tk_sampler_run_all(tk_sampler *s, int n, const tk_sample_task *const *tasks,
+                             float *const *const *out,
+                             tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
 {
     const tk_axis_row *stage = &s->mesh->axis[TK_AXIS_PIPELINE];
     const tk_axis_row *line = &s->mesh->axis[TK_AXIS_GUIDANCE];
-    const int branches = tk_sample_branches(t->guidance);
+    const int branches = tk_sample_branches(tasks[0]->guidance);
     tk_sampling r = {.s = s,
-                     .task = t,
+                     .tasks = tasks,
+                     .task = tasks[0],
+                     .n_tasks = n,
                      .branches = branches,
                      .begin = (int)tk_split_begin(branches, line->degree, line->rank),
                      .own = (int)tk_split_count(branches, line->degree, line->rank),
                      .first = stage->rank == 0,
                      .last = stage->rank == stage->degree - 1};
-    TK_TRY(tk_sample_check_branches(line->degree, t->guidance));
+    TK_TRY(tk_sample_check_branches(line->degree, tasks[0]->guidance));
     tk_arena_init(&r.notes, 0);
     for (int k = 0; k < r.own; k++) tk_tape_init(&r.branch[k].tape, s->device, TK_TAPE_RUN);
     const tk_status st = all_steps(&r, out, step_done, ctx);
     tk_sampling_close(&r);
     return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
+}
+
+tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
+                         tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
+{
+    return tk_sampler_run_all(s, 1, &t, &out, step_done, ctx);
 }

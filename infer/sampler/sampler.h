@@ -73,5 +73,12 @@ tk_status tk_sample_check_branches(int64_t ranks, double guidance);
 // each step but the last, with how many are left; a failure of it, which all ranks of the replica
 // have to share, ends the sampling. On a device that computes nothing, `given` and `out` are not
 // looked at, and two steps stand for all.
+// The same of several tasks, as documents of one stream: each comes out as alone, bit for bit where
+// the device is steady (core/device/device.h). They go by one schedule: each is one that
+// tk_sampler_together says may be with the first. out: (n) of each.
+bool tk_sampler_together(const tk_sampler *s, const tk_sample_task *a, const tk_sample_task *b);
+tk_status tk_sampler_run_all(tk_sampler *s, int n, const tk_sample_task *const *tasks,
+                             float *const *const *out,
+                             tk_status (*step_done)(void *ctx, int64_t left), void *ctx);
 tk_status tk_sampler_run(tk_sampler *s, const tk_sample_task *t, float *const out[TK_MODALITIES],
                          tk_status (*step_done)(void *ctx, int64_t left), void *ctx);

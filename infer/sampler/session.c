@@ -89,6 +89,7 @@ tk_status tk_session_open(tk_session *s, tk_mesh *mesh, const tk_trained *t,
     *s = (tk_session){.mesh = mesh, .trained = t, .ema = ema && t->has_ema};
     s->averaged = s->ema || t->meta.averaged;
     TK_TRY(tk_devices_open(mesh, p, 0, &s->device));
+    s->device.steady = true; // what is made alone and what shares a stream has the same bits
     tk_sampler_open(&s->sampler, mesh, &s->device, &s->model);
     return TK_OK;
 }

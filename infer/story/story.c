@@ -171,38 +171,76 @@ static tk_status tell_steps(const tk_story_task *t, int64_t n)
     return TK_OK;
 }
 
-static tk_status make_window(tk_session *s, const tk_story_task *t, int i, tk_arena *a,
-                             tk_reel *reel)
+// The steps of n windows at once, which are ready for them.
+static tk_status run_windows(tk_session *s, int n, window *const *w, const tk_story_task *t,
+                             tk_arena *a)
+{
+    const tk_sample_task **task;
+    float *const **rows;
+    TK_ARENA_NEW(task, a, n);
+    TK_ARENA_NEW(rows, a, n);
+    for (int i = 0; i < n; i++) {
+        task[i] = &w[i]->task;
+        rows[i] = w[i]->rows;
+    }
+    return tk_parallel_unless_alone(
+        &s->mesh->replica, tk_sampler_run_all(&s->sampler, n, task, rows, t->step_done, t->ctx));
+}
+
+static tk_status make_windows(tk_session *s, int n, const tk_story_part *part, bool *taken,
+                              tk_arena *a)
 {
     const tk_codec_info *k = tk_codec_get_info(s->trained->meta.codec);
     tk_comm *replica = &s->mesh->replica;
     const bool holds = s->mesh->axis[TK_AXIS_PIPELINE].rank == 0;
-    window w = {.story = t->story,
-                .refs = t->refs,
-                .given = t->given,
-                .span = t->story->windows[i],
-                .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
-    TK_TRY(open_window(t, k, i, holds, replica, reel, a, &w));
-    if (has_targets(&w.task.doc))
-        TK_TRY(tk_parallel_unless_alone(
-            replica, tk_sampler_run(&s->sampler, &w.task, w.rows, t->step_done, t->ctx)));
+    window *all, **run;
+    int n_run = 0;
+    TK_ARENA_NEW(all, a, n);
+    TK_ARENA_NEW(run, a, n);
+    for (int i = 0; i < n; i++) {
+        const tk_story_task *t = part[i].task;
+        window *w = &all[i];
+        *w = (window){.story = t->story,
+                      .refs = t->refs,
+                      .given = t->given,
+                      .span = t->story->windows[part[i].window],
+                      .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
+        TK_TRY(open_window(t, k, part[i].window, holds, replica, part[i].reel, a, w));
+        taken[i] = i == 0 || (has_targets(&all[0].task.doc) && has_targets(&w->task.doc) &&
+                              tk_sampler_together(&s->sampler, &all[0].task, &w->task));
+        if (taken[i]) run[n_run++] = w;
+    }
+    if (has_targets(&all[0].task.doc))
+        TK_TRY(run_windows(s, n_run, run, part[0].task, a));
     else // all of it is given
-        TK_TRY(tell_steps(t, w.task.steps - 1));
-    for (int m = 0; m < TK_MODALITIES && holds && w.given; m++)
-        if (m != TK_TEXT) keep_own_rows(&w, m);
-    return put_window(&w, i, holds, reel);
+        TK_TRY(tell_steps(part[0].task, all[0].task.steps - 1));
+    for (int i = 0; i < n; i++) {
+        for (int m = 0; m < TK_MODALITIES && holds && taken[i] && all[i].given; m++)
+            if (m != TK_TEXT) keep_own_rows(&all[i], m);
+        if (taken[i]) TK_TRY(put_window(&all[i], part[i].window, holds, part[i].reel));
+    }
+    return TK_OK;
+}
+
+tk_status tk_story_make_together(tk_session *s, int n, const tk_story_part *part, bool *taken)
+{
+    tk_arena scratch;
+    tk_arena_init(&scratch, 1 << 20);
+    const tk_status st = make_windows(s, n, part, taken, &scratch);
+    tk_arena_free(&scratch);
+    TK_TRY(st);
+    return tell_steps(part[0].task, 1);
 }
 
 tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel)
 {
     for (int i = 0; i < t->story->n_windows; i++) {
-        tk_arena scratch;
-        const bool there = reel->has(reel, i);
-        tk_arena_init(&scratch, 1 << 20);
-        const tk_status st = there ? TK_OK : make_window(s, t, i, &scratch, reel);
-        tk_arena_free(&scratch);
-        TK_TRY(st);
-        TK_TRY(tell_steps(t, there ? tk_story_steps(t->config) : 1));
+        const tk_story_part part = {t, i, reel};
+        bool taken;
+        if (reel->has(reel, i))
+            TK_TRY(tell_steps(t, tk_story_steps(t->config)));
+        else
+            TK_TRY(tk_story_make_together(s, 1, &part, &taken));
     }
     return TK_OK;
 }

@@ -18,6 +18,16 @@ tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, 
 // fails alone within a window takes the others down.
 tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel);
 
+// A window of a storyboard that is to be made.
+typedef struct tk_story_part {
+    const tk_story_task *task;
+    int window;
+    tk_reel *reel;
+} tk_story_part;
+// Collective: makes the parts, the first and those of the others that may be with it as documents
+// of one stream; taken[i]: it was made. Steps are told by the first one's step_done, once for all.
+tk_status tk_story_make_together(tk_session *s, int n, const tk_story_part *part, bool *taken);
+
 // The same, all in memory, which comes from `a`.
 tk_status tk_story_sample(tk_session *s, const tk_story_task *t, tk_arena *a, tk_latents *out);
 

@@ -105,10 +105,17 @@ bool tk_cpu_linear_bf16(const tk_call *c, bool back)
     return all && tk_count(y) > 0 && tk_count(w) > 0 && tk_matmul_has(TK_BF16);
 }
 
-static bool transposes_weights(const tk_call *c)
+static bool transposes_weights(const tk_device *d, const tk_call *c)
 {
     const tk_tensor *w = &c->in[1];
-    return w->dtype == TK_F32 && tk_rows(&c->out[0]) >= WORTH_ROWS && tk_count(w) <= SMALL_WEIGHTS;
+    const bool rows = d->steady || tk_rows(&c->out[0]) >= WORTH_ROWS;
+    return w->dtype == TK_F32 && rows && tk_count(w) <= SMALL_WEIGHTS;
+}
+
+// Where rows are to be steady, few of them are made more.
+static bool adds_rows(const tk_device *d, const tk_call *c)
+{
+    return d->steady && c->out[0].dtype == TK_F32 && tk_rows(&c->out[0]) < TK_GEMM_ROWS;
 }
 
 static bool transposes_dy(const tk_call *c)
@@ -118,13 +125,14 @@ static bool transposes_dy(const tk_call *c)
            tk_cols(&c->din[1]) <= FEW_COLUMNS;
 }
 
-// Forward: w transposed (C,M). Backward: a block of dy transposed (block, N).
+// Forward: w transposed (C,M), and x and y with more rows. Backward: a block of dy transposed
+// (block, N).
 size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 {
-    (void)d;
     const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
     int64_t floats = 0;
-    if (!back && transposes_weights(c)) floats = tk_cols(w) * pad(tk_rows(w));
+    if (!back && transposes_weights(d, c)) floats = tk_cols(w) * pad(tk_rows(w));
+    if (!back && adds_rows(d, c)) floats += TK_GEMM_ROWS * (tk_cols(w) + tk_rows(w));
     if (back && transposes_dy(c)) {
         int64_t n = tk_rows(&c->dout[0]), block = block_columns(tk_rows(w), n) * pad(n);
         floats = block > floats ? block : floats;
@@ -136,6 +144,25 @@ size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 static tk_matrix operand_of(const tk_tensor *x, bool transposed)
 {
     return (tk_matrix){x->data, x->dtype, tk_cols(x), transposed};
+}
+
+// y (n,m), which holds what the product is added to, += x (n,k) @ w^T; wt: w transposed, or NULL.
+static tk_status multiply_steadily(tk_device *d, const tk_call *c, const float *wt, float beta)
+{
+    const int64_t n = tk_rows(&c->out[0]), m = tk_cols(&c->out[0]), k = tk_cols(&c->in[0]);
+    const float *x = tk_f32(&c->in[0]), *w = wt ? wt : tk_f32(&c->in[1]);
+    const int64_t ldw = wt ? pad(m) : k;
+    const char how = wt ? 'N' : 'T';
+    float *y = tk_f32(&c->out[0]);
+    if (!adds_rows(d, c)) return tk_gemm_steady(d->threads, how, n, m, k, x, k, w, ldw, beta, y, m);
+    float *more_x = (float *)d->scratch + (wt ? k * pad(m) : 0),
+          *more_y = more_x + TK_GEMM_ROWS * k;
+    memset(more_x, 0, (size_t)(TK_GEMM_ROWS * (k + m)) * sizeof *more_x);
+    memcpy(more_x, x, (size_t)(n * k) * sizeof *x);
+    if (beta != 0) memcpy(more_y, y, (size_t)(n * m) * sizeof *y);
+    TK_TRY(tk_gemm_steady(d->threads, how, TK_GEMM_ROWS, m, k, more_x, k, w, ldw, beta, more_y, m));
+    memcpy(y, more_y, (size_t)(n * m) * sizeof *y);
+    return TK_OK;
 }
 
 tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
@@ -152,10 +179,10 @@ tk_status tk_cpu_linear(tk_device *d, const tk_call *c)
 #pragma omp parallel for num_threads(threads)
         for (int64_t i = 0; i < n; i++) memcpy(y + i * m, b, (size_t)m * sizeof *y);
     }
-    if (!transposes_weights(c))
-        return tk_gemm(d->threads, 'N', 'T', n, m, k, x, k, tk_f32(&c->in[1]), k, beta, y, m);
-    float *wt = d->scratch;
-    transpose_all(d, tk_f32(&c->in[1]), k, m, k, wt, pad(m));
+    float *wt = transposes_weights(d, c) ? d->scratch : NULL;
+    if (wt) transpose_all(d, tk_f32(&c->in[1]), k, m, k, wt, pad(m));
+    if (d->steady) return multiply_steadily(d, c, wt, beta);
+    if (!wt) return tk_gemm(d->threads, 'N', 'T', n, m, k, x, k, tk_f32(&c->in[1]), k, beta, y, m);
     return tk_gemm(d->threads, 'N', 'N', n, m, k, x, k, wt, pad(m), beta, y, m);
 }
 

@@ -54,11 +54,18 @@ tk_status tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float a
                    (long long)ldc, st == dnnl_out_of_memory ? "out of memory" : "refused");
 }
 
-tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
-                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+// Columns by n alone; rows by what threads want, none of fewer than TILE_LEAST but where all are.
+static tiles steady_tiles_of(int64_t m, int64_t n)
 {
-    if (m == 0 || n == 0) return TK_OK;
-    const tiles t = tiles_of(m, n);
+    tiles t = {tk_blocks(m, TK_GEMM_TILE), tk_blocks(n, TK_GEMM_TILE / 2)};
+    while (t.rows * t.columns < 4 && m / t.rows >= 2 * TILE_LEAST) t.rows *= 2;
+    return t;
+}
+
+static tk_status gemm_in(tiles t, int threads, char ta, char tb, int64_t m, int64_t n, int64_t k,
+                         const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                         float *c, int64_t ldc)
+{
     tk_team team = {TK_OK, ""};
     if (threads == 0) threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (m * n * k < ALONE) threads = 1;
@@ -74,6 +81,21 @@ tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k
         }
     tk_alive();
     return tk_team_result(&team);
+}
+
+tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
+                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+    if (m == 0 || n == 0) return TK_OK;
+    return gemm_in(tiles_of(m, n), threads, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+tk_status tk_gemm_steady(int threads, char tb, int64_t m, int64_t n, int64_t k, const float *a,
+                         int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                         int64_t ldc)
+{
+    if (m == 0 || n == 0) return TK_OK;
+    return gemm_in(steady_tiles_of(m, n), threads, 'N', tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
 // ---- matmul primitives -------------------------------------------------------------------------

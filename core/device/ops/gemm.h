@@ -18,6 +18,14 @@ tk_status tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float a
 tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+// The same for op(A) = A, such that a row of C has the same bits whatever other rows there are:
+// tiles are cut by columns as n alone says. The library keeps that from TK_GEMM_ROWS rows on; with
+// fewer it takes other ways.
+enum { TK_GEMM_ROWS = 64 };
+tk_status tk_gemm_steady(int threads, char tb, int64_t m, int64_t n, int64_t k, const float *a,
+                         int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                         int64_t ldc);
+
 // A matrix as it lies: row-major with row stride ld, f32 or bf16; transposed: its transpose is
 // meant.
 typedef struct tk_matrix {

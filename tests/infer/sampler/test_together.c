@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*TEST nsize: 1 2; timeout: 60 */
+// Storyboards that share a stream: one to eight of them, with texts of different lengths, seeds of
+// their own and windows of different sizes, filled up as others finish, each bit for bit what it is
+// alone. What cannot be with another is made alone.
+#include "infer/story/story.h"
+#include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
+#include "tests/support/stories.h"
+#include "tests/support/test.h"
+#include <stdio.h>
+#include <unistd.h>
+
+enum { MOST = 8 };
+static const int SIDE[TK_MODALITIES] = {[TK_VIDEO] = TK_CODEC_VIDEO, [TK_AUDIO] = TK_CODEC_AUDIO};
+
+typedef struct board { // a storyboard of the test
+    tk_config config;
+    tk_story story;
+    tk_story_task task;
+    tk_reel_memory reel;
+    tk_latents alone;
+    int window;
+} board;
+
+static tk_comm world;
+static char dir[256], path[512], picture[512];
+static tk_arena arena;
+static tk_config config;
+static tk_story story;
+static tk_mesh mesh;
+static tk_trained trained;
+static tk_session session;
+static tk_references refs;
+static board boards[MOST];
+static bool holds;
+
+// The same shots in few words, of different lengths. Without guidance: then there are so few rows
+// of text that the products of one alone are those that the library makes in another way.
+static void vary(board *b, int i)
+{
+    b->config = config;
+    b->story = story;
+    b->config.story.seed = 100 + 7 * i;
+    b->config.sample.guidance = 1;
+    b->story.shot = tk_arena_alloc(&arena, (size_t)story.n_shots * sizeof *story.shot);
+    assert_non_null(b->story.shot);
+    memcpy(b->story.shot, story.shot, (size_t)story.n_shots * sizeof *story.shot);
+    for (int k = 0; k < story.n_shots; k++)
+        b->story.shot[k].caption = tk_arena_printf(&arena, "%.*s", 1 + (i + k) % 5, "a ball");
+    b->task = (tk_story_task){.config = &b->config, .story = &b->story, .refs = &refs};
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    tk_parallel_config p = {.tensor = 1, .pipeline = world.size, .threads = 1};
+    tk_arena_init(&arena, 0);
+    snprintf(dir, sizeof dir, "/tmp/talkie-together-XXXXXX");
+    if (world.rank == 0 && !mkdtemp(dir)) return -1;
+    assert_ok(tk_comm_broadcast(&world, dir, sizeof dir, 0));
+    snprintf(path, sizeof path, "%s/model.h5", dir);
+    snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
+    stories_save_model(&world, path, true, "all");
+    stories_plan(&world, picture, &arena, &config, &story);
+    assert_ok(tk_trained_open(path, "", &world, &arena, &trained));
+    assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_TENSOR));
+    assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
+    assert_ok(tk_session_load(&session));
+    assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
+    holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
+    for (int i = 0; i < MOST; i++) {
+        vary(&boards[i], i);
+        assert_ok(tk_story_sample(&session, &boards[i].task, &arena, &boards[i].alone));
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tk_session_close(&session);
+    tk_trained_close(&trained);
+    tk_mesh_close(&mesh);
+    assert_ok(tk_comm_barrier(&world));
+    if (world.rank == 0) {
+        unlink(path), unlink(picture);
+        rmdir(dir);
+    }
+    tk_config_free(&config);
+    tk_arena_free(&arena);
+    return 0;
+}
+
+static void begin(board *b)
+{
+    tk_reel_shape shape;
+    assert_ok(tk_story_reel(&b->story, tk_codec_get_info(trained.meta.codec), &arena, &shape));
+    b->reel = (tk_reel_memory){0};
+    assert_ok(tk_reel_in_memory(&shape, holds, &arena, &b->reel));
+    b->window = 0;
+}
+
+static void assert_as_alone(const board *b, int n, int i)
+{
+    for (int m = 0; m < TK_MODALITIES && holds; m++)
+        if (m != TK_TEXT && memcmp(b->reel.rows[SIDE[m]], b->alone.rows[m],
+                                   (size_t)stories_numbers(&b->story, m) * sizeof(float)))
+            fail_msg("storyboard %d of %d at once is another one than alone", i, n);
+}
+
+// Makes the next windows of those that are at work; which of them were made in one stream.
+static int make_round(int n, board *const *at, bool *taken)
+{
+    tk_story_part part[MOST] = {{0}};
+    int made = 0;
+    for (int i = 0; i < n; i++)
+        part[i] = (tk_story_part){&at[i]->task, at[i]->window, &at[i]->reel.reel};
+    assert_ok(tk_story_make_together(&session, n, part, taken));
+    for (int i = 0; i < n; i++) {
+        at[i]->window += taken[i];
+        made += taken[i];
+    }
+    return made;
+}
+
+static void each_is_what_it_is_alone(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= MOST; n++) {
+        board *at[MOST];
+        bool taken[MOST];
+        for (int i = 0; i < n; i++) begin(at[i] = &boards[i]);
+        for (int k = 0; k < story.n_windows; k++) assert_int_equal(make_round(n, at, taken), n);
+        for (int i = 0; i < n; i++) assert_as_alone(&boards[i], n, i);
+    }
+}
+
+// One more begins each round, and takes the place of who has finished: windows of other sizes meet.
+static void others_fill_up_what_finishes(void **state)
+{
+    enum { PLACES = 3 };
+    board *at[PLACES];
+    bool taken[PLACES];
+    int n = 0, next = 0, finished = 0, mixed = 0;
+    (void)state;
+    while (finished < MOST) {
+        if (n < PLACES && next < MOST) begin(at[n++] = &boards[next++]);
+        for (int i = 1; i < n; i++) mixed += at[i]->window != at[0]->window;
+        assert_int_equal(make_round(n, at, taken), n);
+        for (int i = 0; i < n; i++) {
+            if (at[i]->window < at[i]->story.n_windows) continue;
+            assert_as_alone(at[i], PLACES, finished++);
+            at[i--] = at[--n];
+        }
+    }
+    assert_true(mixed > 3);
+}
+
+static void what_goes_by_another_schedule_waits(void **state)
+{
+    board *at[3] = {&boards[0], &boards[1], &boards[2]};
+    bool taken[3];
+    (void)state;
+    for (int i = 0; i < 3; i++) begin(at[i]);
+    boards[1].config.sample.steps += 1;
+    assert_int_equal(make_round(3, at, taken), 2);
+    assert_true(taken[0] && !taken[1] && taken[2]);
+    boards[1].config.sample.steps -= 1;
+    boards[2].config.sample.guidance = 2;
+    begin(at[0]), begin(at[2]);
+    assert_int_equal(make_round(3, at, taken), 2);
+    assert_true(taken[0] && taken[1] && !taken[2]);
+    boards[2].config.sample.guidance = 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_what_it_is_alone),
+        cmocka_unit_test(others_fill_up_what_finishes),
+        cmocka_unit_test(what_goes_by_another_schedule_waits),
+    };
+    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    const int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    if (failed) tk_parallel_abort(1); // ranks that did not fail may be waiting
+    tk_parallel_stop();
+    return 0;
+}
