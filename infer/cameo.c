@@ -6,6 +6,7 @@
 #include "data/media/media.h"
 #include "infer/cameo/person.h"
 #include "infer/cameo/use.h"
+#include "infer/enroll/enroll.h"
 #include "infer/reel/files.h"
 #include <errno.h>
 #include <pwd.h>
@@ -163,6 +164,7 @@ static tk_status read_media(const cameo_call *c, tk_reference_kind kind, tk_came
 static tk_status enroll_person(cameo_call *c)
 {
     tk_seal_pair registrar;
+    if (c->n == 1) return tk_enroll_by_film(&c->store, &c->who, c->files[0]);
     tk_cameo_new x = {.who = c->who, .by = "registrar"};
     TK_TRY(read_sign(c, &registrar));
     const bool counts = c->store.has_registrar &&
@@ -176,6 +178,18 @@ static tk_status enroll_person(cameo_call *c)
     char user[TK_USER_WORDS];
     tk_log("@%s is enrolled, of %s; it serves nobody else until consent is granted", c->who.name,
            tk_user_say(x.owner, user));
+    return TK_OK;
+}
+
+static tk_status give_challenge(cameo_call *c)
+{
+    tk_challenge x;
+    char text[TK_CHALLENGE_TEXT];
+    TK_TRY(tk_challenge_ask(&c->store, &c->who, &x));
+    printf("%s\n", tk_challenge_say(&x, text));
+    tk_log("@%s: say these words, one after the other, in a film of your face; good for %d minutes "
+           "and one try",
+           c->who.name, TK_CHALLENGE_SECONDS / 60);
     return TK_OK;
 }
 
@@ -283,7 +297,8 @@ static const struct cameo_verb {
 } verbs[] = {
     {"list", "list", 0, false, TK_STORE_TO_LOOK, list_people},
     {"log", "log @HANDLE", 0, true, TK_STORE_TO_LOOK, show_log},
-    {"enroll", "enroll @HANDLE FACE VOICE", 2, true, TK_STORE_TO_MAKE, enroll_person},
+    {"challenge", "challenge @HANDLE", 0, true, TK_STORE_TO_MAKE, give_challenge},
+    {"enroll", "enroll @HANDLE FILM|FACE VOICE", 2, true, TK_STORE_TO_MAKE, enroll_person},
     {"grant", "grant @HANDLE", 0, true, TK_STORE_TO_USE, grant_consent},
     {"revoke", "revoke @HANDLE", 0, true, TK_STORE_TO_USE, revoke_cameo},
 };
@@ -295,12 +310,12 @@ static tk_status call_verb(const tk_invocation *in, tk_arena *a)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(in->files[0], verbs[i].name)) v = &verbs[i];
     if (!v)
-        return TK_FAIL(TK_INPUT,
-                       "talkie cameo: \"%.40s\" is none of list, log, enroll, grant, "
-                       "revoke",
-                       in->files[0]);
+        return TK_FAIL(
+            TK_INPUT,
+            "talkie cameo: \"%.40s\" is none of list, log, challenge, enroll, grant, revoke",
+            in->files[0]);
     c.n = in->n_files - 1 - v->handle;
-    if (c.n != v->files)
+    if (c.n != v->files && !(v->files == 2 && c.n == 1))
         return TK_FAIL(TK_INPUT, "usage: talkie cameo %s consent.store=FOLDER [key=value ...]",
                        v->usage);
     if (v->handle) TK_TRY(tk_handle_read(in->files[1], &c.who));

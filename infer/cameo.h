@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// talkie cameo list|log|enroll|grant|revoke [@HANDLE] [FACE VOICE] [key=value ...]
+// talkie cameo list|log|challenge|enroll|grant|revoke [@HANDLE] [FILM|FACE VOICE] [key=value ...]
 #pragma once
 #include "core/config/command.h"
 

@@ -13,7 +13,7 @@ fails() { # CODE WORDS COMMAND...
     shift 2
     "$talkie" "$@" >out 2>&1 || code=$?
     [[ $code == "$want" ]] || fail "talkie $*: exit code $code, not $want"
-    grep -qF -- "$words" out || fail "talkie $*: does not say \"$words\""
+    grep -q -- "$words" out || fail "talkie $*: does not say \"$words\""
 }
 lent=(consent.store=store consent.keys=keys consent.registrar=registrar.pub)
 cameo() { "$talkie" cameo "$@" "${lent[@]}" >out 2>&1 || fail "talkie cameo $* fails"; }
@@ -45,6 +45,19 @@ fails 2 'is not the key of the registrar' cameo enroll @ada face.png voice.wav "
 fails 2 'no private key' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=registrar.pub
 fails 2 'FACE, a picture, comes first' cameo enroll @ada voice.wav face.png "${lent[@]}" consent.sign=registrar.pem
 fails 2 'nobody of that handle' cameo log @ada "${lent[@]}"
+
+# By a challenge: one try, whatever comes of it.
+fails 2 'no challenge was asked for' cameo enroll @cleo face.png "${lent[@]}"
+cameo challenge @cleo
+[[ $(sed -n '/^[a-z]* [a-z]* [a-z]* [a-z]*$/p' out | wc -l) == 1 ]] || fail "a challenge is not four words"
+cp face.png film.png
+cp keys/challenges/cleo kept
+fails 2 'film.png: has no sound' cameo enroll @cleo film.png "${lent[@]}"
+fails 2 'no challenge was asked for, or it was tried' cameo enroll @cleo film.png "${lent[@]}"
+sed 's/^until: .*/until: 99999999999/' kept >keys/challenges/cleo
+fails 2 'is not as the server gave it' cameo enroll @cleo film.png "${lent[@]}"
+cp kept keys/challenges/bo
+fails 2 'is not as the server gave it' cameo enroll @bo film.png "${lent[@]}"
 
 # Enrolled, it serves its owner alone; granted, others as far as that goes.
 cameo enroll @ada face.png voice.wav consent.sign=registrar.pem
