@@ -51,12 +51,12 @@ fails 2 'no challenge was asked for' cameo enroll @cleo face.png "${lent[@]}"
 cameo challenge @cleo
 [[ $(sed -n '/^[a-z]* [a-z]* [a-z]* [a-z]*$/p' out | wc -l) == 1 ]] || fail "a challenge is not four words"
 cp face.png film.png
-cp keys/challenges/cleo kept
+cp keys/challenges/cleo cleo.kept
 fails 2 'film.png: has no sound' cameo enroll @cleo film.png "${lent[@]}"
 fails 2 'no challenge was asked for, or it was tried' cameo enroll @cleo film.png "${lent[@]}"
-sed 's/^until: .*/until: 99999999999/' kept >keys/challenges/cleo
+sed 's/^until: .*/until: 99999999999/' cleo.kept >keys/challenges/cleo
 fails 2 'is not as the server gave it' cameo enroll @cleo film.png "${lent[@]}"
-cp kept keys/challenges/bo
+cp cleo.kept keys/challenges/bo
 fails 2 'is not as the server gave it' cameo enroll @bo film.png "${lent[@]}"
 
 # Enrolled, it serves its owner alone; granted, others as far as that goes.
