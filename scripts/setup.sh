@@ -47,7 +47,7 @@ openssl           | command openssl                | makes the authority that te
 # Tests that need these are skipped without.
 spared_packages='
 ffmpeg            | command ffmpeg                 | makes odd media files for the tests of the import
-chromium          | command chromium               | opens the gallery's page in its test
+chromium          | command chromium               | opens the page of a gallery in its test
 clang-format-14   | command clang-format-14        | style check
 '
 # They bring daemons, which Debian starts where it can: only where they are asked for.
