@@ -99,13 +99,39 @@ static tk_status look_at_parents(tk_ruling *f, const tk_job *job, tk_arena *a)
     return TK_OK;
 }
 
+// ---- who is in it ------------------------------------------------------------------------------
+
+typedef struct who_lends {
+    const tk_lent *lent; // asked for already: everybody in it consents, for all who were asked for
+    const int64_t *uid;
+} who_lends;
+
+// A name stands for a face and a voice: one of the two is not enough.
+static bool consents(void *ctx, const char *handle)
+{
+    const who_lends *w = ctx;
+    const tk_lent *l = w->lent;
+    const unsigned both = TK_USE_FACE | TK_USE_VOICE;
+    bool asked = !w->uid;
+    for (int i = 0; i < l->ask.users && !asked; i++) asked = l->ask.user[i] == *w->uid;
+    for (int i = 0; i < l->ask.n && asked; i++)
+        if (!strcmp(l->cameo[i].who.name, handle) && (l->cameo[i].uses & both) == both) return true;
+    return false;
+}
+
 // ---- jobs --------------------------------------------------------------------------------------
 
 static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk_arena *a)
 {
     tk_ruling *f;
-    const tk_ruling_request r = {
-        .clip = job->output, .files = &job->file, .n_files = 1, .uid = uid, .dry = dry};
+    who_lends who = {&job->lent, uid};
+    const tk_ruling_request r = {.clip = job->output,
+                                 .files = &job->file,
+                                 .n_files = 1,
+                                 .uid = uid,
+                                 .dry = dry,
+                                 .consents = consents,
+                                 .ctx = &who};
     TK_TRY(tk_ruling_open(&job->config.filter, &r, &f));
     if (!f) return TK_OK;
     tk_status st = look_at_texts(f, job, a);

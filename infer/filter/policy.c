@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/filter/policy.h"
 #include "core/config/load.h"
+#include "infer/cameo/handle.h"
 #include "infer/filter/pattern.h"
 #include "infer/filter/words.h"
 #include <inttypes.h>
@@ -58,7 +59,7 @@ static const tk_option category_rows[] = {
     TEXT("role", role, "who may, where the action is role"),
     TEXTS("words", words, n_words, "words, and several in a row; with a star where they go on"),
     TEXTS("patterns", patterns, n_patterns, "regular expressions, of plain text in lower case"),
-    TEXTS("people", people, n_people, "names of people, who may have consented"),
+    TEXTS("people", people, n_people, "names of people, each with the handle of a cameo or without"),
     TEXTS("innocent", innocent, n_innocent, "words in which the others mean nothing"),
 };
 static const tk_table category_table = TABLE(category_rows, "category");
@@ -145,17 +146,38 @@ static tk_status say_wrong_rule(policy_reading *r, const tk_source *from, const 
                            tk_config_shown(text, strlen(text), shown), words);
 }
 
+// "Ada Oak @ada" becomes a name and a handle; the text is the policy's own.
+static tk_status split_person(policy_reading *r, const char *text, tk_policy_rule *rule)
+{
+    const char *at = strchr(text, '@');
+    tk_handle handle;
+    if (!at) return TK_OK;
+    size_t n = (size_t)(at - text);
+    while (n && text[n - 1] == ' ') n--;
+    TK_TRY(tk_handle_read(at, &handle));
+    rule->text = tk_arena_printf(&r->p->arena, "%.*s", (int)n, text);
+    rule->handle = tk_arena_strdup(&r->p->arena, handle.name);
+    return rule->text && rule->handle ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a name");
+}
+
+static tk_status make_word(policy_reading *r, tk_policy_rule rule)
+{
+    tk_policy_made *m = r->p->made;
+    int number;
+    if (rule.kind == TK_RULE_PERSON) TK_TRY(split_person(r, rule.text, &rule));
+    TK_TRY(tk_words_add(m->words, rule.text, &number));
+    m->rule[m->n++] = rule;
+    return TK_OK;
+}
+
 static tk_status make_words(policy_reading *r, const tk_source *item, int category, const char *key,
                             tk_rule_kind kind, char *const *text, int64_t n)
 {
-    tk_policy_made *m = r->p->made;
     char name[TK_NAME_MAX];
     snprintf(name, sizeof name, "categories[%d].%s", category, key);
     for (int64_t k = 0; k < n; k++) {
-        int number;
-        const tk_status st = tk_words_add(m->words, text[k], &number);
+        const tk_status st = make_word(r, (tk_policy_rule){category, kind, text[k], NULL});
         if (st == TK_INPUT) TK_TRY(say_wrong_rule(r, item, name, k, text[k]));
-        if (st == TK_OK) m->rule[m->n++] = (tk_policy_rule){category, kind, text[k]};
         if (st != TK_OK && st != TK_INPUT) return st;
     }
     r->p->words += kind == TK_RULE_INNOCENT ? 0 : n;
@@ -174,7 +196,7 @@ static tk_status make_patterns(policy_reading *r, const tk_source *item, int cat
         if (st == TK_INPUT) TK_TRY(say_wrong_rule(r, item, name, k, c->patterns[k]));
         if (st != TK_OK && st != TK_INPUT) return st;
         if (st != TK_OK) continue;
-        m->shape[m->n_patterns] = (tk_policy_rule){category, TK_RULE_PATTERN, c->patterns[k]};
+        m->shape[m->n_patterns] = (tk_policy_rule){category, TK_RULE_PATTERN, c->patterns[k], NULL};
         m->pattern[m->n_patterns++] = one;
     }
     return TK_OK;

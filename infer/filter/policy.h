@@ -23,7 +23,8 @@ typedef struct tk_policy_role {
 typedef struct tk_policy_category {
     char *name, *role; // role: of TK_POLICY_ROLE
     int64_t action;    // tk_policy_action
-    char **words, **patterns, **people, **innocent;
+    char **words, **patterns, **innocent;
+    char **people; // names, with the handle of their cameo where they may have one: "Ada Oak @ada"
     int64_t n_words, n_patterns, n_people, n_innocent;
 } tk_policy_category;
 
@@ -37,7 +38,8 @@ typedef enum tk_rule_kind {
 typedef struct tk_policy_rule {
     int category;
     tk_rule_kind kind;
-    const char *text; // as the policy has it
+    const char *text;   // as the policy has it, of a person the name
+    const char *handle; // of a person's cameo (infer/cameo/handle.h), without the @; NULL: none
 } tk_policy_rule;
 
 typedef struct tk_policy {

@@ -162,8 +162,7 @@ static const char *decide(const tk_ruling *f, const tk_policy_hit *h)
     const tk_policy_category *c = &f->policy->categories[h->rule->category];
     const tk_ruling_request *r = f->request;
     if (h->unfinished) return "refused"; // whatever is asked for: nobody writes so by chance
-    if (h->rule->kind == TK_RULE_PERSON && r->consents && r->consents(r->ctx, h->rule->text))
-        return "consented";
+    if (h->rule->handle && r->consents && r->consents(r->ctx, h->rule->handle)) return "consented";
     if (c->action == TK_POLICY_LOG) return "logged";
     if (c->action == TK_POLICY_ROLE && all_have_role(f, c->role)) return "allowed";
     return "refused";
@@ -172,14 +171,16 @@ static const char *decide(const tk_ruling *f, const tk_policy_hit *h)
 static void add_refusal(tk_ruling *f, const char *place, const char *rule, const char *shown,
                         const tk_policy_hit *h)
 {
-    const bool person = h->rule->kind == TK_RULE_PERSON;
     f->refused++;
     if (f->told == TOLD || f->lines.used > TOLD_BYTES) return;
     if (f->told++) tk_text_add(&f->lines, "\n");
     tk_text_add(&f->lines, place);
     tk_text_add(&f->lines, ": refused (");
     tk_text_add(&f->lines, rule);
-    tk_text_add(&f->lines, person ? ", who has not consented): " : "): ");
+    if (h->rule->kind == TK_RULE_PERSON) tk_text_add(&f->lines, ", who has not consented");
+    if (h->rule->handle)
+        tk_text_addf(&f->lines, ": cameo does not name @%s, face and voice", h->rule->handle);
+    tk_text_add(&f->lines, "): ");
     tk_text_add(&f->lines, shown);
 }
 

@@ -18,8 +18,9 @@ typedef struct tk_ruling_request {
     int n_files;
     const int64_t *uid; // who asks where this process wrote the files on their behalf; NULL: nobody
     bool dry;           // nothing will be made: nothing is logged
-    // Whether a person of the policy has consented to this clip; NULL: nobody has.
-    bool (*consents)(void *ctx, const char *person);
+    // Whether who has this handle, without the @, lends face and voice to this clip; NULL: nobody
+    // does. Asked for people to whom the policy gives a handle, the others cannot consent.
+    bool (*consents)(void *ctx, const char *handle);
     void *ctx;
 } tk_ruling_request;
 

@@ -34,6 +34,7 @@ decisions() { # FILE: in order
 # All of a storyboard's, with places; nothing is made, and what is logged says why.
 story 'an o.a.k' 'Ada L0velace and a c0d' 'style: elms' >bad.yaml
 refused 2 "$talkie" sample bad.yaml "${by[@]}" -o bad
+! grep -q 'without filters' out || { echo "skipped: built without filters"; exit 77; }
 grep -q 'bad.yaml:3:8: style: refused (trees, word "elm\*"): "elm"' out || fail "the style is not told"
 grep -q 'bad.yaml:5:28: shots\[0\].prompt: refused (trees, word "oak"): "o.a.k"' out || fail "a prompt is not told"
 grep -q 'bad.yaml:6:28: shots\[1\].prompt: refused (people, person "Ada Lovelace", who has not consented)' out || fail "a name is not told"

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "infer/filter/pattern.h"
 #include "infer/filter/ruling.h"
+#include "tests/support/filters.h"
 #include "tests/support/test.h"
 #include <fcntl.h>
 #include <jansson.h>
@@ -74,6 +75,10 @@ static void test_what_is_no_policy_is_told_with_its_place(void **state)
         {"categories: [{name: a, patterns: ['(']}]", "is no pattern"},
         {"categories: [{name: a, patterns: ['a{1000}']}]", "the most is 100"},
         {"categories: [{name: a, patterns: ['']}]", "is empty"},
+        {"categories: [{name: a, people: [Ada @]}]", "is no handle"},
+        {"categories: [{name: a, people: [Ada @../ada]}]", "is no handle"},
+        {"categories: [{name: a, people: [Ada @ada @bo]}]", "is no handle"},
+        {"categories: [{name: a, people: ['@ada']}]", "has no letter"},
         {"categories: [{name: a, words: [tree], colour: red}]", "no such option"},
         {"model: {hidden: 6}", "policy.yaml:1:1: model: no such option; did you mean roles?"},
         {"{", "policy.yaml:"},
@@ -95,7 +100,8 @@ static void test_what_is_no_policy_is_told_with_its_place(void **state)
 static void test_memory_that_runs_out(void **state)
 {
     (void)state;
-    put_file(policy_path, "categories: [{name: a, words: [tree], patterns: [b], people: [Ada]}]");
+    put_file(policy_path,
+             "categories: [{name: a, words: [tree], patterns: [b], people: [Ada @ada]}]");
     tk_status st = TK_MEMORY;
     for (int64_t n = 1; st == TK_MEMORY; n++) {
         tk_policy *p;
@@ -113,10 +119,10 @@ static void test_memory_that_runs_out(void **state)
 static tk_filter_config config = {policy_path, log_path};
 static const char *const files[] = {story_path};
 
-static bool ada_consents(void *ctx, const char *person)
+static bool ada_consents(void *ctx, const char *handle)
 {
     (void)ctx;
-    return !strcmp(person, "Ada Lovelace");
+    return !strcmp(handle, "ada");
 }
 
 static tk_status rule_on(const tk_ruling_request *r, const char *text)
@@ -138,7 +144,7 @@ static void write_policy(const char *user)
              "  - {name: trees, words: [oak, elm*], innocent: [elmo]}\n"
              "  - {name: birds, action: log, words: [raven]}\n"
              "  - {name: fish, action: role, role: press, words: [cod]}\n"
-             "  - {name: people, people: [Ada Lovelace, Alan Turing]}\n"
+             "  - {name: people, people: [Ada Lovelace @ada, Alan Turing, Bo Oslo@bo]}\n"
              "  - {name: numbers, patterns: ['\\d{3}-\\d{4}']}\n",
              user);
     put_file(policy_path, text);
@@ -182,16 +188,19 @@ static void test_decisions(void **state)
     assert_says("(numbers, pattern");
     assert_ok(rule_on(&r, "Elmo and a raven"));
     assert_status(rule_on(&r, "Ada Lovelace"), TK_INPUT);
-    assert_says("who has not consented");
+    assert_says("person \"Ada Lovelace\", who has not consented: cameo does not name @ada, face");
     assert_ok(rule_on(&consented, "Ada Lovelace"));
     assert_status(rule_on(&consented, "Ada Lovelace and Alan Turing"), TK_INPUT);
-    assert_says("Alan Turing");
+    assert_says("(people, person \"Alan Turing\", who has not consented): \"Alan Turing\"");
+    assert_status(rule_on(&consented, "Ada Lovelace and Bo 0slo"), TK_INPUT);
+    assert_says("does not name @bo");
     snprintf(own, sizeof own, "%u", getuid());
     write_policy(own);
     assert_ok(rule_on(&r, "a cod"));
     read_decisions(got);
     assert_string_equal(got, "passed, refused, refused, logged, refused, refused, logged, passed, "
-                             "refused, consented, passed, consented, refused, allowed, passed");
+                             "refused, consented, passed, consented, refused, consented, refused, "
+                             "allowed, passed");
 }
 
 // Who asks is whose the file is, whoever reads it.
@@ -374,6 +383,7 @@ static void test_ten_thousand_words(void **state)
 
 int main(void)
 {
+    skip_without_filters();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_no_policy_is_told_with_its_place),
         cmocka_unit_test(test_memory_that_runs_out),

@@ -6,6 +6,7 @@
 #include "data/scene/scene.h"
 #include "infer/filter/policy.h"
 #include "tests/support/disguise.h"
+#include "tests/support/filters.h"
 #include "tests/support/test.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -227,6 +228,7 @@ static int close_policy(void **state)
 
 int main(void)
 {
+    skip_without_filters();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_evasions),
         cmocka_unit_test(test_innocents),
