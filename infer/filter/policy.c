@@ -59,7 +59,8 @@ static const tk_option category_rows[] = {
     TEXT("role", role, "who may, where the action is role"),
     TEXTS("words", words, n_words, "words, and several in a row; with a star where they go on"),
     TEXTS("patterns", patterns, n_patterns, "regular expressions, of plain text in lower case"),
-    TEXTS("people", people, n_people, "names of people, each with the handle of a cameo or without"),
+    TEXTS("people", people, n_people,
+          "names of people, each with the handle of a cameo or without"),
     TEXTS("innocent", innocent, n_innocent, "words in which the others mean nothing"),
 };
 static const tk_table category_table = TABLE(category_rows, "category");
@@ -160,7 +161,7 @@ static tk_status split_person(policy_reading *r, const char *text, tk_policy_rul
     return rule->text && rule->handle ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a name");
 }
 
-static tk_status make_word(policy_reading *r, tk_policy_rule rule)
+static tk_status add_rule(policy_reading *r, tk_policy_rule rule)
 {
     tk_policy_made *m = r->p->made;
     int number;
@@ -176,7 +177,7 @@ static tk_status make_words(policy_reading *r, const tk_source *item, int catego
     char name[TK_NAME_MAX];
     snprintf(name, sizeof name, "categories[%d].%s", category, key);
     for (int64_t k = 0; k < n; k++) {
-        const tk_status st = make_word(r, (tk_policy_rule){category, kind, text[k], NULL});
+        const tk_status st = add_rule(r, (tk_policy_rule){category, kind, text[k], NULL});
         if (st == TK_INPUT) TK_TRY(say_wrong_rule(r, item, name, k, text[k]));
         if (st != TK_OK && st != TK_INPUT) return st;
     }
