@@ -7,7 +7,7 @@
 #include "infer/cameo/person.h"
 #include "infer/cameo/use.h"
 #include "infer/enroll/enroll.h"
-#include "infer/reel/files.h"
+#include "infer/output/people.h"
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -258,14 +258,14 @@ static tk_status grant_consent(cameo_call *c)
 
 // ---- revoke ------------------------------------------------------------------------------------
 
-// What is kept of clips that were never finished goes too; those that were made are told.
+// Those that were made are told; what is kept of them beside the film goes, and of clips that were
+// never finished.
 static tk_status tell_clips(const cameo_call *c, const tk_history *h)
 {
     int64_t made = 0;
     for (int64_t i = 0; i < h->n; i++) {
         const tk_cameo_line *line = &h->line[i];
         char user[TK_USER_WORDS], day[TK_TIME_WORDS];
-        if (line->event == TK_CAMEO_USED) TK_TRY(tk_reel_files_remove(line->what));
         if (line->event != TK_CAMEO_MADE) continue;
         printf("%s.mp4  made %s by %s\n", line->what, tk_time_say(line->time, day),
                tk_user_say(line->user, user));
@@ -273,7 +273,7 @@ static tk_status tell_clips(const cameo_call *c, const tk_history *h)
     }
     tk_log("@%s: revoked; %lld clips were made with it, which stay where they are", c->who.name,
            (long long)made);
-    return TK_OK;
+    return tk_people_forget_all(h, &c->who);
 }
 
 static tk_status revoke_cameo(cameo_call *c)

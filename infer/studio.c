@@ -99,7 +99,7 @@ static tk_status stopped(const tk_studio *a)
 static tk_status still_lent(tk_studio *a)
 {
     tk_comm *replica = &a->mesh.replica;
-    if (a->job->lent.ask.n == 0) return TK_OK;
+    if (!a->job->lent.clip) return TK_OK;
     return tk_agree(replica, replica->rank ? TK_OK : tk_lent_stands(&a->job->lent));
 }
 

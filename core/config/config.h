@@ -236,6 +236,11 @@ typedef struct tk_lent_config { // a reference of somebody's cameo
     const char *tag, *file;     // as of the cast; the file is in memory
 } tk_lent_config;
 
+typedef struct tk_inherited_config { // somebody who is in a file that a clip goes on from
+    const char *handle, *paper;      // without the @; hash of the consent
+    const char *from;                // the file
+} tk_inherited_config;
+
 typedef struct tk_storyboard { // the keys of a storyboard file
     char *checkpoint;          // checkpoint file or run directory
     int64_t size[2];           // width, height in pixels; 0 = as trained
@@ -259,6 +264,8 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     int64_t n_cameo;
     const tk_lent_config *lent; // no option: what they lend (infer/output/lent.h)
     int64_t n_lent;
+    const tk_inherited_config *inherited; // no option: who is in it beside them (the same)
+    int64_t n_inherited;
 } tk_storyboard;
 
 typedef struct tk_jobs_config {

@@ -132,9 +132,10 @@ static void check_person(const tk_cameo_store *s, const tk_lender *p, const tk_c
     int other = -1;
     if (!p->enrolled || !p->has_key) {
         complain(c, "@%s: was revoked, or never enrolled", p->who.name);
+        out->gone = true;
         return;
     }
-    out->uses = given_uses(p, word, out->uses);
+    out->uses = x->inherited ? 0 : given_uses(p, word, out->uses);
     for (int k = 0; k < TK_CAMEO_KINDS; k++)
         if ((out->uses & (1u << k)) && !strcmp(p->card.reference[k], "none"))
             complain(c, "@%s: has no %s", p->who.name, tk_reference_name[k]);
@@ -167,9 +168,9 @@ static tk_status ask_one(const tk_cameo_store *s, const tk_cameo_ask *x, int i, 
 tk_status tk_cameos_ask(const tk_cameo_store *s, const tk_cameo_ask *x, tk_arena *a, tk_cameo *out)
 {
     complaints c = {.n = 0};
-    if (x->n > TK_CAMEOS)
-        return TK_FAIL(TK_INPUT, "cameo: names %d people; at most %d are possible", x->n,
-                       TK_CAMEOS);
+    const int most = x->inherited ? TK_INHERITED : TK_CAMEOS;
+    if (x->n > most)
+        return TK_FAIL(TK_INPUT, "cameo: names %d people; at most %d are possible", x->n, most);
     for (int i = 0; i < x->n; i++) {
         out[i] = (tk_cameo){0};
         TK_TRY(ask_one(s, x, i, a, &out[i], &c));

@@ -8,12 +8,17 @@
 #pragma once
 #include "infer/cameo/store.h"
 
-enum { TK_CAMEOS = 8, TK_CAMEO_USERS = 4 }; // in one clip; who all must be covered
+enum {
+    TK_CAMEOS = 8,     // in one clip
+    TK_INHERITED = 64, // in all that it goes on from
+    TK_CAMEO_USERS = 4 // who all must be covered
+};
 
 typedef struct tk_cameo_ask {
     int n;
     char *const *names;           // handles, "@ada"; "@ada:face", "@ada:voice" for one of the two
     unsigned also;                // uses beside face and voice: TK_USE_REMIX
+    bool inherited;               // they are in a clip that is gone on from: `also` alone is asked
     int64_t user[TK_CAMEO_USERS]; // uids for whom the clip is made
     int users;
     int64_t time; // seconds since 1970, UTC
@@ -23,6 +28,7 @@ typedef struct tk_cameo { // that may be used
     tk_handle who;
     unsigned uses;
     char paper[TK_PAPER_HASH]; // what it stands on: a consent, or the card where all are its owner
+    bool gone;                 // told where it may not: it is there no more, it was revoked
 } tk_cameo;
 
 // Everybody, for every user, use and now; else TK_INPUT with all that is missing, of all of them.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/lent.h"
+#include "core/base/log.h"
+#include "core/config/text.h"
 #include "infer/reel/files.h"
 #include <limits.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ static tk_status find_users(tk_lent *l, const char *file, const char *top)
     TK_TRY(tk_cameo_user_of(top, &uid));
     add_user(&l->ask, uid);
     if ((int64_t)getuid() != l->store.uid) add_user(&l->ask, (int64_t)getuid());
+    memcpy(l->inherited.user, l->ask.user, sizeof l->ask.user);
+    l->inherited.users = l->ask.users;
     return TK_OK;
 }
 
@@ -73,25 +77,136 @@ static tk_status lend_all(tk_lent *l, tk_config *c, tk_arena *a)
     return TK_OK;
 }
 
+// ---- who was there before ----------------------------------------------------------------------
+
+static bool is_named_here(const tk_storyboard *b, const tk_handle *who)
+{
+    const size_t n = strlen(who->name);
+    for (int64_t i = 0; i < b->n_cameo; i++) {
+        const char *word = b->cameo[i] + (*b->cameo[i] == '@');
+        if (!strncmp(word, who->name, n) && (word[n] == 0 || word[n] == ':')) return true;
+    }
+    return false;
+}
+
+// Asked for are all of them; those that the storyboard names come last.
+static tk_status ask_for_shown(tk_lent *l, const tk_storyboard *b, tk_person_in *found, int n,
+                               tk_arena *a)
+{
+    tk_person_in *sorted;
+    char **names;
+    int k = 0;
+    TK_ARENA_NEW(sorted, a, n + 1);
+    TK_ARENA_NEW(l->heir, a, n + 1);
+    TK_ARENA_NEW(names, a, n + 1);
+    for (int named = 0; named < 2; named++) {
+        for (int i = 0; i < n; i++)
+            if (is_named_here(b, &found[i].who) == named) sorted[k++] = found[i];
+        if (!named) l->untold = k;
+    }
+    for (int i = 0; i < n; i++) names[i] = sorted[i].who.name;
+    l->inherited = (tk_cameo_ask){.n = n, .names = names, .also = TK_USE_REMIX, .inherited = true};
+    l->shown = sorted;
+    return TK_OK;
+}
+
+static tk_status inherit_all(const tk_lent *l, tk_config *c, tk_arena *a)
+{
+    tk_inherited_config *all;
+    TK_ARENA_NEW(all, a, l->untold + 1);
+    for (int i = 0; i < l->untold; i++)
+        all[i] = (tk_inherited_config){
+            .handle = l->heir[i].who.name, .paper = l->heir[i].paper, .from = l->shown[i].file};
+    c->story.inherited = all;
+    c->story.n_inherited = l->untold;
+    return TK_OK;
+}
+
+// "@ada is in first.mp4, @bo in sound.wav"
+static const char *say_shown(const tk_person_in *x, int n, tk_arena *a)
+{
+    tk_text t = tk_text_in(a);
+    for (int i = 0; i < n; i++) {
+        tk_text_add(&t, i ? ", @" : "@");
+        tk_text_add(&t, x[i].who.name);
+        tk_text_add(&t, i ? " in " : " is in ");
+        tk_text_add(&t, x[i].file);
+    }
+    return t.s ? t.s : "";
+}
+
 // ---- asking ------------------------------------------------------------------------------------
+
+// Who was revoked is in no clip that could be gone on from to the bit.
+static tk_status forget_person(const tk_lent *l, const tk_cameo *c)
+{
+    tk_arena a;
+    tk_lender p;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_lender_open(&l->store, &c->who, false, &a, &p);
+    if (st == TK_OK) st = tk_people_forget_all(&p.history, &c->who);
+    tk_lender_close(&p);
+    tk_arena_free(&a);
+    if (st == TK_INPUT) { // its log does not hold: that was told
+        tk_status_clear();
+        st = TK_OK;
+    }
+    return st == TK_OK ? tk_people_forget(l->clip, &c->who) : st;
+}
+
+static tk_status forget_gone(const tk_lent *l)
+{
+    for (int i = 0; i < l->ask.n; i++)
+        if (l->cameo[i].gone) TK_TRY(forget_person(l, &l->cameo[i]));
+    for (int i = 0; i < l->untold; i++)
+        if (l->heir[i].gone) TK_TRY(forget_person(l, &l->heir[i]));
+    return TK_OK;
+}
 
 // What is kept of a clip that may not be goes; what was in the way of that is told in its place.
 static tk_status unless_refused(const tk_lent *l, tk_status st, bool acts)
 {
-    char words[4096];
+    char words[8192];
     if (st != TK_INPUT || !acts) return st;
     snprintf(words, sizeof words, "%s", tk_status_message());
     TK_TRY(tk_reel_files_remove(l->clip));
+    TK_TRY(forget_gone(l));
     tk_status_set(st, words);
     return st;
+}
+
+static tk_status ask_inherited(tk_lent *l, tk_arena *a)
+{
+    char words[4200];
+    const tk_status st = tk_cameos_ask(&l->store, &l->inherited, a, l->heir);
+    if (st != TK_INPUT) return st;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    return TK_FAIL(TK_INPUT, "%s (%.2000s, which this goes on from)", words,
+                   say_shown(l->shown, l->inherited.n, a));
+}
+
+// All that is missing at once, of those who are named and of those who were there before.
+static tk_status ask_both(tk_lent *l, tk_arena *a)
+{
+    char words[4200] = "";
+    tk_status st = tk_cameos_ask(&l->store, &l->ask, a, l->cameo);
+    if (st != TK_INPUT) {
+        TK_TRY(st);
+        return ask_inherited(l, a);
+    }
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    st = ask_inherited(l, a);
+    if (st != TK_OK && st != TK_INPUT) return st;
+    return TK_FAIL(TK_INPUT, "%s%s%s", words, st == TK_OK ? "" : "; ",
+                   st == TK_OK ? "" : tk_status_message());
 }
 
 static tk_status ask_again(tk_lent *l)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
-    l->ask.time = time(NULL);
-    const tk_status st = tk_cameos_ask(&l->store, &l->ask, &a, l->cameo);
+    l->ask.time = l->inherited.time = time(NULL);
+    const tk_status st = ask_both(l, &a);
     tk_arena_free(&a);
     return st;
 }
@@ -100,23 +215,33 @@ static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const cha
                            const char *output, bool acts, tk_arena *a)
 {
     const int n = (int)c->story.n_cameo;
-    TK_ARENA_NEW(l->cameo, a, n);
+    TK_ARENA_NEW(l->cameo, a, n + 1);
     TK_TRY(name_clip(l, output, a));
     TK_TRY(find_users(l, file, top));
     l->ask.names = c->story.cameo;
     l->ask.n = n;
     TK_TRY(unless_refused(l, ask_again(l), acts));
+    TK_TRY(inherit_all(l, c, a));
     return lend_all(l, c, a);
 }
 
 tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
                        const char *output, bool acts, tk_arena *a)
 {
-    *l = (tk_lent){.ask = {.n = 0}};
-    if (c->story.n_cameo == 0) return TK_OK;
+    tk_person_in *found;
+    int n;
+    *l = (tk_lent){.clip = NULL};
     if (c->story.n_cameo > TK_CAMEOS)
         return TK_FAIL(TK_INPUT, "cameo: names %lld people; at most %d are possible",
                        (long long)c->story.n_cameo, TK_CAMEOS);
+    TK_TRY(tk_people_find(&c->story, a, &found, &n));
+    if (c->story.n_cameo == 0 && n == 0) return TK_OK;
+    if (n && !*c->consent.store)
+        return TK_FAIL(TK_INPUT,
+                       "consent.store: missing: %.2000s, which this goes on from, and that takes "
+                       "their consent to a remix; name the folder in which their cameos are kept",
+                       say_shown(found, n, a));
+    TK_TRY(ask_for_shown(l, &c->story, found, n, a));
     TK_TRY(tk_cameo_store_open(&c->consent, TK_STORE_TO_USE, &l->store));
     const tk_status st = open_lent(l, c, file, top, output, acts, a);
     if (st != TK_OK) tk_lent_close(l);
@@ -127,17 +252,38 @@ void tk_lent_close(tk_lent *l)
 {
     if (l->store.people.path[0]) tk_cameo_store_close(&l->store);
     for (int i = 0; i < l->n; i++) close(l->fd[i]);
-    *l = (tk_lent){.ask = {.n = 0}};
+    *l = (tk_lent){.clip = NULL};
 }
+
+// ---- while it is made --------------------------------------------------------------------------
 
 tk_status tk_lent_stands(tk_lent *l)
 {
-    return l->ask.n ? unless_refused(l, ask_again(l), true) : TK_OK;
+    return l->clip ? unless_refused(l, ask_again(l), true) : TK_OK;
+}
+
+static tk_status tell_all(const tk_lent *l, tk_cameo_event event, const char *clip)
+{
+    tk_cameo_ask others = l->inherited;
+    others.n = l->untold;
+    TK_TRY(tk_cameos_tell(&l->store, &l->ask, l->cameo, event, clip));
+    return tk_cameos_tell(&l->store, &others, l->heir, event, clip);
+}
+
+// Who revokes while the film is written finds it among those that were made.
+static tk_status look_once_more(tk_lent *l)
+{
+    const tk_status st = tk_lent_stands(l);
+    if (st != TK_INPUT) return st;
+    tk_log_warn("%s.mp4 was being written when: %s", l->clip, tk_status_message());
+    tk_status_clear();
+    return TK_OK;
 }
 
 tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip)
 {
-    if (l->ask.n == 0) return TK_OK;
+    if (!l->clip) return TK_OK;
     if (event == TK_CAMEO_USED) TK_TRY(tk_lent_stands(l));
-    return tk_cameos_tell(&l->store, &l->ask, l->cameo, event, clip ? clip : l->clip);
+    TK_TRY(tell_all(l, event, clip ? clip : l->clip));
+    return event == TK_CAMEO_MADE ? look_once_more(l) : TK_OK;
 }

@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// What people lend to a clip (storyboard `cameo`): asked for before any work, told before sampling
-// begins, asked again between windows, since who lends may end it at any time. When that happens,
-// what is kept of the clip goes.
+// What people lend to a clip (storyboard `cameo`), and who is in clips that it goes on from
+// (people.h): asked for before any work, told before sampling begins, asked again between windows,
+// since who lends may end it at any time. When that happens, what is kept of the clip goes.
 #pragma once
-#include "infer/cameo/use.h"
+#include "infer/output/people.h"
 
 typedef struct tk_lent {
     tk_cameo_store store;
-    tk_cameo_ask ask; // .n 0: nothing is lent
+    tk_cameo_ask ask; // people who are named
     tk_cameo *cameo;  // (ask.n)
     int *fd;          // of references, (n), in memory alone
     int n;
-    char *clip; // output, without suffix, as an absolute path
+    tk_cameo_ask inherited;    // people in files that are gone on from; those named too come last
+    tk_cameo *heir;            // (inherited.n)
+    const tk_person_in *shown; // the same: in which file
+    int untold;                // of them those who are not named, in whose logs it is told for this
+    char *clip; // output, without suffix, as an absolute path; NULL: nobody is asked for anything
 } tk_lent;
 
-// Fills in c->story.lent for a storyboard's file, which `top`, the file on the command line, may
-// name; memory of both comes from `a`. The clip is made for the owners of these files, as the
-// kernel says, and for who runs this, unless that is whose store it is. TK_INPUT with all that is
-// missing; what is kept of the clip is then removed. Every rank opens it, for the references;
-// `acts`: the one that removes.
+// Fills in c->story.lent and .inherited for a storyboard's file, which `top`, the file on the
+// command line, may name; memory of all comes from `a`. The clip is made for the owners of these
+// files, as the kernel says, and for who runs this, unless that is whose store it is. Who is named
+// consents to face and voice, who is in a file that is gone on from to a remix. TK_INPUT with all
+// that is missing; what is kept of the clip is then removed. Every rank opens it, for the
+// references; `acts`: the one that removes.
 tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
                        const char *output, bool acts, tk_arena *a);
 void tk_lent_close(tk_lent *l); // of one that is zero: fine
@@ -26,5 +31,6 @@ void tk_lent_close(tk_lent *l); // of one that is zero: fine
 // One rank: TK_INPUT, and what is kept is gone, where it is lent no longer.
 tk_status tk_lent_stands(tk_lent *l);
 // One rank: a line in the log of each, and the hook. Before the clip is begun what is lent is asked
-// for once more. clip: its output, where that is not to stay where it is made; NULL: it is.
+// for once more; once it is made too, and who was revoked meanwhile is warned of: its latents go.
+// clip: its output, where that is not to stay where it is made; NULL: it is.
 tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip);

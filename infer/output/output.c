@@ -2,6 +2,7 @@
 #include "infer/output/output.h"
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
 #include "data/media/media.h"
@@ -210,13 +211,22 @@ static json_t *references_json(const tk_references *refs)
     return all;
 }
 
-// Who is in it, and what each stands on.
+// Who is in it, and what each stands on; of those who were in what it was made from, in which file.
 static json_t *cameos_json(const tk_storyboard *b)
 {
     json_t *all = json_array();
     for (int64_t i = 0; i < b->n_lent; i++)
         json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "handle", b->lent[i].handle, "tag",
                                              b->lent[i].tag, "paper", b->lent[i].paper));
+    for (int64_t i = 0; i < b->n_inherited; i++) {
+        const tk_inherited_config *x = &b->inherited[i];
+        char from[256]; // of a file's name
+        const char *slash = strrchr(x->from, '/');
+        snprintf(from, sizeof from, "%s", slash ? slash + 1 : x->from);
+        tk_utf8_clean(from, strlen(from)); // it may be any bytes
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "handle", x->handle, "from", from,
+                                             "paper", x->paper));
+    }
     return all;
 }
 
@@ -273,7 +283,7 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "shots", json_array()); // written one by one, as are
     json_object_set_new(root, "windows", json_array());
     json_object_set_new(root, "references", references_json(p->refs));
-    if (p->config->story.n_lent)
+    if (p->config->story.n_lent + p->config->story.n_inherited)
         json_object_set_new(root, "cameos", cameos_json(&p->config->story));
     if (tk_story_gives(&p->config->story))
         json_object_set_new(root, "given", given_json(&p->config->story));

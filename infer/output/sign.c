@@ -49,18 +49,30 @@ static void add_story(ingredient_list *l, const tk_storyboard *b)
     add_media(l, b->remix.clip, TK_RELATION_PART);
 }
 
+// "cameo" comes first in the words: by that people are known again (people.c).
+static tk_status add_cameo(tk_signing *s, ingredient_list *l, const char *handle, const char *words)
+{
+    char *title = tk_arena_printf(&s->arena, "@%s", handle);
+    if (!title || !words) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+    l->path[l->n] = "";
+    l->list[l->n++] =
+        (tk_ingredient){.title = title, .relation = TK_RELATION_INPUT, .words = words};
+    return TK_OK;
+}
+
 static tk_status add_cameos(tk_signing *s, ingredient_list *l, const tk_storyboard *b)
 {
     for (int64_t i = 0; i < b->n_lent; i++) {
         const tk_lent_config *x = &b->lent[i];
         if (i && !strcmp(x->handle, x[-1].handle)) continue; // face and voice
-        char *title = tk_arena_printf(&s->arena, "@%s", x->handle);
-        char *words = tk_arena_printf(&s->arena, "cameo, by consent %s", x->paper);
-        if (!title || !words) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
-        l->path[l->n] = "";
-        l->list[l->n++] =
-            (tk_ingredient){.title = title, .relation = TK_RELATION_INPUT, .words = words};
+        TK_TRY(add_cameo(s, l, x->handle,
+                         tk_arena_printf(&s->arena, "cameo, by consent %s", x->paper)));
     }
+    for (int64_t i = 0; i < b->n_inherited; i++)
+        TK_TRY(add_cameo(
+            s, l, b->inherited[i].handle,
+            tk_arena_printf(&s->arena, "cameo of a clip that this one goes on from, by consent %s",
+                            b->inherited[i].paper)));
     return TK_OK;
 }
 
@@ -130,7 +142,8 @@ static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trai
                                 const char *output)
 {
     ingredient_list l = {0};
-    const int64_t most = 1 + tk_story_files(&c->story, NULL) + c->story.n_lent;
+    const int64_t most =
+        1 + tk_story_files(&c->story, NULL) + c->story.n_lent + c->story.n_inherited;
     TK_ARENA_NEW(l.list, &s->arena, most);
     TK_ARENA_NEW(l.path, &s->arena, most);
     TK_TRY(add_model(s, &l, t));

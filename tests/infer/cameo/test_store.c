@@ -90,6 +90,16 @@ static void test_consent(void **state)
                                 .time = time(NULL)};
     assert_status(tk_cameos_ask(&lender_store, &remix, &lender_arena, lender_cameo), TK_INPUT);
     assert_says("does not consent to remix");
+    // Going on from a clip that they are in takes consent to that, and to no more.
+    tk_cameo_ask inherited = remix;
+    inherited.inherited = true;
+    assert_status(tk_cameos_ask(&lender_store, &inherited, &lender_arena, lender_cameo), TK_INPUT);
+    assert_says("does not consent to remix");
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_CARL, TK_USE_REMIX, 1000)));
+    assert_ok(tk_cameos_ask(&lender_store, &inherited, &lender_arena, lender_cameo));
+    assert_int_equal(lender_cameo[0].uses, 0);
+    assert_status(tk_cameos_ask(&lender_store, &remix, &lender_arena, lender_cameo), TK_INPUT);
+    assert_says("does not consent to face, voice");
 }
 
 static void test_forged(void **state)

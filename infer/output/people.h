@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is in clips that a storyboard goes on from, and what is kept of clips of somebody who is
+// gone.
+//
+// A clip tells who is in it twice: in the JSON beside it (`cameos`), and in its manifest, where
+// people are ingredients, with all manifests of what it was made from. Both count, also where the
+// film is no longer what they were made for: who was in it then is seen in it now. A clip that was
+// made from others names those who are in them, so that its JSON alone tells of all before it.
+#pragma once
+#include "infer/cameo/use.h"
+#include "infer/provenance/proof.h"
+
+typedef struct tk_person_in {
+    tk_handle who;
+    const char *file; // the first of the storyboard's that tells it, as that names it
+} tk_person_in;
+
+// In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
+// OUTPUT.png, counts as the clip. Each person once. TK_INPUT, naming the file, where who is in it
+// is said and cannot be read, and for more than TK_INHERITED.
+tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out, int *n);
+
+// Of a clip that names this person, by its path without suffix, the latents go, which can be gone
+// on from; what they are is told by the digest in the JSON. Said; what is not there, or no file of
+// that clip's, is left. Only TK_MEMORY fails.
+tk_status tk_people_forget(const char *clip, const tk_handle *who);
+// The same of all clips that a person's history names, with the windows of those never finished.
+tk_status tk_people_forget_all(const tk_history *h, const tk_handle *who);

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#TEST timeout: 180
+# Who goes on from a clip that people are in needs their consent to a remix, in whatever way it is gone on
+# from and however many clips later; and latents of such clips go with the consent.
+set -euo pipefail
+RANKS=1
+. "$(dirname "$0")/../../support/small.sh"
+. "$root/tests/infer/cameo/lender.sh"
+mkdir authority
+"$root/tests/support/authority.sh" authority
+by=(provenance.key=authority/key.pem provenance.chain=authority/chain.pem)
+
+sample() { "$talkie" sample "$@" "${lent[@]}" >out 2>&1 || fail "cannot sample $*"; }
+refused() { # WORDS STORYBOARD options
+    fails 2 "$1" sample "$2" -o no "${lent[@]}" "${@:3}"
+    compgen -G 'no.*' >/dev/null && fail "what is refused leaves something: $1"
+    return 0
+}
+plan_of() { # FILE, WHOSE, keys
+    echo "{checkpoint: run, sample: {steps: 1}, $3}" >"$1"
+    chmod 644 "$1"
+    chown "$2" "$1"
+}
+grant() { cameo grant @ada consent.users=[1002] "consent.uses=[$1]" consent.until=2099-01-01 consent.sign=registrar.pem; }
+enroll() { cameo enroll @ada face.png voice.wav consent.sign=registrar.pem; }
+remix=', shots: [{seconds: 0.5, prompt: she waves}]'
+
+enroll
+grant 'face, voice'
+story own.yaml 1002
+sample own.yaml -o first "${by[@]}"
+plan_of remix.yaml 1002 'remix: {clip: first.mp4, shots: [0]}'
+
+# ---- without consent to a remix: whatever of the clip is given, in whatever place, all said at once
+refused '@ada: does not consent to remix (@ada is in first.mp4, which this goes on from)' remix.yaml
+fails 2 'consent.store: missing: @ada is in first.mp4' sample remix.yaml -o no
+plan_of both.yaml 1002 'cameo: [bo], remix: {clip: first.mp4, shots: [0]}'
+refused '@bo: nobody of that handle.*@ada: does not consent to remix' both.yaml
+for given in 'sound: first.mp4' 'picture: first.mp4' 'references: [first.mp4]' 'references: [first.png]' \
+    'keyframes: [{at: 0, picture: first.png}]' 'cast: [{tag: face 1, file: first.png}]'; do
+    plan_of given.yaml 1002 "$given$remix"
+    refused '@ada: does not consent to remix' given.yaml
+done
+
+# ---- either of the JSON and the manifest is enough, and one that cannot be read is no way round
+mkdir bare
+cp first.mp4 bare
+plan_of bare.yaml 1002 "remix: {clip: bare/first.mp4, shots: [0]}$remix"
+refused '@ada is in bare/first.mp4' bare.yaml
+python3 - <<'PY'
+x = bytearray(open("bare/first.mp4", "rb").read())
+x[x.index(b"mdat") + 60] ^= 1 # its manifest does not hold any more
+open("bare/first.mp4", "wb").write(x)
+PY
+refused '@ada is in bare/first.mp4' bare.yaml
+cp plain.mp4 bare/first.mp4
+cp first.json bare
+refused '@ada is in bare/first.mp4' bare.yaml
+for change in 'd["cameos"] = 7' 'd["cameos"][0]["handle"] = "../ada"' 'del d["cameos"][0]["handle"]'; do
+    python3 -c "import json; d = json.load(open('first.json')); $change; json.dump(d, open('bare/first.json', 'w'))"
+    refused 'a cameo is in it, and whose cannot be read' bare.yaml
+done
+rm bare/first.json bare/first.mp4
+ln -s ../first.mp4 bare
+refused '@ada is in bare/first.mp4' bare.yaml
+rm bare/first.mp4
+cp plain.mp4 bare/first.mp4
+sample bare.yaml -o bare/of-nobody # a film that nobody is in
+
+# ---- with it: made, told in her log and in what is made, and so on for what is made from that
+grant remix
+sample remix.yaml -o second "${by[@]}"
+python3 - <<'PY' || fail "the remix does not tell who is in it"
+import json
+first, second = (json.load(open(n + ".json")) for n in ("first", "second"))
+assert [x["handle"] for x in second["cameos"]] == ["ada"] and second["cameos"][0]["from"] == "first.mp4"
+assert second["cameos"][0]["paper"] != first["cameos"][0]["paper"]
+PY
+"$talkie" verify second.mp4 -o report.json >out 2>&1 || fail "the remix is not signed"
+[[ $(grep -o 'cameo of a clip that this one goes on from' report.json | wc -l) == 1 ]] || fail "its manifest does not tell who is in it"
+refused '@ada: does not consent to face, voice' own.yaml
+plan_of hers.yaml 1003 'remix: {clip: second.mp4, shots: [0]}'
+refused '@ada: does not consent to a use by 1003' hers.yaml
+plan_of own-remix.yaml 1001 'remix: {clip: second.mp4, shots: [0]}'
+sample own-remix.yaml -o owners
+plan_of third.yaml 1002 'remix: {clip: second.mp4, shots: [0]}'
+sample third.yaml -o third
+grant 'face, voice, remix'
+plan_of again.yaml 1002 "cameo: [ada], remix: {clip: third.mp4, shots: [0]}$remix"
+sample again.yaml -o fourth
+cameo log @ada
+for clip in second third fourth; do
+    for event in used made; do
+        [[ $(grep -c "$event .*by 1002.*: $dir/$clip$" out) == 1 ]] || fail "the log does not tell once that $clip is $event"
+    done
+done
+
+# ---- revoked: latents go, of this person's clips alone, and nothing is gone on from
+cp first.latents kept.latents
+printf x >>fourth.latents
+cameo revoke @ada
+for clip in first second third owners; do
+    [[ ! -e $clip.latents && -e $clip.mp4 && -e $clip.json ]] || fail "$clip: its latents are there, or the clip is not"
+    grep -q "$dir/$clip.latents is removed" out || fail "it does not say that $clip.latents is removed"
+    grep -q "$dir/$clip.mp4  made" out || fail "$clip is not listed"
+done
+[[ -e plain.latents && -e kept.latents && -e fourth.latents ]] || fail "files of others are removed"
+grep -q "$dir/fourth.latents is left: it is not the file" out || fail "what is left is not told"
+cp kept.latents first.latents
+for old in remix third own-remix; do refused '@ada: was revoked' $old.yaml; done
+[[ ! -e first.latents ]] || fail "latents that were put back are kept"
+
+# ---- revoked while a clip is written, and by a command that died in between
+enroll
+grant 'face, voice, remix'
+printf '#!/bin/sh\n[ "$1" != made ] || rm keys/ada.key\n' >ends.sh
+chmod +x ends.sh
+sample own.yaml -o first "${by[@]}" sample.steps=1 consent.hook=./ends.sh
+grep -q 'first.mp4 was being written when: .*@ada: was revoked' out || fail "it is not told that she revoked"
+[[ -e first.mp4 && ! -e first.latents ]] || fail "latents of a clip are kept that was being written"
+cameo revoke @ada
+enroll
+grant 'face, voice, remix'
+sample own.yaml -o first sample.steps=1
+rm keys/ada.key
+[[ -e first.latents ]] || fail "there are no latents"
+refused '@ada: was revoked' remix.yaml
+[[ ! -e first.latents ]] || fail "a revocation that was cut short leaves latents"
+echo "inherited and purged"
