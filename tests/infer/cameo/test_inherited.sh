@@ -99,7 +99,16 @@ done
 # ---- revoked: latents go, of this person's clips alone, and nothing is gone on from
 cp first.latents kept.latents
 printf x >>fourth.latents
+more=$(for i in $(seq 40); do echo "{seconds: 0.5, prompt: ball $i},"; done)
+plan_of long.yaml 1002 "references: [first.mp4], shots: [$more]"
+"$talkie" sample long.yaml -o long "${lent[@]}" sample.steps=40 sample.window=1 >job 2>&1 &
+job=$!
+for _ in $(seq 600); do ! compgen -G 'long.windows/*.window' >/dev/null || break; sleep 0.05; done
 cameo revoke @ada
+code=0
+wait $job || code=$?
+[[ $code == 2 && ! -e long.windows && ! -e long.mp4 ]] || fail "a clip with somebody who revoked is gone on with, or kept: $(cat job)"
+grep -q '@ada: was revoked.*(@ada is in first.mp4, which this goes on from)' job || fail "the job does not say why it ends"
 for clip in first second third owners; do
     [[ ! -e $clip.latents && -e $clip.mp4 && -e $clip.json ]] || fail "$clip: its latents are there, or the clip is not"
     grep -q "$dir/$clip.latents is removed" out || fail "it does not say that $clip.latents is removed"
