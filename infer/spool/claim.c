@@ -135,9 +135,19 @@ static tk_status moved_by_us(const tk_claim *c, const char *to)
     return lost_to_another(c);
 }
 
+// It is in hand no more, however its end goes.
+static void release_claim(const tk_claim *c)
+{
+    tk_spool *s = c->spool;
+    for (int i = 0; i < s->n_hand; i++)
+        if (!strcmp(s->hand[i].name, c->entry.name) && s->hand[i].claims == c->entry.claims)
+            s->hand[i--] = s->hand[--s->n_hand];
+}
+
 tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
 {
     tk_spool *s = c->spool;
+    release_claim(c);
     tk_spool_record *r = &c->record;
     char to[TK_SPOOL_PATH], folder[TK_SPOOL_PATH], name[TK_SPOOL_PATH];
     tk_spool_moved moved;
@@ -197,5 +207,6 @@ tk_status tk_claim_stop(tk_claim *c, tk_claim_end why)
     if (why == TK_CLAIM_CANCELLED) return tk_claim_cancel(c);
     if (why == TK_CLAIM_LATE)
         return tk_claim_fail(c, "its deadline passed before it was done", false);
+    if (why == TK_CLAIM_LOST) release_claim(c);
     return why == TK_CLAIM_LOST ? lost_to_another(c) : tk_claim_return(c, "");
 }

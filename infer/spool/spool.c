@@ -81,6 +81,13 @@ static tk_status rename_entry(const tk_spool *s, const char *from_folder, const 
     return TK_OK;
 }
 
+static bool in_hand(const tk_spool *s, const tk_spool_entry *e)
+{
+    for (int i = 0; i < s->n_hand; i++)
+        if (!strcmp(s->hand[i].name, e->name) && s->hand[i].claims == e->claims) return true;
+    return false;
+}
+
 // Also this worker's own that it does not work on: a claim that an answer got lost of.
 static tk_status take_job_over(tk_spool *s, const char *name, int64_t now)
 {
@@ -88,7 +95,8 @@ static tk_status take_job_over(tk_spool *s, const char *name, int64_t now)
     tk_claim c;
     bool ours;
     if (!tk_spool_entry_read(name, &e) || !*e.worker) return TK_OK;
-    if (strcmp(e.worker, s->lease.worker) && tk_lease_held(&s->lease, e.worker, now)) return TK_OK;
+    const bool own = !strcmp(e.worker, s->lease.worker);
+    if (own ? in_hand(s, &e) : tk_lease_held(&s->lease, e.worker, now)) return TK_OK;
     mine = e;
     snprintf(mine.worker, sizeof mine.worker, "%s", s->lease.worker);
     tk_spool_at("lapsed");
@@ -221,6 +229,7 @@ tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c
     tk_spool_names waiting;
     tk_arena_reset(&s->arena);
     *got = false;
+    if (s->n_hand == TK_SPOOL_HAND) return TK_OK;
     TK_TRY(tk_spool_names_read(s->dir, "waiting", TK_SPOOL_JOBS, &s->arena, &waiting));
     for (int i = 0; i < waiting.n && !*got; i++) {
         tk_spool_entry e;
@@ -230,6 +239,7 @@ tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c
         if (want && !want(ctx, &e, yaml)) continue;
         TK_TRY(try_claim(s, waiting.name[i], &e, c, got));
     }
+    if (*got) s->hand[s->n_hand++] = c->entry;
     return TK_OK;
 }
 

@@ -43,6 +43,7 @@ enum {
     TK_SPOOL_NEW = 500,      // taken in at a time
     TK_SPOOL_YAML = 1 << 20, // bytes of a job's file
     TK_SPOOL_LIST = 1000,    // storyboards of a list
+    TK_SPOOL_HAND = 64,      // jobs that a worker has claimed at once
 };
 
 // In a job's folder, behind its name: the list that it came of.
@@ -51,8 +52,10 @@ enum {
 typedef struct tk_spool {
     char dir[TK_SPOOL_PATH];
     tk_lease lease;
-    bool open;        // lists may name files outside of files/; false until set
-    uint64_t named;   // temporaries made
+    bool open;                          // lists may name files outside of files/; false until set
+    uint64_t named;                     // temporaries made
+    tk_spool_entry hand[TK_SPOOL_HAND]; // claims of its own that have not ended
+    int n_hand;
     char warned[256]; // the last trouble that was told, which is not told again
     tk_arena arena;   // of one scan
 } tk_spool;
@@ -95,7 +98,8 @@ tk_status tk_spool_layer(tk_config *c, const char *list, const char *list_text, 
 
 // Which of the waiting jobs is wanted; NULL: the first. `yaml`: its file, which may be gone by now.
 typedef bool tk_spool_want(void *ctx, const tk_spool_entry *e, const char *yaml);
-// Claims the first waiting job that is wanted. *got: there was one.
+// Claims the first waiting job that is wanted. *got: there was one. At most TK_SPOOL_HAND are held;
+// each until one of the calls below that end a claim, whatever that gives.
 tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c, bool *got);
 // Whether anything waits or runs, of anybody's.
 tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running);
@@ -103,7 +107,8 @@ tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running);
 // Tells how far it is, as often as it likes; looks now and then whether the claim is to end.
 tk_claim_end tk_claim_progress(tk_claim *c, int64_t done, int64_t total, const char *unit);
 
-// Each ends the claim. TK_FENCED where another worker has the job, whatever this one has done.
+// Each ends the claim, also where it fails: what it has not done the next scan finds. TK_FENCED
+// where another worker has the job, whatever this one has done.
 tk_status tk_claim_commit(tk_claim *c); // what lies in its folder is the result
 // again: it is worth another try, if any is left; else the job is failed.
 tk_status tk_claim_fail(tk_claim *c, const char *words, bool again);
