@@ -3,12 +3,9 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "infer/filter/ruling.h"
-#include "infer/filtering.h"
 #include "infer/mark/marked.h"
 #include "infer/provenance/signer.h"
-#include "infer/spool/spool.h"
-#include "infer/story/given.h"
-#include "infer/studio.h"
+#include "infer/served.h"
 #include "parallel/mpi/stop.h"
 #include <inttypes.h>
 #include <limits.h>
@@ -18,309 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEFT = 1000 };
-
-typedef enum serve_what { SERVE_WAIT, SERVE_JOB, SERVE_END } serve_what;
-
-typedef struct serve_order { // from rank 0 to all
-    serve_what what;
-    char list[TK_SPOOL_PATH]; // that the job came of; "" = none
-    char yaml[TK_SPOOL_PATH], output[TK_SPOOL_PATH];
-    char told_yaml[TK_SPOOL_PATH], told_output[TK_SPOOL_PATH]; // where they lie when it is done
-    bool default_checkpoint;
-} serve_order;
-
-typedef struct serving {
-    tk_comm *world;
-    const tk_serve_config *o;
-    char checkpoint[PATH_MAX]; // of jobs that name none; "" = they must
-    char **overrides;          // for every job; room for two more
-    int n_overrides;
-    tk_studio by;
-    tk_trained trained; // whose weights the studio holds, where has
-    tk_arena arena;     // of it
-    bool has;
-    tk_job *job; // in hand
-    bool unfit;  // it needs more memory than there is here
-    int64_t steps, total;
-    // Of rank 0.
-    tk_spool spool;
-    tk_claim claim;
-    tk_claim_end end;
-    double worked; // when it last had a job
-    int n_left, made, failed;
-    char left[LEFT][TK_SPOOL_NAME + 1]; // that do not fit here
-} serving;
-
-// ---- choosing, on rank 0 -----------------------------------------------------------------------
-
-static bool wants_job(void *ctx, const tk_spool_entry *e, const char *yaml)
-{
-    const serving *a = ctx;
-    (void)yaml;
-    for (int i = 0; i < a->n_left; i++)
-        if (!strcmp(a->left[i], e->name)) return false;
-    return true;
-}
-
-// What is read of a clip that is remixed lies beside it.
-static tk_status check_beside(const serving *a, const char *clip, tk_arena *arena)
-{
-    static const char *const suffix[] = {".json", ".latents"};
-    for (int i = 0; i < 2 && *clip; i++) {
-        const char *path = tk_remix_beside(clip, suffix[i], arena);
-        if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-        if (access(path, F_OK) == 0) TK_TRY(tk_spool_inside(&a->spool, path));
-    }
-    return TK_OK;
-}
-
-static tk_status check_paths(const serving *a, tk_config *c, tk_arena *arena)
-{
-    char ***at;
-    const int64_t n = tk_story_files(&c->story, NULL);
-    if (a->o->open) return TK_OK;
-    TK_ARENA_NEW(at, arena, n + 1);
-    tk_story_files(&c->story, at);
-    for (int64_t i = 0; i < n; i++) TK_TRY(tk_spool_inside(&a->spool, *at[i]));
-    TK_TRY(check_beside(a, c->story.remix.clip, arena));
-    if (*c->story.checkpoint) TK_TRY(tk_spool_inside(&a->spool, c->story.checkpoint));
-    return *c->codec.file ? tk_spool_inside(&a->spool, c->codec.file) : TK_OK;
-}
-
-// What a job may ask of a worker; `c`: as its file has it.
-static tk_status check_claimed(const serving *a, tk_config *c, tk_arena *arena)
-{
-    if (c->jobs.n_storyboards)
-        return TK_FAIL(TK_INPUT, "storyboards: its file was made a list after it was taken in");
-    if (strchr(c->story.output, '/'))
-        return TK_FAIL(TK_INPUT,
-                       "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
-                       c->story.output);
-    if (*c->provenance.key || *c->provenance.chain)
-        return TK_FAIL(TK_INPUT,
-                       "provenance: whose key signs is the worker's to say; leave it out");
-    if (*c->watermark.key || *c->watermark.payload)
-        return TK_FAIL(TK_INPUT,
-                       "watermark: what marks a clip is the worker's to say; leave it out");
-    if (*c->consent.store || *c->consent.keys || *c->consent.registrar || *c->consent.hook)
-        return TK_FAIL(TK_INPUT,
-                       "consent: where cameos are kept is the worker's to say; leave it out");
-    if (*c->filter.policy || *c->filter.log)
-        return TK_FAIL(TK_INPUT, "filter: what is refused is the worker's to say; leave it out");
-    if (!*c->story.checkpoint && !*a->checkpoint)
-        return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
-    return check_paths(a, c, arena);
-}
-
-// A clip's JSON outlives the claim: it names what is in it by the place of jobs that are done.
-static tk_status name_files(const serving *a, const char *clip, serve_order *o)
-{
-    const char *name = a->claim.entry.name, *dir = a->spool.dir;
-    TK_TRY(tk_spool_path(o->output, a->claim.dir, "%s", clip));
-    TK_TRY(tk_spool_path(o->told_output, dir, "done/%s/%s", name, clip));
-    return tk_spool_path(o->told_yaml, dir, "done/%s/%s.yaml", name, name);
-}
-
-// The job's files as they stand; they may not stand on others (base:), which could be anywhere.
-static tk_status read_job(const serving *a, serve_order *o, tk_arena *arena, tk_config *c)
-{
-    char *text, *list = NULL;
-    size_t bytes, list_bytes = 0;
-    TK_TRY(tk_file_read(a->claim.yaml, TK_SPOOL_YAML, arena, &text, &bytes));
-    if (*a->claim.record.list) {
-        TK_TRY(tk_spool_path(o->list, a->claim.dir, "%s" TK_SPOOL_LIST_FILE, a->claim.entry.name));
-        TK_TRY(tk_file_read(o->list, TK_SPOOL_YAML, arena, &list, &list_bytes));
-    }
-    return tk_spool_layer(c, list ? a->claim.record.list : NULL, list, list_bytes,
-                          a->claim.record.file, text, bytes);
-}
-
-static tk_status order_job(serving *a, serve_order *o)
-{
-    tk_config c;
-    tk_arena arena;
-    const char *name = a->claim.entry.name;
-    tk_arena_init(&arena, 0);
-    tk_config_init(&c);
-    *o->list = 0;
-    tk_status st = read_job(a, o, &arena, &c);
-    if (st == TK_OK) st = check_claimed(a, &c, &arena);
-    if (st == TK_OK) {
-        o->what = SERVE_JOB;
-        o->default_checkpoint = !*c.story.checkpoint;
-        snprintf(o->yaml, sizeof o->yaml, "%s", a->claim.yaml);
-        st = name_files(a, *c.story.output ? c.story.output : name, o);
-    }
-    tk_config_free(&c);
-    tk_arena_free(&arena);
-    return st;
-}
-
-// A job that went wrong; what the spool says to that is no reason to end.
-static tk_status tell_spool(serving *a, tk_status st)
-{
-    if (st == TK_OK || st == TK_MEMORY) return st;
-    tk_log_warn("%s", tk_status_message());
-    tk_status_clear();
-    a->end = TK_CLAIM_GOES_ON;
-    return TK_OK;
-}
-
-static tk_status fail_job(serving *a, tk_status st)
-{
-    char words[TK_SPOOL_WORDS];
-    const bool again = st != TK_INPUT && st != TK_NUMERIC;
-    snprintf(words, sizeof words, "%s", tk_status_message());
-    tk_log_warn("job %s: %s", a->claim.entry.name, words);
-    tk_status_clear();
-    a->failed++;
-    return tell_spool(a, tk_claim_fail(&a->claim, words, again));
-}
-
-static tk_status choose_job(serving *a, bool stop, serve_order *o)
-{
-    int waiting, running;
-    bool got = false;
-    o->what = stop ? SERVE_END : SERVE_WAIT;
-    if (stop) return TK_OK;
-    TK_TRY(tk_spool_scan(&a->spool));
-    for (;;) {
-        TK_TRY(tk_spool_next(&a->spool, wants_job, a, &a->claim, &got));
-        if (!got) break;
-        const tk_status st = order_job(a, o);
-        if (st == TK_OK) return TK_OK;
-        TK_TRY(fail_job(a, st));
-    }
-    TK_TRY(tk_spool_busy(&a->spool, &waiting, &running));
-    const bool idle = a->o->idle > 0 && tk_now() - a->worked > a->o->idle;
-    if (idle || (a->o->once && running == 0 && waiting <= a->n_left)) o->what = SERVE_END;
-    return TK_OK;
-}
-
-// ---- a job, on all ranks -----------------------------------------------------------------------
-
-static bool after_serve_step(void *ctx)
-{
-    serving *a = ctx;
-    if (a->world->rank) return false;
-    if (a->steps < 0) a->steps = a->by.reel.kept * tk_story_steps(&a->job->config);
-    a->end = tk_claim_progress(&a->claim, ++a->steps, a->total, "steps");
-    return a->end != TK_CLAIM_GOES_ON;
-}
-
-static bool while_writing(void *ctx)
-{
-    serving *a = ctx;
-    a->end = tk_claim_progress(&a->claim, a->steps, a->total, "steps");
-    return a->end != TK_CLAIM_GOES_ON;
-}
-
-static tk_status get_served(void *ctx, int64_t i, tk_arena *arena, tk_config *out,
-                            const char **name)
-{
-    const serving *a = ctx;
-    (void)arena, (void)i;
-    *out = a->job->config;
-    *name = a->job->file;
-    return TK_OK;
-}
-
-static void close_weights(serving *a)
-{
-    tk_session_close(&a->by.session);
-    if (a->has) tk_trained_close(&a->trained);
-    tk_arena_free(&a->arena);
-    tk_arena_init(&a->arena, 0);
-    a->has = false;
-}
-
-static tk_status admit(serving *a, const tk_stories *all)
-{
-    size_t need;
-    const size_t most = (size_t)a->o->memory << 20;
-    if (!most) return TK_OK;
-    TK_TRY(tk_agree(a->world, tk_studio_need(&a->by, all, &need)));
-    TK_TRY(tk_comm_most(a->world, &need));
-    if (need <= most) return TK_OK;
-    a->unfit = true;
-    return TK_FAIL(TK_MEMORY,
-                   "needs %.1f MiB of a rank, more than serve.memory of this worker (%" PRId64
-                   " MiB); left to others",
-                   (double)need / (1 << 20), a->o->memory);
-}
-
-// The weights that the job wants are open afterwards, those that are stay so.
-static tk_status open_for_job(serving *a)
-{
-    const tk_trained *t = a->job->trained;
-    const tk_stories all = {.ctx = a, .n = 1, .get = get_served};
-    const bool ema = a->job->config.sample.ema;
-    const bool same = a->has && !strcmp(a->trained.path, t->path) &&
-                      a->trained.meta.digest == t->meta.digest &&
-                      a->by.session.ema == (ema && t->has_ema);
-    if (same) return admit(a, &all);
-    close_weights(a);
-    TK_TRY(tk_trained_open(t->where, a->job->config.codec.file, a->world, &a->arena, &a->trained));
-    a->has = true;
-    tk_status st = tk_studio_open_device(&a->by, &a->trained, ema);
-    if (st == TK_OK) st = admit(a, &all);
-    if (st == TK_OK) {
-        st = tk_studio_load(&a->by, &all);
-        a->unfit = st == TK_MEMORY;
-    }
-    if (st != TK_OK) close_weights(a);
-    return st;
-}
-
-static tk_status make_job(serving *a, const serve_order *o)
-{
-    tk_jobs jobs;
-    char output[TK_SPOOL_PATH + 16], checkpoint[PATH_MAX + 16];
-    int n = a->n_overrides;
-    snprintf(output, sizeof output, "output=%s", o->output);
-    snprintf(checkpoint, sizeof checkpoint, "checkpoint=%s", a->checkpoint);
-    a->overrides[n++] = output;
-    if (o->default_checkpoint) a->overrides[n++] = checkpoint;
-    TK_TRY(*o->list ? tk_jobs_open_listed(&jobs, a->world, o->list, o->yaml, n, a->overrides)
-                    : tk_jobs_open(&jobs, a->world, o->yaml, n, a->overrides));
-    jobs.job[0].told_file = o->told_yaml;
-    jobs.job[0].told_output = o->told_output;
-    a->job = &jobs.job[0];
-    a->steps = -1;
-    a->total = a->job->story.n_windows * tk_story_steps(&a->job->config);
-    tk_status st = tk_filter_jobs(&jobs, a->world, &a->claim.record.uid, false);
-    if (st == TK_OK && !a->job->finished) st = open_for_job(a);
-    if (st == TK_OK && !a->job->finished) st = tk_studio_make(&a->by, a->job);
-    a->job = NULL;
-    tk_jobs_close(&jobs);
-    return st;
-}
-
-// Rank 0: how a claim ends that all ranks have worked on.
-static tk_status end_claim(serving *a, tk_status st)
-{
-    tk_claim *c = &a->claim;
-    char words[TK_SPOOL_WORDS];
-    if (st == TK_OK) {
-        st = tk_claim_commit(c);
-        a->made += st == TK_OK;
-        return tell_spool(a, st);
-    }
-    if (a->unfit) {
-        snprintf(words, sizeof words, "%s", tk_status_message());
-        tk_log_warn("job %s: %s", c->entry.name, words);
-        tk_status_clear();
-        if (a->n_left < LEFT)
-            snprintf(a->left[a->n_left++], sizeof a->left[0], "%s", c->entry.name);
-        return tell_spool(a, tk_claim_return(c, words));
-    }
-    if (st != TK_STOPPED) return fail_job(a, st);
-    tk_status_clear();
-    if (a->end == TK_CLAIM_GOES_ON) return tell_spool(a, tk_claim_return(c, ""));
-    st = tk_claim_stop(c, a->end);
-    return a->end == TK_CLAIM_LOST ? tell_spool(a, st) : st;
-}
+// ---- rounds ------------------------------------------------------------------------------------
 
 // A worker whose device or whose ranks are broken is of no use to the next job.
 static bool ends_worker(tk_status st)
@@ -328,18 +23,171 @@ static bool ends_worker(tk_status st)
     return st == TK_DEVICE || st == TK_COMM || st == TK_INTERNAL;
 }
 
-static tk_status serve_job(serving *a, const serve_order *o)
+// Takes h out of the hand, the others move up, and its place stands free for the next.
+static tk_status end_served(tk_serving *a, tk_served *h, tk_status st)
 {
     char words[TK_SPOOL_WORDS];
-    a->unfit = false;
-    a->end = TK_CLAIM_GOES_ON;
-    const tk_status st = make_job(a, o);
+    int at = 0;
+    while (a->hand[at] != h) at++;
+    a->n--;
+    for (; at < a->n; at++) a->hand[at] = a->hand[at + 1];
+    a->hand[a->n] = h;
     snprintf(words, sizeof words, "%s", st == TK_OK ? "" : tk_status_message());
-    TK_TRY(tk_agree(a->world, a->world->rank ? TK_OK : end_claim(a, st)));
-    a->worked = tk_now();
+    // The one is found that made a round fail: others need not be alone for it.
+    for (int i = 0; i < a->n && h->alone && st != TK_OK && st != TK_STOPPED; i++)
+        a->hand[i]->alone = a->hand[i]->order.again;
+    TK_TRY(tk_served_end(a, h, st));
     if (!ends_worker(st)) return TK_OK;
     tk_status_set(st, words);
     return tk_agree(a->world, st);
+}
+
+// Memory that is planned is that of one job.
+static int most_at_once(const tk_serving *a)
+{
+    return a->has && tk_device_maps(&a->by.session.device) ? 1 : (int)a->o->together;
+}
+
+static bool is_finished(const tk_served *h)
+{
+    return !h->waits && h->jobs.job[0].finished;
+}
+
+// Whether one more would be made now, and with the others; else other workers have it sooner.
+static bool takes_more(const tk_serving *a)
+{
+    for (int i = 0; i < a->n; i++)
+        if (a->hand[i]->waits || a->hand[i]->alone) return false;
+    return a->n < most_at_once(a);
+}
+
+// Claims jobs until the hand is full. *ends: the worker is done.
+static tk_status fill_hand(tk_serving *a, bool *ends)
+{
+    while (takes_more(a)) {
+        tk_served *h = a->hand[a->n];
+        TK_TRY(tk_agree(a->world, a->world->rank ? TK_OK : tk_served_choose(a, h)));
+        TK_TRY(tk_comm_broadcast(a->world, &h->order, sizeof h->order, 0));
+        *ends = h->order.what == TK_SERVE_END && a->n == 0;
+        if (h->order.what != TK_SERVE_JOB) break;
+        const tk_status st = tk_served_begin(a, h);
+        a->n++;
+        if (st != TK_OK || is_finished(h)) TK_TRY(end_served(a, h, st));
+    }
+    return TK_OK;
+}
+
+// One that waits for others to end begins once nothing else is in hand.
+static tk_status begin_waiting(tk_serving *a)
+{
+    tk_served *h = a->hand[0];
+    if (a->n != 1 || !h->waits) return TK_OK;
+    a->n = 0;
+    const tk_status st = tk_served_begin(a, h);
+    a->n = 1;
+    return st == TK_OK && !is_finished(h) ? TK_OK : end_served(a, h, st);
+}
+
+// Who is in the next round: one alone that was in a round that failed, else all that are at work.
+static void choose_round(tk_serving *a)
+{
+    a->n_round = 0;
+    for (int i = 0; i < a->n; i++)
+        if (!a->hand[i]->waits) a->round[a->n_round++] = a->hand[i];
+    for (int i = 0; i < a->n_round; i++)
+        if (a->round[i]->alone) {
+            a->round[0] = a->round[i];
+            a->n_round = 1;
+        }
+}
+
+// Ends those whose claims have to end, or all where the worker is asked to stop. Others go on.
+static tk_status end_stopped(tk_serving *a, bool all)
+{
+    bool ends[TK_STUDIO_MOST] = {false};
+    const int n = a->n;
+    tk_served *hand[TK_STUDIO_MOST];
+    for (int i = 0; i < n; i++) ends[i] = all || a->hand[i]->end != TK_CLAIM_GOES_ON;
+    TK_TRY(tk_comm_broadcast(a->world, ends, sizeof ends, 0));
+    memcpy(hand, a->hand, sizeof hand);
+    for (int i = 0; i < n; i++)
+        if (ends[i]) TK_TRY(end_served(a, hand[i], TK_STOPPED));
+    return TK_OK;
+}
+
+static tk_status finish_served(tk_serving *a)
+{
+    for (int i = 0; i < a->n; i++) {
+        tk_served *h = a->hand[i];
+        tk_studio_place *p = &h->place;
+        if (h->waits || p->window < p->job->story.n_windows) continue;
+        a->round[0] = h; // whose progress is asked for while it is written
+        TK_TRY(end_served(a, h, tk_studio_finish(&a->by, &p)));
+        i--;
+    }
+    return TK_OK;
+}
+
+static tk_status stop_asked_of_any(tk_serving *a, bool *stop)
+{
+    uint64_t asked = tk_stop_asked();
+    TK_TRY(tk_comm_sum_u64(a->world, &asked, 1));
+    *stop = asked != 0;
+    return TK_OK;
+}
+
+// Whose round it was that failed; NULL: that of several, and nobody can say.
+static tk_served *find_culprit(const tk_serving *a)
+{
+    for (int i = 0; i < a->n_round; i++)
+        if (a->n_round == 1 || &a->round[i]->place == a->by.refused) return a->round[i];
+    return NULL;
+}
+
+static void part_round(tk_serving *a, int n)
+{
+    if (a->world->rank == 0)
+        tk_log_warn("%d jobs at once failed, each is tried alone: %s", n, tk_status_message());
+    for (int i = 0; i < n; i++) a->round[i]->alone = true;
+}
+
+// What a round has come to. Where it failed for one of several, each is tried alone.
+static tk_status after_round(tk_serving *a, tk_status st)
+{
+    const bool failed = st != TK_OK && st != TK_STOPPED;
+    tk_served *by = find_culprit(a);
+    const int n = a->n_round;
+    bool stop = false;
+    if (failed && !by && ends_worker(st)) return st; // a try of all of them
+    a->n_round = 0;
+    if (failed && by) return end_served(a, by, st);
+    if (failed) part_round(a, n);
+    if (st != TK_OK) tk_status_clear();
+    if (st == TK_STOPPED) TK_TRY(stop_asked_of_any(a, &stop));
+    TK_TRY(end_stopped(a, stop));
+    return stop ? TK_OK : finish_served(a);
+}
+
+static tk_status make_round(tk_serving *a)
+{
+    tk_studio_place *place[TK_STUDIO_MOST];
+    TK_TRY(finish_served(a)); // of which an earlier run made all windows
+    choose_round(a);
+    if (a->n_round == 0) return TK_OK;
+    for (int i = 0; i < a->n_round; i++) {
+        tk_served *h = a->round[i];
+        place[i] = &h->place;
+        h->steps = h->place.window * tk_story_steps(&h->place.job->config);
+    }
+    const tk_status st = tk_studio_round(&a->by, a->n_round, place);
+    // The one that was first comes last: who cannot be with it is first in its turn.
+    tk_served *first = a->hand[0];
+    TK_TRY(after_round(a, st));
+    if (a->n > 1 && a->hand[0] == first && !a->hand[a->n - 1]->waits) {
+        for (int i = 1; i < a->n; i++) a->hand[i - 1] = a->hand[i];
+        a->hand[a->n - 1] = first;
+    }
+    return TK_OK;
 }
 
 // ---- the worker --------------------------------------------------------------------------------
@@ -354,7 +202,7 @@ static void wait_a_while(double seconds)
 }
 
 // How a worker ends that was asked to stop: jobs that wait are for another, or for it again.
-static tk_status tell_stopped(serving *a)
+static tk_status tell_stopped(tk_serving *a)
 {
     int waiting, running;
     TK_TRY(tk_spool_busy(&a->spool, &waiting, &running));
@@ -364,19 +212,17 @@ static tk_status tell_stopped(serving *a)
                    waiting, a->spool.dir);
 }
 
-static tk_status serve_all(serving *a)
+static tk_status serve_all(tk_serving *a)
 {
-    uint64_t stop;
+    bool stop, ends = false;
     for (;;) {
-        static serve_order o;
-        stop = tk_stop_asked();
-        o = (serve_order){0};
-        TK_TRY(tk_comm_sum_u64(a->world, &stop, 1));
-        TK_TRY(tk_agree(a->world, a->world->rank ? TK_OK : choose_job(a, stop != 0, &o)));
-        TK_TRY(tk_comm_broadcast(a->world, &o, sizeof o, 0));
-        if (o.what == SERVE_END) break;
-        if (o.what == SERVE_JOB)
-            TK_TRY(serve_job(a, &o));
+        TK_TRY(stop_asked_of_any(a, &stop));
+        if (stop) TK_TRY(end_stopped(a, true));
+        if (!stop) TK_TRY(fill_hand(a, &ends));
+        if (stop || ends) break;
+        TK_TRY(begin_waiting(a));
+        if (a->n)
+            TK_TRY(make_round(a));
         else
             wait_a_while(a->o->poll);
     }
@@ -388,7 +234,7 @@ static tk_status serve_all(serving *a)
 
 // A path of the worker's as jobs must name it, who stand in the spool's files. Rank 0 alone need
 // have such a file.
-static tk_status add_path(serving *a, const char *name, const char *path, tk_arena *arena)
+static tk_status add_path(tk_serving *a, const char *name, const char *path, tk_arena *arena)
 {
     char here[PATH_MAX];
     if (!getcwd(here, sizeof here)) return TK_FAIL(TK_INPUT, "%s: no working directory", name);
@@ -399,7 +245,7 @@ static tk_status add_path(serving *a, const char *name, const char *path, tk_are
     return TK_OK;
 }
 
-static tk_status take_mark(serving *a, const tk_watermark_config *c, tk_arena *arena)
+static tk_status take_mark(tk_serving *a, const tk_watermark_config *c, tk_arena *arena)
 {
     tk_mark_key key;
     if (!*c->key) return TK_OK;
@@ -413,7 +259,7 @@ static tk_status take_mark(serving *a, const tk_watermark_config *c, tk_arena *a
 }
 
 // The policy that every job is held against, checked before there is one.
-static tk_status take_policy(serving *a, const tk_filter_config *c, tk_arena *arena)
+static tk_status take_policy(tk_serving *a, const tk_filter_config *c, tk_arena *arena)
 {
     const tk_ruling_request nobody = {.clip = ""};
     tk_ruling *f;
@@ -427,7 +273,7 @@ static tk_status take_policy(serving *a, const tk_filter_config *c, tk_arena *ar
 }
 
 // The keys that every clip is signed by, checked before there is one.
-static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *arena)
+static tk_status take_keys(tk_serving *a, const tk_provenance_config *c, tk_arena *arena)
 {
     tk_signer *by;
     if (!*c->key) return TK_OK;
@@ -439,7 +285,7 @@ static tk_status take_keys(serving *a, const tk_provenance_config *c, tk_arena *
     return add_path(a, "provenance.chain", c->chain, arena);
 }
 
-static tk_status take_store(serving *a, const tk_consent_config *c, tk_arena *arena)
+static tk_status take_store(tk_serving *a, const tk_consent_config *c, tk_arena *arena)
 {
     tk_cameo_store store;
     if (!*c->store) return TK_OK;
@@ -454,7 +300,7 @@ static tk_status take_store(serving *a, const tk_consent_config *c, tk_arena *ar
 }
 
 // Options of the worker's own are none of its jobs'.
-static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_config *c,
+static tk_status sort_overrides(tk_serving *a, const tk_invocation *in, const tk_config *c,
                                 tk_arena *arena)
 {
     static const char *const own[] = {"serve.",      "job.",       "checkpoint=", "output=", "log.",
@@ -468,8 +314,8 @@ static tk_status sort_overrides(serving *a, const tk_invocation *in, const tk_co
     }
     if (c->parallel.data > 1)
         return TK_FAIL(TK_INPUT,
-                       "parallel.data=%" PRId64 ": a worker does one job at a time, on "
-                       "all its ranks; start more workers instead",
+                       "parallel.data=%" PRId64 ": a worker's jobs are on all its "
+                       "ranks; start more workers instead",
                        c->parallel.data);
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
         return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
@@ -487,7 +333,15 @@ static tk_status go_to_files(const char *dir)
     return chdir(path) == 0 ? TK_OK : TK_FAIL(TK_INPUT, "cannot enter %s", path);
 }
 
-static tk_status open_worker(serving *a, tk_invocation *in)
+static tk_status new_hand(tk_serving *a, tk_arena *arena)
+{
+    tk_served *all;
+    TK_ARENA_NEW(all, arena, a->o->together);
+    for (int i = 0; i < a->o->together; i++) a->hand[i] = &all[i];
+    return TK_OK;
+}
+
+static tk_status open_worker(tk_serving *a, tk_invocation *in)
 {
     tk_config *c = &in->config;
     tk_status st =
@@ -495,9 +349,10 @@ static tk_status open_worker(serving *a, tk_invocation *in)
     TK_TRY(tk_config_agree(a->world, st, c));
     a->o = &c->serve;
     TK_TRY(tk_agree(a->world, sort_overrides(a, in, c, &in->arena)));
+    TK_TRY(tk_agree(a->world, new_hand(a, &in->arena)));
     a->by.parallel = c->parallel;
-    a->by.step_done = after_serve_step;
-    a->by.writing = while_writing;
+    a->by.step_done = tk_served_step;
+    a->by.writing = tk_served_writing;
     a->by.ctx = a;
     if (a->world->rank == 0) st = tk_spool_open(&a->spool, in->files[0], c->serve.lease);
     TK_TRY(tk_agree(a->world, st));
@@ -509,7 +364,7 @@ static tk_status open_worker(serving *a, tk_invocation *in)
 
 tk_status tk_serve_command(tk_comm *world, tk_invocation *in)
 {
-    serving *a = tk_alloc(sizeof *a);
+    tk_serving *a = tk_alloc(sizeof *a);
     const tk_status room = tk_agree(world, a ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"));
     if (room != TK_OK) {
         tk_free(a);
@@ -521,7 +376,8 @@ tk_status tk_serve_command(tk_comm *world, tk_invocation *in)
     a->worked = tk_now();
     tk_status st = open_worker(a, in);
     if (st == TK_OK) st = serve_all(a);
-    close_weights(a);
+    for (int i = 0; i < a->n; i++) tk_served_drop(a, a->hand[i], st);
+    tk_served_close_weights(a);
     if (a->by.mesh.world.size) tk_mesh_close(&a->by.mesh);
     if (world->rank == 0) tk_spool_close(&a->spool);
     tk_arena_free(&a->arena);

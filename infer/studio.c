@@ -6,13 +6,7 @@
 #include "train/run/metrics.h"
 #include <inttypes.h>
 #include <stdio.h>
-
-typedef struct inputs { // of a storyboard
-    tk_references refs;
-    tk_story_text text;
-    tk_story_given given; // where it gives
-    bool gives;
-} inputs;
+#include <string.h>
 
 // ---- one storyboard ----------------------------------------------------------------------------
 
@@ -87,20 +81,27 @@ static const double soon = 10; // seconds
 
 static tk_status stopped(const tk_studio *a)
 {
+    const tk_studio_place *p = a->place[0];
     int64_t kept = 0;
-    for (int64_t i = 0; i < a->reel.reel.shape.n; i++) kept += a->reel.there[i];
+    for (int64_t i = 0; i < p->reel.reel.shape.n; i++) kept += p->reel.there[i];
     return TK_FAIL(TK_STOPPED,
                    "%s: stopped on request; %" PRId64 " of %" PRId64 " windows are kept in %s: run "
                    "the same command again to go on",
-                   a->job->file, kept, a->reel.reel.shape.n, a->reel.folder);
+                   p->job->file, kept, p->reel.reel.shape.n, p->reel.folder);
 }
 
-// Between windows: does everybody who is in it still consent?
+// Between windows: does everybody who is in one of them still consent?
 static tk_status still_lent(tk_studio *a)
 {
     tk_comm *replica = &a->mesh.replica;
-    if (!a->job->lent.clip) return TK_OK;
-    return tk_agree(replica, replica->rank ? TK_OK : tk_lent_stands(&a->job->lent));
+    for (int i = 0; i < a->n_places; i++) {
+        tk_lent *lent = &a->place[i]->job->lent;
+        if (!lent->clip) continue;
+        const tk_status st = tk_agree(replica, replica->rank ? TK_OK : tk_lent_stands(lent));
+        if (st != TK_OK) a->refused = a->place[i];
+        TK_TRY(st);
+    }
+    return TK_OK;
 }
 
 // Who revokes takes finished windows away at once: then that is the reason, not that they are gone.
@@ -160,11 +161,12 @@ static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float 
 
 // ---- a clip ------------------------------------------------------------------------------------
 
-static tk_status write_clip(tk_studio *a, tk_job *job, const tk_references *refs, double seconds)
+static tk_status write_clip(tk_studio *a, tk_studio_place *at)
 {
     tk_decoder clip;
+    tk_job *job = at->job;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &a->reel.source,
+    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &at->reel.source,
                            TK_DECODER_WINDOW));
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
@@ -172,13 +174,13 @@ static tk_status write_clip(tk_studio *a, tk_job *job, const tk_references *refs
                              .digest = job->digest,
                              .config = &job->config,
                              .story = &job->story,
-                             .refs = refs,
+                             .refs = &at->refs,
                              .remix = &job->remix,
-                             .latents = &a->reel.source,
+                             .latents = &at->reel.source,
                              .trained = job->trained,
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
-                             .seconds = seconds};
+                             .seconds = tk_now() - at->begun};
     clip_source all = {{clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a};
     const tk_status st = tk_output_write(&p, &all.source);
     tk_decoder_close(&clip);
@@ -194,17 +196,18 @@ static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
 }
 
 // Collective: what the storyboard's windows are made from.
-static tk_status read_inputs(tk_studio *a, const tk_job *job, tk_arena *arena, inputs *in)
+static tk_status read_inputs(tk_studio *a, tk_studio_place *p)
 {
     tk_comm *replica = &a->mesh.replica;
+    const tk_job *job = p->job;
     const tk_codec *codec = job->trained->meta.codec;
-    TK_TRY(
-        tk_agree(replica, tk_references_read(&job->config, &job->story, codec, arena, &in->refs)));
-    TK_TRY(tk_agree(replica, read_text(job, arena, &in->text)));
-    in->gives = tk_story_gives(&job->config.story);
-    if (!in->gives) return TK_OK;
+    TK_TRY(tk_agree(replica,
+                    tk_references_read(&job->config, &job->story, codec, &p->arena, &p->refs)));
+    TK_TRY(tk_agree(replica, read_text(job, &p->arena, &p->text)));
+    if (!tk_story_gives(&job->config.story)) return TK_OK;
+    p->task.given = &p->given;
     return tk_agree(replica, tk_story_given_read(&job->config, &job->story, &job->remix, codec,
-                                                 arena, &in->given));
+                                                 &p->arena, &p->given));
 }
 
 static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
@@ -217,45 +220,111 @@ static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_
     return tk_reel_files_open(job->output, job->digest, &shape, &a->mesh.replica, holders, out);
 }
 
-static tk_status make_story_clip(tk_studio *a, tk_job *job, tk_arena *arena)
+// Windows that are there, made by this run or by an earlier one.
+static void pass_kept(tk_studio_place *p)
 {
-    inputs in;
-    const double begin = a->stepped = tk_now();
-    TK_TRY(read_inputs(a, job, arena, &in));
-    const tk_story_task task = {.config = &job->config,
-                                .story = &job->story,
-                                .refs = &in.refs,
-                                .text = &in.text,
-                                .given = in.gives ? &in.given : NULL,
-                                .step_done = after_step,
-                                .ctx = a};
-    a->job = job;
+    while (p->window < p->job->story.n_windows && p->reel.reel.has(&p->reel.reel, p->window))
+        p->window++;
+}
+
+static tk_status begin_place(tk_studio *a, tk_studio_place *p)
+{
+    tk_job *job = p->job;
     const bool first = a->mesh.replica.rank == 0;
+    p->task = (tk_story_task){.config = &job->config,
+                              .story = &job->story,
+                              .refs = &p->refs,
+                              .text = &p->text,
+                              .step_done = after_step,
+                              .ctx = a};
+    TK_TRY(read_inputs(a, p));
     TK_TRY(
         tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED, NULL) : TK_OK));
-    TK_TRY(open_reel(a, job, arena, &a->reel));
-    tk_status st = unless_revoked(a, tk_story_make(&a->session, &task, &a->reel.reel));
-    if (st == TK_OK)
-        st = tk_agree(&a->mesh.replica, write_clip(a, job, &in.refs, tk_now() - begin));
-    tk_reel_files_close(&a->reel);
-    TK_TRY(st);
+    return open_reel(a, job, &p->arena, &p->reel);
+}
+
+tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)
+{
+    *p = (tk_studio_place){.job = job, .begun = tk_now()};
+    tk_arena_init(&p->arena, 1 << 20);
+    describe_job(job);
+    const tk_status st = begin_place(a, p);
+    if (st == TK_OK) {
+        pass_kept(p);
+    } else {
+        tk_arena_free(&p->arena);
+        p->job = NULL;
+    }
+    return st;
+}
+
+static void take_up(tk_studio *a, int n, tk_studio_place *const *place)
+{
+    a->place = place;
+    a->n_places = n;
+    a->refused = NULL;
+    a->stepped = tk_now();
+    memset(a->taken, 0, sizeof a->taken);
+}
+
+tk_status tk_studio_round(tk_studio *a, int n, tk_studio_place *const *place)
+{
+    tk_story_part part[TK_STUDIO_MOST] = {{0}};
+    take_up(a, n, place);
+    TK_TRY(still_lent(a)); // since others may have been made, or written, meanwhile
+    for (int i = 0; i < n; i++)
+        part[i] = (tk_story_part){&place[i]->task, place[i]->window, &place[i]->reel.reel};
+    const tk_status st = unless_revoked(a, tk_story_make_together(&a->session, n, part, a->taken));
+    for (int i = 0; i < n; i++) pass_kept(place[i]); // also of a round that failed behind them
+    return st;
+}
+
+tk_status tk_studio_finish(tk_studio *a, tk_studio_place *const *place)
+{
+    tk_studio_place *p = *place;
+    const tk_job *job = p->job;
     int64_t most;
+    take_up(a, 1, place);
+    TK_TRY(still_lent(a));
+    TK_TRY(tk_agree(&a->mesh.replica, write_clip(a, p)));
     tk_resident_bytes(&most);
     tk_log(
         "%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds, with at most %.1f MiB of the "
         "host's memory",
-        job->output, (double)job->story.grid.latent_frames * job->story.tick, tk_now() - begin,
+        job->output, (double)job->story.grid.latent_frames * job->story.tick, tk_now() - p->begun,
         (double)most / 0x1p20);
     return TK_OK;
 }
 
+void tk_studio_leave(tk_studio_place *p)
+{
+    if (!p->job) return;
+    tk_reel_files_close(&p->reel);
+    tk_arena_free(&p->arena);
+    p->job = NULL;
+}
+
+// Steps of windows that an earlier run made are told as well: they are among those that were
+// planned.
+static void tell_kept(tk_studio *a, const tk_studio_place *p, int from)
+{
+    const int64_t n = (p->window - from) * tk_story_steps(&p->job->config);
+    for (int64_t i = 0; i < n && a->step_done; i++) a->step_done(a->ctx);
+}
+
 tk_status tk_studio_make(tk_studio *a, tk_job *job)
 {
-    tk_arena arena;
-    tk_arena_init(&arena, 1 << 20);
-    describe_job(job);
-    const tk_status st = make_story_clip(a, job, &arena);
-    tk_arena_free(&arena);
+    tk_studio_place place, *const at = &place;
+    tk_status st = tk_studio_begin(a, job, &place);
+    if (st != TK_OK) return st;
+    tell_kept(a, at, 0);
+    while (st == TK_OK && at->window < job->story.n_windows) {
+        const int window = at->window + 1;
+        st = tk_studio_round(a, 1, &at);
+        if (st == TK_OK) tell_kept(a, at, window);
+    }
+    if (st == TK_OK) st = tk_studio_finish(a, &at);
+    tk_studio_leave(&place);
     return st;
 }
 

@@ -280,7 +280,8 @@ typedef struct tk_job_config { // of a job in a spool
 typedef struct tk_serve_config {
     double lease, poll, idle; // seconds
     int64_t once, open;
-    int64_t memory; // MiB of a rank; 0: what its device has
+    int64_t memory;   // MiB of a rank; 0: what its device has
+    int64_t together; // jobs in hand at once
 } tk_serve_config;
 
 typedef struct tk_listing_config { // talkie jobs

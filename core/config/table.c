@@ -199,8 +199,11 @@ static const tk_option config_rows[] = {
         "jobs may name any file that the worker can read, not only those of the spool's files/: "
         "for a spool that only its owner can drop into"),
     INT("serve.memory", serve.memory, 0, 0, 1073741824, TK_CMD_SERVE,
-        "MiB that a rank may take for a job; one that needs more is left to others; 0 = as much as "
-        "its device has"),
+        "MiB that a rank may take for the jobs in hand; one that needs more alone is left to "
+        "others; 0 = as much as its device has"),
+    INT("serve.together", serve.together, 1, 1, 64, TK_CMD_SERVE,
+        "jobs that a worker makes at once: windows of the same schedule are documents of one step, "
+        "and as one job ends the next joins; each clip is what it is alone; on a GPU one"),
     STR("jobs.cancel", listing.cancel, "", TK_CMD_JOBS,
         "name of a job that is to be cancelled, whether it waits or runs; nothing is shown"),
     YES("jobs.json", listing.json, 0, TK_CMD_JOBS,

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/served.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "infer/filtering.h"
+#include "infer/story/given.h"
+#include "parallel/mpi/stop.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- choosing, on rank 0 -----------------------------------------------------------------------
+
+static bool wants_job(void *ctx, const tk_spool_entry *e, const char *yaml)
+{
+    const tk_serving *a = ctx;
+    (void)yaml;
+    for (int i = 0; i < a->n_left; i++)
+        if (!strcmp(a->left[i], e->name)) return false;
+    return true;
+}
+
+// What is read of a clip that is remixed lies beside it.
+static tk_status check_beside(const tk_serving *a, const char *clip, tk_arena *arena)
+{
+    static const char *const suffix[] = {".json", ".latents"};
+    for (int i = 0; i < 2 && *clip; i++) {
+        const char *path = tk_remix_beside(clip, suffix[i], arena);
+        if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        if (access(path, F_OK) == 0) TK_TRY(tk_spool_inside(&a->spool, path));
+    }
+    return TK_OK;
+}
+
+static tk_status check_paths(const tk_serving *a, tk_config *c, tk_arena *arena)
+{
+    char ***at;
+    const int64_t n = tk_story_files(&c->story, NULL);
+    if (a->o->open) return TK_OK;
+    TK_ARENA_NEW(at, arena, n + 1);
+    tk_story_files(&c->story, at);
+    for (int64_t i = 0; i < n; i++) TK_TRY(tk_spool_inside(&a->spool, *at[i]));
+    TK_TRY(check_beside(a, c->story.remix.clip, arena));
+    if (*c->story.checkpoint) TK_TRY(tk_spool_inside(&a->spool, c->story.checkpoint));
+    return *c->codec.file ? tk_spool_inside(&a->spool, c->codec.file) : TK_OK;
+}
+
+// What a job may ask of a worker; `c`: as its file has it.
+static tk_status check_claimed(const tk_serving *a, tk_config *c, tk_arena *arena)
+{
+    if (c->jobs.n_storyboards)
+        return TK_FAIL(TK_INPUT, "storyboards: its file was made a list after it was taken in");
+    if (strchr(c->story.output, '/'))
+        return TK_FAIL(TK_INPUT,
+                       "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
+                       c->story.output);
+    if (*c->provenance.key || *c->provenance.chain)
+        return TK_FAIL(TK_INPUT,
+                       "provenance: whose key signs is the worker's to say; leave it out");
+    if (*c->watermark.key || *c->watermark.payload)
+        return TK_FAIL(TK_INPUT,
+                       "watermark: what marks a clip is the worker's to say; leave it out");
+    if (*c->consent.store || *c->consent.keys || *c->consent.registrar || *c->consent.hook)
+        return TK_FAIL(TK_INPUT,
+                       "consent: where cameos are kept is the worker's to say; leave it out");
+    if (*c->filter.policy || *c->filter.log)
+        return TK_FAIL(TK_INPUT, "filter: what is refused is the worker's to say; leave it out");
+    if (!*c->story.checkpoint && !*a->checkpoint)
+        return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
+    return check_paths(a, c, arena);
+}
+
+// A clip's JSON outlives the claim: it names what is in it by the place of jobs that are done.
+static tk_status name_files(const tk_serving *a, const char *clip, tk_served *h)
+{
+    tk_serve_order *o = &h->order;
+    const char *name = h->claim.entry.name, *dir = a->spool.dir;
+    TK_TRY(tk_spool_path(o->output, h->claim.dir, "%s", clip));
+    TK_TRY(tk_spool_path(o->told_output, dir, "done/%s/%s", name, clip));
+    return tk_spool_path(o->told_yaml, dir, "done/%s/%s.yaml", name, name);
+}
+
+// The job's files as they stand; they may not stand on others (base:), which could be anywhere.
+static tk_status read_job(tk_served *h, tk_arena *arena, tk_config *c)
+{
+    tk_serve_order *o = &h->order;
+    char *text, *list = NULL;
+    size_t bytes, list_bytes = 0;
+    TK_TRY(tk_file_read(h->claim.yaml, TK_SPOOL_YAML, arena, &text, &bytes));
+    if (*h->claim.record.list) {
+        TK_TRY(tk_spool_path(o->list, h->claim.dir, "%s" TK_SPOOL_LIST_FILE, h->claim.entry.name));
+        TK_TRY(tk_file_read(o->list, TK_SPOOL_YAML, arena, &list, &list_bytes));
+    }
+    return tk_spool_layer(c, list ? h->claim.record.list : NULL, list, list_bytes,
+                          h->claim.record.file, text, bytes);
+}
+
+static tk_status order_job(tk_serving *a, tk_served *h)
+{
+    tk_serve_order *o = &h->order;
+    tk_config c;
+    tk_arena arena;
+    const char *name = h->claim.entry.name;
+    tk_arena_init(&arena, 0);
+    tk_config_init(&c);
+    *o->list = 0;
+    tk_status st = read_job(h, &arena, &c);
+    if (st == TK_OK) st = check_claimed(a, &c, &arena);
+    if (st == TK_OK) {
+        o->what = TK_SERVE_JOB;
+        o->default_checkpoint = !*c.story.checkpoint;
+        o->again = h->claim.record.tries > 1;
+        snprintf(o->yaml, sizeof o->yaml, "%s", h->claim.yaml);
+        st = name_files(a, *c.story.output ? c.story.output : name, h);
+    }
+    tk_config_free(&c);
+    tk_arena_free(&arena);
+    return st;
+}
+
+// A job that went wrong; what the spool says to that is no reason to end.
+static tk_status tell_spool(tk_status st)
+{
+    if (st == TK_OK || st == TK_MEMORY) return st;
+    tk_log_warn("%s", tk_status_message());
+    tk_status_clear();
+    return TK_OK;
+}
+
+static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
+{
+    char words[TK_SPOOL_WORDS];
+    const bool again = st != TK_INPUT && st != TK_NUMERIC;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    tk_log_warn("job %s: %s", h->claim.entry.name, words);
+    tk_status_clear();
+    a->failed++;
+    return tell_spool(tk_claim_fail(&h->claim, words, again));
+}
+
+tk_status tk_served_choose(tk_serving *a, tk_served *h)
+{
+    int waiting, running;
+    bool got = false;
+    h->order.what = TK_SERVE_WAIT;
+    h->end = TK_CLAIM_GOES_ON;
+    if (tk_stop_asked()) return TK_OK;
+    TK_TRY(tk_spool_scan(&a->spool));
+    for (;;) {
+        TK_TRY(tk_spool_next(&a->spool, wants_job, a, &h->claim, &got));
+        if (!got) break;
+        const tk_status st = order_job(a, h);
+        if (st == TK_OK) return TK_OK;
+        TK_TRY(fail_job(a, h, st));
+    }
+    TK_TRY(tk_spool_busy(&a->spool, &waiting, &running));
+    const bool idle = a->o->idle > 0 && tk_now() - a->worked > a->o->idle;
+    if (idle || (a->o->once && running == 0 && waiting <= a->n_left)) h->order.what = TK_SERVE_END;
+    return TK_OK;
+}
+
+// ---- a job, on all ranks -----------------------------------------------------------------------
+
+static void ask_claim(tk_served *h)
+{
+    const tk_job *job = h->place.job; // NULL: it waits
+    const int64_t total = job ? job->story.n_windows * tk_story_steps(&job->config) : 0;
+    if (h->end == TK_CLAIM_GOES_ON)
+        h->end = tk_claim_progress(&h->claim, job ? h->steps : 0, total, "steps");
+}
+
+// Those that are not made now are asked after as well: they end behind the round.
+bool tk_served_step(void *ctx)
+{
+    tk_serving *a = ctx;
+    bool stops = false;
+    if (a->world->rank) return false;
+    for (int i = 0; i < a->n_round; i++) a->round[i]->steps += a->by.taken[i];
+    for (int i = 0; i < a->n; i++) ask_claim(a->hand[i]);
+    for (int i = 0; i < a->n_round; i++)
+        stops |= a->by.taken[i] && a->round[i]->end != TK_CLAIM_GOES_ON;
+    return stops;
+}
+
+bool tk_served_writing(void *ctx)
+{
+    tk_serving *a = ctx;
+    ask_claim(a->round[0]);
+    return a->round[0]->end != TK_CLAIM_GOES_ON;
+}
+
+static tk_status get_served(void *ctx, int64_t i, tk_arena *arena, tk_config *out,
+                            const char **name)
+{
+    const tk_serving *a = ctx;
+    (void)arena, (void)i;
+    *out = a->opening->jobs.job[0].config;
+    *name = a->opening->jobs.job[0].file;
+    return TK_OK;
+}
+
+void tk_served_close_weights(tk_serving *a)
+{
+    tk_session_close(&a->by.session);
+    if (a->has) tk_trained_close(&a->trained);
+    tk_arena_free(&a->arena);
+    tk_arena_init(&a->arena, 0);
+    a->has = false;
+}
+
+static tk_status find_need(tk_serving *a)
+{
+    const tk_stories all = {.ctx = a, .n = 1, .get = get_served};
+    tk_served *h = a->opening;
+    if (!a->o->memory || h->need) return TK_OK;
+    TK_TRY(tk_agree(a->world, tk_studio_need(&a->by, &all, &h->need)));
+    return tk_comm_most(a->world, &h->need);
+}
+
+static tk_status admit(tk_serving *a)
+{
+    TK_TRY(find_need(a));
+    if (a->opening->need <= (size_t)a->o->memory << 20) return TK_OK;
+    a->opening->unfit = true;
+    return TK_FAIL(TK_MEMORY,
+                   "needs %.1f MiB of a rank, more than serve.memory of this worker (%" PRId64
+                   " MiB); left to others",
+                   (double)a->opening->need / (1 << 20), a->o->memory);
+}
+
+static bool has_its_weights(const tk_serving *a)
+{
+    const tk_job *job = &a->opening->jobs.job[0];
+    const tk_trained *t = job->trained;
+    return a->has && !strcmp(a->trained.path, t->path) &&
+           a->trained.meta.digest == t->meta.digest &&
+           a->by.session.ema == (job->config.sample.ema && t->has_ema);
+}
+
+// Beside others it begins with their weights alone, and where all of them have the memory that
+// each would need by itself.
+static tk_status decide_to_wait(tk_serving *a)
+{
+    tk_served *h = a->opening;
+    size_t sum = 0;
+    if (a->n == 0) return TK_OK;
+    h->waits = !has_its_weights(a);
+    if (h->waits) return TK_OK;
+    TK_TRY(find_need(a));
+    for (int i = 0; i < a->n; i++) sum += a->hand[i]->need;
+    const size_t most = (size_t)a->o->memory << 20;
+    h->waits = h->need <= most && sum + h->need > most;
+    return TK_OK;
+}
+
+// The weights that the job wants are open afterwards, those that are stay so.
+static tk_status open_for_job(tk_serving *a)
+{
+    const tk_job *job = &a->opening->jobs.job[0];
+    const tk_stories all = {.ctx = a, .n = 1, .get = get_served};
+    if (has_its_weights(a)) return admit(a);
+    tk_served_close_weights(a);
+    TK_TRY(tk_trained_open(job->trained->where, job->config.codec.file, a->world, &a->arena,
+                           &a->trained));
+    a->has = true;
+    tk_status st = tk_studio_open_device(&a->by, &a->trained, job->config.sample.ema);
+    if (st == TK_OK) st = admit(a);
+    if (st == TK_OK) {
+        st = tk_studio_load(&a->by, &all);
+        a->opening->unfit = st == TK_MEMORY;
+    }
+    if (st != TK_OK) tk_served_close_weights(a);
+    return st;
+}
+
+static tk_status open_jobs(tk_serving *a, tk_served *h)
+{
+    const tk_serve_order *o = &h->order;
+    char output[TK_SPOOL_PATH + 16], checkpoint[PATH_MAX + 16];
+    int n = a->n_overrides;
+    snprintf(output, sizeof output, "output=%s", o->output);
+    snprintf(checkpoint, sizeof checkpoint, "checkpoint=%s", a->checkpoint);
+    a->overrides[n++] = output;
+    if (o->default_checkpoint) a->overrides[n++] = checkpoint;
+    TK_TRY(*o->list ? tk_jobs_open_listed(&h->jobs, a->world, o->list, o->yaml, n, a->overrides)
+                    : tk_jobs_open(&h->jobs, a->world, o->yaml, n, a->overrides));
+    h->jobs.job[0].told_file = o->told_yaml;
+    h->jobs.job[0].told_output = o->told_output;
+    return TK_OK;
+}
+
+tk_status tk_served_begin(tk_serving *a, tk_served *h)
+{
+    h->waits = h->unfit = false;
+    h->alone = h->order.again;
+    h->need = 0;
+    h->steps = 0;
+    TK_TRY(open_jobs(a, h));
+    tk_job *job = &h->jobs.job[0];
+    a->opening = h;
+    if (!job->finished) TK_TRY(decide_to_wait(a));
+    if (h->waits) { // all is asked anew when its turn comes
+        tk_jobs_close(&h->jobs);
+        return TK_OK;
+    }
+    TK_TRY(tk_filter_jobs(&h->jobs, a->world, &h->claim.record.uid, false));
+    if (job->finished) return TK_OK;
+    TK_TRY(open_for_job(a));
+    return tk_studio_begin(&a->by, job, &h->place);
+}
+
+// Rank 0: how a claim ends that all ranks have worked on.
+static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
+{
+    tk_claim *c = &h->claim;
+    char words[TK_SPOOL_WORDS];
+    if (st == TK_OK) {
+        st = tk_claim_commit(c);
+        a->made += st == TK_OK;
+        return tell_spool(st);
+    }
+    if (h->unfit) {
+        snprintf(words, sizeof words, "%s", tk_status_message());
+        tk_log_warn("job %s: %s", c->entry.name, words);
+        tk_status_clear();
+        if (a->n_left < TK_SERVE_LEFT)
+            snprintf(a->left[a->n_left++], sizeof a->left[0], "%s", c->entry.name);
+        return tell_spool(tk_claim_return(c, words));
+    }
+    if (st != TK_STOPPED) return fail_job(a, h, st);
+    tk_status_clear();
+    if (h->end == TK_CLAIM_GOES_ON) return tell_spool(tk_claim_return(c, ""));
+    st = tk_claim_stop(c, h->end);
+    return h->end == TK_CLAIM_LOST ? tell_spool(st) : st;
+}
+
+tk_status tk_served_end(tk_serving *a, tk_served *h, tk_status st)
+{
+    tk_studio_leave(&h->place);
+    if (h->jobs.job) tk_jobs_close(&h->jobs);
+    a->worked = tk_now();
+    return tk_agree(a->world, a->world->rank ? TK_OK : end_claim(a, h, st));
+}
+
+void tk_served_drop(tk_serving *a, tk_served *h, tk_status st)
+{
+    char words[TK_SPOOL_WORDS];
+    const bool shared = tk_status_shared();
+    bool in_round = false;
+    for (int i = 0; i < a->n_round; i++) in_round |= a->round[i] == h;
+    tk_studio_leave(&h->place);
+    if (h->jobs.job) tk_jobs_close(&h->jobs);
+    if (a->world->rank) return;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    tk_status_clear();
+    if ((in_round ? tk_claim_fail(&h->claim, words, true) : tk_claim_return(&h->claim, "")) !=
+        TK_OK)
+        tk_status_clear(); // its lease ends with this worker
+    tk_status_set(st, words);
+    tk_status_set_shared(shared);
+}
