@@ -304,7 +304,8 @@ tk_status tk_served_begin(tk_serving *a, tk_served *h)
         tk_jobs_close(&h->jobs);
         return TK_OK;
     }
-    TK_TRY(tk_filter_jobs(&h->jobs, a->world, &h->claim.record.uid, false));
+    job->uid = &h->claim.record.uid;
+    TK_TRY(tk_filter_jobs(&h->jobs, a->world, job->uid, false));
     if (job->finished) return TK_OK;
     TK_TRY(open_for_job(a));
     return tk_studio_begin(&a->by, job, &h->place);

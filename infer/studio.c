@@ -2,6 +2,7 @@
 #include "infer/studio.h"
 #include "core/base/log.h"
 #include "data/codec/decoder.h"
+#include "infer/filtering.h"
 #include "parallel/mpi/stop.h"
 #include "train/run/metrics.h"
 #include <inttypes.h>
@@ -140,6 +141,7 @@ typedef struct clip_source { // pictures and sound as long as nobody asks to sto
     tk_media_source source;  // the first member
     tk_media_source *of;
     const tk_studio *a;
+    tk_hearing *hearing; // what is said in it; NULL: nobody listens
 } clip_source;
 
 static bool stops_writing(const tk_studio *a)
@@ -156,7 +158,25 @@ static tk_status next_picture(tk_media_source *s, int64_t frame, const uint8_t *
 static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
 {
     const clip_source *c = (const clip_source *)s;
-    return stops_writing(c->a) ? stopped(c->a) : c->of->sound(c->of, first, n, pcm);
+    if (stops_writing(c->a)) return stopped(c->a);
+    TK_TRY(c->of->sound(c->of, first, n, pcm));
+    return tk_hearing_add(c->hearing, first, n, pcm);
+}
+
+static tk_status hearing_approves(void *ctx)
+{
+    return tk_hearing_verdict(ctx);
+}
+
+// What is left of a clip that is refused for what is said in it goes, too.
+static tk_status unless_heard(const tk_hearing *h, const char *output, tk_status st)
+{
+    char words[4096];
+    if (st != TK_INPUT || !tk_hearing_refuses(h)) return st;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    TK_TRY(tk_reel_files_remove(output));
+    tk_status_set(st, words);
+    return st;
 }
 
 // ---- a clip ------------------------------------------------------------------------------------
@@ -165,9 +185,15 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
 {
     tk_decoder clip;
     tk_job *job = at->job;
+    tk_hearing *hearing;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, &at->reel.source,
-                           TK_DECODER_WINDOW));
+    TK_TRY(tk_hearing_open(job, job->uid, &hearing));
+    tk_status st = tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid,
+                                   &at->reel.source, TK_DECODER_WINDOW);
+    if (st != TK_OK) {
+        tk_hearing_close(hearing);
+        return st;
+    }
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
                              .told = job->told_output ? job->told_output : job->config.story.output,
@@ -180,10 +206,14 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
                              .trained = job->trained,
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
-                             .seconds = tk_now() - at->begun};
-    clip_source all = {{clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a};
-    const tk_status st = tk_output_write(&p, &all.source);
+                             .seconds = tk_now() - at->begun,
+                             .approve = hearing_approves,
+                             .ctx = hearing};
+    clip_source all = {
+        {clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a, hearing};
+    st = unless_heard(hearing, job->output, tk_output_write(&p, &all.source));
     tk_decoder_close(&clip);
+    tk_hearing_close(hearing);
     TK_TRY(st);
     TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE, job->told_output));
     return tk_reel_files_remove(job->output);

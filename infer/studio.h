@@ -54,7 +54,8 @@ tk_status tk_studio_need(const tk_studio *s, const tk_stories *all, size_t *byte
 
 // Collective over the mesh's replica. TK_STOPPED where somebody asked to stop, by a signal or by
 // step_done: finished windows are kept beside the output, and the next call goes on from them.
-// TK_INPUT, and finished windows are gone, where somebody's cameo is lent to it no longer.
+// TK_INPUT, and finished windows are gone, where somebody's cameo is lent to it no longer, and
+// where the policy refuses what is said in it: then there is no clip either.
 tk_status tk_studio_make(tk_studio *s, tk_job *job);
 
 // The same for several at once, in steps: begin takes up a job, round makes the next window of the

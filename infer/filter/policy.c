@@ -71,6 +71,11 @@ static const tk_option policy_rows[] = {
     ROWS("roles", roles, n_roles, role_table, "roles and who has them"),
     TEXTS("common", common, n_common, "words of which no other is taken to be spelled"),
     ROWS("categories", categories, n_categories, category_table, "what is looked for"),
+    {.name = "listen",
+     .kind = TK_OPT_BOOL,
+     .offset = offsetof(OF, listen),
+     .imax = 1,
+     .help = "whether what is said in sounds is looked at, as what is written"},
 };
 static const tk_table policy_table = TABLE(policy_rows, "policy");
 #undef OF

@@ -50,7 +50,8 @@ typedef struct tk_policy {
     int64_t n_common;
     tk_policy_category *categories;
     int64_t n_categories;
-    int64_t words; // of all categories, names included
+    int64_t listen; // 1: what is said is looked at, too
+    int64_t words;  // of all categories, names included
     struct tk_policy_made *made;
     tk_arena arena;
 } tk_policy;

@@ -16,6 +16,7 @@ typedef struct tk_job {
     // What the clip's JSON calls storyboard and output, where they do not stay where they are;
     // NULL: file, and what was asked for.
     const char *told_file, *told_output;
+    const int64_t *uid; // of whom this process asks for; NULL: of whose the files are
     uint64_t digest;
     bool finished; // by an earlier run
 } tk_job;

@@ -505,6 +505,7 @@ tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
     TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4], &f[LATENTS]));
     TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
     TK_TRY_TO(st, done, write_json(p, f));
+    if (p->approve) TK_TRY_TO(st, done, p->approve(p->ctx));
     TK_TRY_TO(st, done, commit_all(p, f));
 done: // a clip that was there before stays until this one is whole
     for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);

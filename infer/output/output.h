@@ -21,6 +21,10 @@ typedef struct tk_provenance {
     const tk_parallel_config *layout;
     bool averaged;
     double seconds; // that sampling took
+    // Asked when all is written, before any of it is there; whose failure leaves no clip. NULL:
+    // nobody is.
+    tk_status (*approve)(void *ctx);
+    void *ctx;
 } tk_provenance;
 
 // Digest of what a clip depends on: storyboard, sampling options, checkpoint, codec, references'

@@ -12,7 +12,8 @@
 
 #define LIBRARY "libpocketsphinx.so.3"
 #define MODEL TK_SPHINX_MODEL // .../model/en-us, from pkg-config
-#define FRAME 0.01            // seconds
+#define ENGLISH MODEL "/en-us.lm.bin"
+#define FRAME 0.01 // seconds
 
 // ---- the library ----
 
@@ -26,6 +27,7 @@
     X(ps_lookup_word)       \
     X(ps_set_jsgf_string)   \
     X(ps_set_allphone_file) \
+    X(ps_set_lm_file)       \
     X(ps_set_search)        \
     X(ps_start_stream)      \
     X(ps_start_utt)         \
@@ -65,14 +67,14 @@ struct tk_sphinx {
     char (*word)[32];
 };
 
-static tk_status look_for_model(void)
+static tk_status look_for_model(bool english)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load_recognizer);
     if (*fault)
         return TK_FAIL(TK_INPUT, "no word can be heard: " LIBRARY " cannot be loaded (%s)", fault);
-    static const char *const files[] = {MODEL "/en-us/mdef", MODEL "/cmudict-en-us.dict"};
-    for (int k = 0; k < 2; k++)
+    static const char *const files[] = {MODEL "/en-us/mdef", MODEL "/cmudict-en-us.dict", ENGLISH};
+    for (int k = 0; k < 2 + english; k++)
         if (access(files[k], R_OK) != 0)
             return TK_FAIL(TK_INPUT,
                            "no word can be heard: %s is missing (Debian's package "
@@ -107,13 +109,18 @@ static tk_status take_words(tk_sphinx *s, const char *const *words, int n)
     return n > 0 ? TK_OK : TK_FAIL(TK_INPUT, "no words to be heard are given");
 }
 
-static tk_status open_recognizer(tk_sphinx *s, const char *grammar)
+static tk_status begin_decoder(tk_sphinx *s)
 {
     s->options = ps.cmd_ln_init(NULL, ps.ps_args(), TRUE, "-hmm", MODEL "/en-us", "-dict",
                                 MODEL "/cmudict-en-us.dict", "-logfn", "/dev/null", "-allphone_ci",
                                 "yes", "-remove_silence", "no", NULL);
     s->decoder = s->options ? ps.ps_init(s->options) : NULL;
-    if (!s->decoder) return TK_FAIL(TK_INPUT, "pocketsphinx cannot be opened on " MODEL);
+    return s->decoder ? TK_OK : TK_FAIL(TK_INPUT, "pocketsphinx cannot be opened on " MODEL);
+}
+
+static tk_status open_recognizer(tk_sphinx *s, const char *grammar)
+{
+    TK_TRY(begin_decoder(s));
     for (int w = 0; w < s->words; w++) {
         char *phones = ps.ps_lookup_word(s->decoder, s->word[w]);
         if (!phones)
@@ -129,7 +136,7 @@ static tk_status open_recognizer(tk_sphinx *s, const char *grammar)
 tk_status tk_sphinx_open(const char *const *words, int n, tk_sphinx **out)
 {
     *out = NULL;
-    TK_TRY(look_for_model());
+    TK_TRY(look_for_model(false));
     tk_sphinx *s;
     TK_NEW(s, 1);
     tk_arena a;
@@ -139,6 +146,27 @@ tk_status tk_sphinx_open(const char *const *words, int n, tk_sphinx **out)
     if (st == TK_OK) st = write_grammar(s, &a, &grammar);
     if (st == TK_OK) st = open_recognizer(s, grammar);
     tk_arena_free(&a);
+    if (st == TK_OK)
+        *out = s;
+    else
+        tk_sphinx_close(s);
+    return st;
+}
+
+tk_status tk_sphinx_knows_english(void)
+{
+    return look_for_model(true);
+}
+
+tk_status tk_sphinx_open_english(tk_sphinx **out)
+{
+    *out = NULL;
+    TK_TRY(look_for_model(true));
+    tk_sphinx *s;
+    TK_NEW(s, 1);
+    tk_status st = begin_decoder(s);
+    if (st == TK_OK && ps.ps_set_lm_file(s->decoder, "english", ENGLISH) < 0)
+        st = TK_FAIL(TK_INPUT, "pocketsphinx cannot read " ENGLISH);
     if (st == TK_OK)
         *out = s;
     else
@@ -162,18 +190,25 @@ typedef struct path {
     int word, begin, end;
 } path;
 
-// The best path of one search through the samples.
-static tk_status search_path(tk_sphinx *s, const char *search, const int16_t *x, int64_t n,
-                             path *out)
+// The samples, searched.
+static tk_status search_samples(tk_sphinx *s, const char *search, const int16_t *x, int64_t n)
 {
-    int32_t unused;
-    *out = (path){0, -1, 0, 0};
     if (ps.ps_set_search(s->decoder, search) < 0 || ps.ps_start_stream(s->decoder) < 0 ||
         ps.ps_start_utt(s->decoder) < 0)
         return TK_FAIL(TK_INTERNAL, "pocketsphinx does not begin");
     const int read = ps.ps_process_raw(s->decoder, x, (size_t)n, FALSE, TRUE);
     if (ps.ps_end_utt(s->decoder) < 0 || read < 0)
         return TK_FAIL(TK_INTERNAL, "pocketsphinx does not read %lld samples", (long long)n);
+    return TK_OK;
+}
+
+// The best path of one search through the samples.
+static tk_status search_path(tk_sphinx *s, const char *search, const int16_t *x, int64_t n,
+                             path *out)
+{
+    int32_t unused;
+    *out = (path){0, -1, 0, 0};
+    TK_TRY(search_samples(s, search, x, n));
     const char *hyp = ps.ps_get_hyp(s->decoder, &unused);
     for (int w = 0; hyp && w < s->words; w++)
         if (strcmp(hyp, s->word[w]) == 0) out->word = w;
@@ -201,4 +236,16 @@ tk_status tk_sphinx_hear(tk_sphinx *s, const int16_t *x, int64_t n, tk_sphinx_he
     *out = (tk_sphinx_heard){word.word, word.begin * FRAME, word.end * FRAME,
                              (word.score - phones.score) / (word.end - word.begin)};
     return TK_OK;
+}
+
+tk_status tk_sphinx_write(tk_sphinx *s, const int16_t *x, int64_t n, tk_arena *a, char **said)
+{
+    int32_t unused;
+    const char *hyp = NULL;
+    if (n >= TK_SPHINX_RATE / 10) {
+        TK_TRY(search_samples(s, "english", x, n));
+        hyp = ps.ps_get_hyp(s->decoder, &unused);
+    }
+    *said = tk_arena_strdup(a, hyp ? hyp : "");
+    return *said ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for what is said");
 }
