@@ -54,6 +54,7 @@ typedef enum tk_eval_captions {
     TK_CAPTIONS_PLAIN,
     TK_CAPTIONS_CITED
 } tk_eval_captions;
+tk_status tk_eval_scene(const tk_eval *e, int64_t i, tk_scene *s);
 tk_status tk_eval_plan(const tk_eval *e, int64_t i, tk_eval_captions captions, tk_arena *a,
                        tk_eval_clip *out);
 tk_eval_captions tk_eval_captions_of(const tk_eval *e); // as clips are asked of the model

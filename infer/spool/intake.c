@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/files.h"
-#include "core/base/log.h"
 #include "core/config/config.h"
 #include "infer/spool/internal.h"
 #include <dirent.h>
@@ -14,7 +13,7 @@
 
 // In its folder of taking/ a file is called so, and by as much of its own name as fits.
 #define DROPPED "in,"
-enum { DROPPED_BYTES = 240, NAMES_TRIED = 100000 };
+enum { DROPPED_BYTES = 240 };
 
 // ---- is it a job -------------------------------------------------------------------------------
 
@@ -83,22 +82,6 @@ static void name_user(tk_spool_record *r)
         snprintf(r->user, sizeof r->user, "%lld", (long long)r->uid);
 }
 
-tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1])
-{
-    char path[TK_SPOOL_PATH];
-    for (int i = 1; i < NAMES_TRIED; i++) {
-        if (i == 1)
-            snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
-        else
-            snprintf(name, TK_SPOOL_NAME + 1, "%.*s-%d", TK_SPOOL_NAME - 8, want, i);
-        TK_TRY(tk_spool_path(path, s->dir, "names/%s", name));
-        if (mkdir(path, 0777) == 0) return TK_OK;
-        if (errno != EEXIST)
-            return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", path, tk_io_words(errno));
-    }
-    return TK_FAIL(TK_INPUT, "too many jobs are called %s; empty %s/names", want, s->dir);
-}
-
 // ---- a folder of taking/ -----------------------------------------------------------------------
 
 // The file that was dropped, as it lies in the folder; false: there is none.
@@ -155,26 +138,6 @@ static tk_status judge_dropped(tk_spool *s, const char *file, const char *name, 
     }
     snprintf(base, sizeof base, "%s", r->name);
     return tk_spool_give_name(s, base, r->name);
-}
-
-tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)
-{
-    tk_spool_entry e = {.priority = (int)r->priority};
-    char to[TK_SPOOL_PATH], name[TK_SPOOL_PATH];
-    struct tm t;
-    tk_spool_moved moved;
-    if (!gmtime_r(&when, &t) || !strftime(e.time, sizeof e.time, "%Y%m%d-%H%M%S", &t))
-        snprintf(e.time, sizeof e.time, "00000000-000000");
-    snprintf(e.name, sizeof e.name, "%s", r->name);
-    tk_spool_entry_print(&e, name, sizeof name);
-    TK_TRY(tk_spool_path(to, s->dir, "%s/%s", tk_spool_folder[r->state],
-                         r->state == TK_SPOOL_WAITING ? name : r->name));
-    tk_spool_at("publish");
-    TK_TRY(tk_spool_move(folder, to, &moved)); // gone: another goes on with it
-    tk_spool_at("published");
-    if (moved == TK_SPOOL_MOVED && r->state == TK_SPOOL_FAILED)
-        tk_log_warn("job %s: %s", r->name, r->error);
-    return TK_OK;
 }
 
 static bool has_yaml(const char *folder, const tk_spool_record *r)

@@ -4,6 +4,7 @@
 //   lease.c    signs of life
 //   record.c   job.json
 //   move.c     renames, and what became of them
+//   publish.c  names of new jobs, and where they go
 //   intake.c   what is new
 //   list.c     a list of storyboards, which becomes jobs
 //   claim.c    a job in a worker's hands, and how it ends

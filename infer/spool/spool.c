@@ -243,18 +243,6 @@ tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c
     return TK_OK;
 }
 
-tk_status tk_spool_inside(const tk_spool *s, const char *path)
-{
-    char full[PATH_MAX], files[TK_SPOOL_PATH];
-    TK_TRY(tk_spool_path(files, s->dir, "files/"));
-    if (!realpath(path, full))
-        return TK_FAIL(TK_INPUT, "cannot use %s: %s; files that a job names lie in %s", path,
-                       strerror(errno), files);
-    if (!strncmp(full, files, strlen(files))) return TK_OK;
-    return TK_FAIL(TK_INPUT, "%s lies outside of the spool; files that a job names lie in %s", path,
-                   files);
-}
-
 tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running)
 {
     tk_spool_names all;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where new jobs go, those of files and those of lists, and what files they may name.
+#include "core/base/files.h"
+#include "core/base/log.h"
+#include "infer/spool/internal.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { NAMES_TRIED = 100000 };
+
+tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1])
+{
+    char path[TK_SPOOL_PATH];
+    for (int i = 1; i < NAMES_TRIED; i++) {
+        if (i == 1)
+            snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
+        else
+            snprintf(name, TK_SPOOL_NAME + 1, "%.*s-%d", TK_SPOOL_NAME - 8, want, i);
+        TK_TRY(tk_spool_path(path, s->dir, "names/%s", name));
+        if (mkdir(path, 0777) == 0) return TK_OK;
+        if (errno != EEXIST)
+            return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", path, tk_io_words(errno));
+    }
+    return TK_FAIL(TK_INPUT, "too many jobs are called %s; empty %s/names", want, s->dir);
+}
+
+tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)
+{
+    tk_spool_entry e = {.priority = (int)r->priority};
+    char to[TK_SPOOL_PATH], name[TK_SPOOL_PATH];
+    struct tm t;
+    tk_spool_moved moved;
+    if (!gmtime_r(&when, &t) || !strftime(e.time, sizeof e.time, "%Y%m%d-%H%M%S", &t))
+        snprintf(e.time, sizeof e.time, "00000000-000000");
+    snprintf(e.name, sizeof e.name, "%s", r->name);
+    tk_spool_entry_print(&e, name, sizeof name);
+    TK_TRY(tk_spool_path(to, s->dir, "%s/%s", tk_spool_folder[r->state],
+                         r->state == TK_SPOOL_WAITING ? name : r->name));
+    tk_spool_at("publish");
+    TK_TRY(tk_spool_move(folder, to, &moved)); // gone: another goes on with it
+    tk_spool_at("published");
+    if (moved == TK_SPOOL_MOVED && r->state == TK_SPOOL_FAILED)
+        tk_log_warn("job %s: %s", r->name, r->error);
+    return TK_OK;
+}
+
+tk_status tk_spool_inside(const tk_spool *s, const char *path)
+{
+    char full[PATH_MAX], files[TK_SPOOL_PATH];
+    TK_TRY(tk_spool_path(files, s->dir, "files/"));
+    if (!realpath(path, full))
+        return TK_FAIL(TK_INPUT, "cannot use %s: %s; files that a job names lie in %s", path,
+                       strerror(errno), files);
+    if (!strncmp(full, files, strlen(files))) return TK_OK;
+    return TK_FAIL(TK_INPUT, "%s lies outside of the spool; files that a job names lie in %s", path,
+                   files);
+}
