@@ -111,6 +111,7 @@ static tk_status order_job(tk_serving *a, tk_served *h)
         o->what = TK_SERVE_JOB;
         o->default_checkpoint = !*c.story.checkpoint;
         o->again = h->claim.record.tries > 1;
+        o->uid = h->claim.record.uid;
         snprintf(o->yaml, sizeof o->yaml, "%s", h->claim.yaml);
         st = name_files(a, *c.story.output ? c.story.output : name, h);
     }
@@ -283,8 +284,9 @@ static tk_status open_jobs(tk_serving *a, tk_served *h)
     snprintf(checkpoint, sizeof checkpoint, "checkpoint=%s", a->checkpoint);
     a->overrides[n++] = output;
     if (o->default_checkpoint) a->overrides[n++] = checkpoint;
-    TK_TRY(*o->list ? tk_jobs_open_listed(&h->jobs, a->world, o->list, o->yaml, n, a->overrides)
-                    : tk_jobs_open(&h->jobs, a->world, o->yaml, n, a->overrides));
+    const bool listed = *o->list != 0;
+    TK_TRY(tk_jobs_open_for(&h->jobs, a->world, listed ? o->list : o->yaml, listed ? o->yaml : NULL,
+                            &o->uid, n, a->overrides));
     h->jobs.job[0].told_file = o->told_yaml;
     h->jobs.job[0].told_output = o->told_output;
     return TK_OK;
@@ -304,7 +306,6 @@ tk_status tk_served_begin(tk_serving *a, tk_served *h)
         tk_jobs_close(&h->jobs);
         return TK_OK;
     }
-    job->uid = &h->claim.record.uid;
     TK_TRY(tk_filter_jobs(&h->jobs, a->world, job->uid, false));
     if (job->finished) return TK_OK;
     TK_TRY(open_for_job(a));

@@ -15,6 +15,7 @@ typedef struct tk_serve_order { // from rank 0 to all
     char list[TK_SPOOL_PATH]; // that the job came of; "" = none
     char yaml[TK_SPOOL_PATH], output[TK_SPOOL_PATH];
     char told_yaml[TK_SPOOL_PATH], told_output[TK_SPOOL_PATH]; // where they lie when it is done
+    int64_t uid;                                               // of whose wish it is
     bool default_checkpoint;
     bool again; // it was begun before, and its worker was lost with it or failed
 } tk_serve_order;

@@ -136,7 +136,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(tk_story_given_check(&c->story, &job->story));
     TK_TRY(tk_remix_check(&job->remix, c, &job->story));
     TK_TRY(check_made(job));
-    TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->output, acts, &j->arena));
+    TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
     return tk_output_digest(c, t, &job->remix, &job->digest);
 }
@@ -255,28 +255,30 @@ static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
     return TK_OK;
 }
 
-static tk_status read_jobs(tk_jobs *j, tk_comm *world, const char *file, const char *only, int n,
-                           char *const *overrides)
+static tk_status read_jobs(tk_jobs *j, tk_comm *world, const char *file, const char *only,
+                           const int64_t *uid, int n, char *const *overrides)
 {
     memset(j, 0, sizeof *j);
     tk_arena_init(&j->arena, 0);
     tk_config_init(&j->top);
     tk_status st = tk_config_agree(world, load_top(j, file, only, n, overrides), &j->top);
-    for (int i = 0; i < j->n && st == TK_OK; i++)
+    for (int i = 0; i < j->n && st == TK_OK; i++) {
+        j->job[i].uid = uid;
         st = open_job(j, &j->job[i], world, file, n, overrides);
+    }
     if (st != TK_OK) tk_jobs_close(j);
     return st;
 }
 
 tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
 {
-    return read_jobs(j, world, file, NULL, n, overrides);
+    return read_jobs(j, world, file, NULL, NULL, n, overrides);
 }
 
-tk_status tk_jobs_open_listed(tk_jobs *j, tk_comm *world, const char *list, const char *file, int n,
-                              char *const *overrides)
+tk_status tk_jobs_open_for(tk_jobs *j, tk_comm *world, const char *list, const char *file,
+                           const int64_t *uid, int n, char *const *overrides)
 {
-    TK_TRY(read_jobs(j, world, list, file, n, overrides));
+    TK_TRY(read_jobs(j, world, list, file, uid, n, overrides));
     tk_status st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
     if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, list));
@@ -286,7 +288,7 @@ tk_status tk_jobs_open_listed(tk_jobs *j, tk_comm *world, const char *list, cons
 
 tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
 {
-    return tk_jobs_open_listed(j, world, file, NULL, n, overrides);
+    return tk_jobs_open_for(j, world, file, NULL, NULL, n, overrides);
 }
 
 void tk_jobs_close(tk_jobs *j)

@@ -33,9 +33,10 @@ typedef struct tk_jobs {
 // Collective. Reads `file` and all it names, plans every storyboard and finds out which are
 // finished. All errors that can be found before sampling are found here.
 tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
-// Of a list the one storyboard `file`, which lies anywhere; NULL: all that it lists.
-tk_status tk_jobs_open_listed(tk_jobs *j, tk_comm *world, const char *list, const char *file, int n,
-                              char *const *overrides);
+// For a spool's worker. Of a list the one storyboard `file`, which lies anywhere; NULL: all that it
+// lists, or `list` is a storyboard. uid: who asks for it, which must stay where it is.
+tk_status tk_jobs_open_for(tk_jobs *j, tk_comm *world, const char *list, const char *file,
+                           const int64_t *uid, int n, char *const *overrides);
 // The same without a look at outputs: none counts as finished, and no folder is made.
 tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
 void tk_jobs_close(tk_jobs *j);

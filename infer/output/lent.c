@@ -19,14 +19,21 @@ static void add_user(tk_cameo_ask *x, int64_t uid)
     x->user[x->users++] = uid;
 }
 
-// Who runs a storyboard of somebody else's gets its clip, and may change what it says.
-static tk_status find_users(tk_lent *l, const char *file, const char *top)
+// What this process wrote for somebody, as a spool does of a list, is that one's wish.
+static tk_status add_owner(tk_lent *l, const char *file, const int64_t *asker)
 {
     int64_t uid;
     TK_TRY(tk_cameo_user_of(file, &uid));
-    add_user(&l->ask, uid);
-    TK_TRY(tk_cameo_user_of(top, &uid));
-    add_user(&l->ask, uid);
+    if (!asker || uid != (int64_t)getuid()) add_user(&l->ask, uid);
+    return TK_OK;
+}
+
+// Who runs a storyboard of somebody else's gets its clip, and may change what it says.
+static tk_status find_users(tk_lent *l, const char *file, const char *top, const int64_t *asker)
+{
+    if (asker) add_user(&l->ask, *asker);
+    TK_TRY(add_owner(l, file, asker));
+    TK_TRY(add_owner(l, top, asker));
     if ((int64_t)getuid() != l->store.uid) add_user(&l->ask, (int64_t)getuid());
     memcpy(l->inherited.user, l->ask.user, sizeof l->ask.user);
     l->inherited.users = l->ask.users;
@@ -212,12 +219,12 @@ static tk_status ask_again(tk_lent *l)
 }
 
 static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const char *top,
-                           const char *output, bool acts, tk_arena *a)
+                           const int64_t *asker, const char *output, bool acts, tk_arena *a)
 {
     const int n = (int)c->story.n_cameo;
     TK_ARENA_NEW(l->cameo, a, n + 1);
     TK_TRY(name_clip(l, output, a));
-    TK_TRY(find_users(l, file, top));
+    TK_TRY(find_users(l, file, top, asker));
     l->ask.names = c->story.cameo;
     l->ask.n = n;
     TK_TRY(unless_refused(l, ask_again(l), acts));
@@ -226,7 +233,7 @@ static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const cha
 }
 
 tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
-                       const char *output, bool acts, tk_arena *a)
+                       const int64_t *asker, const char *output, bool acts, tk_arena *a)
 {
     tk_person_in *found;
     int n;
@@ -243,7 +250,7 @@ tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *t
                        say_shown(found, n, a));
     TK_TRY(ask_for_shown(l, &c->story, found, n, a));
     TK_TRY(tk_cameo_store_open(&c->consent, TK_STORE_TO_USE, &l->store));
-    const tk_status st = open_lent(l, c, file, top, output, acts, a);
+    const tk_status st = open_lent(l, c, file, top, asker, output, acts, a);
     if (st != TK_OK) tk_lent_close(l);
     return st;
 }

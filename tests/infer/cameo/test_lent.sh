@@ -83,6 +83,18 @@ grep -q "made .*by 1002.*: $dir/spool/done/his/his$" out || fail "the log does n
 grep -q 'does not consent to a use by 1003' spool/failed/hers/job.json || fail "a stranger's job is not refused"
 grep -q "is the worker's to say" spool/failed/own-store/job.json || fail "a job brings its own store"
 
+# Of a list the worker writes the jobs' files, for whoever dropped it: not for itself, who lends to itself.
+cp face.png own-face.png && cp voice.wav own-voice.wav
+cameo enroll @own own-face.png own-voice.wav consent.sign=registrar.pem
+echo '{shots: [{seconds: 0.5, prompt: <face 1> waves}], cameo: [ada], seed: 4, sample: {steps: 1}}' >spool/files/ada.yaml
+sed 's/ada/own/' spool/files/ada.yaml >spool/files/own.yaml
+echo 'storyboards: [ada.yaml, own.yaml]' >spool/new/.list
+chown 1002 spool/new/.list && mv spool/new/.list spool/new/list.yaml
+"$talkie" serve spool checkpoint=run serve.once=1 "${lent[@]}" >out 2>&1 || fail "the worker failed at a list"
+"$talkie" cameo log @ada "${lent[@]}" >out 2>&1 || fail "no log"
+grep -q "made .*by 1002.*: $dir/spool/done/ada/ada$" out || fail "who dropped the list gets no clip of who lends"
+grep -q '@own: serves its owner alone, not 1002' spool/failed/own/job.json || fail "who dropped the list gets what the worker may"
+
 # Revoked between two windows: the clip ends there, nothing of it is kept.
 more=$(for i in $(seq 40); do echo "{seconds: 0.5, prompt: ball $i},"; done)
 story long.yaml 1002 "$more"
