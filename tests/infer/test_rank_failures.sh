@@ -69,7 +69,7 @@ rm FILE.png FILE.json
 {
     openssl genpkey -algorithm ed25519 -out sign.pem && openssl pkey -in sign.pem -pubout -out sign.pub &&
         cp "$root/tests/media/big-buck-bunny.mp4" face.mp4 &&
-        python3 -c 'import wave; w = wave.open("voice.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(bytes(8000))' &&
+        "$root/tests/support/tone.sh" >voice.wav &&
         "$faulty" 0 none 0 cameo enroll ada face.mp4 voice.wav consent.{store=STORE,registrar=sign.pub,sign=sign.pem}
 } >"$out" 2>&1 || fail "nobody is enrolled"
 mkdir CLIPS && cp FILE.mp4 CLIPS/

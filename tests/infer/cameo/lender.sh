@@ -24,11 +24,7 @@ story() { # FILE, WHOSE, more
 echo '{checkpoint: run, sample: {steps: 1}, shots: [{seconds: 0.5, prompt: a face}]}' >plain.yaml
 "$talkie" sample plain.yaml -o plain >out 2>&1 || fail "no clip"
 mv plain.png face.png
-# Half a second at 8 kHz: RIFF, its format and 4,000 samples, 4096 and 12288 by turns.
-{
-    printf 'RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\x40\x1f\0\0'
-    for _ in {1..2000}; do printf '\0\x10\0\x30'; done
-} >voice.wav
+"$root/tests/support/tone.sh" >voice.wav
 chown 1001 face.png voice.wav
 for key in registrar other; do
     openssl genpkey -algorithm ed25519 -out $key.pem 2>out

@@ -43,7 +43,7 @@ code=0
 echo '{checkpoint: run, sample: {steps: 1}, shots: [{seconds: 0.5, prompt: a face}]}' >plain.yaml
 "$talkie" sample plain.yaml -o plain >out 2>&1 || fail "no clip"
 cp plain.png face.png
-python3 -c 'import wave; w = wave.open("voice.wav", "wb"); w.setparams((1, 2, 8000, 0, "NONE", "")); w.writeframes(b"\0\20\0\60" * 2000)'
+"$root/tests/support/tone.sh" >voice.wav
 chown 1001 face.png voice.wav
 openssl genpkey -algorithm ed25519 -out registrar.pem 2>out
 openssl pkey -in registrar.pem -pubout -out registrar.pub
