@@ -146,7 +146,7 @@ tk_status tk_sample_command(tk_comm *world, tk_invocation *in)
     sampling a = {.world = world};
     a.by.step_done = deal_step;
     a.by.ctx = &a;
-    tk_stop_watch();
+    TK_TRY(tk_stop_watch());
     TK_TRY(tk_jobs_open(&a.jobs, world, in->files[0], in->n_overrides, in->overrides));
     tk_status st = tk_filter_jobs(&a.jobs, world, NULL, false);
     if (st == TK_OK) st = sample_all(&a);

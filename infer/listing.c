@@ -305,7 +305,7 @@ static tk_status show_live(const char *dir, double every)
     bool keys;
     tk_status st;
     page p;
-    tk_stop_watch();
+    TK_TRY(tk_stop_watch());
     const struct termios was = begin_keys(&keys);
     printf("\033[?1049h\033[?25l\033[?7l"); // a screen of its own, no cursor, lines are cut
     do {

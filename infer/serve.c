@@ -372,9 +372,9 @@ tk_status tk_serve_command(tk_comm *world, tk_invocation *in)
     }
     a->world = world;
     tk_arena_init(&a->arena, 0);
-    tk_stop_watch();
     a->worked = tk_now();
-    tk_status st = open_worker(a, in);
+    tk_status st = tk_stop_watch();
+    if (st == TK_OK) st = open_worker(a, in);
     if (st == TK_OK) st = serve_all(a);
     for (int i = 0; i < a->n; i++) tk_served_drop(a, a->hand[i], st);
     tk_served_close_weights(a);

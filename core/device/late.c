@@ -92,7 +92,7 @@ static void *work_on_lane(void *of)
     return NULL;
 }
 
-// Signals are the host's.
+// Signals are for the host's threads.
 static tk_status start_lane(lane *l, tk_queue q)
 {
     sigset_t all, before;

@@ -159,7 +159,7 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
     if (l->docs < 1) return TK_OK; // this rank reads nothing
     if (l->texts && !l->empty) TK_TRY(tk_clips_read_empty(&l->file[0], &l->arena, &l->empty));
     TK_TRY(make_ring(l));
-    sigset_t all, before; // signals are the main thread's
+    sigset_t all, before; // signals are for other threads
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;

@@ -100,6 +100,6 @@ static tk_status make_gallery(const tk_invocation *in)
 
 tk_status tk_gallery_command(tk_comm *world, tk_invocation *in)
 {
-    tk_stop_watch();
+    TK_TRY(tk_stop_watch());
     return tk_agree(world, world->rank == 0 ? make_gallery(in) : TK_OK);
 }

@@ -115,13 +115,20 @@ static tk_status ask_ceiling(char *const argv[], double *rate)
     char path[PATH_MAX], said[64] = "";
     int pipes[2], status = -1, err;
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none;
     pid_t pid;
     TK_TRY(ceiling_path(path));
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return TK_FAIL(TK_IO, "cannot make a pipe: %s", strerror(errno));
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
-    err = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+    sigemptyset(&none); // a signal that is for this program's listener ends that one
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    err = posix_spawn(&pid, path, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(pipes[1]);
     if (err == 0) {

@@ -440,8 +440,8 @@ static void describe_run(const run *r)
 tk_status tk_train_run(tk_comm *world, tk_config *c)
 {
     run r = {.world = world, .config = c};
-    tk_stop_watch();
-    tk_status st = open_training(&r);
+    tk_status st = tk_stop_watch();
+    if (st == TK_OK) st = open_training(&r);
     if (st == TK_OK) {
         describe_run(&r);
         st = loop(&r);
