@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs every test and closes with "N passed, N failed, N skipped", what was skipped, why, and which took
-# longest; exits 1 if any failed. Each has a line when it ends: seconds it took, and seconds of a processor
-# that it used.
+# Runs every test and closes with "N passed, N failed, N skipped", what was skipped, why, which took longest and,
+# last, a line for each that failed; exits 1 if any did. Each has a line when it ends: seconds it took, and seconds
+# of a processor that it used.
 #
 #     scripts/run_tests.sh [NAME]      only tests whose name holds NAME
 #
@@ -93,6 +93,18 @@ stop() {
 }
 trap stop INT TERM
 
+# What went wrong, out of log $1: cmocka's first error and where it stands, or what a sanitizer found, or the last
+# line that is not indented, which is what scripts say as they end.
+telling() {
+    awk '
+        error == "" && /^ERROR: |\[  ERROR   \] --- [^[]/ { error = $0; sub(/^ERROR: |.*\[  ERROR   \] --- /, "", error) }
+        line == "" && /\[   LINE   \] --- / { line = $0; sub(/.*\[   LINE   \] --- /, "", line); sub(/: error: .*/, ": ", line) }
+        found == "" && /ERROR: [A-Za-z]+Sanitizer|WARNING: ThreadSanitizer|runtime error: / { found = $0 }
+        /^----+$/ { aside = !aside; next } # what mpirun adds to what a rank said
+        /^[^[:space:]]/ && (!aside || /on signal/) { last = $0 }
+        END { print found != "" ? found : error != "" ? line error : last }' "$1" | cut -c1-200
+}
+
 # run TIMEOUT NAME COMMAND...: prints the line of one test, leaves its verdict in $logs. In a subshell.
 run() {
     local limit=$(($1 * slower)) name=$2 begin=$EPOCHREALTIME verdict=ok code=0 note='' took used
@@ -119,13 +131,14 @@ run() {
     end_session "$sid"
     if [[ -e $log.late ]]; then
         verdict=FAIL note="  stopped after $limit s"
-        cat "$log.late" >>"$log.log"
     elif ((code == 77)); then
         verdict=skip note="  $(tail -n 1 "$log.log")"
         printf '%s: %s\n' "$name" "$(tail -n 1 "$log.log" | sed 's/^skipped: //')" >"$log.skipped"
     elif ((code != 0)); then
         verdict=FAIL note="  exit code $code"
     fi
+    [[ $verdict != FAIL ]] || printf '%s: %s: %s\n' "$name" "${note#  }" "$(telling "$log.log")" >"$log.failed"
+    [[ ! -e $log.late ]] || cat "$log.late" >>"$log.log"
     took=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
     times >"$log.times" # of this subshell; in a substitution, of that
     used=$(awk 'NR == 2 { gsub(/[ms]/, " "); printf "%.1f", ($1 + $3) * 60 + $2 + $4 }' "$log.times")
@@ -235,4 +248,5 @@ fi
 echo "$passed passed, $failed failed, $skipped skipped"
 for file in "$logs"/*.skipped; do [[ -e $file ]] && sed 's/^/    skipped /' "$file"; done
 ((passed + failed < 20)) || { echo 'the slowest:' && sort -rn "$logs"/*.took | head -n 10; }
+for file in "$logs"/*.failed; do [[ -e $file ]] && sed 's/^/failed: /' "$file"; done
 ((failed == 0))
