@@ -20,7 +20,7 @@ static scope outermost(tk_loading *l)
 
 static tk_source *source_of(const scope *s, const tk_option *o)
 {
-    return &s->source->row[o - s->table->row];
+    return &s->source->row[tk_table_index(s->table, o)];
 }
 
 // "shots[2].prompt" for "prompt" in the scope "shots[2]".
@@ -40,7 +40,7 @@ static scope item_of(const scope *s, const tk_option *o, int64_t i, char name[TK
 tk_status tk_loading_open(tk_loading *l)
 {
     tk_arena_init(&l->scratch, 0);
-    TK_ARENA_NEW(l->source.row, &l->scratch, l->table->n);
+    TK_ARENA_NEW(l->source.row, &l->scratch, tk_table_rows(l->table));
     return TK_OK;
 }
 
@@ -57,7 +57,7 @@ static tk_status resize(tk_loading *l, const scope *s, const tk_option *o, int64
     for (int64_t i = 0; i < n; i++) {
         if (i < kept && from->item) item[i] = from->item[i];
         if (i >= kept) tk_table_default(o->items, array + (size_t)i * bytes);
-        if (!item[i].row) TK_ARENA_NEW(item[i].row, &l->scratch, o->items->n);
+        if (!item[i].row) TK_ARENA_NEW(item[i].row, &l->scratch, tk_table_rows(o->items));
     }
     *(void **)tk_option_at(o, s->base) = array;
     *tk_option_count_at(o, s->base) = n;
@@ -127,8 +127,9 @@ static tk_status apply_item(tk_loading *l, const scope *s, const tk_yaml_node *i
     *s->source = (tk_source){.at = item->at, .given = true, .row = s->source->row};
     if (item->kind == TK_NODE_MAPPING) return apply_mapping(l, s, item, "");
     tk_text keys = tk_text_in(&l->scratch);
-    for (int i = 0; i < s->table->n; i++)
-        tk_text_addf(&keys, "%s%s", i ? ", " : "", s->table->row[i].name);
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(s->table, i)); i++)
+        tk_text_addf(&keys, "%s%s", i ? ", " : "", o->name);
     if (!keys.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
     s->source->bad = true;
     return tk_config_error(l, item->at, s->name, "a %s wants keys: %s", s->table->one, keys.s);
@@ -144,7 +145,7 @@ static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, co
     *ok = false;
     if (v->kind != TK_NODE_SEQUENCE)
         return tk_config_error(l, v->at, name, "wants a list of %ss (\"- %s: ...\" and so on)", one,
-                               o->items->row[0].name);
+                               tk_table_row(o->items, 0)->name);
     for (const tk_yaml_node *x = v->first; x; x = x->next) n++;
     if (n > o->imax)
         return tk_config_error(l, v->at, name, "%" PRId64 " %ss; the most is %" PRId64, n, one,
@@ -231,7 +232,7 @@ tk_status tk_config_apply(tk_loading *l, const tk_yaml_node *root)
     if (root->kind == TK_NODE_MAPPING) return apply_mapping(l, &s, root, "");
     if (root->kind == TK_NODE_SCALAR && root->bytes == 0 && !root->quoted) return TK_OK;
     return tk_config_error(l, root->at, NULL, "not a %s: wants keys, such as \"%s:\"",
-                           l->table->one, l->table->row[0].name);
+                           l->table->one, tk_table_row(l->table, 0)->name);
 }
 
 // ---- key=value ----
@@ -296,7 +297,8 @@ static tk_status override_item(tk_loading *l, const scope *s, const tk_option *o
     full_name(s, o->name, list);
     if (end == number || end[0] != ']' || end[1] != '.')
         return tk_config_error(l, command_line, full_name(s, word, name),
-                               "wants the form %s[0].%s=...", list, o->items->row[0].name);
+                               "wants the form %s[0].%s=...", list,
+                               tk_table_row(o->items, 0)->name);
     if (i < 0 || i > had || i >= o->imax)
         return tk_config_error(l, command_line, full_name(s, word, name),
                                "there are %" PRId64 " %ss; a new one is %s[%" PRId64 "]", had,
@@ -313,10 +315,10 @@ static tk_status override_item(tk_loading *l, const scope *s, const tk_option *o
 static const char *first_in_section(const tk_table *t, const char *section, unsigned command)
 {
     const size_t n = strlen(section);
-    for (int i = 0; i < t->n; i++)
-        if (tk_option_of(&t->row[i], command) && strncmp(t->row[i].name, section, n) == 0 &&
-            t->row[i].name[n] == '.')
-            return t->row[i].name;
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++)
+        if (tk_option_of(o, command) && strncmp(o->name, section, n) == 0 && o->name[n] == '.')
+            return o->name;
     return tk_option_nearest(t, section, command, false);
 }
 

@@ -8,7 +8,7 @@
 
 static const tk_source *source(const tk_loading *l, const char *name)
 {
-    return &l->source.row[tk_option_find(l->table, name) - l->table->row];
+    return &l->source.row[tk_table_index(l->table, tk_option_find(l->table, name))];
 }
 
 static tk_place place_of_source(const tk_loading *l, const tk_source *s)
@@ -142,7 +142,8 @@ static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *sho
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
     const tk_table *t = tk_option_find(l->table, "shots")->items;
-    const tk_source *own = shot->row ? &shot->row[tk_option_find(t, "remember") - t->row] : shot;
+    const tk_source *own =
+        shot->row ? &shot->row[tk_table_index(t, tk_option_find(t, "remember"))] : shot;
     const tk_place at = place_of_source(l, own->given ? own : shot);
     char name[48];
     for (int64_t k = 0; k < s->n_remember; k++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration: one plain struct, filled from one table of options (core/config/table.c).
+// The configuration: one plain struct, filled from one table of options (core/config/rows/).
 //
 // Rows of the table carry name ("train.lr"), type, default, bounds and help, and the commands
 // they belong to. YAML files, key=value overrides, --help, the reference page, the resolved

@@ -18,9 +18,8 @@ static void start_line(tk_text *t, int indent, bool *item)
 static void add_struct(tk_text *t, const tk_table *table, const void *base, unsigned command,
                        int indent, bool item)
 {
-    const tk_option *before = NULL;
-    for (int i = 0; i < table->n; i++) {
-        const tk_option *o = &table->row[i];
+    const tk_option *before = NULL, *o;
+    for (int i = 0; (o = tk_table_row(table, i)); i++) {
         if (!tk_option_of(o, command)) continue;
         const int n = tk_option_section_length(o), inner = indent + (n ? 2 : 0);
         if (n && tk_option_opens_section(o, before)) {
@@ -110,10 +109,11 @@ static void compare_values(tk_text *to, const tk_option *o, const char *name, co
 static void compare_structs(tk_text *to, const tk_table *t, const char *name, const void *before,
                             const void *now)
 {
-    for (int i = 0; i < t->n; i++) {
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++) {
         char row[TK_NAME_MAX];
-        snprintf(row, sizeof row, "%.95s.%.95s", name, t->row[i].name);
-        compare_values(to, &t->row[i], row, before, now);
+        snprintf(row, sizeof row, "%.95s.%.95s", name, o->name);
+        compare_values(to, o, row, before, now);
     }
 }
 
@@ -121,8 +121,8 @@ void tk_table_changes(const tk_table *t, const void *before, const void *now, un
                       tk_arena *a, char **binding, char **others)
 {
     tk_text binds = tk_text_in(a), rest = tk_text_in(a);
-    for (int i = 0; i < t->n; i++) {
-        const tk_option *o = &t->row[i];
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++) {
         if (tk_option_of(o, command))
             compare_values(o->commands & TK_OPTION_BINDS ? &binds : &rest, o, o->name, before, now);
     }

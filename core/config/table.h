@@ -28,12 +28,25 @@ enum {
     TK_ITEMS_DEPTH = 3    // tables below each other, the outermost included
 };
 
-typedef struct tk_table {
+typedef struct tk_rows {
     const struct tk_option *row;
     int n;
-    size_t bytes;    // of the struct
-    const char *one; // what an item is called: "shot"
+} tk_rows;
+
+// Rows are counted from 0 through `first` and then `more`: tk_table_row, tk_table_rows.
+typedef struct tk_table {
+    const struct tk_option *first;
+    int n_first;
+    size_t bytes;               // of the struct
+    const char *one;            // what an item is called: "shot"
+    const tk_rows *const *more; // of files of their own, in order, NULL behind the last; or NULL
 } tk_table;
+
+// A table of the rows of an array, which describe a struct of `type`.
+#define TK_TABLE(rows, type, name)                                          \
+    {                                                                       \
+        rows, (int)(sizeof rows / sizeof rows[0]), sizeof(type), name, NULL \
+    }
 
 typedef struct tk_option {
     const char *name; // in its table: "train.lr", "fps"; "prompt" of an item
@@ -59,6 +72,9 @@ extern const tk_table tk_config_table; // describes tk_config
 enum { TK_CMD_ALL = 32767 };
 const char *tk_command_name(unsigned command); // "train"; "talkie" when not a single bit
 
+const tk_option *tk_table_row(const tk_table *t, int i);   // NULL behind the last
+int tk_table_rows(const tk_table *t);                      // how many
+int tk_table_index(const tk_table *t, const tk_option *o); // the i of row o, which is in t
 const tk_option *tk_option_find(const tk_table *t, const char *name); // NULL if none
 bool tk_option_of(const tk_option *o, unsigned command);              // command 0: every option
 bool tk_option_is_section(const tk_table *t, const char *name);       // "train"

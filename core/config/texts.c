@@ -62,8 +62,8 @@ static tk_status visit_text(text_walk *v, const char *name, char *const *at, con
 static tk_status visit_struct(text_walk *v, const tk_table *t, void *base, const tk_source *from,
                               const char *before)
 {
-    for (int i = 0; i < t->n; i++) {
-        const tk_option *o = &t->row[i];
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++) {
         char name[TK_NAME_MAX];
         const tk_source *s = from && from->row ? &from->row[i] : NULL;
         if (!*before && !tk_option_of(o, v->command)) continue;

@@ -48,9 +48,10 @@ static void add_string(tk_text *t, const char *s)
 
 void tk_config_add_item(tk_text *t, const tk_table *table, const void *item)
 {
-    for (int k = 0; k < table->n; k++) {
-        tk_text_addf(t, "%s%s: ", k ? ", " : "{", table->row[k].name);
-        tk_config_add_value(t, &table->row[k], item);
+    const tk_option *o;
+    for (int k = 0; (o = tk_table_row(table, k)); k++) {
+        tk_text_addf(t, "%s%s: ", k ? ", " : "{", o->name);
+        tk_config_add_value(t, o, item);
     }
     tk_text_add(t, "}");
 }

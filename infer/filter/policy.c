@@ -34,17 +34,12 @@ typedef struct tk_policy_made { // to look by
         .name = n, .kind = TK_OPT_ITEMS, .items = &table, .offset = offsetof(OF, field), \
         .count = offsetof(OF, number), .imax = 1000, .help = words                       \
     }
-#define TABLE(rows, one)                                           \
-    {                                                              \
-        rows, (int)(sizeof rows / sizeof rows[0]), sizeof(OF), one \
-    }
-
 #define OF tk_policy_role
 static const tk_option role_rows[] = {
     TEXT("name", name, "what it is called"),
     TEXTS("users", users, n_users, "who has it, by name or number"),
 };
-static const tk_table role_table = TABLE(role_rows, "role");
+static const tk_table role_table = TK_TABLE(role_rows, OF, "role");
 #undef OF
 
 #define OF tk_policy_category
@@ -63,7 +58,7 @@ static const tk_option category_rows[] = {
           "names of people, each with the handle of a cameo or without"),
     TEXTS("innocent", innocent, n_innocent, "words in which the others mean nothing"),
 };
-static const tk_table category_table = TABLE(category_rows, "category");
+static const tk_table category_table = TK_TABLE(category_rows, OF, "category");
 #undef OF
 
 #define OF tk_policy
@@ -77,7 +72,7 @@ static const tk_option policy_rows[] = {
      .imax = 1,
      .help = "whether what is said in sounds is looked at, as what is written"},
 };
-static const tk_table policy_table = TABLE(policy_rows, "policy");
+static const tk_table policy_table = TK_TABLE(policy_rows, OF, "policy");
 #undef OF
 
 // ---- what must be right ------------------------------------------------------------------------
@@ -236,7 +231,7 @@ static tk_status make_category(policy_reading *r, const tk_source *item, int i)
 
 static const tk_source *source_rows(const policy_reading *r, const char *name)
 {
-    return &r->l.source.row[tk_option_find(&policy_table, name) - policy_table.row];
+    return &r->l.source.row[tk_table_index(&policy_table, tk_option_find(&policy_table, name))];
 }
 
 static tk_status check_policy(tk_loading *l)

@@ -17,7 +17,7 @@ static const tk_option entry_rows[] = {
     TEXT("from", from, "who reported it"),
     TEXT("date", date, "when it was reported"),
 };
-static const tk_table entry_table = {entry_rows, 4, sizeof(OF), "entry"};
+static const tk_table entry_table = TK_TABLE(entry_rows, OF, "entry");
 #undef OF
 
 static const tk_option takedown_rows[] = {
@@ -29,7 +29,7 @@ static const tk_option takedown_rows[] = {
      .imax = TAKEDOWNS,
      .help = "clips to leave out"},
 };
-static const tk_table takedown_table = {takedown_rows, 1, sizeof(tk_takedown), "list"};
+static const tk_table takedown_table = TK_TABLE(takedown_rows, tk_takedown, "list");
 
 static tk_status check_takedown(tk_loading *l)
 {

@@ -39,11 +39,6 @@
         SOURCE(n ".source", field.source)
 #define PRECISION(field) \
     CHOICE("precision", field, TK_PRECISION_FP32, "numbers of the work", "fp32", "bf16")
-#define TABLE(rows, one)                                           \
-    {                                                              \
-        rows, (int)(sizeof rows / sizeof rows[0]), sizeof(OF), one \
-    }
-
 #define OF tk_product_rate
 static const tk_option product_rows[] = {
     PRECISION(precision),
@@ -52,7 +47,7 @@ static const tk_option product_rows[] = {
     BASIS("basis", rate.basis),
     SOURCE("source", rate.source),
 };
-static const tk_table product_table = TABLE(product_rows, "rate");
+static const tk_table product_table = TK_TABLE(product_rows, OF, "rate");
 #undef OF
 
 #define OF tk_attention_rate
@@ -63,7 +58,7 @@ static const tk_option attention_rows[] = {
     BASIS("basis", fore.basis),
     SOURCE("source", fore.source),
 };
-static const tk_table attention_table = TABLE(attention_rows, "rate");
+static const tk_table attention_table = TK_TABLE(attention_rows, OF, "rate");
 #undef OF
 
 #define OF tk_peak_rate
@@ -73,7 +68,7 @@ static const tk_option peak_rows[] = {
     BASIS("basis", rate.basis),
     SOURCE("source", rate.source),
 };
-static const tk_table peak_table = TABLE(peak_rows, "rate");
+static const tk_table peak_table = TK_TABLE(peak_rows, OF, "rate");
 #undef OF
 
 #define OF tk_link
@@ -85,7 +80,7 @@ static const tk_option link_rows[] = {
     BASIS("basis", rate.basis),
     SOURCE("source", rate.source),
 };
-static const tk_table link_table = TABLE(link_rows, "link");
+static const tk_table link_table = TK_TABLE(link_rows, OF, "link");
 #undef OF
 
 #define OF tk_machine
@@ -104,7 +99,7 @@ static const tk_option machine_rows[] = {
     LIST("peaks", peak, n_peak, peak_table, "peak rates"),
     LIST("links", link, n_link, link_table, "links of a GPU"),
 };
-static const tk_table machine_table = TABLE(machine_rows, "machine");
+static const tk_table machine_table = TK_TABLE(machine_rows, OF, "machine");
 #undef OF
 
 // ---- what must be there ------------------------------------------------------------------------
@@ -113,8 +108,8 @@ static const tk_table machine_table = TABLE(machine_rows, "machine");
 static tk_status check_numbers(tk_loading *l, const tk_table *t, const void *base,
                                const tk_source *source, const char *name)
 {
-    for (int i = 0; i < t->n; i++) {
-        const tk_option *o = &t->row[i];
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++) {
         if (o->kind != TK_OPT_FLOAT || source->row[i].bad) continue;
         if (*(const double *)tk_option_at(o, base) >= o->fmin) continue;
         char full[TK_NAME_MAX];
@@ -129,8 +124,8 @@ static tk_status check_machine(tk_loading *l)
 {
     const tk_machine *m = l->base;
     TK_TRY(check_numbers(l, &machine_table, m, &l->source, ""));
-    for (int i = 0; i < machine_table.n; i++) {
-        const tk_option *o = &machine_table.row[i];
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(&machine_table, i)); i++) {
         const tk_source *list = &l->source.row[i];
         if (o->kind != TK_OPT_ITEMS || list->bad) continue;
         if (*tk_option_count_at(o, m) == 0)

@@ -94,8 +94,9 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
 // Every option unusual, but one.
 static void fill_struct(const tk_table *t, void *base, const char *but, tk_arena *a)
 {
-    for (int i = 0; i < t->n; i++)
-        if (strcmp(t->row[i].name, but) != 0) unusual(&t->row[i], base, a);
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++)
+        if (strcmp(o->name, but) != 0) unusual(o, base, a);
 }
 
 static void fill(tk_config *c, bool job)
@@ -121,8 +122,8 @@ static void test_config__dump_is_a_fixed_point(void **state)
         assert_ok(tk_config_digest(&d, &digest[1]));
         assert_ok(tk_config_digest(&defaults, &digest[2]));
         assert_true(digest[0] == digest[1] && digest[0] != digest[2]);
-        for (int i = 0; i < tk_config_table.n; i++) { // and every row is told from its default
-            const tk_option *o = &tk_config_table.row[i];
+        const tk_option *o; // and every row is told from its default
+        for (int i = 0; (o = tk_table_row(&tk_config_table, i)); i++) {
             if (!strcmp(o->name, job ? "shots" : "storyboards")) continue;
             const char *was = tk_config_format(o, &defaults, &d.arena);
             const char *is = tk_config_format(o, &d, &d.arena);
@@ -237,7 +238,8 @@ static void test_config__table_is_sound(void **state)
         if (o->kind == TK_OPT_FLOAT && !r.depth)
             assert_true(o->fmin <= o->fdef && o->fdef <= o->fmax);
         assert_true(o->offset < t->bytes);
-        for (const tk_option *p = t->row; p < o; p++) assert_true(p->offset != o->offset);
+        for (int i = 0; i < tk_table_index(t, o); i++)
+            assert_true(tk_table_row(t, i)->offset != o->offset);
     }
     assert_ok(try_text(0, "")); // and the defaults keep the rules
 }

@@ -37,7 +37,7 @@ static const tk_option picture_rows[] = {
      .fmax = 2,
      .help = "how much it counts"},
 };
-static const tk_table picture_table = {picture_rows, 2, sizeof(picture), "picture"};
+static const tk_table picture_table = TK_TABLE(picture_rows, picture, "picture");
 
 static const tk_option person_rows[] = {
     {.name = "name", .kind = TK_OPT_STRING, .offset = offsetof(person, name), .sdef = "nobody"},
@@ -62,7 +62,7 @@ static const tk_option person_rows[] = {
      .imax = 3,
      .help = "of the face"},
 };
-static const tk_table person_table = {person_rows, 4, sizeof(person), "person"};
+static const tk_table person_table = TK_TABLE(person_rows, person, "person");
 
 static const tk_option cast_rows[] = {
     {.name = "title",
@@ -95,7 +95,7 @@ static const tk_option cast_rows[] = {
      .commands = TK_CMD_SAMPLE,
      .help = "that are played"},
 };
-static const tk_table cast_table = {cast_rows, 4, sizeof(cast), "cast"};
+static const tk_table cast_table = TK_TABLE(cast_rows, cast, "cast");
 
 static tk_arena arena;
 
