@@ -112,7 +112,7 @@ grep -q '@ada: was revoked.*(@ada is in first.mp4, which this goes on from)' job
 for clip in first second third owners; do
     [[ ! -e $clip.latents && -e $clip.mp4 && -e $clip.json ]] || fail "$clip: its latents are there, or the clip is not"
     # The clip that is being made finds out as well: one of the two is first.
-    cat out job | grep -q "$dir/$clip.latents is removed" || fail "nobody says that $clip.latents is removed"
+    grep -q "$dir/$clip.latents is removed" out job || fail "nobody says that $clip.latents is removed"
     grep -q "$dir/$clip.mp4  made" out || fail "$clip is not listed"
 done
 [[ -e plain.latents && -e kept.latents && -e fourth.latents ]] || fail "files of others are removed"
