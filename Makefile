@@ -180,9 +180,10 @@ PROGRAM  := $(OUT)/talkie
 CEILING  := $(OUT)/gemm_ceiling
 TEST_SRC := $(filter-out tests/cuda/%,$(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 FAULTY   := $(OUT)/tests/support/faulty
+JSON     := $(OUT)/tests/support/json
 TARGETS  := $(OUT)/tests/fuzz/targets.o
 FUZZER   := $(OUT)/fuzzer
-SUPPORT  := $(filter-out $(FAULTY).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
+SUPPORT  := $(filter-out $(FAULTY).o $(JSON).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
 STYLED   := $(SRC) $(wildcard *.c scripts/*.c $(foreach d,$(FOLDERS) tests,$(d)/*.h $(d)/*/*.h $(d)/*/*/*.h $(d)/*/*/*/*.h) \
 	tests/*/*.c tests/*/*/*.c tests/cuda/standin/*.cc tests/cuda/*.cu core/device/cuda/kernels/*.cu core/device/cuda/kernels/*.cuh)
@@ -224,7 +225,7 @@ CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
 
-tests: $(TESTS) $(FAULTY) emulated
+tests: $(TESTS) $(FAULTY) $(JSON) emulated
 
 # What the build found. Anything missing stops it here, with the remedy.
 features:
@@ -325,6 +326,10 @@ $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
 
+$(JSON): $(JSON).o
+	$(call say,ld,$@)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,jansson)
+
 carried: $(CARRIED)/talkie $(CARRIED_TESTS)
 
 $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
@@ -413,7 +418,7 @@ $(EMULATED)/commands: $(OUT)/flags Makefile
 endif
 
 .SECONDARY:
--include $(SRC:%.c=$(OUT)/%.d) $(KERNELS:%=$(BUILD)/%.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
+-include $(SRC:%.c=$(OUT)/%.d) $(KERNELS:%=$(BUILD)/%.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(JSON).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:
@@ -425,7 +430,7 @@ test: setup
 
 # Only the programs it asks for, where T is a path: other words may be those of a run's name.
 asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
-run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) emulated-program \
+run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) $(JSON) emulated-program \
 	$(if $(findstring /,$(T)),$(if $(findstring cuda/,$(T)),emulated),tests)
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
 

@@ -51,7 +51,7 @@ told '^walk +lost\? .*host-1-ab, which shows no sign of life$'
 "$talkie" jobs spool jobs.json=1 >out 2>&1 || fail "no JSON"
 [[ $(grep -c '"format":"talkie-job"' out) == 6 ]] || fail "other than six jobs as JSON"
 grep -q '"name":"walk","state":"running".*"done":14,.*"lost":true' out || fail "JSON does not tell of walk"
-if command -v python3 >/dev/null; then python3 -m json.tool out >/dev/null || fail "it is no JSON"; fi
+"$json" out || fail "it is no JSON"
 
 # Who may only read sees the same.
 if ((EUID == 0)) && command -v setpriv >/dev/null; then

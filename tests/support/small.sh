@@ -11,6 +11,7 @@ talkie=$(realpath "${BUILD:-build}")/talkie
 faulty=$(realpath "${BUILD:-build}")/tests/support/faulty
 . "$root/scripts/env.sh" "$RANKS"
 export OMP_NUM_THREADS=1 ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+json=$(realpath "${BUILD:-build}")/tests/support/json
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
@@ -20,6 +21,17 @@ fail() {
     cat out >&2
     echo "$1" >&2
     exit 1
+}
+
+# tells FILE PATH VALUE...: a JSON file has these values in these places (tests/support/json.c), or none.
+tells() {
+    local file=$1 value
+    shift
+    while (($#)); do
+        value=$("$json" "$file" "$1" 2>/dev/null) || value=none
+        [[ $value == "$2" ]] || fail "$file: $1 is $value, not $2"
+        shift 2
+    done
 }
 
 cat >run.yaml <<'YAML'

@@ -34,25 +34,18 @@ mkdir alone && cp grandchild.mp4 alone
 expect 0 'from child.mp4 (componentOf): shot 0 made anew from 0.5 of noise, picture kept' verify alone/grandchild.mp4 \
     provenance.anchors=keys/root.pem -o lineage.json
 grep -q '    from first.mp4 (componentOf): 0.5 s to the end made anew from noise' out || fail "the first clip is not told of"
-python3 - "$(sha256sum <grandchild.latents)" "$(sha256sum <child.latents)" <<'PY' || fail "the report does not tell the lineage"
-import json, sys
-line = json.load(open("lineage.json"))["manifest"]["lineage"]
-assert line[0]["remix"] == {"ingredient": 1, "change": "shot 0 made anew from 0.5 of noise, picture kept",
-                            "strength": "0.5", "kept": "picture", "shots": [0]}, line[0]
-child = line[line[0]["ingredients"][1]["manifest"]]
-assert child["title"] == "child.mp4" and child["remix"]["strength"] == "1" and child["remix"]["shots"] == []
-first = line[child["ingredients"][child["remix"]["ingredient"]]["manifest"]]
-assert first["title"] == "first.mp4" and first["remix"] is None
-assert [line[0]["latents"], child["latents"]] == [x.split()[0] for x in sys.argv[1:]]
-PY
+of=manifest.lineage
+tells lineage.json "$of[0].remix" '{"ingredient":1,"change":"shot 0 made anew from 0.5 of noise, picture kept","strength":"0.5","kept":"picture","shots":[0]}'
+child=$("$json" lineage.json "$of[0].ingredients[1].manifest")
+tells lineage.json "$of[$child].title" '"child.mp4"' "$of[$child].remix.strength" '"1"' "$of[$child].remix.shots" '[]'
+made_from=$("$json" lineage.json "$of[$child].remix.ingredient")
+first=$("$json" lineage.json "$of[$child].ingredients[$made_from].manifest")
+tells lineage.json "$of[$first].title" '"first.mp4"' "$of[$first].remix" null
+digest() { sha256sum "$1" | sed 's/ .*//'; }
+tells lineage.json "$of[0].latents" "\"$(digest grandchild.latents)\"" "$of[$child].latents" "\"$(digest child.latents)\""
 # Latents that the description names and the signed manifest does not.
 mkdir forged && cp child.mp4 forged && cp grandchild.latents forged/child.latents
-python3 - <<'PY'
-import json
-d = json.load(open("child.json"))
-d["latents"] = json.load(open("grandchild.json"))["latents"]
-json.dump(d, open("forged/child.json", "w"))
-PY
+"$json" child.json "latents=$("$json" grandchild.json latents)" >forged/child.json
 expect 2 'forged/child.latents is not the file that the signed manifest of forged/child.mp4 names' \
     sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
 

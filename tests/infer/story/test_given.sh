@@ -19,12 +19,7 @@ sample() { # output, options
 }
 sample film
 # A second and a half of a tone, as a file of sound alone.
-python3 - <<'PY'
-import math, struct, wave
-w = wave.open("tone.wav", "wb")
-w.setparams((1, 2, 8000, 0, "NONE", ""))
-w.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(i / 5))) for i in range(12000)))
-PY
+"$root/tests/support/tone.sh" 12000 >tone.wav
 
 both() { # options: two seeds make two clips
     sample one "$@" seed=1

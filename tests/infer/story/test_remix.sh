@@ -29,24 +29,31 @@ sample() { # storyboard, output, options
 sample first first
 [[ -e first.latents ]] || fail "a clip's latents are not kept"
 
+# A file of latents: rows of pictures and of sound and numbers of each at byte 24, the rows as floats at 56.
+header() { od -An -v -t d8 -w32 -j 24 -N 32 "$1" | xargs; }
+alike() { # A B PLACE_IN_A PLACE_IN_B BYTES
+    cmp -s -i "$3:$4" -n "$5" "$1" "$2"
+}
 # same A B: "v0 v1 v2 a0 a1 a2", those of the three shots' pictures and sounds that are the same in both.
-cat >same.py <<'PY'
-import struct, sys
-def shots(path):
-    x = open(path, "rb").read()
-    rows, numbers = struct.unpack("<2q", x[24:40]), struct.unpack("<2q", x[40:56])
-    assert rows == (3, 16) and len(x) == 56 + 4 * (3 * numbers[0] + 16 * numbers[1]), (path, rows)
-    video, audio = 4 * numbers[0], 20 * numbers[1] # of a shot; the last one's sound has a row more
-    at = 56 + 3 * video
-    return [x[56 + i * video:56 + (i + 1) * video] for i in range(3)] + \
-           [x[at:at + audio], x[at + audio:at + 2 * audio], x[at + 2 * audio:]]
-names = "v0 v1 v2 a0 a1 a2".split()
-print(*[n for n, x, y in zip(names, shots(sys.argv[1]), shots(sys.argv[2])) if x == y])
-PY
+same() {
+    local numbers loud video audio at=56 names=() name bytes file
+    read -r _ _ numbers loud < <(header "$1")
+    for file in "$1" "$2"; do
+        [[ $(header "$file") == "3 16 $numbers $loud" && $(stat -c %s "$file") == $((56 + 4 * (3 * numbers + 16 * loud))) ]] ||
+            echo "$file has other rows: $(header "$file")"
+    done
+    video=$((4 * numbers)) audio=$((20 * loud)) # of a shot; the last one's sound has a row more
+    for name in v0:$video v1:$video v2:$video a0:$audio a1:$audio a2:$((audio + 4 * loud)); do
+        bytes=${name#*:}
+        alike "$1" "$2" $at $at "$bytes" && names+=("${name%:*}")
+        at=$((at + bytes))
+    done
+    echo "${names[*]}"
+}
 kept() { # what is the same, clip, options
     sample second "$2" "${@:3}"
-    [[ $(python3 same.py first.latents "$2.latents") == "$1" ]] ||
-        fail "${*:3}: the same are: $(python3 same.py first.latents "$2.latents")"
+    [[ $(same first.latents "$2.latents") == "$1" ]] ||
+        fail "${*:3}: the same are: $(same first.latents "$2.latents")"
 }
 
 # ---- kept spans are the same to the bit, the others are not
@@ -63,7 +70,7 @@ kept 'v0 v2 a0 a1 a2' other remix.right=0.5
 for layout in tensor pipeline; do
     rm -f other.*
     mpirun -n 2 "$talkie" sample second.yaml output=other parallel.$layout=2 >out 2>&1 || fail "$layout: cannot remix"
-    [[ $(python3 same.py first.latents other.latents) == 'v0 v2 a0 a1 a2' ]] || fail "$layout: kept spans differ"
+    [[ $(same first.latents other.latents) == 'v0 v2 a0 a1 a2' ]] || fail "$layout: kept spans differ"
 done
 
 # ---- a clip goes on behind its end and before its beginning, and is kept
@@ -83,43 +90,39 @@ for film in latents film; do
     [[ $film == latents ]] || { rm first.latents && sample second other; }
     sample around around
     grep -q "from its $film.*: what lies around it made anew" out || fail "it does not say that it goes on"
-    python3 - "$([[ $film == film ]] && echo other || echo kept)" <<'PY' || fail "from its $film: a clip that goes on is another"
-import struct, sys
-def read(path):
-    x = open(path, "rb").read()
-    rows, numbers = struct.unpack("<2q", x[24:40]), struct.unpack("<2q", x[40:56])
-    cut = 56 + 4 * rows[0] * numbers[0]
-    return rows, 4 * numbers[0], 4 * numbers[1], x[56:cut], x[cut:]
-rows, v, a, video, audio = read(sys.argv[1] + ".latents")
-more, _, _, longer, louder = read("around.latents")
-assert rows == (3, 16) and more == (6, 31), (rows, more)
-assert longer[2 * v:3 * v] == video[:v] and longer[4 * v:5 * v] == video[2 * v:], "pictures"
-assert (longer[3 * v:4 * v] == video[v:2 * v]) == (sys.argv[1] == "kept"), "the shot made anew in other"
-assert louder[10 * a:25 * a] == audio[:15 * a], "sound"
-assert any(longer[:2 * v]) and any(longer[5 * v:]) and any(louder[25 * a:]), "nothing around it"
-PY
+    of=$([[ $film == film ]] && echo other || echo kept).latents
+    read -r _ _ numbers loud < <(header $of)
+    v=$((4 * numbers)) a=$((4 * loud)) # bytes of a row
+    [[ $(header $of) == "3 16 $numbers $loud" && $(header around.latents) == "6 31 $numbers $loud" ]] || fail "other rows"
+    alike around.latents $of $((56 + 2 * v)) 56 $v && alike around.latents $of $((56 + 4 * v)) $((56 + 2 * v)) $v ||
+        fail "from its $film: other pictures"
+    code=0
+    alike around.latents $of $((56 + 3 * v)) $((56 + v)) $v || code=1 # the shot that other has made anew
+    [[ $code == $([[ $film == film ]] && echo 1 || echo 0) ]] || fail "from its $film: another picture of shot 1"
+    alike around.latents $of $((56 + 6 * v + 10 * a)) $((56 + 3 * v)) $((15 * a)) || fail "from its $film: another sound"
+    for part in "0 $((2 * v))" "$((5 * v)) $v" "$((6 * v + 25 * a)) $((6 * a))"; do
+        read -r at bytes <<<"$part"
+        [[ $(tail -c +$((57 + at)) around.latents | head -c "$bytes" | tr -d '\0' | wc -c) -gt 0 ]] || fail "nothing is around it"
+    done
 done
 mv kept.latents first.latents
 
 # ---- a shot's own seed, camera and style; what guidance leads away from
 sample first other 'shots[2].seed=5' 'shots[2].style=noir'
-[[ $(python3 same.py first.latents other.latents) == 'v0 v1 a0 a1' ]] || fail "a shot's seed changes others, or nothing"
+[[ $(same first.latents other.latents) == 'v0 v1 a0 a1' ]] || fail "a shot's seed changes others, or nothing"
 sample first other style=bright 'shots[2].camera=close' 'shots[1].camera=wide' 'shots[1].style=noir'
 for words in 'bright, a red ball' 'wide, noir: a blue ball' 'close, bright: Ada waves'; do
     grep -qF "\"caption\": \"$words\"" other.json || fail "no shot reads \"$words\""
 done
 sample first other negative=noise
-[[ -z $(python3 same.py first.latents other.latents) ]] || fail "a negative prompt changes nothing"
+[[ -z $(same first.latents other.latents) ]] || fail "a negative prompt changes nothing"
 
 # ---- strength: the less, the nearer to what was there, with fewer steps
 distance() { # of the pictures of shot 1 to those of the first clip
-    python3 - "$1" <<'PY'
-import struct, sys
-x, y = (open(p, "rb").read() for p in ("first.latents", sys.argv[1]))
-n = struct.unpack("<q", x[40:48])[0]
-a, b = (struct.unpack(f"<{n}f", z[56 + 4 * n:56 + 8 * n]) for z in (x, y))
-print(int(1000 * sum((p - q) ** 2 for p, q in zip(a, b))))
-PY
+    local numbers
+    read -r _ _ numbers _ < <(header "$1")
+    floats() { od -An -v -t f4 -w4 -j $((56 + 4 * numbers)) -N $((4 * numbers)) "$1"; }
+    paste <(floats first.latents) <(floats "$1") | awk '{ sum += ($1 - $2) ^ 2 } END { print int(1000 * sum) }'
 }
 before=0
 for strength in 0.05 0.6 1; do
@@ -139,18 +142,13 @@ sample: {steps: 2}
 remix: {clip: second.mp4, shots: [0, 2], strength: 0.3}
 YAML
 sample third third
-python3 - <<'PY' || fail "the lineage is not told"
-import json
-c = [json.load(open(n + ".json")) for n in ("first", "second", "third")]
-line = c[2]["lineage"]
-assert [x["clip"] for x in line] == ["second.mp4", "first.mp4"], line
-assert [x["digest"] for x in line] == [c[1]["digest"], c[0]["digest"]]
-assert [x["mp4"] for x in line] == [c[1]["mp4"]["digest"], c[0]["mp4"]["digest"]]
-assert [x["shots"] for x in line] == [[0, 2], [1]] and [x["kept"] for x in line] == [[], ["sound"]]
-assert [x["strength"] for x in line] == [0.3, 0.6] and line[0]["read"] == "latents"
-assert "lineage" not in c[0] and c[2]["shots"][1]["caption"] == "a green ball"
-assert c[2]["shots"][1]["remember"] == [0]
-PY
+tells first.json lineage none
+tells third.json 'shots[1].caption' '"a green ball"' 'shots[1].remember' '[0]' 'lineage[2]' none \
+    'lineage[0].clip' '"second.mp4"' 'lineage[1].clip' '"first.mp4"' 'lineage[0].read' '"latents"' \
+    'lineage[0].shots' '[0,2]' 'lineage[1].shots' '[1]' 'lineage[0].kept' '[]' 'lineage[1].kept' '["sound"]' \
+    'lineage[0].strength' 0.3 'lineage[1].strength' 0.6 \
+    'lineage[0].digest' "$("$json" second.json digest)" 'lineage[1].digest' "$("$json" first.json digest)" \
+    'lineage[0].mp4' "$("$json" second.json mp4.digest)" 'lineage[1].mp4' "$("$json" first.json mp4.digest)"
 
 # ---- without latents, and without anything that is known of it: its film is encoded
 mkdir bare
@@ -164,7 +162,7 @@ rm bare/first.json
 grep -q 'list them as shots' out || fail "it does not say that shots are to be listed"
 { cat second.yaml && sed -n '/^shots/,$p' first.yaml; } >listed.yaml
 sample listed listed remix.clip=bare/first.mp4 remix.prompt=
-[[ $(python3 same.py other.latents listed.latents) == 'v0 v2 a0 a1 a2' ]] || fail "the film is encoded in two ways"
+[[ $(same other.latents listed.latents) == 'v0 v2 a0 a1 a2' ]] || fail "the film is encoded in two ways"
 printf x >>bare/first.mp4
 cp first.json bare
 sample listed listed remix.clip=bare/first.mp4 seed=8
@@ -194,29 +192,29 @@ damaged 'bare/first.latents is no file of' truncate -s 0 bare/first.latents
 damaged 'bare/first.latents is damaged, or another' cp second.latents bare/first.latents
 damaged 'bare/first.latents' sh -c 'rm bare/first.latents && mkdir bare/first.latents'
 rmdir bare/first.latents
-told() { # words, python that changes the description d
+told() { # words, a change of the description
     cp first.* bare
-    python3 -c "import json; d = json.load(open('first.json')); $2; json.dump(d, open('bare/first.json', 'w'))"
+    "$json" first.json "$2" >bare/first.json
     refused "$1" remix.clip=bare/first.mp4
 }
-told 'does not say its shots' "d['shots'] = []"
-told 'does not say its shots' "d['shots'][0]['seconds'] = 'long'"
-told 'does not say its shots' "d['shots'][1]['remember'] = [1]"
-told 'does not say its shots' "d['shots'][1]['remember'] = {}"
-told 'does not say its frames' "d['clip'] = 7"
-told 'has 5 frames a second, this checkpoint makes 4' "d['clip']['fps'] = 5"
-told 'does not hold frames of 32x16' "d['clip']['width'] = 32"
-told 'more than 1000 remixes' "d['lineage'] = [{}] * 1000"
-told 'is no length' "d['shots'][0]['seconds'] = 1e300"
-told 'lasts 1.5 seconds, the shots 2' "d['shots'][2]['seconds'] = 1"
+told 'does not say its shots' 'shots=[]'
+told 'does not say its shots' 'shots[0].seconds="long"'
+told 'does not say its shots' 'shots[1].remember=[1]'
+told 'does not say its shots' 'shots[1].remember={}'
+told 'does not say its frames' clip=7
+told 'has 5 frames a second, this checkpoint makes 4' clip.fps=5
+told 'does not hold frames of 32x16' clip.width=32
+told 'more than 1000 remixes' "lineage=[{}$(printf ',{}%.0s' {1..999})]"
+told 'is no length' 'shots[0].seconds=1e300'
+told 'lasts 1.5 seconds, the shots 2' 'shots[2].seconds=1'
 cp first.* bare
-for json in '' '[]' '{' "$(printf '[%.0s' {1..5000})"; do
-    printf '%s' "$json" >bare/first.json
+for text in '' '[]' '{' "$(printf '[%.0s' {1..5000})"; do
+    printf '%s' "$text" >bare/first.json
     refused 'list them as shots' remix.clip=bare/first.mp4
 done
 refused 'without guidance nothing leads away' negative=noise sample.guidance=1
 refused 'nowhere.mp4' remix.clip=nowhere.mp4
-refused 'same.py' remix.clip=same.py
+refused 'run.yaml' remix.clip=run.yaml
 refused 'bare' remix.clip=bare
 refused '3 is none of the 3 shots of first.mp4' 'remix.shots=[3]'
 refused 'stands there twice' 'remix.shots=[1, 1]'
