@@ -3,16 +3,19 @@
 #include "infer/cameo.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "data/media/media.h"
 #include "infer/cameo/person.h"
 #include "infer/cameo/use.h"
 #include "infer/enroll/enroll.h"
 #include "infer/output/people.h"
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +85,14 @@ static tk_status list_people(cameo_call *c)
     return TK_OK;
 }
 
+// What is told of a clip: its path, which somebody else named.
+static const char *plain_path(const char *path, char words[PATH_MAX])
+{
+    snprintf(words, PATH_MAX, "%s", path);
+    tk_utf8_plain(words, '?', "");
+    return words;
+}
+
 // Lines that hold are shown, then what does not.
 static tk_status show_log(cameo_call *c)
 {
@@ -89,10 +100,10 @@ static tk_status show_log(cameo_call *c)
     const tk_status st = tk_lender_open(&c->store, &c->who, false, c->arena, &p);
     for (int64_t i = 0; i < p.history.n; i++) {
         const tk_cameo_line *line = &p.history.line[i];
-        char user[TK_USER_WORDS], day[TK_TIME_WORDS];
+        char user[TK_USER_WORDS], day[TK_TIME_WORDS], what[PATH_MAX];
         printf("%4lld  %s  %-8s  by %s%s%s\n", (long long)i + 1, tk_time_say(line->time, day),
                tk_cameo_event_name[line->event], tk_user_say(line->user, user),
-               *line->what ? ": " : "", line->what);
+               *line->what ? ": " : "", plain_path(line->what, what));
     }
     if (st == TK_OK)
         printf("@%s: %lld lines, as the server signed them\n", c->who.name, (long long)p.history.n);
@@ -125,39 +136,50 @@ static tk_status read_sign(const cameo_call *c, tk_seal_pair *out)
                           c->o->sign);
 }
 
-static tk_status read_media(const cameo_call *c, tk_reference_kind kind, tk_cameo_new *x)
+// file: where its bytes are.
+static tk_status check_media(const char *path, const char *file, tk_reference_kind kind)
 {
-    const char *path = c->files[kind];
     const tk_media_config some = {.sample_rate = 16000, .channels = 1};
     tk_media m = {0};
-    int64_t bytes, uid;
-    int fd;
     bool pictures;
-    unsigned char *all;
-    TK_TRY(tk_cameo_user_of(path, &uid));
-    if (kind && uid != x->owner)
-        return TK_FAIL(TK_INPUT, "%s and %s are not of one owner", c->files[0], path);
-    x->owner = uid;
-    TK_TRY(tk_media_has_pictures(path, &pictures));
+    TK_TRY(tk_media_has_pictures(file, &pictures));
     if (pictures != (kind == TK_CAMEO_FACE))
         return TK_FAIL(TK_INPUT,
                        "%s: has %s; FACE, a picture, comes first, then VOICE, sound alone", path,
                        pictures ? "pictures" : "no picture");
-    if (kind == TK_CAMEO_VOICE) TK_TRY(tk_media_hear(path, &some, 1, &m));
+    if (kind == TK_CAMEO_VOICE) TK_TRY(tk_media_hear(file, &some, 1, &m));
     tk_media_free(&m);
-    TK_TRY(tk_file_open(path, &fd, &bytes));
-    tk_status st = bytes <= TK_CAMEO_BYTES
-                       ? TK_OK
-                       : TK_FAIL(TK_INPUT, "%s: has %lld bytes; at most %d are possible", path,
-                                 (long long)bytes, TK_CAMEO_BYTES);
-    if (st == TK_OK && !(all = tk_arena_alloc(c->arena, (size_t)bytes)))
-        st = TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-    if (st == TK_OK) st = tk_pread_all(fd, path, all, (size_t)bytes, 0);
-    close(fd);
-    TK_TRY(st);
-    x->reference[kind] = all;
-    x->bytes[kind] = (size_t)bytes;
     return TK_OK;
+}
+
+static tk_status keep_bytes(const cameo_call *c, tk_reference_kind kind, const char *path, int fd,
+                            tk_cameo_new *x)
+{
+    struct stat s;
+    unsigned char *all;
+    if (fstat(fd, &s)) return TK_FAIL(TK_IO, "cannot look at %s: %s", path, strerror(errno));
+    TK_ARENA_NEW(all, c->arena, s.st_size + 1);
+    x->reference[kind] = all;
+    x->bytes[kind] = (size_t)s.st_size;
+    return tk_pread_all(fd, path, all, x->bytes[kind], 0);
+}
+
+static tk_status read_media(const cameo_call *c, tk_reference_kind kind, tk_cameo_new *x)
+{
+    const char *path = c->files[kind];
+    char file[32];
+    int64_t uid;
+    int fd;
+    TK_TRY(tk_cameo_take(path, TK_CAMEO_BYTES, &uid, &fd));
+    snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
+    tk_status st = kind && uid != x->owner
+                       ? TK_FAIL(TK_INPUT, "%s and %s are not of one owner", c->files[0], path)
+                       : TK_OK;
+    if (st == TK_OK) st = tk_status_renamed(check_media(path, file, kind), file, path);
+    if (st == TK_OK) st = keep_bytes(c, kind, path, fd, x);
+    close(fd);
+    x->owner = uid;
+    return st;
 }
 
 // By files of which the registrar says that they are of whom they seem to be.
@@ -265,10 +287,10 @@ static tk_status tell_clips(const cameo_call *c, const tk_history *h)
     int64_t made = 0;
     for (int64_t i = 0; i < h->n; i++) {
         const tk_cameo_line *line = &h->line[i];
-        char user[TK_USER_WORDS], day[TK_TIME_WORDS];
+        char user[TK_USER_WORDS], day[TK_TIME_WORDS], what[PATH_MAX];
         if (line->event != TK_CAMEO_MADE) continue;
-        printf("%s.mp4  made %s by %s\n", line->what, tk_time_say(line->time, day),
-               tk_user_say(line->user, user));
+        printf("%s.mp4  made %s by %s\n", plain_path(line->what, what),
+               tk_time_say(line->time, day), tk_user_say(line->user, user));
         made++;
     }
     tk_log("@%s: revoked; %lld clips were made with it, which stay where they are", c->who.name,

@@ -35,12 +35,10 @@ static void copy_plain(char *to, size_t room, const char *from)
         const unsigned char c = (unsigned char)*p;
         const bool blank = c == '\n' || c == '\t' || c == '\r' || c == ' ';
         if (blank && n && to[n - 1] == ' ') continue;
-        to[n++] = blank ? ' ' : c < 32 || c == 127 ? '?' : *p;
+        to[n++] = blank ? ' ' : *p;
     }
     to[n] = 0;
-    tk_utf8_clean(to, n);
-    for (char *p = to; *p; p++) // controls of two bytes, U+0080 to U+009F
-        if ((unsigned char)*p == 0xC2 && (unsigned char)p[1] < 0xA0) p[0] = p[1] = '?';
+    tk_utf8_plain(to, '?', "");
 }
 
 // Bytes of the first `most` characters.

@@ -325,12 +325,15 @@ static tk_status sort_overrides(tk_serving *a, const tk_invocation *in, const tk
     return take_mark(a, &c->watermark, arena);
 }
 
-// Paths that jobs name begin at the spool's files.
-static tk_status go_to_files(const char *dir)
+// Paths that jobs name begin at the spool's files, and lead nowhere else: `open` lets them.
+static tk_status go_to_files(const char *dir, bool open)
 {
-    char path[TK_SPOOL_PATH];
+    char path[TK_SPOOL_PATH], here[PATH_MAX];
     TK_TRY(tk_spool_path(path, dir, "files"));
-    return chdir(path) == 0 ? TK_OK : TK_FAIL(TK_INPUT, "cannot enter %s", path);
+    if (chdir(path) != 0 || !getcwd(here, sizeof here))
+        return TK_FAIL(TK_INPUT, "cannot enter %s", path);
+    tk_file_confine(open ? NULL : here);
+    return TK_OK;
 }
 
 static tk_status new_hand(tk_serving *a, tk_arena *arena)
@@ -357,7 +360,7 @@ static tk_status open_worker(tk_serving *a, tk_invocation *in)
     if (a->world->rank == 0) st = tk_spool_open(&a->spool, in->files[0], c->serve.lease);
     TK_TRY(tk_agree(a->world, st));
     a->spool.open = a->o->open != 0;
-    TK_TRY(tk_agree(a->world, go_to_files(in->files[0])));
+    TK_TRY(tk_agree(a->world, go_to_files(in->files[0], a->spool.open)));
     tk_studio_layout(&a->by.parallel, a->world->size, 1);
     return tk_mesh_open(&a->by.mesh, a->world, &a->by.parallel, TK_AXIS_TENSOR);
 }

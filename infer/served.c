@@ -87,7 +87,7 @@ static tk_status read_job(tk_served *h, tk_arena *arena, tk_config *c)
     tk_serve_order *o = &h->order;
     char *text, *list = NULL;
     size_t bytes, list_bytes = 0;
-    TK_TRY(tk_file_read(h->claim.yaml, TK_SPOOL_YAML, arena, &text, &bytes));
+    TK_TRY(tk_claim_read(&h->claim, arena, &text, &bytes));
     if (*h->claim.record.list) {
         TK_TRY(tk_spool_path(o->list, h->claim.dir, "%s" TK_SPOOL_LIST_FILE, h->claim.entry.name));
         TK_TRY(tk_file_read(o->list, TK_SPOOL_YAML, arena, &list, &list_bytes));

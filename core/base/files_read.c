@@ -4,6 +4,9 @@
 #include "core/base/log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +34,24 @@ tk_status tk_io_code(int error)
     }
 }
 
+static char confines[PATH_MAX]; // ends in '/'; "": nothing is confined
+
+void tk_file_confine(const char *dir)
+{
+    snprintf(confines, sizeof confines, "%s%s", dir ? dir : "", dir ? "/" : "");
+}
+
+// What was opened, which is no question of what its name leads to now.
+static tk_status check_confined(const char *path, int fd)
+{
+    char opened[32], full[PATH_MAX];
+    const size_t n = strlen(confines);
+    if (!n || (*path == '/' && strncmp(path, confines, n))) return TK_OK;
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    if (realpath(opened, full) && !strncmp(full, confines, n)) return TK_OK;
+    return TK_FAIL(TK_INPUT, "%s lies outside of %s", path, confines);
+}
+
 tk_status tk_file_open(const char *path, int *fd, int64_t *bytes)
 {
     struct stat s;
@@ -39,7 +60,11 @@ tk_status tk_file_open(const char *path, int *fd, int64_t *bytes)
     const int error = fstat(*fd, &s) == 0 ? 0 : errno;
     if (!error && S_ISREG(s.st_mode)) {
         if (bytes) *bytes = s.st_size;
-        return TK_OK;
+        const tk_status st = check_confined(path, *fd);
+        if (st == TK_OK) return TK_OK;
+        close(*fd);
+        *fd = -1;
+        return st;
     }
     close(*fd);
     *fd = -1;

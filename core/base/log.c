@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines and progress on stderr. One mutex, since loader threads warn while the step reports.
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,6 +59,7 @@ static void line(const char *before, const char *after, const char *fmt, va_list
 {
     char text[8192]; // one write per line: lines of ranks do not mix
     vsnprintf(text, sizeof text, fmt, ap);
+    tk_utf8_plain(text, '?', "\n\t"); // names of files and what others wrote is in many
     pthread_mutex_lock(&out.lock);
     clear_bar();
     fprintf(stderr, "%s%s%s\n", before, text, after);

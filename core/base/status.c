@@ -69,6 +69,16 @@ void tk_status_set(tk_status code, const char *text)
     shared = false;
 }
 
+tk_status tk_status_renamed(tk_status status, const char *from, const char *to)
+{
+    char words[sizeof message];
+    const char *at = status == TK_OK ? NULL : strstr(message, from);
+    if (!at) return status;
+    snprintf(words, sizeof words, "%.*s%s%s", (int)(at - message), message, to, at + strlen(from));
+    tk_status_set(status, words);
+    return status;
+}
+
 tk_status tk_status_in_file(tk_status status, const char *path)
 {
     char words[sizeof message];

@@ -70,6 +70,9 @@ void tk_status_set(tk_status code, const char *message); // replace the message 
 // Puts the file's name before the words of a failure that do not name it; returns `status`. For the
 // one that opened a file, over what those said who only had a handle to something in it.
 tk_status tk_status_in_file(tk_status status, const char *path);
+// The same where the words name the file by another path (of a copy in memory): `to` comes in the
+// place of `from`.
+tk_status tk_status_renamed(tk_status status, const char *from, const char *to);
 void tk_status_set_trace(const char *trace); // replace the trace (relayed errors)
 // Whether every rank holds this same failure (tk_agree says so; a new failure takes it back).
 bool tk_status_shared(void);

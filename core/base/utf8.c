@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/utf8.h"
 #include <stdint.h>
+#include <string.h>
 
 // Length of the UTF-8 character at s, 0 if it is not one.
 static size_t utf8_length(const unsigned char *s, size_t n)
@@ -29,4 +30,13 @@ bool tk_utf8_valid(const char *s, size_t n, size_t *at)
 void tk_utf8_clean(char *s, size_t n)
 {
     for (size_t at; !tk_utf8_valid(s, n, &at); s += at, n -= at) s[at] = '?';
+}
+
+void tk_utf8_plain(char *s, char instead, const char *keep)
+{
+    tk_utf8_clean(s, strlen(s));
+    for (unsigned char *p = (unsigned char *)s; *p; p++) {
+        if ((*p < ' ' || *p == 127) && !strchr(keep, *p)) *p = (unsigned char)instead;
+        if (*p == 0xC2 && p[1] < 0xA0) p[0] = p[1] = (unsigned char)instead; // U+0080 to U+009F
+    }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "infer/cameo/hook.h"
 #include "infer/cameo/person.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -6,12 +7,41 @@
 #include <time.h>
 #include <unistd.h>
 
-static tk_status tell_history(const tk_cameo_store *s, const tk_lender *p, tk_cameo_event event,
-                              int64_t user, const char *what, const char *paper, tk_arena *a)
+// A person who is changed, and the line that the log has of it.
+typedef struct changing {
+    const tk_cameo_store *s;
+    tk_lender p;
+    tk_cameo_line line;
+    bool told;
+    tk_arena a;
+} changing;
+
+static tk_status tell_history(changing *c, tk_cameo_event event, int64_t user, const char *what,
+                              const char *paper)
 {
-    tk_cameo_line line = {event, time(NULL), user, what, ""};
-    snprintf(line.paper, sizeof line.paper, "%s", paper);
-    return tk_history_add(&p->folder, p->who.name, &s->server, &p->history, &line, a);
+    tk_lender *p = &c->p;
+    c->line = (tk_cameo_line){event, time(NULL), user, tk_arena_strdup(&c->a, what), ""};
+    if (!c->line.what) return TK_FAIL(TK_MEMORY, "out of memory for a log's line");
+    snprintf(c->line.paper, sizeof c->line.paper, "%s", paper);
+    TK_TRY(tk_history_add(&p->folder, p->who.name, &c->s->server, &p->history, &c->line, &c->a));
+    c->told = true;
+    return TK_OK;
+}
+
+// The hook is told once nobody has to wait for it.
+static tk_status end_changing(changing *c, tk_status st)
+{
+    tk_lender_close(&c->p);
+    if (c->told) tk_hook_run(c->s->hook, c->p.who.name, &c->line);
+    tk_arena_free(&c->a);
+    return st;
+}
+
+static changing begin_changing(const tk_cameo_store *s)
+{
+    changing c = {.s = s, .p = {.folder = {-1, -1, ""}}};
+    tk_arena_init(&c.a, 0);
+    return c;
 }
 
 // ---- enrolling ---------------------------------------------------------------------------------
@@ -35,20 +65,22 @@ static tk_status seal_references(const tk_lender *p, const tk_cameo_new *x,
 }
 
 // The log's line comes last: until it is there nobody is enrolled.
-static tk_status write_person(const tk_cameo_store *s, const tk_lender *p, const tk_cameo_new *x,
-                              const unsigned char key[TK_SEAL_KEY], tk_arena *a)
+static tk_status write_person(changing *c, const tk_cameo_new *x,
+                              const unsigned char key[TK_SEAL_KEY])
 {
+    const tk_lender *p = &c->p;
+    tk_arena *a = &c->a;
     tk_cameo_card card = {.owner = x->owner, .enrolled = time(NULL)};
     char *text, *paper, hash[TK_PAPER_HASH], name[TK_HANDLE + 8];
     snprintf(card.by, sizeof card.by, "%s", x->by);
     TK_TRY(seal_references(p, x, key, a, &card));
     TK_TRY(tk_card_print(p->who.name, &card, a, &text));
-    TK_TRY(tk_paper_sign(text, &s->server, a, &paper));
+    TK_TRY(tk_paper_sign(text, &c->s->server, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
     TK_TRY(tk_folder_write(&p->folder, "card", 0644, paper, strlen(paper)));
     snprintf(name, sizeof name, "%s.key", p->who.name);
-    TK_TRY(tk_folder_write(&s->keys, name, 0600, key, TK_SEAL_KEY));
-    return tell_history(s, p, TK_CAMEO_ENROLLED, x->owner, x->by, hash, a);
+    TK_TRY(tk_folder_write(&c->s->keys, name, 0600, key, TK_SEAL_KEY));
+    return tell_history(c, TK_CAMEO_ENROLLED, x->owner, x->by, hash);
 }
 
 // The log is the person's own to read, where the server may give it away.
@@ -60,11 +92,11 @@ static void give_log(const tk_lender *p)
     }
 }
 
-static tk_status enroll_in(const tk_cameo_store *s, const tk_cameo_new *x, tk_lender *p,
-                           tk_arena *a)
+static tk_status enroll_in(changing *c, const tk_cameo_new *x)
 {
     unsigned char key[TK_SEAL_KEY];
-    TK_TRY(tk_lender_open(s, &x->who, true, a, p));
+    tk_lender *p = &c->p;
+    TK_TRY(tk_lender_open(c->s, &x->who, true, &c->a, p));
     if (p->owner >= 0 && p->owner != x->owner)
         return TK_FAIL(TK_INPUT,
                        "@%s: the handle is that of another user, who enrolled first; choose "
@@ -76,7 +108,7 @@ static tk_status enroll_in(const tk_cameo_store *s, const tk_cameo_new *x, tk_le
                        "that is consented to",
                        p->who.name, p->who.name);
     tk_seal_random(key, sizeof key);
-    const tk_status st = write_person(s, p, x, key, a);
+    const tk_status st = write_person(c, x, key);
     tk_seal_forget(key, sizeof key);
     p->owner = x->owner;
     if (st == TK_OK) give_log(p);
@@ -97,17 +129,12 @@ static tk_status check_new(const tk_cameo_new *x)
 
 tk_status tk_cameo_enroll(const tk_cameo_store *s, const tk_cameo_new *x)
 {
-    tk_arena a;
-    tk_lender p;
     tk_folder made;
     TK_TRY(check_new(x));
     TK_TRY(tk_folder_make(&s->people, x->who.name, 0711, &made));
     tk_folder_close(&made);
-    tk_arena_init(&a, 0);
-    const tk_status st = enroll_in(s, x, &p, &a);
-    tk_lender_close(&p);
-    tk_arena_free(&a);
-    return st;
+    changing c = begin_changing(s);
+    return end_changing(&c, enroll_in(&c, x));
 }
 
 // ---- granting ----------------------------------------------------------------------------------
@@ -130,33 +157,29 @@ static tk_status check_consent(const tk_consent *x)
     return x->until > x->from ? TK_OK : TK_FAIL(TK_INPUT, "consent.until: ends before it begins");
 }
 
-static tk_status grant_in(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
-                          const tk_seal_pair *registrar, tk_lender *p, tk_arena *a)
+static tk_status grant_in(changing *c, const tk_handle *who, const tk_consent *x,
+                          const tk_seal_pair *registrar)
 {
+    tk_lender *p = &c->p;
+    tk_arena *a = &c->a;
     char *text, *paper, hash[TK_PAPER_HASH], words[TK_USE_WORDS];
-    TK_TRY(tk_lender_open(s, who, true, a, p));
+    TK_TRY(tk_lender_open(c->s, who, true, a, p));
     if (!p->enrolled || !p->has_key)
         return TK_FAIL(TK_INPUT, "@%s: is not enrolled (or was revoked)", who->name);
     TK_TRY(tk_consent_print(who->name, p->card.hash, x, a, &text));
     TK_TRY(tk_paper_sign(text, registrar, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
     TK_TRY(tk_folder_write(&p->folder, "consent", 0644, paper, strlen(paper)));
-    return tell_history(s, p, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words),
-                        hash, a);
+    return tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash);
 }
 
 tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
                          const tk_seal_pair *registrar)
 {
-    tk_arena a;
-    tk_lender p;
     TK_TRY(check_registrar(s, registrar));
     TK_TRY(check_consent(x));
-    tk_arena_init(&a, 0);
-    const tk_status st = grant_in(s, who, x, registrar, &p, &a);
-    tk_lender_close(&p);
-    tk_arena_free(&a);
-    return st;
+    changing c = begin_changing(s);
+    return end_changing(&c, grant_in(&c, who, x, registrar));
 }
 
 // ---- revoking ----------------------------------------------------------------------------------
@@ -171,22 +194,25 @@ static tk_status may_revoke(const tk_cameo_store *s, const tk_lender *p, int64_t
 }
 
 // A log that does not hold gets no further line.
-static tk_status note_end(const tk_cameo_store *s, tk_lender *p, int64_t user, tk_arena *a)
+static tk_status note_end(changing *c, int64_t user)
 {
-    const tk_status st = tk_history_read(&p->folder, p->who.name, s->server.open, a, &p->history);
+    tk_lender *p = &c->p;
+    const tk_status st =
+        tk_history_read(&p->folder, p->who.name, c->s->server.open, &c->a, &p->history);
     const int64_t n = p->history.n;
     if (st == TK_OK && n && p->history.line[n - 1].event == TK_CAMEO_REVOKED) return TK_OK;
-    if (st == TK_OK) return tell_history(s, p, TK_CAMEO_REVOKED, user, "", "", a);
+    if (st == TK_OK) return tell_history(c, TK_CAMEO_REVOKED, user, "", "");
     if (st == TK_INPUT) tk_status_clear();
     return st == TK_INPUT ? TK_OK : st;
 }
 
 // The key goes first; what comes after is of no use to anybody without it.
-static tk_status revoke_in(const tk_cameo_store *s, const tk_handle *who, int64_t user,
-                           tk_lender *p, tk_arena *a)
+static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user)
 {
+    const tk_cameo_store *s = c->s;
+    tk_lender *p = &c->p;
     char name[TK_HANDLE + 8], words[1024];
-    const tk_status holds = tk_lender_open(s, who, true, a, p);
+    const tk_status holds = tk_lender_open(s, who, true, &c->a, p);
     if (p->folder.fd < 0) return holds;
     snprintf(words, sizeof words, "%s", holds == TK_OK ? "" : tk_status_message());
     TK_TRY(may_revoke(s, p, user));
@@ -194,7 +220,7 @@ static tk_status revoke_in(const tk_cameo_store *s, const tk_handle *who, int64_
     TK_TRY(tk_folder_destroy(&s->keys, name));
     for (int k = 0; k < TK_CAMEO_KINDS; k++)
         TK_TRY(tk_folder_destroy(&p->folder, tk_reference_name[k]));
-    TK_TRY(note_end(s, p, user, a));
+    TK_TRY(note_end(c, user));
     TK_TRY(tk_folder_destroy(&p->folder, "card"));
     TK_TRY(tk_folder_destroy(&p->folder, "consent"));
     if (holds != TK_OK)
@@ -205,11 +231,6 @@ static tk_status revoke_in(const tk_cameo_store *s, const tk_handle *who, int64_
 
 tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user)
 {
-    tk_arena a;
-    tk_lender p;
-    tk_arena_init(&a, 0);
-    const tk_status st = revoke_in(s, who, user, &p, &a);
-    tk_lender_close(&p);
-    tk_arena_free(&a);
-    return st;
+    changing c = begin_changing(s);
+    return end_changing(&c, revoke_in(&c, who, user));
 }

@@ -35,23 +35,84 @@ const char *tk_time_say(int64_t seconds, char words[TK_TIME_WORDS])
     return words;
 }
 
+static tk_status whose_wish(const char *path, const struct stat *s, int64_t *uid)
+{
+    if (!S_ISREG(s->st_mode) || s->st_nlink != 1)
+        return TK_FAIL(TK_INPUT,
+                       "%s: whose wish it is cannot be told of a link, or of a file of several "
+                       "names; copy it",
+                       path);
+    if (s->st_mode & 022)
+        return TK_FAIL(TK_INPUT,
+                       "%s: others than its owner may write to it, so whose wish it is cannot be "
+                       "told; chmod go-w it",
+                       path);
+    *uid = s->st_uid;
+    return TK_OK;
+}
+
 tk_status tk_cameo_user_of(const char *path, int64_t *uid)
 {
     struct stat s;
     *uid = -1;
     if (lstat(path, &s)) return TK_FAIL(TK_INPUT, "cannot look at %s: %s", path, strerror(errno));
-    if (!S_ISREG(s.st_mode) || s.st_nlink != 1)
-        return TK_FAIL(TK_INPUT,
-                       "%s: whose wish it is cannot be told of a link, or of a file of several "
-                       "names; copy it",
-                       path);
-    if (s.st_mode & 022)
-        return TK_FAIL(TK_INPUT,
-                       "%s: others than its owner may write to it, so whose wish it is cannot be "
-                       "told; chmod go-w it",
-                       path);
-    *uid = s.st_uid;
+    return whose_wish(path, &s, uid);
+}
+
+// ---- files of memory ---------------------------------------------------------------------------
+
+static tk_status memory_open(int *fd)
+{
+    *fd = memfd_create("reference", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return *fd < 0 ? TK_FAIL(TK_IO, "no file of memory: %s", strerror(errno)) : TK_OK;
+}
+
+// Nothing is written to it from here on; it is closed after a failure, of this or before.
+static tk_status memory_seal(tk_status st, int *fd)
+{
+    if (st == TK_OK &&
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+        st = TK_FAIL(TK_IO, "a file of memory cannot be sealed: %s", strerror(errno));
+    if (st == TK_OK) return TK_OK;
+    close(*fd);
+    *fd = -1;
+    return st;
+}
+
+static tk_status copy_bytes(int from, const char *path, int64_t bytes, int to)
+{
+    char piece[1 << 16];
+    for (int64_t at = 0; at < bytes; at += (int64_t)sizeof piece) {
+        const int64_t left = bytes - at;
+        const size_t n = left < (int64_t)sizeof piece ? (size_t)left : sizeof piece;
+        TK_TRY(tk_pread_all(from, path, piece, n, at));
+        TK_TRY(tk_pwrite_all(to, "a file of memory", piece, n, at));
+    }
     return TK_OK;
+}
+
+static tk_status take_open(int from, const char *path, int64_t most, int64_t *uid, int *fd)
+{
+    struct stat s;
+    if (fstat(from, &s)) return TK_FAIL(TK_INPUT, "cannot look at %s: %s", path, strerror(errno));
+    TK_TRY(whose_wish(path, &s, uid));
+    if (s.st_size > most)
+        return TK_FAIL(TK_INPUT, "%s: has %lld bytes; at most %lld are possible", path,
+                       (long long)s.st_size, (long long)most);
+    TK_TRY(memory_open(fd));
+    return memory_seal(copy_bytes(from, path, s.st_size, *fd), fd);
+}
+
+tk_status tk_cameo_take(const char *path, int64_t most, int64_t *uid, int *fd)
+{
+    const int from = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    *uid = *fd = -1;
+    if (from < 0)
+        return TK_FAIL(TK_INPUT, "cannot open %s: %s", path,
+                       errno == ELOOP ? "it is a link; copy it" : strerror(errno));
+    const tk_status st = take_open(from, path, most, uid, fd);
+    close(from);
+    return st;
 }
 
 // ---- asking ------------------------------------------------------------------------------------
@@ -213,17 +274,8 @@ tk_status tk_cameos_tell(const tk_cameo_store *s, const tk_cameo_ask *x, const t
 
 static tk_status memory_file(const void *x, size_t bytes, int *fd)
 {
-    *fd = memfd_create("reference", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*fd < 0) return TK_FAIL(TK_IO, "no file of memory: %s", strerror(errno));
-    tk_status st = tk_pwrite_all(*fd, "a file of memory", x, bytes, 0);
-    if (st == TK_OK &&
-        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
-        st = TK_FAIL(TK_IO, "a file of memory cannot be sealed: %s", strerror(errno));
-    if (st != TK_OK) {
-        close(*fd);
-        *fd = -1;
-    }
-    return st;
+    TK_TRY(memory_open(fd));
+    return memory_seal(tk_pwrite_all(*fd, "a file of memory", x, bytes, 0), fd);
 }
 
 static tk_status unseal_reference(const tk_cameo_store *s, const tk_lender *p,

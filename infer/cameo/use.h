@@ -45,6 +45,9 @@ tk_status tk_cameo_reveal(const tk_cameo_store *s, const tk_cameo *c, tk_referen
 // For whom a clip of this file is made: its owner, as the kernel says. TK_INPUT for a file that
 // others may have written: a link, one of several names, one that group or others may write to.
 tk_status tk_cameo_user_of(const char *path, int64_t *uid);
+// The same, and its bytes as they are now in a file of memory, as above: what is looked at is what
+// is kept, whatever becomes of the file meanwhile. At most `most`.
+tk_status tk_cameo_take(const char *path, int64_t most, int64_t *uid, int *fd);
 // "bo (1001)".
 enum { TK_USER_WORDS = 80 };
 const char *tk_user_say(int64_t uid, char words[TK_USER_WORDS]);

@@ -3,9 +3,14 @@
 #include "core/base/log.h"
 #include "data/media/media.h"
 #include "infer/cameo/use.h"
+#include <stdio.h>
+#include <unistd.h>
+
+enum { FILM_BYTES = 512 << 20 };
 
 typedef struct enrolling {
-    const char *path;
+    const char *path; // as it was named
+    char film[32];    // where its bytes are: the face is cut out of the film that was watched
     tk_challenge challenge;
     tk_testimony said;
     tk_cameo_new x;
@@ -44,7 +49,7 @@ static tk_status watch_film(enrolling *e)
     const tk_media_config want = film_size(1);
     tk_media film;
     tk_media_origin from;
-    TK_TRY(tk_media_read(e->path, &want, TK_WITNESS_SECONDS + 1, 1, &film, &from));
+    TK_TRY(tk_media_read(e->film, &want, TK_WITNESS_SECONDS + 1, 1, &film, &from));
     tk_status st = TK_OK;
     if (!from.has_audio || from.seconds > TK_WITNESS_SECONDS)
         st = TK_FAIL(TK_INPUT, "%s: %s", e->path,
@@ -60,25 +65,33 @@ static tk_status keep_face(enrolling *e)
     const tk_media_config want = film_size(TK_EVIDENCE_LARGER);
     const int64_t side = want.width;
     tk_media film;
-    TK_TRY(tk_media_read(e->path, &want, TK_WITNESS_SECONDS + 1, 1, &film, NULL));
+    TK_TRY(tk_media_read(e->film, &want, TK_WITNESS_SECONDS + 1, 1, &film, NULL));
     const tk_status st =
         e->said.frame < film.frames
             ? tk_evidence_face(film.rgb + e->said.frame * side * side * 3, &e->said.head, &e->arena,
                                &e->x.reference[TK_CAMEO_FACE], &e->x.bytes[TK_CAMEO_FACE])
-            : TK_FAIL(TK_INPUT, "%s: changed while it was read", e->path);
+            : TK_FAIL(TK_INPUT, "%s: has fewer pictures when it is read once more", e->path);
     tk_media_free(&film);
     return st;
+}
+
+static tk_status enroll_taken(enrolling *e, const tk_cameo_store *s)
+{
+    TK_TRY(tk_challenge_take(s, &e->x.who, &e->challenge));
+    TK_TRY(tk_status_renamed(watch_film(e), e->film, e->path));
+    TK_TRY(tk_status_renamed(keep_face(e), e->film, e->path));
+    return tk_cameo_enroll(s, &e->x);
 }
 
 tk_status tk_enroll_by_film(const tk_cameo_store *s, const tk_handle *who, const char *path)
 {
     enrolling e = {.path = path, .x = {.who = *who, .by = "challenge"}};
-    TK_TRY(tk_cameo_user_of(path, &e.x.owner));
-    TK_TRY(tk_challenge_take(s, who, &e.challenge));
+    int fd;
+    TK_TRY(tk_cameo_take(path, FILM_BYTES, &e.x.owner, &fd));
+    snprintf(e.film, sizeof e.film, "/proc/self/fd/%d", fd);
     tk_arena_init(&e.arena, 0);
-    tk_status st = watch_film(&e);
-    if (st == TK_OK) st = keep_face(&e);
-    if (st == TK_OK) st = tk_cameo_enroll(s, &e.x);
+    const tk_status st = enroll_taken(&e, s);
     tk_arena_free(&e.arena);
+    close(fd);
     return st;
 }

@@ -33,16 +33,6 @@ static tk_status no_room_for(const gallery_candidate *c)
     return TK_FAIL(TK_MEMORY, "out of memory for %s", c->path);
 }
 
-// Shown on terminals too: bytes that are no UTF-8 become '?', control characters blanks.
-static void make_plain(char *text)
-{
-    tk_utf8_clean(text, strlen(text));
-    for (unsigned char *p = (unsigned char *)text; *p; p++) {
-        if (*p < ' ' || *p == 127) *p = ' ';
-        if (*p == 0xC2 && p[1] < 0xA0) p[0] = p[1] = ' ';
-    }
-}
-
 // ---- why one is not shown ----------------------------------------------------------------------
 // Each question sets *why to what speaks against the clip, or leaves it NULL.
 
@@ -177,7 +167,7 @@ static tk_status leave_out(gallery_candidate *c, const char *why, tk_site *site)
 {
     char *words = tk_arena_strdup(&c->arena, why);
     if (!words) return no_room_for(c);
-    make_plain(words);
+    tk_utf8_plain(words, ' ', ""); // shown on terminals too
     tk_site_drop(site, "clips/new.mp4");
     if (json_array_append_new(c->g->left_out,
                               json_pack("{s:s, s:s}", "name", c->name, "why", words)) != 0)
@@ -207,7 +197,7 @@ tk_status tk_gallery_add(tk_gallery *g, const char *path, tk_site *site)
     tk_arena_init(&c.arena, 0);
     char *name = tk_arena_strdup(&c.arena, slash ? slash + 1 : path);
     tk_status st = name ? TK_OK : no_room_for(&c);
-    if (name) make_plain(name);
+    if (name) tk_utf8_plain(name, ' ', "");
     c.name = name;
     if (st == TK_OK) st = judge_candidate(&c, site, &why);
     if (st == TK_OK) st = why ? leave_out(&c, why, site) : show_in_site(&c, site);

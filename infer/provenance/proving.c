@@ -24,10 +24,7 @@ tk_status tk_proving_text(tk_proving *p, tk_span text, const char **out)
         return TK_OK;
     char *copy = tk_arena_printf(p->arena, "%.*s", (int)text.n, (const char *)text.x);
     if (!copy) return TK_FAIL(TK_MEMORY, "out of memory for what a manifest says");
-    for (unsigned char *c = (unsigned char *)copy; *c; c++) {
-        if (*c == 0xC2 && c[1] < 0xA0) c[0] = c[1] = '?'; // U+0080 to U+009F steer terminals too
-        if (*c < ' ' || *c == 127) *c = '?';
-    }
+    tk_utf8_plain(copy, '?', "");
     *out = copy;
     return TK_OK;
 }

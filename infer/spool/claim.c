@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "infer/spool/internal.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,6 +49,37 @@ static tk_status sync_folder(const char *path)
     const bool ok = fd >= 0 && fsync(fd) == 0;
     if (fd >= 0) close(fd);
     return ok ? TK_OK : TK_FAIL(TK_IO, "cannot make the entries of %s last", path);
+}
+
+// ---- its file ----------------------------------------------------------------------------------
+
+static tk_status write_copy(const tk_claim *c, const char *path, mode_t mode, const char *text,
+                            size_t bytes)
+{
+    unlink(path); // of another try
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == ENOENT || errno == ESTALE
+                   ? TK_FAIL(TK_FENCED, "%s is another worker's now", c->dir)
+                   : TK_FAIL(tk_io_code(errno), "cannot write %s: %s", path, tk_io_words(errno));
+    tk_status st = tk_pwrite_all(fd, path, text, bytes, 0);
+    if (st == TK_OK && (fchmod(fd, (mode & 0777) | 0600) != 0 || fsync(fd) != 0))
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(errno));
+    close(fd);
+    if (st == TK_OK && rename(path, c->yaml) != 0)
+        st = TK_FAIL(TK_IO, "cannot rename %s: %s", path, tk_io_words(errno));
+    if (st != TK_OK) unlink(path);
+    return st;
+}
+
+tk_status tk_claim_read(tk_claim *c, tk_arena *a, char **text, size_t *bytes)
+{
+    char path[TK_SPOOL_PATH];
+    struct stat s;
+    TK_TRY(tk_spool_path(path, c->dir, "%s.yaml.part-%s", c->entry.name, c->spool->lease.worker));
+    TK_TRY(tk_file_read(c->yaml, TK_SPOOL_YAML, a, text, bytes));
+    if (lstat(c->yaml, &s) != 0) return TK_FAIL(TK_FENCED, "%s is another worker's now", c->dir);
+    return write_copy(c, path, s.st_mode, *text, *bytes);
 }
 
 // ---- cancelling --------------------------------------------------------------------------------

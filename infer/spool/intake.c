@@ -37,6 +37,10 @@ static tk_status refuse_kind(const char *path, const char *name, struct stat *s)
                        "it is called \"%s\"; names are of letters, digits, '.', '-', '_' and '+', "
                        "begin with none of '.' and '-', and have at most %d bytes before .yaml",
                        shown, TK_SPOOL_NAME);
+    if (s->st_nlink != 1)
+        return TK_FAIL(TK_INPUT,
+                       "it has other names, by which it may be written to, or is somebody "
+                       "else's; drop a copy");
     if (s->st_size > TK_SPOOL_YAML)
         return TK_FAIL(TK_INPUT, "it has %lld bytes; a job's file has at most %d",
                        (long long)s->st_size, TK_SPOOL_YAML);

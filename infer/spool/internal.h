@@ -50,6 +50,9 @@ void tk_spool_cancel_done(const tk_spool *s, const char *name);
 // A name for a job that nobody has had: `want`, or want-2, want-3, ...
 tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1]);
 
+// Whether what a path leads to, links and .. followed, lies in files/.
+tk_status tk_spool_leads_inside(const tk_spool *s, const char *path);
+
 // The job goes where its record says. when: it came, seconds.
 tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when);
 

@@ -47,15 +47,22 @@ tk_status tk_spool_layer(tk_config *c, const char *list, const char *list_text, 
     return TK_FAIL(TK_INPUT, "%s: storyboards: it is a list too; a list is of storyboards", name);
 }
 
-// A storyboard of the list's, in the spool's files.
+// A storyboard of the list's, in the spool's files. Asked is where the file lies that is open: its
+// name may lead elsewhere from one call to the next.
 static tk_status read_storyboard(const listed *l, const char *path, tk_arena *a, char **text,
                                  size_t *bytes)
 {
-    char full[TK_SPOOL_PATH];
+    char full[TK_SPOOL_PATH], opened[32];
+    int fd;
     snprintf(full, sizeof full, "%s", path);
     if (*path != '/') TK_TRY(tk_spool_path(full, l->s->dir, "files/%s", path));
     if (!l->s->open) TK_TRY(tk_spool_inside(l->s, full));
-    return tk_file_read(full, TK_SPOOL_YAML, a, text, bytes);
+    TK_TRY(tk_file_open(full, &fd, NULL));
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    tk_status st = l->s->open ? TK_OK : tk_spool_leads_inside(l->s, opened);
+    if (st == TK_OK) st = tk_file_read(opened, TK_SPOOL_YAML, a, text, bytes);
+    close(fd);
+    return tk_status_renamed(st, opened, full);
 }
 
 static tk_status judge_listed(const listed *l, const char *path, tk_arena *a, char **text,

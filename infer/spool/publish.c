@@ -48,7 +48,7 @@ tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_recor
     return TK_OK;
 }
 
-tk_status tk_spool_inside(const tk_spool *s, const char *path)
+tk_status tk_spool_leads_inside(const tk_spool *s, const char *path)
 {
     char full[PATH_MAX], files[TK_SPOOL_PATH];
     TK_TRY(tk_spool_path(files, s->dir, "files/"));
@@ -58,4 +58,15 @@ tk_status tk_spool_inside(const tk_spool *s, const char *path)
     if (!strncmp(full, files, strlen(files))) return TK_OK;
     return TK_FAIL(TK_INPUT, "%s lies outside of the spool; files that a job names lie in %s", path,
                    files);
+}
+
+// By another way to it, which somebody might lay elsewhere later, it would be opened unasked.
+tk_status tk_spool_inside(const tk_spool *s, const char *path)
+{
+    char files[TK_SPOOL_PATH];
+    TK_TRY(tk_spool_leads_inside(s, path));
+    TK_TRY(tk_spool_path(files, s->dir, "files/"));
+    if (*path != '/' || !strncmp(path, files, strlen(files))) return TK_OK;
+    return TK_FAIL(TK_INPUT, "%s: leads into the spool from outside; paths of a job begin in %s",
+                   path, files);
 }

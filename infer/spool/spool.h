@@ -88,7 +88,8 @@ void tk_spool_close(tk_spool *s); // of one that is zero: fine
 // any way its job.json tells, in failed/; what cannot be moved is told and left, the others go on.
 tk_status tk_spool_scan(tk_spool *s);
 
-// Whether a file that a job names lies in files/, links and .. followed. TK_INPUT with why not.
+// Whether a file that a job names lies in files/, links and .. followed, by a path that begins
+// there. TK_INPUT with why not. It may lie elsewhere when it is opened: see tk_file_confine.
 tk_status tk_spool_inside(const tk_spool *s, const char *path);
 
 // What a job asks for, over what *c holds: its storyboard, over the list that it came of (NULL:
@@ -103,6 +104,11 @@ typedef bool tk_spool_want(void *ctx, const tk_spool_entry *e, const char *yaml)
 tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c, bool *got);
 // Whether anything waits or runs, of anybody's.
 tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running);
+
+// The job's file, in `a`. From then on it is this worker's own copy under the same name and with
+// the same mode: who dropped it may have it open still, or write to it by its name in the spool,
+// and what was looked at is what is to be made. TK_FENCED where another worker has the job.
+tk_status tk_claim_read(tk_claim *c, tk_arena *a, char **text, size_t *bytes);
 
 // Tells how far it is, as often as it likes; looks now and then whether the claim is to end.
 tk_claim_end tk_claim_progress(tk_claim *c, int64_t done, int64_t total, const char *unit);

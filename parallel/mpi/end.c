@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ending the run at once: for failures that only this rank knows of.
+#include "core/base/utf8.h"
 #include "parallel/mpi/internal.h"
 #include "parallel/mpi/start.h"
 #include <signal.h>
@@ -42,8 +43,11 @@ _Noreturn void tk_parallel_abort(int exit_code)
 
 void tk_mpi_say(const char *who, tk_status st)
 {
+    char words[8192];
     fflush(stdout);
-    fprintf(stderr, "talkie: %s%s\n", who, tk_status_message());
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    tk_utf8_plain(words, '?', "\n\t");
+    fprintf(stderr, "talkie: %s%s\n", who, words);
     if (st == TK_INTERNAL) fprintf(stderr, "%s", tk_status_trace());
 }
 

@@ -5,6 +5,7 @@
 #include "tests/support/test.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -324,6 +325,44 @@ static void test_reading(void **state)
     tk_arena_free(&a);
 }
 
+// Where a name leads is asked of the file that is open.
+static void test_confined(void **state)
+{
+    (void)state;
+    static const char *const inside[] = {"in/a", "in/./a", "in/sub/../a"}, *const outside[] = {
+                                                                               "b", "in/link",
+                                                                               "in/../b",
+                                                                               "in/away/b"};
+    char here[PATH_MAX], path[PATH_MAX + 16], before[PATH_MAX];
+    int fd;
+    assert_non_null(getcwd(before, sizeof before));
+    assert_ok(tk_file_make_folders(in_dir("confined/a")));
+    assert_int_equal(chdir(in_dir("confined")), 0);
+    assert_int_equal(system("mkdir -p in/sub && echo a >in/a && echo b >b && ln -s ../b in/link && "
+                            "ln -s .. in/away"),
+                     0);
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(path, sizeof path, "%s/in", here);
+    tk_file_confine(path);
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        assert_ok(tk_file_open(inside[i], &fd, NULL));
+        close(fd);
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        assert_status(tk_file_open(outside[i], &fd, NULL), TK_INPUT);
+        assert_says("lies outside of");
+    }
+    snprintf(path, sizeof path, "%s/in/link", here);
+    assert_status(tk_file_open(path, &fd, NULL), TK_INPUT);
+    snprintf(path, sizeof path, "%s/b", here); // the process's own: nobody else named it
+    assert_ok(tk_file_open(path, &fd, NULL));
+    close(fd);
+    tk_file_confine(NULL);
+    assert_ok(tk_file_open("in/link", &fd, NULL));
+    close(fd);
+    assert_int_equal(chdir(before), 0);
+}
+
 static void test_folders(void **state)
 {
     (void)state;
@@ -348,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_outputs_that_are_not_ours),
         cmocka_unit_test(test_an_output_is_no_input),
         cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_confined),
         cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, open_dir, close_dir);

@@ -71,6 +71,16 @@ static void test_log__ranks_and_levels(void **state)
     assert_string_equal(heard(), "rank 5: warning: w\n");
 }
 
+// Names of files and what others wrote steer no terminal.
+static void test_log__steers_no_terminal(void **state)
+{
+    (void)state;
+    listen(false);
+    tk_log_open(0, 1);
+    tk_log_warn("a\033[2J \302\233c \177 \377 \303\244\nb");
+    assert_string_equal(heard(), "warning: a?[2J ??c ? ? \303\244\nb\n");
+}
+
 static void walk(int rank, int level)
 {
     tk_progress p;
@@ -155,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log__ranks_and_levels),
+        cmocka_unit_test(test_log__steers_no_terminal),
         cmocka_unit_test(test_progress__plain_lines),
         cmocka_unit_test(test_progress__bar_on_a_terminal),
         cmocka_unit_test(test_progress__odd_totals),

@@ -226,6 +226,35 @@ static void test_whose_file(void **state)
     assert_says("several names");
 }
 
+// What was looked at is what is kept: bytes that are written to the file later are in no copy.
+static void test_taken(void **state)
+{
+    (void)state;
+    int64_t uid;
+    int fd;
+    char x[8] = "";
+    lender_put("face.png", "before", 6);
+    char *path = lender_path("face.png");
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_ok(tk_cameo_take(path, 6, &uid, &fd));
+    assert_int_equal(uid, getuid());
+    lender_put("face.png", "after!", 6);
+    assert_int_equal(pread(fd, x, sizeof x, 0), 6);
+    assert_string_equal(x, "before");
+    assert_int_equal(pwrite(fd, "again!", 6, 0), -1);
+    close(fd);
+    assert_status(tk_cameo_take(path, 5, &uid, &fd), TK_INPUT);
+    assert_says("has 6 bytes; at most 5");
+    assert_int_equal(symlink(path, lender_path("link.png")), 0);
+    assert_status(tk_cameo_take(lender_path("link.png"), 6, &uid, &fd), TK_INPUT);
+    assert_says("it is a link");
+    assert_int_equal(mkfifo(lender_path("pipe.png"), 0644), 0);
+    assert_status(tk_cameo_take(lender_path("pipe.png"), 6, &uid, &fd), TK_INPUT);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_status(tk_cameo_take(path, 6, &uid, &fd), TK_INPUT);
+    assert_says("others than its owner may write");
+}
+
 static void test_references(void **state)
 {
     (void)state;
@@ -383,7 +412,9 @@ static void test_hook(void **state)
     (void)state;
     size_t n;
     const tk_cameo_ask x = {.n = 1, .names = (char *[]){"@ada"}, .user = {LENDER_ADA}, .users = 1};
-    static const char script[] = "#!/bin/sh\nprintf '%s|' \"$@\" >\"$0.told\"\n";
+    static const char script[] = "#!/bin/sh\nprintf '%s|' \"$@\" >>\"$0.told\"\n";
+    tk_handle ada;
+    assert_ok(tk_handle_read("@ada", &ada));
     lender_put("hook", script, strlen(script));
     assert_int_equal(chmod(lender_path("hook"), 0755), 0);
     snprintf(lender_store.hook, sizeof lender_store.hook, "%s", lender_path("hook"));
@@ -391,9 +422,18 @@ static void test_hook(void **state)
     assert_ok(lender_ask("@ada", LENDER_ADA));
     assert_ok(
         tk_cameos_tell(&lender_store, &x, lender_cameo, TK_CAMEO_USED, "/a; touch /tmp/x `id`"));
-    const char *told = lender_get("hook.told", &n);
-    assert_ptr_equal(strstr(told, "used|@ada|1001|"), told);
-    assert_non_null(strstr(told, "|/a; touch /tmp/x `id`|"));
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, TK_USE_FACE, 1000)));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, 0));
+    // Every line of the log, in its order.
+    const char *told = lender_get("hook.told", &n), *at = told;
+    static const char *const all[] = {
+        "enrolled|@ada|1001|", "|registrar|", "used|@ada|1001|", "|/a; touch /tmp/x `id`|",
+        "granted|@ada|0|",     "|face|",      "revoked|@ada|0|"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (!(at = strstr(at, all[i]))) fail_msg("\"%s\" has no \"%s\" there", told, all[i]);
+    }
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_ask("@ada", LENDER_ADA));
     // One that fails stops nothing.
     lender_put("hook", "#!/bin/sh\nexit 3\n", 17);
     assert_ok(tk_cameos_tell(&lender_store, &x, lender_cameo, TK_CAMEO_MADE, "/a"));
@@ -415,6 +455,7 @@ int main(void)
         FRESH(test_log),
         FRESH(test_log_half_written),
         FRESH(test_hook),
+        FRESH(test_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
