@@ -137,7 +137,7 @@ static tk_status read_sign(const cameo_call *c, tk_seal_pair *out)
 }
 
 // file: where its bytes are.
-static tk_status check_media(const char *path, const char *file, tk_reference_kind kind)
+static tk_status check_given_media(const char *path, const char *file, tk_reference_kind kind)
 {
     const tk_media_config some = {.sample_rate = 16000, .channels = 1};
     tk_media m = {0};
@@ -175,7 +175,7 @@ static tk_status read_media(const cameo_call *c, tk_reference_kind kind, tk_came
     tk_status st = kind && uid != x->owner
                        ? TK_FAIL(TK_INPUT, "%s and %s are not of one owner", c->files[0], path)
                        : TK_OK;
-    if (st == TK_OK) st = tk_status_renamed(check_media(path, file, kind), file, path);
+    if (st == TK_OK) st = tk_status_renamed(check_given_media(path, file, kind), file, path);
     if (st == TK_OK) st = keep_bytes(c, kind, path, fd, x);
     close(fd);
     x->owner = uid;

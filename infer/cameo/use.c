@@ -79,7 +79,7 @@ static tk_status memory_seal(tk_status st, int *fd)
     return st;
 }
 
-static tk_status copy_bytes(int from, const char *path, int64_t bytes, int to)
+static tk_status copy_taken(int from, const char *path, int64_t bytes, int to)
 {
     char piece[1 << 16];
     for (int64_t at = 0; at < bytes; at += (int64_t)sizeof piece) {
@@ -100,7 +100,7 @@ static tk_status take_open(int from, const char *path, int64_t most, int64_t *ui
         return TK_FAIL(TK_INPUT, "%s: has %lld bytes; at most %lld are possible", path,
                        (long long)s.st_size, (long long)most);
     TK_TRY(memory_open(fd));
-    return memory_seal(copy_bytes(from, path, s.st_size, *fd), fd);
+    return memory_seal(copy_taken(from, path, s.st_size, *fd), fd);
 }
 
 tk_status tk_cameo_take(const char *path, int64_t most, int64_t *uid, int *fd)
