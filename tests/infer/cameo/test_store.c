@@ -4,6 +4,7 @@
 // gone.
 #define _GNU_SOURCE // memmem
 #include "tests/infer/cameo/lender.h"
+#include <sys/wait.h>
 
 static void test_handles(void **state)
 {
@@ -255,6 +256,34 @@ static void test_taken(void **state)
     assert_says("others than its owner may write");
 }
 
+// Who enrolled reads the log, also where the store is root's, and nobody finds who else is there.
+static void test_owner_reads_the_log(void **state)
+{
+    (void)state;
+    static char none[] = "";
+    const tk_consent_config c = {
+        lender_path("store"), none, none, none, none, NULL, 0, NULL, 0, none};
+    if (getuid()) skip();
+    lender_enroll("@ada", LENDER_ADA);
+    assert_int_equal(chmod(lender_dir, 0755), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_cameo_store s;
+        tk_lender p;
+        tk_handle ada, *all;
+        int n;
+        bool reads = setgid(LENDER_ADA) == 0 && setuid(LENDER_ADA) == 0;
+        reads = reads && tk_handle_read("@ada", &ada) == TK_OK &&
+                tk_cameo_store_open(&c, TK_STORE_TO_LOOK, &s) == TK_OK &&
+                tk_lender_open(&s, &ada, false, &lender_arena, &p) == TK_OK && p.history.n == 1 &&
+                tk_cameo_list(&s, &lender_arena, &all, &n) == TK_INPUT;
+        _exit(reads ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void test_references(void **state)
 {
     (void)state;
@@ -456,6 +485,7 @@ int main(void)
         FRESH(test_log_half_written),
         FRESH(test_hook),
         FRESH(test_taken),
+        FRESH(test_owner_reads_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
