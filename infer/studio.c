@@ -282,6 +282,7 @@ tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)
     if (st == TK_OK) {
         pass_kept(p);
     } else {
+        tk_story_given_close(&p->given);
         tk_arena_free(&p->arena);
         p->job = NULL;
     }
@@ -330,6 +331,7 @@ void tk_studio_leave(tk_studio_place *p)
 {
     if (!p->job) return;
     tk_reel_files_close(&p->reel);
+    tk_story_given_close(&p->given);
     tk_arena_free(&p->arena);
     p->job = NULL;
 }

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The memory that clips of several lengths take, made by a minute model in one step without guidance: what
 # is left is what grows with length, if anything does. Pictures and latents are 12 KiB a frame each, so that
-# whoever kept either of them would be found out within a minute of clip.
+# whoever kept either of them would be found out within a minute of clip. Then the same of its remix, whose first shot
+# is made anew and whose other rows are given.
 #
-#     scripts/long.sh SECONDS...      a line a clip: seconds, frames, MiB at the most, seconds it took
+#     scripts/long.sh SECONDS...      a line a clip: seconds, frames, MiB at the most, MiB of its remix
 #
 # Seconds are multiples of 4, a window. $TALKIE: the program.
 set -euo pipefail
@@ -40,9 +41,14 @@ for seconds; do
         for ((i = 0; i < seconds / WINDOW; i++)); do echo "{seconds: $WINDOW, prompt: a ball of number $((i % 7))},"; done
         echo ']}'
     } >story.yaml
-    told "$talkie" sample story.yaml -o "clip-$seconds"
+    told "$talkie" sample story.yaml -o clip
     line=$(grep 'seconds of clip in' out)
-    took=${line#*clip in } most=${line#*at most }
-    echo "$seconds $((seconds * FPS)) ${most%% MiB*} ${took%% seconds*}"
-    rm -f "clip-$seconds".*
+    most=${line#*at most }
+    echo "{checkpoint: run, sample: {steps: 1, guidance: 1}, remix: {clip: clip.mp4, shots: [0]}}" >remix.yaml
+    told "$talkie" sample remix.yaml -o remix
+    grep -q 'of clip.mp4, from its latents' out || { cat out >&2 && exit 1; }
+    line=$(grep 'seconds of clip in' out)
+    again=${line#*at most }
+    echo "$seconds $((seconds * FPS)) ${most%% MiB*} ${again%% MiB*}"
+    rm -f clip.* remix.*
 done

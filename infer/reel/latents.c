@@ -97,74 +97,91 @@ tk_status tk_latents_look(const char *path, tk_latents_form *form)
     return TK_OK;
 }
 
-typedef struct latents_reading {
-    const char *path;
-    int fd;
-    int64_t at; // in the file
-    XXH3_state_t *state;
-    float *piece; // (PIECE)
-} latents_reading;
-
-// So many numbers, the first n of which are wanted.
-static tk_status read_numbers(latents_reading *r, int64_t all, int64_t n, float *to)
+static tk_status not_numbers(const char *path)
 {
-    for (int64_t here, i = 0; i < all; i += here) {
-        here = all - i < PIECE ? all - i : PIECE;
-        const size_t bytes = tk_array_bytes(here, sizeof(float));
-        TK_TRY(tk_pread_all(r->fd, r->path, r->piece, bytes, r->at));
-        XXH3_64bits_update(r->state, r->piece, bytes);
-        r->at += (int64_t)bytes;
-        for (int64_t k = 0; k < here; k++)
-            if (!isfinite(r->piece[k]))
-                return TK_FAIL(TK_INPUT, "%s is damaged: not all that it holds are numbers",
-                               r->path);
-        if (i < n)
-            memcpy(to + i, r->piece, tk_array_bytes(n - i < here ? n - i : here, sizeof(float)));
+    return TK_FAIL(TK_INPUT, "%s is damaged: not all that it holds are numbers", path);
+}
+
+static bool are_numbers(const float *x, int64_t n)
+{
+    bool all = true;
+    for (int64_t i = 0; i < n; i++) all &= isfinite(x[i]) != 0;
+    return all;
+}
+
+// All rows, through a piece of memory.
+static tk_status digest_rows(const tk_latents_file *f, XXH3_state_t *state, float *piece)
+{
+    int64_t left = 0, at = sizeof(latents_head);
+    for (int k = 0; k < TK_CODEC_SIDES; k++) left += f->form.rows[k] * f->form.numbers[k];
+    for (int64_t n; left > 0; left -= n) {
+        n = left < PIECE ? left : PIECE;
+        const size_t bytes = tk_array_bytes(n, sizeof *piece);
+        TK_TRY(tk_pread_all(f->fd, f->path, piece, bytes, at));
+        XXH3_64bits_update(state, piece, bytes);
+        if (!are_numbers(piece, n)) return not_numbers(f->path);
+        at += (int64_t)bytes;
     }
     return TK_OK;
 }
 
-static tk_status read_both_sides(latents_reading *r, const tk_latents_form *form, uint64_t digest,
-                                 const int64_t n[TK_CODEC_SIDES], float *const rows[TK_CODEC_SIDES])
+static tk_status check_digest(const tk_latents_file *f, const latents_head *h, uint64_t digest)
 {
-    const latents_head h = latents_head_of(form);
-    r->at = sizeof h;
-    if (XXH3_64bits_reset(r->state) != XXH_OK ||
-        XXH3_64bits_update(r->state, &h, sizeof h) != XXH_OK)
-        return TK_FAIL(TK_INTERNAL, "XXH3 does not begin");
-    for (int k = 0; k < TK_CODEC_SIDES; k++)
-        TK_TRY(read_numbers(r, form->rows[k] * form->numbers[k], n[k] * form->numbers[k], rows[k]));
-    if (XXH3_64bits_digest(r->state) == digest) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s is damaged, or another clip's: its digest is not the one that the "
-                   "clip's description names",
-                   r->path);
+    float *piece = tk_alloc(PIECE * sizeof *piece);
+    XXH3_state_t *state = XXH3_createState();
+    tk_status st = piece && state ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory reading %s", f->path);
+    if (st == TK_OK &&
+        (XXH3_64bits_reset(state) != XXH_OK || XXH3_64bits_update(state, h, sizeof *h) != XXH_OK))
+        st = TK_FAIL(TK_INTERNAL, "XXH3 does not begin");
+    if (st == TK_OK) st = digest_rows(f, state, piece);
+    if (st == TK_OK && XXH3_64bits_digest(state) != digest)
+        st = TK_FAIL(TK_INPUT,
+                     "%s is damaged, or another clip's: its digest is not the one that the "
+                     "clip's description names",
+                     f->path);
+    XXH3_freeState(state);
+    tk_free(piece);
+    return st;
 }
 
-static tk_status open_reading(latents_reading *r, const tk_latents_form *form, uint64_t digest,
-                              const int64_t n[TK_CODEC_SIDES], float *const rows[TK_CODEC_SIDES],
-                              int64_t bytes)
+static tk_status check_latents(const tk_latents_file *f, int64_t bytes, uint64_t digest)
 {
     latents_head h;
-    const latents_head want = latents_head_of(form);
-    TK_TRY(read_latents_head(r->fd, r->path, bytes, &h));
+    const latents_head want = latents_head_of(&f->form);
+    TK_TRY(read_latents_head(f->fd, f->path, bytes, &h));
     if (memcmp(&h, &want, sizeof h))
-        return TK_FAIL(TK_INPUT, "%s is not what it was a moment ago", r->path);
-    return read_both_sides(r, form, digest, n, rows);
+        return TK_FAIL(TK_INPUT, "%s is not what it was a moment ago", f->path);
+    return check_digest(f, &h, digest);
 }
 
-tk_status tk_latents_read(const char *path, const tk_latents_form *form, uint64_t digest,
-                          const int64_t n[TK_CODEC_SIDES], float *const rows[TK_CODEC_SIDES])
+tk_status tk_latents_open(const char *path, const tk_latents_form *form, uint64_t digest,
+                          tk_latents_file *out)
 {
-    latents_reading r = {.path = path};
     int64_t bytes;
-    TK_TRY(tk_file_open(path, &r.fd, &bytes));
-    r.piece = tk_alloc(PIECE * sizeof *r.piece);
-    r.state = XXH3_createState();
-    const tk_status st = r.piece && r.state ? open_reading(&r, form, digest, n, rows, bytes)
-                                            : TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
-    XXH3_freeState(r.state);
-    tk_free(r.piece);
-    close(r.fd);
+    *out = (tk_latents_file){.form = *form};
+    TK_TRY(tk_file_open(path, &out->fd, &bytes));
+    out->path = path;
+    const tk_status st = check_latents(out, bytes, digest);
+    if (st != TK_OK) tk_latents_close(out);
     return st;
+}
+
+tk_status tk_latents_get(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
+                         float *to)
+{
+    const int64_t each = f->form.numbers[side];
+    int64_t before = first * each;
+    for (int k = 0; k < (int)side; k++) before += f->form.rows[k] * f->form.numbers[k];
+    if (first < 0 || n < 0 || first + n > f->form.rows[side])
+        return TK_FAIL(TK_INTERNAL, "%s does not hold rows %" PRId64 " to %" PRId64, f->path, first,
+                       first + n);
+    TK_TRY(tk_pread_all(f->fd, f->path, to, tk_array_bytes(n * each, sizeof *to),
+                        (int64_t)sizeof(latents_head) + before * (int64_t)sizeof *to));
+    return are_numbers(to, n * each) ? TK_OK : not_numbers(f->path); // written to meanwhile
+}
+
+void tk_latents_close(tk_latents_file *f)
+{
+    if (f->path) close(f->fd);
+    *f = (tk_latents_file){0};
 }

@@ -18,7 +18,18 @@ typedef struct tk_latents_form {
 tk_status tk_latents_write(const tk_file *f, const tk_latents_form *form, tk_latent_source *from);
 // What its head says. TK_INPUT naming the file: none of ours, or not of the size that it says.
 tk_status tk_latents_look(const char *path, tk_latents_form *form);
-// Its first n rows of each side, of a file of this digest; `form` is what the head must say.
-// TK_INPUT naming the file: it is another, or damaged.
-tk_status tk_latents_read(const char *path, const tk_latents_form *form, uint64_t digest,
-                          const int64_t n[TK_CODEC_SIDES], float *const rows[TK_CODEC_SIDES]);
+
+// A file whose rows are read as they are wanted: none of them stays in memory.
+typedef struct tk_latents_file {
+    const char *path; // NULL: closed
+    int fd;
+    tk_latents_form form;
+} tk_latents_file;
+// Reads all of it once. `form` is what its head must say; the path stays the caller's. TK_INPUT
+// naming the file: it is not of this digest, or damaged.
+tk_status tk_latents_open(const char *path, const tk_latents_form *form, uint64_t digest,
+                          tk_latents_file *out);
+// Rows [first, first + n) of a side.
+tk_status tk_latents_get(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
+                         float *to);
+void tk_latents_close(tk_latents_file *f); // of one that is zero: fine

@@ -6,12 +6,16 @@
 #include <string.h>
 
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
+static const tk_codec_side SIDE[TK_MODALITIES] = {
+    [TK_VIDEO] = TK_CODEC_VIDEO, [TK_AUDIO] = TK_CODEC_AUDIO};
 
 static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
                                tk_arena *a)
 {
     *g = (tk_story_given){
-        .shot = {.latent_frames = s->grid.latent_frames, .audio_rows = s->grid.audio_rows}};
+        .shot = {.latent_frames = s->grid.latent_frames, .audio_rows = s->grid.audio_rows},
+        .each = {[TK_VIDEO] = s->grid.high * s->grid.wide * k->video_channels,
+                 [TK_AUDIO] = s->channels * k->audio_channels}};
     g->shot.target = true;
     g->doc = tk_document_on_grid(k, s->grid.high, s->grid.wide, s->channels);
     g->doc.shots = &g->shot;
@@ -19,15 +23,38 @@ static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_co
     return tk_given_open(&g->doc, a, &g->mask);
 }
 
+static tk_status new_given_rows(tk_story_given *g, tk_arena *a)
+{
+    TK_ARENA_NEW(g->rows[TK_VIDEO], a, g->shot.latent_frames * g->each[TK_VIDEO]);
+    TK_ARENA_NEW(g->rows[TK_AUDIO], a, g->shot.audio_rows * g->each[TK_AUDIO]);
+    return TK_OK;
+}
+
 tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
                               tk_arena *a)
 {
-    const int64_t channels[] = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels};
     TK_TRY(open_timeline(g, s, k, a));
-    for (int i = 0; i < 2; i++)
-        TK_ARENA_NEW(g->rows[MEDIA[i]], a,
-                     tk_shot_count(&g->doc, 0, MEDIA[i]) * channels[MEDIA[i]]);
-    return TK_OK;
+    return new_given_rows(g, a);
+}
+
+tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
+{
+    const int64_t each = g->each[m], end = g->first[m] + g->has[m];
+    if (!g->file.path) {
+        memcpy(to, g->rows[m] + first * each, tk_array_bytes(n * each, sizeof *to));
+        return TK_OK;
+    }
+    const int64_t begin = first > g->first[m] ? first : g->first[m];
+    const int64_t here = (first + n < end ? first + n : end) - begin;
+    memset(to, 0, tk_array_bytes(n * each, sizeof *to));
+    if (here <= 0) return TK_OK;
+    return tk_latents_get(&g->file, SIDE[m], begin - g->first[m], here,
+                          to + (begin - first) * each);
+}
+
+void tk_story_given_close(tk_story_given *g)
+{
+    tk_latents_close(&g->file);
 }
 
 bool tk_story_gives(const tk_storyboard *b)
@@ -365,17 +392,16 @@ static tk_status give_span(const giver *v, const tk_media *m, const tk_remix_spa
     return st;
 }
 
-static tk_status read_latents(const giver *v, const tk_remix *r, const tk_remix_span *at)
+static tk_status open_latents(const giver *v, const tk_remix *r, const tk_remix_span *at)
 {
-    const tk_grid *grid = &v->s->grid;
+    tk_story_given *g = v->g;
     const int64_t sound = tk_grid_audio_row(v->info, at->first);
-    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = grid->audio_rows - sound;
-    const int64_t n[] = {[TK_CODEC_VIDEO] = at->n, [TK_CODEC_AUDIO] = has < room ? has : room};
-    float *const rows[] = {
-        [TK_CODEC_VIDEO] =
-            v->g->rows[TK_VIDEO] + at->first * grid->high * grid->wide * v->info->video_channels,
-        [TK_CODEC_AUDIO] = v->g->rows[TK_AUDIO] + sound * v->s->channels * v->info->audio_channels};
-    return tk_latents_read(r->latents, &r->form, r->digest, n, rows);
+    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = v->s->grid.audio_rows - sound;
+    g->first[TK_VIDEO] = at->first;
+    g->has[TK_VIDEO] = at->n;
+    g->first[TK_AUDIO] = sound;
+    g->has[TK_AUDIO] = has < room ? has : room;
+    return tk_latents_open(r->latents, &r->form, r->digest, &g->file);
 }
 
 static tk_status read_clip(const giver *v, const tk_remix *r, const tk_remix_config *c)
@@ -383,7 +409,7 @@ static tk_status read_clip(const giver *v, const tk_remix *r, const tk_remix_con
     const tk_remix_span at = tk_remix_span_of(c, v->s);
     const double seconds = (double)at.n * v->s->tick;
     tk_media m;
-    if (r->latents) return read_latents(v, r, &at);
+    if (r->latents) return open_latents(v, r, &at);
     TK_TRY(tk_media_read(r->clip, &v->want, seconds, seconds, &m, NULL));
     const tk_status st =
         m.frames ? give_span(v, &m, &at) : TK_FAIL(TK_INPUT, "%s has no picture", r->clip);
@@ -401,8 +427,9 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_re
                                .fps = s->fps,
                                .sample_rate = s->sample_rate,
                                .channels = s->channels};
-    TK_TRY(tk_story_given_open(out, s, v.info, a));
+    TK_TRY(open_timeline(out, s, v.info, a));
     TK_TRY(lay_masks(b, s, v.info, out));
+    if (!r->latents) TK_TRY(new_given_rows(out, a));
     if (*b->sound) TK_TRY(read_story_sound(&v, b->sound));
     if (*b->picture) TK_TRY(read_picture(&v, b->picture));
     if (*b->remix.clip) TK_TRY(read_clip(&v, r, &b->remix));

@@ -15,8 +15,13 @@ typedef struct tk_story_given {
     tk_shot_rows shot;
     tk_document doc;             // the timeline
     tk_given mask;               // of its rows
-    float *rows[TK_MODALITIES];  // (rows, channels) of it, read where they are given
     int64_t made[TK_MODALITIES]; // rows that are not given
+    int64_t each[TK_MODALITIES]; // numbers of a latent frame, of an audio row of all channels
+    float *rows[TK_MODALITIES];  // (rows, channels) of it, read where they are given
+    // Instead of these the latents of a clip that is remixed, which lie on the timeline from
+    // `first` on, `has` of them: latent frames, audio rows of all channels.
+    tk_latents_file file;
+    int64_t first[TK_MODALITIES], has[TK_MODALITIES];
 } tk_story_given;
 
 // Nothing is given, rows are zeros. `out` must stay where it is.
@@ -32,10 +37,14 @@ tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s);
 tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
                              tk_arena *a, tk_story_given *out);
 // The same with rows, read and encoded, or of the latents that were found with a clip that is
-// remixed; of such a clip all rows are there, also of what is made. TK_INPUT for files that are too
-// short.
+// remixed, which stay where they are; of such a clip all rows are there, also of what is made.
+// TK_INPUT for files that are too short. To be closed, also where it fails.
 tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
                               const tk_codec *codec, tk_arena *a, tk_story_given *out);
+// Of modality m, latent frames or audio rows of all channels [first, first + n) of the timeline;
+// zeros where nothing is given.
+tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to);
+void tk_story_given_close(tk_story_given *g); // of one that is zero: fine
 
 // The mask of a window's document, whose shots from `own` on are the window's.
 tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_window *w, int own,

@@ -46,25 +46,36 @@ static int64_t own_begin(const window *w, int m)
 }
 
 // What is given of the shots to make.
-static void give_own_rows(const window *w, int m)
+static tk_status get_own_rows(const window *w, int m, float *to)
 {
-    const int64_t begin = own_begin(w, m);
+    const int64_t numbers = w->n_rows[m] * w->channels[m] - own_begin(w, m);
     int64_t first, n;
     shot_span(w->story, w->span.target, m, &first, &n);
-    memcpy(w->rows[m] + begin, w->given->rows[m] + first * numbers_each(w, m),
-           tk_array_bytes(w->n_rows[m] * w->channels[m] - begin, sizeof(float)));
+    return tk_story_given_rows(w->given, m, first, numbers / numbers_each(w, m), to);
+}
+
+static tk_status give_own_rows(const window *w)
+{
+    for (int m = 0; m < TK_MODALITIES; m++)
+        if (m != TK_TEXT) TK_TRY(get_own_rows(w, m, w->rows[m] + own_begin(w, m)));
+    return TK_OK;
 }
 
 // ... which it stays, whatever zero times a velocity is.
-static void keep_own_rows(const window *w, int m)
+static tk_status keep_own_rows(const window *w, tk_arena *a)
 {
-    const int64_t each = w->channels[m], begin = own_begin(w, m) / each;
-    int64_t first, n;
-    shot_span(w->story, w->span.target, m, &first, &n);
-    const float *from = w->given->rows[m] + first * numbers_each(w, m);
-    for (int64_t i = begin; i < w->n_rows[m]; i++)
-        if (w->task.doc.given[m][i])
-            memcpy(w->rows[m] + i * each, from + (i - begin) * each, (size_t)each * sizeof(float));
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        if (m == TK_TEXT) continue;
+        const int64_t each = w->channels[m], begin = own_begin(w, m) / each;
+        float *from;
+        TK_ARENA_NEW(from, a, (w->n_rows[m] - begin) * each);
+        TK_TRY(get_own_rows(w, m, from));
+        for (int64_t i = begin; i < w->n_rows[m]; i++)
+            if (w->task.doc.given[m][i])
+                memcpy(w->rows[m] + i * each, from + (i - begin) * each,
+                       (size_t)each * sizeof(float));
+    }
+    return TK_OK;
 }
 
 static float *give_references(const window *w, int m)
@@ -112,9 +123,8 @@ static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int
             TK_TRY(reel->get(reel, SIDE[m], first, n, to));
             if (holds) to += n * numbers_each(w, m);
         }
-        if (holds && w->given) give_own_rows(w, m);
     }
-    return TK_OK;
+    return w->given ? tk_agree(replica, holds ? give_own_rows(w) : TK_OK) : TK_OK;
 }
 
 // ---- the reel ----------------------------------------------------------------------------------
@@ -215,8 +225,8 @@ static tk_status make_windows(tk_session *s, int n, const tk_story_part *part, b
     else // all of it is given
         TK_TRY(tell_steps(part[0].task, all[0].task.steps - 1));
     for (int i = 0; i < n; i++) {
-        for (int m = 0; m < TK_MODALITIES && holds && taken[i] && all[i].given; m++)
-            if (m != TK_TEXT) keep_own_rows(&all[i], m);
+        if (taken[i] && all[i].given)
+            TK_TRY(tk_agree(replica, holds ? keep_own_rows(&all[i], a) : TK_OK));
         if (taken[i]) TK_TRY(put_window(&all[i], part[i].window, holds, part[i].reel));
     }
     return TK_OK;
