@@ -61,6 +61,7 @@ tk_status tk_loudness_open(const char *path, int64_t rate, int64_t channels, tk_
     tk_arena a;
     tk_loudness *l;
     *out = NULL;
+    tk_av_quiet();
     tk_arena_init(&a, 0);
     TK_ARENA_NEW(l, &a, 1);
     *l = (tk_loudness){.rate = rate, .channels = channels, .last = {-INFINITY, 0, -INFINITY}};

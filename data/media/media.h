@@ -47,3 +47,6 @@ tk_status tk_media_writes(const char *path);
 // none. The caller commits the file.
 tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment,
                              int64_t room);
+// The same without loss: FFV1, each picture by itself, RGB at the size that the clip has, and PCM
+// of 24 bits at its rate, in Matroska. The same bytes from the same clip.
+tk_status tk_media_write_master(const tk_file *f, tk_media_source *clip, const char *comment);

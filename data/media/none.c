@@ -53,6 +53,12 @@ tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char
     return no_media(f->path);
 }
 
+tk_status tk_media_write_master(const tk_file *f, tk_media_source *clip, const char *comment)
+{
+    (void)clip, (void)comment;
+    return no_media(f->path);
+}
+
 tk_status tk_media_probe(const char *path, const tk_media_config *m, double still_seconds,
                          int64_t *frames, bool *has_audio)
 {
