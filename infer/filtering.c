@@ -74,7 +74,7 @@ static tk_status look_at_captions(tk_ruling *f, const tk_job *job)
 static tk_status look_at_parent(tk_ruling *f, const tk_job *job, const char *file, tk_arena *a)
 {
     const size_t n = strlen(file);
-    const char *beside = n > 4 && !strcmp(file + n - 4, ".mp4")
+    const char *beside = n > 4 && (!strcmp(file + n - 4, ".mp4") || !strcmp(file + n - 4, ".mkv"))
                              ? tk_arena_printf(a, "%.*s.json", (int)n - 4, file)
                              : NULL;
     char *text, place[512];

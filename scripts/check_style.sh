@@ -14,7 +14,7 @@ rooms=(
     parallel/{mpi,nccl} parallel
     data/{vocoder,codec,media,draw,speech,clip,scene,film,world,import} data
     train/{checkpoint,update,step,run,plan,parity,preflight} train
-    infer/{spool,sampler,reel,story,provenance,mark,cameo,judges,filter,output,gallery,eval,enroll} infer
+    infer/{spool,sampler,reel,story,cut,provenance,mark,cameo,judges,filter,output,gallery,eval,enroll} infer
 )
 folders=(core parallel data train infer)
 max_function=80 max_file=600

@@ -246,6 +246,26 @@ static tk_status check_remix(tk_loading *l)
     return check_kept(l);
 }
 
+static tk_status check_film(tk_loading *l)
+{
+    static const char *const kind[] = {"master", "edl", "srt"};
+    const tk_film_config *f = &config(l)->film;
+    const tk_source *at = source(l, "film.files");
+    if (l->command != TK_CMD_SAMPLE) return TK_OK; // it is stored, or of a job that is looked at
+    for (int64_t k = 0; k < f->n_files && !at->bad; k++) {
+        bool known = false, twice = false;
+        for (int i = 0; i < 3; i++) known = known || !strcmp(f->files[k], kind[i]);
+        for (int64_t j = 0; j < k; j++) twice = twice || !strcmp(f->files[j], f->files[k]);
+        if (!known)
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files",
+                                   "\"%.60s\" is none of master, edl and srt", f->files[k]));
+        else if (twice)
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files", "%s stands there twice",
+                                   f->files[k]));
+    }
+    return TK_OK;
+}
+
 static tk_status check_story(tk_loading *l)
 {
     const tk_storyboard *s = &config(l)->story;
@@ -258,6 +278,7 @@ static tk_status check_story(tk_loading *l)
     TK_TRY(broken(l, sampling && !job && s->n_shots == 0 && !*s->remix.clip, "shots", "storyboards",
                   "missing: a storyboard has at least one shot"));
     TK_TRY(check_remix(l));
+    TK_TRY(check_film(l));
     TK_TRY(broken(l, sampling && *s->negative && config(l)->sample.guidance == 1, "negative",
                   "sample.guidance", "without guidance nothing leads away from it; leave it out"));
     return broken(l, sampling && !job && !s->checkpoint[0], "checkpoint", "storyboards",

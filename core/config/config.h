@@ -329,6 +329,12 @@ typedef struct tk_gallery_config {
     char *takedown; // YAML file of clips to leave out; "" = none
 } tk_gallery_config;
 
+typedef struct tk_film_config { // how a clip is delivered, whatever it was made from
+    char **files;               // that lie beside it too: "master", "edl", "srt"
+    int64_t n_files;
+    double loudness; // LUFS; 0: as it was made
+} tk_film_config;
+
 typedef struct tk_filter_config {
     char *policy; // file of what is refused; "" = nothing is
     char *log;    // file that decisions are added to
@@ -351,6 +357,7 @@ typedef struct tk_config {
     tk_sample_config sample;
     tk_eval_config eval;
     tk_storyboard story; // options without a prefix: "fps", "shots[].prompt"
+    tk_film_config film;
     tk_jobs_config jobs;
     tk_job_config job;
     tk_serve_config serve;

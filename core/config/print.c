@@ -153,6 +153,7 @@ static const struct {
     {"train", "Training"},
     {"convert", "Weights to and from safetensors (talkie convert)"},
     {"sample", "Sampling"},
+    {"film", "How a clip is delivered (docs/film.md)"},
     {"provenance", "Signatures of clips (docs/provenance.md)"},
     {"watermark", "The mark in clips (docs/watermark.md)"},
     {"consent", "Cameos (talkie cameo)"},

@@ -36,7 +36,8 @@ static tk_status marked_picture(tk_media_source *s, int64_t frame, const uint8_t
 static tk_status marked_shown(tk_media_source *s, const tk_shown *p)
 {
     tk_marked *m = (tk_marked *)s;
-    if (!m->picture.tile)
+    const tk_mark_picture *known = &m->picture; // a master may have another size than the MP4
+    if (!known->tile || known->width != p->width || known->height != p->height)
         TK_TRY(tk_mark_picture_open(&m->picture, &m->arena, m->key, m->message, p->width, p->height,
                                     p->fps, m->strength));
     tk_mark_picture_put(&m->picture, p->luma, p->stride, p->frame);

@@ -214,7 +214,7 @@ static tk_status check_writable(const tk_jobs *j, const char *top)
         char *const inputs[] = {(char *)top, (char *)job->file};
         if (job->finished) continue;
         tk_signing by;
-        TK_TRY(tk_output_check(job->output, 2, inputs));
+        TK_TRY(tk_output_check(job->output, &job->config, 2, inputs));
         TK_TRY(tk_status_in_file(tk_signing_open(&by, &job->config, job->trained, job->output),
                                  job->file));
         tk_signing_close(&by);

@@ -2,24 +2,27 @@
 #include "infer/output/output.h"
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "core/base/log.h"
 #include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "data/draw/sheet.h"
+#include "data/media/level.h"
 #include "data/media/media.h"
+#include "infer/cut/lists.h"
 #include "infer/mark/marked.h"
 #include "infer/output/lineage.h"
+#include "infer/output/parts.h"
 #include "infer/output/sign.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-// The files of a clip, in the order in which they take their names.
-typedef enum part { LATENTS, MP4, PNG, JSON, PARTS = TK_OUTPUT_FILES } part;
-static const char *const suffix[PARTS] = {".latents", ".mp4", ".png", ".json"};
+#define QUIETEST (-120.0) // LUFS and dB where there is nothing to be heard
 
 // ---- digests -----------------------------------------------------------------------------------
 
@@ -79,114 +82,6 @@ static json_t *hex(uint64_t x)
 {
     char text[TK_HEX_DIGEST];
     return json_string(tk_digest_hex(x, text));
-}
-
-// ---- is it done --------------------------------------------------------------------------------
-
-static char *path_of(const char *output, part k, tk_arena *a)
-{
-    return tk_arena_printf(a, "%s%s", output, suffix[k]);
-}
-
-// What cannot be read is not finished; memory that ran out tells nothing about it.
-static tk_status unless_memory(tk_status st)
-{
-    if (st == TK_MEMORY) return st;
-    tk_status_clear();
-    return TK_OK;
-}
-
-static tk_status same_file(const json_t *root, const char *key, const char *path, bool *same)
-{
-    uint64_t digest;
-    int64_t bytes;
-    const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
-    const char *written = json_string_value(json_object_get(entry, "digest"));
-    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    const tk_status st = tk_file_digest(path, &digest, &bytes);
-    if (st != TK_OK) return unless_memory(st);
-    char text[TK_HEX_DIGEST];
-    *same = json_is_integer(size) && bytes == json_integer_value(size) && written &&
-            !strcmp(written, tk_digest_hex(digest, text));
-    return TK_OK;
-}
-
-static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena *a, json_t **root,
-                                   bool *done)
-{
-    char hex_digest[TK_HEX_DIGEST], *text;
-    size_t bytes;
-    bool mp4 = false, png = false;
-    const char *path = path_of(output, JSON, a);
-    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    const tk_status st = tk_file_read(path, 16 << 20, a, &text, &bytes);
-    if (st != TK_OK) return unless_memory(st);
-    *root = json_loadb(text, bytes, 0, NULL);
-    const char *found = json_string_value(json_object_get(*root, "digest"));
-    if (!found || strcmp(found, tk_digest_hex(digest, hex_digest))) return TK_OK;
-    TK_TRY(same_file(*root, "mp4", path_of(output, MP4, a), &mp4));
-    TK_TRY(same_file(*root, "png", path_of(output, PNG, a), &png));
-    *done = mp4 && png;
-    return TK_OK;
-}
-
-tk_status tk_output_finished(const char *output, uint64_t digest, bool *done)
-{
-    tk_arena a;
-    json_t *root = NULL;
-    *done = false;
-    tk_arena_init(&a, 0);
-    const tk_status st = look_for_finished(output, digest, &a, &root, done);
-    json_decref(root);
-    tk_arena_free(&a);
-    return st;
-}
-
-// ---- can it be written -------------------------------------------------------------------------
-
-static const tk_file_kind kind[PARTS] = {
-    [MP4] = {.name = "clip", .at = 4, .head = "ftyp", .words = "talkie "},
-    [PNG] = {.name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"},
-    [LATENTS] = {.name = "clip's latents", .at = 0, .head = "talkie-latents ", .words = "talkie-"},
-    [JSON] = {.name = "clip's description", .at = 0, .head = "{", .words = "\"talkie-clip\""},
-};
-
-tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
-{
-    tk_arena a;
-    tk_status st = tk_file_make_folders(output);
-    tk_arena_init(&a, 0);
-    for (part k = 0; k < PARTS && st == TK_OK; k++) {
-        const char *path = path_of(output, k, &a);
-        if (path)
-            id[k] = tk_file_identity(path);
-        else
-            st = TK_FAIL(TK_MEMORY, "out of memory for a path");
-    }
-    tk_arena_free(&a);
-    return st;
-}
-
-tk_status tk_output_check(const char *output, int n, char *const *inputs)
-{
-    tk_arena a;
-    tk_status st = tk_media_writes(output);
-    bool there[PARTS];
-    tk_arena_init(&a, 0);
-    for (part k = 0; k < PARTS && st == TK_OK; k++) {
-        const char *path = path_of(output, k, &a);
-        st = path ? tk_file_check_output(path, &kind[k], n, inputs)
-                  : TK_FAIL(TK_MEMORY, "out of memory for a path");
-        there[k] = path && access(path, F_OK) == 0;
-    }
-    // A picture bears no mark of ours; it is known by what it lies beside.
-    if (st == TK_OK && there[PNG] && !there[MP4] && !there[JSON])
-        st = TK_FAIL(TK_INPUT,
-                     "cannot write %s.png: it is there already, without a clip of talkie's; name "
-                     "another output, or move it away",
-                     output);
-    tk_arena_free(&a);
-    return st;
 }
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -405,7 +300,23 @@ static tk_status put_json(const tk_provenance *p, json_t *root, const tk_file *t
     return done ? TK_OK : TK_FAIL(TK_IO, "cannot write %s: %s", to->path, tk_io_words(error));
 }
 
-static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
+// What came of the loudness that was asked for.
+static tk_status tell_loudness(const tk_provenance *p, tk_leveled *l, json_t *root)
+{
+    tk_loudness_figures now;
+    if (!l->of) return TK_OK;
+    TK_TRY(tk_level_figures(l, &now));
+    const double was = fmax(l->was, QUIETEST), is = fmax(now.lufs, QUIETEST);
+    const double peak = fmax(now.peak, QUIETEST);
+    tk_log("%s: its sound was at %.1f LUFS and is at %.1f, true peak %.1f dB", p->output, was, is,
+           peak);
+    json_object_set_new(root, "loudness",
+                        json_pack("{s:f, s:f, s:f, s:f}", "asked", p->config->film.loudness, "was",
+                                  was, "lufs", is, "peak", peak));
+    return TK_OK;
+}
+
+static tk_status write_json(const tk_provenance *p, tk_leveled *l, const tk_file f[TK_OUTPUT_FILES])
 {
     tk_arena a;
     tk_arena_init(&a, 0);
@@ -413,12 +324,13 @@ static tk_status write_json(const tk_provenance *p, const tk_file f[PARTS])
     as_told.story.output = as_told.output = (char *)p->told;
     const char *options = tk_config_dump(&as_told, TK_CMD_SAMPLE, &a);
     json_t *root = options ? describe(p, options) : NULL;
-    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", f[JSON].path);
+    tk_status st = root ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", f[TK_PART_JSON].path);
     TK_TRY_TO(st, done, st);
-    TK_TRY_TO(st, done, file_entry(root, "mp4", &f[MP4]));
-    TK_TRY_TO(st, done, file_entry(root, "png", &f[PNG]));
-    if (p->config->sample.latents) TK_TRY_TO(st, done, file_entry(root, "latents", &f[LATENTS]));
-    TK_TRY_TO(st, done, put_json(p, root, &f[JSON]));
+    for (tk_output_part k = 0; k < TK_PART_JSON; k++)
+        if (tk_part_asked(p->config, k))
+            TK_TRY_TO(st, done, file_entry(root, tk_part_name[k], &f[k]));
+    TK_TRY_TO(st, done, tell_loudness(p, l, root));
+    TK_TRY_TO(st, done, put_json(p, root, &f[TK_PART_JSON]));
 done:
     json_decref(root);
     tk_arena_free(&a);
@@ -450,14 +362,14 @@ static tk_status write_latents(const tk_provenance *p, const tk_file *f)
     return p->config->sample.latents ? tk_latents_write(f, &form, p->latents) : TK_OK;
 }
 
-static tk_status begin_all(const tk_provenance *p, tk_file f[PARTS])
+static tk_status begin_all(const tk_provenance *p, tk_file f[TK_OUTPUT_FILES])
 {
     tk_arena a;
     tk_status st = TK_OK;
     tk_arena_init(&a, 0);
-    for (part k = 0; k < PARTS && st == TK_OK; k++) {
-        if (k == LATENTS && !p->config->sample.latents) continue;
-        const char *path = path_of(p->output, k, &a);
+    for (tk_output_part k = 0; k < TK_PARTS && st == TK_OK; k++) {
+        if (!tk_part_asked(p->config, k)) continue;
+        const char *path = tk_part_path(p->output, k, &a);
         st = path ? tk_file_begin(&f[k], path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
     }
     tk_arena_free(&a);
@@ -475,41 +387,81 @@ static tk_status mark_clip(const tk_provenance *p, tk_marked *m, tk_media_source
     return TK_OK;
 }
 
-// Where latents are not kept, those of a clip that was there before are nobody's any more.
-static tk_status commit_all(const tk_provenance *p, tk_file f[PARTS])
+// The sound as it goes there: as loud as was asked for.
+static tk_status level_clip(const tk_provenance *p, tk_leveled *l, tk_media_source **clip)
+{
+    const double lufs = p->config->film.loudness;
+    if (lufs == 0) return TK_OK;
+    TK_TRY(tk_level_open(l, *clip, lufs, p->output));
+    *clip = &l->source;
+    return TK_OK;
+}
+
+static tk_status write_lists(const tk_provenance *p, const tk_file f[TK_OUTPUT_FILES])
+{
+    const char *slash = strrchr(p->output, '/');
+    tk_arena a;
+    tk_cut cut;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_cut_plan(&p->config->story, p->story,
+                               tk_codec_get_info(p->trained->meta.codec), &a, &cut);
+    if (st == TK_OK && tk_part_asked(p->config, TK_PART_EDL))
+        st = tk_cut_write_edl(&f[TK_PART_EDL], &cut, slash ? slash + 1 : p->output);
+    if (st == TK_OK && tk_part_asked(p->config, TK_PART_SRT))
+        st = tk_cut_write_srt(&f[TK_PART_SRT], &cut);
+    tk_arena_free(&a);
+    return st;
+}
+
+static tk_status commit_all(const tk_provenance *p, tk_file f[TK_OUTPUT_FILES])
 {
     tk_arena a;
-    if (p->config->sample.latents) return tk_files_commit(PARTS, f);
-    TK_TRY(tk_files_commit(PARTS - MP4, f + MP4));
+    tk_file asked[TK_OUTPUT_FILES];
+    const char *stale[TK_OUTPUT_FILES] = {NULL};
+    int n = 0;
     tk_arena_init(&a, 0);
-    const char *path = path_of(p->output, LATENTS, &a);
-    if (path) (void)unlink(path);
+    tk_status st = tk_parts_stale(p->output, p->config, &a, stale);
+    for (tk_output_part k = 0; k < TK_PARTS && st == TK_OK; k++) {
+        if (!tk_part_asked(p->config, k)) continue;
+        asked[n++] = f[k];
+        f[k] = (tk_file){.fd = -1};
+    }
+    if (st == TK_OK) st = tk_files_commit(n, asked);
+    for (tk_output_part k = 0; k < TK_PARTS && st == TK_OK; k++)
+        if (stale[k]) (void)unlink(stale[k]);
     tk_arena_free(&a);
-    return TK_OK;
+    return st;
 }
 
 tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
 {
-    tk_file f[PARTS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
+    tk_file f[TK_OUTPUT_FILES];
     tk_media_source *encoded = clip;
     tk_marked marked = {0};
+    tk_leveled level = {0};
     char comment[96];
     tk_signing by;
+    for (tk_output_part k = 0; k < TK_PARTS; k++) f[k] = (tk_file){.fd = -1};
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
     tk_status st = TK_OK;
     TK_TRY(tk_signing_open(&by, p->config, p->trained, p->output));
+    TK_TRY_TO(st, done, level_clip(p, &level, &encoded));
     TK_TRY_TO(st, done, mark_clip(p, &marked, &encoded));
     TK_TRY_TO(st, done, begin_all(p, f));
-    TK_TRY_TO(st, done, write_latents(p, &f[LATENTS]));
-    TK_TRY_TO(st, done, tk_media_write_mp4(&f[MP4], encoded, comment, by.room));
-    TK_TRY_TO(st, done, tk_signing_put(&by, &f[MP4], &f[LATENTS]));
-    TK_TRY_TO(st, done, write_sheet(p, clip, &f[PNG]));
-    TK_TRY_TO(st, done, write_json(p, f));
+    TK_TRY_TO(st, done, write_latents(p, &f[TK_PART_LATENTS]));
+    TK_TRY_TO(st, done, tk_media_write_mp4(&f[TK_PART_MP4], encoded, comment, by.room));
+    TK_TRY_TO(st, done, tk_signing_put(&by, &f[TK_PART_MP4], &f[TK_PART_LATENTS]));
+    if (tk_part_asked(p->config, TK_PART_MASTER))
+        TK_TRY_TO(st, done, tk_media_write_master(&f[TK_PART_MASTER], encoded, comment));
+    TK_TRY_TO(st, done, write_sheet(p, clip, &f[TK_PART_PNG]));
+    TK_TRY_TO(st, done, write_lists(p, f));
+    TK_TRY_TO(st, done, write_json(p, &level, f));
     if (p->approve) TK_TRY_TO(st, done, p->approve(p->ctx));
     TK_TRY_TO(st, done, commit_all(p, f));
 done: // a clip that was there before stays until this one is whole
-    for (part k = 0; k < PARTS; k++) tk_file_abort(&f[k]);
+    for (tk_output_part k = 0; k < TK_PARTS; k++) tk_file_abort(&f[k]);
     tk_marked_close(&marked);
+    tk_level_close(&level);
     tk_signing_close(&by);
     return st;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a storyboard leaves behind: OUTPUT.mp4, OUTPUT.png (contact sheet), OUTPUT.latents, where
-// they are kept, and OUTPUT.json, which says how the clip was made. The JSON comes last: where it
-// is, with the digest of what was asked for and of files that are still what they were, the clip is
+// they are kept, what film.files asks for (OUTPUT.mkv, a master without loss, OUTPUT.edl,
+// OUTPUT.srt), and OUTPUT.json, which says how the clip was made. The JSON comes last: where it is,
+// with the digest of what was asked for and of files that are still what they were, the clip is
 // finished.
 #pragma once
 #include "core/base/files.h"
@@ -33,10 +34,11 @@ typedef struct tk_provenance {
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
                            uint64_t *out);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
-enum { TK_OUTPUT_FILES = 4 };
+enum { TK_OUTPUT_FILES = 7 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);
-// Before any work: whether its files can be written, are none of the inputs and no one else's.
-tk_status tk_output_check(const char *output, int n, char *const *inputs);
+// Before any work: whether its files can be written, are none of the inputs and no one else's, nor
+// changed by somebody since.
+tk_status tk_output_check(const char *output, const tk_config *c, int n, char *const *inputs);
 tk_status tk_output_finished(const char *output, uint64_t digest, bool *done);
 // All of the clip or nothing: what was there before stays until the new clip is whole. Pictures and
 // sound are asked for part by part and not kept.

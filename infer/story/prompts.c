@@ -33,16 +33,29 @@ static int parting(const char *s)
     return letter || is_digit(*s) || u[0] >= 0x80 ? 0 : 1;
 }
 
-// After what is spoken, if it begins at s; else s.
-static const char *skip_quoted(const char *s)
+// After what is spoken, if it begins at s, with what stands between its quotes; else s.
+static const char *skip_quoted(const char *s, const char **text, size_t *bytes)
 {
     static const char *const mark[][2] = {{"\"", "\""}, {"\xe2\x80\x9c", "\xe2\x80\x9d"}};
     for (size_t i = 0; i < sizeof mark / sizeof *mark; i++) {
         const size_t n = strlen(mark[i][0]);
         const char *end = strncmp(s, mark[i][0], n) ? NULL : strstr(s + n, mark[i][1]);
-        if (end) return end + strlen(mark[i][1]);
+        if (!end) continue;
+        *text = s + n;
+        *bytes = (size_t)(end - s) - n;
+        return end + strlen(mark[i][1]);
     }
     return s;
+}
+
+bool tk_prompt_spoken(const char **at, const char **text, size_t *bytes)
+{
+    for (const char *s = *at; *s; s++) {
+        const char *behind = skip_quoted(s, text, bytes);
+        *at = behind;
+        if (behind > s) return true;
+    }
+    return false;
 }
 
 // The next word or tag from *at on, which is moved behind it; false: there is none.
@@ -50,7 +63,7 @@ static bool next_token(const char **at, const char **text, size_t *n, bool *name
 {
     const char *s = *at;
     while (*s) {
-        const char *behind = skip_quoted(s);
+        const char *said, *behind = skip_quoted(s, &said, n);
         const size_t tag = *s == '<' ? strcspn(s + 1, "<>") : 0;
         *text = s;
         *name = tag > 0 && s[1 + tag] == '>';

@@ -28,3 +28,6 @@ enum { TK_WORD_BYTES = 64 }; // longer ones are passed over
 // Of n prompts, UTF-8. All lies in `a`, and needs the prompts no more.
 tk_status tk_prompts_read(int n, const char *const *prompt, tk_arena *a, tk_prompts *out);
 bool tk_prompt_word_in(const tk_prompt_word *w, int shot);
+// What is spoken in a prompt, between its quotes, from *at on, which is moved behind it; false: no
+// more.
+bool tk_prompt_spoken(const char **at, const char **text, size_t *bytes);

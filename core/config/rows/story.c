@@ -105,6 +105,11 @@ static const tk_option story_rows[] = {
         "steps the less it is"),
     LIST("remix.keep", story.remix.keep, story.remix.n_keep, 2, SAMPLE,
          "what is kept of the shots that are made: sound or picture"),
+    LIST("film.files", film.files, film.n_files, 3, SAMPLE,
+         "what lies beside the MP4 too (docs/film.md): master (FFV1 and PCM), edl (its shots), srt "
+         "(what is said)"),
+    FLT("film.loudness", film.loudness, 0, -60, 0, SAMPLE,
+        "LUFS that its sound is brought to, by EBU R 128, which asks for -23; 0 = as it is made"),
     LIST("storyboards", jobs.storyboards, jobs.n_storyboards, 10000, SAMPLE,
          "a job file: storyboard files to sample, spread over the data ranks"),
     INT("job.priority", job.priority, 5, 0, 9, TK_CMD_SERVE,

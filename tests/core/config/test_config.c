@@ -65,6 +65,7 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
     case TK_OPT_FLOAT:
         *(double *)at = o->fdef * 0.7 + 0.1 / 3;
         if (*(double *)at < o->fmin) *(double *)at = o->fmin + 1. / 3;
+        if (*(double *)at > o->fmax) *(double *)at = o->fmax - 1. / 3;
         break;
     case TK_OPT_STRING:
         *(char **)at = tk_arena_printf(a, "%s%s", o->path ? "/" : "", hard);
