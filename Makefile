@@ -7,9 +7,9 @@
 # Settings: CUDA=0 (without CUDA), CUDA_HOME=dir, ARCHES="90a 100a" (GPUs to build for), MEDIA=0 (without libav*:
 # reads and writes no media), SPEECH=0 (without flite and pocketsphinx: nobody speaks, no word is heard),
 # PROVENANCE=0 (without libcbor and OpenSSL: no clip is signed or verified), CAMEO=0 (without libsodium: nobody
-# lends a likeness), FILTERS=0 (without ICU: makes nothing where there is a policy), SAN=1 (address and undefined
-# behaviour sanitizers, build/san), SAN=thread (thread sanitizer, build/tsan), DEBUG=1
-# (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert), SECONDS=60 (make fuzz: of each target),
+# lends a likeness), FILTERS=0 (without ICU: makes nothing where there is a policy), LETTERS=0 (without tesseract:
+# no text is read in pictures), SAN=1 (address and undefined behaviour sanitizers, build/san), SAN=thread (thread
+# sanitizer, build/tsan), DEBUG=1 (assertions, -Og, build/debug), ASSERT=1 (assertions, -O3, build/assert), SECONDS=60 (make fuzz: of each target),
 # ARCH=x86-64-v3 (default: this machine), BUILD=dir, V=1 (show the commands), T=core/device/test_pool (only tests
 # whose name holds this), JOBS=1 (tests at a time), PREFIX, DESTDIR.
 
@@ -109,6 +109,15 @@ SPHINX_FLAGS := $(if $(SPHINX),$(patsubst -I%,-isystem %,$(shell pkg-config --cf
 LACK         += $(if $(FLITE),,flite) $(if $(SPHINX),,pocketsphinx) \
 	$(if $(wildcard $(SPHINX_MODEL)/en-us/mdef),,pocketsphinx-en-us)
 endif
+# Text in pictures is read by tesseract, which infer/judges/sight/letters.c loads.
+LETTERS ?= 1
+ifneq ($(LETTERS),0)
+TESSERACT      := $(shell pkg-config --exists tesseract 2>/dev/null && echo yes)
+TESSERACT_DATA := $(patsubst %/eng.traineddata,%,$(firstword $(wildcard $(addsuffix /eng.traineddata, \
+	$(TESSDATA_PREFIX) /usr/share/tesseract-ocr/5/tessdata /usr/share/tessdata /usr/local/share/tessdata))))
+TESSERACT_FLAGS := $(if $(TESSERACT),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags tesseract)))
+LACK           += $(if $(TESSERACT),,tesseract) $(if $(TESSERACT_DATA),,tesseract-ocr-eng)
+endif
 comma := ,
 space := $(subst x,,x x)
 version = $(shell pkg-config --modversion $(1) 2>/dev/null)
@@ -163,6 +172,8 @@ SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c
 BY_SPEECH := data/speech/flite.c infer/judges/sound/sphinx.c
 NO_SPEECH := data/speech/none.c infer/judges/sound/deaf.c
 SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),$(NO_SPEECH)),$(SRC))
+BY_TESSERACT := infer/judges/sight/letters.c
+SRC      := $(filter-out $(if $(filter 0,$(LETTERS)),$(BY_TESSERACT),infer/judges/sight/blind.c),$(SRC))
 BY_CBOR  := $(filter-out %/none.c %/boxes.c,$(wildcard infer/provenance/*.c))
 SRC      := $(filter-out $(if $(filter 0,$(PROVENANCE)),$(BY_CBOR),infer/provenance/none.c),$(SRC))
 BY_SODIUM := infer/cameo/seal.c
@@ -214,10 +225,10 @@ EMULATED_TESTS := $(patsubst %.c,$(EMULATED)/%,$(wildcard tests/cuda/test_*.c) \
 endif
 
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
-# without libav*, signatures, cameos, filters and what hears words.
+# without libav*, signatures, cameos, filters and what hears words or reads them.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_CBOR) $(BY_SODIUM) $(BY_ICU)),$(OBJ)) \
-	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/cameo/none.c infer/filter/none.c infer/judges/sound/deaf.c)
+CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_TESSERACT) $(BY_CBOR) $(BY_SODIUM) $(BY_ICU)),$(OBJ)) \
+	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/cameo/none.c infer/filter/none.c infer/judges/sound/deaf.c infer/judges/sight/blind.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
 .PHONY: all tests test carried emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
@@ -241,6 +252,7 @@ features:
 	@printf '  %s\n' '$(if $(filter 0,$(PROVENANCE)),without signatures,libcbor $(or $(call version,libcbor),missing)$(comma) OpenSSL $(or $(call version,libcrypto),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CAMEO)),without cameos,libsodium $(or $(call version,libsodium),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(FILTERS)),without filters,ICU $(or $(call version,icu-i18n),missing))'
+	@printf '  %s\n' '$(if $(filter 0,$(LETTERS)),without letters,tesseract $(or $(call version,tesseract),missing))'
 	@printf '  %s\n' '$(if $(filter 0,$(CUDA)),without CUDA,$(lastword $(shell $(NVCC) --version)) for sm_$(ARCHES)$(comma) \
 		$(if $(NCCL_H),NCCL $(subst $(space),.,$(strip $(NCCL))),without NCCL (nccl.h is missing): one rank on a GPU)$(comma) \
 		$(if $(CUDNN_H),cuDNN $(subst $(space),.,$(strip $(CUDNN))),without cuDNN (cudnn.h is missing): our own attention))'
@@ -270,6 +282,7 @@ $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 $(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
 $(OUT)/infer/judges/sound/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
+$(OUT)/infer/judges/sight/letters.o: EXTRA := $(TESSERACT_FLAGS) -DTK_TESSERACT_DATA='"$(TESSERACT_DATA)"'
 $(OUT)/infer/gallery/pages.o: $(wildcard infer/gallery/site/*)
 $(OUT)/core/device/cuda/open.o: EXTRA := -DTK_CUDA_ARCHES='"$(strip $(ARCHES))"'
 

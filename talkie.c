@@ -8,6 +8,7 @@
 #include "infer/command.h"
 #include "infer/eval/eval.h"
 #include "infer/gallery/gallery.h"
+#include "infer/judges/sight/letters.h"
 #include "infer/listing.h"
 #include "infer/plan.h"
 #include "infer/serve.h"
@@ -186,7 +187,9 @@ const tk_command tk_commands[] = {
 __attribute__((weak)) int main(int argc, char **argv)
 {
     if (tk_h5_probing(argc, argv)) return tk_h5_probe_main();
+    if (tk_letters_asked(argc, argv)) return tk_letters_main();
     tk_h5_probe_by("/proc/self/exe");
+    tk_letters_by("/proc/self/exe");
     tk_comm world = {0};
     tk_status st = tk_parallel_start(&argc, &argv, &world);
     if (st == TK_OK) st = tk_command_run(tk_commands, &world, argc, argv);

@@ -2,10 +2,7 @@
 #include "infer/filtering.h"
 #include "core/base/log.h"
 #include "core/config/text.h"
-#include "data/media/media.h"
-#include "data/media/reader.h"
-#include "infer/filter/ruling.h"
-#include "infer/judges/sound/transcript.h"
+#include "infer/senses.h"
 #include "infer/story/given.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -14,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-// Bytes of what a clip of ours says of itself; samples a second at which given sounds are heard.
-enum { SAID_MOST = 16 << 20, HEARD_RATE = 16000 };
+// Bytes of what a clip of ours says of itself; pixels at which given pictures are read, larger ones
+// made smaller.
+enum { SAID_MOST = 16 << 20, READ_SIDE = 1280 };
 
 // ---- what it says ------------------------------------------------------------------------------
 
@@ -143,158 +141,135 @@ static tk_status open_asking(const tk_job *job, const int64_t *uid, bool dry, as
     return tk_ruling_open(&job->config.filter, &out->request, &out->ruling);
 }
 
-// ---- what is said ------------------------------------------------------------------------------
+// ---- what is said and can be read --------------------------------------------------------------
 
-typedef struct listening { // to one sound
-    tk_ruling *ruling;
-    const char *file, *what; // storyboard; which sound
-} listening;
-
-static tk_status look_at_said(void *ctx, double second, const char *text)
+// As much of a file as a clip can be given, at the size of the clip or larger.
+static tk_status sense_file(const tk_job *job, const char *path, const char *what, bool pictures,
+                            tk_ruling *f, tk_senses *s)
 {
-    const listening *l = ctx;
-    char place[512];
-    snprintf(place, sizeof place, "%.200s: %.200s, said after second %.0f", l->file, l->what,
-             second);
-    return tk_ruling_text(l->ruling, place, text);
-}
-
-static tk_status sounds(const char *path, bool *yes)
-{
-    const tk_media_config some = {
-        .width = 16, .height = 16, .fps = 25, .sample_rate = HEARD_RATE, .channels = 1};
-    int64_t frames;
-    bool pictures;
-    TK_TRY(tk_media_has_pictures(path, &pictures));
-    *yes = !pictures;
-    return pictures ? tk_media_probe(path, &some, 1, &frames, yes) : TK_OK;
-}
-
-// As much of a file's sound as a clip can be given.
-static tk_status hear_file(const tk_job *job, const char *path, tk_transcript **t, listening *l)
-{
-    const tk_story *s = &job->story;
-    const tk_media_config want = {.sample_rate = HEARD_RATE, .channels = 1};
-    const double whole = (double)s->grid.latent_frames * s->tick;
-    bool yes;
-    tk_media m;
-    TK_TRY(sounds(path, &yes));
-    if (!yes) return TK_OK;
-    if (!*t) TK_TRY(tk_transcript_open(t));
-    TK_TRY(tk_media_hear(path, &want, fmax(whole, s->window) + 1, &m));
-    tk_status st = tk_transcript_begin(*t, HEARD_RATE, 1, look_at_said, l);
-    if (st == TK_OK) st = tk_transcript_add(*t, m.pcm, m.samples);
-    if (st == TK_OK) st = tk_transcript_end(*t);
-    tk_media_free(&m);
+    const tk_story *y = &job->story;
+    const double whole = (double)y->grid.latent_frames * y->tick;
+    const int64_t side = y->grid.width > y->grid.height ? y->grid.width : y->grid.height;
+    const tk_senses_file file = {path, fmax(whole, y->window) + 1,
+                                 side > READ_SIDE ? side : READ_SIDE, pictures};
+    tk_sensed of = {.ruling = f, .file = job->file, .what = what};
+    const tk_status st = tk_senses_take(s, &file, &of);
+    tk_sensed_free(&of);
     return st;
 }
 
-// All files that sound is taken of.
-static tk_status hear_given(tk_ruling *f, const tk_job *job, tk_transcript **t)
+// All files that sound and pictures are taken of.
+static tk_status take_given(tk_ruling *f, const tk_job *job, tk_senses *s)
 {
     const tk_storyboard *b = &job->config.story;
-    listening l = {f, job->file, NULL};
-#define HEAR(path, words)                      \
-    do {                                       \
-        l.what = (words);                      \
-        TK_TRY(hear_file(job, (path), t, &l)); \
-    } while (0)
-    for (int64_t i = 0; i < b->n_references; i++) HEAR(b->references[i], b->references[i]);
+#define TAKE(path, what, pictures) TK_TRY(sense_file(job, (path), (what), (pictures), f, s))
+    for (int64_t i = 0; i < b->n_references; i++) TAKE(b->references[i], b->references[i], true);
     for (int64_t k = 0; k < b->n_shots; k++)
         for (int64_t i = 0; i < b->shots[k].n_references; i++)
-            HEAR(b->shots[k].references[i], b->shots[k].references[i]);
-    for (int64_t i = 0; i < b->n_cast; i++) HEAR(b->cast[i].file, b->cast[i].file);
-    for (int64_t i = 0; i < b->n_lent; i++) HEAR(b->lent[i].file, b->lent[i].handle);
-    if (*b->sound) HEAR(b->sound, b->sound);
-    if (*b->remix.clip) HEAR(b->remix.clip, b->remix.clip);
-#undef HEAR
+            TAKE(b->shots[k].references[i], b->shots[k].references[i], true);
+    for (int64_t i = 0; i < b->n_cast; i++) TAKE(b->cast[i].file, b->cast[i].file, true);
+    for (int64_t i = 0; i < b->n_lent; i++) TAKE(b->lent[i].file, b->lent[i].handle, true);
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        TAKE(b->keyframes[i].picture, b->keyframes[i].picture, true);
+    if (*b->picture) TAKE(b->picture, b->picture, true);
+    if (*b->sound && strcmp(b->sound, b->picture)) TAKE(b->sound, b->sound, false);
+    if (*b->remix.clip) TAKE(b->remix.clip, b->remix.clip, true);
+#undef TAKE
     return TK_OK;
 }
 
-static bool listens(const tk_ruling *f)
+static bool has_senses(const tk_ruling *f)
 {
-    return f && tk_ruling_policy(f)->listen;
+    return f && (tk_ruling_policy(f)->listen || tk_ruling_policy(f)->read);
 }
 
-// Where words are to be heard and cannot be, nothing is made.
-static tk_status check_ear(const tk_ruling *f, const tk_job *job)
-{
-    if (tk_transcript_ready(job->story.sample_rate) == TK_OK) return TK_OK;
-    char words[512];
-    snprintf(words, sizeof words, "%s", tk_status_message());
-    tk_status_clear();
-    return TK_FAIL(TK_INPUT, "%s: listen: nothing is made of %s: %s", tk_ruling_policy(f)->file,
-                   job->file, words);
-}
+// ---- what is said and can be read in the clip --------------------------------------------------
 
-// ---- what is said in the clip ------------------------------------------------------------------
-
-struct tk_hearing {
+struct tk_review {
     asking ask;
-    listening to;
-    tk_transcript *transcript;
-    int64_t channels, heard; // samples
+    tk_sensed clip;
+    tk_senses senses;
+    const tk_story *story;
+    int64_t heard, due; // samples; the frame that is read next
 };
 
-static tk_status begin_hearing(tk_hearing *h, const tk_job *job)
+static tk_status begin_review(tk_review *r, const tk_job *job)
 {
-    h->to = (listening){h->ask.ruling, job->file, "the clip"};
-    h->channels = job->story.channels;
-    TK_TRY(check_ear(h->ask.ruling, job));
-    TK_TRY(tk_transcript_open(&h->transcript));
-    return tk_transcript_begin(h->transcript, job->story.sample_rate, job->story.channels,
-                               look_at_said, &h->to);
+    r->story = &job->story;
+    r->clip = (tk_sensed){.ruling = r->ask.ruling, .file = job->file, .what = "the clip"};
+    TK_TRY(tk_senses_open(&r->senses, tk_ruling_policy(r->ask.ruling), job->file,
+                          job->story.sample_rate));
+    if (!r->senses.ear) return TK_OK;
+    return tk_transcript_begin(r->senses.ear, job->story.sample_rate, job->story.channels,
+                               tk_sensed_said, &r->clip);
 }
 
-tk_status tk_hearing_open(const tk_job *job, const int64_t *uid, tk_hearing **out)
+tk_status tk_review_open(const tk_job *job, const int64_t *uid, tk_review **out)
 {
-    tk_hearing *h;
+    tk_review *r;
     *out = NULL;
-    TK_NEW(h, 1);
-    tk_status st = open_asking(job, uid, false, &h->ask);
-    const bool yes = st == TK_OK && listens(h->ask.ruling);
-    if (yes) st = begin_hearing(h, job);
+    TK_NEW(r, 1);
+    tk_status st = open_asking(job, uid, false, &r->ask);
+    const bool yes = st == TK_OK && has_senses(r->ask.ruling);
+    if (yes) st = begin_review(r, job);
     if (yes && st == TK_OK)
-        *out = h;
+        *out = r;
     else
-        tk_hearing_close(h);
+        tk_review_close(r);
     return st;
 }
 
-tk_status tk_hearing_add(tk_hearing *h, int64_t first, int64_t n, const float *pcm)
+tk_status tk_review_hear(tk_review *r, int64_t first, int64_t n, const float *pcm)
 {
-    if (!h || first + n <= h->heard) return TK_OK;
-    if (first > h->heard)
-        return TK_FAIL(TK_INTERNAL, "samples %" PRId64 " to %" PRId64 " are not heard", h->heard,
+    if (!r || !r->senses.ear || first + n <= r->heard) return TK_OK;
+    if (first > r->heard)
+        return TK_FAIL(TK_INTERNAL, "samples %" PRId64 " to %" PRId64 " are not heard", r->heard,
                        first);
-    const int64_t known = h->heard - first;
-    h->heard = first + n;
-    return tk_transcript_add(h->transcript, pcm + known * h->channels, n - known);
+    const int64_t known = r->heard - first;
+    r->heard = first + n;
+    return tk_transcript_add(r->senses.ear, pcm + known * r->story->channels, n - known);
 }
 
-tk_status tk_hearing_verdict(tk_hearing *h)
+// The contact sheet asks for some pictures before all are asked for in order: what is not due yet
+// comes again.
+tk_status tk_review_see(tk_review *r, int64_t frame, const uint8_t *rgb)
 {
-    if (!h) return TK_OK;
-    TK_TRY(tk_transcript_end(h->transcript));
-    return tk_ruling_verdict(h->ask.ruling);
+    if (!r || !r->senses.eye || frame != r->due) return TK_OK;
+    const tk_grid *g = &r->story->grid;
+    const int64_t each =
+        r->story->fps > 2 * TK_SENSES_PICTURES ? (int64_t)r->story->fps / TK_SENSES_PICTURES : 1;
+    const int64_t last = g->frames - 1;
+    r->due = frame == last || frame + each <= last ? frame + each : last;
+    return tk_senses_see(&r->senses, &r->clip, (double)frame / (double)r->story->fps, rgb,
+                         g->height, g->width);
 }
 
-bool tk_hearing_refuses(const tk_hearing *h)
+tk_status tk_review_verdict(tk_review *r)
 {
-    return h && tk_ruling_refuses(h->ask.ruling);
+    if (!r) return TK_OK;
+    if (r->senses.eye && r->due < r->story->grid.frames)
+        return TK_FAIL(TK_INTERNAL, "frame %" PRId64 " is not seen", r->due);
+    if (r->senses.ear) TK_TRY(tk_transcript_end(r->senses.ear));
+    return tk_ruling_verdict(r->ask.ruling);
 }
 
-void tk_hearing_close(tk_hearing *h)
+bool tk_review_refuses(const tk_review *r)
 {
-    if (!h) return;
-    tk_transcript_close(h->transcript);
-    tk_ruling_close(h->ask.ruling);
-    tk_free(h);
+    return r && tk_ruling_refuses(r->ask.ruling);
+}
+
+void tk_review_close(tk_review *r)
+{
+    if (!r) return;
+    tk_senses_close(&r->senses);
+    tk_sensed_free(&r->clip);
+    tk_ruling_close(r->ask.ruling);
+    tk_free(r);
 }
 
 // ---- jobs --------------------------------------------------------------------------------------
 
-static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk_transcript **t,
+static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk_senses *s,
                              tk_arena *a)
 {
     asking ask;
@@ -304,8 +279,8 @@ static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk
     tk_status st = look_at_texts(f, job, a);
     if (st == TK_OK) st = look_at_captions(f, job);
     if (st == TK_OK) st = look_at_parents(f, job, a);
-    if (st == TK_OK && listens(f)) st = check_ear(f, job);
-    if (st == TK_OK && listens(f)) st = hear_given(f, job, t);
+    if (st == TK_OK) st = tk_senses_open(s, tk_ruling_policy(f), job->file, job->story.sample_rate);
+    if (st == TK_OK && has_senses(f)) st = take_given(f, job, s);
     if (st == TK_OK) st = tk_ruling_verdict(f);
     if (st == TK_OK && dry) {
         const tk_policy *p = tk_ruling_policy(f);
@@ -324,12 +299,12 @@ static tk_status look_at_jobs(const tk_jobs *jobs, const int64_t *uid, bool dry)
     tk_arena_init(&a, 0);
     tk_arena_init(&all, 0);
     tk_text lines = tk_text_in(&all);
-    tk_transcript *t = NULL;
+    tk_senses senses = {0};
     tk_status st = TK_OK;
     for (int i = 0; i < jobs->n && (st == TK_OK || st == TK_INPUT); i++) {
         tk_arena_reset(&a);
         if (jobs->job[i].finished) continue;
-        const tk_status one = look_at_job(&jobs->job[i], uid, dry, &t, &a);
+        const tk_status one = look_at_job(&jobs->job[i], uid, dry, &senses, &a);
         if (one == TK_OK) continue;
         if (lines.used) tk_text_add(&lines, "\n");
         tk_text_add(&lines, tk_status_message());
@@ -337,7 +312,7 @@ static tk_status look_at_jobs(const tk_jobs *jobs, const int64_t *uid, bool dry)
     }
     if (st == TK_INPUT)
         st = lines.s ? TK_FAIL(TK_INPUT, "%s", lines.s) : TK_FAIL(TK_MEMORY, "out of memory");
-    tk_transcript_close(t);
+    tk_senses_close(&senses);
     tk_arena_free(&all);
     tk_arena_free(&a);
     return st;

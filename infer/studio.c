@@ -141,7 +141,7 @@ typedef struct clip_source { // pictures and sound as long as nobody asks to sto
     tk_media_source source;  // the first member
     tk_media_source *of;
     const tk_studio *a;
-    tk_hearing *hearing; // what is said in it; NULL: nobody listens
+    tk_review *review; // of it; NULL: none
 } clip_source;
 
 static bool stops_writing(const tk_studio *a)
@@ -152,7 +152,9 @@ static bool stops_writing(const tk_studio *a)
 static tk_status next_picture(tk_media_source *s, int64_t frame, const uint8_t **rgb)
 {
     const clip_source *c = (const clip_source *)s;
-    return stops_writing(c->a) ? stopped(c->a) : c->of->picture(c->of, frame, rgb);
+    if (stops_writing(c->a)) return stopped(c->a);
+    TK_TRY(c->of->picture(c->of, frame, rgb));
+    return tk_review_see(c->review, frame, *rgb);
 }
 
 static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
@@ -160,19 +162,19 @@ static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float 
     const clip_source *c = (const clip_source *)s;
     if (stops_writing(c->a)) return stopped(c->a);
     TK_TRY(c->of->sound(c->of, first, n, pcm));
-    return tk_hearing_add(c->hearing, first, n, pcm);
+    return tk_review_hear(c->review, first, n, pcm);
 }
 
-static tk_status hearing_approves(void *ctx)
+static tk_status review_approves(void *ctx)
 {
-    return tk_hearing_verdict(ctx);
+    return tk_review_verdict(ctx);
 }
 
-// What is left of a clip that is refused for what is said in it goes, too.
-static tk_status unless_heard(const tk_hearing *h, const char *output, tk_status st)
+// What is left of a clip that is refused for what is said or can be read in it goes, too.
+static tk_status unless_review_refuses(const tk_review *r, const char *output, tk_status st)
 {
     char words[4096];
-    if (st != TK_INPUT || !tk_hearing_refuses(h)) return st;
+    if (st != TK_INPUT || !tk_review_refuses(r)) return st;
     snprintf(words, sizeof words, "%s", tk_status_message());
     TK_TRY(tk_reel_files_remove(output));
     tk_status_set(st, words);
@@ -185,13 +187,13 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
 {
     tk_decoder clip;
     tk_job *job = at->job;
-    tk_hearing *hearing;
+    tk_review *review;
     if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_hearing_open(job, job->uid, &hearing));
+    TK_TRY(tk_review_open(job, job->uid, &review));
     tk_status st = tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid,
                                    &at->reel.source, TK_DECODER_WINDOW);
     if (st != TK_OK) {
-        tk_hearing_close(hearing);
+        tk_review_close(review);
         return st;
     }
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
@@ -207,13 +209,13 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
                              .seconds = tk_now() - at->begun,
-                             .approve = hearing_approves,
-                             .ctx = hearing};
+                             .approve = review_approves,
+                             .ctx = review};
     clip_source all = {
-        {clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a, hearing};
-    st = unless_heard(hearing, job->output, tk_output_write(&p, &all.source));
+        {clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a, review};
+    st = unless_review_refuses(review, job->output, tk_output_write(&p, &all.source));
     tk_decoder_close(&clip);
-    tk_hearing_close(hearing);
+    tk_review_close(review);
     TK_TRY(st);
     TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE, job->told_output));
     return tk_reel_files_remove(job->output);

@@ -35,6 +35,8 @@ libxxhash-dev     | module libxxhash               | checksums of samples and ch
 flite1-dev        | header flite/flite.h           | flite: characters speak
 libpocketsphinx-dev | module pocketsphinx          | pocketsphinx: hears which words are spoken
 pocketsphinx-en-us | file /usr/share/pocketsphinx/model/en-us/en-us/mdef | ... its model of English
+libtesseract-dev  | module tesseract               | tesseract: reads text in pictures
+tesseract-ocr-eng | file /usr/share/tesseract-ocr/5/tessdata/eng.traineddata | ... its data of English
 libcbor-dev       | module libcbor                 | CBOR: manifests of clips
 libsodium-dev     | module libsodium               | keys, signatures and hashes of cameos
 libssl-dev        | module libcrypto               | OpenSSL: signs them, checks who signed

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE // statx, descriptors closed from the third on
+#define _GNU_SOURCE // statx
 #include "core/store/probe.h"
+#include "core/base/aside.h"
 #include "core/store/internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ void tk_h5_probe_by(const char *path)
 
 bool tk_h5_probing(int argc, char **argv)
 {
-    return argc == 2 && !strcmp(argv[1], PROBE);
+    return tk_aside_is(argc, argv, PROBE);
 }
 
 // ---- the prober --------------------------------------------------------------------------------
@@ -148,91 +148,28 @@ void tk_h5_trust(const char *path)
 
 // ---- asking it ---------------------------------------------------------------------------------
 
-// What the prober gets of the environment: where libraries lie, and the C library's checks of
-// memory that is given back, so that what is overwritten does not go unseen.
-enum { VARIABLES = 8 };
-static void environment(char *out[VARIABLES], char *path_variable, size_t bytes)
-{
-    const char *libraries = getenv("LD_LIBRARY_PATH");
-    int n = 0;
+// What the prober gets of the environment: the C library's checks of memory that is given back, so
+// that what is overwritten does not go unseen.
+static const char *const environment[] = {
 #ifndef SANITIZED
-    out[n++] = (char *)"LD_PRELOAD=libc_malloc_debug.so.0";
-    out[n++] = (char *)"MALLOC_CHECK_=3";
+    "LD_PRELOAD=libc_malloc_debug.so.0",
+    "MALLOC_CHECK_=3",
 #endif
-    out[n++] = (char *)"MALLOC_PERTURB_=165";
-    out[n++] = (char *)"OMP_NUM_THREADS=1";
-    out[n++] = (char *)"HDF5_USE_FILE_LOCKING=FALSE";
-    out[n++] = (char *)"ASAN_OPTIONS=detect_leaks=0";
-    if (libraries && strlen(libraries) + 32 < bytes) {
-        snprintf(path_variable, bytes, "LD_LIBRARY_PATH=%s", libraries);
-        out[n++] = path_variable;
-    }
-    out[n] = NULL;
-}
+    "MALLOC_PERTURB_=165",
+    "OMP_NUM_THREADS=1",
+    "HDF5_USE_FILE_LOCKING=FALSE",
+    "ASAN_OPTIONS=detect_leaks=0",
+    NULL};
 
 // Starting a process costs far more than looking at a small file, so that one prober serves as long
-// as this process lives; it ends when its end of the socket is closed by that.
-static struct {
-    pid_t pid, owner; // a fork of this process has none of its own yet
-    int socket;
-} prober;
+// as this process lives.
+static tk_aside prober;
 static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
-
-// In a group of its own: an interrupt at the keyboard is not a damaged file. The signals that
-// limits send are not blocked or ignored there, whatever they are here.
-static int spawn_prober(int socket)
-{
-    char *const words[] = {(char *)"talkie", (char *)PROBE, NULL};
-    char *variables[VARIABLES], path_variable[4096];
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, limits;
-    environment(variables, path_variable, sizeof path_variable);
-    if (posix_spawn_file_actions_init(&actions)) return ENOMEM;
-    sigemptyset(&none);
-    sigemptyset(&limits);
-    sigaddset(&limits, SIGALRM);
-    sigaddset(&limits, SIGXCPU);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &limits);
-    posix_spawn_file_actions_adddup2(&actions, socket, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    const int error = posix_spawn(&prober.pid, program, &actions, &attributes, words, variables);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
-}
 
 static tk_status start_prober(void)
 {
-    int ends[2];
-    if (prober.owner == getpid()) return TK_OK;
-    if (prober.owner) close(prober.socket); // of the process that this one was forked from
-    prober.owner = 0;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-        return TK_FAIL(TK_IO, "no socket to ask about HDF5 files: %s", strerror(errno));
-    const int error = spawn_prober(ends[1]);
-    close(ends[1]);
-    if (error) {
-        close(ends[0]);
-        return TK_FAIL(TK_IO, "cannot start a process to look at HDF5 files: %s", strerror(error));
-    }
-    prober.socket = ends[0];
-    prober.owner = getpid();
-    return TK_OK;
-}
-
-static void drop_prober(void)
-{
-    close(prober.socket);
-    kill(prober.pid, SIGKILL);
-    waitpid(prober.pid, NULL, 0);
-    prober.owner = 0;
+    const tk_aside_start s = {program, PROBE, SOCK_SEQPACKET, environment, "look at HDF5 files"};
+    return tk_aside_begin(&s, &prober);
 }
 
 // How the process that looked at the file ended, as of waitpid.
@@ -246,7 +183,7 @@ static tk_status ask_prober(const char *path, int *ended)
     n = send(prober.socket, whole, strlen(whole), MSG_NOSIGNAL);
     while (n > 0 && (n = recv(prober.socket, ended, sizeof *ended, 0)) < 0 && errno == EINTR) n = 1;
     if (n == sizeof *ended) return TK_OK;
-    drop_prober();
+    tk_aside_end(&prober);
     return TK_FAIL(TK_IO, "lost the process that looks at %s", path);
 }
 

@@ -71,6 +71,11 @@ static const tk_option policy_rows[] = {
      .offset = offsetof(OF, listen),
      .imax = 1,
      .help = "whether what is said in sounds is looked at, as what is written"},
+    {.name = "read",
+     .kind = TK_OPT_BOOL,
+     .offset = offsetof(OF, read),
+     .imax = 1,
+     .help = "whether what can be read in pictures is looked at, as what is written"},
 };
 static const tk_table policy_table = TK_TABLE(policy_rows, OF, "policy");
 #undef OF

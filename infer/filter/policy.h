@@ -51,6 +51,7 @@ typedef struct tk_policy {
     tk_policy_category *categories;
     int64_t n_categories;
     int64_t listen; // 1: what is said is looked at, too
+    int64_t read;   // 1: ... and what can be read in pictures
     int64_t words;  // of all categories, names included
     struct tk_policy_made *made;
     tk_arena arena;

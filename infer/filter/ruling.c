@@ -240,9 +240,9 @@ tk_status tk_ruling_text(tk_ruling *f, const char *place, const char *text)
     }
 }
 
-bool tk_ruling_refuses(const tk_ruling *f)
+int tk_ruling_refuses(const tk_ruling *f)
 {
-    return f && f->refused;
+    return f ? f->refused : 0;
 }
 
 tk_status tk_ruling_verdict(tk_ruling *f)

@@ -36,7 +36,7 @@ const tk_policy *tk_ruling_policy(const tk_ruling *f);
 // `place`: of the text, in messages. TK_IO where a decision cannot be logged. Long texts are looked
 // at in pieces that overlap. f NULL: fine, as in the next two.
 tk_status tk_ruling_text(tk_ruling *f, const char *place, const char *text);
-// Whether anything was refused by now.
-bool tk_ruling_refuses(const tk_ruling *f);
+// How much was refused by now.
+int tk_ruling_refuses(const tk_ruling *f);
 // The end: TK_INPUT with a line for each refusal, else the log says that all went through.
 tk_status tk_ruling_verdict(tk_ruling *f);

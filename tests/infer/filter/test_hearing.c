@@ -228,41 +228,41 @@ static void test_a_clip_is_heard_to_its_end(void **state)
     const sound s = say(8, "today we talk about cocaine again");
     const int64_t n = 12 * RATE, at = n - s.n;
     float *pcm = tk_arena_alloc(&arena, (size_t)(2 * n) * sizeof *pcm);
-    tk_hearing *h;
+    tk_review *h;
     assert_non_null(pcm);
     memset(pcm, 0, (size_t)(2 * n) * sizeof *pcm);
     for (int64_t i = 0; i < s.n; i++) pcm[2 * (at + i)] = s.pcm[i];
     put_file(policy_path, "{listen: true, categories: [{name: drugs, words: [cocaine]}]}");
     for (int spoken = 0; spoken < 2; spoken++) {
-        assert_ok(tk_hearing_open(&job, NULL, &h));
+        assert_ok(tk_review_open(&job, NULL, &h));
         assert_non_null(h);
         const int64_t end = spoken ? n : at;
         for (int64_t first = 0; first < end; first += 10000) {
             const int64_t part = end - first < 12345 ? end - first : 12345;
-            assert_ok(tk_hearing_add(h, first, part, pcm + 2 * first));
+            assert_ok(tk_review_hear(h, first, part, pcm + 2 * first));
         }
-        assert_status(tk_hearing_verdict(h), spoken ? TK_INPUT : TK_OK);
-        assert_int_equal(tk_hearing_refuses(h), spoken);
-        tk_hearing_close(h);
+        assert_status(tk_review_verdict(h), spoken ? TK_INPUT : TK_OK);
+        assert_int_equal(tk_review_refuses(h), spoken);
+        tk_review_close(h);
     }
     assert_says("the clip, said after second 8: refused (drugs, word \"cocaine\"): \"cocaine\"");
-    assert_ok(tk_hearing_open(&job, NULL, &h));
-    assert_status(tk_hearing_add(h, 1, 5, pcm), TK_INTERNAL);
-    tk_hearing_close(h);
+    assert_ok(tk_review_open(&job, NULL, &h));
+    assert_status(tk_review_hear(h, 1, 5, pcm), TK_INTERNAL);
+    tk_review_close(h);
 }
 
 static void test_nobody_listens_where_the_policy_does_not(void **state)
 {
     (void)state;
     tk_job job = a_job(4000);
-    tk_hearing *h;
+    tk_review *h;
     put_file(policy_path, "{categories: [{name: drugs, words: [cocaine]}]}");
-    assert_ok(tk_hearing_open(&job, NULL, &h));
+    assert_ok(tk_review_open(&job, NULL, &h));
     assert_null(h);
-    assert_ok(tk_hearing_add(h, 0, 1, NULL));
-    assert_ok(tk_hearing_verdict(h));
+    assert_ok(tk_review_hear(h, 0, 1, NULL));
+    assert_ok(tk_review_verdict(h));
     put_file(policy_path, "{listen: true, categories: [{name: drugs, words: [cocaine]}]}");
-    assert_status(tk_hearing_open(&job, NULL, &h), TK_INPUT);
+    assert_status(tk_review_open(&job, NULL, &h), TK_INPUT);
     assert_says("no word can be heard at 4000 samples a second");
     assert_null(h);
 }
