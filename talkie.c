@@ -102,10 +102,11 @@ const tk_command tk_commands[] = {
      .config = TK_CONFIG_OPTIONAL,
      .run = tk_verify_command},
     {.name = "cameo",
-     .arguments = "list|log|challenge|enroll|grant|revoke [@HANDLE] [FILM|FACE VOICE]",
+     .arguments =
+         "list|log|challenge|enroll|grant|revoke|key|wish|take [@HANDLE] [FILM|FACE VOICE|PUBLIC]",
      .help = "people who lend faces and voices to clips: who consents to what, what was done with "
              "it",
-     .wants = "list, log, challenge, enroll, grant or revoke",
+     .wants = "list, log, challenge, enroll, grant, revoke, key, wish or take",
      .least = 1,
      .most = 4,
      .options = TK_CMD_CAMEO,

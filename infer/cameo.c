@@ -57,6 +57,7 @@ static void print_person(const cameo_call *c, const tk_lender *p)
     for (int k = 0; k < TK_CAMEO_KINDS; k++)
         if (strcmp(p->card.reference[k], "none")) printf(" %s", r[k]);
     printf("\n");
+    if (p->has_owner_key) printf("    may be revoked by a wish that its owner signs\n");
     if (p->consents)
         print_consent(c, p);
     else
@@ -116,16 +117,15 @@ static tk_status show_log(cameo_call *c)
     return st;
 }
 
+static const char registrar_signs[] = "the registrar's private key to vouch for somebody";
+
 // ---- enroll, grant -----------------------------------------------------------------------------
 
-static tk_status read_sign(const cameo_call *c, tk_seal_pair *out)
+static tk_status read_sign(const cameo_call *c, const char *whose, tk_seal_pair *out)
 {
     char *pem;
     size_t bytes;
-    if (!*c->o->sign)
-        return TK_FAIL(TK_INPUT,
-                       "consent.sign: missing: it takes the registrar's private key to vouch for "
-                       "somebody");
+    if (!*c->o->sign) return TK_FAIL(TK_INPUT, "consent.sign: missing: it takes %s", whose);
     TK_TRY(tk_file_read(c->o->sign, TK_PAPER_BYTES, c->arena, &pem, &bytes));
     const bool read = tk_seal_read_private(pem, out);
     tk_seal_forget(pem, bytes);
@@ -188,7 +188,7 @@ static tk_status enroll_person(cameo_call *c)
     tk_seal_pair registrar;
     if (c->n == 1) return tk_enroll_by_film(&c->store, &c->who, c->files[0]);
     tk_cameo_new x = {.who = c->who, .by = "registrar"};
-    TK_TRY(read_sign(c, &registrar));
+    TK_TRY(read_sign(c, registrar_signs, &registrar));
     const bool counts = c->store.has_registrar &&
                         !memcmp(registrar.open, c->store.registrar, sizeof registrar.open);
     tk_seal_forget(&registrar, sizeof registrar);
@@ -271,7 +271,7 @@ static tk_status grant_consent(cameo_call *c)
     tk_seal_pair registrar;
     tk_consent x;
     TK_TRY(read_consent_options(c->o, &x));
-    TK_TRY(read_sign(c, &registrar));
+    TK_TRY(read_sign(c, registrar_signs, &registrar));
     const tk_status st = tk_cameo_grant(&c->store, &c->who, &x, &registrar);
     tk_seal_forget(&registrar, sizeof registrar);
     if (st == TK_OK) tk_log("@%s: granted, in the place of any consent before", c->who.name);
@@ -308,21 +308,69 @@ static tk_status revoke_cameo(cameo_call *c)
     return st;
 }
 
+// ---- wishes ------------------------------------------------------------------------------------
+
+// Whose file it is says whose key it is, as with faces.
+static tk_status give_key(cameo_call *c)
+{
+    char *pem;
+    size_t bytes;
+    int64_t uid;
+    unsigned char key[TK_SEAL_PUBLIC];
+    TK_TRY(tk_cameo_user_of(c->files[0], &uid));
+    TK_TRY(tk_file_read(c->files[0], TK_PAPER_BYTES, c->arena, &pem, &bytes));
+    if (!tk_seal_read_public(pem, key))
+        return TK_FAIL(TK_INPUT,
+                       "%s: is no public key of Ed25519 in PEM (openssl pkey -pubout writes one)",
+                       c->files[0]);
+    TK_TRY(tk_cameo_give_key(&c->store, &c->who, uid, key));
+    tk_log(
+        "@%s: whoever has the private half of %s may revoke it by a wish (talkie cameo wish @%s)",
+        c->who.name, c->files[0], c->who.name);
+    return TK_OK;
+}
+
+// On stdout: to be dropped where the store is.
+static tk_status write_wish(cameo_call *c)
+{
+    tk_seal_pair own;
+    char *text;
+    const int64_t now = time(NULL);
+    int64_t until = now + TK_WISH_SECONDS;
+    TK_TRY(tk_seal_ready());
+    if (*c->o->until) TK_TRY(read_until(c->o->until, &until));
+    if (until <= now) return TK_FAIL(TK_INPUT, "consent.until: the wish ends before it begins");
+    TK_TRY(read_sign(c, "the private key whose public half the cameo was given", &own));
+    const tk_status st = tk_wish_sign(&c->who, now, until, &own, c->arena, &text);
+    tk_seal_forget(&own, sizeof own);
+    if (st == TK_OK) fputs(text, stdout);
+    return st;
+}
+
+static tk_status take_wishes(cameo_call *c)
+{
+    (void)c; // it was done when the store was opened
+    return TK_OK;
+}
+
 // ---- the command -------------------------------------------------------------------------------
 
 static const struct cameo_verb {
     const char *name, *usage;
-    int files; // behind the handle
-    bool handle;
+    int files;          // behind the handle
+    bool handle, alone; // alone: without a store
     tk_store_for store;
     tk_status (*run)(cameo_call *c);
 } verbs[] = {
-    {"list", "list", 0, false, TK_STORE_TO_LOOK, list_people},
-    {"log", "log @HANDLE", 0, true, TK_STORE_TO_LOOK, show_log},
-    {"challenge", "challenge @HANDLE", 0, true, TK_STORE_TO_MAKE, give_challenge},
-    {"enroll", "enroll @HANDLE FILM|FACE VOICE", 2, true, TK_STORE_TO_MAKE, enroll_person},
-    {"grant", "grant @HANDLE", 0, true, TK_STORE_TO_USE, grant_consent},
-    {"revoke", "revoke @HANDLE", 0, true, TK_STORE_TO_USE, revoke_cameo},
+    {"list", "list", 0, false, false, TK_STORE_TO_LOOK, list_people},
+    {"log", "log @HANDLE", 0, true, false, TK_STORE_TO_LOOK, show_log},
+    {"challenge", "challenge @HANDLE", 0, true, false, TK_STORE_TO_MAKE, give_challenge},
+    {"enroll", "enroll @HANDLE FILM|FACE VOICE", 2, true, false, TK_STORE_TO_MAKE, enroll_person},
+    {"grant", "grant @HANDLE", 0, true, false, TK_STORE_TO_USE, grant_consent},
+    {"revoke", "revoke @HANDLE", 0, true, false, TK_STORE_TO_USE, revoke_cameo},
+    {"key", "key @HANDLE PUBLIC", 1, true, false, TK_STORE_TO_MAKE, give_key},
+    {"wish", "wish @HANDLE", 0, true, true, TK_STORE_TO_LOOK, write_wish},
+    {"take", "take", 0, false, false, TK_STORE_TO_USE, take_wishes},
 };
 
 static tk_status call_verb(const tk_invocation *in, tk_arena *a)
@@ -332,17 +380,19 @@ static tk_status call_verb(const tk_invocation *in, tk_arena *a)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(in->files[0], verbs[i].name)) v = &verbs[i];
     if (!v)
-        return TK_FAIL(
-            TK_INPUT,
-            "talkie cameo: \"%.40s\" is none of list, log, challenge, enroll, grant, revoke",
-            in->files[0]);
+        return TK_FAIL(TK_INPUT,
+                       "talkie cameo: \"%.40s\" is none of list, log, challenge, enroll, grant, "
+                       "revoke, key, wish, take",
+                       in->files[0]);
     c.n = in->n_files - 1 - v->handle;
     if (c.n != v->files && !(v->files == 2 && c.n == 1))
-        return TK_FAIL(TK_INPUT, "usage: talkie cameo %s consent.store=FOLDER [key=value ...]",
-                       v->usage);
+        return TK_FAIL(TK_INPUT, "usage: talkie cameo %s %s [key=value ...]", v->usage,
+                       v->alone ? "consent.sign=FILE" : "consent.store=FOLDER");
     if (v->handle) TK_TRY(tk_handle_read(in->files[1], &c.who));
+    if (v->alone) return v->run(&c);
     TK_TRY(tk_cameo_store_open(c.o, v->store, &c.store));
-    const tk_status st = v->run(&c);
+    tk_status st = tk_people_take_wishes(&c.store);
+    if (st == TK_OK) st = v->run(&c);
     tk_cameo_store_close(&c.store);
     return st;
 }

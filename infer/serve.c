@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "infer/filter/ruling.h"
 #include "infer/mark/marked.h"
+#include "infer/output/people.h"
 #include "infer/provenance/signer.h"
 #include "infer/served.h"
 #include "parallel/mpi/stop.h"
@@ -212,12 +213,33 @@ static tk_status tell_stopped(tk_serving *a)
                    waiting, a->spool.dir);
 }
 
+// Rank 0: what owners of cameos wish, also of those in no job. A store that cannot be read now is
+// no reason to end: no job with somebody in it is made until it can be.
+static tk_status take_up_wishes(tk_serving *a)
+{
+    tk_cameo_store store;
+    if (!a->consent.store) return TK_OK;
+    tk_status st = tk_cameo_store_open(&a->consent, TK_STORE_TO_USE, &store);
+    if (st == TK_OK) {
+        st = tk_people_take_wishes(&store);
+        tk_cameo_store_close(&store);
+    }
+    if (st != TK_OK && st != TK_MEMORY) {
+        if (!a->wishes_unread)
+            tk_log_warn("wishes of owners are not read: %s", tk_status_message());
+        tk_status_clear();
+    }
+    a->wishes_unread = st != TK_OK;
+    return st == TK_MEMORY ? st : TK_OK;
+}
+
 static tk_status serve_all(tk_serving *a)
 {
     bool stop, ends = false;
     for (;;) {
         TK_TRY(stop_asked_of_any(a, &stop));
         if (stop) TK_TRY(end_stopped(a, true));
+        if (!stop) TK_TRY(tk_agree(a->world, a->world->rank ? TK_OK : take_up_wishes(a)));
         if (!stop) TK_TRY(fill_hand(a, &ends));
         if (stop || ends) break;
         TK_TRY(begin_waiting(a));
@@ -285,6 +307,15 @@ static tk_status take_keys(tk_serving *a, const tk_provenance_config *c, tk_aren
     return add_path(a, "provenance.chain", c->chain, arena);
 }
 
+// The path as jobs name it stands in the place of the worker's.
+static tk_status add_store_path(tk_serving *a, const char *name, char **path, tk_arena *arena)
+{
+    if (!**path) return TK_OK;
+    TK_TRY(add_path(a, name, *path, arena));
+    *path = a->overrides[a->n_overrides - 1] + strlen(name) + 1;
+    return TK_OK;
+}
+
 static tk_status take_store(tk_serving *a, const tk_consent_config *c, tk_arena *arena)
 {
     tk_cameo_store store;
@@ -293,10 +324,11 @@ static tk_status take_store(tk_serving *a, const tk_consent_config *c, tk_arena 
         TK_TRY(tk_cameo_store_open(c, TK_STORE_TO_USE, &store));
         tk_cameo_store_close(&store);
     }
-    TK_TRY(add_path(a, "consent.store", c->store, arena));
-    if (*c->keys) TK_TRY(add_path(a, "consent.keys", c->keys, arena));
-    if (*c->registrar) TK_TRY(add_path(a, "consent.registrar", c->registrar, arena));
-    return *c->hook ? add_path(a, "consent.hook", c->hook, arena) : TK_OK;
+    a->consent = *c;
+    TK_TRY(add_store_path(a, "consent.store", &a->consent.store, arena));
+    TK_TRY(add_store_path(a, "consent.keys", &a->consent.keys, arena));
+    TK_TRY(add_store_path(a, "consent.registrar", &a->consent.registrar, arena));
+    return add_store_path(a, "consent.hook", &a->consent.hook, arena);
 }
 
 // Options of the worker's own are none of its jobs'.

@@ -49,7 +49,9 @@ typedef struct tk_serving {
     tk_served *opening; // whose memory is asked for
     // Of rank 0.
     tk_spool spool;
-    double worked; // when it last had a job
+    tk_consent_config consent; // where cameos are kept; store NULL: nowhere
+    bool wishes_unread;        // that was said
+    double worked;             // when it last had a job
     int n_left, made, failed;
     char left[TK_SERVE_LEFT][TK_SPOOL_NAME + 1]; // that do not fit here
 } tk_serving;

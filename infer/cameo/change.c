@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/base/log.h"
 #include "infer/cameo/hook.h"
 #include "infer/cameo/person.h"
+#include "infer/cameo/use.h"
+#include "infer/cameo/wish.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +185,33 @@ tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk
     return end_changing(&c, grant_in(&c, who, x, registrar));
 }
 
+// ---- the owner's key ---------------------------------------------------------------------------
+
+static tk_status give_key_in(changing *c, const tk_handle *who, int64_t owner,
+                             const unsigned char key[TK_SEAL_PUBLIC])
+{
+    const tk_lender *p = &c->p;
+    char hex[TK_SEAL_HEX], user[TK_USER_WORDS];
+    TK_TRY(tk_lender_open(c->s, who, true, &c->a, &c->p));
+    if (!p->enrolled || !p->has_key)
+        return TK_FAIL(TK_INPUT, "@%s: is not enrolled (or was revoked)", who->name);
+    if (owner != p->card.owner)
+        return TK_FAIL(TK_INPUT, "@%s: is the cameo of %s, who alone may give it a key", who->name,
+                       tk_user_say(p->card.owner, user));
+    tk_seal_hex(key, TK_SEAL_PUBLIC, hex);
+    return tell_history(c, TK_CAMEO_KEYED, owner, hex, "");
+}
+
+tk_status tk_cameo_give_key(const tk_cameo_store *s, const tk_handle *who, int64_t owner,
+                            const unsigned char key[TK_SEAL_PUBLIC])
+{
+    if (!memcmp(key, s->server.open, TK_SEAL_PUBLIC))
+        return TK_FAIL(TK_INPUT, "@%s: that is the server's own key; it takes one of its owner's",
+                       who->name);
+    changing c = begin_changing(s);
+    return end_changing(&c, give_key_in(&c, who, owner, key));
+}
+
 // ---- revoking ----------------------------------------------------------------------------------
 
 static tk_status may_revoke(const tk_cameo_store *s, const tk_lender *p, int64_t user)
@@ -194,20 +224,23 @@ static tk_status may_revoke(const tk_cameo_store *s, const tk_lender *p, int64_t
 }
 
 // A log that does not hold gets no further line.
-static tk_status note_end(changing *c, int64_t user)
+static tk_status note_end(changing *c, int64_t user, const tk_wish *w)
 {
     tk_lender *p = &c->p;
     const tk_status st =
         tk_history_read(&p->folder, p->who.name, c->s->server.open, &c->a, &p->history);
     const int64_t n = p->history.n;
     if (st == TK_OK && n && p->history.line[n - 1].event == TK_CAMEO_REVOKED) return TK_OK;
-    if (st == TK_OK) return tell_history(c, TK_CAMEO_REVOKED, user, "", "");
+    if (st == TK_OK)
+        return tell_history(c, TK_CAMEO_REVOKED, user, w ? "as its owner wishes" : "",
+                            w ? w->hash : "");
     if (st == TK_INPUT) tk_status_clear();
     return st == TK_INPUT ? TK_OK : st;
 }
 
 // The key goes first; what comes after is of no use to anybody without it.
-static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user)
+// `wish`: in the place of a user; NULL: it is none.
+static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, const tk_wish *wish)
 {
     const tk_cameo_store *s = c->s;
     tk_lender *p = &c->p;
@@ -215,22 +248,31 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user)
     const tk_status holds = tk_lender_open(s, who, true, &c->a, p);
     if (p->folder.fd < 0) return holds;
     snprintf(words, sizeof words, "%s", holds == TK_OK ? "" : tk_status_message());
-    TK_TRY(may_revoke(s, p, user));
+    if (wish && holds != TK_OK && !p->has_owner_key) return holds;
+    TK_TRY(wish ? tk_wish_counts(wish, p) : may_revoke(s, p, user));
     snprintf(name, sizeof name, "%s.key", who->name);
     TK_TRY(tk_folder_destroy(&s->keys, name));
     for (int k = 0; k < TK_CAMEO_KINDS; k++)
         TK_TRY(tk_folder_destroy(&p->folder, tk_reference_name[k]));
-    TK_TRY(note_end(c, user));
+    TK_TRY(note_end(c, wish ? p->owner : user, wish));
     TK_TRY(tk_folder_destroy(&p->folder, "card"));
     TK_TRY(tk_folder_destroy(&p->folder, "consent"));
-    if (holds != TK_OK)
+    if (holds == TK_OK) return TK_OK;
+    if (!wish)
         return TK_FAIL(TK_INPUT, "@%s: is revoked, its key destroyed; but before that: %s",
                        who->name, words);
+    tk_log_warn("@%s: before it was revoked: %s", who->name, words);
     return TK_OK;
 }
 
 tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user)
 {
     changing c = begin_changing(s);
-    return end_changing(&c, revoke_in(&c, who, user));
+    return end_changing(&c, revoke_in(&c, who, user, NULL));
+}
+
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w)
+{
+    changing c = begin_changing(s);
+    return end_changing(&c, revoke_in(&c, &w->who, -1, w));
 }

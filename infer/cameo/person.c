@@ -118,8 +118,13 @@ static in_force find_in_force(tk_lender *p)
         if (line->event == TK_CAMEO_ENROLLED) {
             x = (in_force){line->paper, NULL};
             if (p->owner < 0) p->owner = line->user;
+            p->since = line->time;
+            p->has_owner_key = false;
         }
         if (line->event == TK_CAMEO_GRANTED) x.consent = line->paper;
+        if (line->event == TK_CAMEO_KEYED)
+            p->has_owner_key =
+                tk_seal_unhex(line->what, strlen(line->what), p->owner_key, sizeof p->owner_key);
         if (line->event == TK_CAMEO_REVOKED) x = (in_force){0};
     }
     return x;

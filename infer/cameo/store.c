@@ -12,6 +12,9 @@
 
 static const char server_key[] = "server.key", server_open[] = "server.pub";
 
+static const tk_cameo_store no_store = {
+    .people = {-1, -1, ""}, .keys = {-1, -1, ""}, .wishes = {-1, -1, ""}};
+
 const char *const tk_use_name[TK_USES] = {"face", "voice", "remix"};
 
 const char *tk_uses_say(unsigned uses, char words[TK_USE_WORDS])
@@ -124,6 +127,16 @@ static tk_status open_keys(tk_cameo_store *s, const tk_consent_config *c, tk_sto
     return what == TK_STORE_TO_LOOK ? TK_OK : read_server_key(s, a);
 }
 
+// Whoever can write there drops a wish; only the server reads what lies there, and takes it away.
+static tk_status open_wishes(tk_cameo_store *s, tk_store_for what, const tk_folder *store)
+{
+    static const char name[] = "wishes";
+    bool there;
+    if (what == TK_STORE_TO_LOOK) return TK_OK;
+    if (what == TK_STORE_TO_MAKE) return tk_folder_make(store, name, 01733, &s->wishes);
+    return tk_folder_enter(store, name, &s->wishes, &there);
+}
+
 static tk_status open_store(tk_cameo_store *s, const tk_consent_config *c, tk_store_for what,
                             tk_folder *store, tk_arena *a)
 {
@@ -134,6 +147,7 @@ static tk_status open_store(tk_cameo_store *s, const tk_consent_config *c, tk_st
     TK_TRY(open_keys(s, c, what, store, a));
     TK_TRY(make ? tk_folder_make(store, "people", 0711, &s->people)
                 : tk_folder_enter(store, "people", &s->people, NULL));
+    TK_TRY(open_wishes(s, what, store));
     if (fstat(s->people.fd, &at)) return TK_FAIL(TK_IO, "cannot look at %s", s->people.path);
     s->uid = at.st_uid;
     snprintf(s->hook, sizeof s->hook, "%s", c->hook);
@@ -147,7 +161,7 @@ tk_status tk_cameo_store_open(const tk_consent_config *c, tk_store_for what, tk_
 {
     tk_arena a;
     tk_folder store = {-1, -1, ""};
-    *out = (tk_cameo_store){.people = {-1, -1, ""}, .keys = {-1, -1, ""}};
+    *out = no_store;
     TK_TRY(tk_seal_ready());
     if (!*c->store)
         return TK_FAIL(TK_INPUT,
@@ -166,9 +180,10 @@ void tk_cameo_store_close(tk_cameo_store *s)
     if (opened) {
         tk_folder_close(&s->people);
         tk_folder_close(&s->keys);
+        tk_folder_close(&s->wishes);
     }
     tk_seal_forget(&s->server, sizeof s->server);
-    *s = (tk_cameo_store){.people = {-1, -1, ""}, .keys = {-1, -1, ""}};
+    *s = no_store;
 }
 
 // ---- who there is ------------------------------------------------------------------------------

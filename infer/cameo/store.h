@@ -3,6 +3,7 @@
 // done with it. docs/cameo.md says what this holds against, and what not.
 //
 //     STORE/server.pub                public key of the server, in hexadecimal digits
+//     STORE/wishes/                   what owners who cannot reach the store drop: wish.h
 //     STORE/people/ada/card           who enrolled when, hashes of the references; signed by the
 //     server
 //                      face, voice    references, sealed
@@ -27,13 +28,15 @@ const char *tk_uses_say(unsigned uses, char words[TK_USE_WORDS]); // "face, voic
 
 typedef enum tk_reference_kind { TK_CAMEO_FACE, TK_CAMEO_VOICE, TK_CAMEO_KINDS } tk_reference_kind;
 
+struct tk_wish;
+
 // ---- the store ---------------------------------------------------------------------------------
 
 enum { TK_CAMEO_BYTES = 32 << 20, TK_CONSENT_USERS = 64 }; // of a reference; that a consent names
 
 typedef struct tk_cameo_store {
-    tk_folder people, keys;
-    tk_seal_pair server; // `secret` only where it signs
+    tk_folder people, keys, wishes; // wishes: not open where there are none, or to look
+    tk_seal_pair server;            // `secret` only where it signs
     bool signs;
     unsigned char registrar[TK_SEAL_PUBLIC]; // whose signature counts,
     bool has_registrar;                      // ... if anybody's
@@ -77,8 +80,11 @@ typedef struct tk_lender { // as the store has it
     tk_history history;
     bool enrolled, consents; // there is a card, a consent, that the log says is in force
     bool has_key;
-    bool forged;   // the consent of the log is not signed by the registrar who counts
-    int64_t owner; // uid of who first enrolled, -1: nobody did; the handle stays theirs
+    bool forged;        // the consent of the log is not signed by the registrar who counts
+    int64_t owner;      // uid of who first enrolled, -1: nobody did; the handle stays theirs
+    int64_t since;      // of the last enrolment, seconds since 1970
+    bool has_owner_key; // given since then,
+    unsigned char owner_key[TK_SEAL_PUBLIC]; // ... by whose signature it may be revoked
     tk_cameo_card card;
     tk_consent consent;
 } tk_lender;
@@ -107,5 +113,12 @@ tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk
                          const tk_seal_pair *registrar);
 // Destroys the key, then all that it opened. Done again, it ends what a dead run began.
 tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user);
+// The same by the signed wish of its owner (wish.h), which is verified first. One that was taken up
+// already, and nothing happened since: fine.
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w);
+// Wishes signed by this key count from now on, in the place of any before, until it is revoked.
+// TK_INPUT where `owner` is not whose cameo it is.
+tk_status tk_cameo_give_key(const tk_cameo_store *s, const tk_handle *who, int64_t owner,
+                            const unsigned char key[TK_SEAL_PUBLIC]);
 // Handles of all who ever enrolled, in order of their bytes.
 tk_status tk_cameo_list(const tk_cameo_store *s, tk_arena *a, tk_handle **out, int *n);

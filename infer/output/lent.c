@@ -208,12 +208,13 @@ static tk_status ask_both(tk_lent *l, tk_arena *a)
                    st == TK_OK ? "" : tk_status_message());
 }
 
-static tk_status ask_again(tk_lent *l)
+static tk_status ask_again(tk_lent *l, bool acts)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
     l->ask.time = l->inherited.time = time(NULL);
-    const tk_status st = ask_both(l, &a);
+    tk_status st = acts ? tk_people_take_wishes(&l->store) : TK_OK;
+    if (st == TK_OK) st = ask_both(l, &a);
     tk_arena_free(&a);
     return st;
 }
@@ -227,7 +228,7 @@ static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const cha
     TK_TRY(find_users(l, file, top, asker));
     l->ask.names = c->story.cameo;
     l->ask.n = n;
-    TK_TRY(unless_refused(l, ask_again(l), acts));
+    TK_TRY(unless_refused(l, ask_again(l, acts), acts));
     TK_TRY(inherit_all(l, c, a));
     return lend_all(l, c, a);
 }
@@ -266,7 +267,7 @@ void tk_lent_close(tk_lent *l)
 
 tk_status tk_lent_stands(tk_lent *l)
 {
-    return l->clip ? unless_refused(l, ask_again(l), true) : TK_OK;
+    return l->clip ? unless_refused(l, ask_again(l, true), true) : TK_OK;
 }
 
 static tk_status tell_all(const tk_lent *l, tk_cameo_event event, const char *clip)

@@ -224,3 +224,20 @@ tk_status tk_people_forget_all(const tk_history *h, const tk_handle *who)
     }
     return TK_OK;
 }
+
+static tk_status forget_as_wished(const tk_cameo_store *s, const tk_handle *who)
+{
+    tk_arena a;
+    tk_lender p;
+    tk_arena_init(&a, 0);
+    tk_status st = tk_lender_open(s, who, false, &a, &p);
+    if (st == TK_OK) st = tk_people_forget_all(&p.history, who);
+    tk_lender_close(&p);
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_people_take_wishes(const tk_cameo_store *s)
+{
+    return tk_wishes_take(s, forget_as_wished);
+}

@@ -8,6 +8,7 @@
 // made from others names those who are in them, so that its JSON alone tells of all before it.
 #pragma once
 #include "infer/cameo/use.h"
+#include "infer/cameo/wish.h"
 #include "infer/provenance/proof.h"
 
 typedef struct tk_person_in {
@@ -26,3 +27,6 @@ tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out
 tk_status tk_people_forget(const char *clip, const tk_handle *who);
 // The same of all clips that a person's history names, with the windows of those never finished.
 tk_status tk_people_forget_all(const tk_history *h, const tk_handle *who);
+// Takes up what owners wish who cannot reach the store (infer/cameo/wish.h), with what is kept of
+// clips of those who revoke. What is refused is warned of.
+tk_status tk_people_take_wishes(const tk_cameo_store *s);

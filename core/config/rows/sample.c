@@ -57,13 +57,14 @@ static const tk_option sample_rows[] = {
     STR("consent.hook", consent.hook, "", SAMPLE | TK_CMD_CAMEO,
         "program that is told of each use, by no shell: HOOK EVENT @HANDLE UID TIME CLIP"),
     STR("consent.sign", consent.sign, "", TK_CMD_CAMEO,
-        "the registrar's private key of Ed25519 in PEM, for enroll and grant"),
+        "private key of Ed25519 in PEM: the registrar's for enroll and grant, the owner's for "
+        "wish"),
     LIST("consent.users", consent.users, consent.n_users, 64, TK_CMD_CAMEO,
          "whom grant allows to make clips: names or numbers of users, or everyone"),
     LIST("consent.uses", consent.uses, consent.n_uses, 3, TK_CMD_CAMEO,
          "for what: face, voice, remix; empty = face and voice"),
     STR("consent.until", consent.until, "", TK_CMD_CAMEO,
-        "the last day that grant covers, YYYY-MM-DD, in UTC"),
+        "the last day that grant or wish covers, YYYY-MM-DD, in UTC; empty, for wish = 30 days"),
 
     STR("gallery.takedown", gallery.takedown, "", TK_CMD_GALLERY,
         "YAML file of clips that are left out with all that was made from them (docs/gallery.md); "
