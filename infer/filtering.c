@@ -17,13 +17,11 @@ enum { SAID_MOST = 16 << 20, READ_SIDE = 1280 };
 
 // ---- what it says ------------------------------------------------------------------------------
 
-// "a.yaml:3:12: shots[2].prompt"
+// "a.yaml:3:12: shots[2].prompt"; "a.yaml: shots[2].prompt" of the storyboard where no file has a
+// line that says it.
 static void name_place(const tk_job *job, const tk_config_text *t, char *to, size_t room)
 {
-    if (*t->place)
-        snprintf(to, room, "%.300s: %.160s", t->place, t->name);
-    else
-        snprintf(to, room, "%.300s: %.160s", job->file, t->name);
+    snprintf(to, room, "%.300s: %.160s", strchr(t->place, ':') ? t->place : job->file, t->name);
 }
 
 // Names of files are no text of a clip's.

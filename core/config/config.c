@@ -29,32 +29,6 @@ static tk_status load_text(tk_loading *l, const char *path, const char *text, si
     return TK_OK;
 }
 
-// Of what was given now; what was given before keeps its place.
-static tk_status keep_places(const tk_loading *l, tk_config *c)
-{
-    const tk_table *t = l->table;
-    if (!c->given_at) TK_ARENA_NEW(c->given_at, &c->arena, tk_table_rows(t));
-    const tk_option *o;
-    for (int i = 0; (o = tk_table_row(t, i)); i++) {
-        const tk_source *s = &l->source.row[i];
-        if (!s->given) continue;
-        c->given_at[i] = s->at.file ? tk_arena_printf(&c->arena, "%s:%d:%d: %s: ", s->at.file,
-                                                      s->at.line, s->at.column, o->name)
-                                    : tk_arena_printf(&c->arena, "command line: %s: ", o->name);
-        if (!c->given_at[i]) return TK_FAIL(TK_MEMORY, "out of memory for an option's place");
-    }
-    return TK_OK;
-}
-
-const char *tk_config_place(const tk_config *c, const char *name)
-{
-    const char *place = NULL;
-    if (c->given_at)
-        place =
-            c->given_at[tk_table_index(&tk_config_table, tk_option_find(&tk_config_table, name))];
-    return place ? place : "";
-}
-
 static tk_status load_options(tk_loading *l, const char *path, const char *text, size_t bytes,
                               int n, char *const *overrides)
 {
@@ -65,8 +39,7 @@ static tk_status load_options(tk_loading *l, const char *path, const char *text,
     c->output = c->story.output;
     if (!l->partial) TK_TRY(tk_config_check(l));
     if (l->n_errors) return TK_FAIL(TK_INPUT, "%s", l->errors.s);
-    TK_TRY(tk_config_note_places(l));
-    return keep_places(l, c);
+    return tk_config_note_places(l);
 }
 
 static tk_loading loading(tk_config *c, unsigned command, const char *file)

@@ -367,9 +367,8 @@ typedef struct tk_config {
     tk_consent_config consent;
     tk_gallery_config gallery;
     tk_filter_config filter;
-    struct tk_config_places *places; // where its strings were written, for tk_config_texts
+    struct tk_config_places *places; // where its options were given, for tk_config_place
     int64_t log_level;               // log.level: 0 quiet, 1 normal, 2 verbose
-    const char **given_at; // (rows of the table) see tk_config_place; NULL: nothing was read
     char *output; // -o / output=: the same string as story.output, for commands without a story
 } tk_config;
 
@@ -394,8 +393,8 @@ enum {
 
 void tk_config_init(tk_config *c); // every default
 void tk_config_free(tk_config *c);
-// Where an option was given, for what is found out about it later, "file:line:column: name: "; ""
-// where it was not.
+// Where an option, or a string of a list's item, was given last, for what is found out about it
+// later: "a.yaml:3:12", "command line", or "" where it was not.
 const char *tk_config_place(const tk_config *c, const char *name);
 
 // Over what *c holds (tk_config_init comes first; a second load goes over the first, lists whole):
@@ -426,7 +425,7 @@ void tk_config_changes(const tk_config *before, const tk_config *now, unsigned c
 typedef struct tk_config_text {
     const char *name;  // "shots[2].prompt"
     char *const *at;   // where the config keeps it
-    const char *place; // "a.yaml:3:12" of the file that it was read from last; "" = command line
+    const char *place; // tk_config_place of it
 } tk_config_text;
 // Those of `command`, but no names of files that the table knows as such; in `a`.
 tk_status tk_config_texts(const tk_config *c, unsigned command, tk_arena *a, tk_config_text **out,

@@ -36,9 +36,7 @@ __attribute__((format(printf, 3, 4))) static void wrong(looking *l, const char *
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
     if (l->wrong.used) tk_text_add(&l->wrong, "\n");
-    tk_text_add(&l->wrong, place);
-    if (!*place) tk_text_addf(&l->wrong, "%s: ", option);
-    tk_text_add(&l->wrong, words);
+    tk_text_addf(&l->wrong, "%s%s%s: %s", place, *place ? ": " : "", option, words);
 }
 
 // A failure becomes a line; memory that ran out stays one.
@@ -335,12 +333,12 @@ tk_status tk_remix_check(const tk_remix *r, tk_config *c, const tk_story *s)
     const tk_remix_span span = tk_remix_span_of(o, s);
     o->around = span.n < s->grid.latent_frames;
     if (!o->around || o->strength == 1) return TK_OK;
-    return TK_FAIL(
-        TK_INPUT,
-        "%s%s lasts %.4g seconds, the shots %.4g: what goes beyond it is made from noise "
-        "alone; leave strength out",
-        tk_config_place(c, "remix.strength"), r->clip, (double)span.n * s->tick,
-        (double)s->grid.latent_frames * s->tick);
+    return TK_FAIL(TK_INPUT,
+                   "%s: remix.strength: %s lasts %.4g seconds, the shots %.4g: what goes beyond it "
+                   "is made from noise "
+                   "alone; leave strength out",
+                   tk_config_place(c, "remix.strength"), r->clip, (double)span.n * s->tick,
+                   (double)s->grid.latent_frames * s->tick);
 }
 
 // ---- in words ----------------------------------------------------------------------------------
