@@ -76,15 +76,20 @@ endif
 # Libraries ---------------------------------------------------------------------------------------
 # name|pkg-config module|what for. oneDNN comes without a module: its header is looked for.
 HDF5 := $(shell pkg-config --exists hdf5-serial 2>/dev/null && echo hdf5-serial || echo hdf5)
-MEDIA ?= 1
-LIBAV := libavformat libavcodec libavutil libavfilter libswscale libswresample
+# What a build can do without, with modules of its own or none.
+SPARED := MEDIA SPEECH LETTERS PROVENANCE CAMEO FILTERS
+MEDIA  ?= 1
+SPEECH ?= 1
+LETTERS ?= 1
 PROVENANCE ?= 1
-BINDING := libcbor libcrypto
-CAMEO ?= 1
-SEALING := libsodium
+CAMEO   ?= 1
 FILTERS ?= 1
-ICU     := icu-uc icu-i18n
-MODULES := ompi-c $(HDF5) yaml-0.1 $(if $(filter 1,$(MEDIA)),$(LIBAV)) $(if $(filter 1,$(PROVENANCE)),$(BINDING)) $(if $(filter 1,$(CAMEO)),$(SEALING)) $(if $(filter 1,$(FILTERS)),$(ICU)) cairo-ft fontconfig jansson libxxhash kissfft-float
+MODULES_MEDIA := libavformat libavcodec libavutil libavfilter libswscale libswresample
+MODULES_PROVENANCE := libcbor libcrypto
+MODULES_CAMEO := libsodium
+MODULES_FILTERS := icu-uc icu-i18n
+MODULES := ompi-c $(HDF5) yaml-0.1 $(foreach s,$(SPARED),$(if $(filter 0,$($(s))),,$(MODULES_$(s)))) cairo-ft fontconfig \
+	jansson libxxhash kissfft-float
 HAVE := $(strip $(foreach m,$(MODULES),$(shell pkg-config --exists $(m) 2>/dev/null && echo $(m))))
 LACK := $(filter-out $(HAVE),$(MODULES))
 DNNL := $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
@@ -99,7 +104,6 @@ LACK   += $(foreach m,$(NETLIB),$(shell pkg-config --exists $(m) 2>/dev/null || 
 LAPACK := -l:liblapacke.a -l:lapack/liblapack.a -l:blas/libblas.a -l:libgfortran.so.5
 # flite comes without a module; its voices are libraries of their own. pocketsphinx is loaded by
 # infer/judges/sound/sphinx.c when a judge hears words.
-SPEECH ?= 1
 ifneq ($(SPEECH),0)
 FLITE        := $(shell printf '\043include <flite/flite.h>\n' | $(CC) -E -xc - >/dev/null 2>&1 && echo yes)
 FLITE_LIBS   := $(addprefix -lflite_,$(addprefix cmu_us_,slt rms awb kal16) usenglish cmulex) -lflite
@@ -110,7 +114,6 @@ LACK         += $(if $(FLITE),,flite) $(if $(SPHINX),,pocketsphinx) \
 	$(if $(wildcard $(SPHINX_MODEL)/en-us/mdef),,pocketsphinx-en-us)
 endif
 # Text in pictures is read by tesseract, which infer/judges/sight/letters.c loads.
-LETTERS ?= 1
 ifneq ($(LETTERS),0)
 TESSERACT      := $(shell pkg-config --exists tesseract 2>/dev/null && echo yes)
 TESSERACT_DATA := $(patsubst %/eng.traineddata,%,$(firstword $(wildcard $(addsuffix /eng.traineddata, \
@@ -167,19 +170,20 @@ FOLDERS  := core parallel data train infer
 SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c $(d)/*/*/*/*.c))
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
-BY_LIBAV := $(patsubst %,data/media/%.c,avfilter filter hear loudness muxer picture poster read sound track write)
-SRC      := $(filter-out $(if $(filter 0,$(MEDIA)),$(BY_LIBAV),data/media/none.c),$(SRC))
-BY_SPEECH := data/speech/flite.c infer/judges/sound/sphinx.c
-NO_SPEECH := data/speech/none.c infer/judges/sound/deaf.c
-SRC      := $(filter-out $(if $(filter 0,$(SPEECH)),$(BY_SPEECH),$(NO_SPEECH)),$(SRC))
-BY_TESSERACT := infer/judges/sight/letters.c
-SRC      := $(filter-out $(if $(filter 0,$(LETTERS)),$(BY_TESSERACT),infer/judges/sight/blind.c),$(SRC))
-BY_CBOR  := $(filter-out %/none.c %/boxes.c,$(wildcard infer/provenance/*.c))
-SRC      := $(filter-out $(if $(filter 0,$(PROVENANCE)),$(BY_CBOR),infer/provenance/none.c),$(SRC))
-BY_SODIUM := infer/cameo/seal.c
-SRC      := $(filter-out $(if $(filter 0,$(CAMEO)),$(BY_SODIUM),infer/cameo/none.c),$(SRC))
-BY_ICU   := infer/filter/fold.c infer/filter/pattern.c
-SRC      := $(filter-out $(if $(filter 0,$(FILTERS)),$(BY_ICU),infer/filter/none.c),$(SRC))
+# The files by which a build does each of them, and those in their place.
+BY_MEDIA      := $(patsubst %,data/media/%.c,avfilter filter hear loudness muxer picture poster read sound track write)
+NO_MEDIA      := data/media/none.c
+BY_SPEECH     := data/speech/flite.c infer/judges/sound/sphinx.c
+NO_SPEECH     := data/speech/none.c infer/judges/sound/deaf.c
+BY_LETTERS    := infer/judges/sight/letters.c
+NO_LETTERS    := infer/judges/sight/blind.c
+BY_PROVENANCE := $(filter-out %/none.c %/boxes.c,$(wildcard infer/provenance/*.c))
+NO_PROVENANCE := infer/provenance/none.c
+BY_CAMEO      := infer/cameo/seal.c
+NO_CAMEO      := infer/cameo/none.c
+BY_FILTERS    := infer/filter/fold.c infer/filter/pattern.c
+NO_FILTERS    := infer/filter/none.c
+SRC      := $(filter-out $(foreach s,$(SPARED),$(if $(filter 0,$($(s))),$(BY_$(s)),$(NO_$(s)))),$(SRC))
 ifeq ($(CUDA),0)
 SRC      := $(filter-out core/device/cuda/%,$(SRC))
 else
@@ -227,11 +231,13 @@ endif
 # What travels to a machine that has nothing (scripts/gpu_check.sh): the program and the tests of devices,
 # without libav*, signatures, cameos, filters and what hears words or reads them.
 CARRIED       := $(OUT)/carried
-CARRIED_OBJ   := $(filter-out $(patsubst %.c,$(OUT)/%.o,$(BY_LIBAV) infer/judges/sound/sphinx.c $(BY_TESSERACT) $(BY_CBOR) $(BY_SODIUM) $(BY_ICU)),$(OBJ)) \
-	$(patsubst %.c,$(OUT)/%.o,data/media/none.c infer/provenance/none.c infer/cameo/none.c infer/filter/none.c infer/judges/sound/deaf.c infer/judges/sight/blind.c)
+objects       = $(patsubst %.c,$(OUT)/%.o,$(1))
+UNCARRIED     := MEDIA LETTERS PROVENANCE CAMEO FILTERS
+CARRIED_OBJ   := $(filter-out $(call objects,$(foreach s,$(UNCARRIED),$(BY_$(s))) infer/judges/sound/sphinx.c),$(OBJ)) \
+	$(call objects,$(foreach s,$(UNCARRIED),$(NO_$(s))) infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried without emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -343,6 +349,18 @@ $(JSON): $(JSON).o
 	$(call say,ld,$@)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,jansson)
 
+# The program without one of what can be spared each, out of the same objects (tests/scripts/test_without.sh).
+without: $(SPARED:%=$(OUT)/without/%)
+
+define without_one
+$(OUT)/without/$(1): $(OUT)/talkie.o $(filter-out $(call objects,$(BY_$(1))),$(OBJ)) $(call objects,$(NO_$(1)))
+	$$(call say,ld,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LAPACK) $$(call pkg_libs,$$(filter-out $(MODULES_$(1)),$$(LINKED))) \
+		$(if $(filter SPEECH,$(1)),,$$(FLITE_LIBS)) $$(OTHERS)
+endef
+$(foreach s,$(SPARED),$(eval $(call without_one,$(s))))
+
 carried: $(CARRIED)/talkie $(CARRIED_TESTS)
 
 $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
@@ -350,7 +368,7 @@ $(CARRIED)/libtalkie.a: $(CARRIED_OBJ)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(LIBAV) $(BINDING) $(SEALING) $(ICU),$(LINKED))) $(FLITE_LIBS) $(OTHERS)
+CARRIED_LIBS = $(LAPACK) $(call pkg_libs,$(filter-out $(foreach s,$(UNCARRIED),$(MODULES_$(s))),$(LINKED))) $(FLITE_LIBS) $(OTHERS)
 
 $(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
 	$(call say,ld,$@)
