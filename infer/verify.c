@@ -140,10 +140,9 @@ static json_t *proof_object(const tk_proof *f)
 // What a part says: null where it is not found or cannot be read.
 static json_t *payload_object(const tk_mark_found *f)
 {
-    char text[17];
+    char digits[TK_MARK_DIGITS];
     if (!f || !f->said || !tk_mark_is_present(f)) return json_null();
-    snprintf(text, sizeof text, "%0*" PRIx64, f->message.small ? 4 : 16, f->message.payload);
-    return json_string(text);
+    return json_string(tk_mark_say(&f->message, digits));
 }
 
 static json_t *found_object(const tk_mark_found *f)
@@ -236,7 +235,7 @@ static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
     if (marks) TK_TRY(tk_mark_key_read(c->watermark.key, &key));
     if (*output) TK_TRY(tk_file_check_output(output, &kind, 1, in->files));
     TK_TRY(read_manifest(c, path, a, f));
-    if (marks) TK_TRY(tk_mark_find(path, key, &mark));
+    if (marks) TK_TRY(tk_mark_find(path, key, INFINITY, &mark));
     tell_proof(path, f, *anchors != 0);
     if (marks) tell_mark(path, &mark);
     TK_TRY(write_proof(output, path, f, marks ? &mark : NULL, a));

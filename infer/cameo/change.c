@@ -23,7 +23,7 @@ static tk_status tell_history(changing *c, tk_cameo_event event, int64_t user, c
                               const char *paper)
 {
     tk_lender *p = &c->p;
-    c->line = (tk_cameo_line){event, time(NULL), user, tk_arena_strdup(&c->a, what), ""};
+    c->line = (tk_cameo_line){event, time(NULL), user, tk_arena_strdup(&c->a, what), "", ""};
     if (!c->line.what) return TK_FAIL(TK_MEMORY, "out of memory for a log's line");
     snprintf(c->line.paper, sizeof c->line.paper, "%s", paper);
     TK_TRY(tk_history_add(&p->folder, p->who.name, &c->s->server, &p->history, &c->line, &c->a));

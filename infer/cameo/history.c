@@ -40,17 +40,19 @@ static bool take_line(const char *text, size_t bytes, int64_t n, const char *bef
 {
     json_t *o = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
     json_int_t number, time, user;
-    const char *event, *what, *paper, *after;
-    bool fits = o && !json_unpack(o, "{s:I, s:I, s:s, s:I, s:s, s:s, s:s!}", "n", &number, "time",
-                                  &time, "event", &event, "user", &user, "what", &what, "paper",
-                                  &paper, "before", &after);
-    fits = fits && number == n && !strcmp(after, before) && strlen(paper) < sizeof out->paper;
+    const char *event, *what, *paper, *after, *mark = "";
+    bool fits = o && !json_unpack(o, "{s:I, s:I, s:s, s:I, s:s, s:s, s?s, s:s!}", "n", &number,
+                                  "time", &time, "event", &event, "user", &user, "what", &what,
+                                  "paper", &paper, "mark", &mark, "before", &after);
+    fits = fits && number == n && !strcmp(after, before) && strlen(paper) < sizeof out->paper &&
+           strlen(mark) < sizeof out->mark;
     int k = 0;
     while (fits && k < TK_CAMEO_EVENTS && strcmp(event, tk_cameo_event_name[k])) k++;
     fits = fits && k < TK_CAMEO_EVENTS;
     if (fits) {
-        *out = (tk_cameo_line){(tk_cameo_event)k, time, user, tk_arena_strdup(a, what), ""};
+        *out = (tk_cameo_line){(tk_cameo_event)k, time, user, tk_arena_strdup(a, what), "", ""};
         strcpy(out->paper, paper);
+        strcpy(out->mark, mark);
     }
     json_decref(o);
     return fits && out->what;
@@ -113,9 +115,10 @@ static tk_status line_text(const tk_history *h, const tk_cameo_line *x, tk_arena
     char *what = tk_arena_strdup(a, x->what);
     if (!what) return TK_FAIL(TK_MEMORY, "out of memory for a log's line");
     tk_utf8_clean(what, strlen(what)); // a file may be named by any bytes
-    json_t *o = json_pack("{s:I, s:I, s:s, s:I, s:s, s:s, s:s}", "n", (json_int_t)h->n + 1, "time",
-                          (json_int_t)x->time, "event", tk_cameo_event_name[x->event], "user",
-                          (json_int_t)x->user, "what", what, "paper", x->paper, "before", h->last);
+    json_t *o = json_pack("{s:I, s:I, s:s, s:I, s:s, s:s, s:s*, s:s}", "n", (json_int_t)h->n + 1,
+                          "time", (json_int_t)x->time, "event", tk_cameo_event_name[x->event],
+                          "user", (json_int_t)x->user, "what", what, "paper", x->paper, "mark",
+                          *x->mark ? x->mark : NULL, "before", h->last);
     const size_t bytes = o ? json_dumpb(o, NULL, 0, JSON_COMPACT) : 0;
     *out = bytes ? tk_arena_alloc(a, bytes + 2) : NULL;
     if (*out && json_dumpb(o, *out, bytes, JSON_COMPACT) != bytes) *out = NULL;

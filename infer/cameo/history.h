@@ -6,6 +6,8 @@
 //
 //     {"n":2,"time":1764200000,"event":"used","user":1001,"what":"/clips/a","paper":"5f..","before":"9c.."}
 //
+// ("mark" comes before "before" where the clip is marked: its digits.)
+//
 // What nobody sees from the files alone is that all of them were put back to what they once were:
 // an owner who has seen n lines knows that fewer are too few.
 #pragma once
@@ -29,6 +31,7 @@ typedef struct tk_cameo_line {
     int64_t user; // uid
     const char *what;
     char paper[TK_PAPER_HASH]; // that it stands on; "": none
+    char mark[17]; // what the mark of a clip says, hexadecimal digits; "": it bears none
 } tk_cameo_line;
 
 typedef struct tk_history {

@@ -262,7 +262,8 @@ tk_status tk_cameos_tell(const tk_cameo_store *s, const tk_cameo_ask *x, const t
     tk_status st = TK_OK;
     tk_arena_init(&a, 0);
     for (int i = 0; i < x->n && st == TK_OK; i++) {
-        tk_cameo_line line = {event, (int64_t)time(NULL), x->users ? x->user[0] : -1, what, ""};
+        tk_cameo_line line = {event, (int64_t)time(NULL), x->users ? x->user[0] : -1, what, "", ""};
+        if (x->mark) snprintf(line.mark, sizeof line.mark, "%s", x->mark);
         st = tell_one(s, &cameo[i], &line, &a);
         if (st == TK_OK) tk_hook_run(s->hook, cameo[i].who.name, &line);
     }

@@ -21,7 +21,8 @@ typedef struct tk_cameo_ask {
     bool inherited;               // they are in a clip that is gone on from: `also` alone is asked
     int64_t user[TK_CAMEO_USERS]; // uids for whom the clip is made
     int users;
-    int64_t time; // seconds since 1970, UTC
+    int64_t time;     // seconds since 1970, UTC
+    const char *mark; // what the clip's mark says, which is told; NULL: it bears none
 } tk_cameo_ask;
 
 typedef struct tk_cameo { // that may be used

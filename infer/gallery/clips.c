@@ -10,6 +10,7 @@
 #include "infer/output/output.h"
 #include "infer/provenance/cose.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,7 +117,7 @@ static tk_status ask_mark(gallery_candidate *c, const char **why)
 {
     tk_mark_report m;
     if (!c->g->marks) return TK_OK;
-    const tk_status st = tk_mark_find(c->taken, c->g->key, &m);
+    const tk_status st = tk_mark_find(c->taken, c->g->key, INFINITY, &m);
     if (st != TK_OK) return blame_file(c, st, why);
     if (!m.present) *why = "it bears no mark of this key that could be told from chance";
     return TK_OK;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/mark/code.h"
 #include <fec.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { RATE = 3, TAIL = 8, CRC = 16, LONG = 64, SHORT = 16, MOST = LONG + CRC + TAIL };
 
@@ -72,4 +74,10 @@ static bool decode_size(const float soft[TK_MARK_SIGNS], bool small, tk_mark_mes
 bool tk_mark_decode(const float soft[TK_MARK_SIGNS], tk_mark_message *m)
 {
     return decode_size(soft, false, m) || decode_size(soft, true, m);
+}
+
+const char *tk_mark_say(const tk_mark_message *m, char digits[TK_MARK_DIGITS])
+{
+    snprintf(digits, TK_MARK_DIGITS, "%0*" PRIx64, m->small ? 4 : 16, m->payload);
+    return digits;
 }

@@ -14,6 +14,10 @@ typedef struct tk_mark_message {
     bool small; // 16 bits; the others are 0
 } tk_mark_message;
 
+// As digits, 16 or 4 of them.
+enum { TK_MARK_DIGITS = 17 };
+const char *tk_mark_say(const tk_mark_message *m, char digits[TK_MARK_DIGITS]);
+
 void tk_mark_encode(tk_mark_message m, int8_t sign[TK_MARK_SIGNS]); // -1 or 1
 // `soft`: each sign with noise of deviation 1, times how large it is, above 0 where it is 1. Tries
 // 64 bits, then 16. False: no message whose CRC holds (one of 65,536 of no mark does, so the

@@ -3,10 +3,13 @@
 #include "data/media/reader.h"
 #include "infer/mark/listen.h"
 #include "infer/mark/look.h"
+#include <math.h>
 
 enum { SAMPLES = TK_MARK_LISTEN_RATE / TK_MARK_LOOK_FPS }; // that go with a picture
 
 _Static_assert(SAMPLES % TK_MARK_LISTEN_HOP == 0, "whole hops go with a picture");
+
+static const double longest_sound = 86400; // seconds
 
 typedef struct finding {
     tk_media_reader *reader;
@@ -15,6 +18,14 @@ typedef struct finding {
     uint8_t *rgb;
     float pcm[SAMPLES];
 } finding;
+
+static void conclude_report(tk_mark_report *out)
+{
+    const tk_mark_found *picture = &out->picture, *sound = &out->sound;
+    out->present = tk_mark_is_present(picture) || tk_mark_is_present(sound);
+    if (tk_mark_is_present(sound) && sound->said) out->says = sound;
+    if (tk_mark_is_present(picture) && picture->said) out->says = picture;
+}
 
 static tk_status open_search(finding *s, tk_arena *a, const char *path, tk_mark_key key)
 {
@@ -29,9 +40,10 @@ static tk_status open_search(finding *s, tk_arena *a, const char *path, tk_mark_
     return tk_media_reader_open(path, &m, 1, &s->reader);
 }
 
-static tk_status search_all(finding *s)
+static tk_status search_all(finding *s, double most)
 {
-    for (int64_t got = 1; got;) {
+    int64_t got = 1;
+    for (int64_t n = 0; got && (double)n < most * TK_MARK_LOOK_FPS; n++) {
         TK_TRY(tk_media_reader_next(s->reader, 1, s->rgb, s->pcm, &got));
         if (!got) break;
         tk_mark_look_at(s->look, s->rgb);
@@ -42,23 +54,45 @@ static tk_status search_all(finding *s)
     return TK_OK;
 }
 
-tk_status tk_mark_find(const char *path, tk_mark_key key, tk_mark_report *out)
+tk_status tk_mark_find(const char *path, tk_mark_key key, double most, tk_mark_report *out)
 {
     finding s = {0};
     tk_arena a;
     *out = (tk_mark_report){0};
     tk_arena_init(&a, 1 << 20);
     tk_status st = open_search(&s, &a, path, key);
-    if (st == TK_OK) st = search_all(&s);
+    if (st == TK_OK) st = search_all(&s, most);
     if (st == TK_OK) {
-        const tk_mark_found *picture = &out->picture, *sound = &out->sound;
         out->picture = tk_mark_look_end(s.look);
         out->sound = tk_mark_listen_end(s.listen);
-        out->present = tk_mark_is_present(picture) || tk_mark_is_present(sound);
-        if (tk_mark_is_present(sound) && sound->said) out->says = sound;
-        if (tk_mark_is_present(picture) && picture->said) out->says = picture;
+        conclude_report(out);
     }
     tk_media_reader_close(s.reader);
     tk_arena_free(&a);
+    return st;
+}
+
+static tk_status listen_to_all(const tk_media *m, tk_mark_key key, tk_arena *a, tk_mark_found *out)
+{
+    tk_mark_listen *listen;
+    TK_TRY(tk_mark_listen_open(a, key, &listen));
+    for (int64_t i = 0; i + TK_MARK_LISTEN_HOP <= m->samples; i += TK_MARK_LISTEN_HOP)
+        tk_mark_listen_to(listen, m->pcm + i);
+    *out = tk_mark_listen_end(listen);
+    return TK_OK;
+}
+
+tk_status tk_mark_find_sound(const char *path, tk_mark_key key, double most, tk_mark_report *out)
+{
+    const tk_media_config want = {.sample_rate = TK_MARK_LISTEN_RATE, .channels = 1};
+    tk_media m;
+    tk_arena a;
+    *out = (tk_mark_report){0};
+    TK_TRY(tk_media_hear(path, &want, fmin(most, longest_sound), &m));
+    tk_arena_init(&a, 1 << 20);
+    const tk_status st = listen_to_all(&m, key, &a, &out->sound);
+    if (st == TK_OK) conclude_report(out);
+    tk_arena_free(&a);
+    tk_media_free(&m);
     return st;
 }

@@ -10,5 +10,8 @@ typedef struct tk_mark_report {
     const tk_mark_found *says;    // the one whose message is to be believed; NULL: none
 } tk_mark_report;
 
-// TK_INPUT for a file without pictures or that is no media.
-tk_status tk_mark_find(const char *path, tk_mark_key key, tk_mark_report *out);
+// In the first `most` seconds (INFINITY: in all). TK_INPUT for a file without pictures or that is
+// no media.
+tk_status tk_mark_find(const char *path, tk_mark_key key, double most, tk_mark_report *out);
+// The same of a file of sound alone, which is held whole.
+tk_status tk_mark_find_sound(const char *path, tk_mark_key key, double most, tk_mark_report *out);

@@ -138,7 +138,10 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(check_made(job));
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
-    return tk_output_digest(c, t, &job->remix, &job->digest);
+    TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest));
+    const tk_mark_message mark = tk_output_mark(c, &job->story, job->digest);
+    if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
+    return TK_OK;
 }
 
 static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *top, int n,

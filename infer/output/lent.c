@@ -242,7 +242,7 @@ tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *t
     if (c->story.n_cameo > TK_CAMEOS)
         return TK_FAIL(TK_INPUT, "cameo: names %lld people; at most %d are possible",
                        (long long)c->story.n_cameo, TK_CAMEOS);
-    TK_TRY(tk_people_find(&c->story, a, &found, &n));
+    TK_TRY(tk_people_find(c, acts, a, &found, &n));
     if (c->story.n_cameo == 0 && n == 0) return TK_OK;
     if (n && !*c->consent.store)
         return TK_FAIL(TK_INPUT,
@@ -272,9 +272,10 @@ tk_status tk_lent_stands(tk_lent *l)
 
 static tk_status tell_all(const tk_lent *l, tk_cameo_event event, const char *clip)
 {
-    tk_cameo_ask others = l->inherited;
+    tk_cameo_ask named = l->ask, others = l->inherited;
+    named.mark = others.mark = *l->mark ? l->mark : NULL;
     others.n = l->untold;
-    TK_TRY(tk_cameos_tell(&l->store, &l->ask, l->cameo, event, clip));
+    TK_TRY(tk_cameos_tell(&l->store, &named, l->cameo, event, clip));
     return tk_cameos_tell(&l->store, &others, l->heir, event, clip);
 }
 

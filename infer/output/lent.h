@@ -3,6 +3,7 @@
 // (people.h): asked for before any work, told before sampling begins, asked again between windows,
 // since who lends may end it at any time. When that happens, what is kept of the clip goes.
 #pragma once
+#include "infer/mark/code.h"
 #include "infer/output/people.h"
 
 typedef struct tk_lent {
@@ -15,6 +16,7 @@ typedef struct tk_lent {
     tk_cameo *heir;            // (inherited.n)
     const tk_person_in *shown; // the same: in which file
     int untold;                // of them those who are not named, in whose logs it is told for this
+    char mark[TK_MARK_DIGITS]; // what the clip's says, which is told; "": it bears none
     char *clip; // output, without suffix, as an absolute path; NULL: nobody is asked for anything
 } tk_lent;
 

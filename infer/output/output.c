@@ -139,12 +139,17 @@ static json_t *given_json(const tk_storyboard *b)
     return o;
 }
 
+tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, uint64_t digest)
+{
+    const tk_grid *g = &s->grid;
+    const tk_media shape = {
+        .frames = g->frames, .width = g->width, .height = g->height, .fps = (double)s->fps};
+    return tk_mark_message_for(&shape, tk_mark_payload(&c->watermark, digest));
+}
+
 static tk_mark_message message_of(const tk_provenance *p)
 {
-    const tk_grid *g = &p->story->grid;
-    const tk_media shape = {
-        .frames = g->frames, .width = g->width, .height = g->height, .fps = (double)p->story->fps};
-    return tk_mark_message_for(&shape, tk_mark_payload(&p->config->watermark, p->digest));
+    return tk_output_mark(p->config, p->story, p->digest);
 }
 
 static json_t *mark_json(const tk_provenance *p)

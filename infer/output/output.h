@@ -6,6 +6,7 @@
 // finished.
 #pragma once
 #include "core/base/files.h"
+#include "infer/mark/code.h"
 #include "infer/story/story.h"
 
 typedef struct tk_provenance {
@@ -33,6 +34,8 @@ typedef struct tk_provenance {
 // program's revision. TK_INPUT for a reference that cannot be read.
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
                            uint64_t *out);
+// What the mark of a clip of this digest says, where watermark.key has it marked.
+tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, uint64_t digest);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
 enum { TK_OUTPUT_FILES = 7 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);

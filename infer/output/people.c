@@ -3,6 +3,7 @@
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/output/stripped.h"
 #include "infer/reel/files.h"
 #include "infer/story/given.h"
 #include "infer/story/remix.h"
@@ -49,6 +50,21 @@ static bool describes(const json_t *told, const tk_handle *who)
     return false;
 }
 
+// Whether it is the file that a description names.
+static bool is_what_it_names(const json_t *entry, const char *path)
+{
+    const json_t *size = json_object_get(entry, "bytes");
+    const char *named = json_string_value(json_object_get(entry, "digest"));
+    char hex[TK_HEX_DIGEST];
+    uint64_t digest;
+    int64_t bytes;
+    if (!named || !json_is_integer(size)) return false;
+    if (tk_file_digest(path, &digest, &bytes) == TK_OK)
+        return bytes == json_integer_value(size) && !strcmp(named, tk_digest_hex(digest, hex));
+    tk_status_clear();
+    return false;
+}
+
 // ---- people_found
 // -----------------------------------------------------------------------------------
 
@@ -56,6 +72,8 @@ typedef struct people_found {
     tk_person_in *found; // (TK_INHERITED)
     int n;
     const char *file; // that is looked at
+    bool told;        // something beside it or in it describes a clip,
+    bool fits;        // ... and this very file
 } people_found;
 
 static tk_status find_person(people_found *f, const char *word)
@@ -107,6 +125,8 @@ static tk_status look_at_proof(people_found *f, tk_arena *a)
     tk_proof *proof;
     TK_ARENA_NEW(proof, a, 1);
     const tk_status st = tk_proof_read(f->file, "", a, proof);
+    f->told |= st == TK_OK && proof->state != TK_PROOF_NONE;
+    f->fits |= st == TK_OK && proof->state >= TK_PROOF_VALID;
     if (st == TK_OK) return find_signed(f, proof);
     if (st != TK_INPUT) return st;
     tk_status_clear();
@@ -119,22 +139,57 @@ static tk_status look_beside(people_found *f, const char *file, tk_arena *a)
     const char *path = tk_remix_beside(file, ".json", a);
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_TRY(read_clip_json(path, &told));
+    f->told |= told != NULL;
+    f->fits |= is_what_it_names(json_object_get(told, "mp4"), file);
     const tk_status st = find_described(f, told);
     json_decref(told);
     return st;
 }
 
+// As long as a clip can show of it, and a minute at least: the longer, the surer.
+static double look_long(const tk_config *c)
+{
+    double seconds = 10;
+    for (int64_t i = 0; i < c->story.n_shots; i++) seconds += c->story.shots[i].seconds;
+    return seconds > 60 ? seconds : 60;
+}
+
+static tk_status look_at_mark(people_found *f, const tk_config *c, bool warns, tk_arena *a)
+{
+    tk_stripped x;
+    if (!*c->consent.store) return TK_OK;
+    TK_TRY(tk_stripped_look(c, f->file, look_long(c), a, &x));
+    if (x.is_film && !x.knows && !f->told && warns)
+        tk_log_warn("%s: nothing tells who is in it, and its mark is not looked up: watermark.key "
+                    "is missing",
+                    f->file);
+    if (x.bears && !x.says && !f->fits)
+        return TK_FAIL(
+            TK_INPUT,
+            "%s: it is a clip of ours, by its mark, which is too weak to say which; nobody can "
+            "tell who is in it: give the clip as it was made, with its JSON",
+            f->file);
+    for (int i = 0; i < x.n; i++) {
+        tk_log_verbose("%s: its mark says %s, a clip that @%s is in", f->file, x.says,
+                       x.who[i].name);
+        TK_TRY(find_person(f, x.who[i].name));
+    }
+    return TK_OK;
+}
+
 // Beside a link, and beside what it leads to.
-static tk_status look_for_people(people_found *f, tk_arena *a)
+static tk_status look_for_people(people_found *f, const tk_config *c, bool warns, tk_arena *a)
 {
     char real[PATH_MAX];
     TK_TRY(look_beside(f, f->file, a));
     if (realpath(f->file, real)) TK_TRY(look_beside(f, real, a));
-    return look_at_proof(f, a);
+    TK_TRY(look_at_proof(f, a));
+    return look_at_mark(f, c, warns, a);
 }
 
-tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out, int *n)
+tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_person_in **out, int *n)
 {
+    const tk_storyboard *b = &c->story;
     people_found f = {.n = 0};
     char ***at;
     const int64_t files = tk_story_files(b, NULL);
@@ -145,7 +200,8 @@ tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out
         tk_arena scratch;
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
-        const tk_status st = look_for_people(&f, &scratch);
+        f.told = f.fits = false;
+        const tk_status st = look_for_people(&f, c, warns, &scratch);
         tk_arena_free(&scratch);
         TK_TRY(st);
     }
@@ -156,25 +212,10 @@ tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out
 
 // ---- forgetting --------------------------------------------------------------------------------
 
-// Whether it is the file that the description names.
-static bool is_latents_of(const json_t *told, const char *path)
-{
-    const json_t *entry = json_object_get(told, "latents"), *size = json_object_get(entry, "bytes");
-    const char *named = json_string_value(json_object_get(entry, "digest"));
-    char hex[TK_HEX_DIGEST];
-    uint64_t digest;
-    int64_t bytes;
-    if (!named || !json_is_integer(size)) return false;
-    if (tk_file_digest(path, &digest, &bytes) == TK_OK)
-        return bytes == json_integer_value(size) && !strcmp(named, tk_digest_hex(digest, hex));
-    tk_status_clear();
-    return false;
-}
-
 static void remove_latents(const json_t *told, const char *path, const tk_handle *who)
 {
     if (access(path, F_OK)) return;
-    if (!is_latents_of(told, path))
+    if (!is_what_it_names(json_object_get(told, "latents"), path))
         tk_log_warn("@%s: %s is left: it is not the file that the JSON beside it names", who->name,
                     path);
     else if (unlink(path))

@@ -6,6 +6,7 @@
 // people are ingredients, with all manifests of what it was made from. Both count, also where the
 // film is no longer what they were made for: who was in it then is seen in it now. A clip that was
 // made from others names those who are in them, so that its JSON alone tells of all before it.
+// Where both are gone its mark may still tell, by the logs of cameos.
 #pragma once
 #include "infer/cameo/use.h"
 #include "infer/cameo/wish.h"
@@ -19,7 +20,10 @@ typedef struct tk_person_in {
 // In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
 // OUTPUT.png, counts as the clip. Each person once. TK_INPUT, naming the file, where who is in it
 // is said and cannot be read, and for more than TK_INHERITED.
-tk_status tk_people_find(const tk_storyboard *b, tk_arena *a, tk_person_in **out, int *n);
+// Of a film or a sound also who its mark says was in it (stripped.h), whatever else tells of it;
+// TK_INPUT where there is a mark that says nothing readable, and nothing else tells of this very
+// file. warns: that marks are not looked up where the key of marks is missing.
+tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_person_in **out, int *n);
 
 // Of a clip that names this person, by its path without suffix, the latents go, which can be gone
 // on from; what they are is told by the digest in the JSON. Said; what is not there, or no file of
