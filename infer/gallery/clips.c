@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 #include "data/media/media.h"
+#include "infer/gallery/consents.h"
 #include "infer/gallery/describe.h"
 #include "infer/mark/find.h"
 #include "infer/output/output.h"
@@ -112,6 +113,12 @@ static tk_status ask_copy(gallery_candidate *c, const char **why)
     return *why ? TK_OK : no_room_for(c);
 }
 
+static tk_status ask_people(gallery_candidate *c, const char **why)
+{
+    if (!c->g->consents) return TK_OK;
+    return tk_gallery_ask_people(&c->g->store, c->proof, c->time, &c->arena, why);
+}
+
 // The most work of all questions.
 static tk_status ask_mark(gallery_candidate *c, const char **why)
 {
@@ -130,7 +137,7 @@ static tk_status ask_pictures(gallery_candidate *c, const char **why)
 }
 
 static tk_status (*const asks[])(gallery_candidate *c, const char **why) = {
-    ask_manifest, ask_maker, ask_takedown, ask_copy, ask_mark, ask_pictures,
+    ask_manifest, ask_maker, ask_takedown, ask_people, ask_copy, ask_mark, ask_pictures,
 };
 
 static tk_status ask_in_order(gallery_candidate *c, const char **why)
@@ -228,6 +235,8 @@ tk_status tk_gallery_open(tk_gallery *g, const tk_config *c)
         return TK_FAIL(TK_MEMORY, "out of memory for a gallery");
     TK_TRY(check_anchors(g->anchors));
     if (g->marks) TK_TRY(tk_mark_key_read(c->watermark.key, &g->key));
+    g->consents = *c->consent.store;
+    if (g->consents) TK_TRY(tk_cameo_store_open(&c->consent, TK_STORE_TO_LOOK, &g->store));
     return tk_takedown_load(c->gallery.takedown, &g->arena, &g->takedown);
 }
 
@@ -236,6 +245,7 @@ void tk_gallery_close(tk_gallery *g)
     json_decref(g->shown);
     json_decref(g->left_out);
     json_decref(g->labels);
+    tk_cameo_store_close(&g->store);
     if (g->arena.block_bytes) tk_arena_free(&g->arena);
     *g = (tk_gallery){0};
 }

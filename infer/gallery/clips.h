@@ -3,10 +3,12 @@
 //
 // A file is looked at after it was taken into the site, so that what is judged is what is shown. A
 // clip is shown if its manifest holds (and its signer is trusted, where anchors are given), it was
-// made by talkie, it bears the mark (where a key is given), and neither it nor anything it was made
-// from was taken down. `asks` in clips.c has these questions in order; one more is a row there.
+// made by talkie, it bears the mark (where a key is given), everybody in it still consents (where a
+// store is given), and neither it nor anything it was made from was taken down. `asks` in clips.c
+// has these questions in order; one more is a row there.
 #pragma once
 #include "core/config/config.h"
+#include "infer/cameo/store.h"
 #include "infer/gallery/site.h"
 #include "infer/gallery/takedown.h"
 #include "infer/mark/key.h"
@@ -22,6 +24,8 @@ typedef struct tk_gallery {
     const char *anchors; // PEM file of whom to trust; "" = nobody was named
     bool marks;          // the mark under `key` is asked for
     tk_mark_key key;
+    bool consents;        // people in clips are asked for,
+    tk_cameo_store store; // ... here
     tk_takedown takedown;
     json_t *shown;    // list of what is told of each clip, see docs/gallery.md
     json_t *left_out; // list of {name, why}
@@ -29,8 +33,8 @@ typedef struct tk_gallery {
     tk_arena arena;
 } tk_gallery;
 
-// By provenance.anchors, watermark.key and gallery.takedown, whose files are read: TK_INPUT where
-// one is not what it should be.
+// By provenance.anchors, watermark.key, consent.store and gallery.takedown, whose files are read:
+// TK_INPUT where one is not what it should be.
 tk_status tk_gallery_open(tk_gallery *g, const tk_config *c);
 void tk_gallery_close(tk_gallery *g); // fine after open failed
 

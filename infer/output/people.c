@@ -107,14 +107,18 @@ static tk_status find_described(people_found *f, const json_t *told)
     return TK_OK;
 }
 
+bool tk_people_is_person(const tk_told_ingredient *x)
+{
+    return x->title && x->words && *x->title == '@' &&
+           !strncmp(x->words, cameo_words, sizeof cameo_words - 1);
+}
+
 static tk_status find_signed(people_found *f, const tk_proof *p)
 {
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < p->manifest[i].n; k++) {
             const tk_told_ingredient *x = &p->manifest[i].ingredient[k];
-            if (x->title && x->words && *x->title == '@' &&
-                !strncmp(x->words, cameo_words, sizeof cameo_words - 1))
-                TK_TRY(find_person(f, x->title));
+            if (tk_people_is_person(x)) TK_TRY(find_person(f, x->title));
         }
     return TK_OK;
 }

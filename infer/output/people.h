@@ -17,6 +17,8 @@ typedef struct tk_person_in {
     const char *file; // the first of the storyboard's that tells it, as that names it
 } tk_person_in;
 
+// Whether an ingredient of a manifest is a person, whose handle is its title.
+bool tk_people_is_person(const tk_told_ingredient *x);
 // In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
 // OUTPUT.png, counts as the clip. Each person once. TK_INPUT, naming the file, where who is in it
 // is said and cannot be read, and for more than TK_INHERITED.

@@ -47,8 +47,9 @@ static const tk_option sample_rows[] = {
     FLT("watermark.strength", watermark.strength, 1, 0.1, 1, SAMPLE,
         "part of the mark's full strength: less is seen and heard less, and survives less"),
 
-    STR("consent.store", consent.store, "", SAMPLE | TK_CMD_CAMEO,
-        "folder in which cameos are kept (docs/cameo.md)"),
+    STR("consent.store", consent.store, "", SAMPLE | TK_CMD_CAMEO | TK_CMD_GALLERY,
+        "folder in which cameos are kept (docs/cameo.md); a gallery leaves out clips of those who "
+        "have revoked"),
     STR("consent.keys", consent.keys, "", SAMPLE | TK_CMD_CAMEO,
         "folder of the keys that open them; empty = keys in consent.store"),
     STR("consent.registrar", consent.registrar, "", SAMPLE | TK_CMD_CAMEO,

@@ -42,17 +42,22 @@ typedef struct film {
     const char *style, *prompt[2];
 } film;
 
+static const char *film_person; // who lends to what is made next, "@ada"; NULL: nobody
+
 static inline void film_sign(const film *w, const tk_file *f, const tk_signer *by, bool room_only,
                              int64_t *room)
 {
     tk_arena a;
-    tk_ingredient list[2] = {{.title = "world.safetensors",
+    tk_ingredient list[3] = {{.title = "world.safetensors",
                               .relation = TK_RELATION_INPUT,
                               .type = "c2pa.types.model",
                               .words = "step 7"}};
     const char *slash = strrchr(w->name, '/');
     tk_manifest m = {.title = slash + 1, .version = "of the tests", .ingredient = list, .n = 1};
     tk_arena_init(&a, 0);
+    if (film_person)
+        list[m.n++] = (tk_ingredient){
+            .title = film_person, .relation = TK_RELATION_INPUT, .words = "cameo: face and voice"};
     if (w->from) {
         tk_proof *p = tk_arena_alloc(&a, sizeof *p);
         assert_non_null(p);
@@ -137,17 +142,24 @@ static inline void film_make(const film *w)
 }
 
 // talkie gallery FOLDER -o SITE, by paths as they are.
-static inline tk_status gallery_by(const char *folder, const char *site, const char *anchors,
-                                   const char *takedown)
+static inline tk_status gallery_asking(const char *folder, const char *site, const char *anchors,
+                                       const char *takedown, const char *store)
 {
     tk_invocation in = {.files = (char *[]){(char *)folder}, .n_files = 1};
     tk_config_init(&in.config);
     in.config.output = (char *)site;
     in.config.provenance.anchors = (char *)anchors;
     in.config.gallery.takedown = (char *)takedown;
+    in.config.consent.store = (char *)store;
     const tk_status st = tk_gallery_command(tk_comm_self(), &in);
     tk_config_free(&in.config);
     return st;
+}
+
+static inline tk_status gallery_by(const char *folder, const char *site, const char *anchors,
+                                   const char *takedown)
+{
+    return gallery_asking(folder, site, anchors, takedown, "");
 }
 
 // What a site's clips.js tells, as JSON; the caller's.

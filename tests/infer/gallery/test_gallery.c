@@ -3,6 +3,7 @@
 // talkie gallery: which clips are admitted, what is taken down, what the page is told of them, and
 // that a site is whole under its name or as it was before.
 #include "infer/gallery/clips.h"
+#include "tests/infer/cameo/lender.h"
 #include "tests/infer/gallery/films.h"
 #include <dirent.h>
 #include <sys/file.h>
@@ -277,6 +278,52 @@ static void marks_are_asked_for(void **state)
     tk_config_free(&in.config);
 }
 
+// Who has revoked is in no clip that is shown, nor in what was made from it.
+static void people_are_asked_for(void **state)
+{
+    static const film of[] = {{"lent/ada.mp4", 8, NULL, 0, NULL, {NULL}},
+                              {"lent/from-her.mp4", 9, "lent/ada.mp4", 0, NULL, {NULL}},
+                              {"lent/bo.mp4", 10, NULL, 0, NULL, {NULL}},
+                              {"lent/nobody.mp4", 11, NULL, 0, NULL, {NULL}},
+                              {"lent/unknown.mp4", 12, NULL, 0, NULL, {NULL}}};
+    static const char *const person[] = {"@ada", NULL, "@bo", NULL, "@cleo"};
+    char folder[200];
+    const tk_handle ada = {"ada"};
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", signed_path("lent"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(lender_setup(NULL), 0);
+    lender_enroll("@ada", LENDER_ADA);
+    lender_enroll("@bo", LENDER_BO);
+    const time_t later = time(NULL) + 1000; // than they enrolled
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        film_person = person[i];
+        film_make(&of[i]);
+        const struct timeval times[2] = {{.tv_sec = later}, {.tv_sec = later}};
+        assert_int_equal(utimes(signed_path(of[i].name), times), 0);
+    }
+    film_person = NULL;
+    const char *store = lender_path("store");
+    for (int asks = 0; asks < 4; asks++) {
+        if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+        if (asks == 3) lender_enroll("@ada", LENDER_ADA);
+        // An old clip is not of her new enrolment.
+        const struct timeval old[2] = {{.tv_sec = 1790000000}, {.tv_sec = 1790000000}};
+        if (asks == 3) assert_int_equal(utimes(signed_path("lent/ada.mp4"), old), 0);
+        assert_ok(gallery_asking(folder, site, "", "", asks ? store : ""));
+        json_t *told = gallery_told(site);
+        assert_int_equal(n_shown(told), asks == 0 ? 5 : asks == 1 ? 4 : asks == 2 ? 2 : 3);
+        if (asks) left_out_because(told, "unknown.mp4", "nobody of that handle has enrolled");
+        if (asks == 2) left_out_because(told, "ada.mp4", "@ada, who is in it, has revoked");
+        if (asks == 2) left_out_because(told, "from-her.mp4", "@ada, who is in it, has revoked");
+        if (asks == 3) left_out_because(told, "ada.mp4", "enrolled anew");
+        json_decref(told);
+    }
+    assert_status(gallery_asking(folder, site, "", "", lender_path("nowhere")), TK_INPUT);
+    assert_says("nowhere");
+    assert_int_equal(lender_teardown(NULL), 0);
+}
+
 // ---- takedown ----------------------------------------------------------------------------------
 
 static void taken_down(const char *clip, const char *why, size_t left)
@@ -472,6 +519,7 @@ int main(void)
         cmocka_unit_test(other_descriptions_are_passed_by),
         cmocka_unit_test(what_does_not_hold_is_left_out),
         cmocka_unit_test(marks_are_asked_for),
+        cmocka_unit_test(people_are_asked_for),
         cmocka_unit_test(taken_down_clips_go_with_their_remixes),
         cmocka_unit_test(lists_that_are_wrong_build_nothing),
         cmocka_unit_test(only_sites_are_replaced),
