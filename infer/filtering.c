@@ -4,11 +4,15 @@
 #include "core/config/text.h"
 #include "infer/senses.h"
 #include "infer/story/given.h"
+#include "infer/story/remix.h"
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // Bytes of what a clip of ours says of itself; pixels at which given pictures are read, larger ones
@@ -66,17 +70,16 @@ static tk_status look_at_captions(tk_ruling *f, const tk_job *job)
 
 // ---- what it is given --------------------------------------------------------------------------
 
-// A clip's captions, as the file beside it has them; none where that is no such file.
-static tk_status look_at_parent(tk_ruling *f, const tk_job *job, const char *file, tk_arena *a)
+// A clip's captions, as the file beside `where` has them; none where that is no such file.
+static tk_status look_beside_parent(tk_ruling *f, const tk_job *job, const char *file,
+                                    const char *where, tk_arena *a)
 {
-    const size_t n = strlen(file);
-    const char *beside = n > 4 && (!strcmp(file + n - 4, ".mp4") || !strcmp(file + n - 4, ".mkv"))
-                             ? tk_arena_printf(a, "%.*s.json", (int)n - 4, file)
-                             : NULL;
+    const char *beside = tk_remix_beside(where, ".json", a);
     char *text, place[512];
     size_t bytes, i;
     json_t *shot;
-    if (!beside || access(beside, F_OK) != 0) return TK_OK;
+    if (!beside) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (access(beside, F_OK) != 0) return TK_OK;
     TK_TRY(tk_file_read(beside, SAID_MOST, a, &text, &bytes));
     json_t *root = json_loadb(text, bytes, 0, NULL);
     tk_status st = TK_OK;
@@ -88,6 +91,16 @@ static tk_status look_at_parent(tk_ruling *f, const tk_job *job, const char *fil
     }
     json_decref(root);
     return st;
+}
+
+// Its film, its sheet, by whatever ending; beside a link, and beside what that leads to.
+static tk_status look_at_parent(tk_ruling *f, const tk_job *job, const char *file, tk_arena *a)
+{
+    char real[PATH_MAX];
+    struct stat s;
+    TK_TRY(look_beside_parent(f, job, file, file, a));
+    const bool link = lstat(file, &s) == 0 && S_ISLNK(s.st_mode) && realpath(file, real);
+    return link ? look_beside_parent(f, job, file, real, a) : TK_OK;
 }
 
 static tk_status look_at_parents(tk_ruling *f, const tk_job *job, tk_arena *a)

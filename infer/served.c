@@ -3,12 +3,16 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "infer/filtering.h"
+#include "infer/reel/files.h"
 #include "infer/story/given.h"
 #include "parallel/mpi/stop.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static const double REST_LEAST = 1, REST_MOST = 60; // seconds
 
 // ---- choosing, on rank 0 -----------------------------------------------------------------------
 
@@ -104,7 +108,7 @@ static tk_status order_job(tk_serving *a, tk_served *h)
     const char *name = h->claim.entry.name;
     tk_arena_init(&arena, 0);
     tk_config_init(&c);
-    *o->list = 0;
+    *o->list = *o->output = 0;
     tk_status st = read_job(h, &arena, &c);
     if (st == TK_OK) st = check_claimed(a, &c, &arena);
     if (st == TK_OK) {
@@ -129,14 +133,34 @@ static tk_status tell_spool(tk_status st)
     return TK_OK;
 }
 
+// What is kept of a job that nobody goes on with is of no use.
+static void forget_windows(const tk_served *h)
+{
+    if (*h->order.output && tk_reel_files_remove(h->order.output) != TK_OK) tk_status_clear();
+}
+
+// What ails the disk ails the next job as well: all that wait would be failed in a moment. Twice as
+// long each time.
+static void rest_from_disk(tk_serving *a)
+{
+    a->rest = a->rest > 0 ? fmin(2 * a->rest, REST_MOST) : REST_LEAST;
+    a->rests_until = tk_now() + a->rest;
+    tk_log_warn("no job is claimed for %.0f seconds", a->rest);
+}
+
 static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
 {
     char words[TK_SPOOL_WORDS];
+    const tk_spool_record *r = &h->claim.record;
     const bool again = st != TK_INPUT && st != TK_NUMERIC;
     snprintf(words, sizeof words, "%s", tk_status_message());
     tk_log_warn("job %s: %s", h->claim.entry.name, words);
     tk_status_clear();
-    a->failed++;
+    if (st == TK_IO) rest_from_disk(a);
+    if (!again || r->tries >= r->most_tries) {
+        a->failed++;
+        forget_windows(h);
+    }
     return tell_spool(tk_claim_fail(&h->claim, words, again));
 }
 
@@ -146,7 +170,7 @@ tk_status tk_served_choose(tk_serving *a, tk_served *h)
     bool got = false;
     h->order.what = TK_SERVE_WAIT;
     h->end = TK_CLAIM_GOES_ON;
-    if (tk_stop_asked()) return TK_OK;
+    if (tk_stop_asked() || tk_now() < a->rests_until) return TK_OK;
     TK_TRY(tk_spool_scan(&a->spool));
     for (;;) {
         TK_TRY(tk_spool_next(&a->spool, wants_job, a, &h->claim, &got));
@@ -320,6 +344,7 @@ static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
     if (st == TK_OK) {
         st = tk_claim_commit(c);
         a->made += st == TK_OK;
+        if (st == TK_OK) a->rest = 0;
         return tell_spool(st);
     }
     if (h->unfit) {
@@ -333,6 +358,7 @@ static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
     if (st != TK_STOPPED) return fail_job(a, h, st);
     tk_status_clear();
     if (h->end == TK_CLAIM_GOES_ON) return tell_spool(tk_claim_return(c, ""));
+    if (h->end != TK_CLAIM_LOST) forget_windows(h);
     st = tk_claim_stop(c, h->end);
     return h->end == TK_CLAIM_LOST ? tell_spool(st) : st;
 }

@@ -55,7 +55,10 @@ const char *tk_av_words(int error)
 {
     static _Thread_local char words[AV_ERROR_MAX_STRING_SIZE + sizeof said + 8];
     char what[AV_ERROR_MAX_STRING_SIZE] = "";
-    if (error) av_strerror(error, what, sizeof what);
+    const bool full =
+        error == AVERROR(ENOSPC) || error == AVERROR(EDQUOT) || error == AVERROR(EFBIG);
+    if (full) snprintf(what, sizeof what, "%s", tk_io_words(AVUNERROR(error)));
+    if (error && !full) av_strerror(error, what, sizeof what);
     pthread_mutex_lock(&said_lock);
     snprintf(words, sizeof words, "%s%s%s", what, error && said[0] ? ": " : "", said);
     pthread_mutex_unlock(&said_lock);

@@ -30,7 +30,7 @@ static tk_status touch(const tk_lease *l, int64_t *at)
     TK_TRY(tk_spool_path(folder, l->spool, "workers/%s", l->worker));
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     for (int i = 0; i < TRIES && fd < 0 && (errno == ENOENT || errno == ESTALE); i++) {
-        mkdir(folder, 0777);
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST && errno != ESTALE) break;
         fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     }
     if (fd < 0) return TK_FAIL(tk_io_code(errno), "cannot write %s: %s", path, tk_io_words(errno));
@@ -95,6 +95,14 @@ static bool read_heartbeat(const char *path, char *line, size_t room, int64_t *a
     return true;
 }
 
+// A heartbeat that is ahead of `now` by more than a lease: that was asked for long ago, or the file
+// system's clock was set back since, and would have to catch up with what a dead worker left.
+static bool is_ahead_by_little(const tk_lease *l, int64_t at, int64_t now, double lease)
+{
+    if (*l->worker && touch(l, &now) != TK_OK) tk_status_clear();
+    return (double)(at - now) <= lease * 1e9;
+}
+
 bool tk_lease_held(const tk_lease *l, const char *worker, int64_t now)
 {
     char path[TK_SPOOL_PATH], line[256];
@@ -111,6 +119,7 @@ bool tk_lease_held(const tk_lease *l, const char *worker, int64_t now)
         sscanf(line, "%63s %llx %lld %lld %lf", p.host, &p.machine, &p.pid, &p.ticks, &lease) == 5;
     if (!known || !(lease > 0)) lease = l->seconds; // being written, or no worker's
     bool held = (double)(now - at) <= lease * 1e9;
+    if ((double)(at - now) > lease * 1e9) held = is_ahead_by_little(l, at, now, lease);
     if (known && tk_process_here(&p) && !tk_process_runs(&p)) held = false;
     return tk_spool_seam.held ? tk_spool_seam.held(held) : held;
 }

@@ -79,6 +79,13 @@ sed -i 's/a lake/an oak/' lake.json
 story 'a meadow' 'a hill' 'references: [lake.mp4]' >cites.yaml
 refused 2 "$talkie" sample cites.yaml "${by[@]}" -o none
 grep -q 'lake.mp4, its shot 1: refused' out || fail "a parent's caption is not looked at"
+mkdir far
+ln -s "$PWD/lake.mp4" far/way.mp4 # nor by another name, nor by its sheet
+for cited in far/way.mp4 lake.png; do
+    story 'a meadow' 'a hill' "references: [$cited]" >cites.yaml
+    refused 2 "$talkie" sample cites.yaml "${by[@]}" -o none
+    grep -q "$cited, its shot 1: refused" out || fail "a parent's caption is not looked at through $cited"
+done
 
 # What is no policy, or cannot be logged, refuses everything.
 echo 'categories: [{name: a, words: [tree], action: burn}]' >broken.yaml

@@ -96,6 +96,16 @@ grep -q 'windows were finished by an earlier run' out || fail "it did not go on 
 cmp long.mp4 spool/done/long/long.mp4 || fail "another clip after a kill"
 says done/long '"tries": 2'
 
+# A full disk (files of more than 6 KiB are none here) fails one job in some seconds, not all that wait in a
+# moment, and leaves no windows that nobody goes on from.
+story 3 'job: {tries: 2},' | drop full
+(trap '' XFSZ && ulimit -f 6 && exec "$talkie" serve spool checkpoint=run serve.once=1) >out 2>&1 || fail "the worker failed"
+grep -q 'no job is claimed for 1 seconds' out || fail "it claims the next job at once"
+grep -q 'no job is claimed for 2 seconds' out || fail "it does not wait longer the second time"
+grep -q '0 jobs done, 1 failed' out || fail "tries are counted as jobs"
+says failed/full 'disk full'
+[[ -z $(find spool/failed/full -name '*.window*' -o -name '*.part*') ]] || fail "a failed job keeps windows"
+
 drop cut <long.yaml
 "$faulty" 0 slow 100 serve spool checkpoint=run serve.once=1 >out 2>&1 &
 worker=$!

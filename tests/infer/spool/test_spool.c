@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -154,6 +155,25 @@ static void what_was_read_stays(void **state)
     assert_error("failed/b", "other names");
     tk_arena_free(&arena);
     close(fd);
+}
+
+// Who may not write into a spool is told so.
+static void a_spool_of_somebody_elses(void **state)
+{
+    (void)state;
+    if (getuid() != 0) skip();
+    do_there("chmod 755 .");
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_spool s;
+        const bool refused = setgid(1001) == 0 && setuid(1001) == 0 &&
+                             tk_spool_open(&s, dir, 60) == TK_INPUT &&
+                             strstr(tk_status_message(), "Permission denied");
+        _exit(refused ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 static void entries_are_read_as_printed(void **state)
@@ -332,6 +352,10 @@ static void a_heartbeat_that_is_old_is_a_dead_worker(void **state)
     assert_false(tk_lease_held(&a.lease, "gone", now));
     do_there("echo 'far ffff 4194304 1 60' >workers/gone/heartbeat");
     assert_true(tk_lease_held(&a.lease, "gone", now));
+    // What was asked long ago makes nobody dead; a clock that was set back keeps nobody alive.
+    assert_true(tk_lease_held(&a.lease, b.lease.worker, now - 300000000000));
+    do_there("touch -d '+1 hour' workers/gone/heartbeat");
+    assert_false(tk_lease_held(&a.lease, "gone", now));
 }
 
 // ---- renames whose answer is lost --------------------------------------------------------------
@@ -385,6 +409,7 @@ int main(void)
         TEST(jobs_come_by_priority_then_age),
         TEST(a_name_is_given_once),
         TEST(what_was_read_stays),
+        TEST(a_spool_of_somebody_elses),
         TEST(entries_are_read_as_printed),
         TEST(what_is_broken_fails_alone),
         TEST(failures_are_tried_again_as_often_as_they_may),
