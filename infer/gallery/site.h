@@ -33,9 +33,10 @@ tk_status tk_site_begin(tk_site *s, const char *path);
 // Whether a folder is a site, whole or being written: clips in it are copies of others.
 bool tk_site_is_one(const char *folder);
 
-// The file `from` as `name` in the site: a second name of it (a hard link) where the file system
-// has that, else a copy with the same time. *path: it, in the arena of the site. A link leads to
-// what it names. TK_INPUT where `from` cannot be read or is no regular file.
+// The file `from` as `name` in the site: a second name of it (a hard link) where it is this user's
+// alone to write and the file system has that, else a copy with the same time. *path: it, in the
+// arena of the site. A link leads to what it names. TK_INPUT where `from` cannot be read or is no
+// regular file.
 tk_status tk_site_take(tk_site *s, const char *from, const char *name, const char **path);
 tk_status tk_site_rename(tk_site *s, const char *from, const char *to); // within it
 void tk_site_drop(tk_site *s, const char *name);                        // what was taken

@@ -52,7 +52,10 @@ static tk_status parse_config(tk_trained *t)
         return TK_FAIL(TK_INPUT, "%s: this checkpoint has no config or no codec", t->path);
     TK_TRY(tk_config_parse(&t->config, TK_CMD_PLAN, t->path, t->meta.config, strlen(t->meta.config),
                            0, NULL));
-    t->config.parallel = (tk_parallel_config){0};
+    tk_config plain; // a clip says how it was made, and not by how many ranks its model was trained
+    tk_config_init(&plain);
+    t->config.parallel = plain.parallel;
+    tk_config_free(&plain);
     if (t->meta.bare) describe_media(t);
     return check_trained(t);
 }

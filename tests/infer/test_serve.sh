@@ -24,6 +24,10 @@ mkdir -p spool/files
 cp clips.h5 outside.h5
 story 3 >three.yaml
 "$talkie" sample three.yaml checkpoint=run -o straight >out 2>&1 || fail "no clip"
+# What a clip says of itself makes it again.
+"$json" straight.json options | sed 's/^"//; s/"$//; s/\\n/\n/g; s/\\"/"/g' >again.yaml
+"$talkie" sample again.yaml -o again >out 2>&1 || fail "the options that a clip tells are none"
+cmp straight.mp4 again.mp4 || fail "the options that a clip tells make another clip"
 story 3 'job: {priority: 1},' | drop three
 story 4 | drop four
 story 5 'references: [../../outside.h5],' | drop leaves

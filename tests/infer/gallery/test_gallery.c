@@ -128,12 +128,21 @@ static void clips_are_told(void **state)
                         text_in(json_array_get(json_object_get(one, "lineage"), 0), "label"));
     snprintf(path, sizeof path, "%s/clips/%s.mp4", site, text_in(one, "number"));
     struct stat a, b;
+    char number[32];
+    snprintf(number, sizeof number, "%s", text_in(one, "number"));
     assert_int_equal(stat(path, &a), 0);
     assert_int_equal(stat(signed_path("clips/one.mp4"), &b), 0);
     assert_true(a.st_ino == b.st_ino); // one file with two names
     snprintf(path, sizeof path, "%s/posters/%s.jpg", site, text_in(one, "number"));
     assert_true(is_there(path));
     json_decref(told);
+    // What others may write to is copied: it would change in the site.
+    assert_int_equal(chmod(signed_path("clips/one.mp4"), 0664), 0);
+    json_decref(built("", ""));
+    snprintf(path, sizeof path, "%s/clips/%s.mp4", site, number);
+    assert_int_equal(stat(path, &a), 0);
+    assert_true(a.st_ino != b.st_ino && a.st_size == b.st_size);
+    assert_int_equal(chmod(signed_path("clips/one.mp4"), 0644), 0);
     told = built(signed_path("root.pem"), "");
     assert_int_equal(n_shown(told), FILMS);
     assert_true(json_is_true(json_object_get(entry_of(told, "clips", "one.mp4"), "trusted")));
