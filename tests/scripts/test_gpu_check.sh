@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-#TEST timeout: 600
+#TEST timeout: 900
 # What scripts/gpu_check.sh packs is small enough to travel, needs nothing but the C library where it arrives,
 # and finds there what it is to find: here with the processor in the GPU's place, and for what is asked of a GPU
 # alone with an emulated one. Programs that a machine with a GPU may have of its own, PyTorch and compute-sanitizer,
