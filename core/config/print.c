@@ -142,6 +142,10 @@ static const struct {
     const char *section, *title;
 } titles[] = {
     {"", "Without a section: storyboards, job files, output, device"},
+    {"remix", "What is made anew of a clip (docs/remix.md)"},
+    {"job", "A job of a spool"},
+    {"serve", "A worker of a spool (talkie serve)"},
+    {"jobs", "What is in a spool (talkie jobs)"},
     {"model", "The model"},
     {"parallel", "Ranks and threads"},
     {"media", "What clips are made of"},
@@ -151,6 +155,8 @@ static const struct {
     {"data", "Training data"},
     {"plan", "What is planned (talkie plan)"},
     {"train", "Training"},
+    {"tasks", "What training asks for, by weight"},
+    {"preflight", "Whether all ranks are fit (talkie preflight)"},
     {"convert", "Weights to and from safetensors (talkie convert)"},
     {"sample", "Sampling"},
     {"film", "How a clip is delivered (docs/film.md)"},
@@ -158,6 +164,7 @@ static const struct {
     {"watermark", "The mark in clips (docs/watermark.md)"},
     {"consent", "Cameos (talkie cameo)"},
     {"gallery", "The gallery (talkie gallery)"},
+    {"filter", "What is refused (docs/filters.md)"},
     {"eval", "Evaluation"},
     {"log", "Log"},
 };
@@ -271,7 +278,7 @@ void tk_table_reference(FILE *f, const tk_table *t)
 {
     const tk_option *before = NULL;
     fprintf(
-        f, "# Options\n\nGenerated from the table of options (`core/config/table.c`) by "
+        f, "# Options\n\nGenerated from the table of options (`core/config/rows/`) by "
            "`talkie --options`.\n\nEvery option can stand in a YAML file, its section as a "
            "mapping, or on the command line as `key=value`,\nwhich wins over the file. Lists "
            "on the command line are separated by commas; shots are `shots[0].prompt=...`.\n"
