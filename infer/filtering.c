@@ -2,6 +2,7 @@
 #include "infer/filtering.h"
 #include "core/base/log.h"
 #include "core/config/text.h"
+#include "data/media/reader.h"
 #include "infer/senses.h"
 #include "infer/story/given.h"
 #include "infer/story/remix.h"
@@ -152,6 +153,63 @@ static tk_status open_asking(const tk_job *job, const int64_t *uid, bool dry, as
     return tk_ruling_open(&job->config.filter, &out->request, &out->ruling);
 }
 
+// ---- whose face and voice ----------------------------------------------------------------------
+
+// What speaks for a file, as the log calls it: that people in it, or people who are named, consent,
+// or that it was made here. NULL: nothing does.
+static const char *speaks_for(const tk_lent *l, const char *file, unsigned use)
+{
+    for (int i = 0; i < l->ask.n; i++)
+        if (l->cameo[i].uses & use) return "consented";
+    for (int i = 0; i < l->inherited.n; i++)
+        if (!strcmp(l->shown[i].file, file)) return "consented";
+    for (int i = 0; i < l->people.n_ours; i++)
+        if (!strcmp(l->people.ours[i], file)) return "made here";
+    return NULL;
+}
+
+static tk_status rule_given(tk_ruling *f, const tk_job *job, const char *file, bool pictures,
+                            bool sounds)
+{
+    const bool wanted[TK_GIVEN_KINDS] = {pictures, sounds};
+    static const unsigned use[TK_GIVEN_KINDS] = {TK_USE_FACE, TK_USE_VOICE};
+    for (int k = 0; k < TK_GIVEN_KINDS; k++)
+        if (wanted[k])
+            TK_TRY(tk_ruling_given(f, job->file, (tk_policy_given)k, file,
+                                   speaks_for(&job->lent, file, use[k])));
+    return TK_OK;
+}
+
+// A file that may be either, or both.
+static tk_status rule_media(tk_ruling *f, const tk_job *job, const char *file)
+{
+    const tk_media_config some = {
+        .width = 16, .height = 16, .fps = 10, .sample_rate = 16000, .channels = 1};
+    int64_t frames;
+    bool pictures, sounds = true;
+    TK_TRY(tk_media_has_pictures(file, &pictures));
+    if (pictures) TK_TRY(tk_media_probe(file, &some, 0.1, &frames, &sounds));
+    return rule_given(f, job, file, pictures, sounds);
+}
+
+// Every picture may show somebody and every sound be somebody's: nobody looks at faces here.
+static tk_status look_at_given(tk_ruling *f, const tk_job *job)
+{
+    const tk_storyboard *b = &job->config.story;
+    const int64_t *given = tk_ruling_policy(f)->given;
+    if (!given[TK_GIVEN_PICTURES] && !given[TK_GIVEN_SOUNDS]) return TK_OK;
+    for (int64_t i = 0; i < b->n_references; i++) TK_TRY(rule_media(f, job, b->references[i]));
+    for (int64_t k = 0; k < b->n_shots; k++)
+        for (int64_t i = 0; i < b->shots[k].n_references; i++)
+            TK_TRY(rule_media(f, job, b->shots[k].references[i]));
+    for (int64_t i = 0; i < b->n_cast; i++) TK_TRY(rule_media(f, job, b->cast[i].file));
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        TK_TRY(rule_given(f, job, b->keyframes[i].picture, true, false));
+    if (*b->picture) TK_TRY(rule_given(f, job, b->picture, true, false));
+    if (*b->sound) TK_TRY(rule_given(f, job, b->sound, false, true));
+    return *b->remix.clip ? rule_media(f, job, b->remix.clip) : TK_OK;
+}
+
 // ---- what is said and can be read --------------------------------------------------------------
 
 // As much of a file as a clip can be given, at the size of the clip or larger.
@@ -290,6 +348,7 @@ static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk
     tk_status st = look_at_texts(f, job, a);
     if (st == TK_OK) st = look_at_captions(f, job);
     if (st == TK_OK) st = look_at_parents(f, job, a);
+    if (st == TK_OK) st = look_at_given(f, job);
     if (st == TK_OK) st = tk_senses_open(s, tk_ruling_policy(f), job->file, job->story.sample_rate);
     if (st == TK_OK && has_senses(f)) st = take_given(f, job, s);
     if (st == TK_OK) st = tk_ruling_verdict(f);

@@ -61,7 +61,15 @@ static const tk_option category_rows[] = {
 static const tk_table category_table = TK_TABLE(category_rows, OF, "category");
 #undef OF
 
+const char *const tk_policy_given_name[TK_GIVEN_KINDS] = {"pictures", "sounds"};
+
 #define OF tk_policy
+#define GIVEN(n, k, words)                                                                       \
+    {                                                                                            \
+        .name = n, .kind = TK_OPT_ENUM, .offset = offsetof(OF, given[k]), .imax = TK_GIVEN_ROLE, \
+        .names = {"pass", "refuse", "log", "role"},                                              \
+        .help = "what becomes of " words " in which nobody is known to consent"                  \
+    }
 static const tk_option policy_rows[] = {
     ROWS("roles", roles, n_roles, role_table, "roles and who has them"),
     TEXTS("common", common, n_common, "words of which no other is taken to be spelled"),
@@ -76,7 +84,11 @@ static const tk_option policy_rows[] = {
      .offset = offsetof(OF, read),
      .imax = 1,
      .help = "whether what can be read in pictures is looked at, as what is written"},
+    GIVEN("given.pictures", TK_GIVEN_PICTURES, "pictures and films that a storyboard gives"),
+    GIVEN("given.sounds", TK_GIVEN_SOUNDS, "sounds that a storyboard gives"),
+    TEXT("given.role", given_role, "who may, where one of these says role"),
 };
+#undef GIVEN
 static const tk_table policy_table = TK_TABLE(policy_rows, OF, "policy");
 #undef OF
 
@@ -120,6 +132,21 @@ static tk_status check_roles(policy_reading *r, const tk_source *rows)
                 TK_TRY(wrong(r, &rows->item[i], "roles", i, "name", "there is one of that name"));
     }
     return TK_OK;
+}
+
+static tk_status check_given(policy_reading *r, const tk_source *row)
+{
+    const tk_policy *p = r->p;
+    const bool asks =
+        p->given[TK_GIVEN_PICTURES] == TK_GIVEN_ROLE || p->given[TK_GIVEN_SOUNDS] == TK_GIVEN_ROLE;
+    const char *words = NULL;
+    if (asks && !*p->given_role) words = "missing: who may, since given says role";
+    if (!asks && *p->given_role) words = "says who may, but given does not say role";
+    if (asks && *p->given_role && !has_role_named(p, p->given_role))
+        words = "there is no role of that name below roles";
+    tk_place at = row->at;
+    if (!at.file) at.file = r->l.file;
+    return words ? tk_config_error(&r->l, at, "given.role", "%s", words) : TK_OK;
 }
 
 static tk_status check_category(policy_reading *r, const tk_source *item, int64_t i)
@@ -250,6 +277,7 @@ static tk_status check_policy(tk_loading *l)
         TK_TRY(tk_config_error(l, (tk_place){.file = l->file}, "categories",
                                "missing: a policy says what it looks for"));
     TK_TRY(check_roles(r, source_rows(r, "roles")));
+    TK_TRY(check_given(r, source_rows(r, "given.role")));
     for (int64_t k = 0; k < p->n_common; k++) {
         const tk_status st = tk_words_add_common(p->made->words, p->common[k]);
         if (st == TK_INPUT) TK_TRY(say_wrong_rule(r, common, "common", k, p->common[k]));

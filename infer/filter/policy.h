@@ -14,6 +14,21 @@ typedef enum tk_policy_action {
     TK_POLICY_ROLE // refused to all but users of its role
 } tk_policy_action;
 
+// What a storyboard gives, each of which may show or be somebody.
+typedef enum tk_policy_given {
+    TK_GIVEN_PICTURES, // stills and films
+    TK_GIVEN_SOUNDS,   // of films, too
+    TK_GIVEN_KINDS
+} tk_policy_given;
+extern const char *const tk_policy_given_name[TK_GIVEN_KINDS]; // "pictures"
+
+typedef enum tk_given_action { // where nobody is known to consent to it
+    TK_GIVEN_PASS,
+    TK_GIVEN_REFUSE,
+    TK_GIVEN_LOG,
+    TK_GIVEN_ROLE
+} tk_given_action;
+
 typedef struct tk_policy_role {
     char *name;
     char **users; // by name, or by number
@@ -50,9 +65,11 @@ typedef struct tk_policy {
     int64_t n_common;
     tk_policy_category *categories;
     int64_t n_categories;
-    int64_t listen; // 1: what is said is looked at, too
-    int64_t read;   // 1: ... and what can be read in pictures
-    int64_t words;  // of all categories, names included
+    int64_t listen;                // 1: what is said is looked at, too
+    int64_t read;                  // 1: ... and what can be read in pictures
+    int64_t given[TK_GIVEN_KINDS]; // tk_given_action
+    char *given_role;              // of TK_GIVEN_ROLE
+    int64_t words;                 // of all categories, names included
     struct tk_policy_made *made;
     tk_arena arena;
 } tk_policy;

@@ -208,6 +208,42 @@ static tk_status judge_hit(tk_ruling *f, const char *place, const char *text,
     return put_entry(f, entry);
 }
 
+static void add_given_refusal(tk_ruling *f, const char *place, tk_policy_given kind,
+                              const char *file)
+{
+    const bool role = f->policy->given[kind] == TK_GIVEN_ROLE;
+    f->refused++;
+    if (f->told == TOLD || f->lines.used > TOLD_BYTES) return;
+    if (f->told++) tk_text_add(&f->lines, "\n");
+    tk_text_addf(
+        &f->lines,
+        "%.300s: refused (given %s, of which nobody is known to consent): %.300s; name in "
+        "cameo who lends %s to this clip, or give a clip that was made here%s%.80s%s",
+        place, tk_policy_given_name[kind], file, kind == TK_GIVEN_PICTURES ? "a face" : "a voice",
+        role ? ", or have the role \"" : "", role ? f->policy->given_role : "", role ? "\"" : "");
+}
+
+tk_status tk_ruling_given(tk_ruling *f, const char *place, tk_policy_given kind, const char *file,
+                          const char *consents)
+{
+    char rule[40];
+    const char *decision = "refused";
+    if (!f || f->policy->given[kind] == TK_GIVEN_PASS) return TK_OK;
+    const tk_given_action action = (tk_given_action)f->policy->given[kind];
+    if (action == TK_GIVEN_LOG) decision = "logged";
+    if (action == TK_GIVEN_ROLE && all_have_role(f, f->policy->given_role)) decision = "allowed";
+    if (consents) decision = consents;
+    f->decisions++;
+    if (!strcmp(decision, "refused")) add_given_refusal(f, place, kind, file);
+    if (f->log < 0) return TK_OK;
+    snprintf(rule, sizeof rule, "given %s", tk_policy_given_name[kind]);
+    json_t *entry = begin_entry(f, decision);
+    json_object_set_new(entry, "rule", json_string(rule));
+    json_object_set_new(entry, "where", clean_words(place));
+    json_object_set_new(entry, "text", clean_words(file));
+    return put_entry(f, entry);
+}
+
 static tk_status look_at_piece(tk_ruling *f, const char *place, const char *text, size_t bytes)
 {
     tk_policy_hit *hit;

@@ -34,8 +34,12 @@ void tk_ruling_close(tk_ruling *f); // NULL is fine
 
 const tk_policy *tk_ruling_policy(const tk_ruling *f);
 // `place`: of the text, in messages. TK_IO where a decision cannot be logged. Long texts are looked
-// at in pieces that overlap. f NULL: fine, as in the next two.
+// at in pieces that overlap. f NULL: fine, as in the next three.
 tk_status tk_ruling_text(tk_ruling *f, const char *place, const char *text);
+// A file that is given. consents: what speaks for it, as the log calls it; NULL: nobody who is in
+// it is known to consent.
+tk_status tk_ruling_given(tk_ruling *f, const char *place, tk_policy_given kind, const char *file,
+                          const char *consents);
 // How much was refused by now.
 int tk_ruling_refuses(const tk_ruling *f);
 // The end: TK_INPUT with a line for each refusal, else the log says that all went through.

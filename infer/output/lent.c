@@ -236,13 +236,13 @@ static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const cha
 tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
                        const int64_t *asker, const char *output, bool acts, tk_arena *a)
 {
-    tk_person_in *found;
-    int n;
     *l = (tk_lent){.clip = NULL};
     if (c->story.n_cameo > TK_CAMEOS)
         return TK_FAIL(TK_INPUT, "cameo: names %lld people; at most %d are possible",
                        (long long)c->story.n_cameo, TK_CAMEOS);
-    TK_TRY(tk_people_find(c, acts, a, &found, &n));
+    TK_TRY(tk_people_find(c, acts, a, &l->people));
+    tk_person_in *const found = l->people.person;
+    const int n = l->people.n;
     if (c->story.n_cameo == 0 && n == 0) return TK_OK;
     if (n && !*c->consent.store)
         return TK_FAIL(TK_INPUT,

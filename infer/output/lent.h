@@ -17,6 +17,7 @@ typedef struct tk_lent {
     const tk_person_in *shown; // the same: in which file
     int untold;                // of them those who are not named, in whose logs it is told for this
     char mark[TK_MARK_DIGITS]; // what the clip's says, which is told; "": it bears none
+    tk_people_in people; // in files of the storyboard, also where nobody is asked for anything
     char *clip; // output, without suffix, as an absolute path; NULL: nobody is asked for anything
 } tk_lent;
 

@@ -74,6 +74,7 @@ typedef struct people_found {
     const char *file; // that is looked at
     bool told;        // something beside it or in it describes a clip,
     bool fits;        // ... and this very file
+    bool marked;      // it bears a mark of ours
 } people_found;
 
 static tk_status find_person(people_found *f, const char *word)
@@ -161,8 +162,10 @@ static double look_long(const tk_config *c)
 static tk_status look_at_mark(people_found *f, const tk_config *c, bool warns, tk_arena *a)
 {
     tk_stripped x;
-    if (!*c->consent.store) return TK_OK;
+    if (!*c->consent.store && !*c->filter.policy) return TK_OK;
     TK_TRY(tk_stripped_look(c, f->file, look_long(c), a, &x));
+    f->marked = x.bears;
+    if (!*c->consent.store) return TK_OK;
     if (x.is_film && !x.knows && !f->told && warns)
         tk_log_warn("%s: nothing tells who is in it, and its mark is not looked up: watermark.key "
                     "is missing",
@@ -191,26 +194,29 @@ static tk_status look_for_people(people_found *f, const tk_config *c, bool warns
     return look_at_mark(f, c, warns, a);
 }
 
-tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_person_in **out, int *n)
+tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_people_in *out)
 {
     const tk_storyboard *b = &c->story;
     people_found f = {.n = 0};
     char ***at;
     const int64_t files = tk_story_files(b, NULL);
+    *out = (tk_people_in){.n = 0};
     TK_ARENA_NEW(at, a, files + 1);
     TK_ARENA_NEW(f.found, a, TK_INHERITED);
+    TK_ARENA_NEW(out->ours, a, files + 1);
     tk_story_files(b, at);
     for (int64_t i = 0; i < files; i++) {
         tk_arena scratch;
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
-        f.told = f.fits = false;
+        f.told = f.fits = f.marked = false;
         const tk_status st = look_for_people(&f, c, warns, &scratch);
         tk_arena_free(&scratch);
         TK_TRY(st);
+        if (*c->watermark.key ? f.marked : f.fits) out->ours[out->n_ours++] = f.file;
     }
-    *out = f.found;
-    *n = f.n;
+    out->person = f.found;
+    out->n = f.n;
     return TK_OK;
 }
 

@@ -17,6 +17,13 @@ typedef struct tk_person_in {
     const char *file; // the first of the storyboard's that tells it, as that names it
 } tk_person_in;
 
+typedef struct tk_people_in { // all files of a storyboard
+    tk_person_in *person;     // (n) each once
+    int n;
+    const char **ours; // (n_ours) films that were made here: they bear the mark, or, where its key
+    int n_ours;        // is missing, are what their JSON or their manifest says
+} tk_people_in;
+
 // Whether an ingredient of a manifest is a person, whose handle is its title.
 bool tk_people_is_person(const tk_told_ingredient *x);
 // In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
@@ -25,7 +32,7 @@ bool tk_people_is_person(const tk_told_ingredient *x);
 // Of a film or a sound also who its mark says was in it (stripped.h), whatever else tells of it;
 // TK_INPUT where there is a mark that says nothing readable, and nothing else tells of this very
 // file. warns: that marks are not looked up where the key of marks is missing.
-tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_person_in **out, int *n);
+tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_people_in *out);
 
 // Of a clip that names this person, by its path without suffix, the latents go, which can be gone
 // on from; what they are is told by the digest in the JSON. Said; what is not there, or no file of

@@ -48,14 +48,14 @@ static tk_status read_what_it_says(const tk_config *c, const char *file, bool pi
     if (!m.says) return TK_OK;
     out->says = tk_arena_strdup(a, tk_mark_say(&m.says->message, digits));
     if (!out->says) return TK_FAIL(TK_MEMORY, "out of memory for a mark");
-    return ask_store(c, out->says, a, out);
+    return *c->consent.store ? ask_store(c, out->says, a, out) : TK_OK;
 }
 
 tk_status tk_stripped_look(const tk_config *c, const char *file, double seconds, tk_arena *a,
                            tk_stripped *out)
 {
     bool media, pictures;
-    *out = (tk_stripped){.knows = *c->watermark.key && *c->consent.store};
+    *out = (tk_stripped){.knows = *c->watermark.key};
     TK_TRY(look_at_kind(file, &media, &pictures, &out->is_film));
     if (!out->knows || !out->is_film) return TK_OK;
     return read_what_it_says(c, file, pictures, seconds, a, out);

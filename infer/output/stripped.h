@@ -5,11 +5,11 @@
 #include "infer/cameo/store.h"
 
 typedef struct tk_stripped {
-    bool knows;           // the key and the store are there
+    bool knows;           // the key is there
     bool is_film;         // it has pictures that move, or sound alone: a still bears no mark
     bool bears;           // a mark of this key
     const char *says;     // its digits; NULL: they cannot be read
-    const tk_handle *who; // (n)
+    const tk_handle *who; // (n) where there is a store
     int n;
 } tk_stripped;
 
