@@ -35,7 +35,7 @@ static tk_status one_job(sampling *a, tk_job *job)
     a->made += st == TK_OK;
     a->unmade += st != TK_OK;
     if (st == TK_OK || st == TK_STOPPED) return st;
-    if (a->jobs.many && a->by.mesh.replica.rank == 0)
+    if (a->jobs.n > 1 && a->by.mesh.replica.rank == 0)
         tk_log_warn("%s: %s", job->file, tk_status_message());
     if (a->failed != TK_OK) return TK_OK;
     a->failed = st;
@@ -136,7 +136,7 @@ static tk_status sample_all(sampling *a)
     TK_TRY(tk_mesh_open(&a->by.mesh, a->world, &a->by.parallel, TK_AXIS_TENSOR));
     for (int i = 0; i < a->jobs.n_trained && todo; i++)
         for (int ema = 1; ema >= 0; ema--) TK_TRY(sample_group(a, &a->jobs.trained[i], ema != 0));
-    if (a->jobs.many) TK_TRY(sum_up(a, todo));
+    if (a->jobs.many || a->jobs.n > 1) TK_TRY(sum_up(a, todo));
     if (a->failed != TK_OK) tk_status_set(a->failed, a->words);
     return tk_agree(a->world, a->failed);
 }

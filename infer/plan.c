@@ -241,6 +241,9 @@ static tk_status tell_story(const tk_job *job, const tk_machine *m, tk_arena *a)
     printf("clip        %" PRId64 " frames of %" PRId64 "x%" PRId64 ", %" PRId64
            " a second; %s%s\n",
            s->grid.frames, s->grid.width, s->grid.height, s->fps, job->output, ".mp4");
+    if (job->stored.path)
+        printf("latents     lie in %s already: nothing is sampled, unlike below\n",
+               job->stored.path);
     if (job->remix.clip)
         printf("remix       %s\n", tk_remix_say(&job->remix, &job->config.story, remix));
     printf("layout      %s: %d rank%s for it\n", tk_mesh_print(&parallel, mesh, sizeof mesh), ranks,
@@ -264,6 +267,8 @@ static tk_status plan_stories(const tk_jobs *jobs, const char *file)
     for (int i = 0; i < jobs->n && st == TK_OK; i++) {
         if (i) printf("\n");
         tk_arena_reset(&a);
+        st = tk_job_find_stored(&jobs->job[i], &a);
+        if (st != TK_OK) break;
         st = tk_status_in_file(tell_story(&jobs->job[i], *file ? &machine : NULL, &a),
                                jobs->job[i].file);
     }

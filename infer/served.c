@@ -55,6 +55,10 @@ static tk_status check_claimed(const tk_serving *a, tk_config *c, tk_arena *aren
 {
     if (c->jobs.n_storyboards)
         return TK_FAIL(TK_INPUT, "storyboards: its file was made a list after it was taken in");
+    if (c->story.takes && !c->story.take)
+        return TK_FAIL(TK_INPUT,
+                       "takes: a job makes one clip; drop one for each, with take: 1, take: 2 and "
+                       "so on");
     if (strchr(c->story.output, '/'))
         return TK_FAIL(TK_INPUT,
                        "output: \"%s\": a clip goes into its job's folder; give a name without '/'",

@@ -84,6 +84,9 @@ static tk_status stopped(const tk_studio *a)
 {
     const tk_studio_place *p = a->place[0];
     int64_t kept = 0;
+    if (p->job->stored.path)
+        return TK_FAIL(TK_STOPPED, "%s: stopped on request; run the same command again",
+                       p->job->file);
     for (int64_t i = 0; i < p->reel.reel.shape.n; i++) kept += p->reel.there[i];
     return TK_FAIL(TK_STOPPED,
                    "%s: stopped on request; %" PRId64 " of %" PRId64 " windows are kept in %s: run "
@@ -190,8 +193,9 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
     tk_review *review;
     if (a->mesh.replica.rank) return TK_OK;
     TK_TRY(tk_review_open(job, job->uid, &review));
-    tk_status st = tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid,
-                                   &at->reel.source, TK_DECODER_WINDOW);
+    tk_latent_source *rows = job->stored.path ? &at->stored.source : &at->reel.source;
+    tk_status st =
+        tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, rows, TK_DECODER_WINDOW);
     if (st != TK_OK) {
         tk_review_close(review);
         return st;
@@ -200,11 +204,13 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
                              .output = job->output,
                              .told = job->told_output ? job->told_output : job->config.story.output,
                              .digest = job->digest,
+                             .made = job->made,
+                             .draft = job->draft,
                              .config = &job->config,
                              .story = &job->story,
                              .refs = &at->refs,
                              .remix = &job->remix,
-                             .latents = &at->reel.source,
+                             .latents = rows,
                              .trained = job->trained,
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
@@ -249,14 +255,29 @@ static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_
     TK_TRY(tk_agree(
         &a->mesh.replica,
         tk_story_reel(&job->story, tk_codec_get_info(job->trained->meta.codec), arena, &shape)));
-    return tk_reel_files_open(job->output, job->digest, &shape, &a->mesh.replica, holders, out);
+    return tk_reel_files_open(job->output, job->made, &shape, &a->mesh.replica, holders, out);
 }
 
 // Windows that are there, made by this run or by an earlier one.
 static void pass_kept(tk_studio_place *p)
 {
+    if (p->job->stored.path) return;
     while (p->window < p->job->story.n_windows && p->reel.reel.has(&p->reel.reel, p->window))
         p->window++;
+}
+
+// All windows are there, in the latents of a clip.
+static tk_status open_stored(tk_studio *a, tk_studio_place *p)
+{
+    const tk_job *job = p->job;
+    tk_status st = TK_OK;
+    if (a->mesh.replica.rank == 0) {
+        tk_log("%s: its latents lie there already, %s: nothing is sampled", job->file,
+               job->stored.path);
+        st = tk_stored_open(&job->stored, &p->stored);
+    }
+    p->window = job->story.n_windows;
+    return tk_agree(&a->mesh.replica, st);
 }
 
 static tk_status begin_place(tk_studio *a, tk_studio_place *p)
@@ -272,6 +293,7 @@ static tk_status begin_place(tk_studio *a, tk_studio_place *p)
     TK_TRY(read_inputs(a, p));
     TK_TRY(
         tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED, NULL) : TK_OK));
+    if (job->stored.path) return open_stored(a, p);
     return open_reel(a, job, &p->arena, &p->reel);
 }
 
@@ -333,6 +355,7 @@ void tk_studio_leave(tk_studio_place *p)
 {
     if (!p->job) return;
     tk_reel_files_close(&p->reel);
+    tk_stored_close(&p->stored);
     tk_story_given_close(&p->given);
     tk_arena_free(&p->arena);
     p->job = NULL;

@@ -18,6 +18,7 @@ typedef struct tk_studio_place { // a storyboard at work
     tk_job *job;                 // NULL: none
     int window;                  // the next to be made; as many as there are: all are
     tk_reel_files reel;
+    tk_stored_rows stored; // where all its latents lie there already, in place of the reel
     tk_references refs;
     tk_story_text text;
     tk_story_given given; // where it gives

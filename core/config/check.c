@@ -279,6 +279,9 @@ static tk_status check_story(tk_loading *l)
                   "missing: a storyboard has at least one shot"));
     TK_TRY(check_remix(l));
     TK_TRY(check_film(l));
+    TK_TRY(broken(l, s->takes && s->take > s->takes, "take", "takes",
+                  "%" PRId64 " is none of the %" PRId64 " takes, which are counted from 1", s->take,
+                  s->takes));
     TK_TRY(broken(l, sampling && *s->negative && config(l)->sample.guidance == 1, "negative",
                   "sample.guidance", "without guidance nothing leads away from it; leave it out"));
     return broken(l, sampling && !job && !s->checkpoint[0], "checkpoint", "storyboards",

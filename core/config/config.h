@@ -249,6 +249,8 @@ typedef struct tk_storyboard { // the keys of a storyboard file
     char *empty_features; // .npy of an empty caption's; "" = as trained
     char *style;          // prepended to every prompt; "" = none
     char *negative;       // what guidance leads away from; "" = from no caption
+    int64_t takes, take;  // clips of as many seeds; which of them the clip is; 0 = neither
+    int64_t draft;        // 1: fewer steps, beside the clip
     char *output;         // output path without suffix; "" = clips/<name of the storyboard file>
     tk_shot_config *shots;
     int64_t n_shots;

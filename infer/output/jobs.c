@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LESS = 4 }; // times fewer steps of a draft
+
 // A file named by another: as it stands, else beside the one that names it.
 static tk_status find_file(char **path, const char *named_by, tk_arena *a)
 {
@@ -73,6 +75,10 @@ static tk_status name_output(tk_job *job, tk_arena *a)
     else
         job->output =
             n ? tk_arena_strdup(a, asked) : tk_arena_printf(a, "clips/%.*s", length, name);
+    if (job->output && job->is_take)
+        job->output = tk_arena_printf(a, "%s.take%d", job->output, (int)job->take);
+    if (job->output && job->draft && !job->uid) // a spool's jobs have folders of their own
+        job->output = tk_arena_printf(a, "%s.draft", job->output);
     if (!job->output) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     const char *last = strrchr(job->output, '/');
     if (last && !last[1])
@@ -103,6 +109,17 @@ static tk_status check_made(const tk_job *job)
     return st;
 }
 
+// What is asked for of takes and drafts, as options of a clip like any other.
+static void take_up_choice(tk_job *job, tk_config *c)
+{
+    tk_storyboard *b = &c->story;
+    if (!job->is_take) job->take = b->take;
+    if (job->take) b->seed = (int64_t)(((uint64_t)b->seed + (uint64_t)job->take - 1) & INT64_MAX);
+    job->draft = b->draft != 0;
+    if (job->draft) c->sample.steps = (c->sample.steps + LESS - 1) / LESS;
+    b->takes = b->take = b->draft = 0;
+}
+
 // The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
 // acts: on the one rank that changes files.
 static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, int n,
@@ -128,6 +145,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     c->codec = t->config.codec;
     c->codec.file = codec_file;
     TK_TRY(tk_sample_check_branches(j->top.parallel.guidance, c->sample.guidance));
+    take_up_choice(job, c);
     TK_TRY(name_output(job, &j->arena));
     TK_TRY(find_inputs(job, &j->arena));
     TK_TRY(tk_remix_look(c, tk_codec_get_info(t->meta.codec), &j->arena, &job->remix));
@@ -138,7 +156,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(check_made(job));
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
-    TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest));
+    TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest, &job->made));
     const tk_mark_message mark = tk_output_mark(c, &job->story, job->digest);
     if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
     return TK_OK;
@@ -228,6 +246,40 @@ static tk_status check_writable(const tk_jobs *j, const char *top)
     return TK_OK;
 }
 
+tk_status tk_job_find_stored(tk_job *job, tk_arena *a)
+{
+    const tk_latents_form form =
+        tk_stored_form(&job->story, tk_codec_get_info(job->trained->meta.codec));
+    TK_TRY(tk_stored_look(job->output, job->made, &form, a, &job->stored));
+    if (job->stored.path || job->is_take || !job->take || job->draft) return TK_OK;
+    const char *take = tk_arena_printf(a, "%s.take%d", job->output, (int)job->take);
+    if (!take) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    return tk_stored_look(take, job->made, &form, a, &job->stored);
+}
+
+// What rank 0 has found, to all.
+static tk_status share_stored(tk_jobs *j, tk_comm *world, tk_stored *s)
+{
+    char path[PATH_MAX + 32] = "";
+    if (s->path) snprintf(path, sizeof path, "%s", s->path);
+    TK_TRY(tk_comm_broadcast(world, path, sizeof path, 0));
+    if (!*path) return TK_OK;
+    TK_TRY(tk_comm_broadcast(world, &s->digest, sizeof s->digest, 0));
+    TK_TRY(tk_comm_broadcast(world, &s->form, sizeof s->form, 0));
+    s->path = tk_arena_strdup(&j->arena, path);
+    return tk_agree(world, s->path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path"));
+}
+
+static tk_status find_all_stored(tk_jobs *j, tk_comm *world)
+{
+    tk_status st = TK_OK;
+    for (int i = 0; i < j->n && world->rank == 0 && st == TK_OK; i++)
+        if (!j->job[i].finished) st = tk_job_find_stored(&j->job[i], &j->arena);
+    TK_TRY(tk_agree(world, st));
+    for (int i = 0; i < j->n; i++) TK_TRY(share_stored(j, world, &j->job[i].stored));
+    return TK_OK;
+}
+
 // Rank 0 looks, the others are told.
 static tk_status find_finished(tk_jobs *j, tk_comm *world)
 {
@@ -244,17 +296,47 @@ static tk_status find_finished(tk_jobs *j, tk_comm *world)
     return TK_OK;
 }
 
+// How many clips a storyboard asks for; `takes`: whether these are takes of one.
+static tk_status count_clips(tk_jobs *j, const char *top, const char **file, int n,
+                             char *const *overrides, int *clips, bool *takes)
+{
+    tk_config peek;
+    tk_config_init(&peek);
+    tk_status st = j->many ? find_file((char **)file, top, &j->arena) : TK_OK;
+    if (st == TK_OK) st = load_layers(j, top, *file, n, overrides, &peek);
+    *takes = peek.story.takes > 0 && peek.story.take == 0;
+    *clips = *takes ? (int)peek.story.takes : 1;
+    tk_config_free(&peek);
+    return tk_status_in_file(st, *file);
+}
+
+static tk_status add_clips(tk_jobs *j, const char *file, int clips, bool takes)
+{
+    tk_job *more = tk_arena_alloc(&j->arena, (size_t)(j->n + clips) * sizeof *more);
+    if (!more) return TK_FAIL(TK_MEMORY, "out of memory for the clips");
+    if (j->n) memcpy(more, j->job, (size_t)j->n * sizeof *more);
+    for (int k = 0; k < clips; k++)
+        more[j->n + k] = (tk_job){.file = file, .take = takes ? k + 1 : 0, .is_take = takes};
+    j->job = more;
+    j->n += clips;
+    return TK_OK;
+}
+
 // only: the one storyboard of the list that is meant; NULL: all of them.
 static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
                           char *const *overrides)
 {
     TK_TRY(tk_config_load(&j->top, TK_CMD_SAMPLE, file, n, overrides));
     j->many = j->top.jobs.n_storyboards > 0;
-    j->n = j->many && !only ? (int)j->top.jobs.n_storyboards : 1;
-    TK_ARENA_NEW(j->job, &j->arena, j->n);
+    const int listed = j->many && !only ? (int)j->top.jobs.n_storyboards : 1;
+    for (int i = 0; i < listed; i++) {
+        const char *one = only ? only : j->many ? j->top.jobs.storyboards[i] : file;
+        int clips;
+        bool takes;
+        TK_TRY(count_clips(j, file, &one, n, overrides, &clips, &takes));
+        TK_TRY(add_clips(j, one, clips, takes));
+    }
     TK_ARENA_NEW(j->trained, &j->arena, j->n);
-    for (int i = 0; i < j->n; i++)
-        j->job[i].file = only ? only : j->many ? j->top.jobs.storyboards[i] : file;
     return TK_OK;
 }
 
@@ -284,6 +366,7 @@ tk_status tk_jobs_open_for(tk_jobs *j, tk_comm *world, const char *list, const c
     TK_TRY(read_jobs(j, world, list, file, uid, n, overrides));
     tk_status st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
+    if (st == TK_OK) st = find_all_stored(j, world);
     if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, list));
     if (st != TK_OK) tk_jobs_close(j);
     return st;

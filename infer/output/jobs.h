@@ -4,6 +4,7 @@
 #include "core/config/command.h"
 #include "infer/output/lent.h"
 #include "infer/output/output.h"
+#include "infer/output/stored.h"
 
 typedef struct tk_job {
     const char *file; // storyboard
@@ -16,15 +17,18 @@ typedef struct tk_job {
     // What the clip's JSON calls storyboard and output, where they do not stay where they are;
     // NULL: file, and what was asked for.
     const char *told_file, *told_output;
-    const int64_t *uid; // of whom this process asks for; NULL: of whose the files are
-    uint64_t digest;
-    bool finished; // by an earlier run
+    const int64_t *uid;    // of whom this process asks for; NULL: of whose the files are
+    uint64_t digest, made; // see tk_output_digest
+    int64_t take;          // whose noise it has, from 1 on; 0: none's
+    bool is_take, draft;   // its output is called so
+    tk_stored stored;      // latents that need not be made
+    bool finished;         // by an earlier run
 } tk_job;
 
 typedef struct tk_jobs {
-    tk_config top; // of the file on the command line
-    bool many;     // it is a job file
-    int n, n_trained;
+    tk_config top;    // of the file on the command line
+    bool many;        // it is a job file
+    int n, n_trained; // clips; checkpoints
     tk_job *job;
     tk_trained *trained; // the checkpoints, each once
     tk_arena arena;
@@ -39,4 +43,7 @@ tk_status tk_jobs_open_for(tk_jobs *j, tk_comm *world, const char *list, const c
                            const int64_t *uid, int n, char *const *overrides);
 // The same without a look at outputs: none counts as finished, and no folder is made.
 tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
+// One rank: whether a clip's latents lie there already, for job->stored; those of a take that is
+// chosen, too. Memory comes from `a`.
+tk_status tk_job_find_stored(tk_job *job, tk_arena *a);
 void tk_jobs_close(tk_jobs *j);

@@ -13,6 +13,7 @@
 #include "infer/output/lineage.h"
 #include "infer/output/parts.h"
 #include "infer/output/sign.h"
+#include "infer/output/stored.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -45,8 +46,18 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
     return TK_OK;
 }
 
+static tk_status digest_options(const tk_config *c, uint64_t *out)
+{
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const char *dump = tk_config_dump(c, TK_CMD_SAMPLE, &a);
+    *out = dump ? XXH3_64bits_withSeed(dump, strlen(dump), *out) : 0;
+    tk_arena_free(&a);
+    return dump ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the options");
+}
+
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
-                           uint64_t *out)
+                           uint64_t *out, uint64_t *made)
 {
     tk_config bare = *c;
     tk_arena a;
@@ -59,23 +70,25 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_rem
     bare.log_level = 0;
     bare.sample.graph = bare.sample.latents = 0; // the same clip
     bare.filter = (tk_filter_config){none, none};
-    tk_arena_init(&a, 0);
     bare.consent = none_asked;
     // Whether it is signed is a thing of the clip's, by which files is not.
     bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
     bare.watermark.key = *c->watermark.key ? some : none; // nor under which key it is marked
-    const char *dump = tk_config_dump(&bare, TK_CMD_SAMPLE, &a);
-    const uint64_t text = dump ? XXH3_64bits(dump, strlen(dump)) : 0;
-    tk_arena_free(&a);
-    if (!dump) return TK_FAIL(TK_MEMORY, "out of memory for the options");
+    tk_config latents = bare;
+    latents.film = (tk_film_config){0};
+    latents.provenance = (tk_provenance_config){none, none, none};
+    latents.watermark = (tk_watermark_config){none, none, 0};
+    uint64_t text = 0;
+    TK_TRY(digest_options(&latents, &text));
     const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
                               (uint64_t)(c->sample.ema && t->has_ema)};
-    *out = XXH3_64bits(model, sizeof model);
-    if (r->latents) *out = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *out);
+    *made = XXH3_64bits(model, sizeof model);
+    if (r->latents) *made = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *made);
     tk_arena_init(&a, 0);
-    const tk_status st = add_files(&c->story, &a, out);
+    const tk_status st = add_files(&c->story, &a, made);
     tk_arena_free(&a);
-    return st;
+    *out = *made;
+    return st == TK_OK ? digest_options(&bare, out) : st;
 }
 
 static json_t *hex(uint64_t x)
@@ -166,6 +179,8 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "format", json_string("talkie-clip"));
     json_object_set_new(root, "version", json_integer(1));
     json_object_set_new(root, "digest", hex(p->digest));
+    json_object_set_new(root, "made", hex(p->made));
+    if (p->draft) json_object_set_new(root, "draft", json_true());
     json_object_set_new(root, "storyboard", json_string(p->storyboard));
     json_object_set_new(root, "seed", json_integer(p->config->story.seed));
     json_object_set_new(root, "checkpoint",
@@ -357,13 +372,8 @@ static tk_status write_sheet(const tk_provenance *p, tk_media_source *clip, cons
 
 static tk_status write_latents(const tk_provenance *p, const tk_file *f)
 {
-    const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
-    const tk_grid *grid = &p->story->grid;
-    const tk_latents_form form = {
-        .codec = k->digest,
-        .rows = {[TK_CODEC_VIDEO] = grid->latent_frames, [TK_CODEC_AUDIO] = grid->audio_rows},
-        .numbers = {[TK_CODEC_VIDEO] = grid->high * grid->wide * k->video_channels,
-                    [TK_CODEC_AUDIO] = p->story->channels * k->audio_channels}};
+    const tk_latents_form form =
+        tk_stored_form(p->story, tk_codec_get_info(p->trained->meta.codec));
     return p->config->sample.latents ? tk_latents_write(f, &form, p->latents) : TK_OK;
 }
 

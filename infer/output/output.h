@@ -14,6 +14,8 @@ typedef struct tk_provenance {
     const char *output;     // path without suffix, where it is written
     const char *told;       // ... where it will lie once all is done, as the JSON has it
     uint64_t digest;        // of everything the clip depends on
+    uint64_t made;          // of everything its latents do
+    bool draft;
     const tk_config *config;
     const tk_story *story;
     const tk_references *refs;
@@ -29,11 +31,12 @@ typedef struct tk_provenance {
     void *ctx;
 } tk_provenance;
 
-// Digest of what a clip depends on: storyboard, sampling options, checkpoint, codec, references'
+// Digests of what a clip, and of what its latents depend on (`made`: not on how it is delivered,
+// marked and signed): storyboard, sampling options, checkpoint, codec, references'
 // contents, latents of a clip that is remixed; not on the layout, where the output goes, or the
 // program's revision. TK_INPUT for a reference that cannot be read.
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
-                           uint64_t *out);
+                           uint64_t *out, uint64_t *made);
 // What the mark of a clip of this digest says, where watermark.key has it marked.
 tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, uint64_t digest);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.

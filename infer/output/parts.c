@@ -37,8 +37,7 @@ static tk_status unless_memory(tk_status st)
     return TK_OK;
 }
 
-// What lies there as a clip's description; NULL: nothing that can be read.
-static tk_status read_told(const char *output, tk_arena *a, json_t **root)
+tk_status tk_part_told(const char *output, tk_arena *a, json_t **root)
 {
     char *text;
     size_t bytes;
@@ -51,12 +50,13 @@ static tk_status read_told(const char *output, tk_arena *a, json_t **root)
     return TK_OK;
 }
 
-static tk_status same_file(const json_t *root, const char *key, const char *path, bool *same)
+tk_status tk_part_same(const json_t *root, tk_output_part k, const char *path, bool *same)
 {
     uint64_t digest;
     int64_t bytes;
     *same = false;
-    const json_t *entry = json_object_get(root, key), *size = json_object_get(entry, "bytes");
+    const json_t *entry = json_object_get(root, tk_part_name[k]),
+                 *size = json_object_get(entry, "bytes");
     const char *written = json_string_value(json_object_get(entry, "digest"));
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     const tk_status st = tk_file_digest(path, &digest, &bytes);
@@ -72,7 +72,7 @@ static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena
 {
     char hex_digest[TK_HEX_DIGEST];
     bool all = true;
-    TK_TRY(read_told(output, a, root));
+    TK_TRY(tk_part_told(output, a, root));
     const char *found = json_string_value(json_object_get(*root, "digest"));
     if (!found || strcmp(found, tk_digest_hex(digest, hex_digest))) return TK_OK;
     for (tk_output_part k = TK_PART_MP4; k < TK_PART_JSON && all; k++) {
@@ -83,7 +83,7 @@ static tk_status look_for_finished(const char *output, uint64_t digest, tk_arena
         if (k >= TK_PART_EDL) // somebody may have gone on with it
             all = access(path, F_OK) == 0;
         else
-            TK_TRY(same_file(*root, tk_part_name[k], path, &all));
+            TK_TRY(tk_part_same(*root, k, path, &all));
     }
     *done = all;
     return TK_OK;
@@ -147,8 +147,8 @@ static tk_status check_list_there(const char *output, tk_output_part k, tk_arena
     struct stat st;
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (stat(path, &st) || st.st_size == 0) return TK_OK;
-    TK_TRY(read_told(output, a, &root));
-    const tk_status looked = same_file(root, tk_part_name[k], path, &ours);
+    TK_TRY(tk_part_told(output, a, &root));
+    const tk_status looked = tk_part_same(root, k, path, &ours);
     json_decref(root);
     TK_TRY(looked);
     if (ours) return TK_OK;
@@ -188,14 +188,14 @@ tk_status tk_parts_stale(const char *output, const tk_config *c, tk_arena *a,
 {
     json_t *root;
     tk_status st = TK_OK;
-    TK_TRY(read_told(output, a, &root));
+    TK_TRY(tk_part_told(output, a, &root));
     for (tk_output_part k = 0; k < TK_PART_JSON && st == TK_OK; k++) {
         bool ours = k == TK_PART_LATENTS;
         const char *path = tk_part_path(output, k, a);
         if (!path) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
         if (st != TK_OK || tk_part_asked(c, k)) continue;
         if (!ours && json_object_get(root, tk_part_name[k]))
-            st = same_file(root, tk_part_name[k], path, &ours);
+            st = tk_part_same(root, k, path, &ours);
         if (ours) stale[k] = path;
     }
     json_decref(root);

@@ -21,6 +21,11 @@ extern const char *const tk_part_name[TK_OUTPUT_FILES]; // in film.files and in 
 bool tk_part_asked(const tk_config *c, tk_output_part k);
 char *tk_part_path(const char *output, tk_output_part k, tk_arena *a); // NULL: out of memory
 
+// What lies there as a clip's description; NULL: nothing that can be read.
+tk_status tk_part_told(const char *output, tk_arena *a, json_t **root);
+// Whether the file is what a description names.
+tk_status tk_part_same(const json_t *root, tk_output_part k, const char *path, bool *same);
+
 // Parts of a clip that was there before, and are asked for no longer, by their paths: latents are
 // nobody's any more, and so is the rest where it is as its description names it. NULL: stays.
 tk_status tk_parts_stale(const char *output, const tk_config *c, tk_arena *a,

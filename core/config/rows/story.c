@@ -58,6 +58,14 @@ static const tk_option story_rows[] = {
     INT("fps", story.fps, 0, 0, 240, SAMPLE, "frames per second; 0 = as trained"),
     INT("seed", story.seed, 1, 0, SEED_MAX, SAMPLE,
         "the same seed gives the same clip, on any layout"),
+    INT("takes", story.takes, 0, 0, 99, SAMPLE,
+        "makes so many clips, OUTPUT.take1 and on, from seeds that follow each other from seed on "
+        "(docs/film.md); 0 = OUTPUT alone"),
+    INT("take", story.take, 0, 0, 99, SAMPLE,
+        "the take that is chosen: OUTPUT is that, to the bit where its latents lie there; 0 = "
+        "none"),
+    YES("draft", story.draft, 0, SAMPLE,
+        "makes OUTPUT.draft, with a fourth of the steps, from the same noise as the clip"),
     STR("empty_features", story.empty_features, "", SAMPLE,
         "for a model of text features: .npy of an empty caption's, which guidance leads away from; "
         "empty = as trained"),
