@@ -310,7 +310,7 @@ static tk_status count_clips(tk_jobs *j, const char *top, const char **file, int
     return tk_status_in_file(st, *file);
 }
 
-static tk_status add_clips(tk_jobs *j, const char *file, int clips, bool takes)
+static tk_status add_takes(tk_jobs *j, const char *file, int clips, bool takes)
 {
     tk_job *more = tk_arena_alloc(&j->arena, (size_t)(j->n + clips) * sizeof *more);
     if (!more) return TK_FAIL(TK_MEMORY, "out of memory for the clips");
@@ -334,7 +334,7 @@ static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
         int clips;
         bool takes;
         TK_TRY(count_clips(j, file, &one, n, overrides, &clips, &takes));
-        TK_TRY(add_clips(j, one, clips, takes));
+        TK_TRY(add_takes(j, one, clips, takes));
     }
     TK_ARENA_NEW(j->trained, &j->arena, j->n);
     return TK_OK;
