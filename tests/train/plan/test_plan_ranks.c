@@ -2,8 +2,7 @@
 /*TEST nsize: 2 4; timeout: 60; cuda: too */
 // What a plan counts is what ranks count that train: bytes they hand over, group by group, and who
 // holds the memory at its peak. On the emulated GPU also what its NCCL has moved.
-#include "tests/support/clips.h"
-#include "tests/support/ranks.h"
+#include "tests/support/shared.h"
 #include "tests/support/tested.h"
 #include "train/plan/plan.h"
 #include "train/run/run.h"
@@ -11,21 +10,6 @@
 #include <stdio.h>
 
 enum { STEPS = 2 };
-
-static tk_comm world;
-static char clips[TEST_CLIPS_PATH];
-
-static int open_clips(void **state)
-{
-    (void)state;
-    return test_clips_open(&world, 9, clips);
-}
-
-static int close_clips(void **state)
-{
-    (void)state;
-    return test_clips_close(&world, clips);
-}
 
 static void make_config(tk_config *c, int tensor, int pipeline, const char *more,
                         const char *precision)

@@ -3,29 +3,13 @@
 // Gradients summed while backward goes on, and weights gathered while the next forward does: the
 // same numbers and bytes as one after the other, on devices that run behind; begun when they can
 // be; and a wait left out shows.
-#include "tests/support/clips.h"
 #include "tests/support/deferred.h"
 #include "tests/support/heard.h"
-#include "tests/support/ranks.h"
+#include "tests/support/shared.h"
 #include "train/run/run.h"
 #include <stdio.h>
 
 enum { STEPS = 3, CALLS = 64, SEEDS = 12 };
-
-static tk_comm world;
-static char clips[TEST_CLIPS_PATH];
-
-static int open_clips(void **state)
-{
-    (void)state;
-    return test_clips_open(&world, 9, clips);
-}
-
-static int close_clips(void **state)
-{
-    (void)state;
-    return test_clips_close(&world, clips);
-}
 
 typedef struct layout {
     int tensor, pipeline;

@@ -2,29 +2,13 @@
 /*TEST nsize: 2 4; timeout: 60 */
 // Training on devices that run behind, over ranks: the same numbers as on devices that do not, and
 // the host waits once a step.
-#include "tests/support/clips.h"
 #include "tests/support/deferred.h"
 #include "tests/support/heard.h"
-#include "tests/support/ranks.h"
+#include "tests/support/shared.h"
 #include "train/run/run.h"
 #include <stdio.h>
 
 enum { STEPS = 4 };
-
-static tk_comm world;
-static char clips[TEST_CLIPS_PATH];
-
-static int open_clips(void **state)
-{
-    (void)state;
-    return test_clips_open(&world, 9, clips);
-}
-
-static int close_clips(void **state)
-{
-    (void)state;
-    return test_clips_close(&world, clips);
-}
 
 static void make_config(tk_config *c, int tensor, int pipeline, const char *more)
 {
