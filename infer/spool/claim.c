@@ -87,7 +87,7 @@ tk_status tk_claim_read(tk_claim *c, tk_arena *a, char **text, size_t *bytes)
 void tk_spool_cancel_done(const tk_spool *s, const char *name)
 {
     char path[TK_SPOOL_PATH];
-    if (tk_spool_path(path, s->dir, "cancel/%s", name) == TK_OK) unlink(path);
+    if (tk_spool_path(path, s->dir, "cancel/%s", name) == TK_OK && unlink(path) != 0) rmdir(path);
     tk_status_clear();
 }
 

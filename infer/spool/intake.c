@@ -4,6 +4,7 @@
 #include "infer/spool/internal.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -200,6 +201,15 @@ static tk_status take_left(tk_spool *s, const char *name, int64_t now)
     return go_on_with(s, to, now, 0);
 }
 
+// It stays where it is, keeps nobody waiting, and is told once.
+static tk_status leave_stuck(tk_spool *s, const char *name, int error)
+{
+    if (++s->stuck <= s->stuck_told) return TK_OK;
+    s->stuck_told = s->stuck;
+    return TK_FAIL(TK_INPUT, "%s/new/%s cannot be taken in, and is left: %s", s->dir, name,
+                   strerror(error));
+}
+
 static tk_status take_new(tk_spool *s, const char *name, int64_t now)
 {
     char clean[TK_SPOOL_NAME + 1], from[TK_SPOOL_PATH], folder[TK_SPOOL_PATH], to[TK_SPOOL_PATH];
@@ -210,12 +220,19 @@ static tk_status take_new(tk_spool *s, const char *name, int64_t now)
     TK_TRY(tk_spool_path(folder, s->dir, "taking/%s,%s", clean, s->lease.worker));
     TK_TRY(tk_spool_path(to, folder, DROPPED "%.*s", DROPPED_BYTES, name));
     if (lstat(from, &at) != 0) return TK_OK; // another was faster
+    // A folder goes elsewhere by whoever may write into it alone.
+    if (S_ISDIR(at.st_mode) && faccessat(AT_FDCWD, from, W_OK, AT_EACCESS) != 0)
+        return leave_stuck(s, name, errno);
     if (mkdir(folder, 0777) != 0) {
         if (errno == EEXIST) return TK_OK; // left from a scan that failed; the next goes on with it
         return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", folder, tk_io_words(errno));
     }
     tk_spool_at("taking");
-    TK_TRY(tk_spool_move(from, to, &moved));
+    const tk_status st = tk_spool_move(from, to, &moved);
+    if (st != TK_OK) {
+        rmdir(folder);
+        return st;
+    }
     tk_spool_at("taken");
     if (moved == TK_SPOOL_GONE || moved == TK_SPOOL_TAKEN) {
         rmdir(folder);
@@ -229,7 +246,9 @@ tk_status tk_spool_take_in(tk_spool *s, int64_t now)
     tk_spool_names left, fresh;
     TK_TRY(tk_spool_names_read(s->dir, "taking", TK_SPOOL_JOBS, &s->arena, &left));
     for (int i = 0; i < left.n; i++) TK_TRY(tk_spool_go_on(s, take_left(s, left.name[i], now)));
-    TK_TRY(tk_spool_names_read(s->dir, "new", TK_SPOOL_NEW, &s->arena, &fresh));
-    for (int i = 0; i < fresh.n; i++) TK_TRY(tk_spool_go_on(s, take_new(s, fresh.name[i], now)));
+    TK_TRY(tk_spool_names_read(s->dir, "new", TK_SPOOL_JOBS, &s->arena, &fresh));
+    s->stuck = 0;
+    for (int i = 0; i < fresh.n && i - s->stuck < TK_SPOOL_NEW; i++)
+        TK_TRY(tk_spool_go_on(s, take_new(s, fresh.name[i], now)));
     return TK_OK;
 }

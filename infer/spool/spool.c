@@ -254,7 +254,7 @@ tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running)
         n += all.n;
     }
     TK_TRY(tk_spool_names_read(s->dir, "running", TK_SPOOL_JOBS, &s->arena, &all));
-    *waiting = n;
+    *waiting = n > s->stuck ? n - s->stuck : 0;
     *running = all.n;
     return TK_OK;
 }

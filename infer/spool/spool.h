@@ -57,6 +57,8 @@ typedef struct tk_spool {
     tk_spool_entry hand[TK_SPOOL_HAND]; // claims of its own that have not ended
     int n_hand;
     char warned[256]; // the last trouble that was told, which is not told again
+    int stuck;        // of new/ by the last scan: what this worker may not move, others' folders
+    int stuck_told;   // the most of them that was told
     tk_arena arena;   // of one scan
 } tk_spool;
 
@@ -102,7 +104,7 @@ typedef bool tk_spool_want(void *ctx, const tk_spool_entry *e, const char *yaml)
 // Claims the first waiting job that is wanted. *got: there was one. At most TK_SPOOL_HAND are held;
 // each until one of the calls below that end a claim, whatever that gives.
 tk_status tk_spool_next(tk_spool *s, tk_spool_want *want, void *ctx, tk_claim *c, bool *got);
-// Whether anything waits or runs, of anybody's.
+// Whether anything waits or runs, of anybody's, but for what this worker may not move.
 tk_status tk_spool_busy(tk_spool *s, int *waiting, int *running);
 
 // The job's file, in `a`. From then on it is this worker's own copy under the same name and with

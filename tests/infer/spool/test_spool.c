@@ -176,6 +176,36 @@ static void a_spool_of_somebody_elses(void **state)
     assert_int_equal(status, 0);
 }
 
+// A folder of somebody else's in new/ can be moved by root alone: others leave it, and end all the
+// same when nothing else waits.
+static void folders_of_others_stay(void **state)
+{
+    (void)state;
+    if (getuid() != 0) skip();
+    do_there("chown -R 1005 . && chmod 755 . && chmod 1777 new cancel && mkdir new/a.yaml "
+             "new/b.yaml cancel/none && chown 1001 new/*.yaml cancel/none && "
+             "echo 'seed: 1' >new/c.yaml && chown 1001 new/c.yaml");
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_spool s;
+        tk_claim c;
+        int waiting = -1, running = -1;
+        bool got = false,
+             good = setgid(1005) == 0 && setuid(1005) == 0 && tk_spool_open(&s, dir, 60) == TK_OK;
+        for (int i = 0; i < 2 && good; i++) good = tk_spool_scan(&s) == TK_OK && s.stuck == 2;
+        good = good && tk_spool_next(&s, NULL, NULL, &c, &got) == TK_OK && got;
+        good = good && tk_claim_commit(&c) == TK_OK;
+        good = good && tk_spool_busy(&s, &waiting, &running) == TK_OK;
+        _exit(good && waiting == 0 && running == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(there("new/a.yaml") && there("new/b.yaml") && there("done/c/c.yaml"));
+    assert_false(there("cancel/none"));
+    do_there("rmdir taking && mkdir taking"); // nothing is left there
+}
+
 static void entries_are_read_as_printed(void **state)
 {
     static const char *const bad[] = {"",
@@ -410,6 +440,7 @@ int main(void)
         TEST(a_name_is_given_once),
         TEST(what_was_read_stays),
         TEST(a_spool_of_somebody_elses),
+        TEST(folders_of_others_stay),
         TEST(entries_are_read_as_printed),
         TEST(what_is_broken_fails_alone),
         TEST(failures_are_tried_again_as_often_as_they_may),
