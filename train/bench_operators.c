@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a training step's time goes on the device, operator by operator, beside what the device
 // reaches at best. An event behind each operator, on its queue, tells when it was done.
+#include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/device/event.h"
@@ -41,14 +42,7 @@ static int line_of(tk_op op, bool back)
 
 static tk_status next_mark(record *r, mark **out)
 {
-    if (r->n == r->room) {
-        const int room = r->room ? 2 * r->room : 1024;
-        mark *more =
-            tk_realloc(r->marks, (size_t)r->room * sizeof *more, (size_t)room * sizeof *more);
-        if (!more) return TK_FAIL(TK_MEMORY, "out of memory for the times of operators");
-        r->marks = more;
-        r->room = room;
-    }
+    TK_ROOM_FOR_ONE(r->marks, r->n, r->room, 1024);
     *out = &r->marks[r->n];
     if (!(*out)->event.device) TK_TRY(tk_event_open(&(*out)->event, r->device));
     r->n++;

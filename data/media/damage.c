@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stretches of time that do not decode: see data/media/damage.h.
 #include "data/media/damage.h"
+#include "core/base/list.h"
 #include <math.h>
 
 #define SLACK 1e-4 // seconds: containers round times
@@ -13,14 +14,7 @@ bool tk_damage_open(const tk_damage *d)
 tk_status tk_damage_add(tk_damage *d, double from)
 {
     if (!tk_damage_open(d)) {
-        if (d->n == d->cap) {
-            const int64_t cap = d->cap ? 2 * d->cap : 16;
-            tk_stretch *s =
-                tk_realloc(d->stretch, (size_t)d->cap * sizeof *s, (size_t)cap * sizeof *s);
-            if (!s) return TK_FAIL(TK_MEMORY, "out of memory for a list of damage");
-            d->stretch = s;
-            d->cap = cap;
-        }
+        TK_ROOM_FOR_ONE(d->stretch, d->n, d->cap, 16);
         d->stretch[d->n++] = (tk_stretch){.from = from, .to = INFINITY};
     }
     d->stretch[d->n - 1].n++;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which checkpoint of a run directory to use, and which to throw away.
+#include "core/base/list.h"
 #include "core/base/log.h"
 #include "train/checkpoint/internal.h"
 #include <dirent.h>
@@ -130,13 +131,7 @@ static int newest_first(const void *a, const void *b)
 
 static tk_status add_step(found *f, int64_t step)
 {
-    if (f->n == f->cap) {
-        const size_t old = (size_t)f->cap * sizeof *f->step, cap = old ? 2 * old : 512;
-        int64_t *s = tk_realloc(f->step, old, cap);
-        if (!s) return TK_FAIL(TK_MEMORY, "out of memory (names of checkpoints)");
-        f->step = s;
-        f->cap = (int64_t)(cap / sizeof *s);
-    }
+    TK_ROOM_FOR_ONE(f->step, f->n, f->cap, 64);
     f->step[f->n++] = step;
     return TK_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/sight/frames.h"
+#include "core/base/list.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,15 +68,7 @@ static void mark_picture(const uint8_t *rgb, int64_t height, int64_t width, tk_m
 
 tk_status tk_frames_add(tk_frames *f, const uint8_t *rgb, int64_t height, int64_t width)
 {
-    if (f->n == f->room) {
-        const int64_t room = f->room ? 2 * f->room : 64;
-        tk_mark *more =
-            tk_realloc(f->mark, (size_t)f->room * sizeof *more, (size_t)room * sizeof *more);
-        if (!more)
-            return TK_FAIL(TK_MEMORY, "out of memory for marks of %lld frames", (long long)room);
-        f->mark = more;
-        f->room = room;
-    }
+    TK_ROOM_FOR_ONE(f->mark, f->n, f->room, 64);
     mark_picture(rgb, height, width, &f->mark[f->n++]);
     return TK_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/sound/onsets.h"
+#include "core/base/list.h"
 
 static int64_t hop_of(const tk_energies *e)
 {
@@ -8,14 +9,7 @@ static int64_t hop_of(const tk_energies *e)
 
 static tk_status close_window(tk_energies *e)
 {
-    if (e->n == e->room) {
-        const int64_t room = e->room ? 2 * e->room : 256;
-        float *more =
-            tk_realloc(e->window, (size_t)e->room * sizeof *more, (size_t)room * sizeof *more);
-        if (!more) return TK_FAIL(TK_MEMORY, "out of memory for the energy of a sound");
-        e->window = more;
-        e->room = room;
-    }
+    TK_ROOM_FOR_ONE(e->window, e->n, e->room, 256);
     e->window[e->n++] = (float)(e->open / (double)(hop_of(e) * e->channels));
     e->open = 0;
     return TK_OK;

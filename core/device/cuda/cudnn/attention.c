@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device/cuda/cudnn/attention.h"
+#include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/device/cuda/cudnn/cut.h"
@@ -55,14 +56,7 @@ static tk_status plan_for(const tk_device *d, const tk_cudnn_shape *s, const tk_
             *out = x->plan[i];
             return TK_OK;
         }
-    if (x->n == x->cap) {
-        const int64_t cap = x->cap ? 2 * x->cap : 16;
-        tk_cudnn_plan **more =
-            tk_realloc(x->plan, (size_t)x->cap * sizeof *more, (size_t)cap * sizeof *more);
-        if (!more) return TK_FAIL(TK_MEMORY, "out of memory for plans of attention");
-        x->plan = more;
-        x->cap = cap;
-    }
+    TK_ROOM_FOR_ONE(x->plan, x->n, x->cap, 16);
     tk_cudnn_plan *p;
     TK_NEW(p, 1);
     tk_cudnn_plan_make(&(tk_cudnn_target){.handle = x->handle}, s, p);
