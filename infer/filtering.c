@@ -218,9 +218,10 @@ static tk_status sense_file(const tk_job *job, const char *path, const char *wha
 {
     const tk_story *y = &job->story;
     const double whole = (double)y->grid.latent_frames * y->tick;
-    const int64_t side = y->grid.width > y->grid.height ? y->grid.width : y->grid.height;
-    const tk_senses_file file = {path, fmax(whole, y->window) + 1,
-                                 side > READ_SIDE ? side : READ_SIDE, pictures};
+    int64_t side = y->grid.width > y->grid.height ? y->grid.width : y->grid.height;
+    if (side < READ_SIDE) side = READ_SIDE;
+    if (side > TK_LETTERS_SIDE) side = TK_LETTERS_SIDE;
+    const tk_senses_file file = {path, fmax(whole, y->window) + 1, side, pictures};
     tk_sensed of = {.ruling = f, .file = job->file, .what = what};
     const tk_status st = tk_senses_take(s, &file, &of);
     tk_sensed_free(&of);

@@ -4,25 +4,31 @@
 #include <string.h>
 
 enum {
-    HIGH = 512,         // pixels: lower pictures are made so high at least,
-    TIMES_MOST = 8,     // ... by at most so much,
-    LARGE = 3 << 20,    // ... and to no more of them if they are higher
-    FAINT = 16,         // of 255: what stands out by less is taken to be noise
-    STROKES_SHARE = 500 // one pixel of so many stands out at full
+    HIGH = 512,          // pixels: lower pictures are made so high at least,
+    TIMES_MOST = 8,      // ... by at most so much,
+    LARGE = 3 << 20,     // ... and to no more of them if they are higher
+    FAINT = 16,          // of 255: what stands out by less is taken to be noise
+    STROKES_SHARE = 500, // one pixel of so many stands out at full
+    NEAR = 40,           // of 255: what differs from a grey by this is white
+    SEEN_SHARE = 1000    // less than one pixel of so many near a grey is nothing
 };
 
-typedef enum side { AS_IT_IS, BRIGHTER, DARKER } side;
+typedef enum side { AS_IT_IS, BRIGHTER, DARKER, NEAR_GREY } side;
 typedef enum tone { LIGHT, RED, BLUE } tone;
 
-// Radii, in pixels of the picture: strokes are at most twice as wide.
+// By: a radius, in pixels of the picture, strokes being at most twice as wide; which grey.
 static const struct {
     tone tone;
     side side;
-    int radius;
+    int by;
 } ways[TK_LEGIBLE_WAYS] = {
-    {LIGHT, AS_IT_IS, 0}, {LIGHT, BRIGHTER, 2}, {LIGHT, DARKER, 2},
-    {LIGHT, BRIGHTER, 6}, {LIGHT, DARKER, 6},   {RED, BRIGHTER, 4},
-    {RED, DARKER, 4},     {BLUE, BRIGHTER, 4},  {BLUE, DARKER, 4},
+    {LIGHT, AS_IT_IS, 0},    {LIGHT, BRIGHTER, 2},    {LIGHT, DARKER, 2},
+    {LIGHT, BRIGHTER, 6},    {LIGHT, DARKER, 6},      {RED, BRIGHTER, 4},
+    {RED, DARKER, 4},        {BLUE, BRIGHTER, 4},     {BLUE, DARKER, 4},
+    {LIGHT, NEAR_GREY, 255}, {LIGHT, NEAR_GREY, 230}, {LIGHT, NEAR_GREY, 205},
+    {LIGHT, NEAR_GREY, 180}, {LIGHT, NEAR_GREY, 155}, {LIGHT, NEAR_GREY, 130},
+    {LIGHT, NEAR_GREY, 105}, {LIGHT, NEAR_GREY, 80},  {LIGHT, NEAR_GREY, 55},
+    {LIGHT, NEAR_GREY, 30},  {LIGHT, NEAR_GREY, 5},
 };
 
 // Light as BT.709 weighs it; red and blue as far as they are not in it.
@@ -91,6 +97,22 @@ static tk_status stand_out(tk_legible *s, side which, int radius, tk_arena *a)
     return TK_OK;
 }
 
+// What is near a grey in all of its channels, black on white. Whether enough is.
+static bool show_near(const uint8_t *rgb, int64_t n, int grey, uint8_t *out)
+{
+    int64_t near = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int off = 0;
+        for (int c = 0; c < 3; c++) {
+            const int by = abs(rgb[3 * i + c] - grey);
+            if (by > off) off = by;
+        }
+        near += 2 * off < NEAR;
+        out[i] = (uint8_t)(off < NEAR ? off * 255 / NEAR : 255);
+    }
+    return near * SEEN_SHARE > n;
+}
+
 static int64_t times_of(int64_t height, int64_t width)
 {
     int64_t k = (HIGH + height - 1) / height;
@@ -137,9 +159,12 @@ static tk_status enlarge(tk_legible *s, int64_t k, tk_arena *a)
 tk_status tk_legible_make(const uint8_t *rgb, int64_t height, int64_t width, int way, tk_arena *a,
                           tk_legible *out)
 {
+    const side s = ways[way].side;
     *out = (tk_legible){.height = height, .width = width};
     TK_ARENA_NEW(out->grey, a, height * width);
-    take_tone(rgb, height * width, ways[way].tone, out->grey);
-    if (ways[way].side != AS_IT_IS) TK_TRY(stand_out(out, ways[way].side, ways[way].radius, a));
+    if (s != NEAR_GREY) take_tone(rgb, height * width, ways[way].tone, out->grey);
+    if (s == BRIGHTER || s == DARKER) TK_TRY(stand_out(out, s, ways[way].by, a));
+    if (s == NEAR_GREY && !show_near(rgb, height * width, ways[way].by, out->grey))
+        out->grey = NULL;
     return out->grey ? enlarge(out, times_of(height, width), a) : TK_OK;
 }

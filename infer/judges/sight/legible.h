@@ -4,11 +4,12 @@
 // Letters on film lie on what is light here and dark there, where no one threshold parts them from
 // it. But their strokes are thin: what is brighter than all that is within so many pixels around it
 // (a picture less its opening, a "top hat") holds the strokes and nothing of what is wide; darker
-// ones likewise. Internal to infer/judges.
+// ones likewise. And letters have one colour, mostly without a hue: what is near one grey holds
+// them and little of what they lie on. Internal to infer/judges.
 #pragma once
 #include "core/base/mem.h"
 
-enum { TK_LEGIBLE_WAYS = 9 }; // in which a picture is shown
+enum { TK_LEGIBLE_WAYS = 20 }; // in which a picture is shown
 
 typedef struct tk_legible {
     uint8_t *grey; // (height, width), the caller's arena's; NULL: nothing stands out

@@ -4,6 +4,7 @@
 #include "core/base/library.h"
 #include "core/base/log.h"
 #include "infer/judges/sight/legible.h"
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,9 +24,10 @@ static const char READ[] = "--read-letters";
 static const char *program;
 
 enum {
-    CPU_SECONDS = 60,   // of work on a picture: what takes more has no end
-    WALL_SECONDS = 300, // of waiting for it on a busy machine
-    TEXT_MOST = 1 << 16 // bytes of what is read in a picture
+    CPU_SECONDS = 60,    // of work on a picture: what takes more has no end
+    WALL_SECONDS = 300,  // of waiting for it on a busy machine
+    TEXT_MOST = 1 << 16, // bytes of what is read in a picture
+    LETTERS_LEAST = 3    // of a block of text
 };
 
 void tk_letters_by(const char *path)
@@ -110,6 +112,30 @@ static TessBaseAPI *start_tesseract(char *fault, size_t room)
     return t;
 }
 
+// A block of text goes behind the others, if it is not there yet. One of fewer than three letters
+// is mostly none, and words would be spelled over many of these.
+static void add_text_block(const char *block, size_t bytes, char *to, size_t room)
+{
+    char one[1024];
+    const size_t used = strlen(to);
+    int letters = 0;
+    for (size_t i = 0; i < bytes; i++) letters += isalnum((unsigned char)block[i]) != 0;
+    if (letters < LETTERS_LEAST) return;
+    snprintf(one, sizeof one, "%.*s\n\n", (int)(bytes < 1000 ? bytes : 1000), block);
+    if (!strstr(to, one)) snprintf(to + used, room - used, "%s", one);
+}
+
+static void add_blocks(const char *text, char *to, size_t room)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        const size_t bytes = end ? (size_t)(end - text) : strlen(text);
+        add_text_block(text, bytes, to, room);
+        text += bytes;
+        while (*text == '\n') text++;
+    }
+}
+
 // What one way of showing the picture gives, behind what others gave.
 static tk_status read_way(TessBaseAPI *t, const uint8_t *rgb, picture_head h, int way, tk_arena *a,
                           char *to, size_t room)
@@ -122,10 +148,7 @@ static tk_status read_way(TessBaseAPI *t, const uint8_t *rgb, picture_head h, in
                              (int)shown.width);
     tess.TessBaseAPISetSourceResolution(t, 70); // of a screen; else it is guessed
     char *text = tess.TessBaseAPIGetUTF8Text(t);
-    if (text && !strstr(to, text)) {
-        const size_t used = strlen(to);
-        snprintf(to + used, room - used, "%s\n", text);
-    }
+    if (text) add_blocks(text, to, room);
     if (text) tess.TessDeleteText(text);
     tess.TessBaseAPIClear(t);
     return TK_OK;
@@ -273,8 +296,9 @@ tk_status tk_letters_read(tk_letters *l, const uint8_t *rgb, int64_t height, int
     text_head got;
     const picture_head head = {(int32_t)height, (int32_t)width};
     if (height < 1 || width < 1 || height > TK_LETTERS_SIDE || width > TK_LETTERS_SIDE)
-        return TK_FAIL(TK_INTERNAL, "a picture of %lld x %lld pixels is not read", (long long)width,
-                       (long long)height);
+        return TK_FAIL(TK_INPUT,
+                       "a picture of %lld x %lld pixels cannot be read: 1 to %d either way",
+                       (long long)width, (long long)height, TK_LETTERS_SIDE);
     TK_TRY(start_reader(l, a));
     if (!send_all(l->reader.socket, &head, sizeof head) ||
         !send_all(l->reader.socket, rgb, (size_t)(height * width * 3)) ||
