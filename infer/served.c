@@ -63,6 +63,10 @@ static tk_status check_claimed(const tk_serving *a, tk_config *c, tk_arena *aren
         return TK_FAIL(TK_INPUT,
                        "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
                        c->story.output);
+    if (!strcmp(c->story.output, "job"))
+        return TK_FAIL(TK_INPUT,
+                       "output: \"job\": what its job.json tells is the job; give another "
+                       "name");
     if (*c->provenance.key || *c->provenance.chain)
         return TK_FAIL(TK_INPUT,
                        "provenance: whose key signs is the worker's to say; leave it out");

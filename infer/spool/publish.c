@@ -15,7 +15,8 @@ enum { NAMES_TRIED = 100000 };
 tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1])
 {
     char path[TK_SPOOL_PATH];
-    for (int i = 1; i < NAMES_TRIED; i++) {
+    // A clip called job would be described in job.json, which is the job's own.
+    for (int i = strcmp(want, "job") ? 1 : 2; i < NAMES_TRIED; i++) {
         if (i == 1)
             snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
         else

@@ -119,6 +119,8 @@ static void a_name_is_given_once(void **state)
     }
     assert_claims(&a, "a");
     assert_claims(&a, "a-2");
+    drop("job.yaml", "seed: 1"); // whose clip would be described in job.json
+    assert_claims(&a, "job-2");
     do_there("rm -r done/a");
     drop("a.yaml", "seed: 1");
     assert_claims(&a, "a-3");
