@@ -343,7 +343,8 @@ static tk_status write_wish(cameo_call *c)
     TK_TRY(read_sign(c, "the private key whose public half the cameo was given", &own));
     const tk_status st = tk_wish_sign(&c->who, now, until, &own, c->arena, &text);
     tk_seal_forget(&own, sizeof own);
-    if (st == TK_OK) fputs(text, stdout);
+    if (st == TK_OK && (fputs(text, stdout) == EOF || fflush(stdout)))
+        return TK_FAIL(TK_IO, "the wish cannot be written: %s", strerror(errno));
     return st;
 }
 

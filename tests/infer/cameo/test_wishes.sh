@@ -29,6 +29,8 @@ fails 2 'usage: talkie cameo key @HANDLE PUBLIC consent.store=FOLDER' cameo key 
 fails 2 'consent.sign: missing: it takes the private key' cameo wish @ada
 fails 2 'no private key of Ed25519' cameo wish @ada consent.sign=ada.pub
 fails 2 'ends before it begins' cameo wish @ada consent.sign=ada.pem consent.until=2001-01-01
+"$talkie" cameo wish @ada consent.sign=ada.pem >/dev/full 2>out && fail "a wish that is not written counts as written"
+grep -q 'the wish cannot be written: No space left' out || fail "a full disk is not told"
 fails 2 'is no handle' cameo wish ../ada consent.sign=ada.pem
 [[ $(stat -c %a store/wishes) == 1733 ]] || fail "others cannot drop a wish, or can read those there"
 
