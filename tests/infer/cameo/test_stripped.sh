@@ -55,6 +55,14 @@ if command -v ffmpeg >/dev/null; then
     ffmpeg -v error -nostdin -i first.mp4 -vf scale=iw/2:ih/2 -crf 28 bare/small.mkv 2>out || fail "ffmpeg"
     plan_of small.yaml 1002 "picture: bare/small.mkv, $three"
     refused '@ada: does not consent to remix (@ada is in bare/small.mkv' small.yaml
+
+    # Five marks at once can be found and not be read: nobody knows who is in that.
+    for says in 5a0f 9c61 f0f0; do sample nobody.yaml -o m$says watermark.key=key watermark.payload=$says; done
+    ffmpeg -v error -nostdin -i first.mp4 -i nobody.mp4 -i m5a0f.mp4 -i m9c61.mp4 -i mf0f0.mp4 -filter_complex \
+        '[0:v][1:v][2:v][3:v][4:v]mix=inputs=5[v];[0:a][1:a][2:a][3:a][4:a]amix=inputs=5[a]' -map '[v]' -map '[a]' \
+        -crf 10 bare/five.mp4 2>out || fail "ffmpeg"
+    plan_of five.yaml 1002 "picture: bare/five.mp4, $three"
+    refused 'bare/five.mp4: it is a clip of ours, by its mark, which is too weak to say which' five.yaml
 fi
 
 # Nobody was in this one.
