@@ -240,7 +240,7 @@ static tk_status tell_story(const tk_job *job, const tk_machine *m, tk_arena *a)
            s->n_shots, s->n_windows, s->window);
     printf("clip        %" PRId64 " frames of %" PRId64 "x%" PRId64 ", %" PRId64
            " a second; %s%s\n",
-           s->grid.frames, s->grid.width, s->grid.height, s->fps, job->output, ".mp4");
+           job->cut.frames, s->grid.width, s->grid.height, s->fps, job->output, ".mp4");
     if (job->stored.path)
         printf("latents     lie in %s already: nothing is sampled, unlike below\n",
                job->stored.path);

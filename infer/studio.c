@@ -2,6 +2,7 @@
 #include "infer/studio.h"
 #include "core/base/log.h"
 #include "data/codec/decoder.h"
+#include "infer/cut/edit.h"
 #include "infer/filtering.h"
 #include "parallel/mpi/stop.h"
 #include "train/run/metrics.h"
@@ -186,20 +187,12 @@ static tk_status unless_review_refuses(const tk_review *r, const char *output, t
 
 // ---- a clip ------------------------------------------------------------------------------------
 
-static tk_status write_clip(tk_studio *a, tk_studio_place *at)
+// The film of what a source decodes, past who reviews it.
+static tk_status write_film(tk_studio *a, tk_studio_place *at, tk_latent_source *rows,
+                            tk_review *review, tk_media_source *made)
 {
-    tk_decoder clip;
     tk_job *job = at->job;
-    tk_review *review;
-    if (a->mesh.replica.rank) return TK_OK;
-    TK_TRY(tk_review_open(job, job->uid, &review));
-    tk_latent_source *rows = job->stored.path ? &at->stored.source : &at->reel.source;
-    tk_status st =
-        tk_decoder_open(&clip, job->trained->meta.codec, &job->story.grid, rows, TK_DECODER_WINDOW);
-    if (st != TK_OK) {
-        tk_review_close(review);
-        return st;
-    }
+    tk_edit edit;
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
                              .told = job->told_output ? job->told_output : job->config.story.output,
@@ -211,16 +204,36 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
                              .refs = &at->refs,
                              .remix = &job->remix,
                              .latents = rows,
+                             .cut = &job->cut,
                              .trained = job->trained,
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
                              .seconds = tk_now() - at->begun,
                              .approve = review_approves,
                              .ctx = review};
+    tk_edit_open(&edit, &job->cut, made);
     clip_source all = {
-        {clip.source.shape, next_picture, next_sound, NULL}, &clip.source, a, review};
-    st = unless_review_refuses(review, job->output, tk_output_write(&p, &all.source));
-    tk_decoder_close(&clip);
+        {edit.source.shape, next_picture, next_sound, NULL}, &edit.source, a, review};
+    const tk_status st =
+        unless_review_refuses(review, job->output, tk_output_write(&p, &all.source));
+    tk_edit_close(&edit);
+    return st;
+}
+
+static tk_status write_clip(tk_studio *a, tk_studio_place *at)
+{
+    tk_decoder clip;
+    tk_job *job = at->job;
+    tk_review *review;
+    const tk_codec *codec = job->trained->meta.codec;
+    if (a->mesh.replica.rank) return TK_OK;
+    TK_TRY(tk_review_open(job, job->uid, &review));
+    tk_latent_source *rows = job->stored.path ? &at->stored.source : &at->reel.source;
+    tk_status st = tk_decoder_open(&clip, codec, &job->story.grid, rows, TK_DECODER_WINDOW);
+    if (st == TK_OK) {
+        st = write_film(a, at, rows, review, &clip.source);
+        tk_decoder_close(&clip);
+    }
     tk_review_close(review);
     TK_TRY(st);
     TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE, job->told_output));

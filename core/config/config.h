@@ -201,7 +201,9 @@ typedef struct tk_shot_config {
     int64_t seed;   // of its own noise; 0 = by the storyboard's alone
     char **references;
     int64_t n_references;
-    int64_t *remember; // earlier shots that it is given; NULL: chosen for it
+    double dissolve;          // seconds over which it takes the place of the shot before it
+    double fade_in, fade_out; // seconds out of black, into it
+    int64_t *remember;        // earlier shots that it is given; NULL: chosen for it
     int64_t n_remember;
 } tk_shot_config;
 

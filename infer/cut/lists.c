@@ -52,18 +52,36 @@ static void name_reel(const char *name, char reel[REEL + 1])
     reel[REEL] = 0;
 }
 
+static void add_times(tk_text *t, const tk_cut *c, int64_t from, int64_t at, int64_t frames)
+{
+    add_timecode(t, from, c->fps);
+    add_timecode(t, from + frames, c->fps);
+    add_timecode(t, at, c->fps);
+    add_timecode(t, at + frames, c->fps);
+    tk_text_add(t, "\n");
+}
+
+// A shot until the next one begins. One that dissolves in has two lines: where the shot before is
+// left, and the shot itself with how many frames that takes.
 static void add_cut(tk_text *t, const tk_cut *c, int i, const char *name, const char *reel)
 {
     const tk_cut_shot *s = &c->shot[i];
-    tk_text_addf(t, "%03d  %s %-5s C       ", i + 1, reel, c->channels == 2 ? "AA/V" : "B");
-    add_timecode(t, s->from, c->fps);
-    add_timecode(t, s->from + s->frames, c->fps);
-    add_timecode(t, s->at, c->fps);
-    add_timecode(t, s->at + s->frames, c->fps);
-    tk_text_add(t, "\n* FROM CLIP NAME: ");
+    const int64_t end = i + 1 < c->n ? s[1].at : c->frames;
+    const char *track = c->channels == 2 ? "AA/V" : "B";
+    if (s->dissolve) {
+        tk_text_addf(t, "%03d  %s %-5s C       ", i + 1, reel, track);
+        add_times(t, c, s[-1].from + s->at - s[-1].at, s->at, 0);
+        tk_text_addf(t, "%03d  %s %-5s D    %03" PRId64, i + 1, reel, track, s->dissolve);
+    } else {
+        tk_text_addf(t, "%03d  %s %-5s C       ", i + 1, reel, track);
+    }
+    add_times(t, c, s->from, s->at, end - s->at);
+    tk_text_add(t, "* FROM CLIP NAME: ");
     add_one_line(t, name, strlen(name));
     tk_text_addf(t, ".mp4\n* COMMENT: SHOT %d: ", i);
     add_one_line(t, s->prompt, strlen(s->prompt));
+    if (s->fade_in) tk_text_addf(t, "\n* COMMENT: FADE IN %" PRId64 " FRAMES", s->fade_in);
+    if (s->fade_out) tk_text_addf(t, "\n* COMMENT: FADE OUT %" PRId64 " FRAMES", s->fade_out);
     tk_text_add(t, "\n");
 }
 
@@ -130,14 +148,18 @@ static int64_t cue_times(const char *prompt)
     return n;
 }
 
-// The lines of a shot, from number *n on.
-static void add_cues(tk_text *t, const tk_cut *c, const tk_cut_shot *s, int *n)
+// The lines of shot i, from number *n on: from the middle of one dissolve to that of the next.
+static void add_cues(tk_text *t, const tk_cut *c, int i, int *n)
 {
+    const tk_cut_shot *s = &c->shot[i];
+    const double until =
+        i + 1 < c->n ? (double)s[1].at + (double)s[1].dissolve / 2 : (double)c->frames;
+    const double since = (double)s->at + (double)s->dissolve / 2;
     const char *at = s->prompt, *text;
     size_t bytes;
     const int64_t all = cue_times(at);
-    const double begin = (double)s->at / (double)c->fps;
-    const double each = all ? (double)s->frames / (double)c->fps / (double)all : 0;
+    const double begin = since / (double)c->fps;
+    const double each = all ? (until - since) / (double)c->fps / (double)all : 0;
     int64_t before = 0;
     while (tk_prompt_spoken(&at, &text, &bytes)) {
         if (!says_something(text, bytes)) continue;
@@ -158,7 +180,7 @@ tk_status tk_cut_write_srt(const tk_file *f, const tk_cut *c)
     tk_arena a;
     tk_arena_init(&a, 0);
     tk_text t = tk_text_in(&a);
-    for (int i = 0; i < c->n; i++) add_cues(&t, c, &c->shot[i], &n);
+    for (int i = 0; i < c->n; i++) add_cues(&t, c, i, &n);
     const tk_status st = put_text_file(f, &t);
     tk_arena_free(&a);
     return st;

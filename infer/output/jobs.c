@@ -151,13 +151,15 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(tk_remix_look(c, tk_codec_get_info(t->meta.codec), &j->arena, &job->remix));
     TK_TRY(tk_signing_check_latents(&job->remix));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
+    TK_TRY(tk_cut_plan(&c->story, &job->story, tk_codec_get_info(t->meta.codec), &j->arena,
+                       &job->cut));
     TK_TRY(tk_story_given_check(&c->story, &job->story));
     TK_TRY(tk_remix_check(&job->remix, c, &job->story));
     TK_TRY(check_made(job));
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
     TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest, &job->made));
-    const tk_mark_message mark = tk_output_mark(c, &job->story, job->digest);
+    const tk_mark_message mark = tk_output_mark(c, &job->story, &job->cut, job->digest);
     if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
     return TK_OK;
 }

@@ -12,6 +12,7 @@ typedef struct tk_job {
     tk_trained *trained;
     tk_remix remix; // the clip that it remixes
     tk_story story;
+    tk_cut cut;   // of which the film is
     char *output; // without suffix
     tk_lent lent; // to it, by people
     // What the clip's JSON calls storyboard and output, where they do not stay where they are;

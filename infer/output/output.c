@@ -56,6 +56,38 @@ static tk_status digest_options(const tk_config *c, uint64_t *out)
     return dump ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the options");
 }
 
+// They are not made, but cut so.
+static tk_status without_transitions(tk_storyboard *b, tk_arena *a)
+{
+    tk_shot_config *plain;
+    TK_ARENA_NEW(plain, a, b->n_shots + 1);
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        plain[i] = b->shots[i];
+        plain[i].dissolve = plain[i].fade_in = plain[i].fade_out = 0;
+    }
+    b->shots = plain;
+    return TK_OK;
+}
+
+// Of what latents depend on. bare: all but what makes no other clip.
+static tk_status digest_made(const tk_config *bare, const tk_trained *t, const tk_remix *r,
+                             tk_arena *a, uint64_t *made)
+{
+    static char none[] = "";
+    tk_config latents = *bare;
+    uint64_t text = 0;
+    latents.film = (tk_film_config){0};
+    latents.provenance = (tk_provenance_config){none, none, none};
+    latents.watermark = (tk_watermark_config){none, none, 0};
+    TK_TRY(without_transitions(&latents.story, a));
+    TK_TRY(digest_options(&latents, &text));
+    const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
+                              (uint64_t)(bare->sample.ema && t->has_ema)};
+    *made = XXH3_64bits(model, sizeof model);
+    if (r->latents) *made = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *made);
+    return add_files(&bare->story, a, made);
+}
+
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
                            uint64_t *out, uint64_t *made)
 {
@@ -74,21 +106,12 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_rem
     // Whether it is signed is a thing of the clip's, by which files is not.
     bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
     bare.watermark.key = *c->watermark.key ? some : none; // nor under which key it is marked
-    tk_config latents = bare;
-    latents.film = (tk_film_config){0};
-    latents.provenance = (tk_provenance_config){none, none, none};
-    latents.watermark = (tk_watermark_config){none, none, 0};
-    uint64_t text = 0;
-    TK_TRY(digest_options(&latents, &text));
-    const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
-                              (uint64_t)(c->sample.ema && t->has_ema)};
-    *made = XXH3_64bits(model, sizeof model);
-    if (r->latents) *made = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *made);
     tk_arena_init(&a, 0);
-    const tk_status st = add_files(&c->story, &a, made);
-    tk_arena_free(&a);
+    tk_status st = digest_made(&bare, t, r, &a, made);
     *out = *made;
-    return st == TK_OK ? digest_options(&bare, out) : st;
+    if (st == TK_OK) st = digest_options(&bare, out);
+    tk_arena_free(&a);
+    return st;
 }
 
 static json_t *hex(uint64_t x)
@@ -152,17 +175,18 @@ static json_t *given_json(const tk_storyboard *b)
     return o;
 }
 
-tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, uint64_t digest)
+tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, const tk_cut *cut,
+                               uint64_t digest)
 {
     const tk_grid *g = &s->grid;
     const tk_media shape = {
-        .frames = g->frames, .width = g->width, .height = g->height, .fps = (double)s->fps};
+        .frames = cut->frames, .width = g->width, .height = g->height, .fps = (double)s->fps};
     return tk_mark_message_for(&shape, tk_mark_payload(&c->watermark, digest));
 }
 
 static tk_mark_message message_of(const tk_provenance *p)
 {
-    return tk_output_mark(p->config, p->story, p->digest);
+    return tk_output_mark(p->config, p->story, p->cut, p->digest);
 }
 
 static json_t *mark_json(const tk_provenance *p)
@@ -191,9 +215,9 @@ static json_t *describe(const tk_provenance *p, const char *options)
     json_object_set_new(root, "revision", json_string(tk_revision()));
     json_object_set_new(root, "clip",
                         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "frames",
-                                  (json_int_t)s->grid.frames, "width", (json_int_t)s->grid.width,
+                                  (json_int_t)p->cut->frames, "width", (json_int_t)s->grid.width,
                                   "height", (json_int_t)s->grid.height, "fps", (json_int_t)s->fps,
-                                  "samples", (json_int_t)s->grid.samples, "sample_rate",
+                                  "samples", (json_int_t)p->cut->samples, "sample_rate",
                                   (json_int_t)s->sample_rate, "channels", (json_int_t)s->channels));
     json_object_set_new(root, "shots", json_array()); // written one by one, as are
     json_object_set_new(root, "windows", json_array());
@@ -360,11 +384,10 @@ done:
 static tk_status write_sheet(const tk_provenance *p, tk_media_source *clip, const tk_file *f)
 {
     const tk_story *s = p->story;
-    const tk_codec_info *k = tk_codec_get_info(p->trained->meta.codec);
     tk_sheet_shot *shots;
     TK_NEW(shots, s->n_shots);
     for (int i = 0; i < s->n_shots; i++)
-        shots[i] = (tk_sheet_shot){tk_grid_frame(k, s->shot[i].first_latent), s->shot[i].caption};
+        shots[i] = (tk_sheet_shot){p->cut->shot[i].at, s->shot[i].caption};
     const tk_status st = tk_draw_sheet(f, clip, s->n_shots, shots);
     tk_free(shots);
     return st;
@@ -414,18 +437,11 @@ static tk_status level_clip(const tk_provenance *p, tk_leveled *l, tk_media_sour
 
 static tk_status write_lists(const tk_provenance *p, const tk_file f[TK_OUTPUT_FILES])
 {
-    const char *slash = strrchr(p->output, '/');
-    tk_arena a;
-    tk_cut cut;
-    tk_arena_init(&a, 0);
-    tk_status st = tk_cut_plan(&p->config->story, p->story,
-                               tk_codec_get_info(p->trained->meta.codec), &a, &cut);
-    if (st == TK_OK && tk_part_asked(p->config, TK_PART_EDL))
-        st = tk_cut_write_edl(&f[TK_PART_EDL], &cut, slash ? slash + 1 : p->output);
-    if (st == TK_OK && tk_part_asked(p->config, TK_PART_SRT))
-        st = tk_cut_write_srt(&f[TK_PART_SRT], &cut);
-    tk_arena_free(&a);
-    return st;
+    const char *slash = strrchr(p->output, '/'), *name = slash ? slash + 1 : p->output;
+    if (tk_part_asked(p->config, TK_PART_EDL))
+        TK_TRY(tk_cut_write_edl(&f[TK_PART_EDL], p->cut, name));
+    return tk_part_asked(p->config, TK_PART_SRT) ? tk_cut_write_srt(&f[TK_PART_SRT], p->cut)
+                                                 : TK_OK;
 }
 
 static tk_status commit_all(const tk_provenance *p, tk_file f[TK_OUTPUT_FILES])

@@ -6,6 +6,7 @@
 // finished.
 #pragma once
 #include "core/base/files.h"
+#include "infer/cut/cut.h"
 #include "infer/mark/code.h"
 #include "infer/story/story.h"
 
@@ -21,6 +22,7 @@ typedef struct tk_provenance {
     const tk_references *refs;
     const tk_remix *remix;
     tk_latent_source *latents; // all rows of it
+    const tk_cut *cut;         // of which the film is
     const tk_trained *trained;
     const tk_parallel_config *layout;
     bool averaged;
@@ -38,7 +40,8 @@ typedef struct tk_provenance {
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
                            uint64_t *out, uint64_t *made);
 // What the mark of a clip of this digest says, where watermark.key has it marked.
-tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, uint64_t digest);
+tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, const tk_cut *cut,
+                               uint64_t digest);
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
 enum { TK_OUTPUT_FILES = 7 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);

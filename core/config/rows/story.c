@@ -14,6 +14,11 @@ static const tk_option shot_rows[] = {
         "noise of its own: another number, another shot; 0 = as the storyboard's seed has it"),
     STR("features", features, "", SAMPLE,
         "for a model of text features: .npy of the prompt's, as its encoder makes them"),
+    FLT("dissolve", dissolve, 0, 0, 5, SAMPLE,
+        "seconds over which it takes the place of the shot before it, in picture and sound "
+        "(docs/film.md); the two overlap and the film is that much shorter; 0 = a cut"),
+    FLT("fade_in", fade_in, 0, 0, 600, SAMPLE, "seconds over which it comes out of black"),
+    FLT("fade_out", fade_out, 0, 0, 600, SAMPLE, "seconds over which it goes into black"),
     LIST("references", references, n_references, 64, SAMPLE,
          "media files given as clean rows to this shot"),
     INTS(

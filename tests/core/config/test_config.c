@@ -407,8 +407,7 @@ static void test_config__bad_storyboards(void **state)
         "a.yaml:1:45: shots[1].seconds: 1e9 is not a number from 0.001 to 600\n"
         "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[1].prompt?\n"
         "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, camera, style, seed, features, "
-        "references, "
-        "remember\n"
+        "dissolve, fade_in, fade_out, references, remember\n"
         "a.yaml: checkpoint: missing");
     refused(try_text(TK_CMD_SAMPLE, "checkpoint: x\nshots:\n  - prompt: a\n  - seconds: 2\n"),
             "a.yaml:3:5: shots[0]: no seconds: how long is the shot?\n"

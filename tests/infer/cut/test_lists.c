@@ -44,7 +44,9 @@ static const char *listed(writer_of write, int n, const char *const *prompt, int
     tk_file f;
     tk_cut_shot *shot = calloc((size_t)n, sizeof *shot);
     assert_non_null(shot);
-    for (int i = 0; i < n; i++) shot[i] = (tk_cut_shot){i * frames, frames, i * frames, prompt[i]};
+    for (int i = 0; i < n; i++)
+        shot[i] = (tk_cut_shot){
+            .from = i * frames, .frames = frames, .at = i * frames, .prompt = prompt[i]};
     const tk_cut cut = {.n = n, .shot = shot, .frames = n * frames, .fps = fps, .channels = 1};
     snprintf(path, sizeof path, "%s/list", folder);
     assert_ok(tk_file_begin(&f, path));

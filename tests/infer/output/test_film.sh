@@ -94,6 +94,36 @@ cp clips/talk.mp4 clips/other.mkv
 cmp clips/talk.mp4 clips/other.mkv || fail "somebody's film is another"
 "$talkie" plan talk.yaml "${all[@]}" >out 2>&1 || fail "it cannot be planned"
 
+# ---- dissolves and fades: in the film, its lists and its description, not in what is made
+mixed=('shots[1].dissolve=0.5' 'shots[0].fade_in=0.25' 'shots[2].fade_out=0.5')
+sample -o bare "${mixed[@]}" 'film.files=[edl,srt]'
+said 'bare.latents: nothing is sampled'
+cmp bare.latents clips/talk.latents || fail "a dissolve changes what is made"
+tells bare.json clip.frames 12 clip.samples 12000 'shots[1].seconds' 1.5
+cat >expected.edl <<'EDL'
+001  BARE     B     C        00:00:00:00 00:00:00:02 00:00:00:00 00:00:00:02
+* FROM CLIP NAME: bare.mp4
+* COMMENT: SHOT 0: Ada says "hello"
+* COMMENT: FADE IN 1 FRAMES
+002  BARE     B     C        00:00:00:02 00:00:00:02 00:00:00:02 00:00:00:02
+002  BARE     B     D    002 00:00:01:00 00:00:02:02 00:00:00:02 00:00:02:00
+EDL
+sed -n '4,9p' bare.edl | cmp - expected.edl || fail "$(cat bare.edl)"
+grep -q '^00:00:00,000 --> 00:00:00,750$' bare.srt || fail "$(cat bare.srt)"
+cat >after.yaml <<'YAML'
+checkpoint: run
+sample: {steps: 2, window: 3}
+remix: {clip: bare.mp4, shots: [2], prompt: it is dark}
+YAML
+"$talkie" sample after.yaml -o after >out 2>&1 || fail "a film with a dissolve cannot be gone on from"
+tells after.json clip.frames 14
+cmp -s bare.latents after.latents && fail "nothing was made anew"
+refused 'shots[0].dissolve: no shot is before it' 'shots[0].dissolve=0.5'
+refused 'its 6 frames are too few' 'shots[1].dissolve=0.75' 'shots[2].dissolve=0.75'
+refused 'it dissolves already' 'shots[1].dissolve=0.25' 'shots[1].fade_in=0.25'
+refused 'dissolves out of it already' 'shots[1].dissolve=0.25' 'shots[0].fade_out=0.25'
+refused 'dissolve' 'shots[1].dissolve=6'
+
 # ---- a master is marked as the MP4 is; the manifest is the MP4's alone, and holds
 mkdir keys
 "$root/tests/support/authority.sh" keys

@@ -260,6 +260,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
                        .refs = &none,
                        .remix = &job->remix,
                        .latents = &latents.source,
+                       .cut = &job->cut,
                        .trained = job->trained,
                        .layout = &alone};
     tk_media clip = tk_grid_media(tk_codec_get_info(job->trained->meta.codec), &job->story.grid);
