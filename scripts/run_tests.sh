@@ -23,7 +23,7 @@
 #
 # JOBS tests run at a time, those with the longest timeout first, so that none is left over at the end.
 # Those that say "waits: mostly" use little of a processor: they run beside, one after the other.
-# Environment: BUILD, TALKIE, JOBS (tests at a time; default 4 where there is more than one core: many start
+# Environment: BUILD, TALKIE, JOBS (tests at a time; default 3 where there is more than one core: many start
 # ranks and wait for them, so that 3 leave two cores idle a fifth of the time), SAN (longer timeouts).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -31,7 +31,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 export BUILD TALKIE=${TALKIE:-$BUILD/talkie}
 only=${1:-}
-jobs=${JOBS:-$(($(nproc) > 1 ? 4 : 1))}
+jobs=${JOBS:-$(($(nproc) > 1 ? 3 : 1))}
 slower=1
 [[ -z ${SAN:-} ]] || slower=5
 logs=$BUILD/tests/logs

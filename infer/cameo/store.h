@@ -4,8 +4,8 @@
 //
 //     STORE/server.pub                public key of the server, in hexadecimal digits
 //     STORE/wishes/                   what owners who cannot reach the store drop: wish.h
-//     STORE/people/ada/card           who enrolled when, hashes of the references; signed by the
-//     server
+//     STORE/people/ada/card           who enrolled when, hashes of the references; the
+//                                     server's signature
 //                      face, voice    references, sealed
 //                      consent        signed by the registrar
 //                      log, log.end   infer/cameo/history.h
@@ -95,8 +95,7 @@ tk_status tk_lender_open(const tk_cameo_store *s, const tk_handle *who, bool wri
                          tk_lender *out);
 void tk_lender_close(tk_lender *p);
 
-// ---- what is done with them
-// ----------------------------------------------------------------------
+// ---- what is done with them --------------------------------------------------------------------
 
 typedef struct tk_cameo_new {
     tk_handle who;

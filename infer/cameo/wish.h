@@ -8,6 +8,7 @@
 //     wish: revoke
 //     at: 1764200000
 //     until: 1766792000
+//     once: c0ffee...             a random number: no two wishes are the same
 //     signature: ...
 //
 // Whoever next works with the store takes it up: workers between windows and while they wait,
@@ -38,9 +39,3 @@ bool tk_wish_read(const char *text, tk_wish *out);
 // Whether it was signed by the key of the owner of this cameo, of this enrolment, and counts now;
 // TK_INPUT, saying why, where not.
 tk_status tk_wish_counts(const tk_wish *w, const tk_lender *p);
-
-// All that lie there. `revoked` is called for each whose wish was done, before the wish is removed,
-// so that what it leaves undone is done again. Only failures of the store, of memory and of
-// `revoked` are told: nobody can stop a worker by what is dropped there.
-tk_status tk_wishes_take(const tk_cameo_store *s,
-                         tk_status (*revoked)(const tk_cameo_store *s, const tk_handle *who));

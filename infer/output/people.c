@@ -3,6 +3,7 @@
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/cameo/wishes.h"
 #include "infer/output/stripped.h"
 #include "infer/reel/files.h"
 #include "infer/story/given.h"

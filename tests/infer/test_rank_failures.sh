@@ -100,7 +100,9 @@ faulted() {
     rm -rf "$run"
     cp -r "$dir/in" "$run"
     cd "$run"
-    timeout -k 5 $SECONDS_AT_MOST mpirun -n $RANKS "$faulty" "$@" >"$out" 2>&1 || code=$?
+    local most=$SECONDS_AT_MOST
+    [[ $2 != sweep ]] || most=$((7 * most)) # so many runs of a command in one process
+    timeout -k 5 $most mpirun -n $RANKS "$faulty" "$@" >"$out" 2>&1 || code=$?
     echo $code
 }
 

@@ -173,7 +173,7 @@ int runs_talkie(int ranks, const char *fmt, ...)
     return runs_wait(start(ranks, arguments));
 }
 
-static char *output(void)
+const char *runs_output(void)
 {
     static char text[1 << 16];
     char path[PATH_MAX];
@@ -187,12 +187,12 @@ static char *output(void)
 
 bool runs_said(const char *text)
 {
-    return strstr(output(), text) != NULL;
+    return strstr(runs_output(), text) != NULL;
 }
 
 void runs_print(void)
 {
-    print_error("%s", output());
+    print_error("%s", runs_output());
 }
 
 void runs_expect(int got, int want, const char *text)

@@ -30,6 +30,7 @@ void runs_do(const char *command);                     // of the shell, in the d
 void runs_write(const char *name, const char *text);   // a file of the directory
 int runs_wait(pid_t pid);                              // exit code as above
 bool runs_said(const char *text);                      // the last command's output holds `text`
+const char *runs_output(void);                         // all of it, until it is asked for again
 void runs_print(void);                                 // that output, for messages of failed tests
 void runs_expect(int got, int want, const char *text); // code and words of the last command
 

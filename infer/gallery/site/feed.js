@@ -274,6 +274,7 @@
       held = focus;
       if (Math.abs(to - current) > around || still.matches) {
         wanted = !still.matches;
+        target = -1;
         show(to);
         feed.scrollTo({top: to * page, behavior: 'instant'});
       } else {

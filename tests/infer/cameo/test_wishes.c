@@ -2,6 +2,7 @@
 /*TEST timeout: 60 */
 // Who owns a cameo revokes it by a signed wish; nobody else does by anything that is dropped there.
 #include "infer/cameo/wish.h"
+#include "infer/cameo/wishes.h"
 #include "tests/infer/cameo/lender.h"
 #include <utime.h>
 
@@ -231,13 +232,21 @@ static void test_hostile(void **state)
     assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
 }
 
+// Who signs again within a second, having enrolled again in between, is heard.
+static void test_no_two_are_the_same(void **state)
+{
+    (void)state;
+    const char *first = wish("@ada", 1764200000, 1766792000, &own);
+    assert_string_not_equal(first, wish("@ada", 1764200000, 1766792000, &own));
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, lender_setup, lender_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(test_revokes), FRESH(test_replayed), FRESH(test_done_again),
-        FRESH(test_forged),  FRESH(test_hostile),
+        FRESH(test_forged),  FRESH(test_hostile),  FRESH(test_no_two_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

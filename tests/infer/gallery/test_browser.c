@@ -88,9 +88,8 @@ static void wait_at(int i)
         if (there) return;
         usleep(30000);
     }
-    fail_msg("clip %d is not reached; it is at %s of %s", i,
-             browser_text(b, "`${feed.scrollTop / feed.clientHeight}, ${feed.dataset.at}`"),
-             title_now());
+    fail_msg("clip %d is not reached; scrolled to, at: %s", i,
+             browser_text(b, "`${feed.scrollTop / feed.clientHeight}, ${feed.dataset.at}`"));
 }
 
 // The clip that is looked at plays, and no other does or has more than its neighbours loaded.
@@ -554,6 +553,9 @@ static void a_thousand_clips_cost_what_seven_do(void **state)
     one_plays();
     json_decref(browser_value(b, "talkie.feed.step(-500)"));
     wait_at(MANY - 501);
+    one_plays();
+    json_decref(browser_value(b, "for (const k of [1, 400, -100]) talkie.feed.step(k)"));
+    wait_at(MANY - 501 + 301); // who jumps while the feed slides goes on from there
     one_plays();
     const int now = (int)browser_number(b, "document.querySelectorAll('*').length");
     count_frames(&many[0], &many[1]);

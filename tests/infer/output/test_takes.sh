@@ -91,6 +91,6 @@ refused 'takes' takes=100
 refused 'takes' takes=-1
 refused 'draft' draft=maybe
 mkdir -p spool/new
-cp other.yaml spool/new/job.yaml
+cp other.yaml spool/new/many.yaml
 "$talkie" serve spool checkpoint=run serve.once=1 serve.open=1 serve.poll=0.05 >out 2>&1 || fail "the spool is not served"
-grep -q 'drop one for each' spool/failed/job/job.json || fail "a job of takes: $(cat spool/failed/job/job.json)"
+grep -q 'drop one for each' spool/failed/many/job.json || fail "a job of takes: $(cat spool/failed/many/job.json)"
