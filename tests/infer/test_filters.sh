@@ -7,7 +7,7 @@ set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../support/small.sh"
 
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 cat >policy.yaml <<'YAML'
 roles: [{name: staff, users: ['4242']}]
 categories:

@@ -5,7 +5,7 @@
 set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../support/small.sh"
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 
 board() { # WORD: the last prompt's
     echo "{checkpoint: run, sample: {steps: 1, window: 1.5}, shots: [{seconds: 0.5, prompt: Ada sits},"

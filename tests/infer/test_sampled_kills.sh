@@ -18,7 +18,7 @@ WINDOWS=9 # the first one makes two shots
     for ((i = 0; i < WINDOWS; i++)); do echo "{seconds: 0.5, prompt: ball $i},"; done
     echo '{seconds: 0.5, prompt: the last}]}'
 } >story.yaml
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 begin=$(date +%s%N)
 "$talkie" sample story.yaml checkpoint=run -o straight >out 2>&1 || fail "no clip to compare"
 whole=$((($(date +%s%N) - begin) / 1000000)) # milliseconds

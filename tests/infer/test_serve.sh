@@ -8,7 +8,7 @@ set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../support/small.sh"
 
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 story() { # seed, more
     echo "{seed: $1, ${2:-} sample: {steps: 2}, shots: [{seconds: 0.5, prompt: a red ball}]}"
 }

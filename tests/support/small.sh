@@ -45,3 +45,8 @@ data: {files: [clips.h5]}
 preflight: {slow: 0, seconds: 0.01, mib: 1, memory: 2, side: 64}
 train: {steps: 1, batch: 2, microbatch: 1, out: run}
 YAML
+
+# The model of run.yaml, in `run`, of clips in clips.h5.
+make_model() {
+    { "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+}

@@ -20,7 +20,7 @@ story() { # FILE, WHOSE, more
     chown "$2" "$1"
 }
 
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 echo '{checkpoint: run, sample: {steps: 1}, shots: [{seconds: 0.5, prompt: a face}]}' >plain.yaml
 "$talkie" sample plain.yaml -o plain >out 2>&1 || fail "no clip"
 mv plain.png face.png

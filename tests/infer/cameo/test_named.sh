@@ -26,7 +26,7 @@ made() { "$talkie" sample "$1.yaml" -o "$1" "${by[@]}" >out 2>&1 || fail "$1 is 
 grant() { "$talkie" cameo grant @ada consent.until=2099-01-01 consent.sign=registrar.pem "${lent[@]}" "$@" >out 2>&1 || fail "no grant"; }
 decisions() { sed -E 's/.*"decision":"([a-z]+)".*/\1/' log.jsonl | paste -sd ' '; }
 
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 echo 'categories: [{name: names, people: [Ada Oak @ada, A. Oak @ada, Bo Elm @bo, Carl Fir]}]' >policy.yaml
 story others 1001 '[]' 'Ada Oak and Bo Elm and Carl Fir wave'
 "$talkie" plan others.yaml "${by[@]}" >out 2>&1 || true

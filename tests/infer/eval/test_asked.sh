@@ -6,7 +6,7 @@
 set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../../support/small.sh"
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 
 asks() { # RANKS FILE KEY=VALUE...
     mpirun -n "$1" "$talkie" eval run eval.clips=2 eval.shown=8 eval.pictures=0 sample.steps=1 -o "$2" "${@:3}"

@@ -7,7 +7,7 @@
 set -euo pipefail
 RANKS=1
 . "$(dirname "$0")/../../support/small.sh"
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 
 story() { # KEY=VALUE...
     "$talkie" eval run world.seconds=8 world.max_shots=8 eval.clips=3 eval.shown=10 sample.steps=2 -o story.json "$@"

@@ -8,7 +8,7 @@
 #include "infer/filter/policy.h"
 #include "infer/filtering.h"
 #include "infer/judges/sound/transcript.h"
-#include "tests/support/filters.h"
+#include "tests/support/policy.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>
@@ -20,9 +20,6 @@ static tk_arena arena;
 static tk_transcript *transcript;
 static tk_policy *policy;
 
-static const char *const refused[] = {"bomb",    "grenade",  "murder", "heroin",
-                                      "cocaine", "hostage",  "pistol", "rifle",
-                                      "torture", "massacre", "kidnap", "terrorist"};
 static const char *const around[] = {"she hides the %s in the kitchen",
                                      "today we talk about %s again", "do you want a %s or not"};
 static const char *const innocent[] = {"she hides the letter in the kitchen",
@@ -89,8 +86,6 @@ static int write_wave(const char *file_and_words)
     return fclose(f) != 0;
 }
 
-static char dir[] = "/tmp/talkie-hearing-XXXXXX", policy_path[64], log_path[64], story_path[64];
-
 // ---- figures -----------------------------------------------------------------------------------
 
 static int hits;
@@ -152,9 +147,9 @@ static void test_words_of_the_shipped_policy(void **state)
     const bool all = getenv("TK_TEST_FIGURES");
     score s = {0};
     for (int v = all ? 0 : 8; v < (all ? TK_VOICES_ALL : 9); v++) {
-        for (int w = 0; w < LENGTH(refused); w += all ? 1 : 6) {
+        for (int w = 0; w < LENGTH(refused_words); w += all ? 1 : 6) {
             char text[128];
-            snprintf(text, sizeof text, around[w % LENGTH(around)], refused[w]);
+            snprintf(text, sizeof text, around[w % LENGTH(around)], refused_words[w]);
             const sound x = say(v, text);
             add_line(&s, &x, text, 1);
         }
@@ -202,14 +197,6 @@ static void test_words_of_the_world(void **state)
 }
 
 // ---- one clip ----------------------------------------------------------------------------------
-
-static void put_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    fclose(f);
-}
 
 static tk_job a_job(int64_t rate)
 {
@@ -271,11 +258,7 @@ static int begin(void **state)
 {
     (void)state;
     tk_arena_init(&arena, 1 << 20);
-    if (!mkdtemp(dir)) return -1;
-    snprintf(policy_path, sizeof policy_path, "%s/policy.yaml", dir);
-    snprintf(log_path, sizeof log_path, "%s/log.jsonl", dir);
-    snprintf(story_path, sizeof story_path, "%s/story.yaml", dir);
-    put_file(story_path, "shots: []\n");
+    make_filters_folder();
     assert_ok(tk_policy_open("configs/policies/shipped.yaml", &policy));
     assert_ok(tk_transcript_open(&transcript));
     return 0;
@@ -287,8 +270,8 @@ static int end(void **state)
     tk_transcript_close(transcript);
     tk_policy_close(policy);
     tk_arena_free(&arena);
-    unlink(policy_path), unlink(log_path), unlink(story_path);
-    return rmdir(dir);
+    remove_filters_folder();
+    return 0;
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 #include "infer/filter/policy.h"
 #include "infer/filtering.h"
 #include "infer/judges/sight/letters.h"
-#include "tests/support/filters.h"
+#include "tests/support/policy.h"
 #include "tests/support/test.h"
 #include <cairo.h>
 #include <math.h>
@@ -25,9 +25,6 @@ static tk_arena arena;
 static tk_letters *letters;
 static tk_policy *policy;
 
-static const char *const refused[] = {"bomb",    "grenade",  "murder", "heroin",
-                                      "cocaine", "hostage",  "pistol", "rifle",
-                                      "torture", "massacre", "kidnap", "terrorist"};
 static const char *const fonts[] = {"DejaVu Sans", "DejaVu Serif", "DejaVu Sans Mono"};
 
 // ---- pictures ----------------------------------------------------------------------------------
@@ -145,8 +142,9 @@ static bool is_caught(const uint8_t *rgb, int64_t height, int64_t width)
 
 static drawing a_drawing(int w, double capital, double contrast)
 {
-    drawing d = {128,   192,  refused[w], fonts[w % LENGTH(fonts)], capital, 0.5, {0}, w / 3 % 2,
-                 false, NULL, (uint32_t)w};
+    drawing d = {
+        128,   192,  refused_words[w], fonts[w % LENGTH(fonts)], capital, 0.5, {0}, w / 3 % 2,
+        false, NULL, (uint32_t)w};
     const double sign = w % 2 ? -1 : 1;
     d.ground = 0.5 - sign * contrast / 2;
     for (int c = 0; c < 3; c++) d.ink[c] = 0.5 + sign * contrast / 2;
@@ -157,7 +155,7 @@ static void test_words_are_read(void **state)
 {
     (void)state;
     int caught = 0, of = 0;
-    for (int w = 0; w < LENGTH(refused); w += 2)
+    for (int w = 0; w < LENGTH(refused_words); w += 2)
         for (int film = 0; film < 2; film++) {
             drawing d = a_drawing(w + film, 16, 0.6);
             d.film = film;
@@ -245,16 +243,6 @@ static void test_a_dead_reader_says_so(void **state)
 }
 
 // ---- one clip ----------------------------------------------------------------------------------
-
-static char dir[] = "/tmp/talkie-reading-XXXXXX", policy_path[64], log_path[64], story_path[64];
-
-static void put_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    fclose(f);
-}
 
 // Pictures at 10 a second, of which frames 0, 5, 10 and the last are read: `sign` is in one of
 // them.
@@ -357,7 +345,7 @@ typedef enum ground { PLAIN, FILM, WORLD } ground;
 
 static void count_size(ground g, bool h264, double capital, double contrast, int *caught, int *of)
 {
-    for (int w = 0; w < LENGTH(refused); w++) {
+    for (int w = 0; w < LENGTH(refused_words); w++) {
         drawing d = a_drawing(w, capital, contrast);
         d.film = g == FILM;
         if (g == WORLD) d.behind = world_frame(d.height, d.width, w * 50 + (int)capital);
@@ -410,11 +398,7 @@ static int begin(void **state)
 {
     (void)state;
     tk_arena_init(&arena, 1 << 20);
-    if (!mkdtemp(dir)) return -1;
-    snprintf(policy_path, sizeof policy_path, "%s/policy.yaml", dir);
-    snprintf(log_path, sizeof log_path, "%s/log.jsonl", dir);
-    snprintf(story_path, sizeof story_path, "%s/story.yaml", dir);
-    put_file(story_path, "shots: []\n");
+    make_filters_folder();
     assert_ok(tk_policy_open("configs/policies/shipped.yaml", &policy));
     return 0;
 }
@@ -425,8 +409,8 @@ static int end(void **state)
     tk_letters_close(letters);
     tk_policy_close(policy);
     tk_arena_free(&arena);
-    unlink(policy_path), unlink(log_path), unlink(story_path);
-    return rmdir(dir);
+    remove_filters_folder();
+    return 0;
 }
 
 int main(int argc, char **argv)

@@ -4,7 +4,7 @@
 #include "core/base/files.h"
 #include "infer/filter/pattern.h"
 #include "infer/filter/ruling.h"
-#include "tests/support/filters.h"
+#include "tests/support/policy.h"
 #include "tests/support/test.h"
 #include <fcntl.h>
 #include <jansson.h>
@@ -12,16 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-static char dir[] = "/tmp/talkie-ruling-XXXXXX", policy_path[64], log_path[64], story_path[64];
-
-static void put_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_int_equal(fputs(text, f) >= 0, 1);
-    fclose(f);
-}
 
 static char *whole_log(tk_arena *a)
 {
@@ -34,21 +24,14 @@ static char *whole_log(tk_arena *a)
 static int make_folder(void **state)
 {
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(policy_path, sizeof policy_path, "%s/policy.yaml", dir);
-    snprintf(log_path, sizeof log_path, "%s/log.jsonl", dir);
-    snprintf(story_path, sizeof story_path, "%s/story.yaml", dir);
-    put_file(story_path, "shots: []\n");
+    make_filters_folder();
     return 0;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    unlink(policy_path);
-    unlink(log_path);
-    unlink(story_path);
-    rmdir(dir);
+    remove_filters_folder();
     return 0;
 }
 
@@ -94,7 +77,7 @@ static void test_what_is_no_policy_is_told_with_its_place(void **state)
     }
     tk_policy *p;
     assert_status(tk_policy_open("/nowhere/policy.yaml", &p), TK_INPUT);
-    assert_status(tk_policy_open(dir, &p), TK_INPUT);
+    assert_status(tk_policy_open(filters_folder, &p), TK_INPUT);
 }
 
 static void test_memory_that_runs_out(void **state)
@@ -244,7 +227,7 @@ static void test_what_cannot_be_logged_does_not_go_on(void **state)
     write_policy("0");
     assert_status(tk_ruling_open(&to, &r, &ruling), TK_INPUT);
     assert_says("filter.log: missing");
-    to.log = dir;
+    to.log = filters_folder;
     assert_status(tk_ruling_open(&to, &r, &ruling), TK_INPUT);
     unlink(log_path);
     assert_int_equal(symlink("/dev/null", log_path), 0);

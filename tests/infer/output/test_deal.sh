@@ -15,7 +15,7 @@ board() { # name, seed, steps, shots: each fills the window
     shots=$(for ((i = 0; i < $4; i++)); do echo -n '{seconds: 1, prompt: a ball}, '; done)
     echo "{checkpoint: run, seed: $2, sample: {steps: $3, window: 1}, shots: [${shots%, }]}" >"$1.yaml"
 }
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 for i in 1 2 3 4; do board "short$i" "$i" 2 1; done
 board timed 9 3000 1
 "$talkie" sample timed.yaml >out 2>&1 || fail "a clip cannot be made"

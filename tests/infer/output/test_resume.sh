@@ -9,7 +9,7 @@ RANKS=2
 export OMPI_MCA_odls_base_sigkill_timeout=0
 WINDOWS=6
 
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 {
     echo '{checkpoint: run, seed: 3, sample: {steps: 2, window: 1}, shots: ['
     for ((i = 0; i < WINDOWS; i++)); do echo "{seconds: 0.5, prompt: ball $i},"; done

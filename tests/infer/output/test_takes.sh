@@ -6,7 +6,7 @@
 set -euo pipefail
 RANKS=2
 . "$(dirname "$0")/../../support/small.sh"
-{ "$talkie" data world run.yaml -o clips.h5 && "$talkie" train run.yaml; } >out 2>&1 || fail "no model"
+make_model
 cat >talk.yaml <<'YAML'
 checkpoint: run
 sample: {steps: 8, window: 2}
