@@ -2,7 +2,7 @@
 #include "infer/filtering.h"
 #include "core/base/log.h"
 #include "core/config/text.h"
-#include "data/media/reader.h"
+#include "data/media/media.h"
 #include "infer/senses.h"
 #include "infer/story/given.h"
 #include "infer/story/remix.h"
@@ -114,6 +114,45 @@ static tk_status look_at_parents(tk_ruling *f, const tk_job *job, tk_arena *a)
     return TK_OK;
 }
 
+// ---- the files that pictures and sound are taken of ---------------------------------------------
+
+typedef struct given_file {
+    const char *path, *what; // what: as messages call it
+    bool pictures, sound;    // that may be taken of it
+    bool lent;               // by somebody who consents
+} given_file;
+
+typedef struct given_files {
+    given_file *file;
+    int64_t n;
+} given_files;
+
+static void add_given(given_files *to, const char *path, bool pictures, bool sound)
+{
+    if (*path) to->file[to->n++] = (given_file){path, path, pictures, sound, false};
+}
+
+static tk_status list_given(const tk_storyboard *b, tk_arena *a, given_files *out)
+{
+    int64_t most = b->n_references + b->n_cast + b->n_lent + b->n_keyframes + 3;
+    for (int64_t k = 0; k < b->n_shots; k++) most += b->shots[k].n_references;
+    out->n = 0;
+    TK_ARENA_NEW(out->file, a, most);
+    for (int64_t i = 0; i < b->n_references; i++) add_given(out, b->references[i], true, true);
+    for (int64_t k = 0; k < b->n_shots; k++)
+        for (int64_t i = 0; i < b->shots[k].n_references; i++)
+            add_given(out, b->shots[k].references[i], true, true);
+    for (int64_t i = 0; i < b->n_cast; i++) add_given(out, b->cast[i].file, true, true);
+    for (int64_t i = 0; i < b->n_lent; i++)
+        out->file[out->n++] = (given_file){b->lent[i].file, b->lent[i].handle, true, true, true};
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        add_given(out, b->keyframes[i].picture, true, false);
+    add_given(out, b->picture, true, false);
+    add_given(out, b->sound, false, true);
+    add_given(out, b->remix.clip, true, true);
+    return TK_OK;
+}
+
 // ---- who is in it ------------------------------------------------------------------------------
 
 typedef struct who_lends {
@@ -168,83 +207,56 @@ static const char *speaks_for(const tk_lent *l, const char *file, unsigned use)
     return NULL;
 }
 
-static tk_status rule_given(tk_ruling *f, const tk_job *job, const char *file, bool pictures,
-                            bool sounds)
+// A reference may be either, or both.
+static tk_status rule_given(tk_ruling *f, const tk_job *job, const given_file *g)
 {
-    const bool wanted[TK_GIVEN_KINDS] = {pictures, sounds};
+    tk_media_has has = {.pictures = g->pictures, .sound = g->sound};
+    if (has.pictures && has.sound) TK_TRY(tk_media_look(g->path, &has));
+    const bool wanted[TK_GIVEN_KINDS] = {has.pictures, has.sound};
     static const unsigned use[TK_GIVEN_KINDS] = {TK_USE_FACE, TK_USE_VOICE};
     for (int k = 0; k < TK_GIVEN_KINDS; k++)
         if (wanted[k])
-            TK_TRY(tk_ruling_given(f, job->file, (tk_policy_given)k, file,
-                                   speaks_for(&job->lent, file, use[k])));
+            TK_TRY(tk_ruling_given(f, job->file, (tk_policy_given)k, g->path,
+                                   speaks_for(&job->lent, g->path, use[k])));
     return TK_OK;
 }
 
-// A file that may be either, or both.
-static tk_status rule_media(tk_ruling *f, const tk_job *job, const char *file)
-{
-    const tk_media_config some = {
-        .width = 16, .height = 16, .fps = 10, .sample_rate = 16000, .channels = 1};
-    int64_t frames;
-    bool pictures, sounds = true;
-    TK_TRY(tk_media_has_pictures(file, &pictures));
-    if (pictures) TK_TRY(tk_media_probe(file, &some, 0.1, &frames, &sounds));
-    return rule_given(f, job, file, pictures, sounds);
-}
-
 // Every picture may show somebody and every sound be somebody's: nobody looks at faces here.
-static tk_status look_at_given(tk_ruling *f, const tk_job *job)
+static tk_status look_at_given(tk_ruling *f, const tk_job *job, const given_files *all)
 {
-    const tk_storyboard *b = &job->config.story;
     const int64_t *given = tk_ruling_policy(f)->given;
     if (!given[TK_GIVEN_PICTURES] && !given[TK_GIVEN_SOUNDS]) return TK_OK;
-    for (int64_t i = 0; i < b->n_references; i++) TK_TRY(rule_media(f, job, b->references[i]));
-    for (int64_t k = 0; k < b->n_shots; k++)
-        for (int64_t i = 0; i < b->shots[k].n_references; i++)
-            TK_TRY(rule_media(f, job, b->shots[k].references[i]));
-    for (int64_t i = 0; i < b->n_cast; i++) TK_TRY(rule_media(f, job, b->cast[i].file));
-    for (int64_t i = 0; i < b->n_keyframes; i++)
-        TK_TRY(rule_given(f, job, b->keyframes[i].picture, true, false));
-    if (*b->picture) TK_TRY(rule_given(f, job, b->picture, true, false));
-    if (*b->sound) TK_TRY(rule_given(f, job, b->sound, false, true));
-    return *b->remix.clip ? rule_media(f, job, b->remix.clip) : TK_OK;
+    for (int64_t i = 0; i < all->n; i++)
+        if (!all->file[i].lent) TK_TRY(rule_given(f, job, &all->file[i]));
+    return TK_OK;
 }
 
 // ---- what is said and can be read --------------------------------------------------------------
 
-// As much of a file as a clip can be given, at the size of the clip or larger.
-static tk_status sense_file(const tk_job *job, const char *path, const char *what, bool pictures,
-                            tk_ruling *f, tk_senses *s)
+// As much of a file as a clip can be given, at the size of the clip or larger. A film whose
+// pictures are given is heard as well.
+static tk_status sense_file(const tk_job *job, const given_file *g, tk_ruling *f, tk_senses *s)
 {
     const tk_story *y = &job->story;
     const double whole = (double)y->grid.latent_frames * y->tick;
     int64_t side = y->grid.width > y->grid.height ? y->grid.width : y->grid.height;
     if (side < READ_SIDE) side = READ_SIDE;
     if (side > TK_LETTERS_SIDE) side = TK_LETTERS_SIDE;
-    const tk_senses_file file = {path, fmax(whole, y->window) + 1, side, pictures};
-    tk_sensed of = {.ruling = f, .file = job->file, .what = what};
+    const tk_senses_file file = {g->path, fmax(whole, y->window) + 1, side, g->pictures};
+    tk_sensed of = {.ruling = f, .file = job->file, .what = g->what};
     const tk_status st = tk_senses_take(s, &file, &of);
     tk_sensed_free(&of);
     return st;
 }
 
-// All files that sound and pictures are taken of.
-static tk_status take_given(tk_ruling *f, const tk_job *job, tk_senses *s)
+static tk_status take_given(tk_ruling *f, const tk_job *job, const given_files *all, tk_senses *s)
 {
     const tk_storyboard *b = &job->config.story;
-#define TAKE(path, what, pictures) TK_TRY(sense_file(job, (path), (what), (pictures), f, s))
-    for (int64_t i = 0; i < b->n_references; i++) TAKE(b->references[i], b->references[i], true);
-    for (int64_t k = 0; k < b->n_shots; k++)
-        for (int64_t i = 0; i < b->shots[k].n_references; i++)
-            TAKE(b->shots[k].references[i], b->shots[k].references[i], true);
-    for (int64_t i = 0; i < b->n_cast; i++) TAKE(b->cast[i].file, b->cast[i].file, true);
-    for (int64_t i = 0; i < b->n_lent; i++) TAKE(b->lent[i].file, b->lent[i].handle, true);
-    for (int64_t i = 0; i < b->n_keyframes; i++)
-        TAKE(b->keyframes[i].picture, b->keyframes[i].picture, true);
-    if (*b->picture) TAKE(b->picture, b->picture, true);
-    if (*b->sound && strcmp(b->sound, b->picture)) TAKE(b->sound, b->sound, false);
-    if (*b->remix.clip) TAKE(b->remix.clip, b->remix.clip, true);
-#undef TAKE
+    for (int64_t i = 0; i < all->n; i++) {
+        const given_file *g = &all->file[i];
+        if (g->path == b->sound && !strcmp(b->sound, b->picture)) continue; // heard already
+        TK_TRY(sense_file(job, g, f, s));
+    }
     return TK_OK;
 }
 
@@ -260,12 +272,14 @@ struct tk_review {
     tk_sensed clip;
     tk_senses senses;
     const tk_story *story;
+    const tk_cut *cut;  // the film that is seen and heard
     int64_t heard, due; // samples; the frame that is read next
 };
 
 static tk_status begin_review(tk_review *r, const tk_job *job)
 {
     r->story = &job->story;
+    r->cut = &job->cut;
     r->clip = (tk_sensed){.ruling = r->ask.ruling, .file = job->file, .what = "the clip"};
     TK_TRY(tk_senses_open(&r->senses, tk_ruling_policy(r->ask.ruling), job->file,
                           job->story.sample_rate));
@@ -308,7 +322,7 @@ tk_status tk_review_see(tk_review *r, int64_t frame, const uint8_t *rgb)
     const tk_grid *g = &r->story->grid;
     const int64_t each =
         r->story->fps > 2 * TK_SENSES_PICTURES ? (int64_t)r->story->fps / TK_SENSES_PICTURES : 1;
-    const int64_t last = g->frames - 1;
+    const int64_t last = r->cut->frames - 1;
     r->due = frame == last || frame + each <= last ? frame + each : last;
     return tk_senses_see(&r->senses, &r->clip, (double)frame / (double)r->story->fps, rgb,
                          g->height, g->width);
@@ -317,7 +331,7 @@ tk_status tk_review_see(tk_review *r, int64_t frame, const uint8_t *rgb)
 tk_status tk_review_verdict(tk_review *r)
 {
     if (!r) return TK_OK;
-    if (r->senses.eye && r->due < r->story->grid.frames)
+    if (r->senses.eye && r->due < r->cut->frames)
         return TK_FAIL(TK_INTERNAL, "frame %" PRId64 " is not seen", r->due);
     if (r->senses.ear) TK_TRY(tk_transcript_end(r->senses.ear));
     return tk_ruling_verdict(r->ask.ruling);
@@ -343,15 +357,17 @@ static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk
                              tk_arena *a)
 {
     asking ask;
+    given_files given;
+    TK_TRY(list_given(&job->config.story, a, &given));
     TK_TRY(open_asking(job, uid, dry, &ask));
     tk_ruling *f = ask.ruling;
     if (!f) return TK_OK;
     tk_status st = look_at_texts(f, job, a);
     if (st == TK_OK) st = look_at_captions(f, job);
     if (st == TK_OK) st = look_at_parents(f, job, a);
-    if (st == TK_OK) st = look_at_given(f, job);
+    if (st == TK_OK) st = look_at_given(f, job, &given);
     if (st == TK_OK) st = tk_senses_open(s, tk_ruling_policy(f), job->file, job->story.sample_rate);
-    if (st == TK_OK && has_senses(f)) st = take_given(f, job, s);
+    if (st == TK_OK && has_senses(f)) st = take_given(f, job, &given, s);
     if (st == TK_OK) st = tk_ruling_verdict(f);
     if (st == TK_OK && dry) {
         const tk_policy *p = tk_ruling_policy(f);

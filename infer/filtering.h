@@ -14,10 +14,10 @@ tk_status tk_filter_jobs(const tk_jobs *jobs, tk_comm *world, const int64_t *uid
 
 // A clip is looked at while it is written:
 //
-//     TK_TRY(tk_review_open(job, uid, &r));              // r NULL: no policy asks for it; fine
-//     below TK_TRY(tk_review_hear(r, first, n, pcm)); ...      // all samples, in order, as often
-//     as you like TK_TRY(tk_review_see(r, frame, rgb)); ...          // all pictures likewise
-//     TK_TRY(tk_review_verdict(r));                      // before the clip is there
+//     TK_TRY(tk_review_open(job, uid, &r));         // r NULL: no policy asks for it
+//     TK_TRY(tk_review_hear(r, first, n, pcm)); ... // all samples of the film, in order
+//     TK_TRY(tk_review_see(r, frame, rgb)); ...     // all pictures likewise
+//     TK_TRY(tk_review_verdict(r));                 // before the clip is there
 //     tk_review_close(r);
 typedef struct tk_review tk_review;
 // Of rank 0 of who makes the clip; job outlives it. TK_INPUT as above.

@@ -196,21 +196,11 @@ static tk_status read_file(tk_senses *s, const tk_senses_file *f, tk_sensed *of)
     return st;
 }
 
-static tk_status what_it_has(const char *path, bool *pictures, bool *sound)
-{
-    const tk_media_config some = {
-        .width = 16, .height = 16, .fps = 25, .sample_rate = HEARD_RATE, .channels = 1};
-    int64_t frames;
-    TK_TRY(tk_media_has_pictures(path, pictures));
-    *sound = !*pictures;
-    return *pictures ? tk_media_probe(path, &some, 1, &frames, sound) : TK_OK;
-}
-
 tk_status tk_senses_take(tk_senses *s, const tk_senses_file *f, tk_sensed *of)
 {
-    bool pictures, sound;
+    tk_media_has has;
     if (!s->ear && !s->eye) return TK_OK;
-    TK_TRY(what_it_has(f->path, &pictures, &sound));
-    if (s->ear && sound) TK_TRY(hear_file(s, f, of));
-    return s->eye && pictures && f->pictures ? read_file(s, f, of) : TK_OK;
+    TK_TRY(tk_media_look(f->path, &has));
+    if (s->ear && has.sound) TK_TRY(hear_file(s, f, of));
+    return s->eye && has.pictures && f->pictures ? read_file(s, f, of) : TK_OK;
 }

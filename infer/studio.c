@@ -359,7 +359,7 @@ tk_status tk_studio_finish(tk_studio *a, tk_studio_place *const *place)
     tk_log(
         "%s.mp4, .png, .json: %.4g seconds of clip in %.1f seconds, with at most %.1f MiB of the "
         "host's memory",
-        job->output, (double)job->story.grid.latent_frames * job->story.tick, tk_now() - p->begun,
+        job->output, (double)job->cut.frames / (double)job->cut.fps, tk_now() - p->begun,
         (double)most / 0x1p20);
     return TK_OK;
 }

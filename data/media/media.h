@@ -22,6 +22,11 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
 tk_status tk_media_size(const char *path, int64_t *width, int64_t *height);
 // Whether a media file has pictures; if not, tk_media_hear reads it.
 tk_status tk_media_has_pictures(const char *path, bool *yes);
+// What a media file has; lasts: it is no still. TK_INPUT as of tk_media_read.
+typedef struct tk_media_has {
+    bool pictures, sound, lasts;
+} tk_media_has;
+tk_status tk_media_look(const char *path, tk_media_has *out);
 // The sound of a file, from its beginning, on m's clock and channels: no frames, at most
 // max_seconds. TK_INPUT where there is none.
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,

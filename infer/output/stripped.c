@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/stripped.h"
-#include "data/media/reader.h"
+#include "data/media/media.h"
 #include "infer/cameo/by_mark.h"
 #include "infer/mark/find.h"
 #include "infer/mark/marked.h"
 #include <string.h>
 
-// A still gives one picture, or as many as are asked for.
-static tk_status look_at_kind(const char *file, bool *media, bool *pictures, bool *film)
+static tk_status look_at_kind(const char *file, tk_media_has *has)
 {
-    const tk_media_config some = {
-        .width = 16, .height = 16, .fps = 10, .sample_rate = 16000, .channels = 1};
-    int64_t frames;
-    bool sounds;
-    *media = *film = false;
-    const tk_status st = tk_media_has_pictures(file, pictures);
+    *has = (tk_media_has){0};
+    const tk_status st = tk_media_has_pictures(file, &has->pictures);
     if (st == TK_INPUT) tk_status_clear(); // what is no media is told where it is read
     if (st != TK_OK) return st == TK_INPUT ? TK_OK : st;
-    *media = *film = true;
-    if (!*pictures) return TK_OK;
-    TK_TRY(tk_media_probe(file, &some, 1 / (double)some.fps, &frames, &sounds));
-    *film = frames > 1 || sounds;
-    return TK_OK;
+    return tk_media_look(file, has);
 }
 
 static tk_status ask_store(const tk_config *c, const char *mark, tk_arena *a, tk_stripped *out)
@@ -54,9 +45,10 @@ static tk_status read_what_it_says(const tk_config *c, const char *file, bool pi
 tk_status tk_stripped_look(const tk_config *c, const char *file, double seconds, tk_arena *a,
                            tk_stripped *out)
 {
-    bool media, pictures;
+    tk_media_has has;
     *out = (tk_stripped){.knows = *c->watermark.key};
-    TK_TRY(look_at_kind(file, &media, &pictures, &out->is_film));
+    TK_TRY(look_at_kind(file, &has));
+    out->is_film = has.lasts;
     if (!out->knows || !out->is_film) return TK_OK;
-    return read_what_it_says(c, file, pictures, seconds, a, out);
+    return read_what_it_says(c, file, has.pictures, seconds, a, out);
 }

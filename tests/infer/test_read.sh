@@ -39,6 +39,10 @@ policy tree
 story given 'picture: sign.ppm'
 "$talkie" sample given.yaml -o given "${by[@]}" >out 2>&1 || fail "an innocent clip is not made"
 
+# A film that dissolves has fewer pictures than its shots: it is seen to its end.
+echo '{checkpoint: run, sample: {steps: 1}, shots: [{seconds: 1, prompt: a lake}, {seconds: 1, prompt: a sea, dissolve: 0.5}]}' >short.yaml
+"$talkie" sample short.yaml -o short "${by[@]}" >out 2>&1 || fail "a film that dissolves is not seen to its end"
+
 # In a spool.
 refused_in_a_spool given sign.ppm bomb
 echo "read and refused"

@@ -255,7 +255,7 @@ static tk_status review_clip(const drawing *d, int64_t frames, int64_t with, boo
     tk_review *r;
     job.config.filter = (tk_filter_config){policy_path, log_path};
     job.story.fps = 10;
-    job.story.grid.frames = frames;
+    job.cut.frames = frames;
     job.story.grid.height = d->height;
     job.story.grid.width = d->width;
     assert_ok(tk_review_open(&job, NULL, &r));
@@ -293,7 +293,7 @@ static void test_what_was_not_seen_is_no_clip(void **state)
     tk_review *r;
     job.config.filter = (tk_filter_config){policy_path, log_path};
     job.story.fps = 10;
-    job.story.grid.frames = 2;
+    job.cut.frames = 2;
     job.story.grid.height = d.height;
     job.story.grid.width = d.width;
     assert_ok(tk_review_open(&job, NULL, &r));
