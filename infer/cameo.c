@@ -3,6 +3,7 @@
 #include "infer/cameo.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/secret.h"
 #include "core/base/utf8.h"
 #include "data/media/media.h"
 #include "infer/cameo/person.h"
@@ -123,12 +124,11 @@ static const char registrar_signs[] = "the registrar's private key to vouch for 
 
 static tk_status read_sign(const cameo_call *c, const char *whose, tk_seal_pair *out)
 {
-    char *pem;
-    size_t bytes;
+    tk_secret pem;
     if (!*c->o->sign) return TK_FAIL(TK_INPUT, "consent.sign: missing: it takes %s", whose);
-    TK_TRY(tk_file_read(c->o->sign, TK_PAPER_BYTES, c->arena, &pem, &bytes));
-    const bool read = tk_seal_read_private(pem, out);
-    tk_seal_forget(pem, bytes);
+    TK_TRY(tk_secret_read("consent.sign", c->o->sign, TK_PAPER_BYTES, &pem));
+    const bool read = tk_seal_read_private(pem.x, out);
+    tk_secret_forget(&pem);
     return read ? TK_OK
                 : TK_FAIL(TK_INPUT,
                           "consent.sign: %s is no private key of Ed25519 in PEM (openssl genpkey "

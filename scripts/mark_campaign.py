@@ -209,6 +209,7 @@ def main():
     key = folder / "key"
     if not key.exists():
         key.write_bytes(random.Random(1).randbytes(32))
+    key.chmod(0o600)
     log = folder / "answers.jsonl"
     text = log.read_text().splitlines() if log.exists() else []
     known = {(a["kind"], a["index"], *a["shape"], a["attack"]) for a in map(json.loads, text)}

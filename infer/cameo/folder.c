@@ -127,6 +127,19 @@ tk_status tk_folder_read(const tk_folder *f, const char *name, int64_t most, tk_
     return st;
 }
 
+tk_status tk_folder_read_secret(const tk_folder *f, const char *name, int64_t most, tk_secret *out)
+{
+    char path[sizeof f->path + 80];
+    int64_t size;
+    const int fd = openat(f->fd, name, READ);
+    if (fd < 0) return folder_trouble(f, name, "read", errno);
+    snprintf(path, sizeof path, "%s/%.75s", f->path, name);
+    tk_status st = check_plain(f, name, fd, most, &size);
+    if (st == TK_OK) st = tk_secret_take(fd, "consent.keys", path, most, out);
+    close(fd);
+    return st;
+}
+
 tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
                           size_t bytes)
 {

@@ -2,7 +2,7 @@
 // Files by their names in an open folder: no name is followed as a link, none leads elsewhere, and
 // what is written is there whole or not at all. Internal to infer/cameo.
 #pragma once
-#include "core/base/mem.h"
+#include "core/base/secret.h"
 #include <sys/types.h>
 
 typedef struct tk_folder {
@@ -26,6 +26,8 @@ tk_status tk_folder_lock(tk_folder *f, bool writes);
 // not count. *there as above.
 tk_status tk_folder_read(const tk_folder *f, const char *name, int64_t most, tk_arena *a,
                          char **out, size_t *bytes, bool *there);
+// One that is secret, as core/base/secret.h reads them.
+tk_status tk_folder_read_secret(const tk_folder *f, const char *name, int64_t most, tk_secret *out);
 // In the place of what has that name; on disk when this returns.
 tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
                           size_t bytes);

@@ -29,15 +29,6 @@ const char *tk_uses_say(unsigned uses, char words[TK_USE_WORDS])
 
 // ---- keys of the server ------------------------------------------------------------------------
 
-// Who else can read a key has it.
-static tk_status check_private(const tk_folder *f, const char *name)
-{
-    struct stat s;
-    if (fstatat(f->fd, name, &s, AT_SYMLINK_NOFOLLOW) || !(s.st_mode & 077)) return TK_OK;
-    return TK_FAIL(TK_INPUT, "%s/%s: others may read it; chmod 600 it, and think of who did",
-                   f->path, name);
-}
-
 static tk_status make_server(tk_cameo_store *s, const tk_folder *store)
 {
     unsigned char seed[TK_SEAL_KEY];
@@ -68,18 +59,17 @@ static tk_status read_server(tk_cameo_store *s, const tk_folder *store, tk_arena
                    server_open);
 }
 
-static tk_status read_server_key(tk_cameo_store *s, tk_arena *a)
+static tk_status read_server_key(tk_cameo_store *s)
 {
-    char *seed;
-    size_t bytes;
+    tk_secret seed;
     tk_seal_pair pair;
-    TK_TRY(check_private(&s->keys, server_key));
-    TK_TRY(tk_folder_read(&s->keys, server_key, 256, a, &seed, &bytes, NULL));
+    TK_TRY(tk_folder_read_secret(&s->keys, server_key, 256, &seed));
+    const size_t bytes = seed.bytes;
+    if (bytes == TK_SEAL_KEY) tk_seal_pair_of((const unsigned char *)seed.x, &pair);
+    tk_secret_forget(&seed);
     if (bytes != TK_SEAL_KEY)
         return TK_FAIL(TK_INPUT, "%s/%s: is no key: it has %zu bytes, not %d", s->keys.path,
                        server_key, bytes, TK_SEAL_KEY);
-    tk_seal_pair_of((const unsigned char *)seed, &pair);
-    tk_seal_forget(seed, bytes);
     const bool same = !memcmp(pair.open, s->server.open, sizeof pair.open);
     memcpy(&s->server, &pair, sizeof pair);
     tk_seal_forget(&pair, sizeof pair);
@@ -124,7 +114,7 @@ static tk_status open_keys(tk_cameo_store *s, const tk_consent_config *c, tk_sto
     const bool known = fstatat(store->fd, server_open, &at, AT_SYMLINK_NOFOLLOW) == 0;
     if (make && !has && !known) return make_server(s, store);
     TK_TRY(read_server(s, store, a));
-    return what == TK_STORE_TO_LOOK ? TK_OK : read_server_key(s, a);
+    return what == TK_STORE_TO_LOOK ? TK_OK : read_server_key(s);
 }
 
 // Whoever can write there drops a wish; only the server reads what lies there, and takes it away.

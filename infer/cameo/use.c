@@ -282,9 +282,10 @@ static tk_status memory_file(const void *x, size_t bytes, int *fd)
 static tk_status unseal_reference(const tk_cameo_store *s, const tk_lender *p,
                                   tk_reference_kind kind, tk_arena *a, int *fd)
 {
-    char label[64], name[TK_HANDLE + 8], *key, *sealed, hash[TK_PAPER_HASH];
+    char label[64], name[TK_HANDLE + 8], *sealed, hash[TK_PAPER_HASH];
     unsigned char *plain;
-    size_t bytes, n;
+    size_t n;
+    tk_secret key;
     const char *what = tk_reference_name[kind];
     if (!p->enrolled || !p->has_key)
         return TK_FAIL(TK_INPUT, "@%s: was revoked, or never enrolled", p->who.name);
@@ -294,12 +295,12 @@ static tk_status unseal_reference(const tk_cameo_store *s, const tk_lender *p,
     tk_paper_hash(sealed, n, hash);
     if (strcmp(hash, p->card.reference[kind]))
         return TK_FAIL(TK_INPUT, "%s: is not what was enrolled: the card has another hash", label);
-    TK_TRY(tk_folder_read(&s->keys, name, TK_SEAL_KEY, a, &key, &bytes, NULL));
-    tk_status st = bytes == TK_SEAL_KEY ? TK_OK : TK_FAIL(TK_INPUT, "%s: is no key", name);
+    TK_TRY(tk_folder_read_secret(&s->keys, name, TK_SEAL_KEY, &key));
+    tk_status st = key.bytes == TK_SEAL_KEY ? TK_OK : TK_FAIL(TK_INPUT, "%s: is no key", name);
     if (st == TK_OK)
-        st = tk_seal_open((const unsigned char *)key, label, (const unsigned char *)sealed, n, a,
+        st = tk_seal_open((const unsigned char *)key.x, label, (const unsigned char *)sealed, n, a,
                           &plain, &n);
-    tk_seal_forget(key, bytes);
+    tk_secret_forget(&key);
     TK_TRY(st);
     st = memory_file(plain, n, fd);
     tk_seal_forget(plain, n);

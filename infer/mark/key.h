@@ -10,5 +10,6 @@ typedef struct tk_mark_key {
     uint64_t picture, sound; // seeds of what is drawn
 } tk_mark_key;
 
-// TK_INPUT for no regular file, one that cannot be read, is too short or long, or plainly no key.
+// TK_INPUT for no regular file, one that cannot be read or that others may read (tk_secret_read),
+// is too short or long, or plainly no key.
 tk_status tk_mark_key_read(const char *path, tk_mark_key *out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/signer.h"
 #include "core/base/files.h"
+#include "core/base/secret.h"
 #include "infer/provenance/certificate.h"
 #include "infer/provenance/cose.h"
 #include <openssl/ecdsa.h>
@@ -36,22 +37,22 @@ static tk_status open_pem(const char *path, tk_arena *a, BIO **out)
     return *out ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
 }
 
-static tk_status read_key(tk_signer *s, const char *path, tk_arena *a)
+static tk_status read_key(tk_signer *s, const char *path)
 {
-    BIO *file;
+    tk_secret text;
     bool asked = false;
-    char *text;
-    TK_TRY(open_pem(path, a, &file));
-    const long bytes = BIO_get_mem_data(file, &text);
-    s->key = PEM_read_bio_PrivateKey(file, NULL, no_password, &asked);
+    TK_TRY(tk_secret_read("provenance.key", path, PEM_BYTES, &text));
+    BIO *file = BIO_new_mem_buf(text.x, (int)text.bytes);
+    if (file) s->key = PEM_read_bio_PrivateKey(file, NULL, no_password, &asked);
     BIO_free(file);
-    OPENSSL_cleanse(text, (size_t)bytes); // a key's text does not stay in memory given back
+    tk_secret_forget(&text);
     ERR_clear_error();
+    if (!file) return TK_FAIL(TK_MEMORY, "out of memory for %s", path);
     if (asked)
         return TK_FAIL(
             TK_INPUT,
             "provenance.key: %s is encrypted; give it without a password (openssl pkey), "
-            "readable by its user alone",
+            "readable by its user alone (chmod 600)",
             path);
     if (!s->key) return TK_FAIL(TK_INPUT, "provenance.key: %s is no private key in PEM", path);
     if (tk_key_is_p256(s->key)) return TK_OK;
@@ -157,7 +158,7 @@ tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
     *out = NULL;
     TK_NEW(s, 1);
     tk_arena_init(&a, 0);
-    tk_status st = read_key(s, c->key, &a);
+    tk_status st = read_key(s, c->key);
     if (st == TK_OK) st = read_chain(s, c->chain, &a);
     if (st == TK_OK) st = check_credentials(s, c);
     if (st == TK_OK) st = write_head(s);

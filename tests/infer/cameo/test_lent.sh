@@ -16,7 +16,11 @@ fails 2 'is no handle' cameo log ../ada "${lent[@]}"
 fails 2 'cannot open' cameo list consent.store=nowhere
 fails 2 'consent.sign: missing' cameo enroll @ada face.png voice.wav "${lent[@]}"
 fails 2 'is not the key of the registrar' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=other.pem
-fails 2 'no private key' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=registrar.pub
+install -m 600 registrar.pub public
+fails 2 'no private key' cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=public
+install -m 640 registrar.pem read
+fails 2 'consent.sign: read has mode 0640: others than its owner may read it; chmod 600 read' \
+    cameo enroll @ada face.png voice.wav "${lent[@]}" consent.sign=read
 fails 2 'FACE, a picture, comes first' cameo enroll @ada voice.wav face.png "${lent[@]}" consent.sign=registrar.pem
 fails 2 'nobody of that handle' cameo log @ada "${lent[@]}"
 
@@ -59,6 +63,10 @@ cameo grant @ada consent.users=[1002] consent.until=2099-01-01 consent.sign=regi
 chmod 666 his.yaml
 fails 2 'others than its owner may write to it' sample his.yaml -o his "${lent[@]}"
 chmod 644 his.yaml
+chmod 640 keys/ada.key
+fails 2 "consent.keys: keys/ada.key has mode 0640: others than its owner may read it" sample his.yaml -o his "${lent[@]}"
+[[ $(grep -c 'sample  ' out) == 0 ]] || fail "a key that others may read is told after the work"
+chmod 600 keys/ada.key
 ln -s his.yaml link.yaml
 fails 2 'of a link' sample link.yaml -o his "${lent[@]}"
 mpirun -n 2 "$talkie" sample his.yaml -o his "${lent[@]}" parallel.tensor=2 >out 2>&1 || fail "his clip is not made"

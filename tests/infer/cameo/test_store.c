@@ -204,7 +204,7 @@ static void test_links(void **state)
         lender_path("store"), lender_path("keys"), none, none, none, NULL, 0, NULL, 0, none};
     assert_int_equal(chmod(lender_path("keys/server.key"), 0644), 0);
     assert_status(tk_cameo_store_open(&c, TK_STORE_TO_USE, &again), TK_INPUT);
-    assert_says("others may read it");
+    assert_says("server.key has mode 0644: others than its owner may read it; chmod 600 ");
 }
 
 static void test_whose_file(void **state)

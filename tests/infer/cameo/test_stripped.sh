@@ -20,8 +20,8 @@ refused() { # WORDS STORYBOARD
     return 0
 }
 grant() { cameo grant @ada consent.users=[1002] "consent.uses=[$1]" consent.until=2099-01-01 consent.sign=registrar.pem; }
-printf 'one key that nobody can guess' >key
-printf 'another that nobody can guess' >other
+printf 'one key that nobody can guess' >key && chmod 600 key
+printf 'another that nobody can guess' >other && chmod 600 other
 three='shots: [{seconds: 1, prompt: a red ball}, {seconds: 1, prompt: a ball}, {seconds: 1, prompt: a blue ball}]'
 
 cameo enroll @ada face.png voice.wav consent.sign=registrar.pem

@@ -27,7 +27,9 @@ fails 2 'no public key of Ed25519' cameo key @ada note "${lent[@]}"
 cameo key @ada ada.pub
 fails 2 'usage: talkie cameo key @HANDLE PUBLIC consent.store=FOLDER' cameo key @ada "${lent[@]}"
 fails 2 'consent.sign: missing: it takes the private key' cameo wish @ada
-fails 2 'no private key of Ed25519' cameo wish @ada consent.sign=ada.pub
+install -m 600 ada.pub public
+fails 2 'no private key of Ed25519' cameo wish @ada consent.sign=public
+fails 2 'ada.pub has mode 0644' cameo wish @ada consent.sign=ada.pub
 fails 2 'ends before it begins' cameo wish @ada consent.sign=ada.pem consent.until=2001-01-01
 "$talkie" cameo wish @ada consent.sign=ada.pem >/dev/full 2>out && fail "a wish that is not written counts as written"
 grep -q 'the wish cannot be written: No space left' out || fail "a full disk is not told"

@@ -77,7 +77,7 @@ rm log.jsonl
 plan_of ours.yaml 1002 "remix: {clip: plain.mp4, shots: [0]}"
 made ours.yaml ours
 decided 'made here' 'given pictures' plain.mp4
-printf 'one key that nobody can guess' >key
+printf 'one key that nobody can guess' >key && chmod 600 key
 refused 'refused (given pictures' ours.yaml watermark.key=key
 plan_of long.yaml 1002 'shots: [{seconds: 1, prompt: a red ball}, {seconds: 1, prompt: a ball}, {seconds: 1, prompt: a blue ball}]'
 made long.yaml marked watermark.key=key

@@ -269,6 +269,7 @@ static void marks_are_asked_for(void **state)
     snprintf(folder, sizeof folder, "%s", signed_path("marked"));
     assert_int_equal(mkdir(folder, 0700), 0);
     put_text("mark.key", "0123456789abcdefghijklmnopqrstuv~+");
+    assert_int_equal(chmod(signed_path("mark.key"), 0600), 0);
     film_make_marked(&marked, true);
     film_make(&bare);
     tk_invocation in = {.files = (char *[]){folder}, .n_files = 1};

@@ -14,8 +14,8 @@ expect() { # CODE TEXT WORDS...: what talkie answers
     grep -qF -- "$2" out || fail "talkie ${*:3} does not say \"$2\""
 }
 
-printf 'one key that nobody can guess' >key
-printf 'another that nobody can guess' >other
+printf 'one key that nobody can guess' >key && chmod 600 key
+printf 'another that nobody can guess' >other && chmod 600 other
 "$talkie" data world run.yaml -o clips.h5 >out 2>&1 || fail "the data cannot be made"
 "$talkie" train run.yaml >out 2>&1 || fail "training fails"
 cat >clip.yaml <<'YAML'
@@ -50,10 +50,13 @@ refused() { # TEXT OPTIONS...
 }
 printf short >short
 head -c 64 /dev/zero >zeros
+chmod 600 short zeros
 refused 'gone' watermark.key=gone
 refused 'is no key for marks' watermark.key=short
 refused 'nearly all the same' watermark.key=zeros
 refused '/' watermark.key=/
+cp key open && chmod 640 open
+refused 'open has mode 0640: others than its owner may read it; chmod 600 open' watermark.key=open
 refused 'hexadecimal' watermark.key=key watermark.payload=xyz
 refused 'hexadecimal' watermark.key=key watermark.payload=12345678123456781
 refused 'nothing is marked' watermark.payload=12

@@ -127,7 +127,7 @@ refused 'dissolve' 'shots[1].dissolve=6'
 # ---- a master is marked as the MP4 is; the manifest is the MP4's alone, and holds
 mkdir keys
 "$root/tests/support/authority.sh" keys
-printf 'a key that nobody can guess' >key
+printf 'a key that nobody can guess' >key && chmod 600 key
 sample -o marked 'shots[0].seconds=2' watermark.key=key film.files=master film.loudness=-20 \
     provenance.key=keys/key.pem provenance.chain=keys/chain.pem
 "$talkie" verify marked.mp4 watermark.key=key >out 2>&1 || fail "the MP4 is not as it was made"

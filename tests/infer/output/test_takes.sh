@@ -42,7 +42,7 @@ tells clips/talk.json seed 7
 sample take=3
 said 'finished already'
 rm clips/talk.take3.*
-printf 'a key that nobody can guess' >key
+printf 'a key that nobody can guess' >key && chmod 600 key
 sample take=3 film.files=edl watermark.key=key film.loudness=-23
 said 'clips/talk.latents: nothing is sampled'
 cmp clips/talk.latents alone.latents || fail "to deliver it otherwise changes it"

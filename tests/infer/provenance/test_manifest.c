@@ -23,6 +23,8 @@ static void keys_are_checked(void **state)
     tk_signer_close(s);
     refused("gone.pem", "chain.pem", "gone.pem");
     refused("key.pem", "gone.pem", "gone.pem");
+    refused("chain.pem", "chain.pem", "others than its owner may read it; chmod 600 ");
+    assert_int_equal(chmod(signed_path("chain.pem"), 0600), 0);
     refused("chain.pem", "chain.pem", "no private key in PEM");
     refused("locked.pem", "chain.pem", "is encrypted");
     refused("curve.pem", "chain.pem", "no key of the curve P-256");

@@ -75,6 +75,9 @@ refused 'given together' provenance.chain=keys/chain.pem
 refused 'is not the key of the first certificate' provenance.key=keys/other.pem provenance.chain=keys/chain.pem
 refused 'has expired' provenance.key=keys/key.pem provenance.chain=keys/expired.pem
 refused 'gone.pem' provenance.key=gone.pem provenance.chain=keys/chain.pem
+chmod 644 keys/other.pem
+refused 'provenance.key: keys/other.pem has mode 0644: others than its owner may read it; chmod 600 keys/other.pem' \
+    provenance.key=keys/other.pem provenance.chain=keys/chain.pem
 
 # A finished clip is made anew where it is to be signed and was not.
 "$talkie" sample first.yaml -o plain.mp4 >out 2>&1 || fail "plain.mp4 is not made"
