@@ -140,7 +140,7 @@ def trials(args, folder, key, known, answers):
 
 def blind(args, folder, path):
     """False alarms, in batches whose numbers are their names."""
-    each = 50
+    each = 500
     for first in range(0, args.blind, each):
         to = folder / f"blind-{first:07d}.txt"
         if to.exists():

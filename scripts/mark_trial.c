@@ -129,25 +129,41 @@ static tk_status make_world(char **v)
     return TK_OK;
 }
 
-// Both halves of window w of the media, under a key that marked nothing.
-static tk_status look_blind(const tk_media *m, int64_t w, double seconds, tk_mark_key key)
+// Keys that marked nothing.
+static tk_mark_key blind_key(uint64_t seed, int64_t i)
 {
-    const int64_t frames = (int64_t)(seconds * TK_MARK_LOOK_FPS);
-    const int64_t windows = m->frames / frames, from = w % windows * frames;
+    const tk_key by = tk_rng_key(seed, TK_RNG_TEST, 1);
+    return (tk_mark_key){tk_rng_u64(by, (uint64_t)(2 * i)), tk_rng_u64(by, (uint64_t)(2 * i + 1))};
+}
+
+typedef struct blinded {
+    uint64_t seed;
+    int64_t first, end;      // keys
+    int64_t frames, windows; // of a window; of the media
+} blinded;
+
+// Both halves of window w of the media, under each key that is its turn.
+static tk_status look_blind(const tk_media *m, const blinded *b, int64_t w)
+{
+    const int64_t from = w * b->frames;
     const float *pcm = m->pcm + from * TK_MARK_LISTEN_RATE / TK_MARK_LOOK_FPS;
     tk_mark_look *look;
     tk_mark_listen *listen;
     tk_arena a;
     tk_arena_init(&a, 1 << 20);
-    TK_TRY(tk_mark_look_open(&a, key, m->width, m->height, &look));
-    TK_TRY(tk_mark_listen_open(&a, key, &listen));
-    for (int64_t i = from; i < from + frames; i++)
+    TK_TRY(tk_mark_look_open(&a, blind_key(b->seed, 0), m->width, m->height, &look));
+    TK_TRY(tk_mark_listen_open(&a, blind_key(b->seed, 0), &listen));
+    for (int64_t i = from; i < from + b->frames; i++)
         tk_mark_look_at(look, m->rgb + i * m->height * m->width * 3);
-    for (int64_t i = 0; i < frames * TK_MARK_LISTEN_RATE / TK_MARK_LOOK_FPS;
+    for (int64_t i = 0; i < b->frames * TK_MARK_LISTEN_RATE / TK_MARK_LOOK_FPS;
          i += TK_MARK_LISTEN_HOP)
         tk_mark_listen_to(listen, pcm + i);
-    const tk_mark_found picture = tk_mark_look_end(look), sound = tk_mark_listen_end(listen);
-    printf("%.3f %.3f %.3f %.3f\n", picture.log10p, sound.log10p, picture.z, sound.z);
+    for (int64_t i = b->first; i < b->end; i++) {
+        if (i % b->windows != w) continue;
+        const tk_mark_found picture = tk_mark_look_under(look, blind_key(b->seed, i)),
+                            sound = tk_mark_listen_under(listen, blind_key(b->seed, i));
+        printf("%.3f %.3f %.3f %.3f\n", picture.log10p, sound.log10p, picture.z, sound.z);
+    }
     tk_arena_free(&a);
     return TK_OK;
 }
@@ -156,18 +172,16 @@ static tk_status blind(char **v)
 {
     tk_media_config m = {
         .fps = TK_MARK_LOOK_FPS, .sample_rate = TK_MARK_LISTEN_RATE, .channels = 1};
-    const double seconds = atof(v[6]);
+    blinded b = {(uint64_t)atoll(v[2]), .first = atoll(v[3])};
     tk_media media;
     int64_t width, height;
+    b.end = b.first + atoll(v[4]);
+    b.frames = (int64_t)(atof(v[6]) * TK_MARK_LOOK_FPS);
     TK_TRY(tk_media_size(v[5], &width, &height));
     tk_mark_look_size(width, height, &m.width, &m.height);
     TK_TRY(tk_media_read(v[5], &m, 600, 1, &media, NULL));
-    for (int64_t i = atoll(v[3]); i < atoll(v[3]) + atoll(v[4]); i++) {
-        const tk_key by = tk_rng_key((uint64_t)atoll(v[2]), TK_RNG_TEST, 1);
-        const tk_mark_key key = {tk_rng_u64(by, (uint64_t)(2 * i)),
-                                 tk_rng_u64(by, (uint64_t)(2 * i + 1))};
-        TK_TRY(look_blind(&media, i, seconds, key));
-    }
+    b.windows = media.frames / b.frames;
+    for (int64_t w = 0; w < b.windows; w++) TK_TRY(look_blind(&media, &b, w));
     tk_media_free(&media);
     return TK_OK;
 }

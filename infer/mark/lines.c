@@ -26,7 +26,9 @@ void tk_mark_lines(tk_mark_key key, tk_mark_line line[TK_MARK_LINES])
     const tk_key phase = tk_rng_key(key.picture, TK_RNG_MARK, 1);
     for (int i = 0; i < TK_MARK_LINES; i++) {
         const double turn = 2 * M_PI * tk_rng_uniform(phase, (uint64_t)i);
-        line[i] = all[tk_rng_permute(order, i, TK_MARK_LINES)];
+        const int wave = (int)tk_rng_permute(order, i, TK_MARK_LINES);
+        line[i] = all[wave];
+        line[i].wave = wave;
         line[i].re = (float)cos(turn);
         line[i].im = (float)sin(turn);
     }

@@ -21,6 +21,7 @@ enum {
 typedef struct tk_mark_line {
     int kx, ky;   // turns a tile; ky >= 0, one of each pair of opposites
     float re, im; // of length 1
+    int wave;     // its number among the waves, which no key changes
 } tk_mark_line;
 
 void tk_mark_lines(tk_mark_key key, tk_mark_line line[TK_MARK_LINES]);

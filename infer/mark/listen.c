@@ -164,29 +164,52 @@ static void hear_signs(tk_mark_listen *l, const heard_mark *h)
     }
 }
 
-static void end_minute(tk_mark_listen *l)
+static tk_mark_found hear_minute(tk_mark_listen *l, heard_mark *best)
 {
-    heard_mark best = {0};
-    if (l->hops < 2 * TK_MARK_HOPS) return;
+    *best = (heard_mark){0};
     for (int i = 0; i < PITCHES * TK_MARK_BANDS; i++)
         flatten_band(l, l->level + i * MOST_HOPS, l->flat + i * MOST_HOPS);
     const double step = speed_step(l);
     const int speeds = (int)(0.06 / step);
     for (int k = -speeds; k <= speeds; k++) {
         const int pitch = PITCH + (int)rint(100 * k * step);
-        hear_at(l, pitch, 1 + k * step, &best);
-        if (pitch != PITCH) hear_at(l, PITCH, 1 + k * step, &best);
+        hear_at(l, pitch, 1 + k * step, best);
+        if (pitch != PITCH) hear_at(l, PITCH, 1 + k * step, best);
     }
     const double tries = 2.0 * (2 * speeds + 1) * 2 * PLACES;
-    const tk_mark_found found = {.looked = true,
-                                 .z = best.z,
-                                 .tries = tries,
-                                 .scale = 1,
-                                 .speed = best.speed,
-                                 .log10p = log10(tries) - best.z * best.z / 2 * M_LOG10E};
+    return (tk_mark_found){.looked = true,
+                           .z = best->z,
+                           .tries = tries,
+                           .scale = 1,
+                           .speed = best->speed,
+                           .log10p = log10(tries) - best->z * best->z / 2 * M_LOG10E};
+}
+
+static bool is_long_enough(const tk_mark_listen *l)
+{
+    return l->hops >= 2 * TK_MARK_HOPS;
+}
+
+static void end_minute(tk_mark_listen *l)
+{
+    heard_mark best;
+    if (!is_long_enough(l)) return;
+    const tk_mark_found found = hear_minute(l, &best);
     tk_mark_better(&l->best, &found);
     if (found.log10p < 0 && !best.all) hear_signs(l, &best);
     l->hops = 0;
+}
+
+tk_mark_found tk_mark_listen_under(tk_mark_listen *l, tk_mark_key key)
+{
+    heard_mark best;
+    tk_mark_found found = {0};
+    tk_mark_chips(key, l->chip);
+    if (is_long_enough(l)) {
+        const tk_mark_found minute = hear_minute(l, &best);
+        tk_mark_better(&found, &minute);
+    }
+    return found;
 }
 
 tk_mark_found tk_mark_listen_end(tk_mark_listen *l)

@@ -15,5 +15,7 @@ typedef struct tk_mark_listen tk_mark_listen;
 tk_status tk_mark_listen_open(tk_arena *a, tk_mark_key key, tk_mark_listen **out);
 // The next TK_MARK_LISTEN_HOP samples, one channel, TK_MARK_LISTEN_RATE a second.
 void tk_mark_listen_to(tk_mark_listen *l, const float *pcm);
+// What this window so far would be under a key, which counts from here on. No message is read.
+tk_mark_found tk_mark_listen_under(tk_mark_listen *l, tk_mark_key key);
 // After the last ones.
 tk_mark_found tk_mark_listen_end(tk_mark_listen *l);

@@ -22,13 +22,14 @@ typedef struct look_up { // of the transform, between four of its points
 struct tk_mark_look {
     int64_t wide, high, pad_wide, pad_high;
     tk_mark_line line[TK_MARK_LINES];
-    look_up *where;                 // (SCALES, LINES)
+    double drift[TK_MARK_LINES];    // of waves: turns a second by which the tile's drift takes them
+    look_up *where;                 // (SCALES, LINES), by wave
     kiss_fftnd_cfg whole;           // transform of a picture
     kiss_fft_cfg row;               // of the plane's rows and columns
     float *luma, *flat;             // (high, wide)
     double *sums;                   // ((high + 1), (wide + 1))
     kiss_fft_cpx *field, *spectrum; // (pad_high, pad_wide)
-    kiss_fft_cpx *block;            // (BLOCKS, SCALES, LINES)
+    kiss_fft_cpx *block;            // (BLOCKS, SCALES, LINES), by wave
     int64_t pictures;               // of the window
     float soft[TK_MARK_SIGNS];      // of all windows
     tk_mark_found best;
@@ -72,6 +73,12 @@ static look_up look_up_at(const tk_mark_look *l, const tk_mark_line *k, double s
     return out;
 }
 
+// Turns a second by which the drift takes a line.
+static double drift_of(const tk_mark_line *k)
+{
+    return (k->kx * TK_MARK_DRIFT_X + k->ky * TK_MARK_DRIFT_Y) / TK_MARK_TILE;
+}
+
 static double scale_of(int i)
 {
     return pow(scale_step, i - SMALLER);
@@ -110,10 +117,13 @@ tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t 
     TK_ARENA_NEW(l->field, a, l->pad_wide * l->pad_high);
     TK_ARENA_NEW(l->spectrum, a, l->pad_wide * l->pad_high);
     TK_ARENA_NEW(l->block, a, (int64_t)BLOCKS * SCALES * TK_MARK_LINES);
-    for (int s = 0; s < SCALES; s++)
-        for (int k = 0; k < TK_MARK_LINES; k++)
-            l->where[s * TK_MARK_LINES + k] =
-                look_up_at(l, &l->line[k], TK_MARK_TILE * scale_of(s));
+    for (int k = 0; k < TK_MARK_LINES; k++) {
+        const tk_mark_line *line = &l->line[k];
+        l->drift[line->wave] = drift_of(line);
+        for (int s = 0; s < SCALES; s++)
+            l->where[s * TK_MARK_LINES + line->wave] =
+                look_up_at(l, line, TK_MARK_TILE * scale_of(s));
+    }
     *out = l;
     return TK_OK;
 }
@@ -178,12 +188,6 @@ static kiss_fft_cpx turned(kiss_fft_cpx v, double turns)
     return (kiss_fft_cpx){v.r * c - v.i * s, v.r * s + v.i * c};
 }
 
-// Turns a second by which the drift takes a line.
-static double drift_of(const tk_mark_line *k)
-{
-    return (k->kx * TK_MARK_DRIFT_X + k->ky * TK_MARK_DRIFT_Y) / TK_MARK_TILE;
-}
-
 static void end_window(tk_mark_look *l);
 
 void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
@@ -195,7 +199,7 @@ void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
     flatten(l);
     kiss_fftnd(l->whole, l->field, l->spectrum);
     for (int k = 0; k < TK_MARK_LINES; k++)
-        back[k] = turned((kiss_fft_cpx){1, 0}, -drift_of(&l->line[k]) * seconds);
+        back[k] = turned((kiss_fft_cpx){1, 0}, -l->drift[k] * seconds);
     for (int s = 0; s < SCALES; s++)
         for (int k = 0; k < TK_MARK_LINES; k++) {
             const kiss_fft_cpx v = look_up_in(l->spectrum, &l->where[s * TK_MARK_LINES + k]);
@@ -241,8 +245,9 @@ static void gather_window(const tk_mark_look *l, int scale, int rate,
     memset(sum, 0, TK_MARK_LINES * sizeof *sum);
     for (int64_t b = 0; b * BLOCK < l->pictures; b++)
         for (int k = 0; k < TK_MARK_LINES; k++) {
-            const kiss_fft_cpx v = l->block[(b * SCALES + scale) * TK_MARK_LINES + k];
-            const double turns = -drift_of(&l->line[k]) * off * ((double)b + 0.5) * each;
+            const int wave = l->line[k].wave;
+            const kiss_fft_cpx v = l->block[(b * SCALES + scale) * TK_MARK_LINES + wave];
+            const double turns = -l->drift[wave] * off * ((double)b + 0.5) * each;
             const kiss_fft_cpx t = rate ? turned(v, turns) : v;
             sum[k].r += t.r;
             sum[k].i += t.i;
@@ -332,29 +337,47 @@ static void read_signs(tk_mark_look *l, const sighting *c)
     }
 }
 
-static void end_window(tk_mark_look *l)
+static tk_mark_found search_window(const tk_mark_look *l, sighting *best)
 {
-    sighting best = {.z = -1};
     kiss_fft_cpx sum[TK_MARK_LINES];
     const int rates = most_rate(l);
-    if (l->pictures == 0) return;
+    *best = (sighting){.z = -1};
     for (int s = 0; s < SCALES; s++)
         for (int rate = -rates; rate <= rates; rate++) {
             gather_window(l, s, rate, sum);
             const sighting c = best_place(l, sum);
-            if (c.z > best.z) best = (sighting){c.z, s, rate, c.place};
+            if (c.z > best->z) *best = (sighting){c.z, s, rate, c.place};
         }
     const double tries = (double)SCALES * (2 * rates + 1) * PLANE * PLANE;
-    const tk_mark_found found = {.looked = true,
-                                 .z = best.z,
-                                 .tries = tries,
-                                 .scale = scale_of(best.scale),
-                                 .speed = speed_of(l, best.rate),
-                                 .log10p = log10(tries) - best.z * best.z / 2 * M_LOG10E};
+    return (tk_mark_found){.looked = true,
+                           .z = best->z,
+                           .tries = tries,
+                           .scale = scale_of(best->scale),
+                           .speed = speed_of(l, best->rate),
+                           .log10p = log10(tries) - best->z * best->z / 2 * M_LOG10E};
+}
+
+static void end_window(tk_mark_look *l)
+{
+    sighting best;
+    if (l->pictures == 0) return;
+    const tk_mark_found found = search_window(l, &best);
     tk_mark_better(&l->best, &found);
     if (best.z > 0 && found.log10p < 0) read_signs(l, &best);
     memset(l->block, 0, (size_t)BLOCKS * SCALES * TK_MARK_LINES * sizeof *l->block);
     l->pictures = 0;
+}
+
+tk_mark_found tk_mark_look_under(tk_mark_look *l, tk_mark_key key)
+{
+    sighting best;
+    tk_mark_lines(key, l->line);
+    tk_mark_found found = {0};
+    if (l->pictures > 0) {
+        const tk_mark_found window = search_window(l, &best);
+        tk_mark_better(&found, &window);
+    }
+    return found;
 }
 
 tk_mark_found tk_mark_look_end(tk_mark_look *l)

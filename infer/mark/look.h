@@ -20,5 +20,8 @@ tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t 
                             tk_mark_look **out);
 // The next picture (high, wide, 3), TK_MARK_LOOK_FPS a second.
 void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb);
+// What the pictures of this window so far would be under a key, which counts from here on: they are
+// not looked at again. No message is read.
+tk_mark_found tk_mark_look_under(tk_mark_look *l, tk_mark_key key);
 // After the last one.
 tk_mark_found tk_mark_look_end(tk_mark_look *l);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { WIDE = 256, HIGH = 144, PICTURES = 40, RATE = 16000 };
-static const tk_mark_key ours = {3, 4}, theirs = {5, 6};
+static const tk_mark_key ours = {3, 4}, theirs = {5, 6}, nobodys = {7, 8};
 static const tk_mark_message says = {0x0123456789abcdef, false}, little = {0xbeef, true};
 
 static double noise(uint64_t stream, uint64_t i)
@@ -95,7 +95,10 @@ static tk_mark_found look_in(const tk_mark_message *message, tk_mark_key by, win
         show(luma, w.x, w.y, w.w, w.h, w.light, wide, high, rgb);
         tk_mark_look_at(look, rgb);
     }
-    const tk_mark_found f = tk_mark_look_end(look);
+    const tk_mark_found other = tk_mark_look_under(look, nobodys),
+                        again = tk_mark_look_under(look, by), f = tk_mark_look_end(look);
+    assert_true(other.looked && !tk_mark_is_present(&other));
+    assert_true(again.z == f.z && again.log10p == f.log10p);
     tk_arena_free(&a);
     return f;
 }
@@ -176,7 +179,10 @@ static tk_mark_found listen_to(const float *x, int64_t n, tk_mark_key by)
     assert_ok(tk_mark_listen_open(&a, by, &l));
     for (int64_t i = 0; i + TK_MARK_LISTEN_HOP <= n; i += TK_MARK_LISTEN_HOP)
         tk_mark_listen_to(l, x + i);
-    const tk_mark_found f = tk_mark_listen_end(l);
+    const tk_mark_found other = tk_mark_listen_under(l, nobodys),
+                        again = tk_mark_listen_under(l, by), f = tk_mark_listen_end(l);
+    assert_true(other.looked && !tk_mark_is_present(&other));
+    assert_true(again.z == f.z && again.log10p == f.log10p);
     tk_arena_free(&a);
     return f;
 }
