@@ -279,6 +279,7 @@ static tk_status check_story(tk_loading *l)
                   "missing: a storyboard has at least one shot"));
     TK_TRY(check_remix(l));
     TK_TRY(check_film(l));
+    if (sampling) TK_TRY(tk_config_check_named(l)); // else it is stored
     TK_TRY(broken(l, s->takes && s->take > s->takes, "take", "takes",
                   "%" PRId64 " is none of the %" PRId64 " takes, which are counted from 1", s->take,
                   s->takes));

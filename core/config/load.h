@@ -8,6 +8,7 @@
 //     value, yaml    one value from and to text; YAML text to nodes
 //     apply          nodes and overrides to the struct
 //     base           a file over the one it stands on
+//     named          what texts of a storyboard name
 //     check, print   rules between options; the whole as text
 //     texts          strings with the places they come from
 //     config         all of it, for the program
@@ -115,6 +116,7 @@ tk_status tk_table_load(tk_loading *l, tk_status (*check)(tk_loading *l));
 // ---- check, print ----
 
 tk_status tk_config_check(tk_loading *l); // rules between options of tk_config that were read well
+tk_status tk_config_check_named(tk_loading *l); // of them: what prompts name is given
 // As tk_config_dump and tk_config_changes, for any table's struct.
 char *tk_table_dump(const tk_table *t, const void *base, unsigned command, tk_arena *a);
 void tk_table_changes(const tk_table *t, const void *before, const void *now, unsigned command,

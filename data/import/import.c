@@ -379,6 +379,7 @@ static tk_status run_import(tk_import *im, char **files)
     TK_TRY(tk_import_number_features(im));
     TK_TRY(tk_agree(im->world, tk_import_plan(im)));
     tk_import_tell_plan(im);
+    if (im->world->rank == 0) tk_import_tell_cited(im);
     TK_TRY(get_codec(im));
     TK_TRY(import_files(im));
     tell_end(im);

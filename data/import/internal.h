@@ -100,6 +100,9 @@ typedef struct tk_import {
 
 // Collective (references.c). Finds what the files' clips cite; before the plan.
 tk_status tk_import_cite(tk_import *im);
+// Warns of captions that name references which their files do not cite, and of cited ones that no
+// caption names; once it is planned. Rank 0.
+void tk_import_tell_cited(const tk_import *im);
 // Collective. Writes it.
 tk_status tk_import_put_references(tk_import *im);
 // Collective (features.c). Which text features there are; before the plan.

@@ -9,13 +9,14 @@
 // relative path beginning at the list. A file that several lists name is stored once.
 #include "core/base/files.h"
 #include "core/base/utf8.h"
+#include "core/config/named.h"
 #include "data/import/internal.h"
 #include "data/media/rows.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LIST_BYTES = 64 << 10, MOST_LINES = 64 };
+enum { LIST_BYTES = 64 << 10, MOST_LINES = 64, MOST_TOLD = 10 };
 
 // ---- lists -------------------------------------------------------------------------------------
 
@@ -162,6 +163,79 @@ tk_status tk_import_cite(tk_import *im)
         r->latent_frames = size[0], r->high = size[1], r->wide = size[2], r->audio_rows = size[3];
     }
     return TK_OK;
+}
+
+// ---- names -------------------------------------------------------------------------------------
+
+static bool is_cited(const tk_import_cited *all, const tk_named *x)
+{
+    for (int k = 0; k < all->n; k++) {
+        const char *tag = all->citation[k].tag;
+        if (strlen(tag) == x->bytes && !memcmp(tag, x->text, x->bytes)) return true;
+    }
+    return false;
+}
+
+// The first tag of the caption that nothing is cited by.
+static bool find_uncited(const tk_import_file *f, const tk_import_cited *all, tk_named *x)
+{
+    for (tk_naming of = {.at = f->caption}; tk_named_next(&of, x);)
+        if (!x->person && !is_cited(all, x)) return true;
+    return false;
+}
+
+static bool caption_names(const char *caption, const tk_clip_citation *c)
+{
+    const size_t bytes = strlen(c->tag);
+    tk_named x;
+    for (tk_naming of = {.at = caption}; tk_named_next(&of, &x);)
+        if (!x.person && x.bytes == bytes && !memcmp(x.text, c->tag, bytes)) return true;
+    for (const char *at = caption; *at; at++)
+        if (tk_word_stands(caption, at, c->word)) return true;
+    return false;
+}
+
+// The first citation that the caption does not name, nor another one of its character.
+static const tk_clip_citation *find_unnamed(const tk_import_file *f, const tk_import_cited *all)
+{
+    for (int k = 0; k < all->n; k++) {
+        const tk_clip_citation *c = &all->citation[k];
+        const long number = tk_tag_number(c->tag, strlen(c->tag));
+        bool named = false;
+        for (int i = 0; i < all->n && !named; i++) {
+            const tk_clip_citation *d = &all->citation[i];
+            const bool one =
+                i == k || (number >= 0 && number == tk_tag_number(d->tag, strlen(d->tag)));
+            named = one && caption_names(f->caption, d);
+        }
+        if (!named) return c;
+    }
+    return NULL;
+}
+
+void tk_import_tell_cited(const tk_import *im)
+{
+    int uncited = 0, unnamed = 0;
+    for (int i = 0; i < im->n_files; i++) {
+        const tk_import_file *f = &im->file[i];
+        const tk_import_cited *all = &im->cited[i];
+        const tk_clip_citation *c;
+        tk_named x;
+        if (f->left_out || !f->clips || !f->has_caption) continue;
+        if (find_uncited(f, all, &x) && uncited++ < MOST_TOLD)
+            tk_log_warn("%s: its caption names <%.*s>, which no line of its .references gives: add "
+                        "\"<%.*s>: FILE\" there, or take the name out of the .txt",
+                        f->path, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
+                        (int)(x.bytes < 60 ? x.bytes : 60), x.text);
+        if ((c = find_unnamed(f, all)) && unnamed++ < MOST_TOLD)
+            tk_log_warn(
+                "%s: its .references gives <%.60s>%s%.60s, which its caption does not name: "
+                "write it there, or take the line out",
+                f->path, c->tag, *c->word ? " for " : "", c->word);
+    }
+    const int more = (uncited > MOST_TOLD ? uncited - MOST_TOLD : 0) +
+                     (unnamed > MOST_TOLD ? unnamed - MOST_TOLD : 0);
+    if (more) tk_log_warn("%d more captions do not go together with their .references", more);
 }
 
 tk_status tk_import_put_references(tk_import *im)

@@ -2,6 +2,7 @@
 #include "infer/output/jobs.h"
 #include "infer/mark/marked.h"
 #include "infer/output/sign.h"
+#include "infer/story/naming.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -159,6 +160,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
     TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
     TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest, &job->made));
+    if (acts) tk_naming_tell(c, &job->remix);
     const tk_mark_message mark = tk_output_mark(c, &job->story, &job->cut, job->digest);
     if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
     return TK_OK;

@@ -136,7 +136,9 @@ static tk_status check_cast(const tk_storyboard *b)
 {
     for (int64_t k = 0; k < b->n_cast; k++) {
         const tk_cast_config *x = &b->cast[k];
-        if (!*x->tag || !*x->file || strpbrk(x->tag, "<>"))
+        const size_t n = strlen(x->tag);
+        const bool edged = n && (x->tag[0] == ' ' || x->tag[n - 1] == ' ');
+        if (!n || !*x->file || edged || strpbrk(x->tag, "<>\n"))
             return TK_FAIL(TK_INPUT,
                            "cast[%lld] wants a tag, as \"face 1\", and a file; it has \"%s\" and "
                            "\"%s\"",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/prompts.h"
+#include "core/config/named.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -33,25 +34,10 @@ static int parting(const char *s)
     return letter || is_digit(*s) || u[0] >= 0x80 ? 0 : 1;
 }
 
-// After what is spoken, if it begins at s, with what stands between its quotes; else s.
-static const char *skip_quoted(const char *s, const char **text, size_t *bytes)
-{
-    static const char *const mark[][2] = {{"\"", "\""}, {"\xe2\x80\x9c", "\xe2\x80\x9d"}};
-    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++) {
-        const size_t n = strlen(mark[i][0]);
-        const char *end = strncmp(s, mark[i][0], n) ? NULL : strstr(s + n, mark[i][1]);
-        if (!end) continue;
-        *text = s + n;
-        *bytes = (size_t)(end - s) - n;
-        return end + strlen(mark[i][1]);
-    }
-    return s;
-}
-
 bool tk_prompt_spoken(const char **at, const char **text, size_t *bytes)
 {
     for (const char *s = *at; *s; s++) {
-        const char *behind = skip_quoted(s, text, bytes);
+        const char *behind = tk_skip_spoken(s, text, bytes);
         *at = behind;
         if (behind > s) return true;
     }
@@ -63,10 +49,10 @@ static bool next_token(const char **at, const char **text, size_t *n, bool *name
 {
     const char *s = *at;
     while (*s) {
-        const char *said, *behind = skip_quoted(s, &said, n);
-        const size_t tag = *s == '<' ? strcspn(s + 1, "<>") : 0;
+        const char *said, *behind = tk_skip_spoken(s, &said, n);
+        const size_t tag = tk_tag_bytes(s);
         *text = s;
-        *name = tag > 0 && s[1 + tag] == '>';
+        *name = tag > 0;
         if (*name) {
             *text = s + 1, *n = tag;
             *at = s + tag + 2;

@@ -174,6 +174,7 @@ static tk_status take_shots(looking *l)
         good = read_told_shot(l, json_array_get(shots, i), &b->shots[i]) &&
                remembers_earlier(&b->shots[i], (int64_t)i);
     b->n_shots = good ? (int64_t)n : 0;
+    l->r->told_shots = good;
     if (!good)
         wrong(l, "remix.clip",
               "the description of %s does not say its shots; list them as shots:", l->r->clip);

@@ -14,6 +14,7 @@ typedef struct tk_remix {
     const char *clip; // the film; NULL: nothing is remixed
     json_t *told;     // its description; NULL: it is no clip of talkie's, or not as it was made
     int64_t frames;   // of a known clip
+    bool told_shots;  // the storyboard has its shots from there
     // Beside it; NULL: the film is encoded.
     const char *latents;
     tk_latents_form form;

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/references.h"
-#include <ctype.h>
-#include <stdlib.h>
+#include "core/config/named.h"
 #include <string.h>
 
 // ---- on the clock ------------------------------------------------------------------------------
 
-// The number that a tag ends in; -1: none.
-static long number_of(const char *tag)
-{
-    const char *end = tag + strlen(tag), *digit = end;
-    while (digit > tag && isdigit((unsigned char)digit[-1])) digit--;
-    return digit < end && end - digit < 9 ? strtol(digit, NULL, 10) : -1;
-}
-
 // The first reference that lies at the same time as reference i.
 static int64_t first_beside(const tk_reference_rows *r, int64_t i)
 {
-    const long number = number_of(r[i].tag);
+    const long number = tk_tag_number(r[i].tag, strlen(r[i].tag));
     for (int64_t k = 0; k < i && number >= 0; k++)
-        if (number_of(r[k].tag) == number) return k;
+        if (tk_tag_number(r[k].tag, strlen(r[k].tag)) == number) return k;
     return i;
 }
 
@@ -74,27 +65,14 @@ void tk_lay_references(int64_t n, const tk_reference_rows *r, const tk_codec_inf
 
 // ---- in captions -------------------------------------------------------------------------------
 
-// Letters of all scripts and digits.
-static bool in_word(char c)
-{
-    return isalnum((unsigned char)c) || (unsigned char)c >= 128;
-}
-
-// Does that word of the clip's references stand at `at` in the caption, alone?
-static bool stands_at(const char *caption, const char *at, const char *word)
-{
-    const size_t n = strlen(word);
-    return n > 0 && strncmp(at, word, n) == 0 && (at == caption || !in_word(at[-1])) &&
-           !in_word(at[n]);
-}
-
 // The longest word that stands there; NULL: none.
 static const char *word_at(const tk_clip_info *info, const char *caption, const char *at)
 {
     const char *best = NULL;
     for (int k = 0; k < info->n_citations; k++) {
         const char *word = info->citation[k].word;
-        if (stands_at(caption, at, word) && (!best || strlen(word) > strlen(best))) best = word;
+        if (tk_word_stands(caption, at, word) && (!best || strlen(word) > strlen(best)))
+            best = word;
     }
     return best;
 }

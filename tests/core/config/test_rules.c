@@ -71,12 +71,76 @@ static void test_rules__remembered_shots(void **state)
     tk_config_free(&c);
 }
 
+static void refused_naming(const char *board, int n, char *const *over, const char *said)
+{
+    tk_config c;
+    tk_config_init(&c);
+    assert_status(tk_config_parse(&c, TK_CMD_SAMPLE, "a.yaml", board, strlen(board), n, over),
+                  TK_INPUT);
+    assert_string_equal(tk_status_message(), said);
+    tk_config_free(&c);
+}
+
+// What prompts name is given: each name that is not is told once a text, at the text, with what is.
+static void test_rules__names(void **state)
+{
+    (void)state;
+    refused_naming(
+        "checkpoint: x\n"
+        "style: a <mood>\n"
+        "cast: [{tag: face 1, file: a.png}, {tag: dog, file: b.png}]\n"
+        "cameo: [\"@bo\", cy:voice]\n"
+        "shots:\n"
+        "  - {seconds: 1, prompt: <face 1> <dog> <voice 1> <voice 2>}\n"
+        "  - seconds: 1\n"
+        "    prompt: \"<face 2>, <face 2>, @ada's \\\"no @dan, <face 9>\\\" @Cy\"\n",
+        0, NULL,
+        "a.yaml:2:8: style: <mood> names a reference that is not given; there are "
+        "<face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as cast: "
+        "[{tag: mood, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
+        "a.yaml:8:13: shots[1].prompt: <face 2> names a reference that is not given; "
+        "there are <face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as "
+        "cast: [{tag: face 2, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
+        "a.yaml:8:13: shots[1].prompt: @ada is not of cameo; name there who lends face "
+        "and voice, as cameo: [\"@ada\"], and write <face 3> in prompts. (Words that are "
+        "spoken or read stand in quotes)\n"
+        "a.yaml:8:13: shots[1].prompt: <face 9> names a reference that is not given; "
+        "there are <face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as "
+        "cast: [{tag: face 9, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
+        "a.yaml:8:13: shots[1].prompt: @cy is <voice 2> in prompts: write that");
+    char *over[] = {"shots[0].camera=<eye>", "negative=@me"};
+    refused_naming("checkpoint: x\nshots: [{seconds: 1, prompt: a}]\n", 2, over,
+                   "command line: negative: @me is not of cameo; name there who lends face and "
+                   "voice, as cameo: [\"@me\"], and write <face 1> in prompts. (Words that are "
+                   "spoken or read stand in quotes)\n"
+                   "command line: shots[0].camera: <eye> names a reference that is not given; "
+                   "there is none. One is given as cast: [{tag: eye, file: FILE}], or by who lends "
+                   "it as cameo: [HANDLE]");
+}
+
+// What is no name is left alone, and so are stored configs.
+static void test_rules__no_names(void **state)
+{
+    (void)state;
+    static const char board[] =
+        "checkpoint: x\nshots:\n"
+        "  - {seconds: 1, prompt: 'a < b and c > d, a@b.org @ 5 @2pm <> <'}\n"
+        "  - {seconds: 1, prompt: 'Ada says \"@bo\", then \xe2\x80\x9c@cy\xe2\x80\x9d'}\n";
+    static const char stored[] = "shots: [{seconds: 1, prompt: '<face 1> @bo'}]\n";
+    tk_config c;
+    tk_config_init(&c);
+    assert_ok(tk_config_parse(&c, TK_CMD_SAMPLE, "a.yaml", board, strlen(board), 0, NULL));
+    assert_ok(tk_config_parse(&c, TK_CMD_PLAN | TK_CMD_SAMPLE, "a.yaml", stored, strlen(stored), 0,
+                              NULL));
+    tk_config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules__codec_store),
-        cmocka_unit_test(test_rules__bad_schedules),
-        cmocka_unit_test(test_rules__remembered_shots),
+        cmocka_unit_test(test_rules__codec_store),      cmocka_unit_test(test_rules__bad_schedules),
+        cmocka_unit_test(test_rules__remembered_shots), cmocka_unit_test(test_rules__names),
+        cmocka_unit_test(test_rules__no_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

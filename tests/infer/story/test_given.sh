@@ -12,7 +12,7 @@ checkpoint: run
 sample: {steps: 2, window: 1}
 shots:
   - {seconds: 1, prompt: a ball}
-  - {seconds: 0.5, prompt: "<face 1> waves"}
+  - {seconds: 0.5, prompt: Ada waves}
 YAML
 sample() { # output, options
     "$talkie" sample board.yaml output="$1" "${@:2}" >out 2>&1 || fail "cannot sample: ${*:2}"
@@ -32,7 +32,8 @@ both sound=tone.wav
 both 'keyframes=[{at: 0, picture: film.png}, {at: 1, picture: film.mp4}]'
 both remix.clip=film.mp4 remix.from=0.5 remix.to=1
 both remix.clip=film.mp4 remix.right=0.5
-sample one 'cast=[{tag: face 1, file: film.png}, {tag: voice 1, file: tone.wav}]'
+sample one 'cast=[{tag: face 1, file: film.png}, {tag: voice 1, file: tone.wav}]' 'shots[1].prompt=<face 1> waves'
+grep -q warning out && fail "a voice whose face is named is not named"
 cmp -s film.png one.png && fail "a cast changes nothing"
 grep -q '"digest"' one.json || fail "nothing tells how the clip was made"
 
@@ -62,6 +63,7 @@ refused 'film.png has no sound' sound=film.png
 refused 'has no video stream' picture=tone.wav
 refused 'lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \
     'shots=[{seconds: 1, prompt: a}, {seconds: 1, prompt: b}, {seconds: 0.5, prompt: c}]'
+refused 'cast[0] wants a tag' 'cast=[{tag: "dog ", file: film.png}]'
 refused 'are both <face 1>' 'cast=[{tag: face 1, file: film.png}, {tag: face 1, file: tone.wav}]'
 refused 'wants a tag' 'cast=[{file: film.png}]'
 refused 'nowhere.wav' sound=nowhere.wav

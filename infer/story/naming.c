@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/story/naming.h"
+#include "core/base/log.h"
+#include "core/config/named.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- given, and not named ----------------------------------------------------------------------
+
+// Whether a text names what has the tag, by that or by another one of its character.
+static bool names_it(const char *text, const char *tag)
+{
+    const size_t bytes = strlen(tag);
+    const long number = tk_tag_number(tag, bytes);
+    tk_named x;
+    for (tk_naming of = {.at = text ? text : ""}; tk_named_next(&of, &x);) {
+        const bool same = x.bytes == bytes && !memcmp(x.text, tag, bytes);
+        if (x.person) continue;
+        if (same || (number >= 0 && tk_tag_number(x.text, x.bytes) == number)) return true;
+    }
+    return false;
+}
+
+static bool is_named_somewhere(const tk_storyboard *b, const char *tag)
+{
+    if (names_it(b->style, tag)) return true;
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        const tk_shot_config *s = &b->shots[i];
+        if (names_it(s->prompt, tag) || names_it(s->camera, tag) || names_it(s->style, tag))
+            return true;
+    }
+    return false;
+}
+
+static const char *colon(const char *place)
+{
+    return *place ? ": " : "";
+}
+
+static void tell_unnamed(const tk_config *c)
+{
+    const tk_storyboard *b = &c->story;
+    for (int64_t k = 0; k < b->n_cast; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "cast[%" PRId64 "].tag", k);
+        const char *place = tk_config_place(c, name);
+        if (!is_named_somewhere(b, b->cast[k].tag))
+            tk_log_warn("%s%s%s: <%.60s> is given to all shots, and no prompt names it: write it "
+                        "where it is seen or heard, or leave it out",
+                        place, colon(place), name, b->cast[k].tag);
+    }
+    for (int64_t i = 0; i < b->n_cameo; i++) {
+        const char *kind = tk_cameo_lends(b, i, "face") ? "face" : "voice";
+        const char *place = tk_config_place(c, "cameo");
+        char tag[48];
+        snprintf(tag, sizeof tag, "%s %" PRId64, kind, i + 1);
+        if (!is_named_somewhere(b, tag))
+            tk_log_warn("%s%scameo: %.60s is given to all shots, and no prompt names <%s>: write "
+                        "it where that person is seen or heard, or leave the handle out",
+                        place, colon(place), b->cameo[i], tag);
+    }
+}
+
+// ---- named by the clip, and not given ----------------------------------------------------------
+
+static void tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot)
+{
+    const tk_storyboard *b = &c->story;
+    char all[TK_TAGS_WORDS];
+    tk_named x;
+    for (tk_naming of = {.at = b->shots[shot].prompt}; tk_named_next(&of, &x);)
+        if (!x.person && !tk_tag_given(b, x.text, x.bytes))
+            tk_log_warn("%s: the prompt of its shot %" PRId64
+                        ", which is made anew, names <%.*s>, and that is not given; %s. Give it as "
+                        "cast or cameo, or say remix.prompt",
+                        r->clip, shot, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
+                        tk_tags_say(b, all));
+}
+
+void tk_naming_tell(const tk_config *c, const tk_remix *r)
+{
+    tell_unnamed(c);
+    for (int64_t i = 0; r->told_shots && i < c->story.n_shots; i++)
+        if (tk_remix_makes(&c->story, i)) tell_not_given(c, r, i);
+}
