@@ -16,7 +16,7 @@ static tk_status read_person_history(const tk_cameo_store *s, const tk_handle *w
     tk_folder f;
     TK_TRY(tk_folder_enter(&s->people, who->name, &f, NULL));
     tk_status st = tk_folder_lock(&f, false);
-    if (st == TK_OK) st = tk_history_read(&f, who->name, s->server.open, a, out);
+    if (st == TK_OK) st = tk_history_read(&f, who->name, s->server->open, a, out);
     tk_folder_close(&f);
     return st;
 }

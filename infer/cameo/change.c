@@ -26,7 +26,7 @@ static tk_status tell_history(changing *c, tk_cameo_event event, int64_t user, c
     c->line = (tk_cameo_line){event, time(NULL), user, tk_arena_strdup(&c->a, what), "", ""};
     if (!c->line.what) return TK_FAIL(TK_MEMORY, "out of memory for a log's line");
     snprintf(c->line.paper, sizeof c->line.paper, "%s", paper);
-    TK_TRY(tk_history_add(&p->folder, p->who.name, &c->s->server, &p->history, &c->line, &c->a));
+    TK_TRY(tk_history_add(&p->folder, p->who.name, c->s->server, &p->history, &c->line, &c->a));
     c->told = true;
     return TK_OK;
 }
@@ -78,21 +78,12 @@ static tk_status write_person(changing *c, const tk_cameo_new *x,
     snprintf(card.by, sizeof card.by, "%s", x->by);
     TK_TRY(seal_references(p, x, key, a, &card));
     TK_TRY(tk_card_print(p->who.name, &card, a, &text));
-    TK_TRY(tk_paper_sign(text, &c->s->server, a, &paper));
+    TK_TRY(tk_paper_sign(text, c->s->server, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
-    TK_TRY(tk_folder_write(&p->folder, "card", 0644, paper, strlen(paper)));
+    TK_TRY(tk_folder_write_for(&p->folder, x->owner, "card", paper, strlen(paper)));
     snprintf(name, sizeof name, "%s.key", p->who.name);
     TK_TRY(tk_folder_write(&c->s->keys, name, 0600, key, TK_SEAL_KEY));
     return tell_history(c, TK_CAMEO_ENROLLED, x->owner, x->by, hash);
-}
-
-// The log is the person's own to read, where the server may give it away.
-static void give_log(const tk_lender *p)
-{
-    if (geteuid() == 0 && p->owner > 0) {
-        const uid_t uid = (uid_t)p->owner;
-        (void)!fchownat(p->folder.fd, "log", uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW);
-    }
 }
 
 static tk_status enroll_in(changing *c, const tk_cameo_new *x)
@@ -114,7 +105,6 @@ static tk_status enroll_in(changing *c, const tk_cameo_new *x)
     const tk_status st = write_person(c, x, key);
     tk_seal_forget(key, sizeof key);
     p->owner = x->owner;
-    if (st == TK_OK) give_log(p);
     return st;
 }
 
@@ -172,7 +162,7 @@ static tk_status grant_in(changing *c, const tk_handle *who, const tk_consent *x
     TK_TRY(tk_consent_print(who->name, p->card.hash, x, a, &text));
     TK_TRY(tk_paper_sign(text, registrar, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
-    TK_TRY(tk_folder_write(&p->folder, "consent", 0644, paper, strlen(paper)));
+    TK_TRY(tk_folder_write_for(&p->folder, p->owner, "consent", paper, strlen(paper)));
     return tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash);
 }
 
@@ -205,7 +195,7 @@ static tk_status give_key_in(changing *c, const tk_handle *who, int64_t owner,
 tk_status tk_cameo_give_key(const tk_cameo_store *s, const tk_handle *who, int64_t owner,
                             const unsigned char key[TK_SEAL_PUBLIC])
 {
-    if (!memcmp(key, s->server.open, TK_SEAL_PUBLIC))
+    if (!memcmp(key, s->server->open, TK_SEAL_PUBLIC))
         return TK_FAIL(TK_INPUT, "@%s: that is the server's own key; it takes one of its owner's",
                        who->name);
     changing c = begin_changing(s);
@@ -228,7 +218,7 @@ static tk_status note_end(changing *c, int64_t user, const tk_wish *w)
 {
     tk_lender *p = &c->p;
     const tk_status st =
-        tk_history_read(&p->folder, p->who.name, c->s->server.open, &c->a, &p->history);
+        tk_history_read(&p->folder, p->who.name, c->s->server->open, &c->a, &p->history);
     const int64_t n = p->history.n;
     if (st == TK_OK && n && p->history.line[n - 1].event == TK_CAMEO_REVOKED) return TK_OK;
     if (st == TK_OK)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BYTES = 64 << 20, MODE = 0644 };
+enum { BYTES = 64 << 20 };
 static const char lines_name[] = "log", end_name[] = "log.end";
 
 const char *const tk_cameo_event_name[TK_CAMEO_EVENTS] = {"enrolled", "granted", "used",
@@ -127,24 +127,26 @@ static tk_status line_text(const tk_history *h, const tk_cameo_line *x, tk_arena
 }
 
 static tk_status write_end(const tk_folder *f, const char *handle, const tk_seal_pair *server,
-                           int64_t lines, const char *hash, tk_arena *a)
+                           int64_t owner, int64_t lines, const char *hash, tk_arena *a)
 {
     char *paper, *end = tk_arena_printf(a, "talkie log: 1\nhandle: %s\nlines: %lld\nhash: %s\n",
                                         handle, (long long)lines, hash);
     if (!end) return TK_FAIL(TK_MEMORY, "out of memory for a log's end");
     TK_TRY(tk_paper_sign(end, server, a, &paper));
-    return tk_folder_write(f, end_name, MODE, paper, strlen(paper));
+    return tk_folder_write_for(f, owner, end_name, paper, strlen(paper));
 }
 
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,
                          const tk_history *h, const tk_cameo_line *line, tk_arena *a)
 {
     char *text, hash[TK_PAPER_HASH];
+    const tk_cameo_line *first = h->n ? h->line : line; // of who enrolled
+    const int64_t owner = first->event == TK_CAMEO_ENROLLED ? first->user : -1;
     TK_TRY(line_text(h, line, a, &text));
     const size_t n = strlen(text);
     tk_paper_hash(text, n, hash);
     text[n] = '\n';
-    if (h->n == 0) TK_TRY(write_end(f, handle, server, 0, "", a));
-    TK_TRY(tk_folder_append(f, lines_name, MODE, h->bytes, text, n + 1));
-    return write_end(f, handle, server, h->n + 1, hash, a);
+    if (h->n == 0) TK_TRY(write_end(f, handle, server, owner, 0, "", a));
+    TK_TRY(tk_folder_append_for(f, owner, lines_name, h->bytes, text, n + 1));
+    return write_end(f, handle, server, owner, h->n + 1, hash, a);
 }

@@ -148,7 +148,7 @@ static tk_status read_card(const tk_cameo_store *s, tk_lender *p, const char *ha
     char *text;
     TK_TRY(read_paper(p, "card", hash, a, &text));
     snprintf(p->card.hash, sizeof p->card.hash, "%s", hash);
-    p->enrolled = tk_paper_holds(text, s->server.open) && take_card(text, p->who.name, &p->card);
+    p->enrolled = tk_paper_holds(text, s->server->open) && take_card(text, p->who.name, &p->card);
     return p->enrolled
                ? TK_OK
                : TK_FAIL(TK_INPUT, "@%s: its card is not signed by the server", p->who.name);
@@ -172,7 +172,7 @@ static tk_status read_person(const tk_cameo_store *s, bool writes, tk_arena *a, 
     char key[TK_HANDLE + 8];
     struct stat at;
     TK_TRY(tk_folder_lock(&p->folder, writes));
-    TK_TRY(tk_history_read(&p->folder, p->who.name, s->server.open, a, &p->history));
+    TK_TRY(tk_history_read(&p->folder, p->who.name, s->server->open, a, &p->history));
     const in_force x = find_in_force(p);
     snprintf(key, sizeof key, "%s.key", p->who.name);
     p->has_key = s->keys.fd < 0 || fstatat(s->keys.fd, key, &at, AT_SYMLINK_NOFOLLOW) == 0;

@@ -34,8 +34,8 @@ static tk_status make_server(tk_cameo_store *s, const tk_folder *store)
     unsigned char seed[TK_SEAL_KEY];
     char hex[TK_SEAL_HEX];
     tk_seal_random(seed, sizeof seed);
-    tk_seal_pair_of(seed, &s->server);
-    tk_seal_hex(s->server.open, sizeof s->server.open, hex);
+    tk_seal_pair_of(seed, s->server);
+    tk_seal_hex(s->server->open, sizeof s->server->open, hex);
     tk_status st = tk_folder_write(&s->keys, server_key, 0600, seed, sizeof seed);
     tk_seal_forget(seed, sizeof seed);
     hex[2 * TK_SEAL_PUBLIC] = '\n';
@@ -53,7 +53,7 @@ static tk_status read_server(tk_cameo_store *s, const tk_folder *store, tk_arena
     if (!there)
         return TK_FAIL(TK_INPUT, "consent.store: %s holds no cameos: %s is missing", store->path,
                        server_open);
-    if (tk_seal_unhex(text, strcspn(text, "\n"), s->server.open, sizeof s->server.open))
+    if (tk_seal_unhex(text, strcspn(text, "\n"), s->server->open, sizeof s->server->open))
         return TK_OK;
     return TK_FAIL(TK_INPUT, "%s/%s: is no public key in hexadecimal digits", store->path,
                    server_open);
@@ -70,8 +70,8 @@ static tk_status read_server_key(tk_cameo_store *s)
     if (bytes != TK_SEAL_KEY)
         return TK_FAIL(TK_INPUT, "%s/%s: is no key: it has %zu bytes, not %d", s->keys.path,
                        server_key, bytes, TK_SEAL_KEY);
-    const bool same = !memcmp(pair.open, s->server.open, sizeof pair.open);
-    memcpy(&s->server, &pair, sizeof pair);
+    const bool same = !memcmp(pair.open, s->server->open, sizeof pair.open);
+    memcpy(s->server, &pair, sizeof pair);
     tk_seal_forget(&pair, sizeof pair);
     s->signs = same;
     return same ? TK_OK
@@ -90,7 +90,7 @@ static tk_status read_registrar(tk_cameo_store *s, const char *path, tk_arena *a
                        "consent.registrar: %s is no public key of Ed25519 in PEM (openssl pkey "
                        "-pubout writes one)",
                        path);
-    if (!memcmp(s->registrar, s->server.open, sizeof s->registrar))
+    if (!memcmp(s->registrar, s->server->open, sizeof s->registrar))
         return TK_FAIL(TK_INPUT,
                        "consent.registrar: %s is the server's own key: the registrar is "
                        "somebody else",
@@ -156,6 +156,8 @@ tk_status tk_cameo_store_open(const tk_consent_config *c, tk_store_for what, tk_
     if (!*c->store)
         return TK_FAIL(TK_INPUT,
                        "consent.store: missing: name the folder in which cameos are kept");
+    TK_TRY(tk_secret_new(sizeof *out->server, &out->server_memory));
+    out->server = (tk_seal_pair *)out->server_memory.x;
     tk_arena_init(&a, 0);
     const tk_status st = open_store(out, c, what, &store, &a);
     tk_arena_free(&a);
@@ -172,7 +174,7 @@ void tk_cameo_store_close(tk_cameo_store *s)
         tk_folder_close(&s->keys);
         tk_folder_close(&s->wishes);
     }
-    tk_seal_forget(&s->server, sizeof s->server);
+    tk_secret_forget(&s->server_memory);
     *s = no_store;
 }
 

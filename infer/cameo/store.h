@@ -36,7 +36,8 @@ enum { TK_CAMEO_BYTES = 32 << 20, TK_CONSENT_USERS = 64 }; // of a reference; th
 
 typedef struct tk_cameo_store {
     tk_folder people, keys, wishes; // wishes: not open where there are none, or to look
-    tk_seal_pair server;            // `secret` only where it signs
+    tk_seal_pair *server;           // `secret` only where it signs
+    tk_secret server_memory;        // that it lies in
     bool signs;
     unsigned char registrar[TK_SEAL_PUBLIC]; // whose signature counts,
     bool has_registrar;                      // ... if anybody's

@@ -250,7 +250,7 @@ static tk_status tell_one(const tk_cameo_store *s, const tk_cameo *c, tk_cameo_l
     tk_lender p;
     snprintf(line->paper, sizeof line->paper, "%s", c->paper);
     tk_status st = tk_lender_open(s, &c->who, true, a, &p);
-    if (st == TK_OK) st = tk_history_add(&p.folder, c->who.name, &s->server, &p.history, line, a);
+    if (st == TK_OK) st = tk_history_add(&p.folder, c->who.name, s->server, &p.history, line, a);
     tk_lender_close(&p);
     return st;
 }

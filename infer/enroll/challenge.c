@@ -44,7 +44,7 @@ static tk_status write_challenge(const tk_cameo_store *s, const tk_folder *f, co
         *text = tk_arena_printf(a, "talkie challenge: 1\nhandle: %s\nwords: %s\nuntil: %lld\n",
                                 who->name, tk_challenge_say(c, words), (long long)c->until);
     if (!text) return TK_FAIL(TK_MEMORY, "out of memory for a challenge");
-    TK_TRY(tk_paper_sign(text, &s->server, a, &paper));
+    TK_TRY(tk_paper_sign(text, s->server, a, &paper));
     return tk_folder_write(f, who->name, 0600, paper, strlen(paper));
 }
 
@@ -69,7 +69,7 @@ static bool take_challenge(const tk_cameo_store *s, const char *text, const tk_h
     char value[TK_PAPER_VALUE];
     const char *at = text;
     int n = 0;
-    return tk_paper_holds(text, s->server.open) && tk_paper_next(&at, "talkie challenge", value) &&
+    return tk_paper_holds(text, s->server->open) && tk_paper_next(&at, "talkie challenge", value) &&
            tk_paper_next(&at, "handle", value) && !strcmp(value, who->name) &&
            tk_paper_next(&at, "words", value) &&
            tk_words_of(value, TK_CHALLENGE_WORDS, out->word, &n) == TK_OK &&

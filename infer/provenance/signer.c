@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/signer.h"
 #include "core/base/files.h"
-#include "core/base/secret.h"
 #include "infer/provenance/certificate.h"
 #include "infer/provenance/cose.h"
+#include "infer/provenance/private.h"
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -20,14 +20,6 @@ struct tk_signer {
 
 // ---- reading -----------------------------------------------------------------------------------
 
-// No file asks anybody for its password.
-static int no_password(char *to, int room, int write, void *ctx)
-{
-    (void)to, (void)room, (void)write;
-    *(bool *)ctx = true;
-    return -1;
-}
-
 static tk_status open_pem(const char *path, tk_arena *a, BIO **out)
 {
     char *text;
@@ -35,31 +27,6 @@ static tk_status open_pem(const char *path, tk_arena *a, BIO **out)
     TK_TRY(tk_file_read(path, PEM_BYTES, a, &text, &bytes));
     *out = BIO_new_mem_buf(text, (int)bytes);
     return *out ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-}
-
-static tk_status read_key(tk_signer *s, const char *path)
-{
-    tk_secret text;
-    bool asked = false;
-    TK_TRY(tk_secret_read("provenance.key", path, PEM_BYTES, &text));
-    BIO *file = BIO_new_mem_buf(text.x, (int)text.bytes);
-    if (file) s->key = PEM_read_bio_PrivateKey(file, NULL, no_password, &asked);
-    BIO_free(file);
-    tk_secret_forget(&text);
-    ERR_clear_error();
-    if (!file) return TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-    if (asked)
-        return TK_FAIL(
-            TK_INPUT,
-            "provenance.key: %s is encrypted; give it without a password (openssl pkey), "
-            "readable by its user alone (chmod 600)",
-            path);
-    if (!s->key) return TK_FAIL(TK_INPUT, "provenance.key: %s is no private key in PEM", path);
-    if (tk_key_is_p256(s->key)) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "provenance.key: %s is no key of the curve P-256 (openssl genpkey -algorithm EC "
-                   "-pkeyopt ec_paramgen_curve:P-256)",
-                   path);
 }
 
 static tk_status read_chain(tk_signer *s, const char *path, tk_arena *a)
@@ -158,7 +125,7 @@ tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
     *out = NULL;
     TK_NEW(s, 1);
     tk_arena_init(&a, 0);
-    tk_status st = read_key(s, c->key);
+    tk_status st = tk_private_read(c->key, &s->key);
     if (st == TK_OK) st = read_chain(s, c->chain, &a);
     if (st == TK_OK) st = check_credentials(s, c);
     if (st == TK_OK) st = write_head(s);

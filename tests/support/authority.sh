@@ -69,4 +69,6 @@ signer=('basicConstraints=critical,CA:FALSE' 'keyUsage=critical,digitalSignature
         -out long.pem
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out curve.pem
     openssl pkey -in key.pem -aes256 -passout pass:secret -out locked.pem
+    openssl ec -in key.pem -out old.pem # EC PRIVATE KEY
+    openssl ec -in key.pem -aes256 -passout pass:secret -out oldlocked.pem
 } 2>openssl.log || { cat openssl.log >&2; exit 1; }

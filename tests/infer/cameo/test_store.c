@@ -4,6 +4,8 @@
 // gone.
 #define _GNU_SOURCE // memmem
 #include "tests/infer/cameo/lender.h"
+#include "tests/support/core_dump.h"
+#include <fcntl.h>
 #include <sys/wait.h>
 
 static void test_handles(void **state)
@@ -116,7 +118,7 @@ static void test_forged(void **state)
     tk_consent x = lender_consent(LENDER_BO, 7, 1000);
     assert_status(tk_cameo_grant(&lender_store, &ada, &x, &other), TK_INPUT);
     assert_says("is not the key of the registrar");
-    assert_status(tk_cameo_grant(&lender_store, &ada, &x, &lender_store.server), TK_INPUT);
+    assert_status(tk_cameo_grant(&lender_store, &ada, &x, lender_store.server), TK_INPUT);
     assert_ok(lender_grant("@ada", x));
     assert_ok(lender_ask("@ada", LENDER_BO));
     // Edited: every byte of it counts.
@@ -256,6 +258,28 @@ static void test_taken(void **state)
     assert_says("others than its owner may write");
 }
 
+// How many lines of ada's log a user reads who has no keys; 0: it is not theirs to read.
+static int as_user(uid_t user, const tk_consent_config *c)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_cameo_store s;
+        tk_lender p;
+        tk_handle ada, *all;
+        int n;
+        if (setgid(user) || setuid(user) || tk_handle_read("@ada", &ada) != TK_OK ||
+            tk_cameo_store_open(c, TK_STORE_TO_LOOK, &s) != TK_OK ||
+            tk_cameo_list(&s, &lender_arena, &all, &n) != TK_INPUT)
+            _exit(100);
+        const tk_status st = tk_lender_open(&s, &ada, false, &lender_arena, &p);
+        _exit(st == TK_OK ? (int)p.history.n : st == TK_INPUT ? 0 : 101);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
 // Who enrolled reads the log, also where the store is root's, and nobody finds who else is there.
 static void test_owner_reads_the_log(void **state)
 {
@@ -266,22 +290,15 @@ static void test_owner_reads_the_log(void **state)
     if (getuid()) skip();
     lender_enroll("@ada", LENDER_ADA);
     assert_int_equal(chmod(lender_dir, 0755), 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        tk_cameo_store s;
-        tk_lender p;
-        tk_handle ada, *all;
-        int n;
-        bool reads = setgid(LENDER_ADA) == 0 && setuid(LENDER_ADA) == 0;
-        reads = reads && tk_handle_read("@ada", &ada) == TK_OK &&
-                tk_cameo_store_open(&c, TK_STORE_TO_LOOK, &s) == TK_OK &&
-                tk_lender_open(&s, &ada, false, &lender_arena, &p) == TK_OK && p.history.n == 1 &&
-                tk_cameo_list(&s, &lender_arena, &all, &n) == TK_INPUT;
-        _exit(reads ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, TK_USE_FACE, 1000)));
+    assert_int_equal(as_user(LENDER_ADA, &c), 2);
+    assert_int_equal(as_user(LENDER_BO, &c), 0);
+    // As stores were once: the next line makes it so again.
+    assert_int_equal(lender_run("chmod 644 %s/*", "store/people/ada"), 0);
+    assert_int_equal(as_user(LENDER_BO, &c), 2);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, TK_USE_FACE, 2000)));
+    assert_int_equal(as_user(LENDER_ADA, &c), 3);
+    assert_int_equal(as_user(LENDER_BO, &c), 0);
 }
 
 static void test_references(void **state)
@@ -334,6 +351,32 @@ static void test_references(void **state)
     // And is gone where a run died after the key: the same again ends it.
     assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
     assert_int_equal(access(lender_path("store/people/ada/face"), F_OK), -1);
+}
+
+// The server's key and a person's, while the store is open and after both were used.
+static void test_core_dumps(void **state)
+{
+    (void)state;
+    static const char *const name[] = {"keys/server.key", "keys/ada.key"};
+    uint8_t key[2][TK_SEAL_KEY];
+    int fd;
+    lender_enroll("@ada", LENDER_ADA);
+    for (int i = 0; i < 2; i++) {
+        fd = open(lender_path(name[i]), O_RDONLY);
+        assert_int_equal(pread(fd, key[i], TK_SEAL_KEY, 0), TK_SEAL_KEY);
+        close(fd);
+        core_mask(key[i], TK_SEAL_KEY);
+    }
+    tk_cameo_store_close(&lender_store);
+    for (int i = 0; i < 2; i++) assert_int_equal(core_count(key[i], TK_SEAL_KEY, true), 0);
+    lender_open();
+    assert_ok(lender_ask("@ada", LENDER_ADA));
+    assert_ok(tk_cameo_reveal(&lender_store, &lender_cameo[0], TK_CAMEO_FACE, &fd));
+    close(fd);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, TK_USE_FACE, 1000)));
+    for (int i = 0; i < 2; i++) assert_int_equal(core_count(key[i], TK_SEAL_KEY, false), 0);
+    assert_int_equal(core_count(key[0], TK_SEAL_KEY, true), 1); // it is somewhere
+    assert_int_equal(core_count(key[1], TK_SEAL_KEY, true), 0);
 }
 
 // ---- logs --------------------------------------------------------------------------------------
@@ -481,6 +524,7 @@ int main(void)
         FRESH(test_links),
         FRESH(test_whose_file),
         FRESH(test_references),
+        FRESH(test_core_dumps),
         FRESH(test_log),
         FRESH(test_log_half_written),
         FRESH(test_hook),

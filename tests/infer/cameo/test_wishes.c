@@ -146,7 +146,7 @@ static void test_forged(void **state)
     take(0, false); // no key was given
     assert_status(give(own.open, LENDER_BO), TK_INPUT);
     assert_says("who alone may give it a key");
-    assert_status(give(lender_store.server.open, LENDER_ADA), TK_INPUT);
+    assert_status(give(lender_store.server->open, LENDER_ADA), TK_INPUT);
     assert_says("the server's own key");
     assert_ok(give(own.open, LENDER_ADA));
     const struct {
@@ -158,7 +158,7 @@ static void test_forged(void **state)
                  {-1000, -500, &own},
                  {400, 1000, &own},
                  {-100000, 1000, &own},
-                 {0, 1000, &lender_store.server}};
+                 {0, 1000, lender_store.server}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         drop(wish("@ada", now + wrong[i].at, now + wrong[i].until, wrong[i].by));
         take(0, false);
