@@ -40,15 +40,23 @@ void tk_secret_forget(tk_secret *s)
 
 // ---- files -------------------------------------------------------------------------------------
 
+// For a shell: names with spaces in quotes.
+static const char *quote(const char *path)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+    return path[strspn(path, plain)] ? "'" : "";
+}
+
 static tk_status check_owner(const struct stat *s, const char *option, const char *path)
 {
     const uid_t user = geteuid();
     if (s->st_uid == user || s->st_uid == 0 || user == 0) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s: %s is a key of user %u (mode %04o), and this runs as user %u: whose key it "
-                   "is may change it; have one of your own (install -m 600 %s COPY)",
+                   "is may change it; have one of your own (install -m 600 %s%s%s COPY)",
                    option, path, (unsigned)s->st_uid, (unsigned)s->st_mode & 07777, (unsigned)user,
-                   path);
+                   quote(path), path, quote(path));
 }
 
 static tk_status check_mode(const struct stat *s, const char *option, const char *path)
@@ -57,13 +65,13 @@ static tk_status check_mode(const struct stat *s, const char *option, const char
     const mode_t mode = s->st_mode & 07777, wrong = mode & (lent ? 037 : 077);
     if (!wrong) return TK_OK;
     return TK_FAIL(TK_INPUT,
-                   "%s: %s has mode %04o: others than its owner may %s it; chmod %s %s, and think "
-                   "of who did",
+                   "%s: %s has mode %04o: others than its owner may %s it; chmod %s %s%s%s, and "
+                   "think of who did",
                    option, path, (unsigned)mode,
                    !(wrong & 022) ? !(wrong & 044) ? "run" : "read"
                    : wrong & 044  ? "read and write"
                                   : "write",
-                   lent ? "640" : "600", path);
+                   lent ? "640" : "600", quote(path), path, quote(path));
 }
 
 tk_status tk_secret_take(int fd, const char *option, const char *path, int64_t most, tk_secret *out)

@@ -80,7 +80,7 @@ static tk_status write_person(changing *c, const tk_cameo_new *x,
     TK_TRY(tk_card_print(p->who.name, &card, a, &text));
     TK_TRY(tk_paper_sign(text, c->s->server, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
-    TK_TRY(tk_folder_write_for(&p->folder, x->owner, "card", paper, strlen(paper)));
+    TK_TRY(tk_folder_write(&p->folder, "card", 0644, paper, strlen(paper)));
     snprintf(name, sizeof name, "%s.key", p->who.name);
     TK_TRY(tk_folder_write(&c->s->keys, name, 0600, key, TK_SEAL_KEY));
     return tell_history(c, TK_CAMEO_ENROLLED, x->owner, x->by, hash);
@@ -162,7 +162,7 @@ static tk_status grant_in(changing *c, const tk_handle *who, const tk_consent *x
     TK_TRY(tk_consent_print(who->name, p->card.hash, x, a, &text));
     TK_TRY(tk_paper_sign(text, registrar, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
-    TK_TRY(tk_folder_write_for(&p->folder, p->owner, "consent", paper, strlen(paper)));
+    TK_TRY(tk_folder_write(&p->folder, "consent", 0644, paper, strlen(paper)));
     return tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash);
 }
 

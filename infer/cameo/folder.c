@@ -140,14 +140,8 @@ tk_status tk_folder_read_secret(const tk_folder *f, const char *name, int64_t mo
     return st;
 }
 
-// Where a file system or a container does not let root give files away, the file stays root's.
-static void give_file(int fd, int64_t uid)
-{
-    if (geteuid() == 0 && uid > 0) (void)!fchown(fd, (uid_t)uid, (gid_t)-1);
-}
-
-static tk_status put_whole(const tk_folder *f, int64_t uid, const char *name, mode_t mode,
-                           const void *x, size_t bytes)
+tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
+                          size_t bytes)
 {
     char tmp[80];
     snprintf(tmp, sizeof tmp, ".%.60s.new", name);
@@ -155,7 +149,6 @@ static tk_status put_whole(const tk_folder *f, int64_t uid, const char *name, mo
     const int fd = openat(f->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return folder_trouble(f, name, "write", errno);
     tk_status st = tk_pwrite_all(fd, name, x, bytes, 0);
-    give_file(fd, uid);
     if (st == TK_OK &&
         (fchmod(fd, mode) || fsync(fd) || renameat(f->fd, tmp, f->fd, name) || fsync(f->fd)))
         st = folder_trouble(f, name, "write", errno);
@@ -164,16 +157,10 @@ static tk_status put_whole(const tk_folder *f, int64_t uid, const char *name, mo
     return st;
 }
 
-tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
-                          size_t bytes)
+// Where a file system or a container does not let root give files away, the file stays root's.
+static void give_file(int fd, int64_t uid)
 {
-    return put_whole(f, -1, name, mode, x, bytes);
-}
-
-tk_status tk_folder_write_for(const tk_folder *f, int64_t uid, const char *name, const void *x,
-                              size_t bytes)
-{
-    return put_whole(f, uid, name, 0600, x, bytes);
+    if (geteuid() == 0 && uid > 0) (void)!fchown(fd, (uid_t)uid, (gid_t)-1);
 }
 
 tk_status tk_folder_append_for(const tk_folder *f, int64_t uid, const char *name, int64_t at,

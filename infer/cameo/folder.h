@@ -31,13 +31,9 @@ tk_status tk_folder_read_secret(const tk_folder *f, const char *name, int64_t mo
 // In the place of what has that name; on disk when this returns.
 tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
                           size_t bytes);
-// The same, for the user `uid` and the server alone to read (mode 600): it is given to them where
-// root writes it, who may give files away; else it stays the writer's. -1: nobody's but the
-// writer's.
-tk_status tk_folder_write_for(const tk_folder *f, int64_t uid, const char *name, const void *x,
-                              size_t bytes);
-// Behind what the file has up to `at`; what is beyond that goes. Made where it is missing; for the
-// user `uid`, as above.
+// Behind what the file has up to `at`; what is beyond that goes. Made where it is missing. For the
+// user `uid` and the server alone to read (mode 600): it is given to them where root writes it, who
+// may give files away; else, or where uid is -1, it stays the writer's.
 tk_status tk_folder_append_for(const tk_folder *f, int64_t uid, const char *name, int64_t at,
                                const void *x, size_t bytes);
 // Overwritten first, and on disk so; then the name goes. One that is not there: fine.

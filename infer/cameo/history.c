@@ -127,13 +127,13 @@ static tk_status line_text(const tk_history *h, const tk_cameo_line *x, tk_arena
 }
 
 static tk_status write_end(const tk_folder *f, const char *handle, const tk_seal_pair *server,
-                           int64_t owner, int64_t lines, const char *hash, tk_arena *a)
+                           int64_t lines, const char *hash, tk_arena *a)
 {
     char *paper, *end = tk_arena_printf(a, "talkie log: 1\nhandle: %s\nlines: %lld\nhash: %s\n",
                                         handle, (long long)lines, hash);
     if (!end) return TK_FAIL(TK_MEMORY, "out of memory for a log's end");
     TK_TRY(tk_paper_sign(end, server, a, &paper));
-    return tk_folder_write_for(f, owner, end_name, paper, strlen(paper));
+    return tk_folder_write(f, end_name, 0644, paper, strlen(paper));
 }
 
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,
@@ -146,7 +146,7 @@ tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_p
     const size_t n = strlen(text);
     tk_paper_hash(text, n, hash);
     text[n] = '\n';
-    if (h->n == 0) TK_TRY(write_end(f, handle, server, owner, 0, "", a));
+    if (h->n == 0) TK_TRY(write_end(f, handle, server, 0, "", a));
     TK_TRY(tk_folder_append_for(f, owner, lines_name, h->bytes, text, n + 1));
-    return write_end(f, handle, server, owner, h->n + 1, hash, a);
+    return write_end(f, handle, server, h->n + 1, hash, a);
 }

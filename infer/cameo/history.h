@@ -46,7 +46,8 @@ typedef struct tk_history {
 // has the lines before. A folder without a history has none of length 0.
 tk_status tk_history_read(const tk_folder *f, const char *handle,
                           const unsigned char server[TK_SEAL_PUBLIC], tk_arena *a, tk_history *out);
-// On disk when this returns, readable by the server and, where that is root, by who enrolled first:
-// by nobody else. The folder is locked for writing, *h was read since.
+// On disk when this returns; lines are readable by the server and, where that is root, by who
+// enrolled first, and by nobody else. The paper stays the server's: who owns a file may put an
+// older one back. The folder is locked for writing, *h was read since.
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,
                          const tk_history *h, const tk_cameo_line *line, tk_arena *a);

@@ -81,6 +81,15 @@ static void test_modes(void **state)
     refused("may read and write it");
     put(0611);
     refused("may run it");
+    // A name for a shell.
+    snprintf(other, sizeof other, "%s/my key", dir);
+    assert_int_equal(rename(path, other), 0);
+    tk_secret s;
+    assert_status(tk_secret_read("some.key", other, MOST, &s), TK_INPUT);
+    snprintf(words, sizeof words, "; chmod 600 '%s', and", other);
+    assert_says(words);
+    assert_int_equal(rename(other, path), 0);
+    snprintf(other, sizeof other, "%s/other", dir);
     // As the message says.
     assert_int_equal(chmod(path, 0600), 0);
     taken();

@@ -42,7 +42,8 @@ cameo enroll @ada face.png voice.wav consent.sign=registrar.pem
 cameo list
 grep -q '@ada: of 1001 (1001)\|@ada: of 1001, enrolled' out || fail "the list does not name her"
 grep -q 'serves its owner alone' out || fail "the list does not say whom she serves"
-[[ $(stat -c '%a %u' store/people/ada/{log,log.end,card} | sort -u) == '600 1001' ]] || fail "the log is not hers to read, or is others' too"
+[[ $(stat -c '%a %u' store/people/ada/log) == '600 1001' ]] || fail "the log is not hers to read, or is others' too"
+[[ $(stat -c '%a %u' store/people/ada/{log.end,card} | sort -u) == '644 0' ]] || fail "what the server signed is hers to put back"
 story own.yaml 1001
 story his.yaml 1002
 "$talkie" sample own.yaml -o own "${lent[@]}" >out 2>&1 || fail "her own clip is not made"
