@@ -201,6 +201,24 @@ static tk_status check_named(const tk_remix *r, const uint8_t *named)
                    r->latents, r->clip);
 }
 
+// Whether the film was changed since it was signed.
+static bool is_changed(const tk_proof *p)
+{
+    for (int i = 0; i < p->faults; i++)
+        if (!strcmp(p->fault[i].code, "assertion.bmffHash.mismatch")) return true;
+    return false;
+}
+
+static tk_status check_against(const tk_remix *r, const tk_proof *p)
+{
+    if (p->state == TK_PROOF_VALID) return check_named(r, p->manifest[0].latents);
+    if (p->state != TK_PROOF_INVALID || !is_changed(p)) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s was changed since it was signed, whatever its description says: %s is not "
+                   "what it shows; remove that file, and the film is encoded",
+                   r->clip, r->latents);
+}
+
 tk_status tk_signing_check_latents(const tk_remix *r)
 {
     tk_arena a;
@@ -215,7 +233,7 @@ tk_status tk_signing_check_latents(const tk_remix *r)
         tk_status_clear();
         st = TK_OK;
     }
-    if (read && proof->state == TK_PROOF_VALID) st = check_named(r, proof->manifest[0].latents);
+    if (read) st = check_against(r, proof);
     tk_arena_free(&a);
     return st;
 }

@@ -22,7 +22,7 @@ tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t
 // Into the room of a file that is otherwise finished; nothing where clips are not signed. latents:
 // the file of them, finished, where they are kept.
 tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *latents);
-// TK_INPUT where the clip that is remixed is signed, its manifest holds, and the latents beside it
-// are not those that it names.
+// TK_INPUT where the clip that is remixed is signed and the latents beside it are not its own: its
+// manifest holds and names others, or the film is another than was signed.
 tk_status tk_signing_check_latents(const tk_remix *r);
 void tk_signing_close(tk_signing *s); // fine after open failed

@@ -183,6 +183,29 @@ static tk_status take_shots(looking *l)
 
 // ---- latents -----------------------------------------------------------------------------------
 
+// Of all shots that the description tells of, whoever lists the storyboard's.
+static double told_seconds(const json_t *told)
+{
+    const json_t *shots = json_object_get(told, "shots");
+    double all = 0;
+    for (size_t i = 0; i < json_array_size(shots); i++)
+        all += json_number_value(json_object_get(json_array_get(shots, i), "seconds"));
+    return all;
+}
+
+// The description is of these latents: shots were rounded to latent frames before it was written.
+static tk_status check_told_length(const looking *l, const char *path, const tk_latents_form *form)
+{
+    const double tick = tk_grid_tick(l->codec), told = told_seconds(l->r->told);
+    const int64_t rows = form->rows[TK_CODEC_VIDEO];
+    if (fabs(told / tick - (double)rows) < 0.5) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s holds %.4g seconds, and the shots that the description of %s tells of last "
+                   "%.4g: it was changed since; put back the one that the clip was made with and "
+                   "list the shots you want as shots:, or remove the file, and the film is encoded",
+                   path, (double)rows * tick, l->r->clip, told);
+}
+
 static tk_status look_at_latents(looking *l, const char *path)
 {
     tk_remix *r = l->r;
@@ -208,6 +231,7 @@ static tk_status look_at_latents(looking *l, const char *path)
         r->form.numbers[TK_CODEC_AUDIO] != k->channels * k->audio_channels)
         return TK_FAIL(TK_INPUT, "%s does not hold frames of %" PRId64 "x%" PRId64 ", as %s has",
                        path, size[0], size[1], r->clip);
+    TK_TRY(check_told_length(l, path, &r->form));
     r->latents = path;
     l->c->story.remix.latents = r->form.rows[TK_CODEC_VIDEO];
     return TK_OK;

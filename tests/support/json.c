@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON for test scripts.
 //
-//     json FILE                    whether FILE is a document
-//     json FILE PATH...            the value at each path, a line each: json a.json
-//     'shots[1].seconds' json FILE PATH=VALUE...      FILE with these values in their places: json
-//     a.json clip.fps=5 'shots=[]';
-//                                  without a VALUE the place is left out
+//     json FILE              whether FILE is a document
+//     json FILE PATH...      the value at each path, a line each: json a.json 'shots[1].seconds'
+//     json FILE PATH=VALUE   FILE with these values in their places, any number of them: json
+//     a.json
+//                            clip.fps=5 'shots=[]'; without a VALUE the place is left out; @OTHER:
+//                            the digest by which talkie knows that file
 //
 // Exits with 1 where FILE is none, or a path leads nowhere.
+#define XXH_INLINE_ALL
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static _Noreturn void end(const char *file, const char *words)
 {
     fprintf(stderr, "json: %s: %s\n", file, words);
     exit(1);
+}
+
+static json_t *digest_of(const char *file)
+{
+    static char bytes[16 << 20];
+    char hex[17];
+    FILE *f = fopen(file, "rb");
+    const size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (!f || n == sizeof bytes) end(file, "no file, or a large one");
+    fclose(f);
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)XXH3_64bits(bytes, n));
+    return json_string(hex);
 }
 
 // Where a path ends: a key of an object, or where that is empty an index of an array.
@@ -51,7 +66,9 @@ static json_t *look(json_t *at, const char *path, size_t bytes, last_part *last)
 static void change(const char *file, json_t *root, const char *path, const char *value)
 {
     last_part last;
-    json_t *new = *value ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *new = *value == '@' ? digest_of(value + 1)
+                  : *value      ? json_loads(value, JSON_DECODE_ANY, NULL)
+                                : NULL;
     json_t *old = look(root, path, (size_t)(value - 1 - path), &last);
     int failed;
     if (*value && !new) end(path, "the value is no JSON");

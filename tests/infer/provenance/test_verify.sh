@@ -48,6 +48,12 @@ mkdir forged && cp child.mp4 forged && cp grandchild.latents forged/child.latent
 "$json" child.json "latents=$("$json" grandchild.json latents)" >forged/child.json
 expect 2 'forged/child.latents is not the file that the signed manifest of forged/child.mp4 names' \
     sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
+# A film that was changed since it was signed, and a description that was changed with it.
+rm -r forged && mkdir forged && cp child.latents forged && cp child.mp4 forged
+printf x | dd of=forged/child.mp4 bs=1 seek=$(($(wc -c <child.mp4) - 100)) conv=notrunc 2>/dev/null
+"$json" child.json mp4.digest=@forged/child.mp4 >forged/child.json
+expect 2 'forged/child.mp4 was changed since it was signed, whatever its description says: forged/child.latents is not what it shows' \
+    sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
 
 expect 1 'signingCredential.untrusted' verify child.mp4 provenance.anchors=keys/itself.pem
 expect 1 'has no manifest' verify "$root/tests/media/big-buck-bunny.mp4"

@@ -192,8 +192,9 @@ damaged 'bare/first.latents is no file of' truncate -s 0 bare/first.latents
 damaged 'bare/first.latents is damaged, or another' cp second.latents bare/first.latents
 damaged 'bare/first.latents' sh -c 'rm bare/first.latents && mkdir bare/first.latents'
 rmdir bare/first.latents
-told() { # words, a change of the description
+told() { # words, a change of the description, whether latents lie there
     cp first.* bare
+    [[ ${3:-latents} == latents ]] || rm bare/first.latents
     "$json" first.json "$2" >bare/first.json
     refused "$1" remix.clip=bare/first.mp4
 }
@@ -205,8 +206,12 @@ told 'does not say its frames' clip=7
 told 'has 5 frames a second, this checkpoint makes 4' clip.fps=5
 told 'does not hold frames of 32x16' clip.width=32
 told 'more than 1000 remixes' "lineage=[{}$(printf ',{}%.0s' {1..999})]"
-told 'is no length' 'shots[0].seconds=1e300'
-told 'lasts 1.5 seconds, the shots 2' 'shots[2].seconds=1'
+told 'is no length' 'shots[0].seconds=1e300' film
+told 'lasts 1.5 seconds, the shots 2' 'shots[2].seconds=1' film
+told 'bare/first.latents holds 1.5 seconds, and the shots that the description of bare/first.mp4 tells of last 1.25: it was changed since' \
+    'shots[2].seconds=0.25'
+told 'tells of last 2: it was changed' 'shots[2].seconds=1'
+told 'tells of last 1e+300' 'shots[0].seconds=1e300'
 cp first.* bare
 for text in '' '[]' '{' "$(printf '[%.0s' {1..5000})"; do
     printf '%s' "$text" >bare/first.json
