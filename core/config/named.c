@@ -207,7 +207,7 @@ static tk_status check_text(const naming *t)
 {
     const tk_config *c = t->l->base;
     tk_named x;
-    for (tk_naming of = {.at = t->text}; tk_named_next(&of, &x);) {
+    for (tk_naming of = {.at = t->text}; !tk_config_full(t->l) && tk_named_next(&of, &x);) {
         if (had_before(t, &x)) continue;
         if (x.person)
             TK_TRY(tell_person(t, &x));
@@ -217,6 +217,9 @@ static tk_status check_text(const naming *t)
     return TK_OK;
 }
 
+// Bytes that are looked at, as work may grow with their square; no prompt is as long.
+enum { LONGEST_TEXT = 16 << 10 };
+
 static tk_status check_row(tk_loading *l, const tk_table *t, const void *base, const tk_source *of,
                            const tk_source *rows, const char *before, const char *option)
 {
@@ -225,7 +228,7 @@ static tk_status check_row(tk_loading *l, const tk_table *t, const void *base, c
     const char *text = *(char *const *)tk_option_at(o, (void *)base);
     char name[TK_NAME_MAX];
     const tk_source *at = own->given || !of ? own : of;
-    if (!text || !*text || own->bad) return TK_OK;
+    if (!text || !*text || own->bad || strlen(text) > LONGEST_TEXT) return TK_OK;
     snprintf(name, sizeof name, "%s%s", before, option);
     return check_text(&(naming){l, name, text, at->given ? at->at : (tk_place){.file = l->file}});
 }

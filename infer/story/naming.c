@@ -64,23 +64,27 @@ static void tell_unnamed(const tk_config *c)
 
 // ---- named by the clip, and not given ----------------------------------------------------------
 
-static void tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot)
+enum { MOST_TOLD = 10 }; // the description may be anybody's
+
+static int tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot, int told)
 {
     const tk_storyboard *b = &c->story;
     char all[TK_TAGS_WORDS];
     tk_named x;
-    for (tk_naming of = {.at = b->shots[shot].prompt}; tk_named_next(&of, &x);)
-        if (!x.person && !tk_tag_given(b, x.text, x.bytes))
+    for (tk_naming of = {.at = b->shots[shot].prompt}; told < MOST_TOLD && tk_named_next(&of, &x);)
+        if (!x.person && !tk_tag_given(b, x.text, x.bytes) && ++told)
             tk_log_warn("%s: the prompt of its shot %" PRId64
                         ", which is made anew, names <%.*s>, and that is not given; %s. Give it as "
                         "cast or cameo, or say remix.prompt",
                         r->clip, shot, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
                         tk_tags_say(b, all));
+    return told;
 }
 
 void tk_naming_tell(const tk_config *c, const tk_remix *r)
 {
     tell_unnamed(c);
-    for (int64_t i = 0; r->told_shots && i < c->story.n_shots; i++)
-        if (tk_remix_makes(&c->story, i)) tell_not_given(c, r, i);
+    int told = 0;
+    for (int64_t i = 0; r->told_shots && i < c->story.n_shots && told < MOST_TOLD; i++)
+        if (tk_remix_makes(&c->story, i)) told = tell_not_given(c, r, i, told);
 }
