@@ -237,7 +237,7 @@ CARRIED_OBJ   := $(filter-out $(call objects,$(foreach s,$(UNCARRIED),$(BY_$(s))
 	$(call objects,$(foreach s,$(UNCARRIED),$(NO_$(s))) infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
-.PHONY: all tests test carried without emulated emulated-program same plain run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
+.PHONY: all tests test carried without emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
@@ -296,28 +296,6 @@ $(OUT)/%.o: %.c $(OUT)/flags | features
 	@mkdir -p $(@D)
 	$(call say,cc,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(FLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
-
-# A file that asserts nothing is the same with assertions: build/assert takes its object from the plain build.
-# Of headers only status.h may name them; others would bring them into files that do not.
-ASSERTS  := (^|[^_[:alnum:]])(tk_)?assert[[:space:]]*\(|NDEBUG
-silent    = $(filter-out $(shell grep -lE '$(ASSERTS)' $(1) /dev/null),$(1))
-SAME     := $(patsubst %.c,$(BUILD)/%.o,$(call silent,$(SRC) talkie.c $(TEST_SRC) \
-	$(wildcard tests/support/*.c tests/fuzz/targets.c tests/cuda/test_*.c tests/cuda/standin/cudart*.c))) \
-	$(if $(EMULATED),$(patsubst %.cu,$(BUILD)/emulated/%.cu.o,$(call silent,$(KERNELS) $(wildcard tests/cuda/*.cu))) \
-	$(patsubst %.cc,$(BUILD)/emulated/%.o,$(call silent,$(wildcard tests/cuda/standin/*.cc))))
-ifneq ($(filter 1,$(ASSERT)),)
-LOUD := $(filter-out core/base/status.h,$(shell grep -rlE --include='*.h' --include='*.cuh' '$(ASSERTS)' $(FOLDERS) tests))
-ifneq ($(LOUD),)
-$(error $(LOUD): of headers only core/base/status.h may name assertions: files that name none are not compiled for ASSERT=1)
-endif
-$(SAME:$(BUILD)/%=$(OUT)/%): $(OUT)/%.o: $(BUILD)/%.o
-	@mkdir -p $(@D)
-	$(Q)cp $(BUILD)/$*.o $@
-
-$(SAME): plain ;
-plain:
-	@$(MAKE) --no-print-directory ASSERT= same
-endif
 
 # What ptxas says of registers, shared memory and spills lies beside the object. Sanitizers and
 # assertions are nothing to nvcc: objects of other builds are copies.
@@ -483,10 +461,6 @@ test: setup
 
 # Only the programs it asks for, where T is a path: other words may be those of a run's name.
 asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
-# Objects that a build with assertions has from this one: all but of tests that nobody asks for.
-same: $(filter-out $(TESTS:=.o) $(BUILD)/tests/cuda/test_%,$(SAME)) $(filter $(SAME),\
-	$(patsubst $(BUILD)/emulated/%,$(BUILD)/%,$(addsuffix .o,$(call asked,$(TESTS) $(EMULATED_TESTS)) \
-	$(if $(findstring cuda/,$(T)),$(EMULATED_TESTS)))))
 run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) $(JSON) emulated-program \
 	$(if $(findstring /,$(T)),$(if $(findstring cuda/,$(T)),emulated),tests)
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)
@@ -625,6 +599,6 @@ help:
 	'SAN=1            address and undefined behaviour sanitizers, into build/san' \
 	'SAN=thread       thread sanitizer, into build/tsan; OpenMP loops run on one thread there' \
 	'DEBUG=1          assertions on, -Og, into build/debug' \
-	'ASSERT=1         assertions on, -O3, into build/assert (make ASSERT=1 run-tests T=core/)' \
+	'ASSERT=1         assertions on, -O3, into build/assert (make ASSERT=1 run-tests T=core)' \
 	'ARCH=x86-64-v3   instruction set (default: native, this machine)' \
 	'BUILD=dir V=1    where to build; show the commands'
