@@ -599,6 +599,6 @@ help:
 	'SAN=1            address and undefined behaviour sanitizers, into build/san' \
 	'SAN=thread       thread sanitizer, into build/tsan; OpenMP loops run on one thread there' \
 	'DEBUG=1          assertions on, -Og, into build/debug' \
-	'ASSERT=1         assertions on, -O3, into build/assert (make ASSERT=1 run-tests T=core)' \
+	'ASSERT=1         assertions on, -O3, into build/assert (make ASSERT=1 run-tests T=core/)' \
 	'ARCH=x86-64-v3   instruction set (default: native, this machine)' \
 	'BUILD=dir V=1    where to build; show the commands'
