@@ -109,11 +109,12 @@ static tk_status still_lent(tk_studio *a)
     return TK_OK;
 }
 
-// Who revokes takes finished windows away at once: then that is the reason, not that they are gone.
+// Who revokes takes finished windows away at once, and the folder that the next one was to be
+// written into: then that is the reason, not that they are gone.
 static tk_status unless_revoked(tk_studio *a, tk_status st)
 {
     char words[1024];
-    if (st != TK_INPUT) return st;
+    if (st != TK_INPUT && st != TK_IO) return st;
     snprintf(words, sizeof words, "%s", tk_status_message());
     tk_status_clear();
     TK_TRY(still_lent(a));
