@@ -24,6 +24,11 @@ long tk_tag_number(const char *tag, size_t bytes)
     return number;
 }
 
+bool tk_tag_is_meant(const char *tag, size_t bytes)
+{
+    return tk_tag_number(tag, bytes) >= 0;
+}
+
 const char *tk_skip_spoken(const char *s, const char **text, size_t *bytes)
 {
     static const char *const mark[][2] = {{"\"", "\""}, {"\xe2\x80\x9c", "\xe2\x80\x9d"}};
@@ -211,7 +216,7 @@ static tk_status check_text(const naming *t)
         if (had_before(t, &x)) continue;
         if (x.person)
             TK_TRY(tell_person(t, &x));
-        else if (!tk_tag_given(&c->story, x.text, x.bytes))
+        else if (tk_tag_is_meant(x.text, x.bytes) && !tk_tag_given(&c->story, x.text, x.bytes))
             TK_TRY(tell_tag(t, &x));
     }
     return TK_OK;

@@ -24,6 +24,9 @@ typedef struct tk_naming { // a text that is gone through
 size_t tk_tag_bytes(const char *s);
 // The number that a tag ends in, "face 12"; -1: none. Those of one number are of one character.
 long tk_tag_number(const char *tag, size_t bytes);
+// Whether it is a reference's name though none is given by it: it ends in a number. Other words in
+// brackets, <so>, may be just words.
+bool tk_tag_is_meant(const char *tag, size_t bytes);
 // Behind what is spoken, if it begins at s, with what stands between its quotes; else s.
 const char *tk_skip_spoken(const char *s, const char **text, size_t *bytes);
 

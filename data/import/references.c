@@ -180,7 +180,7 @@ static bool is_cited(const tk_import_cited *all, const tk_named *x)
 static bool find_uncited(const tk_import_file *f, const tk_import_cited *all, tk_named *x)
 {
     for (tk_naming of = {.at = f->caption}; tk_named_next(&of, x);)
-        if (!x->person && !is_cited(all, x)) return true;
+        if (!x->person && tk_tag_is_meant(x->text, x->bytes) && !is_cited(all, x)) return true;
     return false;
 }
 

@@ -72,7 +72,8 @@ static int tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot, i
     char all[TK_TAGS_WORDS];
     tk_named x;
     for (tk_naming of = {.at = b->shots[shot].prompt}; told < MOST_TOLD && tk_named_next(&of, &x);)
-        if (!x.person && !tk_tag_given(b, x.text, x.bytes) && ++told)
+        if (!x.person && tk_tag_is_meant(x.text, x.bytes) && !tk_tag_given(b, x.text, x.bytes) &&
+            ++told)
             tk_log_warn("%s: the prompt of its shot %" PRId64
                         ", which is made anew, names <%.*s>, and that is not given; %s. Give it as "
                         "cast or cameo, or say remix.prompt",

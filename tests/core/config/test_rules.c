@@ -87,7 +87,7 @@ static void test_rules__names(void **state)
     (void)state;
     refused_naming(
         "checkpoint: x\n"
-        "style: a <mood>\n"
+        "style: a <mood 7>\n"
         "cast: [{tag: face 1, file: a.png}, {tag: dog, file: b.png}]\n"
         "cameo: [\"@bo\", cy:voice]\n"
         "shots:\n"
@@ -95,9 +95,9 @@ static void test_rules__names(void **state)
         "  - seconds: 1\n"
         "    prompt: \"<face 2>, <face 2>, @ada's \\\"no @dan, <face 9>\\\" @Cy\"\n",
         0, NULL,
-        "a.yaml:2:8: style: <mood> names a reference that is not given; there are "
+        "a.yaml:2:8: style: <mood 7> names a reference that is not given; there are "
         "<face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as cast: "
-        "[{tag: mood, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
+        "[{tag: mood 7, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
         "a.yaml:8:13: shots[1].prompt: <face 2> names a reference that is not given; "
         "there are <face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as "
         "cast: [{tag: face 2, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
@@ -108,14 +108,15 @@ static void test_rules__names(void **state)
         "there are <face 1>, <dog>, <face 1>, <voice 1> and <voice 2>. One is given as "
         "cast: [{tag: face 9, file: FILE}], or by who lends it as cameo: [HANDLE]\n"
         "a.yaml:8:13: shots[1].prompt: @cy is <voice 2> in prompts: write that");
-    char *over[] = {"shots[0].camera=<eye>", "negative=@me"};
-    refused_naming("checkpoint: x\nshots: [{seconds: 1, prompt: a}]\n", 2, over,
-                   "command line: negative: @me is not of cameo; name there who lends face and "
-                   "voice, as cameo: [\"@me\"], and write <face 1> in prompts. (Words that are "
-                   "spoken or read stand in quotes)\n"
-                   "command line: shots[0].camera: <eye> names a reference that is not given; "
-                   "there is none. One is given as cast: [{tag: eye, file: FILE}], or by who lends "
-                   "it as cameo: [HANDLE]");
+    char *over[] = {"shots[0].camera=<eye 2>", "negative=@me"};
+    refused_naming(
+        "checkpoint: x\nshots: [{seconds: 1, prompt: a}]\n", 2, over,
+        "command line: negative: @me is not of cameo; name there who lends face and "
+        "voice, as cameo: [\"@me\"], and write <face 1> in prompts. (Words that are "
+        "spoken or read stand in quotes)\n"
+        "command line: shots[0].camera: <eye 2> names a reference that is not given; "
+        "there is none. One is given as cast: [{tag: eye 2, file: FILE}], or by who lends "
+        "it as cameo: [HANDLE]");
 }
 
 // What is no name is left alone, and so are stored configs.
@@ -124,7 +125,7 @@ static void test_rules__no_names(void **state)
     (void)state;
     static const char board[] =
         "checkpoint: x\nshots:\n"
-        "  - {seconds: 1, prompt: 'a < b and c > d, a@b.org @ 5 @2pm <> <'}\n"
+        "  - {seconds: 1, prompt: 'a < b and c > d, a@b.org @ 5 @2pm <so> <> <'}\n"
         "  - {seconds: 1, prompt: 'Ada says \"@bo\", then \xe2\x80\x9c@cy\xe2\x80\x9d'}\n";
     static const char stored[] = "shots: [{seconds: 1, prompt: '<face 1> @bo'}]\n";
     tk_config c;
