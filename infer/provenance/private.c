@@ -2,9 +2,9 @@
 // OpenSSL's own reading of keys gives memory back with the key in it (a copy of the DER for each of
 // its decoders), so only its PEM is used, whose memory is of its secure heap, and its making of a
 // key from a number that lies there.
-#define _GNU_SOURCE // memmem
 #include "infer/provenance/private.h"
 #include "core/base/secret.h"
+#include <openssl/asn1.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -30,18 +30,63 @@ static int no_password(char *to, int room, int write, void *ctx)
     return -1;
 }
 
-// In DER: a number of 32 bytes behind the version of an ECPrivateKey (RFC 5915), which PKCS #8 has
-// within; and, before or behind it, the curve's name.
-static const unsigned char *find_number(const unsigned char *der, long bytes)
+// ---- DER ---------------------------------------------------------------------------------------
+
+typedef struct der { // what is left of it
+    const unsigned char *at;
+    long bytes;
+} der;
+
+// The next value, which has the tag; what it holds. Moves behind it.
+static bool take_value(der *from, int class, int tag, der *out)
 {
-    static const unsigned char head[] = {0x02, 0x01, 0x01, 0x04, NUMBER};
-    static const unsigned char curve[] = {0x06, 0x08, 0x2a, 0x86, 0x48,
-                                          0xce, 0x3d, 0x03, 0x01, 0x07};
-    const size_t n = (size_t)bytes;
-    const unsigned char *x = memmem(der, n, head, sizeof head);
-    const bool fits = x && (size_t)(der + n - x) >= sizeof head + NUMBER;
-    return fits && memmem(der, n, curve, sizeof curve) ? x + sizeof head : NULL;
+    enum { WRONG = 0x80, ENDLESS = 0x01 };
+    const unsigned char *x = from->at;
+    int got, of;
+    long n;
+    const int how = from->bytes > 0 ? ASN1_get_object(&x, &n, &got, &of, from->bytes) : WRONG;
+    if (how & (WRONG | ENDLESS) || got != tag || of != class) return false;
+    from->bytes -= x + n - from->at;
+    from->at = x + n;
+    *out = (der){x, n};
+    return true;
 }
+
+static bool take(der *from, int tag, der *out)
+{
+    return take_value(from, V_ASN1_UNIVERSAL, tag, out);
+}
+
+static bool take_curve(der *from)
+{
+    static const unsigned char p256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    der curve;
+    return take(from, V_ASN1_OBJECT, &curve) && curve.bytes == sizeof p256 &&
+           !memcmp(curve.at, p256, sizeof p256);
+}
+
+// ECPrivateKey of RFC 5915. named: its curve was, and need not be named here.
+static bool find_in_ec(der all, bool named, der *number)
+{
+    der key, version, curve;
+    if (!take(&all, V_ASN1_SEQUENCE, &key) || !take(&key, V_ASN1_INTEGER, &version) ||
+        !take(&key, V_ASN1_OCTET_STRING, number))
+        return false;
+    named = named || (take_value(&key, V_ASN1_CONTEXT_SPECIFIC, 0, &curve) && take_curve(&curve));
+    return named && number->bytes == NUMBER;
+}
+
+// PrivateKeyInfo of RFC 5208 (PKCS #8) around one.
+static bool find_in_pkcs8(der all, der *number)
+{
+    der key, version, algorithm, kind, ec;
+    return take(&all, V_ASN1_SEQUENCE, &key) && take(&key, V_ASN1_INTEGER, &version) &&
+           take(&key, V_ASN1_SEQUENCE, &algorithm) && take(&algorithm, V_ASN1_OBJECT, &kind) &&
+           take_curve(&algorithm) && take(&key, V_ASN1_OCTET_STRING, &ec) &&
+           find_in_ec(ec, true, number);
+}
+
+// ---- the key -----------------------------------------------------------------------------------
 
 static bool find_point(const BIGNUM *number, unsigned char point[POINT])
 {
@@ -74,13 +119,16 @@ static EVP_PKEY *make_key(const BIGNUM *number, const unsigned char point[POINT]
     return key;
 }
 
-static EVP_PKEY *key_in(const unsigned char *der, long bytes)
+// kind: as PEM names it.
+static EVP_PKEY *key_in(der all, const char *kind)
 {
     unsigned char point[POINT];
     EVP_PKEY *key = NULL;
-    const unsigned char *at = find_number(der, bytes);
-    BIGNUM *number = at ? BN_secure_new() : NULL;
-    if (number && BN_bin2bn(at, NUMBER, number)) {
+    der found;
+    const bool there = strcmp(kind, PEM_STRING_ECPRIVATEKEY) ? find_in_pkcs8(all, &found)
+                                                             : find_in_ec(all, false, &found);
+    BIGNUM *number = there ? BN_secure_new() : NULL;
+    if (number && BN_bin2bn(found.at, NUMBER, number)) {
         BN_set_flags(number, BN_FLG_CONSTTIME);
         if (find_point(number, point)) key = make_key(number, point);
     }
@@ -91,7 +139,7 @@ static EVP_PKEY *key_in(const unsigned char *der, long bytes)
 tk_status tk_private_read(const char *path, EVP_PKEY **out)
 {
     tk_secret text;
-    unsigned char *der = NULL;
+    unsigned char *x = NULL;
     char *kind = NULL;
     long bytes = 0;
     bool asked = false;
@@ -99,14 +147,14 @@ tk_status tk_private_read(const char *path, EVP_PKEY **out)
     TK_TRY(open_heap());
     TK_TRY(tk_secret_read("provenance.key", path, PEM_BYTES, &text));
     BIO *file = BIO_new_mem_buf(text.x, (int)text.bytes);
-    const bool read = file && PEM_bytes_read_bio_secmem(&der, &bytes, &kind, PEM_STRING_EVP_PKEY,
+    const bool read = file && PEM_bytes_read_bio_secmem(&x, &bytes, &kind, PEM_STRING_EVP_PKEY,
                                                         file, no_password, &asked) == 1;
     BIO_free(file);
     tk_secret_forget(&text);
     if (read) {
         asked = !strcmp(kind, PEM_STRING_PKCS8);
-        *out = asked ? NULL : key_in(der, bytes);
-        OPENSSL_secure_clear_free(der, (size_t)bytes);
+        *out = asked ? NULL : key_in((der){x, bytes}, kind);
+        OPENSSL_secure_clear_free(x, (size_t)bytes);
         OPENSSL_secure_free(kind);
     }
     ERR_clear_error();

@@ -115,6 +115,18 @@ cp kept.latents first.latents
 for old in remix third own-remix; do refused '@ada: was revoked' $old.yaml; done
 [[ ! -e first.latents ]] || fail "latents that were put back are kept"
 
+# ---- revoked while a window is written: that is the reason, not that its folder is gone
+enroll
+grant 'face, voice'
+"$faulty" 0 slow 2000 sample own.yaml -o late "${lent[@]}" >job 2>&1 &
+job=$!
+for _ in $(seq 1200); do ! compgen -G 'late.windows/*.window*' >/dev/null || break; sleep 0.05; done
+cameo revoke @ada
+code=0
+wait $job || code=$?
+[[ $code == 2 && ! -e late.mp4 ]] || fail "a window is written of somebody who revoked, or that is not why it ends: $(cat job)"
+grep -q '@ada: was revoked' job || fail "the job does not say why it ends: $(cat job)"
+
 # ---- revoked while a clip is written, and by a command that died in between
 enroll
 grant 'face, voice, remix'
