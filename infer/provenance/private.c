@@ -52,7 +52,7 @@ static bool take_value(der *from, int class, int tag, der *out)
     return true;
 }
 
-static bool take(der *from, int tag, der *out)
+static bool take_next(der *from, int tag, der *out)
 {
     return take_value(from, V_ASN1_UNIVERSAL, tag, out);
 }
@@ -61,7 +61,7 @@ static bool take_curve(der *from)
 {
     static const unsigned char p256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
     der curve;
-    return take(from, V_ASN1_OBJECT, &curve) && curve.bytes == sizeof p256 &&
+    return take_next(from, V_ASN1_OBJECT, &curve) && curve.bytes == sizeof p256 &&
            !memcmp(curve.at, p256, sizeof p256);
 }
 
@@ -69,8 +69,8 @@ static bool take_curve(der *from)
 static bool find_in_ec(der all, bool named, der *number)
 {
     der key, version, curve;
-    if (!take(&all, V_ASN1_SEQUENCE, &key) || !take(&key, V_ASN1_INTEGER, &version) ||
-        !take(&key, V_ASN1_OCTET_STRING, number))
+    if (!take_next(&all, V_ASN1_SEQUENCE, &key) || !take_next(&key, V_ASN1_INTEGER, &version) ||
+        !take_next(&key, V_ASN1_OCTET_STRING, number))
         return false;
     named = named || (take_value(&key, V_ASN1_CONTEXT_SPECIFIC, 0, &curve) && take_curve(&curve));
     return named && number->bytes == NUMBER;
@@ -80,10 +80,10 @@ static bool find_in_ec(der all, bool named, der *number)
 static bool find_in_pkcs8(der all, der *number)
 {
     der key, version, algorithm, kind, ec;
-    return take(&all, V_ASN1_SEQUENCE, &key) && take(&key, V_ASN1_INTEGER, &version) &&
-           take(&key, V_ASN1_SEQUENCE, &algorithm) && take(&algorithm, V_ASN1_OBJECT, &kind) &&
-           take_curve(&algorithm) && take(&key, V_ASN1_OCTET_STRING, &ec) &&
-           find_in_ec(ec, true, number);
+    return take_next(&all, V_ASN1_SEQUENCE, &key) && take_next(&key, V_ASN1_INTEGER, &version) &&
+           take_next(&key, V_ASN1_SEQUENCE, &algorithm) &&
+           take_next(&algorithm, V_ASN1_OBJECT, &kind) && take_curve(&algorithm) &&
+           take_next(&key, V_ASN1_OCTET_STRING, &ec) && find_in_ec(ec, true, number);
 }
 
 // ---- the key -----------------------------------------------------------------------------------
