@@ -163,15 +163,42 @@ tk_status tk_eval_sum(const tk_eval *e, tk_figures *f)
     return tk_comm_sum_f64(e->world, f->offset[0], TK_OFFSETS * TK_OFFSET_BINS);
 }
 
+static tk_status count_windows(const tk_eval *e, tk_eval_column column, int64_t i, tk_arena *a,
+                               int64_t *windows)
+{
+    tk_eval_clip clip;
+    TK_TRY(tk_eval_plan(e, i, tk_eval_captions_of(e), a, &clip));
+    if (column == TK_EVAL_LAST)
+        TK_TRY(tk_eval_tell_again(e, &clip, e->config.eval.long_shots, a, &clip));
+    *windows = clip.plan.n_windows;
+    return TK_OK;
+}
+
+tk_status tk_eval_count_steps(const tk_eval *e, tk_eval_column column, int64_t n,
+                              const int64_t *clips, int64_t *steps)
+{
+    *steps = 0;
+    for (int64_t k = 0; k < n; k++) {
+        int64_t windows = 0;
+        tk_arena a;
+        tk_arena_init(&a, 1 << 16);
+        const tk_status st = count_windows(e, column, clips ? clips[k] : k, &a, &windows);
+        tk_arena_free(&a);
+        TK_TRY(st);
+        *steps += windows * e->config.sample.steps;
+    }
+    return TK_OK;
+}
+
 tk_status tk_eval_fill(tk_eval *e, tk_eval_column column)
 {
     const int64_t n = e->config.eval.clips;
     const bool filmed = column == TK_EVAL_CEILING;
-    int64_t i = 0;
-    tk_status st =
-        tk_deal_open(e->world, &e->mesh.replica, n, tk_eval_column_name[column],
-                     filmed ? "clips" : "steps", filmed ? n : n * e->config.sample.steps, &e->deal);
-    TK_TRY(st);
+    int64_t i = 0, steps = n;
+    tk_status st = filmed ? TK_OK : tk_eval_count_steps(e, column, n, NULL, &steps);
+    TK_TRY(tk_agree(e->world, st));
+    TK_TRY(tk_deal_open(e->world, &e->mesh.replica, n, tk_eval_column_name[column],
+                        filmed ? "clips" : "steps", steps, &e->deal));
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
         st = measure_one(e, column, i);
     TK_TRY(tk_deal_close(e->deal, tk_eval_failed(e, st)));
@@ -207,11 +234,11 @@ tk_status tk_eval_draw(tk_eval *e)
     const int64_t most = 2 * e->config.eval.pictures;
     const int n = (int)(most < e->config.eval.clips ? most : e->config.eval.clips);
     if (n == 0) return TK_OK;
-    int64_t chosen[2 * EXTREMES], i = 0;
-    tk_status st = TK_OK;
+    int64_t chosen[2 * EXTREMES], i = 0, steps;
     for (int k = 0; k < n; k++) chosen[k] = pick_clip(e, k % 2 ? -1 : 1, k, chosen);
-    TK_TRY(tk_deal_open(e->world, &e->mesh.replica, n, "pictures", "steps",
-                        n * e->config.sample.steps, &e->deal));
+    tk_status st = tk_eval_count_steps(e, TK_EVAL_MODEL, n, chosen, &steps);
+    TK_TRY(tk_agree(e->world, st));
+    TK_TRY(tk_deal_open(e->world, &e->mesh.replica, n, "pictures", "steps", steps, &e->deal));
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0) {
         tk_arena a;
         tk_arena_init(&a, 1 << 20);

@@ -79,6 +79,9 @@ const char *tk_eval_picture(const tk_eval *e, int k, tk_arena *a);
 
 // Collective: sums over ranks.
 tk_status tk_eval_sum(const tk_eval *e, tk_figures *f);
+// Steps of all windows of n clips, those named or the first ones, as they are sampled for a column.
+tk_status tk_eval_count_steps(const tk_eval *e, tk_eval_column column, int64_t n,
+                              const int64_t *clips, int64_t *steps);
 // For a story task's step_done: the deal counts it.
 tk_status tk_eval_step(void *deal, int64_t left);
 // Of a replica's failure while work is dealt out: the other replicas may be at work for long, and

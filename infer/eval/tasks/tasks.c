@@ -118,9 +118,10 @@ static tk_status judge_columns(const asked_clip *c, const tk_asked_task *t, cons
     return TK_OK;
 }
 
-static void skip_steps(const tk_eval *e)
+static void skip_steps(const asked_clip *c)
 {
-    for (int64_t k = 0; k < 2 * e->config.sample.steps; k++) tk_deal_step(e->deal);
+    const int64_t steps = c->clip[0].plan.n_windows * c->e->config.sample.steps;
+    for (int64_t k = 0; k < 2 * steps; k++) tk_deal_step(c->e->deal);
 }
 
 // Collective over the replica.
@@ -134,7 +135,7 @@ static tk_status ask_task(const asked_clip *c, const tk_asked_task *t, tk_figure
     TK_ARENA_NEW(p, c->a, 1);
     TK_TRY(tk_agree(replica, tk_asked_parts_of(t, &c->clip[0].plan, k, c->a, p, &can)));
     if (!can) {
-        skip_steps(c->e);
+        skip_steps(c);
         return TK_OK;
     }
     TK_TRY(make_rest(c, t, p, &c->own, &made[TK_ASKED_RIGHT]));
@@ -160,11 +161,12 @@ tk_status tk_asked_fill(tk_eval *e, tk_asked_figures *f)
 {
     const int64_t n = e->config.eval.clips;
     const int tasks = count_tasks(f);
-    int64_t i = 0;
+    int64_t i = 0, steps;
     if (tasks == 0) return TK_OK;
-    tk_status st = tk_deal_open(e->world, &e->mesh.replica, n, "tasks", "steps",
-                                n * tasks * 2 * e->config.sample.steps, &e->deal);
-    TK_TRY(st);
+    tk_status st = tk_eval_count_steps(e, TK_EVAL_MODEL, n, NULL, &steps);
+    TK_TRY(tk_agree(e->world, st));
+    TK_TRY(
+        tk_deal_open(e->world, &e->mesh.replica, n, "tasks", "steps", steps * tasks * 2, &e->deal));
     while (st == TK_OK && (st = tk_deal_next(e->deal, &i)) == TK_OK && i >= 0)
         st = ask_clip(e, i, f);
     TK_TRY(tk_deal_close(e->deal, tk_eval_failed(e, st)));

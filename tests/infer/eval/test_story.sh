@@ -17,6 +17,8 @@ grep -q '"set_in_story"' story.json || fail "no story of eight shots was counted
 ! grep -q '"last"' story.json || fail "a story was told again that was not to be"
 rm story.json
 story sample.window=2 eval.clips=2 sample.steps=1 eval.long=9 >out 2>&1 || fail "a story cannot be told again"
+awk '/ steps / { split($3, n, "/"); told++; if (n[1] > n[2]) exit 1; if ($2 == "100%" && n[1] == n[2]) ended++ }
+    END { exit !(told && ended) }' out || fail "its progress is none of its steps: $(grep ' steps ' out)"
 sed -n '/"drift": {/,/^    }/p' story.json >drift
 grep -q '"last"' drift && grep -q '"low"' drift || fail "drift is not told with how sure it is"
 grep -Eq 'colours of a shot that is told again .* of 16 +100% \(81-100\) of 16 +' out ||
