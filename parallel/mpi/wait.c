@@ -12,7 +12,9 @@ enum {
     PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
     EAGER_TESTS = 64,       // of a queue's thread, before it is patient
 };
-static const double LONG_WAIT = 0.02; // seconds of yielding before pausing
+// Seconds of yielding before pausing: a pause is a twentieth of it. Ranks that share cores and go
+// on yielding take turns with who works.
+static const double LONG_WAIT = 0.001;
 // Between looks around, by the clock: a core given away may stay away. Each look gives it away some
 // times more, where ranks share cores.
 static const double LOOK_SECONDS = 0.03;

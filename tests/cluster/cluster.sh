@@ -44,6 +44,10 @@ cluster_on() {
         "$host" "$cluster_dir" "$@"
 }
 
+# cluster_ask COMMAND...: a question to the controller, by its address: nothing of a host is needed but its network,
+# and making the rest takes longer than most answers.
+cluster_ask() { nsenter --net=/run/netns/hd "$@"; }
+
 cluster_links() { # hosts' cables into the bridge of hd
     local host n=1
     ip netns add hd
@@ -131,9 +135,9 @@ cluster_up() {
     cluster_until 20 cluster_idle || { cluster_logs; return 1; }
 }
 
-cluster_idle() { [[ $(cluster_on hd sinfo -h -N -p low -o %T | sort | uniq -c | xargs) == '5 idle' ]]; }
+cluster_idle() { [[ $(cluster_ask sinfo -h -N -p low -o %T | sort | uniq -c | xargs) == '5 idle' ]]; }
 
-cluster_quiet() { [[ ! $(cluster_on hd squeue -h) ]]; } # no job waits or runs
+cluster_quiet() { [[ ! $(cluster_ask squeue -h) ]]; } # no job waits or runs
 
 # cluster_until SECONDS COMMAND...: tries until the command succeeds.
 cluster_until() {
@@ -150,7 +154,7 @@ cluster_submit() { (cd "$cluster_dir/work" && cluster_on hd sbatch --parsable "$
 
 # cluster_job JOB FIELD: of the job's description, as in JobState, Restarts, BatchHost.
 cluster_job() {
-    cluster_on hd scontrol show job -o "$1" | head -n 1 | sed -nE "s/.*(^| )$2=([^ ]*).*/\2/p"
+    cluster_ask scontrol show job -o "$1" | head -n 1 | sed -nE "s/.*(^| )$2=([^ ]*).*/\2/p"
 }
 
 cluster_is() { [[ $(cluster_job "$1" "$2") == "$3" ]]; }
