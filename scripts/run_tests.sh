@@ -116,11 +116,9 @@ run() {
     echo "$sid" >"$log.sid"
     (
         exec >/dev/null 2>&1
-        trap - INT TERM
-        for ((t = 0; t < limit * 4; t++)); do
-            sleep 0.25
-            kill -0 "$sid" || exit 0
-        done
+        trap 'kill $(jobs -p); exit 0' INT TERM
+        sleep "$limit" & # in the background, where a trap need not wait for it
+        wait
         tell_session "$sid" >"$log.late"
         end_session "$sid"
     ) &
