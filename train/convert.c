@@ -58,6 +58,12 @@ static tk_status check_family(const conversion *v)
                        "the published family to all; it cannot be laid out as diffusers' (%s). "
                        "Write *.safetensors instead",
                        v->path, v->to);
+    if (v->form.folder && v->stored.model.shots == TK_SHOTS_NUMBERED)
+        return TK_FAIL(TK_INPUT,
+                       "%s: rows of this model tell of which shot they are (model.shots), which "
+                       "the published family's do not; it cannot be laid out as diffusers' (%s). "
+                       "Write *.safetensors instead",
+                       v->path, v->to);
     if (!v->form.folder || v->stored.model.text == TK_TEXT_FEATURES) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s: this model reads bytes (model.text), which the published family does not; "

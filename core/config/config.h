@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 
 typedef enum tk_text_kind { TK_TEXT_BYTES, TK_TEXT_FEATURES } tk_text_kind;
+typedef enum tk_shots_kind { TK_SHOTS_ALIKE, TK_SHOTS_NUMBERED } tk_shots_kind; // to the model
 typedef enum tk_given_kind { TK_GIVEN_ALL, TK_GIVEN_OWN } tk_given_kind; // what given rows ask
 
 typedef struct tk_model_config { // names as in the public checkpoints' config, see MODEL.md
@@ -16,6 +17,7 @@ typedef struct tk_model_config { // names as in the public checkpoints' config, 
     int64_t video_channels, audio_channels, text_channels; // of a row
     int64_t text;                                          // tk_text_kind
     int64_t given;                                         // tk_given_kind
+    int64_t shots;                                         // tk_shots_kind
     int64_t freq_dim, time_hidden, time_dim, rope_freq_dim;
     double rope_theta, norm_eps, qk_norm_eps, final_norm_eps;
 } tk_model_config;
@@ -83,10 +85,12 @@ typedef struct tk_codec_config {       // of the embedded codec, used when data 
 // Characters, a set and a (kind, colour) pair that are left out of training (data/scene/scene.h).
 typedef enum tk_held_out { TK_HELD_WITHOUT, TK_HELD_WITH, TK_HELD_ONLY } tk_held_out;
 
+typedef enum tk_cuts { TK_CUTS_EVEN, TK_CUTS_ANY } tk_cuts;
 typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t clips, seed, first;  // clips [first, first + clips) of world `seed`
     double seconds;              // of a clip (all shots together)
     int64_t max_shots;
+    int64_t cuts;           // tk_cuts
     int64_t things, people; // a clip has at most so many
     int64_t speech;         // 1: people speak
     int64_t soundscapes;    // 1: sets are heard

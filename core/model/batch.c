@@ -38,6 +38,20 @@ static tk_status share_rows(tk_batch *b, const tk_model *m)
     return TK_OK;
 }
 
+// Per own row: which row of the table of shots is added to it. Numbers come round again, so that
+// a shot's differs from its neighbours' however many there are.
+static tk_status put_shot_numbers(tk_batch *b)
+{
+    enum { ROUND = TK_SHOT_NUMBERS - 1 };
+    int32_t *pick;
+    TK_ARENA_NEW(pick, notes(b), 2 * b->row_count);
+    for (int64_t i = 0; i < b->row_count; i++) {
+        const int32_t number = b->stream->number[b->row_begin + i];
+        pick[2 * i + 1] = number ? 1 + (number - 1) % ROUND : 0;
+    }
+    return put_rows(b, pick, TK_I32, b->row_count, 2, &b->number);
+}
+
 // Per own row: noise level and AdaLN table row; on the first stage where it comes from.
 static tk_status put_row_indices(tk_batch *b, const tk_model *m)
 {
@@ -57,8 +71,9 @@ static tk_status put_row_indices(tk_batch *b, const tk_model *m)
     }
     TK_TRY(put_rows(b, level, TK_I32, b->row_count, 1, &b->level));
     TK_TRY(put_rows(b, table_row, TK_I32, b->row_count, 1, &b->table_row));
-    if (m->stage == 0) TK_TRY(put_rows(b, pack, TK_I32, b->row_count, 2, &b->pack));
-    return TK_OK;
+    if (m->stage != 0) return TK_OK;
+    TK_TRY(put_rows(b, pack, TK_I32, b->row_count, 2, &b->pack));
+    return m->config.shots == TK_SHOTS_NUMBERED ? put_shot_numbers(b) : TK_OK;
 }
 
 static tk_status put_outputs(tk_batch *b)

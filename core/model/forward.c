@@ -142,6 +142,13 @@ static tk_value *refine(tk_tape *t, const pass *p, const tk_block_weights *w, tk
     return tk_add(t, x, feed_forward(t, p, w, h, counts));
 }
 
+// To each row of this rank's x (n, H) what tells of which shot it is.
+static tk_value *add_numbers(tk_tape *t, const pass *p, tk_value *x)
+{
+    tk_value *table = weight(p, p->m->named.shot_embed);
+    return tk_add(t, x, enter(t, p, tk_pick(t, table, NULL, NULL, constant(t, p->b->number))));
+}
+
 // Text, video and audio rows into the stream: this rank's (n, H).
 static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_in)
 {
@@ -160,7 +167,8 @@ static tk_value *embed(tk_tape *t, const void *ctx, tk_value *const in[], int n_
     text = tk_gather_rows(t, text, m->tensor, b->text_counts);
     tk_value *video = enter(t, p, apply_linear(t, p, w->proj_in, constant(t, b->video)));
     tk_value *audio = enter(t, p, apply_linear(t, p, w->audio_proj_in, constant(t, b->audio)));
-    return tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
+    tk_value *x = tk_pick(t, video, text, audio, constant(t, b->pack)); // order of modality numbers
+    return m->config.shots == TK_SHOTS_NUMBERED ? add_numbers(t, p, x) : x;
 }
 
 // SiLU of the timestep embedding, (K, time_dim): what every AdaLN projection reads.

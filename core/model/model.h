@@ -49,7 +49,7 @@ typedef struct tk_block_weights { // of a block, or of a refiner block (which ha
 } tk_block_weights;
 
 typedef struct tk_model_weights {
-    int text_embed, refiner_norm, norm_out;
+    int text_embed, shot_embed, refiner_norm, norm_out;
     tk_linear_weights proj_in, audio_proj_in, context_embedder, time_1, time_2;
     tk_linear_weights norm_out_table, proj_out, audio_proj_out;
     tk_block_weights *refiner; // (refiner_layers) on the first stage
@@ -143,6 +143,8 @@ typedef struct tk_batch {
     tk_tensor timestep;         // (levels)
     tk_tensor level, table_row; // (row_count) i32: noise level; level * 3 + modality
     tk_tensor pack;             // (row_count, 2) i32: source modality and row, to build the stream
+    tk_tensor number;           // (row_count, 2) i32: picks of the table of shots, where the model
+                                // has one
     tk_tensor unpack[TK_MODALITIES];   // (own_count, 2) i32: picks of video and audio rows out of
                                        // this rank's rows
     tk_tensor position, text_position; // (rows, 3), (text rows, 3) f32: t, h, w

@@ -20,6 +20,7 @@ static const name of_model[] = {
     LINEAR(tk_model_weights, "proj_in", proj_in),
     LINEAR(tk_model_weights, "audio_proj_in", audio_proj_in),
     {"text_embed.weight", offsetof(tk_model_weights, text_embed)},
+    {"shot_embed.weight", offsetof(tk_model_weights, shot_embed)},
     LINEAR(tk_model_weights, "context_embedder", context_embedder),
     {"token_refiner.final_norm.weight", offsetof(tk_model_weights, refiner_norm)},
     LINEAR(tk_model_weights, "time_embedder.linear_1", time_1),

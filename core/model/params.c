@@ -98,6 +98,11 @@ static void add_inputs(builder *b, const tk_model_config *m)
         add_transformer(b, m, prefix, TK_ON_FIRST, i, m->refiner_layers);
     }
     add_norm(b, "", "token_refiner.final_norm.weight", H, TK_ON_FIRST, 0);
+    if (m->shots == TK_SHOTS_NUMBERED) {
+        tk_param_spec *s = add_spec(b, "", "shot_embed.weight", TK_SHOT_NUMBERS, H, TK_ON_FIRST, 0);
+        s->init_std = 0.5; // beside rows of unit variance
+        s->decay = false;
+    }
     add_linear(b, "time_embedder.linear_1", m->time_hidden, m->freq_dim, TK_ON_ALL);
     add_linear(b, "time_embedder.linear_2", m->time_dim, m->time_hidden, TK_ON_ALL);
 }

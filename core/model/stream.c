@@ -10,6 +10,7 @@ tk_status tk_stream_init(tk_stream *s, tk_arena *a, int64_t rows, int64_t docume
     TK_ARENA_NEW(s->level, a, rows);
     TK_ARENA_NEW(s->document, a, rows);
     TK_ARENA_NEW(s->shot, a, rows);
+    TK_ARENA_NEW(s->number, a, rows);
     TK_ARENA_NEW(s->target, a, rows);
     TK_ARENA_NEW(s->position, a, rows);
     TK_ARENA_NEW(s->timestep, a, levels);
@@ -75,7 +76,17 @@ typedef struct laying { // rows of a document on their way into the stream
     double origin; // of its media time
     int32_t clean, level[TK_MODALITIES];
     int64_t laid[TK_MODALITIES];
+    int32_t passed; // shots so far that are no references
+    int32_t number; // of the rows that come next
 } laying;
+
+// References lie before media time 0 and have no number.
+static void come_to_shot(laying *l, int k)
+{
+    const bool reference = l->d->shots[k].start < 0;
+    l->passed += !reference;
+    l->number = reference ? 0 : l->passed;
+}
 
 static void add_row(laying *l, int modality, int shot, double t, double h, double w)
 {
@@ -89,6 +100,7 @@ static void add_row(laying *l, int modality, int shot, double t, double h, doubl
     s->level[i] = given ? l->clean : l->level[modality];
     s->document[i] = (int32_t)s->n_documents;
     s->shot[i] = shot;
+    s->number[i] = l->number;
     s->target[i] = target;
     s->position[i][0] = t;
     s->position[i][1] = h;
@@ -103,6 +115,20 @@ static double axis_position(int64_t i, int64_t n, int64_t area)
 {
     const double side = (double)n / sqrt((double)area);
     return SPAN * (0.5 - side / 2 + side * (double)i / (double)n);
+}
+
+// A caption's rows have its shot's number, where it is known which are whose.
+static void lay_text(laying *l)
+{
+    const tk_document *d = l->d;
+    int64_t i = 0;
+    for (int k = 0; k < d->n_shots && d->caption_rows; k++) {
+        come_to_shot(l, k);
+        for (const int64_t end = i + d->caption_rows[k]; i < end; i++)
+            add_row(l, TK_TEXT, -1, (double)i, 0, 0);
+    }
+    l->passed = l->number = 0;
+    for (; i < d->text_rows; i++) add_row(l, TK_TEXT, -1, (double)i, 0, 0);
 }
 
 static void add_audio(laying *l, int k)
@@ -151,6 +177,16 @@ static tk_status find_levels(laying *l)
     return TK_OK;
 }
 
+static tk_status check_captions(const tk_document *d)
+{
+    int64_t rows = 0;
+    for (int k = 0; k < d->n_shots && d->caption_rows; k++) rows += d->caption_rows[k];
+    if (rows > d->text_rows)
+        return TK_FAIL(TK_INTERNAL, "captions of %lld rows in a document of %lld of text",
+                       (long long)rows, (long long)d->text_rows);
+    return TK_OK;
+}
+
 tk_status tk_stream_append(tk_stream *s, const tk_document *d)
 {
     const int64_t rows = tk_document_rows(d, NULL);
@@ -160,9 +196,11 @@ tk_status tk_stream_append(tk_stream *s, const tk_document *d)
                        (long long)s->cap_rows, (long long)s->cap_documents);
     if (!d->cadence[0] || !(d->fps > 0))
         return TK_FAIL(TK_INTERNAL, "a document without frame rate or cadence");
+    TK_TRY(check_captions(d));
     TK_TRY(find_levels(&l));
-    for (int64_t i = 0; i < d->text_rows; i++) add_row(&l, TK_TEXT, -1, (double)i, 0, 0);
+    lay_text(&l);
     for (int k = 0; k < d->n_shots; k++) {
+        come_to_shot(&l, k);
         add_audio(&l, k);
         add_video(&l, k);
     }

@@ -18,6 +18,8 @@ enum {
     TK_BYTE_SHOT = 256,
     TK_BYTES = 257
 }; // text tokens: UTF-8 bytes, and the mark that begins a shot
+// Rows of the table of shots (model.shots): for rows of none, and for shots in turn.
+enum { TK_SHOT_NUMBERS = 5 };
 
 typedef struct tk_shot_rows {          // one shot of a document
     int64_t latent_frames, audio_rows; // audio: latents, each of which is a row per channel
@@ -32,7 +34,9 @@ typedef enum tk_laid { TK_LAID_ALL, TK_LAID_GIVEN, TK_LAID_OTHERS } tk_laid;
 
 enum { TK_CADENCE = 8 };
 typedef struct tk_document {
-    int64_t text_rows; // tokens (or features) of the whole document
+    int64_t text_rows;           // tokens (or features) of the whole document
+    const int64_t *caption_rows; // (n_shots) of these each shot's caption, in turn, the rest being
+                                 // of none; NULL: it is not known which are whose
     int n_shots;
     const tk_shot_rows *shots;
     int64_t height, width; // of a latent frame, in rows (patches)
@@ -54,8 +58,10 @@ typedef struct tk_document {
 typedef struct tk_stream {
     int64_t rows;
     int32_t *modality, *level, *document, *shot; // (rows)
-    uint8_t *target;                             // (rows)
-    double (*position)[3];                       // (rows, 3): t, h, w
+    int32_t *number; // (rows) of the shot that a row is of, or its caption, counted from 1 over
+                     // shots that are no references (those lie before media time 0); 0: of none
+    uint8_t *target; // (rows)
+    double (*position)[3]; // (rows, 3): t, h, w
     int64_t n_levels;
     float *timestep; // (n_levels) distinct noise levels
     int64_t n_documents;

@@ -25,7 +25,31 @@ int64_t tk_scene_frames(const tk_world_config *s, const tk_media_config *m, int6
 
 // ---- cuts --------------------------------------------------------------------------------------
 
-// As many shots as fit in most clips, fewer in some; about equally long.
+// About equally long: cut[0] = 0, cut[n] = latent.
+static void cut_evenly(tk_draws *d, int64_t latent, int64_t least, int n, int64_t *cut)
+{
+    for (int k = 1; k <= n; k++) cut[k] = latent * k / n;
+    for (int k = 1; k < n; k++) {
+        const int64_t at = cut[k] + (tk_draw_chance(d, 0.4) ? tk_draw_below(d, 3) - 1 : 0);
+        if (at - cut[k - 1] >= least && cut[k + 1] - at >= least) cut[k] = at;
+    }
+}
+
+// Of any length: all ways to cut are equally likely. What is left when each shot has the least is
+// a row of `rest` latent frames; the n - 1 cuts take n - 1 of its rest + n - 1 places, in order.
+static void cut_anywhere(tk_draws *d, int64_t latent, int64_t least, int n, int64_t *cut)
+{
+    const int64_t rest = latent - n * least;
+    int64_t place = 0, open = rest + n - 1; // places left, from this one on
+    for (int k = 1; k < n; place++, open--)
+        if (tk_draw_below(d, (int)open) < n - k) {
+            cut[k] = k * least + place - (k - 1);
+            k++;
+        }
+    cut[n] = latent;
+}
+
+// As many shots as fit in most clips, fewer in some.
 static void cut_into_shots(const tk_world_config *c, const tk_media_config *m, int64_t patch_frames,
                            tk_draws *d, tk_scene *s)
 {
@@ -41,11 +65,7 @@ static void cut_into_shots(const tk_world_config *c, const tk_media_config *m, i
     if (s->n_shots > 1 && u < 0.30) s->n_shots--;
     if (s->n_shots > 1 && u < 0.12) s->n_shots--;
     int64_t cut[TK_SCENE_SHOTS + 1] = {0};
-    for (int k = 1; k <= s->n_shots; k++) cut[k] = latent * k / s->n_shots;
-    for (int k = 1; k < s->n_shots; k++) {
-        const int64_t at = cut[k] + (tk_draw_chance(d, 0.4) ? tk_draw_below(d, 3) - 1 : 0);
-        if (at - cut[k - 1] >= least && cut[k + 1] - at >= least) cut[k] = at;
-    }
+    (c->cuts == TK_CUTS_ANY ? cut_anywhere : cut_evenly)(d, latent, least, s->n_shots, cut);
     for (int k = 0; k < s->n_shots; k++) {
         s->shot[k].start = (double)cut[k] * tick;
         s->shot[k].seconds = (double)(cut[k + 1] - cut[k]) * tick;

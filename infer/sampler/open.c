@@ -14,6 +14,7 @@ static tk_document document_of(const tk_sampling *r, int branch, int task)
 {
     tk_document d = r->tasks[task]->doc;
     d.text_rows = r->tasks[task]->text_rows[branch];
+    d.caption_rows = r->tasks[task]->caption_rows[branch];
     d.t_clean = 1;
     d.t_video = -1;
     d.t_audio = -2;

@@ -43,8 +43,9 @@ void tk_sampler_open(tk_sampler *s, tk_mesh *mesh, tk_device *device, tk_model *
 void tk_sampler_close(tk_sampler *s); // of one that is zero: fine
 
 typedef struct tk_sample_task {
-    tk_document doc;                   // levels and text_rows are filled in by the sampler
+    tk_document doc;                   // levels and all of text are filled in by the sampler
     int64_t text_rows[2];              // with captions; without (guidance)
+    const int64_t *caption_rows[2];    // (doc.n_shots) of these each shot's, as in tk_document
     const int32_t *text[2];            // tokens,
     const float *features[2];          // or text features, (text_rows, channels)
     const int64_t *shot_id;            // (doc.n_shots) keys the noise of target shots

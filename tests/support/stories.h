@@ -6,8 +6,8 @@
 
 enum { STORIES_VIDEO = 5, STORIES_AUDIO = 6 }; // channels of rows
 
-// A checkpoint of random weights, or of a model whose velocity is nothing; given: model.given.
-// Every rank holds all.
+// A checkpoint of random weights, or of a model whose velocity is nothing; given: model.given, and
+// options of the model that follow it. Every rank holds all.
 void stories_save_model(tk_comm *world, const char *to, bool random, const char *given);
 
 // Three shots of 0.5 s in windows of 1 s: two made together, the third with one as memory; a

@@ -12,19 +12,23 @@ void tk_noise_levels(const tk_train_config *c, double x, double *t_video, double
     *t_audio = 1 - c->audio_shift * sigma / (1 + (c->audio_shift - 1) * sigma);
 }
 
-static int64_t feature_rows(const tk_text_form *f, const tk_clip_shot *s, bool dropped)
+static int64_t caption_rows(const tk_text_form *f, const tk_clip_shot *s, bool dropped)
 {
-    return dropped || !s->feature_rows ? f->empty_rows : s->feature_rows;
+    if (f->channels) return dropped || !s->feature_rows ? f->empty_rows : s->feature_rows;
+    return 1 + (dropped ? 0 : (int64_t)strlen(s->caption));
 }
 
-int64_t tk_caption_rows(const tk_text_form *f, int n_shots, const tk_clip_shot *shot, bool dropped)
+tk_status tk_captions_lay(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
+                          bool dropped, tk_arena *a, tk_document *d)
 {
-    int64_t n = 0;
-    for (int k = 0; k < n_shots && f->channels; k++) n += feature_rows(f, &shot[k], dropped);
-    if (f->channels) return n;
-    n = n_shots;
-    for (int k = 0; k < n_shots && !dropped; k++) n += (int64_t)strlen(shot[k].caption);
-    return n;
+    const int references = d->n_shots - n_shots;
+    int64_t *rows;
+    TK_ARENA_NEW(rows, a, d->n_shots);
+    d->caption_rows = rows;
+    d->text_rows = 0;
+    for (int k = 0; k < n_shots; k++)
+        d->text_rows += rows[references + k] = caption_rows(f, &shot[k], dropped);
+    return TK_OK;
 }
 
 int32_t *tk_caption_tokens(int n_shots, const tk_clip_shot *shot, bool dropped, int32_t *to)
@@ -41,7 +45,7 @@ float *tk_caption_features(const tk_text_form *f, int n_shots, const tk_clip_sho
                            bool dropped, const float *own, float *to)
 {
     for (int k = 0; k < n_shots; k++) {
-        const int64_t rows = shot[k].feature_rows, n = feature_rows(f, &shot[k], dropped);
+        const int64_t rows = shot[k].feature_rows, n = caption_rows(f, &shot[k], dropped);
         const float *from = dropped || !rows ? f->empty : own;
         const size_t bytes = (size_t)(n * f->channels) * sizeof *to;
         if (from)
@@ -176,7 +180,7 @@ static tk_status make_document(const tk_loader *l, const tk_config *config,
     d->shot = of.info->shot;
     tk_noise_levels(c, tk_rng_normal(time, (uint64_t)j), &d->doc.t_video, &d->doc.t_audio);
     TK_TRY(choose_task(config, &of, step, a, d));
-    d->doc.text_rows = tk_caption_rows(form, of.info->n_shots, d->shot, d->dropped);
+    TK_TRY(tk_captions_lay(form, of.info->n_shots, d->shot, d->dropped, a, &d->doc));
     tk_document_rows(&d->doc, d->rows);
     d->targets[TK_VIDEO] = tk_document_targets(&d->doc, TK_VIDEO);
     d->targets[TK_AUDIO] = tk_document_targets(&d->doc, TK_AUDIO);

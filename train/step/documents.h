@@ -37,10 +37,11 @@ typedef struct tk_step_documents {
     tk_text_form text;
 } tk_step_documents;
 
-// Text rows of a document. Bytes: for every shot the mark, then the caption's bytes; dropped: marks
-// only. Features: for every shot its own, or those of an empty caption where it has none or is
-// dropped.
-int64_t tk_caption_rows(const tk_text_form *f, int n_shots, const tk_clip_shot *shot, bool dropped);
+// How many text rows a document has, and each of its shots, of which those before the last n_shots
+// are references. Bytes: for every shot the mark, then the caption's bytes; dropped: marks only.
+// Features: for every shot its own, or those of an empty caption where it has none or is dropped.
+tk_status tk_captions_lay(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,
+                          bool dropped, tk_arena *a, tk_document *d);
 // Text features of the shots, in turn, to where a document's are: (text rows, channels); returns
 // the end. own: of all shots that have some, in turn; NULL: zeros.
 float *tk_caption_features(const tk_text_form *f, int n_shots, const tk_clip_shot *shot,

@@ -40,6 +40,10 @@ static const tk_option model_rows[] = {
          "rows, as published, or to given ones alone: then they are computed once a window, not in "
          "every step",
          "all", "own"),
+    ENUM("model.shots", model.shots, TK_SHOTS_ALIKE, TK_SHOTS_NUMBERED, BINDS,
+         "rows of all shots go into the stream alike, as published, or with a learned row added "
+         "that tells of which shot they are, captions too",
+         "alike", "numbered"),
     INT("model.freq_dim", model.freq_dim, 64, 2, 8192, BINDS,
         "channels of the timestep's sinusoid"),
     INT("model.time_hidden", model.time_hidden, 192, 1, 65536, BINDS,
@@ -138,6 +142,10 @@ static const tk_option model_rows[] = {
         "length of a clip, all shots together"),
     INT("world.max_shots", world.max_shots, 3, 1, 8, DATA | EVAL,
         "clips have from one to this many shots"),
+    ENUM("world.cuts", world.cuts, TK_CUTS_EVEN, TK_CUTS_ANY, DATA | EVAL,
+         "where clips are cut: into shots of the same length but for a latent frame; or anywhere, "
+         "as long as each shot has three quarters of a second",
+         "even", "any"),
     INT("world.things", world.things, 2, 0, 2, DATA | EVAL, "a clip has at most so many things"),
     INT("world.people", world.people, 2, 0, 2, DATA | EVAL, "a clip has at most so many people"),
     YES("world.speech", world.speech, 1, DATA | EVAL, "whether people speak"),

@@ -27,9 +27,10 @@ typedef struct kind {
     bool dry; // in its place
     tk_dtype compute;
     int threads;
-    bool large;  // enough rows and channels for threads to have a share each
-    bool rounds; // the weights are numbers of bf16
-    bool own;    // given rows ask given ones alone
+    bool large;    // enough rows and channels for threads to have a share each
+    bool rounds;   // the weights are numbers of bf16
+    bool own;      // given rows ask given ones alone
+    bool numbered; // rows tell of which shot they are
 } kind;
 
 static inline tk_key key(uint64_t purpose)
@@ -51,9 +52,11 @@ static inline void open_stream(rig *r, bool large)
     const tk_shot_rows shots[2] = {
         {.latent_frames = 2, .audio_rows = 3},
         {.latent_frames = 1, .audio_rows = 4, .start = 0.5, .target = true}};
+    static const int64_t captions[2] = {2, 2};
     assert_int_equal(tk_stream_init(&r->stream, &r->arena, large ? 2048 : 64, 2, 5), TK_OK);
     for (int d = 0; d < 2; d++) {
         const tk_document doc = {.text_rows = 5 - d,
+                                 .caption_rows = captions + d,
                                  .n_shots = 2 - d,
                                  .shots = shots + d,
                                  .height = height,
@@ -102,6 +105,7 @@ static inline void open_kind(rig *r, kind k)
         .device = &r->device, .tensor = &r->comm, .grads = true, .compute = k.compute};
     tk_model_config c = tiny_model;
     c.given = k.own ? TK_GIVEN_OWN : TK_GIVEN_ALL;
+    c.shots = k.numbered ? TK_SHOTS_NUMBERED : TK_SHOTS_ALIKE;
     if (k.large) c.hidden = 64, c.ffn = 80, c.head_dim = 16;
     assert_int_equal(tk_model_open(&r->model, &c, &part), TK_OK);
     r->weights = noise(r, r->model.n_local, 3);

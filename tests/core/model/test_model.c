@@ -66,11 +66,12 @@ done:
 }
 
 // Every weight on its own: the derivative along a random direction of that weight alone.
-static void check_gradients(bool own)
+static void check_gradients(bool own, bool numbered)
 {
     rig r;
     double loss, up, down;
-    open_kind(&r, (kind){.ops = &tk_device_ref, .threads = 1, .own = own});
+    const kind of = {.ops = &tk_device_ref, .threads = 1, .own = own, .numbered = numbered};
+    open_kind(&r, of);
     assert_int_equal(run_loss(&r, true, false, &loss), TK_OK);
     const float *g = get_grads(&r);
     const float *d = noise(&r, r.model.n_local, 7);
@@ -103,8 +104,9 @@ static void check_gradients(bool own)
 static void test_gradients__finite_differences(void **state)
 {
     (void)state;
-    check_gradients(false);
-    check_gradients(true);
+    check_gradients(false, false);
+    check_gradients(true, false);
+    check_gradients(false, true);
 }
 
 static void test_recompute__same_gradients_less_memory(void **state)

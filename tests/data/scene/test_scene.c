@@ -64,12 +64,14 @@ static void test_scene__cuts_on_latent_frames(void **state)
     int by_count[TK_SCENE_SHOTS + 1] = {0};
     tk_world_config w = world;
     w.max_shots = TK_SCENE_SHOTS;
-    for (int64_t i = 0; i < CLIPS; i++) {
+    for (int64_t i = 0; i < 2 * CLIPS; i++) {
         static tk_scene s;
-        make_of(&w, i, &s);
+        w.cuts = i < CLIPS ? TK_CUTS_EVEN : TK_CUTS_ANY;
+        make_of(&w, i % CLIPS, &s);
         double at = 0;
-        by_count[s.n_shots]++;
+        if (w.cuts == TK_CUTS_EVEN) by_count[s.n_shots]++;
         for (int k = 0; k < s.n_shots; k++) {
+            assert_true(s.shot[k].seconds >= 0.75 - 1e-9 || s.n_shots == 1);
             assert_near(s.shot[k].start, at, 1e-12);
             const double latent = s.shot[k].start * (double)media.fps / PATCH;
             assert_near(latent, round(latent), 1e-9);
@@ -78,6 +80,40 @@ static void test_scene__cuts_on_latent_frames(void **state)
         assert_near(at, 6, 1e-12);
     }
     for (int n = 6; n <= TK_SCENE_SHOTS; n++) assert_true(by_count[n] > 0);
+}
+
+// Cuts lie wherever they leave each shot three latent frames, one place as often as another; even
+// ones lie beside the middle.
+static void test_cuts__anywhere(void **state)
+{
+    enum { LATENTS = 16, LEAST = 3 };
+    int at[2][LATENTS + 1] = {{0}}, of[2] = {0}, pairs[LATENTS][LATENTS] = {{0}}, of_pairs = 0;
+    (void)state;
+    for (int any = 0; any < 2; any++)
+        for (int64_t i = 0; i < 2 * CLIPS; i++) {
+            static tk_scene s;
+            tk_world_config w = world;
+            w.seconds = 4;
+            w.cuts = any ? TK_CUTS_ANY : TK_CUTS_EVEN;
+            make_of(&w, i, &s);
+            const int first = (int)lround(4 * s.shot[1].start),
+                      next = (int)lround(4 * s.shot[2].start);
+            if (s.n_shots == 2) at[any][first]++, of[any]++;
+            if (any && s.n_shots == 3) pairs[first][next]++, of_pairs++;
+        }
+    assert_true(of[0] > 100 && of[1] > 100 && of_pairs > 300);
+    for (int k = 0; k <= LATENTS; k++) {
+        const bool open = k >= LEAST && k <= LATENTS - LEAST;
+        assert_true((at[0][k] > 0) == (abs(k - LATENTS / 2) <= 1));
+        assert_true((at[1][k] > 0) == open);
+        if (open) assert_near(at[1][k] / (double)of[1], 1 / 11.0, 0.07);
+    }
+    for (int a = 0; a < LATENTS; a++)
+        for (int b = 0; b < LATENTS; b++) {
+            const bool open = a >= LEAST && b - a >= LEAST && LATENTS - b >= LEAST;
+            assert_true((pairs[a][b] > 0) == open);
+            if (open) assert_near(pairs[a][b] / (double)of_pairs, 1 / 36.0, 0.02);
+        }
 }
 
 static bool inside(const tk_view *v, double x, double y, double half_width, double half_height)
@@ -93,14 +129,16 @@ static bool inside(const tk_view *v, double x, double y, double half_width, doub
 static void test_camera__holds_its_subject(void **state)
 {
     (void)state;
-    const int64_t size[][2] = {{96, 64}, {64, 64}, {36, 64}};
-    for (int z = 0; z < 3; z++) {
+    const int64_t size[][2] = {{96, 64}, {64, 64}, {36, 64}, {96, 64}};
+    for (int z = 0; z < 4; z++) {
         int64_t frames = 0, lost = 0, faces = 0, cut = 0;
         for (int64_t i = 0; i < CLIPS / 2; i++) {
             static tk_scene s;
             tk_media_config m = media;
+            tk_world_config w = world;
             m.width = size[z][0], m.height = size[z][1];
-            assert_int_equal(tk_scene_make(&world, &m, PATCH, speech, 7, i, &s), TK_OK);
+            w.cuts = z == 3 ? TK_CUTS_ANY : TK_CUTS_EVEN;
+            assert_int_equal(tk_scene_make(&w, &m, PATCH, speech, 7, i, &s), TK_OK);
             for (int k = 0; k < s.n_shots; k++) {
                 const tk_shot *h = &s.shot[k];
                 assert_true(h->person >= 0 || h->thing >= 0);
@@ -172,11 +210,12 @@ static void test_scene__asks_every_claim(void **state)
 static void test_beats__end_in_their_shot(void **state)
 {
     (void)state;
-    for (int64_t i = 0; i < CLIPS; i++) {
+    for (int64_t i = 0; i < 2 * CLIPS; i++) {
         static tk_scene s;
         tk_world_config w = world;
         w.seconds = 3; // a second a shot
-        make_of(&w, i, &s);
+        w.cuts = i < CLIPS ? TK_CUTS_EVEN : TK_CUTS_ANY;
+        make_of(&w, i % CLIPS, &s);
         for (int k = 0; k < s.n_shots; k++) {
             const tk_shot *h = &s.shot[k];
             static const tk_event_kind ends[TK_BEATS] = {[TK_BEAT_DROP] = TK_EVENT_IMPACT,
@@ -320,9 +359,10 @@ static void test_scene__of_any_length(void **state)
     const tk_media_config tiny = {.width = 16, .height = 16, .fps = 4, .sample_rate = 4000};
     const double seconds[] = {0.1, 0.5, 1, 2.5, 12, 40};
     for (int n = 0; n < 6; n++)
-        for (int64_t i = 0; i < 300; i++) {
+        for (int64_t i = 0; i < 600; i++) {
             static tk_scene s;
             tk_world_config w = world;
+            w.cuts = i < 300 ? TK_CUTS_EVEN : TK_CUTS_ANY;
             w.seconds = seconds[n];
             w.max_shots = 1 + i % TK_SCENE_SHOTS;
             w.speech = i & 1;
@@ -338,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scene__is_a_pure_function),
         cmocka_unit_test(test_scene__cuts_on_latent_frames),
+        cmocka_unit_test(test_cuts__anywhere),
         cmocka_unit_test(test_camera__holds_its_subject),
         cmocka_unit_test(test_cuts__can_be_seen),
         cmocka_unit_test(test_scene__asks_every_claim),

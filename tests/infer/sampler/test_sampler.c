@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 static tk_comm world;
-static char dir[256], path[512], zero_path[512], own_path[512], picture[512]; // shared by the ranks
+static char dir[256], path[512], zero_path[512], own_path[512], picture[512],
+    numbered_path[512]; // shared by the ranks
 static tk_arena arena;
 static tk_config config; // of the storyboard
 static tk_story story;
@@ -36,9 +37,11 @@ static int set_up(void **state)
     snprintf(zero_path, sizeof zero_path, "%s/zero.h5", dir);
     snprintf(picture, sizeof picture, "%s/reference.ppm", dir);
     snprintf(own_path, sizeof own_path, "%s/own.h5", dir);
+    snprintf(numbered_path, sizeof numbered_path, "%s/numbered.h5", dir);
     stories_save_model(&world, path, true, "all");
     stories_save_model(&world, zero_path, false, "all");
     stories_save_model(&world, own_path, true, "own");
+    stories_save_model(&world, numbered_path, true, "own, shots: numbered");
     stories_plan(&world, picture, &arena, &config, &story);
     return 0;
 }
@@ -49,6 +52,7 @@ static int tear_down(void **state)
     assert_ok(tk_comm_barrier(&world));
     if (world.rank == 0) {
         unlink(path), unlink(zero_path), unlink(own_path), unlink(picture);
+        unlink(numbered_path);
         rmdir(dir);
     }
     tk_config_free(&config);
@@ -303,22 +307,21 @@ static void given_rows_stay(void **state)
 
 // References, memory and what is given of a clip: kept rows make the clip that they make in every
 // step, on every layout, for less work.
-static void kept_rows_change_nothing(void **state)
+static void keep_rows(const char *from)
 {
     tk_story_given g;
     tk_latents asked, kept, x;
-    (void)state;
     give_some(&g);
     given = &g;
     config.sample.keep_given = 0;
-    assert_true(sample(own_path, 1, 1, &asked));
+    assert_true(sample(from, 1, 1, &asked));
     assert_int_equal(spared, 0);
     const double work = flops;
     config.sample.keep_given = 1;
-    assert_true(sample(own_path, 1, 1, &kept));
+    assert_true(sample(from, 1, 1, &kept));
     assert_true(spared > 0 && flops < 0.8 * work);
     for (int p = 1; p <= world.size; p += world.size > 1 ? world.size - 1 : 1) {
-        const bool holds = sample(own_path, world.size / p, p, &x);
+        const bool holds = sample(from, world.size / p, p, &x);
         for (int m = 0; m < TK_MODALITIES && holds; m++)
             if (m != TK_TEXT) {
                 assert_near(distance(&kept, &asked, m), 0, 1e-6);
@@ -332,6 +335,14 @@ static void kept_rows_change_nothing(void **state)
         if (g.mask.row[TK_VIDEO][i])
             assert_memory_equal(kept.rows[TK_VIDEO] + i * n, g.rows[TK_VIDEO] + i * n,
                                 (size_t)n * sizeof(float));
+}
+
+// Of rows that tell of which shot they are as well.
+static void kept_rows_change_nothing(void **state)
+{
+    (void)state;
+    keep_rows(own_path);
+    keep_rows(numbered_path);
 }
 
 // Of a window of which all is given nothing is sampled.

@@ -160,9 +160,32 @@ static void given_rows_are_the_same_everywhere(void **state)
     assert_near(runs_distance("own/step-00000010.h5", "apart/step-00000010.h5", "model"), 0, 1e-4);
 }
 
+#define NUMBERED MIXED " model.shots=numbered"
+
+// And where rows tell of which shot they are.
+static void numbered_shots_are_the_same_everywhere(void **state)
+{
+    runs_step alike[RUNS_STEPS], one[RUNS_STEPS], many[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=numbered " NUMBERED), 0, "");
+    runs_expect(runs_talkie(4, "train tiny.yaml train.out=shared parallel.tensor=2 "
+                               "parallel.pipeline=2 parallel.schedule=zb-h1 train.microbatch=1 "
+                               "train.recompute=blocks " NUMBERED),
+                0, "");
+    runs_metrics("mixed", alike);
+    assert_int_equal(runs_metrics("numbered", one), 10);
+    assert_int_equal(runs_metrics("shared", many), 10);
+    for (int i = 0; i < 10; i++) {
+        assert_near(relative(many[i].loss, one[i].loss), 0, 1e-5);
+        if (i > 0) assert_true(relative(alike[i].loss, one[i].loss) > 1e-6);
+    }
+    assert_near(runs_distance("numbered/step-00000010.h5", "shared/step-00000010.h5", "model"), 0,
+                1e-4);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[LAYOUTS + 4] = {{0}};
+    struct CMUnitTest tests[LAYOUTS + 5] = {{0}};
     for (int i = 0; i < LAYOUTS; i++) {
         tests[i].name = layouts[i].name;
         tests[i].test_func = computes_what_one_rank_computes;
@@ -172,5 +195,7 @@ int main(void)
     tests[LAYOUTS + 1] = (struct CMUnitTest)cmocka_unit_test(any_layout_goes_on);
     tests[LAYOUTS + 2] = (struct CMUnitTest)cmocka_unit_test(tasks_are_the_same_everywhere);
     tests[LAYOUTS + 3] = (struct CMUnitTest)cmocka_unit_test(given_rows_are_the_same_everywhere);
+    tests[LAYOUTS + 4] =
+        (struct CMUnitTest)cmocka_unit_test(numbered_shots_are_the_same_everywhere);
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }
