@@ -10,9 +10,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const double REST_LEAST = 1, REST_MOST = 60; // seconds
+static const int64_t ROOM = 64;                     // MiB of a disk that is not full
 
 // ---- choosing, on rank 0 -----------------------------------------------------------------------
 
@@ -153,7 +155,30 @@ static void rest_from_disk(tk_serving *a)
 {
     a->rest = a->rest > 0 ? fmin(2 * a->rest, REST_MOST) : REST_LEAST;
     a->rests_until = tk_now() + a->rest;
+    a->full = false;
     tk_log_warn("no job is claimed for %.0f seconds", a->rest);
+}
+
+static bool has_room(const char *dir)
+{
+    struct statvfs s;
+    if (statvfs(dir, &s) != 0) return true; // the next job finds out
+    return (int64_t)(s.f_bavail * s.f_frsize) >= ROOM << 20 && (s.f_favail || !s.f_files);
+}
+
+// After a job that failed by the disk, also as long as that is full: each that is tried loses a try
+// by what is no fault of its own.
+static bool still_rests(tk_serving *a)
+{
+    if (a->rest <= 0) return false;
+    if (tk_now() < a->rests_until) return true;
+    if (has_room(a->spool.dir)) return false;
+    if (!a->full)
+        tk_log_warn("no job is claimed until the disk of %s has %" PRId64 " MiB free again",
+                    a->spool.dir, ROOM);
+    a->full = true;
+    a->rests_until = tk_now() + a->rest;
+    return true;
 }
 
 static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
@@ -180,7 +205,7 @@ tk_status tk_served_choose(tk_serving *a, tk_served *h)
     h->end = TK_CLAIM_GOES_ON;
     if (tk_stop_asked() || tk_now() < a->rests_until) return TK_OK;
     TK_TRY(tk_spool_scan(&a->spool));
-    for (;;) {
+    while (!still_rests(a)) {
         TK_TRY(tk_spool_next(&a->spool, wants_job, a, &h->claim, &got));
         if (!got) break;
         const tk_status st = order_job(a, h);

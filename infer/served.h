@@ -53,6 +53,7 @@ typedef struct tk_serving {
     bool wishes_unread;        // that was said
     double worked;             // when it last had a job
     double rest, rests_until;  // seconds without a claim behind a job that failed by the disk
+    bool full;                 // that it rests for the disk is full was said
     int n_left, made, failed;
     char left[TK_SERVE_LEFT][TK_SPOOL_NAME + 1]; // that do not fit here
 } tk_serving;

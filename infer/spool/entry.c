@@ -101,25 +101,34 @@ static int by_bytes(const void *x, const void *y)
     return strcmp(*(char *const *)x, *(char *const *)y);
 }
 
+// In order, those beyond `most` forgotten.
+static void keep_first(tk_spool_names *all, int most)
+{
+    if (all->n) qsort(all->name, (size_t)all->n, sizeof *all->name, by_bytes);
+    all->more |= all->n > most;
+    if (all->n > most) all->n = most;
+}
+
+// A folder gives its entries in any order, and it may hold far more than are wanted.
 tk_status tk_spool_names_read(const char *dir, const char *folder, int most, tk_arena *a,
                               tk_spool_names *out)
 {
     char path[TK_SPOOL_PATH];
     *out = (tk_spool_names){0};
     TK_TRY(tk_spool_path(path, dir, "%s", folder));
-    TK_ARENA_NEW(out->name, a, most);
+    TK_ARENA_NEW(out->name, a, 2 * most);
     DIR *d = opendir(path);
     if (!d && (errno == ENOENT || errno == ESTALE)) return TK_OK;
     if (!d) return TK_FAIL(tk_io_code(errno), "cannot read %s: %s", path, tk_io_words(errno));
     tk_status st = TK_OK;
     for (struct dirent *e; (e = readdir(d)) && st == TK_OK;) {
         if (e->d_name[0] == '.') continue;
-        out->more = out->n == most;
-        if (out->more) break;
+        if (out->more && strcmp(e->d_name, out->name[most - 1]) > 0) continue;
         out->name[out->n] = tk_arena_strdup(a, e->d_name);
         if (!out->name[out->n++]) st = TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
+        if (out->n == 2 * most && st == TK_OK) keep_first(out, most);
     }
     closedir(d);
-    if (st == TK_OK && out->n) qsort(out->name, (size_t)out->n, sizeof *out->name, by_bytes);
+    if (st == TK_OK) keep_first(out, most);
     return st;
 }

@@ -37,6 +37,7 @@ typedef struct tk_spool_names {
     int n;
     bool more; // there are others beyond `most`
 } tk_spool_names;
-// Entries of dir/folder but those that begin with a dot; none of a folder that is not there.
+// Entries of dir/folder but those that begin with a dot, the first `most` of them; none of a folder
+// that is not there.
 tk_status tk_spool_names_read(const char *dir, const char *folder, int most, tk_arena *a,
                               tk_spool_names *out);

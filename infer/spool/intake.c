@@ -210,6 +210,20 @@ static tk_status leave_stuck(tk_spool *s, const char *name, int error)
                    strerror(error));
 }
 
+// Whether this worker may rename what was dropped; errno says why not. A folder goes elsewhere by
+// whoever may write into it alone, and out of a sticky folder an entry by its owner or the
+// folder's.
+static bool may_move(const tk_spool *s, const char *from, const struct stat *at)
+{
+    char path[TK_SPOOL_PATH];
+    struct stat in;
+    const uid_t me = geteuid();
+    if (S_ISDIR(at->st_mode) && faccessat(AT_FDCWD, from, W_OK, AT_EACCESS) != 0) return false;
+    if (tk_spool_path(path, s->dir, "new") != TK_OK || stat(path, &in) != 0) return true;
+    errno = EPERM;
+    return !(in.st_mode & S_ISVTX) || me == 0 || me == at->st_uid || me == in.st_uid;
+}
+
 static tk_status take_new(tk_spool *s, const char *name, int64_t now)
 {
     char clean[TK_SPOOL_NAME + 1], from[TK_SPOOL_PATH], folder[TK_SPOOL_PATH], to[TK_SPOOL_PATH];
@@ -220,9 +234,7 @@ static tk_status take_new(tk_spool *s, const char *name, int64_t now)
     TK_TRY(tk_spool_path(folder, s->dir, "taking/%s,%s", clean, s->lease.worker));
     TK_TRY(tk_spool_path(to, folder, DROPPED "%.*s", DROPPED_BYTES, name));
     if (lstat(from, &at) != 0) return TK_OK; // another was faster
-    // A folder goes elsewhere by whoever may write into it alone.
-    if (S_ISDIR(at.st_mode) && faccessat(AT_FDCWD, from, W_OK, AT_EACCESS) != 0)
-        return leave_stuck(s, name, errno);
+    if (!may_move(s, from, &at)) return leave_stuck(s, name, errno);
     if (mkdir(folder, 0777) != 0) {
         if (errno == EEXIST) return TK_OK; // left from a scan that failed; the next goes on with it
         return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", folder, tk_io_words(errno));

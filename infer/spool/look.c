@@ -216,6 +216,20 @@ static tk_status may_cancel(const char *dir, const tk_spool_job *j)
                    j->name, *r.user ? r.user : "somebody else");
 }
 
+// Whether it is among more jobs than are looked at: its name was given, and it has not ended. Who
+// asks is asked by the worker that meets it.
+static bool is_beyond(const char *dir, const char *name, const tk_spool_view *v)
+{
+    char path[TK_SPOOL_PATH];
+    struct stat s;
+    if (!v->more) return false;
+    for (int i = TK_SPOOL_DONE; i < TK_SPOOL_STATES; i++)
+        if (tk_spool_path(path, dir, "%s/%s", tk_spool_folder[i], name) != TK_OK ||
+            lstat(path, &s) == 0)
+            return false;
+    return tk_spool_path(path, dir, "names/%s", name) == TK_OK && lstat(path, &s) == 0;
+}
+
 static tk_status find_and_ask(const char *dir, const char *name, tk_arena *a)
 {
     tk_spool_view v;
@@ -227,7 +241,7 @@ static tk_status find_and_ask(const char *dir, const char *name, tk_arena *a)
         TK_TRY(may_cancel(dir, &v.job[i]));
         found = true;
     }
-    if (!found)
+    if (!found && !is_beyond(dir, name, &v))
         return TK_FAIL(TK_INPUT,
                        "no job in %s is called %s; see talkie jobs %s (what lies in new/ still is "
                        "cancelled by removing it)",

@@ -12,21 +12,50 @@
 
 enum { NAMES_TRIED = 100000 };
 
+static void number_name(const char *want, int i, char name[TK_SPOOL_NAME + 1])
+{
+    if (i == 1)
+        snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
+    else
+        snprintf(name, TK_SPOOL_NAME + 1, "%.*s-%d", TK_SPOOL_NAME - 8, want, i);
+}
+
+static bool was_given(const tk_spool *s, const char *want, int i)
+{
+    char path[TK_SPOOL_PATH], name[TK_SPOOL_NAME + 1];
+    struct stat info;
+    number_name(want, i, name);
+    return tk_spool_path(path, s->dir, "names/%s", name) == TK_OK && lstat(path, &info) == 0;
+}
+
+// A number, from `first` on, that is free or has just become so. They are given one after the
+// other, so that it is found without asking for each: a service may call all its jobs the same.
+static int find_free(const tk_spool *s, const char *want, int first)
+{
+    int given = first - 1, step = 1;
+    while (given + step < NAMES_TRIED && was_given(s, want, given + step)) {
+        given += step;
+        step *= 2;
+    }
+    for (; step > 1; step /= 2)
+        if (given + step / 2 < NAMES_TRIED && was_given(s, want, given + step / 2))
+            given += step / 2;
+    return given + 1;
+}
+
 tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1])
 {
     char path[TK_SPOOL_PATH];
     // A clip called job would be described in job.json, which is the job's own.
-    for (int i = strcmp(want, "job") ? 1 : 2; i < NAMES_TRIED; i++) {
-        if (i == 1)
-            snprintf(name, TK_SPOOL_NAME + 1, "%s", want);
-        else
-            snprintf(name, TK_SPOOL_NAME + 1, "%.*s-%d", TK_SPOOL_NAME - 8, want, i);
+    const int first = strcmp(want, "job") ? 1 : 2;
+    for (int i = find_free(s, want, first); i < NAMES_TRIED; i++) {
+        number_name(want, i, name);
         TK_TRY(tk_spool_path(path, s->dir, "names/%s", name));
         if (mkdir(path, 0777) == 0) return TK_OK;
         if (errno != EEXIST)
             return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", path, tk_io_words(errno));
     }
-    return TK_FAIL(TK_INPUT, "too many jobs are called %s; empty %s/names", want, s->dir);
+    return TK_FAIL(TK_INPUT, "too many jobs are called %s; call others otherwise", want);
 }
 
 tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)

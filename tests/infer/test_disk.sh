@@ -101,6 +101,24 @@ rm -f disk/rest
 on_two sample story.yaml -o disk/clip
 ended "sample with room" $? disk/clip.mp4 disk/clip.png disk/clip.json
 
+# Jobs: one that is begun fails once; then none is begun on a disk that stays full, and all are done when there is
+# room again.
+mkdir -p disk/spool/new
+for name in a b; do { echo 'job: {tries: 2}' && cat story.yaml; } >disk/spool/new/$name.yaml; done
+sed -i '/^checkpoint:/d' disk/spool/new/*.yaml
+mount -o remount,size=256k disk
+"$talkie" serve disk/spool checkpoint=straight serve.once=1 serve.poll=0.1 >said 2>&1 &
+worker=$!
+for ((i = 0; i < 1500; i++)); do
+    grep -qE 'until the disk of .* has 64 MiB free|jobs done' said && break
+    sleep 0.04
+done
+mount -o remount,size=100m disk
+wait $worker || fail "a worker on a disk that was full fails"
+grep -q 'disk full' said || fail "no job met a full disk: this tests little"
+grep -q '2 jobs done, 0 failed' said || fail "a full disk fails jobs that wait"
+rm -rf disk/spool
+
 # Slow: what all writes of a rank take together is more than others wait for a sign of life; what the HDF5
 # library writes at once, on rank 0, is less.
 slow() { # RANK MILLISECONDS TIMEOUT SECONDS-AT-LEAST

@@ -112,6 +112,21 @@ grep -q '0 jobs done, 1 failed' out || fail "tries are counted as jobs"
 says failed/full 'disk full'
 [[ -z $(find spool/failed/full -name '*.window*' -o -name '*.part*') ]] || fail "a failed job keeps windows"
 
+# Nor where their files alone are too long to be copied.
+for name in wide wider; do
+    { story 3 'job: {tries: 100},' && seq -f '# remark %g, which makes it long' 1000; } | drop $name
+done
+(trap '' XFSZ && ulimit -f 6 && exec "$talkie" serve spool checkpoint=run serve.once=1) >out 2>&1 &
+worker=$!
+for ((i = 0; i < 1000; i++)); do
+    grep -q 'jobs done' out && break
+    grep -q 'no job is claimed for 2 seconds' out && kill -TERM $worker && break
+    sleep 0.02
+done
+wait $worker && fail "it ends as if nothing waited"
+[[ -e $(echo spool/waiting/*,wide,*) && -e $(echo spool/waiting/*,wider,*) ]] || fail "a full disk fails all that wait in a moment"
+rm -rf spool/waiting/*,wide,* spool/waiting/*,wider,*
+
 drop cut <long.yaml
 "$faulty" 0 slow 100 serve spool checkpoint=run serve.once=1 >out 2>&1 &
 worker=$!

@@ -267,6 +267,19 @@ static void cancelling_is_asked_for_and_done_once(void **state)
     do_there("[ -z \"$(ls cancel)\" ]");
 }
 
+// One of more jobs than are looked at has its name, and nothing in the folders of those that ended.
+static void a_job_behind_many_can_be_cancelled(void **state)
+{
+    (void)state;
+    do_there("cd waiting && seq -f '5,20260101-000000,%05.0f,0' 0 19999 | xargs touch");
+    do_there("cd names && mkdir 00000 10000 19999 ended ../done/ended");
+    static const char *const some[] = {"00000", "10000", "19999"};
+    for (int i = 0; i < 3; i++) assert_ok(tk_spool_cancel(dir, some[i]));
+    do_there("[ $(ls cancel | wc -l) = 3 ]");
+    assert_status(tk_spool_cancel(dir, "ended"), TK_INPUT);
+    assert_status(tk_spool_cancel(dir, "nobody"), TK_INPUT);
+}
+
 static void who_cannot_cancel_is_told(void **state)
 {
     tk_claim c;
@@ -302,6 +315,7 @@ int main(void)
         TEST(what_is_no_spool_is_refused),
         TEST(looking_writes_nothing),
         TEST(cancelling_is_asked_for_and_done_once),
+        TEST(a_job_behind_many_can_be_cancelled),
         TEST(who_cannot_cancel_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

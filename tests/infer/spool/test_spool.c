@@ -126,6 +126,38 @@ static void a_name_is_given_once(void **state)
     assert_claims(&a, "a-3");
 }
 
+// The one behind those that were given is found by few questions, however many they are.
+static void names_are_given_in_a_row(void **state)
+{
+    (void)state;
+    char name[TK_SPOOL_NAME + 1], want[TK_SPOOL_NAME + 1];
+    assert_ok(tk_spool_give_name(&a, "walk", name));
+    assert_string_equal(name, "walk");
+    for (int i = 2; i < 70; i++) {
+        snprintf(want, sizeof want, "walk-%d", i);
+        assert_ok(tk_spool_give_name(i % 2 ? &a : &b, "walk", name));
+        assert_string_equal(name, want);
+    }
+}
+
+// A folder of more than are looked at: its first ones, whatever order the file system has.
+static void the_first_names_are_read(void **state)
+{
+    (void)state;
+    tk_spool_names all;
+    for (int i = 0; i < 95; i++) do_there("touch files/%02d", i * 37 % 95);
+    assert_ok(tk_spool_names_read(dir, "files", 10, &a.arena, &all));
+    assert_int_equal(all.n, 10);
+    assert_true(all.more);
+    for (int i = 0; i < 10; i++) assert_int_equal(atoi(all.name[i]), i);
+    assert_ok(tk_spool_names_read(dir, "files", 95, &a.arena, &all));
+    assert_int_equal(all.n, 95);
+    assert_false(all.more);
+    assert_ok(tk_spool_names_read(dir, "files", 94, &a.arena, &all));
+    assert_true(all.n == 94 && all.more);
+    assert_string_equal(all.name[93], "93");
+}
+
 // Who dropped a file may have it open still: what a worker has read is what it makes.
 static void what_was_read_stays(void **state)
 {
@@ -206,6 +238,32 @@ static void folders_of_others_stay(void **state)
     assert_true(there("new/a.yaml") && there("new/b.yaml") && there("done/c/c.yaml"));
     assert_false(there("cancel/none"));
     do_there("rmdir taking && mkdir taking"); // nothing is left there
+}
+
+// So do files in a folder that is sticky, where neither they nor it are the worker's.
+static void files_of_others_stay_in_a_sticky_folder(void **state)
+{
+    (void)state;
+    if (getuid() != 0) skip();
+    do_there("chmod 755 . && chmod 777 * && chmod 1777 new && echo 'seed: 1' >new/c.yaml && "
+             "chown 1001 new/c.yaml && echo 'seed: 1' >new/d.yaml && chown 1005 new/d.yaml");
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_spool s;
+        tk_claim c;
+        int waiting = -1, running = -1;
+        bool got = false,
+             good = setgid(1005) == 0 && setuid(1005) == 0 && tk_spool_open(&s, dir, 60) == TK_OK;
+        for (int i = 0; i < 2 && good; i++) good = tk_spool_scan(&s) == TK_OK && s.stuck == 1;
+        good = good && tk_spool_next(&s, NULL, NULL, &c, &got) == TK_OK && got;
+        good = good && tk_claim_commit(&c) == TK_OK;
+        good = good && tk_spool_busy(&s, &waiting, &running) == TK_OK;
+        _exit(good && waiting == 0 && running == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(there("new/c.yaml") && there("done/d/d.yaml"));
 }
 
 static void entries_are_read_as_printed(void **state)
@@ -440,9 +498,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(jobs_come_by_priority_then_age),
         TEST(a_name_is_given_once),
+        TEST(names_are_given_in_a_row),
+        TEST(the_first_names_are_read),
         TEST(what_was_read_stays),
         TEST(a_spool_of_somebody_elses),
         TEST(folders_of_others_stay),
+        TEST(files_of_others_stay_in_a_sticky_folder),
         TEST(entries_are_read_as_printed),
         TEST(what_is_broken_fails_alone),
         TEST(failures_are_tried_again_as_often_as_they_may),
