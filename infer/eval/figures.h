@@ -23,42 +23,43 @@ typedef enum tk_figure_section {
 
 // X(figure, section, name in reports, words), by section. Objects, faces, clothes and lips are
 // asked for in styles that have colours.
-#define TK_FIGURE_MAP(X)                                                           \
-    X(TK_FIG_WHO, CLAUSES, "who", "who: the prompted character, not in noir")      \
-    X(TK_FIG_CLOTHES, CLAUSES, "clothes", "clothes: that one's, not in noir")      \
-    X(TK_FIG_KIND, CLAUSES, "kind", "what: a thing of the prompted kind")          \
-    X(TK_FIG_COLOUR, CLAUSES, "colour", "colour: a thing of the prompted colour")  \
-    X(TK_FIG_OBJECT, CLAUSES, "object", "object: of both")                         \
-    X(TK_FIG_ACTION, CLAUSES, "action", "action: it comes to what is prompted")    \
-    X(TK_FIG_WORDS, CLAUSES, "words", "words: those prompted, in order")           \
-    X(TK_FIG_SET, CLAUSES, "set", "set")                                           \
-    X(TK_FIG_STYLE, CLAUSES, "style", "style")                                     \
-    X(TK_FIG_SIZE, CLAUSES, "size", "size: how near the camera is")                \
-    X(TK_FIG_CUTS, FILM, "cuts", "cuts where they were asked for, and no others")  \
-    X(TK_FIG_GRAVITY, PHYSICS, "gravity", "falls within a quarter of gravity")     \
-    X(TK_FIG_BOUNCE, PHYSICS, "bounce", "bounces as high as it should")            \
-    X(TK_FIG_BUOYANCY, PHYSICS, "buoyancy", "sinks, floats or rises as it should") \
-    X(TK_FIG_COLLISION, PHYSICS, "collision", "collisions that keep momentum")     \
-    X(TK_FIG_STATE, PHYSICS, "state", "what lies still, in its place after a cut") \
-    X(TK_FIG_SYNC, SOUND, "sync", "contacts with a sound within 80 ms")            \
-    X(TK_FIG_STEPS, SOUND, "steps", "steps at the pace of one who walks")          \
-    X(TK_FIG_LINES, SOUND, "lines", "lines word for word, and not a word more")    \
-    X(TK_FIG_QUIET, SOUND, "quiet", "no word where none is prompted")              \
-    X(TK_FIG_VOICE, SOUND, "voice", "a line by the voice of who is to speak")      \
-    X(TK_FIG_LIPS, SOUND, "lips", "lips in step with what is said, not in noir")   \
-    X(TK_FIG_SCAPE, SOUND, "scape", "the soundscape of the prompted set")          \
-    X(TK_FIG_SAME, CUTS, "same_after_cut", "object")                               \
-    X(TK_FIG_SAME_FACE, CUTS, "face_after_cut", "face")                            \
-    X(TK_FIG_SAME_CLOTHES, CUTS, "clothes_after_cut", "clothes")                   \
-    X(TK_FIG_SAME_VOICE, CUTS, "voice_after_cut", "voice")                         \
-    X(TK_FIG_SAME_SET, CUTS, "set_after_cut", "set")                               \
-    X(TK_FIG_SAME_SCAPE, CUTS, "scape_after_cut", "soundscape")                    \
-    X(TK_FIG_STORY_OBJECT, STORY, "object_in_story", "object")                     \
-    X(TK_FIG_STORY_FACE, STORY, "face_in_story", "face")                           \
-    X(TK_FIG_STORY_CLOTHES, STORY, "clothes_in_story", "clothes")                  \
-    X(TK_FIG_STORY_VOICE, STORY, "voice_in_story", "voice")                        \
-    X(TK_FIG_STORY_SET, STORY, "set_in_story", "set")                              \
-    X(TK_FIG_STORY_SCAPE, STORY, "scape_in_story", "soundscape")                   \
+#define TK_FIGURE_MAP(X)                                                              \
+    X(TK_FIG_WHO, CLAUSES, "who", "who: the prompted character, not in noir")         \
+    X(TK_FIG_CLOTHES, CLAUSES, "clothes", "clothes: that one's, not in noir")         \
+    X(TK_FIG_KIND, CLAUSES, "kind", "what: a thing of the prompted kind")             \
+    X(TK_FIG_COLOUR, CLAUSES, "colour", "colour: a thing of the prompted colour")     \
+    X(TK_FIG_OBJECT, CLAUSES, "object", "object: of both")                            \
+    X(TK_FIG_ACTION, CLAUSES, "action", "action: it comes to what is prompted")       \
+    X(TK_FIG_WORDS, CLAUSES, "words", "words: those prompted, in order")              \
+    X(TK_FIG_SET, CLAUSES, "set", "set")                                              \
+    X(TK_FIG_STYLE, CLAUSES, "style", "style")                                        \
+    X(TK_FIG_SIZE, CLAUSES, "size", "size: how near the camera is")                   \
+    X(TK_FIG_CUTS, FILM, "cuts", "cuts where they were asked for, and no others")     \
+    X(TK_FIG_LARGEST, FILM, "largest_cuts", "the largest changes are cuts asked for") \
+    X(TK_FIG_GRAVITY, PHYSICS, "gravity", "falls within a quarter of gravity")        \
+    X(TK_FIG_BOUNCE, PHYSICS, "bounce", "bounces as high as it should")               \
+    X(TK_FIG_BUOYANCY, PHYSICS, "buoyancy", "sinks, floats or rises as it should")    \
+    X(TK_FIG_COLLISION, PHYSICS, "collision", "collisions that keep momentum")        \
+    X(TK_FIG_STATE, PHYSICS, "state", "what lies still, in its place after a cut")    \
+    X(TK_FIG_SYNC, SOUND, "sync", "contacts with a sound within 80 ms")               \
+    X(TK_FIG_STEPS, SOUND, "steps", "steps at the pace of one who walks")             \
+    X(TK_FIG_LINES, SOUND, "lines", "lines word for word, and not a word more")       \
+    X(TK_FIG_QUIET, SOUND, "quiet", "no word where none is prompted")                 \
+    X(TK_FIG_VOICE, SOUND, "voice", "a line by the voice of who is to speak")         \
+    X(TK_FIG_LIPS, SOUND, "lips", "lips in step with what is said, not in noir")      \
+    X(TK_FIG_SCAPE, SOUND, "scape", "the soundscape of the prompted set")             \
+    X(TK_FIG_SAME, CUTS, "same_after_cut", "object")                                  \
+    X(TK_FIG_SAME_FACE, CUTS, "face_after_cut", "face")                               \
+    X(TK_FIG_SAME_CLOTHES, CUTS, "clothes_after_cut", "clothes")                      \
+    X(TK_FIG_SAME_VOICE, CUTS, "voice_after_cut", "voice")                            \
+    X(TK_FIG_SAME_SET, CUTS, "set_after_cut", "set")                                  \
+    X(TK_FIG_SAME_SCAPE, CUTS, "scape_after_cut", "soundscape")                       \
+    X(TK_FIG_STORY_OBJECT, STORY, "object_in_story", "object")                        \
+    X(TK_FIG_STORY_FACE, STORY, "face_in_story", "face")                              \
+    X(TK_FIG_STORY_CLOTHES, STORY, "clothes_in_story", "clothes")                     \
+    X(TK_FIG_STORY_VOICE, STORY, "voice_in_story", "voice")                           \
+    X(TK_FIG_STORY_SET, STORY, "set_in_story", "set")                                 \
+    X(TK_FIG_STORY_SCAPE, STORY, "scape_in_story", "soundscape")                      \
     X(TK_FIG_DRIFT, STORY, "drift", "colours of a shot that is told again")
 
 typedef enum tk_figure {

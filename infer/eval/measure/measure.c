@@ -3,22 +3,33 @@
 #include "infer/judges/sight/frames.h"
 #include "infer/judges/sound/onsets.h"
 
-// Cuts found within a frame of those asked for.
+// Cuts found within a frame of those asked for, and those where most changes.
+static void count_cuts(tk_clip *c, const tk_frames *frames, int64_t *found)
+{
+    int64_t asked[TK_SCENE_SHOTS], largest[TK_SCENE_SHOTS];
+    const int n_asked = c->scene->n_shots - 1;
+    for (int k = 0; k < n_asked; k++)
+        asked[k] = llround(c->scene->shot[k + 1].start * c->media->fps);
+    const int64_t n = tk_frames_shots(frames, found);
+    if (n == 0) return;
+    tk_cuts_found match = tk_frames_match_cuts(n - 1, found + 1, n_asked, asked, 1);
+    tk_figures_count(c->counted, TK_FIG_CUTS, match.hits, match.of);
+    if (n_asked == 0) return;
+    match = tk_frames_match_cuts(tk_frames_largest(frames, n_asked, largest), largest, n_asked,
+                                 asked, 1);
+    tk_figures_count(c->counted, TK_FIG_LARGEST, match.hits, match.of);
+}
+
 static tk_status measure_cuts(tk_clip *c, tk_arena *a)
 {
     const tk_media *m = c->media;
     tk_frames frames = {0};
-    int64_t *found, asked[TK_SCENE_SHOTS];
+    int64_t *found;
     tk_status st = TK_OK;
     TK_ARENA_NEW(found, a, m->frames + 1);
     for (int64_t f = 0; f < m->frames && st == TK_OK; f++)
         st = tk_frames_add(&frames, m->rgb + f * m->height * m->width * 3, m->height, m->width);
-    for (int k = 1; k < c->scene->n_shots; k++)
-        asked[k - 1] = llround(c->scene->shot[k].start * m->fps);
-    const int64_t n = tk_frames_shots(&frames, found);
-    const tk_cuts_found match =
-        tk_frames_match_cuts(n - 1, found + 1, c->scene->n_shots - 1, asked, 1);
-    if (st == TK_OK && n > 0) tk_figures_count(c->counted, TK_FIG_CUTS, match.hits, match.of);
+    if (st == TK_OK) count_cuts(c, &frames, found);
     tk_frames_free(&frames);
     return st;
 }

@@ -190,6 +190,31 @@ int64_t tk_frames_shots(const tk_frames *f, int64_t *at)
     return n;
 }
 
+// The largest step to a frame that is not beside one of those at (n); 0: there is none.
+static int64_t largest_beside(const tk_frames *f, int64_t n, const int64_t *at)
+{
+    int64_t best = 0;
+    double most = -1;
+    for (int64_t i = 1; i < f->n; i++) {
+        bool is_free = true;
+        for (int64_t k = 0; k < n; k++) is_free &= llabs(at[k] - i) > 1;
+        const double step = is_free ? tk_frames_apart(f, i - 1, i) : -1;
+        if (step > most) most = step, best = i;
+    }
+    return best;
+}
+
+int64_t tk_frames_largest(const tk_frames *f, int64_t n, int64_t *at)
+{
+    int64_t found = 0;
+    for (int64_t i; found < n && (i = largest_beside(f, found, at)) > 0;) {
+        int64_t k = found++;
+        for (; k > 0 && at[k - 1] > i; k--) at[k] = at[k - 1];
+        at[k] = i;
+    }
+    return found;
+}
+
 tk_cuts_found tk_frames_match_cuts(int64_t n_found, const int64_t *found, int64_t n_asked,
                                    const int64_t *asked, int64_t near)
 {

@@ -29,6 +29,10 @@ double tk_frames_change(const tk_frames *f, int64_t i);
 // First frames of shots found, frame 0 included: at (f->n). Hard cuts; a flash of a frame is none,
 // a slow dissolve is none. How many.
 int64_t tk_frames_shots(const tk_frames *f, int64_t *at);
+// The n frames that differ most from the one before, none beside another, in order: at (n). How
+// many there are. Where pictures change all the time cuts are found everywhere; these tell where
+// they change most.
+int64_t tk_frames_largest(const tk_frames *f, int64_t n, int64_t *at);
 // Cuts found that are within `near` frames of one asked for (each used once), over the larger of
 // both numbers: 1 where all are there and none besides; no cut asked and none found is 1 of 1.
 typedef struct tk_cuts_found {

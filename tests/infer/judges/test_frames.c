@@ -190,10 +190,39 @@ static void test_matching(void **state)
     assert_int_equal(m.of, 1);
 }
 
+// Largest first, none beside another, and told in order.
+static void test_largest(void **state)
+{
+    (void)state;
+    static uint8_t rgb[FRAMES * SIDE * SIDE * 3];
+    int64_t at[FRAMES];
+    tk_frames f;
+    for (int i = 0; i < FRAMES; i++) // two changes at each of 4, 12 and 16, in turn as large
+        fill(rgb, i,
+             i < 4   ? 0
+             : i < 5 ? 60
+                     : 90,
+             i < 16   ? 40
+             : i < 17 ? 240
+                      : 230,
+             i < 12 ? 10 : 110);
+    watch(&f, rgb, FRAMES, SIDE, SIDE, 1);
+    assert_int_equal(tk_frames_largest(&f, 0, at), 0);
+    assert_int_equal(tk_frames_largest(&f, 1, at), 1);
+    assert_int_equal(at[0], 16);
+    assert_int_equal(tk_frames_largest(&f, 3, at), 3);
+    assert_true(at[0] == 4 && at[1] == 12 && at[2] == 16);
+    assert_in_range(tk_frames_largest(&f, FRAMES, at), 4, FRAMES / 2);
+    tk_frames_free(&f);
+    f = (tk_frames){0};
+    assert_int_equal(tk_frames_largest(&f, 3, at), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cuts), cmocka_unit_test(test_no_cuts),
                                        cmocka_unit_test(test_flicker_and_drift),
-                                       cmocka_unit_test(test_matching)};
+                                       cmocka_unit_test(test_matching),
+                                       cmocka_unit_test(test_largest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
