@@ -65,7 +65,7 @@ static tk_status check_claimed(const tk_serving *a, tk_config *c, tk_arena *aren
         return TK_FAIL(TK_INPUT,
                        "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
                        c->story.output);
-    if (!strcmp(c->story.output, "job"))
+    if (!strcmp(c->story.output, "job") || !strcmp(c->story.output, "job.mp4"))
         return TK_FAIL(TK_INPUT,
                        "output: \"job\": what its job.json tells is the job; give another "
                        "name");
@@ -369,6 +369,14 @@ tk_status tk_served_begin(tk_serving *a, tk_served *h)
     return tk_studio_begin(&a->by, job, &h->place);
 }
 
+// The longest left is forgotten for it: by then others have it, most likely.
+static void leave_job(tk_serving *a, const char *name)
+{
+    snprintf(a->left[a->next_left], sizeof a->left[0], "%s", name);
+    a->next_left = (a->next_left + 1) % TK_SERVE_LEFT;
+    if (a->n_left < TK_SERVE_LEFT) a->n_left++;
+}
+
 // Rank 0: how a claim ends that all ranks have worked on.
 static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
 {
@@ -384,8 +392,7 @@ static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
         snprintf(words, sizeof words, "%s", tk_status_message());
         tk_log_warn("job %s: %s", c->entry.name, words);
         tk_status_clear();
-        if (a->n_left < TK_SERVE_LEFT)
-            snprintf(a->left[a->n_left++], sizeof a->left[0], "%s", c->entry.name);
+        leave_job(a, c->entry.name);
         return tell_spool(tk_claim_return(c, words));
     }
     if (st != TK_STOPPED) return fail_job(a, h, st);

@@ -6,7 +6,7 @@
 #include "infer/studio.h"
 #include <limits.h>
 
-enum { TK_SERVE_LEFT = 1000 };
+enum { TK_SERVE_LEFT = TK_SPOOL_JOBS }; // all that a worker looks at
 
 typedef enum tk_serve_what { TK_SERVE_WAIT, TK_SERVE_JOB, TK_SERVE_END } tk_serve_what;
 
@@ -54,7 +54,7 @@ typedef struct tk_serving {
     double worked;             // when it last had a job
     double rest, rests_until;  // seconds without a claim behind a job that failed by the disk
     bool full;                 // that it rests for the disk is full was said
-    int n_left, made, failed;
+    int n_left, next_left, made, failed;
     char left[TK_SERVE_LEFT][TK_SPOOL_NAME + 1]; // that do not fit here
 } tk_serving;
 

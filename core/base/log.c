@@ -55,11 +55,25 @@ static void clear_bar(void)
     out.bar = false;
 }
 
+// What others wrote has lines of its own: none of them begins as one of ours does.
+static void indent_lines(const char *text, char *to, size_t room)
+{
+    size_t n = 0;
+    for (; *text && n + 4 < room; text++) {
+        to[n++] = *text;
+        if (*text != '\n' || text[1] == ' ') continue;
+        to[n++] = ' ';
+        to[n++] = ' ';
+    }
+    to[n] = 0;
+}
+
 static void line(const char *before, const char *after, const char *fmt, va_list ap)
 {
-    char text[8192]; // one write per line: lines of ranks do not mix
-    vsnprintf(text, sizeof text, fmt, ap);
-    tk_utf8_plain(text, '?', "\n\t"); // names of files and what others wrote is in many
+    char words[8192], text[2 * sizeof words]; // one write per line: lines of ranks do not mix
+    vsnprintf(words, sizeof words, fmt, ap);
+    tk_utf8_plain(words, '?', "\n\t"); // names of files and what others wrote is in many
+    indent_lines(words, text, sizeof text);
     pthread_mutex_lock(&out.lock);
     clear_bar();
     fprintf(stderr, "%s%s%s\n", before, text, after);

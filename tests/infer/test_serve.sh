@@ -34,6 +34,7 @@ story 5 'references: [../../outside.h5],' | drop leaves
 story 5 'output: /tmp/x,' | drop away
 story 5 'checkpoint: none,' | drop lacks
 story 5 'output: job,' | drop named
+story 5 'output: job.mp4,' | drop suffixed
 echo 'shots: [{seconds: 0.5' | drop half
 mkdir -p spool/files/set # a list: the storyboard of three, one that says less than its list, and none
 cp three.yaml spool/files/set/more.yaml
@@ -56,6 +57,7 @@ says failed/leaves 'outside of the spool'
 says failed/away "without '/'"
 says failed/lacks 'none'
 says failed/named 'give another name'
+says failed/suffixed 'what its job.json tells is the job'
 says failed/half 'half.yaml:'
 [[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
 [[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <stdio.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -78,7 +79,23 @@ static void test_log__steers_no_terminal(void **state)
     listen(false);
     tk_log_open(0, 1);
     tk_log_warn("a\033[2J \302\233c \177 \377 \303\244\nb");
-    assert_string_equal(heard(), "warning: a?[2J ??c ? ? \303\244\nb\n");
+    assert_string_equal(heard(), "warning: a?[2J ??c ? ? \303\244\n  b\n");
+}
+
+// Nor do they pass for a line of ours.
+static void test_log__says_nothing_for_others(void **state)
+{
+    (void)state;
+    char text[5000];
+    memset(text, '\n', sizeof text);
+    memcpy(text + sizeof text - 9, "warning:", 9);
+    listen(false);
+    tk_log_open(0, 1);
+    tk_log("x\nwarning: job a: failed\n  b");
+    assert_string_equal(heard(), "x\n  warning: job a: failed\n  b\n");
+    listen(false);
+    tk_log("%s", text);
+    assert_null(strstr(heard(), "\nwarning:"));
 }
 
 static void walk(int rank, int level)
@@ -166,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log__ranks_and_levels),
         cmocka_unit_test(test_log__steers_no_terminal),
+        cmocka_unit_test(test_log__says_nothing_for_others),
         cmocka_unit_test(test_progress__plain_lines),
         cmocka_unit_test(test_progress__bar_on_a_terminal),
         cmocka_unit_test(test_progress__odd_totals),
