@@ -197,3 +197,29 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
     return tk_codec_decode_audio_part(c, (tk_row_part){rows, 0}, audio_rows, channels, 0, samples,
                                       pcm);
 }
+
+// By a kind that knows no parts.
+static tk_status encode_whole(const tk_half *h, tk_media_source *track, tk_codec_rows_made made,
+                              void *ctx)
+{
+    const int64_t all = tk_grid_audio_rows(&h->info, track->shape.samples);
+    tk_media m = track->shape;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    float *rows =
+        tk_arena_alloc(&a, tk_array_bytes(all * m.channels * h->info.audio_channels, sizeof *rows));
+    m.pcm = tk_arena_alloc(&a, tk_array_bytes(m.samples * m.channels, sizeof *m.pcm));
+    tk_status st = rows && m.pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory to encode sound");
+    if (st == TK_OK) st = track->sound(track, 0, m.samples, m.pcm);
+    if (st == TK_OK) st = h->kind->encode(h, &m, rows);
+    if (st == TK_OK) st = made(ctx, 0, all, rows);
+    tk_arena_free(&a);
+    return st;
+}
+
+tk_status tk_codec_encode_track(const tk_codec *c, tk_media_source *track, tk_codec_rows_made made,
+                                void *ctx)
+{
+    const tk_half *h = c->half[TK_CODEC_AUDIO];
+    return (h->kind->encode_track ? h->kind->encode_track : encode_whole)(h, track, made, ctx);
+}

@@ -87,3 +87,10 @@ tk_status tk_codec_decode_video_part(const tk_codec *c, tk_row_part rows, const 
                                      int64_t first, int64_t n, uint8_t *rgb);
 tk_status tk_codec_decode_audio_part(const tk_codec *c, tk_row_part rows, int64_t audio_rows,
                                      int64_t channels, int64_t first, int64_t n, float *pcm);
+
+// Sound that need not lie in memory as a whole, of a kind whose rows depend on all of it: samples
+// are asked for in any pieces, and again; rows [first, first + n) of all channels are handed over
+// in order, the same bits as of the whole.
+typedef tk_status (*tk_codec_rows_made)(void *ctx, int64_t first, int64_t n, const float *rows);
+tk_status tk_codec_encode_track(const tk_codec *c, tk_media_source *track, tk_codec_rows_made made,
+                                void *ctx);

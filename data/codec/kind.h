@@ -44,6 +44,9 @@ typedef struct tk_half_kind {
     // added up and counted. NULL: its figure is signal to noise.
     tk_status (*distance)(const tk_half *h, const tk_media *m, const float *pcm, double *sum,
                           double *count);
+    // As tk_codec_encode_track in codec.h, of sound; NULL: it is encoded as a whole.
+    tk_status (*encode_track)(const tk_half *h, tk_media_source *track, tk_codec_rows_made made,
+                              void *ctx);
 } tk_half_kind;
 
 struct tk_half { // heads every kind's own struct

@@ -6,20 +6,18 @@
 #include <string.h>
 
 // The power spectrum under a window of three periods, of unit energy, into f->power.
-static void pitched_power(const tk_vocoder *s, const float *x, int64_t samples, int64_t k,
-                          double hz, tk_frame *f)
+static void pitched_power(const tk_vocoder *s, const tk_heard *h, int64_t k, double hz, tk_frame *f)
 {
     const int64_t start = tk_frame_start(s, k);
     const double middle = tk_frame_middle(s, k), half = 1.5 * (double)s->rate / hz;
     double norm = 0;
     memset(f->x, 0, (size_t)s->size * sizeof *f->x);
     for (int64_t t = 0; t < s->window; t++) {
-        const int64_t at = start + t;
-        const double away = (double)at + 0.5 - middle;
+        const double away = (double)(start + t) + 0.5 - middle;
         if (fabs(away) >= half) continue;
         const double w = 0.5 + 0.5 * cos(M_PI * away / half);
         norm += w * w;
-        if (at >= 0 && at < samples) f->x[t] = x[at] * (float)w;
+        f->x[t] = tk_heard_sample(h, start + t) * (float)w;
     }
     tk_frame_transform(s, f);
     for (int64_t b = 0; b <= s->size / 2; b++) f->power[b] /= (float)norm;
@@ -80,9 +78,10 @@ static void part_repeats(const tk_vocoder *s, double hz, const tk_frame *f, floa
     }
 }
 
-// What repeats of a part, from 0 (as noise does) to 1, by the mean over frames around the row.
+// What repeats of a part, from 0 (as noise does) to 1, by the mean over frames around the row, of
+// n in the track; `repeats` begins with frame `first`.
 static void row_voices(const tk_vocoder *s, int64_t row, int64_t n, const float *repeats,
-                       float *voice)
+                       int64_t first, float *voice)
 {
     static const float least[] = {0.45f, 0.4f, 0.35f, 0.3f}, full[] = {0.85f, 0.8f, 0.8f, 0.75f};
     const int64_t begin = row * s->frames - 1, end = (row + 1) * s->frames + 1;
@@ -90,57 +89,97 @@ static void row_voices(const tk_vocoder *s, int64_t row, int64_t n, const float 
         double sum = 0, count = 0;
         for (int64_t k = begin < 0 ? 0 : begin; k < end && k < n; k++) {
             const bool own = k > begin && k < end - 1;
-            sum += (own ? 1 : 0.5) * (double)repeats[k * s->parts + p];
+            sum += (own ? 1 : 0.5) * (double)repeats[(k - first) * s->parts + p];
             count += own ? 1 : 0.5;
         }
         voice[p] = fmaxf(0, fminf(1, ((float)(sum / count) - least[p]) / (full[p] - least[p])));
     }
 }
 
+typedef struct looked_at { // frames [begin, end) of a track, one more on either side than rows have
+    int64_t begin, end;
+    float *repeats; // (frames, parts)
+    double *sum;    // scratch (bins)
+    tk_heard heard;
+    tk_frame f;
+} looked_at;
+
+static tk_status look_at_frame(const tk_vocoder *s, const tk_vocoder_pitch *pitch, int64_t k,
+                               looked_at *l, tk_vocoder_rows *r)
+{
+    const int64_t own = k - r->first * s->frames; // among those that rows have
+    const float hz = pitch->hz[k];
+    TK_TRY(tk_heard_frame(s, k, &l->heard));
+    if (tk_frame_power(s, &l->heard, k, &l->f) > 1e-7)
+        part_repeats(s, (double)hz, &l->f, l->repeats + (k - l->begin) * s->parts);
+    if (own < 0 || own >= r->n * s->frames) return TK_OK;
+    const double smooth = pitch->sure[k] > 0.3f ? fmin(400, fmax(76, (double)hz)) : 200;
+    pitched_power(s, &l->heard, k, smooth, &l->f);
+    smooth_bands(s, smooth, &l->f, l->sum, r->bands + own * s->bands);
+    return TK_OK;
+}
+
+tk_status tk_vocoder_analyse_part(const tk_vocoder *s, const tk_vocoder_sound *x,
+                                  const tk_vocoder_pitch *pitch, tk_arena *a, tk_vocoder_rows *r)
+{
+    const int64_t begin = r->first * s->frames - 1, end = (r->first + r->n) * s->frames + 1;
+    looked_at l = {.begin = begin < 0 ? 0 : begin,
+                   .end = end < pitch->frames ? end : pitch->frames};
+    if (!r->n) return TK_OK;
+    TK_TRY(tk_heard_new(s, x, a, &l.heard));
+    TK_TRY(tk_frame_new(s, a, &l.f));
+    TK_ARENA_NEW(l.repeats, a, (l.end - l.begin) * s->parts);
+    TK_ARENA_NEW(l.sum, a, s->size / 2 + 1);
+    for (int64_t k = l.begin; k < l.end; k++) TK_TRY(look_at_frame(s, pitch, k, &l, r));
+    for (int64_t i = 0; i < r->n; i++) {
+        const int64_t row = r->first + i;
+        double log_hz = 0;
+        for (int64_t k = 0; k < s->frames; k++)
+            log_hz += log((double)pitch->hz[row * s->frames + k]);
+        r->pitch[i] = (float)exp(log_hz / (double)s->frames);
+        row_voices(s, row, pitch->frames, l.repeats, l.begin, r->voice + i * s->parts);
+    }
+    return TK_OK;
+}
+
+static tk_status get_from_memory(void *ctx, int64_t first, int64_t n, float *x)
+{
+    memcpy(x, *(const float *const *)ctx + first, (size_t)n * sizeof *x);
+    return TK_OK;
+}
+
+static tk_vocoder_sound sound_in_memory(const float **x, int64_t samples)
+{
+    return (tk_vocoder_sound){samples, get_from_memory, x};
+}
+
 tk_status tk_vocoder_analyse(const tk_vocoder *s, const float *x, int64_t samples, tk_arena *a,
                              tk_vocoder_rows *r)
 {
-    const int64_t n = r->n * s->frames;
-    float *pitch, *sure, *repeats;
-    double *sum;
-    tk_frame f;
-    if (!n) return TK_OK;
-    TK_TRY(tk_frame_new(s, a, &f));
-    TK_ARENA_NEW(pitch, a, n);
-    TK_ARENA_NEW(sure, a, n);
-    TK_ARENA_NEW(repeats, a, n * s->parts);
-    TK_ARENA_NEW(sum, a, s->size / 2 + 1);
-    TK_TRY(tk_vocoder_track(s, x, samples, n, a, pitch, sure));
-    for (int64_t k = 0; k < n; k++) {
-        const double hz = sure[k] > 0.3f ? fmin(400, fmax(76, (double)pitch[k])) : 200;
-        if (tk_frame_power(s, x, samples, k, &f) > 1e-7)
-            part_repeats(s, (double)pitch[k], &f, repeats + k * s->parts);
-        pitched_power(s, x, samples, k, hz, &f);
-        smooth_bands(s, hz, &f, sum, r->bands + k * s->bands);
-    }
-    for (int64_t row = 0; row < r->n; row++) {
-        double log_hz = 0;
-        for (int64_t k = 0; k < s->frames; k++) log_hz += log((double)pitch[row * s->frames + k]);
-        r->pitch[row] = (float)exp(log_hz / (double)s->frames);
-        row_voices(s, row, n, repeats, r->voice + row * s->parts);
-    }
-    return TK_OK;
+    const tk_vocoder_sound track = sound_in_memory(&x, samples);
+    tk_vocoder_pitch pitch;
+    TK_TRY(tk_vocoder_listen(s, &track, r->n, a, &pitch));
+    return tk_vocoder_analyse_part(s, &track, &pitch, a, r);
 }
 
 tk_status tk_vocoder_distance(const tk_vocoder *s, const float *x, const float *y, int64_t samples,
                               tk_arena *a, double *sum, double *frames)
 {
     const int64_t n = (int64_t)((double)samples / s->step);
+    const tk_vocoder_sound track[2] = {sound_in_memory(&x, samples), sound_in_memory(&y, samples)};
     float *bands[2];
     double *running;
+    tk_heard heard[2];
     tk_frame f;
     TK_TRY(tk_frame_new(s, a, &f));
     TK_ARENA_NEW(running, a, s->size / 2 + 1);
     for (int side = 0; side < 2; side++) TK_ARENA_NEW(bands[side], a, s->bands);
+    for (int side = 0; side < 2; side++) TK_TRY(tk_heard_new(s, &track[side], a, &heard[side]));
     for (int64_t k = 0; k < n; k++) {
         double square = 0;
         for (int side = 0; side < 2; side++) {
-            pitched_power(s, side ? y : x, samples, k, 76, &f);
+            TK_TRY(tk_heard_frame(s, k, &heard[side]));
+            pitched_power(s, &heard[side], k, 76, &f);
             smooth_bands(s, TK_VOCODER_HIGHEST, &f, running, bands[side]);
         }
         for (int64_t b = 0; b < s->bands; b++) {

@@ -26,14 +26,33 @@ int64_t tk_frame_start(const tk_vocoder *s, int64_t k)
     return (int64_t)floor(tk_frame_middle(s, k) - 0.5 * (double)s->window + 0.5);
 }
 
-double tk_frame_power(const tk_vocoder *s, const float *x, int64_t samples, int64_t k, tk_frame *f)
+enum { AHEAD = 1 << 15 }; // samples asked for beyond a window
+
+tk_status tk_heard_new(const tk_vocoder *s, const tk_vocoder_sound *track, tk_arena *a, tk_heard *h)
+{
+    *h = (tk_heard){.track = track, .room = s->window + AHEAD};
+    TK_ARENA_NEW(h->x, a, h->room);
+    return TK_OK;
+}
+
+tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_heard *h)
+{
+    const int64_t start = tk_frame_start(s, k), samples = h->track->samples;
+    const int64_t begin = start > 0 ? start : 0;
+    const int64_t end = start + s->window < samples ? start + s->window : samples;
+    if (begin >= end || (begin >= h->first && end <= h->first + h->n)) return TK_OK;
+    h->first = begin;
+    h->n = samples - begin < h->room ? samples - begin : h->room;
+    return h->track->get(h->track->ctx, h->first, h->n, h->x);
+}
+
+double tk_frame_power(const tk_vocoder *s, const tk_heard *h, int64_t k, tk_frame *f)
 {
     const int64_t start = tk_frame_start(s, k);
     double sum = 0, norm = 0;
     memset(f->x, 0, (size_t)s->size * sizeof *f->x);
     for (int64_t t = 0; t < s->window; t++) {
-        const int64_t at = start + t;
-        f->x[t] = at >= 0 && at < samples ? x[at] * s->hann[t] : 0;
+        f->x[t] = tk_heard_sample(h, start + t) * s->hann[t];
         sum += (double)(f->x[t] * f->x[t]);
         norm += (double)(s->hann[t] * s->hann[t]);
     }

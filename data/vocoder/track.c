@@ -3,6 +3,7 @@
 // Hz, of which the smoothest strong path is taken (Viterbi).
 #include "data/vocoder/internal.h"
 #include <math.h>
+#include <string.h>
 
 enum { CHOICES = 5 };
 
@@ -10,11 +11,18 @@ typedef struct candidate {
     float hz, strength, score; // autocorrelation at that period; less for longer ones
 } candidate;
 
-typedef struct track {     // of n frames
-    candidate *choice;     // (n, CHOICES)
-    int8_t *before;        // (n, CHOICES) which of the last frame's leads there
-    float *power, *weight; // (n)
+// Frames [first, first + held), of which it is not settled yet which choice the best path takes,
+// in memory of room. The choices of earlier frames are final, whatever follows.
+typedef struct track {
+    candidate *choice; // (room, CHOICES)
+    int8_t *before;    // (room, CHOICES) which of the last frame's leads there
+    float *power;      // (room)
+    int64_t first, held, room;
+    double sum[CHOICES]; // of the best path to each choice of the last frame
+    float *pitch, *sure; // of all frames, the caller's; written as they are settled
 } track;
+
+enum { ROOM = 256 }; // frames, to begin with
 
 // The best peaks of r over periods [low, high], the strongest first; missing ones score -1.
 static void pick_peaks(const tk_vocoder *s, const float *r, int64_t low, int64_t high,
@@ -35,14 +43,14 @@ static void pick_peaks(const tk_vocoder *s, const float *r, int64_t low, int64_t
     }
 }
 
-// Frame k's candidates, by the autocorrelation that its power spectrum is the transform of.
-static void look_at_frame(const tk_vocoder *s, const float *x, int64_t samples, int64_t k,
-                          tk_frame *f, track *t)
+// Candidates of frame k, which is the next one, by the autocorrelation that its power spectrum is
+// the transform of.
+static void look_at_frame(const tk_vocoder *s, const tk_heard *h, int64_t k, tk_frame *f, track *t)
 {
     const double bin = (double)s->rate / (double)s->size;
     const int64_t low = (int64_t)((double)s->rate / TK_VOCODER_HIGHEST);
     const int64_t high = (int64_t)((double)s->rate / TK_VOCODER_LOWEST);
-    t->power[k] = (float)tk_frame_power(s, x, samples, k, f);
+    t->power[t->held] = (float)tk_frame_power(s, h, k, f);
     for (int64_t b = 0; b <= s->size / 2; b++) {
         const double hz = (double)b * bin, soft = hz / 900;
         f->spectrum[b] = (tk_complex){0, 0};
@@ -51,7 +59,7 @@ static void look_at_frame(const tk_vocoder *s, const float *x, int64_t samples, 
     tk_fft_inverse(&s->fft, f->spectrum, f->x, f->scratch);
     const float whole = f->x[0] + 1e-9f;
     for (int64_t l = low - 1; l <= high + 1; l++) f->x[l] /= whole * fmaxf(0.05f, s->repeat[l]);
-    pick_peaks(s, f->x, low, high, t->choice + k * CHOICES);
+    pick_peaks(s, f->x, low, high, t->choice + t->held * CHOICES);
 }
 
 // Loudness in dB between two levels, as a number from 0 to 1.
@@ -60,30 +68,89 @@ static float loudness(float power, float low, float high)
     return fmaxf(0, fminf(1, (10 * log10f(power + 1e-10f) - low) / (high - low)));
 }
 
-// The best path's choice of each frame, into `chosen`.
-static void best_path(const track *t, int64_t n, int8_t *chosen)
+// Takes the best paths on to the frame that was looked at.
+static void go_on(track *t)
 {
-    double sum[CHOICES] = {0}, next[CHOICES];
-    for (int64_t k = 0; k < n; k++) {
-        const candidate *now = t->choice + k * CHOICES, *last = now - CHOICES;
-        for (int c = 0; c < CHOICES; c++) {
-            double best = k ? -1e30 : 0;
-            for (int b = 0; k && b < CHOICES; b++) {
-                const double jump = fabs(log((double)now[c].hz / (double)last[b].hz));
-                const double path = sum[b] - 2 * fmin(jump, 0.5);
-                if (path > best) best = path, t->before[k * CHOICES + c] = (int8_t)b;
-            }
-            next[c] = best + (double)(t->weight[k] * now[c].score);
+    const int64_t k = t->held++;
+    const candidate *now = t->choice + k * CHOICES, *last = now - CHOICES;
+    const float weight = fmaxf(0.01f, loudness(t->power[k], -60, -40)); // quiet ones count little
+    const bool begins = t->first + k == 0;
+    double next[CHOICES];
+    for (int c = 0; c < CHOICES; c++) {
+        double best = begins ? 0 : -1e30;
+        for (int b = 0; !begins && b < CHOICES; b++) {
+            const double jump = fabs(log((double)now[c].hz / (double)last[b].hz));
+            const double path = t->sum[b] - 2 * fmin(jump, 0.5);
+            if (path > best) best = path, t->before[k * CHOICES + c] = (int8_t)b;
         }
-        for (int c = 0; c < CHOICES; c++) sum[c] = next[c];
+        next[c] = best + (double)(weight * now[c].score);
     }
-    int at = 0;
-    for (int c = 1; c < CHOICES; c++)
-        if (sum[c] > sum[at]) at = c;
-    for (int64_t k = n - 1; k >= 0; k--) {
-        chosen[k] = (int8_t)at;
+    for (int c = 0; c < CHOICES; c++) t->sum[c] = next[c];
+}
+
+// The path to choice `at` of held frame k is the best one: all frames up to it are settled.
+static void settle(track *t, int64_t k, int at)
+{
+    const int64_t gone = k + 1, left = t->held - gone;
+    for (; k >= 0; k--) {
+        const candidate c = t->choice[k * CHOICES + at];
+        t->pitch[t->first + k] = c.hz;
+        t->sure[t->first + k] =
+            fmaxf(0, fminf(1, (c.strength - 0.4f) / 0.4f)) * loudness(t->power[k], -55, -45);
         at = t->before[k * CHOICES + at];
     }
+    memmove(t->choice, t->choice + gone * CHOICES, (size_t)(left * CHOICES) * sizeof *t->choice);
+    memmove(t->before, t->before + gone * CHOICES, (size_t)(left * CHOICES) * sizeof *t->before);
+    memmove(t->power, t->power + gone, (size_t)left * sizeof *t->power);
+    t->first += gone;
+    t->held = left;
+}
+
+// Settles what lies before the last frame in which the best paths to all choices meet: whichever of
+// them turns out to be the best goes through there.
+static void settle_what_meets(track *t)
+{
+    int at[CHOICES];
+    for (int c = 0; c < CHOICES; c++) at[c] = c;
+    for (int64_t k = t->held - 1; k >= 0; k--) {
+        bool meet = true;
+        for (int c = 1; c < CHOICES; c++) meet = meet && at[c] == at[0];
+        if (meet) {
+            settle(t, k, at[0]);
+            return;
+        }
+        for (int c = 0; c < CHOICES; c++) at[c] = t->before[k * CHOICES + at[c]];
+    }
+}
+
+static void settle_all(track *t)
+{
+    int at = 0;
+    for (int c = 1; c < CHOICES; c++)
+        if (t->sum[c] > t->sum[at]) at = c;
+    settle(t, t->held - 1, at);
+}
+
+static tk_status grow_track(track *t, tk_arena *a)
+{
+    const track was = *t;
+    t->room = was.room ? 2 * was.room : ROOM;
+    TK_ARENA_NEW(t->choice, a, t->room * CHOICES);
+    TK_ARENA_NEW(t->before, a, t->room * CHOICES);
+    TK_ARENA_NEW(t->power, a, t->room);
+    if (!was.held) return TK_OK;
+    memcpy(t->choice, was.choice, (size_t)(was.held * CHOICES) * sizeof *t->choice);
+    memcpy(t->before, was.before, (size_t)(was.held * CHOICES) * sizeof *t->before);
+    memcpy(t->power, was.power, (size_t)was.held * sizeof *t->power);
+    return TK_OK;
+}
+
+// Room for a frame: where half of it is not enough for what is not settled, more.
+static tk_status make_room(track *t, tk_arena *a)
+{
+    if (t->held < t->room) return TK_OK;
+    settle_what_meets(t);
+    return 2 * t->held < t->room ? TK_OK : grow_track(t, a);
 }
 
 // Unsure pitches by a straight line of logarithms between sure ones, 120 Hz where there is none.
@@ -100,28 +167,35 @@ static void fill_in(int64_t n, const float *sure, float *pitch)
     }
 }
 
-tk_status tk_vocoder_track(const tk_vocoder *s, const float *x, int64_t samples, int64_t n,
-                           tk_arena *a, float *pitch, float *sure)
+static tk_status find_path(const tk_vocoder *s, tk_heard *h, int64_t n, tk_arena *scratch, track *t)
 {
-    track t;
     tk_frame f;
-    int8_t *chosen;
-    TK_TRY(tk_frame_new(s, a, &f));
-    TK_ARENA_NEW(t.choice, a, n * CHOICES);
-    TK_ARENA_NEW(t.before, a, n * CHOICES);
-    TK_ARENA_NEW(t.power, a, n);
-    TK_ARENA_NEW(t.weight, a, n);
-    TK_ARENA_NEW(chosen, a, n);
+    TK_TRY(tk_frame_new(s, scratch, &f));
     for (int64_t k = 0; k < n; k++) {
-        look_at_frame(s, x, samples, k, &f, &t);
-        t.weight[k] = fmaxf(0.01f, loudness(t.power[k], -60, -40)); // quiet frames count little
+        TK_TRY(make_room(t, scratch));
+        TK_TRY(tk_heard_frame(s, k, h));
+        look_at_frame(s, h, k, &f, t);
+        go_on(t);
     }
-    best_path(&t, n, chosen);
-    for (int64_t k = 0; k < n; k++) {
-        const candidate c = t.choice[k * CHOICES + chosen[k]];
-        pitch[k] = c.hz;
-        sure[k] = fmaxf(0, fminf(1, (c.strength - 0.4f) / 0.4f)) * loudness(t.power[k], -55, -45);
-    }
-    fill_in(n, sure, pitch);
+    settle_all(t);
     return TK_OK;
+}
+
+tk_status tk_vocoder_listen(const tk_vocoder *s, const tk_vocoder_sound *x, int64_t rows,
+                            tk_arena *a, tk_vocoder_pitch *out)
+{
+    const int64_t n = rows * s->frames;
+    tk_arena scratch;
+    tk_heard h;
+    *out = (tk_vocoder_pitch){.frames = n};
+    if (!n) return TK_OK;
+    TK_ARENA_NEW(out->hz, a, n);
+    TK_ARENA_NEW(out->sure, a, n);
+    track t = {.pitch = out->hz, .sure = out->sure};
+    tk_arena_init(&scratch, 0);
+    tk_status st = tk_heard_new(s, x, &scratch, &h);
+    if (st == TK_OK) st = find_path(s, &h, n, &scratch, &t);
+    tk_arena_free(&scratch);
+    if (st == TK_OK) fill_in(n, out->sure, out->hz);
+    return st;
 }

@@ -55,6 +55,28 @@ tk_status tk_vocoder_rows_new(const tk_vocoder *s, tk_arena *a, int64_t n, tk_vo
 // All rows of x (samples), zero after its end; r has room for them. a: scratch.
 tk_status tk_vocoder_analyse(const tk_vocoder *s, const float *x, int64_t samples, tk_arena *a,
                              tk_vocoder_rows *r);
+
+// The same of a track that need not lie in memory as a whole, in two passes over it: first the
+// pitch, of which each moment's depends on all others, then rows, part by part. They are the same,
+// bit for bit.
+typedef struct tk_vocoder_sound {
+    int64_t samples;
+    // Samples [first, first + n), within the track, into x. In any pieces, and again.
+    tk_status (*get)(void *ctx, int64_t first, int64_t n, float *x);
+    void *ctx;
+} tk_vocoder_sound;
+typedef struct tk_vocoder_pitch { // of each frame of a track
+    int64_t frames;
+    float *hz, *sure; // (frames): how sure it is, 0 to 1
+} tk_vocoder_pitch;
+// The pitch of a track of so many rows: 8 bytes a frame in `a`. The rest of what it takes grows
+// only as long as the best ways through what was heard so far begin apart: these meet within
+// seconds.
+tk_status tk_vocoder_listen(const tk_vocoder *s, const tk_vocoder_sound *x, int64_t rows,
+                            tk_arena *a, tk_vocoder_pitch *out);
+// Rows [r->first, r->first + r->n), of which r has room for them. a: scratch.
+tk_status tk_vocoder_analyse_part(const tk_vocoder *s, const tk_vocoder_sound *x,
+                                  const tk_vocoder_pitch *pitch, tk_arena *a, tk_vocoder_rows *r);
 // Samples [first, first + n), added to pcm every `stride`. r holds the rows that these lie in, and
 // tk_vocoder_context more on either side, as far as the track has them. a: scratch.
 int64_t tk_vocoder_context(const tk_vocoder *s); // rows

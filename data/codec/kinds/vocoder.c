@@ -8,11 +8,17 @@
 #include "data/codec/kinds/axes.h"
 #include "data/codec/kinds/kinds.h"
 #include <math.h>
+#include <string.h>
 
 // Deviations that are taken for this at least, so that what hardly varies is not blown up: of a
 // component, of a logarithm of Hz or a voice.
 #define LEAST_COMPONENT 0.1
 #define LEAST_VOICE 0.02
+
+enum {
+    ROWS = 256,     // made at once
+    PIECE = 1 << 14 // samples of a track asked for at once
+};
 
 // B = numbers of a row's bands, C = components kept, V = 1 + parts.
 typedef struct vocoder {
@@ -209,21 +215,109 @@ static void encode_row(const vocoder *c, const tk_vocoder_rows *r, int64_t row, 
         out[c->kept + v] = (voice_of(c, r, row, v) - c->voice_mean[v]) / c->voice_deviation[v];
 }
 
+typedef struct one_channel { // of a track, as a sound of its own
+    tk_media_source *track;
+    int64_t channel;
+    float *piece; // (PIECE, channels)
+} one_channel;
+
+static tk_status get_channel(void *ctx, int64_t first, int64_t n, float *x)
+{
+    const one_channel *c = ctx;
+    const int64_t channels = c->track->shape.channels;
+    for (int64_t some, at = 0; at < n; at += some) {
+        some = n - at < PIECE ? n - at : PIECE;
+        TK_TRY(c->track->sound(c->track, first + at, some, c->piece));
+        for (int64_t t = 0; t < some; t++) x[at + t] = c->piece[t * channels + c->channel];
+    }
+    return TK_OK;
+}
+
+typedef struct heard_track { // whose rows are made part by part
+    const vocoder *c;
+    int64_t rows, channels;
+    one_channel *channel;    // (channels)
+    tk_vocoder_sound *sound; // (channels)
+    tk_vocoder_pitch *pitch; // (channels)
+} heard_track;
+
+static tk_status listen(const vocoder *c, tk_media_source *track, tk_arena *a, heard_track *t)
+{
+    const int64_t samples = track->shape.samples, channels = track->shape.channels;
+    *t = (heard_track){
+        .c = c, .rows = tk_grid_audio_rows(&c->half.info, samples), .channels = channels};
+    TK_ARENA_NEW(t->channel, a, channels);
+    TK_ARENA_NEW(t->sound, a, channels);
+    TK_ARENA_NEW(t->pitch, a, channels);
+    for (int64_t ch = 0; ch < channels; ch++) {
+        t->channel[ch] = (one_channel){.track = track, .channel = ch};
+        TK_ARENA_NEW(t->channel[ch].piece, a, PIECE * channels);
+        t->sound[ch] = (tk_vocoder_sound){samples, get_channel, &t->channel[ch]};
+        TK_TRY(tk_vocoder_listen(&c->sound, &t->sound[ch], t->rows, a, &t->pitch[ch]));
+    }
+    return TK_OK;
+}
+
+// Rows [at, at + n) of every channel into rows (n, channels, audio_channels). a: scratch.
+static tk_status encode_part(const heard_track *t, int64_t at, int64_t n, tk_arena *a, float *rows)
+{
+    const vocoder *c = t->c;
+    for (int64_t ch = 0; ch < t->channels; ch++) {
+        tk_vocoder_rows r;
+        TK_TRY(tk_vocoder_rows_new(&c->sound, a, n, &r));
+        r.first = at, r.all = t->rows;
+        TK_TRY(tk_vocoder_analyse_part(&c->sound, &t->sound[ch], &t->pitch[ch], a, &r));
+        for (int64_t row = 0; row < n; row++)
+            encode_row(c, &r, row, rows + (row * t->channels + ch) * c->half.info.audio_channels);
+    }
+    return TK_OK;
+}
+
+static tk_status encode_parts(const heard_track *t, tk_arena *a, tk_codec_rows_made made, void *ctx)
+{
+    float *rows;
+    TK_ARENA_NEW(rows, a, ROWS * t->channels * t->c->half.info.audio_channels);
+    for (int64_t n, at = 0; at < t->rows; at += n) {
+        tk_arena scratch;
+        n = t->rows - at < ROWS ? t->rows - at : ROWS;
+        tk_arena_init(&scratch, 0);
+        tk_status st = encode_part(t, at, n, &scratch, rows);
+        tk_arena_free(&scratch);
+        if (st == TK_OK) st = made(ctx, at, n, rows);
+        TK_TRY(st);
+    }
+    return TK_OK;
+}
+
+static tk_status vocoder_encode_track(const tk_half *h, tk_media_source *track,
+                                      tk_codec_rows_made made, void *ctx)
+{
+    heard_track t;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    tk_status st = listen((const vocoder *)h, track, &a, &t);
+    if (st == TK_OK) st = encode_parts(&t, &a, made, ctx);
+    tk_arena_free(&a);
+    return st;
+}
+
+typedef struct rows_in_memory {
+    float *rows;
+    int64_t each; // numbers of a row
+} rows_in_memory;
+
+static tk_status keep_rows(void *ctx, int64_t first, int64_t n, const float *rows)
+{
+    const rows_in_memory *r = ctx;
+    memcpy(r->rows + first * r->each, rows, tk_array_bytes(n * r->each, sizeof *rows));
+    return TK_OK;
+}
+
 static tk_status vocoder_encode(const tk_half *h, const tk_media *m, float *rows)
 {
-    const vocoder *c = (const vocoder *)h;
-    const int64_t each = h->info.audio_channels;
-    tk_status st = TK_OK;
-    for (int64_t ch = 0; ch < m->channels && st == TK_OK; ch++) {
-        tk_arena scratch;
-        tk_vocoder_rows r;
-        tk_arena_init(&scratch, 0);
-        st = analyse_channel(c, m, ch, &scratch, &r);
-        for (int64_t row = 0; st == TK_OK && row < r.n; row++)
-            encode_row(c, &r, row, rows + (row * m->channels + ch) * each);
-        tk_arena_free(&scratch);
-    }
-    return st;
+    tk_media_whole track = tk_media_whole_of(m);
+    rows_in_memory to = {rows, m->channels * h->info.audio_channels};
+    return vocoder_encode_track(h, &track.source, keep_rows, &to);
 }
 
 static void decode_row(const vocoder *c, const float *row, float *bands, float *pitch, float *voice)
@@ -304,5 +398,6 @@ const tk_half_kind tk_vocoder_kind = {.side = TK_CODEC_AUDIO,
                                       .fit_clip = vocoder_fit_clip,
                                       .fit_end = vocoder_fit_end,
                                       .encode = vocoder_encode,
+                                      .encode_track = vocoder_encode_track,
                                       .decode_audio = vocoder_decode,
                                       .distance = vocoder_distance};

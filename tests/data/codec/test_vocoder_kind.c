@@ -132,6 +132,70 @@ static void parts_join(void **state)
     free(f);
 }
 
+enum { TIMES = 5, LONG = TIMES * SAMPLES }; // a track of more rows than are made at once
+
+typedef struct long_track {
+    tk_media_source source; // the first member
+    const tk_media *m;
+    int64_t most; // samples asked for at once
+} long_track;
+
+static tk_status get_sound(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    long_track *t = (long_track *)s;
+    assert_true(first >= 0 && n > 0 && first + n <= LONG);
+    if (n > t->most) t->most = n;
+    memcpy(pcm, t->m->pcm + first * t->m->channels, (size_t)(n * t->m->channels) * sizeof *pcm);
+    return TK_OK;
+}
+
+typedef struct made_rows {
+    float *rows;
+    int64_t each, n;
+} made_rows;
+
+static tk_status take_rows(void *ctx, int64_t first, int64_t n, const float *rows)
+{
+    made_rows *r = ctx;
+    assert_int_equal(first, r->n);
+    memcpy(r->rows + first * r->each, rows, (size_t)(n * r->each) * sizeof *rows);
+    r->n += n;
+    return TK_OK;
+}
+
+// A track that is asked for in pieces has the rows of the whole, also by a kind that knows no
+// parts.
+static void tracks_are_encoded_in_pieces(void **state)
+{
+    (void)state;
+    static float pcm[LONG * 2], whole[(TIMES * ROWS + 1) * 2 * 20], joined[TIMES * ROWS * 40 + 40];
+    for (int kind = 0; kind < 2; kind++) {
+        track *f = new_track(2);
+        tk_codec_config of = config;
+        tk_media_config m = media;
+        tk_codec *c;
+        tk_media clip;
+        m.channels = 2;
+        of.audio = kind ? TK_SOUND_MDCT : TK_SOUND_VOCODER;
+        assert_ok(tk_codec_fit(&of, &m, record, f, 2, &c));
+        for (int i = 0; i < TIMES; i++) {
+            record(f, i, &clip);
+            memcpy(pcm + i * SAMPLES * 2, clip.pcm, SAMPLES * 2 * sizeof *pcm);
+        }
+        clip = tk_media_shape(&m, 0, LONG);
+        clip.pcm = pcm;
+        long_track t = {{tk_media_shape(&m, 0, LONG), NULL, get_sound, NULL}, &clip, 0};
+        made_rows made = {.rows = joined, .each = 40};
+        assert_ok(tk_codec_encode_audio(c, &clip, whole));
+        assert_ok(tk_codec_encode_track(c, &t.source, take_rows, &made));
+        assert_int_equal(made.n, tk_grid_audio_rows(tk_codec_get_info(c), LONG));
+        assert_memory_equal(whole, joined, (size_t)(made.n * 40) * sizeof *whole);
+        if (!kind) assert_true(t.most <= 1 << 14);
+        tk_codec_free(c);
+        free(f);
+    }
+}
+
 static void silence_and_wild_rows(void **state)
 {
     (void)state;
@@ -273,6 +337,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(every_number_has_unit_variance),
         cmocka_unit_test(parts_join),
+        cmocka_unit_test(tracks_are_encoded_in_pieces),
         cmocka_unit_test(silence_and_wild_rows),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(threads_change_nothing),

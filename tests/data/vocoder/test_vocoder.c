@@ -294,6 +294,94 @@ static void transforms_are_fourier(void **state)
     tk_arena_free(&a);
 }
 
+// ---- tracks that do not lie in memory ----------------------------------------------------------
+
+enum { LONG = 30 * 8000, AT_ONCE = 1 << 16, FRAME = 100 }; // samples: of it, got at once, a frame's
+
+typedef struct long_track { // behind so many samples of silence
+    int64_t lead, asked;
+    const float *x; // (LONG)
+} long_track;
+
+static tk_status get_piece(void *ctx, int64_t first, int64_t n, float *x)
+{
+    long_track *t = ctx;
+    assert_true(first >= 0 && n > 0 && n <= AT_ONCE && first + n <= t->lead + LONG);
+    for (int64_t k = first; k < first + n; k++) x[k - first] = k < t->lead ? 0 : t->x[k - t->lead];
+    t->asked += n;
+    return TK_OK;
+}
+
+// Silence, a voice that glides, two voices at once so faint that a change of pitch costs more than
+// it gains for long, noise: which way is the best is open for a while.
+static void fill_long_track(float *x)
+{
+    double first = 0, second = 0;
+    tk_rng_fill_normal(key(), 0, x, LONG, 1);
+    for (int64_t t = 0; t < LONG; t++) {
+        const double at = (double)t / 8000, loud = fmod(at, 10);
+        double voices = 0;
+        first += 2 * M_PI * (130 + 50 * sin(at)) / 8000;
+        second += 2 * M_PI * (190 + 20 * cos(0.7 * at)) / 8000;
+        for (int k = 1; k < 9; k++) voices += (sin(k * first) + (loud > 4) * sin(k * second)) / k;
+        x[t] *= loud > 9 ? 0.05f : loud > 4 ? 1e-5f : 1e-3f;
+        x[t] += (float)(loud < 1.5 ? 0 : loud < 4 ? 0.1 : loud < 9 ? 0.0003 : 0) * (float)voices;
+        if (loud < 1.5) x[t] = 0;
+    }
+}
+
+// Asked for twice, a little at a time, in parts of any length: the rows of the whole.
+static void parts_are_the_whole(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = {1, 256, 31, 2, 300};
+    heard h = listen(8000, 200);
+    const int64_t rows = LONG / 200, bands = h.sound.frames * h.sound.bands;
+    float *x = tk_arena_alloc(&h.arena, LONG * sizeof *x);
+    long_track t = {.x = x};
+    const tk_vocoder_sound track = {LONG, get_piece, &t};
+    tk_vocoder_rows whole, part;
+    tk_vocoder_pitch pitch;
+    fill_long_track(x);
+    assert_ok(tk_vocoder_rows_new(&h.sound, &h.arena, rows, &whole));
+    assert_ok(tk_vocoder_analyse(&h.sound, x, LONG, &h.arena, &whole));
+    assert_ok(tk_vocoder_listen(&h.sound, &track, rows, &h.arena, &pitch));
+    assert_true(t.asked < LONG + LONG / 4);
+    for (int64_t at = 0, k = 0; at < rows; at += part.n, k++) {
+        const int64_t n = lengths[k % 5] < rows - at ? lengths[k % 5] : rows - at;
+        assert_ok(tk_vocoder_rows_new(&h.sound, &h.arena, n, &part));
+        part.first = at, part.all = rows;
+        assert_ok(tk_vocoder_analyse_part(&h.sound, &track, &pitch, &h.arena, &part));
+        assert_memory_equal(part.pitch, whole.pitch + at, (size_t)n * sizeof *part.pitch);
+        assert_memory_equal(part.bands, whole.bands + at * bands,
+                            (size_t)(n * bands) * sizeof *part.bands);
+        assert_memory_equal(part.voice, whole.voice + at * h.sound.parts,
+                            (size_t)(n * h.sound.parts) * sizeof *part.voice);
+    }
+    tk_arena_free(&h.arena);
+}
+
+// Silence before a track shifts the places at which its pitch is settled so far, and nothing else.
+static void pitch_is_settled_the_same_anywhere(void **state)
+{
+    (void)state;
+    heard h = listen(8000, 200);
+    float *x = tk_arena_alloc(&h.arena, LONG * sizeof *x);
+    tk_vocoder_pitch alone;
+    fill_long_track(x);
+    for (int64_t lead = 0; lead < 1500; lead += 370) { // frames
+        long_track t = {.lead = lead * FRAME, .x = x};
+        const tk_vocoder_sound track = {t.lead + LONG, get_piece, &t};
+        tk_vocoder_pitch pitch;
+        assert_ok(tk_vocoder_listen(&h.sound, &track, (t.lead + LONG) / 200, &h.arena, &pitch));
+        assert_int_equal(pitch.frames, lead + LONG / FRAME);
+        if (!lead) alone = pitch;
+        assert_memory_equal(pitch.hz + lead, alone.hz, LONG / FRAME * sizeof *pitch.hz);
+        assert_memory_equal(pitch.sure + lead, alone.sure, LONG / FRAME * sizeof *pitch.sure);
+    }
+    tk_arena_free(&h.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +392,8 @@ int main(void)
         cmocka_unit_test(knocks_come_when_they_did),
         cmocka_unit_test(silence_stays_silent),
         cmocka_unit_test(pieces_join),
+        cmocka_unit_test(parts_are_the_whole),
+        cmocka_unit_test(pitch_is_settled_the_same_anywhere),
         cmocka_unit_test(wild_rows_make_finite_sound),
         cmocka_unit_test(odd_shapes_are_refused),
     };
