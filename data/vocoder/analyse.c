@@ -6,7 +6,8 @@
 #include <string.h>
 
 // The power spectrum under a window of three periods, of unit energy, into f->power.
-static void pitched_power(const tk_vocoder *s, const tk_heard *h, int64_t k, double hz, tk_frame *f)
+static void pitched_power(const tk_vocoder *s, const tk_vocoder_heard *h, int64_t k, double hz,
+                          tk_frame *f)
 {
     const int64_t start = tk_frame_start(s, k);
     const double middle = tk_frame_middle(s, k), half = 1.5 * (double)s->rate / hz;
@@ -96,16 +97,17 @@ static void row_voices(const tk_vocoder *s, int64_t row, int64_t n, const float 
     }
 }
 
-typedef struct looked_at { // frames [begin, end) of a track, one more on either side than rows have
+typedef struct frames_of_part { // frames [begin, end) of a track, one more on either side than rows
+                                // have
     int64_t begin, end;
     float *repeats; // (frames, parts)
     double *sum;    // scratch (bins)
-    tk_heard heard;
+    tk_vocoder_heard heard;
     tk_frame f;
-} looked_at;
+} frames_of_part;
 
-static tk_status look_at_frame(const tk_vocoder *s, const tk_vocoder_pitch *pitch, int64_t k,
-                               looked_at *l, tk_vocoder_rows *r)
+static tk_status analyse_frame(const tk_vocoder *s, const tk_vocoder_pitch *pitch, int64_t k,
+                               frames_of_part *l, tk_vocoder_rows *r)
 {
     const int64_t own = k - r->first * s->frames; // among those that rows have
     const float hz = pitch->hz[k];
@@ -123,14 +125,14 @@ tk_status tk_vocoder_analyse_part(const tk_vocoder *s, const tk_vocoder_sound *x
                                   const tk_vocoder_pitch *pitch, tk_arena *a, tk_vocoder_rows *r)
 {
     const int64_t begin = r->first * s->frames - 1, end = (r->first + r->n) * s->frames + 1;
-    looked_at l = {.begin = begin < 0 ? 0 : begin,
-                   .end = end < pitch->frames ? end : pitch->frames};
+    frames_of_part l = {.begin = begin < 0 ? 0 : begin,
+                        .end = end < pitch->frames ? end : pitch->frames};
     if (!r->n) return TK_OK;
     TK_TRY(tk_heard_new(s, x, a, &l.heard));
     TK_TRY(tk_frame_new(s, a, &l.f));
     TK_ARENA_NEW(l.repeats, a, (l.end - l.begin) * s->parts);
     TK_ARENA_NEW(l.sum, a, s->size / 2 + 1);
-    for (int64_t k = l.begin; k < l.end; k++) TK_TRY(look_at_frame(s, pitch, k, &l, r));
+    for (int64_t k = l.begin; k < l.end; k++) TK_TRY(analyse_frame(s, pitch, k, &l, r));
     for (int64_t i = 0; i < r->n; i++) {
         const int64_t row = r->first + i;
         double log_hz = 0;
@@ -169,7 +171,7 @@ tk_status tk_vocoder_distance(const tk_vocoder *s, const float *x, const float *
     const tk_vocoder_sound track[2] = {sound_in_memory(&x, samples), sound_in_memory(&y, samples)};
     float *bands[2];
     double *running;
-    tk_heard heard[2];
+    tk_vocoder_heard heard[2];
     tk_frame f;
     TK_TRY(tk_frame_new(s, a, &f));
     TK_ARENA_NEW(running, a, s->size / 2 + 1);

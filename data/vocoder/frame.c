@@ -28,14 +28,15 @@ int64_t tk_frame_start(const tk_vocoder *s, int64_t k)
 
 enum { AHEAD = 1 << 15 }; // samples asked for beyond a window
 
-tk_status tk_heard_new(const tk_vocoder *s, const tk_vocoder_sound *track, tk_arena *a, tk_heard *h)
+tk_status tk_heard_new(const tk_vocoder *s, const tk_vocoder_sound *track, tk_arena *a,
+                       tk_vocoder_heard *h)
 {
-    *h = (tk_heard){.track = track, .room = s->window + AHEAD};
+    *h = (tk_vocoder_heard){.track = track, .room = s->window + AHEAD};
     TK_ARENA_NEW(h->x, a, h->room);
     return TK_OK;
 }
 
-tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_heard *h)
+tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_vocoder_heard *h)
 {
     const int64_t start = tk_frame_start(s, k), samples = h->track->samples;
     const int64_t begin = start > 0 ? start : 0;
@@ -46,7 +47,7 @@ tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_heard *h)
     return h->track->get(h->track->ctx, h->first, h->n, h->x);
 }
 
-double tk_frame_power(const tk_vocoder *s, const tk_heard *h, int64_t k, tk_frame *f)
+double tk_frame_power(const tk_vocoder *s, const tk_vocoder_heard *h, int64_t k, tk_frame *f)
 {
     const int64_t start = tk_frame_start(s, k);
     double sum = 0, norm = 0;

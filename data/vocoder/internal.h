@@ -22,21 +22,21 @@ int64_t tk_frame_start(const tk_vocoder *s, int64_t k);
 void tk_frame_transform(const tk_vocoder *s, tk_frame *f); // f->x to f->power
 
 // What is there of a track's samples, around where it is looked at.
-typedef struct tk_heard {
+typedef struct tk_vocoder_heard {
     const tk_vocoder_sound *track;
     float *x; // samples [first, first + n)
     int64_t first, n, room;
-} tk_heard;
+} tk_vocoder_heard;
 tk_status tk_heard_new(const tk_vocoder *s, const tk_vocoder_sound *track, tk_arena *a,
-                       tk_heard *h);
+                       tk_vocoder_heard *h);
 // Sees to it that the window around frame k is there; frames that follow each other cost least.
-tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_heard *h);
+tk_status tk_heard_frame(const tk_vocoder *s, int64_t k, tk_vocoder_heard *h);
 // Sample `at`, within that window; 0 beyond the track.
-static inline float tk_heard_sample(const tk_heard *h, int64_t at)
+static inline float tk_heard_sample(const tk_vocoder_heard *h, int64_t at)
 {
     return at >= 0 && at < h->track->samples ? h->x[at - h->first] : 0;
 }
 
 // The power spectrum of the window around frame k, which is there, under Hann's window, into
 // f->power; the samples' own power, per sample.
-double tk_frame_power(const tk_vocoder *s, const tk_heard *h, int64_t k, tk_frame *f);
+double tk_frame_power(const tk_vocoder *s, const tk_vocoder_heard *h, int64_t k, tk_frame *f);

@@ -45,7 +45,8 @@ static void pick_peaks(const tk_vocoder *s, const float *r, int64_t low, int64_t
 
 // Candidates of frame k, which is the next one, by the autocorrelation that its power spectrum is
 // the transform of.
-static void look_at_frame(const tk_vocoder *s, const tk_heard *h, int64_t k, tk_frame *f, track *t)
+static void look_at_frame(const tk_vocoder *s, const tk_vocoder_heard *h, int64_t k, tk_frame *f,
+                          track *t)
 {
     const double bin = (double)s->rate / (double)s->size;
     const int64_t low = (int64_t)((double)s->rate / TK_VOCODER_HIGHEST);
@@ -89,7 +90,7 @@ static void go_on(track *t)
 }
 
 // The path to choice `at` of held frame k is the best one: all frames up to it are settled.
-static void settle(track *t, int64_t k, int at)
+static void settle_path(track *t, int64_t k, int at)
 {
     const int64_t gone = k + 1, left = t->held - gone;
     for (; k >= 0; k--) {
@@ -116,7 +117,7 @@ static void settle_what_meets(track *t)
         bool meet = true;
         for (int c = 1; c < CHOICES; c++) meet = meet && at[c] == at[0];
         if (meet) {
-            settle(t, k, at[0]);
+            settle_path(t, k, at[0]);
             return;
         }
         for (int c = 0; c < CHOICES; c++) at[c] = t->before[k * CHOICES + at[c]];
@@ -128,7 +129,7 @@ static void settle_all(track *t)
     int at = 0;
     for (int c = 1; c < CHOICES; c++)
         if (t->sum[c] > t->sum[at]) at = c;
-    settle(t, t->held - 1, at);
+    settle_path(t, t->held - 1, at);
 }
 
 static tk_status grow_track(track *t, tk_arena *a)
@@ -146,7 +147,7 @@ static tk_status grow_track(track *t, tk_arena *a)
 }
 
 // Room for a frame: where half of it is not enough for what is not settled, more.
-static tk_status make_room(track *t, tk_arena *a)
+static tk_status make_room_for_frame(track *t, tk_arena *a)
 {
     if (t->held < t->room) return TK_OK;
     settle_what_meets(t);
@@ -167,12 +168,13 @@ static void fill_in(int64_t n, const float *sure, float *pitch)
     }
 }
 
-static tk_status find_path(const tk_vocoder *s, tk_heard *h, int64_t n, tk_arena *scratch, track *t)
+static tk_status find_path(const tk_vocoder *s, tk_vocoder_heard *h, int64_t n, tk_arena *scratch,
+                           track *t)
 {
     tk_frame f;
     TK_TRY(tk_frame_new(s, scratch, &f));
     for (int64_t k = 0; k < n; k++) {
-        TK_TRY(make_room(t, scratch));
+        TK_TRY(make_room_for_frame(t, scratch));
         TK_TRY(tk_heard_frame(s, k, h));
         look_at_frame(s, h, k, &f, t);
         go_on(t);
@@ -186,7 +188,7 @@ tk_status tk_vocoder_listen(const tk_vocoder *s, const tk_vocoder_sound *x, int6
 {
     const int64_t n = rows * s->frames;
     tk_arena scratch;
-    tk_heard h;
+    tk_vocoder_heard h;
     *out = (tk_vocoder_pitch){.frames = n};
     if (!n) return TK_OK;
     TK_ARENA_NEW(out->hz, a, n);

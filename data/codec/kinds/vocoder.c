@@ -306,7 +306,7 @@ typedef struct rows_in_memory {
     int64_t each; // numbers of a row
 } rows_in_memory;
 
-static tk_status keep_rows(void *ctx, int64_t first, int64_t n, const float *rows)
+static tk_status keep_in_memory(void *ctx, int64_t first, int64_t n, const float *rows)
 {
     const rows_in_memory *r = ctx;
     memcpy(r->rows + first * r->each, rows, tk_array_bytes(n * r->each, sizeof *rows));
@@ -317,7 +317,7 @@ static tk_status vocoder_encode(const tk_half *h, const tk_media *m, float *rows
 {
     tk_media_whole track = tk_media_whole_of(m);
     rows_in_memory to = {rows, m->channels * h->info.audio_channels};
-    return vocoder_encode_track(h, &track.source, keep_rows, &to);
+    return vocoder_encode_track(h, &track.source, keep_in_memory, &to);
 }
 
 static void decode_row(const vocoder *c, const float *row, float *bands, float *pitch, float *voice)
