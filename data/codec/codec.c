@@ -157,6 +157,12 @@ int64_t tk_codec_audio_context(const tk_codec *c)
     return c->half[TK_CODEC_AUDIO]->context;
 }
 
+int64_t tk_codec_step(const tk_codec *c, tk_codec_side side, int64_t high, int64_t wide)
+{
+    const tk_half *h = c->half[side];
+    return h->kind->step ? h->kind->step(h, high, wide) : 0;
+}
+
 tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)
 {
     const tk_half *h = c->half[TK_CODEC_VIDEO];

@@ -72,6 +72,13 @@ tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *row
 tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t audio_rows,
                                 int64_t channels, float *pcm, int64_t samples);
 
+// Media that are too long to be encoded at once, of pictures of high x wide patches. Parts that
+// begin at multiples of so many latent frames, or audio rows, and are as many or go on to the end,
+// have the rows of the whole, bit for bit: pictures as they are; sound with the media of one step
+// before the part (none where it begins the track), whose rows are not the whole's. 0: rows depend
+// on all that there is.
+int64_t tk_codec_step(const tk_codec *c, tk_codec_side side, int64_t high, int64_t wide);
+
 // The same for a part: frames of latent frames [first, first + n), and samples [first, first + n).
 // Of the clip's rows only these are read, and need be there: latent frames from
 // tk_codec_video_context before the part to as many after it, and audio rows from

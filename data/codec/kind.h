@@ -36,6 +36,8 @@ typedef struct tk_half_kind {
     // As in codec.h; of the decoders that of its side. Pictures have been checked to divide into
     // patches.
     tk_status (*encode)(const tk_half *h, const tk_media *m, float *rows);
+    // As tk_codec_step in codec.h; NULL: 0.
+    int64_t (*step)(const tk_half *h, int64_t high, int64_t wide);
     tk_status (*decode_video)(const tk_half *h, tk_row_part rows, const tk_grid *g, int64_t first,
                               int64_t n, uint8_t *rgb);
     tk_status (*decode_audio)(const tk_half *h, tk_row_part rows, int64_t audio_rows,

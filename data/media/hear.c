@@ -2,6 +2,7 @@
 // The sound of a file that has nothing else: see data/media/media.h.
 #include "data/media/media.h"
 #include "data/media/sound.h"
+#include <string.h>
 
 tk_status tk_media_has_pictures(const char *path, bool *yes)
 {
@@ -18,39 +19,79 @@ tk_status tk_media_has_pictures(const char *path, bool *yes)
     return TK_OK;
 }
 
-// A second at a time, until the sound ends.
-static tk_status hear_to_the_end(tk_sound *s, int64_t most, tk_media *out)
+typedef struct hearing {
+    const char *path;
+    tk_media_heard heard;
+    void *ctx;
+    int64_t samples; // so far
+} hearing;
+
+// A second at a time, until the sound ends. pcm: scratch of a second.
+static tk_status hear_to_the_end(tk_sound *s, int64_t most, float *pcm, hearing *h)
 {
-    const int64_t each = s->channels;
     int64_t n = 0;
-    while (out->samples < most && !(s->end && s->held <= n)) {
-        const int64_t have = out->samples;
-        n = s->rate < most - have ? s->rate : most - have;
-        float *grown = tk_realloc(out->pcm, (size_t)(have * each) * sizeof *grown,
-                                  (size_t)((have + n) * each) * sizeof *grown);
-        if (!grown) return TK_FAIL(TK_MEMORY, "out of memory for the sound of %s", s->track.path);
-        out->pcm = grown;
-        TK_TRY(tk_sound_pull(s, have, n, out->pcm + have * each));
-        out->samples += s->end && s->held < n ? s->held : n;
-        if (s->end && s->held < n) break;
+    while (h->samples < most && !(s->end && s->held <= n)) {
+        n = s->rate < most - h->samples ? s->rate : most - h->samples;
+        TK_TRY(tk_sound_pull(s, h->samples, n, pcm));
+        const bool last = s->end && s->held < n;
+        const int64_t got = last ? s->held : n;
+        if (got > 0) TK_TRY(h->heard(h->ctx, pcm, got));
+        h->samples += got;
+        if (last) break;
     }
     return tk_track_check_damage(&s->track);
+}
+
+static tk_status hear_sound(tk_sound *s, const tk_media_config *m, double max_seconds, hearing *h)
+{
+    float *pcm;
+    TK_TRY(tk_sound_open(h->path, m->sample_rate, m->channels, s));
+    if (!s->track.stream) return TK_FAIL(TK_INPUT, "%s has no sound", h->path);
+    TK_NEW(pcm, m->sample_rate * m->channels);
+    const tk_status st =
+        hear_to_the_end(s, (int64_t)(max_seconds * (double)m->sample_rate), pcm, h);
+    tk_free(pcm);
+    TK_TRY(st);
+    return h->samples ? TK_OK : TK_FAIL(TK_INPUT, "%s: its sound is empty", h->path);
+}
+
+tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
+                           tk_media_heard heard, void *ctx)
+{
+    tk_sound s = {0};
+    hearing h = {path, heard, ctx, 0};
+    if (!(max_seconds > 0) || max_seconds > 1e6)
+        return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it", path, max_seconds);
+    const tk_status st = hear_sound(&s, m, max_seconds, &h);
+    tk_sound_close(&s);
+    return st;
+}
+
+typedef struct kept { // all that was heard
+    const char *path;
+    tk_media *m;
+} kept;
+
+static tk_status keep_sound(void *ctx, const float *pcm, int64_t n)
+{
+    const kept *k = ctx;
+    tk_media *m = k->m;
+    const int64_t have = m->samples * m->channels, more = n * m->channels;
+    float *grown =
+        tk_realloc(m->pcm, (size_t)have * sizeof *grown, (size_t)(have + more) * sizeof *grown);
+    if (!grown) return TK_FAIL(TK_MEMORY, "out of memory for the sound of %s", k->path);
+    memcpy(grown + have, pcm, (size_t)more * sizeof *grown);
+    m->pcm = grown;
+    m->samples += n;
+    return TK_OK;
 }
 
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out)
 {
-    tk_sound s = {0};
-    tk_status st = TK_OK;
+    kept k = {path, out};
     *out = tk_media_shape(m, 0, 0);
-    if (!(max_seconds > 0) || max_seconds > 1e6)
-        return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it", path, max_seconds);
-    TK_TRY_TO(st, done, tk_sound_open(path, m->sample_rate, m->channels, &s));
-    if (!s.track.stream) TK_TRY_TO(st, done, TK_FAIL(TK_INPUT, "%s has no sound", path));
-    TK_TRY_TO(st, done, hear_to_the_end(&s, (int64_t)(max_seconds * (double)m->sample_rate), out));
-    if (!out->samples) st = TK_FAIL(TK_INPUT, "%s: its sound is empty", path);
-done:
-    tk_sound_close(&s);
+    const tk_status st = tk_media_hear_on(path, m, max_seconds, keep_sound, &k);
     if (st != TK_OK) tk_media_free(out);
     return st;
 }

@@ -31,6 +31,10 @@ tk_status tk_media_look(const char *path, tk_media_has *out);
 // max_seconds. TK_INPUT where there is none.
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out);
+// The same as it is read, a second at a time: pcm (n, channels), there until `heard` returns.
+typedef tk_status (*tk_media_heard)(void *ctx, const float *pcm, int64_t n);
+tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
+                           tk_media_heard heard, void *ctx);
 
 // A still of a film: the picture `at` seconds after its first one, or the last where it ends
 // before, as JPEG in `a`, at most `side` pixels high and wide.

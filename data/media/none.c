@@ -34,6 +34,13 @@ tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_s
     return no_media(path);
 }
 
+tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
+                           tk_media_heard heard, void *ctx)
+{
+    (void)m, (void)max_seconds, (void)heard, (void)ctx;
+    return no_media(path);
+}
+
 tk_status tk_media_make_poster(const char *path, double at, int64_t side, tk_arena *a,
                                tk_media_poster *out)
 {
@@ -87,6 +94,12 @@ int64_t tk_media_reader_damage(const tk_media_reader *r, double *at)
     (void)r;
     *at = 0;
     return 0;
+}
+
+tk_status tk_media_reader_check(const tk_media_reader *r)
+{
+    (void)r;
+    return TK_OK;
 }
 
 bool tk_media_reader_has_audio(const tk_media_reader *r)

@@ -176,6 +176,12 @@ int64_t tk_media_reader_damage(const tk_media_reader *r, double *at)
     return n;
 }
 
+tk_status tk_media_reader_check(const tk_media_reader *r)
+{
+    TK_TRY(tk_track_check_damage(&r->video));
+    return r->sound.track.stream ? tk_track_check_damage(&r->sound.track) : TK_OK;
+}
+
 void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out)
 {
     const int64_t restarts = r->video.clock.restarts;
@@ -290,8 +296,7 @@ static tk_status read_all(tk_media_reader *r, int64_t most, tk_media *out)
         if (got < n) break;
     }
     out->samples = tk_media_samples(m, out->frames);
-    TK_TRY(tk_track_check_damage(&r->video));
-    return r->sound.track.stream ? tk_track_check_damage(&r->sound.track) : TK_OK;
+    return tk_media_reader_check(r);
 }
 
 tk_status tk_media_read(const char *path, const tk_media_config *m, double max_seconds,

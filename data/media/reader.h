@@ -19,6 +19,8 @@ tk_status tk_media_reader_next(tk_media_reader *r, int64_t n, uint8_t *rgb, floa
 // Packets and pictures that do not decode in what the last call gave, of video and sound, with what
 // refers to them; *at = seconds after the first picture where that begins.
 int64_t tk_media_reader_damage(const tk_media_reader *r, double *at);
+// TK_INPUT where too much of what was read so far, of pictures or sound, does not decode.
+tk_status tk_media_reader_check(const tk_media_reader *r);
 bool tk_media_reader_has_audio(const tk_media_reader *r);
 // What was changed in what was read so far.
 void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out);

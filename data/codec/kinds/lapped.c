@@ -252,6 +252,13 @@ static tk_status encode_frames(const tk_lapped *c, const tk_media *m, int64_t fi
     return TK_OK;
 }
 
+// Latent frames whose products are one: waves lap in space alone.
+static int64_t lapped_step(const tk_half *half, int64_t high, int64_t wide)
+{
+    (void)half;
+    return 1 + BLOCK / (high * wide);
+}
+
 static tk_status lapped_encode(const tk_half *half, const tk_media *m, float *rows)
 {
     const tk_lapped *c = (const tk_lapped *)half;
@@ -259,7 +266,7 @@ static tk_status lapped_encode(const tk_half *half, const tk_media *m, float *ro
     tk_grid g;
     float *scratch;
     TK_TRY(tk_grid_of(i, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
-    const int64_t each = g.high * g.wide, together = 1 + BLOCK / each;
+    const int64_t each = g.high * g.wide, together = lapped_step(half, g.high, g.wide);
     const int64_t of_patch = c->kept * 2 + i->video_channels * (TK_LAPPED_NEAR + 3);
     TK_NEW(scratch, 2 * each * tk_codec_patch(i) + together * each * of_patch);
     tk_status st = TK_OK;
@@ -310,4 +317,5 @@ const tk_half_kind tk_lapped_kind = {.side = TK_CODEC_VIDEO,
                                      .fit_clip = tk_lapped_fit_clip,
                                      .fit_end = tk_lapped_fit_end,
                                      .encode = lapped_encode,
+                                     .step = lapped_step,
                                      .decode_video = lapped_decode};

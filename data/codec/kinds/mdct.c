@@ -156,6 +156,12 @@ static tk_status mdct_fit_end(void *fit)
 
 // ---- rows --------------------------------------------------------------------------------------
 
+static int64_t mdct_step(const tk_half *half, int64_t high, int64_t wide)
+{
+    (void)half, (void)high, (void)wide;
+    return BLOCK;
+}
+
 static tk_status mdct_encode(const tk_half *half, const tk_media *m, float *rows)
 {
     const mdct *c = (const mdct *)half;
@@ -241,4 +247,5 @@ const tk_half_kind tk_mdct_kind = {.side = TK_CODEC_AUDIO,
                                    .fit_clip = mdct_fit_clip,
                                    .fit_end = mdct_fit_end,
                                    .encode = mdct_encode,
+                                   .step = mdct_step,
                                    .decode_audio = mdct_decode};

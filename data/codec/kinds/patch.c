@@ -188,6 +188,18 @@ static tk_status patch_encode(const tk_half *half, const tk_media *m, float *row
     return st;
 }
 
+// Whole products.
+static int64_t patch_step(const tk_half *half, int64_t high, int64_t wide)
+{
+    int64_t a = BLOCK, b = high * wide % BLOCK;
+    (void)half;
+    while (b > 0) {
+        const int64_t rest = a % b;
+        a = b, b = rest;
+    }
+    return BLOCK / a;
+}
+
 // One latent frame after the other, so that its products are of the same shape, and its bits the
 // same, whatever part it is decoded in.
 static tk_status patch_decode(const tk_half *half, tk_row_part rows, const tk_grid *g,
@@ -224,4 +236,5 @@ const tk_half_kind tk_patch_kind = {.side = TK_CODEC_VIDEO,
                                     .fit_clip = patch_fit_clip,
                                     .fit_end = patch_fit_end,
                                     .encode = patch_encode,
+                                    .step = patch_step,
                                     .decode_video = patch_decode};

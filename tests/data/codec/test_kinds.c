@@ -297,6 +297,79 @@ static void parts_of_patch_and_mdct_join(void **state)
     check_parts(test_codec(3));
 }
 
+// Pictures of parts of `steps` steps are those of the whole.
+static void check_encoded_pictures(const tk_codec *c, int64_t high, int64_t wide, int64_t steps)
+{
+    const tk_codec_info *i = tk_codec_get_info(c);
+    const int64_t step = tk_codec_step(c, TK_CODEC_VIDEO, high, wide), latents = 5 * step / 2 + 1;
+    const int64_t pixels = high * wide * i->patch_size * i->patch_size;
+    const int64_t each = high * wide * i->video_channels, frames = tk_grid_frame(i, latents);
+    tk_media clip = {
+        .frames = frames, .height = high * i->patch_size, .width = wide * i->patch_size};
+    float *whole = malloc((size_t)(latents * each) * sizeof *whole);
+    float *joined = malloc((size_t)(latents * each) * sizeof *whole);
+    uint8_t *rgb = malloc((size_t)(frames * pixels * 3));
+    assert_true(step > 0);
+    for (int64_t k = 0; k < frames * pixels * 3; k++) rgb[k] = (uint8_t)(k * k % 251);
+    clip.rgb = rgb;
+    assert_ok(tk_codec_encode_video(c, &clip, whole));
+    for (int64_t f = 0, part = steps * step; f < latents; f += part) {
+        const int64_t n = latents - f < part ? latents - f : part;
+        clip.frames = tk_grid_frame(i, n);
+        clip.rgb = rgb + tk_grid_frame(i, f) * pixels * 3;
+        assert_ok(tk_codec_encode_video(c, &clip, joined + f * each));
+    }
+    assert_memory_equal(whole, joined, (size_t)(latents * each) * sizeof *whole);
+    free(whole), free(joined), free(rgb);
+}
+
+// Sound likewise, each part with a step before it.
+static void check_encoded_sound(const tk_codec *c, int64_t steps)
+{
+    const tk_codec_info *i = tk_codec_get_info(c);
+    const int64_t step = tk_codec_step(c, TK_CODEC_AUDIO, 1, 1),
+                  each = CHANNELS * i->audio_channels;
+    const int64_t samples = (5 * step / 2) * i->audio_hop + 3, all = tk_grid_audio_rows(i, samples);
+    tk_media track = {.channels = CHANNELS, .sample_rate = i->sample_rate};
+    float *pcm = malloc((size_t)(samples * CHANNELS) * sizeof *pcm);
+    float *whole = malloc((size_t)(all * each) * sizeof *whole);
+    float *part = malloc((size_t)((all + step) * each) * sizeof *part);
+    assert_true(step > 0);
+    for (int64_t k = 0; k < samples * CHANNELS; k++) pcm[k] = sinf((float)(k * k % 977));
+    track.samples = samples;
+    track.pcm = pcm;
+    assert_ok(tk_codec_encode_audio(c, &track, whole));
+    for (int64_t r = 0; r < all; r += steps * step) {
+        const int64_t before = r ? step : 0, from = (r - before) * i->audio_hop;
+        const int64_t end = (r + steps * step) * i->audio_hop;
+        const bool last = end >= samples;
+        const int64_t n = last ? all - r : steps * step;
+        track.samples = (last ? samples : end) - from;
+        track.pcm = pcm + from * CHANNELS;
+        assert_ok(tk_codec_encode_audio(c, &track, part));
+        assert_memory_equal(whole + r * each, part + before * each,
+                            (size_t)(n * each) * sizeof *whole);
+        if (last) break;
+    }
+    free(pcm), free(whole), free(part);
+}
+
+static void encoded_parts_join(void **state)
+{
+    (void)state;
+    tk_codec *c = test_codec(3);
+    const int64_t size[][2] = {{1, 1}, {3, 5}, {8, 12}, {17, 16}};
+    for (int k = 0; k < 4; k++)
+        for (int64_t steps = 1; steps <= 2; steps++)
+            check_encoded_pictures(c, size[k][0], size[k][1], steps);
+    for (int64_t steps = 1; steps <= 2; steps++) check_encoded_sound(c, steps);
+    tk_codec_free(c);
+    c = new_tiny();
+    assert_int_equal(tk_codec_step(c, TK_CODEC_VIDEO, 2, 2), 0);
+    assert_int_equal(tk_codec_step(c, TK_CODEC_AUDIO, 2, 2), 0);
+    tk_codec_free(c);
+}
+
 static void parts_of_tiny_join(void **state)
 {
     (void)state;
@@ -411,6 +484,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_patch_and_mdct_join),
+        cmocka_unit_test(encoded_parts_join),
         cmocka_unit_test(parts_of_tiny_join),
         cmocka_unit_test(tiny_goes_through_files_and_ranks),
         cmocka_unit_test(digests_know_the_kinds),
