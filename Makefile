@@ -482,7 +482,7 @@ kills: $(OUT)/tests/infer/spool/test_kills all
 LENGTHS ?= 60 600 3600
 long: all
 	@TALKIE=$(PROGRAM) scripts/long.sh $(LENGTHS) >$(OUT)/long.txt
-	@awk '{ printf "| %g | %d | %.1f | %.1f | %.1f |\n", $$1 / 60, $$2, $$3, $$4, $$2 * 64 * 64 * 3 / 1048576 }' \
+	@awk '{ printf "| %g | %d | %.1f | %.1f | %.1f | %.1f |\n", $$1 / 60, $$2, $$3, $$4, $$5, $$2 * 64 * 64 * 3 / 1048576 }' \
 	    $(OUT)/long.txt | cat tests/infer/output/long.md - >docs/campaign-long.md
 
 # What marks survive (docs/campaign-mark.md); goes on where it was stopped. SECONDS=600: stops then, and writes what

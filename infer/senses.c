@@ -59,16 +59,17 @@ tk_status tk_sensed_said(void *ctx, double second, const char *text)
     return tk_ruling_text(of->ruling, place, text);
 }
 
+static tk_status hear_more(void *ctx, const float *pcm, int64_t n)
+{
+    return tk_transcript_add(((tk_senses *)ctx)->ear, pcm, n);
+}
+
 static tk_status hear_file(tk_senses *s, const tk_senses_file *f, tk_sensed *of)
 {
     const tk_media_config want = {.sample_rate = HEARD_RATE, .channels = 1};
-    tk_media m;
-    TK_TRY(tk_media_hear(f->path, &want, f->seconds, &m));
-    tk_status st = tk_transcript_begin(s->ear, HEARD_RATE, 1, tk_sensed_said, of);
-    if (st == TK_OK) st = tk_transcript_add(s->ear, m.pcm, m.samples);
-    if (st == TK_OK) st = tk_transcript_end(s->ear);
-    tk_media_free(&m);
-    return st;
+    TK_TRY(tk_transcript_begin(s->ear, HEARD_RATE, 1, tk_sensed_said, of));
+    TK_TRY(tk_media_hear_on(f->path, &want, f->seconds, hear_more, s));
+    return tk_transcript_end(s->ear);
 }
 
 // ---- pictures ----------------------------------------------------------------------------------

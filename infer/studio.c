@@ -247,6 +247,12 @@ static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
     return tk_story_text_read(text, a);
 }
 
+// Who holds rows: the ranks of the first pipeline stage. NULL: not this one.
+static tk_comm *row_holders(tk_studio *a)
+{
+    return a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &a->mesh.stage;
+}
+
 // Collective: what the storyboard's windows are made from.
 static tk_status read_inputs(tk_studio *a, tk_studio_place *p)
 {
@@ -258,18 +264,19 @@ static tk_status read_inputs(tk_studio *a, tk_studio_place *p)
     TK_TRY(tk_agree(replica, read_text(job, &p->arena, &p->text)));
     if (!tk_story_gives(&job->config.story)) return TK_OK;
     p->task.given = &p->given;
-    return tk_agree(replica, tk_story_given_read(&job->config, &job->story, &job->remix, codec,
-                                                 &p->arena, &p->given));
+    const tk_story_given_ranks ranks = {replica, row_holders(a)};
+    return tk_story_given_read(&job->config, &job->story, &job->remix, codec, job->output, &ranks,
+                               &p->arena, &p->given);
 }
 
 static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
 {
-    tk_comm *holders = a->mesh.axis[TK_AXIS_PIPELINE].rank ? NULL : &a->mesh.stage;
     tk_reel_shape shape;
     TK_TRY(tk_agree(
         &a->mesh.replica,
         tk_story_reel(&job->story, tk_codec_get_info(job->trained->meta.codec), arena, &shape)));
-    return tk_reel_files_open(job->output, job->made, &shape, &a->mesh.replica, holders, out);
+    return tk_reel_files_open(job->output, job->made, &shape, &a->mesh.replica, row_holders(a),
+                              out);
 }
 
 // Windows that are there, made by this run or by an earlier one.

@@ -3,9 +3,9 @@
 # The memory that clips of several lengths take, made by a minute model in one step without guidance: what
 # is left is what grows with length, if anything does. Pictures and latents are 12 KiB a frame each, so that
 # whoever kept either of them would be found out within a minute of clip. Then the same of its remix, whose first shot
-# is made anew and whose other rows are given.
+# is made anew and whose other rows are given: of its latents, and of the film alone, which is encoded.
 #
-#     scripts/long.sh SECONDS...      a line a clip: seconds, frames, MiB at the most, MiB of its remix
+#     scripts/long.sh SECONDS...      a line a clip: seconds, frames, MiB at the most, MiB of its remix, of the film's
 #
 # Seconds are multiples of 4, a window. $TALKIE: the program.
 set -euo pipefail
@@ -16,6 +16,9 @@ WINDOW=4 FPS=8
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
+
+# MiB at the most of the run whose words lie in `out`.
+memory() { sed -n 's/.*seconds of clip in .* at most \([0-9.]*\) MiB.*/\1/p' out; }
 
 # told COMMAND...: its words go to `out`, and to the user where it fails.
 told() {
@@ -42,13 +45,14 @@ for seconds; do
         echo ']}'
     } >story.yaml
     told "$talkie" sample story.yaml -o clip
-    line=$(grep 'seconds of clip in' out)
-    most=${line#*at most }
+    most=$(memory)
     echo "{checkpoint: run, sample: {steps: 1, guidance: 1}, remix: {clip: clip.mp4, shots: [0]}}" >remix.yaml
     told "$talkie" sample remix.yaml -o remix
     grep -q 'of clip.mp4, from its latents' out || { cat out >&2 && exit 1; }
-    line=$(grep 'seconds of clip in' out)
-    again=${line#*at most }
-    echo "$seconds $((seconds * FPS)) ${most%% MiB*} ${again%% MiB*}"
+    again=$(memory)
+    rm clip.latents
+    told "$talkie" sample remix.yaml -o remix
+    ! grep -q 'from its latents' out || { cat out >&2 && exit 1; }
+    echo "$seconds $((seconds * FPS)) $most $again $(memory)"
     rm -f clip.* remix.*
 done

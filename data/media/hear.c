@@ -19,15 +19,15 @@ tk_status tk_media_has_pictures(const char *path, bool *yes)
     return TK_OK;
 }
 
-typedef struct hearing {
+typedef struct listening {
     const char *path;
     tk_media_heard heard;
     void *ctx;
     int64_t samples; // so far
-} hearing;
+} listening;
 
 // A second at a time, until the sound ends. pcm: scratch of a second.
-static tk_status hear_to_the_end(tk_sound *s, int64_t most, float *pcm, hearing *h)
+static tk_status hear_to_the_end(tk_sound *s, int64_t most, float *pcm, listening *h)
 {
     int64_t n = 0;
     while (h->samples < most && !(s->end && s->held <= n)) {
@@ -42,7 +42,7 @@ static tk_status hear_to_the_end(tk_sound *s, int64_t most, float *pcm, hearing 
     return tk_track_check_damage(&s->track);
 }
 
-static tk_status hear_sound(tk_sound *s, const tk_media_config *m, double max_seconds, hearing *h)
+static tk_status hear_sound(tk_sound *s, const tk_media_config *m, double max_seconds, listening *h)
 {
     float *pcm;
     TK_TRY(tk_sound_open(h->path, m->sample_rate, m->channels, s));
@@ -59,7 +59,7 @@ tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double ma
                            tk_media_heard heard, void *ctx)
 {
     tk_sound s = {0};
-    hearing h = {path, heard, ctx, 0};
+    listening h = {path, heard, ctx, 0};
     if (!(max_seconds > 0) || max_seconds > 1e6)
         return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it", path, max_seconds);
     const tk_status st = hear_sound(&s, m, max_seconds, &h);
@@ -67,14 +67,14 @@ tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double ma
     return st;
 }
 
-typedef struct kept { // all that was heard
+typedef struct heard_all { // all that was heard
     const char *path;
     tk_media *m;
-} kept;
+} heard_all;
 
 static tk_status keep_sound(void *ctx, const float *pcm, int64_t n)
 {
-    const kept *k = ctx;
+    const heard_all *k = ctx;
     tk_media *m = k->m;
     const int64_t have = m->samples * m->channels, more = n * m->channels;
     float *grown =
@@ -89,7 +89,7 @@ static tk_status keep_sound(void *ctx, const float *pcm, int64_t n)
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out)
 {
-    kept k = {path, out};
+    heard_all k = {path, out};
     *out = tk_media_shape(m, 0, 0);
     const tk_status st = tk_media_hear_on(path, m, max_seconds, keep_sound, &k);
     if (st != TK_OK) tk_media_free(out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/reel/latents.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -166,18 +167,62 @@ tk_status tk_latents_open(const char *path, const tk_latents_form *form, uint64_
     return st;
 }
 
-tk_status tk_latents_get(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
-                         float *to)
+// Where rows [first, first + n) of a side lie in the file.
+static tk_status place_of_rows(const tk_latents_file *f, tk_codec_side side, int64_t first,
+                               int64_t n, int64_t *at)
 {
-    const int64_t each = f->form.numbers[side];
-    int64_t before = first * each;
+    int64_t before = first * f->form.numbers[side];
     for (int k = 0; k < (int)side; k++) before += f->form.rows[k] * f->form.numbers[k];
     if (first < 0 || n < 0 || first + n > f->form.rows[side])
         return TK_FAIL(TK_INTERNAL, "%s does not hold rows %" PRId64 " to %" PRId64, f->path, first,
                        first + n);
-    TK_TRY(tk_pread_all(f->fd, f->path, to, tk_array_bytes(n * each, sizeof *to),
-                        (int64_t)sizeof(latents_head) + before * (int64_t)sizeof *to));
-    return are_numbers(to, n * each) ? TK_OK : not_numbers(f->path); // written to meanwhile
+    *at = (int64_t)sizeof(latents_head) + before * (int64_t)sizeof(float);
+    return TK_OK;
+}
+
+tk_status tk_latents_get(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
+                         float *to)
+{
+    const int64_t numbers = n * f->form.numbers[side];
+    int64_t at = 0;
+    TK_TRY(place_of_rows(f, side, first, n, &at));
+    TK_TRY(tk_pread_all(f->fd, f->path, to, tk_array_bytes(numbers, sizeof *to), at));
+    return are_numbers(to, numbers) ? TK_OK : not_numbers(f->path); // written to meanwhile
+}
+
+tk_status tk_latents_put(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
+                         const float *from)
+{
+    const int64_t numbers = n * f->form.numbers[side];
+    int64_t at = 0;
+    TK_TRY(place_of_rows(f, side, first, n, &at));
+    return tk_pwrite_all(f->fd, f->path, from, tk_array_bytes(numbers, sizeof *from), at);
+}
+
+// Its size, so that what is not put reads as zeros.
+static tk_status lay_out_scratch(const tk_latents_file *f)
+{
+    const latents_head h = latents_head_of(&f->form);
+    int64_t end = 0;
+    TK_TRY(place_of_rows(f, TK_CODEC_AUDIO, f->form.rows[TK_CODEC_AUDIO], 0, &end));
+    TK_TRY(tk_pwrite_all(f->fd, f->path, &h, sizeof h, 0));
+    if (ftruncate(f->fd, end) == 0) return TK_OK;
+    return TK_FAIL(TK_IO, "cannot write %s: %s", f->path, tk_io_words(errno));
+}
+
+tk_status tk_latents_scratch(const char *path, const tk_latents_form *form, tk_latents_file *out)
+{
+    tk_file f;
+    *out = (tk_latents_file){.form = *form};
+    TK_TRY(tk_file_begin(&f, path));
+    out->fd = dup(f.fd); // what is removed now is the name
+    const int code = errno;
+    tk_file_abort(&f);
+    if (out->fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));
+    out->path = path;
+    const tk_status st = lay_out_scratch(out);
+    if (st != TK_OK) tk_latents_close(out);
+    return st;
 }
 
 void tk_latents_close(tk_latents_file *f)

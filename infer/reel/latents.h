@@ -33,3 +33,10 @@ tk_status tk_latents_open(const char *path, const tk_latents_form *form, uint64_
 tk_status tk_latents_get(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
                          float *to);
 void tk_latents_close(tk_latents_file *f); // of one that is zero: fine
+
+// A file without a name, on the disk of `path`, which messages call it by and which stays the
+// caller's: its rows are zeros until they are put, and it is gone when it is closed, or its process
+// is.
+tk_status tk_latents_scratch(const char *path, const tk_latents_form *form, tk_latents_file *out);
+tk_status tk_latents_put(const tk_latents_file *f, tk_codec_side side, int64_t first, int64_t n,
+                         const float *from);

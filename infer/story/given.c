@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/given.h"
 #include "data/media/media.h"
+#include "infer/story/giver.h"
 #include "train/step/documents.h"
 #include <math.h>
 #include <string.h>
@@ -23,33 +24,35 @@ static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_co
     return tk_given_open(&g->doc, a, &g->mask);
 }
 
-static tk_status new_given_rows(tk_story_given *g, tk_arena *a)
+tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
+                              tk_arena *a)
 {
+    TK_TRY(open_timeline(g, s, k, a));
     TK_ARENA_NEW(g->rows[TK_VIDEO], a, g->shot.latent_frames * g->each[TK_VIDEO]);
     TK_ARENA_NEW(g->rows[TK_AUDIO], a, g->shot.audio_rows * g->each[TK_AUDIO]);
     return TK_OK;
 }
 
-tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
-                              tk_arena *a)
-{
-    TK_TRY(open_timeline(g, s, k, a));
-    return new_given_rows(g, a);
-}
-
-tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
+static tk_status rows_of_file(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
 {
     const int64_t each = g->each[m], end = g->first[m] + g->has[m];
-    if (!g->file.path) {
-        memcpy(to, g->rows[m] + first * each, tk_array_bytes(n * each, sizeof *to));
-        return TK_OK;
-    }
     const int64_t begin = first > g->first[m] ? first : g->first[m];
     const int64_t here = (first + n < end ? first + n : end) - begin;
     memset(to, 0, tk_array_bytes(n * each, sizeof *to));
     if (here <= 0) return TK_OK;
     return tk_latents_get(&g->file, SIDE[m], begin - g->first[m], here,
                           to + (begin - first) * each);
+}
+
+tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
+{
+    const size_t bytes = tk_array_bytes(n * g->each[m], sizeof *to);
+    if (!g->holders) {
+        memcpy(to, g->rows[m] + first * g->each[m], bytes);
+        return TK_OK;
+    }
+    TK_TRY(tk_agree(g->holders, g->holders->rank ? TK_OK : rows_of_file(g, m, first, n, to)));
+    return tk_comm_broadcast(g->holders, to, bytes, 0);
 }
 
 void tk_story_given_close(tk_story_given *g)
@@ -253,190 +256,73 @@ tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_cod
 
 // ---- reading -----------------------------------------------------------------------------------
 
-typedef struct giver { // of a storyboard
-    const tk_story *s;
-    const tk_codec *codec;
-    const tk_codec_info *info;
-    tk_media_config want;
-    tk_story_given *g;
-} giver;
-
-// A file of the timeline's length; a little less is held, as its last picture and as silence.
-static tk_status check_length(const giver *v, const char *key, const char *path, double seconds)
+// What is given, of files: rows come to lie in a file of the timeline's.
+static tk_status give_media(const tk_storyboard *b, const tk_giver *v, const tk_remix *r)
 {
-    if (seconds + v->s->tick >= end_of_story(v->s)) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s: %s lasts %.3g seconds, the shots %.3g; make the shots shorter or give a "
-                   "longer file",
-                   key, path, seconds, end_of_story(v->s));
+    const tk_remix_span at = tk_remix_span_of(&b->remix, v->story);
+    const tk_given_media sound = {
+        .key = "sound", .path = b->sound, .n = v->story->grid.latent_frames, .sound = true};
+    const tk_given_media picture = {
+        .key = "picture", .path = b->picture, .n = v->story->grid.latent_frames, .picture = true};
+    const tk_given_media clip = {.key = "remix.clip",
+                                 .path = r->clip,
+                                 .first = at.first,
+                                 .n = at.n,
+                                 .picture = true,
+                                 .sound = true,
+                                 .short_too = true};
+    bool pictures = false;
+    if (*b->sound) TK_TRY(tk_media_has_pictures(b->sound, &pictures));
+    if (*b->sound) TK_TRY(pictures ? tk_give_film(v, &sound) : tk_give_sound(v, &sound));
+    if (*b->picture) TK_TRY(tk_give_film(v, &picture));
+    if (*b->remix.clip) TK_TRY(tk_give_film(v, &clip));
+    for (int64_t k = 0; k < b->n_keyframes; k++)
+        TK_TRY(tk_give_still(v, b->keyframes[k].picture, latent_of(&b->keyframes[k], v->story)));
+    return TK_OK;
 }
 
-// Pictures for the whole timeline, as m has them.
-static tk_status give_pictures(const giver *v, const tk_media *m)
+static tk_status encode_media(const tk_storyboard *b, const tk_story *s, const tk_remix *r,
+                              const tk_codec *codec, const char *beside, tk_arena *a,
+                              tk_story_given *g)
 {
-    const tk_grid *grid = &v->s->grid;
-    const int64_t picture = grid->height * grid->width * 3;
-    tk_media all = tk_grid_media(v->info, grid);
-    tk_status st = TK_OK;
-    all.samples = 0;
-    TK_NEW(all.rgb, grid->frames * picture);
-    for (int64_t i = 0; i < grid->frames; i++)
-        memcpy(all.rgb + i * picture, m->rgb + (i < m->frames ? i : m->frames - 1) * picture,
-               (size_t)picture);
-    st = tk_codec_encode_video(v->codec, &all, v->g->rows[TK_VIDEO]);
-    tk_free(all.rgb);
-    return st;
+    const tk_giver v = {s, codec, &g->file};
+    tk_latents_form form = {.codec = tk_codec_get_info(codec)->digest};
+    const char *path = tk_arena_printf(a, "%s.given", beside);
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    form.rows[TK_CODEC_VIDEO] = g->has[TK_VIDEO] = s->grid.latent_frames;
+    form.rows[TK_CODEC_AUDIO] = g->has[TK_AUDIO] = s->grid.audio_rows;
+    for (int i = 0; i < 2; i++) form.numbers[SIDE[MEDIA[i]]] = g->each[MEDIA[i]];
+    TK_TRY(tk_latents_scratch(path, &form, &g->file));
+    return give_media(b, &v, r);
 }
 
-static tk_status give_sounds(const giver *v, const tk_media *m)
+// The latents that were found with a clip, where it lies on the timeline.
+static tk_status open_latents(const tk_storyboard *b, const tk_story *s, const tk_remix *r,
+                              const tk_codec_info *k, tk_story_given *g)
 {
-    const tk_grid *grid = &v->s->grid;
-    tk_media all = tk_grid_media(v->info, grid);
-    const int64_t have = m->samples < grid->samples ? m->samples : grid->samples;
-    TK_NEW(all.pcm, grid->samples * m->channels);
-    memcpy(all.pcm, m->pcm, (size_t)(have * m->channels) * sizeof *all.pcm);
-    const tk_status st = tk_codec_encode_audio(v->codec, &all, v->g->rows[TK_AUDIO]);
-    tk_free(all.pcm);
-    return st;
-}
-
-// Of a still picture as much as is wanted.
-static tk_status read_film(const giver *v, const char *key, const char *path, tk_media *m,
-                           bool *sounds)
-{
-    tk_media_origin origin;
-    TK_TRY(tk_media_read(path, &v->want, end_of_story(v->s), end_of_story(v->s), m, &origin));
-    *sounds = origin.has_audio;
-    tk_status st = m->frames ? TK_OK : TK_FAIL(TK_INPUT, "%s: %s has no picture", key, path);
-    if (st == TK_OK) st = check_length(v, key, path, (double)m->frames / (double)v->s->fps);
-    if (st != TK_OK) tk_media_free(m);
-    return st;
-}
-
-static tk_status read_picture(const giver *v, const char *path)
-{
-    tk_media m;
-    bool sounds;
-    TK_TRY(read_film(v, "picture", path, &m, &sounds));
-    const tk_status st = give_pictures(v, &m);
-    tk_media_free(&m);
-    return st;
-}
-
-static tk_status read_story_sound(const giver *v, const char *path)
-{
-    tk_media m;
-    bool pictures, sounds = true;
-    TK_TRY(tk_media_has_pictures(path, &pictures));
-    if (pictures)
-        TK_TRY(read_film(v, "sound", path, &m, &sounds));
-    else
-        TK_TRY(tk_media_hear(path, &v->want, end_of_story(v->s) + v->s->tick, &m));
-    tk_status st = sounds ? TK_OK : TK_FAIL(TK_INPUT, "sound: %s has no sound", path);
-    if (st == TK_OK)
-        st = check_length(v, "sound", path, (double)m.samples / (double)v->s->sample_rate);
-    if (st == TK_OK) st = give_sounds(v, &m);
-    tk_media_free(&m);
-    return st;
-}
-
-// The first picture of a file, held for a latent frame.
-static tk_status read_keyframe(const giver *v, const tk_keyframe_config *f)
-{
-    const tk_grid *grid = &v->s->grid;
-    const int64_t at = latent_of(f, v->s);
-    const int64_t picture = grid->height * grid->width * 3;
-    tk_media m, held;
-    tk_grid one;
-    TK_TRY(tk_grid_of(v->info, f->picture, tk_grid_frame(v->info, 1), grid->height, grid->width,
-                      TK_GRID_WHOLE, &one));
-    TK_TRY(tk_media_read(f->picture, &v->want, v->s->tick, v->s->tick, &m, NULL));
-    tk_status st = m.frames ? TK_OK : TK_FAIL(TK_INPUT, "%s has no picture", f->picture);
-    held = tk_grid_media(v->info, &one);
-    held.samples = 0;
-    held.rgb = tk_alloc((size_t)(one.frames * picture));
-    if (st == TK_OK && !held.rgb) st = TK_FAIL(TK_MEMORY, "out of memory for a picture");
-    for (int64_t i = 0; i < one.frames && st == TK_OK; i++)
-        memcpy(held.rgb + i * picture, m.rgb, (size_t)picture);
-    if (st == TK_OK)
-        st = tk_codec_encode_video(v->codec, &held,
-                                   v->g->rows[TK_VIDEO] +
-                                       at * grid->high * grid->wide * v->info->video_channels);
-    tk_free(held.rgb);
-    tk_media_free(&m);
-    return st;
-}
-
-// A part of the timeline as media of its own: the rows go to its place.
-static tk_status give_span(const giver *v, const tk_media *m, const tk_remix_span *at)
-{
-    const tk_story *s = v->s;
-    const int64_t each = s->channels * v->info->audio_channels;
-    const int64_t first = tk_grid_audio_row(v->info, at->first);
-    const bool last = at->first + at->n == s->grid.latent_frames;
-    const int64_t room =
-        last ? s->grid.audio_rows - first : tk_grid_audio_row(v->info, at->first + at->n) - first;
-    tk_story part = *s; // as long as it
-    tk_story_given own = {0};
-    const giver w = {.s = &part, .codec = v->codec, .info = v->info, .g = &own};
-    TK_TRY(tk_grid_of(v->info, "remix.clip", tk_grid_frame(v->info, at->n), s->grid.height,
-                      s->grid.width, TK_GRID_WHOLE, &part.grid));
-    own.rows[TK_VIDEO] =
-        v->g->rows[TK_VIDEO] + at->first * s->grid.high * s->grid.wide * v->info->video_channels;
-    TK_NEW(own.rows[TK_AUDIO], part.grid.audio_rows * each);
-    tk_status st = give_pictures(&w, m);
-    if (st == TK_OK) st = give_sounds(&w, m);
-    const int64_t n = part.grid.audio_rows < room ? part.grid.audio_rows : room;
-    if (st == TK_OK)
-        memcpy(v->g->rows[TK_AUDIO] + first * each, own.rows[TK_AUDIO],
-               tk_array_bytes(n * each, sizeof(float)));
-    tk_free(own.rows[TK_AUDIO]);
-    return st;
-}
-
-static tk_status open_latents(const giver *v, const tk_remix *r, const tk_remix_span *at)
-{
-    tk_story_given *g = v->g;
-    const int64_t sound = tk_grid_audio_row(v->info, at->first);
-    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = v->s->grid.audio_rows - sound;
-    g->first[TK_VIDEO] = at->first;
-    g->has[TK_VIDEO] = at->n;
+    const tk_remix_span at = tk_remix_span_of(&b->remix, s);
+    const int64_t sound = tk_grid_audio_row(k, at.first);
+    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = s->grid.audio_rows - sound;
+    g->first[TK_VIDEO] = at.first;
+    g->has[TK_VIDEO] = at.n;
     g->first[TK_AUDIO] = sound;
     g->has[TK_AUDIO] = has < room ? has : room;
     return tk_latents_open(r->latents, &r->form, r->digest, &g->file);
 }
 
-static tk_status read_clip(const giver *v, const tk_remix *r, const tk_remix_config *c)
-{
-    const tk_remix_span at = tk_remix_span_of(c, v->s);
-    const double seconds = (double)at.n * v->s->tick;
-    tk_media m;
-    if (r->latents) return open_latents(v, r, &at);
-    TK_TRY(tk_media_read(r->clip, &v->want, seconds, seconds, &m, NULL));
-    const tk_status st =
-        m.frames ? give_span(v, &m, &at) : TK_FAIL(TK_INPUT, "%s has no picture", r->clip);
-    tk_media_free(&m);
-    return st;
-}
-
 tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
-                              const tk_codec *codec, tk_arena *a, tk_story_given *out)
+                              const tk_codec *codec, const char *beside,
+                              const tk_story_given_ranks *ranks, tk_arena *a, tk_story_given *out)
 {
-    const tk_storyboard *b = &c->story;
-    giver v = {.s = s, .codec = codec, .info = tk_codec_get_info(codec), .g = out};
-    v.want = (tk_media_config){.width = s->grid.width,
-                               .height = s->grid.height,
-                               .fps = s->fps,
-                               .sample_rate = s->sample_rate,
-                               .channels = s->channels};
-    TK_TRY(open_timeline(out, s, v.info, a));
-    TK_TRY(lay_masks(b, s, v.info, out));
-    if (!r->latents) TK_TRY(new_given_rows(out, a));
-    if (*b->sound) TK_TRY(read_story_sound(&v, b->sound));
-    if (*b->picture) TK_TRY(read_picture(&v, b->picture));
-    if (*b->remix.clip) TK_TRY(read_clip(&v, r, &b->remix));
-    for (int64_t k = 0; k < b->n_keyframes; k++) TK_TRY(read_keyframe(&v, &b->keyframes[k]));
-    return TK_OK;
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    tk_status st = open_timeline(out, s, k, a);
+    if (st == TK_OK) st = lay_masks(&c->story, s, k, out);
+    TK_TRY(tk_agree(ranks->replica, st));
+    out->holders = ranks->holders;
+    if (ranks->replica->rank == 0)
+        st = r->latents ? open_latents(&c->story, s, r, k, out)
+                        : encode_media(&c->story, s, r, codec, beside, a, out);
+    return tk_agree(ranks->replica, st);
 }
 
 // ---- a window ----------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ typedef struct tk_story_given {
     int64_t made[TK_MODALITIES]; // rows that are not given
     int64_t each[TK_MODALITIES]; // numbers of a latent frame, of an audio row of all channels
     float *rows[TK_MODALITIES];  // (rows, channels) of it, read where they are given
-    // Instead of these the latents of a clip that is remixed, which lie on the timeline from
-    // `first` on, `has` of them: latent frames, audio rows of all channels.
+    // Or these ranks hold none, and the first of them has a file: of the whole timeline, or the
+    // latents of a clip that is remixed, which lie on it from `first` on, `has` of them: latent
+    // frames, audio rows of all channels.
+    tk_comm *holders;
     tk_latents_file file;
     int64_t first[TK_MODALITIES], has[TK_MODALITIES];
 } tk_story_given;
@@ -36,13 +38,18 @@ tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s);
 // What it gives, without reading any of it: rows are NULL. TK_INPUT where nothing is left to make.
 tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
                              tk_arena *a, tk_story_given *out);
-// The same with rows, read and encoded, or of the latents that were found with a clip that is
+// Collective over those who make the clip: the same, read and encoded by the first of them into a
+// file without a name beside `beside`, or of the latents that were found with a clip that is
 // remixed, which stay where they are; of such a clip all rows are there, also of what is made.
 // TK_INPUT for files that are too short. To be closed, also where it fails.
+typedef struct tk_story_given_ranks {
+    tk_comm *replica, *holders; // all; of them those that hold rows, rank 0 first, NULL: not this
+} tk_story_given_ranks;
 tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
-                              const tk_codec *codec, tk_arena *a, tk_story_given *out);
+                              const tk_codec *codec, const char *beside,
+                              const tk_story_given_ranks *ranks, tk_arena *a, tk_story_given *out);
 // Of modality m, latent frames or audio rows of all channels [first, first + n) of the timeline;
-// zeros where nothing is given.
+// zeros where nothing is given. Collective over the holders, where there are any.
 tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to);
 void tk_story_given_close(tk_story_given *g); // of one that is zero: fine
 
