@@ -7,19 +7,20 @@
 #include <stddef.h>
 
 // X(fact, words, %s = its detail), in the order they are told
-#define TK_FACT_MAP(X)                                         \
-    X(TK_FACT_RESTARTED, "clock restarted %s")                 \
-    X(TK_FACT_STILL, "a still, held for %s s")                 \
-    X(TK_FACT_DEINTERLACED, "deinterlaced")                    \
-    X(TK_FACT_TONE_MAPPED, "tone-mapped from %s")              \
-    X(TK_FACT_GAMUT, "colours of %s brought to BT.709")        \
-    X(TK_FACT_BLENDED, "transparent parts blended over black") \
-    X(TK_FACT_TURNED, "turned as the file says")               \
-    X(TK_FACT_CROPPED, "cropped from %s")                      \
-    X(TK_FACT_DOWNMIXED, "sound downmixed from %s")            \
-    X(TK_FACT_RESAMPLED, "sound resampled from %s Hz")         \
-    X(TK_FACT_LIMITED, "sound limited, by up to %s dB")        \
-    X(TK_FACT_GAPS, "gaps of %s s in the sound filled with silence")
+#define TK_FACT_MAP(X)                                               \
+    X(TK_FACT_RESTARTED, "clock restarted %s")                       \
+    X(TK_FACT_STILL, "a still, held for %s s")                       \
+    X(TK_FACT_DEINTERLACED, "deinterlaced")                          \
+    X(TK_FACT_TONE_MAPPED, "tone-mapped from %s")                    \
+    X(TK_FACT_GAMUT, "colours of %s brought to BT.709")              \
+    X(TK_FACT_BLENDED, "transparent parts blended over black")       \
+    X(TK_FACT_TURNED, "turned as the file says")                     \
+    X(TK_FACT_CROPPED, "cropped from %s")                            \
+    X(TK_FACT_DOWNMIXED, "sound downmixed from %s")                  \
+    X(TK_FACT_RESAMPLED, "sound resampled from %s Hz")               \
+    X(TK_FACT_LIMITED, "sound limited, by up to %s dB")              \
+    X(TK_FACT_GAPS, "gaps of %s s in the sound filled with silence") \
+    X(TK_FACT_SHORT, "silence in the last %s s, which have no sound")
 
 typedef enum tk_fact {
 #define X(fact, words) fact,

@@ -190,7 +190,7 @@ void tk_media_reader_facts(const tk_media_reader *r, tk_facts *out)
     if (restarts > 1) tk_facts_note(out, TK_FACT_RESTARTED, "%lld times", (long long)restarts);
     if (is_still(r)) tk_facts_note(out, TK_FACT_STILL, "%g", r->still_seconds);
     if (r->fields.sent) tk_facts_note(out, TK_FACT_DEINTERLACED, "%s", "");
-    if (r->sound.track.stream) tk_sound_note(&r->sound, out);
+    if (r->sound.track.stream) tk_sound_note(&r->sound, (double)r->next / (double)r->m.fps, out);
 }
 
 bool tk_media_reader_has_audio(const tk_media_reader *r)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define GAP 0.04     // seconds of disagreement that count as a gap and not as rounding
+#define SHORT 0.25   // seconds of pictures behind the last sound that are worth a word
 #define UNSCALED 1e3 // a sum of coefficients that no mix has: none is scaled down
 
 tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *s)
@@ -195,6 +196,7 @@ static tk_status decode_until(tk_sound *s, int64_t until)
         if (end) {
             TK_TRY(convert(s, NULL));
             s->end = true;
+            s->last = s->first + s->held;
         } else {
             TK_TRY(take_frame(s, until));
         }
@@ -216,12 +218,14 @@ tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm)
     return tk_limiter_run(&s->limiter, s->fifo, s->held, have, pcm);
 }
 
-void tk_sound_note(const tk_sound *s, tk_facts *facts)
+void tk_sound_note(const tk_sound *s, double shown, tk_facts *facts)
 {
+    const double left = shown - (double)s->last / (double)s->rate;
     const double down = -20 * log10(s->limiter.least);
     if (s->swr && s->in_channels > s->channels)
         tk_facts_note(facts, TK_FACT_DOWNMIXED, "%s", s->layout);
     if (s->swr && s->in_rate != s->rate) tk_facts_note(facts, TK_FACT_RESAMPLED, "%d", s->in_rate);
     if (down >= 0.05) tk_facts_note(facts, TK_FACT_LIMITED, "%.1f", down);
     if (s->silence >= 0.005) tk_facts_note(facts, TK_FACT_GAPS, "%.2f", s->silence);
+    if (s->end && left >= SHORT) tk_facts_note(facts, TK_FACT_SHORT, "%.2f", left);
 }

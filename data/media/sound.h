@@ -28,6 +28,7 @@ typedef struct tk_sound {
     int64_t cursor;  // where swr's next sample belongs
     double expected; // time at which the next decoded frame should begin
     double silence;  // seconds put into gaps
+    int64_t last;    // samples there are, up to the last sound; known at the end
     bool pending;    // track.frame is decoded and waits for its turn
     bool end;
 } tk_sound;
@@ -36,5 +37,6 @@ tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sou
 // Samples [first, first + n) into pcm (n, channels), NULL = skip them; `first` never goes back.
 // Silence where the file has no sound.
 tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm);
-void tk_sound_note(const tk_sound *s, tk_facts *facts); // what was done so far
+// What was done so far. shown: seconds of pictures, of which the last may be without sound.
+void tk_sound_note(const tk_sound *s, double shown, tk_facts *facts);
 void tk_sound_close(tk_sound *s);

@@ -88,6 +88,10 @@ static void test_sound(void **state)
          PICTURE "-f lavfi -i \"sine=r=48000:d=2,aformat=cl=stereo,aselect='not(between(t,0.5,1))'"
                  "\" " STORED,
          "gaps of 0.49 s in the sound filled with silence");
+    says("short.mkv", PICTURE "-f lavfi -i \"sine=r=48000:d=0.5,aformat=cl=stereo\" " STORED,
+         "silence in the last 1.50 s, which have no sound");
+    says("nearly.mkv", PICTURE "-f lavfi -i \"sine=r=48000:d=1.9,aformat=cl=stereo\" " STORED, "");
+    says("longer.mkv", PICTURE "-f lavfi -i \"sine=r=48000:d=3,aformat=cl=stereo\" " STORED, "");
 }
 
 static void test_several(void **state)
