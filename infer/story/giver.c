@@ -110,12 +110,13 @@ static tk_status end_pictures(pictures *x, const uint8_t *last)
 
 typedef struct sounds { // on their way to rows
     const part *p;
-    float *pcm;         // (held, channels), in memory of room
-    int64_t room, held; // samples
-    int64_t seen;       // samples in all
-    int64_t step;       // rows before a window that are encoded with it
-    int64_t window;     // rows that are encoded at once; 0: all
-    int64_t first, at;  // row that what is held begins with; rows that are done
+    float *pcm;            // (held, channels), in memory of room
+    int64_t room, held;    // samples
+    int64_t seen;          // samples in all
+    int64_t step;          // rows before a window that are encoded with it
+    int64_t window;        // rows that are encoded at once; 0: all
+    int64_t first, at;     // row that what is held begins with; rows that are done
+    tk_latents_file track; // where all are encoded at once: what was seen so far, on disk
 } sounds;
 
 enum { SOUND_ROWS = 1024 }; // of a window, about: seconds
@@ -124,6 +125,49 @@ static sounds open_sounds(const part *p)
 {
     const int64_t step = tk_codec_step(p->g->codec, TK_CODEC_AUDIO, p->grid.high, p->grid.wide);
     return (sounds){.p = p, .step = step, .window = step ? steps_in(step, SOUND_ROWS) : 0};
+}
+
+static void close_sounds(sounds *x)
+{
+    tk_free(x->pcm);
+    tk_latents_close(&x->track);
+}
+
+// n more samples of a track that is encoded once it is whole. What is not put is silence.
+static tk_status keep_track(sounds *x, const float *pcm, int64_t n)
+{
+    const part *p = x->p;
+    const tk_latents_form form = {.rows = {[TK_CODEC_AUDIO] = p->grid.samples},
+                                  .numbers = {[TK_CODEC_AUDIO] = p->want.channels}};
+    if (!x->track.path) TK_TRY(tk_latents_scratch(p->g->to->path, &form, &x->track));
+    if (pcm) TK_TRY(tk_latents_put(&x->track, TK_CODEC_AUDIO, x->seen, n, pcm));
+    x->seen += n;
+    return TK_OK;
+}
+
+typedef struct track_source {
+    tk_media_source source; // the first member
+    const tk_latents_file *file;
+} track_source;
+
+static tk_status get_track(tk_media_source *s, int64_t first, int64_t n, float *pcm)
+{
+    return tk_latents_get(((track_source *)s)->file, TK_CODEC_AUDIO, first, n, pcm);
+}
+
+static tk_status put_made(void *ctx, int64_t first, int64_t n, const float *rows)
+{
+    const part *p = ctx;
+    const int64_t room = p->rows - first, fits = n < room ? n : room;
+    if (fits <= 0) return TK_OK;
+    return tk_latents_put(p->g->to, TK_CODEC_AUDIO, p->first_row + first, fits, rows);
+}
+
+static tk_status put_track(sounds *x)
+{
+    part p = *x->p;
+    track_source track = {{tk_media_shape(&p.want, 0, x->seen), NULL, get_track, NULL}, &x->track};
+    return tk_codec_encode_track(p.g->codec, &track.source, put_made, &p);
 }
 
 // Rows up to `end`, of what is held; then what the next ones do not need goes.
@@ -158,9 +202,10 @@ static tk_status add_sounds(sounds *x, const float *pcm, int64_t n)
     const part *p = x->p;
     const int64_t channels = p->want.channels, hop = p->info->audio_hop;
     const int64_t left = p->grid.samples - x->seen, more = n < left ? n : left;
+    if (!x->window) return keep_track(x, pcm, more);
     if (x->held + more > x->room) {
         const int64_t twice = 2 * x->room, need = x->held + more;
-        const int64_t room = !x->window ? p->grid.samples : twice > need ? twice : need;
+        const int64_t room = twice > need ? twice : need;
         float *grown = tk_realloc(x->pcm, (size_t)(x->room * channels) * sizeof *grown,
                                   (size_t)(room * channels) * sizeof *grown);
         if (!grown) return TK_FAIL(TK_MEMORY, "out of memory for the sound of %s", p->m->path);
@@ -174,7 +219,7 @@ static tk_status add_sounds(sounds *x, const float *pcm, int64_t n)
         memset(to, 0, (size_t)(more * channels) * sizeof *to);
     x->held += more;
     x->seen += more;
-    while (x->window && x->seen >= (x->at + x->window) * hop + hop && x->seen < p->grid.samples)
+    while (x->seen >= (x->at + x->window) * hop + hop && x->seen < p->grid.samples)
         TK_TRY(put_sounds(x, x->at + x->window));
     return TK_OK;
 }
@@ -184,7 +229,7 @@ static tk_status end_sounds(sounds *x)
 {
     const part *p = x->p;
     while (x->seen < p->grid.samples) TK_TRY(add_sounds(x, NULL, p->want.sample_rate));
-    return put_sounds(x, p->grid.audio_rows);
+    return x->window ? put_sounds(x, p->grid.audio_rows) : put_track(x);
 }
 
 // ---- files -------------------------------------------------------------------------------------
@@ -252,7 +297,7 @@ tk_status tk_give_film(const tk_giver *g, const tk_given_media *m)
     if (st == TK_OK) st = give_whole(&f);
     tk_media_reader_close(f.reader);
     tk_arena_free(&f.seen.arena);
-    tk_free(f.heard.pcm);
+    close_sounds(&f.heard);
     tk_free(f.last);
     tk_free(f.pcm);
     return st;
@@ -272,7 +317,7 @@ tk_status tk_give_sound(const tk_giver *g, const tk_given_media *m)
     tk_status st = tk_media_hear_on(m->path, &p.want, seconds, hear_on, &x);
     if (st == TK_OK) st = check_length(&p, (double)x.seen / (double)p.want.sample_rate);
     if (st == TK_OK) st = end_sounds(&x);
-    tk_free(x.pcm);
+    close_sounds(&x);
     return st;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Films, sounds and pictures as rows of a storyboard's timeline: read and encoded window by window,
-// so that memory does not grow with what is given (but for the sound of codecs that take it as a
-// whole: tk_codec_step), and the same bits as of the whole.
+// so that memory does not grow with what is given, and the same bits as of the whole. Sound of
+// codecs that take it as a whole (tk_codec_step) lies on disk until it is.
 #pragma once
 #include "data/codec/codec.h"
 #include "infer/reel/latents.h"
