@@ -139,9 +139,11 @@ void tk_config_changes(const tk_config *before, const tk_config *now, unsigned c
 // ---- help and reference ----
 
 static const struct {
-    const char *section, *title;
+    const char *section, *title; // its name, or that of an option without one
 } titles[] = {
-    {"", "Without a section: storyboards, job files, output, device"},
+    {"checkpoint", "Without a section: storyboards, output"},
+    {"storyboards", "Without a section: job files"},
+    {"device", "Without a section: what computes"},
     {"remix", "What is made anew of a clip (docs/remix.md)"},
     {"job", "A job of a spool"},
     {"serve", "A worker of a spool (talkie serve)"},
@@ -169,12 +171,19 @@ static const struct {
     {"log", "Log"},
 };
 
-static const char *title_of(const tk_option *o)
+// Options without a section have that of the first of those that stand together.
+static const char *title_of(const tk_table *t, const tk_option *o)
 {
-    const int n = tk_option_section_length(o);
+    const tk_option *x, *before = NULL, *first = NULL;
+    for (int i = 0; before != o && (x = tk_table_row(t, i)); i++) {
+        if (tk_option_opens_section(x, before)) first = x;
+        before = x;
+    }
+    o = first ? first : o;
+    const size_t section = (size_t)tk_option_section_length(o);
+    const size_t n = section ? section - 1 : strlen(o->name);
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
-        if ((int)strlen(titles[i].section) == (n ? n - 1 : 0) &&
-            strncmp(titles[i].section, o->name, n ? (size_t)n - 1 : 0) == 0)
+        if (strlen(titles[i].section) == n && strncmp(titles[i].section, o->name, n) == 0)
             return titles[i].title;
     return "";
 }
@@ -265,7 +274,7 @@ void tk_table_help(FILE *f, const tk_table *t, unsigned command)
     for (tk_row r = tk_row_first(t); tk_row_next(&r);) {
         const tk_option *o = r.option;
         if (command && !(r.commands & command)) continue;
-        if (opens(&r, &before)) fprintf(f, "\n%s\n", title_of(o));
+        if (opens(&r, &before)) fprintf(f, "\n%s\n", title_of(t, o));
         char type[96], bound[96], def[96];
         bound_words(o, bound);
         default_words(o, def);
@@ -291,7 +300,7 @@ void tk_table_reference(FILE *f, const tk_table *t)
             fprintf(f,
                     "\n## %s\n\n| option | type | default | bounds | meaning | commands |\n"
                     "|---|---|---|---|---|---|\n",
-                    title_of(o));
+                    title_of(t, o));
         char type[96], bound[96], def[96];
         default_words(o, def);
         fprintf(f, "| `%s` | %s | %s%s%s | %s | %s |", r.name, type_words(o, type), *def ? "`" : "",

@@ -15,7 +15,7 @@ typedef struct tk_config_places {
 
 typedef struct text_walk { // of a struct
     unsigned command;      // 0: all
-    const tk_loading *l;   // notes places of all options, and of the strings of lists' items,
+    const tk_loading *l;   // notes places of all options, and of lists' items and theirs,
     tk_config *c;          // ... in this config,
     tk_arena *a;           // ... or lists strings here
     tk_config_text **out;  // NULL: counts
@@ -68,15 +68,16 @@ static tk_status visit_struct(text_walk *v, const tk_table *t, void *base, const
         if (!*before && !tk_option_of(o, v->command)) continue;
         snprintf(name, sizeof name, "%.95s%s%.90s", before, *before ? "." : "", o->name);
         const bool text = o->kind == TK_OPT_STRING && !o->path;
-        if (v->l && (text || !*before)) TK_TRY(note_place(v, name, s));
+        if (v->l) TK_TRY(note_place(v, name, s));
         if (!v->l && text) TK_TRY(visit_text(v, name, tk_option_at(o, base)));
         if (o->kind != TK_OPT_ITEMS) continue;
         const int64_t n = *tk_option_count_at(o, base);
         for (int64_t k = 0; k < n; k++) {
             char item[TK_NAME_MAX];
             snprintf(item, sizeof item, "%.160s[%" PRId64 "]", name, k);
-            TK_TRY(visit_struct(v, o->items, tk_option_item(o, base, k),
-                                s && s->item ? &s->item[k] : NULL, item));
+            const tk_source *own = s && s->item ? &s->item[k] : NULL;
+            if (v->l) TK_TRY(note_place(v, item, own));
+            TK_TRY(visit_struct(v, o->items, tk_option_item(o, base, k), own, item));
         }
     }
     return TK_OK;

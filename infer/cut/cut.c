@@ -2,6 +2,7 @@
 #include "infer/cut/cut.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 static int64_t whole_frames(double seconds, int64_t fps)
 {
@@ -10,28 +11,28 @@ static int64_t whole_frames(double seconds, int64_t fps)
 }
 
 // A frame is never part of two of these, and something of each shot is seen as it is.
-static tk_status check_transitions(const tk_cut *c, int i, double before)
+static void check_transitions(tk_wrong *w, const tk_cut *c, int i, double before)
 {
     const tk_cut_shot *s = &c->shot[i];
     const int64_t out = i + 1 < c->n ? c->shot[i + 1].dissolve : 0;
+    char name[48];
     if (i == 0 && before > 0)
-        return TK_FAIL(TK_INPUT, "shots[0].dissolve: no shot is before it; fade_in comes out of "
-                                 "black");
+        tk_wrong_add(w, "shots[0].dissolve", "no shot is before it; fade_in comes out of black");
+    snprintf(name, sizeof name, "shots[%d].fade_in", i);
     if (s->dissolve && s->fade_in)
-        return TK_FAIL(TK_INPUT, "shots[%d].fade_in: it dissolves already out of the shot before",
-                       i);
-    if (out && s->fade_out)
-        return TK_FAIL(TK_INPUT, "shots[%d].fade_out: the next shot dissolves out of it already",
-                       i);
-    if (s->dissolve + s->fade_in + out + s->fade_out < s->frames) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "shots[%d]: its %" PRId64 " frames are too few for what it begins and ends "
-                   "with (dissolve, fade_in, fade_out): %" PRId64 " and %" PRId64,
-                   i, s->frames, s->dissolve + s->fade_in, out + s->fade_out);
+        tk_wrong_add(w, name, "it dissolves already out of the shot before");
+    snprintf(name, sizeof name, "shots[%d].fade_out", i);
+    if (out && s->fade_out) tk_wrong_add(w, name, "the next shot dissolves out of it already");
+    snprintf(name, sizeof name, "shots[%d]", i);
+    if (s->dissolve + s->fade_in + out + s->fade_out >= s->frames)
+        tk_wrong_add(w, name,
+                     "its %" PRId64 " frames are too few for what it begins and ends with "
+                     "(dissolve, fade_in, fade_out): %" PRId64 " and %" PRId64,
+                     s->frames, s->dissolve + s->fade_in, out + s->fade_out);
 }
 
-tk_status tk_cut_plan(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
-                      tk_arena *a, tk_cut *out)
+tk_status tk_cut_plan(tk_wrong *w, const tk_storyboard *b, const tk_story *s,
+                      const tk_codec_info *k, tk_arena *a, tk_cut *out)
 {
     *out = (tk_cut){
         .n = s->n_shots, .fps = s->fps, .channels = s->channels, .samples = s->grid.samples};
@@ -52,6 +53,6 @@ tk_status tk_cut_plan(const tk_storyboard *b, const tk_story *s, const tk_codec_
         out->frames += end - from - dissolve;
         out->samples -= tk_clock_sample(dissolve, s->sample_rate, s->fps);
     }
-    for (int i = 0; i < out->n; i++) TK_TRY(check_transitions(out, i, b->shots[i].dissolve));
+    for (int i = 0; i < out->n; i++) check_transitions(w, out, i, b->shots[i].dissolve);
     return TK_OK;
 }

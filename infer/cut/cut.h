@@ -3,6 +3,7 @@
 // the next one overlaps it.
 #pragma once
 #include "infer/story/shots.h"
+#include "infer/story/wrong.h"
 
 typedef struct tk_cut_shot {
     int64_t from, frames; // of the clip as it is made
@@ -19,6 +20,6 @@ typedef struct tk_cut {
     int64_t fps, channels;
 } tk_cut;
 
-// Memory comes from `a`. TK_INPUT for what does not fit a shot.
-tk_status tk_cut_plan(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
-                      tk_arena *a, tk_cut *out);
+// Memory comes from `a`. What does not fit a shot is a line of *w each.
+tk_status tk_cut_plan(tk_wrong *w, const tk_storyboard *b, const tk_story *s,
+                      const tk_codec_info *k, tk_arena *a, tk_cut *out);

@@ -2,6 +2,7 @@
 #include "infer/output/jobs.h"
 #include "infer/mark/marked.h"
 #include "infer/output/sign.h"
+#include "infer/story/check.h"
 #include "infer/story/naming.h"
 #include <errno.h>
 #include <limits.h>
@@ -130,6 +131,7 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     tk_config *c = &job->config;
     const char *yaml = t->meta.config;
     tk_story_text text;
+    tk_wrong wrong = tk_wrong_of(c, &j->arena);
     tk_config_init(c);
     TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
     c->story.output = c->output = "";
@@ -152,9 +154,10 @@ static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, i
     TK_TRY(tk_remix_look(c, tk_codec_get_info(t->meta.codec), &j->arena, &job->remix));
     TK_TRY(tk_signing_check_latents(&job->remix));
     TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
-    TK_TRY(tk_cut_plan(&c->story, &job->story, tk_codec_get_info(t->meta.codec), &j->arena,
+    TK_TRY(tk_cut_plan(&wrong, &c->story, &job->story, tk_codec_get_info(t->meta.codec), &j->arena,
                        &job->cut));
-    TK_TRY(tk_story_given_check(&c->story, &job->story));
+    tk_story_check(&wrong, &c->story, &job->story);
+    TK_TRY(tk_wrong_end(&wrong));
     TK_TRY(tk_remix_check(&job->remix, c, &job->story));
     TK_TRY(check_made(job));
     TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));

@@ -88,84 +88,6 @@ int64_t tk_story_files(const tk_storyboard *b, char ***at)
     return n;
 }
 
-// ---- checks ------------------------------------------------------------------------------------
-
-static double end_of_story(const tk_story *s)
-{
-    return (double)s->grid.latent_frames * s->tick;
-}
-
-static tk_status check_keyframes(const tk_storyboard *b, const tk_story *s)
-{
-    for (int64_t k = 0; k < b->n_keyframes; k++) {
-        const tk_keyframe_config *f = &b->keyframes[k];
-        if (!*f->picture)
-            return TK_FAIL(TK_INPUT, "keyframes[%lld]: no picture: which file is shown at %g s?",
-                           (long long)k, f->at);
-        if (f->at >= end_of_story(s))
-            return TK_FAIL(TK_INPUT,
-                           "keyframes[%lld].at: %g is not within the shots, which last %g seconds",
-                           (long long)k, f->at, end_of_story(s));
-        for (int64_t i = 0; i < k; i++)
-            if (floor(b->keyframes[i].at / s->tick) == floor(f->at / s->tick))
-                return TK_FAIL(TK_INPUT,
-                               "keyframes[%lld].at: %g lies in the same latent frame as "
-                               "keyframes[%lld]; a latent frame lasts %g seconds",
-                               (long long)k, f->at, (long long)i, s->tick);
-    }
-    return TK_OK;
-}
-
-static tk_status check_part(const tk_storyboard *b, const tk_story *s)
-{
-    const tk_remix_config *r = &b->remix;
-    const double to = r->to > 0 ? r->to : end_of_story(s);
-    if (!*r->clip) return TK_OK;
-    if (b->n_keyframes || *b->sound || *b->picture)
-        return TK_FAIL(TK_INPUT, "remix: its clip gives all that is not made anew; leave "
-                                 "keyframes, sound and picture out");
-    if (!r->shots && (r->from >= to || to > end_of_story(s) + s->tick))
-        return TK_FAIL(TK_INPUT,
-                       "remix: from %g to %g seconds is no part of the shots, which last %g",
-                       r->from, to, end_of_story(s));
-    if (r->left >= r->right || r->top >= r->bottom)
-        return TK_FAIL(TK_INPUT,
-                       "remix: left %g to right %g, top %g to bottom %g is no part of the frame",
-                       r->left, r->right, r->top, r->bottom);
-    return TK_OK;
-}
-
-static tk_status check_cast(const tk_storyboard *b)
-{
-    for (int64_t k = 0; k < b->n_cast; k++) {
-        const tk_cast_config *x = &b->cast[k];
-        const size_t n = strlen(x->tag);
-        const bool edged = n && (x->tag[0] == ' ' || x->tag[n - 1] == ' ');
-        if (!n || !*x->file || edged || strpbrk(x->tag, "<>\n"))
-            return TK_FAIL(TK_INPUT,
-                           "cast[%lld] wants a tag, as \"face 1\", and a file; it has \"%s\" and "
-                           "\"%s\"",
-                           (long long)k, x->tag, x->file);
-        for (int64_t i = 0; i < k; i++)
-            if (!strcmp(b->cast[i].tag, x->tag))
-                return TK_FAIL(TK_INPUT, "cast[%lld] and cast[%lld] are both <%s>", (long long)i,
-                               (long long)k, x->tag);
-    }
-    return TK_OK;
-}
-
-tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s)
-{
-    if (*b->sound && *b->picture)
-        return TK_FAIL(TK_INPUT, "sound and picture are both given: nothing is left to make; leave "
-                                 "one of them out");
-    if (*b->picture && b->n_keyframes)
-        return TK_FAIL(TK_INPUT, "picture gives all frames; leave keyframes out");
-    TK_TRY(check_cast(b));
-    TK_TRY(check_keyframes(b, s));
-    return check_part(b, s);
-}
-
 // ---- which rows --------------------------------------------------------------------------------
 
 typedef struct remade { // of a clip, that is made anew
@@ -224,7 +146,7 @@ static void give_but_part(tk_story_given *g, const tk_remix_config *r, const tk_
     if (span.first + span.n < all) make_part(g, k, &whole, span.first + span.n, all);
     const bool nothing = span.n < all && r->from <= 0 && r->to <= 0; // but what goes beyond it
     if (r->shots || nothing) return;
-    const double to = r->to > 0 ? r->to : end_of_story(s);
+    const double to = r->to > 0 ? r->to : tk_story_end(s);
     const int64_t last = (int64_t)ceil(to / s->tick - 1e-9);
     make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
 }

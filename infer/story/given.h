@@ -32,9 +32,6 @@ tk_status tk_story_given_open(tk_story_given *out, const tk_story *s, const tk_c
 
 // Whether the storyboard gives anything.
 bool tk_story_gives(const tk_storyboard *b);
-// What of it can be told without reading files: times, sides, contradictions. TK_INPUT with the
-// key.
-tk_status tk_story_given_check(const tk_storyboard *b, const tk_story *s);
 // What it gives, without reading any of it: rows are NULL. TK_INPUT where nothing is left to make.
 tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
                              tk_arena *a, tk_story_given *out);

@@ -201,6 +201,11 @@ static tk_status check_bytes(const tk_story *s)
                    s->grid.frames, s->grid.width, s->grid.height);
 }
 
+double tk_story_end(const tk_story *s)
+{
+    return (double)s->grid.latent_frames * s->tick;
+}
+
 tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);

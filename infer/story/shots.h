@@ -48,6 +48,7 @@ typedef struct tk_story {
     tk_window *windows;
 } tk_story;
 
+double tk_story_end(const tk_story *s); // seconds of all shots
 // Lays out the storyboard of `c` (c->story; c->media has what the model was trained on) for a
 // codec. window: seconds; from sample.window. TK_INPUT with the remedy for sizes, rates and lengths
 // that cannot be.

@@ -42,7 +42,7 @@ static const tk_option cast_rows[] = {
     STR("tag", tag, "", SAMPLE, "its name in prompts, there between < and >, as \"face 1\""),
     STR("file", file, "", SAMPLE, "media file: a picture, a sound or both"),
 };
-static const tk_table cast_table = TK_TABLE(cast_rows, OF, "member of the cast");
+static const tk_table cast_table = TK_TABLE(cast_rows, OF, "cast member");
 #undef OF
 
 #define OF tk_config

@@ -63,7 +63,26 @@ refused 'film.png has no sound' sound=film.png
 refused 'has no video stream' picture=tone.wav
 refused 'lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \
     'shots=[{seconds: 1, prompt: a}, {seconds: 1, prompt: b}, {seconds: 0.5, prompt: c}]'
-refused 'cast[0] wants a tag' 'cast=[{tag: "dog ", file: film.png}]'
+refused 'cast[0]: wants a tag' 'cast=[{tag: "dog ", file: film.png}]'
 refused 'are both <face 1>' 'cast=[{tag: face 1, file: film.png}, {tag: face 1, file: tone.wav}]'
 refused 'wants a tag' 'cast=[{file: film.png}]'
+# Five mistakes are told at once, each where it stands.
+cat >five.yaml <<'YAML'
+checkpoint: run
+sample: {steps: 2}
+shots:
+  - {seconds: 0.75, prompt: a lake, dissolve: 0.25}
+  - {seconds: 0.75, prompt: a sea}
+keyframes:
+  - {picture: film.png, at: 9}
+  - {at: 0, picture: gone.png}
+cast:
+  - {tag: face 1, file: film.png}
+  - {file: gone.wav, tag: face 1}
+YAML
+"$talkie" sample five.yaml -o no >out 2>&1 && fail "five mistakes are taken"
+for words in '4:47: shots[0].dissolve: no shot is before it' '7:29: keyframes[0].at: 9 is not within' \
+    '8:22: keyframes[1].picture: ' '11:27: cast[1].tag: cast[0] and cast[1] are both' '11:12: cast[1].file: '; do
+    grep -qF "five.yaml:$words" out || fail "not told in its place: $words: $(cat out)"
+done
 refused 'nowhere.wav' sound=nowhere.wav

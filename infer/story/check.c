@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/story/check.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef char key[64];
+
+static const char *option_at(key name, const char *list, int64_t k, const char *option)
+{
+    snprintf(name, sizeof(key), "%s[%" PRId64 "]%s", list, k, option);
+    return name;
+}
+
+static void check_keyframe(tk_wrong *w, const tk_storyboard *b, const tk_story *s, int64_t k)
+{
+    const tk_keyframe_config *f = &b->keyframes[k];
+    key name;
+    if (!*f->picture)
+        tk_wrong_add(w, option_at(name, "keyframes", k, ""),
+                     "no picture: which file is shown at %g s?", f->at);
+    if (f->at >= tk_story_end(s))
+        tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
+                     "%g is not within the shots, which last %g seconds", f->at, tk_story_end(s));
+    for (int64_t i = 0; i < k; i++)
+        if (floor(b->keyframes[i].at / s->tick) == floor(f->at / s->tick)) {
+            tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
+                         "%g lies in the same latent frame as keyframes[%" PRId64
+                         "]; a latent frame lasts %g seconds",
+                         f->at, i, s->tick);
+            return;
+        }
+}
+
+static void check_part(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
+{
+    const tk_remix_config *r = &b->remix;
+    const double to = r->to > 0 ? r->to : tk_story_end(s);
+    if (!*r->clip) return;
+    if (b->n_keyframes || *b->sound || *b->picture)
+        tk_wrong_add(w, "remix.clip",
+                     "it gives all that is not made anew; leave keyframes, sound "
+                     "and picture out");
+    if (!r->shots && (r->from >= to || to > tk_story_end(s) + s->tick))
+        tk_wrong_add(w, r->to > 0 ? "remix.to" : "remix.from",
+                     "from %g to %g seconds is no part of the shots, which last %g", r->from, to,
+                     tk_story_end(s));
+    if (r->left >= r->right)
+        tk_wrong_add(w, "remix.left", "left %g to right %g is no part of the frame", r->left,
+                     r->right);
+    if (r->top >= r->bottom)
+        tk_wrong_add(w, "remix.top", "top %g to bottom %g is no part of the frame", r->top,
+                     r->bottom);
+}
+
+static void check_member(tk_wrong *w, const tk_storyboard *b, int64_t k)
+{
+    const tk_cast_config *x = &b->cast[k];
+    const size_t n = strlen(x->tag);
+    const bool edged = n && (x->tag[0] == ' ' || x->tag[n - 1] == ' ');
+    key name;
+    if (!n || !*x->file || edged || strpbrk(x->tag, "<>\n"))
+        tk_wrong_add(w, option_at(name, "cast", k, ""),
+                     "wants a tag, as \"face 1\", and a file; it has \"%.200s\" and \"%.200s\"",
+                     x->tag, x->file);
+    for (int64_t i = 0; n && i < k; i++)
+        if (!strcmp(b->cast[i].tag, x->tag)) {
+            tk_wrong_add(w, option_at(name, "cast", k, ".tag"),
+                         "cast[%" PRId64 "] and cast[%" PRId64 "] are both <%.200s>", i, k, x->tag);
+            return;
+        }
+}
+
+// ---- files -------------------------------------------------------------------------------------
+
+static void check_readable(tk_wrong *w, const char *option, const char *path)
+{
+    if (path && *path && access(path, R_OK))
+        tk_wrong_add(w, option, "%.400s: %s; name a file that can be read", path, strerror(errno));
+}
+
+static void check_readable_all(tk_wrong *w, const tk_storyboard *b)
+{
+    key name, list;
+    check_readable(w, "sound", b->sound);
+    check_readable(w, "picture", b->picture);
+    for (int64_t k = 0; k < b->n_keyframes; k++)
+        check_readable(w, option_at(name, "keyframes", k, ".picture"), b->keyframes[k].picture);
+    for (int64_t k = 0; k < b->n_cast; k++)
+        check_readable(w, option_at(name, "cast", k, ".file"), b->cast[k].file);
+    for (int64_t k = 0; k < b->n_references; k++)
+        check_readable(w, option_at(name, "references", k, ""), b->references[k]);
+    for (int64_t i = 0; i < b->n_shots; i++)
+        for (int64_t k = 0; k < b->shots[i].n_references; k++)
+            check_readable(w, option_at(name, option_at(list, "shots", i, ".references"), k, ""),
+                           b->shots[i].references[k]);
+}
+
+void tk_story_check(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
+{
+    if (*b->sound && *b->picture)
+        tk_wrong_add(w, "sound",
+                     "sound and picture are both given: nothing is left to make; leave "
+                     "one of them out");
+    if (*b->picture && b->n_keyframes)
+        tk_wrong_add(w, "keyframes", "picture gives all frames; leave keyframes out");
+    for (int64_t k = 0; k < b->n_cast; k++) check_member(w, b, k);
+    for (int64_t k = 0; k < b->n_keyframes; k++) check_keyframe(w, b, s, k);
+    check_part(w, b, s);
+    check_readable_all(w, b);
+}
