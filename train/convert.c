@@ -52,24 +52,20 @@ static tk_status read_options(conversion *v, tk_invocation *in)
 // The published class has no table of bytes, and reads its text rows without their places.
 static tk_status check_family(const conversion *v)
 {
-    if (v->form.folder && v->stored.model.given == TK_GIVEN_OWN)
-        return TK_FAIL(TK_INPUT,
-                       "%s: in this model given rows attend to given ones alone (model.given), in "
-                       "the published family to all; it cannot be laid out as diffusers' (%s). "
-                       "Write *.safetensors instead",
-                       v->path, v->to);
-    if (v->form.folder && v->stored.model.shots == TK_SHOTS_NUMBERED)
-        return TK_FAIL(TK_INPUT,
-                       "%s: rows of this model tell of which shot they are (model.shots), which "
-                       "the published family's do not; it cannot be laid out as diffusers' (%s). "
-                       "Write *.safetensors instead",
-                       v->path, v->to);
-    if (!v->form.folder || v->stored.model.text == TK_TEXT_FEATURES) return TK_OK;
+    const tk_model_config *m = &v->stored.model;
+    const char *other =
+        m->given == TK_GIVEN_OWN ? "in this model given rows attend to given ones alone "
+                                   "(model.given), in the published family to all"
+        : m->shots == TK_SHOTS_NUMBERED
+            ? "rows of this model tell of which shot they are (model.shots), which the published "
+              "family's do not"
+        : m->text != TK_TEXT_FEATURES
+            ? "this model reads bytes (model.text), which the published family does not"
+            : NULL;
+    if (!v->form.folder || !other) return TK_OK;
     return TK_FAIL(TK_INPUT,
-                   "%s: this model reads bytes (model.text), which the published family does not; "
-                   "only a model of text features can be laid out as diffusers' (%s). Write "
-                   "*.safetensors instead",
-                   v->path, v->to);
+                   "%s: %s; it cannot be laid out as diffusers' (%s). Write *.safetensors instead",
+                   v->path, other, v->to);
 }
 
 static tk_status check_target(const conversion *v)

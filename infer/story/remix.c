@@ -2,11 +2,10 @@
 #include "infer/story/remix.h"
 #include "core/base/digest.h"
 #include "core/base/log.h"
-#include "core/config/text.h"
 #include "data/media/rows.h"
+#include "infer/story/wrong.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,31 +18,17 @@ typedef struct looking {
     const tk_codec_info *codec;
     tk_arena *arena;
     tk_remix *r;
-    tk_text wrong; // lines
+    tk_wrong wrong;
     int64_t size[2];
 } looking;
 
 // ---- what is wrong -----------------------------------------------------------------------------
 
-// A line about an option, where it was given.
-__attribute__((format(printf, 3, 4))) static void wrong(looking *l, const char *option,
-                                                        const char *fmt, ...)
-{
-    const char *place = tk_config_place(l->c, option);
-    char words[800];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(words, sizeof words, fmt, ap);
-    va_end(ap);
-    if (l->wrong.used) tk_text_add(&l->wrong, "\n");
-    tk_text_addf(&l->wrong, "%s%s%s: %s", place, *place ? ": " : "", option, words);
-}
-
 // A failure becomes a line; memory that ran out stays one.
 static tk_status wrong_with(looking *l, const char *option, tk_status st)
 {
     if (st == TK_OK || st == TK_MEMORY) return st;
-    wrong(l, option, "%s", tk_status_message());
+    tk_wrong_add(&l->wrong, option, "%s", tk_status_message());
     tk_status_clear();
     return TK_OK;
 }
@@ -117,22 +102,24 @@ static void take_frames(looking *l)
     int64_t *size = l->c->story.size;
     l->r->frames = number_in(clip, "frames");
     if (json_array_size(json_object_get(l->r->told, "lineage")) >= LINEAGE)
-        wrong(l, "remix.clip", "the description of %s tells of more than %d remixes before it",
-              l->r->clip, LINEAGE);
+        tk_wrong_add(&l->wrong, "remix.clip",
+                     "the description of %s tells of more than %d remixes before it", l->r->clip,
+                     LINEAGE);
     if (wide < 1 || high < 1 || wide > 8192 || high > 8192 || l->r->frames < 1) {
-        wrong(l, "remix.clip", "the description of %s does not say its frames", l->r->clip);
+        tk_wrong_add(&l->wrong, "remix.clip", "the description of %s does not say its frames",
+                     l->r->clip);
         return;
     }
     if (fps != l->codec->fps)
-        wrong(l, "remix.clip",
-              "%s has %" PRId64 " frames a second, this checkpoint makes %" PRId64
-              "; name a checkpoint that makes as many",
-              l->r->clip, fps, l->codec->fps);
+        tk_wrong_add(&l->wrong, "remix.clip",
+                     "%s has %" PRId64 " frames a second, this checkpoint makes %" PRId64
+                     "; name a checkpoint that makes as many",
+                     l->r->clip, fps, l->codec->fps);
     if (size[0] && (size[0] != wide || size[1] != high))
-        wrong(l, *tk_config_place(l->c, "size") ? "size" : "remix.clip",
-              "%" PRId64 "x%" PRId64 " asked, and %s has %" PRId64 "x%" PRId64
-              "; leave size out, or give that",
-              size[0], size[1], l->r->clip, wide, high);
+        tk_wrong_add(&l->wrong, *tk_config_place(l->c, "size") ? "size" : "remix.clip",
+                     "%" PRId64 "x%" PRId64 " asked, and %s has %" PRId64 "x%" PRId64
+                     "; leave size out, or give that",
+                     size[0], size[1], l->r->clip, wide, high);
     size[0] = wide, size[1] = high;
     l->c->story.remix.latents = tk_grid_latent(l->codec, l->r->frames);
 }
@@ -176,8 +163,9 @@ static tk_status take_shots(looking *l)
     b->n_shots = good ? (int64_t)n : 0;
     l->r->told_shots = good;
     if (!good)
-        wrong(l, "remix.clip",
-              "the description of %s does not say its shots; list them as shots:", l->r->clip);
+        tk_wrong_add(
+            &l->wrong, "remix.clip",
+            "the description of %s does not say its shots; list them as shots:", l->r->clip);
     return TK_OK;
 }
 
@@ -267,9 +255,10 @@ static void check_shot_numbers(looking *l)
     const tk_storyboard *b = &l->c->story;
     for (int64_t k = 0; k < b->remix.n_shots && b->n_shots; k++)
         if (b->remix.shots[k] >= b->n_shots)
-            wrong(l, "remix.shots",
-                  "%" PRId64 " is none of the %" PRId64 " shots of %s, which are counted from 0",
-                  b->remix.shots[k], b->n_shots, l->r->clip);
+            tk_wrong_add(&l->wrong, "remix.shots",
+                         "%" PRId64 " is none of the %" PRId64
+                         " shots of %s, which are counted from 0",
+                         b->remix.shots[k], b->n_shots, l->r->clip);
 }
 
 static void take_prompt(looking *l)
@@ -315,32 +304,32 @@ static tk_status look_at_clip(looking *l)
     const char *path = tk_remix_beside(l->r->clip, ".json", l->arena);
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_TRY(wrong_with(l, "remix.clip", look_at_film(l)));
-    if (l->wrong.used) return TK_OK;
+    if (l->wrong.n) return TK_OK;
     if (access(path, F_OK) == 0) TK_TRY(wrong_with(l, "remix.clip", read_description(l, path)));
     if (l->r->told) {
         take_frames(l);
         TK_TRY(take_shots(l));
-        if (!l->wrong.used) TK_TRY(find_latents(l));
-    } else if (!l->wrong.used)
+        if (!l->wrong.n) TK_TRY(find_latents(l));
+    } else if (!l->wrong.n)
         TK_TRY(wrong_with(l, "remix.clip", measure_film(l)));
-    if (!l->c->story.n_shots && !l->wrong.used)
-        wrong(l, "remix.clip",
-              "no shots: %s has no description of talkie's beside it that says them; list them as "
-              "shots:",
-              l->r->clip);
+    if (!l->c->story.n_shots && !l->wrong.n)
+        tk_wrong_add(
+            &l->wrong, "remix.clip",
+            "no shots: %s has no description of talkie's beside it that says them; list them as "
+            "shots:",
+            l->r->clip);
     check_shot_numbers(l);
     return TK_OK;
 }
 
 tk_status tk_remix_look(tk_config *c, const tk_codec_info *k, tk_arena *a, tk_remix *out)
 {
-    looking l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = tk_text_in(a)};
+    looking l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = tk_wrong_of(c, a)};
     *out = (tk_remix){0};
     if (!*c->story.remix.clip) return TK_OK;
     out->clip = c->story.remix.clip;
     TK_TRY(look_at_clip(&l));
-    if (!l.wrong.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
-    if (l.wrong.used) return TK_FAIL(TK_INPUT, "%s", l.wrong.s);
+    TK_TRY(tk_wrong_end(&l.wrong));
     take_prompt(&l);
     return TK_OK;
 }

@@ -210,6 +210,28 @@ static void a_spool_of_somebody_elses(void **state)
     assert_int_equal(status, 0);
 }
 
+// A worker that is neither root nor the owner of what is in new/ leaves `stuck` things there, does
+// the one job that it may, and has nothing else to wait for.
+static void do_a_job_as_1005(int stuck)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        tk_spool s;
+        tk_claim c;
+        int waiting = -1, running = -1;
+        bool got = false,
+             good = setgid(1005) == 0 && setuid(1005) == 0 && tk_spool_open(&s, dir, 60) == TK_OK;
+        for (int i = 0; i < 2 && good; i++) good = tk_spool_scan(&s) == TK_OK && s.stuck == stuck;
+        good = good && tk_spool_next(&s, NULL, NULL, &c, &got) == TK_OK && got;
+        good = good && tk_claim_commit(&c) == TK_OK;
+        good = good && tk_spool_busy(&s, &waiting, &running) == TK_OK;
+        _exit(good && waiting == 0 && running == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 // A folder of somebody else's in new/ can be moved by root alone: others leave it, and end all the
 // same when nothing else waits.
 static void folders_of_others_stay(void **state)
@@ -219,22 +241,7 @@ static void folders_of_others_stay(void **state)
     do_there("chown -R 1005 . && chmod 755 . && chmod 1777 new cancel && mkdir new/a.yaml "
              "new/b.yaml cancel/none && chown 1001 new/*.yaml cancel/none && "
              "echo 'seed: 1' >new/c.yaml && chown 1001 new/c.yaml");
-    const pid_t child = fork();
-    if (child == 0) {
-        tk_spool s;
-        tk_claim c;
-        int waiting = -1, running = -1;
-        bool got = false,
-             good = setgid(1005) == 0 && setuid(1005) == 0 && tk_spool_open(&s, dir, 60) == TK_OK;
-        for (int i = 0; i < 2 && good; i++) good = tk_spool_scan(&s) == TK_OK && s.stuck == 2;
-        good = good && tk_spool_next(&s, NULL, NULL, &c, &got) == TK_OK && got;
-        good = good && tk_claim_commit(&c) == TK_OK;
-        good = good && tk_spool_busy(&s, &waiting, &running) == TK_OK;
-        _exit(good && waiting == 0 && running == 0 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    do_a_job_as_1005(2);
     assert_true(there("new/a.yaml") && there("new/b.yaml") && there("done/c/c.yaml"));
     assert_false(there("cancel/none"));
     do_there("rmdir taking && mkdir taking"); // nothing is left there
@@ -247,22 +254,7 @@ static void files_of_others_stay_in_a_sticky_folder(void **state)
     if (getuid() != 0) skip();
     do_there("chmod 755 . && chmod 777 * && chmod 1777 new && echo 'seed: 1' >new/c.yaml && "
              "chown 1001 new/c.yaml && echo 'seed: 1' >new/d.yaml && chown 1005 new/d.yaml");
-    const pid_t child = fork();
-    if (child == 0) {
-        tk_spool s;
-        tk_claim c;
-        int waiting = -1, running = -1;
-        bool got = false,
-             good = setgid(1005) == 0 && setuid(1005) == 0 && tk_spool_open(&s, dir, 60) == TK_OK;
-        for (int i = 0; i < 2 && good; i++) good = tk_spool_scan(&s) == TK_OK && s.stuck == 1;
-        good = good && tk_spool_next(&s, NULL, NULL, &c, &got) == TK_OK && got;
-        good = good && tk_claim_commit(&c) == TK_OK;
-        good = good && tk_spool_busy(&s, &waiting, &running) == TK_OK;
-        _exit(good && waiting == 0 && running == 0 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    do_a_job_as_1005(1);
     assert_true(there("new/c.yaml") && there("done/d/d.yaml"));
 }
 
