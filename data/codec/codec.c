@@ -163,12 +163,18 @@ int64_t tk_codec_step(const tk_codec *c, tk_codec_side side, int64_t high, int64
     return h->kind->step ? h->kind->step(h, high, wide) : 0;
 }
 
-tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)
+tk_status tk_codec_encode_video_part(const tk_codec *c, const tk_media *m, int64_t first,
+                                     int64_t all, float *rows)
 {
     const tk_half *h = c->half[TK_CODEC_VIDEO];
     tk_grid g;
     TK_TRY(tk_grid_of(&c->info, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
-    return h->kind->encode(h, m, rows);
+    return h->kind->encode_video(h, m, first, all, rows);
+}
+
+tk_status tk_codec_encode_video(const tk_codec *c, const tk_media *m, float *rows)
+{
+    return tk_codec_encode_video_part(c, m, 0, tk_grid_latent(&c->info, m->frames), rows);
 }
 
 tk_status tk_codec_decode_video_part(const tk_codec *c, tk_row_part rows, const tk_grid *g,
@@ -187,7 +193,7 @@ tk_status tk_codec_decode_video(const tk_codec *c, const float *rows, const tk_g
 tk_status tk_codec_encode_audio(const tk_codec *c, const tk_media *m, float *rows)
 {
     const tk_half *h = c->half[TK_CODEC_AUDIO];
-    return h->kind->encode(h, m, rows);
+    return h->kind->encode_audio(h, m, rows);
 }
 
 tk_status tk_codec_decode_audio_part(const tk_codec *c, tk_row_part rows, int64_t audio_rows,
@@ -217,7 +223,7 @@ static tk_status encode_whole(const tk_half *h, tk_media_source *track, tk_codec
     m.pcm = tk_arena_alloc(&a, tk_array_bytes(m.samples * m.channels, sizeof *m.pcm));
     tk_status st = rows && m.pcm ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory to encode sound");
     if (st == TK_OK) st = track->sound(track, 0, m.samples, m.pcm);
-    if (st == TK_OK) st = h->kind->encode(h, &m, rows);
+    if (st == TK_OK) st = h->kind->encode_audio(h, &m, rows);
     if (st == TK_OK) st = made(ctx, 0, all, rows);
     tk_arena_free(&a);
     return st;

@@ -74,10 +74,13 @@ tk_status tk_codec_decode_audio(const tk_codec *c, const float *rows, int64_t au
 
 // Media that are too long to be encoded at once, of pictures of high x wide patches. Parts that
 // begin at multiples of so many latent frames, or audio rows, and are as many or go on to the end,
-// have the rows of the whole, bit for bit: pictures as they are; sound with the media of one step
+// have the rows of the whole, bit for bit: pictures as below; sound with the media of one step
 // before the part (none where it begins the track), whose rows are not the whole's. 0: rows depend
 // on all that there is.
 int64_t tk_codec_step(const tk_codec *c, tk_codec_side side, int64_t high, int64_t wide);
+// Of pictures, m are those of latent frames from `first` on, of `all` that the whole has.
+tk_status tk_codec_encode_video_part(const tk_codec *c, const tk_media *m, int64_t first,
+                                     int64_t all, float *rows);
 
 // The same for a part: frames of latent frames [first, first + n), and samples [first, first + n).
 // Of the clip's rows only these are read, and need be there: latent frames from

@@ -33,9 +33,11 @@ typedef struct tk_half_kind {
     tk_status (*fit_begin)(tk_half *h, int64_t n, tk_arena *a, void **fit);
     tk_status (*fit_clip)(void *fit, int64_t k, const tk_media *clip, const tk_grid *g);
     tk_status (*fit_end)(void *fit);
-    // As in codec.h; of the decoders that of its side. Pictures have been checked to divide into
-    // patches.
-    tk_status (*encode)(const tk_half *h, const tk_media *m, float *rows);
+    // As in codec.h; of encoders and decoders those of its side. Pictures have been checked to
+    // divide into patches; those of a kind without steps are all there are.
+    tk_status (*encode_video)(const tk_half *h, const tk_media *m, int64_t first, int64_t all,
+                              float *rows);
+    tk_status (*encode_audio)(const tk_half *h, const tk_media *m, float *rows);
     // As tk_codec_step in codec.h; NULL: 0.
     int64_t (*step)(const tk_half *h, int64_t high, int64_t wide);
     tk_status (*decode_video)(const tk_half *h, tk_row_part rows, const tk_grid *g, int64_t first,

@@ -77,7 +77,7 @@ static tk_status put_pictures(pictures *x, int64_t n)
     const int64_t latents = tk_grid_latent(p->info, n - 1) + 1;
     tk_media window = tk_media_shape(&p->want, n, 0);
     window.rgb = x->rgb;
-    TK_TRY(tk_codec_encode_video(p->g->codec, &window, x->rows));
+    TK_TRY(tk_codec_encode_video_part(p->g->codec, &window, x->at, p->grid.latent_frames, x->rows));
     TK_TRY(tk_latents_put(p->g->to, TK_CODEC_VIDEO, p->m->first + x->at, latents, x->rows));
     x->at += latents;
     x->held -= n;

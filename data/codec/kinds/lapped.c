@@ -259,8 +259,10 @@ static int64_t lapped_step(const tk_half *half, int64_t high, int64_t wide)
     return 1 + BLOCK / (high * wide);
 }
 
-static tk_status lapped_encode(const tk_half *half, const tk_media *m, float *rows)
+static tk_status lapped_encode(const tk_half *half, const tk_media *m, int64_t first, int64_t all,
+                               float *rows)
 {
+    (void)first, (void)all; // its products begin where its steps do
     const tk_lapped *c = (const tk_lapped *)half;
     const tk_codec_info *i = &half->info;
     tk_grid g;
@@ -316,6 +318,6 @@ const tk_half_kind tk_lapped_kind = {.side = TK_CODEC_VIDEO,
                                      .fit_begin = tk_lapped_fit_begin,
                                      .fit_clip = tk_lapped_fit_clip,
                                      .fit_end = tk_lapped_fit_end,
-                                     .encode = lapped_encode,
+                                     .encode_video = lapped_encode,
                                      .step = lapped_step,
                                      .decode_video = lapped_decode};

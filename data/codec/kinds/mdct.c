@@ -246,6 +246,6 @@ const tk_half_kind tk_mdct_kind = {.side = TK_CODEC_AUDIO,
                                    .fit_begin = mdct_fit_begin,
                                    .fit_clip = mdct_fit_clip,
                                    .fit_end = mdct_fit_end,
-                                   .encode = mdct_encode,
+                                   .encode_audio = mdct_encode,
                                    .step = mdct_step,
                                    .decode_audio = mdct_decode};

@@ -6,6 +6,7 @@
 #include "core/device/ops/gemm.h"
 #include "data/codec/kinds/axes.h"
 #include "data/codec/kinds/kinds.h"
+#include <string.h>
 
 enum {
     BLOCK = 256,      // patches a product
@@ -166,38 +167,51 @@ static tk_status patch_fit_end(void *fit)
 
 // ---- rows --------------------------------------------------------------------------------------
 
-static tk_status patch_encode(const tk_half *half, const tk_media *m, float *rows)
+// Patches [from, to) of the whole, of the product of n that begins with patch `at`: their rows have
+// the same bits whatever patches of others stand for the rest, if they stand at the same places. m
+// begins with patch `own`. x (n, P), z (n, C): scratch.
+static tk_status encode_product(const patches *c, const tk_media *m, int64_t own, int64_t at,
+                                int64_t n, int64_t from, int64_t to, float *x, float *z)
+{
+    const tk_codec_info *i = &c->half.info;
+    const int64_t patch = tk_codec_patch(i);
+    gather_patches(i, m, from - own, 1, to - from, x + (from - at) * patch);
+    for (int64_t p = from - at; p < to - at; p++)
+        for (int64_t k = 0; k < patch; k++) x[p * patch + k] -= c->mean[k];
+    return tk_gemm(0, 'N', 'T', n, i->video_channels, patch, x, patch, c->in, patch, 0, z,
+                   i->video_channels);
+}
+
+// Products are those of the whole, wherever a part begins and ends.
+static tk_status patch_encode(const tk_half *half, const tk_media *m, int64_t first, int64_t all,
+                              float *rows)
 {
     const patches *c = (const patches *)half;
     const tk_codec_info *i = &half->info;
+    const int64_t channels = i->video_channels;
     tk_grid g;
     float *x;
     TK_TRY(tk_grid_of(i, "a clip", m->frames, m->height, m->width, TK_GRID_WHOLE, &g));
-    const int64_t patch = tk_codec_patch(i), all = g.video_rows;
-    TK_NEW(x, BLOCK * patch);
+    const int64_t each = g.high * g.wide, own = first * each, end = own + g.video_rows;
+    TK_NEW(x, BLOCK * (tk_codec_patch(i) + channels));
+    float *z = x + BLOCK * tk_codec_patch(i);
     tk_status st = TK_OK;
-    for (int64_t at = 0; at < all && st == TK_OK; at += BLOCK) {
-        int64_t n = all - at < BLOCK ? all - at : BLOCK;
-        gather_patches(i, m, at, 1, n, x);
-        for (int64_t p = 0; p < n; p++)
-            for (int64_t k = 0; k < patch; k++) x[p * patch + k] -= c->mean[k];
-        st = tk_gemm(0, 'N', 'T', n, i->video_channels, patch, x, patch, c->in, patch, 0,
-                     rows + at * i->video_channels, i->video_channels);
+    for (int64_t at = own / BLOCK * BLOCK; at < end && st == TK_OK; at += BLOCK) {
+        const int64_t left = all * each - at, n = left < BLOCK ? left : BLOCK;
+        const int64_t from = at < own ? own : at, to = at + n < end ? at + n : end;
+        st = encode_product(c, m, own, at, n, from, to, x, z);
+        memcpy(rows + (from - own) * channels, z + (from - at) * channels,
+               (size_t)((to - from) * channels) * sizeof *rows);
     }
     tk_free(x);
     return st;
 }
 
-// Whole products.
+// Any part.
 static int64_t patch_step(const tk_half *half, int64_t high, int64_t wide)
 {
-    int64_t a = BLOCK, b = high * wide % BLOCK;
-    (void)half;
-    while (b > 0) {
-        const int64_t rest = a % b;
-        a = b, b = rest;
-    }
-    return BLOCK / a;
+    (void)half, (void)high, (void)wide;
+    return 1;
 }
 
 // One latent frame after the other, so that its products are of the same shape, and its bits the
@@ -235,6 +249,6 @@ const tk_half_kind tk_patch_kind = {.side = TK_CODEC_VIDEO,
                                     .fit_begin = patch_fit_begin,
                                     .fit_clip = patch_fit_clip,
                                     .fit_end = patch_fit_end,
-                                    .encode = patch_encode,
+                                    .encode_video = patch_encode,
                                     .step = patch_step,
                                     .decode_video = patch_decode};

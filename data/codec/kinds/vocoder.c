@@ -397,7 +397,7 @@ const tk_half_kind tk_vocoder_kind = {.side = TK_CODEC_AUDIO,
                                       .fit_begin = vocoder_fit_begin,
                                       .fit_clip = vocoder_fit_clip,
                                       .fit_end = vocoder_fit_end,
-                                      .encode = vocoder_encode,
+                                      .encode_audio = vocoder_encode,
                                       .encode_track = vocoder_encode_track,
                                       .decode_audio = vocoder_decode,
                                       .distance = vocoder_distance};

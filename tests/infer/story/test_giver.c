@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 120 */
-// Sound that a storyboard gives, read and encoded part by part: the rows of the whole, by every
-// kind of codec.
+// Films and sound that a storyboard gives, read and encoded part by part: the rows of the whole, by
+// every kind of codec.
 #include "data/media/media.h"
 #include "infer/story/giver.h"
 #include "tests/support/test.h"
@@ -16,7 +16,7 @@ enum { RATE = 8000, FPS = 4, SECONDS = 28, CHANNELS = 2, CLIP = 2 * RATE, NUMBER
 
 static const tk_media_config media = {
     .width = 8, .height = 8, .fps = FPS, .sample_rate = RATE, .channels = CHANNELS};
-static char folder[] = "/tmp/talkie-giver-XXXXXX", sound[64], scratch[64];
+static char folder[] = "/tmp/talkie-giver-XXXXXX", sound[64], film[64], scratch[64];
 
 // A tone that glides and comes and goes, of channel ch.
 static double tone(int64_t t, int64_t ch)
@@ -75,18 +75,20 @@ typedef struct board { // a storyboard's timeline
     tk_giver giver;
 } board;
 
-static void open_board(board *b, int kind)
+// Of sound of kind `kind`, pictures of kind `video`, and `high` x 8 pixels.
+static void open_board(board *b, int video, int kind, int64_t high)
 {
     const tk_codec_config of = {.patch_frames = 2,
                                 .patch_size = 4,
                                 .video_channels = 2,
+                                .video = video,
                                 .audio = kind,
                                 .audio_hop = 150,
                                 .audio_channels = NUMBERS};
     *b = (board){.story = {.fps = FPS, .channels = CHANNELS, .sample_rate = RATE}};
     assert_ok(tk_codec_fit(&of, &media, record, NULL, 2, &b->codec));
     const tk_codec_info *k = tk_codec_get_info(b->codec);
-    assert_ok(tk_grid_of(k, "", SECONDS * FPS, 8, 8, TK_GRID_WHOLE, &b->story.grid));
+    assert_ok(tk_grid_of(k, "", SECONDS * FPS, high, 8, TK_GRID_WHOLE, &b->story.grid));
     b->story.tick = tk_grid_tick(k);
     const tk_latents_form form = {
         .rows = {b->story.grid.latent_frames, b->story.grid.audio_rows},
@@ -138,7 +140,7 @@ static void sound_has_the_rows_of_the_whole(void **state)
     for (int kind = 0; kind < 2; kind++) {
         for (int part = 0; part < 2; part++) {
             board b;
-            open_board(&b, kinds[kind]);
+            open_board(&b, TK_PICTURE_PATCH, kinds[kind], 8);
             const int64_t all = b.story.grid.latent_frames, first = part ? 1 : 0;
             const int64_t n = part ? all - 9 : all; // a row too long for its place
             const tk_given_media m = {
@@ -151,12 +153,72 @@ static void sound_has_the_rows_of_the_whole(void **state)
     }
 }
 
+enum { HIGH = 4 * 7, SHORT = SECONDS * FPS - 9 }; // of a film: an odd number of patches; frames
+
+static void write_film(void)
+{
+    tk_media m = tk_media_shape(&media, SHORT, RATE);
+    m.height = HIGH;
+    assert_ok(tk_media_alloc(&m));
+    for (int64_t k = 0; k < SHORT * HIGH * 8 * 3; k++) m.rgb[k] = (uint8_t)(k * k % 251);
+    tk_media_whole whole = tk_media_whole_of(&m);
+    tk_file f;
+    assert_ok(tk_file_begin(&f, film));
+    assert_ok(tk_media_write_master(&f, &whole.source, ""));
+    assert_ok(tk_file_commit(&f));
+    tk_media_free(&m);
+}
+
+// The film's pictures, the last one held to the end of the timeline, encoded as a whole.
+static void encode_film(const board *b, float *rows)
+{
+    tk_media_config of = media;
+    of.height = HIGH;
+    tk_media seen, whole = tk_media_shape(&of, b->story.grid.frames, RATE);
+    const size_t picture = HIGH * 8 * 3;
+    assert_ok(tk_media_read(film, &of, SECONDS, 1, &seen, NULL));
+    assert_int_equal(seen.frames, SHORT);
+    assert_ok(tk_media_alloc(&whole));
+    for (int64_t f = 0; f < whole.frames; f++)
+        memcpy(whole.rgb + (size_t)f * picture,
+               seen.rgb + (size_t)(f < SHORT ? f : SHORT - 1) * picture, picture);
+    assert_ok(tk_codec_encode_video(b->codec, &whole, rows));
+    tk_media_free(&seen);
+    tk_media_free(&whole);
+}
+
+// The products of an odd number of patches do not begin where parts do.
+static void pictures_have_the_rows_of_the_whole(void **state)
+{
+    (void)state;
+    static const int kinds[] = {TK_PICTURE_PATCH, TK_PICTURE_LAPPED};
+    write_film();
+    for (int kind = 0; kind < 2; kind++) {
+        board b;
+        open_board(&b, kinds[kind], TK_SOUND_MDCT, HIGH);
+        const tk_grid *g = &b.story.grid;
+        const tk_given_media m = {.key = "picture",
+                                  .path = film,
+                                  .n = g->latent_frames,
+                                  .picture = true,
+                                  .short_too = true};
+        const size_t numbers = (size_t)g->video_rows * 2;
+        float *want = malloc(numbers * sizeof *want), *got = malloc(numbers * sizeof *got);
+        encode_film(&b, want);
+        assert_ok(tk_give_film(&b.giver, &m));
+        assert_ok(tk_latents_get(&b.rows, TK_CODEC_VIDEO, 0, g->latent_frames, got));
+        assert_memory_equal(want, got, numbers * sizeof *got);
+        free(want), free(got);
+        close_board(&b);
+    }
+}
+
 static void what_is_too_short_is_refused(void **state)
 {
     (void)state;
     for (int kind = 0; kind < 2; kind++) {
         board b;
-        open_board(&b, kind ? TK_SOUND_VOCODER : TK_SOUND_MDCT);
+        open_board(&b, TK_PICTURE_PATCH, kind ? TK_SOUND_VOCODER : TK_SOUND_MDCT, 8);
         const tk_given_media m = {
             .key = "sound", .path = sound, .n = b.story.grid.latent_frames, .sound = true};
         write_sound((SECONDS - 1) * RATE);
@@ -171,12 +233,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound_has_the_rows_of_the_whole),
+        cmocka_unit_test(pictures_have_the_rows_of_the_whole),
         cmocka_unit_test(what_is_too_short_is_refused),
     };
     if (!mkdtemp(folder)) return 1;
     snprintf(sound, sizeof sound, "%s/sound.wav", folder);
+    snprintf(film, sizeof film, "%s/film.mkv", folder);
     snprintf(scratch, sizeof scratch, "%s/rows", folder);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(sound);
+    unlink(film);
     return rmdir(folder) || failed;
 }
