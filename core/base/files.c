@@ -248,3 +248,14 @@ void tk_file_abort(tk_file *f)
     if (f->tmp) unlink(f->tmp);
     release_file(f);
 }
+
+tk_status tk_file_scratch(const char *path, int *fd)
+{
+    tk_file f;
+    TK_TRY(tk_file_begin(&f, path));
+    *fd = dup(f.fd); // what is removed now is the name
+    const int code = errno;
+    tk_file_abort(&f);
+    if (*fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));
+    return TK_OK;
+}

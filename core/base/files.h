@@ -33,6 +33,9 @@ tk_status tk_file_commit(tk_file *f);
 // that all are there.
 tk_status tk_files_commit(int n, tk_file *f);
 void tk_file_abort(tk_file *f); // removes the temporary; fine after begin failed, commit, abort
+// A file without a name on the disk of `path`, for reading and writing, that is gone when it is
+// closed or its process is. Fails as tk_file_begin does.
+tk_status tk_file_scratch(const char *path, int *fd);
 // Durable commit of a file written elsewhere on the same file system: fsync, rename, fsync folder.
 tk_status tk_commit_file(const char *tmp, const char *path);
 

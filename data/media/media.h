@@ -51,9 +51,10 @@ tk_status tk_media_make_poster(const char *path, double at, int64_t side, tk_are
 tk_status tk_media_writes(const char *path);
 // H.264 + AAC in MP4 (faststart, yuv420p, BT.709 tags), both streams of equal length within one
 // frame; `comment` goes into the metadata. Pictures are asked for once each, in order, samples a
-// second at a time; memory does not grow with the clip. `room`: a free box of so many bytes, from 8
-// to INT32_MAX, lies right behind ftyp, before all that plays, for the caller to write over; 0:
-// none. The caller commits the file.
+// second at a time; memory does not grow with the clip as long as encoders are there: what they
+// made lies on disk, as large as the file, and its index, 64 bytes a packet, comes after them.
+// `room`: a free box of so many bytes, from 8 to INT32_MAX, lies right behind ftyp, before all that
+// plays, for the caller to write over; 0: none. The caller commits the file.
 tk_status tk_media_write_mp4(const tk_file *f, tk_media_source *clip, const char *comment,
                              int64_t room);
 // The same without loss: FFV1, each picture by itself, RGB at the size that the clip has, and PCM

@@ -147,13 +147,13 @@ static tk_status open_encoders(tk_muxer *m)
     return TK_OK;
 }
 
-static tk_status add_stream(tk_muxer *m, const AVCodecContext *c, AVStream **out)
+static tk_status add_stream(tk_muxer *m, const AVCodecContext *c)
 {
-    *out = avformat_new_stream(m->format, NULL);
-    if (!*out) return tk_muxer_failed(m, AVERROR(ENOMEM), "a stream");
-    (*out)->time_base = c->time_base;
-    if (c->codec_type == AVMEDIA_TYPE_VIDEO) (*out)->avg_frame_rate = c->framerate;
-    int e = avcodec_parameters_from_context((*out)->codecpar, c);
+    AVStream *s = avformat_new_stream(m->format, NULL);
+    if (!s) return tk_muxer_failed(m, AVERROR(ENOMEM), "a stream");
+    s->time_base = m->clock[s->index] = c->time_base;
+    if (c->codec_type == AVMEDIA_TYPE_VIDEO) s->avg_frame_rate = c->framerate;
+    int e = avcodec_parameters_from_context(s->codecpar, c);
     return e < 0 ? tk_muxer_failed(m, e, "a stream") : TK_OK;
 }
 
@@ -166,7 +166,7 @@ static void leave_room(AVIOContext *io, int64_t room)
     for (int64_t i = 8; i < room; i++) avio_w8(io, 0);
 }
 
-static tk_status open_file(tk_muxer *m, const char *comment)
+static tk_status open_streams(tk_muxer *m, const char *comment)
 {
     char *url = av_asprintf("file:%s", m->file->tmp);
     if (!url) return tk_muxer_failed(m, AVERROR(ENOMEM), "its format");
@@ -174,10 +174,15 @@ static tk_status open_file(tk_muxer *m, const char *comment)
                                            url); // copies the name
     av_free(url);
     if (e < 0) return tk_muxer_failed(m, e, "its format");
-    TK_TRY(add_stream(m, m->video, &m->video_stream));
-    TK_TRY(add_stream(m, m->audio, &m->audio_stream));
+    TK_TRY(add_stream(m, m->video));
+    TK_TRY(add_stream(m, m->audio));
     if (comment && *comment) av_dict_set(&m->format->metadata, "comment", comment, 0);
-    e = avio_open(&m->format->pb, m->format->url, AVIO_FLAG_WRITE);
+    return TK_OK;
+}
+
+tk_status tk_muxer_begin(tk_muxer *m)
+{
+    int e = avio_open(&m->format->pb, m->format->url, AVIO_FLAG_WRITE);
     if (e < 0) return tk_muxer_failed(m, e, "opening");
     leave_room(m->format->pb, m->room);
     AVDictionary *options = NULL;
@@ -243,22 +248,32 @@ tk_status tk_muxer_open(tk_muxer *m, const char *comment)
     TK_TRY(open_encoders(m));
     TK_TRY(open_sound(m));
     TK_TRY(open_frames(m));
-    return open_file(m, comment);
+    TK_TRY(open_streams(m, comment));
+    return m->master ? tk_muxer_begin(m) : tk_packets_open(m->path, &m->made);
 }
 
-void tk_muxer_close(tk_muxer *m)
+void tk_muxer_close_encoders(tk_muxer *m)
 {
-    if (m->format && m->format->pb) avio_closep(&m->format->pb);
-    avformat_free_context(m->format);
     avcodec_free_context(&m->video);
     avcodec_free_context(&m->audio);
     av_frame_free(&m->picture);
     av_frame_free(&m->sound);
-    av_packet_free(&m->packet);
     sws_freeContext(m->sws);
+    m->sws = NULL;
     swr_free(&m->swr);
     tk_free(m->padded);
     tk_free(m->luma);
     tk_free(m->second);
     tk_free(m->track);
+    m->padded = m->luma = NULL;
+    m->second = m->track = NULL;
+}
+
+void tk_muxer_close(tk_muxer *m)
+{
+    tk_muxer_close_encoders(m);
+    if (m->format && m->format->pb) avio_closep(&m->format->pb);
+    avformat_free_context(m->format);
+    av_packet_free(&m->packet);
+    tk_packets_close(&m->made);
 }

@@ -3,10 +3,12 @@
 //
 // Two forms of file: an MP4 that every player takes (H.264 and AAC, pictures made even and small
 // ones larger, sound at a common rate), and a master that loses nothing (FFV1 and PCM in Matroska,
-// pictures and rate as the clip has them).
+// pictures and rate as the clip has them). What is encoded of an MP4 waits on disk (packets.h)
+// until the encoders are gone; a master, of which little is kept in memory, is written at once.
 #pragma once
 #include "core/base/files.h"
 #include "data/codec/media.h"
+#include "data/media/packets.h"
 #include "data/media/track.h"
 #include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
@@ -18,9 +20,10 @@ typedef struct tk_muxer {
     bool master;
     AVFormatContext *format;
     AVCodecContext *video, *audio;
-    AVStream *video_stream, *audio_stream;
+    AVRational clock[2]; // of the encoders' packets, by stream: pictures, sound
     AVFrame *picture, *sound;
     AVPacket *packet;
+    tk_packets made; // of an MP4
     struct SwsContext *sws;
     int64_t width, height;            // of the source
     int64_t padded_wide, padded_high; // made even where that is needed
@@ -37,7 +40,10 @@ typedef struct tk_muxer {
 } tk_muxer;
 
 tk_status tk_muxer_failed(const tk_muxer *m, int e, const char *doing);
-// Encoders, frames and the file with its header, of the form that m says. comment: NULL or
-// metadata.
+// Encoders, frames and the file's streams, of the form that m says. comment: NULL or metadata.
 tk_status tk_muxer_open(tk_muxer *m, const char *comment);
+// The file, with its header. Nothing is written to it before.
+tk_status tk_muxer_begin(tk_muxer *m);
+// All that is needed until the last packet is made.
+void tk_muxer_close_encoders(tk_muxer *m);
 void tk_muxer_close(tk_muxer *m); // fine after open failed

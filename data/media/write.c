@@ -46,17 +46,24 @@ static tk_status resample(tk_muxer *m)
     return TK_OK;
 }
 
-// One frame to an encoder (NULL: the end), and its packets to the file.
-static tk_status encode(tk_muxer *m, AVCodecContext *c, AVStream *stream, const AVFrame *f)
+// The packet to its file.
+static tk_status write_packet(tk_muxer *m)
+{
+    const int k = m->packet->stream_index;
+    av_packet_rescale_ts(m->packet, m->clock[k], m->format->streams[k]->time_base);
+    const int e = av_interleaved_write_frame(m->format, m->packet);
+    return e < 0 ? tk_muxer_failed(m, e, "writing") : TK_OK;
+}
+
+// One frame to an encoder (NULL: the end), and its packets to where they go.
+static tk_status encode(tk_muxer *m, AVCodecContext *c, const AVFrame *f)
 {
     int e = avcodec_send_frame(c, f);
     if (e < 0) return tk_muxer_failed(m, e, "encoding");
     while ((e = avcodec_receive_packet(c, m->packet)) >= 0) {
         if (c->codec_type == AVMEDIA_TYPE_VIDEO && !m->packet->duration) m->packet->duration = 1;
-        av_packet_rescale_ts(m->packet, c->time_base, stream->time_base);
-        m->packet->stream_index = stream->index;
-        e = av_interleaved_write_frame(m->format, m->packet);
-        if (e < 0) return tk_muxer_failed(m, e, "writing");
+        m->packet->stream_index = c == m->audio;
+        TK_TRY(m->master ? write_packet(m) : tk_packets_put(&m->made, m->packet));
     }
     return e == AVERROR(EAGAIN) || e == AVERROR_EOF ? TK_OK : tk_muxer_failed(m, e, "encoding");
 }
@@ -111,7 +118,7 @@ static tk_status put_picture(tk_muxer *m, const uint8_t *rgb, int64_t number)
                             .frame = number,
                             .fps = av_q2d(m->video->framerate)};
     if (m->clip->shown && !m->master) TK_TRY(m->clip->shown(m->clip, &shown));
-    return encode(m, m->video, m->video_stream, m->picture);
+    return encode(m, m->video, m->picture);
 }
 
 // So many samples of the track into the frame, channel by channel or, in a master, together.
@@ -144,7 +151,7 @@ static tk_status put_sound(tk_muxer *m, int64_t at, int64_t n)
             (size_t)(m->waiting * channels) * sizeof *m->track);
     m->sound->nb_samples = (int)n;
     m->sound->pts = at;
-    return encode(m, m->audio, m->audio_stream, m->sound);
+    return encode(m, m->audio, m->sound);
 }
 
 static tk_status put_all(tk_muxer *m)
@@ -163,8 +170,26 @@ static tk_status put_all(tk_muxer *m)
             at += n;
         }
     }
-    TK_TRY(encode(m, m->video, m->video_stream, NULL));
-    TK_TRY(encode(m, m->audio, m->audio_stream, NULL));
+    TK_TRY(encode(m, m->video, NULL));
+    return encode(m, m->audio, NULL);
+}
+
+// All that waits, now that nothing more is encoded.
+static tk_status write_made(tk_muxer *m)
+{
+    tk_muxer_close_encoders(m);
+    TK_TRY(tk_muxer_begin(m));
+    for (;;) {
+        bool end;
+        TK_TRY(tk_packets_next(&m->made, m->packet, &end));
+        if (end) return TK_OK;
+        TK_TRY(write_packet(m));
+        tk_alive();
+    }
+}
+
+static tk_status end_file(tk_muxer *m)
+{
     int e = av_write_trailer(m->format);
     if (e < 0) return tk_muxer_failed(m, e, "finishing");
     e = avio_closep(&m->format->pb);
@@ -222,6 +247,8 @@ static tk_status write_clip_as(tk_muxer *m, const char *comment)
     TK_TRY(check_clip(m));
     tk_status st = tk_muxer_open(m, comment);
     if (st == TK_OK) st = put_all(m);
+    if (st == TK_OK && !m->master) st = write_made(m);
+    if (st == TK_OK) st = end_file(m);
     if (st == TK_OK && m->room) st = move_room(m);
     tk_muxer_close(m);
     return st;

@@ -212,13 +212,8 @@ static tk_status lay_out_scratch(const tk_latents_file *f)
 
 tk_status tk_latents_scratch(const char *path, const tk_latents_form *form, tk_latents_file *out)
 {
-    tk_file f;
     *out = (tk_latents_file){.form = *form};
-    TK_TRY(tk_file_begin(&f, path));
-    out->fd = dup(f.fd); // what is removed now is the name
-    const int code = errno;
-    tk_file_abort(&f);
-    if (out->fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));
+    TK_TRY(tk_file_scratch(path, &out->fd));
     out->path = path;
     const tk_status st = lay_out_scratch(out);
     if (st != TK_OK) tk_latents_close(out);

@@ -169,6 +169,23 @@ static void test_litter_of_other_hosts_must_be_old(void **state)
     assert_int_equal(unlink(young), 0);
 }
 
+static void test_scratch_has_no_name(void **state)
+{
+    (void)state;
+    const char *path = in_dir("scratch");
+    char x[4] = "";
+    int fd;
+    assert_ok(tk_file_scratch(path, &fd));
+    assert_int_equal(temporaries(), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_ok(tk_pwrite_all(fd, path, "abc", 3, 7));
+    assert_ok(tk_pread_all(fd, path, x, 3, 7));
+    assert_string_equal(x, "abc");
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(tk_file_scratch(in_dir("none/scratch"), &fd), TK_INPUT);
+    tk_status_clear();
+}
+
 static void test_long_names(void **state)
 {
     (void)state;
@@ -380,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_several_are_committed_as_one),
         cmocka_unit_test(test_litter_of_the_dead_goes_and_the_living_keep_theirs),
         cmocka_unit_test(test_litter_of_other_hosts_must_be_old),
+        cmocka_unit_test(test_scratch_has_no_name),
         cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_a_link_is_followed),
         cmocka_unit_test(test_disk_full),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*TEST timeout: 120 */
 // Clips written part by part: the bytes are those of a clip decoded as a whole, whatever the
-// window, and memory does not grow with the clip.
+// window, and memory does not grow with the clip, nor does the index while encoders are there.
 #include "data/codec/decoder.h"
 #include "data/draw/sheet.h"
 #include "data/media/media.h"
@@ -138,9 +138,57 @@ static void memory_does_not_grow_with_the_clip(void **state)
     assert_true(many - few < pictures / 4);
 }
 
+typedef struct sparse {     // silence with few pictures
+    tk_media_source source; // the first member
+    int64_t early;          // a picture by when all is there that is needed until the last
+    long kib[2];            // resident at the most: then, and with the last picture
+    uint8_t rgb[16 * 16 * 3];
+} sparse;
+
+static tk_status get_sparse(tk_media_source *s, int64_t frame, const uint8_t **rgb)
+{
+    sparse *x = (sparse *)s;
+    struct rusage now;
+    getrusage(RUSAGE_SELF, &now);
+    if (frame <= x->early) x->kib[0] = now.ru_maxrss;
+    x->kib[1] = now.ru_maxrss;
+    memset(x->rgb, (int)(frame % 250), sizeof x->rgb);
+    *rgb = x->rgb;
+    return TK_OK;
+}
+
+// 47 packets of sound a second, of each of which an index says where it lies.
+static void index_waits_until_encoders_are_gone(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); // the sanitizers hold on to what is freed
+#endif
+    enum { SECONDS = 800, EVERY = 8, INDEX = 48000 / 1024 * SECONDS * 64 / 1024 };
+    const pid_t child = fork();
+    if (child == 0) {
+        sparse x = {.source = {.shape = {.frames = SECONDS / EVERY,
+                                         .height = 16,
+                                         .width = 16,
+                                         .fps = 1.0 / EVERY,
+                                         .channels = 1,
+                                         .sample_rate = 8000},
+                               .picture = get_sparse},
+                    .early = 50};
+        if (whole_file(tk_media_write_mp4, media_path("sparse.mp4"), &x.source, "", 0)) _exit(1);
+        fprintf(stderr, "at picture %d: %ld KiB, at the last: %ld; an index has %d\n", (int)x.early,
+                x.kib[0], x.kib[1], INDEX);
+        _exit(x.kib[1] - x.kib[0] < INDEX / 4 ? 0 : 2);
+    }
+    int status;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(index_waits_until_encoders_are_gone), // first: its child begins small
         cmocka_unit_test(windows_make_the_bytes_of_the_whole),
         cmocka_unit_test(memory_does_not_grow_with_the_clip),
     };
