@@ -102,6 +102,7 @@ static void add_inputs(builder *b, const tk_model_config *m)
         tk_param_spec *s = add_spec(b, "", "shot_embed.weight", TK_SHOT_NUMBERS, H, TK_ON_FIRST, 0);
         s->init_std = 0.5; // beside rows of unit variance
         s->decay = false;
+        s->added = true;
     }
     add_linear(b, "time_embedder.linear_1", m->time_hidden, m->freq_dim, TK_ON_ALL);
     add_linear(b, "time_embedder.linear_2", m->time_dim, m->time_hidden, TK_ON_ALL);

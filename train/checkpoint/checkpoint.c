@@ -39,6 +39,7 @@ typedef struct job {
     tk_model *model;
     const tk_param_table *table;
     int n, total; // flats; flats * tensors
+    bool may_add; // a load: what an option adds may be missing
     const tk_flat *flat;
     tk_arena arena;
     tk_ck_tensor *tensor; // (total)
@@ -237,8 +238,8 @@ static tk_status compare_loaded(const job *j)
 static tk_status load_flats(job *j)
 {
     const bool first = j->world->rank == 0;
-    TK_TRY(tk_agree(j->world, first ? tk_ck_find(j->path, j->table, j->n, j->flat, &j->arena,
-                                                 j->tensor, &j->files)
+    TK_TRY(tk_agree(j->world, first ? tk_ck_find(j->path, j->table, j->n, j->flat, j->may_add,
+                                                 &j->arena, j->tensor, &j->files)
                                     : TK_OK));
     TK_TRY(share_tensors(j));
     TK_TRY(tk_ck_share_files(j->world, &j->arena, &j->files));
@@ -248,14 +249,26 @@ static tk_status load_flats(job *j)
     return tk_agree(j->world, first ? compare_loaded(j) : TK_OK);
 }
 
-tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n, tk_flat *flat)
+static tk_status load_at(const char *path, tk_mesh *mesh, tk_model *model, int n, tk_flat *flat,
+                         bool may_add)
 {
     job j;
     tk_status st = open_flats_job(&j, path, mesh, model, n, flat);
+    j.may_add = may_add;
     if (st == TK_OK) st = load_flats(&j);
     close_job(&j);
     TK_TRY(st);
     return TK_OK;
+}
+
+tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n, tk_flat *flat)
+{
+    return load_at(path, mesh, model, n, flat, false);
+}
+
+tk_status tk_checkpoint_begin(const char *path, tk_mesh *mesh, tk_model *model, tk_flat *flat)
+{
+    return load_at(path, mesh, model, 1, flat, true);
 }
 
 // ---- header ------------------------------------------------------------------------------------

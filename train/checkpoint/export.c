@@ -25,7 +25,7 @@ static tk_status make_room_for_export(tk_ck_export *x)
 static tk_status find_source(tk_ck_export *x)
 {
     const tk_flat flat = {.group = x->form->average ? "ema" : "model"};
-    return tk_ck_find(x->from, &x->table, 1, &flat, &x->arena, x->source, &x->source_files);
+    return tk_ck_find(x->from, &x->table, 1, &flat, false, &x->arena, x->source, &x->source_files);
 }
 
 // ---- the numbers -------------------------------------------------------------------------------

@@ -221,35 +221,49 @@ static tk_status find_tensor(hid_t group, const char *path, const char *in, cons
 }
 
 static tk_status find_group(hid_t file, const char *path, const char *name,
-                            const tk_param_table *table, tk_ck_tensor *tensor)
+                            const tk_param_table *table, bool may_add, tk_ck_tensor *tensor)
 {
     hid_t group;
     H5G_info_t info;
     tk_status st = TK_OK;
+    int n = 0; // of the table's that are there
     if (!tk_h5_exists(file, name)) return TK_FAIL(TK_INPUT, "%s has no group /%s", path, name);
     TK_TRY(tk_h5_group(file, name, &group));
-    for (int i = 0; i < table->n && st == TK_OK; i++)
-        st = find_tensor(group, path, name, &table->spec[i], &tensor[i]);
-    if (st == TK_OK && (H5Gget_info(group, &info) < 0 || info.nlinks != (hsize_t)table->n))
+    for (int i = 0; i < table->n && st == TK_OK; i++) {
+        const tk_param_spec *s = &table->spec[i];
+        const bool zeros = may_add && s->added && !tk_h5_exists(group, s->name);
+        if (zeros)
+            tensor[i] = tk_ck_zeros(s);
+        else
+            st = find_tensor(group, path, name, s, &tensor[i]);
+        n += !zeros;
+    }
+    if (st == TK_OK && (H5Gget_info(group, &info) < 0 || info.nlinks != (hsize_t)n))
         st = TK_FAIL(TK_INPUT,
                      "%s: /%s holds %lld tensors, but this model has %d: it is another model's",
-                     path, name, (long long)info.nlinks, table->n);
+                     path, name, (long long)info.nlinks, n);
     H5Gclose(group);
     return st;
 }
 
+tk_ck_tensor tk_ck_zeros(const tk_param_spec *s)
+{
+    return (tk_ck_tensor){.count = s->rows * s->cols, .file = TK_CK_ZEROS};
+}
+
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
-                     tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
+                     bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
 {
     hid_t file;
     bool weights;
     tk_status st = TK_OK;
     TK_TRY(tk_ck_is_weights(path, &weights));
-    if (weights) return tk_ck_weights_find(path, table, flat[n - 1].group, a, tensor, files);
+    if (weights)
+        return tk_ck_weights_find(path, table, flat[n - 1].group, may_add, a, tensor, files);
     TK_TRY(tk_ck_one_file(path, a, files));
     TK_TRY(tk_ck_open(path, &file));
     for (int k = 0; k < n && st == TK_OK; k++)
-        st = find_group(file, path, flat[k].group, table, tensor + (int64_t)k * table->n);
+        st = find_group(file, path, flat[k].group, table, may_add, tensor + (int64_t)k * table->n);
     tk_h5_close(file, path);
     TK_TRY(tk_status_in_file(st, path));
     return TK_OK;

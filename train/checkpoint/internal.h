@@ -19,8 +19,9 @@ enum { TK_CHECKPOINT_VERSION = 1 };
 typedef struct tk_ck_tensor { // a dataset of the file, or a tensor of safetensors
     int64_t address, count;   // byte offset of its data, elements
     uint64_t digest;          // 0 where the file does not tell it
-    int32_t file, type;       // of tk_ck_files; a tk_safe_type
+    int32_t file, type;       // of tk_ck_files, or TK_CK_ZEROS; a tk_safe_type
 } tk_ck_tensor;
+enum { TK_CK_ZEROS = -1 }; // lies in no file: all its numbers are 0
 
 typedef struct tk_ck_files { // that tensors lie in
     int n;
@@ -103,9 +104,12 @@ tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
 tk_status tk_ck_check_empty(const tk_text_form *f);
 #define TK_EMPTY_FEATURES "empty_features" // dataset or tensor
 // Finds the tensors of a model, one group of them a flat, and the files they lie in; TK_INPUT names
-// what is missing, of another shape or too many.
+// what is missing, of another shape or too many. may_add: those that an option adds may be missing
+// and are zeros.
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
-                     tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
+                     bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
+// What stands for a tensor that may be missing.
+tk_ck_tensor tk_ck_zeros(const tk_param_spec *s);
 // Collective: rank 0's, for everybody.
 tk_status tk_ck_share_files(tk_comm *world, tk_arena *a, tk_ck_files *files);
 tk_status tk_ck_one_file(const char *path, tk_arena *a, tk_ck_files *files);
@@ -154,7 +158,7 @@ tk_status tk_ck_is_weights(const char *path, bool *is);
 tk_status tk_ck_weights_meta(const char *path, const char *codec_file, tk_arena *a,
                              tk_checkpoint_meta *out);
 tk_status tk_ck_weights_find(const char *path, const tk_param_table *table, const char *group,
-                             tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
+                             bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
 tk_status tk_ck_weights_list(const char *path, tk_arena *a, tk_ck_list *out);
 // The digest of weights from those of their tensors.
 uint64_t tk_ck_digest_all(int64_t n, char *const *name, const uint64_t *sum);

@@ -228,7 +228,7 @@ static tk_status tell_wrongs(const char *path, const wrongs *w, tk_arena *a)
 }
 
 static tk_status find_all(const char *path, const tk_safetensors *s, const tk_param_table *table,
-                          tk_arena *a, tk_ck_tensor *tensor)
+                          bool may_add, tk_arena *a, tk_ck_tensor *tensor)
 {
     wrongs w = {tk_text_in(a), tk_text_in(a), tk_text_in(a), 0, 0, 0};
     bool *known;
@@ -241,7 +241,9 @@ static tk_status find_all(const char *path, const tk_safetensors *s, const tk_pa
     for (int i = 0; i < table->n; i++) {
         const tk_param_spec *spec = &table->spec[i];
         const tk_safe_tensor *t = tk_safe_find(s, spec->name);
-        if (!t)
+        if (!t && may_add && spec->added)
+            tensor[i] = tk_ck_zeros(spec);
+        else if (!t)
             add_missing(&w, s, known, spec->name);
         else if (!fits(t, spec))
             add_other(&w, t, spec);
@@ -258,14 +260,14 @@ static tk_status take_weight_files(const tk_safetensors *s, tk_ck_files *files)
 }
 
 tk_status tk_ck_weights_find(const char *path, const tk_param_table *table, const char *group,
-                             tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
+                             bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
 {
     tk_safetensors s;
     if (strcmp(group, "model"))
         return TK_FAIL(TK_INPUT, "%s holds weights alone, no /%s: no run can go on from it", path,
                        group);
     TK_TRY(open_weights(path, a, &s));
-    TK_TRY(find_all(path, &s, table, a, tensor));
+    TK_TRY(find_all(path, &s, table, may_add, a, tensor));
     return take_weight_files(&s, files);
 }
 

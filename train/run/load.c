@@ -34,7 +34,8 @@ static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state)
     TK_TRY(tk_comm_broadcast(&t->mesh->world, &has_ema, sizeof has_ema, 0));
     if (!has_ema && n == 4) n = 3;
     if (!whole_state) n = 1;
-    TK_TRY(tk_checkpoint_load(path, t->mesh, &t->model, n, flat));
+    TK_TRY(whole_state ? tk_checkpoint_load(path, t->mesh, &t->model, n, flat)
+                       : tk_checkpoint_begin(path, t->mesh, &t->model, flat));
     return tk_optimizer_start(o, n < 4);
 }
 
@@ -67,13 +68,20 @@ static tk_status compare_configs(const tk_trainer *t, const char *path, const ch
     return TK_OK;
 }
 
+// Whether a run may begin with weights that know nothing of its numbers of shots.
+static bool adds_numbers(const tk_config *now, const tk_config *stored)
+{
+    return now->model.shots == TK_SHOTS_NUMBERED && stored->model.shots != TK_SHOTS_NUMBERED;
+}
+
 // Options that shapes alone do not tell are of the model as well.
-static tk_status compare_models(const tk_config *now, const tk_config *stored, const char *path,
-                                tk_arena *a)
+static tk_status compare_models(const tk_config *now, const tk_config *stored, bool may_add,
+                                const char *path, tk_arena *a)
 {
     char *binding, *others;
     tk_config before = *now;
     before.model = stored->model;
+    if (may_add && adds_numbers(now, stored)) before.model.shots = now->model.shots;
     tk_config_changes(&before, now, TK_CMD_TRAIN, a, &binding, &others);
     if (!binding || !others) return TK_FAIL(TK_MEMORY, "out of memory for what differs");
     if (!*binding && !*others) return TK_OK;
@@ -83,29 +91,39 @@ static tk_status compare_models(const tk_config *now, const tk_config *stored, c
                    path, binding, others);
 }
 
-tk_status tk_run_same_model(const tk_config *c, const char *path, const char *text, tk_arena *a)
+// *added, unless NULL: weights may lack what an option adds, and whether they do.
+static tk_status check_from(const tk_config *c, const char *path, const char *text, bool *added,
+                            tk_arena *a)
 {
     tk_config stored;
     tk_config_init(&stored);
     tk_status st = tk_config_parse(&stored, TK_CMD_PLAN, path, text, strlen(text), 0, NULL);
-    if (st == TK_OK) st = compare_models(c, &stored, path, a);
+    if (st == TK_OK) st = compare_models(c, &stored, added != NULL, path, a);
+    if (added) *added = adds_numbers(c, &stored);
     tk_config_free(&stored);
     return st;
+}
+
+tk_status tk_run_same_model(const tk_config *c, const char *path, const char *text, tk_arena *a)
+{
+    return check_from(c, path, text, NULL, a);
 }
 
 tk_status tk_run_look(const tk_config *c, tk_arena *a)
 {
     tk_checkpoint_meta meta;
     char *path;
+    bool added;
     if (!*c->train.from) return TK_OK;
     TK_TRY(tk_checkpoint_look(c->train.from, a, &path, &meta));
-    return tk_run_same_model(c, path, meta.config, a);
+    return check_from(c, path, meta.config, &added, a);
 }
 
 tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_arena *a, char **from,
                       int64_t *step)
 {
     tk_checkpoint_meta meta;
+    bool added = false;
     TK_TRY(tk_agree(&t->mesh->world, tk_checkpoint_newest(where, t->config->codec.file,
                                                           &t->mesh->world, a, from, &meta)));
     const char *path = *from;
@@ -115,7 +133,9 @@ tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_are
     if (whole_state)
         TK_TRY(tk_agree(&t->mesh->world, compare_configs(t, path, meta.config, a)));
     else
-        TK_TRY(tk_agree(&t->mesh->world, tk_run_same_model(t->config, path, meta.config, a)));
+        TK_TRY(tk_agree(&t->mesh->world, check_from(t->config, path, meta.config, &added, a)));
+    if (added && t->mesh->world.rank == 0)
+        tk_log("model.shots=numbered is new to %s: its learned rows begin as zeros", path);
     TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state)));
     *step = meta.step;
     return TK_OK;

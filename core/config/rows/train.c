@@ -91,8 +91,8 @@ static const tk_option train_rows[] = {
          "refuse", "allow"),
     STR("train.from", train.from, "", TRAINS,
         "where weights come from when not resuming: a checkpoint, a run directory, a safetensors "
-        "file or "
-        "a folder in the layout of diffusers; empty = random"),
+        "file or a folder in the layout of diffusers; empty = random. They are of the config's "
+        "model, but model.shots=numbered may be new to them"),
 
     TASK("text", TEXT, 1, "of making all of a clip from its captions"),
     TASK("continue", CONTINUE, 0,

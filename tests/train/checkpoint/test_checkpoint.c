@@ -249,14 +249,17 @@ static void other_models_and_files_are_refused(void **state)
 {
     (void)state;
     tk_model_config wide = tiny_model, deep = tiny_model, shallow = tiny_model;
+    tk_model_config numbered = tiny_model;
     wide.ffn = 28;
     deep.layers = 4;
     shallow.layers = 2;
+    numbered.shots = TK_SHOTS_NUMBERED;
     const char *path = in_dir("one.h5");
     expect_refused(&world, path, &tiny_model, "adam/v", "has no group /adam/v");
     expect_refused(&world, path, &wide, NULL, "but this model needs");
     expect_refused(&world, path, &deep, NULL, "is missing");
     expect_refused(&world, path, &shallow, NULL, "another model's");
+    expect_refused(&world, path, &numbered, NULL, "shot_embed.weight is missing");
     expect_refused(&world, in_dir("none.h5"), &tiny_model, NULL, "none.h5");
     expect_refused(&world, dir, &tiny_model, NULL, "not a regular file");
     if (world.rank == 0) {

@@ -3,6 +3,7 @@
 // Runs that stop, die or lose a checkpoint go on to the same bits.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,32 @@ static void from_takes_the_weights(void **state)
     assert_true(b[0].loss < a[0].loss); // the same documents, better weights
 }
 
+// What model.shots adds begins as zeros, so that the first step is that of the weights without it,
+// from a checkpoint and from weights alone, and learns from then on. What has it cannot lose it.
+static void numbers_of_shots_may_be_new_to_the_weights(void **state)
+{
+    static const char tune[] = "train tiny.yaml train.steps=3 train.lr=0.01 train.from=";
+    runs_step alike[RUNS_STEPS], numbered[RUNS_STEPS];
+    (void)state;
+    runs_expect(runs_talkie(1, "convert base -o base.safetensors convert.type=fp32 "
+                               "convert.average=no"),
+                0, "");
+    runs_expect(runs_talkie(1, "%sbase train.out=alike", tune), 0, "");
+    assert_int_equal(runs_metrics("alike", alike), 3);
+    static const char *const from[] = {"base", "base.safetensors"};
+    for (int i = 0; i < 2; i++) {
+        runs_expect(runs_talkie(2,
+                                "%s%s train.out=numbered%d model.shots=numbered "
+                                "parallel.pipeline=2 train.resume=0",
+                                tune, from[i], i),
+                    0, "its learned rows begin as zeros");
+        assert_int_equal(runs_metrics(i ? "numbered1" : "numbered0", numbered), 3);
+        assert_float_equal(numbered[0].loss, alike[0].loss, 1e-6 * alike[0].loss);
+        assert_true(fabs(numbered[2].loss - alike[2].loss) > 1e-5 * alike[2].loss);
+    }
+    runs_expect(runs_talkie(1, "%snumbered0 train.out=back", tune), 2, "model.shots");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_changed_run_is_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
         cmocka_unit_test(from_takes_the_weights),
+        cmocka_unit_test(numbers_of_shots_may_be_new_to_the_weights),
     };
     return cmocka_run_group_tests(tests, open_runs, runs_tear_down);
 }
