@@ -9,6 +9,10 @@
 # clips there are LINES of a second and a half on 8 x 8 pixels, a small part of the rows, from the first step on: a
 # model that learned them after its pictures forgot those (docs/world.md).
 #
+# With FROM=weights.safetensors it goes on from those instead of from nothing, on clips made by their codec.
+# CONFIG=configs/cuts.yaml FROM=runs/world/world.safetensors OUT=runs/cuts is how the model that ships was ended: it learns
+# there to cut where it is asked to.
+#
 # Environment: TALKIE (program, default build/talkie), CONFIG (default configs/world.yaml), OUT (where runs and clips go,
 # default runs/world), CLIPS (whole clips in all, default world.clips of the config), LINES (in all, default 0), PARTS (default
 # 1; with more, clips and lines are made in so many parts, and training begins on the first while the others are made: where
@@ -20,7 +24,7 @@ cd "$(dirname "$0")/.."
 TALKIE=${TALKIE:-build/talkie}
 CONFIG=${CONFIG:-configs/world.yaml}
 OUT=${OUT:-runs/world}
-CLIPS=${CLIPS:-} LINES=${LINES:-0} PARTS=${PARTS:-1}
+CLIPS=${CLIPS:-} LINES=${LINES:-0} PARTS=${PARTS:-1} FROM=${FROM:-}
 MAKERS=${MAKERS:-$(nproc)}
 RANKS=${RANKS:-1}
 begin=$SECONDS
@@ -34,10 +38,10 @@ fi
 
 step() { printf '\n== %s\n' "$1"; }
 
-# Unless it is there: film FILE [key=value ...]. The codec is fitted on the first one's clips.
+# Unless it is there: film FILE [key=value ...]. The codec is that of FROM, or fitted on the first one's clips.
 film() {
-    local codec=(codec.from="$OUT/clips.h5")
-    [[ $1 != "$OUT/clips.h5" ]] || codec=()
+    local codec=(codec.from="${FROM:-$OUT/clips.h5}")
+    [[ -n $FROM || $1 != "$OUT/clips.h5" ]] || codec=()
     [[ -s $1 ]] || mpirun -n "$MAKERS" "$TALKIE" data world "$CONFIG" -o "$1" "${codec[@]}" "${@:2}"
 }
 
@@ -56,7 +60,7 @@ film_part() { # PART
 
 begin_training() { # [key=value ...]
     mpirun -n "$RANKS" "$TALKIE" train "$CONFIG" train.out="$OUT" data.check="[$OUT/check.h5]" data.files="[${files#,}]" \
-        train.changes=allow "$@" &
+        ${FROM:+train.from="$FROM"} train.changes=allow "$@" &
     trainer=$!
 }
 

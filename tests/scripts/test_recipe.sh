@@ -59,4 +59,16 @@ echo 1 >"$work/more"
 recipe device=cpu || fail "it does not go on"
 [[ -z $(find "$work/run" -maxdepth 1 -name '*.h5' ! -name 'step-*' -newermt 2021-01-01) ]] || fail "clips were made again"
 (($(grep -c '"step"' "$work/run/metrics.jsonl") == steps + 1)) || fail "it did not go on where it stopped"
+
+cat >"$work/cuts.yaml" <<END
+base: small.yaml
+model: {shots: numbered}
+world: {cuts: any}
+train: {steps: 2}
+data: {check: [$work/cuts/check.h5]}
+END
+TALKIE=$talkie CONFIG=$work/cuts.yaml OUT=$work/cuts FROM=$work/run/world.safetensors MAKERS=1 RANKS=1 CLIPS=4 \
+    scripts/recipe.sh device=cpu >"$work/said" 2>&1 || fail "it does not go on from weights"
+grep -q 'its learned rows begin as zeros' "$work/said" || fail "it did not begin with those weights"
+[[ -s $work/cuts/world.safetensors && -s $work/cuts/eval.json ]] || fail "it made none"
 exit $((failed > 0))
