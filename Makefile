@@ -196,7 +196,7 @@ CEILING  := $(OUT)/gemm_ceiling
 TEST_SRC := $(filter-out tests/cuda/%,$(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 FAULTY   := $(OUT)/tests/support/faulty
 JSON     := $(OUT)/tests/support/json
-TARGETS  := $(OUT)/tests/fuzz/targets.o
+TARGETS  := $(patsubst %,$(OUT)/tests/fuzz/%.o,targets product foreign)
 FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o $(JSON).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)
@@ -449,7 +449,7 @@ $(EMULATED)/commands: $(OUT)/flags Makefile
 endif
 
 .SECONDARY:
--include $(SRC:%.c=$(OUT)/%.d) $(KERNELS:%=$(BUILD)/%.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(JSON).d $(TARGETS:.o=.d) $(TARGETS:targets.o=fuzzer.d)
+-include $(SRC:%.c=$(OUT)/%.d) $(KERNELS:%=$(BUILD)/%.d) $(OUT)/talkie.d $(TESTS:=.d) $(SUPPORT:.o=.d) $(FAULTY).d $(JSON).d $(TARGETS:.o=.d) $(OUT)/tests/fuzz/fuzzer.d
 
 # Doing things with it --------------------------------------------------------------------------------
 setup:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/targets.h"
 #include "core/base/files.h"
-#include "core/store/safetensors.h"
 #include "infer/filter/policy.h"
 #include "infer/provenance/proof.h"
 #include "infer/sampler/session.h"
 #include "infer/story/shots.h"
+#include "tests/fuzz/files.h"
 #include "tests/support/clips.h"
 #include "train/checkpoint/internal.h"
 #include "train/parity/golden.h"
@@ -31,7 +31,7 @@ void fuzz_judge(tk_status st, const char *path)
     tk_status_clear();
 }
 
-static void must(tk_status st, const char *what)
+void fuzz_must(tk_status st, const char *what)
 {
     if (st == TK_OK) return;
     fprintf(stderr, "%s: %s\n%s\n", what, tk_status_message(), tk_status_trace());
@@ -47,11 +47,11 @@ static void check_dump(tk_config *c)
     uint64_t digest[2];
     const char *dump = tk_config_dump(c, 0, &c->arena);
     tk_config_init(&again);
-    must(dump ? TK_OK : TK_MEMORY, "dump");
-    must(tk_config_parse(&again, 0, "dump", dump, strlen(dump), 0, NULL), "reading the dump");
-    must(tk_config_digest(c, &digest[0]), "digest");
-    must(tk_config_digest(&again, &digest[1]), "digest of the dump");
-    must(digest[0] == digest[1] ? TK_OK : TK_FAIL(TK_INTERNAL, "another config"), "dump");
+    fuzz_must(dump ? TK_OK : TK_MEMORY, "dump");
+    fuzz_must(tk_config_parse(&again, 0, "dump", dump, strlen(dump), 0, NULL), "reading the dump");
+    fuzz_must(tk_config_digest(c, &digest[0]), "digest");
+    fuzz_must(tk_config_digest(&again, &digest[1]), "digest of the dump");
+    fuzz_must(digest[0] == digest[1] ? TK_OK : TK_FAIL(TK_INTERNAL, "another config"), "dump");
     tk_config_free(&again);
 }
 
@@ -97,10 +97,10 @@ static void look_by(tk_policy *p, const char *text, size_t bytes, tk_arena *a)
 {
     tk_policy_hit *hit;
     int n;
-    must(tk_policy_look(p, text, bytes, a, &n, &hit), "looking at a text");
+    fuzz_must(tk_policy_look(p, text, bytes, a, &n, &hit), "looking at a text");
     for (int k = 0; k < n; k++)
-        must(hit[k].begin <= hit[k].end && (size_t)hit[k].end <= bytes ? TK_OK : TK_INTERNAL,
-             "the place of what was found");
+        fuzz_must(hit[k].begin <= hit[k].end && (size_t)hit[k].end <= bytes ? TK_OK : TK_INTERNAL,
+                  "the place of what was found");
 }
 
 // The file as a policy, and as a text held against itself and against a policy of the house.
@@ -111,7 +111,7 @@ static void read_policy(const char *path)
     tk_arena a;
     char *text;
     size_t bytes;
-    if (!ours) must(tk_policy_open("configs/policies/shipped.yaml", &ours), "our policy");
+    if (!ours) fuzz_must(tk_policy_open("configs/policies/shipped.yaml", &ours), "our policy");
     const tk_status st = tk_policy_open(path, &p);
     fuzz_judge(st, path);
     tk_arena_init(&a, 0);
@@ -139,7 +139,8 @@ static void read_clips(const char *path)
         const size_t bytes[] = {(size_t)b->video_bytes, (size_t)b->audio_bytes};
         float *video = tk_arena_alloc(&a, 2 * bytes[0]), *audio = tk_arena_alloc(&a, 2 * bytes[1]);
         void *raw = tk_arena_alloc(&a, bytes[0] + bytes[1]);
-        must(video && audio && raw ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "rows of a clip");
+        fuzz_must(video && audio && raw ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"),
+                  "rows of a clip");
         fuzz_judge(tk_clips_read(&c, i, video, audio, raw), path);
         tk_arena_reset(&a);
     }
@@ -164,8 +165,8 @@ static hid_t the_reference(void)
     H5Pset_fapl_core(access, 1 << 16, false);
     const hid_t file = H5Fcreate("reference", H5F_ACC_TRUNC, H5P_DEFAULT, access);
     H5Pclose(access);
-    must(tk_h5_group(file, "codec", &group), "a reference");
-    must(tk_codec_write(codec, true, group), "a reference");
+    fuzz_must(tk_h5_group(file, "codec", &group), "a reference");
+    fuzz_must(tk_codec_write(codec, true, group), "a reference");
     tk_codec_free(codec);
     return group;
 }
@@ -218,7 +219,7 @@ static tk_status open_rig(rig *r)
 static rig *the_rig(void)
 {
     static rig r;
-    if (!r.device.ops) must(open_rig(&r), "a model");
+    if (!r.device.ops) fuzz_must(open_rig(&r), "a model");
     return &r;
 }
 
@@ -239,7 +240,7 @@ static void read_checkpoint_once(const char *path)
 static void read_checkpoint(const char *path)
 {
     read_checkpoint_once(path);
-    must(tk_ck_seal(path, 0, NULL), "sealing");
+    fuzz_must(tk_ck_seal(path, 0, NULL), "sealing");
     read_checkpoint_once(path);
 }
 
@@ -340,49 +341,7 @@ static tk_status seed_golden(const char *path)
     return st;
 }
 
-// ---- safetensors -------------------------------------------------------------------------------
-
-static void read_safetensors(const char *path)
-{
-    tk_arena a;
-    tk_safetensors s;
-    int fd;
-    tk_arena_init(&a, 0);
-    const tk_status st = tk_safe_open(path, &a, &s);
-    fuzz_judge(st, path);
-    for (int i = 0; st == TK_OK && i < s.n; i++) {
-        const tk_safe_tensor *t = &s.tensor[i];
-        float *x = tk_arena_alloc(&a, (size_t)t->count * sizeof *x);
-        must(x ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "numbers of a tensor");
-        must(tk_file_open(path, &fd, NULL), path);
-        fuzz_judge(tk_safe_get(fd, path, t, 0, t->count, x), path);
-        close(fd);
-    }
-    tk_arena_free(&a);
-}
-
-static tk_status seed_safetensors(const char *path)
-{
-    static const float x[6] = {1, 2, 3, 4, 5, 6};
-    static const tk_safe_note note = {"format", "pt"};
-    tk_safe_tensor t[2] = {{.name = "a", .type = TK_SAFE_BF16, .ndim = 2, .dim = {2, 3}},
-                           {.name = "b", .type = TK_SAFE_F32, .ndim = 1, .dim = {6}}};
-    tk_arena a;
-    tk_file f;
-    char *head;
-    int64_t bytes, total;
-    tk_arena_init(&a, 0);
-    tk_status st = tk_safe_head(1, &note, 2, t, &a, &head, &bytes, &total);
-    if (st == TK_OK) st = tk_file_begin(&f, path);
-    if (st == TK_OK) {
-        st = tk_pwrite_all(f.fd, path, head, (size_t)bytes, 0);
-        for (int i = 0; i < 2 && st == TK_OK; i++) st = tk_safe_put(f.fd, path, &t[i], 0, 6, x);
-        if (st == TK_OK) st = tk_file_commit(&f);
-        tk_file_abort(&f);
-    }
-    tk_arena_free(&a);
-    return st;
-}
+// ---- weights alone ------------------------------------------------------------------------------
 
 static tk_status seed_weights(const char *path)
 {
@@ -394,8 +353,8 @@ static tk_status seed_weights(const char *path)
     tk_arena_init(&a, 0);
     meta.config = tk_config_dump(&r->config, 0, &r->config.arena);
     char *whole = tk_arena_printf(&a, "%s.h5", path);
-    must(whole ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a name");
-    must(seed_checkpoint(whole), "a checkpoint");
+    fuzz_must(whole ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a name");
+    fuzz_must(seed_checkpoint(whole), "a checkpoint");
     const tk_status st =
         tk_weights_write(whole, path, &meta, &r->config.model, &form, tk_comm_self());
     unlink(whole);
@@ -412,11 +371,12 @@ static void read_manifest(const char *path)
     tk_arena a;
     tk_arena_init(&a, 0);
     tk_proof *p = tk_arena_alloc(&a, sizeof *p);
-    must(p ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a proof");
+    fuzz_must(p ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory"), "a proof");
     const tk_status st = tk_proof_read(path, "", &a, p);
     fuzz_judge(st, path);
     if (st == TK_OK && p->state == TK_PROOF_INVALID && !p->faults)
-        must(TK_FAIL(TK_INTERNAL, "%s: it does not hold, and nothing is wrong", path), "a proof");
+        fuzz_must(TK_FAIL(TK_INTERNAL, "%s: it does not hold, and nothing is wrong", path),
+                  "a proof");
     tk_arena_free(&a);
 }
 
@@ -430,9 +390,18 @@ const fuzz_target fuzz_targets[] = {
     {"checkpoint", read_checkpoint, seed_checkpoint},
     {"golden", read_golden, seed_golden},
     {"codec", read_codec, seed_codec},
-    {"safetensors", read_safetensors, seed_safetensors},
+    {"safetensors", fuzz_read_safetensors, fuzz_seed_safetensors},
     {"manifest", read_manifest, NULL},
     {"weights", read_checkpoint_once, seed_weights},
+    {"told", fuzz_read_told, fuzz_seed_told},
+    {"latents", fuzz_read_latents, fuzz_seed_latents},
+    {"record", fuzz_read_record, fuzz_seed_record},
+    {"wish", fuzz_read_wish, fuzz_seed_wish},
+    {"history", fuzz_read_history, fuzz_seed_history},
+    {"keys", fuzz_read_keys, NULL},
+    {"npy", fuzz_read_npy, NULL},
+    {"machine", fuzz_read_machine, NULL},
+    {"diffusers", fuzz_read_diffusers, fuzz_seed_diffusers},
     {NULL, NULL, NULL},
 };
 

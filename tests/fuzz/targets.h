@@ -20,3 +20,5 @@ const fuzz_target *fuzz_find(const char *name); // NULL: none of that name
 // A reader succeeds or says in words, with the file's name, that the input is bad. Anything else
 // is printed and ends the process.
 void fuzz_judge(tk_status st, const char *path);
+// What a target needs for itself, and must be had.
+void fuzz_must(tk_status st, const char *what);

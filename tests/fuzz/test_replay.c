@@ -4,7 +4,7 @@
 //
 //     test_replay TARGET FILE...     replays files (what `make fuzz` found, say)
 //
-// A target has four seconds for mutants. The one being read is kept at NAME below, so that it is
+// A target has two seconds for mutants. The one being read is kept at NAME below, so that it is
 // there when its reader dies.
 #include "core/base/files.h"
 #include "core/base/log.h"
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CORPUS = 64, ROOM = 1 << 20, SECONDS = 4, HANGS = 60 };
+enum { CORPUS = 64, ROOM = 1 << 20, SECONDS = 2, HANGS = 60 };
 
 typedef struct input {
     unsigned char *x;
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     tk_log_open(0, 0);
     signal(SIGALRM, hung);
     if (argc > 2) return replay_files(argc, argv);
-    struct CMUnitTest tests[16];
+    struct CMUnitTest tests[32];
     int n = 0;
     for (const fuzz_target *t = fuzz_targets; t->name; t++)
         tests[n++] =
