@@ -5,6 +5,7 @@
 #include "infer/filtering.h"
 #include "infer/reel/files.h"
 #include "infer/story/given.h"
+#include "infer/story/wrong.h"
 #include "parallel/mpi/stop.h"
 #include <inttypes.h>
 #include <math.h>
@@ -28,61 +29,80 @@ static bool wants_job(void *ctx, const tk_spool_entry *e, const char *yaml)
 }
 
 // What is read of a clip that is remixed lies beside it.
-static tk_status check_beside(const tk_serving *a, const char *clip, tk_arena *arena)
+static tk_status check_beside(tk_wrong *w, const tk_serving *a, const char *clip)
 {
     static const char *const suffix[] = {".json", ".latents"};
     for (int i = 0; i < 2 && *clip; i++) {
-        const char *path = tk_remix_beside(clip, suffix[i], arena);
+        const char *path = tk_remix_beside(clip, suffix[i], w->arena);
         if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-        if (access(path, F_OK) == 0) TK_TRY(tk_spool_inside(&a->spool, path));
+        if (access(path, F_OK) == 0)
+            TK_TRY(tk_wrong_with(w, "remix.clip", tk_spool_inside(&a->spool, path)));
     }
     return TK_OK;
 }
 
-static tk_status check_paths(const tk_serving *a, tk_config *c, tk_arena *arena)
+static tk_status check_path(tk_wrong *w, const tk_serving *a, const char *option, const char *path)
+{
+    return *path ? tk_wrong_with(w, option, tk_spool_inside(&a->spool, path)) : TK_OK;
+}
+
+static tk_status check_paths(tk_wrong *w, const tk_serving *a, tk_config *c)
 {
     char ***at;
+    tk_story_option name;
     const int64_t n = tk_story_files(&c->story, NULL);
     if (a->o->open) return TK_OK;
-    TK_ARENA_NEW(at, arena, n + 1);
+    TK_ARENA_NEW(at, w->arena, n + 1);
     tk_story_files(&c->story, at);
-    for (int64_t i = 0; i < n; i++) TK_TRY(tk_spool_inside(&a->spool, *at[i]));
-    TK_TRY(check_beside(a, c->story.remix.clip, arena));
-    if (*c->story.checkpoint) TK_TRY(tk_spool_inside(&a->spool, c->story.checkpoint));
-    return *c->codec.file ? tk_spool_inside(&a->spool, c->codec.file) : TK_OK;
+    for (int64_t i = 0; i < n; i++)
+        TK_TRY(tk_wrong_with(w, tk_story_file_option(&c->story, i, name),
+                             tk_spool_inside(&a->spool, *at[i])));
+    TK_TRY(check_beside(w, a, c->story.remix.clip));
+    TK_TRY(check_path(w, a, "checkpoint", c->story.checkpoint));
+    return check_path(w, a, "codec.file", c->codec.file);
+}
+
+// Sections that a job leaves to its worker.
+static void check_sections(tk_wrong *w, const tk_config *c)
+{
+    const struct {
+        const char *option, *value, *words;
+    } not_its[] = {
+        {"provenance.key", c->provenance.key, "whose key signs"},
+        {"provenance.chain", c->provenance.chain, "whose key signs"},
+        {"watermark.key", c->watermark.key, "what marks a clip"},
+        {"watermark.payload", c->watermark.payload, "what marks a clip"},
+        {"consent.store", c->consent.store, "where cameos are kept"},
+        {"consent.keys", c->consent.keys, "where cameos are kept"},
+        {"consent.registrar", c->consent.registrar, "where cameos are kept"},
+        {"consent.hook", c->consent.hook, "where cameos are kept"},
+        {"filter.policy", c->filter.policy, "what is refused"},
+        {"filter.log", c->filter.log, "what is refused"},
+    };
+    for (size_t i = 0; i < sizeof not_its / sizeof *not_its; i++)
+        if (*not_its[i].value)
+            tk_wrong_add(w, not_its[i].option, "%s is the worker's to say; leave it out",
+                         not_its[i].words);
 }
 
 // What a job may ask of a worker; `c`: as its file has it.
-static tk_status check_claimed(const tk_serving *a, tk_config *c, tk_arena *arena)
+static tk_status check_claimed(tk_wrong *w, const tk_serving *a, tk_config *c)
 {
     if (c->jobs.n_storyboards)
-        return TK_FAIL(TK_INPUT, "storyboards: its file was made a list after it was taken in");
+        tk_wrong_add(w, "storyboards", "its file was made a list after it was taken in");
     if (c->story.takes && !c->story.take)
-        return TK_FAIL(TK_INPUT,
-                       "takes: a job makes one clip; drop one for each, with take: 1, take: 2 and "
-                       "so on");
+        tk_wrong_add(w, "takes",
+                     "a job makes one clip; drop one for each, with take: 1, take: 2 and so on");
     if (strchr(c->story.output, '/'))
-        return TK_FAIL(TK_INPUT,
-                       "output: \"%s\": a clip goes into its job's folder; give a name without '/'",
-                       c->story.output);
+        tk_wrong_add(w, "output",
+                     "\"%.400s\": a clip goes into its job's folder; give a name without '/'",
+                     c->story.output);
     if (!strcmp(c->story.output, "job") || !strcmp(c->story.output, "job.mp4"))
-        return TK_FAIL(TK_INPUT,
-                       "output: \"job\": what its job.json tells is the job; give another "
-                       "name");
-    if (*c->provenance.key || *c->provenance.chain)
-        return TK_FAIL(TK_INPUT,
-                       "provenance: whose key signs is the worker's to say; leave it out");
-    if (*c->watermark.key || *c->watermark.payload)
-        return TK_FAIL(TK_INPUT,
-                       "watermark: what marks a clip is the worker's to say; leave it out");
-    if (*c->consent.store || *c->consent.keys || *c->consent.registrar || *c->consent.hook)
-        return TK_FAIL(TK_INPUT,
-                       "consent: where cameos are kept is the worker's to say; leave it out");
-    if (*c->filter.policy || *c->filter.log)
-        return TK_FAIL(TK_INPUT, "filter: what is refused is the worker's to say; leave it out");
+        tk_wrong_add(w, "output", "\"job\": what its job.json tells is the job; give another name");
+    check_sections(w, c);
     if (!*c->story.checkpoint && !*a->checkpoint)
-        return TK_FAIL(TK_INPUT, "checkpoint: missing, and the worker was started without one");
-    return check_paths(a, c, arena);
+        tk_wrong_add(w, "checkpoint", "missing, and the worker was started without one");
+    return check_paths(w, a, c);
 }
 
 // A clip's JSON outlives the claim: it names what is in it by the place of jobs that are done.
@@ -120,7 +140,9 @@ static tk_status order_job(tk_serving *a, tk_served *h)
     tk_config_init(&c);
     *o->list = *o->output = 0;
     tk_status st = read_job(h, &arena, &c);
-    if (st == TK_OK) st = check_claimed(a, &c, &arena);
+    tk_wrong w = tk_wrong_of(&c, h->claim.record.file, &arena);
+    if (st == TK_OK) st = check_claimed(&w, a, &c);
+    if (st == TK_OK) st = tk_wrong_end(&w);
     if (st == TK_OK) {
         o->what = TK_SERVE_JOB;
         o->default_checkpoint = !*c.story.checkpoint;
@@ -181,11 +203,20 @@ static bool still_rests(tk_serving *a)
     return true;
 }
 
+// Every line names the files as they were dropped, wherever they lie while the job is claimed.
+static void name_as_dropped(tk_status st, const char *path, const char *dropped)
+{
+    while (*path && *dropped && strstr(tk_status_message(), path))
+        tk_status_renamed(st, path, dropped);
+}
+
 static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
 {
     char words[TK_SPOOL_WORDS];
     const tk_spool_record *r = &h->claim.record;
     const bool again = st != TK_INPUT && st != TK_NUMERIC;
+    name_as_dropped(st, h->order.yaml, r->file);
+    name_as_dropped(st, h->order.list, r->list);
     snprintf(words, sizeof words, "%s", tk_status_message());
     tk_log_warn("job %s: %s", h->claim.entry.name, words);
     tk_status_clear();

@@ -98,19 +98,6 @@ static tk_status find_inputs(tk_job *job, tk_arena *a)
     return TK_OK;
 }
 
-// Whether what is given leaves something to make.
-static tk_status check_made(const tk_job *job)
-{
-    tk_arena a;
-    tk_story_given given;
-    if (!tk_story_gives(&job->config.story)) return TK_OK;
-    tk_arena_init(&a, 0);
-    const tk_status st = tk_story_given_lay(
-        &job->config, &job->story, tk_codec_get_info(job->trained->meta.codec), &a, &given);
-    tk_arena_free(&a);
-    return st;
-}
-
 // What is asked for of takes and drafts, as options of a clip like any other.
 static void take_up_choice(tk_job *job, tk_config *c)
 {
@@ -122,72 +109,201 @@ static void take_up_choice(tk_job *job, tk_config *c)
     b->takes = b->take = b->draft = 0;
 }
 
-// The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
-// acts: on the one rank that changes files.
-static tk_status plan_job(tk_jobs *j, tk_job *job, bool acts, const char *top, int n,
-                          char *const *overrides)
+// ---- what is wrong -----------------------------------------------------------------------------
+
+static tk_wrong wrong_of(tk_jobs *j, const tk_job *job)
 {
-    const tk_trained *t = job->trained;
-    tk_config *c = &job->config;
-    const char *yaml = t->meta.config;
-    tk_story_text text;
-    tk_wrong wrong = tk_wrong_of(c, &j->arena);
+    tk_wrong w = tk_wrong_of(&job->config, job->file, &j->arena);
+    w.listed = j->many;
+    return w;
+}
+
+// Of one storyboard; the others are looked at all the same.
+static tk_status tell_wrong(tk_jobs *j, tk_status st)
+{
+    if (st != TK_INPUT) return st;
+    if (!j->wrong.arena) j->wrong = tk_text_in(&j->arena);
+    if (j->wrong.used) tk_text_add(&j->wrong, "\n");
+    tk_text_add(&j->wrong, tk_status_message());
+    tk_status_clear();
+    return j->wrong.s ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for messages");
+}
+
+// With all of them.
+static tk_status end_wrong(const tk_jobs *j)
+{
+    return j->wrong.used ? TK_FAIL(TK_INPUT, "%s", j->wrong.s) : TK_OK;
+}
+
+// Rank 0: its files, and what keys they are signed and marked by.
+static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
+{
+    char *const inputs[] = {(char *)top, (char *)job->file};
+    const tk_config *c = &job->config;
+    tk_signing by = {0};
+    tk_mark_key key;
+    if (tk_output_has_folder(job->output))
+        TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
+    if (job->trained)
+        TK_TRY(
+            tk_wrong_with(w, "provenance.key", tk_signing_open(&by, c, job->trained, job->output)));
+    tk_signing_close(&by);
+    if (!*c->watermark.key) return TK_OK;
+    return tk_wrong_with(w, "watermark.key", tk_mark_open_key(&c->watermark, &key));
+}
+
+// ---- planning ----------------------------------------------------------------------------------
+
+typedef struct planning { // a job, on a rank
+    tk_jobs *j;
+    tk_job *job;
+    tk_wrong wrong;  // with it
+    tk_config peek;  // its files' options alone
+    bool acts;       // on the one rank that changes files
+    bool writes;     // its clip is to be made
+    const char *top; // the file on the command line
+    int n;
+    char *const *overrides;
+} planning;
+
+// The checkpoint's options under the storyboard's; what the model is stays the checkpoint's.
+static tk_status layer_options(planning *p)
+{
+    tk_config *c = &p->job->config;
+    const tk_trained *t = p->job->trained;
     tk_config_init(c);
+    p->wrong.config = c;
+    if (!t) return load_layers(p->j, p->top, p->job->file, p->n, p->overrides, c);
+    const char *yaml = t->meta.config;
     TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
     c->story.output = c->output = "";
     c->parallel = t->config.parallel;
-    TK_TRY(load_layers(j, top, job->file, n, overrides, c));
+    TK_TRY(load_layers(p->j, p->top, p->job->file, p->n, p->overrides, c));
     c->model = t->config.model;
     c->media = t->config.media;
-    if (t->meta.bare && !c->story.size[0])
-        return TK_FAIL(TK_INPUT,
-                       "size is missing: %s does not say which pictures it was trained on; give "
-                       "size: [width, height]",
-                       t->path);
     char *codec_file = c->codec.file;
     c->codec = t->config.codec;
     c->codec.file = codec_file;
-    TK_TRY(tk_sample_check_branches(j->top.parallel.guidance, c->sample.guidance));
+    return TK_OK;
+}
+
+// What the model has to do with. laid: whether it could be laid out.
+static tk_status check_made(planning *p, bool *laid)
+{
+    tk_job *job = p->job;
+    tk_config *c = &job->config;
+    tk_wrong *w = &p->wrong;
+    tk_arena *a = &p->j->arena;
+    const tk_codec_info *k = tk_codec_get_info(job->trained->meta.codec);
+    tk_story_text text;
+    if (job->trained->meta.bare && !c->story.size[0]) {
+        tk_wrong_add(w, "size",
+                     "missing: %.400s does not say which pictures it was trained on; give "
+                     "size: [width, height]",
+                     job->trained->path);
+        return TK_OK;
+    }
+    TK_TRY(tk_remix_look(w, c, k, p->acts, a, &job->remix));
+    TK_TRY(tk_wrong_with(w, "remix.clip", tk_signing_check_latents(&job->remix)));
+    if (!c->story.n_shots && w->n) return TK_OK;
+    TK_TRY(tk_story_lay(w, c, job->trained->meta.codec, a, &job->story));
+    *laid = job->story.n_windows > 0;
+    if (!*laid) return TK_OK;
+    TK_TRY(tk_cut_plan(w, &c->story, &job->story, k, a, &job->cut));
+    tk_remix_check(w, &job->remix, c, &job->story);
+    TK_TRY(tk_story_text_check(w, c, job->trained, a, &text));
+    return w->n ? TK_OK : tk_story_check_made(w, c, &job->story, k);
+}
+
+// Everything that can be found without decoding; then, of a storyboard that is right so far, who
+// is in what it goes on from, and how long its references are.
+static tk_status check_all(planning *p)
+{
+    tk_job *job = p->job;
+    tk_config *c = &job->config;
+    tk_wrong *w = &p->wrong;
+    tk_arena *a = &p->j->arena;
+    bool laid = false;
+    TK_TRY(
+        tk_wrong_with(w, "parallel.guidance",
+                      tk_sample_check_branches(p->j->top.parallel.guidance, c->sample.guidance)));
     take_up_choice(job, c);
-    TK_TRY(name_output(job, &j->arena));
-    TK_TRY(find_inputs(job, &j->arena));
-    TK_TRY(tk_remix_look(c, tk_codec_get_info(t->meta.codec), &j->arena, &job->remix));
-    TK_TRY(tk_signing_check_latents(&job->remix));
-    TK_TRY(tk_story_plan(c, t->meta.codec, &j->arena, &job->story));
-    TK_TRY(tk_cut_plan(&wrong, &c->story, &job->story, tk_codec_get_info(t->meta.codec), &j->arena,
-                       &job->cut));
-    tk_story_check(&wrong, &c->story, &job->story);
-    TK_TRY(tk_wrong_end(&wrong));
-    TK_TRY(tk_remix_check(&job->remix, c, &job->story));
-    TK_TRY(check_made(job));
-    TK_TRY(tk_lent_open(&job->lent, c, job->file, top, job->uid, job->output, acts, &j->arena));
-    TK_TRY(tk_story_text_look(c, t, &j->arena, &text));
-    TK_TRY(tk_output_digest(c, t, &job->remix, &job->digest, &job->made));
-    if (acts) tk_naming_tell(c, &job->remix);
+    TK_TRY(tk_wrong_with(w, "output", name_output(job, a)));
+    TK_TRY(find_inputs(job, a));
+    if (job->trained) TK_TRY(check_made(p, &laid));
+    TK_TRY(tk_story_check(w, &c->story, laid ? &job->story : NULL));
+    TK_TRY(tk_lent_open(&job->lent, w, c, job->file, p->top, job->uid, job->output, p->acts, a));
+    if (w->n && p->acts && p->writes) TK_TRY(check_writable(w, job, p->top));
+    if (w->n || !job->trained) return TK_OK;
+    return tk_references_check(w, c, &job->story, tk_codec_get_info(job->trained->meta.codec));
+}
+
+static tk_status plan_job(planning *p)
+{
+    tk_job *job = p->job;
+    tk_config *c = &job->config;
+    TK_TRY(tk_status_in_file(layer_options(p), job->file));
+    TK_TRY(tk_status_in_file(check_all(p), job->file));
+    TK_TRY(tk_wrong_end(&p->wrong));
+    if (!job->trained) return TK_OK; // another rank tells
+    TK_TRY(tk_status_in_file(
+        tk_output_digest(c, job->trained, &job->remix, &job->digest, &job->made), job->file));
+    if (p->acts) tk_naming_tell(c, &job->remix);
     const tk_mark_message mark = tk_output_mark(c, &job->story, &job->cut, job->digest);
     if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
     return TK_OK;
 }
 
-static tk_status open_job(tk_jobs *j, tk_job *job, tk_comm *world, const char *top, int n,
-                          char *const *overrides)
+// The files that the storyboard's options name: its checkpoint, and the codec's. A checkpoint that
+// is not there is a line; *where is empty then.
+static tk_status find_own_checkpoint(planning *p, char **where, char **codec_file)
 {
-    tk_config peek;
-    char *where = NULL, *codec_file = NULL;
-    tk_config_init(&peek);
-    tk_status st = j->many ? find_file((char **)&job->file, top, &j->arena) : TK_OK;
-    if (st == TK_OK) st = load_layers(j, top, job->file, n, overrides, &peek);
-    if (st == TK_OK) where = tk_arena_strdup(&j->arena, peek.story.checkpoint);
-    if (st == TK_OK) codec_file = tk_arena_strdup(&j->arena, peek.codec.file);
-    if (st == TK_OK && !(where && codec_file)) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
-    if (st == TK_OK) st = locate_checkpoint(&where, job->file, &j->arena);
-    tk_config_free(&peek);
-    TK_TRY(tk_agree(world, tk_status_in_file(st, job->file)));
-    TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
-    TK_TRY(open_trained(j, world, where, codec_file, &job->trained));
-    return tk_agree(
-        world, tk_status_in_file(plan_job(j, job, world->rank == 0, top, n, overrides), job->file));
+    tk_jobs *j = p->j;
+    tk_job *job = p->job;
+    if (j->many) TK_TRY(find_file((char **)&job->file, p->top, &j->arena));
+    p->wrong.file = job->file;
+    TK_TRY(load_layers(j, p->top, job->file, p->n, p->overrides, &p->peek));
+    *where = tk_arena_strdup(&j->arena, p->peek.story.checkpoint);
+    *codec_file = tk_arena_strdup(&j->arena, p->peek.codec.file);
+    if (!(*where && *codec_file)) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    const tk_status st = locate_checkpoint(where, job->file, &j->arena);
+    if (st == TK_INPUT) **where = 0;
+    return tk_wrong_with(&p->wrong, "checkpoint", st);
 }
+
+// Collective. One that cannot be opened is a line, and then NULL.
+static tk_status open_checkpoint(planning *p, tk_comm *world, const char *where,
+                                 const char *codec_file)
+{
+    uint64_t missing = !*where;
+    TK_TRY(tk_comm_sum_u64(world, &missing, 1));
+    if (missing) return TK_OK;
+    TK_TRY(tk_same(world, "the storyboard's checkpoint", where, strlen(where)));
+    const tk_status st = open_trained(p->j, world, where, codec_file, &p->job->trained);
+    if (st != TK_OK) p->job->trained = NULL;
+    return tk_wrong_with(&p->wrong, "checkpoint", st);
+}
+
+static tk_status open_planned(planning *p, tk_comm *world)
+{
+    char *where = NULL, *codec_file = NULL;
+    p->wrong = tk_wrong_of(&p->peek, p->job->file, &p->j->arena);
+    p->wrong.listed = p->j->many;
+    TK_TRY(tk_agree(world,
+                    tk_status_in_file(find_own_checkpoint(p, &where, &codec_file), p->job->file)));
+    TK_TRY(open_checkpoint(p, world, where, codec_file));
+    return tk_agree(world, plan_job(p));
+}
+
+static tk_status open_job(planning *p, tk_comm *world)
+{
+    tk_config_init(&p->peek);
+    const tk_status st = open_planned(p, world);
+    tk_config_free(&p->peek);
+    return st;
+}
+
+// ---- all of them -------------------------------------------------------------------------------
 
 typedef tk_file_id files_of_job[TK_OUTPUT_FILES];
 
@@ -200,20 +316,23 @@ static bool writes(const files_of_job of, tk_file_id id)
 
 static tk_status check_own_inputs(tk_jobs *j, const files_of_job *of, const tk_job *reader)
 {
+    const tk_storyboard *b = &reader->config.story;
+    tk_wrong w = wrong_of(j, reader);
     char ***at;
-    const int64_t n = tk_story_files(&reader->config.story, NULL);
+    const int64_t n = tk_story_files(b, NULL);
     TK_ARENA_NEW(at, &j->arena, n + 1);
-    tk_story_files(&reader->config.story, at);
+    tk_story_files(b, at);
     for (int64_t r = 0; r < n; r++) {
         const tk_file_id id = tk_file_identity(*at[r]);
+        tk_story_option name;
         for (int i = 0; i < j->n; i++)
             if (writes(of[i], id))
-                return TK_FAIL(TK_INPUT,
-                               "%s: its reference %s is a file that %s writes (output %s); name "
-                               "another output",
-                               reader->file, *at[r], j->job[i].file, j->job[i].output);
+                tk_wrong_add(&w, tk_story_file_option(b, r, name),
+                             "%.400s is a file that %.400s writes (output %.400s); name another "
+                             "output",
+                             *at[r], j->job[i].file, j->job[i].output);
     }
-    return TK_OK;
+    return tell_wrong(j, tk_wrong_end(&w));
 }
 
 // Rank 0: no two jobs write one file, and none reads what one writes.
@@ -222,35 +341,31 @@ static tk_status check_outputs(tk_jobs *j)
     files_of_job *of;
     TK_ARENA_NEW(of, &j->arena, j->n);
     for (int i = 0; i < j->n; i++) {
-        TK_TRY(tk_output_identify(j->job[i].output, of[i]));
-        for (int k = 0; k < i; k++)
+        tk_wrong w = wrong_of(j, &j->job[i]);
+        TK_TRY(tk_wrong_with(&w, "output", tk_output_identify(j->job[i].output, of[i])));
+        for (int k = 0; k < i && !w.n; k++)
             if (writes(of[k], of[i][0]))
-                return TK_FAIL(TK_INPUT,
-                               "storyboards %s and %s both go to %s; give one of them another "
-                               "output",
-                               j->job[k].file, j->job[i].file, j->job[i].output);
+                tk_wrong_add(&w, "output",
+                             "storyboards %.400s and %.400s both go to %.400s; give one of them "
+                             "another output",
+                             j->job[k].file, j->job[i].file, j->job[i].output);
+        TK_TRY(tell_wrong(j, tk_wrong_end(&w)));
     }
     for (int i = 0; i < j->n; i++) TK_TRY(check_own_inputs(j, of, &j->job[i]));
     return TK_OK;
 }
 
 // Rank 0, before any clip is made.
-static tk_status check_writable(const tk_jobs *j, const char *top)
+static tk_status check_last(tk_jobs *j, const char *top)
 {
     for (int i = 0; i < j->n; i++) {
         const tk_job *job = &j->job[i];
-        char *const inputs[] = {(char *)top, (char *)job->file};
+        tk_wrong w = wrong_of(j, job);
         if (job->finished) continue;
-        tk_signing by;
-        TK_TRY(tk_output_check(job->output, &job->config, 2, inputs));
-        TK_TRY(tk_status_in_file(tk_signing_open(&by, &job->config, job->trained, job->output),
-                                 job->file));
-        tk_signing_close(&by);
-        tk_mark_key key;
-        if (*job->config.watermark.key)
-            TK_TRY(tk_status_in_file(tk_mark_open_key(&job->config.watermark, &key), job->file));
+        TK_TRY(check_writable(&w, job, top));
+        TK_TRY(tell_wrong(j, tk_wrong_end(&w)));
     }
-    return TK_OK;
+    return end_wrong(j);
 }
 
 tk_status tk_job_find_stored(tk_job *job, tk_arena *a)
@@ -340,41 +455,53 @@ static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
         const char *one = only ? only : j->many ? j->top.jobs.storyboards[i] : file;
         int clips;
         bool takes;
-        TK_TRY(count_clips(j, file, &one, n, overrides, &clips, &takes));
-        TK_TRY(add_takes(j, one, clips, takes));
+        const tk_status st = count_clips(j, file, &one, n, overrides, &clips, &takes);
+        TK_TRY(tell_wrong(j, st));
+        if (st == TK_OK) TK_TRY(add_takes(j, one, clips, takes));
     }
     TK_ARENA_NEW(j->trained, &j->arena, j->n);
     return TK_OK;
 }
 
+// writes: their clips are to be made.
 static tk_status read_jobs(tk_jobs *j, tk_comm *world, const char *file, const char *only,
-                           const int64_t *uid, int n, char *const *overrides)
+                           const int64_t *uid, bool writes, int n, char *const *overrides)
 {
     memset(j, 0, sizeof *j);
     tk_arena_init(&j->arena, 0);
     tk_config_init(&j->top);
-    tk_status st = tk_config_agree(world, load_top(j, file, only, n, overrides), &j->top);
+    tk_status st = load_top(j, file, only, n, overrides);
+    if (st == TK_OK) st = end_wrong(j);
+    st = tk_config_agree(world, st, &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++) {
-        j->job[i].uid = uid;
-        st = open_job(j, &j->job[i], world, file, n, overrides);
+        planning p = {.j = j,
+                      .job = &j->job[i],
+                      .acts = world->rank == 0,
+                      .writes = writes,
+                      .top = file,
+                      .n = n,
+                      .overrides = overrides};
+        p.job->uid = uid;
+        st = tell_wrong(j, open_job(&p, world));
     }
+    if (st == TK_OK) st = tk_agree(world, end_wrong(j));
     if (st != TK_OK) tk_jobs_close(j);
     return st;
 }
 
 tk_status tk_jobs_read(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides)
 {
-    return read_jobs(j, world, file, NULL, NULL, n, overrides);
+    return read_jobs(j, world, file, NULL, NULL, false, n, overrides);
 }
 
 tk_status tk_jobs_open_for(tk_jobs *j, tk_comm *world, const char *list, const char *file,
                            const int64_t *uid, int n, char *const *overrides)
 {
-    TK_TRY(read_jobs(j, world, list, file, uid, n, overrides));
+    TK_TRY(read_jobs(j, world, list, file, uid, true, n, overrides));
     tk_status st = tk_agree(world, world->rank ? TK_OK : check_outputs(j));
     if (st == TK_OK) st = find_finished(j, world);
     if (st == TK_OK) st = find_all_stored(j, world);
-    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_writable(j, list));
+    if (st == TK_OK) st = tk_agree(world, world->rank ? TK_OK : check_last(j, list));
     if (st != TK_OK) tk_jobs_close(j);
     return st;
 }

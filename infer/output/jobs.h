@@ -2,6 +2,7 @@
 // From files and overrides to storyboards ready to be sampled.
 #pragma once
 #include "core/config/command.h"
+#include "core/config/text.h"
 #include "infer/output/lent.h"
 #include "infer/output/output.h"
 #include "infer/output/stored.h"
@@ -32,11 +33,13 @@ typedef struct tk_jobs {
     int n, n_trained; // clips; checkpoints
     tk_job *job;
     tk_trained *trained; // the checkpoints, each once
+    tk_text wrong;       // with any of them, lines
     tk_arena arena;
 } tk_jobs;
 
 // Collective. Reads `file` and all it names, plans every storyboard and finds out which are
-// finished. All errors that can be found before sampling are found here.
+// finished. All errors that can be found before sampling are found here, and told at once, each
+// with the place of its option (infer/story/wrong.h).
 tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
 // For a spool's worker. Of a list the one storyboard `file`, which lies anywhere; NULL: all that it
 // lists, or `list` is a storyboard. uid: who asks for it, which must stay where it is.

@@ -65,7 +65,7 @@ static tk_status lend(tk_lent *l, int i, tk_reference_kind kind, tk_arena *a, tk
     return out->tag && out->file ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a cameo");
 }
 
-static tk_status lend_all(tk_lent *l, tk_config *c, tk_arena *a)
+static tk_status lend_all(tk_lent *l, tk_wrong *w, tk_config *c, tk_arena *a)
 {
     tk_lent_config *all;
     TK_ARENA_NEW(all, a, TK_CAMEO_KINDS * l->ask.n);
@@ -76,9 +76,12 @@ static tk_status lend_all(tk_lent *l, tk_config *c, tk_arena *a)
                 TK_TRY(lend(l, i, (tk_reference_kind)k, a, &all[l->n]));
     for (int i = 0; i < l->n; i++)
         for (int64_t k = 0; k < c->story.n_cast; k++)
-            if (!strcmp(all[i].tag, c->story.cast[k].tag))
-                return TK_FAIL(TK_INPUT, "cast[%lld]: <%s> is that of @%s; give it another number",
-                               (long long)k, all[i].tag, all[i].handle);
+            if (!strcmp(all[i].tag, c->story.cast[k].tag)) {
+                char name[48];
+                snprintf(name, sizeof name, "cast[%lld].tag", (long long)k);
+                tk_wrong_add(w, name, "<%s> is that of @%s; give it another number", all[i].tag,
+                             all[i].handle);
+            }
     c->story.lent = all;
     c->story.n_lent = l->n;
     return TK_OK;
@@ -219,41 +222,55 @@ static tk_status ask_again(tk_lent *l, bool acts)
     return st;
 }
 
-static tk_status open_lent(tk_lent *l, tk_config *c, const char *file, const char *top,
+static tk_status open_lent(tk_lent *l, tk_wrong *w, tk_config *c, const char *file, const char *top,
                            const int64_t *asker, const char *output, bool acts, tk_arena *a)
 {
+    const int before = w->n;
     const int n = (int)c->story.n_cameo;
     TK_ARENA_NEW(l->cameo, a, n + 1);
     TK_TRY(name_clip(l, output, a));
     TK_TRY(find_users(l, file, top, asker));
     l->ask.names = c->story.cameo;
     l->ask.n = n;
-    TK_TRY(unless_refused(l, ask_again(l, acts), acts));
+    TK_TRY(tk_wrong_with(w, "cameo", unless_refused(l, ask_again(l, acts), acts)));
+    if (w->n > before) return TK_OK;
     TK_TRY(inherit_all(l, c, a));
-    return lend_all(l, c, a);
+    return lend_all(l, w, c, a);
 }
 
-tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
+static tk_status open_for_people(tk_lent *l, tk_wrong *w, tk_config *c, const char *file,
+                                 const char *top, const int64_t *asker, const char *output,
+                                 bool acts, tk_arena *a)
+{
+    const int before = w->n;
+    TK_TRY(ask_for_shown(l, &c->story, l->people.person, l->people.n, a));
+    tk_status st = tk_cameo_store_open(&c->consent, TK_STORE_TO_USE, &l->store);
+    if (st != TK_OK) return tk_wrong_with(w, "consent.store", st);
+    st = open_lent(l, w, c, file, top, asker, output, acts, a);
+    if (st != TK_OK || w->n > before) tk_lent_close(l);
+    return st;
+}
+
+tk_status tk_lent_open(tk_lent *l, tk_wrong *w, tk_config *c, const char *file, const char *top,
                        const int64_t *asker, const char *output, bool acts, tk_arena *a)
 {
+    const bool made = w->n == 0; // nothing is wrong with it so far
     *l = (tk_lent){.clip = NULL};
-    if (c->story.n_cameo > TK_CAMEOS)
-        return TK_FAIL(TK_INPUT, "cameo: names %lld people; at most %d are possible",
-                       (long long)c->story.n_cameo, TK_CAMEOS);
-    TK_TRY(tk_people_find(c, acts, a, &l->people));
-    tk_person_in *const found = l->people.person;
-    const int n = l->people.n;
-    if (c->story.n_cameo == 0 && n == 0) return TK_OK;
-    if (n && !*c->consent.store)
-        return TK_FAIL(TK_INPUT,
-                       "consent.store: missing: %.2000s, which this goes on from, and that takes "
-                       "their consent to a remix; name the folder in which their cameos are kept",
-                       say_shown(found, n, a));
-    TK_TRY(ask_for_shown(l, &c->story, found, n, a));
-    TK_TRY(tk_cameo_store_open(&c->consent, TK_STORE_TO_USE, &l->store));
-    const tk_status st = open_lent(l, c, file, top, asker, output, acts, a);
-    if (st != TK_OK) tk_lent_close(l);
-    return st;
+    if (c->story.n_cameo > TK_CAMEOS) {
+        tk_wrong_add(w, "cameo", "names %lld people; at most %d are possible",
+                     (long long)c->story.n_cameo, TK_CAMEOS);
+        return TK_OK;
+    }
+    if (made) TK_TRY(tk_people_find(w, c, acts, a, &l->people));
+    if (c->story.n_cameo == 0 && l->people.n == 0) return TK_OK;
+    if (l->people.n && !*c->consent.store) {
+        tk_wrong_add(w, "consent.store",
+                     "missing: %.1000s, which this goes on from, and that takes their consent to a "
+                     "remix; name the folder in which their cameos are kept",
+                     say_shown(l->people.person, l->people.n, a));
+        return TK_OK;
+    }
+    return open_for_people(l, w, c, file, top, asker, output, acts && made && !w->n, a);
 }
 
 void tk_lent_close(tk_lent *l)

@@ -25,10 +25,11 @@ typedef struct tk_lent {
 // command line, may name; memory of all comes from `a`. The clip is made for the owners of these
 // files, as the kernel says, and for who runs this, unless that is whose store it is; `asker`, of
 // whom a spool's worker asks (NULL: it is none), stands in the place of its own files' owner. Who
-// is named consents to face and voice, who is in a file that is gone on from to a remix. TK_INPUT
-// with all that is missing; what is kept of the clip is then removed. Every rank opens it, for the
-// references; `acts`: the one that removes.
-tk_status tk_lent_open(tk_lent *l, tk_config *c, const char *file, const char *top,
+// is named consents to face and voice, who is in a file that is gone on from to a remix. All that
+// is missing is a line of *w; what is kept of the clip is then removed. Where *w has lines already,
+// nobody is looked for in files and nothing is removed: who is named is asked for alone. Every rank
+// opens it, for the references; `acts`: the one that removes. With lines there is nothing to close.
+tk_status tk_lent_open(tk_lent *l, tk_wrong *w, tk_config *c, const char *file, const char *top,
                        const int64_t *asker, const char *output, bool acts, tk_arena *a);
 void tk_lent_close(tk_lent *l); // of one that is zero: fine
 

@@ -45,6 +45,8 @@ tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, const tk_c
 // Which files an output is, so that outputs and inputs can be compared; makes its folders.
 enum { TK_OUTPUT_FILES = 7 };
 tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES]);
+// Whether the folder that an output goes to is there already.
+bool tk_output_has_folder(const char *output);
 // Before any work: whether its files can be written, are none of the inputs and no one else's, nor
 // changed by somebody since.
 tk_status tk_output_check(const char *output, const tk_config *c, int n, char *const *inputs);

@@ -3,6 +3,7 @@
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "data/media/media.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -156,6 +157,16 @@ static tk_status check_list_there(const char *output, tk_output_part k, tk_arena
                    "cannot write %s: it is there already, and not as a clip's description beside "
                    "it names it: changed since, or not talkie's; move it away",
                    path);
+}
+
+bool tk_output_has_folder(const char *output)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(output ? output : "", '/');
+    if (!output || (slash && slash - output >= PATH_MAX)) return false;
+    if (!slash || slash == output) return true;
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - output), output);
+    return access(folder, F_OK) == 0;
 }
 
 tk_status tk_output_check(const char *output, const tk_config *c, int n, char *const *inputs)

@@ -195,7 +195,8 @@ static tk_status look_for_people(people_found *f, const tk_config *c, bool warns
     return look_at_mark(f, c, warns, a);
 }
 
-tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_people_in *out)
+tk_status tk_people_find(tk_wrong *w, const tk_config *c, bool warns, tk_arena *a,
+                         tk_people_in *out)
 {
     const tk_storyboard *b = &c->story;
     people_found f = {.n = 0};
@@ -208,12 +209,13 @@ tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_people_
     tk_story_files(b, at);
     for (int64_t i = 0; i < files; i++) {
         tk_arena scratch;
+        tk_story_option name;
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
         f.told = f.fits = f.marked = false;
         const tk_status st = look_for_people(&f, c, warns, &scratch);
         tk_arena_free(&scratch);
-        TK_TRY(st);
+        TK_TRY(tk_wrong_with(w, tk_story_file_option(b, i, name), st));
         if (*c->watermark.key ? f.marked : f.fits) out->ours[out->n_ours++] = f.file;
     }
     out->person = f.found;

@@ -11,6 +11,7 @@
 #include "infer/cameo/use.h"
 #include "infer/cameo/wish.h"
 #include "infer/provenance/proof.h"
+#include "infer/story/wrong.h"
 
 typedef struct tk_person_in {
     tk_handle who;
@@ -27,12 +28,13 @@ typedef struct tk_people_in { // all files of a storyboard
 // Whether an ingredient of a manifest is a person, whose handle is its title.
 bool tk_people_is_person(const tk_told_ingredient *x);
 // In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
-// OUTPUT.png, counts as the clip. Each person once. TK_INPUT, naming the file, where who is in it
-// is said and cannot be read, and for more than TK_INHERITED.
-// Of a film or a sound also who its mark says was in it (stripped.h), whatever else tells of it;
-// TK_INPUT where there is a mark that says nothing readable, and nothing else tells of this very
-// file. warns: that marks are not looked up where the key of marks is missing.
-tk_status tk_people_find(const tk_config *c, bool warns, tk_arena *a, tk_people_in *out);
+// OUTPUT.png, counts as the clip. Each person once. A line of *w where who is in it is said and
+// cannot be read, and for more than TK_INHERITED.
+// Of a film or a sound also who its mark says was in it (stripped.h), whatever else tells of it; a
+// line where there is a mark that says nothing readable, and nothing else tells of this very file.
+// warns: that marks are not looked up where the key of marks is missing.
+tk_status tk_people_find(tk_wrong *w, const tk_config *c, bool warns, tk_arena *a,
+                         tk_people_in *out);
 
 // Of a clip that names this person, by its path without suffix, the latents go, which can be gone
 // on from; what they are is told by the digest in the JSON. Said; what is not there, or no file of

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/check.h"
+#include "data/media/media.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -22,6 +23,7 @@ static void check_keyframe(tk_wrong *w, const tk_storyboard *b, const tk_story *
     if (!*f->picture)
         tk_wrong_add(w, option_at(name, "keyframes", k, ""),
                      "no picture: which file is shown at %g s?", f->at);
+    if (!s) return;
     if (f->at >= tk_story_end(s))
         tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
                      "%g is not within the shots, which last %g seconds", f->at, tk_story_end(s));
@@ -35,15 +37,25 @@ static void check_keyframe(tk_wrong *w, const tk_storyboard *b, const tk_story *
         }
 }
 
+static void check_together(tk_wrong *w, const tk_storyboard *b)
+{
+    if (*b->sound && *b->picture)
+        tk_wrong_add(w, "sound",
+                     "sound and picture are both given: nothing is left to make; leave "
+                     "one of them out");
+    if (*b->picture && b->n_keyframes)
+        tk_wrong_add(w, "keyframes", "picture gives all frames; leave keyframes out");
+    if (*b->remix.clip && (b->n_keyframes || *b->sound || *b->picture))
+        tk_wrong_add(w, "remix.clip",
+                     "it gives all that is not made anew; leave keyframes, sound "
+                     "and picture out");
+}
+
 static void check_part(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
 {
     const tk_remix_config *r = &b->remix;
     const double to = r->to > 0 ? r->to : tk_story_end(s);
     if (!*r->clip) return;
-    if (b->n_keyframes || *b->sound || *b->picture)
-        tk_wrong_add(w, "remix.clip",
-                     "it gives all that is not made anew; leave keyframes, sound "
-                     "and picture out");
     if (!r->shots && (r->from >= to || to > tk_story_end(s) + s->tick))
         tk_wrong_add(w, r->to > 0 ? "remix.to" : "remix.from",
                      "from %g to %g seconds is no part of the shots, which last %g", r->from, to,
@@ -76,39 +88,70 @@ static void check_member(tk_wrong *w, const tk_storyboard *b, int64_t k)
 
 // ---- files -------------------------------------------------------------------------------------
 
-static void check_readable(tk_wrong *w, const char *option, const char *path)
+typedef enum wanted { ANY_MEDIA, PICTURES, SOUND } wanted;
+
+// Whether it is there and has what is wanted, by its streams.
+static tk_status check_given_file(tk_wrong *w, const char *option, const char *path, wanted what)
 {
-    if (path && *path && access(path, R_OK))
+    tk_media_has has = {.sound = true};
+    if (!path || !*path) return TK_OK;
+    if (access(path, R_OK)) {
         tk_wrong_add(w, option, "%.400s: %s; name a file that can be read", path, strerror(errno));
+        return TK_OK;
+    }
+    const tk_status st =
+        what == SOUND ? tk_media_look(path, &has) : tk_media_has_pictures(path, &has.pictures);
+    if (st != TK_OK) return tk_wrong_with(w, option, st);
+    if (what == PICTURES && !has.pictures)
+        tk_wrong_add(w, option, "%.400s has no pictures; name a picture or a film", path);
+    if (what == SOUND && !has.sound)
+        tk_wrong_add(w, option, "%.400s has no sound; name a sound, or a film that has one", path);
+    return TK_OK;
 }
 
-static void check_readable_all(tk_wrong *w, const tk_storyboard *b)
+static tk_status check_given_files(tk_wrong *w, const tk_storyboard *b)
 {
     key name, list;
-    check_readable(w, "sound", b->sound);
-    check_readable(w, "picture", b->picture);
+    TK_TRY(check_given_file(w, "sound", b->sound, SOUND));
+    TK_TRY(check_given_file(w, "picture", b->picture, PICTURES));
     for (int64_t k = 0; k < b->n_keyframes; k++)
-        check_readable(w, option_at(name, "keyframes", k, ".picture"), b->keyframes[k].picture);
+        TK_TRY(check_given_file(w, option_at(name, "keyframes", k, ".picture"),
+                                b->keyframes[k].picture, PICTURES));
     for (int64_t k = 0; k < b->n_cast; k++)
-        check_readable(w, option_at(name, "cast", k, ".file"), b->cast[k].file);
+        TK_TRY(
+            check_given_file(w, option_at(name, "cast", k, ".file"), b->cast[k].file, ANY_MEDIA));
     for (int64_t k = 0; k < b->n_references; k++)
-        check_readable(w, option_at(name, "references", k, ""), b->references[k]);
+        TK_TRY(
+            check_given_file(w, option_at(name, "references", k, ""), b->references[k], ANY_MEDIA));
     for (int64_t i = 0; i < b->n_shots; i++)
         for (int64_t k = 0; k < b->shots[i].n_references; k++)
-            check_readable(w, option_at(name, option_at(list, "shots", i, ".references"), k, ""),
-                           b->shots[i].references[k]);
+            TK_TRY(check_given_file(
+                w, option_at(name, option_at(list, "shots", i, ".references"), k, ""),
+                b->shots[i].references[k], ANY_MEDIA));
+    return TK_OK;
 }
 
-void tk_story_check(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
+// ---- all of it ---------------------------------------------------------------------------------
+
+// Whether anything is left to make.
+tk_status tk_story_check_made(tk_wrong *w, const tk_config *c, const tk_story *s,
+                              const tk_codec_info *k)
 {
-    if (*b->sound && *b->picture)
-        tk_wrong_add(w, "sound",
-                     "sound and picture are both given: nothing is left to make; leave "
-                     "one of them out");
-    if (*b->picture && b->n_keyframes)
-        tk_wrong_add(w, "keyframes", "picture gives all frames; leave keyframes out");
+    const tk_storyboard *b = &c->story;
+    tk_arena a;
+    tk_story_given given;
+    if (!tk_story_gives(b)) return TK_OK;
+    tk_arena_init(&a, 0);
+    const tk_status st = tk_story_given_lay(c, s, k, &a, &given);
+    tk_arena_free(&a);
+    return tk_wrong_with(w, *b->remix.clip ? "remix.clip" : *b->sound ? "sound" : "picture", st);
+}
+
+tk_status tk_story_check(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
+{
     for (int64_t k = 0; k < b->n_cast; k++) check_member(w, b, k);
     for (int64_t k = 0; k < b->n_keyframes; k++) check_keyframe(w, b, s, k);
-    check_part(w, b, s);
-    check_readable_all(w, b);
+    check_together(w, b);
+    if (s) check_part(w, b, s);
+    return check_given_files(w, b);
 }

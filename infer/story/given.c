@@ -3,7 +3,9 @@
 #include "data/media/media.h"
 #include "infer/story/giver.h"
 #include "train/step/documents.h"
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
@@ -65,27 +67,46 @@ bool tk_story_gives(const tk_storyboard *b)
     return b->n_keyframes > 0 || *b->sound || *b->picture || *b->remix.clip;
 }
 
-int64_t tk_story_files(const tk_storyboard *b, char ***at)
+// at: NULL, or where they are kept. wanted: of which one the option is told, that has name and two
+// numbers.
+static int64_t walk_files(const tk_storyboard *b, char ***at, int64_t wanted, char *option)
 {
     int64_t n = 0;
-#define FILE_AT(place)                             \
-    do {                                           \
-        if (at) at[n] = (char **)(void *)&(place); \
-        n++;                                       \
+#define FILE_AT(place, ...)                                                      \
+    do {                                                                         \
+        if (at) at[n] = (char **)(void *)&(place);                               \
+        if (n == wanted) snprintf(option, sizeof(tk_story_option), __VA_ARGS__); \
+        n++;                                                                     \
     } while (0)
-    for (int64_t i = 0; i < b->n_references; i++) FILE_AT(b->references[i]);
+    for (int64_t i = 0; i < b->n_references; i++)
+        FILE_AT(b->references[i], "references[%" PRId64 "]", i);
     for (int64_t k = 0; k < b->n_shots; k++)
-        if (b->shots[k].features && *b->shots[k].features) FILE_AT(b->shots[k].features);
-    if (b->empty_features && *b->empty_features) FILE_AT(b->empty_features);
+        if (b->shots[k].features && *b->shots[k].features)
+            FILE_AT(b->shots[k].features, "shots[%" PRId64 "].features", k);
+    if (b->empty_features && *b->empty_features) FILE_AT(b->empty_features, "empty_features");
     for (int64_t k = 0; k < b->n_shots; k++)
-        for (int64_t i = 0; i < b->shots[k].n_references; i++) FILE_AT(b->shots[k].references[i]);
-    for (int64_t i = 0; i < b->n_cast; i++) FILE_AT(b->cast[i].file);
-    for (int64_t i = 0; i < b->n_keyframes; i++) FILE_AT(b->keyframes[i].picture);
-    if (*b->sound) FILE_AT(b->sound);
-    if (*b->picture) FILE_AT(b->picture);
-    if (*b->remix.clip) FILE_AT(b->remix.clip);
+        for (int64_t i = 0; i < b->shots[k].n_references; i++)
+            FILE_AT(b->shots[k].references[i], "shots[%" PRId64 "].references[%" PRId64 "]", k, i);
+    for (int64_t i = 0; i < b->n_cast; i++) FILE_AT(b->cast[i].file, "cast[%" PRId64 "].file", i);
+    for (int64_t i = 0; i < b->n_keyframes; i++)
+        FILE_AT(b->keyframes[i].picture, "keyframes[%" PRId64 "].picture", i);
+    if (*b->sound) FILE_AT(b->sound, "sound");
+    if (*b->picture) FILE_AT(b->picture, "picture");
+    if (*b->remix.clip) FILE_AT(b->remix.clip, "remix.clip");
 #undef FILE_AT
     return n;
+}
+
+int64_t tk_story_files(const tk_storyboard *b, char ***at)
+{
+    return walk_files(b, at, -1, NULL);
+}
+
+const char *tk_story_file_option(const tk_storyboard *b, int64_t i, tk_story_option out)
+{
+    *out = 0;
+    walk_files(b, NULL, i, out);
+    return out;
 }
 
 // ---- which rows --------------------------------------------------------------------------------

@@ -60,3 +60,6 @@ bool tk_story_window_makes(const tk_story_given *g, const tk_story *s, const tk_
 // The files that a storyboard names, references included: where their names are kept, in order.
 // Room for tk_story_files(b, NULL) of them.
 int64_t tk_story_files(const tk_storyboard *b, char ***at);
+// The option that names the i-th of them, "shots[2].references[0]".
+typedef char tk_story_option[80];
+const char *tk_story_file_option(const tk_storyboard *b, int64_t i, tk_story_option out);

@@ -2,6 +2,7 @@
 #include "infer/story/references.h"
 #include "core/base/log.h"
 #include "data/media/rows.h"
+#include <stdio.h>
 
 static tk_media_rows_want rows_asked(const tk_story *s, const tk_codec_info *k,
                                      const tk_reference *r)
@@ -58,21 +59,40 @@ bool tk_reference_in(const tk_reference *r, const tk_window *w)
     return r->shot < 0 || (r->shot >= w->target && r->shot < w->end);
 }
 
-static tk_status check_reference_room(const tk_story *s, const tk_codec_info *info,
-                                      const tk_references *all)
+// Of the references that a window is given.
+static double seconds_in(const tk_story *s, const tk_codec_info *info, const tk_references *all,
+                         const tk_window *w)
 {
+    double seconds = 0;
+    for (int k = 0; k < all->n; k++)
+        if (tk_reference_in(&all->ref[k], w)) seconds += reference_seconds(s, info, &all->ref[k]);
+    return seconds;
+}
+
+// What of the storyboard gives most of them.
+static const char *given_by(const tk_storyboard *b, int shot, char name[48])
+{
+    snprintf(name, 48, "shots[%d].references", shot);
+    if (b->shots[shot].n_references) return name;
+    return b->n_references >= b->n_cast ? "references" : "cast";
+}
+
+// What all windows are given is told once.
+static void check_reference_room(tk_wrong *wrong, const tk_config *c, const tk_story *s,
+                                 const tk_codec_info *info, const tk_references *all)
+{
+    bool told = false;
     for (int i = 0; i < s->n_windows; i++) {
-        double seconds = 0;
-        for (int k = 0; k < all->n; k++)
-            if (tk_reference_in(&all->ref[k], &s->windows[i]))
-                seconds += reference_seconds(s, info, &all->ref[k]);
-        if (seconds > TK_REFERENCE_WINDOWS * s->window + 1e-6)
-            return TK_FAIL(TK_INPUT,
-                           "references: %.3g seconds of media are given to shots[%d]; at most %.3g "
-                           "are possible",
-                           seconds, s->windows[i].target, TK_REFERENCE_WINDOWS * s->window);
+        const int shot = s->windows[i].target;
+        char name[48];
+        const double seconds = seconds_in(s, info, all, &s->windows[i]);
+        const bool own = c->story.shots[shot].n_references > 0;
+        if (seconds <= TK_REFERENCE_WINDOWS * s->window + 1e-6 || (told && !own)) continue;
+        told = told || !own;
+        tk_wrong_add(wrong, given_by(&c->story, shot, name),
+                     "%.3g seconds of media are given to shots[%d]; at most %.3g are possible",
+                     seconds, shot, TK_REFERENCE_WINDOWS * s->window);
     }
-    return TK_OK;
 }
 
 static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena *a,
@@ -102,7 +122,7 @@ tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_cod
 {
     TK_TRY(list_references(c, s, a, out));
     for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
-    return check_reference_room(s, tk_codec_get_info(codec), out);
+    return TK_OK;
 }
 
 tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_codec_info *k,
@@ -110,5 +130,31 @@ tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_
 {
     TK_TRY(list_references(c, s, a, out));
     for (int i = 0; i < out->n; i++) TK_TRY(measure_reference(s, k, &out->ref[i]));
-    return check_reference_room(s, k, out);
+    return TK_OK;
+}
+
+// Each is no longer than a window.
+static bool may_be_too_many(const tk_story *s, const tk_references *all)
+{
+    for (int i = 0; i < s->n_windows; i++) {
+        int n = 0;
+        for (int k = 0; k < all->n; k++) n += tk_reference_in(&all->ref[k], &s->windows[i]);
+        if (n > TK_REFERENCE_WINDOWS) return true;
+    }
+    return false;
+}
+
+tk_status tk_references_check(tk_wrong *w, const tk_config *c, const tk_story *s,
+                              const tk_codec_info *k)
+{
+    tk_arena a;
+    tk_references all;
+    tk_arena_init(&a, 0);
+    tk_status st = list_references(c, s, &a, &all);
+    const bool many = st == TK_OK && may_be_too_many(s, &all);
+    for (int i = 0; i < all.n && many && st == TK_OK; i++)
+        st = measure_reference(s, k, &all.ref[i]);
+    if (many && st == TK_OK) check_reference_room(w, c, s, k, &all);
+    tk_arena_free(&a);
+    return st;
 }

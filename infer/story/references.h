@@ -20,10 +20,14 @@ typedef struct tk_references {
     tk_reference *ref;
 } tk_references;
 
-// Reads the storyboard's references at its size and rates and encodes them; pictures that prompts
-// name are portraits (data/media/rows.h). Each is cut to what a
-// window holds, all that one document gets to TK_REFERENCE_WINDOWS of them; more is TK_INPUT.
+// A line of *w each where a window is given more than TK_REFERENCE_WINDOWS of what it holds. Their
+// sizes are measured where there are enough of them.
 enum { TK_REFERENCE_WINDOWS = 4 };
+tk_status tk_references_check(tk_wrong *w, const tk_config *c, const tk_story *s,
+                              const tk_codec_info *k);
+
+// Reads the references of a storyboard that was checked at its size and rates and encodes them;
+// pictures that prompts name are portraits (data/media/rows.h). Each is cut to what a window holds.
 tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
                              tk_arena *a, tk_references *out);
 

@@ -18,19 +18,16 @@ typedef struct looking {
     const tk_codec_info *codec;
     tk_arena *arena;
     tk_remix *r;
-    tk_wrong wrong;
-    int64_t size[2];
+    tk_wrong *wrong;
+    int before; // lines that others gathered
+    bool acts;  // warns
 } looking;
 
 // ---- what is wrong -----------------------------------------------------------------------------
 
-// A failure becomes a line; memory that ran out stays one.
-static tk_status wrong_with(looking *l, const char *option, tk_status st)
+static bool is_wrong(const looking *l)
 {
-    if (st == TK_OK || st == TK_MEMORY) return st;
-    tk_wrong_add(&l->wrong, option, "%s", tk_status_message());
-    tk_status_clear();
-    return TK_OK;
+    return l->wrong->n > l->before;
 }
 
 // ---- the description ---------------------------------------------------------------------------
@@ -82,7 +79,7 @@ static tk_status read_description(looking *l, const char *path)
         tk_log("%s describes no clip: the film of %s is encoded", path, r->clip);
     else {
         TK_TRY(is_entry_of(json_object_get(r->told, "mp4"), r->clip, &same, &digest));
-        if (!same)
+        if (!same && l->acts)
             tk_log_warn("%s describes another film than %s is now: that is encoded", path, r->clip);
     }
     if (same) return TK_OK;
@@ -102,21 +99,21 @@ static void take_frames(looking *l)
     int64_t *size = l->c->story.size;
     l->r->frames = number_in(clip, "frames");
     if (json_array_size(json_object_get(l->r->told, "lineage")) >= LINEAGE)
-        tk_wrong_add(&l->wrong, "remix.clip",
+        tk_wrong_add(l->wrong, "remix.clip",
                      "the description of %s tells of more than %d remixes before it", l->r->clip,
                      LINEAGE);
     if (wide < 1 || high < 1 || wide > 8192 || high > 8192 || l->r->frames < 1) {
-        tk_wrong_add(&l->wrong, "remix.clip", "the description of %s does not say its frames",
+        tk_wrong_add(l->wrong, "remix.clip", "the description of %s does not say its frames",
                      l->r->clip);
         return;
     }
     if (fps != l->codec->fps)
-        tk_wrong_add(&l->wrong, "remix.clip",
+        tk_wrong_add(l->wrong, "remix.clip",
                      "%s has %" PRId64 " frames a second, this checkpoint makes %" PRId64
                      "; name a checkpoint that makes as many",
                      l->r->clip, fps, l->codec->fps);
     if (size[0] && (size[0] != wide || size[1] != high))
-        tk_wrong_add(&l->wrong, *tk_config_place(l->c, "size") ? "size" : "remix.clip",
+        tk_wrong_add(l->wrong, *tk_config_place(l->c, "size") ? "size" : "remix.clip",
                      "%" PRId64 "x%" PRId64 " asked, and %s has %" PRId64 "x%" PRId64
                      "; leave size out, or give that",
                      size[0], size[1], l->r->clip, wide, high);
@@ -164,7 +161,7 @@ static tk_status take_shots(looking *l)
     l->r->told_shots = good;
     if (!good)
         tk_wrong_add(
-            &l->wrong, "remix.clip",
+            l->wrong, "remix.clip",
             "the description of %s does not say its shots; list them as shots:", l->r->clip);
     return TK_OK;
 }
@@ -234,7 +231,7 @@ static tk_status find_latents(looking *l)
         tk_log("%s is not there: the film of %s is encoded", path, l->r->clip);
         return TK_OK;
     }
-    return wrong_with(l, "remix.clip", look_at_latents(l, path));
+    return tk_wrong_with(l->wrong, "remix.clip", look_at_latents(l, path));
 }
 
 // ---- the shots that are made -------------------------------------------------------------------
@@ -255,7 +252,7 @@ static void check_shot_numbers(looking *l)
     const tk_storyboard *b = &l->c->story;
     for (int64_t k = 0; k < b->remix.n_shots && b->n_shots; k++)
         if (b->remix.shots[k] >= b->n_shots)
-            tk_wrong_add(&l->wrong, "remix.shots",
+            tk_wrong_add(l->wrong, "remix.shots",
                          "%" PRId64 " is none of the %" PRId64
                          " shots of %s, which are counted from 0",
                          b->remix.shots[k], b->n_shots, l->r->clip);
@@ -303,18 +300,19 @@ static tk_status look_at_clip(looking *l)
 {
     const char *path = tk_remix_beside(l->r->clip, ".json", l->arena);
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    TK_TRY(wrong_with(l, "remix.clip", look_at_film(l)));
-    if (l->wrong.n) return TK_OK;
-    if (access(path, F_OK) == 0) TK_TRY(wrong_with(l, "remix.clip", read_description(l, path)));
+    TK_TRY(tk_wrong_with(l->wrong, "remix.clip", look_at_film(l)));
+    if (is_wrong(l)) return TK_OK;
+    if (access(path, F_OK) == 0)
+        TK_TRY(tk_wrong_with(l->wrong, "remix.clip", read_description(l, path)));
     if (l->r->told) {
         take_frames(l);
         TK_TRY(take_shots(l));
-        if (!l->wrong.n) TK_TRY(find_latents(l));
-    } else if (!l->wrong.n)
-        TK_TRY(wrong_with(l, "remix.clip", measure_film(l)));
-    if (!l->c->story.n_shots && !l->wrong.n)
+        if (!is_wrong(l)) TK_TRY(find_latents(l));
+    } else if (!is_wrong(l))
+        TK_TRY(tk_wrong_with(l->wrong, "remix.clip", measure_film(l)));
+    if (!l->c->story.n_shots && !is_wrong(l))
         tk_wrong_add(
-            &l->wrong, "remix.clip",
+            l->wrong, "remix.clip",
             "no shots: %s has no description of talkie's beside it that says them; list them as "
             "shots:",
             l->r->clip);
@@ -322,15 +320,16 @@ static tk_status look_at_clip(looking *l)
     return TK_OK;
 }
 
-tk_status tk_remix_look(tk_config *c, const tk_codec_info *k, tk_arena *a, tk_remix *out)
+tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, bool acts, tk_arena *a,
+                        tk_remix *out)
 {
-    looking l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = tk_wrong_of(c, a)};
+    looking l = {
+        .c = c, .codec = k, .arena = a, .r = out, .wrong = w, .before = w->n, .acts = acts};
     *out = (tk_remix){0};
     if (!*c->story.remix.clip) return TK_OK;
     out->clip = c->story.remix.clip;
     TK_TRY(look_at_clip(&l));
-    TK_TRY(tk_wrong_end(&l.wrong));
-    take_prompt(&l);
+    if (!is_wrong(&l)) take_prompt(&l);
     return TK_OK;
 }
 
@@ -340,19 +339,17 @@ tk_remix_span tk_remix_span_of(const tk_remix_config *c, const tk_story *s)
     return (tk_remix_span){first, c->latents && c->latents < left ? c->latents : left};
 }
 
-tk_status tk_remix_check(const tk_remix *r, tk_config *c, const tk_story *s)
+void tk_remix_check(tk_wrong *w, const tk_remix *r, tk_config *c, const tk_story *s)
 {
     tk_remix_config *o = &c->story.remix;
-    if (!r->clip) return TK_OK;
+    if (!r->clip) return;
     const tk_remix_span span = tk_remix_span_of(o, s);
     o->around = span.n < s->grid.latent_frames;
-    if (!o->around || o->strength == 1) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s: remix.strength: %s lasts %.4g seconds, the shots %.4g: what goes beyond it "
-                   "is made from noise "
-                   "alone; leave strength out",
-                   tk_config_place(c, "remix.strength"), r->clip, (double)span.n * s->tick,
-                   (double)s->grid.latent_frames * s->tick);
+    if (o->around && o->strength != 1)
+        tk_wrong_add(w, "remix.strength",
+                     "%.400s lasts %.4g seconds, the shots %.4g: what goes beyond it is made from "
+                     "noise alone; leave strength out",
+                     r->clip, (double)span.n * s->tick, (double)s->grid.latent_frames * s->tick);
 }
 
 // ---- in words ----------------------------------------------------------------------------------

@@ -9,33 +9,41 @@
 #define LARGEST_CLIP ((int64_t)16 << 40) // bytes of all pictures
 enum { LONGEST_CAPTION = 4096 };         // bytes
 
-static tk_status check_picture(const tk_config *c, const tk_codec_info *k, tk_story *s)
+static const char *option_of(int shot, const char *option, char name[48])
+{
+    snprintf(name, 48, "shots[%d].%s", shot, option);
+    return name;
+}
+
+// What cannot be goes on as what would be right, so that all else can be looked at.
+static void check_picture(tk_wrong *w, const tk_config *c, const tk_codec_info *k, tk_story *s)
 {
     const int64_t *size = c->story.size;
     s->grid.width = size[0] ? size[0] : c->media.width;
     s->grid.height = size[1] ? size[1] : c->media.height;
     s->fps = k->fps;
-    if (!tk_grid_divides(k, k->patch_frames, s->grid.height, s->grid.width))
-        return TK_FAIL(TK_INPUT,
-                       "size: %" PRId64 "x%" PRId64
-                       " is not a multiple of this model's patches of %" PRId64
-                       " pixels; nearest: %" PRId64 "x%" PRId64,
-                       s->grid.width, s->grid.height, k->patch_size, tk_grid_side(k, s->grid.width),
-                       tk_grid_side(k, s->grid.height));
+    if (!tk_grid_divides(k, k->patch_frames, s->grid.height, s->grid.width)) {
+        const int64_t wide = tk_grid_side(k, s->grid.width), high = tk_grid_side(k, s->grid.height);
+        tk_wrong_add(w, "size",
+                     "%" PRId64 "x%" PRId64 " is not a multiple of this model's patches of %" PRId64
+                     " pixels; nearest: %" PRId64 "x%" PRId64,
+                     s->grid.width, s->grid.height, k->patch_size, wide, high);
+        s->grid.width = wide;
+        s->grid.height = high;
+    }
     if (c->story.fps && c->story.fps != k->fps)
-        return TK_FAIL(TK_INPUT,
-                       "fps: %" PRId64 " asked, but this checkpoint's codec makes %" PRId64
-                       " frames a second; leave fps out or give %" PRId64,
-                       c->story.fps, k->fps, k->fps);
+        tk_wrong_add(w, "fps",
+                     "%" PRId64 " asked, but this checkpoint's codec makes %" PRId64
+                     " frames a second; leave fps out or give %" PRId64,
+                     c->story.fps, k->fps, k->fps);
     s->channels = k->channels;
     s->sample_rate = k->sample_rate;
     s->tick = tk_grid_tick(k);
-    return TK_OK;
 }
 
-static tk_status caption_of(const tk_storyboard *b, const tk_shot_config *from, tk_arena *a,
-                            char **out)
+static tk_status caption_of(tk_wrong *w, const tk_storyboard *b, int i, tk_arena *a, char **out)
 {
+    const tk_shot_config *from = &b->shots[i];
     const char *style = from->style && *from->style ? from->style : b->style ? b->style : "";
     const char *camera = from->camera ? from->camera : "";
     const char *between = *camera && *style ? ", " : "", *after = *camera  ? ": "
@@ -43,10 +51,12 @@ static tk_status caption_of(const tk_storyboard *b, const tk_shot_config *from, 
                                                                            : "";
     *out = tk_arena_printf(a, "%s%s%s%s%s", camera, between, style, after, from->prompt);
     if (!*out) return TK_FAIL(TK_MEMORY, "out of memory for a caption");
-    if (strlen(*out) > LONGEST_CAPTION)
-        return TK_FAIL(TK_INPUT,
-                       "a prompt of %zu bytes with its camera and style; at most %d are possible",
-                       strlen(*out), LONGEST_CAPTION);
+    if (strlen(*out) > LONGEST_CAPTION) {
+        char name[48];
+        tk_wrong_add(w, option_of(i, "prompt", name),
+                     "%zu bytes with its camera and style; at most %d are possible", strlen(*out),
+                     LONGEST_CAPTION);
+    }
     return TK_OK;
 }
 
@@ -58,27 +68,37 @@ static int64_t latents_until(double end, double tick, int64_t begin, int64_t roo
     return n < 1 ? 1 : n > room ? room : n;
 }
 
-static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t room, tk_arena *a,
-                           tk_story *s)
+// What is possible of what is asked for.
+static double possible_seconds(tk_wrong *w, const tk_storyboard *b, int i, double tick,
+                               int64_t room)
+{
+    const double asked = b->shots[i].seconds, longest = (double)room * tick;
+    char name[48];
+    if (!isfinite(asked) || asked <= 0 || asked > 1e6)
+        tk_wrong_add(w, option_of(i, "seconds", name), "%g is no length; up to %g are possible",
+                     asked, longest);
+    else if (llround(asked / tick) > room)
+        tk_wrong_add(w, option_of(i, "seconds", name),
+                     "%g is longer than what this model makes at once; the longest possible shot "
+                     "is %g seconds (sample.window)",
+                     asked, longest);
+    else
+        return asked;
+    return longest;
+}
+
+static tk_status lay_shots(tk_wrong *w, const tk_config *c, const tk_codec_info *k, int64_t room,
+                           tk_arena *a, tk_story *s)
 {
     int64_t latent = 0;
     double end = 0; // seconds asked so far
     s->n_shots = (int)c->story.n_shots;
-    if (s->n_shots < 1) return TK_FAIL(TK_INPUT, "shots: a storyboard has at least one shot");
     TK_ARENA_NEW(s->shot, a, s->n_shots);
     for (int i = 0; i < s->n_shots; i++) {
         const tk_shot_config *from = &c->story.shots[i];
         tk_story_shot *to = &s->shot[i];
-        if (!isfinite(from->seconds) || from->seconds <= 0 || from->seconds > 1e6)
-            return TK_FAIL(TK_INPUT, "shots[%d].seconds: %g is no length", i, from->seconds);
-        to->asked = from->seconds;
-        if (llround(from->seconds / s->tick) > room)
-            return TK_FAIL(
-                TK_INPUT,
-                "shots[%d].seconds: %g is longer than what this model makes at once; the "
-                "longest possible shot is %g seconds (sample.window)",
-                i, from->seconds, (double)room * s->tick);
-        end += from->seconds;
+        to->asked = possible_seconds(w, &c->story, i, s->tick, room);
+        end += to->asked;
         to->latents = latents_until(end, s->tick, latent, room);
         to->first_latent = latent;
         to->first_audio = tk_grid_audio_row(k, latent);
@@ -88,7 +108,7 @@ static tk_status lay_shots(const tk_config *c, const tk_codec_info *k, int64_t r
         to->seconds = (double)to->latents * s->tick;
         to->references = from->references;
         to->n_references = from->n_references;
-        TK_TRY(caption_of(&c->story, from, a, &to->caption));
+        TK_TRY(caption_of(w, &c->story, i, a, &to->caption));
     }
     s->grid.latent_frames = latent;
     return TK_OK;
@@ -104,6 +124,7 @@ static int64_t latents_between(const tk_story *s, int begin, int end)
 // ---- windows -----------------------------------------------------------------------------------
 
 typedef struct cutting {
+    tk_wrong *wrong;
     const tk_storyboard *board;
     int64_t room; // latent frames of a window
     tk_prompts words;
@@ -126,7 +147,7 @@ static tk_status open_cutting(const tk_story *s, tk_arena *a, cutting *c)
 }
 
 // What the storyboard says that shot i remembers.
-static tk_status take_asked(const cutting *c, const tk_story *s, int i)
+static void take_asked(const cutting *c, const tk_story *s, int i)
 {
     const tk_shot_config *shot = &c->board->shots[i];
     int64_t latents = c->latents[i];
@@ -137,11 +158,12 @@ static tk_status take_asked(const cutting *c, const tk_story *s, int i)
         c->chosen[at] = (tk_remembered){.shot = asked, .why = TK_MEMORY_ASKED};
         latents += c->latents[asked];
     }
-    if (latents <= c->room) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "shots[%d].remember: with the shot itself these are %g seconds, and a window "
-                   "holds %g (sample.window); leave some out",
-                   i, (double)latents * s->tick, (double)c->room * s->tick);
+    char name[48];
+    if (latents > c->room)
+        tk_wrong_add(c->wrong, option_of(i, "remember", name),
+                     "with the shot itself these are %g seconds, and a window holds %g "
+                     "(sample.window); leave some out",
+                     (double)latents * s->tick, (double)c->room * s->tick);
 }
 
 // What is chosen outlives the cutting.
@@ -165,17 +187,18 @@ static tk_status cut_later_window(const cutting *c, int i, tk_arena *a, tk_story
     int n = (int)c->board->shots[i].n_remember;
     *w = (tk_window){.target = i, .end = i + 1};
     if (c->board->shots[i].remember)
-        TK_TRY(take_asked(c, s, i));
+        take_asked(c, s, i);
     else
         n = tk_memory_choose(&c->words, c->latents, i, c->room - c->latents[i], c->score,
                              c->chosen);
     return keep_chosen(c, n, a, w);
 }
 
-static tk_status cut_windows(const tk_storyboard *b, int64_t room, tk_arena *a, tk_story *s)
+static tk_status cut_windows(tk_wrong *w, const tk_storyboard *b, int64_t room, tk_arena *a,
+                             tk_story *s)
 {
     tk_arena scratch;
-    cutting c = {.board = b, .room = room};
+    cutting c = {.wrong = w, .board = b, .room = room};
     tk_window first = {.end = 1};
     TK_ARENA_NEW(s->windows, a, s->n_shots);
     while (first.end < s->n_shots && !b->shots[first.end].remember &&
@@ -190,15 +213,16 @@ static tk_status cut_windows(const tk_storyboard *b, int64_t room, tk_arena *a, 
     return st;
 }
 
-static tk_status check_bytes(const tk_story *s)
+static void check_bytes(tk_wrong *w, const tk_story *s)
 {
     int64_t bytes;
     const tk_status st = tk_mul_size(s->grid.frames, s->grid.width * s->grid.height * 3, &bytes);
-    if (st == TK_OK && bytes <= LARGEST_CLIP) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "the storyboard's %" PRId64 " frames of %" PRId64 "x%" PRId64
-                   " pixels are more than a clip can hold; make it shorter or smaller",
-                   s->grid.frames, s->grid.width, s->grid.height);
+    if (st == TK_OK && bytes <= LARGEST_CLIP) return;
+    tk_status_clear();
+    tk_wrong_add(w, "shots",
+                 "%" PRId64 " frames of %" PRId64 "x%" PRId64
+                 " pixels are more than a clip can hold; make it shorter or smaller",
+                 s->grid.frames, s->grid.width, s->grid.height);
 }
 
 double tk_story_end(const tk_story *s)
@@ -206,20 +230,34 @@ double tk_story_end(const tk_story *s)
     return (double)s->grid.latent_frames * s->tick;
 }
 
-tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
+tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, tk_arena *a,
+                       tk_story *out)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
     *out = (tk_story){.window = c->sample.window > 0 ? c->sample.window : c->world.seconds};
-    TK_TRY(check_picture(c, k, out));
-    const int64_t room = tk_grid_latents(k, out->window);
+    if (c->story.n_shots < 1) {
+        tk_wrong_add(w, "shots", "there are none; a storyboard has at least one shot");
+        return TK_OK;
+    }
+    check_picture(w, c, k, out);
+    int64_t room = tk_grid_latents(k, out->window);
     if (room < 1)
-        return TK_FAIL(TK_INPUT,
-                       "sample.window: %g seconds hold not even one latent frame, which lasts %g",
-                       out->window, out->tick);
-    TK_TRY(lay_shots(c, k, room, a, out));
-    TK_TRY(tk_grid_of(k, "storyboard", tk_grid_frame(k, out->grid.latent_frames), out->grid.height,
-                      out->grid.width, TK_GRID_WHOLE, &out->grid));
+        tk_wrong_add(w, "sample.window",
+                     "%g seconds hold not even one latent frame, which lasts %g", out->window,
+                     out->tick);
+    if (room < 1) room = INT32_MAX; // all else is not for want of that
+    TK_TRY(lay_shots(w, c, k, room, a, out));
+    const tk_status st = tk_grid_of(k, "storyboard", tk_grid_frame(k, out->grid.latent_frames),
+                                    out->grid.height, out->grid.width, TK_GRID_WHOLE, &out->grid);
+    if (st != TK_OK) return tk_wrong_with(w, "shots", st);
     out->tail = k->audio_tail;
-    TK_TRY(check_bytes(out));
-    return cut_windows(&c->story, room, a, out);
+    check_bytes(w, out);
+    return cut_windows(w, &c->story, room, a, out);
+}
+
+tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out)
+{
+    tk_wrong w = tk_wrong_of(c, "", a);
+    TK_TRY(tk_story_lay(&w, c, codec, a, out));
+    return tk_wrong_end(&w);
 }

@@ -10,6 +10,7 @@
 #pragma once
 #include "data/codec/codec.h"
 #include "infer/story/memory.h"
+#include "infer/story/wrong.h"
 
 typedef struct tk_story_shot {
     double asked, start, seconds;    // start and seconds after rounding to latent frames
@@ -50,6 +51,10 @@ typedef struct tk_story {
 
 double tk_story_end(const tk_story *s); // seconds of all shots
 // Lays out the storyboard of `c` (c->story; c->media has what the model was trained on) for a
-// codec. window: seconds; from sample.window. TK_INPUT with the remedy for sizes, rates and lengths
-// that cannot be.
+// codec. Memory comes from `a`. window: seconds; from sample.window. Sizes, rates and lengths that
+// cannot be are a line of *w each, with the remedy, and it is laid out as if that had been given;
+// where that cannot be either, it has no windows.
+tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, tk_arena *a,
+                       tk_story *out);
+// The same of one that nothing else is to be told of: TK_INPUT with the lines.
 tk_status tk_story_plan(const tk_config *c, const tk_codec *codec, tk_arena *a, tk_story *out);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/wrong.h"
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LINES = 50 }; // more help nobody
+enum { COMMAND_LINE = INT_MAX - 1, NOWHERE = INT_MAX }; // files that are none
 
-tk_wrong tk_wrong_of(const tk_config *c, tk_arena *a)
+tk_wrong tk_wrong_of(const tk_config *c, const char *file, tk_arena *a)
 {
-    return (tk_wrong){.config = c, .lines = tk_text_in(a)};
+    return (tk_wrong){.config = c, .file = file, .arena = a};
 }
 
 static const char *nearest_place(const tk_config *c, const char *option)
@@ -24,25 +26,106 @@ static const char *nearest_place(const tk_config *c, const char *option)
     return place;
 }
 
-void tk_wrong_add(tk_wrong *w, const char *option, const char *fmt, ...)
+// Bytes of the file's name in a place, "a.yaml:3:12"; 0: it names no line of a file.
+static size_t file_bytes(const char *place)
+{
+    size_t n = strlen(place);
+    for (int i = 0; i < 2; i++) {
+        const size_t end = n;
+        while (n > 0 && place[n - 1] >= '0' && place[n - 1] <= '9') n--;
+        if (n == end || n < 2 || place[n - 1] != ':') return 0;
+        n--;
+    }
+    return n;
+}
+
+// Files come in the order in which they were told of first.
+static void find_order(const tk_wrong *w, tk_wrong_line *x)
+{
+    const size_t n = file_bytes(x->place);
+    x->file = !n && *x->place ? COMMAND_LINE : NOWHERE;
+    if (!n) return;
+    x->file = w->n;
+    sscanf(x->place + n, ":%d:%d", &x->line, &x->column);
+    for (int i = 0; i < w->n; i++)
+        if (file_bytes(w->line[i].place) == n && !strncmp(w->line[i].place, x->place, n)) {
+            x->file = w->line[i].file;
+            return;
+        }
+}
+
+static tk_wrong_line *one_more(tk_wrong *w)
+{
+    if (w->n == w->room) {
+        const int room = w->room ? 2 * w->room : 16;
+        tk_wrong_line *more = tk_arena_alloc(w->arena, (size_t)room * sizeof *more);
+        w->lost = w->lost || !more;
+        if (w->lost) return NULL;
+        if (w->n) memcpy(more, w->line, (size_t)w->n * sizeof *more);
+        w->line = more;
+        w->room = room;
+    }
+    return &w->line[w->n];
+}
+
+static void add_wrong(tk_wrong *w, const char *option, const char *words)
 {
     const char *place = nearest_place(w->config, option);
-    char words[1024];
+    const size_t n = file_bytes(place), named = strlen(w->file);
+    const bool own = n == named && !strncmp(place, w->file, n);
+    tk_wrong_line *x = one_more(w);
+    if (!x) return;
+    *x = (tk_wrong_line){.place = tk_arena_strdup(w->arena, place), .number = w->n};
+    x->words = w->listed && *place && !own
+                   ? tk_arena_printf(w->arena, "%s: %s (%s)", option, words, w->file)
+                   : tk_arena_printf(w->arena, "%s: %s", option, words);
+    w->lost = w->lost || !x->place || !x->words;
+    if (w->lost) return;
+    find_order(w, x);
+    if (!*place) x->place = w->file;
+    w->n++;
+}
+
+void tk_wrong_add(tk_wrong *w, const char *option, const char *fmt, ...)
+{
+    char words[2048];
     va_list ap;
-    if (++w->n > MOST_LINES) {
-        if (w->n == MOST_LINES + 1) tk_text_add(&w->lines, "\nand more errors after these");
-        return;
-    }
     va_start(ap, fmt);
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
-    const char *const part[] = {
-        w->n > 1 ? "\n" : "", place, *place ? ": " : "", option, ": ", words};
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) tk_text_add(&w->lines, part[i]);
+    add_wrong(w, option, words);
+}
+
+tk_status tk_wrong_with(tk_wrong *w, const char *option, tk_status st)
+{
+    const char *words = tk_status_message();
+    const size_t n = strlen(option);
+    if (st != TK_INPUT) return st;
+    if (!strncmp(words, option, n) && words[n] == ':' && words[n + 1] == ' ') words += n + 2;
+    add_wrong(w, option, words);
+    tk_status_clear();
+    return TK_OK;
+}
+
+static int in_file_order(const void *x, const void *y)
+{
+    const tk_wrong_line *a = x, *b = y;
+    if (a->file != b->file) return a->file < b->file ? -1 : 1;
+    if (a->line != b->line) return a->line < b->line ? -1 : 1;
+    if (a->column != b->column) return a->column < b->column ? -1 : 1;
+    return a->number - b->number;
 }
 
 tk_status tk_wrong_end(const tk_wrong *w)
 {
-    if (!w->lines.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
-    return w->n ? TK_FAIL(TK_INPUT, "%s", w->lines.s) : TK_OK;
+    tk_text all = tk_text_in(w->arena);
+    if (!w->lost && w->n) qsort(w->line, (size_t)w->n, sizeof *w->line, in_file_order);
+    for (int i = 0; i < w->n && i < TK_WRONG_LINES && !w->lost; i++) {
+        const tk_wrong_line *x = &w->line[i];
+        const char *const part[] = {i ? "\n" : "", x->place, *x->place ? ": " : "", x->words};
+        for (size_t k = 0; k < sizeof part / sizeof *part; k++) tk_text_add(&all, part[k]);
+    }
+    if (w->n > TK_WRONG_LINES) tk_text_add(&all, "\nand more errors after these");
+    if (w->lost || !all.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    return w->n ? TK_FAIL(TK_INPUT, "%s", all.s) : TK_OK;
 }

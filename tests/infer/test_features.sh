@@ -110,7 +110,7 @@ ok 1 sample s4.yaml -o same
 cmp alone.png same.png || fail "the checkpoint does not know what an empty caption had in training"
 
 story bare.yaml "" ""
-refuse "shots[0].features is missing" sample bare.yaml -o x
+refuse "shots[0].features: missing" sample bare.yaml -o x
 story wide.yaml ", features: wide.npy" ""
 refuse "wide.npy is 9 wide, but the model of run/step-00000001.h5 reads text features of 8" sample wide.yaml -o x
 story none.yaml ", features: none.npy" ""
@@ -134,4 +134,4 @@ for w in w.safetensors w.h5; do
 done
 ok 1 convert w.h5 -o folder
 ok 1 data world run.yaml -o world.h5 codec.store=refer codec.file=codec.h5
-refuse "empty_features is missing" sample s.yaml -o x checkpoint=folder codec.file=codec.h5 size='[16, 16]'
+refuse "empty_features: missing" sample s.yaml -o x checkpoint=folder codec.file=codec.h5 size='[16, 16]'
