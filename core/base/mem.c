@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The allocation seam and arenas. The only file that calls the C library's allocator.
 #include "core/base/mem.h"
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -93,6 +94,13 @@ void *tk_realloc(void *p, size_t old_bytes, size_t bytes)
 void tk_free(void *p)
 {
     if (p) raw_free(p);
+}
+
+void tk_free_to_system(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 tk_status tk_mul_size(int64_t a, int64_t b, int64_t *out)

@@ -13,7 +13,10 @@
 void *tk_alloc(size_t bytes); // zeroed, 64-byte aligned; NULL when out of memory
 void *tk_realloc(void *p, size_t old_bytes, size_t bytes); // grown part zeroed; NULL: p still valid
 void tk_free(void *p);                                     // NULL is fine
-void tk_alloc_fail_at(int64_t nth, bool for_ever);         // test seam: 1 = the next one; 0 = off
+// What was freed, by libraries too, goes back to the system: after work that held much, so that
+// what the next holds does not come on top of it, now or another time as chance has it.
+void tk_free_to_system(void);
+void tk_alloc_fail_at(int64_t nth, bool for_ever); // test seam: 1 = the next one; 0 = off
 int64_t tk_alloc_count(void); // allocations so far (to loop a test over all of them)
 
 // Checked size arithmetic: a * b into *out, TK_INPUT when it overflows or is negative.

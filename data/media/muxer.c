@@ -245,6 +245,7 @@ static tk_status open_sound(tk_muxer *m)
 
 tk_status tk_muxer_open(tk_muxer *m, const char *comment)
 {
+    tk_free_to_system(); // much went before: what was given, windows that were sampled
     TK_TRY(open_encoders(m));
     TK_TRY(open_sound(m));
     TK_TRY(open_frames(m));
@@ -267,6 +268,7 @@ void tk_muxer_close_encoders(tk_muxer *m)
     tk_free(m->track);
     m->padded = m->luma = NULL;
     m->second = m->track = NULL;
+    tk_free_to_system();
 }
 
 void tk_muxer_close(tk_muxer *m)

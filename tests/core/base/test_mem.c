@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/mem.h"
 #include "tests/support/test.h"
+#include <stdio.h>
+#include <unistd.h>
 
 static bool all_zero(const void *p, size_t n)
 {
@@ -195,6 +197,33 @@ static void test_seam__macros_say_so(void **state)
     tk_arena_free(&a);
 }
 
+static long resident_kib(void)
+{
+    long all, here;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld %ld", &all, &here), 2);
+    fclose(f);
+    return here * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+// Pieces with one behind them that stays: the allocator keeps their memory by itself.
+static void test_free_to_system__gives_back_what_was_freed(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); // the sanitizers hold on to what is freed
+#endif
+    enum { PIECES = 2048, BYTES = 16 << 10, KIB = PIECES * (BYTES >> 10) };
+    static void *piece[PIECES + 1];
+    for (int k = 0; k <= PIECES; k++) piece[k] = tk_alloc(BYTES);
+    for (int k = 0; k < PIECES; k++) tk_free(piece[k]);
+    const long before = resident_kib();
+    tk_free_to_system();
+    assert_true(resident_kib() < before - KIB / 2);
+    tk_free(piece[PIECES]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_arena__large_request_leaves_the_head_in_use),
         cmocka_unit_test(test_seam__every_allocation_of_a_scenario),
         cmocka_unit_test(test_seam__macros_say_so),
+        cmocka_unit_test(test_free_to_system__gives_back_what_was_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
