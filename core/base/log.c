@@ -99,7 +99,7 @@ void tk_log_verbose(const char *fmt, ...)
     va_end(ap);
 }
 
-void tk_log_warn(const char *fmt, ...)
+static void warn(const char *fmt, va_list ap)
 {
     char before[64];
     const char *on = out.colour ? "\033[33m" : "", *off = out.colour ? "\033[0m" : "";
@@ -107,9 +107,23 @@ void tk_log_warn(const char *fmt, ...)
         snprintf(before, sizeof before, "%srank %d: warning: ", on, out.rank);
     else
         snprintf(before, sizeof before, "%swarning: ", on);
+    line(before, off, fmt, ap);
+}
+
+void tk_log_warn(const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    line(before, off, fmt, ap);
+    warn(fmt, ap);
+    va_end(ap);
+}
+
+void tk_log_warn_once(const char *fmt, ...)
+{
+    if (out.rank) return;
+    va_list ap;
+    va_start(ap, fmt);
+    warn(fmt, ap);
     va_end(ap);
 }
 

@@ -10,6 +10,8 @@ void tk_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));        
 void tk_log_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2))); // level 2
 void tk_log_warn(const char *fmt, ...)
     __attribute__((format(printf, 1, 2))); // always, "warning: ", any rank ("rank N: ")
+// The same of what all ranks find alike, each by itself: rank 0 says it.
+void tk_log_warn_once(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 // Progress of long work: a bar with rate and time left on a terminal, else a plain line now and
 // then (at most every 10 s, and at the end). NO_COLOR is honoured.

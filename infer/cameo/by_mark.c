@@ -31,8 +31,8 @@ static tk_status was_in(const tk_cameo_store *s, const tk_handle *who, const cha
     *yes = tells_of(&h, mark);
     tk_arena_free(&a);
     if (st != TK_INPUT) return st;
-    tk_log_warn("@%s: does not hold, so that it may not tell all clips: %s", who->name,
-                tk_status_message());
+    tk_log_warn_once("@%s: does not hold, so that it may not tell all clips: %s", who->name,
+                     tk_status_message());
     tk_status_clear();
     return TK_OK;
 }

@@ -203,7 +203,7 @@ static tk_status check_made(planning *p, bool *laid)
                      job->trained->path);
         return TK_OK;
     }
-    TK_TRY(tk_remix_look(w, c, k, p->acts, a, &job->remix));
+    TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
     TK_TRY(tk_wrong_with(w, "remix.clip", tk_signing_check_latents(&job->remix)));
     if (!c->story.n_shots && w->n) return TK_OK;
     TK_TRY(tk_story_lay(w, c, job->trained->meta.codec, a, &job->story));
@@ -242,7 +242,7 @@ static tk_status plan_job(planning *p)
 {
     tk_job *job = p->job;
     tk_config *c = &job->config;
-    TK_TRY(tk_status_in_file(layer_options(p), job->file));
+    TK_TRY(layer_options(p)); // each line has its place
     TK_TRY(tk_status_in_file(check_all(p), job->file));
     TK_TRY(tk_wrong_end(&p->wrong));
     if (!job->trained) return TK_OK; // another rank tells
@@ -289,8 +289,7 @@ static tk_status open_planned(planning *p, tk_comm *world)
     char *where = NULL, *codec_file = NULL;
     p->wrong = tk_wrong_of(&p->peek, p->job->file, &p->j->arena);
     p->wrong.listed = p->j->many;
-    TK_TRY(tk_agree(world,
-                    tk_status_in_file(find_own_checkpoint(p, &where, &codec_file), p->job->file)));
+    TK_TRY(tk_agree(world, find_own_checkpoint(p, &where, &codec_file)));
     TK_TRY(open_checkpoint(p, world, where, codec_file));
     return tk_agree(world, plan_job(p));
 }
@@ -429,7 +428,7 @@ static tk_status count_clips(tk_jobs *j, const char *top, const char **file, int
     *takes = peek.story.takes > 0 && peek.story.take == 0;
     *clips = *takes ? (int)peek.story.takes : 1;
     tk_config_free(&peek);
-    return tk_status_in_file(st, *file);
+    return st;
 }
 
 static tk_status add_takes(tk_jobs *j, const char *file, int clips, bool takes)

@@ -261,7 +261,7 @@ tk_status tk_lent_open(tk_lent *l, tk_wrong *w, tk_config *c, const char *file, 
                      (long long)c->story.n_cameo, TK_CAMEOS);
         return TK_OK;
     }
-    if (made) TK_TRY(tk_people_find(w, c, acts, a, &l->people));
+    if (made) TK_TRY(tk_people_find(w, c, a, &l->people));
     if (c->story.n_cameo == 0 && l->people.n == 0) return TK_OK;
     if (l->people.n && !*c->consent.store) {
         tk_wrong_add(w, "consent.store",

@@ -160,17 +160,18 @@ static double look_long(const tk_config *c)
     return seconds > 60 ? seconds : 60;
 }
 
-static tk_status look_at_mark(people_found *f, const tk_config *c, bool warns, tk_arena *a)
+static tk_status look_at_mark(people_found *f, const tk_config *c, tk_arena *a)
 {
     tk_stripped x;
     if (!*c->consent.store && !*c->filter.policy) return TK_OK;
     TK_TRY(tk_stripped_look(c, f->file, look_long(c), a, &x));
     f->marked = x.bears;
     if (!*c->consent.store) return TK_OK;
-    if (x.is_film && !x.knows && !f->told && warns)
-        tk_log_warn("%s: nothing tells who is in it, and its mark is not looked up: watermark.key "
-                    "is missing",
-                    f->file);
+    if (x.is_film && !x.knows && !f->told)
+        tk_log_warn_once(
+            "%s: nothing tells who is in it, and its mark is not looked up: watermark.key "
+            "is missing",
+            f->file);
     if (x.bears && !x.says && !f->fits)
         return TK_FAIL(
             TK_INPUT,
@@ -186,17 +187,16 @@ static tk_status look_at_mark(people_found *f, const tk_config *c, bool warns, t
 }
 
 // Beside a link, and beside what it leads to.
-static tk_status look_for_people(people_found *f, const tk_config *c, bool warns, tk_arena *a)
+static tk_status look_for_people(people_found *f, const tk_config *c, tk_arena *a)
 {
     char real[PATH_MAX];
     TK_TRY(look_beside(f, f->file, a));
     if (realpath(f->file, real)) TK_TRY(look_beside(f, real, a));
     TK_TRY(look_at_proof(f, a));
-    return look_at_mark(f, c, warns, a);
+    return look_at_mark(f, c, a);
 }
 
-tk_status tk_people_find(tk_wrong *w, const tk_config *c, bool warns, tk_arena *a,
-                         tk_people_in *out)
+tk_status tk_people_find(tk_wrong *w, const tk_config *c, tk_arena *a, tk_people_in *out)
 {
     const tk_storyboard *b = &c->story;
     people_found f = {.n = 0};
@@ -213,7 +213,7 @@ tk_status tk_people_find(tk_wrong *w, const tk_config *c, bool warns, tk_arena *
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
         f.told = f.fits = f.marked = false;
-        const tk_status st = look_for_people(&f, c, warns, &scratch);
+        const tk_status st = look_for_people(&f, c, &scratch);
         tk_arena_free(&scratch);
         TK_TRY(tk_wrong_with(w, tk_story_file_option(b, i, name), st));
         if (*c->watermark.key ? f.marked : f.fits) out->ours[out->n_ours++] = f.file;

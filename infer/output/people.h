@@ -32,9 +32,7 @@ bool tk_people_is_person(const tk_told_ingredient *x);
 // cannot be read, and for more than TK_INHERITED.
 // Of a film or a sound also who its mark says was in it (stripped.h), whatever else tells of it; a
 // line where there is a mark that says nothing readable, and nothing else tells of this very file.
-// warns: that marks are not looked up where the key of marks is missing.
-tk_status tk_people_find(tk_wrong *w, const tk_config *c, bool warns, tk_arena *a,
-                         tk_people_in *out);
+tk_status tk_people_find(tk_wrong *w, const tk_config *c, tk_arena *a, tk_people_in *out);
 
 // Of a clip that names this person, by its path without suffix, the latents go, which can be gone
 // on from; what they are is told by the digest in the JSON. Said; what is not there, or no file of

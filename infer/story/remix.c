@@ -20,7 +20,6 @@ typedef struct looking {
     tk_remix *r;
     tk_wrong *wrong;
     int before; // lines that others gathered
-    bool acts;  // warns
 } looking;
 
 // ---- what is wrong -----------------------------------------------------------------------------
@@ -79,8 +78,9 @@ static tk_status read_description(looking *l, const char *path)
         tk_log("%s describes no clip: the film of %s is encoded", path, r->clip);
     else {
         TK_TRY(is_entry_of(json_object_get(r->told, "mp4"), r->clip, &same, &digest));
-        if (!same && l->acts)
-            tk_log_warn("%s describes another film than %s is now: that is encoded", path, r->clip);
+        if (!same)
+            tk_log_warn_once("%s describes another film than %s is now: that is encoded", path,
+                             r->clip);
     }
     if (same) return TK_OK;
     json_decref(r->told);
@@ -320,11 +320,10 @@ static tk_status look_at_clip(looking *l)
     return TK_OK;
 }
 
-tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, bool acts, tk_arena *a,
+tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, tk_arena *a,
                         tk_remix *out)
 {
-    looking l = {
-        .c = c, .codec = k, .arena = a, .r = out, .wrong = w, .before = w->n, .acts = acts};
+    looking l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = w, .before = w->n};
     *out = (tk_remix){0};
     if (!*c->story.remix.clip) return TK_OK;
     out->clip = c->story.remix.clip;

@@ -23,9 +23,9 @@ typedef struct tk_remix {
 
 // Looks at what the storyboard of *c, of which no shots need be there, remixes. A storyboard
 // without shots gets the clip's, and its size where it says none; remix.prompt becomes the prompt
-// of the shots that are made. What is wrong with it is a line of *w each. acts: on the one rank
-// that warns. To be closed, also where it fails.
-tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, bool acts, tk_arena *a,
+// of the shots that are made. What is wrong with it is a line of *w each. To be closed, also
+// where it fails.
+tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, tk_arena *a,
                         tk_remix *out);
 // Once it is laid out: whether shots go beyond the clip, which c->story.remix.around tells from
 // then on. A line of *w where they cannot.

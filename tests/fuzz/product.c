@@ -180,7 +180,7 @@ static void remix(const char *path, tk_config *c, const tk_codec *codec, tk_aren
     c->media = (tk_media_config){16, 16, 8, 1000, 1};
     fuzz_must(tk_config_parse(c, TK_CMD_SAMPLE, "board.yaml", yaml, strlen(yaml), 0, NULL), yaml);
     tk_wrong w = tk_wrong_of(c, "board.yaml", a);
-    tk_status st = tk_remix_look(&w, c, tk_codec_get_info(codec), false, a, &r);
+    tk_status st = tk_remix_look(&w, c, tk_codec_get_info(codec), a, &r);
     if (st == TK_OK) st = tk_wrong_end(&w);
     fuzz_judge(st, "clip");
     if (st == TK_OK) {
@@ -226,7 +226,7 @@ void fuzz_read_told(const char *path)
     fuzz_put_file(fuzz_in_folder(path, "clip.json"), text, bytes);
     remix(path, &c, codec, &a);
     tk_wrong w = tk_wrong_of(&c, "board.yaml", &a);
-    const tk_status st = tk_people_find(&w, &c, false, &a, &people);
+    const tk_status st = tk_people_find(&w, &c, &a, &people);
     fuzz_judge(st == TK_OK ? tk_wrong_end(&w) : st, "clip");
     fuzz_must(tk_part_told(fuzz_in_folder(path, "clip"), &a, &told), "what lies there");
     for (int k = 0; k < TK_PARTS && told; k++) {

@@ -406,7 +406,7 @@ static void recall_attention(tk_device *d)
         d->attention.version = 0;
         tk_log("attention: our own kernels, as in this run so far");
     } else
-        tk_log_warn("attention was by cuDNN %lld in this run so far and is by %lld now (0: our own "
+        tk_log_warn_once("attention was by cuDNN %lld in this run so far and is by %lld now (0: our own "
                     "kernels): other bits",
                     (long long)was, (long long)is);
 }

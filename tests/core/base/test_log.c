@@ -64,10 +64,14 @@ static void test_log__ranks_and_levels(void **state)
         tk_log_verbose("two");
         tk_log_warn("w %d", 3);
         assert_string_equal(heard(), want[level]);
+        listen(false);
+        tk_log_warn_once("w %d", 3);
+        assert_string_equal(heard(), "warning: w 3\n");
     }
     listen(false);
     tk_log_open(5, 2);
     tk_log("one");
+    tk_log_warn_once("once");
     tk_log_warn("w");
     assert_string_equal(heard(), "rank 5: warning: w\n");
 }

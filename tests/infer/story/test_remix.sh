@@ -167,6 +167,8 @@ printf x >>bare/first.mp4
 cp first.json bare
 sample listed listed remix.clip=bare/first.mp4 seed=8
 grep -q 'bare/first.json describes another film than bare/first.mp4 is now' out || fail "a film that was changed counts as the clip"
+mpirun -n 2 "$talkie" plan listed.yaml remix.clip=bare/first.mp4 seed=8 >out 2>&1 || fail "cannot be planned"
+[[ $(grep -c 'describes another film' out) == 1 ]] || fail "each rank warns of what all of them see"
 
 # ---- what cannot be
 refused() { # words of the message, options; all before anything is made
