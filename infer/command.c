@@ -17,7 +17,7 @@ typedef struct sampling {
     tk_deal *deal;
     uint64_t made, unmade; // storyboards of this data rank
     tk_status failed;      // the first storyboard of this rank that could not be made
-    char words[1024];
+    char words[8192];
 } sampling;
 
 static bool deal_step(void *ctx)

@@ -2,10 +2,10 @@
 #include "infer/served.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/config/wrong.h"
 #include "infer/filtering.h"
 #include "infer/reel/files.h"
 #include "infer/story/given.h"
-#include "infer/story/wrong.h"
 #include "parallel/mpi/stop.h"
 #include <inttypes.h>
 #include <math.h>

@@ -113,7 +113,7 @@ static tk_status still_lent(tk_studio *a)
 // written into: then that is the reason, not that they are gone.
 static tk_status unless_revoked(tk_studio *a, tk_status st)
 {
-    char words[1024];
+    char words[8192];
     if (st != TK_INPUT && st != TK_IO) return st;
     snprintf(words, sizeof words, "%s", tk_status_message());
     tk_status_clear();

@@ -173,7 +173,7 @@ static int64_t product_of(const layout *l, int64_t world)
     return product;
 }
 
-static tk_status fill_degrees(tk_parallel_config *p, int64_t world, tk_axis absorb)
+tk_status tk_mesh_fill(tk_parallel_config *p, int64_t world, tk_axis absorb)
 {
     const layout asked = layout_of(p);
     char sum[256] = "";
@@ -243,7 +243,7 @@ static tk_status open_axes(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk
     int others;
     TK_TRY(tk_same(world, "the mesh (parallel.tensor, .pipeline, .guidance, .data)", &asked,
                    sizeof asked));
-    TK_TRY(tk_agree(world, fill_degrees(p, world->size, absorb)));
+    TK_TRY(tk_agree(world, tk_mesh_fill(p, world->size, absorb)));
     place_rank(m, p, world->rank);
     m->world = *world;
     for (int i = 0; i < TK_AXES; i++)

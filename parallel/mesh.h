@@ -70,7 +70,8 @@ char *tk_mesh_print(const tk_parallel_config *p, char *out, size_t size);
 
 // Degrees of 0 are filled in: `absorb` says which axis takes the rest of the world. TK_INPUT with
 // the arithmetic and the nearest layouts that fit when the product is not the world size.
-// Collective; what goes wrong is agreed on.
+tk_status tk_mesh_fill(tk_parallel_config *p, int64_t world, tk_axis absorb);
+// The same, with all of a mesh. Collective; what goes wrong is agreed on.
 tk_status tk_mesh_open(tk_mesh *m, tk_comm *world, tk_parallel_config *p, tk_axis absorb);
 void tk_mesh_dry(tk_mesh *m, const tk_parallel_config *p,
                  int world_rank); // degrees > 0 required; moves nothing

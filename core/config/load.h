@@ -12,6 +12,7 @@
 //     check, print   rules between options; the whole as text
 //     texts          strings with the places they come from
 //     config         all of it, for the program
+//     wrong          what is found out about it later
 #pragma once
 #include "core/config/table.h"
 #include "core/config/text.h"

@@ -3,6 +3,10 @@
 #include "core/numbers/rng.h"
 #include "data/clip/ahead.h"
 #include "data/clip/internal.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 int tk_loader_file_number(const tk_loader *l, int64_t index)
 {
@@ -24,24 +28,54 @@ static tk_status make_loader_room(tk_loader *l, int64_t n_files)
     return TK_OK;
 }
 
-// A file named twice would be trained on twice as often, which nobody means.
-static tk_status check_twice(const tk_data_config *c)
+static void ask_readable(tk_wrong *w, const char *list, int64_t i, const char *path)
 {
-    tk_arena a;
+    char name[48];
+    snprintf(name, sizeof name, "%s[%lld]", list, (long long)i);
+    if (access(path, R_OK))
+        tk_wrong_add(w, name, "cannot open %.400s: %s; name a file that can be read", path,
+                     strerror(errno));
+}
+
+// A file named twice would be trained on twice as often, which nobody means.
+tk_status tk_loader_ask(tk_wrong *w, const tk_data_config *c)
+{
     tk_file_id *id;
-    tk_status st = TK_OK;
-    tk_arena_init(&a, 0);
-    id = tk_arena_alloc(&a, (size_t)c->n_files * sizeof *id);
-    if (!id) st = TK_FAIL(TK_MEMORY, "out of memory for %lld files", (long long)c->n_files);
-    for (int64_t k = 0; k < c->n_files && st == TK_OK; k++) {
+    char name[48];
+    TK_ARENA_NEW(id, w->arena, c->n_files + 1);
+    for (int64_t k = 0; k < c->n_files; k++) {
+        ask_readable(w, "data.files", k, c->files[k]);
         id[k] = tk_file_identity(c->files[k]);
-        for (int64_t i = 0; i < k && st == TK_OK; i++)
+        snprintf(name, sizeof name, "data.files[%lld]", (long long)k);
+        for (int64_t i = 0; i < k; i++)
             if (tk_file_same(id[i], id[k]))
-                st = TK_FAIL(TK_INPUT,
-                             "data.files[%lld] %s and data.files[%lld] %s are the same file; name "
-                             "it once",
+                tk_wrong_add(w, name,
+                             "data.files[%lld] %.400s and data.files[%lld] %.400s are the same "
+                             "file; name it once",
                              (long long)i, c->files[i], (long long)k, c->files[k]);
     }
+    for (int64_t k = 0; k < c->n_check; k++) {
+        ask_readable(w, "data.check", k, c->check[k]);
+        snprintf(name, sizeof name, "data.check[%lld]", (long long)k);
+        for (int64_t i = 0; i < c->n_files; i++)
+            if (tk_file_same(id[i], tk_file_identity(c->check[k])))
+                tk_wrong_add(w, name,
+                             "%.400s is trained on too (data.files[%lld]); hold out clips of their "
+                             "own",
+                             c->check[k], (long long)i);
+    }
+    return TK_OK;
+}
+
+static tk_status ask_here(const tk_data_config *c)
+{
+    tk_data_config own = *c; // what is checked on is somebody else's
+    tk_arena a;
+    own.n_check = 0;
+    tk_arena_init(&a, 0);
+    tk_wrong w = tk_wrong_of(NULL, "", &a);
+    tk_status st = tk_loader_ask(&w, &own);
+    if (st == TK_OK) st = tk_wrong_end(&w);
     tk_arena_free(&a);
     return st;
 }
@@ -50,7 +84,7 @@ static tk_status open_clip_files(tk_loader *l, const tk_data_config *c, const ch
                                  tk_comm *world)
 {
     TK_TRY(tk_agree(world, make_loader_room(l, c->n_files)));
-    TK_TRY(tk_agree(world, check_twice(c)));
+    TK_TRY(tk_agree(world, ask_here(c)));
     for (int64_t k = 0; k < c->n_files; k++) {
         TK_TRY(tk_clips_open_shared(world, c->files[k], codec_file, &l->file[k]));
         l->n_files = k + 1;

@@ -7,6 +7,7 @@
 // counted, and given as `ok = false` with rows of zeros, and the trainer gives it no weight;
 // `max_bad` in a row fail the run.
 #pragma once
+#include "core/config/wrong.h"
 #include "data/clip/clip.h"
 
 typedef struct tk_loader tk_loader;
@@ -22,6 +23,9 @@ typedef struct tk_sample {
     const float *text;     // text features of all its shots, in turn; NULL where they are not read
 } tk_sample;
 
+// What can be told before any is opened: files that are not there, are named twice, or are both
+// trained and checked on. A line of *w each.
+tk_status tk_loader_ask(tk_wrong *w, const tk_data_config *c);
 // Opens all files (rank 0 reads indexes and broadcasts); codec_file: see tk_codec_read. Codecs must
 // agree; at least one clip. Its clips are all but the last c->hold_out.
 tk_status tk_loader_open(const tk_data_config *c, const char *codec_file, tk_comm *world,

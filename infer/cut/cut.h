@@ -2,8 +2,8 @@
 // Where the shots of a storyboard lie in the film that is delivered. A shot that dissolves into
 // the next one overlaps it.
 #pragma once
+#include "core/config/wrong.h"
 #include "infer/story/shots.h"
-#include "infer/story/wrong.h"
 
 typedef struct tk_cut_shot {
     int64_t from, frames; // of the clip as it is made

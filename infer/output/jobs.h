@@ -39,7 +39,7 @@ typedef struct tk_jobs {
 
 // Collective. Reads `file` and all it names, plans every storyboard and finds out which are
 // finished. All errors that can be found before sampling are found here, and told at once, each
-// with the place of its option (infer/story/wrong.h).
+// with the place of its option (core/config/wrong.h).
 tk_status tk_jobs_open(tk_jobs *j, tk_comm *world, const char *file, int n, char *const *overrides);
 // For a spool's worker. Of a list the one storyboard `file`, which lies anywhere; NULL: all that it
 // lists, or `list` is a storyboard. uid: who asks for it, which must stay where it is.

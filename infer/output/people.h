@@ -8,10 +8,10 @@
 // made from others names those who are in them, so that its JSON alone tells of all before it.
 // Where both are gone its mark may still tell, by the logs of cameos.
 #pragma once
+#include "core/config/wrong.h"
 #include "infer/cameo/use.h"
 #include "infer/cameo/wish.h"
 #include "infer/provenance/proof.h"
-#include "infer/story/wrong.h"
 
 typedef struct tk_person_in {
     tk_handle who;

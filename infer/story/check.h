@@ -2,8 +2,8 @@
 // What a storyboard gives, checked before any of it is decoded: a line of *w for each thing that is
 // wrong.
 #pragma once
+#include "core/config/wrong.h"
 #include "infer/story/given.h"
-#include "infer/story/wrong.h"
 
 // Times, sides, contradictions; files that are not there, are no media, or have no pictures or
 // sound where those are wanted: of their frames one is decoded at most. s NULL: it could not be

@@ -2,8 +2,8 @@
 #include "infer/story/remix.h"
 #include "core/base/digest.h"
 #include "core/base/log.h"
+#include "core/config/wrong.h"
 #include "data/media/rows.h"
-#include "infer/story/wrong.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -8,9 +8,9 @@
 // chooses. A shot that says itself what it remembers is made alone, after just that. On a window's
 // clock its shots follow each other, whatever was between them.
 #pragma once
+#include "core/config/wrong.h"
 #include "data/codec/codec.h"
 #include "infer/story/memory.h"
-#include "infer/story/wrong.h"
 
 typedef struct tk_story_shot {
     double asked, start, seconds;    // start and seconds after rounding to latent frames

@@ -2,9 +2,9 @@
 // The text of a storyboard as its model reads it: the bytes of prompts, or text features of an
 // encoder outside, which shots name.
 #pragma once
+#include "core/config/wrong.h"
 #include "core/store/npy.h"
 #include "infer/sampler/session.h"
-#include "infer/story/wrong.h"
 
 typedef struct tk_story_text {
     tk_text_form form;

@@ -85,7 +85,7 @@ refuse "no media file has text features" "${data_import[@]}" import.empty_featur
 features=(model.text=features)
 ok 1 train run.yaml "${features[@]}"
 ok 1 plan run.yaml "${features[@]}"
-refuse "text_channels is 9, but the clips' text features are 8 wide" train run.yaml "${features[@]}" model.text_channels=9
+refuse "text_channels: 9, but the clips' text features are 8 wide" train run.yaml "${features[@]}" model.text_channels=9
 npy a.npy 4 8 "$one"
 npy b.npy 6 8 "$less"
 npy wide.npy 4 9 "$one"

@@ -5,6 +5,7 @@
 #include "parallel/devices.h"
 #include "parallel/mpi/start.h"
 #include "parallel/mpi/stop.h"
+#include "train/run/asked.h"
 #include "train/run/ceiling.h"
 #include "train/run/check_file.h"
 #include "train/run/choices.h"
@@ -194,7 +195,8 @@ static tk_status open_training(run *r)
 {
     tk_comm *w = r->world;
     tk_arena_init(&r->arena, 0);
-    TK_TRY(tk_train_parts_open(&r->parts, w, r->config));
+    TK_TRY(tk_run_ask(w, r->config, w->size));
+    TK_TRY(tk_run_tell(w, r->config, tk_train_parts_open(&r->parts, w, r->config)));
     describe_clips(r->config, r->parts.loader);
     r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);
     TK_TRY(tk_agree(w, r->yaml ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for the config")));
@@ -232,7 +234,7 @@ static void close_training(run *r, tk_status st)
 // What is said of a failure is what it was, not what then would not close.
 static void end_training(run *r, tk_status st)
 {
-    char words[1024];
+    char words[8192];
     const bool shared = tk_status_shared();
     snprintf(words, sizeof words, "%s", tk_status_message());
     close_training(r, st);

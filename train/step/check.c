@@ -255,19 +255,6 @@ tk_status tk_check_run(tk_check *c, bool (*stop)(void), bool *whole)
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static tk_status check_held_out(const tk_config *c)
-{
-    for (int64_t i = 0; i < c->data.n_check; i++)
-        for (int64_t k = 0; k < c->data.n_files; k++)
-            if (tk_file_same(tk_file_identity(c->data.check[i]),
-                             tk_file_identity(c->data.files[k])))
-                return TK_FAIL(TK_INPUT,
-                               "data.check[%lld] %s is trained on too (data.files[%lld]); hold out "
-                               "clips of their own",
-                               (long long)i, c->data.check[i], (long long)k);
-    return TK_OK;
-}
-
 static tk_status match_codecs(const tk_check *c)
 {
     const tk_codec_info *trained = tk_codec_get_info(tk_loader_codec(c->trainer->loader));
@@ -305,7 +292,6 @@ tk_status tk_check_open(tk_check *c, tk_trainer *t)
     tk_comm *world = &t->mesh->world;
     *c = (tk_check){.trainer = t, .config = *t->config};
     tk_staging_init(&c->host, t->device);
-    TK_TRY(tk_agree(world, check_held_out(t->config)));
     c->config.data.prefetch = 1;
     TK_TRY(open_clips(c, world));
     TK_TRY(tk_agree(world, match_codecs(c)));

@@ -13,6 +13,7 @@
 // On a dry device over a dry mesh the same code computes nothing and reads nothing but tells what a
 // real run touches: `talkie plan`.
 #pragma once
+#include "core/config/wrong.h"
 #include "parallel/pipeline.h"
 #include "train/step/documents.h"
 #include "train/step/graphs.h"
@@ -56,8 +57,11 @@ typedef struct tk_trainer {
 } tk_trainer;
 
 // Matches the config with the data: the model's channels (0: becomes the codec's), text, batch
-// against data ranks.
+// against data ranks. TK_INPUT with all that does not fit.
 tk_status tk_trainer_match(tk_config *c, const tk_loader *l, int data_ranks);
+// Parts of it: a line of *w for each thing.
+void tk_trainer_match_codec(tk_wrong *w, tk_config *c, const tk_codec_info *k);
+void tk_trainer_match_batch(tk_wrong *w, const tk_config *c, int data_ranks);
 tk_status tk_trainer_open(tk_trainer *t, const tk_config *c, tk_mesh *mesh, tk_device *device,
                           tk_loader *loader);
 void tk_trainer_close(tk_trainer *t);     // waits for the device

@@ -5,6 +5,7 @@
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -35,6 +36,58 @@ static void bad_input_is_named(void **state)
         if (code != 2) print_error("%s\n", bad[i].arguments);
         runs_expect(code, 2, bad[i].words);
     }
+}
+
+// What is wrong with a config and what it names is told at once, by one rank, each thing at its
+// place, in the order of the file; nothing is made before.
+static void all_of_a_config_is_told_at_once(void **state)
+{
+    static const char config[] = "base: tiny.yaml\n"
+                                 "device: cpu\n"
+                                 "parallel:\n"
+                                 "  register_buffers: true\n"
+                                 "data:\n"
+                                 "  files: [clips.h5, none.h5, tiny.yaml, ./clips.h5, other.h5]\n"
+                                 "train:\n"
+                                 "  out: clips.h5/run\n"
+                                 "  batch: 1\n"
+                                 "  microbatch: 1\n"
+                                 "  from: nowhere\n"
+                                 "model:\n"
+                                 "  audio_channels: 9\n"
+                                 "  video_channels: 30\n";
+    static const char *const line[] = {
+        "bad.yaml:4:21: parallel.register_buffers: needs device=cuda",
+        "bad.yaml:6:10: data.files[1]: cannot open none.h5",
+        "bad.yaml:6:10: data.files[3]: data.files[0] clips.h5 and data.files[3] ./clips.h5 are the "
+        "same file",
+        "bad.yaml:6:10: data.files[2]: tiny.yaml is not an HDF5 file",
+        "bad.yaml:6:10: data.files[4]: clips.h5 and other.h5 were made with different codecs",
+        "bad.yaml:8:8: train.out: clips.h5 is no folder",
+        "bad.yaml:9:10: train.batch: 1 documents, fewer than the 2 data ranks",
+        "bad.yaml:11:9: train.from: no checkpoint at nowhere",
+        "bad.yaml:13:19: model.audio_channels: 9, but the clips' codec makes 16",
+        "bad.yaml:14:19: model.video_channels: 30, but the clips' codec makes 24",
+    };
+    (void)state;
+    runs_write("bad.yaml", config);
+    runs_expect(runs_talkie(1, "data world tiny.yaml codec.patch_size=4 -o other.h5"), 0, "");
+    assert_int_equal(runs_talkie(2, "train bad.yaml"), 2);
+    const char *at = strstr(runs_output(), "bad.yaml:");
+    assert_non_null(at);
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        if (strncmp(at, line[i], strlen(line[i])) != 0)
+            fail_msg("%s\nstands where this is wrong: %s", at, line[i]);
+        at = strchr(at, '\n') + 1 + strspn(strchr(at, '\n') + 1, " ");
+    }
+    if (!strncmp(at, "bad.yaml", 8)) fail_msg("and %s", at);
+    runs_do("! test -e run");
+    // A layout and a file that is not what it is called, which only a look into it tells.
+    assert_int_equal(runs_talkie(2, "train tiny.yaml train.batch=6 parallel.tensor=3"), 2);
+    assert_true(runs_said("command line: parallel.tensor: the mesh does not fit"));
+    assert_int_equal(runs_talkie(2, "train tiny.yaml data.files=[clips.h5,tiny.yaml,other.h5]"), 2);
+    assert_true(runs_said("command line: data.files[1]: tiny.yaml"));
+    assert_true(runs_said("command line: data.files[2]: clips.h5 and other.h5 were made with"));
 }
 
 // A damaged clip is left out and counted; when all are, the run stops.
@@ -113,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_input_is_named),
+        cmocka_unit_test(all_of_a_config_is_told_at_once),
         cmocka_unit_test(damaged_clips_are_skipped),
         cmocka_unit_test(too_many_damaged_clips_stop_the_run),
         cmocka_unit_test(many_shards),

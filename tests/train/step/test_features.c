@@ -113,7 +113,7 @@ static void test_refused(void **state)
                 "clips.h5 holds captions only");
     runs_expect(runs_talkie(1, "train tiny.yaml train.out=x data.files=right.h5 " FEATURES
                                "model.text_channels=16"),
-                2, "model.text_channels is 16, but the clips' text features are 8 wide");
+                2, "model.text_channels: 16, but the clips' text features are 8 wide");
     runs_expect(
         runs_talkie(1, "plan tiny.yaml data.files=right.h5 " FEATURES "model.text_channels=16"), 2,
         "text features are 8 wide");

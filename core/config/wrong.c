@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "infer/story/wrong.h"
+#include "core/config/wrong.h"
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,9 +16,9 @@ tk_wrong tk_wrong_of(const tk_config *c, const char *file, tk_arena *a)
 static const char *nearest_place(const tk_config *c, const char *option)
 {
     char name[160];
-    const char *place = tk_config_place(c, option);
+    const char *place = c ? tk_config_place(c, option) : "";
     snprintf(name, sizeof name, "%s", option);
-    for (size_t n = strlen(name); !*place && n-- > 0;) { // its item, its list
+    for (size_t n = strlen(name); c && !*place && n-- > 0;) { // its item, its list
         const bool ends = name[n] == '.' || name[n] == '[';
         if (ends) name[n] = 0;
         if (ends) place = tk_config_place(c, name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong with a storyboard and was found after its options were read: gathered, a line
+// What is wrong with a config and was found after its options were read: gathered, a line
 // each with the place where the option was given, so that one message tells all of it.
 #pragma once
 #include "core/config/config.h"
@@ -12,7 +12,7 @@ typedef struct tk_wrong_line {
 } tk_wrong_line;
 
 typedef struct tk_wrong {
-    const tk_config *config; // the storyboard's
+    const tk_config *config; // that was read; NULL: its places are not known
     const char *file;        // its name, for what was given nowhere; "": none
     bool listed;             // it is one of several: lines about other files' options name it
     tk_arena *arena;
