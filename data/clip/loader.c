@@ -28,7 +28,7 @@ static tk_status make_loader_room(tk_loader *l, int64_t n_files)
     return TK_OK;
 }
 
-static void ask_readable(tk_wrong *w, const char *list, int64_t i, const char *path)
+static void ask_listed(tk_wrong *w, const char *list, int64_t i, const char *path)
 {
     char name[48];
     snprintf(name, sizeof name, "%s[%lld]", list, (long long)i);
@@ -44,7 +44,7 @@ tk_status tk_loader_ask(tk_wrong *w, const tk_data_config *c)
     char name[48];
     TK_ARENA_NEW(id, w->arena, c->n_files + 1);
     for (int64_t k = 0; k < c->n_files; k++) {
-        ask_readable(w, "data.files", k, c->files[k]);
+        ask_listed(w, "data.files", k, c->files[k]);
         id[k] = tk_file_identity(c->files[k]);
         snprintf(name, sizeof name, "data.files[%lld]", (long long)k);
         for (int64_t i = 0; i < k; i++)
@@ -55,7 +55,7 @@ tk_status tk_loader_ask(tk_wrong *w, const tk_data_config *c)
                              (long long)i, c->files[i], (long long)k, c->files[k]);
     }
     for (int64_t k = 0; k < c->n_check; k++) {
-        ask_readable(w, "data.check", k, c->check[k]);
+        ask_listed(w, "data.check", k, c->check[k]);
         snprintf(name, sizeof name, "data.check[%lld]", (long long)k);
         for (int64_t i = 0; i < c->n_files; i++)
             if (tk_file_same(id[i], tk_file_identity(c->check[k])))

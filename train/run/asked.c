@@ -50,7 +50,7 @@ static tk_status ask_layout(tk_wrong *w, const tk_config *c, int ranks)
 
 // ---- files -------------------------------------------------------------------------------------
 
-static void ask_readable(tk_wrong *w, const char *option, const char *path)
+static void ask_file(tk_wrong *w, const char *option, const char *path)
 {
     if (access(path, R_OK))
         tk_wrong_add(w, option, "cannot open %.400s: %s; name a file that can be read", path,
@@ -129,14 +129,14 @@ static tk_status open_each(tk_wrong *w, const tk_config *c)
 
 // ---- all of it ---------------------------------------------------------------------------------
 
-static tk_status ask_all(tk_wrong *w, const tk_config *c, int ranks)
+static tk_status ask_whole(tk_wrong *w, const tk_config *c, int ranks)
 {
     tk_data_config data = c->data;
     if (!c->train.check_every) data.n_check = 0;
     TK_TRY(ask_layout(w, c, ranks));
     TK_TRY(tk_loader_ask(w, &data));
     if (c->codec.store == TK_CODEC_REFER && *c->codec.file)
-        ask_readable(w, "codec.file", c->codec.file);
+        ask_file(w, "codec.file", c->codec.file);
     ask_folder(w, "train.out", c->train.out);
     ask_weights(w, &c->train);
     return w->n ? open_each(w, c) : TK_OK;
@@ -149,7 +149,7 @@ tk_status tk_run_ask(tk_comm *world, const tk_config *c, int ranks)
     tk_arena_init(&a, 0);
     if (world->rank == 0) {
         tk_wrong w = tk_wrong_of(c, "", &a);
-        st = ask_all(&w, c, ranks);
+        st = ask_whole(&w, c, ranks);
         if (st == TK_OK) st = tk_wrong_end(&w);
     }
     tk_arena_free(&a);

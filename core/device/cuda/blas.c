@@ -406,9 +406,10 @@ static void recall_attention(tk_device *d)
         d->attention.version = 0;
         tk_log("attention: our own kernels, as in this run so far");
     } else
-        tk_log_warn_once("attention was by cuDNN %lld in this run so far and is by %lld now (0: our own "
-                    "kernels): other bits",
-                    (long long)was, (long long)is);
+        tk_log_warn_once(
+            "attention was by cuDNN %lld in this run so far and is by %lld now (0: our own "
+            "kernels): other bits",
+            (long long)was, (long long)is);
 }
 
 static tk_status learn(tk_device *d, bool on)
