@@ -253,7 +253,7 @@ tk_status tk_file_scratch(const char *path, int *fd)
 {
     tk_file f;
     TK_TRY(tk_file_begin(&f, path));
-    *fd = dup(f.fd); // what is removed now is the name
+    *fd = fcntl(f.fd, F_DUPFD_CLOEXEC, 0); // what is removed now is the name
     const int code = errno;
     tk_file_abort(&f);
     if (*fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));

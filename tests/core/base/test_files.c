@@ -178,6 +178,7 @@ static void test_scratch_has_no_name(void **state)
     assert_ok(tk_file_scratch(path, &fd));
     assert_int_equal(temporaries(), 0);
     assert_int_equal(access(path, F_OK), -1);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC); // no program that is started has it
     assert_ok(tk_pwrite_all(fd, path, "abc", 3, 7));
     assert_ok(tk_pread_all(fd, path, x, 3, 7));
     assert_string_equal(x, "abc");
