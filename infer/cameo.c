@@ -280,6 +280,19 @@ static tk_status grant_consent(cameo_call *c)
 
 // ---- revoke ------------------------------------------------------------------------------------
 
+// Whether the clip of a line `made` did not come to be: the next line of it says so, and none is
+// there.
+static bool came_to_nothing(const tk_history *h, int64_t i, tk_arena *a)
+{
+    const char *what = h->line[i].what;
+    for (int64_t k = i + 1; k < h->n; k++) {
+        if (strcmp(h->line[k].what, what)) continue;
+        const char *film = tk_arena_printf(a, "%s.mp4", what);
+        return h->line[k].event == TK_CAMEO_UNMADE && film && access(film, F_OK) != 0;
+    }
+    return false;
+}
+
 // Those that were made are told; what is kept of them beside the film goes, and of clips that were
 // never finished.
 static tk_status tell_clips(const cameo_call *c, const tk_history *h)
@@ -288,7 +301,7 @@ static tk_status tell_clips(const cameo_call *c, const tk_history *h)
     for (int64_t i = 0; i < h->n; i++) {
         const tk_cameo_line *line = &h->line[i];
         char user[TK_USER_WORDS], day[TK_TIME_WORDS], what[PATH_MAX];
-        if (line->event != TK_CAMEO_MADE) continue;
+        if (line->event != TK_CAMEO_MADE || came_to_nothing(h, i, c->arena)) continue;
         printf("%s.mp4  made %s by %s\n", plain_path(line->what, what),
                tk_time_say(line->time, day), tk_user_say(line->user, user));
         made++;

@@ -116,6 +116,15 @@ static tk_status sum_up(sampling *a, int todo)
     return TK_OK;
 }
 
+// Rank 0: what a run left that died before it could. Whoever makes another clip there by now keeps
+// its own.
+static tk_status remove_left(const tk_job *job)
+{
+    if (tk_reel_owner_look(job->output) == TK_OK) return tk_reel_files_remove(job->output);
+    tk_status_clear();
+    return TK_OK;
+}
+
 static tk_status sample_all(sampling *a)
 {
     int todo = 0;
@@ -125,8 +134,7 @@ static tk_status sample_all(sampling *a)
         todo += !job->finished;
         if (!job->finished) continue;
         tk_log("%s: finished already, %s.mp4", job->file, job->output);
-        if (a->world->rank == 0 && st == TK_OK)
-            st = tk_reel_files_remove(job->output); // a run died before it did
+        if (a->world->rank == 0 && st == TK_OK) st = remove_left(job);
     }
     TK_TRY(tk_agree(a->world, st));
     a->turns = tk_arena_alloc(&a->jobs.arena, (size_t)a->jobs.n * sizeof *a->turns);

@@ -170,9 +170,18 @@ static tk_status next_sound(tk_media_source *s, int64_t first, int64_t n, float 
     return tk_review_hear(c->review, first, n, pcm);
 }
 
-static tk_status review_approves(void *ctx)
+typedef struct approval { // of a clip that is whole, before any of it is there
+    tk_review *review;
+    tk_job *job;
+    bool told; // it was begun to tell who lends to it that it is made
+} approval;
+
+static tk_status approve_clip(void *ctx)
 {
-    return tk_review_verdict(ctx);
+    approval *x = ctx;
+    TK_TRY(tk_review_verdict(x->review));
+    x->told = true;
+    return tk_lent_tell(&x->job->lent, TK_CAMEO_MADE, x->job->told_output);
 }
 
 // What is left of a clip that is refused for what is said or can be read in it goes, too.
@@ -194,6 +203,7 @@ static tk_status write_film(tk_studio *a, tk_studio_place *at, tk_latent_source 
 {
     tk_job *job = at->job;
     tk_edit edit;
+    approval approves = {review, job, false};
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
                              .told = job->told_output ? job->told_output : job->config.story.output,
@@ -210,13 +220,14 @@ static tk_status write_film(tk_studio *a, tk_studio_place *at, tk_latent_source 
                              .layout = &a->parallel,
                              .averaged = a->session.averaged,
                              .seconds = tk_now() - at->begun,
-                             .approve = review_approves,
-                             .ctx = review};
+                             .approve = approve_clip,
+                             .ctx = &approves};
     tk_edit_open(&edit, &job->cut, made);
     clip_source all = {
         {edit.source.shape, next_picture, next_sound, NULL}, &edit.source, a, review};
     const tk_status st =
         unless_review_refuses(review, job->output, tk_output_write(&p, &all.source));
+    if (st != TK_OK && approves.told) tk_lent_tell_unmade(&job->lent, job->told_output, st);
     tk_edit_close(&edit);
     return st;
 }
@@ -237,7 +248,7 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
     }
     tk_review_close(review);
     TK_TRY(st);
-    TK_TRY(tk_lent_tell(&job->lent, TK_CAMEO_MADE, job->told_output));
+    TK_TRY(tk_lent_look(&job->lent));
     return tk_reel_files_remove(job->output);
 }
 
@@ -301,10 +312,20 @@ static tk_status open_stored(tk_studio *a, tk_studio_place *p)
     return tk_agree(&a->mesh.replica, st);
 }
 
+static tk_status own_output(tk_studio *a, tk_studio_place *p)
+{
+    tk_job *job = p->job;
+    const bool owns = a->mesh.replica.rank == 0 && !job->uid;
+    return tk_agree(&a->mesh.replica,
+                    owns ? tk_reel_owner_take(job->output, job->file, &p->arena, &p->owner)
+                         : TK_OK);
+}
+
 static tk_status begin_place(tk_studio *a, tk_studio_place *p)
 {
     tk_job *job = p->job;
     const bool first = a->mesh.replica.rank == 0;
+    TK_TRY(own_output(a, p));
     p->task = (tk_story_task){.config = &job->config,
                               .story = &job->story,
                               .refs = &p->refs,
@@ -328,6 +349,7 @@ tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)
         pass_kept(p);
     } else {
         tk_story_given_close(&p->given);
+        tk_reel_owner_release(&p->owner);
         tk_arena_free(&p->arena);
         p->job = NULL;
     }
@@ -378,6 +400,7 @@ void tk_studio_leave(tk_studio_place *p)
     tk_reel_files_close(&p->reel);
     tk_stored_close(&p->stored);
     tk_story_given_close(&p->given);
+    tk_reel_owner_release(&p->owner);
     tk_arena_free(&p->arena);
     p->job = NULL;
 }

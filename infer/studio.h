@@ -10,6 +10,7 @@
 #pragma once
 #include "infer/output/jobs.h"
 #include "infer/reel/files.h"
+#include "infer/reel/owner.h"
 #include "infer/story/forecast.h"
 
 enum { TK_STUDIO_MOST = 64 }; // storyboards at once
@@ -17,6 +18,7 @@ enum { TK_STUDIO_MOST = 64 }; // storyboards at once
 typedef struct tk_studio_place { // a storyboard at work
     tk_job *job;                 // NULL: none
     int window;                  // the next to be made; as many as there are: all are
+    tk_reel_owner owner; // of rank 0: nobody else makes this clip, but a spool's, which nobody can
     tk_reel_files reel;
     tk_stored_rows stored; // where all its latents lie there already, in place of the reel
     tk_references refs;

@@ -8,8 +8,8 @@
 enum { BYTES = 64 << 20 };
 static const char lines_name[] = "log", end_name[] = "log.end";
 
-const char *const tk_cameo_event_name[TK_CAMEO_EVENTS] = {"enrolled", "granted", "used",
-                                                          "made",     "revoked", "keyed"};
+const char *const tk_cameo_event_name[TK_CAMEO_EVENTS] = {"enrolled", "granted", "used",  "made",
+                                                          "revoked",  "keyed",   "unmade"};
 
 // ---- reading -----------------------------------------------------------------------------------
 

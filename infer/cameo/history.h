@@ -18,9 +18,10 @@ typedef enum tk_cameo_event {
     TK_CAMEO_ENROLLED,
     TK_CAMEO_GRANTED, // a consent, in the place of the one before
     TK_CAMEO_USED,    // before a clip is begun
-    TK_CAMEO_MADE,    // the clip is there
+    TK_CAMEO_MADE,    // the clip is whole, and goes into its place now
     TK_CAMEO_REVOKED,
-    TK_CAMEO_KEYED, // a key of the owner's, whose signature ends it; `what` has its digits
+    TK_CAMEO_KEYED,  // a key of the owner's, whose signature ends it; `what` has its digits
+    TK_CAMEO_UNMADE, // what the last line `made` of that clip says did not come to be
     TK_CAMEO_EVENTS
 } tk_cameo_event;
 extern const char *const tk_cameo_event_name[TK_CAMEO_EVENTS];

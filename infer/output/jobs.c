@@ -2,6 +2,7 @@
 #include "infer/output/jobs.h"
 #include "infer/mark/marked.h"
 #include "infer/output/sign.h"
+#include "infer/reel/owner.h"
 #include "infer/story/check.h"
 #include "infer/story/naming.h"
 #include <errno.h>
@@ -362,6 +363,7 @@ static tk_status check_last(tk_jobs *j, const char *top)
         tk_wrong w = wrong_of(j, job);
         if (job->finished) continue;
         TK_TRY(check_writable(&w, job, top));
+        if (!job->uid) TK_TRY(tk_wrong_with(&w, "output", tk_reel_owner_look(job->output)));
         TK_TRY(tell_wrong(j, tk_wrong_end(&w)));
     }
     return end_wrong(j);

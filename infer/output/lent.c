@@ -296,20 +296,32 @@ static tk_status tell_all(const tk_lent *l, tk_cameo_event event, const char *cl
     return tk_cameos_tell(&l->store, &others, l->heir, event, clip);
 }
 
+tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip)
+{
+    if (!l->clip) return TK_OK;
+    if (event == TK_CAMEO_USED) TK_TRY(tk_lent_stands(l));
+    return tell_all(l, event, clip ? clip : l->clip);
+}
+
+void tk_lent_tell_unmade(tk_lent *l, const char *clip, tk_status st)
+{
+    char words[4096];
+    if (!l->clip) return;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    tk_status_clear();
+    if (tell_all(l, TK_CAMEO_UNMADE, clip ? clip : l->clip) != TK_OK)
+        tk_log_warn("%s.mp4 is not there, though logs may say that it was made: %s", l->clip,
+                    tk_status_message());
+    tk_status_clear();
+    tk_status_set(st, words);
+}
+
 // Who revokes while the film is written finds it among those that were made.
-static tk_status look_once_more(tk_lent *l)
+tk_status tk_lent_look(tk_lent *l)
 {
     const tk_status st = tk_lent_stands(l);
     if (st != TK_INPUT) return st;
     tk_log_warn("%s.mp4 was being written when: %s", l->clip, tk_status_message());
     tk_status_clear();
     return TK_OK;
-}
-
-tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip)
-{
-    if (!l->clip) return TK_OK;
-    if (event == TK_CAMEO_USED) TK_TRY(tk_lent_stands(l));
-    TK_TRY(tell_all(l, event, clip ? clip : l->clip));
-    return event == TK_CAMEO_MADE ? look_once_more(l) : TK_OK;
 }

@@ -35,7 +35,12 @@ void tk_lent_close(tk_lent *l); // of one that is zero: fine
 
 // One rank: TK_INPUT, and what is kept is gone, where it is lent no longer.
 tk_status tk_lent_stands(tk_lent *l);
-// One rank: a line in the log of each, and the hook. Before the clip is begun what is lent is asked
-// for once more; once it is made too, and who was revoked meanwhile is warned of: its latents go.
-// clip: its output, where that is not to stay where it is made; NULL: it is.
+// One rank: a line in the log of each, and the hook. Before the clip is begun (used) what is lent
+// is asked for once more; once it is whole (made), before any of it is there, so that nothing is
+// there that was not told; unmade where that came to nothing after all, in vain or not, which
+// leaves the status as it was. clip: its output, where that is not to stay where it is made; NULL:
+// it is.
 tk_status tk_lent_tell(tk_lent *l, tk_cameo_event event, const char *clip);
+void tk_lent_tell_unmade(tk_lent *l, const char *clip, tk_status st);
+// Once it is there: who was revoked meanwhile is warned of, and what could be gone on from goes.
+tk_status tk_lent_look(tk_lent *l);

@@ -2,6 +2,7 @@
 #include "infer/reel/files.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "infer/reel/owner.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -31,11 +32,6 @@ static tk_status at_arrow(const char *arrow)
 
 #define SUFFIX ".window"
 enum { DIGITS = 16 }; // of a digest
-
-static char *name_folder(const char *output, tk_arena *a)
-{
-    return tk_arena_printf(a, "%s.windows", output);
-}
 
 static tk_status name_part(tk_reel_files *f, int64_t part, tk_arena *a, char **path)
 {
@@ -71,10 +67,11 @@ tk_status tk_reel_files_remove(const char *output)
 {
     tk_arena a;
     tk_arena_init(&a, 0);
-    const char *folder = name_folder(output, &a);
+    const char *folder = tk_reel_folder(output, &a);
     const tk_status st = folder ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (st == TK_OK) {
         remove_files(folder, NULL);
+        tk_reel_owner_bury(folder);
         (void)rmdir(folder); // what is not ours stays
     }
     tk_arena_free(&a);
@@ -261,22 +258,6 @@ static tk_status look_for_part(tk_reel_files *f, int64_t part, tk_arena *a)
     return TK_OK;
 }
 
-static tk_status make_window_folder(const tk_reel_files *f)
-{
-    struct stat s;
-    TK_TRY(tk_file_make_folders(f->folder));
-    if (mkdir(f->folder, 0777) == 0) return TK_OK;
-    const int error = errno;
-    if (error == EEXIST && stat(f->folder, &s) == 0 && S_ISDIR(s.st_mode)) return TK_OK;
-    if (error == EEXIST)
-        return TK_FAIL(TK_INPUT,
-                       "%s: finished windows are kept in the folder %s, but a file of that name is "
-                       "there; name another output, or move it away",
-                       f->clip, f->folder);
-    return TK_FAIL(tk_io_code(error), "cannot make the folder %s: %s", f->folder,
-                   tk_io_words(error));
-}
-
 // Rank 0.
 static tk_status look_for_parts(tk_reel_files *f)
 {
@@ -284,7 +265,7 @@ static tk_status look_for_parts(tk_reel_files *f)
     tk_arena a;
     tk_status st = TK_OK;
     snprintf(own, sizeof own, "%016" PRIx64, f->digest);
-    TK_TRY(make_window_folder(f));
+    TK_TRY(tk_reel_folder_make(f->clip, f->folder));
     const int64_t others = remove_files(f->folder, own);
     if (others)
         tk_log("%s: %" PRId64 " windows in %s were of another storyboard, checkpoint or seed; they "
@@ -307,7 +288,7 @@ static tk_status look_for_parts(tk_reel_files *f)
 static tk_status open_files(tk_reel_files *f, const char *output)
 {
     f->clip = tk_arena_strdup(&f->arena, output);
-    f->folder = name_folder(output, &f->arena);
+    f->folder = tk_reel_folder(output, &f->arena);
     if (!f->clip || !f->folder) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_ARENA_NEW(f->there, &f->arena, f->reel.shape.n);
     if (f->replica->rank) return TK_OK;

@@ -77,6 +77,30 @@ cameo log @ada
 grep -q "used .*by 1002.*: $dir/his$" out || fail "the log does not tell of his clip"
 grep -q "made .*by 1002.*: $dir/his$" out || fail "the log does not tell that it was made"
 
+# A log that cannot be written leaves no clip; a clip that does not get there after it was told is told of.
+story blocked.yaml 1002 '{seconds: 0.5, prompt: a ball}, {seconds: 0.5, prompt: a ball}, {seconds: 0.5, prompt: a ball},'
+echo '#!/bin/sh
+[ "$1" != used ] || [ ! -e block ] || mkdir store/people/ada/.log.end.new
+[ "$1" != made ] || [ ! -e stand ] || mkdir "$5.latents"' >hook
+chmod 755 hook
+touch block
+fails 4 'log.end' sample blocked.yaml -o blocked "${lent[@]}" consent.hook="$dir/hook"
+[[ -z $(find . -maxdepth 1 -name 'blocked.*' ! -name '*.yaml' ! -name '*.windows') ]] || fail "a clip is there that no log tells of"
+rm -r block store/people/ada/.log.end.new
+cameo log @ada
+! grep -q "made .*: $dir/blocked$" out || fail "the log tells of a clip that is not there"
+touch stand
+fails 4 "blocked.latents" sample blocked.yaml -o blocked "${lent[@]}" consent.hook="$dir/hook"
+rm -r stand blocked.latents
+[[ -z $(find . -maxdepth 1 -name 'blocked.*' ! -name '*.yaml' ! -name '*.windows') ]] || fail "half a clip is there"
+cameo log @ada
+grep "$dir/blocked$" out | tail -n 1 | grep -q '  unmade  ' || fail "the log does not tell that it came to nothing"
+"$talkie" sample blocked.yaml -o blocked "${lent[@]}" >out 2>&1 || fail "it is not made once that is possible"
+cameo log @ada
+grep "$dir/blocked$" out | tail -n 1 | grep -q '  made  ' || fail "the log does not tell that it was made after all"
+grep -q 'lines, as the server signed them' out || fail "the log does not hold any more"
+rm blocked.*
+
 # A worker of a spool: its own store, the file's owner.
 mkdir -p spool/new spool/files
 story spool/new/.his 1002
