@@ -95,7 +95,7 @@ static tk_status check_train(tk_loading *l)
                   "data.hold_out",
                   "needs clips that are not trained on: data.hold_out=16, or files of their own as "
                   "data.check"));
-    TK_TRY(broken(l, !t->out[0], "train.out", NULL, "must name a directory"));
+    TK_TRY(broken(l, !t->out[0], "train.out", NULL, "must name a directory, as runs/first"));
     return broken(l, l->command == TK_CMD_TRAIN && config(l)->data.n_files == 0, "data.files", NULL,
                   "missing: name the clip files to train on");
 }
@@ -156,7 +156,8 @@ static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *sho
                                    "before shots[%" PRId64 "] are %" PRId64,
                                    s->remember[k], i, i));
         else if (twice)
-            TK_TRY(tk_config_error(l, at, name, "%" PRId64 " stands there twice", s->remember[k]));
+            TK_TRY(tk_config_error(l, at, name, "%" PRId64 " stands there twice; name it once",
+                                   s->remember[k]));
     }
     return TK_OK;
 }
@@ -186,7 +187,7 @@ static tk_status check_remixed_shots(tk_loading *l)
         for (int64_t j = 0; j < k; j++) twice = twice || r->shots[j] == r->shots[k];
         if (twice)
             TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
-                                   "%" PRId64 " stands there twice", r->shots[k]));
+                                   "%" PRId64 " stands there twice; name it once", r->shots[k]));
         else if (b->n_shots && r->shots[k] >= b->n_shots)
             TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
                                    "%" PRId64 " is none of the %" PRId64
@@ -260,8 +261,8 @@ static tk_status check_film(tk_loading *l)
             TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files",
                                    "\"%.60s\" is none of master, edl and srt", f->files[k]));
         else if (twice)
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files", "%s stands there twice",
-                                   f->files[k]));
+            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files",
+                                   "%s stands there twice; name it once", f->files[k]));
     }
     return TK_OK;
 }

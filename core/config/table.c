@@ -199,9 +199,9 @@ const char *tk_option_nearest(const tk_table *t, const char *name, unsigned comm
         snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - r.name) : TK_NAME_MAX, r.name);
         int d = tk_edit_distance(name, own);
         // The right last part in the wrong section, or in none, is nearly right.
-        if (!sections && dot) {
+        if (!sections) {
             const char *given = strrchr(name, '.');
-            int leaf = tk_edit_distance(given ? given + 1 : name, dot + 1) + 1;
+            int leaf = tk_edit_distance(given ? given + 1 : name, dot ? dot + 1 : own) + 1;
             if (leaf < d) d = leaf;
         }
         if (d >= least) continue;

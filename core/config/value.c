@@ -314,7 +314,7 @@ static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, cons
         TK_TRY(set_string(l, &list[i], item, which, ok));
         if (!list[i] || list[i][0]) continue;
         *ok = false;
-        TK_TRY(tk_config_error(l, item->at, which, "is empty"));
+        TK_TRY(tk_config_error(l, item->at, which, "is empty; name something, or leave it out"));
     }
     if (!*ok) return TK_OK;
     *(char ***)tk_option_at(o, base) = n ? list : NULL;

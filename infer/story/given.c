@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/given.h"
+#include "core/config/wrong.h"
 #include "data/media/media.h"
 #include "infer/story/giver.h"
 #include "train/step/documents.h"
@@ -200,7 +201,8 @@ tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_cod
 // ---- reading -----------------------------------------------------------------------------------
 
 // What is given, of files: rows come to lie in a file of the timeline's.
-static tk_status give_media(const tk_storyboard *b, const tk_giver *v, const tk_remix *r)
+static tk_status give_media(tk_wrong *w, const tk_storyboard *b, const tk_giver *v,
+                            const tk_remix *r)
 {
     const tk_remix_span at = tk_remix_span_of(&b->remix, v->story);
     const tk_given_media sound = {
@@ -215,18 +217,25 @@ static tk_status give_media(const tk_storyboard *b, const tk_giver *v, const tk_
                                  .sound = true,
                                  .short_too = true};
     bool pictures = false;
-    if (*b->sound) TK_TRY(tk_media_has_pictures(b->sound, &pictures));
-    if (*b->sound) TK_TRY(pictures ? tk_give_film(v, &sound) : tk_give_sound(v, &sound));
-    if (*b->picture) TK_TRY(tk_give_film(v, &picture));
-    if (*b->remix.clip) TK_TRY(tk_give_film(v, &clip));
-    for (int64_t k = 0; k < b->n_keyframes; k++)
-        TK_TRY(tk_give_still(v, b->keyframes[k].picture, latent_of(&b->keyframes[k], v->story)));
-    return TK_OK;
+    if (*b->sound) TK_TRY(tk_wrong_with(w, "sound", tk_media_has_pictures(b->sound, &pictures)));
+    if (*b->sound)
+        TK_TRY(tk_wrong_with(w, "sound",
+                             pictures ? tk_give_film(v, &sound) : tk_give_sound(v, &sound)));
+    if (*b->picture) TK_TRY(tk_wrong_with(w, "picture", tk_give_film(v, &picture)));
+    if (*b->remix.clip) TK_TRY(tk_wrong_with(w, "remix.clip", tk_give_film(v, &clip)));
+    for (int64_t k = 0; k < b->n_keyframes; k++) {
+        char name[48];
+        snprintf(name, sizeof name, "keyframes[%" PRId64 "].picture", k);
+        TK_TRY(tk_wrong_with(
+            w, name,
+            tk_give_still(v, b->keyframes[k].picture, latent_of(&b->keyframes[k], v->story))));
+    }
+    return tk_wrong_end(w);
 }
 
-static tk_status encode_media(const tk_storyboard *b, const tk_story *s, const tk_remix *r,
-                              const tk_codec *codec, const char *beside, tk_arena *a,
-                              tk_story_given *g)
+static tk_status encode_media(tk_wrong *w, const tk_storyboard *b, const tk_story *s,
+                              const tk_remix *r, const tk_codec *codec, const char *beside,
+                              tk_arena *a, tk_story_given *g)
 {
     const tk_giver v = {s, codec, &g->file};
     tk_latents_form form = {.codec = tk_codec_get_info(codec)->digest};
@@ -236,7 +245,7 @@ static tk_status encode_media(const tk_storyboard *b, const tk_story *s, const t
     form.rows[TK_CODEC_AUDIO] = g->has[TK_AUDIO] = s->grid.audio_rows;
     for (int i = 0; i < 2; i++) form.numbers[SIDE[MEDIA[i]]] = g->each[MEDIA[i]];
     TK_TRY(tk_latents_scratch(path, &form, &g->file));
-    return give_media(b, &v, r);
+    return give_media(w, b, &v, r);
 }
 
 // The latents that were found with a clip, where it lies on the timeline.
@@ -258,13 +267,14 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_re
                               const tk_story_given_ranks *ranks, tk_arena *a, tk_story_given *out)
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
+    tk_wrong w = tk_wrong_of(c, "", a);
     tk_status st = open_timeline(out, s, k, a);
     if (st == TK_OK) st = lay_masks(&c->story, s, k, out);
     TK_TRY(tk_agree(ranks->replica, st));
     out->holders = ranks->holders;
     if (ranks->replica->rank == 0)
         st = r->latents ? open_latents(&c->story, s, r, k, out)
-                        : encode_media(&c->story, s, r, codec, beside, a, out);
+                        : encode_media(&w, &c->story, s, r, codec, beside, a, out);
     return tk_agree(ranks->replica, st);
 }
 

@@ -38,7 +38,8 @@ tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_cod
 // Collective over those who make the clip: the same, read and encoded by the first of them into a
 // file without a name beside `beside`, or of the latents that were found with a clip that is
 // remixed, which stay where they are; of such a clip all rows are there, also of what is made.
-// TK_INPUT for files that are too short. To be closed, also where it fails.
+// TK_INPUT, a line each with the place of its option, for files that are too short or damaged. To
+// be closed, also where it fails.
 typedef struct tk_story_given_ranks {
     tk_comm *replica, *holders; // all; of them those that hold rows, rank 0 first, NULL: not this
 } tk_story_given_ranks;

@@ -269,7 +269,7 @@ static void test_config__ways_to_write(void **state)
     assert_int_equal(1, c.story.n_references);
     tk_config_free(&c);
     tk_config_init(&c);
-    refused(parse(&c, TK_CMD_TRAIN, text), "train.out: must name a directory");
+    refused(parse(&c, TK_CMD_TRAIN, text), "train.out: must name a directory, as runs/first");
     tk_config_free(&c);
 }
 
@@ -423,7 +423,8 @@ static void test_config__bad_storyboards(void **state)
     refused(try_override(TK_CMD_SAMPLE, "shots[x].prompt=x"),
             "wants the form shots[0].seconds=...");
     refused(try_override(TK_CMD_SAMPLE, "shots[0].promt=x"), "did you mean shots[0].prompt?");
-    refused(try_override(TK_CMD_SAMPLE, "references=a,,b"), "references[1]: is empty");
+    refused(try_text(0, "parallel: {device: cpu}"), "did you mean device?");
+    refused(try_override(TK_CMD_SAMPLE, "references=a,,b"), "references[1]: is empty; name some");
     refused(try_override(TK_CMD_SAMPLE, "references=[a, [b]]"), "references[1]: wants a string");
 }
 

@@ -63,7 +63,7 @@ static void test_rules__remembered_shots(void **state)
                 "and before shots[0] are 0\n"
                 "a.yaml:6:15: shots[1].remember: 1 is no earlier shot: they are counted from 0, "
                 "and before shots[1] are 1\n"
-                "a.yaml:6:15: shots[1].remember: 0 stands there twice\n"
+                "a.yaml:6:15: shots[1].remember: 0 stands there twice; name it once\n"
                 "a.yaml:6:15: shots[1].remember: 7 is no earlier shot: they are counted from 0, "
                 "and before shots[1] are 1\n"
                 "command line: shots[4].remember: 9 is no earlier shot: they are counted from 0, "

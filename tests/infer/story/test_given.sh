@@ -61,7 +61,7 @@ refused 'is no part of the shots' remix.clip=film.mp4 remix.from=1.5
 refused 'is no part of the frame' remix.clip=film.mp4 remix.left=0.5 remix.right=0.5
 refused 'film.png has no sound' sound=film.png
 refused 'tone.wav has no pictures' picture=tone.wav
-refused 'lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \
+refused 'command line: sound: tone.wav lasts 1.5 seconds, the shots 2.5' sound=tone.wav 'shots[1].seconds=1' \
     'shots=[{seconds: 1, prompt: a}, {seconds: 1, prompt: b}, {seconds: 0.5, prompt: c}]'
 refused 'cast[0]: wants a tag' 'cast=[{tag: "dog ", file: film.png}]'
 refused 'are both <face 1>' 'cast=[{tag: face 1, file: film.png}, {tag: face 1, file: tone.wav}]'
