@@ -250,7 +250,7 @@ static void numbers_of_shots_may_be_new_to_the_weights(void **state)
                                 tune, from[i], i),
                     0, "its learned rows begin as zeros");
         assert_int_equal(runs_metrics(i ? "numbered1" : "numbered0", numbered), 3);
-        assert_float_equal(numbered[0].loss, alike[0].loss, 1e-6 * alike[0].loss);
+        assert_float_equal(numbered[0].loss, alike[0].loss, 1e-6F * (float)alike[0].loss);
         assert_true(fabs(numbered[2].loss - alike[2].loss) > 1e-5 * alike[2].loss);
     }
     runs_expect(runs_talkie(1, "%snumbered0 train.out=back", tune), 2, "model.shots");
