@@ -10,8 +10,8 @@
 # model that learned them after its pictures forgot those (docs/world.md).
 #
 # With FROM=weights.safetensors it goes on from those instead of from nothing, on clips made by their codec.
-# CONFIG=configs/cuts.yaml FROM=runs/world/world.safetensors OUT=runs/cuts is how the model that ships was ended: it learns
-# there to cut where it is asked to.
+# CONFIG=configs/cuts.yaml FROM=weights/world.safetensors OUT=runs/cuts teaches the model that ships to cut where it is
+# asked to.
 #
 # Environment: TALKIE (program, default build/talkie), CONFIG (default configs/world.yaml), OUT (where runs and clips go,
 # default runs/world), CLIPS (whole clips in all, default world.clips of the config), LINES (in all, default 0), PARTS (default
