@@ -43,12 +43,6 @@ static tk_status end_served(tk_serving *a, tk_served *h, tk_status st)
     return tk_agree(a->world, st);
 }
 
-// Memory that is planned is that of one job.
-static int most_at_once(const tk_serving *a)
-{
-    return a->has && tk_device_maps(&a->by.session.device) ? 1 : (int)a->o->together;
-}
-
 static bool is_finished(const tk_served *h)
 {
     return !h->waits && h->jobs.job[0].finished;
@@ -59,7 +53,7 @@ static bool takes_more(const tk_serving *a)
 {
     for (int i = 0; i < a->n; i++)
         if (a->hand[i]->waits || a->hand[i]->alone) return false;
-    return a->n < most_at_once(a);
+    return a->n < a->o->together;
 }
 
 // Claims jobs until the hand is full. *ends: the worker is done.

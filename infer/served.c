@@ -283,10 +283,17 @@ static tk_status get_served(void *ctx, int64_t i, tk_arena *arena, tk_config *ou
                             const char **name)
 {
     const tk_serving *a = ctx;
-    (void)arena, (void)i;
-    *out = a->opening->jobs.job[0].config;
-    *name = a->opening->jobs.job[0].file;
+    const tk_served *h = i == 0 ? a->opening : a->hand[i - 1];
+    (void)arena;
+    *out = h->jobs.job[0].config;
+    *name = h->jobs.job[0].file;
     return TK_OK;
+}
+
+// The job that is opened, and those in hand.
+static tk_stories stories_at_work(tk_serving *a)
+{
+    return (tk_stories){.ctx = a, .n = a->n + 1, .get = get_served, .at_once = a->n > 0};
 }
 
 void tk_served_close_weights(tk_serving *a)
@@ -327,12 +334,25 @@ static bool has_its_weights(const tk_serving *a)
            a->by.session.ema == (job->config.sample.ema && t->has_ema);
 }
 
+// Of a device whose memory is planned: whether it has what all of them need in one step.
+static tk_status look_for_room(tk_serving *a, bool *has)
+{
+    const tk_stories all = stories_at_work(a);
+    const tk_status st = tk_studio_make_room(&a->by, &all);
+    *has = st == TK_OK;
+    if (st != TK_MEMORY) return st;
+    tk_log("%s waits for those in hand: %s", a->opening->jobs.job[0].file, tk_status_message());
+    tk_status_clear();
+    return TK_OK;
+}
+
 // Beside others it begins with their weights alone, and where all of them have the memory that
-// each would need by itself.
+// each would need by itself, and the device that of all at once.
 static tk_status decide_to_wait(tk_serving *a)
 {
     tk_served *h = a->opening;
     size_t sum = 0;
+    bool has = true;
     if (a->n == 0) return TK_OK;
     h->waits = !has_its_weights(a);
     if (h->waits) return TK_OK;
@@ -340,7 +360,20 @@ static tk_status decide_to_wait(tk_serving *a)
     for (int i = 0; i < a->n; i++) sum += a->hand[i]->need;
     const size_t most = (size_t)a->o->memory << 20;
     h->waits = h->need <= most && sum + h->need > most;
+    if (!h->waits) TK_TRY(look_for_room(a, &has));
+    h->waits |= !has;
     return TK_OK;
+}
+
+// With weights that are open. Beside others it has found room already.
+static tk_status join_hand(tk_serving *a)
+{
+    const tk_stories all = stories_at_work(a);
+    TK_TRY(admit(a));
+    if (a->n) return TK_OK;
+    const tk_status st = tk_studio_make_room(&a->by, &all);
+    a->opening->unfit = st == TK_MEMORY;
+    return st;
 }
 
 // The weights that the job wants are open afterwards, those that are stay so.
@@ -348,7 +381,7 @@ static tk_status open_for_job(tk_serving *a)
 {
     const tk_job *job = &a->opening->jobs.job[0];
     const tk_stories all = {.ctx = a, .n = 1, .get = get_served};
-    if (has_its_weights(a)) return admit(a);
+    if (has_its_weights(a)) return join_hand(a);
     tk_served_close_weights(a);
     TK_TRY(tk_trained_open(job->trained->where, job->config.codec.file, a->world, &a->arena,
                            &a->trained));

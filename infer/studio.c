@@ -450,11 +450,16 @@ tk_status tk_studio_open_device(tk_studio *a, const tk_trained *t, bool ema)
     return tk_session_open(&a->session, &a->mesh, t, &a->parallel, ema);
 }
 
+tk_status tk_studio_make_room(tk_studio *a, const tk_stories *all)
+{
+    return tk_agree(&a->mesh.world, tk_stories_take_memory(all, &a->session, &a->parallel));
+}
+
 tk_status tk_studio_load(tk_studio *a, const tk_stories *all)
 {
     const tk_trained *t = a->session.trained;
     char mesh[128];
-    TK_TRY(tk_agree(&a->mesh.world, tk_stories_take_memory(all, &a->session, &a->parallel)));
+    TK_TRY(tk_studio_make_room(a, all));
     TK_TRY(tk_session_load(&a->session));
     tk_log("%s at step %" PRId64 "%s; %s", t->path, t->meta.step,
            a->session.averaged ? ", averaged weights" : "",

@@ -52,6 +52,8 @@ tk_status tk_studio_open(tk_studio *s, const tk_trained *t, bool ema, const tk_s
 // The same in two steps: the device, which tells what the stories need; their memory and weights.
 tk_status tk_studio_open_device(tk_studio *s, const tk_trained *t, bool ema);
 tk_status tk_studio_load(tk_studio *s, const tk_stories *all);
+// Memory for the stories beside what the studio has: between windows, of one that is open.
+tk_status tk_studio_make_room(tk_studio *s, const tk_stories *all);
 // Bytes of its device that this rank needs for the stories.
 tk_status tk_studio_need(const tk_studio *s, const tk_stories *all, size_t *bytes);
 

@@ -67,9 +67,9 @@ tk_status tk_forecast_take(const tk_forecast *f, const char *what, int rank,
     const size_t needed = f->pool + f->registered;
     size_t available, total;
     char who[256], fits[384], sent[64] = "";
-    d->planned = f->pool;
+    if (f->pool > d->planned) d->planned = f->pool;
     TK_TRY(tk_device_memory(d, &available, &total));
-    if (needed <= available) return tk_device_expect(d, f->pool);
+    if (needed <= available + d->pool.peak) return tk_device_expect(d, f->pool);
     TK_TRY(list_ways(ways, available, fits, sizeof fits));
     tk_pool_print(f->held, who, sizeof who);
     if (f->registered)

@@ -43,8 +43,8 @@ typedef struct tk_forecast_ways { // other options, each of which may need less
     const char *none; // what is said where no way is enough
 } tk_forecast_ways;
 
-// Takes the pool's peak at once, so that what comes takes none. TK_MEMORY, with nothing taken and
-// in words of `what`, where the device has less, or no room for what is registered beside it: what
-// it needs, and which ways would fit.
+// Takes the pool's peak at once, beyond what it has by now, so that what comes takes none.
+// TK_MEMORY, with nothing taken and in words of `what`, where the device has less, or no room for
+// what is registered beside it: what it needs, and which ways would fit.
 tk_status tk_forecast_take(const tk_forecast *f, const char *what, int rank,
                            const tk_forecast_ways *ways, tk_device *d);

@@ -185,6 +185,89 @@ static tk_status sample_windows(forecasting *f, const change *by, const largest 
     return TK_OK;
 }
 
+enum { AT_ONCE = 4 };
+typedef struct longest { // of a storyboard's windows that are made, those with most rows, in order
+    tk_sample_task task[AT_ONCE];
+    int64_t rows[AT_ONCE];
+    int n;
+} longest;
+
+static void insert_task(longest *l, const tk_sample_task *task, int64_t rows)
+{
+    int at = l->n;
+    while (at > 0 && l->rows[at - 1] < rows) at--;
+    if (at == AT_ONCE) return;
+    l->n += l->n < AT_ONCE;
+    for (int i = l->n - 1; i > at; i--) l->task[i] = l->task[i - 1], l->rows[i] = l->rows[i - 1];
+    l->task[at] = *task;
+    l->rows[at] = rows;
+}
+
+static tk_status find_longest(const planned *p, const tk_trained *t, tk_arena *a, longest *out)
+{
+    *out = (longest){0};
+    for (int k = 0; k < p->story.n_windows; k++) {
+        tk_sample_task task;
+        large_window w = {.window = k};
+        if (p->gives && !tk_story_window_makes(&p->given, &p->story, &p->story.windows[k]))
+            continue;
+        TK_TRY(plan_window(p, t, k, a, &task));
+        measure_task(&task, &w);
+        insert_task(out, &task, w.size[ROWS]);
+    }
+    return TK_OK;
+}
+
+// Those of n tasks that may be with the i-th, in one step, unless an earlier one was with it.
+static tk_status sample_with_others(tk_sampler *on, int n, const tk_sample_task *const *task, int i,
+                                    bool *done, tk_arena *a)
+{
+    static float *const nothing[TK_MODALITIES];
+    const tk_sample_task **group;
+    float *const **rows;
+    int m = 0;
+    TK_ARENA_NEW(group, a, n);
+    TK_ARENA_NEW(rows, a, n);
+    for (int k = i; k < n && !done[i]; k++) {
+        if (k > i && (done[k] || !tk_sampler_together(on, task[i], task[k]))) continue;
+        rows[m] = nothing;
+        group[m++] = task[k];
+        done[k] = k > i;
+    }
+    return m < 2 ? TK_OK : tk_sampler_run_all(on, m, group, rows, NULL, NULL);
+}
+
+// The longest windows of all, then the second longest, ...: a few rows less may take more.
+static tk_status sample_at_once(forecasting *f, const change *by, tk_sampler *on, tk_arena *a)
+{
+    const tk_trained *t = f->session->trained;
+    const int64_t n = f->stories->n;
+    const tk_sample_task **task;
+    longest *of;
+    planned *p;
+    bool *done;
+    tk_arena_reset(a);
+    TK_ARENA_NEW(p, a, n);
+    TK_ARENA_NEW(of, a, n);
+    TK_ARENA_NEW(task, a, n);
+    TK_ARENA_NEW(done, a, n);
+    for (int64_t i = 0; i < n; i++) {
+        TK_TRY(plan_story(f->stories, t, by, i, a, &p[i]));
+        TK_TRY(find_longest(&p[i], t, a, &of[i]));
+    }
+    for (int k = 0; k < AT_ONCE; k++) {
+        int m = 0;
+        bool any = false;
+        for (int64_t i = 0; i < n; i++) {
+            any |= of[i].n > k;
+            if (of[i].n) task[m++] = &of[i].task[k < of[i].n ? k : of[i].n - 1];
+        }
+        for (int i = 0; i < m; i++) done[i] = false;
+        for (int i = 0; i < m && any; i++) TK_TRY(sample_with_others(on, m, task, i, done, a));
+    }
+    return TK_OK;
+}
+
 static tk_status sample_dry(forecasting *f, const change *by, const largest *all, tk_dry_rank *r,
                             tk_arena *a, tk_forecast *out)
 {
@@ -194,6 +277,7 @@ static tk_status sample_dry(forecasting *f, const change *by, const largest *all
     tk_sampler_open(&sampler, &r->mesh, &r->device, &model);
     tk_status st = tk_model_open(&model, &f->session->trained->config.model, &part);
     if (st == TK_OK) st = sample_windows(f, by, all, &sampler, a);
+    if (st == TK_OK && f->stories->at_once) st = sample_at_once(f, by, &sampler, a);
     tk_dry_rank_tell(r, out);
     out->staging = sampler.host.most;
     tk_sampler_close(&sampler);
@@ -285,7 +369,7 @@ tk_status tk_stories_take_memory(const tk_stories *s, tk_session *session,
 {
     forecasting f = {.stories = s, .session = session, .asked = {.parallel = *p}};
     const tk_forecast_ways ways = {.ctx = &f,
-                                   .n = WAYS,
+                                   .n = s->at_once ? 0 : WAYS, // fewer at once is one
                                    .need = need_of_change,
                                    .none = "No single option makes it fit; more ranks for a "
                                            "storyboard, shorter shots or a smaller size do"};
@@ -294,5 +378,6 @@ tk_status tk_stories_take_memory(const tk_stories *s, tk_session *session,
     if (!tk_device_maps(&session->device)) return TK_OK;
     TK_TRY(forecast_rank(&f, &f.asked, rank, &need));
     TK_TRY(tk_forecast_take(&need, f.name, rank, &ways, &session->device));
+    if (session->sampler.host.head) return TK_OK; // that of the host takes more as it is needed
     return tk_staging_reserve(&session->sampler.host, need.staging);
 }

@@ -49,6 +49,24 @@ graph=(sample story.yaml "${shared[@]}" output=lost sample.graph=true parallel.t
 ends 3 mpirun -n 1 "$emulated" "${graph[@]}" : -n 1 env TK_CUDA_FAIL=cudaGraphInstantiate:1:2 "$emulated" "${graph[@]}"
 said '^talkie: rank 1: GPU 0 \(emulated GPU\): making a graph of what was recorded'
 
+# Jobs at once: the clips that each is alone. Where the GPU has no memory for two, they are made in turn.
+for job in 1 2 3; do
+    sed "s/red/$job/; s/^{/{seed: $job, /" story.yaml >job$job.yaml
+    ends 0 "$emulated" sample job$job.yaml device=cuda output=alone$job
+done
+together() { # MIB
+    rm -rf spool && mkdir -p spool/new
+    for job in 1 2 3; do sed 's/checkpoint: run, //' job$job.yaml >spool/new/job$job.yaml; done
+    TK_CUDA_MEMORY=$1 ends 0 "$emulated" serve spool checkpoint=run serve.once=1 serve.together=3 device=cuda log.level=verbose
+    for job in 1 2 3; do
+        cmp alone$job.latents spool/done/job$job/job$job.latents >>out 2>&1 || fail "job $job is another clip than alone"
+    done
+}
+together 64
+[[ $(grep -c 'waits for those in hand' out) == 0 ]] || fail 'jobs wait where there is memory'
+together 2
+said 'waits for those in hand: .*sampling shots.* needs [0-9.]+ MiB'
+
 # The table of figures is all that standard output gets.
 figures=(run.yaml eval.clips=2 eval.pictures=0 sample.steps=3)
 "$talkie" eval "${figures[@]}" >host 2>out || fail 'eval fails'

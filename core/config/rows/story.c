@@ -148,7 +148,8 @@ static const tk_option story_rows[] = {
         "others; 0 = as much as its device has"),
     INT("serve.together", serve.together, 1, 1, 64, TK_CMD_SERVE,
         "jobs that a worker makes at once: windows of the same schedule are documents of one step, "
-        "and as one job ends the next joins; each clip is what it is alone; on a GPU one"),
+        "and as one job ends the next joins, where there is memory for it; each clip is what it is "
+        "alone, on a GPU but for rounding"),
     STR("jobs.cancel", listing.cancel, "", TK_CMD_JOBS,
         "name of a job that is to be cancelled, whether it waits or runs; nothing is shown"),
     YES("jobs.json", listing.json, 0, TK_CMD_JOBS,

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1 2; timeout: 60 */
+/*TEST nsize: 1 2; timeout: 120; cuda: too */
 // Storyboards that share a stream: one to eight of them, with texts of different lengths, seeds of
 // their own and windows of different sizes, filled up as others finish, each bit for bit what it is
-// alone. What cannot be with another is made alone.
+// alone, on a GPU but for rounding. What cannot be with another is made alone. What a round takes
+// of the device is what was forecast.
+#include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
 #include "tests/support/stories.h"
 #include "tests/support/test.h"
+#include "tests/support/tested.h"
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { MOST = 8 };
+enum { MOST = 8, MOST_ON_GPU = 3 };
 static const int SIDE[TK_MODALITIES] = {[TK_VIDEO] = TK_CODEC_VIDEO, [TK_AUDIO] = TK_CODEC_AUDIO};
 
 typedef struct board { // a storyboard of the test
@@ -28,12 +32,14 @@ static char dir[256], path[512], picture[512];
 static tk_arena arena;
 static tk_config config;
 static tk_story story;
+static tk_parallel_config parallel;
 static tk_mesh mesh;
 static tk_trained trained;
 static tk_session session;
 static tk_references refs;
 static board boards[MOST];
 static bool holds;
+static int most = MOST; // of boards
 
 // The same shots in few words, of different lengths. Without guidance: then there are so few rows
 // of text that the products of one alone are those that the library makes in another way.
@@ -46,15 +52,26 @@ static void vary(board *b, int i)
     b->story.shot = tk_arena_alloc(&arena, (size_t)story.n_shots * sizeof *story.shot);
     assert_non_null(b->story.shot);
     memcpy(b->story.shot, story.shot, (size_t)story.n_shots * sizeof *story.shot);
-    for (int k = 0; k < story.n_shots; k++)
-        b->story.shot[k].caption = tk_arena_printf(&arena, "%.*s", 1 + (i + k) % 5, "a ball");
+    tk_shot_config *asked = tk_arena_alloc(&arena, (size_t)story.n_shots * sizeof *asked);
+    assert_non_null(asked);
+    memcpy(asked, config.story.shots, (size_t)story.n_shots * sizeof *asked);
+    for (int k = 0; k < story.n_shots; k++) {
+        asked[k].prompt = tk_arena_printf(&arena, "%.*s", 1 + (i + k) % 5, "a ball");
+        b->story.shot[k].caption = asked[k].prompt;
+    }
+    b->config.story.shots = asked;
     b->task = (tk_story_task){.config = &b->config, .story = &b->story, .refs = &refs};
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    tk_parallel_config p = {.tensor = 1, .pipeline = world.size, .threads = 1};
+    parallel = (tk_parallel_config){.device = tested_is_cuda() ? TK_DEVICE_CUDA : TK_DEVICE_CPU,
+                                    .share_gpu = 1,
+                                    .tensor = 1,
+                                    .pipeline = world.size,
+                                    .threads = 1};
+    if (tested_is_cuda()) most = MOST_ON_GPU;
     tk_arena_init(&arena, 0);
     snprintf(dir, sizeof dir, "/tmp/talkie-together-XXXXXX");
     if (world.rank == 0 && !mkdtemp(dir)) return -1;
@@ -64,12 +81,12 @@ static int set_up(void **state)
     stories_save_model(&world, path, true, "all");
     stories_plan(&world, picture, &arena, &config, &story);
     assert_ok(tk_trained_open(path, "", &world, &arena, &trained));
-    assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_TENSOR));
-    assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
+    assert_ok(tk_mesh_open(&mesh, &world, &parallel, TK_AXIS_TENSOR));
+    assert_ok(tk_session_open(&session, &mesh, &trained, &parallel, true));
     assert_ok(tk_session_load(&session));
     assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
     holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < most; i++) {
         vary(&boards[i], i);
         assert_ok(tk_story_sample(&session, &boards[i].task, &arena, &boards[i].alone));
     }
@@ -101,12 +118,27 @@ static void begin(board *b)
     b->window = 0;
 }
 
+// How far they are from each other, beside what they are.
+static double distance(const float *x, const float *y, int64_t n)
+{
+    double far = 0, all = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double e = (double)x[i] - (double)y[i];
+        far += e * e, all += (double)y[i] * (double)y[i];
+    }
+    return sqrt(far / all);
+}
+
 static void assert_as_alone(const board *b, int n, int i)
 {
-    for (int m = 0; m < TK_MODALITIES && holds; m++)
-        if (m != TK_TEXT && memcmp(b->reel.rows[SIDE[m]], b->alone.rows[m],
-                                   (size_t)stories_numbers(&b->story, m) * sizeof(float)))
+    for (int m = 0; m < TK_MODALITIES && holds; m++) {
+        if (m == TK_TEXT) continue;
+        const float *x = b->reel.rows[SIDE[m]], *y = b->alone.rows[m];
+        const int64_t numbers = stories_numbers(&b->story, m);
+        if (tested_is_cuda() ? !(distance(x, y, numbers) <= 1e-5)
+                             : memcmp(x, y, (size_t)numbers * sizeof *x) != 0)
             fail_msg("storyboard %d of %d at once is another one than alone", i, n);
+    }
 }
 
 // Makes the next windows of those that are at work; which of them were made in one stream.
@@ -127,7 +159,7 @@ static int make_round(int n, board *const *at, bool *taken)
 static void each_is_what_it_is_alone(void **state)
 {
     (void)state;
-    for (int n = 1; n <= MOST; n++) {
+    for (int n = 1; n <= most; n++) {
         board *at[MOST];
         bool taken[MOST];
         for (int i = 0; i < n; i++) begin(at[i] = &boards[i]);
@@ -140,21 +172,22 @@ static void each_is_what_it_is_alone(void **state)
 static void others_fill_up_what_finishes(void **state)
 {
     enum { PLACES = 3 };
+    const int places = most < MOST ? 2 : PLACES;
     board *at[PLACES];
     bool taken[PLACES];
     int n = 0, next = 0, finished = 0, mixed = 0;
     (void)state;
-    while (finished < MOST) {
-        if (n < PLACES && next < MOST) begin(at[n++] = &boards[next++]);
+    while (finished < most) {
+        if (n < places && next < most) begin(at[n++] = &boards[next++]);
         for (int i = 1; i < n; i++) mixed += at[i]->window != at[0]->window;
         assert_int_equal(make_round(n, at, taken), n);
         for (int i = 0; i < n; i++) {
             if (at[i]->window < at[i]->story.n_windows) continue;
-            assert_as_alone(at[i], PLACES, finished++);
+            assert_as_alone(at[i], places, finished++);
             at[i--] = at[--n];
         }
     }
-    assert_true(mixed > 3);
+    assert_true(mixed > (most < MOST ? 0 : 3));
 }
 
 static void what_goes_by_another_schedule_waits(void **state)
@@ -174,12 +207,45 @@ static void what_goes_by_another_schedule_waits(void **state)
     boards[2].config.sample.guidance = 1;
 }
 
+static tk_status get_board(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name)
+{
+    (void)ctx, (void)a;
+    *out = boards[i].config;
+    *name = "it";
+    return TK_OK;
+}
+
+static void rounds_take_what_was_forecast(void **state)
+{
+    enum { AT_ONCE = 3 };
+    const tk_stories all = {.n = AT_ONCE, .get = get_board, .at_once = true};
+    const tk_session before = session;
+    tk_mesh fresh;
+    board *at[AT_ONCE] = {&boards[0], &boards[1], &boards[2]};
+    bool taken[AT_ONCE];
+    tk_forecast planned;
+    (void)state;
+    assert_ok(tk_mesh_open(&fresh, &world, &parallel, TK_AXIS_TENSOR));
+    assert_ok(tk_session_open(&session, &fresh, &trained, &parallel, true));
+    assert_ok(tk_stories_forecast(&all, &session, &parallel, &planned));
+    assert_ok(tk_stories_take_memory(&all, &session, &parallel));
+    assert_ok(tk_session_load(&session));
+    for (int i = 0; i < AT_ONCE; i++) begin(at[i]);
+    for (int k = 0; k < story.n_windows; k++)
+        assert_int_equal(make_round(AT_ONCE, at, taken), AT_ONCE);
+    assert_int_equal(session.device.pool.peak, planned.pool);
+    tk_session_close(&session);
+    tk_mesh_close(&fresh);
+    session = before;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_what_it_is_alone),
         cmocka_unit_test(others_fill_up_what_finishes),
         cmocka_unit_test(what_goes_by_another_schedule_waits),
+        cmocka_unit_test(rounds_take_what_was_forecast),
     };
     setenv("TALKIE_COMM_TIMEOUT", "20", 0);
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
