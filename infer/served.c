@@ -2,6 +2,7 @@
 #include "infer/served.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/config/wrong.h"
 #include "infer/filtering.h"
 #include "infer/reel/files.h"
@@ -85,6 +86,34 @@ static void check_sections(tk_wrong *w, const tk_config *c)
                          not_its[i].words);
 }
 
+// The name of its clip, to which suffixes and, while it is written, names of temporaries are added.
+static void check_clip_name(tk_wrong *w, const char *name)
+{
+    enum { MOST = 160 }; // bytes
+    char shown[400];
+    snprintf(shown, sizeof shown, "%s", name);
+    tk_utf8_plain(shown, '?', "");
+    if (strchr(name, '/'))
+        tk_wrong_add(w, "output",
+                     "\"%s\": a clip goes into its job's folder; give a name without '/'", shown);
+    else if (*name == '.')
+        tk_wrong_add(w, "output", "\"%s\": begins with '.', which hides it; give another name",
+                     shown);
+    else if (strlen(name) < sizeof shown && strcmp(shown, name))
+        tk_wrong_add(w, "output",
+                     "\"%s\": has characters that steer a terminal, or bytes that are no UTF-8; "
+                     "give another name",
+                     shown);
+    if (strlen(name) > MOST)
+        tk_wrong_add(w, "output", "has %zu bytes; the name of a job's clip has at most %d",
+                     strlen(name), MOST);
+    if (strstr(name, ".part-"))
+        tk_wrong_add(w, "output", "\"%s\": .part- is in names of temporaries; give another name",
+                     shown);
+    if (!strcmp(name, "job") || !strcmp(name, "job.mp4"))
+        tk_wrong_add(w, "output", "\"job\": what its job.json tells is the job; give another name");
+}
+
 // What a job may ask of a worker; `c`: as its file has it.
 static tk_status check_claimed(tk_wrong *w, const tk_serving *a, tk_config *c)
 {
@@ -93,12 +122,7 @@ static tk_status check_claimed(tk_wrong *w, const tk_serving *a, tk_config *c)
     if (c->story.takes && !c->story.take)
         tk_wrong_add(w, "takes",
                      "a job makes one clip; drop one for each, with take: 1, take: 2 and so on");
-    if (strchr(c->story.output, '/'))
-        tk_wrong_add(w, "output",
-                     "\"%.400s\": a clip goes into its job's folder; give a name without '/'",
-                     c->story.output);
-    if (!strcmp(c->story.output, "job") || !strcmp(c->story.output, "job.mp4"))
-        tk_wrong_add(w, "output", "\"job\": what its job.json tells is the job; give another name");
+    check_clip_name(w, c->story.output);
     check_sections(w, c);
     if (!*c->story.checkpoint && !*a->checkpoint)
         tk_wrong_add(w, "checkpoint", "missing, and the worker was started without one");

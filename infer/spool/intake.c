@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-// In its folder of taking/ a file is called so, and by as much of its own name as fits.
+// In its folder of taking/ a file is called so, and by as much of its own name as fits: the end,
+// which says what it is, is kept.
 #define DROPPED "in,"
-enum { DROPPED_BYTES = 240 };
+enum { DROPPED_BYTES = 240, END_BYTES = 5 };
 
 // ---- is it a job -------------------------------------------------------------------------------
 
@@ -232,7 +233,10 @@ static tk_status take_new(tk_spool *s, const char *name, int64_t now)
     tk_spool_name_clean(name, clean);
     TK_TRY(tk_spool_path(from, s->dir, "new/%s", name));
     TK_TRY(tk_spool_path(folder, s->dir, "taking/%s,%s", clean, s->lease.worker));
-    TK_TRY(tk_spool_path(to, folder, DROPPED "%.*s", DROPPED_BYTES, name));
+    const size_t bytes = strlen(name);
+    const bool cut = bytes > DROPPED_BYTES;
+    TK_TRY(tk_spool_path(to, folder, DROPPED "%.*s%s", DROPPED_BYTES - END_BYTES * cut, name,
+                         cut ? name + bytes - END_BYTES : ""));
     if (lstat(from, &at) != 0) return TK_OK; // another was faster
     if (!may_move(s, from, &at)) return leave_stuck(s, name, errno);
     if (mkdir(folder, 0777) != 0) {

@@ -35,6 +35,10 @@ story 5 'output: /tmp/x,' | drop away
 story 5 'checkpoint: none,' | drop lacks
 story 5 'output: job,' | drop named
 story 5 'output: job.mp4,' | drop suffixed
+story 5 'output: "..",' | drop hidden
+story 5 'output: "red\e[31m\u009b1m",' | drop steers
+story 5 "output: $(printf 'n%.0s' $(seq 245))," | drop endless
+story 5 'output: a.part-b,' | drop passing
 echo 'shots: [{seconds: 0.5' | drop half
 mkdir -p spool/files/set # a list: the storyboard of three, one that says less than its list, and none
 cp three.yaml spool/files/set/more.yaml
@@ -58,6 +62,10 @@ says failed/away "without '/'"
 says failed/lacks 'none'
 says failed/named 'give another name'
 says failed/suffixed 'what its job.json tells is the job'
+says failed/hidden "begins with '.'"
+says failed/steers 'characters that steer a terminal'
+says failed/endless 'has 245 bytes; the name of a job.s clip has at most 160'
+says failed/passing 'is in names of temporaries'
 says failed/half 'half.yaml:'
 [[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
 [[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"

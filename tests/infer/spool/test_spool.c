@@ -311,6 +311,7 @@ static void what_is_broken_fails_alone(void **state)
     assert_error("failed/_rf_", "names are of letters");
     assert_error("failed/a_b", "names are of letters");
     assert_error("failed/_", "names are of letters");
+    do_there("grep -q 'at most 80 bytes before .yaml' failed/nnn*/job.json");
     assert_error("failed/half", "half.yaml:");
     assert_error("failed/slip", "seed");
     assert_error("failed/job.json", "NAME.yaml");
