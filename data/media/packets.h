@@ -11,6 +11,8 @@ typedef struct tk_packets {
     const char *path; // for messages; NULL: closed
     int fd;           // a file without a name
     int64_t end, at;  // bytes; where the next packet is read
+    char *held;       // the last of them, which are not written yet: disks may be slow
+    size_t n_held;
 } tk_packets;
 
 // On the disk of `path`, which stays the caller's.
