@@ -246,11 +246,6 @@ static tk_status find_group(hid_t file, const char *path, const char *name,
     return st;
 }
 
-tk_ck_tensor tk_ck_zeros(const tk_param_spec *s)
-{
-    return (tk_ck_tensor){.count = s->rows * s->cols, .file = TK_CK_ZEROS};
-}
-
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
                      bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files)
 {

@@ -84,6 +84,8 @@ tk_status tk_ck_pass(const tk_ck_passing *p);
 // where one is not.
 tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, int64_t n,
                             bool *finite, uint64_t *sum);
+// What stands for a tensor that may be missing.
+tk_ck_tensor tk_ck_zeros(const tk_param_spec *s);
 // Elements [first, first + n) of a tensor, widened.
 tk_status tk_ck_read(tk_ck_io *io, const tk_ck_tensor *t, int64_t first, int64_t n, float *to);
 enum { TK_CK_STAGE = 1 << 20 }; // elements staged at a time: io.host has room for them
@@ -108,8 +110,6 @@ tk_status tk_ck_check_empty(const tk_text_form *f);
 // and are zeros.
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
                      bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
-// What stands for a tensor that may be missing.
-tk_ck_tensor tk_ck_zeros(const tk_param_spec *s);
 // Collective: rank 0's, for everybody.
 tk_status tk_ck_share_files(tk_comm *world, tk_arena *a, tk_ck_files *files);
 tk_status tk_ck_one_file(const char *path, tk_arena *a, tk_ck_files *files);

@@ -84,6 +84,11 @@ static tk_status turn_to_file(tk_ck_io *io, int file)
                    io->path, strerror(errno));
 }
 
+tk_ck_tensor tk_ck_zeros(const tk_param_spec *s)
+{
+    return (tk_ck_tensor){.count = s->rows * s->cols, .file = TK_CK_ZEROS};
+}
+
 tk_status tk_ck_read(tk_ck_io *io, const tk_ck_tensor *t, int64_t first, int64_t n, float *to)
 {
     const tk_safe_tensor stored = {
