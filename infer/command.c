@@ -120,8 +120,12 @@ static tk_status sum_up(sampling *a, int todo)
 // its own.
 static tk_status remove_left(const tk_job *job)
 {
-    if (tk_reel_owner_look(job->output) == TK_OK) return tk_reel_files_remove(job->output);
-    tk_status_clear();
+    if (tk_reel_owner_look(job->output) != TK_OK) {
+        tk_status_clear();
+        return TK_OK;
+    }
+    TK_TRY(tk_reel_files_remove(job->output));
+    tk_reel_owner_bury(job->output);
     return TK_OK;
 }
 

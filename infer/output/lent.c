@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/config/text.h"
 #include "infer/reel/files.h"
+#include "infer/reel/owner.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,7 @@ static tk_status unless_refused(const tk_lent *l, tk_status st, bool acts)
     if (st != TK_INPUT || !acts) return st;
     snprintf(words, sizeof words, "%s", tk_status_message());
     TK_TRY(tk_reel_files_remove(l->clip));
+    tk_reel_owner_bury(l->clip);
     TK_TRY(forget_gone(l));
     tk_status_set(st, words);
     return st;

@@ -6,6 +6,7 @@
 #include "infer/cameo/wishes.h"
 #include "infer/output/stripped.h"
 #include "infer/reel/files.h"
+#include "infer/reel/owner.h"
 #include "infer/story/given.h"
 #include "infer/story/remix.h"
 #include <errno.h>
@@ -274,6 +275,7 @@ tk_status tk_people_forget_all(const tk_history *h, const tk_handle *who)
         const char *clip = h->line[i].what;
         if (!names_clip(&h->line[i]) || is_named_again(h, i)) continue;
         TK_TRY(tk_reel_files_remove(clip));
+        tk_reel_owner_bury(clip);
         TK_TRY(tk_people_forget(clip, who));
     }
     return TK_OK;

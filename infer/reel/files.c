@@ -71,7 +71,6 @@ tk_status tk_reel_files_remove(const char *output)
     const tk_status st = folder ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (st == TK_OK) {
         remove_files(folder, NULL);
-        tk_reel_owner_bury(folder);
         (void)rmdir(folder); // what is not ours stays
     }
     tk_arena_free(&a);

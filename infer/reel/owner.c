@@ -200,12 +200,14 @@ void tk_reel_owner_release(tk_reel_owner *o)
     *o = (tk_reel_owner){.fd = -1};
 }
 
-void tk_reel_owner_bury(const char *folder)
+void tk_reel_owner_bury(const char *output)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/owner", folder) >= (int)sizeof path) return;
+    if (snprintf(path, sizeof path, "%s.windows/owner", output) >= (int)sizeof path) return;
     const int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return;
     if (lock_file(fd, path) == HELD_BY_US) (void)unlink(path);
     close(fd);
+    *strrchr(path, '/') = 0;
+    (void)rmdir(path);
 }

@@ -26,5 +26,5 @@ tk_status tk_reel_owner_take(const char *output, const char *file, tk_arena *a, 
 tk_status tk_reel_owner_look(const char *output);
 // Of one who owns nothing: fine. An empty folder goes, too.
 void tk_reel_owner_release(tk_reel_owner *o);
-// Removes the file of an owner that is dead.
-void tk_reel_owner_bury(const char *folder);
+// Removes the file of an owner that is dead, and an empty folder.
+void tk_reel_owner_bury(const char *output);
