@@ -171,7 +171,7 @@ static void what_goes_wrong_is_told(void **state)
     (void)state;
     set_seed(1);
     runs_expect(runs_talkie(1, "train small.yaml train.out=lost train.graph=true device=cpu"), 2,
-                "train.graph=true needs device=cuda");
+                "train.graph: needs device=cuda");
     setenv("TK_CUDA_FAIL", "cudaGraphInstantiate:1:2", 1);
     runs_expect(runs_talkie(2, "%s device=cuda", go), 3, "making a graph of what was recorded");
     setenv("TK_CUDA_FAIL", "cudaGraphLaunch:2:700", 1);

@@ -148,11 +148,11 @@ done
 refuse "without a codec" sample story.yaml checkpoint=w.safetensors
 refuse "model.norm_eps: 1e-05 -> 0.001" train run.yaml train.out=x train.from=run32.safetensors model.norm_eps=1e-3
 refuse "model.hidden: 24 -> 36" plan run.yaml train.from=run32.safetensors model.hidden=36
-refuse "model.shots: alike -> numbered" train run.yaml train.out=x train.from=run32.safetensors model.shots=numbered
 numbered="train.ema=0 model.shots=numbered"
 "$talkie" train run.yaml train.out=numbered $numbered >out 2>&1 || fail "no run of numbered shots"
 ok 1 convert numbered -o numbered.safetensors convert.type=fp32
 grep -q shot_embed.weight numbered.safetensors || fail "the table of shots is not among the weights"
+refuse "model.shots: numbered -> alike" train run.yaml train.out=x train.from=numbered.safetensors
 [[ $(first numbered.safetensors 1 model.shots=numbered) == "$(first numbered 2 model.shots=numbered)" ]] ||
     fail "another first loss of numbered shots from safetensors"
 refuse "(model.shots)" convert numbered -o folder
