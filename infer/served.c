@@ -245,6 +245,8 @@ static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
     tk_log_warn("job %s: %s", h->claim.entry.name, words);
     tk_status_clear();
     if (st == TK_IO) rest_from_disk(a);
+    if (st == TK_IO && !has_room(a->spool.dir)) // no fault of the job's
+        return tell_spool(tk_claim_return(&h->claim, words));
     if (!again || r->tries >= r->most_tries) {
         a->failed++;
         forget_windows(h);

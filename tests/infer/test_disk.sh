@@ -101,10 +101,10 @@ rm -f disk/rest
 on_two sample story.yaml -o disk/clip
 ended "sample with room" $? disk/clip.mp4 disk/clip.png disk/clip.json
 
-# Jobs: one that is begun fails once; then none is begun on a disk that stays full, and all are done when there is
+# Jobs: one that is begun loses no try; then none is begun on a disk that stays full, and all are done when there is
 # room again.
 mkdir -p disk/spool/new
-for name in a b; do { echo 'job: {tries: 2}' && cat story.yaml; } >disk/spool/new/$name.yaml; done
+for name in a b; do { echo 'job: {tries: 1}' && cat story.yaml; } >disk/spool/new/$name.yaml; done
 sed -i '/^checkpoint:/d' disk/spool/new/*.yaml
 mount -o remount,size=256k disk
 "$talkie" serve disk/spool checkpoint=straight serve.once=1 serve.poll=0.1 >said 2>&1 &
