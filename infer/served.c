@@ -406,7 +406,7 @@ static tk_status join_hand(tk_serving *a)
 static tk_status open_for_job(tk_serving *a)
 {
     const tk_job *job = &a->opening->jobs.job[0];
-    const tk_stories all = {.ctx = a, .n = 1, .get = get_served};
+    const tk_stories all = stories_at_work(a);
     if (has_its_weights(a)) return join_hand(a);
     tk_served_close_weights(a);
     TK_TRY(tk_trained_open(job->trained->where, job->config.codec.file, a->world, &a->arena,
