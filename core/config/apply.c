@@ -40,6 +40,10 @@ static scope item_of(const scope *s, const tk_option *o, int64_t i, char name[TK
 tk_status tk_loading_open(tk_loading *l)
 {
     tk_arena_init(&l->scratch, 0);
+    if (!l->wrong) {
+        l->own = tk_wrong_of(NULL, "", &l->scratch);
+        l->wrong = &l->own;
+    }
     TK_ARENA_NEW(l->source.row, &l->scratch, tk_table_rows(l->table));
     return TK_OK;
 }
@@ -62,6 +66,7 @@ static tk_status resize(tk_loading *l, const scope *s, const tk_option *o, int64
     *(void **)tk_option_at(o, s->base) = array;
     *tk_option_count_at(o, s->base) = n;
     from->item = item;
+    from->n_items = n;
     return TK_OK;
 }
 
@@ -118,6 +123,7 @@ static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const t
         like = tk_option_nearest(s->table, word, command, false);
     }
     full_name(s, like, near);
+    TK_TRY(tk_wrong_doubt(l->wrong, near)); // it may be what is meant
     return tk_config_error(l, at, full_name(s, word, name), "no such %s; did you mean %s?",
                            section ? "section" : "option", near);
 }
@@ -161,6 +167,23 @@ static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, co
     return TK_OK;
 }
 
+// Where each item of a list of strings or of numbers stands.
+static tk_status place_items(tk_loading *l, const tk_option *o, const tk_yaml_node *v,
+                             tk_source *from)
+{
+    const bool list = o->kind == TK_OPT_STRINGS || o->kind == TK_OPT_INTS;
+    const bool several = v->kind == TK_NODE_SEQUENCE;
+    const tk_yaml_node *const first = several ? v->first : v;
+    from->n_items = several ? 0 : 1;
+    if (!list || v->kind == TK_NODE_MAPPING) from->n_items = 0;
+    for (const tk_yaml_node *x = first; list && several && x; x = x->next) from->n_items++;
+    TK_ARENA_NEW(from->item, &l->scratch, from->n_items + 1);
+    const tk_yaml_node *x = first;
+    for (int64_t i = 0; i < from->n_items; i++, x = x->next)
+        from->item[i] = (tk_source){.at = x->at, .given = true};
+    return TK_OK;
+}
+
 static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o,
                             const tk_yaml_node *key, const tk_yaml_node *value)
 {
@@ -172,6 +195,7 @@ static tk_status set_option(tk_loading *l, const scope *s, const tk_option *o,
     bool ok;
     TK_TRY(o->kind == TK_OPT_ITEMS ? set_items(l, s, o, value, &ok)
                                    : tk_config_set(l, o, s->base, value, name, &ok));
+    if (o->kind != TK_OPT_ITEMS) TK_TRY(place_items(l, o, value, from));
     from->at = value->at;
     from->given = true;
     from->bad = !ok;

@@ -99,7 +99,7 @@ static tk_status apply_base(tk_loading *l, const layer *above, const tk_yaml_nod
         TK_TRY(read_base(l, &own, value, &root));
     }
     if (root) return apply_layer(l, &own, root);
-    if (l->n_errors > before) l->partial = true;
+    if (l->n_errors > before) l->wrong->partial = true;
     return TK_OK;
 }
 

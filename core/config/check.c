@@ -16,6 +16,11 @@ static tk_place place_of_source(const tk_loading *l, const tk_source *s)
     return s->given ? s->at : (tk_place){.file = l->file};
 }
 
+static tk_place place_of_item(const tk_loading *l, const tk_source *list, int64_t k)
+{
+    return k < list->n_items ? list->item[k].at : place_of_source(l, list);
+}
+
 // The config that is read.
 static const tk_config *config(const tk_loading *l)
 {
@@ -144,9 +149,10 @@ static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *sho
     const tk_table *t = tk_option_find(l->table, "shots")->items;
     const tk_source *own =
         shot->row ? &shot->row[tk_table_index(t, tk_option_find(t, "remember"))] : shot;
-    const tk_place at = place_of_source(l, own->given ? own : shot);
+    const tk_source *given = own->given ? own : shot;
     char name[48];
     for (int64_t k = 0; k < s->n_remember; k++) {
+        const tk_place at = place_of_item(l, given, own->given ? k : given->n_items);
         bool twice = false;
         for (int64_t j = 0; j < k; j++) twice = twice || s->remember[j] == s->remember[k];
         snprintf(name, sizeof name, "shots[%" PRId64 "].remember", i);
@@ -186,10 +192,10 @@ static tk_status check_remixed_shots(tk_loading *l)
         bool twice = false;
         for (int64_t j = 0; j < k; j++) twice = twice || r->shots[j] == r->shots[k];
         if (twice)
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
+            TK_TRY(tk_config_error(l, place_of_item(l, at, k), "remix.shots",
                                    "%" PRId64 " stands there twice; name it once", r->shots[k]));
         else if (b->n_shots && r->shots[k] >= b->n_shots)
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.shots",
+            TK_TRY(tk_config_error(l, place_of_item(l, at, k), "remix.shots",
                                    "%" PRId64 " is none of the %" PRId64
                                    " shots, which are counted from 0",
                                    r->shots[k], b->n_shots));
@@ -214,7 +220,7 @@ static tk_status check_kept(tk_loading *l)
         const bool is_picture = !strcmp(r->keep[k], "picture");
         picture = picture || is_picture;
         if (!is_picture && strcmp(r->keep[k], "sound"))
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "remix.keep",
+            TK_TRY(tk_config_error(l, place_of_item(l, at, k), "remix.keep",
                                    "\"%.60s\" cannot be kept; sound or picture can", r->keep[k]));
     }
     TK_TRY(broken(l, r->n_keep > 1, "remix.keep", NULL,
@@ -258,10 +264,10 @@ static tk_status check_film(tk_loading *l)
         for (int i = 0; i < 3; i++) known = known || !strcmp(f->files[k], kind[i]);
         for (int64_t j = 0; j < k; j++) twice = twice || !strcmp(f->files[j], f->files[k]);
         if (!known)
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files",
+            TK_TRY(tk_config_error(l, place_of_item(l, at, k), "film.files",
                                    "\"%.60s\" is none of master, edl and srt", f->files[k]));
         else if (twice)
-            TK_TRY(tk_config_error(l, place_of_source(l, at), "film.files",
+            TK_TRY(tk_config_error(l, place_of_item(l, at, k), "film.files",
                                    "%s stands there twice; name it once", f->files[k]));
     }
     return TK_OK;

@@ -25,8 +25,14 @@ static tk_status load_text(tk_loading *l, const char *path, const char *text, si
     tk_yaml_node *root;
     TK_TRY(tk_config_read_yaml(l, text, bytes, l->file, &root));
     if (root) TK_TRY(tk_config_apply_file(l, path, root));
-    if (tk_config_full(l) || (!root && l->n_errors)) l->partial = true;
+    if (tk_config_full(l) || (!root && l->n_errors)) l->wrong->partial = true;
     return TK_OK;
+}
+
+// Errors that are somebody else's to tell are no failure yet.
+static tk_status end_loading(const tk_loading *l)
+{
+    return l->wrong == &l->own ? tk_wrong_end(l->wrong) : TK_OK;
 }
 
 static tk_status load_options(tk_loading *l, const char *path, const char *text, size_t bytes,
@@ -37,9 +43,9 @@ static tk_status load_options(tk_loading *l, const char *path, const char *text,
     if (text) TK_TRY(load_text(l, path, text, bytes));
     for (int i = 0; i < n; i++) TK_TRY(tk_config_override(l, overrides[i]));
     c->output = c->story.output;
-    if (!l->partial) TK_TRY(tk_config_check(l));
-    if (l->n_errors) return TK_FAIL(TK_INPUT, "%s", l->errors.s);
-    return tk_config_note_places(l);
+    if (!l->wrong->partial) TK_TRY(tk_config_check(l));
+    TK_TRY(tk_config_note_places(l));
+    return end_loading(l);
 }
 
 static tk_loading loading(tk_config *c, unsigned command, const char *file)
@@ -66,13 +72,14 @@ tk_status tk_config_parse(tk_config *c, unsigned command, const char *name, cons
     return parse(&l, NULL, text, bytes, n, overrides);
 }
 
-tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
-                         char *const *overrides)
+tk_status tk_config_gather(tk_wrong *w, tk_config *c, unsigned command, const char *file, int n,
+                           char *const *overrides)
 {
     tk_loading l = loading(c, command, file);
     tk_arena a;
     char *text = NULL;
     size_t bytes = 0;
+    if (w) l.wrong = w, w->config = c;
     tk_arena_init(&a, 0);
     tk_status st = file ? tk_file_read(file, TK_YAML_MAX, &a, &text, &bytes) : TK_OK;
     if (st == TK_OK) st = parse(&l, file, text, bytes, n, overrides);
@@ -87,13 +94,19 @@ tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n
     return TK_OK;
 }
 
+tk_status tk_config_load(tk_config *c, unsigned command, const char *file, int n,
+                         char *const *overrides)
+{
+    return tk_config_gather(NULL, c, command, file, n, overrides);
+}
+
 static tk_status load_file(tk_loading *l, const char *text, size_t bytes,
                            tk_status (*check)(tk_loading *l))
 {
     TK_TRY(tk_loading_open(l));
     TK_TRY(load_text(l, l->file, text, bytes));
-    if (!l->partial) TK_TRY(check(l));
-    return l->n_errors ? TK_FAIL(TK_INPUT, "%s", l->errors.s) : TK_OK;
+    if (!l->wrong->partial) TK_TRY(check(l));
+    return end_loading(l);
 }
 
 tk_status tk_table_load(tk_loading *l, tk_status (*check)(tk_loading *l))

@@ -4,7 +4,9 @@
 // before them in this list:
 //
 //     table, text    options; growing strings
-//     report         errors with their places
+//     places         where options were given
+//     wrong          what is wrong: lines with their places
+//     report         ... of what is read
 //     value, yaml    one value from and to text; YAML text to nodes
 //     apply          nodes and overrides to the struct
 //     base           a file over the one it stands on
@@ -12,10 +14,10 @@
 //     check, print   rules between options; the whole as text
 //     texts          strings with the places they come from
 //     config         all of it, for the program
-//     wrong          what is found out about it later
 #pragma once
 #include "core/config/table.h"
 #include "core/config/text.h"
+#include "core/config/wrong.h"
 #include <stdio.h>
 
 enum {
@@ -44,8 +46,9 @@ typedef struct tk_yaml_node {
 
 typedef struct tk_source { // where a value came from
     tk_place at;
-    bool given, bad;        // bad: an error was reported about it, or about what it holds
-    struct tk_source *item; // of a list of structs: its items
+    bool given, bad; // bad: an error was reported about it, or about what it holds
+    int64_t n_items;
+    struct tk_source *item; // of a list: its items
     struct tk_source *row;  // of a struct: the rows of its table
 } tk_source;
 
@@ -57,16 +60,22 @@ typedef struct tk_loading {
     const char *file; // name of the YAML text in messages
     tk_arena scratch; // nodes, sources and error lines, gone when loading ends
     tk_source source; // of the struct
-    tk_text errors;   // lines
-    int n_errors;
-    bool partial; // a file was not read to its end: nobody knows what it lacks
+    tk_wrong *wrong;  // errors; NULL before tk_loading_open: they are the loading's own
+    tk_wrong own;     // ... then these
+    int n_errors;     // of this loading
     // The names of a section and of an option as they are now, if one was given as it was before.
     const char *renamed, *renamed_option;
 } tk_loading;
 
+// ---- places ----
+
+const char *tk_place_words(tk_place at, tk_arena *a); // "a.yaml:3:12"; NULL: out of memory
+tk_status tk_config_note_place(tk_config *c, const char *name, tk_place at);
+
 // ---- report ----
 
-// Adds the line "file:line:column: name: words". Fails only for want of memory.
+// Adds the line "file:line:column: name: words": what `name` is to be is not known then. Fails only
+// for want of memory.
 tk_status tk_config_error(tk_loading *l, tk_place at, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 bool tk_config_full(const tk_loading *l); // of errors: what follows would not be shown

@@ -23,32 +23,18 @@ bool tk_config_full(const tk_loading *l)
     return l->n_errors > TK_ERRORS_MAX;
 }
 
-static tk_status add_line(tk_loading *l, const char *line)
-{
-    if (!l->errors.arena) l->errors = tk_text_in(&l->scratch);
-    if (l->errors.used) tk_text_add(&l->errors, "\n");
-    tk_text_add(&l->errors, line);
-    return l->errors.s ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for messages");
-}
-
 tk_status tk_config_error(tk_loading *l, tk_place at, const char *name, const char *fmt, ...)
 {
-    l->n_errors++;
-    if (tk_config_full(l))
-        return l->n_errors == TK_ERRORS_MAX + 1 ? add_line(l, "and more errors after these")
-                                                : TK_OK;
-    char text[1024];
-    size_t n = 0, room = sizeof text;
-    if (!at.file)
-        n = (size_t)snprintf(text, room, "command line: ");
-    else if (at.line == 0)
-        n = (size_t)snprintf(text, room, "%.255s: ", at.file);
-    else
-        n = (size_t)snprintf(text, room, "%.255s:%d:%d: ", at.file, at.line, at.column);
-    if (name) n += (size_t)snprintf(text + n, room - n, "%.160s: ", name);
+    char words[1024], option[161];
+    const char *place = tk_place_words(at, l->wrong->arena);
     va_list ap;
+    l->n_errors++;
+    if (l->n_errors > TK_ERRORS_MAX + 1) return TK_OK;
     va_start(ap, fmt);
-    vsnprintf(text + n, room - n, fmt, ap);
+    vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
-    return add_line(l, text);
+    snprintf(option, sizeof option, "%s", name ? name : "");
+    if (!place) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    if (*option) TK_TRY(tk_wrong_doubt(l->wrong, option));
+    return tk_wrong_at(l->wrong, place, option, words);
 }

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where options were given, and the strings of a config with these places. A config is read from
-// several files, one over the other, and what is known of a file is gone once it is read: places
-// are noted then, as a list of which the last of a name counts.
+// The strings of a config with the places where they were given, and the noting of all places.
 #include "core/config/load.h"
 #include <inttypes.h>
 #include <string.h>
-#include <xxhash.h>
-
-typedef struct tk_config_places {
-    uint64_t name; // hash of one option's: there may be thousands to be looked for
-    const char *at;
-    struct tk_config_places *next;
-} tk_config_places;
 
 typedef struct text_walk { // of a struct
     unsigned command;      // 0: all
@@ -24,26 +15,17 @@ typedef struct text_walk { // of a struct
 
 static tk_status note_place(const text_walk *v, const char *name, const tk_source *from)
 {
-    tk_config_places *p;
-    tk_arena *a = &v->c->arena;
-    if (!from || !from->given) return TK_OK;
-    TK_ARENA_NEW(p, a, 1);
-    p->name = XXH3_64bits(name, strlen(name));
-    p->at = !from->at.file
-                ? tk_arena_strdup(a, "command line")
-                : tk_arena_printf(a, "%.255s:%d:%d", from->at.file, from->at.line, from->at.column);
-    if (!p->at) return TK_FAIL(TK_MEMORY, "out of memory for places");
-    p->next = v->c->places;
-    v->c->places = p;
-    return TK_OK;
+    return from && from->given ? tk_config_note_place(v->c, name, from->at) : TK_OK;
 }
 
-const char *tk_config_place(const tk_config *c, const char *name)
+static tk_status note_items(const text_walk *v, const char *name, const tk_source *list)
 {
-    const uint64_t wanted = XXH3_64bits(name, strlen(name));
-    for (const tk_config_places *p = c->places; p; p = p->next)
-        if (p->name == wanted) return p->at;
-    return "";
+    for (int64_t k = 0; list && k < list->n_items; k++) {
+        char item[TK_NAME_MAX];
+        snprintf(item, sizeof item, "%.160s[%" PRId64 "]", name, k);
+        TK_TRY(note_place(v, item, &list->item[k]));
+    }
+    return TK_OK;
 }
 
 static tk_status visit_text(text_walk *v, const char *name, char *const *at)
@@ -69,6 +51,7 @@ static tk_status visit_struct(text_walk *v, const tk_table *t, void *base, const
         snprintf(name, sizeof name, "%.95s%s%.90s", before, *before ? "." : "", o->name);
         const bool text = o->kind == TK_OPT_STRING && !o->path;
         if (v->l) TK_TRY(note_place(v, name, s));
+        if (v->l) TK_TRY(note_items(v, name, s));
         if (!v->l && text) TK_TRY(visit_text(v, name, tk_option_at(o, base)));
         if (o->kind != TK_OPT_ITEMS) continue;
         const int64_t n = *tk_option_count_at(o, base);
@@ -76,7 +59,6 @@ static tk_status visit_struct(text_walk *v, const tk_table *t, void *base, const
             char item[TK_NAME_MAX];
             snprintf(item, sizeof item, "%.160s[%" PRId64 "]", name, k);
             const tk_source *own = s && s->item ? &s->item[k] : NULL;
-            if (v->l) TK_TRY(note_place(v, item, own));
             TK_TRY(visit_struct(v, o->items, tk_option_item(o, base, k), own, item));
         }
     }

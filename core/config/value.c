@@ -316,7 +316,8 @@ static tk_status set_strings(tk_loading *l, const tk_option *o, void *base, cons
         *ok = false;
         TK_TRY(tk_config_error(l, item->at, which, "is empty; name something, or leave it out"));
     }
-    if (!*ok) return TK_OK;
+    for (i = 0; i < n; i++) // those that are right are looked at all the same
+        if (!list[i]) list[i] = "";
     *(char ***)tk_option_at(o, base) = n ? list : NULL;
     *tk_option_count_at(o, base) = n;
     return TK_OK;

@@ -43,7 +43,7 @@ static size_t file_bytes(const char *place)
 static void find_order(const tk_wrong *w, tk_wrong_line *x)
 {
     const size_t n = file_bytes(x->place);
-    x->file = !n && *x->place ? COMMAND_LINE : NOWHERE;
+    x->file = strcmp(x->place, TK_COMMAND_LINE) ? NOWHERE : COMMAND_LINE;
     if (!n) return;
     x->file = w->n;
     sscanf(x->place + n, ":%d:%d", &x->line, &x->column);
@@ -68,22 +68,79 @@ static tk_wrong_line *one_more(tk_wrong *w)
     return &w->line[w->n];
 }
 
+static void add_line(tk_wrong *w, const char *place, const char *words)
+{
+    tk_wrong_line *x = one_more(w);
+    w->lost = w->lost || !place || !words;
+    if (w->lost) return;
+    *x = (tk_wrong_line){.place = place, .words = words, .number = w->n};
+    find_order(w, x);
+    if (!*place) x->place = w->file;
+    w->n++;
+}
+
+tk_status tk_wrong_at(tk_wrong *w, const char *place, const char *option, const char *words)
+{
+    add_line(w, tk_arena_strdup(w->arena, place),
+             tk_arena_printf(w->arena, "%s%s%s", option, *option ? ": " : "", words));
+    return w->lost ? TK_FAIL(TK_MEMORY, "out of memory for messages") : TK_OK;
+}
+
+// ---- what is not known -------------------------------------------------------------------------
+
+tk_status tk_wrong_doubt(tk_wrong *w, const char *option)
+{
+    tk_wrong_option *x;
+    TK_ARENA_NEW(x, w->arena, 1);
+    x->name = tk_arena_strdup(w->arena, option);
+    if (!x->name) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    x->next = w->doubt;
+    w->doubt = x;
+    return TK_OK;
+}
+
+// Whether `name` is a part of `whole`: "train.batch" of "train", "shots[2].prompt" of "shots".
+static bool is_part(const char *name, const char *whole)
+{
+    const size_t n = strlen(whole);
+    return !strncmp(name, whole, n) && (name[n] == '.' || name[n] == '[');
+}
+
+static bool may_stand_unread(const tk_wrong *w, const char *option)
+{
+    return w->partial && w->config && !*tk_config_place(w->config, option);
+}
+
+bool tk_wrong_doubts(const tk_wrong *w, const char *option)
+{
+    if (may_stand_unread(w, option)) return true;
+    for (const tk_wrong_option *x = w->doubt; x; x = x->next)
+        if (!strcmp(x->name, option) || is_part(x->name, option) || is_part(option, x->name))
+            return true;
+    return false;
+}
+
+// What was told, or may not be so at all.
+static bool says_nothing(const tk_wrong *w, const char *option, const char *place)
+{
+    if (w->partial && !*place) return true;
+    for (const tk_wrong_option *x = w->doubt; x; x = x->next)
+        if (!strcmp(x->name, option) || (!*place && is_part(option, x->name))) return true;
+    return false;
+}
+
+// ---- what is asked after ------------------------------------------------------------------------
+
 static void add_wrong(tk_wrong *w, const char *option, const char *words)
 {
     const char *place = nearest_place(w->config, option);
     const size_t n = file_bytes(place), named = strlen(w->file);
     const bool own = n == named && !strncmp(place, w->file, n);
-    tk_wrong_line *x = one_more(w);
-    if (!x) return;
-    *x = (tk_wrong_line){.place = tk_arena_strdup(w->arena, place), .number = w->n};
-    x->words = w->listed && *place && !own
-                   ? tk_arena_printf(w->arena, "%s: %s (%s)", option, words, w->file)
-                   : tk_arena_printf(w->arena, "%s: %s", option, words);
-    w->lost = w->lost || !x->place || !x->words;
-    if (w->lost) return;
-    find_order(w, x);
-    if (!*place) x->place = w->file;
-    w->n++;
+    if (says_nothing(w, option, place)) return;
+    const char *all = w->listed && *place && !own
+                          ? tk_arena_printf(w->arena, "%s: %s (%s)", option, words, w->file)
+                          : tk_arena_printf(w->arena, "%s: %s", option, words);
+    add_line(w, tk_arena_strdup(w->arena, place), all);
 }
 
 void tk_wrong_add(tk_wrong *w, const char *option, const char *fmt, ...)

@@ -164,8 +164,8 @@ static void test_base__errors_name_the_file_they_are_in(void **state)
              "%s/low/ground.yaml:4:10: train.steps: none is not a whole number from 1 to "
              "1000000000\n"
              "%s/low/ground.yaml:5:3: train.steps: given twice; first at line 4\n"
-             "%s/top.yaml:5:7: train.lr: -1 is not a number from 0 to 10\n"
-             "%s/top.yaml:3:15: train.microbatch: 9 is more than train.batch 2",
+             "%s/top.yaml:3:15: train.microbatch: 9 is more than train.batch 2\n"
+             "%s/top.yaml:5:7: train.lr: -1 is not a number from 0 to 10",
              dir, dir, dir, dir, dir);
     assert_string_equal(want, tk_status_message());
     // A rule broken by the base's values alone is the base's; what is missing, the file's.

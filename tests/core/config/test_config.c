@@ -367,6 +367,7 @@ static void test_config__all_errors_at_once(void **state)
         "a.yaml:2:3: train.lrr: no such option; did you mean train.lr?\n"
         "a.yaml:3:7: train.lr: fast is not a number from 0 to 10\n"
         "a.yaml:5:3: train.steps: given twice; first at line 4\n"
+        "a.yaml:7:15: train.microbatch: 8 is more than train.batch 4\n"
         "a.yaml:8:9: train.seed: \"3\" is not a whole number from 0 to 9223372036854775807\n"
         "a.yaml:9:8: train.ema: wants a number from 0 to 0.999999, not this list\n"
         "a.yaml:10:10: train.beta1: .nan is not a number from 0 to 0.999999\n"
@@ -374,6 +375,7 @@ static void test_config__all_errors_at_once(void **state)
         "a.yaml:13:7: data: is a section: give its options below it, indented\n"
         "a.yaml:14:1: stpes: no such option; did you mean train.steps?\n"
         "a.yaml:15:17: model.layers: 0 is not a whole number from 1 to 1024\n"
+        "a.yaml:15:30: model.rope_freq_dim: 6 * 8 rotary channels do not fit model.head_dim 24\n"
         "a.yaml:16:1: train.batch: given twice; first at line 6\n"
         "command line: train.batchh: no such option; did you mean train.batch?\n"
         "command line: seed: not an option of talkie train; did you mean train.seed?\n"
@@ -382,8 +384,6 @@ static void test_config__all_errors_at_once(void **state)
         "command line: train.beta2: 1.5 is not a number from 0 to 0.999999\n"
         "command line: shots[0].prompt: not an option of talkie train; did you mean train.from?\n"
         "command line: train.from: is not valid UTF-8\n"
-        "a.yaml:15:30: model.rope_freq_dim: 6 * 8 rotary channels do not fit model.head_dim 24\n"
-        "a.yaml:7:15: train.microbatch: 8 is more than train.batch 4\n"
         "a.yaml: data.files: missing: name the clip files to train on";
     const char *at = want,
                *got = tk_status_message(); // compared by lines, to show the one that differs

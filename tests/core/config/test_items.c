@@ -126,7 +126,7 @@ static tk_status read_over(cast *c, const char *text, int n, const char *const *
     if (st == TK_OK) st = tk_config_read_yaml(&l, text, strlen(text), l.file, &root);
     if (st == TK_OK && root) st = tk_config_apply(&l, root);
     for (int i = 0; i < n && st == TK_OK; i++) st = tk_config_override(&l, overrides[i]);
-    if (st == TK_OK && l.n_errors) st = TK_FAIL(TK_INPUT, "%s", l.errors.s);
+    if (st == TK_OK) st = tk_wrong_end(l.wrong);
     tk_arena_free(&l.scratch);
     return st;
 }

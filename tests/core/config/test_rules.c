@@ -55,17 +55,17 @@ static void test_rules__remembered_shots(void **state)
     tk_config_init(&c);
     assert_status(tk_config_parse(&c, TK_CMD_SAMPLE, "a.yaml", board, strlen(board), 1, over),
                   TK_INPUT);
-    assert_says("a.yaml:7:40: shots[2].remember: -1 is not auto, or a list of at most 64 whole "
+    assert_says("a.yaml:3:40: shots[0].remember: 0 is no earlier shot: they are counted from 0, "
+                "and before shots[0] are 0\n"
+                "a.yaml:6:19: shots[1].remember: 1 is no earlier shot: they are counted from 0, "
+                "and before shots[1] are 1\n"
+                "a.yaml:6:22: shots[1].remember: 0 stands there twice; name it once\n"
+                "a.yaml:6:25: shots[1].remember: 7 is no earlier shot: they are counted from 0, "
+                "and before shots[1] are 1\n"
+                "a.yaml:7:40: shots[2].remember: -1 is not auto, or a list of at most 64 whole "
                 "numbers from 0 to 4999\n"
                 "a.yaml:8:39: shots[3].remember: the first is not auto, or a list of at most 64 "
                 "whole numbers from 0 to 4999\n"
-                "a.yaml:3:39: shots[0].remember: 0 is no earlier shot: they are counted from 0, "
-                "and before shots[0] are 0\n"
-                "a.yaml:6:15: shots[1].remember: 1 is no earlier shot: they are counted from 0, "
-                "and before shots[1] are 1\n"
-                "a.yaml:6:15: shots[1].remember: 0 stands there twice; name it once\n"
-                "a.yaml:6:15: shots[1].remember: 7 is no earlier shot: they are counted from 0, "
-                "and before shots[1] are 1\n"
                 "command line: shots[4].remember: 9 is no earlier shot: they are counted from 0, "
                 "and before shots[4] are 4");
     tk_config_free(&c);

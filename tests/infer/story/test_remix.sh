@@ -255,4 +255,4 @@ remix:
   keep: [words]
 YAML
 refused 'second.yaml:4:13: remix.strength'
-grep -q 'second.yaml:5:9: remix.keep' out || fail "not all options that are wrong are told at once"
+grep -q 'second.yaml:5:10: remix.keep' out || fail "not all options that are wrong are told at once"

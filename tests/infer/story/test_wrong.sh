@@ -45,7 +45,7 @@ YAML
 wrong='board.yaml:2:7: size: 17x16
 board.yaml:3:6: fps: 30
 board.yaml:6:8: sound: grey.ppm has no sound
-board.yaml:7:13: references[1]:
+board.yaml:7:24: references[1]:
 board.yaml:9:22: keyframes[0].picture: tone.wav has no pictures
 board.yaml:10:10: keyframes[1].at: 9
 board.yaml:10:22: keyframes[1].picture: nowhere.png
@@ -54,7 +54,7 @@ board.yaml:12:9: output:
 board.yaml:14:15: shots[0].seconds: 2
 board.yaml:15:43: shots[1].features:
 board.yaml:16:45: shots[2].remember:
-board.yaml:16:65: shots[2].references[0]: nowhere.wav
+board.yaml:16:66: shots[2].references[0]: nowhere.wav
 board.yaml: consent.store: missing'
 says "$wrong" "$talkie" sample board.yaml
 says "$wrong" "$talkie" plan board.yaml
@@ -63,11 +63,11 @@ says "$wrong" mpirun -n 2 "$talkie" sample board.yaml
 
 # Without its checkpoint what needs no model is told all the same; what an override gives has its place there.
 says 'board.yaml:6:8: sound: grey.ppm has no sound
-board.yaml:7:13: references[1]:
+board.yaml:7:24: references[1]:
 board.yaml:9:22: keyframes[0].picture: tone.wav
 board.yaml:10:22: keyframes[1].picture: nowhere.png
 board.yaml:12:9: output:
-board.yaml:16:65: shots[2].references[0]: nowhere.wav
+board.yaml:16:66: shots[2].references[0]: nowhere.wav
 command line: checkpoint: no checkpoint at nowhere
 board.yaml: consent.store: missing' "$talkie" sample board.yaml checkpoint=nowhere
 
@@ -130,7 +130,7 @@ shots: [{seconds: 0.5, prompt: a, references: [../../run.yaml]}]
 YAML
 drop theirs
 for line in 'theirs.yaml:1:8: takes: ' 'theirs.yaml:2:8: sound: ' 'theirs.yaml:3:9: output: ' 'theirs.yaml:4:18: watermark.key: ' \
-    'theirs.yaml:5:47: shots\[0\].references\[0\]: '; do
+    'theirs.yaml:5:48: shots\[0\].references\[0\]: '; do
     grep -q "$line" error || fail "not told of a job: $line in $(cat error)"
 done
 cat >given.yaml <<'YAML'

@@ -58,11 +58,11 @@ static void all_of_a_config_is_told_at_once(void **state)
                                  "  video_channels: 30\n";
     static const char *const line[] = {
         "bad.yaml:4:21: parallel.register_buffers: needs device=cuda",
-        "bad.yaml:6:10: data.files[1]: cannot open none.h5",
-        "bad.yaml:6:10: data.files[3]: data.files[0] clips.h5 and data.files[3] ./clips.h5 are the "
+        "bad.yaml:6:21: data.files[1]: cannot open none.h5",
+        "bad.yaml:6:30: data.files[2]: tiny.yaml is not an HDF5 file",
+        "bad.yaml:6:41: data.files[3]: data.files[0] clips.h5 and data.files[3] ./clips.h5 are the "
         "same file",
-        "bad.yaml:6:10: data.files[2]: tiny.yaml is not an HDF5 file",
-        "bad.yaml:6:10: data.files[4]: clips.h5 and other.h5 were made with different codecs",
+        "bad.yaml:6:53: data.files[4]: clips.h5 and other.h5 were made with different codecs",
         "bad.yaml:8:8: train.out: clips.h5 is no folder",
         "bad.yaml:9:10: train.batch: 1 documents, fewer than the 2 data ranks",
         "bad.yaml:11:9: train.from: no checkpoint at nowhere",
