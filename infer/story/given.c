@@ -13,8 +13,7 @@ static const int MEDIA[2] = {TK_VIDEO, TK_AUDIO};
 static const tk_codec_side SIDE[TK_MODALITIES] = {
     [TK_VIDEO] = TK_CODEC_VIDEO, [TK_AUDIO] = TK_CODEC_AUDIO};
 
-static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
-                               tk_arena *a)
+static void open_timeline(tk_story_given *g, const tk_story *s, const tk_codec_info *k, tk_arena *a)
 {
     *g = (tk_story_given){
         .shot = {.latent_frames = s->grid.latent_frames, .audio_rows = s->grid.audio_rows},
@@ -24,13 +23,13 @@ static tk_status open_timeline(tk_story_given *g, const tk_story *s, const tk_co
     g->doc = tk_document_on_grid(k, s->grid.high, s->grid.wide, s->channels);
     g->doc.shots = &g->shot;
     g->doc.n_shots = 1;
-    return tk_given_open(&g->doc, a, &g->mask);
+    tk_given_open(&g->doc, 0, a, &g->what);
 }
 
 tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_codec_info *k,
                               tk_arena *a)
 {
-    TK_TRY(open_timeline(g, s, k, a));
+    open_timeline(g, s, k, a);
     TK_ARENA_NEW(g->rows[TK_VIDEO], a, g->shot.latent_frames * g->each[TK_VIDEO]);
     TK_ARENA_NEW(g->rows[TK_AUDIO], a, g->shot.audio_rows * g->each[TK_AUDIO]);
     return TK_OK;
@@ -119,16 +118,16 @@ typedef struct remade { // of a clip, that is made anew
 } remade;
 
 // Latent frames [begin, end) of it become what is made.
-static void make_part(tk_story_given *g, const tk_codec_info *k, const remade *p, int64_t begin,
-                      int64_t end)
+static tk_status make_part(tk_story_given *g, const tk_codec_info *k, const remade *p,
+                           int64_t begin, int64_t end)
 {
     const int64_t frames = g->shot.latent_frames;
     tk_given_box box = p->box, sound = {.begin = tk_grid_audio_row(k, begin)};
     box.begin = begin;
     box.end = end;
     sound.end = end < frames ? tk_grid_audio_row(k, end) : g->shot.audio_rows;
-    if (p->picture) tk_give(&g->doc, 0, TK_VIDEO, &box, false, &g->mask);
-    if (p->sound && p->whole) tk_give(&g->doc, 0, TK_AUDIO, &sound, false, &g->mask);
+    if (p->picture) TK_TRY(tk_give(&g->what, TK_VIDEO, &box, false));
+    return p->sound && p->whole ? tk_give(&g->what, TK_AUDIO, &sound, false) : TK_OK;
 }
 
 // Whole latent frames and patches that it touches.
@@ -149,8 +148,8 @@ static remade remade_of(const tk_remix_config *r, const tk_story *s)
     return p;
 }
 
-static void give_but_part(tk_story_given *g, const tk_remix_config *r, const tk_story *s,
-                          const tk_codec_info *k)
+static tk_status give_but_part(tk_story_given *g, const tk_remix_config *r, const tk_story *s,
+                               const tk_codec_info *k)
 {
     const remade p = remade_of(r, s),
                  whole = {.box = {.bottom = s->grid.high, .right = s->grid.wide},
@@ -159,18 +158,18 @@ static void give_but_part(tk_story_given *g, const tk_remix_config *r, const tk_
                           .sound = true};
     const tk_remix_span span = tk_remix_span_of(r, s);
     const int64_t all = s->grid.latent_frames;
-    for (int i = 0; i < 2; i++) tk_give_modality(&g->doc, 0, MEDIA[i], &g->mask);
+    for (int i = 0; i < 2; i++) TK_TRY(tk_give_modality(&g->what, MEDIA[i]));
     for (int64_t i = 0; i < r->n_shots; i++) {
         const tk_story_shot *shot = &s->shot[r->shots[i]];
-        make_part(g, k, &p, shot->first_latent, shot->first_latent + shot->latents);
+        TK_TRY(make_part(g, k, &p, shot->first_latent, shot->first_latent + shot->latents));
     }
-    if (span.first > 0) make_part(g, k, &whole, 0, span.first);
-    if (span.first + span.n < all) make_part(g, k, &whole, span.first + span.n, all);
+    if (span.first > 0) TK_TRY(make_part(g, k, &whole, 0, span.first));
+    if (span.first + span.n < all) TK_TRY(make_part(g, k, &whole, span.first + span.n, all));
     const bool nothing = span.n < all && r->from <= 0 && r->to <= 0; // but what goes beyond it
-    if (r->shots || nothing) return;
+    if (r->shots || nothing) return TK_OK;
     const double to = r->to > 0 ? r->to : tk_story_end(s);
     const int64_t last = (int64_t)ceil(to / s->tick - 1e-9);
-    make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
+    return make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
 }
 
 static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
@@ -178,24 +177,25 @@ static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
     return (int64_t)floor(f->at / s->tick + 1e-9);
 }
 
-static tk_status lay_masks(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
+static tk_status lay_boxes(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
                            tk_story_given *g)
 {
-    if (*b->sound) tk_give_modality(&g->doc, 0, TK_AUDIO, &g->mask);
-    if (*b->picture) tk_give_modality(&g->doc, 0, TK_VIDEO, &g->mask);
-    if (*b->remix.clip) give_but_part(g, &b->remix, s, k);
+    bool makes = false;
+    if (*b->sound) TK_TRY(tk_give_modality(&g->what, TK_AUDIO));
+    if (*b->picture) TK_TRY(tk_give_modality(&g->what, TK_VIDEO));
+    if (*b->remix.clip) TK_TRY(give_but_part(g, &b->remix, s, k));
     for (int64_t i = 0; i < b->n_keyframes; i++)
-        tk_give_frame(&g->doc, 0, latent_of(&b->keyframes[i], s), &g->mask);
-    for (int i = 0; i < 2; i++) g->made[MEDIA[i]] = tk_document_targets(&g->doc, MEDIA[i]);
-    if (g->made[TK_VIDEO] + g->made[TK_AUDIO] > 0) return TK_OK;
-    return TK_FAIL(TK_INPUT, "all of the clip is given: nothing is left to make");
+        TK_TRY(tk_give_frame(&g->what, latent_of(&b->keyframes[i], s)));
+    for (int i = 0; i < 2; i++)
+        makes |= tk_given_leaves(&g->what, MEDIA[i], 0, g->what.whole[MEDIA[i]].end);
+    return makes ? TK_OK : TK_FAIL(TK_INPUT, "all of the clip is given: nothing is left to make");
 }
 
 tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_codec_info *k,
                              tk_arena *a, tk_story_given *out)
 {
-    TK_TRY(open_timeline(out, s, k, a));
-    return lay_masks(&c->story, s, k, out);
+    open_timeline(out, s, k, a);
+    return lay_boxes(&c->story, s, k, out);
 }
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -268,8 +268,8 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_re
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
     tk_wrong w = tk_wrong_of(c, "", a);
-    tk_status st = open_timeline(out, s, k, a);
-    if (st == TK_OK) st = lay_masks(&c->story, s, k, out);
+    open_timeline(out, s, k, a);
+    tk_status st = lay_boxes(&c->story, s, k, out);
     TK_TRY(tk_agree(ranks->replica, st));
     out->holders = ranks->holders;
     if (ranks->replica->rank == 0)
@@ -284,29 +284,17 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_re
 tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_window *w, int own,
                         tk_arena *a, tk_document *doc)
 {
-    tk_given mask;
-    int64_t begin[TK_MODALITIES] = {0}, from[TK_MODALITIES], n[TK_MODALITIES];
-    TK_TRY(tk_given_open(doc, a, &mask));
-    for (int i = 0; i < 2; i++)
-        for (int k = 0; k < own + w->n_memory; k++)
-            begin[MEDIA[i]] += tk_shot_count(doc, k, MEDIA[i]);
-    from[TK_VIDEO] = s->shot[w->target].first_latent * s->grid.high * s->grid.wide;
-    from[TK_AUDIO] = s->shot[w->target].first_audio * s->channels;
-    tk_document_rows(doc, n);
-    for (int i = 0; i < 2; i++)
-        memcpy(mask.row[MEDIA[i]] + begin[MEDIA[i]], g->mask.row[MEDIA[i]] + from[MEDIA[i]],
-               (size_t)(n[MEDIA[i]] - begin[MEDIA[i]]));
-    return TK_OK;
+    const tk_story_shot *first = &s->shot[w->target];
+    const int64_t begin[TK_MODALITIES] = {
+        [TK_VIDEO] = first->first_latent, [TK_AUDIO] = first->first_audio};
+    return tk_given_mask(&g->what, begin, own + w->n_memory, a, doc);
 }
 
 bool tk_story_window_makes(const tk_story_given *g, const tk_story *s, const tk_window *w)
 {
     const tk_story_shot *first = &s->shot[w->target], *last = &s->shot[w->end - 1];
-    const int64_t frame = s->grid.high * s->grid.wide;
-    const int64_t latents = last->first_latent + last->latents - first->first_latent;
     const int64_t end = last->first_audio + last->audio_rows + (w->end == s->n_shots ? s->tail : 0);
-    return memchr(g->mask.row[TK_VIDEO] + first->first_latent * frame, 0,
-                  (size_t)(latents * frame)) ||
-           memchr(g->mask.row[TK_AUDIO] + first->first_audio * s->channels, 0,
-                  (size_t)((end - first->first_audio) * s->channels));
+    return tk_given_leaves(&g->what, TK_VIDEO, first->first_latent,
+                           last->first_latent + last->latents) ||
+           tk_given_leaves(&g->what, TK_AUDIO, first->first_audio, end);
 }

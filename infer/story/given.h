@@ -2,11 +2,12 @@
 // What a storyboard gives of the clip that it asks for: keyframes, its sound, its picture, all but
 // a part that is made anew. Given rows come out as they went in.
 //
-// The storyboard's timeline is a document of one shot, and what is given of it is a mask over its
-// rows, filled by the calls that training's tasks fill theirs by (train/step/tasks.h):
+// The storyboard's timeline is a document of one shot, and what is given of it are boxes of its
+// rows, told by the calls that training's tasks tell theirs by (train/step/tasks.h). They take
+// memory by what the storyboard says, not by its length; masks there are only of windows:
 //
 //     tk_story_given_open(&g, &story, info, arena);
-//     tk_give_modality(&g.doc, 0, TK_AUDIO, &g.mask);   // and g.rows[TK_AUDIO] to be filled
+//     TK_TRY(tk_give_modality(&g.what, TK_AUDIO));   // and g.rows[TK_AUDIO] to be filled
 #pragma once
 #include "infer/story/remix.h"
 #include "train/step/tasks.h"
@@ -14,8 +15,7 @@
 typedef struct tk_story_given {
     tk_shot_rows shot;
     tk_document doc;             // the timeline
-    tk_given mask;               // of its rows
-    int64_t made[TK_MODALITIES]; // rows that are not given
+    tk_given what;               // of it
     int64_t each[TK_MODALITIES]; // numbers of a latent frame, of an audio row of all channels
     float *rows[TK_MODALITIES];  // (rows, channels) of it, read where they are given
     // Or these ranks hold none, and the first of them has a file: of the whole timeline, or the
@@ -55,7 +55,7 @@ void tk_story_given_close(tk_story_given *g); // of one that is zero: fine
 tk_status tk_story_give(const tk_story_given *g, const tk_story *s, const tk_window *w, int own,
                         tk_arena *a, tk_document *doc);
 
-// Whether a window has rows that are made.
+// Whether a window has rows that are made: tk_story_give's mask of it has a 0.
 bool tk_story_window_makes(const tk_story_given *g, const tk_story *s, const tk_window *w);
 
 // The files that a storyboard names, references included: where their names are kept, in order.

@@ -3,49 +3,45 @@
 
 // ---- what is given -----------------------------------------------------------------------------
 
-void tk_give_modality(const tk_document *d, int first, int modality, tk_given *g)
+tk_status tk_give_modality(tk_given *g, int modality)
 {
-    const tk_given_box all = tk_given_whole(d, first, modality);
-    tk_give(d, first, modality, &all, true, g);
+    return tk_give(g, modality, &g->whole[modality], true);
 }
 
-void tk_give_frame(const tk_document *d, int first, int64_t frame, tk_given *g)
+tk_status tk_give_frame(tk_given *g, int64_t frame)
 {
-    tk_given_box one = tk_given_whole(d, first, TK_VIDEO);
+    tk_given_box one = g->whole[TK_VIDEO];
     one.begin = frame;
     one.end = frame + 1;
-    tk_give(d, first, TK_VIDEO, &one, true, g);
+    return tk_give(g, TK_VIDEO, &one, true);
 }
 
-static void give_all(const tk_document *d, int first, tk_given *g)
+static tk_status give_all(tk_given *g)
 {
-    tk_give_modality(d, first, TK_VIDEO, g);
-    tk_give_modality(d, first, TK_AUDIO, g);
+    TK_TRY(tk_give_modality(g, TK_VIDEO));
+    return tk_give_modality(g, TK_AUDIO);
 }
 
 // The sound after the last latent frame, a track's tail, goes with it.
-void tk_give_but_span(const tk_document *d, int first, const tk_codec_info *k, int64_t begin,
-                      int64_t end, tk_given *g)
+tk_status tk_give_but_span(tk_given *g, const tk_codec_info *k, int64_t begin, int64_t end)
 {
-    const int64_t before = tk_given_length(d, 0, TK_VIDEO) - tk_given_length(d, first, TK_VIDEO);
-    const int64_t zero = tk_grid_audio_row(k, before);
-    tk_given_box picture = tk_given_whole(d, first, TK_VIDEO),
-                 sound = tk_given_whole(d, first, TK_AUDIO);
-    const int64_t from = tk_grid_audio_row(k, before + begin) - zero;
-    const int64_t until = tk_grid_audio_row(k, before + end) - zero;
+    const int64_t zero = tk_grid_audio_row(k, g->before);
+    tk_given_box picture = g->whole[TK_VIDEO], sound = g->whole[TK_AUDIO];
+    const int64_t from = tk_grid_audio_row(k, g->before + begin) - zero;
+    const int64_t until = tk_grid_audio_row(k, g->before + end) - zero;
     if (end < picture.end && until < sound.end) sound.end = until;
     sound.begin = from < sound.end ? from : sound.end;
     picture.begin = begin;
     picture.end = end;
-    give_all(d, first, g);
-    tk_give(d, first, TK_VIDEO, &picture, false, g);
-    tk_give(d, first, TK_AUDIO, &sound, false, g);
+    TK_TRY(give_all(g));
+    TK_TRY(tk_give(g, TK_VIDEO, &picture, false));
+    return tk_give(g, TK_AUDIO, &sound, false);
 }
 
-void tk_give_but_region(const tk_document *d, int first, const tk_given_box *box, tk_given *g)
+tk_status tk_give_but_region(tk_given *g, const tk_given_box *box)
 {
-    give_all(d, first, g);
-    tk_give(d, first, TK_VIDEO, box, false, g);
+    TK_TRY(give_all(g));
+    return tk_give(g, TK_VIDEO, box, false);
 }
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -99,47 +95,47 @@ static bool has_patches(const tk_task_document *d)
 }
 
 // The first latent frame, the last or any, equally often.
-static void give_keyframe(giving *g)
+static tk_status give_keyframe(giving *g)
 {
     const int64_t n = frames_of(g->d), where = draw_below(g, 3), any = draw_below(g, n);
-    tk_give_frame(g->d->doc, g->d->first, where == 0 ? 0 : where == 1 ? n - 1 : any, &g->given);
+    return tk_give_frame(&g->given, where == 0 ? 0 : where == 1 ? n - 1 : any);
 }
 
-static void give_picture(giving *g)
+static tk_status give_picture(giving *g)
 {
-    tk_give_modality(g->d->doc, g->d->first, TK_VIDEO, &g->given);
+    return tk_give_modality(&g->given, TK_VIDEO);
 }
 
-static void give_sound(giving *g)
+static tk_status give_sound(giving *g)
 {
-    tk_give_modality(g->d->doc, g->d->first, TK_AUDIO, &g->given);
+    return tk_give_modality(&g->given, TK_AUDIO);
 }
 
 // All lengths but the whole are equally likely, as are all places of it.
-static void give_around_span(giving *g)
+static tk_status give_around_span(giving *g)
 {
     const int64_t all = frames_of(g->d), n = 1 + draw_below(g, all - 1);
     const int64_t begin = draw_below(g, all - n + 1);
-    tk_give_but_span(g->d->doc, g->d->first, g->d->codec, begin, begin + n, &g->given);
+    return tk_give_but_span(&g->given, g->d->codec, begin, begin + n);
 }
 
 // All sizes but the whole frame are equally likely, as are all places of it.
-static void give_around_region(giving *g)
+static tk_status give_around_region(giving *g)
 {
     const tk_document *d = g->d->doc;
     const int64_t size = draw_below(g, d->height * d->width - 1);
     const int64_t high = 1 + size / d->width, wide = 1 + size % d->width;
-    tk_given_box box = tk_given_whole(d, g->d->first, TK_VIDEO);
+    tk_given_box box = g->given.whole[TK_VIDEO];
     box.top = draw_below(g, d->height - high + 1);
     box.left = draw_below(g, d->width - wide + 1);
     box.bottom = box.top + high;
     box.right = box.left + wide;
-    tk_give_but_region(d, g->d->first, &box, &g->given);
+    return tk_give_but_region(&g->given, &box);
 }
 
 typedef struct task_row {
     bool (*can)(const tk_task_document *d);
-    void (*give)(giving *g); // NULL: nothing of the shots to make
+    tk_status (*give)(giving *g); // NULL: nothing of the shots to make
 } task_row;
 
 static const task_row table[TK_TASKS] = {
@@ -190,9 +186,10 @@ bool tk_task_can(tk_task t, const tk_task_document *d)
 
 tk_status tk_task_give(tk_task t, const tk_task_document *d, tk_key key, int64_t j, tk_arena *a)
 {
+    static const int64_t begin[TK_MODALITIES];
     giving g = {.d = d, .key = key, .draw = DRAWS * (uint64_t)j + 1};
     if (!table[t].give) return TK_OK;
-    TK_TRY(tk_given_open(d->doc, a, &g.given));
-    table[t].give(&g);
-    return TK_OK;
+    tk_given_open(d->doc, d->first, a, &g.given);
+    TK_TRY(table[t].give(&g));
+    return tk_given_mask(&g.given, begin, d->first, a, d->doc);
 }

@@ -23,15 +23,14 @@ typedef struct tk_task_document { // that a task is to be done with
     const tk_codec_info *codec;
 } tk_task_document;
 bool tk_task_can(tk_task t, const tk_task_document *d);
-// Gives what the task gives; masks live in the arena, where there are any.
+// Gives what the task gives; masks live in the arena, where there are any. TK_MEMORY.
 tk_status tk_task_give(tk_task t, const tk_task_document *d, tk_key key, int64_t j, tk_arena *a);
 
-// ---- what is given, for all who give ----
+// ---- what is given, for all who give; TK_MEMORY ----
 
-void tk_give_modality(const tk_document *d, int first, int modality, tk_given *g);
-void tk_give_frame(const tk_document *d, int first, int64_t frame, tk_given *g); // latent frame
+tk_status tk_give_modality(tk_given *g, int modality);
+tk_status tk_give_frame(tk_given *g, int64_t frame); // latent frame
 // All but picture and sound of latent frames [begin, end); the sound that begins in them.
-void tk_give_but_span(const tk_document *d, int first, const tk_codec_info *k, int64_t begin,
-                      int64_t end, tk_given *g);
+tk_status tk_give_but_span(tk_given *g, const tk_codec_info *k, int64_t begin, int64_t end);
 // All but the picture in the box.
-void tk_give_but_region(const tk_document *d, int first, const tk_given_box *box, tk_given *g);
+tk_status tk_give_but_region(tk_given *g, const tk_given_box *box);

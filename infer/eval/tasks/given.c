@@ -36,68 +36,63 @@ const tk_asked_task tk_asked_tasks[TK_ASKED_TASKS] = {
 static const double nearly = 0.6; // of a shot
 
 // The middle shot of the clip; given of it is the picture in its middle.
-static void give_picture_of_middle(const tk_story *s, tk_asked_parts *p)
+static tk_status give_picture_of_middle(const tk_story *s, tk_asked_parts *p)
 {
     const int h = s->n_shots / 2;
     const tk_story_shot *shot = &s->shot[h];
     const int64_t at = shot->first_latent + shot->latents / 2;
-    tk_give_frame(&p->given.doc, 0, at, &p->given.mask);
     p->made[h] = shot->latents > 1;
     p->hide = at;
     p->show = at > shot->first_latent ? at - 1 : at + 1;
+    return tk_give_frame(&p->given.what, at);
 }
 
 // All but a span of time; shots count that lie in it nearly whole.
-static void give_around(const tk_story *s, const tk_codec_info *k, int64_t begin, int64_t end,
-                        tk_asked_parts *p)
+static tk_status give_around(const tk_story *s, const tk_codec_info *k, int64_t begin, int64_t end,
+                             tk_asked_parts *p)
 {
-    tk_give_but_span(&p->given.doc, 0, k, begin, end, &p->given.mask);
     for (int h = 0; h < s->n_shots; h++) {
         const int64_t first = s->shot[h].first_latent, last = first + s->shot[h].latents;
         const int64_t in = (last < end ? last : end) - (first > begin ? first : begin);
         p->made[h] = (double)in >= nearly * (double)s->shot[h].latents;
     }
+    return tk_give_but_span(&p->given.what, k, begin, end);
 }
 
 // The border is as wide as an eighth of the side, in whole patches.
-static void give_frame_edge(const tk_story *s, tk_asked_parts *p)
+static tk_status give_frame_edge(const tk_story *s, tk_asked_parts *p)
 {
-    tk_given_box box = tk_given_whole(&p->given.doc, 0, TK_VIDEO);
+    tk_given_box box = p->given.what.whole[TK_VIDEO];
     box.top = (box.bottom + 7) / 8;
     box.bottom -= box.top;
     box.left = (box.right + 7) / 8;
     box.right -= box.left;
-    tk_give_but_region(&p->given.doc, 0, &box, &p->given.mask);
     for (int h = 0; h < s->n_shots; h++) p->made[h] = box.top < box.bottom && box.left < box.right;
+    return tk_give_but_region(&p->given.what, &box);
 }
 
-static void give_one(const tk_story *s, int m, tk_asked_parts *p)
+static tk_status give_one(const tk_story *s, int m, tk_asked_parts *p)
 {
-    tk_give_modality(&p->given.doc, 0, m, &p->given.mask);
     for (int h = 0; h < s->n_shots; h++) p->made[h] = true;
+    return tk_give_modality(&p->given.what, m);
 }
 
-static void give_parts(tk_task t, const tk_story *s, const tk_codec_info *k, tk_asked_parts *p)
+static tk_status give_parts(tk_task t, const tk_story *s, const tk_codec_info *k, tk_asked_parts *p)
 {
     const int64_t all = s->grid.latent_frames;
     switch (t) {
     case TK_TASK_CONTINUE:
-        give_around(s, k, s->shot[s->n_shots - 1].first_latent, all, p);
-        break;
+        return give_around(s, k, s->shot[s->n_shots - 1].first_latent, all, p);
     case TK_TASK_KEYFRAME:
-        give_picture_of_middle(s, p);
-        break;
+        return give_picture_of_middle(s, p);
     case TK_TASK_PICTURE_TO_SOUND:
-        give_one(s, TK_VIDEO, p);
-        break;
+        return give_one(s, TK_VIDEO, p);
     case TK_TASK_SOUND_TO_PICTURE:
-        give_one(s, TK_AUDIO, p);
-        break;
+        return give_one(s, TK_AUDIO, p);
     case TK_TASK_SPAN:
-        give_around(s, k, (all + 7) / 8, all - (all + 7) / 8, p);
-        break;
+        return give_around(s, k, (all + 7) / 8, all - (all + 7) / 8, p);
     default:
-        give_frame_edge(s, p);
+        return give_frame_edge(s, p);
     }
 }
 
@@ -109,7 +104,7 @@ tk_status tk_asked_parts_of(const tk_asked_task *t, const tk_story *plan, const 
     const tk_task_document of = {.doc = &out->given.doc, .memory = plan->n_shots - 1, .codec = k};
     *can = tk_task_can(t->task, &of);
     if (!*can) return TK_OK;
-    give_parts(t->task, plan, k, out);
+    TK_TRY(give_parts(t->task, plan, k, out));
     *can = false;
     for (int h = 0; h < plan->n_shots; h++) *can |= out->made[h];
     return TK_OK;
@@ -117,12 +112,17 @@ tk_status tk_asked_parts_of(const tk_asked_task *t, const tk_story *plan, const 
 
 // ---- what is judged ----------------------------------------------------------------------------
 
-static void join_rows(const uint8_t *given, int64_t rows, int64_t channels, const float *own,
-                      const float *made, float *to)
+static tk_status join_rows(const tk_given *given, int m, int64_t rows, int64_t channels,
+                           const float *own, const float *made, tk_arena *a, float **out)
 {
+    uint8_t *is_given;
+    TK_ARENA_NEW(is_given, a, rows);
+    TK_ARENA_NEW(*out, a, rows * channels);
+    tk_given_rows(given, m, 0, given->whole[m].end, is_given);
     for (int64_t r = 0; r < rows; r++)
-        memcpy(to + r * channels, (given[r] ? own : made) + r * channels,
-               (size_t)channels * sizeof *to);
+        memcpy(*out + r * channels, (is_given[r] ? own : made) + r * channels,
+               (size_t)channels * sizeof **out);
+    return TK_OK;
 }
 
 tk_status tk_asked_join(const tk_asked_parts *p, const tk_story *plan, const tk_codec_info *k,
@@ -131,12 +131,10 @@ tk_status tk_asked_join(const tk_asked_parts *p, const tk_story *plan, const tk_
     const int64_t video = plan->grid.video_rows, audio = plan->grid.audio_rows * plan->channels;
     const int64_t frame = plan->grid.high * plan->grid.wide * k->video_channels;
     float *picture, *sound;
-    TK_ARENA_NEW(picture, a, video * k->video_channels);
-    TK_ARENA_NEW(sound, a, audio * k->audio_channels);
-    join_rows(p->given.mask.row[TK_VIDEO], video, k->video_channels, own->rows[TK_VIDEO],
-              made->rows[TK_VIDEO], picture);
-    join_rows(p->given.mask.row[TK_AUDIO], audio, k->audio_channels, own->rows[TK_AUDIO],
-              made->rows[TK_AUDIO], sound);
+    TK_TRY(join_rows(&p->given.what, TK_VIDEO, video, k->video_channels, own->rows[TK_VIDEO],
+                     made->rows[TK_VIDEO], a, &picture));
+    TK_TRY(join_rows(&p->given.what, TK_AUDIO, audio, k->audio_channels, own->rows[TK_AUDIO],
+                     made->rows[TK_AUDIO], a, &sound));
     if (p->hide >= 0)
         memcpy(picture + p->hide * frame, picture + p->show * frame,
                (size_t)frame * sizeof *picture);

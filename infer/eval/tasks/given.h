@@ -36,7 +36,7 @@ typedef struct tk_asked_parts {
                         // is the one beside it; -1: none
 } tk_asked_parts;
 
-// `can`: whether the clip can be asked so. Masks in `a`.
+// `can`: whether the clip can be asked so. What is given is told in `a`.
 tk_status tk_asked_parts_of(const tk_asked_task *t, const tk_story *plan, const tk_codec_info *k,
                             tk_arena *a, tk_asked_parts *out, bool *can);
 // Of the clip's own rows those that are given, the others of `made`; as they are judged.

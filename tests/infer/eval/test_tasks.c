@@ -88,10 +88,22 @@ static void ask(int64_t i, bool filmed, tk_arena *a, asked *out)
 
 // ---- rows --------------------------------------------------------------------------------------
 
+static const uint8_t *mask_of(const tk_asked_parts *p, int m, tk_arena *a)
+{
+    uint8_t *given = tk_arena_alloc(a, (size_t)tk_shot_count(&p->given.doc, 0, m));
+    assert_non_null(given);
+    tk_given_rows(&p->given.what, m, 0, p->given.what.whole[m].end, given);
+    return given;
+}
+
 static int64_t count_given(const tk_asked_parts *p, int m)
 {
     int64_t n = 0;
-    for (int64_t r = 0; r < tk_shot_count(&p->given.doc, 0, m); r++) n += p->given.mask.row[m][r];
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const uint8_t *given = mask_of(p, m, &a);
+    for (int64_t r = 0; r < tk_shot_count(&p->given.doc, 0, m); r++) n += given[r];
+    tk_arena_free(&a);
     return n;
 }
 
@@ -132,13 +144,17 @@ static void check_rows(const tk_asked_parts *p, const tk_story *s, int m, int64_
                        const asked *c, const float *joined)
 {
     const int64_t frame = s->grid.high * s->grid.wide;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const uint8_t *given = mask_of(p, m, &a);
     for (int64_t r = 0; r < tk_shot_count(&p->given.doc, 0, m); r++) {
         const bool hidden = m == TK_VIDEO && r / frame == p->hide;
-        const tk_latents *from = p->given.mask.row[m][r] && !hidden ? &c->own : &c->other;
+        const tk_latents *from = given[r] && !hidden ? &c->own : &c->other;
         const int64_t at = hidden ? r + (p->show - p->hide) * frame : r;
         assert_memory_equal(joined + r * channels, from->rows[m] + at * channels,
                             (size_t)channels * sizeof *joined);
     }
+    tk_arena_free(&a);
 }
 
 static void test_parts__are_given_or_made(void **state)

@@ -261,14 +261,23 @@ static void give_some(tk_story_given *g)
         if (m != TK_TEXT)
             tk_rng_fill_normal(tk_rng_key(3, TK_RNG_TEST, (uint64_t)m), 0, g->rows[m],
                                stories_numbers(&story, m), 1);
-    tk_given_box some = tk_given_whole(&g->doc, 0, TK_AUDIO);
+    tk_given_box some = g->what.whole[TK_AUDIO];
     some.begin = story.shot[0].audio_rows - 2;
-    tk_give(&g->doc, 0, TK_AUDIO, &some, true, &g->mask);
-    tk_give_frame(&g->doc, 0, 1, &g->mask);
-    tk_given_box part = tk_given_whole(&g->doc, 0, TK_VIDEO);
+    assert_ok(tk_give(&g->what, TK_AUDIO, &some, true));
+    assert_ok(tk_give_frame(&g->what, 1));
+    tk_given_box part = g->what.whole[TK_VIDEO];
     part.begin = part.end - 2;
     part.right = 1;
-    tk_give(&g->doc, 0, TK_VIDEO, &part, true, &g->mask);
+    assert_ok(tk_give(&g->what, TK_VIDEO, &part, true));
+}
+
+// (rows of the modality)
+static const uint8_t *given_rows(const tk_story_given *g, int m)
+{
+    uint8_t *is = tk_arena_alloc(&arena, (size_t)tk_shot_count(&g->doc, 0, m));
+    assert_non_null(is);
+    tk_given_rows(&g->what, m, 0, g->what.whole[m].end, is);
+    return is;
 }
 
 // They come out to the bit, on every layout, in windows that are made alone as well; what is made
@@ -290,11 +299,12 @@ static void given_rows_stay(void **state)
         const int64_t rows = tk_shot_count(&g.doc, 0, m);
         const int64_t channels = stories_numbers(&story, m) / rows;
         const size_t bytes = (size_t)channels * sizeof(float);
+        const uint8_t *is_given = given_rows(&g, m);
         int64_t n = 0, same = 0;
         for (int64_t i = 0; i < rows; i++) {
             const int64_t at = i * channels;
-            n += g.mask.row[m][i];
-            if (g.mask.row[m][i])
+            n += is_given[i];
+            if (is_given[i])
                 assert_memory_equal(x.rows[m] + at, g.rows[m] + at, bytes);
             else
                 same += !memcmp(x.rows[m] + at, free_of_it.rows[m] + at, bytes);
@@ -331,8 +341,9 @@ static void keep_rows(const char *from)
     given = NULL;
     const int64_t rows = tk_shot_count(&g.doc, 0, TK_VIDEO),
                   n = stories_numbers(&story, TK_VIDEO) / rows;
+    const uint8_t *is_given = given_rows(&g, TK_VIDEO);
     for (int64_t i = 0; i < rows; i++)
-        if (g.mask.row[TK_VIDEO][i])
+        if (is_given[i])
             assert_memory_equal(kept.rows[TK_VIDEO] + i * n, g.rows[TK_VIDEO] + i * n,
                                 (size_t)n * sizeof(float));
 }
@@ -352,8 +363,8 @@ static void all_that_is_given_comes_back(void **state)
     tk_latents x;
     (void)state;
     give_some(&g);
-    tk_give_modality(&g.doc, 0, TK_VIDEO, &g.mask);
-    tk_give_modality(&g.doc, 0, TK_AUDIO, &g.mask);
+    assert_ok(tk_give_modality(&g.what, TK_VIDEO));
+    assert_ok(tk_give_modality(&g.what, TK_AUDIO));
     given = &g;
     const bool holds = sample(path, 1, world.size, &x);
     given = NULL;

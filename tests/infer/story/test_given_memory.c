@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { RATE = 8000, FPS = 4, CHANNELS = 2, SIDE = 72, SHORT = 60, LONG = 200, NUMBERS = 20 };
+enum { HELD = 2048 }; // bytes of what is given, for as long as the clip is made
 
 static const tk_media_config media = {
     .width = SIDE, .height = SIDE, .fps = FPS, .sample_rate = RATE, .channels = CHANNELS};
@@ -100,7 +101,11 @@ static tk_status give(const tk_config *c, int kind, int64_t seconds)
     const tk_codec_info *k = tk_codec_get_info(codec);
     TK_TRY(tk_grid_of(k, "", seconds * FPS, SIDE, SIDE, TK_GRID_WHOLE, &s.grid));
     s.tick = tk_grid_tick(k);
+    const size_t before = a.used;
     TK_TRY(tk_story_given_read(c, &s, &none, codec, beside, &ranks, &a, &g));
+    if (a.used - before > HELD)
+        return TK_FAIL(TK_MEMORY, "%zu bytes are kept of %lld seconds", a.used - before,
+                       (long long)seconds);
     TK_ARENA_NEW(rows, &a, 2 * g.each[TK_VIDEO] + RATE / 200 * g.each[TK_AUDIO]);
     for (int64_t at = 0; at < seconds; at++) {
         TK_TRY(tk_story_given_rows(&g, TK_VIDEO, at * FPS / 2, 2, rows));
