@@ -38,10 +38,8 @@ typedef struct large_window {
 } large_window;
 
 typedef struct largest {
-    large_window window[LARGEST]; // no two of one size; in the end in the order of making
+    large_window window[LARGEST]; // no two of one size; those with most rows come first
     int n;
-    large_window first; // of them that with most rows
-    int64_t planned;    // storyboards that can be made
 } largest;
 
 typedef struct planned { // a storyboard
@@ -106,23 +104,31 @@ static void insert_window(largest *all, const large_window *w)
     all->window[at] = *w;
 }
 
-static tk_status look_at_story(const tk_stories *s, const tk_trained *t, const change *by,
-                               int64_t i, tk_arena *a, largest *all)
+// Those of a storyboard's windows that are made come among *all. What is laid out of one goes
+// before the next is, so that a long storyboard takes no more than a short one.
+static tk_status look_at_windows(const planned *p, const tk_trained *t, int64_t story, tk_arena *a,
+                                 largest *all)
 {
-    planned p;
-    const tk_status st = plan_story(s, t, by, i, a, &p);
-    if (st == TK_INPUT) tk_status_clear();
-    if (st != TK_OK) return st == TK_INPUT ? TK_OK : st;
-    all->planned++;
-    for (int k = 0; k < p.story.n_windows; k++) {
+    for (int k = 0; k < p->story.n_windows; k++) {
         tk_sample_task task;
-        large_window w = {.story = i, .window = k};
-        if (p.gives && !tk_story_window_makes(&p.given, &p.story, &p.story.windows[k])) continue;
-        TK_TRY(plan_window(&p, t, k, a, &task));
+        large_window w = {.story = story, .window = k};
+        if (p->gives && !tk_story_window_makes(&p->given, &p->story, &p->story.windows[k]))
+            continue;
+        tk_arena_reset(a);
+        TK_TRY(plan_window(p, t, k, a, &task));
         measure_task(&task, &w);
         insert_window(all, &w);
     }
     return TK_OK;
+}
+
+static tk_status find_largest_of(const planned *p, const tk_trained *t, int64_t story, largest *all)
+{
+    tk_arena of_window;
+    tk_arena_init(&of_window, 0);
+    const tk_status st = look_at_windows(p, t, story, &of_window, all);
+    tk_arena_free(&of_window);
+    return st;
 }
 
 static int by_making(const void *x, const void *y)
@@ -132,16 +138,22 @@ static int by_making(const void *x, const void *y)
     return a->window < b->window ? -1 : a->window > b->window;
 }
 
+// n: the storyboards that can be made.
 static tk_status find_largest(const tk_stories *s, const tk_trained *t, const change *by,
-                              tk_arena *a, largest *all)
+                              tk_arena *a, largest *all, int64_t *n)
 {
     *all = (largest){0};
+    *n = 0;
     for (int64_t i = 0; i < s->n; i++) {
+        planned p;
         tk_arena_reset(a);
-        TK_TRY(look_at_story(s, t, by, i, a, all));
+        const tk_status st = plan_story(s, t, by, i, a, &p);
+        if (st == TK_INPUT) tk_status_clear();
+        if (st != TK_OK && st != TK_INPUT) return st;
+        if (st == TK_INPUT) continue;
+        TK_TRY(find_largest_of(&p, t, i, all));
+        ++*n;
     }
-    all->first = all->window[0];
-    qsort(all->window, (size_t)all->n, sizeof *all->window, by_making);
     return TK_OK;
 }
 
@@ -167,19 +179,22 @@ static void describe_largest(forecasting *f, const planned *p, const large_windo
              p->story.windows[w->window].target, p->name);
 }
 
-static tk_status sample_windows(forecasting *f, const change *by, const largest *all,
-                                tk_sampler *on, tk_arena *a)
+// In the order of making.
+static tk_status sample_windows(forecasting *f, const change *by, largest *all, tk_sampler *on,
+                                tk_arena *a)
 {
     const tk_trained *t = f->session->trained;
+    const large_window first = all->window[0];
     float *const nothing[TK_MODALITIES] = {0};
+    qsort(all->window, (size_t)all->n, sizeof *all->window, by_making);
     for (int i = 0; i < all->n; i++) {
         planned p;
         tk_sample_task task;
         tk_arena_reset(a);
         TK_TRY(plan_story(f->stories, t, by, all->window[i].story, a, &p));
         TK_TRY(plan_window(&p, t, all->window[i].window, a, &task));
-        if (by == &f->asked && by_making(&all->window[i], &all->first) == 0)
-            describe_largest(f, &p, &all->first);
+        if (by == &f->asked && by_making(&all->window[i], &first) == 0)
+            describe_largest(f, &p, &first);
         TK_TRY(tk_sampler_run(on, &task, nothing, NULL, NULL));
     }
     return TK_OK;
@@ -188,33 +203,17 @@ static tk_status sample_windows(forecasting *f, const change *by, const largest 
 enum { AT_ONCE = 4 };
 typedef struct longest { // of a storyboard's windows that are made, those with most rows, in order
     tk_sample_task task[AT_ONCE];
-    int64_t rows[AT_ONCE];
     int n;
 } longest;
 
-static void insert_task(longest *l, const tk_sample_task *task, int64_t rows)
+static tk_status find_longest(const planned *p, const tk_trained *t, int64_t story, tk_arena *a,
+                              longest *out)
 {
-    int at = l->n;
-    while (at > 0 && l->rows[at - 1] < rows) at--;
-    if (at == AT_ONCE) return;
-    l->n += l->n < AT_ONCE;
-    for (int i = l->n - 1; i > at; i--) l->task[i] = l->task[i - 1], l->rows[i] = l->rows[i - 1];
-    l->task[at] = *task;
-    l->rows[at] = rows;
-}
-
-static tk_status find_longest(const planned *p, const tk_trained *t, tk_arena *a, longest *out)
-{
+    largest all = {0};
     *out = (longest){0};
-    for (int k = 0; k < p->story.n_windows; k++) {
-        tk_sample_task task;
-        large_window w = {.window = k};
-        if (p->gives && !tk_story_window_makes(&p->given, &p->story, &p->story.windows[k]))
-            continue;
-        TK_TRY(plan_window(p, t, k, a, &task));
-        measure_task(&task, &w);
-        insert_task(out, &task, w.size[ROWS]);
-    }
+    TK_TRY(find_largest_of(p, t, story, &all));
+    for (; out->n < all.n && out->n < AT_ONCE; out->n++)
+        TK_TRY(plan_window(p, t, all.window[out->n].window, a, &out->task[out->n]));
     return TK_OK;
 }
 
@@ -253,7 +252,7 @@ static tk_status sample_at_once(forecasting *f, const change *by, tk_sampler *on
     TK_ARENA_NEW(done, a, n);
     for (int64_t i = 0; i < n; i++) {
         TK_TRY(plan_story(f->stories, t, by, i, a, &p[i]));
-        TK_TRY(find_longest(&p[i], t, a, &of[i]));
+        TK_TRY(find_longest(&p[i], t, i, a, &of[i]));
     }
     for (int k = 0; k < AT_ONCE; k++) {
         int m = 0;
@@ -268,7 +267,7 @@ static tk_status sample_at_once(forecasting *f, const change *by, tk_sampler *on
     return TK_OK;
 }
 
-static tk_status sample_dry(forecasting *f, const change *by, const largest *all, tk_dry_rank *r,
+static tk_status sample_dry(forecasting *f, const change *by, largest *all, tk_dry_rank *r,
                             tk_arena *a, tk_forecast *out)
 {
     const tk_model_part part = tk_sampler_part(&r->mesh, &r->device);
@@ -289,10 +288,11 @@ static tk_status forecast_in(forecasting *f, const change *by, int rank, tk_aren
                              tk_forecast *out)
 {
     largest all;
+    int64_t planned;
     tk_dry_rank r;
-    TK_TRY(find_largest(f->stories, f->session->trained, by, a, &all));
-    if (by == &f->asked) f->planned = all.planned;
-    if (!all.planned || all.planned < f->planned) return TK_OK;
+    TK_TRY(find_largest(f->stories, f->session->trained, by, a, &all, &planned));
+    if (by == &f->asked) f->planned = planned;
+    if (!planned || planned < f->planned) return TK_OK;
     TK_TRY(tk_dry_rank_open(&r, &by->parallel, rank, &f->session->device));
     const tk_status st = sample_dry(f, by, &all, &r, a, out);
     tk_dry_rank_close(&r);
