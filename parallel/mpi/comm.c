@@ -174,10 +174,19 @@ static tk_status wrap_agreed(tk_comm *parent, MPI_Comm comm, const char *name, t
     return st;
 }
 
+// A part of a world of one rank, without MPI.
+static tk_status split_alone(const tk_comm *parent, const char *name, tk_comm *out)
+{
+    *out = *parent;
+    out->name = name;
+    return TK_OK;
+}
+
 tk_status tk_mpi_split(tk_comm *parent, const char *name, int color, tk_comm *out)
 {
     const tk_mpi_impl *from = parent->impl;
     MPI_Comm comm;
+    if (!from) return split_alone(parent, name, out);
     TK_TRY(barrier(parent)); // who waits inside MPI_Comm_split answers nobody
     TK_TRY(tk_mpi_check(from, "splitting", MPI_Comm_split(from->comm, color, parent->rank, &comm)));
     return wrap_agreed(parent, comm, name, out);
@@ -187,6 +196,7 @@ tk_status tk_mpi_split_node(tk_comm *world, tk_comm *node)
 {
     const tk_mpi_impl *from = world->impl;
     MPI_Comm comm;
+    if (!from) return split_alone(world, "node", node);
     TK_TRY(barrier(world));
     TK_TRY(tk_mpi_check(
         from, "splitting by node",

@@ -223,6 +223,13 @@ static void close_comm(tk_device_comm *c)
     tk_mpi_free(c->impl);
 }
 
+// Of a world of one rank, without MPI.
+static tk_status alone(tk_device_comm *out, tk_comm *host, tk_device *d)
+{
+    tk_device_comm_self(out, host, d);
+    return TK_OK;
+}
+
 tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, bool late, tk_device_comm *out)
 {
     static const tk_device_comm_ops ops = {
@@ -242,6 +249,7 @@ tk_status tk_mpi_device(tk_comm *host, tk_device *d, tk_queue q, bool late, tk_d
     tk_mpi_impl *m;
     MPI_Comm comm;
     *out = (tk_device_comm){0};
+    if (!from) return alone(out, host, d);
     TK_TRY(tk_comm_barrier(host)); // who waits inside MPI_Comm_dup answers nobody
     TK_TRY(tk_mpi_check(from, "duplicating", MPI_Comm_dup(from->comm, &comm)));
     const tk_status st = tk_agree(host, tk_mpi_new(comm, host->name, &m));

@@ -15,20 +15,30 @@ enum { MAX_CPUS = 8192 };
 static tk_comm *started; // what tk_parallel_start filled in
 static bool threads;     // MPI may be called by several at once
 
-// Beside a process that nobody launches as a rank, Open MPI would start a daemon, for ranks that it
-// may spawn: half of what starting takes. Without one all such processes have one number, and so
-// one folder for their files, which they would take away from each other: they need none.
-static void start_alone(void)
+// Whether a launcher started this process as a rank: mpirun and srun by PMIx, others by PMI; in a
+// step of Slurm's without either MPI says what is missing.
+static bool is_launched(void)
 {
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+    static const char *const signs[] = {"PMIX_NAMESPACE", "PMI_RANK", "PMI_FD", "SLURM_STEP_ID"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (getenv(signs[i])) return true;
+    return false;
+}
+
+// One rank has nobody to talk to: MPI, which takes a third of a second to start, stays off.
+static tk_status start_alone(tk_comm *world)
+{
+    *world = *tk_comm_self();
+    world->name = "world";
+    threads = true;
+    return TK_OK;
 }
 
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
 {
     int provided = 0;
     signal(SIGXFSZ, SIG_IGN); // a file that may not grow so far: the write fails, in words
-    if (!getenv("PMIX_NAMESPACE")) start_alone();
+    if (!is_launched()) return start_alone(world);
     int err = MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided);
     if (err != MPI_SUCCESS) return TK_FAIL(TK_COMM, "MPI does not start (error %d)", err);
     if (provided < MPI_THREAD_FUNNELED)

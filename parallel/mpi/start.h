@@ -3,8 +3,8 @@
 #pragma once
 #include "core/comm/comm.h"
 
-// MPI starts in tk_parallel_start (argc/argv as main's) and ends in tk_parallel_stop. Works started
-// alone, by mpirun and by srun.
+// MPI starts in tk_parallel_start (argc/argv as main's) and ends in tk_parallel_stop; of a process
+// that no launcher (mpirun, srun) started as a rank, which is a world of its own, it stays off.
 tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world);
 void tk_parallel_stop(void); // finalizes
 // For failures inside work in which ranks wait for each other: returns `st` where it is TK_OK,
