@@ -27,7 +27,7 @@ typedef struct tk_param_spec {
     tk_init init;
     double init_std;
     bool decay; // weight decay applies
-    bool added; // by an option: a model without it is this one with zeros there
+    bool added; // by an option, which may be new to the weights that training begins with
     tk_stage_of where;
     int64_t block; // of TK_ON_BLOCK
 } tk_param_spec;

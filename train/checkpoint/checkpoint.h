@@ -62,7 +62,7 @@ tk_status tk_checkpoint_open(const char *path, const char *codec_file, tk_comm *
 tk_status tk_checkpoint_load(const char *path, tk_mesh *mesh, tk_model *model, int n,
                              tk_flat *flat);
 // The same for the weights that a new run begins with, one flat: what an option of its model adds
-// to those in the file becomes zeros, with which it still is the file's model.
+// to those in the file stays as the flat has it.
 tk_status tk_checkpoint_begin(const char *path, tk_mesh *mesh, tk_model *model, tk_flat *flat);
 tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
 // Collective. Newest checkpoint of a run directory ("step-00000100.h5") that verifies and opens, or

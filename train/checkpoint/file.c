@@ -231,12 +231,12 @@ static tk_status find_group(hid_t file, const char *path, const char *name,
     TK_TRY(tk_h5_group(file, name, &group));
     for (int i = 0; i < table->n && st == TK_OK; i++) {
         const tk_param_spec *s = &table->spec[i];
-        const bool zeros = may_add && s->added && !tk_h5_exists(group, s->name);
-        if (zeros)
-            tensor[i] = tk_ck_zeros(s);
+        const bool none = may_add && s->added && !tk_h5_exists(group, s->name);
+        if (none)
+            tensor[i] = tk_ck_none(s);
         else
             st = find_tensor(group, path, name, s, &tensor[i]);
-        n += !zeros;
+        n += !none;
     }
     if (st == TK_OK && (H5Gget_info(group, &info) < 0 || info.nlinks != (hsize_t)n))
         st = TK_FAIL(TK_INPUT,

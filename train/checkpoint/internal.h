@@ -19,9 +19,9 @@ enum { TK_CHECKPOINT_VERSION = 1 };
 typedef struct tk_ck_tensor { // a dataset of the file, or a tensor of safetensors
     int64_t address, count;   // byte offset of its data, elements
     uint64_t digest;          // 0 where the file does not tell it
-    int32_t file, type;       // of tk_ck_files, or TK_CK_ZEROS; a tk_safe_type
+    int32_t file, type;       // of tk_ck_files, or TK_CK_NONE; a tk_safe_type
 } tk_ck_tensor;
-enum { TK_CK_ZEROS = -1 }; // lies in no file: all its numbers are 0
+enum { TK_CK_NONE = -1 }; // lies in no file: what the flat has of it stays
 
 typedef struct tk_ck_files { // that tensors lie in
     int n;
@@ -85,7 +85,7 @@ tk_status tk_ck_pass(const tk_ck_passing *p);
 tk_status tk_ck_digest_file(tk_ck_io *io, const tk_ck_tensor *t, int64_t begin, int64_t n,
                             bool *finite, uint64_t *sum);
 // What stands for a tensor that may be missing.
-tk_ck_tensor tk_ck_zeros(const tk_param_spec *s);
+tk_ck_tensor tk_ck_none(const tk_param_spec *s);
 // Elements [first, first + n) of a tensor, widened.
 tk_status tk_ck_read(tk_ck_io *io, const tk_ck_tensor *t, int64_t first, int64_t n, float *to);
 enum { TK_CK_STAGE = 1 << 20 }; // elements staged at a time: io.host has room for them
@@ -106,8 +106,7 @@ tk_status tk_ck_read_meta(const char *path, const char *codec_file, tk_arena *a,
 tk_status tk_ck_check_empty(const tk_text_form *f);
 #define TK_EMPTY_FEATURES "empty_features" // dataset or tensor
 // Finds the tensors of a model, one group of them a flat, and the files they lie in; TK_INPUT names
-// what is missing, of another shape or too many. may_add: those that an option adds may be missing
-// and are zeros.
+// what is missing, of another shape or too many. may_add: those that an option adds may be missing.
 tk_status tk_ck_find(const char *path, const tk_param_table *table, int n, const tk_flat *flat,
                      bool may_add, tk_arena *a, tk_ck_tensor *tensor, tk_ck_files *files);
 // Collective: rank 0's, for everybody.

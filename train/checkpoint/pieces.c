@@ -84,19 +84,15 @@ static tk_status turn_to_file(tk_ck_io *io, int file)
                    io->path, strerror(errno));
 }
 
-tk_ck_tensor tk_ck_zeros(const tk_param_spec *s)
+tk_ck_tensor tk_ck_none(const tk_param_spec *s)
 {
-    return (tk_ck_tensor){.count = s->rows * s->cols, .file = TK_CK_ZEROS};
+    return (tk_ck_tensor){.count = s->rows * s->cols, .file = TK_CK_NONE};
 }
 
 tk_status tk_ck_read(tk_ck_io *io, const tk_ck_tensor *t, int64_t first, int64_t n, float *to)
 {
     const tk_safe_tensor stored = {
         .name = "a tensor", .type = (tk_safe_type)t->type, .address = t->address};
-    if (t->file == TK_CK_ZEROS) {
-        memset(to, 0, (size_t)n * sizeof *to);
-        return TK_OK;
-    }
     TK_TRY(turn_to_file(io, t->file));
     return tk_safe_get(io->fd, io->path, &stored, first, n, to);
 }
@@ -164,6 +160,8 @@ static tk_status take_chunk(const tk_ck_passing *p, const tk_flat_part *k, const
     void *device =
         (char *)p->flat->x.data + (size_t)(k->at + w->offset + lo - k->begin) * sizeof(float);
     const tk_tensor x = tk_tensor_1d(device, TK_F32, hi - lo);
+    tally->count += (uint64_t)(hi - lo);
+    if (t->file == TK_CK_NONE) return TK_OK;
     if (mode == TK_CK_DIGEST || mode == TK_CK_WRITE)
         TK_TRY(tk_device_get(d, &x, io->host));
     else
@@ -178,7 +176,6 @@ static tk_status take_chunk(const tk_ck_passing *p, const tk_flat_part *k, const
             tally->digest += tk_ck_digest(from, r.n, r.global);
         at += r.n;
     }
-    tally->count += (uint64_t)(hi - lo);
     if (mode != TK_CK_LOAD) return TK_OK;
     TK_TRY(tk_device_upload(d, device, io->host, tk_bytes(&x)));
     return tk_device_sync(d);

@@ -242,7 +242,7 @@ static tk_status find_all(const char *path, const tk_safetensors *s, const tk_pa
         const tk_param_spec *spec = &table->spec[i];
         const tk_safe_tensor *t = tk_safe_find(s, spec->name);
         if (!t && may_add && spec->added)
-            tensor[i] = tk_ck_zeros(spec);
+            tensor[i] = tk_ck_none(spec);
         else if (!t)
             add_missing(&w, s, known, spec->name);
         else if (!fits(t, spec))

@@ -23,7 +23,10 @@ static tk_status check_codec(const tk_trainer *t, const char *path, const tk_che
         path, path);
 }
 
-static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state)
+// added: the weights know nothing of what an option adds, which begins as in a new model. (As
+// zeros, which would leave the model what it was, it stays small: 0.005 after 170 steps, where a
+// new model has 0.5.)
+static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state, bool added)
 {
     tk_optimizer *o = &t->optimizer;
     tk_flat flat[TK_OPTIMIZER_FLATS];
@@ -34,6 +37,7 @@ static tk_status load_weights(tk_trainer *t, const char *path, bool whole_state)
     TK_TRY(tk_comm_broadcast(&t->mesh->world, &has_ema, sizeof has_ema, 0));
     if (!has_ema && n == 4) n = 3;
     if (!whole_state) n = 1;
+    if (added) TK_TRY(tk_optimizer_init(o, (uint64_t)t->config->train.seed));
     TK_TRY(whole_state ? tk_checkpoint_load(path, t->mesh, &t->model, n, flat)
                        : tk_checkpoint_begin(path, t->mesh, &t->model, flat));
     return tk_optimizer_start(o, n < 4);
@@ -135,8 +139,8 @@ tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_are
     else
         TK_TRY(tk_agree(&t->mesh->world, check_from(t->config, path, meta.config, &added, a)));
     if (added && t->mesh->world.rank == 0)
-        tk_log("model.shots=numbered is new to %s: its learned rows begin as zeros", path);
-    TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state)));
+        tk_log("model.shots=numbered is new to %s: its learned rows begin as in a new model", path);
+    TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state, added)));
     *step = meta.step;
     return TK_OK;
 }

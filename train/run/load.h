@@ -9,7 +9,7 @@
 // of it, unless train.changes allows that. TK_INPUT: its codec is not that of the trainer's clips.
 // TK_INPUT as well: without `whole_state`, its weights are of another model than the config's, and
 // the options that say so; but one that adds weights to a model may be new to them (model.shots),
-// and these begin as zeros.
+// and these begin as in a new model.
 tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_arena *a, char **from,
                       int64_t *step);
 // TK_INPUT, with what differs, unless a config that is stored at `path` has the model of `c`.
