@@ -70,7 +70,7 @@ static tk_status measure_window(const story_plan *p, dry_sampling *d, int i, tk_
     tk_sample_task t;
     double flops[3], at[3];
     *out = (window_plan){0};
-    TK_TRY(tk_window_task(&of, tk_codec_get_info(job->trained->meta.codec), i, a, &t));
+    TK_TRY(tk_window_task(&of, tk_codec_get_info(job->trained->meta.codec), i, NULL, a, &t));
     const int64_t steps = t.steps;
     for (int n = 0; n < 3; n++) {
         flops[n] = d->rank.device.flops;

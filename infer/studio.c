@@ -252,12 +252,6 @@ static tk_status write_clip(tk_studio *a, tk_studio_place *at)
     return tk_reel_files_remove(job->output);
 }
 
-static tk_status read_text(const tk_job *job, tk_arena *a, tk_story_text *text)
-{
-    TK_TRY(tk_story_text_look(&job->config, job->trained, a, text));
-    return tk_story_text_read(text, a);
-}
-
 // Who holds rows: the ranks of the first pipeline stage. NULL: not this one.
 static tk_comm *row_holders(tk_studio *a)
 {
@@ -272,7 +266,8 @@ static tk_status read_inputs(tk_studio *a, tk_studio_place *p)
     const tk_codec *codec = job->trained->meta.codec;
     TK_TRY(tk_agree(replica,
                     tk_references_read(&job->config, &job->story, codec, &p->arena, &p->refs)));
-    TK_TRY(tk_agree(replica, read_text(job, &p->arena, &p->text)));
+    TK_TRY(
+        tk_story_text_read(&job->config, job->trained, job->output, replica, &p->arena, &p->text));
     if (!tk_story_gives(&job->config.story)) return TK_OK;
     p->task.given = &p->given;
     const tk_story_given_ranks ranks = {replica, row_holders(a)};
@@ -348,6 +343,7 @@ tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)
     if (st == TK_OK) {
         pass_kept(p);
     } else {
+        tk_story_text_close(&p->text);
         tk_story_given_close(&p->given);
         tk_reel_owner_release(&p->owner);
         tk_arena_free(&p->arena);
@@ -399,6 +395,7 @@ void tk_studio_leave(tk_studio_place *p)
     if (!p->job) return;
     tk_reel_files_close(&p->reel);
     tk_stored_close(&p->stored);
+    tk_story_text_close(&p->text);
     tk_story_given_close(&p->given);
     tk_reel_owner_release(&p->owner);
     tk_arena_free(&p->arena);

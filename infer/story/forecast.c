@@ -77,7 +77,7 @@ static tk_status plan_window(const planned *p, const tk_trained *t, int i, tk_ar
                                 .refs = &p->refs,
                                 .text = &p->text,
                                 .given = p->gives ? &p->given : NULL};
-    return tk_window_task(&task, tk_codec_get_info(t->meta.codec), i, a, out);
+    return tk_window_task(&task, tk_codec_get_info(t->meta.codec), i, NULL, a, out);
 }
 
 static void measure_task(const tk_sample_task *t, large_window *w)
@@ -288,11 +288,11 @@ static tk_status forecast_in(forecasting *f, const change *by, int rank, tk_aren
                              tk_forecast *out)
 {
     largest all;
-    int64_t planned;
+    int64_t n;
     tk_dry_rank r;
-    TK_TRY(find_largest(f->stories, f->session->trained, by, a, &all, &planned));
-    if (by == &f->asked) f->planned = planned;
-    if (!planned || planned < f->planned) return TK_OK;
+    TK_TRY(find_largest(f->stories, f->session->trained, by, a, &all, &n));
+    if (by == &f->asked) f->planned = n;
+    if (!n || n < f->planned) return TK_OK;
     TK_TRY(tk_dry_rank_open(&r, &by->parallel, rank, &f->session->device));
     const tk_status st = sample_dry(f, by, &all, &r, a, out);
     tk_dry_rank_close(&r);

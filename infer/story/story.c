@@ -111,7 +111,9 @@ static tk_status new_rows(window *w, tk_arena *a)
 static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
                              tk_comm *replica, tk_reel *reel, tk_arena *a, window *w)
 {
-    tk_status st = tk_window_task(t, k, i, a, &w->task);
+    float *features = NULL;
+    if (t->text) TK_TRY(tk_story_text_of(t->text, &w->span, a, &features));
+    tk_status st = tk_window_task(t, k, i, features, a, &w->task);
     if (st == TK_OK && holds) st = new_rows(w, a);
     TK_TRY(tk_agree(replica, st));
     for (int m = 0; m < TK_MODALITIES; m++) {

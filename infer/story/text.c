@@ -2,6 +2,7 @@
 #include "infer/story/text.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static bool names(const char *path) // a file, or says words
 {
@@ -99,20 +100,97 @@ tk_status tk_story_text_look(const tk_config *c, const tk_trained *t, tk_arena *
     return tk_wrong_end(&w);
 }
 
-tk_status tk_story_text_read(tk_story_text *x, tk_arena *a)
+// ---- numbers -----------------------------------------------------------------------------------
+
+static tk_status copy_features(const tk_story_text *x, tk_arena *a)
 {
-    int64_t rows = 0;
-    float *to;
-    if (!x->form.channels) return TK_OK;
-    for (int i = 0; i < x->n_shots; i++) rows += x->shot[i].rows;
-    TK_ARENA_NEW(x->rows, a, rows * x->form.channels);
-    to = x->rows;
+    int64_t at = 0;
     for (int i = 0; i < x->n_shots; i++) {
-        TK_TRY(tk_npy_read(&x->shot[i], to));
-        to += x->shot[i].rows * x->form.channels;
+        const int64_t n = x->shot[i].rows * x->form.channels;
+        const size_t bytes = tk_array_bytes(n, sizeof(float));
+        float *numbers;
+        tk_arena_reset(a);
+        TK_ARENA_NEW(numbers, a, n);
+        TK_TRY(tk_npy_read(&x->shot[i], numbers));
+        TK_TRY(tk_pwrite_all(x->fd, x->path, numbers, bytes, at));
+        at += (int64_t)bytes;
     }
+    return TK_OK;
+}
+
+static tk_status keep_features(tk_story_text *x, const char *path)
+{
+    tk_arena one;
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    TK_TRY(tk_file_scratch(path, &x->fd));
+    x->path = path;
+    tk_arena_init(&one, 0);
+    const tk_status st = copy_features(x, &one);
+    tk_arena_free(&one);
+    return st;
+}
+
+static tk_status read_empty(tk_story_text *x, tk_arena *a)
+{
+    float *to;
     if (!x->empty.path) return TK_OK;
     TK_ARENA_NEW(to, a, x->empty.rows * x->form.channels);
     x->form.empty = to;
     return tk_npy_read(&x->empty, to);
+}
+
+tk_status tk_story_text_read(const tk_config *c, const tk_trained *t, const char *beside,
+                             tk_comm *makers, tk_arena *a, tk_story_text *out)
+{
+    tk_status st = tk_story_text_look(c, t, a, out);
+    if (st == TK_OK) st = read_empty(out, a);
+    TK_TRY(tk_agree(makers, st));
+    out->makers = makers;
+    if (!out->form.channels) return TK_OK;
+    if (makers->rank == 0) st = keep_features(out, tk_arena_printf(a, "%s.features", beside));
+    return tk_agree(makers, st);
+}
+
+// To where the numbers of a window's shots are.
+static tk_status read_features(const tk_story_text *x, const tk_window *w, float *to)
+{
+    int64_t at = 0;
+    for (int i = 0, k = 0; i < w->end; i++) {
+        const int64_t n = x->shot[i].rows * x->form.channels;
+        const size_t bytes = tk_array_bytes(n, sizeof *to);
+        if (tk_window_shot(w, k) == i) {
+            TK_TRY(tk_pread_all(x->fd, x->path, to, bytes, at));
+            to += n;
+            k++;
+        }
+        at += (int64_t)bytes;
+    }
+    return TK_OK;
+}
+
+static tk_status new_features(const tk_story_text *x, const tk_window *w, tk_arena *a, float **out,
+                              size_t *bytes)
+{
+    int64_t n = 0;
+    for (int k = 0; k < tk_window_shots(w); k++) n += x->shot[tk_window_shot(w, k)].rows;
+    TK_ARENA_NEW(*out, a, n * x->form.channels);
+    *bytes = tk_array_bytes(n * x->form.channels, sizeof **out);
+    return TK_OK;
+}
+
+tk_status tk_story_text_of(const tk_story_text *x, const tk_window *w, tk_arena *a, float **out)
+{
+    size_t bytes = 0;
+    *out = NULL;
+    if (!x->makers || !x->form.channels) return TK_OK;
+    tk_status st = new_features(x, w, a, out, &bytes);
+    if (st == TK_OK && x->path) st = read_features(x, w, *out);
+    TK_TRY(tk_agree(x->makers, st));
+    return tk_comm_broadcast(x->makers, *out, bytes, 0);
+}
+
+void tk_story_text_close(tk_story_text *x)
+{
+    if (x->path) close(x->fd);
+    x->path = NULL;
 }

@@ -3,7 +3,6 @@
 #include "infer/sampler/text.h"
 #include "train/step/references.h"
 #include <math.h>
-#include <string.h>
 
 enum { MOST_SHOTS = 5000 }; // of a storyboard; with the largest seed of a shot they key noise
 
@@ -55,27 +54,6 @@ static tk_status lay_out_window(const tk_story_task *t, const tk_codec_info *k,
     return t->given ? tk_story_give(t->given, s, span, own, a, &out->doc) : TK_OK;
 }
 
-// The text features of a window's shots, in turn.
-static tk_status gather_features(const tk_story_text *text, const tk_window *span, int64_t rows,
-                                 tk_arena *a, float **out)
-{
-    const int64_t channels = text->form.channels;
-    const float *from = text->rows;
-    int k = 0;
-    TK_ARENA_NEW(*out, a, rows * channels);
-    float *to = *out;
-    for (int i = 0; i < span->end; i++) {
-        const int64_t n = text->shot[i].rows * channels;
-        if (tk_window_shot(span, k) == i) {
-            memcpy(to, from, tk_array_bytes(n, sizeof *to));
-            to += n;
-            k++;
-        }
-        from += n;
-    }
-    return TK_OK;
-}
-
 // What guidance leads away from: no captions, or what the storyboard says.
 static tk_status write_other_text(const tk_story_task *t, const tk_text_form *form, int n,
                                   tk_clip_shot *shot, tk_arena *a, tk_sample_task *out)
@@ -86,24 +64,20 @@ static tk_status write_other_text(const tk_story_task *t, const tk_text_form *fo
     return tk_sample_text(form, n, shot, NULL, 1, !says, a, out);
 }
 
-static tk_status write_text(const tk_story_task *t, const tk_window *span, tk_arena *a,
-                            tk_sample_task *out)
+static tk_status write_text(const tk_story_task *t, const tk_window *span, const float *features,
+                            tk_arena *a, tk_sample_task *out)
 {
     static const tk_story_text bytes;
     const tk_story_text *text = t->text ? t->text : &bytes;
-    const bool features = text->form.channels > 0;
     const int n = tk_window_shots(span);
-    float *own = NULL;
-    int64_t rows = 0;
     tk_clip_shot *captioned;
     TK_ARENA_NEW(captioned, a, n);
     for (int k = 0; k < n; k++) {
         const int i = tk_window_shot(span, k);
         captioned[k].caption = t->story->shot[i].caption;
-        if (features) rows += captioned[k].feature_rows = text->shot[i].rows;
+        if (text->form.channels) captioned[k].feature_rows = text->shot[i].rows;
     }
-    if (text->rows) TK_TRY(gather_features(text, span, rows, a, &own));
-    TK_TRY(tk_sample_text(&text->form, n, captioned, own, 0, false, a, out));
+    TK_TRY(tk_sample_text(&text->form, n, captioned, features, 0, false, a, out));
     return write_other_text(t, &text->form, n, captioned, a, out);
 }
 
@@ -113,8 +87,8 @@ int64_t tk_story_steps(const tk_config *c)
     return n < 1 ? 1 : n;
 }
 
-tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,
-                         tk_sample_task *out)
+tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i,
+                         const float *features, tk_arena *a, tk_sample_task *out)
 {
     const tk_config *c = t->config;
     const tk_window *span = &t->story->windows[i];
@@ -128,5 +102,5 @@ tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, 
         .keep_given = c->sample.keep_given != 0,
         .shift = {[TK_VIDEO] = c->sample.video_shift, [TK_AUDIO] = c->sample.audio_shift}};
     TK_TRY(lay_out_window(t, k, span, a, out));
-    return write_text(t, span, a, out);
+    return write_text(t, span, features, a, out);
 }

@@ -23,6 +23,7 @@ typedef struct tk_story_task { // what is sampled
 int64_t tk_story_steps(const tk_config *c);
 
 // Window i: its references, which end where media time begins, then memory and targets. All but the
-// given rows, which the references need not have. Memory comes from `a`.
-tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i, tk_arena *a,
-                         tk_sample_task *out);
+// given rows, which the references need not have. features: of its shots, where the model reads
+// text features (tk_story_text_of); NULL: zeros. Memory comes from `a`.
+tk_status tk_window_task(const tk_story_task *t, const tk_codec_info *k, int i,
+                         const float *features, tk_arena *a, tk_sample_task *out);

@@ -411,7 +411,7 @@ static int64_t velocity_bytes(bool keeps)
     for (int i = 0; i < story.n_windows; i++) {
         tk_sample_task t;
         int64_t count[TK_MODALITIES];
-        assert_ok(tk_window_task(&task, tk_codec_get_info(codec), i, &arena, &t));
+        assert_ok(tk_window_task(&task, tk_codec_get_info(codec), i, NULL, &arena, &t));
         tk_document_rows(&t.doc, count);
         for (int m = 0; m < TK_MODALITIES; m++) {
             if (m == TK_TEXT) continue;
