@@ -264,15 +264,22 @@ static tk_status read_inputs(tk_studio *a, tk_studio_place *p)
     tk_comm *replica = &a->mesh.replica;
     const tk_job *job = p->job;
     const tk_codec *codec = job->trained->meta.codec;
-    TK_TRY(tk_agree(replica,
-                    tk_references_read(&job->config, &job->story, codec, &p->arena, &p->refs)));
+    const tk_story_given_ranks ranks = {replica, row_holders(a)};
+    TK_TRY(tk_references_read(&job->config, &job->story, codec, job->output, &ranks, &p->arena,
+                              &p->refs));
     TK_TRY(
         tk_story_text_read(&job->config, job->trained, job->output, replica, &p->arena, &p->text));
     if (!tk_story_gives(&job->config.story)) return TK_OK;
     p->task.given = &p->given;
-    const tk_story_given_ranks ranks = {replica, row_holders(a)};
     return tk_story_given_read(&job->config, &job->story, &job->remix, codec, job->output, &ranks,
                                &p->arena, &p->given);
+}
+
+static void close_inputs(tk_studio_place *p)
+{
+    tk_references_close(&p->refs);
+    tk_story_text_close(&p->text);
+    tk_story_given_close(&p->given);
 }
 
 static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
@@ -343,8 +350,7 @@ tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)
     if (st == TK_OK) {
         pass_kept(p);
     } else {
-        tk_story_text_close(&p->text);
-        tk_story_given_close(&p->given);
+        close_inputs(p);
         tk_reel_owner_release(&p->owner);
         tk_arena_free(&p->arena);
         p->job = NULL;
@@ -395,8 +401,7 @@ void tk_studio_leave(tk_studio_place *p)
     if (!p->job) return;
     tk_reel_files_close(&p->reel);
     tk_stored_close(&p->stored);
-    tk_story_text_close(&p->text);
-    tk_story_given_close(&p->given);
+    close_inputs(p);
     tk_reel_owner_release(&p->owner);
     tk_arena_free(&p->arena);
     p->job = NULL;

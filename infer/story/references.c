@@ -3,6 +3,8 @@
 #include "core/base/log.h"
 #include "data/media/rows.h"
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static tk_media_rows_want rows_asked(const tk_story *s, const tk_codec_info *k,
                                      const tk_reference *r)
@@ -117,13 +119,122 @@ static tk_status list_references(const tk_config *c, const tk_story *s, tk_arena
     return TK_OK;
 }
 
-tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
-                             tk_arena *a, tk_references *out)
+// ---- reading -----------------------------------------------------------------------------------
+
+static bool of_one_shot(const tk_reference *r)
 {
-    TK_TRY(list_references(c, s, a, out));
-    for (int k = 0; k < out->n; k++) TK_TRY(read_one(s, codec, a, &out->ref[k]));
+    return r->shot >= 0;
+}
+
+// n numbers at *end, which is moved behind them.
+static tk_status file_numbers(const tk_references *x, const float *from, int64_t n, int64_t *end)
+{
+    const size_t bytes = tk_array_bytes(n, sizeof *from);
+    if (n) TK_TRY(tk_pwrite_all(x->fd, x->path, from, bytes, *end));
+    *end += (int64_t)bytes;
     return TK_OK;
 }
+
+static tk_status file_reference(const tk_references *x, const tk_story *s, const tk_codec *codec,
+                                tk_arena *a, tk_reference *r, int64_t *end)
+{
+    const tk_codec_info *k = tk_codec_get_info(codec);
+    TK_TRY(read_one(s, codec, a, r));
+    r->at[TK_VIDEO] = *end;
+    TK_TRY(file_numbers(x, r->video, r->latents * r->high * r->wide * k->video_channels, end));
+    r->at[TK_AUDIO] = *end;
+    TK_TRY(file_numbers(x, r->audio, r->audio_rows * s->channels * k->audio_channels, end));
+    r->video = r->audio = NULL;
+    return TK_OK;
+}
+
+static tk_status file_own(const tk_story *s, const tk_codec *codec, const char *path,
+                          tk_references *x)
+{
+    tk_arena one;
+    int64_t end = 0;
+    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    TK_TRY(tk_file_scratch(path, &x->fd));
+    x->path = path;
+    tk_status st = TK_OK;
+    tk_arena_init(&one, 0);
+    for (int i = 0; i < x->n && st == TK_OK; i++) {
+        tk_arena_reset(&one);
+        if (of_one_shot(&x->ref[i])) st = file_reference(x, s, codec, &one, &x->ref[i], &end);
+    }
+    tk_arena_free(&one);
+    return st;
+}
+
+// What the first rank found of the sizes of those of one shot.
+static tk_status share_sizes(tk_comm *makers, tk_arena *a, tk_references *x)
+{
+    enum { SIZES = 4 };
+    const size_t bytes = tk_array_bytes(SIZES * x->n, sizeof(int64_t));
+    int64_t *size = tk_arena_alloc(a, bytes);
+    TK_TRY(tk_agree(makers, size ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for references")));
+    for (int i = 0; i < x->n; i++) {
+        const tk_reference *r = &x->ref[i];
+        const int64_t of[SIZES] = {r->latents, r->high, r->wide, r->audio_rows};
+        memcpy(size + SIZES * i, of, sizeof of);
+    }
+    TK_TRY(tk_comm_broadcast(makers, size, bytes, 0));
+    for (int i = 0; i < x->n; i++) {
+        const int64_t *of = size + SIZES * i;
+        tk_reference *r = &x->ref[i];
+        if (of_one_shot(r))
+            r->latents = of[0], r->high = of[1], r->wide = of[2], r->audio_rows = of[3];
+    }
+    return TK_OK;
+}
+
+static tk_status read_shared(const tk_story *s, const tk_codec *codec, tk_arena *a,
+                             tk_references *x)
+{
+    for (int i = 0; i < x->n; i++)
+        if (!of_one_shot(&x->ref[i])) TK_TRY(read_one(s, codec, a, &x->ref[i]));
+    return TK_OK;
+}
+
+tk_status tk_references_read(const tk_config *c, const tk_story *s, const tk_codec *codec,
+                             const char *beside, const tk_story_given_ranks *ranks, tk_arena *a,
+                             tk_references *out)
+{
+    bool own = false;
+    tk_status st = list_references(c, s, a, out);
+    if (st == TK_OK) st = read_shared(s, codec, a, out);
+    TK_TRY(tk_agree(ranks->replica, st));
+    for (int i = 0; i < out->n; i++) own |= of_one_shot(&out->ref[i]);
+    if (!own) return TK_OK;
+    out->holders = ranks->holders;
+    if (ranks->replica->rank == 0)
+        st = file_own(s, codec, tk_arena_printf(a, "%s.references", beside), out);
+    TK_TRY(tk_agree(ranks->replica, st));
+    return share_sizes(ranks->replica, a, out);
+}
+
+tk_status tk_references_get(const tk_references *all, const tk_reference *r, int m, int64_t n,
+                            float *to)
+{
+    const size_t bytes = tk_array_bytes(n, sizeof *to);
+    tk_status st = TK_OK;
+    if (n == 0) return TK_OK;
+    if (!of_one_shot(r)) {
+        memcpy(to, m == TK_VIDEO ? r->video : r->audio, bytes);
+        return TK_OK;
+    }
+    if (all->path) st = tk_pread_all(all->fd, all->path, to, bytes, r->at[m]);
+    TK_TRY(tk_agree(all->holders, st));
+    return tk_comm_broadcast(all->holders, to, bytes, 0);
+}
+
+void tk_references_close(tk_references *x)
+{
+    if (x->path) close(x->fd);
+    x->path = NULL;
+}
+
+// ---- sizes -------------------------------------------------------------------------------------
 
 tk_status tk_references_measure(const tk_config *c, const tk_story *s, const tk_codec_info *k,
                                 tk_arena *a, tk_references *out)

@@ -78,20 +78,21 @@ static tk_status keep_own_rows(const window *w, tk_arena *a)
     return TK_OK;
 }
 
-static float *give_references(const window *w, int m)
+// to: what follows them.
+static tk_status give_references(const window *w, float *to[TK_MODALITIES])
 {
-    float *to = w->rows[m];
-    for (int k = 0; k < w->refs->n; k++) {
-        const tk_reference *r = &w->refs->ref[k];
-        if (!tk_reference_in(r, &w->span)) continue;
-        const int64_t n =
-            m == TK_VIDEO ? r->latents * r->high * r->wide : r->audio_rows * w->story->channels;
-        if (n)
-            memcpy(to, m == TK_VIDEO ? r->video : r->audio,
-                   tk_array_bytes(n * w->channels[m], sizeof *to));
-        to += n * w->channels[m];
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        to[m] = w->rows[m];
+        for (int k = 0; k < w->refs->n && m != TK_TEXT; k++) {
+            const tk_reference *r = &w->refs->ref[k];
+            const int64_t n =
+                m == TK_VIDEO ? r->latents * r->high * r->wide : r->audio_rows * w->story->channels;
+            if (!tk_reference_in(r, &w->span)) continue;
+            TK_TRY(tk_references_get(w->refs, r, m, n * w->channels[m], to[m]));
+            to[m] += n * w->channels[m];
+        }
     }
-    return to;
+    return TK_OK;
 }
 
 static tk_status new_rows(window *w, tk_arena *a)
@@ -111,19 +112,19 @@ static tk_status new_rows(window *w, tk_arena *a)
 static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
                              tk_comm *replica, tk_reel *reel, tk_arena *a, window *w)
 {
-    float *features = NULL;
+    float *features = NULL, *to[TK_MODALITIES] = {0};
     if (t->text) TK_TRY(tk_story_text_of(t->text, &w->span, a, &features));
     tk_status st = tk_window_task(t, k, i, features, a, &w->task);
     if (st == TK_OK && holds) st = new_rows(w, a);
     TK_TRY(tk_agree(replica, st));
+    TK_TRY(tk_agree(replica, holds ? give_references(w, to) : TK_OK));
     for (int m = 0; m < TK_MODALITIES; m++) {
         if (m == TK_TEXT) continue;
-        float *to = holds ? give_references(w, m) : NULL;
         for (int j = 0; j < w->span.n_memory; j++) {
             int64_t first, n;
             shot_span(w->story, w->span.memory[j].shot, m, &first, &n);
-            TK_TRY(reel->get(reel, SIDE[m], first, n, to));
-            if (holds) to += n * numbers_each(w, m);
+            TK_TRY(reel->get(reel, SIDE[m], first, n, to[m]));
+            if (holds) to[m] += n * numbers_each(w, m);
         }
     }
     return w->given ? tk_agree(replica, holds ? give_own_rows(w) : TK_OK) : TK_OK;

@@ -48,7 +48,8 @@ static int set_up(void **state)
     config.sample.steps = ALL_STEPS / 2;
     assert_ok(tk_trained_open(path, "", &world, &arena, &trained));
     assert_ok(tk_trained_open(own_path, "", &world, &arena, &own));
-    assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
+    const tk_story_given_ranks ranks = {tk_comm_self(), NULL};
+    assert_ok(tk_references_read(&config, &story, trained.meta.codec, "", &ranks, &arena, &refs));
     return 0;
 }
 

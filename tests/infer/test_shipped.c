@@ -78,7 +78,8 @@ static void sample_job(const tk_job *job, tk_parallel_config *p, tk_arena *a)
     assert_ok(tk_mesh_open(&mesh, &world, p, TK_AXIS_DATA));
     assert_ok(tk_session_open(&session, &mesh, job->trained, p, true));
     assert_ok(tk_session_load(&session));
-    assert_ok(tk_references_read(&job->config, &job->story, codec, a, &refs));
+    const tk_story_given_ranks ranks = {tk_comm_self(), NULL};
+    assert_ok(tk_references_read(&job->config, &job->story, codec, "", &ranks, a, &refs));
     const tk_story_task task = {.config = &job->config, .story = &job->story, .refs = &refs};
     assert_ok(tk_story_sample(&session, &task, a, &x));
     expect_latents(job, &x);

@@ -74,7 +74,8 @@ static tk_status sample_on(const char *from, const tk_parallel_config *layout, i
     assert_ok(tk_mesh_open(&mesh, &world, &p, TK_AXIS_DATA));
     assert_ok(tk_session_open(&session, &mesh, &trained, &p, true));
     assert_ok(tk_session_load(&session));
-    assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
+    const tk_story_given_ranks ranks = {tk_comm_self(), NULL};
+    assert_ok(tk_references_read(&config, &story, trained.meta.codec, "", &ranks, &arena, &refs));
     assert_int_equal(refs.ref[0].latents, 1);
     assert_int_equal(refs.ref[0].audio_rows, 0);
     if (behind) deferred_start(&session.device, &mesh, 0);

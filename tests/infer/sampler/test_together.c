@@ -84,7 +84,8 @@ static int set_up(void **state)
     assert_ok(tk_mesh_open(&mesh, &world, &parallel, TK_AXIS_TENSOR));
     assert_ok(tk_session_open(&session, &mesh, &trained, &parallel, true));
     assert_ok(tk_session_load(&session));
-    assert_ok(tk_references_read(&config, &story, trained.meta.codec, &arena, &refs));
+    const tk_story_given_ranks ranks = {tk_comm_self(), NULL};
+    assert_ok(tk_references_read(&config, &story, trained.meta.codec, "", &ranks, &arena, &refs));
     holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0;
     for (int i = 0; i < most; i++) {
         vary(&boards[i], i);
