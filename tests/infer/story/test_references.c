@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST nsize: 1 3; timeout: 60 */
 // References of single shots: the same rows as those that all shots are given, of which only the
-// ones of a window are in memory.
+// ones of a window are in memory, and those of ranks that hold rows alone.
 #include "infer/story/references.h"
+#include "parallel/mpi/comm.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/clips.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <unistd.h>
+
+static tk_comm world, holders; // the last of several ranks is none of these
+static bool holds;
 
 // The codec of tests: 1000 samples a second, 8 frames, patches of 4x4.
 enum { WIDTH = 32, HEIGHT = 16, FILES = 4, RATE = 1000, SAMPLES = 500, MOST = 240 };
@@ -46,6 +51,7 @@ static int write_files(void **state)
         char head[32];
         snprintf(path[k], sizeof path[k], "%s/%d.%s", folder, k, k % 2 ? "wav" : "ppm");
         snprintf(head, sizeof head, "P6\n%d %d\n255\n", WIDTH, HEIGHT);
+        if (world.rank > 0) continue;
         if (k % 2)
             write_sound(path[k], k);
         else
@@ -53,6 +59,7 @@ static int write_files(void **state)
     }
     snprintf(beside, sizeof beside, "%s/clip", folder);
     for (int i = 0; i < MOST; i++) named[i] = path[i * 3 % FILES];
+    assert_ok(tk_comm_barrier(&world));
     codec = test_codec(1);
     return codec ? 0 : -1;
 }
@@ -60,7 +67,8 @@ static int write_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    for (int k = 0; k < FILES; k++) unlink(path[k]);
+    assert_ok(tk_comm_barrier(&world));
+    for (int k = 0; k < FILES && world.rank == 0; k++) unlink(path[k]);
     tk_codec_free(codec);
     return 0;
 }
@@ -74,7 +82,7 @@ typedef struct refs {
 // n shots of one reference each; as many that all are given.
 static tk_status refer(int own, int shared, refs *out)
 {
-    const tk_story_given_ranks ranks = {tk_comm_self(), tk_comm_self()};
+    const tk_story_given_ranks ranks = {&world, holds ? &holders : NULL};
     tk_config_free(&config);
     tk_config_init(&config);
     config.media.width = WIDTH;
@@ -126,7 +134,7 @@ static void rows_are_those_that_all_shots_get(void **state)
         for (int m = 0; m < TK_MODALITIES; m++) {
             float *one = tk_arena_alloc(&x.arena, (size_t)n[m] * sizeof *one);
             float *other = tk_arena_alloc(&x.arena, (size_t)n[m] * sizeof *one);
-            if (m == TK_TEXT || !n[m]) continue;
+            if (m == TK_TEXT || !n[m] || !holds) continue;
             assert_ok(tk_references_get(&x.all, all, m, n[m], one));
             assert_ok(tk_references_get(&x.all, own, m, n[m], other));
             assert_memory_equal(one, other, (size_t)n[m] * sizeof *one);
@@ -134,7 +142,7 @@ static void rows_are_those_that_all_shots_get(void **state)
             for (int64_t j = 0; j < n[m]; j++) pictures += m == TK_VIDEO && one[j] != 0;
         }
     }
-    assert_true(pictures > 0 && sounds > 0);
+    assert_true((pictures > 0 && sounds > 0) == holds);
     leave(&x);
 }
 
@@ -163,14 +171,22 @@ static void what_cannot_be_read_is_told(void **state)
     named[1] = path[3];
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_those_that_all_shots_get),
         cmocka_unit_test(rows_of_many_are_not_kept),
         cmocka_unit_test(what_cannot_be_read_is_told),
     };
-    if (!mkdtemp(folder)) return 1;
+    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    if (world.rank == 0 && !mkdtemp(folder)) tk_parallel_abort(1);
+    if (tk_comm_broadcast(&world, folder, sizeof folder, 0) != TK_OK) tk_parallel_abort(1);
+    holds = world.size == 1 || world.rank < world.size - 1;
+    if (tk_mpi_split(&world, "holders", holds, &holders) != TK_OK) tk_parallel_abort(1);
     const int failed = cmocka_run_group_tests(tests, write_files, remove_files);
-    return rmdir(folder) || failed;
+    if (failed || (world.rank == 0 && rmdir(folder))) tk_parallel_abort(1);
+    tk_mpi_close(&holders);
+    tk_parallel_stop();
+    return 0;
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 30 */
+/*TEST nsize: 1 2; timeout: 60 */
 // Text features of a storyboard: each window gets those of its own shots, as they were when they
 // were read, and of the others none is kept in memory.
 #include "infer/story/text.h"
+#include "parallel/mpi/start.h"
 #include "tests/support/npy.h"
 #include "tests/support/test.h"
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
+
+static tk_comm world;
 
 enum { CHANNELS = 8, FILES = 5, MOST_ROWS = 60, MOST = 600 };
 
@@ -29,19 +32,20 @@ static float number_of(int file, int64_t i)
 static int write_files(void **state)
 {
     (void)state;
-    for (int k = 0; k < FILES; k++) {
+    for (int k = 0; k < FILES && world.rank == 0; k++) {
         float x[MOST_ROWS * CHANNELS];
         for (int64_t i = 0; i < rows_of(k) * CHANNELS; i++) x[i] = number_of(k, i);
         test_write_npy(path[k], rows_of(k), CHANNELS, false, x);
     }
-    return 0;
+    return tk_comm_barrier(&world) == TK_OK ? 0 : -1;
 }
 
 static int remove_files(void **state)
 {
     (void)state;
-    for (int k = 0; k < FILES; k++) unlink(path[k]);
-    return 0;
+    assert_ok(tk_comm_barrier(&world));
+    for (int k = 0; k < FILES && world.rank == 0; k++) unlink(path[k]);
+    return tk_comm_barrier(&world) == TK_OK ? 0 : -1;
 }
 
 static void tell(int n)
@@ -75,7 +79,7 @@ static void a_window_gets_its_own(void **state)
     (void)state;
     tell(MOST);
     tk_arena_init(&a, 0);
-    assert_ok(tk_story_text_read(&config, &trained, beside, tk_comm_self(), &a, &x));
+    assert_ok(tk_story_text_read(&config, &trained, beside, &world, &a, &x));
     assert_int_not_equal(access(beside, F_OK), 0);
     remove_files(NULL); // as they were when they were read
     assert_window(&x, &all);
@@ -95,7 +99,7 @@ static void numbers_are_not_kept(void **state)
         tk_story_text x;
         tk_arena_init(&a, 0);
         tell(k ? MOST : MOST / 10);
-        assert_ok(tk_story_text_read(&config, &trained, beside, tk_comm_self(), &a, &x));
+        assert_ok(tk_story_text_read(&config, &trained, beside, &world, &a, &x));
         bytes[k] = a.used;
         tk_story_text_close(&x);
         tk_arena_free(&a);
@@ -113,13 +117,13 @@ static void what_is_no_number_is_refused(void **state)
     (void)state;
     tell(4);
     x[11] = NAN;
-    test_write_npy(path[4], rows_of(4), CHANNELS, false, x);
+    if (world.rank == 0) test_write_npy(path[4], rows_of(4), CHANNELS, false, x);
     tk_arena_init(&a, 0);
-    assert_status(tk_story_text_read(&config, &trained, beside, tk_comm_self(), &a, &text),
-                  TK_INPUT);
+    assert_ok(tk_comm_barrier(&world));
+    assert_status(tk_story_text_read(&config, &trained, beside, &world, &a, &text), TK_INPUT);
     assert_says("number 3 of row 1");
     tk_story_text_close(&text);
-    assert_status(tk_story_text_read(&config, &trained, "/nowhere/clip", tk_comm_self(), &a, &text),
+    assert_status(tk_story_text_read(&config, &trained, "/nowhere/clip", &world, &a, &text),
                   TK_INPUT);
     assert_says("/nowhere");
     tk_story_text_close(&text);
@@ -127,14 +131,17 @@ static void what_is_no_number_is_refused(void **state)
     write_files(NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_window_gets_its_own),
         cmocka_unit_test(numbers_are_not_kept),
         cmocka_unit_test(what_is_no_number_is_refused),
     };
-    if (!mkdtemp(folder)) return 1;
+    setenv("TALKIE_COMM_TIMEOUT", "20", 0);
+    if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;
+    if (world.rank == 0 && !mkdtemp(folder)) tk_parallel_abort(1);
+    if (tk_comm_broadcast(&world, folder, sizeof folder, 0) != TK_OK) tk_parallel_abort(1);
     for (int k = 0; k < FILES; k++) snprintf(path[k], sizeof path[k], "%s/%d.npy", folder, k);
     snprintf(beside, sizeof beside, "%s/clip", folder);
     config.story.shots = shots;
@@ -143,5 +150,7 @@ int main(void)
     trained.config.model.text = TK_TEXT_FEATURES;
     trained.config.model.text_channels = CHANNELS;
     const int failed = cmocka_run_group_tests(tests, write_files, remove_files);
-    return rmdir(folder) || failed;
+    if (failed || (world.rank == 0 && rmdir(folder))) tk_parallel_abort(1);
+    tk_parallel_stop();
+    return 0;
 }
