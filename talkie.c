@@ -3,6 +3,8 @@
 #include "core/config/command.h"
 #include "core/store/probe.h"
 #include "data/commands.h"
+#include "data/import/import.h"
+#include "data/world/file.h"
 #include "infer/bench.h"
 #include "infer/cameo.h"
 #include "infer/command.h"
@@ -17,6 +19,7 @@
 #include "train/convert.h"
 #include "train/parity/parity.h"
 #include "train/preflight/preflight.h"
+#include "train/run/asked.h"
 #include "train/run/diff.h"
 #include "train/run/run.h"
 #include <limits.h>
@@ -28,6 +31,7 @@ const tk_command tk_commands[] = {
      .help = "make clips of the procedural world",
      .options = TK_CMD_DATA,
      .config = TK_CONFIG_OPTIONAL,
+     .ask = tk_world_ask,
      .run = tk_data_world},
     {.name = "data import",
      .arguments = "[CONFIG.yaml] MEDIA... -o FILE.h5",
@@ -37,6 +41,7 @@ const tk_command tk_commands[] = {
      .most = INT_MAX,
      .options = TK_CMD_DATA,
      .config = TK_CONFIG_OPTIONAL,
+     .ask = tk_import_ask,
      .run = tk_data_import},
     {.name = "data info",
      .arguments = "FILE.h5...",
@@ -62,6 +67,7 @@ const tk_command tk_commands[] = {
      .wants = "a config file",
      .options = TK_CMD_TRAIN,
      .config = TK_CONFIG_FILE,
+     .ask = tk_run_ask,
      .run = tk_train_command},
     {.name = "sample",
      .arguments = "STORYBOARD.yaml|JOBS.yaml [-o FILE]",

@@ -280,19 +280,22 @@ static tk_status plan_stories(const tk_jobs *jobs, const char *file)
 
 // ---- the command -------------------------------------------------------------------------------
 
-// Whether the file asks for clips.
-static tk_status look_for_clips(const char *file, bool *asks)
+// Whether the file asks for clips. What is wrong with it is told where it is read as what it is.
+static tk_status look_for_clips(tk_invocation *in, bool *asks)
 {
     tk_config peek;
     tk_config_init(&peek);
-    const tk_status st = tk_config_load(&peek, 0, file, 0, NULL);
-    *asks = peek.story.n_shots || peek.jobs.n_storyboards || *peek.story.remix.clip;
+    tk_wrong w = tk_wrong_of(&peek, "", &in->arena);
+    const tk_status st = tk_config_gather(&w, &peek, 0, in->files[0], 0, NULL);
+    const tk_storyboard *b = &peek.story;
+    const bool meant = !w.partial && tk_wrong_doubts(&w, "shots");
+    *asks = b->n_shots || peek.jobs.n_storyboards || *b->remix.clip || meant;
     tk_config_free(&peek);
     return st;
 }
 
 // Overrides of plan.* are no options of sampling: they go to the config, the others stay.
-static tk_status take_own_overrides(tk_invocation *in)
+static tk_status take_own_overrides(tk_wrong *w, tk_invocation *in)
 {
     char **own;
     int n = 0, others = 0;
@@ -303,14 +306,36 @@ static tk_status take_own_overrides(tk_invocation *in)
         else
             in->overrides[others++] = in->overrides[i];
     in->n_overrides = others;
-    return tk_config_load(&in->config, TK_CMD_PLAN, NULL, n, own);
+    return tk_config_gather(w, &in->config, TK_CMD_PLAN, NULL, n, own);
+}
+
+static tk_status ask_own_machine(tk_wrong *w, const char *file)
+{
+    tk_machine machine = {0};
+    if (!*file) return TK_OK;
+    const tk_status st = tk_machine_load(&machine, file);
+    if (st == TK_OK) tk_machine_free(&machine);
+    return tk_wrong_with(w, "plan.machine", st);
+}
+
+// Collective. With what is wrong with the options of plan.* what is wrong with the storyboards.
+static tk_status read_stories(tk_comm *world, tk_invocation *in, tk_jobs *jobs)
+{
+    tk_wrong w = tk_wrong_of(&in->config, "", &in->arena);
+    TK_TRY(tk_agree(world, take_own_overrides(&w, in)));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : ask_own_machine(&w, in->config.plan.machine)));
+    tk_status st = tk_jobs_read(jobs, world, in->files[0], in->n_overrides, in->overrides);
+    const bool read = st == TK_OK;
+    st = tk_wrong_with(&w, "", st);
+    st = tk_agree(world, st == TK_OK ? tk_wrong_end(&w) : st);
+    if (st != TK_OK && read) tk_jobs_close(jobs);
+    return st;
 }
 
 static tk_status plan_clips(tk_comm *world, tk_invocation *in)
 {
     tk_jobs jobs;
-    TK_TRY(tk_agree(world, take_own_overrides(in)));
-    TK_TRY(tk_jobs_read(&jobs, world, in->files[0], in->n_overrides, in->overrides));
+    TK_TRY(read_stories(world, in, &jobs));
     const char *own = in->config.plan.machine, *said = jobs.job[0].config.plan.machine;
     tk_status st = tk_agree(world, world->rank ? TK_OK : plan_stories(&jobs, *own ? own : said));
     if (st == TK_OK) st = tk_filter_jobs(&jobs, world, NULL, true);
@@ -321,12 +346,9 @@ static tk_status plan_clips(tk_comm *world, tk_invocation *in)
 tk_status tk_plan_any_command(tk_comm *world, tk_invocation *in)
 {
     bool clips = false;
-    TK_TRY(tk_agree(world, world->rank ? TK_OK : look_for_clips(in->files[0], &clips)));
+    TK_TRY(tk_agree(world, world->rank ? TK_OK : look_for_clips(in, &clips)));
     TK_TRY(tk_comm_broadcast(world, &clips, sizeof clips, 0));
     if (clips) return plan_clips(world, in);
     in->config_file = in->files[0];
-    const tk_status st =
-        tk_config_load(&in->config, TK_CMD_PLAN, in->config_file, in->n_overrides, in->overrides);
-    TK_TRY(tk_config_agree(world, st, &in->config));
     return tk_plan_command(world, in);
 }

@@ -138,13 +138,22 @@ static tk_status check_files(const tk_invocation *in)
                 : TK_OK;
 }
 
-static tk_status read_command_line(tk_invocation *in, int n, char **words)
+tk_status tk_command_config(const tk_comm *world, tk_invocation *in, unsigned command, tk_asks *ask)
 {
+    tk_wrong w = tk_wrong_of(&in->config, "", &in->arena);
+    TK_TRY(tk_config_gather(&w, &in->config, command, in->config_file, in->n_overrides,
+                            in->overrides));
+    if (ask && world->rank == 0) TK_TRY(ask(&w, in, world->size));
+    return tk_wrong_end(&w);
+}
+
+static tk_status read_command_line(const tk_comm *world, tk_invocation *in, int n, char **words)
+{
+    const tk_command *c = in->command;
     TK_TRY(sort_words(in, n, words));
     TK_TRY(check_files(in));
-    if (in->command->config == TK_CONFIG_LAYERED) return TK_OK;
-    return tk_config_load(&in->config, in->command->options, in->config_file, in->n_overrides,
-                          in->overrides);
+    return c->config == TK_CONFIG_LAYERED ? TK_OK
+                                          : tk_command_config(world, in, c->options, c->ask);
 }
 
 tk_status tk_config_agree(tk_comm *world, tk_status loaded, const tk_config *c)
@@ -162,7 +171,7 @@ static tk_status invoke(const tk_command *c, tk_comm *world, int n, char **words
     tk_invocation in = {.command = c};
     tk_arena_init(&in.arena, 0);
     tk_config_init(&in.config);
-    tk_status st = tk_config_agree(world, read_command_line(&in, n, words), &in.config);
+    tk_status st = tk_config_agree(world, read_command_line(world, &in, n, words), &in.config);
     if (st == TK_OK) st = c->run(world, &in);
     tk_config_free(&in.config);
     tk_arena_free(&in.arena);

@@ -5,10 +5,11 @@
 //
 // in any order. A word with '=' before any '/' is an override, others are files; -o FILE is
 // output=FILE. Where a command takes its config from a file, the front door loads it, and all ranks
-// agree that it is right and that they hold the same one, before the command runs.
+// agree that it is right, with all that it names, and that they hold the same one, before the
+// command runs.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/config/config.h"
+#include "core/config/wrong.h"
 
 typedef struct tk_invocation tk_invocation;
 
@@ -17,6 +18,11 @@ typedef enum tk_config_from {
     TK_CONFIG_OPTIONAL, // the first *.yaml or *.yml, if any; else defaults
     TK_CONFIG_LAYERED   // the command's own business: the file's over a checkpoint's or a golden's
 } tk_config_from;
+
+// What is wrong with what a config names and asks for, beyond its options: lines of w, found by
+// looks that cost little and write nothing. On rank 0 alone, of so many ranks. Options may be wrong
+// themselves (tk_wrong_doubts).
+typedef tk_status tk_asks(tk_wrong *w, const tk_invocation *in, int ranks);
 
 typedef struct tk_command {
     const char *name;      // "train", "data import"
@@ -27,6 +33,7 @@ typedef struct tk_command {
     int least, most;       // files, beside the config
     unsigned options;      // TK_CMD_ bit: whose options it takes
     tk_config_from config;
+    tk_asks *ask; // NULL: nothing beyond the options; not of LAYERED ones
     tk_status (*run)(tk_comm *world, tk_invocation *in);
 } tk_command;
 
@@ -44,6 +51,11 @@ extern const tk_command tk_commands[]; // the program's: talkie.c
 // Collective. Runs what the words after the program's name ask for. table: ends with a row without
 // a name. Rank 0 prints help; errors of the command line are the same on every rank.
 tk_status tk_command_run(const tk_command *table, tk_comm *world, int argc, char **argv);
+
+// The config of in->config_file (NULL: none) and the overrides, with the options of `command`:
+// TK_INPUT with all that is wrong with them and, on rank 0, that `ask` finds.
+tk_status tk_command_config(const tk_comm *world, tk_invocation *in, unsigned command,
+                            tk_asks *ask);
 
 // Collective. `loaded`: how loading *c went on this rank. All ranks agree on it and hold the same
 // config, and its log.level holds from here on.

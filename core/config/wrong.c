@@ -139,7 +139,7 @@ static void add_wrong(tk_wrong *w, const char *option, const char *words)
     if (says_nothing(w, option, place)) return;
     const char *all = w->listed && *place && !own
                           ? tk_arena_printf(w->arena, "%s: %s (%s)", option, words, w->file)
-                          : tk_arena_printf(w->arena, "%s: %s", option, words);
+                          : tk_arena_printf(w->arena, "%s%s%s", option, *option ? ": " : "", words);
     add_line(w, tk_arena_strdup(w->arena, place), all);
 }
 
@@ -158,7 +158,7 @@ tk_status tk_wrong_with(tk_wrong *w, const char *option, tk_status st)
     const char *words = tk_status_message();
     const size_t n = strlen(option);
     if (st != TK_INPUT) return st;
-    if (!strncmp(words, option, n) && words[n] == ':' && words[n + 1] == ' ') words += n + 2;
+    if (n && !strncmp(words, option, n) && words[n] == ':' && words[n + 1] == ' ') words += n + 2;
     add_wrong(w, option, words);
     tk_status_clear();
     return TK_OK;

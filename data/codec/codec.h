@@ -16,6 +16,7 @@
 // channels, audio_channels): per latent, then per channel.
 #pragma once
 #include "core/comm/comm.h"
+#include "core/config/wrong.h"
 #include "core/store/h5.h"
 #include "core/store/safetensors.h"
 #include "data/codec/grid.h"
@@ -57,6 +58,10 @@ tk_status tk_codec_in_tensor(const char *path, const tk_safe_tensor *t, tk_arena
 // NULL where c->from is empty: one is to be fitted.
 tk_status tk_codec_given(tk_comm *world, tk_codec_config *c, const tk_media_config *m,
                          tk_codec **out);
+// One rank: what that would refuse is a line of w. *known: whether it could be asked, and *info is
+// that of the codec that media of *m will be made rows by.
+tk_status tk_codec_ask(tk_wrong *w, const tk_codec_config *c, const tk_media_config *m,
+                       tk_codec_info *info, bool *known);
 void tk_codec_free(tk_codec *c);
 const tk_codec_info *tk_codec_get_info(const tk_codec *c);
 const char *tk_codec_name(const tk_codec *c, tk_codec_side side); // of that half's kind

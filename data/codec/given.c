@@ -89,8 +89,7 @@ static tk_status take_from_h5(const char *path, const char *codec_file, tk_codec
 
 // ---- given to those who make clips -------------------------------------------------------------
 
-static tk_status take_codec(const tk_codec_config *c, const tk_media_config *m, tk_arena *a,
-                            tk_codec **out)
+static tk_status open_from(const tk_codec_config *c, tk_arena *a, tk_codec **out)
 {
     struct stat s;
     bool safe;
@@ -98,8 +97,13 @@ static tk_status take_codec(const tk_codec_config *c, const tk_media_config *m, 
         return TK_FAIL(TK_INPUT, "codec.from: %s is a folder; name a file in it that has the codec",
                        c->from);
     TK_TRY(tk_safe_is(c->from, &safe));
-    TK_TRY(safe ? take_from_safetensors(c->from, a, out) : take_from_h5(c->from, c->file, out));
-    const tk_codec_info *i = tk_codec_get_info(*out);
+    return safe ? take_from_safetensors(c->from, a, out) : take_from_h5(c->from, c->file, out);
+}
+
+static tk_status match_media(const tk_codec *codec, const tk_codec_config *c,
+                             const tk_media_config *m)
+{
+    const tk_codec_info *i = tk_codec_get_info(codec);
     if (i->fps != m->fps || i->sample_rate != m->sample_rate || i->channels != m->channels)
         return TK_FAIL(TK_INPUT,
                        "codec.from: the codec of %s is for %lld fps, %lld Hz and %lld channels; "
@@ -108,6 +112,13 @@ static tk_status take_codec(const tk_codec_config *c, const tk_media_config *m, 
                        (long long)i->channels, (long long)m->fps, (long long)m->sample_rate,
                        (long long)m->channels);
     return TK_OK;
+}
+
+static tk_status take_codec(const tk_codec_config *c, const tk_media_config *m, tk_arena *a,
+                            tk_codec **out)
+{
+    TK_TRY(open_from(c, a, out));
+    return match_media(*out, c, m);
 }
 
 // What options say of the shape is the codec's from here on.
@@ -140,4 +151,20 @@ tk_status tk_codec_given(tk_comm *world, tk_codec_config *c, const tk_media_conf
     tk_codec_free(*out);
     *out = NULL;
     return st;
+}
+
+tk_status tk_codec_ask(tk_wrong *w, const tk_codec_config *c, const tk_media_config *m,
+                       tk_codec_info *info, bool *known)
+{
+    tk_codec *codec = NULL;
+    *known = !*c->from && !tk_wrong_doubts(w, "codec") && !tk_wrong_doubts(w, "media");
+    if (*known) *info = tk_codec_planned(c, m);
+    if (!*c->from || tk_wrong_doubts(w, "codec.from") || tk_wrong_doubts(w, "codec.file"))
+        return TK_OK;
+    tk_status st = open_from(c, w->arena, &codec);
+    if (st == TK_OK && !tk_wrong_doubts(w, "media")) st = match_media(codec, c, m);
+    *known = st == TK_OK;
+    if (*known) *info = *tk_codec_get_info(codec);
+    tk_codec_free(codec);
+    return tk_wrong_with(w, "codec.from", st);
 }

@@ -3,6 +3,7 @@
 // what lies beside media: references (references.c), text features (features.c).
 #pragma once
 #include "core/base/log.h"
+#include "core/config/wrong.h"
 #include "data/clip/clip.h"
 #include "data/media/facts.h"
 #include "parallel/mpi/deal.h"
@@ -98,6 +99,9 @@ typedef struct tk_import {
     int *order;      // (n_files) those that give most clips first
 } tk_import;
 
+// Rank 0: what is wrong with the list of references of a media file, if it has one, and with what
+// it names, are lines of w.
+tk_status tk_import_ask_references(tk_wrong *w, const char *media);
 // Collective (references.c). Finds what the files' clips cite; before the plan.
 tk_status tk_import_cite(tk_import *im);
 // Warns of captions that name references which their files do not cite, and of cited ones that no

@@ -109,6 +109,49 @@ static tk_status parse_list(tk_import *im, int file, char *text)
     return TK_OK;
 }
 
+// A line of a list, and the file that it names.
+static tk_status ask_line(tk_wrong *w, tk_import *im, const tk_import_file *f, char *line,
+                          int number)
+{
+    tk_clip_citation c;
+    const int64_t known = im->n_references;
+    const tk_status st = read_citation(im, f, line, number, &c);
+    if (st != TK_OK) return tk_wrong_with(w, "", st);
+    const char *named = im->reference[c.reference].name;
+    if (c.reference >= known && access(named, R_OK))
+        tk_wrong_add(w, "", "%s:%d: cannot open %.400s: %s", path_of_list(f->path, &im->arena),
+                     number, named, strerror(errno));
+    return TK_OK;
+}
+
+static tk_status ask_lines(tk_wrong *w, tk_import *im, const tk_import_file *f)
+{
+    char *text;
+    int number = 0;
+    tk_status st = read_list(f, &im->arena, &text);
+    if (st != TK_OK) return tk_wrong_with(w, "", st);
+    for (char *line = text, *next; line && *line && st == TK_OK; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        number++;
+        if (*trim(line)) st = ask_line(w, im, f, line, number);
+    }
+    return st;
+}
+
+tk_status tk_import_ask_references(tk_wrong *w, const char *media)
+{
+    tk_import im = {0};
+    tk_import_file *f = NULL;
+    tk_arena_init(&im.arena, 0);
+    f = tk_arena_alloc(&im.arena, sizeof *f);
+    tk_status st = f ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a file's name");
+    if (f) f->path = media;
+    if (f) st = ask_lines(w, &im, f);
+    tk_arena_free(&im.arena);
+    return st;
+}
+
 // ---- sizes -------------------------------------------------------------------------------------
 
 static tk_media_rows_want rows_wanted(const tk_import *im)

@@ -167,12 +167,18 @@ static bool is_as_held_out(const tk_world_config *c, const tk_scene *s)
     return c->held_out != TK_HELD_ONLY || any;
 }
 
+enum { LEAST_RATE = 8000 };
+
+bool tk_scene_speaks(const tk_world_config *c, const tk_media_config *m)
+{
+    return c->speech && c->people > 0 && m->sample_rate >= LEAST_RATE;
+}
+
 tk_status tk_scene_open_speech(const tk_world_config *c, const tk_media_config *m, tk_speech **out)
 {
-    enum { LEAST_RATE = 8000 };
     *out = NULL;
     if (!c->speech || c->people == 0) return TK_OK;
-    if (m->sample_rate < LEAST_RATE) {
+    if (!tk_scene_speaks(c, m)) {
         tk_log("nobody speaks in the world's clips: media.sample_rate is below %d", LEAST_RATE);
         return TK_OK;
     }

@@ -217,6 +217,7 @@ double tk_line_seconds(int voice, const int *word, int n);
 // world.speech or people, and, which is said once, below 8000 samples a second. Builds without
 // speech refuse world.speech.
 tk_status tk_scene_open_speech(const tk_world_config *s, const tk_media_config *m, tk_speech **out);
+bool tk_scene_speaks(const tk_world_config *c, const tk_media_config *m); // somebody does
 
 // The scene of clip `index`. Cuts fall on latent frames (multiples of patch_frames / fps). People
 // speak by `speech`; NULL: nobody does.

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "data/clip/clip.h"
 #include "data/film/film.h"
+#include "data/speech/flite.h"
 #include "data/world/cite.h"
 #include "data/world/truth.h"
 #include "parallel/mesh.h"
@@ -271,16 +272,6 @@ static tk_status get_world_codec(tk_comm *world, const studio *s, tk_codec **cod
     return tk_codec_broadcast(world, codec, 0);
 }
 
-static tk_status check_world_output(const tk_config *c)
-{
-    char *inputs[2];
-    int n = 0;
-    if (!c->output[0]) return TK_FAIL(TK_INPUT, "where to? name the clip file with -o FILE.h5");
-    if (*c->codec.file) inputs[n++] = c->codec.file;
-    if (*c->codec.from) inputs[n++] = c->codec.from;
-    return tk_clips_check_output(c->output, n, inputs);
-}
-
 static tk_status find_threads(tk_comm *world, const tk_config *c, int *threads)
 {
     tk_parallel_config p = {
@@ -313,12 +304,53 @@ static tk_status make_world_clips(tk_comm *world, tk_config *c, studio *s, tk_co
     return TK_OK;
 }
 
+// ---- what is wrong -----------------------------------------------------------------------------
+
+static tk_status ask_world_output(tk_wrong *w, const tk_config *c)
+{
+    char *inputs[2];
+    int n = 0;
+    if (!*c->output) tk_wrong_add(w, "output", "where to? name the clip file with -o FILE.h5");
+    if (!*c->output || tk_wrong_doubts(w, "output")) return TK_OK;
+    if (*c->codec.file) inputs[n++] = c->codec.file;
+    if (*c->codec.from) inputs[n++] = c->codec.from;
+    return tk_wrong_with(w, "output", tk_clips_check_output(c->output, n, inputs));
+}
+
+static tk_status ask_grid(tk_wrong *w, const tk_config *c, const tk_codec_info *info)
+{
+    const tk_media_config *m = &c->media;
+    tk_grid g;
+    if (tk_wrong_doubts(w, "world") || tk_wrong_doubts(w, "media")) return TK_OK;
+    return tk_wrong_with(w, "media.width",
+                         tk_grid_of(info, "media.width",
+                                    tk_scene_frames(&c->world, m, info->patch_frames), m->height,
+                                    m->width, TK_GRID_WHOLE, &g));
+}
+
+tk_status tk_world_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    const tk_config *c = &in->config;
+    const tk_world_config *x = &c->world;
+    tk_codec_info info;
+    bool known;
+    (void)ranks; // any number makes the same
+    TK_TRY(ask_world_output(w, c));
+    TK_TRY(tk_codec_ask(w, &c->codec, &c->media, &info, &known));
+    if (known) TK_TRY(ask_grid(w, c, &info));
+    if (tk_wrong_doubts(w, "world.people")) return TK_OK;
+    if (!x->things && !x->people && !tk_wrong_doubts(w, "world.things"))
+        tk_wrong_add(w, "world.things",
+                     "world.things and world.people are both 0: there is nothing to film");
+    const bool speaks = tk_scene_speaks(x, &c->media);
+    return speaks ? tk_wrong_with(w, "world.speech", tk_flite_open()) : TK_OK;
+}
+
 tk_status tk_world_run(tk_comm *world, tk_config *c)
 {
     tk_arena a;
     tk_codec *codec = NULL;
     studio s = {.c = c};
-    TK_TRY(tk_agree(world, world->rank ? TK_OK : check_world_output(c)));
     tk_arena_init(&a, 0);
     const tk_status st = make_world_clips(world, c, &s, &codec, &a);
     tk_codec_free(codec);

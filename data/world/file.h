@@ -2,7 +2,7 @@
 // `talkie data world`: clips of the world into a clip file, over all ranks.
 #pragma once
 #include "core/comm/comm.h"
-#include "core/config/config.h"
+#include "core/config/command.h"
 
 // Collective. Fits a codec on the first clips, films, encodes and writes c->world.clips of them
 // to c->output, with the ground truth in /truth. Tables are groups of columns; numbers of sets,
@@ -25,3 +25,5 @@
 //   events  kind, of, other, sample i64; t, x, speed f64
 // Attributes of /truth: seed, gravity. People, things and lines are counted within their clip.
 tk_status tk_world_run(tk_comm *world, tk_config *c);
+// Of its command: where the clips go to, their codec, their size, who speaks in them.
+tk_asks tk_world_ask;

@@ -35,19 +35,18 @@ static tk_status locate_checkpoint(char **path, const char *named_by, tk_arena *
 }
 
 // Job file, storyboard and overrides on top of what `c` has. The job file's list is no option of
-// the storyboard's.
-static tk_status load_layers(const tk_jobs *j, const char *top, const char *file, int n,
-                             char *const *overrides, tk_config *c)
+// the storyboard's. What is wrong with the job file is told with each, but once.
+static tk_status load_layers(const tk_jobs *j, tk_wrong *w, const char *top, const char *file,
+                             int n, char *const *overrides, tk_config *c)
 {
     if (j->many) {
-        TK_TRY(tk_config_load(c, TK_CMD_SAMPLE, top, 0, NULL));
+        TK_TRY(tk_config_gather(w, c, 0, top, 0, NULL));
         c->jobs = (tk_jobs_config){0};
         c->story.output = c->output = "";
     }
-    TK_TRY(tk_config_load(c, TK_CMD_SAMPLE, file, n, overrides));
+    TK_TRY(tk_config_gather(w, c, TK_CMD_SAMPLE, file, n, overrides));
     if (j->many && c->jobs.n_storyboards)
-        return TK_FAIL(TK_INPUT, "%s: storyboards: %s is a list too; a job file lists storyboards",
-                       top, file);
+        tk_wrong_add(w, "storyboards", "%s is a list too; a job file lists storyboards", file);
     return TK_OK;
 }
 
@@ -119,13 +118,26 @@ static tk_wrong wrong_of(tk_jobs *j, const tk_job *job)
     return w;
 }
 
-// Of one storyboard; the others are looked at all the same.
+static bool was_told(const tk_jobs *j, const char *line, size_t n)
+{
+    const char *at = j->wrong.used ? j->wrong.s : NULL;
+    for (; at; at = (at = strchr(at, '\n')) ? at + 1 : NULL)
+        if (!strncmp(at, line, n) && (at[n] == '\n' || !at[n])) return true;
+    return false;
+}
+
+// Of one storyboard; the others are looked at all the same. What they share is told once.
 static tk_status tell_wrong(tk_jobs *j, tk_status st)
 {
     if (st != TK_INPUT) return st;
     if (!j->wrong.arena) j->wrong = tk_text_in(&j->arena);
-    if (j->wrong.used) tk_text_add(&j->wrong, "\n");
-    tk_text_add(&j->wrong, tk_status_message());
+    for (const char *line = tk_status_message(); *line;) {
+        const size_t n = strcspn(line, "\n");
+        const bool told = was_told(j, line, n);
+        if (!told && j->wrong.used) tk_text_add(&j->wrong, "\n");
+        if (!told) tk_text_add_bytes(&j->wrong, line, n);
+        line += n + (line[n] != 0);
+    }
     tk_status_clear();
     return j->wrong.s ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for messages");
 }
@@ -145,11 +157,11 @@ static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
     tk_mark_key key;
     if (tk_output_has_folder(job->output))
         TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
-    if (job->trained)
+    if (job->trained && !tk_wrong_doubts(w, "provenance"))
         TK_TRY(
             tk_wrong_with(w, "provenance.key", tk_signing_open(&by, c, job->trained, job->output)));
     tk_signing_close(&by);
-    if (!*c->watermark.key) return TK_OK;
+    if (!*c->watermark.key || tk_wrong_doubts(w, "watermark")) return TK_OK;
     return tk_wrong_with(w, "watermark.key", tk_mark_open_key(&c->watermark, &key));
 }
 
@@ -173,13 +185,12 @@ static tk_status layer_options(planning *p)
     tk_config *c = &p->job->config;
     const tk_trained *t = p->job->trained;
     tk_config_init(c);
-    p->wrong.config = c;
-    if (!t) return load_layers(p->j, p->top, p->job->file, p->n, p->overrides, c);
+    if (!t) return load_layers(p->j, &p->wrong, p->top, p->job->file, p->n, p->overrides, c);
     const char *yaml = t->meta.config;
     TK_TRY(tk_config_parse(c, TK_CMD_PLAN, t->path, yaml, strlen(yaml), 0, NULL));
     c->story.output = c->output = "";
     c->parallel = t->config.parallel;
-    TK_TRY(load_layers(p->j, p->top, p->job->file, p->n, p->overrides, c));
+    TK_TRY(load_layers(p->j, &p->wrong, p->top, p->job->file, p->n, p->overrides, c));
     c->model = t->config.model;
     c->media = t->config.media;
     char *codec_file = c->codec.file;
@@ -204,15 +215,16 @@ static tk_status check_made(planning *p, bool *laid)
                      job->trained->path);
         return TK_OK;
     }
-    TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
+    const bool remix = !tk_wrong_doubts(w, "remix");
+    if (remix) TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
     TK_TRY(tk_wrong_with(w, "remix.clip", tk_signing_check_latents(&job->remix)));
+    TK_TRY(tk_story_text_check(w, c, job->trained, a, &text));
     if (!c->story.n_shots && w->n) return TK_OK;
     TK_TRY(tk_story_lay(w, c, job->trained->meta.codec, a, &job->story));
     *laid = job->story.n_windows > 0;
     if (!*laid) return TK_OK;
     TK_TRY(tk_cut_plan(w, &c->story, &job->story, k, a, &job->cut));
-    tk_remix_check(w, &job->remix, c, &job->story);
-    TK_TRY(tk_story_text_check(w, c, job->trained, a, &text));
+    if (remix) tk_remix_check(w, &job->remix, c, &job->story);
     return w->n ? TK_OK : tk_story_check_made(w, c, &job->story, k);
 }
 
@@ -225,15 +237,18 @@ static tk_status check_all(planning *p)
     tk_wrong *w = &p->wrong;
     tk_arena *a = &p->j->arena;
     bool laid = false;
-    TK_TRY(
-        tk_wrong_with(w, "parallel.guidance",
-                      tk_sample_check_branches(p->j->top.parallel.guidance, c->sample.guidance)));
+    if (!tk_wrong_doubts(w, "parallel.guidance") && !tk_wrong_doubts(w, "sample.guidance"))
+        TK_TRY(tk_wrong_with(
+            w, "parallel.guidance",
+            tk_sample_check_branches(p->j->top.parallel.guidance, c->sample.guidance)));
     take_up_choice(job, c);
     TK_TRY(tk_wrong_with(w, "output", name_output(job, a)));
     TK_TRY(find_inputs(job, a));
     if (job->trained) TK_TRY(check_made(p, &laid));
     TK_TRY(tk_story_check(w, &c->story, laid ? &job->story : NULL));
-    TK_TRY(tk_lent_open(&job->lent, w, c, job->file, p->top, job->uid, job->output, p->acts, a));
+    if (!tk_wrong_doubts(w, "cameo") && !tk_wrong_doubts(w, "consent"))
+        TK_TRY(
+            tk_lent_open(&job->lent, w, c, job->file, p->top, job->uid, job->output, p->acts, a));
     if (w->n && p->acts && p->writes) TK_TRY(check_writable(w, job, p->top));
     if (w->n || !job->trained) return TK_OK;
     return tk_references_check(w, c, &job->story, tk_codec_get_info(job->trained->meta.codec));
@@ -256,17 +271,21 @@ static tk_status plan_job(planning *p)
 }
 
 // The files that the storyboard's options name: its checkpoint, and the codec's. A checkpoint that
-// is not there is a line; *where is empty then.
+// is not there is a line; *where is empty then, or where it is not known. What is wrong with the
+// options is told by plan_job, which reads them again.
 static tk_status find_own_checkpoint(planning *p, char **where, char **codec_file)
 {
     tk_jobs *j = p->j;
     tk_job *job = p->job;
+    tk_wrong w = tk_wrong_of(&p->peek, "", &j->arena);
     if (j->many) TK_TRY(find_file((char **)&job->file, p->top, &j->arena));
     p->wrong.file = job->file;
-    TK_TRY(load_layers(j, p->top, job->file, p->n, p->overrides, &p->peek));
+    TK_TRY(load_layers(j, &w, p->top, job->file, p->n, p->overrides, &p->peek));
     *where = tk_arena_strdup(&j->arena, p->peek.story.checkpoint);
     *codec_file = tk_arena_strdup(&j->arena, p->peek.codec.file);
     if (!(*where && *codec_file)) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    if (tk_wrong_doubts(&w, "checkpoint") || tk_wrong_doubts(&w, "codec.file")) **where = 0;
+    if (!**where) return TK_OK;
     const tk_status st = locate_checkpoint(where, job->file, &j->arena);
     if (st == TK_INPUT) **where = 0;
     return tk_wrong_with(&p->wrong, "checkpoint", st);
@@ -424,9 +443,10 @@ static tk_status count_clips(tk_jobs *j, const char *top, const char **file, int
                              char *const *overrides, int *clips, bool *takes)
 {
     tk_config peek;
+    tk_wrong w = tk_wrong_of(NULL, "", &j->arena); // told when it is planned
     tk_config_init(&peek);
     tk_status st = j->many ? find_file((char **)file, top, &j->arena) : TK_OK;
-    if (st == TK_OK) st = load_layers(j, top, *file, n, overrides, &peek);
+    if (st == TK_OK) st = load_layers(j, &w, top, *file, n, overrides, &peek);
     *takes = peek.story.takes > 0 && peek.story.take == 0;
     *clips = *takes ? (int)peek.story.takes : 1;
     tk_config_free(&peek);
@@ -449,19 +469,23 @@ static tk_status add_takes(tk_jobs *j, const char *file, int clips, bool takes)
 static tk_status load_top(tk_jobs *j, const char *file, const char *only, int n,
                           char *const *overrides)
 {
-    TK_TRY(tk_config_load(&j->top, TK_CMD_SAMPLE, file, n, overrides));
+    tk_wrong w = tk_wrong_of(&j->top, "", &j->arena);
+    TK_TRY(tk_config_gather(&w, &j->top, TK_CMD_SAMPLE, file, n, overrides));
     j->many = j->top.jobs.n_storyboards > 0;
     const int listed = j->many && !only ? (int)j->top.jobs.n_storyboards : 1;
     for (int i = 0; i < listed; i++) {
         const char *one = only ? only : j->many ? j->top.jobs.storyboards[i] : file;
+        char name[48];
         int clips;
         bool takes;
+        snprintf(name, sizeof name, "storyboards[%d]", i);
+        if (!*one) continue; // told
         const tk_status st = count_clips(j, file, &one, n, overrides, &clips, &takes);
-        TK_TRY(tell_wrong(j, st));
+        TK_TRY(j->many && !only ? tk_wrong_with(&w, name, st) : tell_wrong(j, st));
         if (st == TK_OK) TK_TRY(add_takes(j, one, clips, takes));
     }
-    TK_ARENA_NEW(j->trained, &j->arena, j->n);
-    return TK_OK;
+    TK_ARENA_NEW(j->trained, &j->arena, j->n + 1);
+    return j->many ? tell_wrong(j, tk_wrong_end(&w)) : TK_OK; // its own are told with its clip
 }
 
 // writes: their clips are to be made.
@@ -472,7 +496,7 @@ static tk_status read_jobs(tk_jobs *j, tk_comm *world, const char *file, const c
     tk_arena_init(&j->arena, 0);
     tk_config_init(&j->top);
     tk_status st = load_top(j, file, only, n, overrides);
-    if (st == TK_OK) st = end_wrong(j);
+    if (st == TK_OK && !j->n) st = end_wrong(j);
     st = tk_config_agree(world, st, &j->top);
     for (int i = 0; i < j->n && st == TK_OK; i++) {
         planning p = {.j = j,

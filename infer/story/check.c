@@ -20,7 +20,7 @@ static void check_keyframe(tk_wrong *w, const tk_storyboard *b, const tk_story *
 {
     const tk_keyframe_config *f = &b->keyframes[k];
     key name;
-    if (!*f->picture)
+    if (!*f->picture && !tk_wrong_doubts(w, option_at(name, "keyframes", k, ".picture")))
         tk_wrong_add(w, option_at(name, "keyframes", k, ""),
                      "no picture: which file is shown at %g s?", f->at);
     if (!s) return;
@@ -55,7 +55,7 @@ static void check_part(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
 {
     const tk_remix_config *r = &b->remix;
     const double to = r->to > 0 ? r->to : tk_story_end(s);
-    if (!*r->clip) return;
+    if (!*r->clip || tk_wrong_doubts(w, "remix")) return;
     if (!r->shots && (r->from >= to || to > tk_story_end(s) + s->tick))
         tk_wrong_add(w, r->to > 0 ? "remix.to" : "remix.from",
                      "from %g to %g seconds is no part of the shots, which last %g", r->from, to,
@@ -74,6 +74,7 @@ static void check_member(tk_wrong *w, const tk_storyboard *b, int64_t k)
     const size_t n = strlen(x->tag);
     const bool edged = n && (x->tag[0] == ' ' || x->tag[n - 1] == ' ');
     key name;
+    if (tk_wrong_doubts(w, option_at(name, "cast", k, ""))) return;
     if (!n || !*x->file || edged || strpbrk(x->tag, "<>\n"))
         tk_wrong_add(w, option_at(name, "cast", k, ""),
                      "wants a tag, as \"face 1\", and a file; it has \"%.200s\" and \"%.200s\"",

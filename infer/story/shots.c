@@ -240,6 +240,7 @@ tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, t
         return TK_OK;
     }
     check_picture(w, c, k, out);
+    if (tk_wrong_doubts(w, "shots") || tk_wrong_doubts(w, "sample.window")) return TK_OK;
     int64_t room = tk_grid_latents(k, out->window);
     if (room < 1)
         tk_wrong_add(w, "sample.window",
@@ -251,7 +252,7 @@ tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, t
                                     out->grid.height, out->grid.width, TK_GRID_WHOLE, &out->grid);
     if (st != TK_OK) return tk_wrong_with(w, "shots", st);
     out->tail = k->audio_tail;
-    check_bytes(w, out);
+    if (!tk_wrong_doubts(w, "size")) check_bytes(w, out);
     return cut_windows(w, &c->story, room, a, out);
 }
 

@@ -53,7 +53,7 @@ double tk_story_end(const tk_story *s); // seconds of all shots
 // Lays out the storyboard of `c` (c->story; c->media has what the model was trained on) for a
 // codec. Memory comes from `a`. window: seconds; from sample.window. Sizes, rates and lengths that
 // cannot be are a line of *w each, with the remedy, and it is laid out as if that had been given;
-// where that cannot be either, it has no windows.
+// where that cannot be either, or nobody knows how long its shots are to be, it has no windows.
 tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, tk_arena *a,
                        tk_story *out);
 // The same of one that nothing else is to be told of: TK_INPUT with the lines.

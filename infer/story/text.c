@@ -64,7 +64,7 @@ static tk_status look_at_nothing(tk_wrong *w, const tk_config *c, const tk_train
                              look_at_features(c->story.empty_features, t, &x->empty)));
         x->form.empty_rows = x->empty.rows;
         x->form.empty = NULL;
-    } else if (t->meta.bare && c->sample.guidance != 1)
+    } else if (t->meta.bare && c->sample.guidance != 1 && !tk_wrong_doubts(w, "sample.guidance"))
         tk_wrong_add(w, "empty_features",
                      "missing: guidance of %g leads away from an empty caption, and %.400s does "
                      "not say which text features that has; name their .npy, or set "

@@ -56,6 +56,41 @@ expect 2 "none.h5" mpirun -n 2 "$TALKIE" data check none.h5
 expect 2 "-o FILE" "$TALKIE" data world world.clips=2
 expect 2 "multiple of codec.patch_size" "$TALKIE" data world -o b.h5 media.width=40
 expect 2 "world.clip" "$TALKIE" data world -o b.h5 world.clip=2
+# All that is wrong is told at once: options, what they name, what depends on neither.
+says() { # LINES COMMAND...: exit code 2 and exactly these lines, by how they begin
+    local code=0 line told lines=$1
+    shift
+    "$@" >out 2>&1 || code=$?
+    [[ $code == 2 ]] || { cat out >&2; fail "exit code $code, not 2: $*"; }
+    sed '/^-----/,$d; /^ *$/d; s/^talkie: //; s/^rank 0: //; s/^  *//' out >said
+    while read -r line <&3 && read -r told <&4; do
+        [[ $told == "$line"* ]] || { cat out >&2; fail "'$told' stands where '$line' is wrong"; }
+    done 3<<<"$lines" 4<said
+    [[ $(wc -l <said) == $(wc -l <<<"$lines") ]] || { cat out >&2; fail "not the lines that are wrong: $*"; }
+}
+world='command line: world.clips: x is not a whole number
+command line: media.width: 40 is not a multiple of codec.patch_size 16
+command line: codec.from: cannot open
+command line: world.things: world.things and world.people are both 0
+output: where to?'
+says "$world" "$TALKIE" data world world.clips=x codec.from=none.h5 media.width=40 world.things=0 world.people=0
+says "$world" mpirun -n 2 "$TALKIE" data world world.clips=x codec.from=none.h5 media.width=40 world.things=0 \
+    world.people=0
+echo nothing >dull.mp4
+cp dull.mp4 told.mp4
+printf '<face 1> Ada: none.png\nwhat\n' >told.references
+import='command line: media.fps: x is not a whole number
+command line: codec.from: cannot open
+command line: import.empty_features: cannot open
+command line: none.mp4: cannot be opened: No such file
+output: say where to write the clips: -o my.h5
+told.references:1: cannot open none.png
+told.references:2: "what" is not of the form'
+says "$import" "$TALKIE" data import dull.mp4 none.mp4 told.mp4 import.bad=stop import.empty_features=x.npy codec.from=y \
+    media.fps=x
+says 'command line: import.clip_seconds: x is not a number
+command line: dull.mp4: ' "$TALKIE" data import dull.mp4 import.bad=stop -o b.h5 import.clip_seconds=x
+[[ ! -e b.h5 ]] || fail "something was written"
 expect 2 "none.mp4" "$TALKIE" data import "$media" none.mp4 -o b.h5 # bad files are left out, slips are not
 [[ ! -e b.h5 ]] || fail "an import without one of its files is written"
 # a line about a file says what was changed in it, whichever rank it was dealt to; none says nothing

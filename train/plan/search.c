@@ -302,6 +302,14 @@ static tk_status settle_best(searching *s)
     return TK_OK;
 }
 
+tk_status tk_search_ask(const tk_plan_of *of, int gpus, tk_arena *a)
+{
+    tk_search any = {0};
+    TK_ARENA_NEW(any.candidate, a, MOST_CANDIDATES);
+    searching s = {.of = of, .out = &any};
+    return add_all(&s, gpus);
+}
+
 tk_status tk_search_make(const tk_plan_of *of, int gpus, tk_arena *a, tk_search *out)
 {
     tk_param_table table;

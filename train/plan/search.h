@@ -25,4 +25,6 @@ typedef struct tk_search {
 // every schedule; microbatches of 1, 2 and 4 clips. Of each layout the first two stages and the
 // last are gone through, with as many microbatches as they ever hold. There is a machine; `out`
 // lies in the arena.
+// TK_INPUT where there is none, from the config and the machine alone.
+tk_status tk_search_ask(const tk_plan_of *of, int gpus, tk_arena *a);
 tk_status tk_search_make(const tk_plan_of *of, int gpus, tk_arena *a, tk_search *out);

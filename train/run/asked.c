@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run/asked.h"
 #include "core/base/files.h"
-#include "core/config/wrong.h"
 #include "data/clip/loader.h"
 #include "parallel/mesh.h"
+#include "train/run/load.h"
 #include "train/step/trainer.h"
 #include <errno.h>
 #include <limits.h>
@@ -22,30 +22,55 @@ static const char *file_option(option_name name, const char *list, int64_t i)
 
 // ---- layouts -----------------------------------------------------------------------------------
 
+static const char *const axes[] = {"parallel.data", "parallel.pipeline", "parallel.tensor",
+                                   "parallel.guidance"};
+enum { AXES = sizeof axes / sizeof *axes };
+
 // The first of the mesh's degrees that somebody gave.
 static const char *given_axis(const tk_config *c)
 {
-    static const char *const axis[] = {"parallel.data", "parallel.pipeline", "parallel.tensor",
-                                       "parallel.guidance"};
-    for (size_t i = 0; i < sizeof axis / sizeof *axis; i++)
-        if (*tk_config_place(c, axis[i])) return axis[i];
-    return axis[0];
+    for (int i = 0; i < AXES; i++)
+        if (*tk_config_place(c, axes[i])) return axes[i];
+    return axes[0];
+}
+
+void tk_run_ask_device(tk_wrong *w, const tk_config *c)
+{
+    const int64_t device = c->parallel.device;
+    if (device == TK_DEVICE_CUDA && !tk_device_find(device))
+        tk_wrong_add(w, "device",
+                     "this talkie was built without CUDA; build it where nvcc is (make "
+                     "CUDA_HOME=...), or take device=cpu");
+    if ((device != TK_DEVICE_CPU && device != TK_DEVICE_REF) || tk_wrong_doubts(w, "device"))
+        return;
+    if (c->parallel.register_buffers)
+        tk_wrong_add(w, "parallel.register_buffers",
+                     "needs device=cuda: what others send goes over MPI, which sees to that "
+                     "itself; set it to false");
+    if (c->train.graph)
+        tk_wrong_add(w, "train.graph", "needs device=cuda: others have no graphs; set it to false");
+}
+
+bool tk_run_knows_layout(const tk_wrong *w)
+{
+    for (int i = 0; i < AXES; i++)
+        if (tk_wrong_doubts(w, axes[i])) return false;
+    return true;
+}
+
+tk_status tk_run_ask_batch(tk_wrong *w, const tk_config *c, const tk_parallel_config *filled,
+                           tk_status made)
+{
+    if (made == TK_OK) tk_trainer_match_batch(w, c, (int)filled->data);
+    return tk_wrong_with(w, given_axis(c), made);
 }
 
 static tk_status ask_layout(tk_wrong *w, const tk_config *c, int ranks)
 {
     tk_parallel_config p = c->parallel;
-    const bool host = p.device == TK_DEVICE_CPU || p.device == TK_DEVICE_REF;
-    if (host && p.register_buffers)
-        tk_wrong_add(w, "parallel.register_buffers",
-                     "needs device=cuda: what others send goes over MPI, which sees to that "
-                     "itself; set it to false");
-    if (host && c->train.graph)
-        tk_wrong_add(w, "train.graph", "needs device=cuda: others have no graphs; set it to false");
-    if (!ranks) return TK_OK;
+    if (!tk_run_knows_layout(w)) return TK_OK;
     const tk_status st = tk_mesh_fill(&p, ranks, TK_AXIS_DATA);
-    if (st == TK_OK) tk_trainer_match_batch(w, c, (int)p.data);
-    return tk_wrong_with(w, given_axis(c), st);
+    return tk_run_ask_batch(w, c, &p, st);
 }
 
 // ---- files -------------------------------------------------------------------------------------
@@ -76,11 +101,26 @@ static void ask_folder(tk_wrong *w, const char *option, const char *path)
 }
 
 // A run that is gone on with needs no weights to begin from.
+static bool begins_anew(const tk_wrong *w, const tk_train_config *t)
+{
+    if (tk_wrong_doubts(w, "train.out") || tk_wrong_doubts(w, "train.resume")) return false;
+    return !t->resume || access(t->out, F_OK);
+}
+
 static void ask_weights(tk_wrong *w, const tk_train_config *t)
 {
-    if (!*t->from || (t->resume && access(t->out, F_OK) == 0)) return;
-    if (access(t->from, F_OK))
+    if (*t->from && access(t->from, F_OK))
         tk_wrong_add(w, "train.from", "no checkpoint at %.400s: %s", t->from, strerror(errno));
+}
+
+static tk_status ask_clips(tk_wrong *w, const tk_config *c)
+{
+    tk_data_config data = c->data;
+    if (!c->train.check_every) data.n_check = 0;
+    TK_TRY(tk_loader_ask(w, &data));
+    if (c->codec.store == TK_CODEC_REFER && *c->codec.file)
+        ask_file(w, "codec.file", c->codec.file);
+    return TK_OK;
 }
 
 // ---- what is in them ---------------------------------------------------------------------------
@@ -106,12 +146,12 @@ static void match_file(tk_wrong *w, clip_files *f, const char *option, const cha
     f->codec = k->digest;
 }
 
-// Those that are not there were told.
-static tk_status open_each(tk_wrong *w, const tk_config *c)
+// Those that are not there were told. What a file refers to is not known without codec.file.
+static tk_status open_each(tk_wrong *w, const tk_config *c, clip_files *f)
 {
     const tk_data_config *d = &c->data;
-    clip_files f = {.fit = *c};
-    for (int64_t i = 0; i < d->n_files + d->n_check; i++) {
+    *f = (clip_files){.fit = *c};
+    for (int64_t i = 0; i < d->n_files + d->n_check && !tk_wrong_doubts(w, "codec.file"); i++) {
         const bool trained = i < d->n_files;
         const int64_t k = trained ? i : i - d->n_files;
         const char *path = trained ? d->files[k] : d->check[k];
@@ -120,53 +160,64 @@ static tk_status open_each(tk_wrong *w, const tk_config *c)
         file_option(name, trained ? "data.files" : "data.check", k);
         if (access(path, R_OK)) continue;
         const tk_status st = tk_clips_open(path, c->codec.file, &x);
-        if (st == TK_OK) match_file(w, &f, name, path, &x);
+        if (st == TK_OK) match_file(w, f, name, path, &x);
         if (st == TK_OK) tk_clips_close(&x);
         TK_TRY(tk_wrong_with(w, name, st));
     }
     return TK_OK;
 }
 
-// ---- all of it ---------------------------------------------------------------------------------
-
-static tk_status ask_whole(tk_wrong *w, const tk_config *c, int ranks)
+// Weights that are there, of a run that begins: of the config's model?
+static tk_status match_weights(tk_wrong *w, const clip_files *f)
 {
-    tk_data_config data = c->data;
-    if (!c->train.check_every) data.n_check = 0;
-    TK_TRY(ask_layout(w, c, ranks));
-    TK_TRY(tk_loader_ask(w, &data));
-    if (c->codec.store == TK_CODEC_REFER && *c->codec.file)
-        ask_file(w, "codec.file", c->codec.file);
-    ask_folder(w, "train.out", c->train.out);
-    ask_weights(w, &c->train);
-    return w->n ? open_each(w, c) : TK_OK;
+    const tk_train_config *t = &f->fit.train;
+    if (!f->first || !*t->from || access(t->from, F_OK) || tk_wrong_doubts(w, "model"))
+        return TK_OK;
+    return tk_wrong_with(w, "train.from", tk_run_look(&f->fit, w->arena));
 }
 
-tk_status tk_run_ask(tk_comm *world, const tk_config *c, int ranks)
+tk_status tk_run_ask_inside(tk_wrong *w, const tk_config *c)
 {
-    tk_arena a;
-    tk_status st = TK_OK;
-    tk_arena_init(&a, 0);
-    if (world->rank == 0) {
-        tk_wrong w = tk_wrong_of(c, "", &a);
-        st = ask_whole(&w, c, ranks);
-        if (st == TK_OK) st = tk_wrong_end(&w);
-    }
-    tk_arena_free(&a);
-    return tk_agree(world, st);
+    clip_files f;
+    TK_TRY(open_each(w, c, &f));
+    return match_weights(w, &f);
+}
+
+// ---- all of it ---------------------------------------------------------------------------------
+
+tk_status tk_run_ask_files(tk_wrong *w, const tk_config *c)
+{
+    ask_weights(w, &c->train);
+    return ask_clips(w, c);
+}
+
+tk_status tk_run_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    const tk_config *c = &in->config;
+    clip_files f;
+    const bool anew = begins_anew(w, &c->train);
+    tk_run_ask_device(w, c);
+    TK_TRY(ask_layout(w, c, ranks));
+    TK_TRY(ask_clips(w, c));
+    ask_folder(w, "train.out", c->train.out);
+    if (anew) ask_weights(w, &c->train);
+    if (!w->n) return TK_OK;
+    TK_TRY(open_each(w, c, &f));
+    return anew ? match_weights(w, &f) : TK_OK;
 }
 
 tk_status tk_run_tell(tk_comm *world, const tk_config *c, tk_status found)
 {
     tk_arena a;
     tk_status st = TK_OK;
+    clip_files f;
     char words[8192];
     if (found != TK_INPUT) return found;
     snprintf(words, sizeof words, "%s", tk_status_message());
     tk_arena_init(&a, 0);
     if (world->rank == 0) {
         tk_wrong w = tk_wrong_of(c, "", &a);
-        st = open_each(&w, c);
+        st = open_each(&w, c, &f);
         if (st == TK_OK) st = tk_wrong_end(&w);
         if (st == TK_OK) tk_status_set(st = found, words);
     }

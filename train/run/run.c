@@ -195,7 +195,6 @@ static tk_status open_training(run *r)
 {
     tk_comm *w = r->world;
     tk_arena_init(&r->arena, 0);
-    TK_TRY(tk_run_ask(w, r->config, w->size));
     TK_TRY(tk_run_tell(w, r->config, tk_train_parts_open(&r->parts, w, r->config)));
     describe_clips(r->config, r->parts.loader);
     r->yaml = tk_config_dump(r->config, TK_CMD_TRAIN | TK_CMD_EVAL, &r->arena);

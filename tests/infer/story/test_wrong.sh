@@ -111,7 +111,63 @@ printf 'checkpoint: run\nshot: 1\n' >kept.yaml
 printf 'checkpoint: run\nshots: [{second: 1}]\n' >other.yaml
 says 'kept.yaml:2:1: shot:
 kept.yaml: shots: missing
+many.yaml:4:13: references: 5 seconds
 other.yaml:2:10: shots[0].second: ' "$talkie" sample list.yaml
+
+# What is wrong with options ends no round: all else that can be asked is told with it, and what depends on them is
+# not. (A shot's length that is none hides what is wrong with the shots' places in windows, not files.)
+cat >both.yaml <<'YAML'
+checkpoint: run
+fps: 30
+sample: {steps: 0}
+sound: grey.ppm
+references: ["", words.txt]
+keyframes: [{at: 99, picture: nowhere.png}]
+output: clips/
+shots:
+  - {seconds: long, prompt: a ball}
+  - {seconds: 9, prompt: a box, features: words.txt}
+YAML
+both='both.yaml:2:6: fps: 30
+both.yaml:3:17: sample.steps: 0 is not a whole number
+both.yaml:4:8: sound: grey.ppm has no sound
+both.yaml:5:14: references[0]: is empty
+both.yaml:5:18: references[1]: words.txt
+both.yaml:6:31: keyframes[0].picture: nowhere.png
+both.yaml:7:9: output:
+both.yaml:9:15: shots[0].seconds: long is not a number
+both.yaml:10:43: shots[1].features:'
+says "$both"'
+command line: seed: x is not a whole number' "$talkie" sample both.yaml seed=x
+says "$both" mpirun -n 2 "$talkie" sample both.yaml
+sed 's/seconds: long/seconds: 0.5/; s/steps: 0/steps: 1/' both.yaml >long.yaml
+says 'long.yaml:2:6: fps: 30
+long.yaml:4:8: sound: grey.ppm
+long.yaml:5:14: references[0]: is empty
+long.yaml:5:18: references[1]: words.txt
+long.yaml:6:18: keyframes[0].at: 99
+long.yaml:6:31: keyframes[0].picture: nowhere.png
+long.yaml:7:9: output:
+long.yaml:10:15: shots[1].seconds: 9
+long.yaml:10:43: shots[1].features:' "$talkie" plan long.yaml
+says "command line: plan.search: x is not a whole number
+command line: plan.machine: cannot open
+$both" "$talkie" plan both.yaml plan.search=x plan.machine=none.yaml
+
+# Of a list what is wrong with it, each thing once, and with its storyboards, each of them.
+cat >list.yaml <<'YAML'
+storyboards: [many.yaml,
+  none.yaml, "", both.yaml]
+sample: {guidance: much}
+YAML
+says "list.yaml:2:3: storyboards[1]: cannot open none.yaml
+list.yaml:2:14: storyboards[2]: is empty
+list.yaml:3:20: sample.guidance: much is not a number
+command line: seed: x is not a whole number
+${both/both.yaml:10:43*/}both.yaml:10:43: shots[1].features:" "$talkie" sample list.yaml seed=x
+printf 'checkpoint: run\nshots: [\n' >broken.yaml
+says 'broken.yaml:3:1: not YAML
+command line: sound: nowhere.wav' "$talkie" sample broken.yaml sound=nowhere.wav
 
 # A job of a spool: what is not its to say; then, by its place, what it gives.
 drop() { # NAME: the job, which fails for what is in `error`

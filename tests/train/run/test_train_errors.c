@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 90; waits: mostly */
+/*TEST timeout: 150; waits: mostly */
 // What a person sees when a training run cannot be: one clear message, the documented exit code.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,80 @@ static void bad_input_is_named(void **state)
         if (code != 2) print_error("%s\n", bad[i].arguments);
         runs_expect(code, 2, bad[i].words);
     }
+}
+
+// The lines that were told are those, by how they begin, from the first that begins with `first`.
+static void expect_lines(const char *first, const char *const *line, size_t n)
+{
+    const char *at = strstr(runs_output(), first);
+    assert_non_null(at);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(at, line[i], strlen(line[i])) != 0)
+            fail_msg("%s\nstands where this is wrong: %s", at, line[i]);
+        at = strchr(at, '\n') + 1 + strspn(strchr(at, '\n') + 1, " ");
+    }
+    if (!strncmp(at, first, strlen(first)) || !strncmp(at, "command line", 12))
+        fail_msg("and %s", at);
+}
+
+// Options that are wrong end no round: what they name and what others ask for is told with them,
+// but not what depends on them.
+static void options_and_files_are_told_at_once(void **state)
+{
+    static const char config[] = "base: tiny.yaml\n"
+                                 "data:\n"
+                                 "  files:\n"
+                                 "    - clips.h5\n"
+                                 "    - none.h5\n"
+                                 "    - ''\n"
+                                 "    - tiny.yaml\n"
+                                 "train:\n"
+                                 "  batch: 4\n"
+                                 "  microbatch: 8\n"
+                                 "  lr: fast\n"
+                                 "  from: nowhere\n"
+                                 "  stepz: 3\n"
+                                 "model:\n"
+                                 "  audio_channels: many\n"
+                                 "  video_channels: 30\n";
+    const char *line[] = {
+        "both.yaml:5:7: data.files[1]: cannot open none.h5",
+        "both.yaml:6:7: data.files[2]: is empty",
+        "both.yaml:7:7: data.files[3]: tiny.yaml is not an HDF5 file",
+        "both.yaml:10:15: train.microbatch: 8 is more than train.batch 4",
+        "both.yaml:11:7: train.lr: fast is not a number",
+        "both.yaml:12:9: train.from: no checkpoint at nowhere",
+        "both.yaml:13:3: train.stepz: no such option",
+        "both.yaml:15:19: model.audio_channels: many is not a whole number",
+        "both.yaml:16:19: model.video_channels: 30, but the clips' codec makes 24",
+        "command line: train.seed: x is not a whole number",
+        "command line: parallel.tensor: the mesh does not fit",
+    };
+    static const char *const searched[] = {
+        "command line: train.lr: x is not a number",
+        "command line: plan.search: 7 GPUs cannot share out 6 clips",
+        "command line: data.files[0]: cannot open none.h5",
+    };
+    const size_t n = sizeof line / sizeof *line;
+    char machine[PATH_MAX];
+    (void)state;
+    assert_non_null(realpath("configs/machines/h100.yaml", machine));
+    runs_write("both.yaml", config);
+    assert_int_equal(runs_talkie(2, "train both.yaml train.seed=x parallel.tensor=3"), 2);
+    expect_lines("both.yaml:", line, n);
+    // As planned: for any number of ranks, and by whose time?
+    assert_int_equal(runs_talkie(1, "plan both.yaml train.seed=x plan.search=8"), 2);
+    line[n - 1] = "command line: plan.search: ranks layouts by time: name a machine";
+    expect_lines("both.yaml:", line, n);
+    assert_int_equal(runs_talkie(1,
+                                 "plan tiny.yaml train.lr=x train.batch=6 data.files=none.h5 "
+                                 "plan.search=7 plan.machine='%s'",
+                                 machine),
+                     2);
+    expect_lines("command line", searched, 3);
+    // What the batch is to be is not known: not whether it is enough for the ranks.
+    assert_int_equal(runs_talkie(2, "train tiny.yaml train.batch=x data.files=none.h5"), 2);
+    assert_true(runs_said("none.h5") && !runs_said("data ranks"));
 }
 
 // What is wrong with a config and what it names is told at once, by one rank, each thing at its
@@ -73,14 +148,7 @@ static void all_of_a_config_is_told_at_once(void **state)
     runs_write("bad.yaml", config);
     runs_expect(runs_talkie(1, "data world tiny.yaml codec.patch_size=4 -o other.h5"), 0, "");
     assert_int_equal(runs_talkie(2, "train bad.yaml"), 2);
-    const char *at = strstr(runs_output(), "bad.yaml:");
-    assert_non_null(at);
-    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
-        if (strncmp(at, line[i], strlen(line[i])) != 0)
-            fail_msg("%s\nstands where this is wrong: %s", at, line[i]);
-        at = strchr(at, '\n') + 1 + strspn(strchr(at, '\n') + 1, " ");
-    }
-    if (!strncmp(at, "bad.yaml", 8)) fail_msg("and %s", at);
+    expect_lines("bad.yaml:", line, sizeof line / sizeof *line);
     runs_do("! test -e run");
     // A layout and a file that is not what it is called, which only a look into it tells.
     assert_int_equal(runs_talkie(2, "train tiny.yaml train.batch=6 parallel.tensor=3"), 2);
@@ -167,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(all_of_a_config_is_told_at_once),
+        cmocka_unit_test(options_and_files_are_told_at_once),
         cmocka_unit_test(damaged_clips_are_skipped),
         cmocka_unit_test(too_many_damaged_clips_stop_the_run),
         cmocka_unit_test(many_shards),
