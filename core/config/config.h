@@ -95,6 +95,7 @@ typedef struct tk_world_config { // the procedural world (talkie data world)
     int64_t speech;         // 1: people speak
     int64_t soundscapes;    // 1: sets are heard
     int64_t sets, styles;   // the first so many
+    double restyle;         // share of shots after the first whose caption says style and set again
     int64_t held_out;       // tk_held_out
     double references;      // share of people whose faces and voices clips cite
     double strangers;       // share of clips with people in which one is of no cast

@@ -128,6 +128,9 @@ static void frame_paint(tk_reel *r, double t)
     const tk_moment m = {s, t, s->shot[shot].reverse};
     tk_canvas *c = &r->frame;
     tk_person figure[TK_SCENE_PEOPLE];
+    const int64_t high = r->media->height, wide = r->media->width;
+    if (shot != r->shot)
+        r->look = tk_look_of(s->shot[shot].style, s->light, high < wide ? high : wide);
     for (int i = 0; i < s->n_people; i++) figure[i] = figure_of(r, i, t);
     backdrop(r, &m, &v, shot);
     tk_ramp_paint(c, &m);
@@ -145,7 +148,6 @@ tk_status tk_film_render(const tk_scene *s, const tk_media_config *m, tk_speech 
     tk_reel r = {.scene = s, .media = m, .shot = -1};
     tk_arena arena;
     tk_arena_init(&arena, 0);
-    r.look = tk_look_of(s->style, s->light, m->height < m->width ? m->height : m->width);
     tk_status status = tk_film_lines_make(s, speech, &arena, &r.lines);
     if (status == TK_OK) status = tk_canvas_new(&r.back, m->height, m->width);
     if (status == TK_OK) status = tk_canvas_new(&r.frame, m->height, m->width);

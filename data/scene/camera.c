@@ -214,6 +214,13 @@ int tk_scene_shot_at(const tk_scene *s, double t)
     return k;
 }
 
+bool tk_scene_in_style(const tk_scene *s, tk_style style)
+{
+    for (int k = 0; k < s->n_shots; k++)
+        if (s->shot[k].style == style) return true;
+    return false;
+}
+
 tk_view tk_scene_view_at(const tk_scene *s, int64_t height, int64_t width, double t)
 {
     const tk_shot *h = &s->shot[tk_scene_shot_at(s, t)];

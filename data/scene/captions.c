@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a shot's caption says, in one of several wordings: "size[, move][, style, set]: clause".
+// What a shot's caption says, in one of several wordings: "size[, move][, style, set]: clause",
+// style and set in the first shot and where they are told again.
 #include "data/scene/physics.h"
 #include "data/scene/plot.h"
 #include <stdio.h>
@@ -129,11 +130,11 @@ static void put_words(line_of_text *l, const char *words)
     l->n += (size_t)n < l->room - l->n ? (size_t)n : l->room - l->n - 1;
 }
 
-static void put_thing(line_of_text *l, const tk_scene *s, int thing)
+static void put_thing(line_of_text *l, const tk_scene *s, tk_style style, int thing)
 {
     const tk_thing *o = &s->thing[thing];
     put_words(l, "the ");
-    if (s->style != TK_STYLE_NOIR) {
+    if (style != TK_STYLE_NOIR) {
         put_words(l, tk_colour_name[o->colour]);
         put_words(l, " ");
     }
@@ -174,10 +175,10 @@ static void put_clause(line_of_text *l, const tk_scene *s, int k, const char *fo
         }
         switch (*++form) {
         case 't':
-            put_thing(l, s, h->thing);
+            put_thing(l, s, h->style, h->thing);
             break;
         case 'o':
-            put_thing(l, s, h->other);
+            put_thing(l, s, h->style, h->other);
             break;
         case 'n':
             put_person(l, s, k);
@@ -205,9 +206,9 @@ static void put_head(line_of_text *l, const tk_scene *s, int k)
     put_words(l, tk_size_name[h->size]);
     put_words(l, move[h->move]);
     if (h->reverse) put_words(l, ", reverse");
-    if (k == 0) {
+    if (h->tells) {
         put_words(l, ", ");
-        put_words(l, tk_style_name[s->style]);
+        put_words(l, tk_style_name[h->style]);
         put_words(l, ", ");
         put_words(l, tk_set_name[s->set]);
     }

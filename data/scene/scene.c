@@ -72,6 +72,20 @@ static void cut_into_shots(const tk_world_config *c, const tk_media_config *m, i
     }
 }
 
+// World configs without world.restyle draw nothing more than the style.
+static void draw_styles(const tk_world_config *c, tk_draws *d, tk_scene *s)
+{
+    const int styles = (int)c->styles;
+    tk_style style = (tk_style)tk_draw_below(d, styles);
+    for (int k = 0; k < TK_SCENE_SHOTS; k++) {
+        const bool again = k > 0 && c->restyle > 0 && tk_draw_chance(d, c->restyle);
+        if (again && styles > 1 && tk_draw_chance(d, 0.5))
+            style = (tk_style)(((int)style + 1 + tk_draw_below(d, styles - 1)) % styles);
+        s->shot[k].style = style;
+        s->shot[k].tells = k == 0 || again;
+    }
+}
+
 // ---- who and what there is ---------------------------------------------------------------------
 
 typedef enum held { HELD_SET, HELD_FACE, HELD_PAIR, HELD } held; // what training does not see
@@ -131,7 +145,7 @@ static bool draft(tk_plot *p, int64_t patch_frames)
     p->pair = must == HELD_PAIR;
     s->set = (tk_set)tk_draw_below(d, sets);
     if (must == HELD_SET) s->set = TK_HELD_SET;
-    s->style = (tk_style)tk_draw_below(d, (int)c->styles);
+    draw_styles(c, d, s);
     int people = tk_draw_below(d, (int)c->people + 1),
         things = tk_draw_below(d, (int)c->things + 1);
     if (must == HELD_FACE && people == 0) people = 1;

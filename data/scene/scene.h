@@ -158,6 +158,8 @@ typedef struct tk_camera { // what is seen: centre and width of view, metres
 
 typedef struct tk_shot {
     double start, seconds;
+    tk_style style;
+    bool tells; // style and set, in its caption
     tk_size size;
     tk_move move;
     bool reverse;       // from the other side: the set's other wall is behind
@@ -175,7 +177,6 @@ typedef struct tk_scene {
     uint64_t seed;
     int64_t index;
     tk_set set;
-    tk_style style;
     bool ramp;                       // stands in the set: from (ramp_x, ramp_y) down to ramp_end
     double ramp_x, ramp_y, ramp_end; // metres
     double water_from, bed;          // water right of that x (INFINITY: none), its bed's y
@@ -252,6 +253,11 @@ typedef struct tk_face {
 tk_face tk_scene_face_at(const tk_scene *s, int person, double t);
 
 int tk_scene_shot_at(const tk_scene *s, double t); // showing at time t
+static inline tk_style tk_scene_style_at(const tk_scene *s, double t)
+{
+    return s->shot[tk_scene_shot_at(s, t)].style;
+}
+bool tk_scene_in_style(const tk_scene *s, tk_style style); // any shot is
 // How the plane is seen at time t in pictures height x width: the centre of the top left pixel is
 // (0.5, 0.5).
 typedef struct tk_view {

@@ -6,15 +6,16 @@
 #include <math.h>
 
 // Whether a thing of that kind and colour may come in beside what is there: no two of a colour,
-// nor, where colours cannot be seen, of a kind; nothing that is held out.
+// nor, where a shot does not show colours, of a kind; nothing that is held out.
 static bool may_be(const tk_plot *p, tk_kind kind, int colour)
 {
     const bool held = kind == TK_HELD_KIND && colour == TK_HELD_COLOUR;
+    const bool grey = tk_scene_in_style(p->s, TK_STYLE_NOIR);
     if (p->pair && p->s->n_things == 0) return held;
     if (held && p->c->held_out == TK_HELD_WITHOUT) return false;
     for (int i = 0; i < p->s->n_things; i++) {
         const tk_thing *o = &p->s->thing[i];
-        if (o->colour == colour || (o->kind == kind && p->s->style == TK_STYLE_NOIR)) return false;
+        if (o->colour == colour || (o->kind == kind && grey)) return false;
     }
     return true;
 }

@@ -19,7 +19,8 @@
 //           face, sample i64: which of /references are the face and the sample of the voice; -1
 //           x (people, frames): metres; head, mouth (people, frames, 4): left, top, right, bottom,
 //           pixels; open (people, frames): the mouth, 0 to 1
-//   shots   size, move, reverse, beat, outcome, person, thing, other, place, toward, line i64;
+//   shots   size, move, reverse, beat, outcome, person, thing, other, place, toward, line, style
+//   i64;
 //           from_cx, from_cy, from_span, to_cx, to_cy, to_span f64 (as in /shots, in their order)
 //   lines   person, words, word_0, word_1, word_2, sample i64; begin, end f64: seconds
 //   events  kind, of, other, sample i64; t, x, speed f64

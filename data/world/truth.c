@@ -29,8 +29,8 @@ static const char *const thing_names[] = {"kind",    "colour",      "heavy", "ra
 static const char *const person_names[] = {"character", "voice",  "number", "named",
                                            "face",      "sample", "height"};
 static const char *const shot_names[] = {
-    "size",   "move", "reverse", "beat",    "outcome",   "person", "thing", "other",  "place",
-    "toward", "line", "from_cx", "from_cy", "from_span", "to_cx",  "to_cy", "to_span"};
+    "size",   "move", "reverse", "beat",    "outcome", "person",    "thing", "other", "place",
+    "toward", "line", "style",   "from_cx", "from_cy", "from_span", "to_cx", "to_cy", "to_span"};
 static const char *const line_names[] = {"person", "words",  "word_0", "word_1",
                                          "word_2", "sample", "begin",  "end"};
 static const char *const event_names[] = {"kind", "of", "other", "sample", "t", "x", "speed"};
@@ -67,7 +67,7 @@ static void add_clip(truth *t, const tk_scene *s)
 {
     const table *of = t->table;
     put_row(&t->table[CLIPS],
-            (int64_t[]){s->index, s->set, s->style, s->ramp, of[THINGS].n, s->n_things,
+            (int64_t[]){s->index, s->set, s->shot[0].style, s->ramp, of[THINGS].n, s->n_things,
                         of[PEOPLE].n, s->n_people, of[LINES].n, s->n_lines, of[EVENTS].n,
                         s->n_events},
             (double[]){s->ramp_x, s->ramp_y, s->ramp_end, s->water_from, s->bed, s->light});
@@ -80,7 +80,8 @@ static void add_shots(truth *t, const tk_scene *s)
         const tk_camera *a = &h->from, *b = &h->to;
         put_row(&t->table[SHOTS],
                 (int64_t[]){h->size, h->move, h->reverse, h->beat, h->outcome, h->person, h->thing,
-                            h->other, h->place, h->toward, h->n_lines ? h->first_line : -1},
+                            h->other, h->place, h->toward, h->n_lines ? h->first_line : -1,
+                            h->style},
                 (double[]){a->cx, a->cy, a->span, b->cx, b->cy, b->span});
     }
 }
@@ -189,7 +190,7 @@ tk_status tk_world_write_truth(void *of, hid_t file)
                .table = {{"clips", clip_names, 12, 6},
                          {"things", thing_names, 3, 4},
                          {"people", person_names, 6, 1},
-                         {"shots", shot_names, 11, 6},
+                         {"shots", shot_names, 12, 6},
                          {"lines", line_names, 6, 2},
                          {"events", event_names, 4, 3}}};
     tk_arena a;

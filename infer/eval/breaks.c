@@ -79,7 +79,8 @@ static void half_gravity(tk_scene *s)
 
 static void break_scene(tk_break b, tk_scene *s)
 {
-    if (b == TK_BREAK_STYLE) s->style = (s->style + 1) % TK_STYLES;
+    for (int k = 0; b == TK_BREAK_STYLE && k < s->n_shots; k++)
+        s->shot[k].style = (s->shot[k].style + 1) % TK_STYLES;
     if (b == TK_BREAK_SET) {
         s->set = (s->set + 1) % TK_SETS;
         s->water_from = s->set == TK_SET_BEACH ? 0 : INFINITY;

@@ -155,6 +155,9 @@ static const tk_option model_rows[] = {
         "the first so many of room, street, beach and workshop"),
     INT("world.styles", world.styles, 3, 1, 3, DATA | EVAL,
         "the first so many of natural, noir and anime"),
+    FLT("world.restyle", world.restyle, 0, 0, 1, DATA | EVAL,
+        "share of shots after the first whose captions say style and set again, half of them in "
+        "another style than the shot before"),
     ENUM(
         "world.held_out", world.held_out, TK_HELD_WITHOUT, TK_HELD_ONLY, DATA | EVAL,
         "two characters, the workshop and green crates: in no clip, in some, or every clip has one "

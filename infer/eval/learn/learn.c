@@ -10,7 +10,7 @@ static const double clip_seconds = 4;
 
 tk_setting tk_setting_of(const tk_scene *s, int shot)
 {
-    return (tk_setting){.style = (int)s->style,
+    return (tk_setting){.style = (int)s->shot[shot].style,
                         .set = (int)s->set,
                         .side = s->shot[shot].reverse,
                         .size = (int)s->shot[shot].size};
@@ -78,8 +78,9 @@ static void keep_pictures(school *s, int64_t at, const tk_scene *scene, const tk
         tk_head_picture *p = &s->picture[at];
         memcpy(s->rgb + at * bytes, m->rgb + frame * bytes, (size_t)bytes);
         p->rgb = s->rgb + at * bytes;
-        p->style = (int)scene->style;
-        p->n = tk_heads_of(scene, m, (double)frame / m->fps, p->head);
+        const double t = (double)frame / m->fps;
+        p->style = (int)tk_scene_style_at(scene, t);
+        p->n = tk_heads_of(scene, m, t, p->head);
     }
 }
 

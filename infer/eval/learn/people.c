@@ -85,7 +85,6 @@ static tk_status write_sitting(const gallery *s, int64_t i, tk_scene *out)
     const tk_config *c = s->config;
     dice d = {tk_rng_key(s->seed, TK_RNG_EXAMPLES, (uint64_t)i), 0};
     TK_TRY(tk_scene_make(&s->world, &c->media, c->codec.patch_frames, NULL, s->seed, i, out));
-    out->style = (tk_style)(i % TK_STYLES);
     for (int k = 0; k < out->n_people; k++) {
         do out->person[k] = below(&d, TK_CAST);
         while (k > 0 && out->person[k] == out->person[0]);
@@ -99,6 +98,7 @@ static tk_status write_sitting(const gallery *s, int64_t i, tk_scene *out)
         const tk_camera view = choose_view(s, &d, out, t + 0.5 * lasts);
         out->shot[k] = (tk_shot){.start = t,
                                  .seconds = lasts,
+                                 .style = (tk_style)(i % TK_STYLES),
                                  .reverse = below(&d, 3) == 0,
                                  .from = view,
                                  .to = view,
@@ -125,17 +125,18 @@ static tk_status show_people(dice *d, const tk_scene *scene, const tk_media *m, 
 {
     tk_head head[TK_HEADS];
     const uint8_t *rgb = m->rgb + frame * m->height * m->width * 3;
-    const int n = tk_heads_of(scene, m, (double)frame / m->fps, head);
+    const double t = (double)frame / m->fps;
+    const int n = tk_heads_of(scene, m, t, head), style = (int)tk_scene_style_at(scene, t);
     for (int k = 0; k < n; k++) {
         const int who = scene->n_people > 1 && scene->person[1] == head[k].who;
         const tk_head h = shaken(d, head[k]);
         if (head[k].r < TK_HEAD_LEAST) continue;
         tk_clothes_example *c = &l->clothes[l->clothed++];
-        c->style = (int)scene->style, c->clothes = scene->clothes[who];
+        c->style = style, c->clothes = scene->clothes[who];
         TK_TRY(tk_clothes_look(&h, rgb, m->height, m->width, c->seen));
         if (!open || tk_lips_width(&h) < TK_LIPS_LEAST) continue;
         tk_lips_sight *e = &l->sight[l->sights++];
-        e->style = (int)scene->style, e->who = h.who, e->open = open[frame * scene->n_people + who];
+        e->style = style, e->who = h.who, e->open = open[frame * scene->n_people + who];
         TK_TRY(tk_lips_look(&h, rgb, m->height, m->width, e->seen));
     }
     return TK_OK;

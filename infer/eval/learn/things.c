@@ -57,14 +57,15 @@ static tk_status show_things(const tk_scene *s, const tk_media *clip, tk_thing_e
     tk_sighting *seen;
     tk_status st = TK_OK;
     TK_NEW(seen, TK_SIGHTINGS);
-    for (int64_t f = 0; f < clip->frames && st == TK_OK && s->style != TK_STYLE_NOIR; f += EVERY) {
+    for (int64_t f = 0; f < clip->frames && st == TK_OK; f += EVERY) {
+        const double t = (double)f / (double)clip->fps;
         int n = 0;
         tk_arena a;
+        if (tk_scene_style_at(s, t) == TK_STYLE_NOIR) continue;
         tk_arena_init(&a, 0);
         st = tk_sightings_of(clip->rgb + f * picture, clip->height, clip->width, &a, seen, &n);
         for (int k = 0; k < n && st == TK_OK; k++)
-            st = tk_thing_examples_add(
-                e, &seen[k], thing_class(s, clip, (double)f / (double)clip->fps, &seen[k]));
+            st = tk_thing_examples_add(e, &seen[k], thing_class(s, clip, t, &seen[k]));
         tk_arena_free(&a);
     }
     tk_free(seen);

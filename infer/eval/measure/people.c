@@ -9,6 +9,7 @@ static const double steps_tell = 0.5; // metres of a walk that tell which way it
 
 typedef struct sight { // of a shot
     int64_t first, frames;
+    int style;
     tk_head_sightings found;
     double sure[TK_HEAD_PEOPLE];               // of each person, over all looks
     tk_head there[TK_HEADS_WATCHED][TK_HEADS]; // heads that are to be seen in these looks
@@ -22,10 +23,10 @@ static double look_time(const tk_clip *c, const sight *s, int look)
 
 static tk_status see_people(const tk_clip *c, int shot, sight *s)
 {
-    *s = (sight){0};
+    *s = (sight){.style = (int)c->scene->shot[shot].style};
     tk_frames_of(c->scene, c->media, shot, &s->first, &s->frames);
-    TK_TRY(tk_heads_watch(&c->learned->heads, (int)c->scene->style, tk_clip_pictures(c, s->first),
-                          s->frames, &s->found));
+    TK_TRY(tk_heads_watch(&c->learned->heads, s->style, tk_clip_pictures(c, s->first), s->frames,
+                          &s->found));
     tk_heads_who(&s->found, s->sure);
     for (int k = 0; k < s->found.n; k++)
         s->asked[k] = tk_heads_of(c->scene, c->media, look_time(c, s, k), s->there[k]);
@@ -116,9 +117,8 @@ static void measure_deed(tk_clip *c, const tk_shot *h, const sight *s)
 static tk_status find_clothes(const tk_clip *c, const sight *s, const tk_head_way *way, int *worn)
 {
     double sure[TK_CLOTHES];
-    return tk_clothes_watch(&c->learned->clothes, (int)c->scene->style, way,
-                            tk_clip_pictures(c, s->first), c->media->height, c->media->width, sure,
-                            worn);
+    return tk_clothes_watch(&c->learned->clothes, s->style, way, tk_clip_pictures(c, s->first),
+                            c->media->height, c->media->width, sure, worn);
 }
 
 // Of one who is to speak in the shot: whether the sound is in step with the lips, and how far from
@@ -127,8 +127,7 @@ static tk_status measure_lips(tk_clip *c, const sight *s, const tk_head_way *way
                               const tk_lips_clip *clip)
 {
     tk_lips lips;
-    TK_TRY(tk_lips_watch(&c->learned->lips, (int)c->scene->style, way, clip, s->first, s->frames,
-                         &lips));
+    TK_TRY(tk_lips_watch(&c->learned->lips, s->style, way, clip, s->first, s->frames, &lips));
     const bool near = lips.judged > 0 && fabs(lips.late_ms) <= 1000 / clip->fps;
     tk_figures_count(c->f, TK_FIG_LIPS, near && lips.together >= TK_LIPS_TOGETHER, 1);
     tk_figures_apart(c->f, TK_OFF_TOGETHER, lips.together);
@@ -187,11 +186,11 @@ static tk_status measure_shot(tk_clip *c, int shot, persons *p)
 tk_status tk_measure_people(tk_clip *c, tk_arena *a)
 {
     const tk_media *m = c->media;
-    const bool any = c->scene->n_people > 0 && c->scene->style != TK_STYLE_NOIR;
     persons p = {.lips = {.rgb = m->rgb, .height = m->height, .width = m->width, .fps = m->fps}};
-    if (!c->learned->heads.of || !any) return TK_OK;
+    if (!c->learned->heads.of || c->scene->n_people == 0) return TK_OK;
     TK_TRY(tk_lips_listen(m->pcm, m->samples, m->channels, m->sample_rate, a, &p.lips.sound));
-    for (int h = 0; h < c->scene->n_shots; h++) TK_TRY(measure_shot(c, h, &p));
+    for (int h = 0; h < c->scene->n_shots; h++)
+        if (c->scene->shot[h].style != TK_STYLE_NOIR) TK_TRY(measure_shot(c, h, &p));
     for (int i = 0; i < c->scene->n_people; i++) {
         tk_series_count(c, &p.face[i], TK_FIG_SAME_FACE, TK_FIG_STORY_FACE);
         tk_series_count(c, &p.clothes[i], TK_FIG_SAME_CLOTHES, TK_FIG_STORY_CLOTHES);

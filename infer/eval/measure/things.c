@@ -43,6 +43,7 @@ static tk_status see_shot(const tk_clip *c, int k, tk_arena *a, shot *h)
 static bool in_view(const tk_clip *c, const shot *h, int k)
 {
     int64_t seen = 0;
+    if (h->asked->style == TK_STYLE_NOIR) return false; // no colours to find it by
     for (int64_t f = 0; f < h->frames; f++) {
         const tk_view v = seen_from(c, h, f);
         const tk_pose p = tk_scene_thing_at(c->scene, k, (double)(h->first + f) / c->media->fps);
@@ -331,12 +332,11 @@ static tk_status measure_cut(tk_clip *c, const shot *before, const shot *after, 
     return TK_OK;
 }
 
-// In noir there are no colours by which things could be found.
 tk_status tk_measure_things(tk_clip *c, tk_arena *a)
 {
     tk_series same[TK_SCENE_THINGS] = {0};
     shot now, before = {0};
-    if (c->scene->style == TK_STYLE_NOIR || c->learned->things.classes == 0) return TK_OK;
+    if (c->learned->things.classes == 0) return TK_OK;
     for (int h = 0; h < c->scene->n_shots; h++) {
         TK_TRY(see_shot(c, h, a, &now));
         for (int k = 0; k < c->scene->n_things; k++) {

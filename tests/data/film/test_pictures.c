@@ -14,9 +14,9 @@ static const tk_media_config media = {
 // A set with nothing in it, filmed by a camera that stands still.
 static tk_scene empty_scene(tk_set set, tk_style style, double cx, double cy, double span)
 {
-    tk_scene s = {.seed = 5, .set = set, .style = style, .water_from = INFINITY, .light = -0.6};
+    tk_scene s = {.seed = 5, .set = set, .water_from = INFINITY, .light = -0.6};
     s.n_shots = 1;
-    s.shot[0] = (tk_shot){.seconds = 60, .person = -1, .thing = -1, .other = -1};
+    s.shot[0] = (tk_shot){.seconds = 60, .style = style, .person = -1, .thing = -1, .other = -1};
     s.shot[0].from = s.shot[0].to = (tk_camera){cx, cy, span};
     return s;
 }
@@ -144,6 +144,31 @@ static void styles_are_drawn_as_such(void **state)
         assert_true(dark[TK_STYLE_ANIME] > 30);
         if (set != TK_SET_STREET) assert_true(dark[TK_STYLE_NATURAL] < 10); // there all is dark
     }
+}
+
+// A shot is drawn in its own style, whatever those before it are drawn in.
+static void each_shot_has_its_style(void **state)
+{
+    (void)state;
+    enum { SECOND = 12 };
+    static uint8_t both[2 * SECOND * BYTES], one[2 * SECOND * BYTES];
+    for (int style = 0; style < TK_STYLES; style++)
+        for (int next = 0; next < TK_STYLES; next++) {
+            tk_scene s = empty_scene(TK_SET_ROOM, (tk_style)style, 0, 1.2, 3);
+            put_person(&s, 4, -0.3, 1);
+            s.n_shots = 2;
+            s.shot[1] = s.shot[0];
+            s.shot[0].seconds = s.shot[1].start = 1;
+            s.shot[1].style = (tk_style)next;
+            assert_ok(tk_film_render(&s, &media, NULL, 2 * SECOND, both));
+            for (int k = 0; k < 2; k++) {
+                s.shot[0].style = s.shot[1].style = (tk_style)(k ? next : style);
+                assert_ok(tk_film_render(&s, &media, NULL, 2 * SECOND, one));
+                // A row of the backdrop lets a little through of the one before it.
+                for (int i = k * SECOND * BYTES; i < (k + 1) * SECOND * BYTES; i++)
+                    assert_true(abs(both[i] - one[i]) <= 8);
+            }
+        }
 }
 
 // Nothing of a person but hair, hat and ears lies beside the head's box, and the face fills it.
@@ -308,6 +333,7 @@ int main(void)
         cmocka_unit_test(things_are_where_the_scene_says),
         cmocka_unit_test(six_colours_are_told_apart),
         cmocka_unit_test(styles_are_drawn_as_such),
+        cmocka_unit_test(each_shot_has_its_style),
         cmocka_unit_test(heads_are_in_their_boxes),
         cmocka_unit_test(lips_follow_the_phones),
         cmocka_unit_test(portraits_differ),

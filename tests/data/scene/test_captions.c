@@ -6,6 +6,7 @@
 #include "data/scene/scene.h"
 #include "tests/support/test.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,9 +17,16 @@ static const tk_world_config world = {
     .seconds = 6, .max_shots = 3, .things = 2, .people = 2, .speech = 1, .sets = 4, .styles = 3};
 static tk_speech *speech;
 
+static void make_told_again(double restyle, int64_t index, tk_scene *s)
+{
+    tk_world_config w = world;
+    w.restyle = restyle;
+    assert_ok(tk_scene_make(&w, &media, PATCH, speech, 11, index, s));
+}
+
 static void make(int64_t index, tk_scene *s)
 {
-    assert_ok(tk_scene_make(&world, &media, PATCH, speech, 11, index, s));
+    make_told_again(0, index, s);
 }
 
 // ---- the reader --------------------------------------------------------------------------------
@@ -128,8 +136,8 @@ static void check_head(const tk_scene *s, int k, const char *head)
     assert_int_equal(strstr(head, " pan,") != NULL, h->move == TK_MOVE_PAN);
     assert_int_equal(strstr(head, " push in,") != NULL, h->move == TK_MOVE_PUSH);
     assert_int_equal(strstr(head, " reverse,") != NULL, h->reverse);
-    assert_int_equal(find_word(head, tk_set_name, TK_SETS), k == 0 ? (int)s->set : -1);
-    assert_int_equal(find_word(head, tk_style_name, TK_STYLES), k == 0 ? (int)s->style : -1);
+    assert_int_equal(find_word(head, tk_set_name, TK_SETS), h->tells ? (int)s->set : -1);
+    assert_int_equal(find_word(head, tk_style_name, TK_STYLES), h->tells ? (int)h->style : -1);
 }
 
 // Where the clause speaks of a thing, it names the shot's.
@@ -140,13 +148,13 @@ static void check_things(const tk_scene *s, const tk_shot *h, const char *clause
     for (int i = 0; i < 2; i++) {
         if (about[i] < 0) continue;
         const tk_thing *o = &s->thing[about[i]];
-        const bool noir = s->style == TK_STYLE_NOIR;
+        const bool noir = h->style == TK_STYLE_NOIR;
         snprintf(name[i], sizeof name[i], "the %s%s%s", noir ? "" : tk_colour_name[o->colour],
                  noir ? "" : " ", tk_kind_name[o->kind]);
         assert_non_null(strstr(clause, name[i]));
     }
     if (about[1] >= 0) assert_true(strstr(clause, name[0]) < strstr(clause, name[1]));
-    if (s->style == TK_STYLE_NOIR || h->thing < 0)
+    if (h->style == TK_STYLE_NOIR || h->thing < 0)
         assert_int_equal(find_word(clause, tk_colour_name, TK_COLOURS), -1);
 }
 
@@ -173,14 +181,13 @@ static void check_words(const tk_scene *s, const tk_shot *h, const char *spoken)
     assert_string_equal(spoken, said);
 }
 
-static void test_captions__say_what_is_there(void **state)
+static void check_captions(double restyle)
 {
-    (void)state;
     static const char *const toward[] = {"left", "to us", "right"};
     size_t bytes = 0, shots = 0;
     for (int64_t i = 0; i < CLIPS; i++) {
         static tk_scene s;
-        make(i, &s);
+        make_told_again(restyle, i, &s);
         for (int k = 0; k < s.n_shots; k++) {
             const tk_shot *h = &s.shot[k];
             const reading r = read_caption(h->caption);
@@ -200,6 +207,37 @@ static void test_captions__say_what_is_there(void **state)
         }
     }
     assert_true(bytes <= 45 * shots);
+}
+
+static void test_captions__say_what_is_there(void **state)
+{
+    (void)state;
+    check_captions(0);
+    check_captions(0.4);
+}
+
+// Style and set are told in the first shot, and again in that share of the others, in half of these
+// the style being another, which stays.
+static void test_captions__tell_the_style_again(void **state)
+{
+    static const double share[] = {0, 0.4, 1};
+    (void)state;
+    for (int r = 0; r < 3; r++) {
+        double later = 0, told = 0, other = 0;
+        for (int64_t i = 0; i < CLIPS; i++) {
+            static tk_scene s;
+            make_told_again(share[r], i, &s);
+            assert_true(s.shot[0].tells);
+            for (int k = 1; k < s.n_shots; k++) {
+                const bool changes = s.shot[k].style != s.shot[k - 1].style;
+                later++, told += s.shot[k].tells, other += changes;
+                assert_true(s.shot[k].tells || !changes);
+            }
+        }
+        assert_true(later > 100);
+        assert_true(fabs(told / later - share[r]) < 0.1 &&
+                    fabs(other / later - share[r] / 2) < 0.1);
+    }
 }
 
 // What is said to become of a thing is what its motion is.
@@ -384,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_captions__say_what_is_there),
+        cmocka_unit_test(test_captions__tell_the_style_again),
         cmocka_unit_test(test_captions__outcomes_are_so),
         cmocka_unit_test(test_lines__fit_into_their_shots),
         cmocka_unit_test(test_dialogue__is_answered_in_the_reverse_shot),

@@ -27,7 +27,7 @@ static void make(int64_t index, tk_scene *s)
 
 static bool same(const tk_scene *a, const tk_scene *b)
 {
-    bool all = a->set == b->set && a->style == b->style && a->light == b->light &&
+    bool all = a->set == b->set && a->shot[0].style == b->shot[0].style && a->light == b->light &&
                a->n_shots == b->n_shots && a->n_people == b->n_people &&
                a->n_things == b->n_things && a->n_events == b->n_events && a->n_arcs == b->n_arcs;
     for (int k = 0; all && k < a->n_shots; k++)
@@ -335,7 +335,7 @@ static void test_options__held_out(void **state)
         assert_true(is_held(&s));
         assert_int_equal(s.n_people, 0);
         assert_int_equal(s.set, TK_SET_ROOM);
-        assert_int_equal(s.style, TK_STYLE_NATURAL);
+        assert_int_equal(s.shot[0].style, TK_STYLE_NATURAL);
         w.things = 0, w.people = 1, w.held_out = TK_HELD_WITHOUT;
         make_of(&w, i, &s);
         assert_true(s.n_people == 1 && s.n_things == 0);

@@ -72,7 +72,6 @@ static void stage(int64_t i, int64_t rhythm, int people, int n, const int *word,
     int64_t at = 1000 + 100 * i;
     do assert_ok(tk_scene_make(&world, &witness.config.media, 2, NULL, 77, at++, s));
     while (s->n_people < 2);
-    s->style = TK_STYLE_NATURAL;
     s->n_people = people;
     s->n_things = s->n_events = s->n_arcs = 0;
     s->person[0] = (int)(i % TK_CAST);

@@ -158,11 +158,12 @@ typedef struct people {
 
 static void judge_middle(const tk_scene *s, const tk_media *m, int64_t frame, people *p)
 {
+    const tk_style style = tk_scene_style_at(s, (double)frame / m->fps);
     tk_head there[TK_HEADS], found[4];
     int n;
     const int all = tk_heads_of(s, m, (double)frame / m->fps, there);
-    assert_ok(tk_heads_find(&learned.heads, (int)s->style,
-                            m->rgb + frame * m->height * m->width * 3, 4, found, &n));
+    assert_ok(tk_heads_find(&learned.heads, (int)style, m->rgb + frame * m->height * m->width * 3,
+                            4, found, &n));
     p->frames++;
     for (int i = 0; i < all; i++) {
         if (1.8 * there[i].r < 10) continue;
@@ -171,7 +172,7 @@ static void judge_middle(const tk_scene *s, const tk_media *m, int64_t frame, pe
             if (hypot(found[k].x - there[i].x, found[k].y - there[i].y) < 0.6 * there[i].r &&
                 fabs(log(found[k].r / there[i].r)) < 0.4)
                 hit = k;
-        tk_confusion_add(&p->who[s->style], there[i].who, hit < 0 ? -1 : found[hit].who);
+        tk_confusion_add(&p->who[style], there[i].who, hit < 0 ? -1 : found[hit].who);
         p->there++, p->found += hit >= 0;
     }
     for (int k = 0; k < n; k++) {
@@ -193,9 +194,9 @@ static void judge_shots_of_people(const tk_scene *s, const tk_media *m, int from
         judge_middle(s, m, first + n / 2, p);
         const int all = tk_heads_of(s, m, (double)(first + n / 2) / m->fps, there);
         if (all != 1 || 1.8 * there[0].r < 10) continue;
-        assert_ok(tk_heads_watch(&learned.heads, (int)s->style,
+        assert_ok(tk_heads_watch(&learned.heads, (int)s->shot[k].style,
                                  m->rgb + first * m->height * m->width * 3, n, &seen));
-        tk_confusion_add(&p->shot[s->style], there[0].who, tk_heads_who(&seen, sure));
+        tk_confusion_add(&p->shot[s->shot[k].style], there[0].who, tk_heads_who(&seen, sure));
     }
 }
 
@@ -273,7 +274,7 @@ static void measure_talks(tk_break b, tk_figures *f)
         tk_scene s;
         tk_media m;
         film(b, 13, i, &s, &m);
-        const bool tells = s.style != TK_STYLE_NOIR && s.n_lines > 0;
+        const bool tells = !tk_scene_in_style(&s, TK_STYLE_NOIR) && s.n_lines > 0;
         if (tells) assert_ok(tk_measure_clip(&learned, &s, &m, NULL, f));
         tk_media_free(&m);
         n += tells;

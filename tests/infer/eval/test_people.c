@@ -65,16 +65,16 @@ static tk_head_sightings sightings_of(const tk_scene *s, const tk_media *m, int6
     return seen;
 }
 
-static void judge_lips(const tk_scene *s, const tk_lips_clip *clip, int64_t first, int64_t n,
+static void judge_lips(tk_style style, const tk_lips_clip *clip, int64_t first, int64_t n,
                        const tk_head_way *way, tally *p)
 {
     tk_lips lips;
-    assert_ok(tk_lips_watch(&learned.lips, (int)s->style, way, clip, first, n, &lips));
+    assert_ok(tk_lips_watch(&learned.lips, (int)style, way, clip, first, n, &lips));
     const bool near = fabs(lips.late_ms) <= 1000 / clip->fps && lips.judged > 0;
-    p->lips[s->style]++;
-    p->near[s->style] += near;
-    p->together[s->style] += lips.together;
-    p->right[s->style] += near && lips.together >= TK_LIPS_TOGETHER;
+    p->lips[style]++;
+    p->near[style] += near;
+    p->together[style] += lips.together;
+    p->right[style] += near && lips.together >= TK_LIPS_TOGETHER;
 }
 
 static void judge_shot(const tk_scene *s, const tk_media *m, int k, const tk_lips_clip *clip,
@@ -93,12 +93,12 @@ static void judge_shot(const tk_scene *s, const tk_media *m, int k, const tk_lip
         int worn;
         if (!large(&there[i])) continue;
         tk_heads_follow(&seen, there[i].who, &way);
-        assert_ok(tk_clothes_watch(&learned.clothes, (int)s->style, &way, rgb, m->height, m->width,
+        assert_ok(tk_clothes_watch(&learned.clothes, (int)h->style, &way, rgb, m->height, m->width,
                                    sure, &worn));
-        tk_confusion_add(&p->clothes[s->style], there[i].who, worn);
+        tk_confusion_add(&p->clothes[h->style], there[i].who, worn);
         if (h->n_lines > 0 && there[i].who == s->person[s->line[h->first_line].person] &&
             tk_lips_width(&there[i]) >= TK_LIPS_LEAST)
-            judge_lips(s, clip, first, n, &way, p);
+            judge_lips(h->style, clip, first, n, &way, p);
     }
 }
 
