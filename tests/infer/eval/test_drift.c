@@ -95,7 +95,7 @@ static void a_slide_is_found(void **state)
 
 static bool alike(const tk_scene *a, const tk_scene *b)
 {
-    return a->set == b->set && a->style == b->style;
+    return a->set == b->set && a->shot[0].style == b->shot[0].style;
 }
 
 static void scenes_of_a_kind_are_near(void **state)
