@@ -75,7 +75,7 @@ static tk_status look_at_captions(tk_ruling *f, const tk_job *job)
 static tk_status look_beside_parent(tk_ruling *f, const tk_job *job, const char *file,
                                     const char *where, tk_arena *a)
 {
-    const char *beside = tk_remix_beside(where, ".json", a);
+    const char *beside = tk_parent_beside(where, ".json", a);
     char *text, place[512];
     size_t bytes, i;
     json_t *shot;
@@ -110,7 +110,8 @@ static tk_status look_at_parents(tk_ruling *f, const tk_job *job, tk_arena *a)
     const int64_t n = tk_story_files(&job->config.story, NULL);
     TK_ARENA_NEW(file, a, n + 1);
     tk_story_files(&job->config.story, file);
-    for (int64_t i = 0; i < n; i++) TK_TRY(look_at_parent(f, job, *file[i], a));
+    for (int64_t i = 0; i < n; i++)
+        if (!tk_story_file_again(file, i)) TK_TRY(look_at_parent(f, job, *file[i], a));
     return TK_OK;
 }
 
@@ -119,6 +120,7 @@ static tk_status look_at_parents(tk_ruling *f, const tk_job *job, tk_arena *a)
 typedef struct given_file {
     const char *path, *what; // what: as messages call it
     bool pictures, sound;    // that may be taken of it
+    double reach;            // seconds of it that are, where that is known; 0: as long as the clip
     bool lent;               // by somebody who consents
 } given_file;
 
@@ -129,12 +131,27 @@ typedef struct given_files {
 
 static void add_given(given_files *to, const char *path, bool pictures, bool sound)
 {
-    if (*path) to->file[to->n++] = (given_file){path, path, pictures, sound, false};
+    if (*path) to->file[to->n++] = (given_file){path, path, pictures, sound, 0, false};
+}
+
+// Of a clip, once, what shots are taken of it.
+static void add_taken(given_files *to, int64_t first, const tk_storyboard *b, int64_t i)
+{
+    const tk_shot_config *s = &b->shots[i];
+    int64_t k = first;
+    if (!tk_shot_is_taken(s)) return;
+    while (k < to->n && strcmp(to->file[k].path, s->clip)) k++;
+    if (k == to->n) {
+        add_given(to, s->clip, false, false);
+        to->file[k].reach = tk_story_file_reach(b, s->clip);
+    }
+    to->file[k].pictures |= tk_shot_keeps(s, TK_VIDEO);
+    to->file[k].sound |= tk_shot_keeps(s, TK_AUDIO);
 }
 
 static tk_status list_given(const tk_storyboard *b, tk_arena *a, given_files *out)
 {
-    int64_t most = b->n_references + b->n_cast + b->n_lent + b->n_keyframes + 3;
+    int64_t most = b->n_references + b->n_cast + b->n_lent + b->n_keyframes + b->n_shots + 3;
     for (int64_t k = 0; k < b->n_shots; k++) most += b->shots[k].n_references;
     out->n = 0;
     TK_ARENA_NEW(out->file, a, most);
@@ -144,12 +161,14 @@ static tk_status list_given(const tk_storyboard *b, tk_arena *a, given_files *ou
             add_given(out, b->shots[k].references[i], true, true);
     for (int64_t i = 0; i < b->n_cast; i++) add_given(out, b->cast[i].file, true, true);
     for (int64_t i = 0; i < b->n_lent; i++)
-        out->file[out->n++] = (given_file){b->lent[i].file, b->lent[i].handle, true, true, true};
+        out->file[out->n++] = (given_file){b->lent[i].file, b->lent[i].handle, true, true, 0, true};
     for (int64_t i = 0; i < b->n_keyframes; i++)
         add_given(out, b->keyframes[i].picture, true, false);
     add_given(out, b->picture, true, false);
     add_given(out, b->sound, false, true);
     add_given(out, b->remix.clip, true, true);
+    const int64_t first = out->n;
+    for (int64_t i = 0; i < b->n_shots; i++) add_taken(out, first, b, i);
     return TK_OK;
 }
 
@@ -242,7 +261,8 @@ static tk_status sense_file(const tk_job *job, const given_file *g, tk_ruling *f
     int64_t side = y->grid.width > y->grid.height ? y->grid.width : y->grid.height;
     if (side < READ_SIDE) side = READ_SIDE;
     if (side > TK_LETTERS_SIDE) side = TK_LETTERS_SIDE;
-    const tk_senses_file file = {g->path, fmax(whole, y->window) + 1, side, g->pictures};
+    const double most = fmax(g->reach, fmax(whole, y->window)) + 1;
+    const tk_senses_file file = {g->path, most, side, g->pictures};
     tk_sensed of = {.ruling = f, .file = job->file, .what = g->what};
     const tk_status st = tk_senses_take(s, &file, &of);
     tk_sensed_free(&of);

@@ -244,8 +244,9 @@ static tk_status tell_story(const tk_job *job, const tk_machine *m, tk_arena *a)
     if (job->stored.path)
         printf("latents     lie in %s already: nothing is sampled, unlike below\n",
                job->stored.path);
-    if (job->remix.clip)
-        printf("remix       %s\n", tk_remix_say(&job->remix, &job->config.story, remix));
+    for (int k = 0; k < job->remix.n; k++)
+        printf("%-12s%s\n", k ? "" : "remix",
+               tk_remix_say(&job->remix, &job->config.story, k, remix));
     printf("layout      %s: %d rank%s for it\n", tk_mesh_print(&parallel, mesh, sizeof mesh), ranks,
            ranks == 1 ? "" : "s");
     for (int k = ranks > 1 ? 1 : 0; k >= 0; k--) { // shares fall with the rank

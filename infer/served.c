@@ -29,15 +29,16 @@ static bool wants_job(void *ctx, const tk_spool_entry *e, const char *yaml)
     return true;
 }
 
-// What is read of a clip that is remixed lies beside it.
-static tk_status check_beside(tk_wrong *w, const tk_serving *a, const char *clip)
+// What is read of a clip that is gone on from lies beside it.
+static tk_status check_beside(tk_wrong *w, const tk_serving *a, const char *option,
+                              const char *clip)
 {
     static const char *const suffix[] = {".json", ".latents"};
     for (int i = 0; i < 2 && *clip; i++) {
-        const char *path = tk_remix_beside(clip, suffix[i], w->arena);
+        const char *path = tk_parent_beside(clip, suffix[i], w->arena);
         if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
         if (access(path, F_OK) == 0)
-            TK_TRY(tk_wrong_with(w, "remix.clip", tk_spool_inside(&a->spool, path)));
+            TK_TRY(tk_wrong_with(w, option, tk_spool_inside(&a->spool, path)));
     }
     return TK_OK;
 }
@@ -58,7 +59,12 @@ static tk_status check_paths(tk_wrong *w, const tk_serving *a, tk_config *c)
     for (int64_t i = 0; i < n; i++)
         TK_TRY(tk_wrong_with(w, tk_story_file_option(&c->story, i, name),
                              tk_spool_inside(&a->spool, *at[i])));
-    TK_TRY(check_beside(w, a, c->story.remix.clip));
+    TK_TRY(check_beside(w, a, "remix.clip", c->story.remix.clip));
+    for (int64_t i = 0; i < c->story.n_shots; i++) {
+        snprintf(name, sizeof name, "shots[%" PRId64 "].clip", i);
+        if (tk_shot_is_taken(&c->story.shots[i]))
+            TK_TRY(check_beside(w, a, name, c->story.shots[i].clip));
+    }
     TK_TRY(check_path(w, a, "checkpoint", c->story.checkpoint));
     return check_path(w, a, "codec.file", c->codec.file);
 }

@@ -68,8 +68,8 @@ static void describe_job(const tk_job *job)
                job->file, rounded, s->n_shots, s->tick, first, s->shot[first].seconds,
                s->shot[first].asked, rounded > 1 ? ", and so on" : "",
                (double)s->grid.latent_frames * s->tick, asked);
-    if (job->remix.clip)
-        tk_log("%s: of %s", job->file, tk_remix_say(&job->remix, &job->config.story, remix));
+    for (int k = 0; k < job->remix.n; k++)
+        tk_log("%s: of %s", job->file, tk_remix_say(&job->remix, &job->config.story, k, remix));
     if (s->n_windows > 1)
         tk_log("%s: %d shots in %d windows of at most %.4g seconds, earlier shots given as memory",
                job->file, s->n_shots, s->n_windows, s->window);

@@ -32,10 +32,10 @@ static void tell_ingredients(const tk_proof *f, int k, int depth, bool told[])
     told[k] = true;
     for (int i = 0; i < m->n; i++) {
         const tk_told_ingredient *s = &m->ingredient[i];
-        const bool remix = i == m->change.ingredient && *m->change.words;
+        const char *change = tk_proof_change(m, i);
         printf("%*sfrom %s (%s%s%s)%s%s%s%s\n", 2 * depth, "", *s->title ? s->title : "?",
                *s->relation ? s->relation : "?", *s->type ? ", " : "", s->type,
-               *s->words ? ": " : "", s->words, remix ? ": " : "", remix ? m->change.words : "");
+               *s->words ? ": " : "", s->words, *change ? ": " : "", change);
         if (s->manifest >= 0) tell_manifest_below(f, s, depth, told);
     }
 }
@@ -104,6 +104,19 @@ static json_t *change_object(const tk_told_change *c)
                      "strength", c->strength, "kept", c->kept, "shots", shots);
 }
 
+static json_t *taken_list(const tk_told_manifest *m)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < m->takes; i++) {
+        const tk_told_change *t = &m->taken[i];
+        json_t *as = json_array();
+        for (int k = 0; k < t->shots; k++) json_array_append_new(as, json_integer(t->shot[k]));
+        json_array_append_new(all, json_pack("{s:i, s:s, s:o}", "ingredient", t->ingredient,
+                                             "change", t->words, "as", as));
+    }
+    return all;
+}
+
 static json_t *hash_text(const uint8_t *x)
 {
     char text[65];
@@ -120,10 +133,11 @@ static json_t *told_object(const tk_told_manifest *m)
     }
     for (int i = 0; i < m->n; i++)
         json_array_append_new(from, ingredient_object(&m->ingredient[i]));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "label", m->label,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "label", m->label,
                      "title", m->title, "generator", m->generator, "source", m->source, "signer",
                      m->signer, "issuer", m->issuer, "trusted", (int)m->trusted, "ingredients",
-                     from, "remix", change, "latents", hash_text(m->latents));
+                     from, "remix", change, "taken", taken_list(m), "latents",
+                     hash_text(m->latents));
 }
 
 static json_t *proof_object(const tk_proof *f)

@@ -142,17 +142,23 @@ static tk_status check_attention(tk_loading *l)
                   c->model.head_dim);
 }
 
+// Where an option of a shot was given, and of a list the k-th of it; or the shot.
+static tk_place place_in_shot(const tk_loading *l, const tk_source *shot, const char *option,
+                              int64_t k)
+{
+    const tk_table *t = tk_option_find(l->table, "shots")->items;
+    const tk_source *own =
+        shot->row ? &shot->row[tk_table_index(t, tk_option_find(t, option))] : shot;
+    return own->given ? place_of_item(l, own, k) : place_of_source(l, shot);
+}
+
 // Each number that a shot cannot remember.
 static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *shot)
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
-    const tk_table *t = tk_option_find(l->table, "shots")->items;
-    const tk_source *own =
-        shot->row ? &shot->row[tk_table_index(t, tk_option_find(t, "remember"))] : shot;
-    const tk_source *given = own->given ? own : shot;
     char name[48];
     for (int64_t k = 0; k < s->n_remember; k++) {
-        const tk_place at = place_of_item(l, given, own->given ? k : given->n_items);
+        const tk_place at = place_in_shot(l, shot, "remember", k);
         bool twice = false;
         for (int64_t j = 0; j < k; j++) twice = twice || s->remember[j] == s->remember[k];
         snprintf(name, sizeof name, "shots[%" PRId64 "].remember", i);
@@ -168,6 +174,27 @@ static tk_status check_remembered(tk_loading *l, int64_t i, const tk_source *sho
     return TK_OK;
 }
 
+// A shot of another clip: which part of it, and what is kept.
+static tk_status check_taken(tk_loading *l, int64_t i, const tk_source *shot)
+{
+    const tk_shot_config *s = &config(l)->story.shots[i];
+    char name[32];
+    snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
+    if (s->shot < 0 && s->seconds == 0)
+        TK_TRY(tk_config_error(l, place_of_source(l, shot), name,
+                               "which part of the clip? say shot: 0 for its first shot, or from "
+                               "and seconds"));
+    for (int64_t k = 0; k < s->n_keep; k++)
+        if (strcmp(s->keep[k], "sound") && strcmp(s->keep[k], "picture"))
+            TK_TRY(tk_config_error(l, place_in_shot(l, shot, "keep", k), name,
+                                   "keep: \"%.60s\" cannot be kept; sound or picture can",
+                                   s->keep[k]));
+    if (s->n_keep == 2 && !strcmp(s->keep[0], s->keep[1]))
+        TK_TRY(tk_config_error(l, place_in_shot(l, shot, "keep", 1), name,
+                               "keep: %.60s stands there twice; name it once", s->keep[0]));
+    return check_remembered(l, i, shot);
+}
+
 static tk_status check_shot(tk_loading *l, int64_t i)
 {
     const tk_shot_config *s = &config(l)->story.shots[i];
@@ -175,11 +202,16 @@ static tk_status check_shot(tk_loading *l, int64_t i)
     char name[32];
     snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
     if (at->bad) return TK_OK;
+    if (tk_shot_is_taken(s)) return check_taken(l, i, at);
     if (s->seconds == 0)
         TK_TRY(
             tk_config_error(l, place_of_source(l, at), name, "no seconds: how long is the shot?"));
     if (!s->prompt[0])
         TK_TRY(tk_config_error(l, place_of_source(l, at), name, "no prompt: what is to be seen?"));
+    const char *without = s->shot >= 0 ? "shot" : s->from > 0 ? "from" : s->n_keep ? "keep" : NULL;
+    if (without)
+        TK_TRY(tk_config_error(l, place_in_shot(l, at, without, 0), name,
+                               "%s without clip: which clip is it taken of?", without));
     return check_remembered(l, i, at);
 }
 

@@ -210,7 +210,20 @@ typedef struct tk_shot_config {
     double fade_in, fade_out; // seconds out of black, into it
     int64_t *remember;        // earlier shots that it is given; NULL: chosen for it
     int64_t n_remember;
+    char *clip;   // of which it is taken; "" = none: it is made
+    int64_t shot; // of that clip, which it is; -1: seconds of it
+    double from;  // seconds of that shot, or of the clip
+    char **keep;  // what of it is taken, "sound" or "picture"; none: both
+    int64_t n_keep;
+    // What was found out of it (infer/story/remix.h), which is no option.
+    int64_t taken_from, taken; // latent frames of the clip, of which so many; 0: it is made
+    double taken_until;        // seconds of the clip
 } tk_shot_config;
+
+static inline bool tk_shot_is_taken(const tk_shot_config *s)
+{
+    return s->clip && *s->clip;
+}
 
 typedef struct tk_keyframe_config {
     double at; // seconds into the storyboard

@@ -22,9 +22,10 @@ static json_t *ingredients_told(const tk_told_manifest *m)
     for (int i = 0; i < m->n; i++) {
         const tk_told_ingredient *s = &m->ingredient[i];
         json_t *own = s->manifest < 0 ? json_null() : json_integer(s->manifest);
+        const char *words = *s->words ? s->words : tk_proof_change(m, i);
         json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", s->title,
                                              "relation", s->relation, "type", s->type, "words",
-                                             s->words, "manifest", own));
+                                             words, "manifest", own));
     }
     return all;
 }

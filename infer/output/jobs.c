@@ -158,8 +158,8 @@ static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
     if (tk_output_has_folder(job->output))
         TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
     if (job->trained && !tk_wrong_doubts(w, "provenance"))
-        TK_TRY(
-            tk_wrong_with(w, "provenance.key", tk_signing_open(&by, c, job->trained, job->output)));
+        TK_TRY(tk_wrong_with(w, "provenance.key",
+                             tk_signing_open(&by, c, job->trained, &job->remix, job->output)));
     tk_signing_close(&by);
     if (!*c->watermark.key || tk_wrong_doubts(w, "watermark")) return TK_OK;
     return tk_wrong_with(w, "watermark.key", tk_mark_open_key(&c->watermark, &key));
@@ -215,16 +215,17 @@ static tk_status check_made(planning *p, bool *laid)
                      job->trained->path);
         return TK_OK;
     }
-    const bool remix = !tk_wrong_doubts(w, "remix");
-    if (remix) TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
-    TK_TRY(tk_wrong_with(w, "remix.clip", tk_signing_check_latents(&job->remix)));
+    TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
+    for (int i = 0; i < job->remix.n; i++)
+        TK_TRY(tk_wrong_with(w, job->remix.parent[i].option,
+                             tk_signing_check_latents(&job->remix.parent[i])));
     TK_TRY(tk_story_text_check(w, c, job->trained, a, &text));
     if (!c->story.n_shots && w->n) return TK_OK;
     TK_TRY(tk_story_lay(w, c, job->trained->meta.codec, a, &job->story));
     *laid = job->story.n_windows > 0;
     if (!*laid) return TK_OK;
     TK_TRY(tk_cut_plan(w, &c->story, &job->story, k, a, &job->cut));
-    if (remix) tk_remix_check(w, &job->remix, c, &job->story);
+    tk_remix_check(w, c, &job->story);
     return w->n ? TK_OK : tk_story_check_made(w, c, &job->story, k);
 }
 

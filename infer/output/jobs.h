@@ -11,7 +11,7 @@ typedef struct tk_job {
     const char *file; // storyboard
     tk_config config; // the checkpoint's, under the job file's, the storyboard's, the overrides
     tk_trained *trained;
-    tk_remix remix; // the clip that it remixes
+    tk_remix remix; // clips that it goes on from
     tk_story story;
     tk_cut cut;   // of which the film is
     char *output; // without suffix

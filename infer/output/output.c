@@ -35,6 +35,7 @@ static tk_status add_files(const tk_storyboard *b, tk_arena *a, uint64_t *h)
     tk_story_files(b, at);
     for (int64_t i = 0; i < n; i++) {
         uint64_t file;
+        if (tk_story_file_again(at, i)) continue;
         TK_TRY(tk_file_digest(*at[i], &file, NULL));
         *h = XXH3_64bits_withSeed(&file, sizeof file, *h);
     }
@@ -69,6 +70,18 @@ static tk_status without_transitions(tk_storyboard *b, tk_arena *a)
     return TK_OK;
 }
 
+// The clips that it goes on from, and where in them shots that are taken lie: descriptions say it.
+static void digest_parents(const tk_storyboard *b, const tk_remix *r, uint64_t *h)
+{
+    for (int k = 0; k < r->n; k++)
+        if (r->parent[k].latents)
+            *h = XXH3_64bits_withSeed(&r->parent[k].digest, sizeof r->parent[k].digest, *h);
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        const int64_t at[] = {i, b->shots[i].taken_from, b->shots[i].taken};
+        if (tk_shot_is_taken(&b->shots[i])) *h = XXH3_64bits_withSeed(at, sizeof at, *h);
+    }
+}
+
 // Of what latents depend on. bare: all but what makes no other clip.
 static tk_status digest_made(const tk_config *bare, const tk_trained *t, const tk_remix *r,
                              tk_arena *a, uint64_t *made)
@@ -84,7 +97,7 @@ static tk_status digest_made(const tk_config *bare, const tk_trained *t, const t
     const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
                               (uint64_t)(bare->sample.ema && t->has_ema)};
     *made = XXH3_64bits(model, sizeof model);
-    if (r->latents) *made = XXH3_64bits_withSeed(&r->digest, sizeof r->digest, *made);
+    digest_parents(&bare->story, r, made);
     return add_files(&bare->story, a, made);
 }
 
@@ -162,9 +175,9 @@ static json_t *cameos_json(const tk_storyboard *b)
 }
 
 // What was given of the clip itself.
-static json_t *given_json(const tk_storyboard *b)
+static json_t *given_json(const tk_storyboard *b, const tk_remix *r)
 {
-    json_t *o = json_object(), *frames = json_array();
+    json_t *o = json_object(), *frames = json_array(), *clips = json_array();
     for (int64_t k = 0; k < b->n_keyframes; k++)
         json_array_append_new(frames, json_pack("{s:f, s:s}", "at", b->keyframes[k].at, "picture",
                                                 b->keyframes[k].picture));
@@ -172,6 +185,9 @@ static json_t *given_json(const tk_storyboard *b)
     if (*b->sound) json_object_set_new(o, "sound", json_string(b->sound));
     if (*b->picture) json_object_set_new(o, "picture", json_string(b->picture));
     if (*b->remix.clip) json_object_set_new(o, "remix", json_string(b->remix.clip));
+    for (int k = 0; k < r->n && !*b->remix.clip; k++)
+        json_array_append_new(clips, json_string(r->parent[k].clip));
+    json_object_set_new(o, "clips", clips);
     return o;
 }
 
@@ -225,9 +241,9 @@ static json_t *describe(const tk_provenance *p, const char *options)
     if (p->config->story.n_lent + p->config->story.n_inherited)
         json_object_set_new(root, "cameos", cameos_json(&p->config->story));
     if (tk_story_gives(&p->config->story))
-        json_object_set_new(root, "given", given_json(&p->config->story));
+        json_object_set_new(root, "given", given_json(&p->config->story, p->remix));
     if (*p->config->watermark.key) json_object_set_new(root, "watermark", mark_json(p));
-    if (p->remix->clip)
+    if (p->remix->n)
         json_object_set_new(root, "lineage", tk_lineage_json(p->remix, &p->config->story));
     json_object_set_new(root, "options", json_string(options));
     json_object_set_new(root, "layout",
@@ -475,7 +491,7 @@ tk_status tk_output_write(const tk_provenance *p, tk_media_source *clip)
     for (tk_output_part k = 0; k < TK_PARTS; k++) f[k] = (tk_file){.fd = -1};
     snprintf(comment, sizeof comment, "talkie %s, clip %016" PRIx64, tk_revision(), p->digest);
     tk_status st = TK_OK;
-    TK_TRY(tk_signing_open(&by, p->config, p->trained, p->output));
+    TK_TRY(tk_signing_open(&by, p->config, p->trained, p->remix, p->output));
     TK_TRY_TO(st, done, level_clip(p, &level, &encoded));
     TK_TRY_TO(st, done, mark_clip(p, &marked, &encoded));
     TK_TRY_TO(st, done, begin_all(p, f));

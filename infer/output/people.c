@@ -143,7 +143,7 @@ static tk_status look_at_proof(people_found *f, tk_arena *a)
 static tk_status look_beside(people_found *f, const char *file, tk_arena *a)
 {
     json_t *told;
-    const char *path = tk_remix_beside(file, ".json", a);
+    const char *path = tk_parent_beside(file, ".json", a);
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_TRY(read_clip_json(path, &told));
     f->told |= told != NULL;
@@ -154,10 +154,12 @@ static tk_status look_beside(people_found *f, const char *file, tk_arena *a)
 }
 
 // As long as a clip can show of it, and a minute at least: the longer, the surer.
-static double look_long(const tk_config *c)
+static double look_long(const tk_config *c, const char *file)
 {
+    const double reach = tk_story_file_reach(&c->story, file);
     double seconds = 10;
     for (int64_t i = 0; i < c->story.n_shots; i++) seconds += c->story.shots[i].seconds;
+    if (seconds < reach + 10) seconds = reach + 10;
     return seconds > 60 ? seconds : 60;
 }
 
@@ -165,7 +167,7 @@ static tk_status look_at_mark(people_found *f, const tk_config *c, tk_arena *a)
 {
     tk_stripped x;
     if (!*c->consent.store && !*c->filter.policy) return TK_OK;
-    TK_TRY(tk_stripped_look(c, f->file, look_long(c), a, &x));
+    TK_TRY(tk_stripped_look(c, f->file, look_long(c, f->file), a, &x));
     f->marked = x.bears;
     if (!*c->consent.store) return TK_OK;
     if (x.is_film && !x.knows && !f->told)
@@ -211,6 +213,7 @@ tk_status tk_people_find(tk_wrong *w, const tk_config *c, tk_arena *a, tk_people
     for (int64_t i = 0; i < files; i++) {
         tk_arena scratch;
         tk_story_option name;
+        if (tk_story_file_again(at, i)) continue;
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
         f.told = f.fits = f.marked = false;

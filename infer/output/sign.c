@@ -47,6 +47,8 @@ static void add_story(ingredient_list *l, const tk_storyboard *b)
     add_media(l, b->sound, TK_RELATION_PART);
     add_media(l, b->picture, TK_RELATION_PART);
     add_media(l, b->remix.clip, TK_RELATION_PART);
+    for (int64_t i = 0; i < b->n_shots; i++)
+        if (tk_shot_is_taken(&b->shots[i])) add_media(l, b->shots[i].clip, TK_RELATION_PART);
 }
 
 // "cameo" comes first in the words: by that people are known again (people.c).
@@ -119,27 +121,48 @@ static tk_status add_proof(tk_signing *s, const char *path, tk_ingredient *out)
     return TK_OK;
 }
 
-// The clip that is remixed is an ingredient already.
-static tk_status tell_change(tk_signing *s, const tk_config *c, const ingredient_list *l)
+// The shots of the storyboard that are taken of a parent.
+static tk_status list_taken(tk_signing *s, const tk_remix *r, const tk_storyboard *b, int parent,
+                            tk_change *out)
 {
-    const tk_remix_config *r = &c->story.remix;
+    int64_t *as;
+    TK_ARENA_NEW(as, &s->arena, b->n_shots + 1);
+    for (int64_t i = 0; i < b->n_shots; i++)
+        if (tk_shot_is_taken(&b->shots[i]) && r->of[i] == parent) as[out->n_shots++] = i;
+    out->shots = as;
+    return TK_OK;
+}
+
+static tk_status tell_remade(tk_signing *s, const tk_remix_config *r, tk_change *out)
+{
+    out->strength = tk_arena_printf(&s->arena, "%g", r->strength);
+    out->shots = r->shots;
+    out->n_shots = r->n_shots;
+    out->kept = r->keep;
+    out->n_kept = r->n_keep;
+    return out->strength ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+}
+
+// Clips that it goes on from are ingredients already.
+static tk_status tell_changes(tk_signing *s, const tk_storyboard *b, const tk_remix *r,
+                              const ingredient_list *l)
+{
     char words[TK_REMIX_WORDS];
-    if (!*r->clip) return TK_OK;
-    s->change = (tk_change){.words = tk_arena_strdup(&s->arena, tk_remix_change(r, words)),
-                            .strength = tk_arena_printf(&s->arena, "%g", r->strength),
-                            .shots = r->shots,
-                            .n_shots = r->n_shots,
-                            .kept = r->keep,
-                            .n_kept = r->n_keep};
-    if (!s->change.words || !s->change.strength)
-        return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
-    while (strcmp(l->path[s->change.ingredient], r->clip)) s->change.ingredient++;
-    s->manifest.change = &s->change;
+    TK_ARENA_NEW(s->change, &s->arena, r->n + 1);
+    for (int k = 0; k < r->n; k++) {
+        tk_change *x = &s->change[k];
+        x->words = tk_arena_strdup(&s->arena, tk_remix_change(r, b, k, words));
+        if (!x->words) return TK_FAIL(TK_MEMORY, "out of memory for a manifest");
+        while (strcmp(l->path[x->ingredient], r->parent[k].clip)) x->ingredient++;
+        TK_TRY(*b->remix.clip ? tell_remade(s, &b->remix, x) : list_taken(s, r, b, k, x));
+    }
+    s->manifest.change = s->change;
+    s->manifest.changes = r->n;
     return TK_OK;
 }
 
 static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trained *t,
-                                const char *output)
+                                const tk_remix *r, const char *output)
 {
     ingredient_list l = {0};
     const int64_t most =
@@ -156,17 +179,17 @@ static tk_status write_manifest(tk_signing *s, const tk_config *c, const tk_trai
     s->manifest =
         (tk_manifest){.title = title, .version = tk_revision(), .ingredient = l.list, .n = l.n};
     if (c->sample.latents) s->manifest.latents = s->latents; // as many bytes, whatever they are
-    return tell_change(s, c, &l);
+    return tell_changes(s, &c->story, r, &l);
 }
 
-tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,
+tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t, const tk_remix *r,
                           const char *output)
 {
     *s = (tk_signing){0};
     if (!*c->provenance.key) return TK_OK;
     tk_arena_init(&s->arena, 0);
     tk_status st = tk_signer_open(&c->provenance, &s->by);
-    if (st == TK_OK) st = write_manifest(s, c, t, output);
+    if (st == TK_OK) st = write_manifest(s, c, t, r, output);
     if (st == TK_OK) st = tk_manifest_room(s->by, &s->manifest, &s->room);
     if (st != TK_OK) tk_signing_close(s);
     return st;
@@ -186,19 +209,19 @@ tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *laten
     return tk_manifest_put(s->by, &s->manifest, mp4->fd, mp4->path);
 }
 
-static tk_status check_named(const tk_remix *r, const uint8_t *named)
+static tk_status check_named(const tk_parent *of, const uint8_t *named)
 {
     uint8_t hash[TK_MP4_HASH];
     int fd;
-    TK_TRY(tk_file_open(r->latents, &fd, NULL));
-    const tk_status st = hash_of_file(fd, r->latents, hash);
+    TK_TRY(tk_file_open(of->latents, &fd, NULL));
+    const tk_status st = hash_of_file(fd, of->latents, hash);
     close(fd);
     TK_TRY(st);
     if (named && !memcmp(hash, named, sizeof hash)) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s is not the file that the signed manifest of %s names; remove it, and the "
                    "film is encoded",
-                   r->latents, r->clip);
+                   of->latents, of->clip);
 }
 
 // Whether the film was changed since it was signed.
@@ -209,31 +232,31 @@ static bool is_changed(const tk_proof *p)
     return false;
 }
 
-static tk_status check_against(const tk_remix *r, const tk_proof *p)
+static tk_status check_against(const tk_parent *of, const tk_proof *p)
 {
-    if (p->state == TK_PROOF_VALID) return check_named(r, p->manifest[0].latents);
+    if (p->state == TK_PROOF_VALID) return check_named(of, p->manifest[0].latents);
     if (p->state != TK_PROOF_INVALID || !is_changed(p)) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "%s was changed since it was signed, whatever its description says: %s is not "
                    "what it shows; remove that file, and the film is encoded",
-                   r->clip, r->latents);
+                   of->clip, of->latents);
 }
 
-tk_status tk_signing_check_latents(const tk_remix *r)
+tk_status tk_signing_check_latents(const tk_parent *of)
 {
     tk_arena a;
     tk_proof *proof;
-    if (!r->latents) return TK_OK;
+    if (!of->latents) return TK_OK;
     tk_arena_init(&a, 0);
     proof = tk_arena_alloc(&a, sizeof *proof);
-    tk_status st = proof ? tk_proof_read(r->clip, "", &a, proof)
+    tk_status st = proof ? tk_proof_read(of->clip, "", &a, proof)
                          : TK_FAIL(TK_MEMORY, "out of memory for a manifest");
     const bool read = st == TK_OK;
     if (st == TK_INPUT) { // no MP4 file, or none is read here
         tk_status_clear();
         st = TK_OK;
     }
-    if (read) st = check_against(r, proof);
+    if (read) st = check_against(of, proof);
     tk_arena_free(&a);
     return st;
 }

@@ -9,7 +9,7 @@
 typedef struct tk_signing {
     tk_signer *by; // NULL: clips are not signed
     tk_manifest manifest;
-    tk_change change;
+    tk_change *change; // of the manifest
     uint8_t latents[TK_MP4_HASH];
     int64_t room; // bytes that its box takes in the file; 0: not signed
     tk_arena arena;
@@ -17,12 +17,12 @@ typedef struct tk_signing {
 
 // TK_INPUT where the clip could not be signed: asked before the work as well. What it says is kept
 // until it is closed, and refers to what it was given.
-tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t,
+tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t, const tk_remix *r,
                           const char *output);
 // Into the room of a file that is otherwise finished; nothing where clips are not signed. latents:
 // the file of them, finished, where they are kept.
 tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *latents);
-// TK_INPUT where the clip that is remixed is signed and the latents beside it are not its own: its
-// manifest holds and names others, or the film is another than was signed.
-tk_status tk_signing_check_latents(const tk_remix *r);
+// TK_INPUT where a clip that is gone on from is signed and the latents beside it are not its own:
+// its manifest holds and names others, or the film is another than was signed.
+tk_status tk_signing_check_latents(const tk_parent *p);
 void tk_signing_close(tk_signing *s); // fine after open failed

@@ -279,24 +279,44 @@ static int find_ingredient(const claim_check *c, tk_span reference)
     return -1;
 }
 
-static tk_status read_change(const claim_check *c, tk_span remix, tk_told_change *out)
+static void read_told_numbers(tk_span list, tk_told_change *out)
 {
-    tk_span reference, list, items, one;
+    tk_span items;
     tk_cbor number;
-    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(remix, "change"), &out->words));
-    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(remix, "strength"), &out->strength));
-    if (tk_cbor_find(remix, "ingredient", &reference))
-        out->ingredient = find_ingredient(c, reference);
-    if (tk_cbor_find(remix, "kept", &list) && tk_cbor_items(list, &items) == 1 &&
-        tk_cbor_whole(&items, &one))
-        TK_TRY(tk_proving_text(c->p, tk_cbor_get_text(one), &out->kept));
-    if (!tk_cbor_find(remix, "shots", &list)) return TK_OK;
     for (uint64_t n = tk_cbor_items(list, &items); n > 0 && out->shots < TK_TOLD_SHOTS; n--) {
         if (!tk_cbor_next(&items, &number) || number.kind != TK_CBOR_UINT ||
             number.number > INT64_MAX)
             break;
         out->shot[out->shots++] = (int64_t)number.number;
     }
+}
+
+// shots: the key that they are told by.
+static tk_status read_change(const claim_check *c, tk_span change, const char *shots,
+                             tk_told_change *out)
+{
+    tk_span reference, list, items, one;
+    *out = (tk_told_change){.ingredient = -1, .kept = ""};
+    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(change, "change"), &out->words));
+    TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(change, "strength"), &out->strength));
+    if (tk_cbor_find(change, "ingredient", &reference))
+        out->ingredient = find_ingredient(c, reference);
+    if (tk_cbor_find(change, "kept", &list) && tk_cbor_items(list, &items) == 1 &&
+        tk_cbor_whole(&items, &one))
+        TK_TRY(tk_proving_text(c->p, tk_cbor_get_text(one), &out->kept));
+    if (tk_cbor_find(change, shots, &list)) read_told_numbers(list, out);
+    return TK_OK;
+}
+
+static tk_status read_taken(const claim_check *c, tk_span list, tk_told_manifest *told)
+{
+    tk_span items, one;
+    tk_told_change *all;
+    uint64_t n = tk_cbor_items(list, &items);
+    if (n > TK_TOLD_TAKES) n = TK_TOLD_TAKES;
+    TK_ARENA_NEW(all, c->p->arena, (int64_t)n + 1);
+    for (told->taken = all; told->takes < (int)n && tk_cbor_whole(&items, &one); told->takes++)
+        TK_TRY(read_change(c, one, "as", &all[told->takes]));
     return TK_OK;
 }
 
@@ -305,9 +325,12 @@ static tk_status read_clip_assertion(const claim_check *c, const assertion *a)
 {
     tk_told_manifest *told = &c->p->proof->manifest[c->k];
     const tk_span latents = tk_cbor_find_bytes(a->content, "latents");
-    tk_span remix;
+    tk_span change;
     if (latents.n == TK_MP4_HASH) told->latents = latents.x;
-    return tk_cbor_find(a->content, "remix", &remix) ? read_change(c, remix, &told->change) : TK_OK;
+    if (tk_cbor_find(a->content, "taken", &change) && !told->takes)
+        TK_TRY(read_taken(c, change, told));
+    if (!tk_cbor_find(a->content, "remix", &change)) return TK_OK;
+    return read_change(c, change, "shots", &told->change);
 }
 
 static tk_status check_assertions(claim_check *c)

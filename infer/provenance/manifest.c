@@ -273,27 +273,44 @@ static void put_binding(manifest_writer *w, tk_blob *b)
     end_assertion(w, b, at, content, "c2pa.hash.bmff.v3", &w->binding);
 }
 
-static void put_change(const manifest_writer *w, tk_blob *b)
+static void put_shot_list(tk_blob *b, const char *key, const tk_change *c)
 {
-    const tk_change *c = w->m->change;
-    tk_cbor_text(b, "remix");
-    tk_cbor_map(b, c->shots ? 5 : 4);
-    tk_cbor_text(b, "ingredient");
-    put_reference(b, &w->ingredient[c->ingredient]);
-    put_pair(b, "change", c->words);
-    put_pair(b, "strength", c->strength);
-    tk_cbor_text(b, "kept");
-    tk_cbor_array(b, (size_t)c->n_kept);
-    for (int64_t i = 0; i < c->n_kept; i++) tk_cbor_text(b, c->kept[i]);
-    if (!c->shots) return;
-    tk_cbor_text(b, "shots");
+    tk_cbor_text(b, key);
     tk_cbor_array(b, (size_t)c->n_shots);
     for (int64_t i = 0; i < c->n_shots; i++) tk_cbor_int(b, c->shots[i]);
 }
 
+static void put_change(const manifest_writer *w, tk_blob *b, const tk_change *c)
+{
+    const bool taken = !c->strength;
+    tk_cbor_map(b, taken ? 3 : c->shots ? 5 : 4);
+    tk_cbor_text(b, "ingredient");
+    put_reference(b, &w->ingredient[c->ingredient]);
+    put_pair(b, "change", c->words);
+    if (taken) {
+        put_shot_list(b, "as", c);
+        return;
+    }
+    put_pair(b, "strength", c->strength);
+    tk_cbor_text(b, "kept");
+    tk_cbor_array(b, (size_t)c->n_kept);
+    for (int64_t i = 0; i < c->n_kept; i++) tk_cbor_text(b, c->kept[i]);
+    if (c->shots) put_shot_list(b, "shots", c);
+}
+
+// The clip that is remixed, or all that shots are taken of.
+static void put_changes(const manifest_writer *w, tk_blob *b)
+{
+    const tk_manifest *m = w->m;
+    const bool taken = !m->change->strength;
+    tk_cbor_text(b, taken ? "taken" : "remix");
+    if (taken) tk_cbor_array(b, (size_t)m->changes);
+    for (int i = 0; i < m->changes; i++) put_change(w, b, &m->change[i]);
+}
+
 static bool says_clip(const tk_manifest *m)
 {
-    return m->change || m->latents;
+    return m->changes || m->latents;
 }
 
 // What the standard has no words for.
@@ -303,8 +320,8 @@ static void put_clip(manifest_writer *w, tk_blob *b)
     size_t content;
     if (!says_clip(m)) return;
     const size_t at = begin_cbor(b, "cbor", TK_CLIP_ASSERTION, &content);
-    tk_cbor_map(b, (size_t)(m->change != NULL) + (size_t)(m->latents != NULL));
-    if (m->change) put_change(w, b);
+    tk_cbor_map(b, (size_t)(m->changes > 0) + (size_t)(m->latents != NULL));
+    if (m->changes) put_changes(w, b);
     if (m->latents) tk_cbor_text(b, "latents");
     if (m->latents) tk_cbor_bytes(b, m->latents, TK_MP4_HASH);
     end_assertion(w, b, at, content, TK_CLIP_ASSERTION, &w->clip);

@@ -23,12 +23,13 @@ typedef struct tk_ingredient {
     tk_span store;     // manifest store of its own that holds, the last one being its; empty: none
 } tk_ingredient;
 
-// What was changed of an ingredient, where the clip is a remix of it: in the assertion talkie.clip.
+// What was changed of an ingredient, where the clip is a remix of it, or taken of it, where shots
+// of it are: in the assertion talkie.clip.
 typedef struct tk_change {
     int ingredient;       // which, counted from 0
     const char *words;    // "shot 2 made anew from 0.6 of noise, sound kept"
-    const char *strength; // "0.6"
-    const int64_t *shots; // that were made; NULL: a part that is no whole shots
+    const char *strength; // "0.6"; NULL: shots are taken, none is made anew
+    const int64_t *shots; // that were made; NULL: a part that is no whole shots; that were taken
     int64_t n_shots;
     char *const *kept;
     int64_t n_kept;
@@ -39,8 +40,9 @@ typedef struct tk_manifest {
     const char *version; // of talkie
     const tk_ingredient *ingredient;
     int n;                   // the first one is the model
-    const tk_change *change; // NULL: none
-    const uint8_t *latents;  // (TK_MP4_HASH) of the clip's file of latents; NULL: they are not kept
+    const tk_change *change; // (changes) one where a clip is remixed, one a clip of shots taken
+    int changes;
+    const uint8_t *latents; // (TK_MP4_HASH) of the clip's file of latents; NULL: they are not kept
 } tk_manifest;
 
 // Bytes of the box that will hold the manifest with those of its ingredients, at most INT32_MAX.

@@ -5,6 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *tk_proof_change(const tk_told_manifest *m, int i)
+{
+    for (int k = 0; k < m->takes; k++)
+        if (m->taken[k].ingredient == i) return m->taken[k].words;
+    return m->change.ingredient == i && m->change.words ? m->change.words : "";
+}
+
 const char *tk_proof_state_name(tk_proof_state s)
 {
     static const char *const name[] = {"none", "invalid", "valid", "trusted"};

@@ -30,12 +30,12 @@ typedef struct tk_told_ingredient { // texts are UTF-8 without control character
 
 // Of the assertion of talkie's own.
 #define TK_CLIP_ASSERTION "talkie.clip"
-enum { TK_TOLD_SHOTS = 64 };
+enum { TK_TOLD_SHOTS = 64, TK_TOLD_TAKES = 64 };
 
-typedef struct tk_told_change { // of an ingredient, where the clip is a remix of it
+typedef struct tk_told_change { // of an ingredient that the clip is a remix of, or takes shots of
     int ingredient;             // of the manifest's; -1: the clip is no remix, or of none of them
     const char *words, *strength, *kept; // kept: "sound", "picture" or ""
-    int64_t shot[TK_TOLD_SHOTS];         // that were made
+    int64_t shot[TK_TOLD_SHOTS];         // of the clip, that were made, or taken; the first ones
     int shots;
 } tk_told_change;
 
@@ -45,7 +45,9 @@ typedef struct tk_told_manifest {
     bool trusted;
     const tk_told_ingredient *ingredient;
     int n;
-    tk_told_change change;
+    tk_told_change change;       // where the clip is a remix
+    const tk_told_change *taken; // (takes) of ingredients that shots were taken of; the first ones
+    int takes;
     const uint8_t *latents; // (32) SHA-256 of the clip's file of latents; NULL: not said
 } tk_told_manifest;
 
@@ -62,4 +64,8 @@ typedef struct tk_proof {
 // anchors: a PEM file of whom to trust, "" for nobody. What is told lives in `a`. TK_INPUT: no MP4
 // file, no such file, no PEM.
 tk_status tk_proof_read(const char *path, const char *anchors, tk_arena *a, tk_proof *out);
+// What became of a manifest's ingredient i in its clip, as it was remixed or shots were taken of
+// it;
+// "": nothing is said of that.
+const char *tk_proof_change(const tk_told_manifest *m, int i);
 const char *tk_proof_state_name(tk_proof_state s); // "none", "invalid", "valid", "trusted"

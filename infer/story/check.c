@@ -45,10 +45,43 @@ static void check_together(tk_wrong *w, const tk_storyboard *b)
                      "one of them out");
     if (*b->picture && b->n_keyframes)
         tk_wrong_add(w, "keyframes", "picture gives all frames; leave keyframes out");
+    if (*b->remix.clip && tk_story_takes(b))
+        tk_wrong_add(w, "remix.clip",
+                     "it gives all that is not made anew, and shots are taken of clips too: remix "
+                     "first, and take shots of what comes of it");
     if (*b->remix.clip && (b->n_keyframes || *b->sound || *b->picture))
         tk_wrong_add(w, "remix.clip",
                      "it gives all that is not made anew; leave keyframes, sound "
                      "and picture out");
+}
+
+// What is given beside shots that are taken is given where they keep nothing.
+static void check_given_beside(tk_wrong *w, const tk_storyboard *b, int64_t i)
+{
+    const tk_shot_config *s = &b->shots[i];
+    key name;
+    if (!tk_shot_is_taken(s)) return;
+    if (*b->sound && tk_shot_keeps(s, TK_AUDIO))
+        tk_wrong_add(w, option_at(name, "shots", i, ".keep"),
+                     "sound gives all of the sound, and this shot keeps its own: say keep: "
+                     "[picture]");
+    if (*b->picture && tk_shot_keeps(s, TK_VIDEO))
+        tk_wrong_add(w, option_at(name, "shots", i, ".keep"),
+                     "picture gives all frames, and this shot keeps its own: say keep: [sound]");
+}
+
+// A picture within a shot that keeps its own.
+static void check_kept_frames(tk_wrong *w, const tk_storyboard *b, const tk_story *s, int64_t k)
+{
+    key name;
+    for (int i = 0; i < s->n_shots; i++) {
+        const double begin = s->shot[i].start, end = begin + s->shot[i].seconds;
+        const bool kept = tk_shot_is_taken(&b->shots[i]) && tk_shot_keeps(&b->shots[i], TK_VIDEO);
+        if (kept && b->keyframes[k].at >= begin && b->keyframes[k].at < end)
+            tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
+                         "%g lies in shots[%d], which keeps the picture of its clip",
+                         b->keyframes[k].at, i);
+    }
 }
 
 static void check_part(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
@@ -152,6 +185,8 @@ tk_status tk_story_check(tk_wrong *w, const tk_storyboard *b, const tk_story *s)
 {
     for (int64_t k = 0; k < b->n_cast; k++) check_member(w, b, k);
     for (int64_t k = 0; k < b->n_keyframes; k++) check_keyframe(w, b, s, k);
+    for (int64_t k = 0; k < b->n_keyframes && s; k++) check_kept_frames(w, b, s, k);
+    for (int64_t i = 0; i < b->n_shots; i++) check_given_beside(w, b, i);
     check_together(w, b);
     if (s) check_part(w, b, s);
     return check_given_files(w, b);

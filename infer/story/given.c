@@ -35,15 +35,21 @@ tk_status tk_story_given_open(tk_story_given *g, const tk_story *s, const tk_cod
     return TK_OK;
 }
 
-static tk_status rows_of_file(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
+static tk_status rows_of_span(const tk_story_given *g, const tk_given_span *p, int m, int64_t first,
+                              int64_t n, float *to)
 {
-    const int64_t each = g->each[m], end = g->first[m] + g->has[m];
-    const int64_t begin = first > g->first[m] ? first : g->first[m];
-    const int64_t here = (first + n < end ? first + n : end) - begin;
-    memset(to, 0, tk_array_bytes(n * each, sizeof *to));
-    if (here <= 0) return TK_OK;
-    return tk_latents_get(&g->file, SIDE[m], begin - g->first[m], here,
-                          to + (begin - first) * each);
+    const int64_t begin = first > p->first[m] ? first : p->first[m];
+    const int64_t end = p->first[m] + p->n[m], last = first + n < end ? first + n : end;
+    if (begin >= last) return TK_OK;
+    return tk_latents_get(&g->file[p->file], SIDE[m], p->from[m] + begin - p->first[m],
+                          last - begin, to + (begin - first) * g->each[m]);
+}
+
+static tk_status rows_of_files(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
+{
+    memset(to, 0, tk_array_bytes(n * g->each[m], sizeof *to));
+    for (int64_t i = 0; i < g->spans; i++) TK_TRY(rows_of_span(g, &g->span[i], m, first, n, to));
+    return TK_OK;
 }
 
 tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int64_t n, float *to)
@@ -53,18 +59,26 @@ tk_status tk_story_given_rows(const tk_story_given *g, int m, int64_t first, int
         memcpy(to, g->rows[m] + first * g->each[m], bytes);
         return TK_OK;
     }
-    TK_TRY(tk_agree(g->holders, g->holders->rank ? TK_OK : rows_of_file(g, m, first, n, to)));
+    TK_TRY(tk_agree(g->holders, g->holders->rank ? TK_OK : rows_of_files(g, m, first, n, to)));
     return tk_comm_broadcast(g->holders, to, bytes, 0);
 }
 
 void tk_story_given_close(tk_story_given *g)
 {
-    tk_latents_close(&g->file);
+    for (int i = 0; i < g->files; i++) tk_latents_close(&g->file[i]);
+    g->files = 0;
+}
+
+bool tk_story_takes(const tk_storyboard *b)
+{
+    for (int64_t i = 0; i < b->n_shots; i++)
+        if (tk_shot_is_taken(&b->shots[i])) return true;
+    return false;
 }
 
 bool tk_story_gives(const tk_storyboard *b)
 {
-    return b->n_keyframes > 0 || *b->sound || *b->picture || *b->remix.clip;
+    return b->n_keyframes > 0 || *b->sound || *b->picture || *b->remix.clip || tk_story_takes(b);
 }
 
 // at: NULL, or where they are kept. wanted: of which one the option is told, that has name and two
@@ -93,6 +107,8 @@ static int64_t walk_files(const tk_storyboard *b, char ***at, int64_t wanted, ch
     if (*b->sound) FILE_AT(b->sound, "sound");
     if (*b->picture) FILE_AT(b->picture, "picture");
     if (*b->remix.clip) FILE_AT(b->remix.clip, "remix.clip");
+    for (int64_t k = 0; k < b->n_shots; k++)
+        if (tk_shot_is_taken(&b->shots[k])) FILE_AT(b->shots[k].clip, "shots[%" PRId64 "].clip", k);
 #undef FILE_AT
     return n;
 }
@@ -107,6 +123,22 @@ const char *tk_story_file_option(const tk_storyboard *b, int64_t i, tk_story_opt
     *out = 0;
     walk_files(b, NULL, i, out);
     return out;
+}
+
+bool tk_story_file_again(char **const *at, int64_t i)
+{
+    for (int64_t k = 0; k < i; k++)
+        if (!strcmp(*at[k], *at[i])) return true;
+    return false;
+}
+
+double tk_story_file_reach(const tk_storyboard *b, const char *file)
+{
+    double until = 0;
+    for (int64_t i = 0; i < b->n_shots; i++)
+        if (tk_shot_is_taken(&b->shots[i]) && !strcmp(b->shots[i].clip, file))
+            until = fmax(until, b->shots[i].taken_until);
+    return until;
 }
 
 // ---- which rows --------------------------------------------------------------------------------
@@ -172,6 +204,48 @@ static tk_status give_but_part(tk_story_given *g, const tk_remix_config *r, cons
     return make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
 }
 
+bool tk_shot_keeps(const tk_shot_config *s, int modality)
+{
+    const char *name = modality == TK_VIDEO ? "picture" : "sound";
+    return s->n_keep == 0 || !strcmp(s->keep[0], name) ||
+           (s->n_keep > 1 && !strcmp(s->keep[1], name));
+}
+
+// Where shot i, which is taken, lies on the timeline and in its clip. Rows of sound begin where
+// latent frames do, each on its own clock: a clip has a row less at times, but for its tail.
+static tk_given_span span_of_shot(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
+                                  int i)
+{
+    const tk_shot_config *taken = &b->shots[i];
+    const tk_story_shot *shot = &s->shot[i];
+    const int64_t from = tk_grid_audio_row(k, taken->taken_from);
+    const int64_t has = tk_grid_audio_row(k, taken->taken_from + taken->taken) + s->tail - from;
+    const int64_t rows = shot->audio_rows + (i == s->n_shots - 1 ? s->tail : 0);
+    return (tk_given_span){
+        .first = {[TK_VIDEO] = shot->first_latent, [TK_AUDIO] = shot->first_audio},
+        .n = {[TK_VIDEO] = tk_shot_keeps(taken, TK_VIDEO) ? shot->latents : 0,
+              [TK_AUDIO] = !tk_shot_keeps(taken, TK_AUDIO) ? 0
+                           : rows < has                    ? rows
+                                                           : has},
+        .from = {[TK_VIDEO] = taken->taken_from, [TK_AUDIO] = from}};
+}
+
+static tk_status give_taken(tk_story_given *g, const tk_storyboard *b, const tk_story *s,
+                            const tk_codec_info *k)
+{
+    for (int i = 0; i < b->n_shots; i++) {
+        if (!tk_shot_is_taken(&b->shots[i])) continue;
+        const tk_given_span p = span_of_shot(b, s, k, i);
+        for (int j = 0; j < 2; j++) {
+            tk_given_box box = g->what.whole[MEDIA[j]];
+            box.begin = p.first[MEDIA[j]];
+            box.end = box.begin + p.n[MEDIA[j]];
+            if (p.n[MEDIA[j]]) TK_TRY(tk_give(&g->what, MEDIA[j], &box, true));
+        }
+    }
+    return TK_OK;
+}
+
 static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
 {
     return (int64_t)floor(f->at / s->tick + 1e-9);
@@ -180,10 +254,11 @@ static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
 static tk_status lay_boxes(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
                            tk_story_given *g)
 {
-    bool makes = false;
+    bool makes = tk_story_takes(b); // a film may be cut together of shots alone that are taken
     if (*b->sound) TK_TRY(tk_give_modality(&g->what, TK_AUDIO));
     if (*b->picture) TK_TRY(tk_give_modality(&g->what, TK_VIDEO));
     if (*b->remix.clip) TK_TRY(give_but_part(g, &b->remix, s, k));
+    TK_TRY(give_taken(g, b, s, k));
     for (int64_t i = 0; i < b->n_keyframes; i++)
         TK_TRY(tk_give_frame(&g->what, latent_of(&b->keyframes[i], s)));
     for (int i = 0; i < 2; i++)
@@ -200,29 +275,19 @@ tk_status tk_story_given_lay(const tk_config *c, const tk_story *s, const tk_cod
 
 // ---- reading -----------------------------------------------------------------------------------
 
-// What is given, of files: rows come to lie in a file of the timeline's.
-static tk_status give_media(tk_wrong *w, const tk_storyboard *b, const tk_giver *v,
-                            const tk_remix *r)
+// What is given of all of the timeline, of files: rows come to lie in a file of it.
+static tk_status give_media(tk_wrong *w, const tk_storyboard *b, const tk_giver *v)
 {
-    const tk_remix_span at = tk_remix_span_of(&b->remix, v->story);
     const tk_given_media sound = {
         .key = "sound", .path = b->sound, .n = v->story->grid.latent_frames, .sound = true};
     const tk_given_media picture = {
         .key = "picture", .path = b->picture, .n = v->story->grid.latent_frames, .picture = true};
-    const tk_given_media clip = {.key = "remix.clip",
-                                 .path = r->clip,
-                                 .first = at.first,
-                                 .n = at.n,
-                                 .picture = true,
-                                 .sound = true,
-                                 .short_too = true};
     bool pictures = false;
     if (*b->sound) TK_TRY(tk_wrong_with(w, "sound", tk_media_has_pictures(b->sound, &pictures)));
     if (*b->sound)
         TK_TRY(tk_wrong_with(w, "sound",
                              pictures ? tk_give_film(v, &sound) : tk_give_sound(v, &sound)));
     if (*b->picture) TK_TRY(tk_wrong_with(w, "picture", tk_give_film(v, &picture)));
-    if (*b->remix.clip) TK_TRY(tk_wrong_with(w, "remix.clip", tk_give_film(v, &clip)));
     for (int64_t k = 0; k < b->n_keyframes; k++) {
         char name[48];
         snprintf(name, sizeof name, "keyframes[%" PRId64 "].picture", k);
@@ -230,36 +295,126 @@ static tk_status give_media(tk_wrong *w, const tk_storyboard *b, const tk_giver 
             w, name,
             tk_give_still(v, b->keyframes[k].picture, latent_of(&b->keyframes[k], v->story))));
     }
-    return tk_wrong_end(w);
+    return TK_OK;
 }
 
-static tk_status encode_media(tk_wrong *w, const tk_storyboard *b, const tk_story *s,
-                              const tk_remix *r, const tk_codec *codec, const char *beside,
-                              tk_arena *a, tk_story_given *g)
+typedef struct given_reading { // of what a storyboard gives
+    tk_wrong *wrong;
+    const tk_storyboard *board;
+    const tk_story *story;
+    const tk_remix *remix;
+    const tk_codec *codec;
+    const char *scratch; // the path that files without a name are called by
+    tk_story_given *g;
+} given_reading;
+
+// Rows of a timeline of n latent frames, none of which is there yet.
+static tk_status open_scratch(const given_reading *r, const tk_grid *grid, tk_latents_file *out)
 {
-    const tk_giver v = {s, codec, &g->file};
-    tk_latents_form form = {.codec = tk_codec_get_info(codec)->digest};
-    const char *path = tk_arena_printf(a, "%s.given", beside);
-    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    form.rows[TK_CODEC_VIDEO] = g->has[TK_VIDEO] = s->grid.latent_frames;
-    form.rows[TK_CODEC_AUDIO] = g->has[TK_AUDIO] = s->grid.audio_rows;
-    for (int i = 0; i < 2; i++) form.numbers[SIDE[MEDIA[i]]] = g->each[MEDIA[i]];
-    TK_TRY(tk_latents_scratch(path, &form, &g->file));
-    return give_media(w, b, &v, r);
+    tk_latents_form form = {.codec = tk_codec_get_info(r->codec)->digest};
+    form.rows[TK_CODEC_VIDEO] = grid->latent_frames;
+    form.rows[TK_CODEC_AUDIO] = grid->audio_rows;
+    for (int i = 0; i < 2; i++) form.numbers[SIDE[MEDIA[i]]] = r->g->each[MEDIA[i]];
+    TK_TRY(tk_latents_scratch(r->scratch, &form, out));
+    r->g->files++;
+    return TK_OK;
 }
 
-// The latents that were found with a clip, where it lies on the timeline.
-static tk_status open_latents(const tk_storyboard *b, const tk_story *s, const tk_remix *r,
-                              const tk_codec_info *k, tk_story_given *g)
+static tk_status read_beside_clips(const given_reading *r)
 {
-    const tk_remix_span at = tk_remix_span_of(&b->remix, s);
-    const int64_t sound = tk_grid_audio_row(k, at.first);
-    const int64_t has = r->form.rows[TK_CODEC_AUDIO], room = s->grid.audio_rows - sound;
-    g->first[TK_VIDEO] = at.first;
-    g->has[TK_VIDEO] = at.n;
-    g->first[TK_AUDIO] = sound;
-    g->has[TK_AUDIO] = has < room ? has : room;
-    return tk_latents_open(r->latents, &r->form, r->digest, &g->file);
+    tk_story_given *g = r->g;
+    const tk_storyboard *b = r->board;
+    const tk_grid *grid = &r->story->grid;
+    const tk_giver v = {r->story, r->codec, &g->file[g->files]};
+    if (!*b->sound && !*b->picture && !b->n_keyframes) return TK_OK;
+    TK_TRY(open_scratch(r, grid, &g->file[g->files]));
+    g->span[g->spans++] =
+        (tk_given_span){.file = g->files - 1,
+                        .n = {[TK_VIDEO] = grid->latent_frames, [TK_AUDIO] = grid->audio_rows}};
+    return give_media(r->wrong, b, &v);
+}
+
+// The film of a clip, as far as it is wanted, on a timeline of its own.
+static tk_status encode_parent(const given_reading *r, const tk_parent *p, int64_t latents,
+                               tk_latents_file *to)
+{
+    const tk_codec_info *k = tk_codec_get_info(r->codec);
+    tk_story own = *r->story;
+    const tk_giver v = {&own, r->codec, to};
+    const tk_given_media film = {.key = p->option,
+                                 .path = p->clip,
+                                 .n = latents,
+                                 .picture = true,
+                                 .sound = true,
+                                 .short_too = true};
+    TK_TRY(tk_grid_of(k, p->option, tk_grid_frame(k, latents), own.grid.height, own.grid.width,
+                      TK_GRID_WHOLE, &own.grid));
+    TK_TRY(open_scratch(r, &own.grid, to));
+    return tk_wrong_with(r->wrong, p->option, tk_give_film(&v, &film));
+}
+
+// Where the clip that is remixed lies on the timeline: its sound as far as it has some.
+static void add_remixed_span(const given_reading *r)
+{
+    tk_story_given *g = r->g;
+    const tk_remix_span at = tk_remix_span_of(&r->board->remix, r->story);
+    const int64_t sound = tk_grid_audio_row(tk_codec_get_info(r->codec), at.first);
+    const int64_t has = g->file[g->files - 1].form.rows[TK_CODEC_AUDIO];
+    const int64_t room = r->story->grid.audio_rows - sound;
+    g->span[g->spans++] =
+        (tk_given_span){.file = g->files - 1,
+                        .first = {[TK_VIDEO] = at.first, [TK_AUDIO] = sound},
+                        .n = {[TK_VIDEO] = at.n, [TK_AUDIO] = has < room ? has : room}};
+}
+
+static void add_taken_spans(const given_reading *r, int parent)
+{
+    tk_story_given *g = r->g;
+    for (int i = 0; i < r->board->n_shots; i++) {
+        if (!tk_shot_is_taken(&r->board->shots[i]) || r->remix->of[i] != parent) continue;
+        tk_given_span p = span_of_shot(r->board, r->story, tk_codec_get_info(r->codec), i);
+        p.file = g->files - 1;
+        g->span[g->spans++] = p;
+    }
+}
+
+// Latent frames of a clip that are wanted, from its beginning on.
+static int64_t wanted_of(const given_reading *r, int parent)
+{
+    int64_t n = 0;
+    if (*r->board->remix.clip) return tk_remix_span_of(&r->board->remix, r->story).n;
+    for (int i = 0; i < r->board->n_shots; i++) {
+        const tk_shot_config *s = &r->board->shots[i];
+        if (tk_shot_is_taken(s) && r->remix->of[i] == parent && s->taken_from + s->taken > n)
+            n = s->taken_from + s->taken;
+    }
+    return n;
+}
+
+static tk_status read_parent(const given_reading *r, int k)
+{
+    const tk_parent *p = &r->remix->parent[k];
+    tk_story_given *g = r->g;
+    tk_latents_file *to = &g->file[g->files];
+    if (p->latents) {
+        TK_TRY(tk_latents_open(p->latents, &p->form, p->digest, to));
+        g->files++;
+    } else
+        TK_TRY(encode_parent(r, p, wanted_of(r, k), to));
+    if (*r->board->remix.clip)
+        add_remixed_span(r);
+    else
+        add_taken_spans(r, k);
+    return TK_OK;
+}
+
+static tk_status read_given(const given_reading *r, tk_arena *a)
+{
+    TK_ARENA_NEW(r->g->file, a, r->remix->n + 1);
+    TK_ARENA_NEW(r->g->span, a, r->story->n_shots + 2);
+    TK_TRY(read_beside_clips(r));
+    for (int k = 0; k < r->remix->n; k++) TK_TRY(read_parent(r, k));
+    return tk_wrong_end(r->wrong);
 }
 
 tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_remix *r,
@@ -268,13 +423,14 @@ tk_status tk_story_given_read(const tk_config *c, const tk_story *s, const tk_re
 {
     const tk_codec_info *k = tk_codec_get_info(codec);
     tk_wrong w = tk_wrong_of(c, "", a);
+    const char *scratch = tk_arena_printf(a, "%s.given", beside);
+    const given_reading of = {&w, &c->story, s, r, codec, scratch, out};
     open_timeline(out, s, k, a);
     tk_status st = lay_boxes(&c->story, s, k, out);
+    if (st == TK_OK && !scratch) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_TRY(tk_agree(ranks->replica, st));
     out->holders = ranks->holders;
-    if (ranks->replica->rank == 0)
-        st = r->latents ? open_latents(&c->story, s, r, k, out)
-                        : encode_media(&w, &c->story, s, r, codec, beside, a, out);
+    if (ranks->replica->rank == 0) st = read_given(&of, a);
     return tk_agree(ranks->replica, st);
 }
 

@@ -66,7 +66,16 @@ static void tell_unnamed(const tk_config *c)
 
 enum { MOST_TOLD = 10 }; // the description may be anybody's
 
-static int tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot, int told)
+// Whether anything is made of a shot that may have its prompt from a clip; *clip: which one.
+static bool makes_told(const tk_config *c, const tk_remix *r, int64_t shot, const char **clip)
+{
+    const tk_shot_config *s = &c->story.shots[shot];
+    const bool taken = tk_shot_is_taken(s);
+    *clip = taken ? s->clip : c->story.remix.clip;
+    return taken ? s->n_keep == 1 : r->told_shots && tk_remix_makes(&c->story, shot);
+}
+
+static int tell_not_given(const tk_config *c, const char *clip, int64_t shot, int told)
 {
     const tk_storyboard *b = &c->story;
     char all[TK_TAGS_WORDS];
@@ -74,10 +83,10 @@ static int tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot, i
     for (tk_naming of = {.at = b->shots[shot].prompt}; told < MOST_TOLD && tk_named_next(&of, &x);)
         if (!x.person && tk_tag_is_meant(x.text, x.bytes) && !tk_tag_given(b, x.text, x.bytes) &&
             ++told)
-            tk_log_warn("%s: the prompt of its shot %" PRId64
+            tk_log_warn("%s: the prompt that it has for shot %" PRId64
                         ", which is made anew, names <%.*s>, and that is not given; %s. Give it as "
-                        "cast or cameo, or say remix.prompt",
-                        r->clip, shot, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
+                        "cast or cameo, or say another prompt",
+                        clip, shot, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
                         tk_tags_say(b, all));
     return told;
 }
@@ -85,7 +94,8 @@ static int tell_not_given(const tk_config *c, const tk_remix *r, int64_t shot, i
 void tk_naming_tell(const tk_config *c, const tk_remix *r)
 {
     tell_unnamed(c);
+    const char *clip;
     int told = 0;
-    for (int64_t i = 0; r->told_shots && i < c->story.n_shots && told < MOST_TOLD; i++)
-        if (tk_remix_makes(&c->story, i)) told = tell_not_given(c, r, i, told);
+    for (int64_t i = 0; i < c->story.n_shots && told < MOST_TOLD; i++)
+        if (makes_told(c, r, i, &clip)) told = tell_not_given(c, clip, i, told);
 }

@@ -1,240 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/remix.h"
-#include "core/base/digest.h"
-#include "core/base/log.h"
-#include "core/config/wrong.h"
-#include "data/media/rows.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-// Bytes of one; shots of a storyboard, and what one of them remembers; remixes of remixes.
-enum { DESCRIPTION = 16 << 20, SHOTS = 5000, REMEMBERED = 64, LINEAGE = 1000 };
+enum { LINEAGE = 1000 }; // clips before one
 
-typedef struct looking {
+typedef struct remixing {
     tk_config *c;
     const tk_codec_info *codec;
     tk_arena *arena;
     tk_remix *r;
     tk_wrong *wrong;
     int before; // lines that others gathered
-} looking;
+} remixing;
 
-// ---- what is wrong -----------------------------------------------------------------------------
-
-static bool is_wrong(const looking *l)
+static bool found_wrong(const remixing *l)
 {
     return l->wrong->n > l->before;
 }
 
-// ---- the description ---------------------------------------------------------------------------
+// ---- the clips ---------------------------------------------------------------------------------
 
-char *tk_remix_beside(const char *clip, const char *suffix, tk_arena *a)
+// Its number; -1: they are too many.
+static int add_parent(tk_remix *r, const char *clip, const char *option)
 {
-    const char *slash = strrchr(clip, '/'), *dot = strrchr(clip, '.');
-    const bool has = dot && dot > (slash ? slash + 1 : clip);
-    return tk_arena_printf(a, "%.*s%s", has ? (int)(dot - clip) : (int)strlen(clip), clip, suffix);
+    for (int k = 0; k < r->n; k++)
+        if (!strcmp(r->parent[k].clip, clip)) return k;
+    if (r->n == TK_REMIX_CLIPS) return -1;
+    r->parent[r->n] = (tk_parent){.clip = clip, .option = option};
+    return r->n++;
 }
 
-static int64_t number_in(const json_t *o, const char *key)
+static tk_status gather_shots(remixing *l)
 {
-    const json_t *x = json_object_get(o, key);
-    return json_is_integer(x) ? json_integer_value(x) : -1;
-}
-
-static const char *text_in(const json_t *o, const char *key)
-{
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
-// Whether an entry of a description is of the file as it is.
-static tk_status is_entry_of(const json_t *entry, const char *path, bool *is, uint64_t *digest)
-{
-    char hex[TK_HEX_DIGEST];
-    int64_t bytes;
-    TK_TRY(tk_file_digest(path, digest, &bytes));
-    *is = number_in(entry, "bytes") == bytes &&
-          !strcmp(text_in(entry, "digest"), tk_digest_hex(*digest, hex));
+    const tk_storyboard *b = &l->c->story;
+    TK_ARENA_NEW(l->r->of, l->arena, b->n_shots + 1);
+    bool fit = true;
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        if (!tk_shot_is_taken(&b->shots[i])) continue;
+        const char *option = tk_arena_printf(l->arena, "shots[%" PRId64 "].clip", i);
+        if (!option) return TK_FAIL(TK_MEMORY, "out of memory for an option");
+        l->r->of[i] = add_parent(l->r, b->shots[i].clip, option);
+        if (l->r->of[i] < 0 && fit)
+            tk_wrong_add(l->wrong, option,
+                         "with it these are more than %d clips; cut some of them together first",
+                         TK_REMIX_CLIPS);
+        fit = l->r->of[i] >= 0;
+    }
     return TK_OK;
 }
 
-static tk_status read_description(looking *l, const char *path)
+static tk_status look_at_clips(remixing *l)
 {
     tk_remix *r = l->r;
-    tk_arena scratch;
-    char *text;
-    size_t bytes;
-    bool same = false;
-    uint64_t digest;
-    tk_arena_init(&scratch, 0);
-    tk_status st = tk_file_read(path, DESCRIPTION, &scratch, &text, &bytes);
-    if (st == TK_OK) r->told = json_loadb(text, bytes, 0, NULL);
-    tk_arena_free(&scratch);
-    TK_TRY(st);
-    if (!r->told || strcmp(text_in(r->told, "format"), "talkie-clip"))
-        tk_log("%s describes no clip: the film of %s is encoded", path, r->clip);
-    else {
-        TK_TRY(is_entry_of(json_object_get(r->told, "mp4"), r->clip, &same, &digest));
-        if (!same)
-            tk_log_warn_once("%s describes another film than %s is now: that is encoded", path,
-                             r->clip);
+    const char *sized = NULL;
+    size_t before = 0;
+    for (int k = 0; k < r->n; k++) {
+        const bool open = !l->c->story.size[0];
+        TK_TRY(tk_parent_look(l->wrong, l->c, l->codec, sized, l->arena, &r->parent[k]));
+        if (open && l->c->story.size[0]) sized = r->parent[k].clip;
+        before += 1 + json_array_size(json_object_get(r->parent[k].told, "lineage"));
     }
-    if (same) return TK_OK;
-    json_decref(r->told);
-    r->told = NULL;
-    return TK_OK;
-}
-
-// ---- what it tells -----------------------------------------------------------------------------
-
-// Frames as the model makes them; a size that nobody asked for is the clip's.
-static void take_frames(looking *l)
-{
-    const json_t *clip = json_object_get(l->r->told, "clip");
-    const int64_t wide = number_in(clip, "width"), high = number_in(clip, "height");
-    const int64_t fps = number_in(clip, "fps");
-    int64_t *size = l->c->story.size;
-    l->r->frames = number_in(clip, "frames");
-    if (json_array_size(json_object_get(l->r->told, "lineage")) >= LINEAGE)
-        tk_wrong_add(l->wrong, "remix.clip",
-                     "the description of %s tells of more than %d remixes before it", l->r->clip,
+    if (before > LINEAGE)
+        tk_wrong_add(l->wrong, r->parent[0].option,
+                     "the descriptions of what this goes on from tell of more than %d remixes "
+                     "before it",
                      LINEAGE);
-    if (wide < 1 || high < 1 || wide > 8192 || high > 8192 || l->r->frames < 1) {
-        tk_wrong_add(l->wrong, "remix.clip", "the description of %s does not say its frames",
-                     l->r->clip);
-        return;
-    }
-    if (fps != l->codec->fps)
-        tk_wrong_add(l->wrong, "remix.clip",
-                     "%s has %" PRId64 " frames a second, this checkpoint makes %" PRId64
-                     "; name a checkpoint that makes as many",
-                     l->r->clip, fps, l->codec->fps);
-    if (size[0] && (size[0] != wide || size[1] != high))
-        tk_wrong_add(l->wrong, *tk_config_place(l->c, "size") ? "size" : "remix.clip",
-                     "%" PRId64 "x%" PRId64 " asked, and %s has %" PRId64 "x%" PRId64
-                     "; leave size out, or give that",
-                     size[0], size[1], l->r->clip, wide, high);
-    size[0] = wide, size[1] = high;
-    l->c->story.remix.latents = tk_grid_latent(l->codec, l->r->frames);
-}
-
-static bool read_told_shot(looking *l, const json_t *from, tk_shot_config *to)
-{
-    const json_t *seconds = json_object_get(from, "seconds");
-    const json_t *remember = json_object_get(from, "remember");
-    const char *caption = text_in(from, "caption");
-    const size_t n = json_array_size(remember);
-    static char none[] = "";
-    *to = (tk_shot_config){.features = none, .camera = none, .style = none};
-    to->seconds = json_number_value(seconds);
-    to->prompt = tk_arena_strdup(l->arena, caption);
-    if (!(to->seconds > 0) || !*caption || !to->prompt) return false;
-    if (!json_is_array(remember) || n > REMEMBERED) return !remember;
-    to->remember = tk_arena_alloc(l->arena, (n + 1) * sizeof *to->remember);
-    for (size_t i = 0; i < n && to->remember; i++)
-        to->remember[to->n_remember++] = json_integer_value(json_array_get(remember, i));
-    return to->remember != NULL;
-}
-
-static bool remembers_earlier(const tk_shot_config *shot, int64_t i)
-{
-    for (int64_t k = 0; k < shot->n_remember; k++)
-        if (shot->remember[k] < 0 || shot->remember[k] >= i) return false;
-    return true;
-}
-
-static tk_status take_shots(looking *l)
-{
-    const json_t *shots = json_object_get(l->r->told, "shots");
-    tk_storyboard *b = &l->c->story;
-    const size_t n = json_array_size(shots);
-    bool good = n > 0 && n <= SHOTS;
-    if (b->n_shots) return TK_OK;
-    TK_ARENA_NEW(b->shots, l->arena, (int64_t)n + 1);
-    for (size_t i = 0; i < n && good; i++)
-        good = read_told_shot(l, json_array_get(shots, i), &b->shots[i]) &&
-               remembers_earlier(&b->shots[i], (int64_t)i);
-    b->n_shots = good ? (int64_t)n : 0;
-    l->r->told_shots = good;
-    if (!good)
-        tk_wrong_add(
-            l->wrong, "remix.clip",
-            "the description of %s does not say its shots; list them as shots:", l->r->clip);
     return TK_OK;
-}
-
-// ---- latents -----------------------------------------------------------------------------------
-
-// Of all shots that the description tells of, whoever lists the storyboard's.
-static double told_seconds(const json_t *told)
-{
-    const json_t *shots = json_object_get(told, "shots");
-    double all = 0;
-    for (size_t i = 0; i < json_array_size(shots); i++)
-        all += json_number_value(json_object_get(json_array_get(shots, i), "seconds"));
-    return all;
-}
-
-// The description is of these latents: shots were rounded to latent frames before it was written.
-static tk_status check_told_length(const looking *l, const char *path, const tk_latents_form *form)
-{
-    const double tick = tk_grid_tick(l->codec), told = told_seconds(l->r->told);
-    const int64_t rows = form->rows[TK_CODEC_VIDEO];
-    if (fabs(told / tick - (double)rows) < 0.5) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s holds %.4g seconds, and the shots that the description of %s tells of last "
-                   "%.4g: it was changed since; put back the one that the clip was made with and "
-                   "list the shots you want as shots:, or remove the file, and the film is encoded",
-                   path, (double)rows * tick, l->r->clip, told);
-}
-
-static tk_status look_at_latents(looking *l, const char *path)
-{
-    tk_remix *r = l->r;
-    const json_t *entry = json_object_get(r->told, "latents");
-    const tk_codec_info *k = l->codec;
-    const int64_t *size = l->c->story.size;
-    const int64_t patch = k->patch_size * k->patch_size;
-    bool same;
-    TK_TRY(tk_latents_look(path, &r->form));
-    TK_TRY(is_entry_of(entry, path, &same, &r->digest));
-    if (!same)
-        return TK_FAIL(TK_INPUT,
-                       "%s is damaged, or another clip's: it is not the file that the description "
-                       "of %s names; remove it, and the film is encoded",
-                       path, r->clip);
-    if (r->form.codec != k->digest)
-        return TK_FAIL(TK_INPUT,
-                       "%s is of codec %016" PRIx64 ", this checkpoint's is %016" PRIx64
-                       "; name the checkpoint that made the clip, or remove the file, and the film "
-                       "is encoded",
-                       path, r->form.codec, k->digest);
-    if (r->form.numbers[TK_CODEC_VIDEO] * patch != size[0] * size[1] * k->video_channels ||
-        r->form.numbers[TK_CODEC_AUDIO] != k->channels * k->audio_channels)
-        return TK_FAIL(TK_INPUT, "%s does not hold frames of %" PRId64 "x%" PRId64 ", as %s has",
-                       path, size[0], size[1], r->clip);
-    TK_TRY(check_told_length(l, path, &r->form));
-    r->latents = path;
-    l->c->story.remix.latents = r->form.rows[TK_CODEC_VIDEO];
-    return TK_OK;
-}
-
-static tk_status find_latents(looking *l)
-{
-    const char *path = tk_remix_beside(l->r->clip, ".latents", l->arena);
-    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    if (!json_is_object(json_object_get(l->r->told, "latents"))) return TK_OK;
-    if (access(path, F_OK)) {
-        tk_log("%s is not there: the film of %s is encoded", path, l->r->clip);
-        return TK_OK;
-    }
-    return tk_wrong_with(l->wrong, "remix.clip", look_at_latents(l, path));
 }
 
 // ---- the shots that are made -------------------------------------------------------------------
+
+static void take_shots(remixing *l)
+{
+    const tk_parent *p = &l->r->parent[0];
+    tk_storyboard *b = &l->c->story;
+    if (b->n_shots) return;
+    if (p->n_shots) {
+        b->shots = p->shot;
+        b->n_shots = p->n_shots;
+        l->r->told_shots = true;
+    } else if (p->told)
+        tk_wrong_add(l->wrong, p->option,
+                     "the description of %s does not say its shots; list them as shots:", p->clip);
+    else if (!p->wrong)
+        tk_wrong_add(l->wrong, p->option,
+                     "no shots: %s has no description of talkie's beside it that says them; list "
+                     "them as shots:",
+                     p->clip);
+}
 
 bool tk_remix_makes(const tk_storyboard *b, int64_t shot)
 {
@@ -247,7 +103,7 @@ bool tk_remix_makes(const tk_storyboard *b, int64_t shot)
     return begin + b->shots[shot].seconds > r->from && (r->to <= 0 || begin < r->to);
 }
 
-static void check_shot_numbers(looking *l)
+static void check_shot_numbers(remixing *l)
 {
     const tk_storyboard *b = &l->c->story;
     for (int64_t k = 0; k < b->remix.n_shots && b->n_shots; k++)
@@ -255,80 +111,139 @@ static void check_shot_numbers(looking *l)
             tk_wrong_add(l->wrong, "remix.shots",
                          "%" PRId64 " is none of the %" PRId64
                          " shots of %s, which are counted from 0",
-                         b->remix.shots[k], b->n_shots, l->r->clip);
+                         b->remix.shots[k], b->n_shots, l->c->story.remix.clip);
 }
 
-static void take_prompt(looking *l)
+static void take_prompt(remixing *l)
 {
     tk_storyboard *b = &l->c->story;
     for (int64_t i = 0; i < b->n_shots && *b->remix.prompt; i++)
         if (tk_remix_makes(b, i)) b->shots[i].prompt = b->remix.prompt;
 }
 
-// ---- all of it ---------------------------------------------------------------------------------
-
-static tk_status look_at_film(looking *l)
+static void remix_clip(remixing *l)
 {
-    const char *path = l->r->clip;
-    bool pictures;
-    int fd;
-    TK_TRY(tk_file_open(path, &fd, NULL));
-    close(fd);
-    TK_TRY(tk_media_has_pictures(path, &pictures));
-    return pictures ? TK_OK : TK_FAIL(TK_INPUT, "%s has no pictures: it is no clip", path);
-}
-
-// How long a film of somebody's lasts, as it will be read.
-static tk_status measure_film(looking *l)
-{
-    const tk_storyboard *b = &l->c->story;
-    const tk_media_rows_want want = {
-        .size = {.width = b->size[0] ? b->size[0] : l->c->media.width,
-                 .height = b->size[1] ? b->size[1] : l->c->media.height,
-                 .fps = l->codec->fps,
-                 .sample_rate = l->codec->sample_rate,
-                 .channels = l->codec->channels},
-        .most = INT32_MAX};
-    tk_media_rows x;
-    TK_TRY(tk_media_rows_measure(l->r->clip, &want, l->codec, &x));
-    const int64_t begun = (int64_t)ceil(x.seconds / tk_grid_tick(l->codec) - 1e-6);
-    l->c->story.remix.latents = begun > x.latents ? begun : x.latents; // its last picture is held
-    return TK_OK;
-}
-
-static tk_status look_at_clip(looking *l)
-{
-    const char *path = tk_remix_beside(l->r->clip, ".json", l->arena);
-    if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    TK_TRY(tk_wrong_with(l->wrong, "remix.clip", look_at_film(l)));
-    if (is_wrong(l)) return TK_OK;
-    if (access(path, F_OK) == 0)
-        TK_TRY(tk_wrong_with(l->wrong, "remix.clip", read_description(l, path)));
-    if (l->r->told) {
-        take_frames(l);
-        TK_TRY(take_shots(l));
-        if (!is_wrong(l)) TK_TRY(find_latents(l));
-    } else if (!is_wrong(l))
-        TK_TRY(tk_wrong_with(l->wrong, "remix.clip", measure_film(l)));
-    if (!l->c->story.n_shots && !is_wrong(l))
-        tk_wrong_add(
-            l->wrong, "remix.clip",
-            "no shots: %s has no description of talkie's beside it that says them; list them as "
-            "shots:",
-            l->r->clip);
+    take_shots(l);
     check_shot_numbers(l);
-    return TK_OK;
+    l->c->story.remix.latents = l->r->parent[0].length;
+    if (!found_wrong(l)) take_prompt(l);
 }
+
+// ---- the shots that are taken ------------------------------------------------------------------
+
+typedef struct taking { // a shot, of its clip
+    const remixing *l;
+    const tk_parent *p;
+    tk_shot_config *shot;
+    int64_t i;          // which of the storyboard's
+    int64_t begin, end; // latent frames of the clip that it may be of
+} taking;
+
+__attribute__((format(printf, 3, 4))) static void wrong_of_shot(const taking *t, const char *key,
+                                                                const char *fmt, ...)
+{
+    char option[48], words[600];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    snprintf(option, sizeof option, "shots[%" PRId64 "].%s", t->i, key);
+    tk_wrong_add(t->l->wrong, option, "%s", words);
+}
+
+// Where in the clip its part may lie.
+static bool find_shot(taking *t)
+{
+    const tk_parent *p = t->p;
+    const int64_t asked = t->shot->shot;
+    t->begin = 0;
+    t->end = p->length;
+    if (asked < 0) return true;
+    if (!p->begin)
+        wrong_of_shot(t, "shot",
+                      "nothing says where shot %" PRId64
+                      " lies in %.300s: it has no description of "
+                      "talkie's beside it that fits; give from, seconds and prompt in its place",
+                      asked, p->clip);
+    else if (asked >= p->n_shots)
+        wrong_of_shot(t, "shot",
+                      "%" PRId64 " is none of the %" PRId64
+                      " shots of %.300s, which are counted from 0",
+                      asked, p->n_shots, p->clip);
+    if (!p->begin || asked >= p->n_shots) return false;
+    t->begin = p->begin[asked];
+    t->end = p->begin[asked + 1];
+    return true;
+}
+
+static bool find_part(const taking *t)
+{
+    tk_shot_config *s = t->shot;
+    const double tick = tk_grid_tick(t->l->codec), room = (double)(t->end - t->begin) * tick;
+    const double rest = s->seconds > 0 ? s->seconds : room - s->from;
+    const char *of = s->shot < 0 ? "" : "that shot of ";
+    if (s->from >= room)
+        wrong_of_shot(t, "from", "%g seconds are not within %s%.300s, which lasts %.4g", s->from,
+                      of, t->p->clip, room);
+    else if (s->from + rest > room + tick / 2)
+        wrong_of_shot(t, "seconds", "%g to %g seconds are no part of %s%.300s, which lasts %.4g",
+                      s->from, s->from + rest, of, t->p->clip, room);
+    if (s->from >= room || s->from + rest > room + tick / 2) return false;
+    const int64_t first = t->begin + llround(s->from / tick), last = t->end - 1;
+    s->taken_from = first < last ? first : last;
+    const int64_t n = llround(rest / tick), most = t->end - s->taken_from;
+    s->taken = n < 1 ? 1 : n > most ? most : n;
+    s->seconds = (double)s->taken * tick;
+    s->taken_until = (double)(s->taken_from + s->taken) * tick;
+    return true;
+}
+
+// The caption of the clip's shot that its part begins in.
+static void take_caption(const taking *t)
+{
+    const tk_parent *p = t->p;
+    int64_t k = 0;
+    if (*t->shot->prompt) return;
+    while (p->begin && k < p->n_shots && p->begin[k + 1] <= t->shot->taken_from) k++;
+    if (p->begin) t->shot->prompt = p->shot[k].prompt;
+    if (p->begin) return;
+    wrong_of_shot(
+        t, "prompt",
+        "missing: no description of talkie's beside %.300s says what is seen and heard in it",
+        p->clip);
+}
+
+// One that cannot be taken goes on as a short one, so that all else can be looked at.
+static void take_shot(const remixing *l, int64_t i)
+{
+    static char nothing[] = "?";
+    const int of = l->r->of[i];
+    taking t = {
+        .l = l, .p = of < 0 ? NULL : &l->r->parent[of], .shot = &l->c->story.shots[i], .i = i};
+    char name[32];
+    snprintf(name, sizeof name, "shots[%" PRId64 "]", i);
+    const bool clear = t.p && !t.p->wrong && !tk_wrong_doubts(l->wrong, name);
+    const bool found = clear && find_shot(&t) && find_part(&t);
+    if (found) take_caption(&t);
+    if (!found) t.shot->seconds = tk_grid_tick(l->codec);
+    if (!*t.shot->prompt) t.shot->prompt = nothing;
+}
+
+// ---- all of it ---------------------------------------------------------------------------------
 
 tk_status tk_remix_look(tk_wrong *w, tk_config *c, const tk_codec_info *k, tk_arena *a,
                         tk_remix *out)
 {
-    looking l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = w, .before = w->n};
+    remixing l = {.c = c, .codec = k, .arena = a, .r = out, .wrong = w, .before = w->n};
     *out = (tk_remix){0};
-    if (!*c->story.remix.clip) return TK_OK;
-    out->clip = c->story.remix.clip;
-    TK_TRY(look_at_clip(&l));
-    if (!is_wrong(&l)) take_prompt(&l);
+    TK_ARENA_NEW(out->parent, a, TK_REMIX_CLIPS);
+    const bool remix = *c->story.remix.clip && !tk_wrong_doubts(w, "remix");
+    if (remix) add_parent(out, c->story.remix.clip, "remix.clip");
+    TK_TRY(gather_shots(&l));
+    TK_TRY(look_at_clips(&l));
+    for (int64_t i = 0; i < c->story.n_shots; i++)
+        if (tk_shot_is_taken(&c->story.shots[i])) take_shot(&l, i);
+    if (remix) remix_clip(&l);
     return TK_OK;
 }
 
@@ -338,17 +253,17 @@ tk_remix_span tk_remix_span_of(const tk_remix_config *c, const tk_story *s)
     return (tk_remix_span){first, c->latents && c->latents < left ? c->latents : left};
 }
 
-void tk_remix_check(tk_wrong *w, const tk_remix *r, tk_config *c, const tk_story *s)
+void tk_remix_check(tk_wrong *w, tk_config *c, const tk_story *s)
 {
     tk_remix_config *o = &c->story.remix;
-    if (!r->clip) return;
+    if (!*o->clip || tk_wrong_doubts(w, "remix")) return;
     const tk_remix_span span = tk_remix_span_of(o, s);
     o->around = span.n < s->grid.latent_frames;
     if (o->around && o->strength != 1)
         tk_wrong_add(w, "remix.strength",
                      "%.400s lasts %.4g seconds, the shots %.4g: what goes beyond it is made from "
                      "noise alone; leave strength out",
-                     r->clip, (double)span.n * s->tick, (double)s->grid.latent_frames * s->tick);
+                     o->clip, (double)span.n * s->tick, (double)s->grid.latent_frames * s->tick);
 }
 
 // ---- in words ----------------------------------------------------------------------------------
@@ -363,12 +278,12 @@ __attribute__((format(printf, 3, 4))) static void add_words(char *out, size_t *n
     va_end(ap);
 }
 
-const char *tk_remix_change(const tk_remix_config *c, char out[TK_REMIX_WORDS])
+// "shots 2, 3 made anew from 0.6 of noise, sound kept"
+static void say_made(const tk_remix_config *c, char out[TK_REMIX_WORDS])
 {
     const bool part = c->left > 0 || c->top > 0 || c->right < 1 || c->bottom < 1;
     const bool inside = c->shots ? c->n_shots > 0 : c->from > 0 || c->to > 0 || !c->around;
     size_t n = 0;
-    *out = 0;
     for (int64_t k = 0; k < c->n_shots; k++)
         add_words(out, &n, "%s%" PRId64,
                   k                ? ", "
@@ -388,21 +303,59 @@ const char *tk_remix_change(const tk_remix_config *c, char out[TK_REMIX_WORDS])
     else
         add_words(out, &n, "noise");
     for (int64_t k = 0; k < c->n_keep; k++) add_words(out, &n, ", %s kept", c->keep[k]);
+}
+
+// "shot 2", "0.5 to 1 s of shot 2", "0.5 to 1 s"
+static void say_part(const tk_parent *p, const tk_shot_config *s, char *out, size_t *n)
+{
+    const int64_t k = s->shot;
+    const bool known = p->begin && k >= 0 && k < p->n_shots;
+    const bool whole = known && s->taken == p->begin[k + 1] - p->begin[k];
+    if (!whole) add_words(out, n, "%g to %g s", s->from, s->from + s->seconds);
+    if (k >= 0) add_words(out, n, "%sshot %" PRId64, whole ? "" : " of ", k);
+}
+
+// "shot 0 kept as shot 0, shot 2 as shot 3 (its sound)"
+static void say_taken(const tk_remix *r, const tk_storyboard *b, int k, char *out)
+{
+    enum { SAID = 8 };
+    size_t n = 0;
+    int64_t told = 0;
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        const tk_shot_config *s = &b->shots[i];
+        if (!tk_shot_is_taken(s) || r->of[i] != k || told++ >= SAID) continue;
+        if (n) add_words(out, &n, ", ");
+        say_part(&r->parent[k], s, out, &n);
+        add_words(out, &n, "%s as shot %" PRId64, told == 1 ? " kept" : "", i);
+        if (s->n_keep == 1) add_words(out, &n, " (its %s)", s->keep[0]);
+    }
+    if (told > SAID) add_words(out, &n, " and %" PRId64 " others", told - SAID);
+}
+
+const char *tk_remix_change(const tk_remix *r, const tk_storyboard *b, int k,
+                            char out[TK_REMIX_WORDS])
+{
+    *out = 0;
+    if (*b->remix.clip)
+        say_made(&b->remix, out);
+    else
+        say_taken(r, b, k, out);
     return out;
 }
 
-const char *tk_remix_say(const tk_remix *r, const tk_storyboard *b, char out[TK_REMIX_WORDS])
+const char *tk_remix_say(const tk_remix *r, const tk_storyboard *b, int k, char out[TK_REMIX_WORDS])
 {
+    const tk_parent *p = &r->parent[k];
     char change[TK_REMIX_WORDS];
     size_t n = 0;
     *out = 0;
-    add_words(out, &n, "%s, from its %s: %s", r->clip, r->latents ? "latents" : "film, encoded",
-              tk_remix_change(&b->remix, change));
+    add_words(out, &n, "%s, from its %s: %s", p->clip, p->latents ? "latents" : "film, encoded",
+              tk_remix_change(r, b, k, change));
     return out;
 }
 
 void tk_remix_close(tk_remix *r)
 {
-    json_decref(r->told);
+    for (int k = 0; k < r->n; k++) tk_parent_close(&r->parent[k]);
     *r = (tk_remix){0};
 }

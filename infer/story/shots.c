@@ -44,7 +44,8 @@ static void check_picture(tk_wrong *w, const tk_config *c, const tk_codec_info *
 static tk_status caption_of(tk_wrong *w, const tk_storyboard *b, int i, tk_arena *a, char **out)
 {
     const tk_shot_config *from = &b->shots[i];
-    const char *style = from->style && *from->style ? from->style : b->style ? b->style : "";
+    const char *all = b->style && !tk_shot_is_taken(from) ? b->style : ""; // that has its own
+    const char *style = from->style && *from->style ? from->style : all;
     const char *camera = from->camera ? from->camera : "";
     const char *between = *camera && *style ? ", " : "", *after = *camera  ? ": "
                                                                   : *style ? ", "
@@ -99,7 +100,7 @@ static tk_status lay_shots(tk_wrong *w, const tk_config *c, const tk_codec_info 
         tk_story_shot *to = &s->shot[i];
         to->asked = possible_seconds(w, &c->story, i, s->tick, room);
         end += to->asked;
-        to->latents = latents_until(end, s->tick, latent, room);
+        to->latents = from->taken ? from->taken : latents_until(end, s->tick, latent, room);
         to->first_latent = latent;
         to->first_audio = tk_grid_audio_row(k, latent);
         latent += to->latents;

@@ -169,14 +169,12 @@ tk_status fuzz_seed_told(const char *path)
     return TK_OK;
 }
 
-// As a remix reads it: looked at, laid out, and whether it goes beyond the clip.
-static void remix(const char *path, tk_config *c, const tk_codec *codec, tk_arena *a)
+// As a storyboard reads it that goes on from it: looked at, laid out, and whether it goes beyond
+// the clip.
+static void go_on(const char *yaml, tk_config *c, const tk_codec *codec, tk_arena *a)
 {
     tk_remix r;
     tk_story story;
-    char yaml[PATHS + 64];
-    snprintf(yaml, sizeof yaml, "{checkpoint: none, remix: {clip: %s, shots: [0]}}\n",
-             fuzz_in_folder(path, "clip.mp4"));
     c->media = (tk_media_config){16, 16, 8, 1000, 1};
     fuzz_must(tk_config_parse(c, TK_CMD_SAMPLE, "board.yaml", yaml, strlen(yaml), 0, NULL), yaml);
     tk_wrong w = tk_wrong_of(c, "board.yaml", a);
@@ -185,11 +183,27 @@ static void remix(const char *path, tk_config *c, const tk_codec *codec, tk_aren
     fuzz_judge(st, "clip");
     if (st == TK_OK) {
         st = tk_story_lay(&w, c, codec, a, &story);
-        if (st == TK_OK && story.n_windows) tk_remix_check(&w, &r, c, &story);
+        if (st == TK_OK && story.n_windows) tk_remix_check(&w, c, &story);
         if (st == TK_OK) st = tk_wrong_end(&w);
         fuzz_judge(st, "");
     }
     tk_remix_close(&r);
+}
+
+static void remix(const char *path, tk_config *c, const tk_codec *codec, tk_arena *a)
+{
+    const char *clip = fuzz_in_folder(path, "clip.mp4");
+    char yaml[2 * PATHS + 128];
+    tk_config other;
+    tk_config_init(&other);
+    snprintf(
+        yaml, sizeof yaml,
+        "{checkpoint: none, shots: [{clip: %s, shot: 0}, {clip: %s, from: 0.2, seconds: 0.1}]}\n",
+        clip, clip);
+    go_on(yaml, &other, codec, a);
+    tk_config_free(&other);
+    snprintf(yaml, sizeof yaml, "{checkpoint: none, remix: {clip: %s, shots: [0]}}\n", clip);
+    go_on(yaml, c, codec, a);
 }
 
 // As the gallery reads it.

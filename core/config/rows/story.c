@@ -25,6 +25,15 @@ static const tk_option shot_rows[] = {
         "remember", remember, n_remember, 0, 4999, SAMPLE,
         "earlier shots, counted from 0, whose latents are given to this one, which is then made by "
         "itself; auto = by the words of prompts, and the last ones"),
+    STR("clip", clip, "", SAMPLE,
+        "media file that the shot is taken of: it is kept, not made (docs/remix.md); seconds and "
+        "prompt are those of the clip's shot unless they are said"),
+    INT("shot", shot, -1, -1, 4999, SAMPLE,
+        "which shot of that clip, counted from 0; -1 = none: from and seconds say the part"),
+    FLT("from", from, 0, 0, 1e6, SAMPLE,
+        "seconds of that shot, or of the clip, with which it begins"),
+    LIST("keep", keep, n_keep, 2, SAMPLE,
+         "what of it is kept: sound or picture; the other is made; empty = both are kept"),
 };
 static const tk_table shot_table = TK_TABLE(shot_rows, OF, "shot");
 #undef OF

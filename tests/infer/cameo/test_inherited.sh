@@ -35,6 +35,8 @@ plan_of remix.yaml 1002 'remix: {clip: first.mp4, shots: [0]}'
 # ---- without consent to a remix: whatever of the clip is given, in whatever place, all said at once
 refused '@ada: does not consent to remix (@ada is in first.mp4, which this goes on from)' remix.yaml
 fails 2 'consent.store: missing: @ada is in first.mp4' sample remix.yaml -o no
+plan_of taken.yaml 1002 'shots: [{clip: plain.mp4, shot: 0}, {clip: first.mp4, shot: 0}, {seconds: 0.5, prompt: she waves}]'
+refused '@ada: does not consent to remix (@ada is in first.mp4, which this goes on from)' taken.yaml
 plan_of both.yaml 1002 'cameo: [bo], remix: {clip: first.mp4, shots: [0]}'
 refused '@bo: nobody of that handle.*@ada: does not consent to remix' both.yaml
 for given in 'sound: first.mp4' 'picture: first.mp4' 'references: [first.mp4]' 'references: [first.png]' \
@@ -78,13 +80,15 @@ plan_of hers.yaml 1003 'remix: {clip: second.mp4, shots: [0]}'
 refused '@ada: does not consent to a use by 1003' hers.yaml
 plan_of own-remix.yaml 1001 'remix: {clip: second.mp4, shots: [0]}'
 sample own-remix.yaml -o owners
+sample taken.yaml -o taken
+tells taken.json 'cameos[0].handle' '"ada"' 'cameos[0].from' '"first.mp4"' 'cameos[1]' none
 plan_of third.yaml 1002 'remix: {clip: second.mp4, shots: [0]}'
 sample third.yaml -o third
 grant 'face, voice, remix'
 plan_of again.yaml 1002 "cameo: [ada], remix: {clip: third.mp4, shots: [0]}$remix"
 sample again.yaml -o fourth
 cameo log @ada
-for clip in second third fourth; do
+for clip in second taken third fourth; do
     for event in used made; do
         [[ $(grep -c "$event .*by 1002.*: $dir/$clip$" out) == 1 ]] || fail "the log does not tell once that $clip is $event"
     done
@@ -103,7 +107,7 @@ code=0
 wait $job || code=$?
 [[ $code == 2 && ! -e long.windows && ! -e long.mp4 ]] || fail "a clip with somebody who revoked is gone on with, or kept: $(cat job)"
 grep -q '@ada: was revoked.*(@ada is in first.mp4, which this goes on from)' job || fail "the job does not say why it ends"
-for clip in first second third owners; do
+for clip in first second taken third owners; do
     [[ ! -e $clip.latents && -e $clip.mp4 && -e $clip.json ]] || fail "$clip: its latents are there, or the clip is not"
     # The clip that is being made finds out as well: one of the two is first.
     grep -q "$dir/$clip.latents is removed" out job || fail "nobody says that $clip.latents is removed"
@@ -112,7 +116,7 @@ done
 [[ -e plain.latents && -e kept.latents && -e fourth.latents ]] || fail "files of others are removed"
 grep -q "$dir/fourth.latents is left: it is not the file" out || fail "what is left is not told"
 cp kept.latents first.latents
-for old in remix third own-remix; do refused '@ada: was revoked' $old.yaml; done
+for old in remix taken third own-remix; do refused '@ada: was revoked' $old.yaml; done
 [[ ! -e first.latents ]] || fail "latents that were put back are kept"
 
 # ---- revoked while a window is written: that is the reason, not that its folder is gone

@@ -48,6 +48,20 @@ mkdir forged && cp child.mp4 forged && cp grandchild.latents forged/child.latent
 "$json" child.json "latents=$("$json" grandchild.json latents)" >forged/child.json
 expect 2 'forged/child.latents is not the file that the signed manifest of forged/child.mp4 names' \
     sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
+# Shots of several clips: what was taken of each, and what it was made from itself.
+cat >cut.yaml <<'YAML'
+checkpoint: run
+sample: {steps: 1}
+shots: [{clip: first.mp4, from: 0.5, seconds: 0.5}, {seconds: 0.5, prompt: it rolls}, {clip: child.mp4, shot: 0}]
+YAML
+"$talkie" sample cut.yaml -o alone/cut.mp4 "${by[@]}" >out 2>&1 || fail "cut.mp4 is not made"
+expect 0 'from first.mp4 (componentOf): 0.5 to 1 s kept as shot 0' verify alone/cut.mp4 provenance.anchors=keys/root.pem -o cut.json
+grep -q '    from child.mp4 (componentOf): shot 0 kept as shot 2' out || fail "not all clips are told of that shots were taken of"
+grep -q '      from first.mp4 (componentOf): 0.5 s to the end made anew from noise' out || fail "what they were made from is not told"
+tells cut.json "$of[0].remix" null "$of[0].taken[0].ingredient" 1 "$of[0].taken[0].as" '[0]' "$of[0].taken[1].ingredient" 2 \
+    "$of[0].taken[1].as" '[2]' "$of[0].taken[2]" none "$of[$child].taken" '[]'
+expect 2 'shots[2].clip: forged/child.latents is not the file that the signed manifest of forged/child.mp4 names' \
+    sample cut.yaml -o no.mp4 'shots[2].clip=forged/child.mp4'
 # A film that was changed since it was signed, and a description that was changed with it.
 rm -r forged && mkdir forged && cp child.latents forged && cp child.mp4 forged
 printf x | dd of=forged/child.mp4 bs=1 seek=$(($(wc -c <child.mp4) - 100)) conv=notrunc 2>/dev/null
