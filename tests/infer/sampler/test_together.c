@@ -3,7 +3,7 @@
 // Storyboards that share a stream: one to eight of them, with texts of different lengths, seeds of
 // their own and windows of different sizes, filled up as others finish, each bit for bit what it is
 // alone, on a GPU but for rounding. What cannot be with another is made alone. What a round takes
-// of the device is what was forecast.
+// of the device is what was forecast, of any length in the memory of a window.
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
@@ -240,6 +240,43 @@ static void rounds_take_what_was_forecast(void **state)
     session = before;
 }
 
+static tk_status get_long(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name)
+{
+    static char prompt[] = "a ball", sound[] = "ball.wav"; // of which nothing is read
+    const int64_t *n = ctx;
+    tk_shot_config *shots;
+    TK_ARENA_NEW(shots, a, *n);
+    for (int64_t k = 0; k < *n; k++) shots[k] = (tk_shot_config){.seconds = 0.5, .prompt = prompt};
+    TK_TRY(get_board(ctx, i, a, out, name));
+    out->story.shots = shots;
+    out->story.n_shots = *n;
+    out->story.size[0] = out->story.size[1] = 512;
+    out->story.sound = sound;
+    return TK_OK;
+}
+
+// Pieces of host memory that a forecast asks for.
+static int64_t pieces_of(int64_t shots)
+{
+    const tk_stories all = {.ctx = &shots, .n = 2, .get = get_long, .at_once = true};
+    const int64_t before = tk_alloc_count();
+    tk_forecast planned;
+    assert_ok(tk_stories_forecast(&all, &session, &parallel, &planned));
+    assert_true(planned.pool > 0);
+    return tk_alloc_count() - before;
+}
+
+// What is laid out of a window goes before the next is looked at.
+static void a_forecast_holds_one_window(void **state)
+{
+    enum { SHORT = 50, LONG = 250 };
+    (void)state;
+    const int64_t few = pieces_of(SHORT), many = pieces_of(LONG);
+    print_message("%lld pieces of memory, of %d shots more %lld more\n", (long long)few,
+                  LONG - SHORT, (long long)(many - few));
+    assert_true(many - few < LONG - SHORT);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(others_fill_up_what_finishes),
         cmocka_unit_test(what_goes_by_another_schedule_waits),
         cmocka_unit_test(rounds_take_what_was_forecast),
+        cmocka_unit_test(a_forecast_holds_one_window),
     };
     setenv("TALKIE_COMM_TIMEOUT", "20", 0);
     if (tk_parallel_start(&argc, &argv, &world) != TK_OK) return 1;

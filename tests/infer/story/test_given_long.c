@@ -17,6 +17,7 @@ enum { EACH = 2 * 4 * sizeof(tk_given_change) };
 static tk_codec *codec;
 static tk_config config;
 static tk_shot_config shots[MOST];
+static char prompt[] = "Ada waves", picture[] = "ada.png", film[] = "ada.mp4", sound[] = "ada.wav";
 static tk_keyframe_config keyframes[MOST_KEYFRAMES];
 static int64_t remade[MOST];
 
@@ -28,9 +29,9 @@ static int set_up(void **state)
     config.media.height = HEIGHT;
     config.sample.window = 3 * SECONDS;
     for (int i = 0; i < MOST; i++)
-        shots[i] = (tk_shot_config){.seconds = SECONDS, .prompt = (char[]){"Ada waves"}};
+        shots[i] = (tk_shot_config){.seconds = SECONDS, .prompt = prompt};
     for (int i = 0; i < MOST_KEYFRAMES; i++)
-        keyframes[i] = (tk_keyframe_config){.at = i * SECONDS / 2.0, .picture = "ada.png"};
+        keyframes[i] = (tk_keyframe_config){.at = i * SECONDS / 2.0, .picture = picture};
     for (int i = 0; i < MOST; i++) remade[i] = i;
     codec = test_codec(1);
     return codec ? 0 : -1;
@@ -103,13 +104,13 @@ static void the_same_is_given_of_any_length(void **state)
     give_nothing();
     config.story.n_keyframes = 20;
     hold("20 keyframes", 20);
-    config.story.sound = "ada.wav";
+    config.story.sound = sound;
     hold("20 keyframes and sound", 21);
     give_nothing();
-    config.story.picture = "ada.mp4";
+    config.story.picture = film;
     hold("picture", 1);
     give_nothing();
-    config.story.remix.clip = "ada.mp4";
+    config.story.remix.clip = film;
     config.story.remix.left = 0.25;
     config.story.remix.n_shots = 10;
     hold("a region of 10 shots", 10);
@@ -127,7 +128,7 @@ static void more_takes_more(void **state)
     assert_in_range(bytes_of(MOST), MOST_KEYFRAMES * sizeof(tk_given_change),
                     1024 + MOST_KEYFRAMES * EACH);
     config.story.n_keyframes = 0;
-    config.story.remix.clip = "ada.mp4";
+    config.story.remix.clip = film;
     config.story.remix.n_shots = MOST;
     assert_in_range(bytes_of(MOST), MOST * sizeof(tk_given_change), 1024 + MOST * EACH);
 }
@@ -140,7 +141,7 @@ static void windows_get_their_own_part(void **state)
     (void)state;
     give_nothing();
     config.story.n_keyframes = MOST_KEYFRAMES;
-    config.story.remix.clip = "ada.mp4";
+    config.story.remix.clip = film;
     config.story.remix.left = 14 / 27.0;
     config.story.remix.n_shots = MOST / 2;
     for (int i = 0; i < MOST / 2; i++) remade[i] = 2 * i;

@@ -17,7 +17,7 @@ static bool holds;
 enum { WIDTH = 32, HEIGHT = 16, FILES = 4, RATE = 1000, SAMPLES = 500, MOST = 240 };
 
 static char folder[] = "/tmp/talkie-references-XXXXXX", path[FILES][64], beside[64];
-static char *named[MOST];
+static char *named[MOST], prompt[] = "Ada waves", nowhere[] = "/nowhere.wav";
 static tk_shot_config shots[MOST];
 static tk_codec *codec;
 static tk_config config;
@@ -91,10 +91,8 @@ static tk_status refer(int own, int shared, refs *out)
     config.story.shots = shots;
     config.story.n_shots = MOST;
     for (int i = 0; i < MOST; i++)
-        shots[i] = (tk_shot_config){.seconds = 1,
-                                    .prompt = (char[]){"Ada waves"},
-                                    .references = &named[i],
-                                    .n_references = i < own};
+        shots[i] = (tk_shot_config){
+            .seconds = 1, .prompt = prompt, .references = &named[i], .n_references = i < own};
     config.story.references = named;
     config.story.n_references = shared;
     tk_arena_init(&out->of_story, 0);
@@ -164,7 +162,7 @@ static void what_cannot_be_read_is_told(void **state)
 {
     refs x;
     (void)state;
-    named[1] = (char[]){"/nowhere.wav"};
+    named[1] = nowhere;
     assert_status(refer(2, 0, &x), TK_INPUT);
     assert_says("/nowhere.wav");
     leave(&x);
