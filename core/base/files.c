@@ -144,18 +144,24 @@ static bool hold(int fd)
                                              : fstat(fd, &s) == 0 && s.st_nlink > 0;
 }
 
-static tk_status open_temporary(tk_file *f, const char *prefix)
+// A name that no other temporary of the path has.
+static tk_status name_temporary(tk_file *f, const char *prefix, const char **tmp)
 {
     char host[HOST_MAX_BYTES + 1];
     const int folder = (int)(base_of(f->target) - f->target);
-    this_host(host);
+    uint64_t x;
+    if (getrandom(&x, sizeof x, 0) != sizeof x)
+        return TK_FAIL(TK_IO, "no random numbers: %s", strerror(errno));
+    *tmp = tk_arena_printf(&f->arena, "%.*s%s%s-%016llx", folder, f->target, prefix,
+                           this_host(host), (unsigned long long)x);
+    return *tmp ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+}
+
+static tk_status open_temporary(tk_file *f, const char *prefix)
+{
     for (int i = 0; i < TRIES; i++) {
-        uint64_t x;
-        if (getrandom(&x, sizeof x, 0) != sizeof x)
-            return TK_FAIL(TK_IO, "no random numbers: %s", strerror(errno));
-        const char *tmp = tk_arena_printf(&f->arena, "%.*s%s%s-%016llx", folder, f->target, prefix,
-                                          host, (unsigned long long)x);
-        if (!tmp) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        const char *tmp;
+        TK_TRY(name_temporary(f, prefix, &tmp));
         f->fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd < 0 && errno != EEXIST) return explain_unwritable(f->path, errno);
         if (f->fd < 0) continue;
@@ -225,15 +231,76 @@ static void release_file(tk_file *f)
     *f = (tk_file){.fd = -1};
 }
 
-tk_status tk_files_commit(int n, tk_file *f)
+// ---- several as one ----------------------------------------------------------------------------
+
+typedef struct replaced { // what lay under a file's name
+    const char *name;     // under which it lies meanwhile, a temporary's; NULL: there was nothing
+    int fd;               // its lock, so that nobody takes it for litter; -1: none could be had
+} replaced;
+
+// It keeps its own name beside the other one, where the file system has links.
+static tk_status set_old_aside(tk_file *f, replaced *was)
+{
+    struct stat s;
+    if (lstat(f->target, &s) != 0)
+        return errno == ENOENT ? TK_OK : explain_unwritable(f->path, errno);
+    if (!S_ISREG(s.st_mode))
+        return TK_FAIL(TK_INPUT, "cannot write %s: it is not a regular file any more", f->path);
+    const char *prefix = prefix_of(f->target, &f->arena), *name;
+    if (!prefix) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+    TK_TRY(name_temporary(f, prefix, &name));
+    was->fd = open(f->target, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (was->fd >= 0) (void)flock(was->fd, LOCK_EX | LOCK_NB);
+    if (link(f->target, name) != 0 && rename(f->target, name) != 0)
+        return TK_FAIL(TK_IO, "cannot set aside %s: %s", f->path, tk_io_words(errno));
+    was->name = name;
+    return TK_OK;
+}
+
+// What others have put there meanwhile stays.
+static void put_back(const tk_file *f, const replaced *was)
+{
+    struct stat own, there;
+    const bool empty = lstat(f->target, &there) != 0;
+    const bool ours = !empty && fstat(f->fd, &own) == 0 && own.st_dev == there.st_dev &&
+                      own.st_ino == there.st_ino;
+    if (was->name && (empty || ours)) (void)rename(was->name, f->target);
+    if (!was->name && ours) (void)unlink(f->target);
+}
+
+static void forget_old(replaced *was)
+{
+    if (was->name) (void)unlink(was->name);
+    if (was->fd >= 0) close(was->fd);
+}
+
+// Those that have their names already are taken back, the last one first. (Who is killed between
+// two names leaves the first ones: no file system has one step for several.)
+static tk_status rename_all(int n, tk_file *f, replaced *was)
 {
     tk_status st = TK_OK;
-    for (int i = 0; i < n && st == TK_OK; i++) st = sync_open(f[i].fd, f[i].path, false);
-    for (int i = 0; i < n && st == TK_OK; i++) {
-        st = rename_and_sync(f[i].tmp, f[i].target, &f[i].arena);
-        if (st == TK_OK) release_file(&f[i]);
+    int i = 0;
+    for (; i < n && st == TK_OK; i++) {
+        if (n > 1) st = set_old_aside(&f[i], &was[i]);
+        if (st == TK_OK) st = rename_and_sync(f[i].tmp, f[i].target, &f[i].arena);
     }
-    for (int i = 0; i < n && st != TK_OK; i++) tk_file_abort(&f[i]);
+    while (n > 1 && st != TK_OK && i-- > 0) put_back(&f[i], &was[i]);
+    return st;
+}
+
+tk_status tk_files_commit(int n, tk_file *f)
+{
+    replaced *was = n ? tk_arena_alloc(&f[0].arena, (size_t)n * sizeof *was) : NULL;
+    tk_status st = !n || was ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for names");
+    for (int i = 0; i < n && was; i++) was[i] = (replaced){.fd = -1};
+    for (int i = 0; i < n && st == TK_OK; i++) st = sync_open(f[i].fd, f[i].path, false);
+    if (st == TK_OK) st = rename_all(n, f, was);
+    for (int i = 0; i < n && was; i++) forget_old(&was[i]);
+    for (int i = n; i-- > 0;) // the first one's memory last
+        if (st == TK_OK)
+            release_file(&f[i]);
+        else
+            tk_file_abort(&f[i]);
     TK_TRY(st);
     return TK_OK;
 }

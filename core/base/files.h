@@ -30,7 +30,7 @@ tk_status tk_file_begin(tk_file *f, const char *path);
 // On disk, then under its name. Whether it succeeds or not, nothing of f is left to close.
 tk_status tk_file_commit(tk_file *f);
 // Several files as one: all on disk first, then renamed in order, the last being the one that says
-// that all are there.
+// that all are there. Where one cannot be, none is, and what they replaced lies there again.
 tk_status tk_files_commit(int n, tk_file *f);
 void tk_file_abort(tk_file *f); // removes the temporary; fine after begin failed, commit, abort
 // A file without a name on the disk of `path`, for reading and writing, that is gone when it is

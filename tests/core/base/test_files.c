@@ -119,6 +119,50 @@ static void test_several_are_committed_as_one(void **state)
     assert_int_equal(access(in_dir("set.a"), F_OK) | access(in_dir("set.b"), F_OK), 0);
 }
 
+// A name that cannot be taken in the middle: those before it are given back, with what they had.
+static void test_several_take_all_names_or_none(void **state)
+{
+    (void)state;
+    static const char *const name[] = {"all.srt", "all.edl", "all.json", "all.mp4"};
+    for (int bad = 0; bad < 5; bad++) {
+        tk_file f[4];
+        spill(in_dir("all.srt"), "old");
+        spill(in_dir("all.mp4"), "before");
+        for (int i = 0; i < 4; i++) {
+            assert_ok(tk_file_begin(&f[i], in_dir(name[i])));
+            write_text(&f[i], name[i]);
+        }
+        if (bad < 4) assert_int_equal(unlink(f[bad].tmp), 0); // it cannot be renamed
+        if (bad < 4)
+            assert_status(tk_files_commit(4, f), TK_IO);
+        else
+            assert_ok(tk_files_commit(4, f));
+        assert_int_equal(temporaries(), 0);
+        assert_holds(in_dir("all.srt"), bad < 4 ? "old" : "all.srt");
+        assert_holds(in_dir("all.mp4"), bad < 4 ? "before" : "all.mp4");
+        assert_int_equal(access(in_dir("all.edl"), F_OK), bad < 4 ? -1 : 0);
+        assert_int_equal(access(in_dir("all.json"), F_OK), bad < 4 ? -1 : 0);
+        for (int i = 0; i < 4; i++) (void)unlink(in_dir(name[i]));
+    }
+}
+
+// What has become no file meanwhile is left alone, and so are the others' old ones.
+static void test_several_replace_files_alone(void **state)
+{
+    (void)state;
+    tk_file f[2];
+    spill(in_dir("pair.a"), "old");
+    assert_ok(tk_file_begin(&f[0], in_dir("pair.a")));
+    assert_ok(tk_file_begin(&f[1], in_dir("pair.b")));
+    assert_int_equal(mkdir(in_dir("pair.b"), 0777), 0);
+    assert_status(tk_files_commit(2, f), TK_INPUT);
+    assert_says("not a regular file any more");
+    assert_holds(in_dir("pair.a"), "old");
+    assert_int_equal(rmdir(in_dir("pair.b")), 0);
+    assert_int_equal(unlink(in_dir("pair.a")), 0);
+    assert_int_equal(temporaries(), 0);
+}
+
 // A run that is killed in the middle of writing, and one that is still at it.
 static void test_litter_of_the_dead_goes_and_the_living_keep_theirs(void **state)
 {
@@ -396,6 +440,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_writers_of_one_path),
         cmocka_unit_test(test_several_are_committed_as_one),
+        cmocka_unit_test(test_several_take_all_names_or_none),
+        cmocka_unit_test(test_several_replace_files_alone),
         cmocka_unit_test(test_litter_of_the_dead_goes_and_the_living_keep_theirs),
         cmocka_unit_test(test_litter_of_other_hosts_must_be_old),
         cmocka_unit_test(test_scratch_has_no_name),
