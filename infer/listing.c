@@ -160,7 +160,7 @@ static void put_counts(const page *p, const char *dir, const tk_spool_view *v)
              "%s: %d running, %d waiting, %d new, %d done, %d failed, %d cancelled%s", where,
              v->count[TK_SPOOL_RUNNING], v->count[TK_SPOOL_WAITING], v->fresh,
              v->count[TK_SPOOL_DONE], v->count[TK_SPOOL_FAILED], v->count[TK_SPOOL_CANCELLED],
-             v->more ? "; of folders with more than 10000 jobs only so many are told" : "");
+             v->beyond ? "; of folders with more than 10000 jobs only so many are told" : "");
     put_line(p, text);
 }
 
@@ -201,8 +201,8 @@ static tk_status put_table(const page *p, const char *dir, tk_arena *a)
         put_cells(p, wide, cell, line[i].rest);
     }
     char more[64];
-    snprintf(more, sizeof more, "and %d more", v.n - n);
-    if (v.n > n) put_line(p, more);
+    snprintf(more, sizeof more, "and %d more", v.n - n + v.beyond);
+    if (v.n - n + v.beyond) put_line(p, more);
     return TK_OK;
 }
 
@@ -212,7 +212,11 @@ static tk_status put_jobs_json(const char *dir, tk_arena *a)
 {
     tk_spool_view v;
     TK_TRY(tk_spool_look(dir, a, &v));
-    printf("{\"format\": \"talkie-jobs\", \"version\": 1, \"jobs\": [");
+    printf("{\"format\": \"talkie-jobs\", \"version\": 1, \"counts\": {\"running\": %d, "
+           "\"waiting\": %d, \"new\": %d, \"done\": %d, \"failed\": %d, \"cancelled\": %d}, "
+           "\"jobs\": [",
+           v.count[TK_SPOOL_RUNNING], v.count[TK_SPOOL_WAITING], v.fresh, v.count[TK_SPOOL_DONE],
+           v.count[TK_SPOOL_FAILED], v.count[TK_SPOOL_CANCELLED]);
     for (int i = 0; i < v.n; i++) {
         const tk_spool_job *j = &v.job[i];
         tk_spool_record r;

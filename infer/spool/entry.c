@@ -123,6 +123,7 @@ tk_status tk_spool_names_read(const char *dir, const char *folder, int most, tk_
     tk_status st = TK_OK;
     for (struct dirent *e; (e = readdir(d)) && st == TK_OK;) {
         if (e->d_name[0] == '.') continue;
+        out->all++;
         if (out->more && strcmp(e->d_name, out->name[most - 1]) > 0) continue;
         out->name[out->n] = tk_arena_strdup(a, e->d_name);
         if (!out->name[out->n++]) st = TK_FAIL(TK_MEMORY, "out of memory reading %s", path);

@@ -34,8 +34,8 @@ tk_status tk_spool_path(char path[TK_SPOOL_PATH], const char *dir, const char *f
 
 typedef struct tk_spool_names {
     char **name; // in order of their bytes
-    int n;
-    bool more; // there are others beyond `most`
+    int n, all;  // all: with others beyond `most`
+    bool more;   // there are such
 } tk_spool_names;
 // Entries of dir/folder but those that begin with a dot, the first `most` of them; none of a folder
 // that is not there.

@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 #include "infer/spool/lease.h"
 #include "infer/spool/spool.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,12 +16,12 @@
 
 // What may go forth and back is read twice, in the order in which jobs go: what went back behind
 // the first reading is met by the second.
-enum { NEW, TAKING, WAITING, RUNNING, BEFORE, LISTS = 2 * BEFORE + 3 };
+enum { NEW, TAKING, WAITING, RUNNING, BEFORE };
 static const char *const before[BEFORE] = {"new", "taking", "waiting", "running"};
 
 // ---- what lies where ---------------------------------------------------------------------------
 
-// Whether `name` in the folder of `before` (BEFORE: of ended jobs) is a job's.
+// Whether `name` in the folder of `before` is a job's.
 static bool read_seen(int folder, const char *name, tk_spool_job *j)
 {
     tk_spool_entry *e = &j->entry;
@@ -37,19 +38,16 @@ static bool read_seen(int folder, const char *name, tk_spool_job *j)
         j->state = TK_SPOOL_RUNNING;
         return tk_spool_entry_read(name, e) && *e->worker;
     default:
-        return tk_spool_name_fits(name);
+        return false;
     }
 }
 
-static tk_status add_seen(int list, const tk_spool_names *all, tk_arena *a, tk_spool_view *v)
+static tk_status add_seen(int folder, const tk_spool_names *all, tk_arena *a, tk_spool_view *v)
 {
-    const int folder = list < 2 * BEFORE ? list % BEFORE : BEFORE;
-    const tk_spool_state state =
-        folder < BEFORE ? 0 : TK_SPOOL_DONE + (unsigned)(list - 2 * BEFORE);
-    const char *where = folder < BEFORE ? before[folder] : tk_spool_folder[state];
+    const char *where = before[folder];
     for (int i = 0; i < all->n; i++) {
         tk_spool_job *j = &v->job[v->n];
-        *j = (tk_spool_job){.name = all->name[i], .state = state};
+        *j = (tk_spool_job){.name = all->name[i]};
         if (!read_seen(folder, all->name[i], j)) continue;
         if (*j->entry.name) j->name = tk_arena_strdup(a, j->entry.name);
         j->folder = tk_arena_printf(a, "%s/%s", where, all->name[i]);
@@ -59,19 +57,100 @@ static tk_status add_seen(int list, const tk_spool_names *all, tk_arena *a, tk_s
     return TK_OK;
 }
 
+// ---- what has ended ----------------------------------------------------------------------------
+
+typedef struct ended_job {
+    char name[TK_SPOOL_NAME + 1];
+    int64_t since; // seconds
+} ended_job;
+
+typedef struct ended_jobs { // of one folder: of `all` the newest
+    ended_job *job;         // (n), room for twice as many as are kept
+    int n, all;
+} ended_jobs;
+
+static int newest_ended_first(const void *x, const void *y)
+{
+    const ended_job *a = x, *b = y;
+    if (a->since != b->since) return a->since < b->since ? 1 : -1;
+    return strcmp(a->name, b->name);
+}
+
+static void keep_newest(ended_jobs *e)
+{
+    if (e->n) qsort(e->job, (size_t)e->n, sizeof *e->job, newest_ended_first);
+    if (e->n > TK_SPOOL_JOBS) e->n = TK_SPOOL_JOBS;
+}
+
+// Folders of ended jobs only grow: each entry is counted, and memory is that of those that are
+// kept.
+static tk_status read_ended(const char *dir, tk_spool_state state, tk_arena *a, ended_jobs *out)
+{
+    char path[TK_SPOOL_PATH];
+    struct stat s;
+    *out = (ended_jobs){0};
+    TK_TRY(tk_spool_path(path, dir, "%s", tk_spool_folder[state]));
+    TK_ARENA_NEW(out->job, a, 2 * TK_SPOOL_JOBS);
+    DIR *d = opendir(path);
+    if (!d && (errno == ENOENT || errno == ESTALE)) return TK_OK;
+    if (!d) return TK_FAIL(tk_io_code(errno), "cannot read %s: %s", path, tk_io_words(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!tk_spool_name_fits(e->d_name)) continue;
+        if (fstatat(dirfd(d), e->d_name, &s, AT_SYMLINK_NOFOLLOW)) continue; // gone by now
+        ended_job *j = &out->job[out->n++];
+        snprintf(j->name, sizeof j->name, "%s", e->d_name);
+        j->since = (int64_t)s.st_mtim.tv_sec;
+        out->all++;
+        if (out->n == 2 * TK_SPOOL_JOBS) keep_newest(out);
+    }
+    closedir(d);
+    keep_newest(out);
+    return TK_OK;
+}
+
+static tk_status add_ended(tk_spool_state state, const ended_jobs *e, tk_arena *a, tk_spool_view *v)
+{
+    for (int i = 0; i < e->n; i++) {
+        tk_spool_job *j = &v->job[v->n];
+        *j = (tk_spool_job){.name = e->job[i].name, .state = state};
+        j->folder = tk_arena_printf(a, "%s/%s", tk_spool_folder[state], j->name);
+        if (!j->folder) return TK_FAIL(TK_MEMORY, "out of memory for %s", tk_spool_folder[state]);
+        v->n++;
+    }
+    v->count[state] += e->all - e->n;
+    v->beyond += e->all - e->n;
+    return TK_OK;
+}
+
+// ---- everything --------------------------------------------------------------------------------
+
+static void count_beyond(int folder, int n, tk_spool_view *v)
+{
+    v->beyond += n;
+    if (folder == NEW || folder == TAKING)
+        v->fresh += n;
+    else
+        v->count[folder == WAITING ? TK_SPOOL_WAITING : TK_SPOOL_RUNNING] += n;
+}
+
 static tk_status add_everything(const char *dir, tk_arena *a, tk_spool_view *v)
 {
-    tk_spool_names list[LISTS];
+    tk_spool_names list[2 * BEFORE];
+    ended_jobs ended[TK_SPOOL_STATES];
     int most = 0;
-    for (int i = 0; i < LISTS; i++) {
-        const char *where =
-            i < 2 * BEFORE ? before[i % BEFORE] : tk_spool_folder[TK_SPOOL_DONE + i - 2 * BEFORE];
-        TK_TRY(tk_spool_names_read(dir, where, TK_SPOOL_JOBS, a, &list[i]));
-        v->more |= list[i].more;
+    for (int i = 0; i < 2 * BEFORE; i++) {
+        TK_TRY(tk_spool_names_read(dir, before[i % BEFORE], TK_SPOOL_JOBS, a, &list[i]));
+        if (i >= BEFORE) count_beyond(i - BEFORE, list[i].all - list[i].n, v);
         most += list[i].n;
     }
+    for (int s = TK_SPOOL_DONE; s < TK_SPOOL_STATES; s++) {
+        TK_TRY(read_ended(dir, (tk_spool_state)s, a, &ended[s]));
+        most += ended[s].n;
+    }
     TK_ARENA_NEW(v->job, a, most + 1);
-    for (int i = 0; i < LISTS; i++) TK_TRY(add_seen(i, &list[i], a, v));
+    for (int i = 0; i < 2 * BEFORE; i++) TK_TRY(add_seen(i % BEFORE, &list[i], a, v));
+    for (int s = TK_SPOOL_DONE; s < TK_SPOOL_STATES; s++)
+        TK_TRY(add_ended((tk_spool_state)s, &ended[s], a, v));
     return TK_OK;
 }
 
@@ -222,7 +301,7 @@ static bool is_beyond(const char *dir, const char *name, const tk_spool_view *v)
 {
     char path[TK_SPOOL_PATH];
     struct stat s;
-    if (!v->more) return false;
+    if (!v->beyond) return false;
     for (int i = TK_SPOOL_DONE; i < TK_SPOOL_STATES; i++)
         if (tk_spool_path(path, dir, "%s/%s", tk_spool_folder[i], name) != TK_OK ||
             lstat(path, &s) == 0)

@@ -19,7 +19,8 @@ typedef struct tk_spool_view {
     tk_spool_job *job; // (n) that run, wait (the next one first), are fresh; failed, cancelled,
                        // done, of these the last one first
     int n, fresh, count[TK_SPOOL_STATES];
-    bool more; // a folder has more than TK_SPOOL_JOBS
+    int beyond; // counted and not among them: of a folder TK_SPOOL_JOBS are, of ended jobs the
+                // newest
 } tk_spool_view;
 
 // TK_INPUT where `dir` is no spool.

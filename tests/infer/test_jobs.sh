@@ -49,6 +49,7 @@ touch -d '1 hour ago' spool/workers/host-1-ab/heartbeat
 told '^walk +lost\? .*host-1-ab, which shows no sign of life$'
 
 "$talkie" jobs spool jobs.json=1 >out 2>&1 || fail "no JSON"
+grep -q '"counts": {"running": ' out || fail "JSON counts nothing"
 [[ $(grep -c '"format":"talkie-job"' out) == 6 ]] || fail "other than six jobs as JSON"
 grep -q '"name":"walk","state":"running".*"done":14,.*"lost":true' out || fail "JSON does not tell of walk"
 "$json" out || fail "it is no JSON"
@@ -67,8 +68,15 @@ refuses 'no job in spool is called nobody' spool jobs.cancel=nobody
 refuses 'no job can be called' spool jobs.cancel=../x
 
 # On a terminal: drawn until q, as wide and high as the window, and the screen is put back.
+drawn_anew() { # waits for it
+    for ((i = 0; i < 300; i++)); do
+        (($(grep -c $'\033\\[H' out) > 1)) && return
+        sleep 0.1
+    done
+}
 on_terminal() { # ROWS COLUMNS KEYS
-    { sleep 0.6; printf '%s' "$3"; sleep 0.3; } |
+    : >out
+    { drawn_anew; printf '%s' "$3"; sleep 0.3; } |
         script -qec "stty rows $1 cols $2; exec '$talkie' jobs spool jobs.every=0.1" /dev/null >out || fail "the live table ends with $?"
 }
 if command -v script >/dev/null; then

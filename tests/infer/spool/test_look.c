@@ -280,6 +280,23 @@ static void a_job_behind_many_can_be_cancelled(void **state)
     assert_status(tk_spool_cancel(dir, "nobody"), TK_INPUT);
 }
 
+// All that ended are counted, and the newest of them told, whatever they are called.
+static void of_many_that_ended_the_newest_are_told(void **state)
+{
+    tk_spool_view v;
+    (void)state;
+    do_there("cd done && seq -f 'm-%05.0f' 0 10009 | xargs mkdir && touch -d 2001-01-01 m-* && "
+             "mkdir a z && touch -d 2002-01-01 a && touch -d 2003-01-01 z && touch -d 2004-01-01 "
+             "m-05000 && mkdir ../failed/one");
+    look_now(&v);
+    assert_int_equal(v.count[TK_SPOOL_DONE], 10012);
+    assert_int_equal(v.count[TK_SPOOL_FAILED], 1);
+    assert_int_equal(v.n, 10001);
+    assert_int_equal(v.beyond, 12);
+    static const char *const first[] = {"one", "m-05000", "z", "a", "m-00000"};
+    for (int i = 0; i < 5; i++) assert_string_equal(v.job[i].name, first[i]);
+}
+
 static void who_cannot_cancel_is_told(void **state)
 {
     tk_claim c;
@@ -316,6 +333,7 @@ int main(void)
         TEST(looking_writes_nothing),
         TEST(cancelling_is_asked_for_and_done_once),
         TEST(a_job_behind_many_can_be_cancelled),
+        TEST(of_many_that_ended_the_newest_are_told),
         TEST(who_cannot_cancel_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
