@@ -78,16 +78,18 @@ static bool makes_told(const tk_config *c, const tk_remix *r, int64_t shot, cons
 static int tell_not_given(const tk_config *c, const char *clip, int64_t shot, int told)
 {
     const tk_storyboard *b = &c->story;
+    const bool taken = tk_shot_is_taken(&b->shots[shot]);
     char all[TK_TAGS_WORDS];
     tk_named x;
     for (tk_naming of = {.at = b->shots[shot].prompt}; told < MOST_TOLD && tk_named_next(&of, &x);)
         if (!x.person && tk_tag_is_meant(x.text, x.bytes) && !tk_tag_given(b, x.text, x.bytes) &&
             ++told)
-            tk_log_warn("%s: the prompt that it has for shot %" PRId64
+            tk_log_warn("%s: the prompt %s %" PRId64
                         ", which is made anew, names <%.*s>, and that is not given; %s. Give it as "
-                        "cast or cameo, or say another prompt",
-                        clip, shot, (int)(x.bytes < 60 ? x.bytes : 60), x.text,
-                        tk_tags_say(b, all));
+                        "cast or cameo, or say %s",
+                        clip, taken ? "that it has for shot" : "of its shot", shot,
+                        (int)(x.bytes < 60 ? x.bytes : 60), x.text, tk_tags_say(b, all),
+                        taken ? "another prompt" : "remix.prompt");
     return told;
 }
 
