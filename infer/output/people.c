@@ -126,14 +126,17 @@ static tk_status find_signed(people_found *f, const tk_proof *p)
     return TK_OK;
 }
 
-// Most files are no MP4 files.
+// Most files are no MP4 files. Where there is a manifest it alone says whether this is what was
+// made.
 static tk_status look_at_proof(people_found *f, tk_arena *a)
 {
     tk_proof *proof;
     TK_ARENA_NEW(proof, a, 1);
     const tk_status st = tk_proof_read(f->file, "", a, proof);
-    f->told |= st == TK_OK && proof->state != TK_PROOF_NONE;
-    f->fits |= st == TK_OK && proof->state >= TK_PROOF_VALID;
+    if (st == TK_OK && proof->state != TK_PROOF_NONE) { // anybody can write a JSON that fits
+        f->told = true;
+        f->fits = proof->state >= TK_PROOF_VALID;
+    }
     if (st == TK_OK) return find_signed(f, proof);
     if (st != TK_INPUT) return st;
     tk_status_clear();

@@ -56,6 +56,17 @@ for given in 'references: [face.png]' 'cast: [{tag: face 1, file: face.png}]' 'p
     refused 'refused (given pictures' place.yaml
     mv away.json plain.json
 done
+# A manifest says alone whether a film is what was made here: where it does not hold, no JSON makes up for it.
+mkdir authority
+"$root/tests/support/authority.sh" authority
+made none.yaml signed provenance.key=authority/key.pem provenance.chain=authority/chain.pem
+plan_of signed.yaml 1002 "picture: signed.mp4, $one"
+made signed.yaml seen
+mdat=$(grep -abo mdat signed.mp4 | head -n 1) # "1234:mdat"
+"$root/tests/support/flip.sh" signed.mp4 $((${mdat%:*} + 60)) 1
+cp signed.json whole.json
+"$json" whole.json mp4.digest=@signed.mp4 >signed.json
+refused 'refused (given pictures.*signed.mp4' signed.yaml
 "$talkie" plan key.yaml filter.policy=policy.yaml >out 2>&1 && fail "plan does not tell"
 grep -q 'refused (given pictures' out || fail "plan does not say why"
 rm log.jsonl
