@@ -54,7 +54,7 @@ static void unusual(const tk_option *o, void *base, tk_arena *a)
     char **list;
     switch (o->kind) {
     case TK_OPT_INT:
-        *(int64_t *)at = o->idef == 0 ? 3 : 2 * o->idef <= o->imax ? 2 * o->idef : o->idef - 1;
+        *(int64_t *)at = o->idef <= 0 ? 3 : 2 * o->idef <= o->imax ? 2 * o->idef : o->idef - 1;
         break;
     case TK_OPT_BOOL:
         *(int64_t *)at = !o->idef;
@@ -104,7 +104,11 @@ static void fill(tk_config *c, bool job)
 {
     tk_config_init(c);
     fill_struct(&tk_config_table, c, job ? "shots" : "storyboards", &c->arena);
-    c->parallel.schedule = TK_SCHEDULE_INTERLEAVED; // the one that takes more than one chunk
+    c->parallel.schedule = TK_SCHEDULE_INTERLEAVED;  // the one that takes more than one chunk
+    for (int64_t k = 0; k < c->story.n_shots; k++) { // the two that can be kept
+        c->story.shots[k].keep[0] = tk_arena_strdup(&c->arena, "sound");
+        c->story.shots[k].keep[1] = tk_arena_strdup(&c->arena, "picture");
+    }
 }
 
 static void test_config__dump_is_a_fixed_point(void **state)
@@ -407,7 +411,8 @@ static void test_config__bad_storyboards(void **state)
         "a.yaml:1:45: shots[1].seconds: 1e9 is not a number from 0.001 to 600\n"
         "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[1].prompt?\n"
         "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, camera, style, seed, features, "
-        "dissolve, fade_in, fade_out, references, remember\n"
+        "dissolve, fade_in, fade_out, references, remember, clip, shot, "
+        "from, keep\n"
         "a.yaml: checkpoint: missing");
     refused(try_text(TK_CMD_SAMPLE, "checkpoint: x\nshots:\n  - prompt: a\n  - seconds: 2\n"),
             "a.yaml:3:5: shots[0]: no seconds: how long is the shot?\n"
