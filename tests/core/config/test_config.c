@@ -104,11 +104,9 @@ static void fill(tk_config *c, bool job)
 {
     tk_config_init(c);
     fill_struct(&tk_config_table, c, job ? "shots" : "storyboards", &c->arena);
-    c->parallel.schedule = TK_SCHEDULE_INTERLEAVED;  // the one that takes more than one chunk
-    for (int64_t k = 0; k < c->story.n_shots; k++) { // the two that can be kept
-        c->story.shots[k].keep[0] = tk_arena_strdup(&c->arena, "sound");
-        c->story.shots[k].keep[1] = tk_arena_strdup(&c->arena, "picture");
-    }
+    c->parallel.schedule = TK_SCHEDULE_INTERLEAVED;    // the one that takes more than one chunk
+    for (int64_t k = 0; k < 2 * c->story.n_shots; k++) // the two that can be kept
+        c->story.shots[k / 2].keep[k % 2] = (char *)(k % 2 ? "picture" : "sound");
 }
 
 static void test_config__dump_is_a_fixed_point(void **state)
@@ -411,8 +409,7 @@ static void test_config__bad_storyboards(void **state)
         "a.yaml:1:45: shots[1].seconds: 1e9 is not a number from 0.001 to 600\n"
         "a.yaml:1:50: shots[1].promt: no such option; did you mean shots[1].prompt?\n"
         "a.yaml:1:61: shots[2]: a shot wants keys: seconds, prompt, camera, style, seed, features, "
-        "dissolve, fade_in, fade_out, references, remember, clip, shot, "
-        "from, keep\n"
+        "dissolve, fade_in, fade_out, references, remember, clip, shot, from, keep\n"
         "a.yaml: checkpoint: missing");
     refused(try_text(TK_CMD_SAMPLE, "checkpoint: x\nshots:\n  - prompt: a\n  - seconds: 2\n"),
             "a.yaml:3:5: shots[0]: no seconds: how long is the shot?\n"
@@ -477,8 +474,7 @@ static void test_config__hostile_yaml(void **state)
     for (int i = 0; i < 1 << 20; i += 2) memcpy(deep + i, i ? "a," : "[ ", 2);
     refused(tk_config_parse(&(tk_config){0}, 0, "a.yaml", deep, 1 << 20, 0, NULL),
             "too many values");
-    int n = 0;
-    for (int i = 0; i < 20000; i++) n += sprintf(deep + n, "k%d: 1\n", i);
+    for (int i = 0, n = 0; i < 20000; i++) n += sprintf(deep + n, "k%d: 1\n", i);
     refused(try_text(0, deep), "and more errors after these");
     free(deep);
     refused(tk_config_load(&(tk_config){0}, 0, "/no/such.yaml", 0, NULL),
@@ -526,11 +522,10 @@ static void test_config__allocation_fails(void **state)
             tk_status st = tk_config_parse(&c, 0, "a.yaml", text, strlen(text), n, argv);
             tk_alloc_fail_at(0, false);
             tk_config_free(&c);
-            if (st != TK_MEMORY) {
-                assert_int_equal(n ? TK_INPUT : TK_OK, st);
-                assert_true(i > 1);
-                break;
-            }
+            if (st == TK_MEMORY) continue;
+            assert_int_equal(n ? TK_INPUT : TK_OK, st);
+            assert_true(i > 1);
+            break;
         }
     }
     tk_alloc_fail_at(1, true);
