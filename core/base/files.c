@@ -245,7 +245,7 @@ static tk_status set_old_aside(tk_file *f, replaced *was)
     if (lstat(f->target, &s) != 0)
         return errno == ENOENT ? TK_OK : explain_unwritable(f->path, errno);
     if (!S_ISREG(s.st_mode))
-        return TK_FAIL(TK_INPUT, "cannot write %s: it is not a regular file any more", f->path);
+        return TK_FAIL(TK_IO, "cannot write %s: it is not a regular file any more", f->path);
     const char *prefix = prefix_of(f->target, &f->arena), *name;
     if (!prefix) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     TK_TRY(name_temporary(f, prefix, &name));

@@ -155,7 +155,7 @@ static void test_several_replace_files_alone(void **state)
     assert_ok(tk_file_begin(&f[0], in_dir("pair.a")));
     assert_ok(tk_file_begin(&f[1], in_dir("pair.b")));
     assert_int_equal(mkdir(in_dir("pair.b"), 0777), 0);
-    assert_status(tk_files_commit(2, f), TK_INPUT);
+    assert_status(tk_files_commit(2, f), TK_IO);
     assert_says("not a regular file any more");
     assert_holds(in_dir("pair.a"), "old");
     assert_int_equal(rmdir(in_dir("pair.b")), 0);
