@@ -25,6 +25,15 @@ static bool is_launched(void)
     return false;
 }
 
+// A process without PMIx that MPI is to start all the same gets no daemon of Open MPI's for ranks
+// that it may spawn. Without one all such processes have one number, and so one folder for their
+// files, which they would take away from each other: they need none.
+static void need_no_daemon(void)
+{
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+}
+
 // One rank has nobody to talk to: MPI, which takes a third of a second to start, stays off.
 static tk_status start_alone(tk_comm *world)
 {
@@ -39,6 +48,7 @@ tk_status tk_parallel_start(int *argc, char ***argv, tk_comm *world)
     int provided = 0;
     signal(SIGXFSZ, SIG_IGN); // a file that may not grow so far: the write fails, in words
     if (!is_launched()) return start_alone(world);
+    if (!getenv("PMIX_NAMESPACE")) need_no_daemon();
     int err = MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided);
     if (err != MPI_SUCCESS) return TK_FAIL(TK_COMM, "MPI does not start (error %d)", err);
     if (provided < MPI_THREAD_FUNNELED)
