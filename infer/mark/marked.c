@@ -9,7 +9,7 @@ tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out)
 {
     const size_t digits = strspn(c->payload, "0123456789abcdefABCDEF");
     if (digits > 16 || c->payload[digits])
-        return TK_FAIL(TK_INPUT, "watermark.payload=%s: up to 16 hexadecimal digits are right",
+        return TK_FAIL(TK_INPUT, "watermark.payload: %s: up to 16 hexadecimal digits are right",
                        c->payload);
     return tk_mark_key_read(c->key, out);
 }

@@ -148,6 +148,13 @@ static tk_status end_wrong(const tk_jobs *j)
     return j->wrong.used ? TK_FAIL(TK_INPUT, "%s", j->wrong.s) : TK_OK;
 }
 
+// A line about an option, or about the other one where the words of the failure begin with that.
+static tk_status tell_either(tk_wrong *w, const char *option, const char *other, tk_status st)
+{
+    const bool of_other = st != TK_OK && !strncmp(tk_status_message(), other, strlen(other));
+    return tk_wrong_with(w, of_other ? other : option, st);
+}
+
 // Rank 0: its files, and what keys they are signed and marked by.
 static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
 {
@@ -157,12 +164,14 @@ static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
     tk_mark_key key;
     if (tk_output_has_folder(job->output))
         TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
-    if (job->trained && !tk_wrong_doubts(w, "provenance"))
-        TK_TRY(tk_wrong_with(w, "provenance.key",
-                             tk_signing_open(&by, c, job->trained, &job->remix, job->output)));
+    if (job->trained && !tk_wrong_doubts(w, "provenance")) {
+        const tk_status st = tk_signing_open(&by, c, job->trained, &job->remix, job->output);
+        TK_TRY(tell_either(w, "provenance.key", "provenance.chain", st));
+    }
     tk_signing_close(&by);
     if (!*c->watermark.key || tk_wrong_doubts(w, "watermark")) return TK_OK;
-    return tk_wrong_with(w, "watermark.key", tk_mark_open_key(&c->watermark, &key));
+    const tk_status st = tk_mark_open_key(&c->watermark, &key);
+    return tell_either(w, "watermark.key", "watermark.payload", st);
 }
 
 // ---- planning ----------------------------------------------------------------------------------

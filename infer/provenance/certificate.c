@@ -111,11 +111,12 @@ bool tk_key_is_p256(const EVP_PKEY *key)
            (!strcmp(curve, "prime256v1") || !strcmp(curve, "P-256"));
 }
 
-tk_status tk_certificate_read(BIO *file, const char *path, X509 **out)
+tk_status tk_certificate_read(BIO *file, const char *option, const char *path, X509 **out)
 {
     *out = PEM_read_bio_X509(file, NULL, NULL, NULL);
     const unsigned long e = ERR_peek_last_error();
     ERR_clear_error();
     if (*out || ERR_GET_REASON(e) == PEM_R_NO_START_LINE) return TK_OK;
-    return TK_FAIL(TK_INPUT, "%s: not certificates in PEM: one of them is damaged", path);
+    return TK_FAIL(TK_INPUT, "%s: %s: not certificates in PEM: one of them is damaged", option,
+                   path);
 }

@@ -14,5 +14,5 @@ bool tk_certificate_is_of_today(const X509 *x);
 void tk_certificate_name(const X509_NAME *name, char *out, int room);
 // The key is one of P-256, whose signatures are ES256.
 bool tk_key_is_p256(const EVP_PKEY *key);
-// The next certificate of a file in PEM: TK_OK and NULL at its end.
-tk_status tk_certificate_read(BIO *file, const char *path, X509 **out);
+// The next certificate of a file in PEM, that an option names: TK_OK and NULL at its end.
+tk_status tk_certificate_read(BIO *file, const char *option, const char *path, X509 **out);

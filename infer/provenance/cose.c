@@ -32,14 +32,15 @@ void tk_cose_signed_bytes(tk_blob *b, tk_span head, tk_span payload)
 
 static tk_status add_anchors(tk_anchors *a, const char *path, tk_arena *arena)
 {
+    static const char option[] = "provenance.anchors";
     char *text;
     size_t bytes;
     int n = 0;
     X509 *x = NULL;
-    TK_TRY(tk_file_read(path, ANCHOR_BYTES, arena, &text, &bytes));
+    TK_TRY(tk_status_in_file(tk_file_read(path, ANCHOR_BYTES, arena, &text, &bytes), option));
     BIO *file = BIO_new_mem_buf(text, (int)bytes);
     tk_status st = file ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-    while (st == TK_OK && (st = tk_certificate_read(file, path, &x)) == TK_OK && x) {
+    while (st == TK_OK && (st = tk_certificate_read(file, option, path, &x)) == TK_OK && x) {
         n += X509_STORE_add_cert(a->store, x) == 1;
         X509_free(x);
     }
@@ -47,7 +48,7 @@ static tk_status add_anchors(tk_anchors *a, const char *path, tk_arena *arena)
     ERR_clear_error();
     TK_TRY(st);
     if (n) return TK_OK;
-    return TK_FAIL(TK_INPUT, "provenance.anchors: %s holds no certificate in PEM", path);
+    return TK_FAIL(TK_INPUT, "%s: %s holds no certificate in PEM", option, path);
 }
 
 // What is named as an anchor is one, a root or not; no link between is weaker than 112 bits, such

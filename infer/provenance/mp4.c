@@ -16,7 +16,8 @@ static const char purpose[] = "manifest";
 typedef struct top_box { // of a file
     char type[5];
     int64_t at, bytes;
-    bool ours; // a uuid box of the standard's
+    bool whole; // it ends within the file
+    bool ours;  // a uuid box of the standard's
 } top_box;
 
 static uint64_t big_endian(const uint8_t *x, int n)
@@ -38,13 +39,17 @@ static tk_status read_box(int fd, const char *path, int64_t size, int64_t at, to
     if (bytes == 0) bytes = (uint64_t)left; // to the end of the file
     *b = (top_box){.at = at, .bytes = (int64_t)bytes};
     memcpy(b->type, head + 4, 4);
-    if (n < header || bytes < (uint64_t)header || bytes > (uint64_t)left)
-        return TK_FAIL(TK_INPUT,
-                       "%s: no MP4 file: the box at byte %" PRId64 " does not end within the file",
-                       path, at);
+    b->whole = n >= header && bytes >= (uint64_t)header && bytes <= (uint64_t)left;
     b->ours = !strcmp(b->type, "uuid") && n >= header + UUID && b->bytes >= header + UUID &&
               !memcmp(head + header, the_uuid, UUID);
     return TK_OK;
+}
+
+static tk_status fail_torn(const char *path, int64_t at)
+{
+    return TK_FAIL(TK_INPUT,
+                   "%s: no MP4 file: the box at byte %" PRId64 " does not end within the file",
+                   path, at);
 }
 
 static tk_status look_at_store(int fd, const char *path, const top_box *b, tk_mp4 *out)
@@ -66,6 +71,15 @@ static tk_status look_at_store(int fd, const char *path, const top_box *b, tk_mp
     return TK_OK;
 }
 
+static tk_status look_at_box(int fd, const char *path, const top_box *b, int i, tk_mp4 *out)
+{
+    if (i == 1 && !strcmp(b->type, "free") && b->bytes >= TK_MP4_HEAD) {
+        out->room_at = b->at;
+        out->room = b->bytes;
+    }
+    return b->ours ? look_at_store(fd, path, b, out) : TK_OK;
+}
+
 tk_status tk_mp4_look(int fd, const char *path, int64_t bytes, tk_mp4 *out)
 {
     top_box b = {.bytes = 0};
@@ -73,13 +87,13 @@ tk_status tk_mp4_look(int fd, const char *path, int64_t bytes, tk_mp4 *out)
     for (int i = 0; b.at + b.bytes < bytes; i++) {
         if (i == BOXES) return TK_FAIL(TK_INPUT, "%s: has more than %d boxes", path, BOXES);
         TK_TRY(read_box(fd, path, bytes, b.at + b.bytes, &b));
-        if (i == 0 && strcmp(b.type, "ftyp"))
+        if (i == 0 && b.whole && strcmp(b.type, "ftyp"))
             return TK_FAIL(TK_INPUT, "%s: no MP4 file: it does not begin with a box ftyp", path);
-        if (i == 1 && !strcmp(b.type, "free") && b.bytes >= TK_MP4_HEAD) {
-            out->room_at = b.at;
-            out->room = b.bytes;
-        }
-        if (b.ours) TK_TRY(look_at_store(fd, path, &b, out));
+        out->torn = !b.whole;
+        out->others += !b.whole && b.ours;
+        if (out->torn && (out->stores || out->others)) return TK_OK;
+        if (out->torn) return fail_torn(path, b.at);
+        TK_TRY(look_at_box(fd, path, &b, i, out));
     }
     return bytes ? TK_OK : TK_FAIL(TK_INPUT, "%s: no MP4 file: empty", path);
 }
@@ -121,6 +135,7 @@ static tk_status add_boxes(EVP_MD_CTX *h, int fd, const char *path, int64_t byte
     top_box b;
     for (int64_t at = 0; at < bytes; at += b.bytes) {
         TK_TRY(read_box(fd, path, bytes, at, &b));
+        if (!b.whole) return fail_torn(path, at);
         if (!left_out(&b)) TK_TRY(add_box(h, fd, path, &b, piece));
     }
     return TK_OK;

@@ -16,9 +16,11 @@ typedef struct tk_mp4 {
     int stores;              // boxes that hold a manifest store
     int64_t store, store_at; // bytes of the first one, without its head; its place
     int others;              // boxes of the standard's that are no store
+    bool torn;               // one does not end within the file: nothing was looked at from there
 } tk_mp4;
 
-// Goes through the boxes of a file. TK_INPUT where they do not add up to one of the ISO family.
+// Goes through the boxes of a file. TK_INPUT where they do not add up to one of the ISO family; a
+// file that has boxes of the standard's and is torn behind them, or in them, was one.
 tk_status tk_mp4_look(int fd, const char *path, int64_t bytes, tk_mp4 *out);
 // SHA-256 of all boxes but ftyp, mfra and those of the standard's, each behind its place in the
 // file.

@@ -72,6 +72,10 @@ static tk_status check_content(tk_proving *p, int fd, const char *path, const tk
 {
     uint8_t hash[TK_MP4_HASH];
     if (!p->bound) return TK_OK; // a fault already
+    if (mp4->torn)
+        return tk_proving_fault(p, 0, NULL, "assertion.bmffHash.mismatch",
+                                "the file does not end with a box: it was cut, or something was "
+                                "put behind it since it was signed");
     TK_TRY(tk_mp4_hash(fd, path, mp4->bytes, hash));
     if (!memcmp(hash, p->content, sizeof hash)) return TK_OK;
     return tk_proving_fault(p, 0, NULL, "assertion.bmffHash.mismatch",
@@ -83,6 +87,8 @@ static tk_status prove_store(tk_proving *p, int fd, const char *path, const tk_m
 {
     tk_proof *f = p->proof;
     uint8_t *x;
+    if (mp4->torn && mp4->others)
+        return tk_proving_fault(p, -1, NULL, "general.error", "the file ends within its manifest");
     if (mp4->stores > 1 || mp4->others)
         return tk_proving_fault(p, -1, NULL, "general.error",
                                 "the file has more boxes of C2PA's than one manifest store");
@@ -95,21 +101,18 @@ static tk_status prove_store(tk_proving *p, int fd, const char *path, const tk_m
     return check_content(p, fd, path, mp4);
 }
 
-static tk_status prove_file(int fd, const char *path, int64_t bytes, const char *anchors,
+static tk_status prove_file(int fd, const char *path, int64_t bytes, const tk_anchors *anchors,
                             tk_arena *a, tk_proof *out)
 {
     tk_mp4 mp4;
-    tk_anchors *whom = NULL;
     tk_proving *p;
     TK_TRY(tk_mp4_look(fd, path, bytes, &mp4));
     if (!mp4.stores && !mp4.others) return TK_OK;
     TK_ARENA_NEW(p, a, 1);
-    TK_TRY(tk_anchors_open(anchors, &whom));
     p->proof = out;
     p->arena = a;
-    p->anchors = whom;
+    p->anchors = anchors;
     const tk_status st = prove_store(p, fd, path, &mp4);
-    tk_anchors_close(whom);
     out->state = out->faults || !out->n     ? TK_PROOF_INVALID
                  : out->manifest[0].trusted ? TK_PROOF_TRUSTED
                                             : TK_PROOF_VALID;
@@ -120,9 +123,12 @@ tk_status tk_proof_read(const char *path, const char *anchors, tk_arena *a, tk_p
 {
     int fd;
     int64_t bytes;
+    tk_anchors *whom;
     *out = (tk_proof){0};
     TK_TRY(tk_file_open(path, &fd, &bytes));
-    const tk_status st = prove_file(fd, path, bytes, anchors, a, out);
+    tk_status st = tk_anchors_open(anchors, &whom); // wrong ones are, whatever is in the file
+    if (st == TK_OK) st = prove_file(fd, path, bytes, whom, a, out);
+    tk_anchors_close(whom);
     close(fd);
     return st;
 }

@@ -24,7 +24,7 @@ static tk_status open_pem(const char *path, tk_arena *a, BIO **out)
 {
     char *text;
     size_t bytes;
-    TK_TRY(tk_file_read(path, PEM_BYTES, a, &text, &bytes));
+    TK_TRY(tk_status_in_file(tk_file_read(path, PEM_BYTES, a, &text, &bytes), "provenance.chain"));
     *out = BIO_new_mem_buf(text, (int)bytes);
     return *out ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
 }
@@ -34,7 +34,7 @@ static tk_status read_chain(tk_signer *s, const char *path, tk_arena *a)
     BIO *file;
     X509 *x = NULL;
     TK_TRY(open_pem(path, a, &file));
-    tk_status st = tk_certificate_read(file, path, &x);
+    tk_status st = tk_certificate_read(file, "provenance.chain", path, &x);
     while (st == TK_OK && x) {
         if (s->n == TK_CERTIFICATES) {
             X509_free(x);
@@ -43,7 +43,7 @@ static tk_status read_chain(tk_signer *s, const char *path, tk_arena *a)
             break;
         }
         s->chain[s->n++] = x;
-        st = tk_certificate_read(file, path, &x);
+        st = tk_certificate_read(file, "provenance.chain", path, &x);
     }
     BIO_free(file);
     TK_TRY(st);

@@ -57,7 +57,7 @@ refused 'nearly all the same' watermark.key=zeros
 refused '/' watermark.key=/
 cp key open && chmod 640 open
 refused 'open has mode 0640: others than its owner may read it; chmod 600 open' watermark.key=open
-refused 'hexadecimal' watermark.key=key watermark.payload=xyz
+refused 'command line: watermark.payload: xyz: up to 16 hexadecimal' watermark.key=key watermark.payload=xyz
 refused 'hexadecimal' watermark.key=key watermark.payload=12345678123456781
 refused 'nothing is marked' watermark.payload=12
 expect 2 'is no key for marks' verify marked.mp4 watermark.key=short

@@ -69,11 +69,25 @@ printf x | dd of=forged/child.mp4 bs=1 seek=$(($(wc -c <child.mp4) - 100)) conv=
 expect 2 'forged/child.mp4 was changed since it was signed, whatever its description says: forged/child.latents is not what it shows' \
     sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
 
+# The same of one that something was put behind, so that its boxes do not add up.
+cp child.mp4 forged && printf xyz >>forged/child.mp4
+"$json" child.json mp4.digest=@forged/child.mp4 "mp4.bytes=$(wc -c <forged/child.mp4)" >forged/child.json
+expect 2 'forged/child.mp4 was changed since it was signed, whatever its description says: forged/child.latents is not what it shows' \
+    sample grandchild.yaml -o no.mp4 remix.clip=forged/child.mp4
+expect 1 'assertion.bmffHash.mismatch: the file does not end with a box' verify forged/child.mp4 -o torn.json
+tells torn.json manifest.state '"invalid"' 'manifest.lineage[0].title' '"child.mp4"'
+head -c -1 child.mp4 >torn.mp4
+expect 1 'assertion.bmffHash.mismatch: the file does not end with a box' verify torn.mp4
+head -c 1000 child.mp4 >torn.mp4
+expect 1 'general.error: the file ends within its manifest' verify torn.mp4
+
 expect 1 'signingCredential.untrusted' verify child.mp4 provenance.anchors=keys/itself.pem
 expect 1 'has no manifest' verify "$root/tests/media/big-buck-bunny.mp4"
 expect 2 'no MP4 file' verify clips.h5
 expect 2 'gone.mp4' verify gone.mp4
 expect 2 'holds no certificate' verify child.mp4 provenance.anchors=run.yaml
+expect 2 'provenance.anchors: cannot open gone.pem' verify "$root/tests/media/big-buck-bunny.mp4" provenance.anchors=gone.pem
+expect 2 'provenance.anchors: keys is a directory' verify child.mp4 provenance.anchors=keys
 expect 2 'it is there already' verify child.mp4 -o run.yaml
 cp child.mp4 turned.mp4
 printf x | dd of=turned.mp4 bs=1 seek=$(($(wc -c <turned.mp4) - 100)) conv=notrunc 2>/dev/null
@@ -95,6 +109,9 @@ refused 'given together' provenance.chain=keys/chain.pem
 refused 'is not the key of the first certificate' provenance.key=keys/other.pem provenance.chain=keys/chain.pem
 refused 'has expired' provenance.key=keys/key.pem provenance.chain=keys/expired.pem
 refused 'gone.pem' provenance.key=gone.pem provenance.chain=keys/chain.pem
+refused 'command line: provenance.chain: cannot open gone.pem' provenance.key=keys/key.pem provenance.chain=gone.pem
+refused 'command line: provenance.chain: certificate 2 of keys/broken.pem did not issue' provenance.key=keys/key.pem \
+    provenance.chain=keys/broken.pem
 chmod 644 keys/other.pem
 refused 'provenance.key: keys/other.pem has mode 0644: others than its owner may read it; chmod 600 keys/other.pem' \
     provenance.key=keys/other.pem provenance.chain=keys/chain.pem
