@@ -32,11 +32,19 @@ void tk_utf8_clean(char *s, size_t n)
     for (size_t at; !tk_utf8_valid(s, n, &at); s += at, n -= at) s[at] = '?';
 }
 
+// U+2028 to U+202E and U+2066 to U+2069: ends of lines, and what has others read backwards.
+static bool turns_lines(const unsigned char *p)
+{
+    return p[0] == 0xE2 && ((p[1] == 0x80 && p[2] >= 0xA8 && p[2] <= 0xAE) ||
+                            (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9));
+}
+
 void tk_utf8_plain(char *s, char instead, const char *keep)
 {
     tk_utf8_clean(s, strlen(s));
     for (unsigned char *p = (unsigned char *)s; *p; p++) {
         if ((*p < ' ' || *p == 127) && !strchr(keep, *p)) *p = (unsigned char)instead;
         if (*p == 0xC2 && p[1] < 0xA0) p[0] = p[1] = (unsigned char)instead; // U+0080 to U+009F
+        if (turns_lines(p)) memset(p, instead, 3);
     }
 }
