@@ -147,7 +147,7 @@ static tk_status plan_windows(story_plan *p, dry_sampling *d, bool shows)
 static tk_status plan_rank(story_plan *p, const tk_parallel_config *parallel, int rank, bool shows)
 {
     const tk_config *c = &p->job->config;
-    const tk_device like = {.ops = tk_device_find(parallel->device)};
+    const tk_device like = {.ops = tk_device_find(parallel->device), .steady = true};
     dry_sampling d = {0};
     p->flops = p->seconds = 0;
     TK_TRY(tk_dry_rank_open(&d.rank, parallel, rank, &like));

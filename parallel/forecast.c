@@ -14,6 +14,7 @@ tk_status tk_dry_rank_open(tk_dry_rank *r, const tk_parallel_config *p, int rank
     tk_mesh_dry(&r->mesh, p, rank);
     tk_status st = tk_device_open_dry(&r->device, like->ops, 1, ADDRESSES);
     r->device.attention = like->attention;
+    r->device.steady = like->steady;
     if (st == TK_OK) st = tk_mesh_attach(&r->mesh, &r->device);
     if (st == TK_OK && p->register_buffers) st = tk_mesh_register(&r->mesh, ADDRESSES);
     if (st != TK_OK) tk_dry_rank_close(r);

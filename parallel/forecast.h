@@ -23,7 +23,7 @@ typedef struct tk_dry_rank {
 } tk_dry_rank;
 
 // World rank `rank` of layout *p, whose degrees are filled in, on a device in the place of `like`,
-// which does attention as that one does.
+// which does attention and products as that one does.
 tk_status tk_dry_rank_open(tk_dry_rank *r, const tk_parallel_config *p, int rank,
                            const tk_device *like);
 void tk_dry_rank_tell(const tk_dry_rank *r, tk_forecast *out); // all but the staging

@@ -112,12 +112,6 @@ static bool transposes_weights(const tk_device *d, const tk_call *c)
     return w->dtype == TK_F32 && rows && tk_count(w) <= SMALL_WEIGHTS;
 }
 
-// Where rows are to be steady, few of them are made more.
-static bool adds_rows(const tk_device *d, const tk_call *c)
-{
-    return d->steady && c->out[0].dtype == TK_F32 && tk_rows(&c->out[0]) < TK_GEMM_ROWS;
-}
-
 static bool transposes_dy(const tk_call *c)
 {
     int64_t m = tk_cols(&c->dout[0]);
@@ -125,14 +119,15 @@ static bool transposes_dy(const tk_call *c)
            tk_cols(&c->din[1]) <= FEW_COLUMNS;
 }
 
-// Forward: w transposed (C,M), and x and y with more rows. Backward: a block of dy transposed
-// (block, N).
+// Forward: w transposed (C,M), and where rows are to be steady the last of x and y. Backward: a
+// block of dy transposed (block, N).
 size_t tk_cpu_linear_scratch(const tk_device *d, const tk_call *c, bool back)
 {
-    const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1];
+    const tk_tensor *w = c->in[1].ndim ? &c->in[1] : &c->din[1], *y = &c->out[0];
     int64_t floats = 0;
     if (!back && transposes_weights(d, c)) floats = tk_cols(w) * pad(tk_rows(w));
-    if (!back && adds_rows(d, c)) floats += TK_GEMM_ROWS * (tk_cols(w) + tk_rows(w));
+    if (!back && d->steady && y->dtype == TK_F32)
+        floats += tk_gemm_steady_room(tk_rows(y), tk_cols(w), tk_rows(w));
     if (back && transposes_dy(c)) {
         int64_t n = tk_rows(&c->dout[0]), block = block_columns(tk_rows(w), n) * pad(n);
         floats = block > floats ? block : floats;
@@ -151,18 +146,9 @@ static tk_status multiply_steadily(tk_device *d, const tk_call *c, const float *
 {
     const int64_t n = tk_rows(&c->out[0]), m = tk_cols(&c->out[0]), k = tk_cols(&c->in[0]);
     const float *x = tk_f32(&c->in[0]), *w = wt ? wt : tk_f32(&c->in[1]);
-    const int64_t ldw = wt ? pad(m) : k;
-    const char how = wt ? 'N' : 'T';
-    float *y = tk_f32(&c->out[0]);
-    if (!adds_rows(d, c)) return tk_gemm_steady(d->threads, how, n, m, k, x, k, w, ldw, beta, y, m);
-    float *more_x = (float *)d->scratch + (wt ? k * pad(m) : 0),
-          *more_y = more_x + TK_GEMM_ROWS * k;
-    memset(more_x, 0, (size_t)(TK_GEMM_ROWS * (k + m)) * sizeof *more_x);
-    memcpy(more_x, x, (size_t)(n * k) * sizeof *x);
-    if (beta != 0) memcpy(more_y, y, (size_t)(n * m) * sizeof *y);
-    TK_TRY(tk_gemm_steady(d->threads, how, TK_GEMM_ROWS, m, k, more_x, k, w, ldw, beta, more_y, m));
-    memcpy(y, more_y, (size_t)(n * m) * sizeof *y);
-    return TK_OK;
+    float *room = (float *)d->scratch + (wt ? k * pad(m) : 0);
+    return tk_gemm_steady(d->threads, wt ? 'N' : 'T', n, m, k, x, k, w, wt ? pad(m) : k, beta,
+                          tk_f32(&c->out[0]), m, room);
 }
 
 tk_status tk_cpu_linear(tk_device *d, const tk_call *c)

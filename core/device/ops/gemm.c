@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
+#include <string.h>
 
 // Tiles are few and large, because every tile packs its operands anew.
 enum {
@@ -54,18 +55,11 @@ tk_status tk_gemm_one(char ta, char tb, int64_t m, int64_t n, int64_t k, float a
                    (long long)ldc, st == dnnl_out_of_memory ? "out of memory" : "refused");
 }
 
-// Columns by n alone; rows by what threads want, none of fewer than TILE_LEAST but where all are.
-static tiles steady_tiles_of(int64_t m, int64_t n)
+tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
+                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-    tiles t = {tk_blocks(m, TK_GEMM_TILE), tk_blocks(n, TK_GEMM_TILE / 2)};
-    while (t.rows * t.columns < 4 && m / t.rows >= 2 * TILE_LEAST) t.rows *= 2;
-    return t;
-}
-
-static tk_status gemm_in(tiles t, int threads, char ta, char tb, int64_t m, int64_t n, int64_t k,
-                         const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-                         float *c, int64_t ldc)
-{
+    if (m == 0 || n == 0) return TK_OK;
+    const tiles t = tiles_of(m, n);
     tk_team team = {TK_OK, ""};
     if (threads == 0) threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (m * n * k < ALONE) threads = 1;
@@ -83,19 +77,47 @@ static tk_status gemm_in(tiles t, int threads, char ta, char tb, int64_t m, int6
     return tk_team_result(&team);
 }
 
-tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a,
-                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+int64_t tk_gemm_steady_room(int64_t m, int64_t lda, int64_t ldc)
 {
-    if (m == 0 || n == 0) return TK_OK;
-    return gemm_in(tiles_of(m, n), threads, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    return m % TK_GEMM_ROWS ? TK_GEMM_ROWS * (lda + ldc) : 0;
+}
+
+// to (TK_GEMM_ROWS, ld) = from (rows, ld), of each row the first n, zeros else; NULL: zeros alone.
+static void fill_up(float *to, const float *from, int64_t rows, int64_t n, int64_t ld)
+{
+    memset(to, 0, (size_t)(TK_GEMM_ROWS * ld) * sizeof *to);
+    for (int64_t i = 0; i < rows && from; i++)
+        memcpy(to + i * ld, from + i * ld, (size_t)n * sizeof *to);
 }
 
 tk_status tk_gemm_steady(int threads, char tb, int64_t m, int64_t n, int64_t k, const float *a,
                          int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                         int64_t ldc)
+                         int64_t ldc, float *room)
 {
+    const int64_t whole = m / TK_GEMM_ROWS, rest = m % TK_GEMM_ROWS, begin = whole * TK_GEMM_ROWS;
+    const tiles t = {whole + (rest > 0), tk_blocks(n, TK_GEMM_TILE / 2)};
+    float *last_a = room, *last_c = room + TK_GEMM_ROWS * lda;
+    tk_team team = {TK_OK, ""};
     if (m == 0 || n == 0) return TK_OK;
-    return gemm_in(steady_tiles_of(m, n), threads, 'N', tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    if (rest) fill_up(last_a, a + begin * lda, rest, k, lda);
+    if (rest) fill_up(last_c, beta == 0 ? NULL : c + begin * ldc, rest, n, ldc);
+    if (threads == 0) threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (m * n * k < ALONE) threads = 1;
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t j = 0; j < t.columns; j++) {
+            const int64_t row = i * TK_GEMM_ROWS;
+            const int64_t col = tk_split_begin(n, t.columns, j);
+            const int64_t width = tk_split_count(n, t.columns, j);
+            tk_team_report(&team, tk_gemm_one('N', tb, TK_GEMM_ROWS, width, k, 1,
+                                              i == whole ? last_a : a + row * lda, lda,
+                                              b + (tb == 'N' ? col : col * ldb), ldb, beta,
+                                              (i == whole ? last_c : c + row * ldc) + col, ldc));
+        }
+    for (int64_t i = 0; i < rest; i++)
+        memcpy(c + (begin + i) * ldc, last_c + i * ldc, (size_t)n * sizeof *c);
+    tk_alive();
+    return tk_team_result(&team);
 }
 
 // ---- matmul primitives -------------------------------------------------------------------------

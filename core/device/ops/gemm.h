@@ -19,12 +19,15 @@ tk_status tk_gemm(int threads, char ta, char tb, int64_t m, int64_t n, int64_t k
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 // The same for op(A) = A, such that a row of C has the same bits whatever other rows there are:
-// tiles are cut by columns as n alone says. The library keeps that from TK_GEMM_ROWS rows on; with
-// fewer it takes other ways.
-enum { TK_GEMM_ROWS = 64 };
+// every call of the library has TK_GEMM_ROWS rows, those that are missing from the last one's are
+// zeros, and as many columns as n alone says. With another number of rows it may take another way,
+// and the few that its own blocks leave at the end go by another order of sums.
+// room: as many floats as tk_gemm_steady_room says.
+enum { TK_GEMM_ROWS = 96 };
+int64_t tk_gemm_steady_room(int64_t m, int64_t lda, int64_t ldc);
 tk_status tk_gemm_steady(int threads, char tb, int64_t m, int64_t n, int64_t k, const float *a,
                          int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                         int64_t ldc);
+                         int64_t ldc, float *room);
 
 // A matrix as it lies: row-major with row stride ld, f32 or bf16; transposed: its transpose is
 // meant.
