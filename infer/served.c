@@ -128,6 +128,8 @@ static tk_status check_claimed(tk_wrong *w, const tk_serving *a, tk_config *c)
     if (c->story.takes && !c->story.take)
         tk_wrong_add(w, "takes",
                      "a job makes one clip; drop one for each, with take: 1, take: 2 and so on");
+    if (c->story.n_cameo && !a->consent.store)
+        tk_wrong_add(w, "cameo", "its worker was started without consent.store and knows nobody");
     check_clip_name(w, c->story.output);
     check_sections(w, c);
     if (!*c->story.checkpoint && !*a->checkpoint)
@@ -378,6 +380,20 @@ static tk_status look_for_room(tk_serving *a, bool *has)
     return TK_OK;
 }
 
+// Whether all ranks of the worker would have something to do; else it is for one of other ranks.
+static tk_status has_work_for_all(tk_serving *a, tk_served *h)
+{
+    const tk_job *job = &h->jobs.job[0];
+    const int64_t ranks = a->by.parallel.guidance;
+    h->unfit = !job->finished && !job->stored.path &&
+               ranks > tk_sample_branches(job->config.sample.guidance);
+    if (!h->unfit) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "with sample.guidance=1 the model is asked once a step, so there is nothing to "
+                   "share out among parallel.guidance=%" PRId64 " of this worker; left to others",
+                   ranks);
+}
+
 // Beside others it begins with their weights alone, and where all of them have the memory that
 // each would need by itself, and the device that of all at once.
 static tk_status decide_to_wait(tk_serving *a)
@@ -454,6 +470,7 @@ tk_status tk_served_begin(tk_serving *a, tk_served *h)
     TK_TRY(open_jobs(a, h));
     tk_job *job = &h->jobs.job[0];
     a->opening = h;
+    TK_TRY(has_work_for_all(a, h));
     if (!job->finished) TK_TRY(decide_to_wait(a));
     if (h->waits) { // all is asked anew when its turn comes
         tk_jobs_close(&h->jobs);

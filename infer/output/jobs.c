@@ -247,7 +247,8 @@ static tk_status check_all(planning *p)
     tk_wrong *w = &p->wrong;
     tk_arena *a = &p->j->arena;
     bool laid = false;
-    if (!tk_wrong_doubts(w, "parallel.guidance") && !tk_wrong_doubts(w, "sample.guidance"))
+    if (!job->uid && !tk_wrong_doubts(w, "parallel.guidance") &&
+        !tk_wrong_doubts(w, "sample.guidance")) // a spool's job may be left to other workers
         TK_TRY(tk_wrong_with(
             w, "parallel.guidance",
             tk_sample_check_branches(p->j->top.parallel.guidance, c->sample.guidance)));
