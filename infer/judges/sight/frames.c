@@ -112,7 +112,8 @@ enum { NEAR = 4 };                     // frames on either side that a cut is co
 static const double cut_least = 0.065; // apart: more than a head that turns
 static const double border_least =
     0.25; // of the picture's border: more than what moves in it changes
-static const double cut_steeper = 2.5; // times the motion around
+static const double cut_steeper = 2.5;                        // times the motion around
+static const double moved_least = 0.065, moved_steeper = 1.7; // of what motion does not explain
 static const double cut_lasting = 0.6; // part of the step that is still there a frame later
 static const int cell_change = 5;      // of 255, beyond film grain
 
@@ -136,6 +137,31 @@ static double border_apart(const tk_frames *f, int64_t i, int64_t j)
         all++;
     }
     return (double)n / all;
+}
+
+// How far apart the frames are where both show the same, if one is the other moved by (x, y) cells.
+static double shifted_apart(const tk_mark *a, const tk_mark *b, int x, int y)
+{
+    const int side = TK_MARK_SIDE, wide = side - abs(x), high = side - abs(y);
+    int64_t sum = 0;
+    for (int j = y < 0 ? -y : 0, row = 0; row < high; row++, j++) {
+        const int i = x < 0 ? -x : 0;
+        const uint8_t *p = a->small + ((int64_t)j * side + i) * 3,
+                      *q = b->small + ((int64_t)(j + y) * side + i + x) * 3;
+        for (int k = 0; k < 3 * wide; k++) sum += abs(p[k] - q[k]);
+    }
+    return (double)sum / (255.0 * 3 * wide * high);
+}
+
+// What no motion of the camera explains: how far apart they are when moved as fits best.
+static double moved_apart(const tk_frames *f, int64_t i, int64_t j)
+{
+    enum { FAR = 2 }; // cells
+    double least = 1;
+    for (int y = -FAR; y <= FAR; y++)
+        for (int x = -FAR; x <= FAR; x++)
+            least = fmin(least, shifted_apart(&f->mark[i], &f->mark[j], x, y));
+    return least;
 }
 
 typedef double measure(const tk_frames *f, int64_t i, int64_t j); // of how frames differ
@@ -167,19 +193,20 @@ static double usual_step(const tk_frames *f, measure *m, int64_t i)
     return n >= 3 ? near[n / 2] : 0;
 }
 
-static bool steps_out(const tk_frames *f, measure *m, double least, int64_t i)
+static bool steps_out(const tk_frames *f, measure *m, double least, double steeper, int64_t i)
 {
     const double step = step_at(f, m, i);
     if (step < least || step_at(f, m, i + 1) > step || step_at(f, m, i - 1) >= step) return false;
-    if (step < cut_steeper * usual_step(f, m, i)) return false;
+    if (step < steeper * usual_step(f, m, i)) return false;
     // A flash is gone a frame later.
     return i + 1 == f->n || m(f, i - 1, i + 1) >= cut_lasting * step;
 }
 
 static bool is_cut(const tk_frames *f, int64_t i)
 {
-    return steps_out(f, border_apart, border_least, i) ||
-           steps_out(f, tk_frames_apart, cut_least, i);
+    return steps_out(f, border_apart, border_least, cut_steeper, i) ||
+           steps_out(f, tk_frames_apart, cut_least, cut_steeper, i) ||
+           steps_out(f, moved_apart, moved_least, moved_steeper, i);
 }
 
 int64_t tk_frames_shots(const tk_frames *f, int64_t *at)

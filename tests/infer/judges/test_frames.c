@@ -153,6 +153,31 @@ static void test_no_cuts(void **state)
     tk_frames_free(&f);
 }
 
+// Blocks of 3 x 3 pixels of one pattern or another, moved by three pixels a frame.
+static void draw_blocks(uint8_t *rgb, int frame, uint64_t pattern)
+{
+    const tk_key key = tk_rng_key(4, TK_RNG_TEST, pattern);
+    for (int j = 0; j < SIDE; j++)
+        for (int i = 0; i < SIDE; i++) {
+            const uint64_t at = (uint64_t)(j / 3 * 1000 + i / 3 + frame);
+            memset(rgb + (((size_t)frame * SIDE + (size_t)j) * SIDE + (size_t)i) * 3,
+                   (int)tk_rng_below(key, at, 256), 3);
+        }
+}
+
+// Everything changes in every frame, but only at the cut is it more than the camera that moves.
+static void test_cut_in_motion(void **state)
+{
+    (void)state;
+    static uint8_t rgb[FRAMES * SIDE * SIDE * 3];
+    int64_t shot[FRAMES];
+    tk_frames f;
+    for (int i = 0; i < FRAMES; i++) draw_blocks(rgb, i, i < 13);
+    assert_int_equal(shots_of(rgb, &f, shot), 2);
+    assert_int_equal(shot[1], 13);
+    tk_frames_free(&f);
+}
+
 static void test_flicker_and_drift(void **state)
 {
     (void)state;
@@ -220,9 +245,9 @@ static void test_largest(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cuts), cmocka_unit_test(test_no_cuts),
-                                       cmocka_unit_test(test_flicker_and_drift),
-                                       cmocka_unit_test(test_matching),
-                                       cmocka_unit_test(test_largest)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cuts),          cmocka_unit_test(test_no_cuts),
+        cmocka_unit_test(test_cut_in_motion), cmocka_unit_test(test_flicker_and_drift),
+        cmocka_unit_test(test_matching),      cmocka_unit_test(test_largest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
