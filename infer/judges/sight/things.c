@@ -6,16 +6,18 @@
 const char *const tk_hue_name[TK_HUES] = {"red", "yellow", "green", "cyan", "blue", "pink"};
 static const double hue_degrees[TK_HUES] = {0, 49, 134, 185, 226, 320};
 // A pixel is of a hue if it is so near to it, in degrees, and has so much colour, of 255 and in
-// percent of its brightness. Patches are looked for three times: as far as light turns hues; so
-// near that neither a wooden floor is yellow nor the sea cyan; and so pale as under water.
+// percent of its brightness. Patches are looked for four times: as far as light turns hues; so near
+// that neither a wooden floor is yellow nor the sea cyan; so pale as under water; and so vivid that
+// what is behind a thing is not, where it is of the same hue.
 typedef struct sieve {
     double degrees[TK_HUES];
     int chroma, percent;
 } sieve;
-enum { SIEVES = 3, NO_HUE = 255 };
+enum { SIEVES = 4, NO_HUE = 255 };
 static const sieve sieves[SIEVES] = {{{26, 26, 26, 26, 26, 26}, 40, 38},
                                      {{14, 10, 16, 9, 14, 16}, 40, 38},
-                                     {{26, 18, 26, 10, 16, 26}, 34, 25}};
+                                     {{26, 18, 26, 10, 16, 26}, 34, 25},
+                                     {{26, 26, 26, 26, 26, 26}, 110, 55}};
 static const double sure = 0.8;        // odds from which a patch is believed to be a thing
 static const double radius_pixels = 2; // smaller is no shape
 static const double radius_least = 0.045, radius_most = 0.36; // of the frame's shorter side

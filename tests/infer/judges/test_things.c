@@ -163,6 +163,26 @@ static void test_things(void **state)
     tk_arena_free(&a);
 }
 
+// A thing before what has its hue and is duller, the sea, is seen for itself.
+static void test_before_its_like(void **state)
+{
+    (void)state;
+    static const uint8_t sea[3] = {82, 150, 178}, ball[3] = {32, 214, 232};
+    static tk_sighting s[TK_SIGHTINGS];
+    static uint8_t rgb[PICTURE];
+    tk_arena a;
+    int n, seen = 0;
+    tk_arena_init(&a, 0);
+    for (int i = 0; i < WIDTH * HEIGHT; i++)
+        memcpy(rgb + (size_t)i * 3, hypot(i % WIDTH - 50, i / WIDTH - 30) < 9 ? ball : sea, 3);
+    assert_int_equal(tk_sightings_of(rgb, HEIGHT, WIDTH, &a, s, &n), TK_OK);
+    for (int k = 0; k < n; k++)
+        seen += !strcmp(tk_hue_name[s[k].hue], "cyan") && fabs(s[k].radius - 9) < 1 &&
+                hypot(s[k].x - 50.5, s[k].y - 30.5) < 1;
+    assert_true(seen > 0);
+    tk_arena_free(&a);
+}
+
 // Grey pictures have no things, pictures of any size are looked at.
 static void test_none(void **state)
 {
@@ -185,6 +205,8 @@ static void test_none(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_things), cmocka_unit_test(test_none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_things),
+                                       cmocka_unit_test(test_before_its_like),
+                                       cmocka_unit_test(test_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
