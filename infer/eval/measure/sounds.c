@@ -10,6 +10,8 @@ static const double late = 0.1; // seconds that a word may begin before its shot
 static const double voiced_least = 0.3; // seconds of speech, for a voice to be known
 static const double stride_least = 0.28, stride_most = 0.52; // seconds from step to step
 static const double tick = 0.06;                             // seconds: two steps are farther apart
+static const double window = 0.01,
+                    rings = 0.02; // seconds: onsets are told to; a step that is heard
 
 typedef struct extract { // of a clip's sound
     int64_t first, samples;
@@ -109,7 +111,7 @@ static int steps_asked(const tk_scene *s, const tk_shot *h, double end)
     int n = 0;
     for (int i = 0; i < s->n_events; i++) {
         const tk_scene_event *e = &s->event[i];
-        if (e->t < h->start - late || e->t >= end) continue;
+        if (e->t < h->start || e->t >= end - rings) continue;
         if (e->kind != TK_EVENT_STEP) return -1;
         n++;
     }
@@ -126,18 +128,31 @@ static bool in_stride(int n, const double *at, int i)
     return false;
 }
 
+// Seconds at which sounds begin in shot h up to `end`, over what is heard before them.
+static tk_status hear_onsets(const tk_clip *c, const tk_shot *h, double end, double *at, int *n)
+{
+    const extract p = extract_of(c, h->start - tick, end);
+    int all;
+    TK_TRY(tk_onsets_of(samples_of(c, p), p.samples, c->media->channels, c->media->sample_rate,
+                        TK_CLIP_ONSETS, at, &all));
+    *n = 0;
+    for (int i = 0; i < all; i++) {
+        const double t = (double)p.first / (double)c->media->sample_rate + at[i];
+        if (t > h->start - window) at[(*n)++] = t;
+    }
+    return TK_OK;
+}
+
 // Steps heard at a walking pace, of those asked for or heard.
 static tk_status measure_steps(tk_clip *c, const tk_shot *h)
 {
     double at[TK_CLIP_ONSETS], end = h->start + h->seconds;
-    int n, hits = 0;
+    int n = 0, hits = 0;
     if (h->beat != TK_BEAT_WALK) return TK_OK;
     if (h->n_lines) end = fmin(end, c->scene->line[h->first_line].t - tick);
     const int asked = steps_asked(c->scene, h, end);
-    const extract p = extract_of(c, h->start, end);
     if (asked < 2) return TK_OK;
-    TK_TRY(tk_onsets_of(samples_of(c, p), p.samples, c->media->channels, c->media->sample_rate,
-                        TK_CLIP_ONSETS, at, &n));
+    TK_TRY(hear_onsets(c, h, end, at, &n));
     for (int i = 0; i < n; i++) hits += in_stride(n, at, i);
     tk_figures_count(c->f, TK_FIG_STEPS, hits < asked ? hits : asked, n > asked ? n : asked);
     return TK_OK;

@@ -42,9 +42,11 @@ int tk_onsets(const tk_energies *e, int room, double *seconds)
     if (loudest < 1e-6) return 0;
     for (int64_t k = 0; k < e->n && n < room; k++) {
         const double now = (double)e->window[k], t = (double)(k * hop_of(e)) / (double)e->rate;
+        const int heard = k < BEFORE ? (int)k : BEFORE;
         double mean = 0;
-        for (int b = 0; b < BEFORE; b++) mean += before[b] / BEFORE;
+        for (int b = 0; b < heard; b++) mean += before[b] / heard;
         before[k % BEFORE] = now;
+        if (heard == 0) continue; // what it rises over is not known
         if (now < rise * mean || now < least * loudest || (last >= 0 && t - last < dead)) continue;
         seconds[n++] = last = t;
     }

@@ -15,7 +15,8 @@ typedef struct tk_energies { // set rate and channels, the rest zero
 tk_status tk_energies_add(tk_energies *e, const float *pcm, int64_t samples); // (samples, channels)
 void tk_energies_free(tk_energies *e);
 
-// Seconds at which sounds begin: at most `room`; how many.
+// Seconds at which sounds begin: at most `room`; how many. What sounds from the first window on
+// does not begin there as far as can be told.
 int tk_onsets(const tk_energies *e, int room, double *seconds);
 // The same of a track in memory.
 tk_status tk_onsets_of(const float *pcm, int64_t samples, int64_t channels, int64_t rate, int room,

@@ -71,7 +71,10 @@ static void test_noise(void **state)
     const tk_key key = tk_rng_key(3, TK_RNG_TEST, 0);
     double t[ONSETS];
     for (int i = 0; i < SAMPLES; i++) pcm[i] = 0.2f * (float)tk_rng_normal(key, (unsigned)i);
-    assert_true(onsets(pcm, SAMPLES, 8000, t) <= 1); // its own beginning
+    assert_int_equal(onsets(pcm, SAMPLES, 8000, t), 0); // it was there from the first sample on
+    for (int i = SAMPLES / 2; i < SAMPLES; i++) pcm[i] *= 4;
+    assert_int_equal(onsets(pcm, SAMPLES, 8000, t), 1);
+    assert_true(fabs(t[0] - 0.5) < 0.02);
     memset(pcm, 0, sizeof pcm);
     assert_int_equal(onsets(pcm, SAMPLES, 8000, t), 0);
     assert_int_equal(onsets(pcm, 0, 8000, t), 0);
