@@ -11,6 +11,7 @@ static const double asked_least = 0.6; // of a shot's frames in which a thing as
 static const double sync_seconds = 0.080;
 static const double apart_most = 0.25; // seconds: a sound that is farther off is another's
 static const double stays = 0.35;      // metres
+static const double hit_goes = 0.2;    // metres
 
 typedef struct shot { // of a clip
     const tk_shot *asked;
@@ -131,6 +132,24 @@ static tk_status true_way(const tk_clip *c, const shot *h, int k, tk_arena *a, t
 
 // ---- motion ------------------------------------------------------------------------------------
 
+static double last_seen(const double *x, int64_t n)
+{
+    while (n > 0 && isnan(x[n - 1])) n--;
+    return n > 0 ? x[n - 1] : NAN;
+}
+
+static double first_seen(const double *x, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && isnan(x[i])) i++;
+    return i < n ? x[i] : NAN;
+}
+
+static double goes(const tk_path *p)
+{
+    return last_seen(p->x, p->n) - first_seen(p->x, p->n);
+}
+
 // Contacts seen on a path that a sound goes with, of those seen; 0 of 1 if none is. Contact is as
 // often before the frame that is told as after it.
 static void count_sync(const tk_clip *c, const shot *h, const tk_path *p)
@@ -185,6 +204,7 @@ static bool keeps_momentum(const tk_collision *k, double m, double q)
     return tk_near(after / before, 1, 0.35) && fabs(k->after[1]) > 0.1;
 }
 
+// A thing that hardly goes after the blow has a speed that pictures do not show.
 static tk_status measure_collision(tk_clip *c, const shot *h, const tk_path *seen,
                                    const tk_path *asked, tk_arena *a)
 {
@@ -197,7 +217,7 @@ static tk_status measure_collision(tk_clip *c, const shot *h, const tk_path *see
     TK_TRY(seen_way(c, h, track_of(c, h, q), a, &other));
     TK_TRY(true_way(c, h, q, a, &true_other));
     if (!tk_paths_collide(asked, &true_other.path, reach, &hit) || fabs(hit.before[0]) < 1.5 ||
-        !keeps_momentum(&hit, o->mass, p->mass))
+        !(fabs(goes(&true_other.path)) > hit_goes) || !keeps_momentum(&hit, o->mass, p->mass))
         return TK_OK;
     const bool kept = tk_paths_collide(seen, &other.path, 1.1 * reach, &hit) &&
                       keeps_momentum(&hit, o->mass, p->mass);
@@ -206,19 +226,6 @@ static tk_status measure_collision(tk_clip *c, const shot *h, const tk_path *see
 }
 
 // ---- what comes of it ---------------------------------------------------------------------------
-
-static double last_seen(const double *x, int64_t n)
-{
-    while (n > 0 && isnan(x[n - 1])) n--;
-    return n > 0 ? x[n - 1] : NAN;
-}
-
-static double first_seen(const double *x, int64_t n)
-{
-    int64_t i = 0;
-    while (i < n && isnan(x[i])) i++;
-    return i < n ? x[i] : NAN;
-}
 
 // How high it goes above where it was before, and how deep below; metres.
 static double climb_of(const tk_path *p, double sign)
@@ -237,11 +244,6 @@ static bool lies_still(const tk_path *p)
     const int64_t from = p->n - (int64_t)ceil(p->fps / 4);
     const tk_path end = {.n = p->n - from, .fps = p->fps, .x = p->x + from, .y = p->y + from};
     return from >= 0 && fmax(climb_of(&end, 1), climb_of(&end, -1)) < 0.15;
-}
-
-static double goes(const tk_path *p)
-{
-    return last_seen(p->x, p->n) - first_seen(p->x, p->n);
 }
 
 // Whether it goes where it is to, at least half as far and not twice as far; `least`: metres that

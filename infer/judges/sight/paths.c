@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/judges/sight/paths.h"
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
@@ -164,27 +165,81 @@ double tk_path_climbs(const tk_path *p)
     return (n * ty - t * y) / (n * tt - t * t);
 }
 
-// Velocity along x at frame `at` as three frames beside it tell, the first `first` and then each
-// `step` further away: they also tell how it changes. NaN where one is not seen.
-static double speed_beside(const tk_path *p, int64_t first, int64_t step, double at)
+// ---- collisions --------------------------------------------------------------------------------
+
+// Along x, a thing that is hit goes on two parabolas that meet at the blow.
+enum { SIDE = 5, TERMS = 5 }; // frames on either side; place, then speed and its change on each
+typedef struct kink {
+    double before, after; // speeds at the blow, m/s
+    double off;           // sum of squares of what is left
+} kink;
+
+// Sums of least squares of frame i, `s` seconds after the blow, into the normal equations m a = q.
+static void add_place(double m[TERMS * TERMS], double q[TERMS], double s, double x)
 {
-    const int64_t last = first + 2 * step;
-    if (first < 0 || last < 0 || first >= p->n || last >= p->n) return NAN;
-    const double a = p->x[first], b = p->x[first + step], c = p->x[last], h = (double)step / p->fps;
-    const double slope = (c - a) / (2 * h), bend = (c - 2 * b + a) / (h * h);
-    return slope + bend * (at - (double)(first + step)) / p->fps;
+    const int side = s < 0 ? 1 : 3;
+    double row[TERMS] = {1};
+    row[side] = s, row[side + 1] = 0.5 * s * s;
+    for (int r = 0; r < TERMS; r++) {
+        q[r] += row[r] * x;
+        for (int c = 0; c < TERMS; c++) m[r * TERMS + c] += row[r] * row[c];
+    }
 }
 
+static double kink_at(const double a[TERMS], double s)
+{
+    return a[0] + (s < 0 ? a[1] * s + 0.5 * a[2] * s * s : a[3] * s + 0.5 * a[4] * s * s);
+}
+
+// The frame after the last that counts for a blow near frame i: where it has come to rest, its way
+// is no parabola any more.
+static int64_t kink_end(const tk_path *p, int64_t i)
+{
+    const double rests = 0.01; // metres from frame to frame
+    int64_t k = i + 2;
+    while (k < p->n && k < i + SIDE && !(fabs(p->x[k] - p->x[k - 1]) < rests)) k++;
+    return k < p->n ? k + 1 : p->n;
+}
+
+// Fits both parabolas to frames [first, end) for a blow at frame t; false where too few are seen.
+// Places are known to a centimetre; friction changes speeds by some metres a second squared.
+static bool fit_kink(const tk_path *p, int64_t first, int64_t end, double t, kink *out)
+{
+    const double stiff = pow(0.012 / 3, 2);
+    double m[TERMS * TERMS] = {0}, a[TERMS] = {0};
+    int before = 0, after = 0;
+    for (int64_t i = first; i < end; i++) {
+        if (isnan(p->x[i])) continue;
+        add_place(m, a, ((double)i - t) / p->fps, p->x[i]);
+        before += (double)i<t, after += (double)i> t;
+    }
+    if (before < 2 || after < 2) return false;
+    m[2 * TERMS + 2] += stiff, m[4 * TERMS + 4] += stiff;
+    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', TERMS, 1, m, TERMS, a, 1)) return false;
+    *out = (kink){.before = a[1], .after = a[3]};
+    for (int64_t i = first; i < end; i++)
+        if (!isnan(p->x[i])) out->off += pow(p->x[i] - kink_at(a, ((double)i - t) / p->fps), 2);
+    return true;
+}
+
+// The blow is where both ways are explained best, near the frame in which the things meet.
 bool tk_paths_collide(const tk_path *a, const tk_path *b, double reach, tk_collision *out)
 {
-    const tk_path *const both[2] = {a, b};
+    double least = INFINITY;
     int64_t i = 0;
     while (i < a->n && !(hypot(a->x[i] - b->x[i], a->y[i] - b->y[i]) < reach)) i++;
     out->at = i;
-    for (int k = 0; k < 2; k++) {
-        out->before[k] = speed_beside(both[k], i - 1, -1, (double)i - 0.5);
-        out->after[k] = speed_beside(both[k], i + 1, 1, (double)i);
-        if (isnan(out->before[k]) || isnan(out->after[k])) return false;
+    const int64_t first = i > SIDE ? i - SIDE : 0;
+    for (int k = -6; k <= 6 && i < a->n; k++) {
+        const double t = (double)i + k / 4.0;
+        kink u, v;
+        if (!fit_kink(a, first, kink_end(a, i), t, &u) ||
+            !fit_kink(b, first, kink_end(b, i), t, &v))
+            continue;
+        if (u.off + v.off >= least) continue;
+        least = u.off + v.off;
+        out->before[0] = u.before, out->before[1] = v.before;
+        out->after[0] = u.after, out->after[1] = v.after;
     }
-    return true;
+    return isfinite(least);
 }

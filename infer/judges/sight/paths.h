@@ -27,8 +27,9 @@ double tk_path_settles(const tk_path *p);
 // Mean climb over the later half of the frames in which it is seen, m/s; NaN of fewer than four.
 double tk_path_climbs(const tk_path *p);
 
-// Two things that meet: velocities along x over the three frames before and after the first frame
-// in which they are nearer than `reach`; false where that cannot be told.
+// Two things that meet: velocities along x just before the blow and after it, by what is seen of
+// both up to five frames to either side; `at` is the first frame in which they are nearer than
+// `reach`. False where that cannot be told.
 typedef struct tk_collision {
     int64_t at;
     double before[2], after[2]; // m/s
