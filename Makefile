@@ -486,11 +486,12 @@ long: all
 	    $(OUT)/long.txt | cat tests/infer/output/long.md - >docs/campaign-long.md
 
 # What marks survive (docs/campaign-mark.md); goes on where it was stopped. SECONDS=600: stops then, and writes what
-# there is. MODEL: clips of a model to try as well.
+# there is. ONLY: rows, by a pattern of "seconds widthxheight attack". MODEL: weights, or clips of a model, to try as well;
+# FOOTAGE: films in place of the one of tests/media.
 campaign-mark: all $(OUT)/mark_trial
 	@scripts/mark_campaign.py $(PROGRAM) $(OUT)/mark_trial $(OUT)/mark docs/campaign-mark.md \
 	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BLIND),--blind $(BLIND)) $(if $(CLIPS),--clips $(CLIPS)) \
-	    $(foreach m,$(MODEL),--model $(m))
+	    $(if $(ONLY),--only '$(ONLY)') $(foreach m,$(MODEL),--model $(m)) $(foreach f,$(FOOTAGE),--footage $(f))
 
 # How well judges of speech hear what voices say: all voices, all words; minutes.
 SPEECH_TESTS := $(patsubst %,$(OUT)/tests/infer/judges/test_%,voice words)
@@ -580,7 +581,7 @@ help:
 	'make campaign    every case on a real Slurm over five hosts of network namespaces (root, 10 minutes), speech' \
 	'make kills       workers of a spool killed and stopped at every step of their protocol (KILLS=1000; minutes)' \
 	'make long        write docs/campaign-long.md: memory of clips of 1, 10 and 60 minutes (LENGTHS="60 600" seconds)' \
-	'make campaign-mark  write docs/campaign-mark.md: what marks survive (SECONDS=600, BLIND=1000, CLIPS=8, MODEL=clip.mp4; hours)' \
+	'make campaign-mark  write docs/campaign-mark.md: what marks survive (SECONDS=600, BLIND=1000, ONLY=CRF, CLIPS=8, MODEL=weights|clip.mp4, FOOTAGE=film; hours)' \
 	'make speech      write docs/speech.md: what judges hear of all voices and words' \
 	'make sanitize    the emulated GPU under the address and undefined-behaviour sanitizers (T=cuda/test_nccl)' \
 	'make mutate      takes faults into kernels, one at a time: each must make a test fail (T=file, JOBS=2)' \
