@@ -41,10 +41,12 @@ static tk_status show_line(hearing *l, const tk_scene *s, const tk_media *clip, 
                            int64_t at, tk_arena *a)
 {
     const tk_scene_line *said = &s->line[line];
-    const int64_t first = llround(said->t * (double)clip->sample_rate),
-                  n = llround(said->seconds * (double)clip->sample_rate);
+    const double rate = (double)clip->sample_rate, end = said->t + said->seconds;
+    const int64_t first = llround(fmax(0, said->t - TK_PRINT_AROUND) * rate),
+                  last = llround((end + TK_PRINT_AROUND) * rate);
+    const int64_t n = (last < clip->samples ? last : clip->samples) - first;
     float *x;
-    if (first + n > clip->samples) return TK_OK;
+    if (end * rate > (double)clip->samples) return TK_OK;
     TK_ARENA_NEW(x, a, n);
     for (int64_t i = 0; i < n * clip->channels; i++)
         x[i / clip->channels] += clip->pcm[first * clip->channels + i] / (float)clip->channels;

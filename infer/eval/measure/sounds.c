@@ -65,8 +65,8 @@ static tk_status find_voice(const tk_clip *c, const tk_shot *h, const tk_heard *
                             int *who)
 {
     const int n = heard->words;
-    const double from = n ? heard->word[0].begin : h->start,
-                 end = n ? heard->word[n - 1].end : h->start + h->seconds;
+    const double from = n ? heard->word[0].begin - TK_PRINT_AROUND : h->start,
+                 end = n ? heard->word[n - 1].end + TK_PRINT_AROUND : h->start + h->seconds;
     const extract p = extract_of(c, from, fmax(end, from + voiced_least));
     float *x;
     tk_voiceprint print;

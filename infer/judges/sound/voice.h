@@ -21,6 +21,7 @@ typedef struct tk_voiceprint {
     double of[TK_PRINT]; // pitch in octaves, spread, bands from 200 to 5000 Hz in nepers
 } tk_voiceprint;
 enum { TK_PRINT_LEAST = 10 };
+#define TK_PRINT_AROUND 0.2 // seconds before and after what is said: they tell what sounds below it
 
 // Of n samples of one channel. TK_INPUT for rates below TK_PRINT_RATE and samples that are no
 // numbers.

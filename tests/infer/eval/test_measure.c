@@ -88,6 +88,7 @@ static void truth_is_found(void **state)
     tk_figures_print(1, column);
     for (size_t i = 0; i < sizeof sure / sizeof *sure; i++)
         assert_true(share(&truth, sure[i]) >= 0.75);
+    assert_true(share(&truth, TK_FIG_STEPS) >= 0.95 && share(&truth, TK_FIG_VOICE) >= 0.9);
 }
 
 // The figure that a break is to be seen in, and the share that is left of it at most.
