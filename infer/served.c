@@ -461,7 +461,7 @@ static tk_status open_jobs(tk_serving *a, tk_served *h)
     return TK_OK;
 }
 
-tk_status tk_served_begin(tk_serving *a, tk_served *h)
+static tk_status begin_served(tk_serving *a, tk_served *h)
 {
     h->waits = h->unfit = false;
     h->alone = h->order.again;
@@ -480,6 +480,14 @@ tk_status tk_served_begin(tk_serving *a, tk_served *h)
     if (job->finished) return TK_OK;
     TK_TRY(open_for_job(a));
     return tk_studio_begin(&a->by, job, &h->place);
+}
+
+// What its files hold is read in this turn; latents stay open.
+tk_status tk_served_begin(tk_serving *a, tk_served *h)
+{
+    const tk_status st = begin_served(a, h);
+    tk_file_let_go();
+    return st;
 }
 
 // The longest left is forgotten for it: by then others have it, most likely.

@@ -70,13 +70,19 @@ tk_status tk_file_make_folders(const char *path);
 // Opens a regular file; anything else (a pipe, a device, a folder) is TK_INPUT, without waiting.
 // *bytes (may be NULL): its size.
 tk_status tk_file_open(const char *path, int *fd, int64_t *bytes);
-// A whole text file of at most `most` bytes, without a byte order mark, ended by a NUL that *bytes
-// does not count.
+// From here on `path` is opened as the file is now, whatever becomes of it, until all are let go:
+// for who looks at what others name, and reads it again later. It is copied into a file without a
+// name on the disk of `beside`. Names are compared as they are written. Fails as tk_file_open and
+// tk_file_scratch do.
+tk_status tk_file_hold(const char *path, const char *beside);
+void tk_file_let_go(void);
 // From here on regular files that are named by relative paths, or by paths that begin with `dir`,
 // are opened where they lie in `dir` alone, links and .. followed; TK_INPUT else. For a process
 // that opens what others name and may change while it looks. An absolute path without links; NULL:
 // no more.
 void tk_file_confine(const char *dir);
+// A whole text file of at most `most` bytes, without a byte order mark, ended by a NUL that *bytes
+// does not count.
 tk_status tk_file_read(const char *path, int64_t most, tk_arena *a, char **text, size_t *bytes);
 // All bytes or TK_IO naming path and offset; a file that ends too soon is TK_INPUT (truncated).
 tk_status tk_pread_all(int fd, const char *path, void *x, size_t bytes, int64_t offset);

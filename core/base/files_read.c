@@ -52,15 +52,106 @@ static tk_status check_confined(const char *path, int fd)
     return TK_FAIL(TK_INPUT, "%s lies outside of %s", path, confines);
 }
 
+// ---- held --------------------------------------------------------------------------------------
+
+typedef struct held_file {
+    struct held_file *next;
+    int fd;            // its bytes as they were, in a file without a name; -1: it could not be read
+    const char *words; // ... and why
+    char path[];
+} held_file;
+
+static held_file *held;
+
+static const held_file *find_held(const char *path)
+{
+    const held_file *h = held;
+    while (h && strcmp(h->path, path)) h = h->next;
+    return h;
+}
+
+static tk_status copy_all(int from, const char *path, int64_t bytes, int to, const char *beside)
+{
+    enum { PIECE = 1 << 20 };
+    char *piece = tk_alloc(PIECE);
+    tk_status st = piece ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a copy of %s", path);
+    for (int64_t at = 0; at < bytes && st == TK_OK; at += PIECE) {
+        const size_t n = bytes - at < PIECE ? (size_t)(bytes - at) : PIECE;
+        st = tk_pread_all(from, path, piece, n, at);
+        if (st == TK_OK) st = tk_pwrite_all(to, beside, piece, n, at);
+    }
+    tk_free(piece);
+    return st;
+}
+
+static tk_status add_held(const char *path, int fd, const char *words)
+{
+    const size_t n = strlen(path) + 1, more = strlen(words) + 1;
+    held_file *h = tk_alloc(sizeof *h + n + more);
+    if (!h) return TK_FAIL(TK_MEMORY, "out of memory for a copy of %s", path);
+    h->next = held;
+    h->fd = fd;
+    memcpy(h->path, path, n);
+    h->words = memcpy(h->path + n, words, more);
+    held = h;
+    return TK_OK;
+}
+
+// What cannot be read now stays so.
+static tk_status hold_unread(const char *path)
+{
+    const tk_status st = add_held(path, -1, tk_status_message());
+    if (st == TK_OK) tk_status_clear();
+    return st;
+}
+
+tk_status tk_file_hold(const char *path, const char *beside)
+{
+    int from, fd = -1;
+    int64_t bytes;
+    if (find_held(path)) return TK_OK;
+    tk_status st = tk_file_open(path, &from, &bytes);
+    if (st != TK_OK) return st == TK_INPUT ? hold_unread(path) : st;
+    st = tk_file_scratch(beside, &fd);
+    if (st == TK_OK) st = copy_all(from, path, bytes, fd, beside);
+    if (st == TK_OK) st = add_held(path, fd, "");
+    if (st != TK_OK && fd >= 0) close(fd);
+    close(from);
+    return st;
+}
+
+void tk_file_let_go(void)
+{
+    while (held) {
+        held_file *h = held;
+        held = h->next;
+        if (h->fd >= 0) close(h->fd);
+        tk_free(h);
+    }
+}
+
+// A way of its own into the copy, as if it had been opened by its name.
+static int open_held(const held_file *h)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", h->fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
 tk_status tk_file_open(const char *path, int *fd, int64_t *bytes)
 {
     struct stat s;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const held_file *h = find_held(path);
+    *fd = -1;
+    if (h && h->fd < 0) return TK_FAIL(TK_INPUT, "%s", h->words);
+    *fd = h ? open_held(h) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0) return TK_FAIL(tk_io_code(errno), "cannot open %s: %s", path, tk_io_words(errno));
     const int error = fstat(*fd, &s) == 0 ? 0 : errno;
     if (!error && S_ISREG(s.st_mode)) {
         if (bytes) *bytes = s.st_size;
-        const tk_status st = check_confined(path, *fd);
+        const tk_status st = h ? TK_OK : check_confined(path, *fd);
         if (st == TK_OK) return TK_OK;
         close(*fd);
         *fd = -1;

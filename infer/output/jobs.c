@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/output/jobs.h"
+#include "core/base/files.h"
 #include "infer/mark/marked.h"
 #include "infer/output/sign.h"
 #include "infer/reel/owner.h"
@@ -95,6 +96,24 @@ static tk_status find_inputs(tk_job *job, tk_arena *a)
     TK_ARENA_NEW(at, a, n + 1);
     tk_story_files(&job->config.story, at);
     for (int64_t i = 0; i < n; i++) TK_TRY(find_file(at[i], job->file, a));
+    return TK_OK;
+}
+
+// A spool's job cites files of others, who may change them between a look at them and their use.
+static tk_status hold_inputs(const tk_job *job, tk_arena *a)
+{
+    const tk_storyboard *b = &job->config.story;
+    char ***at;
+    const int64_t n = tk_story_files(b, NULL);
+    if (!job->uid) return TK_OK;
+    TK_ARENA_NEW(at, a, n + 1);
+    tk_story_files(b, at);
+    for (int64_t i = 0; i < n; i++) {
+        const char *latents = tk_parent_beside(*at[i], ".latents", a);
+        if (!latents) return TK_FAIL(TK_MEMORY, "out of memory for a path");
+        TK_TRY(tk_file_hold(*at[i], job->output));
+        TK_TRY(tk_file_hold(latents, job->output));
+    }
     return TK_OK;
 }
 
@@ -224,10 +243,12 @@ static tk_status check_made(planning *p, bool *laid)
                      job->trained->path);
         return TK_OK;
     }
+    const bool strangers = job->uid && (*c->consent.store || *c->filter.policy);
     TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
     for (int i = 0; i < job->remix.n; i++)
-        TK_TRY(tk_wrong_with(w, job->remix.parent[i].option,
-                             tk_signing_check_latents(&job->remix.parent[i])));
+        TK_TRY(tk_wrong_with(
+            w, job->remix.parent[i].option,
+            tk_signing_check_latents(&job->remix.parent[i], strangers ? &c->provenance : NULL)));
     TK_TRY(tk_story_text_check(w, c, job->trained, a, &text));
     if (!c->story.n_shots && w->n) return TK_OK;
     TK_TRY(tk_story_lay(w, c, job->trained->meta.codec, a, &job->story));
@@ -255,6 +276,7 @@ static tk_status check_all(planning *p)
     take_up_choice(job, c);
     TK_TRY(tk_wrong_with(w, "output", name_output(job, a)));
     TK_TRY(find_inputs(job, a));
+    if (p->writes) TK_TRY(hold_inputs(job, a));
     if (job->trained) TK_TRY(check_made(p, &laid));
     TK_TRY(tk_story_check(w, &c->story, laid ? &job->story : NULL));
     if (!tk_wrong_doubts(w, "cameo") && !tk_wrong_doubts(w, "consent"))

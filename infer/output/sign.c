@@ -232,6 +232,22 @@ static bool is_changed(const tk_proof *p)
     return false;
 }
 
+// Anybody can write a description that fits, or sign by a key of their own, and nobody sees in
+// latents who is in them.
+static tk_status check_signed_here(const tk_parent *of, const tk_proof *p,
+                                   const tk_provenance_config *c)
+{
+    uint8_t ours[TK_CERTIFICATE_HASH];
+    if (*c->key) TK_TRY(tk_signer_hash(c, ours));
+    if (*c->key && p->state >= TK_PROOF_VALID &&
+        !memcmp(p->manifest[0].certificate, ours, sizeof ours))
+        return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "%s: what is in it nobody can tell, since %s is not signed by this worker "
+                   "(provenance.key); remove it, and the film is encoded",
+                   of->latents, of->clip);
+}
+
 static tk_status check_against(const tk_parent *of, const tk_proof *p)
 {
     if (p->state == TK_PROOF_VALID) return check_named(of, p->manifest[0].latents);
@@ -242,7 +258,7 @@ static tk_status check_against(const tk_parent *of, const tk_proof *p)
                    of->clip, of->latents);
 }
 
-tk_status tk_signing_check_latents(const tk_parent *of)
+tk_status tk_signing_check_latents(const tk_parent *of, const tk_provenance_config *by)
 {
     tk_arena a;
     tk_proof *proof;
@@ -257,6 +273,7 @@ tk_status tk_signing_check_latents(const tk_parent *of)
         st = TK_OK;
     }
     if (read) st = check_against(of, proof);
+    if (proof && st == TK_OK && by) st = check_signed_here(of, proof, by);
     tk_arena_free(&a);
     return st;
 }

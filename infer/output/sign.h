@@ -23,6 +23,7 @@ tk_status tk_signing_open(tk_signing *s, const tk_config *c, const tk_trained *t
 // the file of them, finished, where they are kept.
 tk_status tk_signing_put(tk_signing *s, const tk_file *mp4, const tk_file *latents);
 // TK_INPUT where a clip that is gone on from is signed and the latents beside it are not its own:
-// its manifest holds and names others, or the film is another than was signed.
-tk_status tk_signing_check_latents(const tk_parent *p);
+// its manifest holds and names others, or the film is another than was signed. by: also where it is
+// not signed by this certificate's key; NULL: whoever signed it, or nobody.
+tk_status tk_signing_check_latents(const tk_parent *p, const tk_provenance_config *by);
 void tk_signing_close(tk_signing *s); // fine after open failed

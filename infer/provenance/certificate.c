@@ -111,6 +111,13 @@ bool tk_key_is_p256(const EVP_PKEY *key)
            (!strcmp(curve, "prime256v1") || !strcmp(curve, "P-256"));
 }
 
+tk_status tk_certificate_hash(const X509 *x, uint8_t hash[TK_CERTIFICATE_HASH])
+{
+    unsigned n = 0;
+    const bool done = X509_digest(x, EVP_sha256(), hash, &n) == 1 && n == TK_CERTIFICATE_HASH;
+    return done ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a certificate");
+}
+
 tk_status tk_certificate_read(BIO *file, const char *option, const char *path, X509 **out)
 {
     *out = PEM_read_bio_X509(file, NULL, NULL, NULL);

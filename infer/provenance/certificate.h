@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the standard asks of a certificate that signs claims. Internal to infer/provenance.
 #pragma once
-#include "infer/provenance/boxes.h"
+#include "infer/provenance/cose.h"
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
@@ -10,6 +10,7 @@ enum { TK_CERTIFICATES = 8, TK_CERTIFICATE_BYTES = 1 << 14 }; // of a chain; of 
 // In words why it may not sign claims, whatever the day; NULL: it may.
 const char *tk_certificate_fault(X509 *x);
 bool tk_certificate_is_of_today(const X509 *x);
+tk_status tk_certificate_hash(const X509 *x, uint8_t hash[TK_CERTIFICATE_HASH]);
 // The name that a person would call it by: common name or organization.
 void tk_certificate_name(const X509_NAME *name, char *out, int room);
 // The key is one of P-256, whose signatures are ES256.

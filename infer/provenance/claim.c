@@ -380,6 +380,11 @@ static tk_status check_signer(claim_check *c)
                         "the claim names another signature than that beside it");
     TK_TRY(tk_cose_check(c->cose, c->claim, c->p->anchors, &by));
     told->trusted = by.trusted;
+    if (!by.fault) {
+        uint8_t *hash = tk_arena_alloc(c->p->arena, sizeof by.certificate);
+        if (!hash) return TK_FAIL(TK_MEMORY, "out of memory for a certificate");
+        told->certificate = memcpy(hash, by.certificate, sizeof by.certificate);
+    }
     TK_TRY(
         tk_proving_text(c->p, (tk_span){(uint8_t *)by.signer, strlen(by.signer)}, &told->signer));
     TK_TRY(

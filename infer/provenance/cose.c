@@ -227,7 +227,7 @@ static tk_status judge_parts(const cose_parts *p, tk_span payload, const tk_anch
         out->words = "the signer's certificate has expired or is not valid yet";
     }
     out->trusted = !out->fault && leads_to_anchor(p, a);
-    return TK_OK;
+    return out->fault ? TK_OK : tk_certificate_hash(p->leaf, out->certificate);
 }
 
 tk_status tk_cose_check(tk_span cose, tk_span payload, const tk_anchors *a, tk_signed *out)

@@ -3,6 +3,8 @@
 #pragma once
 #include "infer/provenance/cbor.h"
 
+enum { TK_CERTIFICATE_HASH = 32 }; // SHA-256 of it in DER
+
 enum {
     TK_COSE_SIGN1 = 18, // the tag
     TK_COSE_ALG = 1,    // labels of the header; ...
@@ -20,6 +22,7 @@ typedef struct tk_signed { // what is found out about a signature
     const char *words;     // ... in ours
     bool trusted;          // it holds, and its certificate leads to an anchor
     char signer[128], issuer[128]; // names in the certificate; "": none, or another's key signed
+    uint8_t certificate[TK_CERTIFICATE_HASH]; // of the signer, where it holds
 } tk_signed;
 
 typedef struct tk_anchors tk_anchors;

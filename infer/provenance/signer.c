@@ -137,6 +137,18 @@ tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
     return st;
 }
 
+tk_status tk_signer_hash(const tk_provenance_config *c, uint8_t hash[TK_CERTIFICATE_HASH])
+{
+    tk_arena a;
+    tk_signer s = {.n = 0};
+    tk_arena_init(&a, 0);
+    tk_status st = read_chain(&s, c->chain, &a);
+    if (st == TK_OK) st = tk_certificate_hash(s.chain[0], hash);
+    for (int i = 0; i < s.n; i++) X509_free(s.chain[i]);
+    tk_arena_free(&a);
+    return st;
+}
+
 void tk_signer_close(tk_signer *s)
 {
     if (!s) return;

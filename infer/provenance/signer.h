@@ -3,7 +3,7 @@
 // (RFC 9052) by ES256, which carry the certificates.
 #pragma once
 #include "core/config/config.h"
-#include "infer/provenance/boxes.h"
+#include "infer/provenance/cose.h"
 
 typedef struct tk_signer tk_signer;
 
@@ -12,6 +12,9 @@ typedef struct tk_signer tk_signer;
 // today; each other one issued the one before. TK_INPUT naming the file and what would be right.
 tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out);
 void tk_signer_close(tk_signer *s); // NULL is fine
+
+// What the first certificate of provenance.chain is known by: who signs here. TK_INPUT as above.
+tk_status tk_signer_hash(const tk_provenance_config *c, uint8_t hash[TK_CERTIFICATE_HASH]);
 
 // COSE_Sign1 over `claim`, in CBOR; its length depends on the signer alone. Without `real`, of the
 // same length, signed by nobody.

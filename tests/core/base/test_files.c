@@ -425,6 +425,51 @@ static void test_confined(void **state)
     assert_int_equal(chdir(before), 0);
 }
 
+static void assert_opens(const char *path, const char *text)
+{
+    char x[64] = "";
+    int fd;
+    int64_t bytes;
+    assert_ok(tk_file_open(path, &fd, &bytes));
+    assert_int_equal(bytes, strlen(text));
+    assert_ok(tk_pread_all(fd, path, x, (size_t)bytes, 0));
+    assert_string_equal(x, text);
+    close(fd);
+}
+
+// Whoever changes a file after it was looked at changes nothing of what is read.
+static void test_held(void **state)
+{
+    (void)state;
+    char path[512], none[512];
+    int fd;
+    snprintf(path, sizeof path, "%s", in_dir("held"));
+    snprintf(none, sizeof none, "%s", in_dir("not-there"));
+    spill(path, "first");
+    assert_ok(tk_file_hold(path, in_dir("out")));
+    assert_ok(tk_file_hold(none, in_dir("out")));
+    assert_int_equal(temporaries(), 0);
+    assert_int_equal(truncate(path, 2), 0); // written in place,
+    assert_opens(path, "first");
+    spill(in_dir("other"), "second");
+    assert_int_equal(rename(in_dir("other"), path), 0); // another in its place,
+    assert_ok(tk_file_hold(path, in_dir("out")));
+    assert_opens(path, "first");
+    assert_opens(path, "first");
+    unlink(path); // none any more,
+    assert_opens(path, "first");
+    spill(none, "late"); // or one where there was none
+    assert_status(tk_file_open(none, &fd, NULL), TK_INPUT);
+    assert_says("No such file");
+    assert_int_equal(fd, -1);
+    tk_file_let_go();
+    assert_opens(none, "late");
+    assert_status(tk_file_open(path, &fd, NULL), TK_INPUT);
+    assert_status(tk_file_hold(none, in_dir("nowhere/out")), TK_INPUT);
+    tk_file_let_go();
+    tk_file_let_go();
+}
+
 static void test_folders(void **state)
 {
     (void)state;
@@ -453,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_an_output_is_no_input),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_confined),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, open_dir, close_dir);

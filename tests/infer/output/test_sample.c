@@ -236,6 +236,31 @@ static tk_latents_whole rows_of(const tk_job *job)
         calloc((size_t)(g->audio_rows * k->channels * k->audio_channels), sizeof(float)));
 }
 
+// A spool's user may put another file in the place of one that was looked at.
+static void what_a_job_cites_is_held(void **state)
+{
+    (void)state;
+    char here[4096], picture[] = "P6\n2 2\n255\nabcabcabcabc", x[4] = "";
+    char *options[] = {"output=clips/held"};
+    const int64_t uid = getuid();
+    int fd;
+    tk_jobs jobs;
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(runs_dir()), 0);
+    runs_write("given.ppm", picture);
+    runs_write("held.yaml", "checkpoint: run\n" TWO_SHOTS "references: [given.ppm]\n");
+    assert_ok(tk_jobs_open_for(&jobs, tk_comm_self(), "held.yaml", NULL, &uid, 1, options));
+    picture[1] = '5';
+    runs_write("given.ppm", picture);
+    assert_ok(tk_file_open("given.ppm", &fd, NULL));
+    assert_ok(tk_pread_all(fd, "given.ppm", x, 2, 0));
+    assert_string_equal(x, "P6");
+    close(fd);
+    tk_jobs_close(&jobs);
+    tk_file_let_go();
+    assert_int_equal(chdir(here), 0);
+}
+
 // A full disk: no clip under its final name; an older one that was there stays, and is whole.
 static void a_full_disk_leaves_what_was_there(void **state)
 {
@@ -347,6 +372,7 @@ int main(void)
         cmocka_unit_test(bad_storyboards_are_named),
         cmocka_unit_test(bad_calls_are_named),
         cmocka_unit_test(outputs_are_checked_before_any_work),
+        cmocka_unit_test(what_a_job_cites_is_held),
         cmocka_unit_test(a_full_disk_leaves_what_was_there),
         cmocka_unit_test(documents_are_those_of_training),
         cmocka_unit_test(eval_prints_its_columns),
