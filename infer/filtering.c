@@ -61,10 +61,29 @@ static tk_status look_at_texts(tk_ruling *f, const tk_job *job, tk_arena *a)
 static tk_status look_at_captions(tk_ruling *f, const tk_job *job)
 {
     char place[512];
-    if (!*job->config.story.style || tk_ruling_refuses(f)) return TK_OK;
+    if (tk_ruling_refuses(f)) return TK_OK;
     for (int i = 0; i < job->story.n_shots; i++) {
+        if (!strcmp(job->story.shot[i].caption, job->config.story.shots[i].prompt)) continue;
         snprintf(place, sizeof place, "%.300s: shots[%d], style and prompt", job->file, i);
         TK_TRY(tk_ruling_text(f, place, job->story.shot[i].caption));
+    }
+    return TK_OK;
+}
+
+// Words that begin in one prompt and end in a later one.
+static tk_status look_at_seams(tk_ruling *f, const tk_job *job, tk_arena *a)
+{
+    enum { BEFORE = 1024 }; // bytes that are looked at
+    const tk_storyboard *b = &job->config.story;
+    tk_text all = tk_text_in(a);
+    char place[512];
+    for (int64_t i = 0; i < b->n_shots; i++) {
+        const size_t skip = all.used > BEFORE ? all.used - BEFORE : 0;
+        snprintf(place, sizeof place, "%.300s: into shots[%" PRId64 "].prompt", job->file, i);
+        if (all.used) TK_TRY(tk_ruling_seam(f, place, all.s + skip, b->shots[i].prompt));
+        if (all.used) tk_text_add(&all, " ");
+        tk_text_add(&all, b->shots[i].prompt);
+        if (!all.s) return TK_FAIL(TK_MEMORY, "out of memory for prompts");
     }
     return TK_OK;
 }
@@ -179,7 +198,8 @@ typedef struct who_lends {
     const int64_t *uid;
 } who_lends;
 
-// A name stands for a face and a voice: one of the two is not enough.
+// A name stands for a face and a voice: one of the two is not enough, nor is a handle that somebody
+// took by a challenge, which says that a person was there, not who.
 static bool consents(void *ctx, const char *handle)
 {
     const who_lends *w = ctx;
@@ -188,7 +208,8 @@ static bool consents(void *ctx, const char *handle)
     bool asked = !w->uid;
     for (int i = 0; i < l->ask.users && !asked; i++) asked = l->ask.user[i] == *w->uid;
     for (int i = 0; i < l->ask.n && asked; i++)
-        if (!strcmp(l->cameo[i].who.name, handle) && (l->cameo[i].uses & both) == both) return true;
+        if (!strcmp(l->cameo[i].who.name, handle) && (l->cameo[i].uses & both) == both)
+            return l->cameo[i].vouched;
     return false;
 }
 
@@ -219,8 +240,8 @@ static const char *speaks_for(const tk_lent *l, const char *file, unsigned use)
 {
     for (int i = 0; i < l->ask.n; i++)
         if (l->cameo[i].uses & use) return "consented";
-    for (int i = 0; i < l->inherited.n; i++)
-        if (!strcmp(l->shown[i].file, file)) return "consented";
+    for (int i = 0; i < l->people.n_shows; i++)
+        if (!strcmp(l->people.shows[i], file)) return "consented";
     for (int i = 0; i < l->people.n_ours; i++)
         if (!strcmp(l->people.ours[i], file)) return "made here";
     return NULL;
@@ -231,13 +252,25 @@ static tk_status rule_given(tk_ruling *f, const tk_job *job, const given_file *g
 {
     tk_media_has has = {.pictures = g->pictures, .sound = g->sound};
     if (has.pictures && has.sound) TK_TRY(tk_media_look(g->path, &has));
-    const bool wanted[TK_GIVEN_KINDS] = {has.pictures, has.sound};
-    static const unsigned use[TK_GIVEN_KINDS] = {TK_USE_FACE, TK_USE_VOICE};
-    for (int k = 0; k < TK_GIVEN_KINDS; k++)
+    const bool wanted[] = {has.pictures, has.sound};
+    static const unsigned use[] = {TK_USE_FACE, TK_USE_VOICE};
+    for (int k = TK_GIVEN_PICTURES; k <= TK_GIVEN_SOUNDS; k++)
         if (wanted[k])
             TK_TRY(tk_ruling_given(f, job->file, (tk_policy_given)k, g->path,
                                    speaks_for(&job->lent, g->path, use[k])));
     return TK_OK;
+}
+
+// They are what the model reads in the place of a prompt, which is then for people only.
+static tk_status rule_features(tk_ruling *f, const tk_job *job)
+{
+    const tk_storyboard *b = &job->config.story;
+    const tk_policy_given kind = TK_GIVEN_FEATURES;
+    for (int64_t i = 0; i < b->n_shots; i++)
+        if (*b->shots[i].features)
+            TK_TRY(tk_ruling_given(f, job->file, kind, b->shots[i].features, NULL));
+    if (!*b->empty_features) return TK_OK;
+    return tk_ruling_given(f, job->file, kind, b->empty_features, NULL);
 }
 
 // Every picture may show somebody and every sound be somebody's: nobody looks at faces here.
@@ -384,7 +417,9 @@ static tk_status look_at_job(const tk_job *job, const int64_t *uid, bool dry, tk
     if (!f) return TK_OK;
     tk_status st = look_at_texts(f, job, a);
     if (st == TK_OK) st = look_at_captions(f, job);
+    if (st == TK_OK) st = look_at_seams(f, job, a);
     if (st == TK_OK) st = look_at_parents(f, job, a);
+    if (st == TK_OK) st = rule_features(f, job);
     if (st == TK_OK) st = look_at_given(f, job, &given);
     if (st == TK_OK) st = tk_senses_open(s, tk_ruling_policy(f), job->file, job->story.sample_rate);
     if (st == TK_OK && has_senses(f)) st = take_given(f, job, &given, s);

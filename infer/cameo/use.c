@@ -196,6 +196,7 @@ static void check_person(const tk_cameo_store *s, const tk_lender *p, const tk_c
         out->gone = true;
         return;
     }
+    out->vouched = !strcmp(p->card.by, "registrar") || (p->consents && !p->forged);
     out->uses = x->inherited ? 0 : given_uses(p, word, out->uses);
     for (int k = 0; k < TK_CAMEO_KINDS; k++)
         if ((out->uses & (1u << k)) && !strcmp(p->card.reference[k], "none"))

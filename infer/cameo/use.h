@@ -29,6 +29,7 @@ typedef struct tk_cameo { // that may be used
     tk_handle who;
     unsigned uses;
     char paper[TK_PAPER_HASH]; // what it stands on: a consent, or the card where all are its owner
+    bool vouched;              // a registrar has said whose face and voice it is
     bool gone;                 // told where it may not: it is there no more, it was revoked
 } tk_cameo;
 

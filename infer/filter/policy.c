@@ -61,14 +61,14 @@ static const tk_option category_rows[] = {
 static const tk_table category_table = TK_TABLE(category_rows, OF, "category");
 #undef OF
 
-const char *const tk_policy_given_name[TK_GIVEN_KINDS] = {"pictures", "sounds"};
+const char *const tk_policy_given_name[TK_GIVEN_KINDS] = {"pictures", "sounds", "features"};
 
 #define OF tk_policy
-#define GIVEN(n, k, words)                                                                       \
+#define GIVEN(n, k, unsaid, words)                                                               \
     {                                                                                            \
         .name = n, .kind = TK_OPT_ENUM, .offset = offsetof(OF, given[k]), .imax = TK_GIVEN_ROLE, \
-        .names = {"pass", "refuse", "log", "role"},                                              \
-        .help = "what becomes of " words " in which nobody is known to consent"                  \
+        .idef = unsaid, .names = {"pass", "refuse", "log", "role"},                              \
+        .help = "what becomes of " words                                                         \
     }
 static const tk_option policy_rows[] = {
     ROWS("roles", roles, n_roles, role_table, "roles and who has them"),
@@ -84,8 +84,12 @@ static const tk_option policy_rows[] = {
      .offset = offsetof(OF, read),
      .imax = 1,
      .help = "whether what can be read in pictures is looked at, as what is written"},
-    GIVEN("given.pictures", TK_GIVEN_PICTURES, "pictures and films that a storyboard gives"),
-    GIVEN("given.sounds", TK_GIVEN_SOUNDS, "sounds that a storyboard gives"),
+    GIVEN("given.pictures", TK_GIVEN_PICTURES, TK_GIVEN_PASS,
+          "pictures and films that a storyboard gives, in which nobody is known to consent"),
+    GIVEN("given.sounds", TK_GIVEN_SOUNDS, TK_GIVEN_PASS,
+          "sounds that a storyboard gives, in which nobody is known to consent"),
+    GIVEN("given.features", TK_GIVEN_FEATURES, TK_GIVEN_REFUSE,
+          "text features that a storyboard gives, of which nobody knows what they say"),
     TEXT("given.role", given_role, "who may, where one of these says role"),
 };
 #undef GIVEN
@@ -137,9 +141,9 @@ static tk_status check_roles(policy_reading *r, const tk_source *rows)
 static tk_status check_given(policy_reading *r, const tk_source *row)
 {
     const tk_policy *p = r->p;
-    const bool asks =
-        p->given[TK_GIVEN_PICTURES] == TK_GIVEN_ROLE || p->given[TK_GIVEN_SOUNDS] == TK_GIVEN_ROLE;
+    bool asks = false;
     const char *words = NULL;
+    for (int k = 0; k < TK_GIVEN_KINDS; k++) asks |= p->given[k] == TK_GIVEN_ROLE;
     if (asks && !*p->given_role) words = "missing: who may, since given says role";
     if (!asks && *p->given_role) words = "says who may, but given does not say role";
     if (asks && *p->given_role && !has_role_named(p, p->given_role))

@@ -14,10 +14,12 @@ typedef enum tk_policy_action {
     TK_POLICY_ROLE // refused to all but users of its role
 } tk_policy_action;
 
-// What a storyboard gives, each of which may show or be somebody.
+// What a storyboard gives: what may show or be somebody, and text features, which are read in the
+// place of prompts and say what nobody can read.
 typedef enum tk_policy_given {
     TK_GIVEN_PICTURES, // stills and films
     TK_GIVEN_SOUNDS,   // of films, too
+    TK_GIVEN_FEATURES,
     TK_GIVEN_KINDS
 } tk_policy_given;
 extern const char *const tk_policy_given_name[TK_GIVEN_KINDS]; // "pictures"

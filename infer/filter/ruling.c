@@ -211,16 +211,21 @@ static tk_status judge_hit(tk_ruling *f, const char *place, const char *text,
 static void add_given_refusal(tk_ruling *f, const char *place, tk_policy_given kind,
                               const char *file)
 {
+    static const char *const why[] = {"of which nobody is known to consent",
+                                      "of which nobody is known to consent",
+                                      "of which nobody knows what they say"};
+    static const char *const right[] = {
+        "name in cameo who lends a face to this clip, or give a clip that was made here",
+        "name in cameo who lends a voice to this clip, or give a clip that was made here",
+        "name a checkpoint that reads prompts"};
     const bool role = f->policy->given[kind] == TK_GIVEN_ROLE;
     f->refused++;
     if (f->told == TOLD || f->lines.used > TOLD_BYTES) return;
     if (f->told++) tk_text_add(&f->lines, "\n");
-    tk_text_addf(
-        &f->lines,
-        "%.300s: refused (given %s, of which nobody is known to consent): %.300s; name in "
-        "cameo who lends %s to this clip, or give a clip that was made here%s%.80s%s",
-        place, tk_policy_given_name[kind], file, kind == TK_GIVEN_PICTURES ? "a face" : "a voice",
-        role ? ", or have the role \"" : "", role ? f->policy->given_role : "", role ? "\"" : "");
+    tk_text_addf(&f->lines, "%.300s: refused (given %s, %s): %.300s; %s%s%.80s%s", place,
+                 tk_policy_given_name[kind], why[kind], file, right[kind],
+                 role ? ", or have the role \"" : "", role ? f->policy->given_role : "",
+                 role ? "\"" : "");
 }
 
 tk_status tk_ruling_given(tk_ruling *f, const char *place, tk_policy_given kind, const char *file,
@@ -274,6 +279,32 @@ tk_status tk_ruling_text(tk_ruling *f, const char *place, const char *text)
         left -= n - SHARED;
         while (left && is_within_letter(*text)) text++, left--;
     }
+}
+
+// As many as pieces share, from a space on if that is not all.
+static const char *last_words(const char *text)
+{
+    const size_t n = strlen(text);
+    const char *at = n > SHARED ? strchr(text + n - SHARED, ' ') : text;
+    return at ? at : text + n - SHARED;
+}
+
+tk_status tk_ruling_seam(tk_ruling *f, const char *place, const char *before, const char *after)
+{
+    char text[2 * SHARED + 2];
+    tk_policy_hit *hit;
+    int n;
+    if (!f) return TK_OK;
+    const int seam = snprintf(text, sizeof text, "%s", last_words(before));
+    const int whole = snprintf(text + seam, SHARED, " %s", after);
+    tk_utf8_clean(text, strlen(text)); // cut anywhere
+    if (whole >= SHARED && strrchr(text, ' ') > text + seam) *strrchr(text, ' ') = 0;
+    tk_arena_reset(&f->scratch);
+    TK_TRY(tk_policy_look(f->policy, text, strlen(text), &f->scratch, &n, &hit));
+    for (int k = 0; k < n; k++)
+        if (hit[k].begin < seam && hit[k].end > seam + 1)
+            TK_TRY(judge_hit(f, place, text, &hit[k]));
+    return TK_OK;
 }
 
 int tk_ruling_refuses(const tk_ruling *f)

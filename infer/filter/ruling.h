@@ -34,9 +34,11 @@ void tk_ruling_close(tk_ruling *f); // NULL is fine
 
 const tk_policy *tk_ruling_policy(const tk_ruling *f);
 // `place`: of the text, in messages. TK_IO where a decision cannot be logged. Long texts are looked
-// at in pieces that overlap. f NULL: fine, as in the next three.
+// at in pieces that overlap. f NULL: fine, as in the next four.
 tk_status tk_ruling_text(tk_ruling *f, const char *place, const char *text);
-// A file that is given. consents: what speaks for it, as the log calls it; NULL: nobody who is in
+// What runs from the end of one text into another that follows it, and is in neither by itself.
+tk_status tk_ruling_seam(tk_ruling *f, const char *place, const char *before, const char *after);
+// What is given, a file. consents: what speaks for it, as the log calls it; NULL: nobody who is in
 // it is known to consent.
 tk_status tk_ruling_given(tk_ruling *f, const char *place, tk_policy_given kind, const char *file,
                           const char *consents);

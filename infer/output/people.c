@@ -77,6 +77,7 @@ typedef struct people_found {
     bool told;        // something beside it or in it describes a clip,
     bool fits;        // ... and this very file
     bool marked;      // it bears a mark of ours
+    bool shows;       // somebody is in it
 } people_found;
 
 static tk_status find_person(people_found *f, const char *word)
@@ -89,6 +90,7 @@ static tk_status find_person(people_found *f, const char *word)
                        "its manifest, was changed",
                        f->file);
     }
+    f->shows = true;
     for (int i = 0; i < f->n; i++)
         if (!strcmp(f->found[i].who.name, who.name)) return TK_OK;
     if (f->n == TK_INHERITED)
@@ -212,6 +214,7 @@ tk_status tk_people_find(tk_wrong *w, const tk_config *c, tk_arena *a, tk_people
     TK_ARENA_NEW(at, a, files + 1);
     TK_ARENA_NEW(f.found, a, TK_INHERITED);
     TK_ARENA_NEW(out->ours, a, files + 1);
+    TK_ARENA_NEW(out->shows, a, files + 1);
     tk_story_files(b, at);
     for (int64_t i = 0; i < files; i++) {
         tk_arena scratch;
@@ -219,10 +222,11 @@ tk_status tk_people_find(tk_wrong *w, const tk_config *c, tk_arena *a, tk_people
         if (tk_story_file_again(at, i)) continue;
         tk_arena_init(&scratch, 0);
         f.file = *at[i];
-        f.told = f.fits = f.marked = false;
+        f.told = f.fits = f.marked = f.shows = false;
         const tk_status st = look_for_people(&f, c, &scratch);
         tk_arena_free(&scratch);
         TK_TRY(tk_wrong_with(w, tk_story_file_option(b, i, name), st));
+        if (f.shows) out->shows[out->n_shows++] = f.file;
         if (*c->watermark.key ? f.marked : f.fits) out->ours[out->n_ours++] = f.file;
     }
     out->person = f.found;

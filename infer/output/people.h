@@ -21,8 +21,10 @@ typedef struct tk_person_in {
 typedef struct tk_people_in { // all files of a storyboard
     tk_person_in *person;     // (n) each once
     int n;
-    const char **ours; // (n_ours) films that were made here: they bear the mark, or, where its key
-    int n_ours;        // is missing, are what their JSON or their manifest says
+    const char **ours;  // (n_ours) films that were made here: they bear the mark, or, where its key
+    int n_ours;         // is missing, are what their JSON or their manifest says
+    const char **shows; // (n_shows) files that somebody is in
+    int n_shows;
 } tk_people_in;
 
 // Whether an ingredient of a manifest is a person, whose handle is its title.

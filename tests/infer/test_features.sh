@@ -109,6 +109,18 @@ story s4.yaml ", features: a.npy" "empty_features: empty.npy"
 ok 1 sample s4.yaml -o same
 cmp alone.png same.png || fail "the checkpoint does not know what an empty caption had in training"
 
+# What they say nobody can read: a policy refuses them, unless it says otherwise.
+policy() { echo "{roles: [{name: staff, users: ['$(id -u)']}], categories: [{name: trees, words: [oak]}], $1}" >policy.yaml; }
+by=(filter.policy=policy.yaml filter.log=log.jsonl)
+policy 'listen: false'
+if ! "$talkie" plan s.yaml filter.policy=policy.yaml 2>&1 | grep -q 'without filters'; then
+    refuse 's3.yaml: refused (given features, of which nobody knows what they say): a.npy; name a checkpoint that reads prompts' sample s3.yaml "${by[@]}" -o x
+    grep -qF 'they say): b.npy' out || fail "features of an empty caption are not refused"
+    policy 'given: {features: role, role: staff}'
+    ok 1 sample s.yaml "${by[@]}" -o staff
+    grep -q '"decision":"allowed".*"rule":"given features".*a.npy' log.jsonl || fail "the log does not say who gave features"
+fi
+
 story bare.yaml "" ""
 refuse "shots[0].features: missing" sample bare.yaml -o x
 story wide.yaml ", features: wide.npy" ""

@@ -72,6 +72,14 @@ grep -q 'good.yaml: shots\[1\].prompt: refused' out || fail "an override is not 
 refused 2 "$talkie" sample good.yaml "${by[@]}" 'style=an o' 'shots[0].prompt=ak' -o none
 grep -q 'style and prompt: refused' out || fail "what style and prompt say together is not looked at"
 
+refused 2 "$talkie" sample good.yaml "${by[@]}" 'shots[1].style=an o' 'shots[1].prompt=ak' -o none
+grep -q 'shots\[1\], style and prompt: refused' out || fail "what a shot's own style and its prompt say together is not looked at"
+story 'a hill with an o' 'a' >split.yaml # a word over three prompts
+echo '  - {seconds: 0.5, prompt: "k, and a lake"}' >>split.yaml
+refused 2 "$talkie" sample split.yaml "${by[@]}" -o none
+grep -q 'split.yaml: into shots\[2\].prompt: refused (trees, word "oak"): "o a k"' out || fail "what prompts say together is not looked at: $(cat out)"
+[[ $(grep -c refused out) == 1 ]] || fail "it is told twice"
+
 # A clip of ours whose captions are refused is no input.
 story 'a meadow' 'a lake' >lake.yaml
 refused 0 "$talkie" sample lake.yaml -o lake

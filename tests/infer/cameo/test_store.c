@@ -105,6 +105,24 @@ static void test_consent(void **state)
     assert_says("does not consent to face, voice");
 }
 
+// A challenge says that somebody was there; who it is says the registrar, in whatever way.
+static void test_vouched(void **state)
+{
+    (void)state;
+    tk_cameo_new x = {
+        .owner = LENDER_ADA, .by = "challenge", .reference = {"f", "v"}, .bytes = {1, 1}};
+    assert_ok(tk_handle_read("@tom", &x.who));
+    assert_ok(tk_cameo_enroll(&lender_store, &x));
+    assert_ok(lender_ask("@tom", LENDER_ADA));
+    assert_false(lender_cameo[0].vouched);
+    assert_ok(lender_grant("@tom", lender_consent(LENDER_BO, 7, 1000)));
+    assert_ok(lender_ask("@tom", LENDER_ADA));
+    assert_true(lender_cameo[0].vouched);
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_ask("@ada", LENDER_ADA));
+    assert_true(lender_cameo[0].vouched);
+}
+
 static void test_forged(void **state)
 {
     (void)state;
@@ -519,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_handles),
         FRESH(test_serves_its_owner_alone),
         FRESH(test_consent),
+        FRESH(test_vouched),
         FRESH(test_forged),
         FRESH(test_replayed),
         FRESH(test_links),

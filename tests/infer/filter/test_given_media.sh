@@ -106,4 +106,18 @@ made lent.yaml lent "${lent[@]}"
 decided consented 'given pictures' face.png
 plan_of voice.yaml 1002 "cameo: ['@ada:face'], sound: voice.wav, $one"
 refused 'refused (given sounds' voice.yaml "${lent[@]}"
+
+# Everybody who is in a file consents to a remix: that speaks for each file that they are in.
+cameo grant @ada consent.users=[1002] 'consent.uses=[face, voice, remix]' consent.until=2099-01-01 consent.sign=registrar.pem
+for clip in one two; do
+    cp lent.mp4 $clip.mp4
+    echo x >>$clip.mp4 # not what its JSON describes any more, which still tells who is in it
+    cp lent.json $clip.json
+done
+plan_of twice.yaml 1002 "picture: one.mp4, references: [two.mp4], $one"
+rm -f log.jsonl
+made twice.yaml twice "${lent[@]}"
+for clip in one two; do
+    grep -q "\"decision\":\"consented\".*\"text\":\"$clip.mp4\"" log.jsonl || { cp log.jsonl out; fail "nothing speaks for $clip.mp4"; }
+done
 echo "given with consent"

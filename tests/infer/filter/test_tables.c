@@ -59,6 +59,8 @@ static void read_table(const char *path, void (*each)(char *line, void *ctx), vo
 
 typedef struct count {
     int n, wrong;
+    int met; // what two that follow each other say together and neither by itself
+    char before[512];
 } count;
 
 static void judge_evasion(char *line, void *ctx)
@@ -84,13 +86,24 @@ static void test_evasions(void **state)
     assert_true(100 * c.wrong <= c.n);
 }
 
+// As prompts of a storyboard are.
+static void judge_meeting(count *c, const char *line)
+{
+    char both[1100], by[512];
+    snprintf(both, sizeof both, "%s %.500s", c->before, line);
+    caught_by(both, by);
+    if (*c->before && *by && ++c->met <= SHOWN) print_message("met in %s: \"%s\"\n", by, both);
+    snprintf(c->before, sizeof c->before, "%s", line);
+}
+
 static void judge_innocent(char *line, void *ctx)
 {
     count *c = ctx;
     char by[512];
     caught_by(line, by);
     c->n++;
-    if (!*by) return;
+    if (!*by) return judge_meeting(c, line);
+    *c->before = 0;
     if (++c->wrong <= SHOWN) print_message("wrongly caught by %s: \"%s\"\n", by, line);
 }
 
@@ -99,9 +112,10 @@ static void test_innocents(void **state)
     (void)state;
     count c = {0};
     read_table("tests/infer/filter/innocents.txt", judge_innocent, &c);
-    print_message("%d innocent texts, %d caught\n", c.n, c.wrong);
+    print_message("%d innocent texts, %d caught, %d pairs\n", c.n, c.wrong, c.met);
     assert_true(c.n >= 200);
     assert_true(100 * c.wrong <= c.n);
+    assert_true(100 * c.met <= c.n);
 }
 
 static void test_captions_of_the_world(void **state)
@@ -126,9 +140,10 @@ static void test_captions_of_the_world(void **state)
         for (int k = 0; k < s->n_shots; k++) judge_innocent(s->shot[k].caption, &c);
     }
     tk_free(s);
-    print_message("%d captions of the world, %d caught\n", c.n, c.wrong);
+    print_message("%d captions of the world, %d caught, %d pairs\n", c.n, c.wrong, c.met);
     assert_true(c.n >= SCENES);
     assert_int_equal(c.wrong, 0);
+    assert_int_equal(c.met, 0);
 }
 
 // Whether the policy has the word itself, by a search that knows no disguises.
@@ -164,7 +179,7 @@ static void test_dictionary(void **state)
         judge_innocent(line, &c);
     }
     fclose(f);
-    print_message("%d words of %d, %d caught\n", c.n, all, c.wrong);
+    print_message("%d words of %d, %d caught, %d pairs\n", c.n, all, c.wrong, c.met);
     assert_true(c.n > WORDS * 9 / 10);
     assert_true(100 * c.wrong <= c.n);
 }
