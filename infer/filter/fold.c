@@ -17,7 +17,7 @@ typedef struct folded { // a code point
     uint32_t same[LETTERS];
     uint64_t is[LETTERS];
     uint8_t kind; // tk_letter_kind of all of them
-    bool alone;
+    bool alone, masks;
 } folded;
 
 struct tk_fold {
@@ -56,7 +56,8 @@ static const struct {
     {0x394, 'a'}, {0x431, 'b'}, {0x432, 'b'},  {0x433, 'r'},  {0x434, 'a'}, {0x437, 'e'},
     {0x438, 'n'}, {0x439, 'n'}, {0x43a, 'k'},  {0x43c, 'm'},  {0x43d, 'h'}, {0x43f, 'n'},
     {0x442, 't'}, {0x446, 'u'}, {0x448, 'w'},  {0x449, 'w'},  {0x44a, 'b'}, {0x44c, 'b'},
-    {0x44f, 'r'}, {0x454, 'e'}, {0x2c83, 'b'}, {0x3147, 'o'}, {0x451, 'e'},
+    {0x44f, 'r'}, {0x454, 'e'}, {0x2c83, 'b'}, {0x3147, 'o'}, {0x451, 'e'}, {0x184, 'b'},
+    {0x185, 'b'}, {0x3a9, 'o'},
 };
 
 uint64_t tk_letter_bit(char c)
@@ -210,6 +211,16 @@ static bool is_written_alone(UChar32 c)
     return false;
 }
 
+// What is put where a letter is left out: stars, and all that is neither letter nor written between
+// words.
+static bool may_mask(UChar32 c)
+{
+    enum { DOTS = 0x2026 };
+    const uint32_t of = U_GET_GC_MASK(c);
+    if (c < 128) return c == '*' || c == '#' || c == '_';
+    return c != DOTS && (of & (U_GC_SO_MASK | U_GC_SM_MASK | U_GC_PO_MASK));
+}
+
 // Of a letter beyond ASCII: its compatibility form, then what it looks like, then its name.
 static void take_letter(const tk_fold *t, folded *f, UChar32 c)
 {
@@ -233,7 +244,7 @@ static const folded *fold_one(tk_fold *t, UChar32 c)
 {
     folded *f = &t->cache[(uint32_t)c % CACHED];
     if (f->of == c && c) return f;
-    *f = (folded){.of = c};
+    *f = (folded){.of = c, .masks = may_mask(c)};
     if (c < 128) {
         if (put_ascii(f, (char)c) || take_sign(f, c)) return f;
         if (!is_unseen(c)) take_itself(f, c);
@@ -293,6 +304,7 @@ tk_status tk_fold_text(tk_fold *f, const char *text, size_t bytes, tk_arena *a, 
                                          .is = one->is[k],
                                          .kind = one->kind,
                                          .alone = one->alone,
+                                         .masks = one->masks && one->kind != TK_LETTER_PLAIN,
                                          .written = c < 0 ? 0xfffd : (uint32_t)c,
                                          .at = at,
                                          .end = i};

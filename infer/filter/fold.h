@@ -22,6 +22,7 @@ typedef struct tk_letter {
     uint64_t is;   // what it may be, bits TK_LETTER_BIT; 0: no letter of a to z and no digit
     tk_letter_kind kind;
     bool alone; // of a script that is written without spaces: a word may begin and end anywhere
+    bool masks; // it may be put in the place of a letter that is left out: * # _, bullets, pictures
     uint32_t written; // code point
     int at, end;      // bytes of the text
 } tk_letter;

@@ -247,9 +247,9 @@ typedef enum word_reading { // what signs and digits are
 static const struct {
     char pair[3];
     char as;
-} digraphs[] = {{"rn", 'm'}, {"vv", 'w'}, {"uu", 'w'}, {"()", 'o'},  {"[]", 'o'},
-                {"|3", 'b'}, {"|)", 'd'}, {"|<", 'k'}, {"/\\", 'a'}, {"\\/", 'v'},
-                {"|_", 'l'}, {"><", 'x'}, {"ph", 'f'}};
+} digraphs[] = {{"rn", 'm'},  {"vv", 'w'}, {"uu", 'w'}, {"()", 'o'}, {"[]", 'o'},
+                {"<>", 'o'},  {"|3", 'b'}, {"|)", 'd'}, {"|<", 'k'}, {"/\\", 'a'},
+                {"\\/", 'v'}, {"|_", 'l'}, {"><", 'x'}, {"ph", 'f'}};
 
 // What stands at the ends of words by itself.
 static bool is_punctuation(const tk_letter *l)
@@ -290,9 +290,8 @@ static void find_within(int n, const tk_letter *l, bool *within)
 // A masked letter ("b*mb"): a lone sign between two letters may be any one.
 static bool is_mask(int n, const tk_letter *l, int i)
 {
-    const uint32_t c = l[i].written;
-    return (c == '*' || c == '#' || c == '_') && i > 0 && i + 1 < n &&
-           l[i - 1].kind == TK_LETTER_PLAIN && l[i + 1].kind == TK_LETTER_PLAIN;
+    return l[i].masks && i > 0 && i + 1 < n && l[i - 1].kind == TK_LETTER_PLAIN &&
+           l[i + 1].kind == TK_LETTER_PLAIN;
 }
 
 static char digraph_at(int n, const tk_letter *l, int i)
