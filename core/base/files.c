@@ -326,3 +326,42 @@ tk_status tk_file_scratch(const char *path, int *fd)
     if (*fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));
     return TK_OK;
 }
+
+// ---- holding -----------------------------------------------------------------------------------
+
+static tk_status copy_all(int from, const char *path, int64_t bytes, int to, const char *beside)
+{
+    enum { PIECE = 1 << 20 };
+    char *piece = tk_alloc(PIECE);
+    tk_status st = piece ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a copy of %s", path);
+    for (int64_t at = 0; at < bytes && st == TK_OK; at += PIECE) {
+        const size_t n = bytes - at < PIECE ? (size_t)(bytes - at) : PIECE;
+        st = tk_pread_all(from, path, piece, n, at);
+        if (st == TK_OK) st = tk_pwrite_all(to, beside, piece, n, at);
+    }
+    tk_free(piece);
+    return st;
+}
+
+// What cannot be read now stays so.
+static tk_status hold_unread(const char *path)
+{
+    const tk_status st = tk_file_add_held(path, -1, tk_status_message());
+    if (st == TK_OK) tk_status_clear();
+    return st;
+}
+
+tk_status tk_file_hold(const char *path, const char *beside)
+{
+    int from, fd = -1;
+    int64_t bytes;
+    if (tk_file_is_held(path)) return TK_OK;
+    tk_status st = tk_file_open(path, &from, &bytes);
+    if (st != TK_OK) return st == TK_INPUT ? hold_unread(path) : st;
+    st = tk_file_scratch(beside, &fd);
+    if (st == TK_OK) st = copy_all(from, path, bytes, fd, beside);
+    if (st == TK_OK) st = tk_file_add_held(path, fd, "");
+    if (st != TK_OK && fd >= 0) close(fd);
+    close(from);
+    return st;
+}

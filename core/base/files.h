@@ -76,6 +76,9 @@ tk_status tk_file_open(const char *path, int *fd, int64_t *bytes);
 // tk_file_scratch do.
 tk_status tk_file_hold(const char *path, const char *beside);
 void tk_file_let_go(void);
+// For tk_file_hold: takes `fd`, a copy of it; -1: it cannot be read, and `words` say why.
+tk_status tk_file_add_held(const char *path, int fd, const char *words);
+bool tk_file_is_held(const char *path);
 // From here on regular files that are named by relative paths, or by paths that begin with `dir`,
 // are opened where they lie in `dir` alone, links and .. followed; TK_INPUT else. For a process
 // that opens what others name and may change while it looks. An absolute path without links; NULL:
