@@ -4,6 +4,7 @@
 #include "infer/sampler/text.h"
 #include "parallel/mpi/start.h"
 #include "train/bench.h"
+#include "train/run/asked.h"
 #include "train/run/ceiling.h"
 #include "train/run/run.h"
 #include <stdio.h>
@@ -191,6 +192,13 @@ static tk_status bench_branches(tk_comm *world, const tk_config *c)
     TK_TRY(tk_comm_all_gather(world, &two.flops, flops, sizeof two.flops));
     if (world->rank == 0) print_branches(&one, &two, flops[1]);
     return TK_OK;
+}
+
+tk_status tk_bench_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    tk_run_ask_device(w, &in->config);
+    TK_TRY(tk_run_ask_layout(w, &in->config, ranks));
+    return tk_run_ask_clips(w, &in->config);
 }
 
 tk_status tk_bench_command(tk_comm *world, tk_invocation *in)

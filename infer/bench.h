@@ -5,4 +5,5 @@
 #pragma once
 #include "core/config/command.h"
 
+tk_asks tk_bench_ask; // tk_command.ask: what a run of this config would need, but for its folder
 tk_status tk_bench_command(tk_comm *world, tk_invocation *in);

@@ -235,10 +235,22 @@ static tk_status read_manifest(const tk_config *c, const char *path, tk_arena *a
     return tk_proof_read(path, c->provenance.anchors, a, f);
 }
 
-static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
+tk_status tk_verify_ask(tk_wrong *w, const tk_invocation *in, int ranks)
 {
     static const tk_file_kind kind = {
         .name = "report", .at = 0, .head = "{", .words = "\"talkie-verify\""};
+    const tk_config *c = &in->config;
+    tk_mark_key key;
+    (void)ranks; // one works
+    if (*c->provenance.anchors) tk_wrong_unread(w, "provenance.anchors", c->provenance.anchors);
+    if (*c->watermark.key)
+        TK_TRY(tk_wrong_with(w, "watermark.key", tk_mark_key_read(c->watermark.key, &key)));
+    if (!*c->output) return TK_OK;
+    return tk_wrong_with(w, "output", tk_file_check_output(c->output, &kind, 1, in->files));
+}
+
+static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
+{
     const tk_config *c = &in->config;
     const char *path = in->files[0], *output = c->output, *anchors = c->provenance.anchors;
     const bool marks = *c->watermark.key;
@@ -247,7 +259,6 @@ static tk_status verify_clip(const tk_invocation *in, tk_arena *a)
     tk_proof *f;
     TK_ARENA_NEW(f, a, 1);
     if (marks) TK_TRY(tk_mark_key_read(c->watermark.key, &key));
-    if (*output) TK_TRY(tk_file_check_output(output, &kind, 1, in->files));
     TK_TRY(read_manifest(c, path, a, f));
     if (marks) TK_TRY(tk_mark_find(path, key, INFINITY, &mark));
     tell_proof(path, f, *anchors != 0);

@@ -26,10 +26,6 @@ static bool has_suffix(const char *word, const char *suffix)
 static tk_status name_target(conversion *v, const tk_invocation *in)
 {
     const char *output = in->config.output;
-    if (!output || !*output)
-        return TK_FAIL(TK_INPUT,
-                       "-o is missing: name a file, *.safetensors or *.h5, or a folder for "
-                       "the layout of diffusers");
     v->to = tk_arena_strdup(&v->arena, output);
     if (!v->to) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     v->form.checkpoint = has_suffix(output, ".h5");
@@ -80,6 +76,22 @@ static tk_status check_target(const conversion *v)
         return tk_file_check_output(v->to, v->form.checkpoint ? &checkpoint : &kind, 1, inputs);
     if (stat(v->to, &s) || S_ISDIR(s.st_mode)) return TK_OK;
     return TK_FAIL(TK_INPUT, "%s is there and no folder; name another output", v->to);
+}
+
+tk_status tk_convert_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    conversion v = {.path = in->files[0]};
+    (void)ranks; // any number can read
+    if (!*in->config.output)
+        tk_wrong_add(w, "output",
+                     "missing: -o names a file, *.safetensors or *.h5, or a folder for the layout "
+                     "of diffusers");
+    if (!*in->config.output) return TK_OK;
+    tk_arena_init(&v.arena, 0);
+    tk_status st = name_target(&v, in);
+    if (st == TK_OK) st = tk_wrong_with(w, "output", check_target(&v));
+    tk_arena_free(&v.arena);
+    return st;
 }
 
 // Where files lay on the machine that trained says nothing to those who open weights.

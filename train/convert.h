@@ -5,4 +5,5 @@
 
 // FROM: a checkpoint, a run directory (its newest), a safetensors file of ours, a folder in the
 // layout of diffusers. TO: *.safetensors, or else such a folder.
+tk_asks tk_convert_ask; // tk_command.ask: an output that has a name and can be written
 tk_status tk_convert_command(tk_comm *world, tk_invocation *in);

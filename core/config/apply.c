@@ -111,6 +111,28 @@ static void rename_option(tk_loading *l, const scope *s, char *word, size_t size
     l->renamed_option = now;
 }
 
+// The names of a table's options, as "prompt, seconds"; NULL for want of memory.
+static const char *list_keys(tk_loading *l, const tk_table *t)
+{
+    tk_text keys = tk_text_in(&l->scratch);
+    const tk_option *o;
+    for (int i = 0; (o = tk_table_row(t, i)); i++)
+        tk_text_addf(&keys, "%s%s", i ? ", " : "", o->name);
+    return keys.s;
+}
+
+// A name that is near to none: where those stand that there are.
+static tk_status nothing_like(tk_loading *l, const scope *s, tk_place at, const char *name,
+                              const char *what)
+{
+    if (s->table == &tk_config_table)
+        return tk_config_error(l, at, name, "%s; see %s", what,
+                               l->command ? "--help" : "talkie --options");
+    const char *keys = list_keys(l, s->table);
+    if (!keys) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    return tk_config_error(l, at, name, "%s; there are %s", what, keys);
+}
+
 static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const tk_yaml_node *value,
                              const char *word, unsigned command)
 {
@@ -122,9 +144,11 @@ static tk_status unknown_key(tk_loading *l, const scope *s, tk_place at, const t
         section = false;
         like = tk_option_nearest(s->table, word, command, false);
     }
+    full_name(s, word, name);
+    if (!*like) return nothing_like(l, s, at, name, section ? "no such section" : "no such option");
     full_name(s, like, near);
     TK_TRY(tk_wrong_doubt(l->wrong, near)); // it may be what is meant
-    return tk_config_error(l, at, full_name(s, word, name), "no such %s; did you mean %s?",
+    return tk_config_error(l, at, name, "no such %s; did you mean %s?",
                            section ? "section" : "option", near);
 }
 
@@ -132,13 +156,10 @@ static tk_status apply_item(tk_loading *l, const scope *s, const tk_yaml_node *i
 {
     *s->source = (tk_source){.at = item->at, .given = true, .row = s->source->row};
     if (item->kind == TK_NODE_MAPPING) return apply_mapping(l, s, item, "");
-    tk_text keys = tk_text_in(&l->scratch);
-    const tk_option *o;
-    for (int i = 0; (o = tk_table_row(s->table, i)); i++)
-        tk_text_addf(&keys, "%s%s", i ? ", " : "", o->name);
-    if (!keys.s) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+    const char *keys = list_keys(l, s->table);
+    if (!keys) return TK_FAIL(TK_MEMORY, "out of memory for messages");
     s->source->bad = true;
-    return tk_config_error(l, item->at, s->name, "a %s wants keys: %s", s->table->one, keys.s);
+    return tk_config_error(l, item->at, s->name, "a %s wants keys: %s", s->table->one, keys);
 }
 
 static tk_status set_items(tk_loading *l, const scope *s, const tk_option *o, const tk_yaml_node *v,
@@ -335,7 +356,7 @@ static tk_status override_item(tk_loading *l, const scope *s, const tk_option *o
     return TK_OK;
 }
 
-// The section's first option that `command` has; nearest to it where it has none.
+// The section's first option that `command` has; NULL: it has none.
 static const char *first_in_section(const tk_table *t, const char *section, unsigned command)
 {
     const size_t n = strlen(section);
@@ -343,7 +364,28 @@ static const char *first_in_section(const tk_table *t, const char *section, unsi
     for (int i = 0; (o = tk_table_row(t, i)); i++)
         if (tk_option_of(o, command) && strncmp(o->name, section, n) == 0 && o->name[n] == '.')
             return o->name;
-    return tk_option_nearest(t, section, command, false);
+    return NULL;
+}
+
+static tk_status override_section(tk_loading *l, const scope *s, const char *name, const char *word,
+                                  unsigned command)
+{
+    char one[TK_NAME_MAX];
+    const char *first = first_in_section(s->table, word, command);
+    if (!first) return nothing_like(l, s, command_line, name, "is a section of other commands");
+    return tk_config_error(l, command_line, name, "is a section; name one of its options, as %s",
+                           full_name(s, first, one));
+}
+
+// An option, but of others.
+static tk_status override_foreign(tk_loading *l, const scope *s, const char *name, const char *word,
+                                  unsigned command)
+{
+    const char *like = tk_option_nearest(s->table, word, command, false);
+    char what[64];
+    snprintf(what, sizeof what, "not an option of %s", tk_command_name(command));
+    if (!*like) return nothing_like(l, s, command_line, name, what);
+    return tk_config_error(l, command_line, name, "%s; did you mean %s?", what, like);
 }
 
 static tk_status override_in(tk_loading *l, const scope *s, const char *word, const char *text)
@@ -352,11 +394,8 @@ static tk_status override_in(tk_loading *l, const scope *s, const char *word, co
     const unsigned command = *s->name ? 0 : l->command; // an item's rows are its list's
     const tk_option *o = tk_option_find(s->table, word);
     full_name(s, word, name);
-    if (!o && tk_option_is_section(s->table, word)) {
-        full_name(s, first_in_section(s->table, word, command), list);
-        return tk_config_error(l, command_line, name,
-                               "is a section; name one of its options, as %s", list);
-    }
+    if (!o && tk_option_is_section(s->table, word))
+        return override_section(l, s, name, word, command);
     const bool item = !o && strchr(word, '[');
     if (item) {
         snprintf(list, sizeof list, "%.*s", (int)strcspn(word, "["), word);
@@ -364,10 +403,7 @@ static tk_status override_in(tk_loading *l, const scope *s, const char *word, co
         if (o && o->kind != TK_OPT_ITEMS) o = NULL;
     }
     if (!o) return unknown_key(l, s, command_line, NULL, word, command);
-    if (!tk_option_of(o, command))
-        return tk_config_error(l, command_line, name, "not an option of %s; did you mean %s?",
-                               tk_command_name(command),
-                               tk_option_nearest(s->table, word, command, false));
+    if (!tk_option_of(o, command)) return override_foreign(l, s, name, word, command);
     if (item) return override_item(l, s, o, word, text);
     tk_yaml_node *v;
     const tk_yaml_node here = {.kind = TK_NODE_SCALAR};

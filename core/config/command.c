@@ -2,8 +2,10 @@
 #include "core/config/command.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool asks_help(const char *word)
 {
@@ -14,6 +16,11 @@ static bool ends(const char *s, const char *with)
 {
     const size_t n = strlen(s), m = strlen(with);
     return n >= m && !strcmp(s + n - m, with);
+}
+
+static bool is_config(const char *path)
+{
+    return ends(path, ".yaml") || ends(path, ".yml");
 }
 
 // ---- the table ---------------------------------------------------------------------------------
@@ -105,7 +112,7 @@ static tk_status sort_words(tk_invocation *in, int n, char **words)
     TK_ARENA_NEW(in->files, &in->arena, n + 1);
     for (int i = 0; i < n; i++) {
         char *w = words[i], *equals = strchr(w, '='), *slash = strchr(w, '/');
-        const bool yaml = ends(w, ".yaml") || ends(w, ".yml");
+        const bool yaml = is_config(w);
         if (!strcmp(w, "-o") || !strcmp(w, "--output")) {
             if (i + 1 == n) return TK_FAIL(TK_INPUT, "%s needs the name of a file", w);
             char *set = tk_arena_printf(&in->arena, "output=%s", words[++i]);
@@ -138,13 +145,52 @@ static tk_status check_files(const tk_invocation *in)
                 : TK_OK;
 }
 
+// Those to be read that are not there.
+static tk_status ask_files(tk_wrong *w, const tk_invocation *in)
+{
+    const tk_command *c = in->command;
+    for (int i = 0; c->reads && i < in->n_files; i++) {
+        if (access(in->files[i], R_OK) == 0) continue;
+        const char *words =
+            tk_arena_printf(w->arena, "cannot open %.400s: %s; give %s that can be read",
+                            in->files[i], strerror(errno), c->wants);
+        if (!words) return TK_FAIL(TK_MEMORY, "out of memory for messages");
+        TK_TRY(tk_wrong_at(w, TK_COMMAND_LINE, "", words));
+    }
+    return TK_OK;
+}
+
+static tk_status ask_each(const tk_comm *world, tk_wrong *w, const tk_invocation *in, tk_asks *ask)
+{
+    if (world->rank) return TK_OK;
+    TK_TRY(ask_files(w, in));
+    return ask ? ask(w, in, world->size) : TK_OK;
+}
+
 tk_status tk_command_config(const tk_comm *world, tk_invocation *in, unsigned command, tk_asks *ask)
 {
     tk_wrong w = tk_wrong_of(&in->config, "", &in->arena);
     TK_TRY(tk_config_gather(&w, &in->config, command, in->config_file, in->n_overrides,
                             in->overrides));
-    if (ask && world->rank == 0) TK_TRY(ask(&w, in, world->size));
+    TK_TRY(ask_each(world, &w, in, ask));
     return tk_wrong_end(&w);
+}
+
+// Of a command that reads its config itself: what it names, with all that is wrong with its options
+// if anything is. Else the command tells of those, by what they are laid over.
+static tk_status look_at_named(const tk_comm *world, tk_invocation *in)
+{
+    const tk_command *c = in->command;
+    const char *first = in->n_files ? in->files[0] : "";
+    const char *file = is_config(first) && access(first, R_OK) == 0 ? first : NULL;
+    tk_wrong w = tk_wrong_of(&in->config, "", &in->arena);
+    w.partial = true; // what it is laid over may say what is missing
+    tk_status st =
+        tk_config_gather(&w, &in->config, c->options, file, in->n_overrides, in->overrides);
+    w.partial = false;
+    const int before = w.n;
+    if (st == TK_OK) st = ask_each(world, &w, in, c->ask);
+    return st == TK_OK && w.n > before ? tk_wrong_end(&w) : st;
 }
 
 static tk_status read_command_line(const tk_comm *world, tk_invocation *in, int n, char **words)
@@ -152,8 +198,14 @@ static tk_status read_command_line(const tk_comm *world, tk_invocation *in, int 
     const tk_command *c = in->command;
     TK_TRY(sort_words(in, n, words));
     TK_TRY(check_files(in));
-    return c->config == TK_CONFIG_LAYERED ? TK_OK
-                                          : tk_command_config(world, in, c->options, c->ask);
+    if (c->config != TK_CONFIG_LAYERED) return tk_command_config(world, in, c->options, c->ask);
+    if (!c->reads && !c->ask) return TK_OK;
+    tk_invocation look = *in; // its config is the command's own business
+    tk_config_init(&look.config);
+    const tk_status st = look_at_named(world, &look);
+    in->arena = look.arena;
+    tk_config_free(&look.config);
+    return st;
 }
 
 tk_status tk_config_agree(tk_comm *world, tk_status loaded, const tk_config *c)

@@ -21,7 +21,8 @@ typedef enum tk_config_from {
 
 // What is wrong with what a config names and asks for, beyond its options: lines of w, found by
 // looks that cost little and write nothing. On rank 0 alone, of so many ranks. Options may be wrong
-// themselves (tk_wrong_doubts).
+// themselves (tk_wrong_doubts). Of LAYERED commands in->config has what the command line says, and
+// the config file, if one is given.
 typedef tk_status tk_asks(tk_wrong *w, const tk_invocation *in, int ranks);
 
 typedef struct tk_command {
@@ -31,9 +32,10 @@ typedef struct tk_command {
     const char *help;      // one line
     const char *wants;     // what is missing when too few files are given: "a clip file"
     int least, most;       // files, beside the config
+    bool reads;            // those: they are there, or it does not begin
     unsigned options;      // TK_CMD_ bit: whose options it takes
     tk_config_from config;
-    tk_asks *ask; // NULL: nothing beyond the options; not of LAYERED ones
+    tk_asks *ask; // NULL: nothing beyond the options
     tk_status (*run)(tk_comm *world, tk_invocation *in);
 } tk_command;
 

@@ -187,6 +187,25 @@ bool tk_row_next(tk_row *r)
 
 // ---- suggestions ----
 
+// What a typing error leaves near: a third of the letters at most.
+static bool is_near(int distance, const char *name)
+{
+    return distance <= ((int)strlen(name) + 2) / 3;
+}
+
+// How far a name is from one that was given; -1: not near, as "train.foo" from "train.from", which
+// share their section alone. The right last part in the wrong section, or in none, is nearly right.
+static int distance_between(const char *given, const char *name, bool section)
+{
+    const char *of_given = strrchr(given, '.'), *of_name = strrchr(name, '.');
+    const char *part = of_given ? of_given + 1 : given;
+    const int whole = tk_edit_distance(given, name);
+    if (section || (!of_given && is_near(whole, given))) return is_near(whole, given) ? whole : -1;
+    const int last = tk_edit_distance(part, of_name ? of_name + 1 : name);
+    if (!is_near(last, part)) return -1;
+    return whole <= last ? whole : last + 1;
+}
+
 const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections)
 {
     static _Thread_local char nearest[TK_NAME_MAX];
@@ -197,14 +216,8 @@ const char *tk_option_nearest(const tk_table *t, const char *name, unsigned comm
         if ((command && !(r.commands & command)) || (sections && (!dot || r.depth))) continue;
         char own[TK_NAME_MAX];
         snprintf(own, sizeof own, "%.*s", sections ? (int)(dot - r.name) : TK_NAME_MAX, r.name);
-        int d = tk_edit_distance(name, own);
-        // The right last part in the wrong section, or in none, is nearly right.
-        if (!sections) {
-            const char *given = strrchr(name, '.');
-            int leaf = tk_edit_distance(given ? given + 1 : name, dot ? dot + 1 : own) + 1;
-            if (leaf < d) d = leaf;
-        }
-        if (d >= least) continue;
+        const int d = distance_between(name, own, sections);
+        if (d < 0 || d >= least) continue;
         least = d;
         strcpy(nearest, own);
     }

@@ -84,8 +84,8 @@ bool tk_option_opens_section(const tk_option *o, const tk_option *before); // be
 // else NULL.
 const char *tk_option_section_now(const char *name);
 const char *tk_option_now(const char *name); // the same for an option, section and all
-// Nearest name by edit distance among the options of `command` (0: all), items' rows included as
-// "shots[].prompt"; sections: nearest name of a section. Good until the thread's next call.
+// The nearest name by edit distance among the options of `command` (0: all), items' rows included
+// as "shots[].prompt", or among sections; "": none is near. Good until the thread's next call.
 const char *tk_option_nearest(const tk_table *t, const char *name, unsigned command, bool sections);
 void tk_table_default(const tk_table *t, void *base);
 

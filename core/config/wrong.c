@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config/wrong.h"
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { COMMAND_LINE = INT_MAX - 1, NOWHERE = INT_MAX }; // files that are none
 
@@ -151,6 +154,32 @@ void tk_wrong_add(tk_wrong *w, const char *option, const char *fmt, ...)
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
     add_wrong(w, option, words);
+}
+
+bool tk_wrong_unread(tk_wrong *w, const char *option, const char *path)
+{
+    if (access(path, R_OK) == 0) return false;
+    tk_wrong_add(w, option, "cannot open %.400s: %s; name a file that can be read", path,
+                 strerror(errno));
+    return true;
+}
+
+bool tk_wrong_unmade(tk_wrong *w, const char *option, const char *path)
+{
+    char at[PATH_MAX];
+    struct stat s;
+    snprintf(at, sizeof at, "%s", path);
+    while (stat(at, &s) && (errno == ENOENT || errno == ENOTDIR) && strcmp(at, ".") != 0) {
+        char *slash = strrchr(at, '/');
+        if (!slash) strcpy(at, ".");
+        if (slash) slash[slash == at] = 0;
+    }
+    const int error = access(at, W_OK | X_OK) ? errno : 0;
+    const bool file = stat(at, &s) == 0 && !S_ISDIR(s.st_mode);
+    if (file) tk_wrong_add(w, option, "%.400s is no folder; name a folder", at);
+    if (!file && error)
+        tk_wrong_add(w, option, "nothing can be written in %.400s: %s", at, strerror(error));
+    return file || error;
 }
 
 tk_status tk_wrong_with(tk_wrong *w, const char *option, tk_status st)

@@ -51,7 +51,12 @@ bool tk_wrong_doubts(const tk_wrong *w, const char *option);
 // option whose own value is not known nothing more is said.
 void tk_wrong_add(tk_wrong *w, const char *option, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-// The same of a TK_INPUT's message, which is then no failure any more; any other status stays one.
+// A line where the file that an option names cannot be read; whether that is so.
+bool tk_wrong_unread(tk_wrong *w, const char *option, const char *path);
+// The same where neither a folder is at `path` in which can be written, nor one can be made there.
+bool tk_wrong_unmade(tk_wrong *w, const char *option, const char *path);
+// As tk_wrong_add, of a TK_INPUT's message, which is then no failure any more; any other status
+// stays one.
 tk_status tk_wrong_with(tk_wrong *w, const char *option, tk_status st);
 // TK_INPUT with all lines, if there are any, in the order of the files: what was given on the
 // command line comes after them, what was given nowhere last. So many at most.

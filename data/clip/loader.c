@@ -32,9 +32,7 @@ static void ask_listed(tk_wrong *w, const char *list, int64_t i, const char *pat
 {
     char name[48];
     snprintf(name, sizeof name, "%s[%lld]", list, (long long)i);
-    if (access(path, R_OK))
-        tk_wrong_add(w, name, "cannot open %.400s: %s; name a file that can be read", path,
-                     strerror(errno));
+    tk_wrong_unread(w, name, path);
 }
 
 // A file named twice would be trained on twice as often, which nobody means.

@@ -5,6 +5,7 @@
 #include "infer/eval/footage.h"
 #include "infer/eval/tasks/tasks.h"
 #include "train/run/report.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -109,15 +110,16 @@ static const char *name_report(tk_eval *e)
                            slash ? (int)(slash + 1 - e->trained.path) : 0, e->trained.path);
 }
 
+static const tk_file_kind report_of_model = {
+    .name = "report", .at = 0, .head = "{", .words = "\"talkie-eval\""};
+
 // Rank 0, before any work.
 static tk_status check_report(tk_eval *e, const tk_invocation *in)
 {
-    static const tk_file_kind kind = {
-        .name = "report", .at = 0, .head = "{", .words = "\"talkie-eval\""};
     static const tk_file_kind picture = {
         .name = "contact sheet", .at = 0, .head = "\x89PNG", .words = "IHDR"};
     char *const inputs[] = {e->trained.path, in->files[0]};
-    TK_TRY(tk_file_check_output(e->report, &kind, 2, inputs));
+    TK_TRY(tk_file_check_output(e->report, &report_of_model, 2, inputs));
     for (int k = 0; k < 2 * e->config.eval.pictures; k++) {
         const char *path = tk_eval_picture(e, k, &e->arena);
         if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
@@ -155,6 +157,26 @@ static tk_status find_checkpoint(tk_eval *e, const tk_invocation *in, tk_config 
                                         : *c->eval.checkpoint ? c->eval.checkpoint
                                                               : c->train.out);
     return *where ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
+}
+
+static void ask_checkpoint(tk_wrong *w, const tk_config *c)
+{
+    const char *option = *c->eval.checkpoint ? "eval.checkpoint" : "train.out";
+    const char *where = *c->eval.checkpoint ? c->eval.checkpoint : c->train.out;
+    if (access(where, F_OK))
+        tk_wrong_add(w, option, "no checkpoint at %.400s: %s", where, strerror(errno));
+}
+
+tk_status tk_eval_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    const tk_config *c = &in->config;
+    const bool films = tk_footage_is(in->files[0]);
+    const bool named = !films && config_file(in) && access(in->files[0], R_OK) == 0;
+    const tk_file_kind *kind = films ? &tk_footage_report : &report_of_model;
+    (void)ranks; // any number shares the clips
+    if (named && !tk_wrong_doubts(w, "eval.checkpoint")) ask_checkpoint(w, c);
+    if (!*c->output) return TK_OK;
+    return tk_wrong_with(w, "output", tk_file_check_output(c->output, kind, 1, in->files));
 }
 
 // Pictures may have another size than those the model was trained with; the codec fixes the rest.

@@ -7,4 +7,6 @@
 #pragma once
 #include "core/config/command.h"
 
+// tk_command.ask: a checkpoint where the config says, a report that can be written.
+tk_asks tk_eval_ask;
 tk_status tk_eval_command(tk_comm *world, tk_invocation *in);

@@ -186,13 +186,13 @@ static json_t *describe_films(const footage *f)
 
 // ---- the command -------------------------------------------------------------------------------
 
+const tk_file_kind tk_footage_report = {
+    .name = "report", .at = 0, .head = "{", .words = "\"talkie-footage\""};
+
 // Rank 0, before any work.
 static tk_status check_films_report(footage *f)
 {
-    static const tk_file_kind kind = {
-        .name = "report", .at = 0, .head = "{", .words = "\"talkie-footage\""};
-    if (!f->report) return TK_OK;
-    return tk_file_check_output(f->report, &kind, f->n, f->path);
+    return f->report ? tk_file_check_output(f->report, &tk_footage_report, f->n, f->path) : TK_OK;
 }
 
 static tk_status show_films(const footage *f)

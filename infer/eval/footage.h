@@ -3,7 +3,10 @@
 // which no truth is known: cuts, whether sounds begin when the picture moves, loudness, flicker,
 // colours that drift from shot to shot.
 #pragma once
+#include "core/base/files.h"
 #include "core/config/command.h"
+
+extern const tk_file_kind tk_footage_report; // what is written of it
 
 // Whether `path` is footage and neither a checkpoint, a run directory nor a config file.
 bool tk_footage_is(const char *path);

@@ -227,6 +227,16 @@ static tk_status begin_site(tk_site *s, const char *path)
     return make_site_folder(s, folder, prefix);
 }
 
+tk_status tk_site_check(const char *path)
+{
+    tk_site s = {.fd = -1};
+    tk_arena_init(&s.arena, 0);
+    tk_status st = find_site(&s, path);
+    if (st == TK_OK) st = check_replaced(&s);
+    tk_site_abort(&s);
+    return st;
+}
+
 tk_status tk_site_begin(tk_site *s, const char *path)
 {
     *s = (tk_site){.fd = -1};

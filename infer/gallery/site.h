@@ -30,6 +30,8 @@ typedef struct tk_site {
 // TK_INPUT where `path` cannot be written or is there and no site of ours. What dead runs left of
 // this path is removed.
 tk_status tk_site_begin(tk_site *s, const char *path);
+// The same without making anything, not even the folders above.
+tk_status tk_site_check(const char *path);
 // Whether a folder is a site, whole or being written: clips in it are copies of others.
 bool tk_site_is_one(const char *folder);
 

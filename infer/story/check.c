@@ -129,10 +129,7 @@ static tk_status check_given_file(tk_wrong *w, const char *option, const char *p
 {
     tk_media_has has = {.sound = true};
     if (!path || !*path) return TK_OK;
-    if (access(path, R_OK)) {
-        tk_wrong_add(w, option, "%.400s: %s; name a file that can be read", path, strerror(errno));
-        return TK_OK;
-    }
+    if (tk_wrong_unread(w, option, path)) return TK_OK;
     const tk_status st =
         what == SOUND ? tk_media_look(path, &has) : tk_media_has_pictures(path, &has.pictures);
     if (st != TK_OK) return tk_wrong_with(w, option, st);

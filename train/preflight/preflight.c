@@ -4,6 +4,7 @@
 #include "parallel/devices.h"
 #include "parallel/mpi/start.h"
 #include "train/preflight/print.h"
+#include "train/run/asked.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -82,10 +83,16 @@ static tk_status conclude(preflight *f, const char *output)
 
 static tk_status run_flight(preflight *f, const char *output)
 {
-    TK_TRY(tk_agree(f->world, f->world->rank ? TK_OK : tk_flight_check_output(output)));
     TK_TRY(open_flight(f));
     TK_TRY(tk_parallel_unless_alone(f->world, measure_flight(f)));
     return conclude(f, output);
+}
+
+tk_status tk_preflight_ask(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    (void)ranks; // any number can be looked at
+    tk_run_ask_device(w, &in->config);
+    return tk_wrong_with(w, "output", tk_flight_check_output(in->config.output));
 }
 
 tk_status tk_preflight_command(tk_comm *world, tk_invocation *in)
@@ -93,7 +100,7 @@ tk_status tk_preflight_command(tk_comm *world, tk_invocation *in)
     preflight f = {.world = world, .config = &in->config};
     tk_arena_init(&f.arena, 0);
     f.verdicts.arena = &f.arena;
-    const tk_status st = run_flight(&f, in->config.output ? in->config.output : "");
+    const tk_status st = run_flight(&f, in->config.output);
     tk_flight_gauge_close(&f.gauge);
     tk_mesh_detach(&f.mesh);
     if (f.device.ops) tk_device_close(&f.device);

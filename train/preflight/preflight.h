@@ -10,4 +10,6 @@
 #include "core/config/command.h"
 
 // TK_DIFFERENT (exit code 1) where anything was found, which was printed; -o FILE.json has it all.
+tk_asks
+    tk_preflight_ask; // tk_command.ask: a device that this build has, a report that can be written
 tk_status tk_preflight_command(tk_comm *world, tk_invocation *in);

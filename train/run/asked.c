@@ -65,7 +65,7 @@ tk_status tk_run_ask_batch(tk_wrong *w, const tk_config *c, const tk_parallel_co
     return tk_wrong_with(w, given_axis(c), made);
 }
 
-static tk_status ask_layout(tk_wrong *w, const tk_config *c, int ranks)
+tk_status tk_run_ask_layout(tk_wrong *w, const tk_config *c, int ranks)
 {
     tk_parallel_config p = c->parallel;
     if (!tk_run_knows_layout(w)) return TK_OK;
@@ -74,31 +74,6 @@ static tk_status ask_layout(tk_wrong *w, const tk_config *c, int ranks)
 }
 
 // ---- files -------------------------------------------------------------------------------------
-
-static void ask_file(tk_wrong *w, const char *option, const char *path)
-{
-    if (access(path, R_OK))
-        tk_wrong_add(w, option, "cannot open %.400s: %s; name a file that can be read", path,
-                     strerror(errno));
-}
-
-// What is not there yet is made; what is may be neither a file nor somebody else's.
-static void ask_folder(tk_wrong *w, const char *option, const char *path)
-{
-    char at[PATH_MAX];
-    struct stat s;
-    snprintf(at, sizeof at, "%s", path);
-    while (stat(at, &s) && (errno == ENOENT || errno == ENOTDIR) && strcmp(at, ".") != 0) {
-        char *slash = strrchr(at, '/');
-        if (!slash) strcpy(at, ".");
-        if (slash) slash[slash == at] = 0;
-    }
-    const int error = access(at, W_OK | X_OK) ? errno : 0;
-    if (stat(at, &s) == 0 && !S_ISDIR(s.st_mode))
-        tk_wrong_add(w, option, "%.400s is no folder; name a folder for the run", at);
-    else if (error)
-        tk_wrong_add(w, option, "nothing can be written in %.400s: %s", at, strerror(error));
-}
 
 // A run that is gone on with needs no weights to begin from.
 static bool begins_anew(const tk_wrong *w, const tk_train_config *t)
@@ -113,13 +88,13 @@ static void ask_weights(tk_wrong *w, const tk_train_config *t)
         tk_wrong_add(w, "train.from", "no checkpoint at %.400s: %s", t->from, strerror(errno));
 }
 
-static tk_status ask_clips(tk_wrong *w, const tk_config *c)
+tk_status tk_run_ask_clips(tk_wrong *w, const tk_config *c)
 {
     tk_data_config data = c->data;
     if (!c->train.check_every) data.n_check = 0;
     TK_TRY(tk_loader_ask(w, &data));
     if (c->codec.store == TK_CODEC_REFER && *c->codec.file)
-        ask_file(w, "codec.file", c->codec.file);
+        tk_wrong_unread(w, "codec.file", c->codec.file);
     return TK_OK;
 }
 
@@ -188,7 +163,7 @@ tk_status tk_run_ask_inside(tk_wrong *w, const tk_config *c)
 tk_status tk_run_ask_files(tk_wrong *w, const tk_config *c)
 {
     ask_weights(w, &c->train);
-    return ask_clips(w, c);
+    return tk_run_ask_clips(w, c);
 }
 
 tk_status tk_run_ask(tk_wrong *w, const tk_invocation *in, int ranks)
@@ -197,9 +172,9 @@ tk_status tk_run_ask(tk_wrong *w, const tk_invocation *in, int ranks)
     clip_files f;
     const bool anew = begins_anew(w, &c->train);
     tk_run_ask_device(w, c);
-    TK_TRY(ask_layout(w, c, ranks));
-    TK_TRY(ask_clips(w, c));
-    ask_folder(w, "train.out", c->train.out);
+    TK_TRY(tk_run_ask_layout(w, c, ranks));
+    TK_TRY(tk_run_ask_clips(w, c));
+    tk_wrong_unmade(w, "train.out", c->train.out);
     if (anew) ask_weights(w, &c->train);
     if (!w->n) return TK_OK;
     TK_TRY(open_each(w, c, &f));

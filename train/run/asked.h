@@ -12,9 +12,13 @@ void tk_run_ask_device(tk_wrong *w, const tk_config *c);
 // That the batch goes round, by the degrees of a layout that is filled in. made: how that went.
 tk_status tk_run_ask_batch(tk_wrong *w, const tk_config *c, const tk_parallel_config *filled,
                            tk_status made);
+// A layout that goes on so many ranks, and a batch that goes round in it.
+tk_status tk_run_ask_layout(tk_wrong *w, const tk_config *c, int ranks);
 // The degrees of the layout are known.
 bool tk_run_knows_layout(const tk_wrong *w);
-// Files that are trained on, the codec's, and the weights to begin with.
+// Files that are trained on, and the codec's.
+tk_status tk_run_ask_clips(tk_wrong *w, const tk_config *c);
+// Those, and the weights to begin with.
 tk_status tk_run_ask_files(tk_wrong *w, const tk_config *c);
 // What is in them.
 tk_status tk_run_ask_inside(tk_wrong *w, const tk_config *c);

@@ -24,6 +24,14 @@ static tk_status note(tk_comm *world, tk_invocation *in)
     return TK_OK;
 }
 
+static tk_status ask_report(tk_wrong *w, const tk_invocation *in, int ranks)
+{
+    assert_int_equal(ranks, 1);
+    if (!*in->config.output) tk_wrong_add(w, "output", "missing");
+    tk_wrong_unmade(w, "eval.checkpoint", in->config.eval.checkpoint);
+    return TK_OK;
+}
+
 static const tk_command table[] = {
     {.name = "make all",
      .arguments = "[CONFIG.yaml] FILES... -o FILE",
@@ -49,6 +57,17 @@ static const tk_command table[] = {
      .most = 1,
      .options = TK_CMD_SAMPLE,
      .config = TK_CONFIG_LAYERED,
+     .run = note},
+    {.name = "turn",
+     .arguments = "WHEELS -o FILE",
+     .help = "turns",
+     .wants = "a wheel",
+     .least = 1,
+     .most = 3,
+     .reads = true,
+     .options = TK_CMD_EVAL,
+     .config = TK_CONFIG_LAYERED,
+     .ask = ask_report,
      .run = note},
     {.name = NULL},
 };
@@ -141,6 +160,31 @@ static void test_bad_lines__are_refused_before_the_command_runs(void **state)
     }
 }
 
+// What is named is looked for before a command reads its config, and told with what is wrong
+// besides.
+static void test_files__that_are_read_are_there(void **state)
+{
+    (void)state;
+    assert_ok(run("turn test_command.yaml -o x"));
+    assert_int_equal(seen.runs, 1);
+    assert_string_equal(seen.output, "");                          // the command's own business
+    assert_ok(run("turn test_command.yaml eval.clips=none -o x")); // and this
+    assert_status(
+        run("turn no.h5 test_command.yaml neither.h5 eval.clips=none eval.checkpoint=x/y"),
+        TK_INPUT);
+    assert_string_equal(
+        tk_status_message(),
+        "command line: eval.clips: none is not a whole number from 1 to 1000000\n"
+        "command line: cannot open no.h5: No such file or directory; give a wheel that can be "
+        "read\n"
+        "command line: cannot open neither.h5: No such file or directory; give a wheel that can be "
+        "read\n"
+        "output: missing");
+    assert_int_equal(seen.runs, 0);
+    assert_status(run("turn test_command.yaml -o x eval.checkpoint=test_command.yaml/y"), TK_INPUT);
+    assert_says("command line: eval.checkpoint: test_command.yaml is no folder; name a folder");
+}
+
 // What the line prints on standard output.
 static const char *printed(const char *line)
 {
@@ -193,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_words__come_in_any_order),
         cmocka_unit_test(test_config__is_loaded_where_the_row_says_so),
         cmocka_unit_test(test_bad_lines__are_refused_before_the_command_runs),
+        cmocka_unit_test(test_files__that_are_read_are_there),
         cmocka_unit_test(test_help__is_printed_wherever_it_is_asked_for),
         cmocka_unit_test(test_memory__running_out_is_said),
     };

@@ -384,7 +384,7 @@ static void test_config__all_errors_at_once(void **state)
         "command line: \"steps\" is not of the form key=value\n"
         "command line: train: is a section; name one of its options, as train.out\n"
         "command line: train.beta2: 1.5 is not a number from 0 to 0.999999\n"
-        "command line: shots[0].prompt: not an option of talkie train; did you mean train.from?\n"
+        "command line: shots[0].prompt: not an option of talkie train; see --help\n"
         "command line: train.from: is not valid UTF-8\n"
         "a.yaml: data.files: missing: name the clip files to train on";
     const char *at = want,

@@ -288,8 +288,8 @@ static void test_items__errors_say_where(void **state)
         "people[0].voice.pitch",
         "command line: people[0].age: old is not a whole number from 0 to 120",
         "command line: poeple[0].age: no such option; did you mean people[].age?",
-        "command line: places[0].x: no such option; did you mean people[].age?",
-        "command line: people[0].b: no such option; did you mean people[0].age?",
+        "command line: places[0].x: no such option; there are people",
+        "command line: people[0].b: no such option; there are name, age, voice.pitch, pictures",
     };
     char all[8192] = "";
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
