@@ -288,7 +288,7 @@ static void test_items__errors_say_where(void **state)
         "people[0].voice.pitch",
         "command line: people[0].age: old is not a whole number from 0 to 120",
         "command line: poeple[0].age: no such option; did you mean people[].age?",
-        "command line: places[0].x: no such option; there are people",
+        "command line: places[0].x: no such option; there are title, people, places, acts",
         "command line: people[0].b: no such option; there are name, age, voice.pitch, pictures",
     };
     char all[8192] = "";
