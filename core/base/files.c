@@ -49,6 +49,15 @@ static const char *this_host(char host[HOST_MAX_BYTES + 1])
     return host;
 }
 
+const char *tk_file_sought(const char *path, int error, tk_file_seat words)
+{
+    char here[PATH_MAX];
+    *words = 0;
+    if (*path != '/' && error == ENOENT && getcwd(here, sizeof here))
+        snprintf(words, sizeof(tk_file_seat), ", looked for from %s on", here);
+    return words;
+}
+
 // What stands in the way of writing `path`, in words.
 static tk_status explain_unwritable(const char *path, int error)
 {

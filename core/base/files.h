@@ -11,6 +11,7 @@
 // is free is what a dead run left, and the next run that writes the path removes it.
 #pragma once
 #include "core/base/mem.h"
+#include <limits.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,6 +39,11 @@ void tk_file_abort(tk_file *f); // removes the temporary; fine after begin faile
 tk_status tk_file_scratch(const char *path, int *fd);
 // Durable commit of a file written elsewhere on the same file system: fsync, rename, fsync folder.
 tk_status tk_commit_file(const char *tmp, const char *path);
+
+// Where a file that is not there was looked for: ", looked for from FOLDER on" of a path that does
+// not begin with a slash, or "". What is named from the wrong folder is found by seeing which.
+typedef char tk_file_seat[PATH_MAX + 32];
+const char *tk_file_sought(const char *path, int error, tk_file_seat words);
 
 // ---- before any work ---------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config/command.h"
+#include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/version.h"
 #include <errno.h>
@@ -150,10 +151,13 @@ static tk_status ask_files(tk_wrong *w, const tk_invocation *in)
 {
     const tk_command *c = in->command;
     for (int i = 0; c->reads && i < in->n_files; i++) {
-        if (access(in->files[i], R_OK) == 0) continue;
+        const char *path = in->files[i];
+        tk_file_seat seat;
+        if (access(path, R_OK) == 0) continue;
+        const int error = errno;
         const char *words =
-            tk_arena_printf(w->arena, "cannot open %.400s: %s; give %s that can be read",
-                            in->files[i], strerror(errno), c->wants);
+            tk_arena_printf(w->arena, "cannot open %.400s%s: %s; give %s that can be read", path,
+                            tk_file_sought(path, error, seat), strerror(error), c->wants);
         if (!words) return TK_FAIL(TK_MEMORY, "out of memory for messages");
         TK_TRY(tk_wrong_at(w, TK_COMMAND_LINE, "", words));
     }

@@ -163,8 +163,11 @@ static void ask_checkpoint(tk_wrong *w, const tk_config *c)
 {
     const char *option = *c->eval.checkpoint ? "eval.checkpoint" : "train.out";
     const char *where = *c->eval.checkpoint ? c->eval.checkpoint : c->train.out;
-    if (access(where, F_OK))
-        tk_wrong_add(w, option, "no checkpoint at %.400s: %s", where, strerror(errno));
+    tk_file_seat seat;
+    const int error = access(where, F_OK) ? errno : 0;
+    if (error)
+        tk_wrong_add(w, option, "no checkpoint at %.400s%s: %s", where,
+                     tk_file_sought(where, error, seat), strerror(error));
 }
 
 tk_status tk_eval_ask(tk_wrong *w, const tk_invocation *in, int ranks)

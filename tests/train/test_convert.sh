@@ -130,16 +130,16 @@ refuse 'it has no group "codec"' $(by "$golden")
 # ---- what is refused ----
 
 echo mine >mine.safetensors && cp mine.safetensors mine.h5
-refuse "-o is missing" convert run
+refuse "output: missing: -o names a file" convert run
 refuse "not a checkpoint" convert run -o mine.h5
 refuse "reads bytes" convert run -o folder
 [[ ! -e folder ]] || fail "a folder is left"
 refuse "there already and holds" convert w.safetensors -o one
 refuse "not a weights file" convert run -o mine.safetensors
 refuse "same file" convert run32.safetensors -o ./run32.safetensors
-refuse "no checkpoint at nowhere, looked for from $PWD on" convert nowhere -o x.safetensors
+refuse "cannot open nowhere, looked for from $PWD on" convert nowhere -o x.safetensors
 head -c 5000 run16.safetensors >cut.safetensors
-for name in nowhere.safetensors:"no checkpoint at nowhere.safetensors, looked for from $PWD on" cut.safetensors:truncated; do
+for name in nowhere.safetensors:"nowhere.safetensors, looked for from $PWD on" cut.safetensors:truncated; do
     refuse "${name#*:}" sample story.yaml checkpoint="${name%%:*}"
     refuse "${name#*:}" eval "${name%%:*}"
     refuse "${name#*:}" eval run.yaml eval.checkpoint="${name%%:*}"

@@ -151,13 +151,10 @@ static tk_status refuse_pipeline(const char *where)
                    where, where);
 }
 
-// What is named from the wrong folder is found by seeing which that was.
 static tk_status tell_missing(const char *where, int error)
 {
-    char here[PATH_MAX];
-    if (*where == '/' || error != ENOENT || !getcwd(here, sizeof here))
-        return TK_FAIL(TK_INPUT, "no checkpoint at %s: %s", where, strerror(error));
-    return TK_FAIL(TK_INPUT, "no checkpoint at %s, looked for from %s on: %s", where, here,
+    tk_file_seat seat;
+    return TK_FAIL(TK_INPUT, "no checkpoint at %s%s: %s", where, tk_file_sought(where, error, seat),
                    strerror(error));
 }
 

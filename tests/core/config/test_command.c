@@ -172,14 +172,19 @@ static void test_files__that_are_read_are_there(void **state)
     assert_status(
         run("turn no.h5 test_command.yaml neither.h5 eval.clips=none eval.checkpoint=x/y"),
         TK_INPUT);
-    assert_string_equal(
-        tk_status_message(),
-        "command line: eval.clips: none is not a whole number from 1 to 1000000\n"
-        "command line: cannot open no.h5: No such file or directory; give a wheel that can be "
-        "read\n"
-        "command line: cannot open neither.h5: No such file or directory; give a wheel that can be "
-        "read\n"
-        "output: missing");
+    char here[200], want[1024];
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(want, sizeof want,
+             "command line: eval.clips: none is not a whole number from 1 to 1000000\n"
+             "command line: cannot open no.h5, looked for from %s on: No such file or directory; "
+             "give a wheel that can be "
+             "read\n"
+             "command line: cannot open neither.h5, looked for from %s on: No such file or "
+             "directory; give a wheel that can be "
+             "read\n"
+             "output: missing",
+             here, here);
+    assert_string_equal(tk_status_message(), want);
     assert_int_equal(seen.runs, 0);
     assert_status(run("turn test_command.yaml -o x eval.checkpoint=test_command.yaml/y"), TK_INPUT);
     assert_says("command line: eval.checkpoint: test_command.yaml is no folder; name a folder");

@@ -68,7 +68,7 @@ static void what_is_no_run_is_named(void **state)
     } bad[] = {
         {1, "diff a", "a run directory or checkpoint is missing; usage: talkie diff RUN RUN"},
         {1, "diff a b a", "a: one file too many"},
-        {2, "diff a nowhere", "no run at nowhere"},
+        {2, "diff a nowhere", "cannot open nowhere, looked for from "},
         {1, "diff a .", "./config.yaml"},
         {1, "diff clips.h5 a", "clips.h5"},
         {1, "diff tiny.yaml a", "tiny.yaml"},
