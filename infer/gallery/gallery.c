@@ -21,6 +21,7 @@ static tk_status check_places(const char *folder, const char *output, tk_arena *
     char *from, *to;
     TK_ARENA_NEW(from, a, PATH_MAX);
     TK_ARENA_NEW(to, a, PATH_MAX);
+    if (!*output) return TK_FAIL(TK_INPUT, "missing: say where the site goes: -o FOLDER");
     if (stat(folder, &info) != 0 || !realpath(folder, from))
         return TK_FAIL(tk_io_code(errno), "cannot read %s: %s", folder, tk_io_words(errno));
     if (!S_ISDIR(info.st_mode))
@@ -97,11 +98,10 @@ tk_status tk_gallery_ask(tk_wrong *w, const tk_invocation *in, int ranks)
     if (*anchors) tk_wrong_unread(w, "provenance.anchors", anchors);
     if (*key) TK_TRY(tk_wrong_with(w, "watermark.key", tk_mark_key_read(key, &read)));
     if (*takedown) tk_wrong_unread(w, "gallery.takedown", takedown);
-    if (!*c->output) tk_wrong_add(w, "output", "missing: say where the site goes: -o FOLDER");
-    if (!*c->output) return TK_OK;
-    tk_status st = tk_site_check(c->output);
-    if (st == TK_OK && access(in->files[0], R_OK) == 0)
-        st = check_places(in->files[0], c->output, w->arena);
+    const bool known = access(in->files[0], R_OK) == 0;
+    tk_status st = TK_OK;
+    if (known || !*c->output) st = check_places(in->files[0], c->output, w->arena);
+    if (st == TK_OK) st = tk_site_check(c->output);
     if (st != TK_OK) return tk_wrong_with(w, "output", st);
     tk_wrong_unmade(w, "output", c->output);
     return TK_OK;
@@ -112,6 +112,7 @@ static tk_status make_gallery(const tk_invocation *in)
     const tk_config *c = &in->config;
     tk_gallery g;
     tk_status st = tk_gallery_open(&g, c);
+    if (st == TK_OK) st = check_places(in->files[0], c->output, &g.arena);
     if (st == TK_OK) st = build_site(&g, in->files[0], c->output);
     tk_gallery_close(&g);
     return st;

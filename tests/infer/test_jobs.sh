@@ -14,7 +14,7 @@ refuses() { # WORDS ARGUMENT...
     [[ $code == 2 ]] && grep -q -- "$words" out || fail "jobs $*: ends with $code, not with 2 and '$words'"
 }
 refuses 'a spool.s folder is missing'
-refuses 'no spool at nowhere' nowhere
+refuses 'cannot open nowhere' nowhere
 mkdir empty
 refuses 'is no spool' empty
 refuses 'jobs.every' empty jobs.every=0

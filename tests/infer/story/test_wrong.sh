@@ -48,13 +48,13 @@ board.yaml:6:8: sound: grey.ppm has no sound
 board.yaml:7:24: references[1]:
 board.yaml:9:22: keyframes[0].picture: tone.wav has no pictures
 board.yaml:10:10: keyframes[1].at: 9
-board.yaml:10:22: keyframes[1].picture: nowhere.png
+board.yaml:10:22: keyframes[1].picture: cannot open nowhere.png
 board.yaml:11:17: empty_features:
 board.yaml:12:9: output:
 board.yaml:14:15: shots[0].seconds: 2
 board.yaml:15:43: shots[1].features:
 board.yaml:16:45: shots[2].remember:
-board.yaml:16:66: shots[2].references[0]: nowhere.wav
+board.yaml:16:66: shots[2].references[0]: cannot open nowhere.wav
 board.yaml: consent.store: missing'
 says "$wrong" "$talkie" sample board.yaml
 says "$wrong" "$talkie" plan board.yaml
@@ -65,9 +65,9 @@ says "$wrong" mpirun -n 2 "$talkie" sample board.yaml
 says 'board.yaml:6:8: sound: grey.ppm has no sound
 board.yaml:7:24: references[1]:
 board.yaml:9:22: keyframes[0].picture: tone.wav
-board.yaml:10:22: keyframes[1].picture: nowhere.png
+board.yaml:10:22: keyframes[1].picture: cannot open nowhere.png
 board.yaml:12:9: output:
-board.yaml:16:66: shots[2].references[0]: nowhere.wav
+board.yaml:16:66: shots[2].references[0]: cannot open nowhere.wav
 command line: checkpoint: no checkpoint at nowhere
 board.yaml: consent.store: missing' "$talkie" sample board.yaml checkpoint=nowhere
 
@@ -133,7 +133,7 @@ both.yaml:3:17: sample.steps: 0 is not a whole number
 both.yaml:4:8: sound: grey.ppm has no sound
 both.yaml:5:14: references[0]: is empty
 both.yaml:5:18: references[1]: words.txt
-both.yaml:6:31: keyframes[0].picture: nowhere.png
+both.yaml:6:31: keyframes[0].picture: cannot open nowhere.png
 both.yaml:7:9: output:
 both.yaml:9:15: shots[0].seconds: long is not a number
 both.yaml:10:43: shots[1].features:'
@@ -146,7 +146,7 @@ long.yaml:4:8: sound: grey.ppm
 long.yaml:5:14: references[0]: is empty
 long.yaml:5:18: references[1]: words.txt
 long.yaml:6:18: keyframes[0].at: 99
-long.yaml:6:31: keyframes[0].picture: nowhere.png
+long.yaml:6:31: keyframes[0].picture: cannot open nowhere.png
 long.yaml:7:9: output:
 long.yaml:10:15: shots[1].seconds: 9
 long.yaml:10:43: shots[1].features:' "$talkie" plan long.yaml
@@ -167,7 +167,7 @@ command line: seed: x is not a whole number
 ${both/both.yaml:10:43*/}both.yaml:10:43: shots[1].features:" "$talkie" sample list.yaml seed=x
 printf 'checkpoint: run\nshots: [\n' >broken.yaml
 says 'broken.yaml:3:1: not YAML
-command line: sound: nowhere.wav' "$talkie" sample broken.yaml sound=nowhere.wav
+command line: sound: cannot open nowhere.wav' "$talkie" sample broken.yaml sound=nowhere.wav
 
 # A job of a spool: what is not its to say; then, by its place, what it gives.
 drop() { # NAME: the job, which fails for what is in `error`
