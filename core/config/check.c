@@ -246,7 +246,6 @@ static tk_status check_kept(tk_loading *l)
 {
     const tk_remix_config *r = &config(l)->story.remix;
     const tk_source *at = source(l, "remix.keep");
-    const bool part = r->left > 0 || r->top > 0 || r->right < 1 || r->bottom < 1;
     bool picture = false;
     for (int64_t k = 0; k < r->n_keep && !at->bad; k++) {
         const bool is_picture = !strcmp(r->keep[k], "picture");
@@ -257,7 +256,7 @@ static tk_status check_kept(tk_loading *l)
     }
     TK_TRY(broken(l, r->n_keep > 1, "remix.keep", NULL,
                   "sound and picture are both kept: nothing is left to make"));
-    return broken(l, picture && part, "remix.keep", NULL,
+    return broken(l, picture && tk_remix_is_part(r), "remix.keep", NULL,
                   "the picture is kept: leave remix.left, right, top and bottom out");
 }
 

@@ -251,6 +251,12 @@ typedef struct tk_remix_config { // a clip of which a part is made anew
     bool around;     // the shots go beyond it: what lies there is made
 } tk_remix_config;
 
+// A part of the frame alone is made; patches may make it all of the frame.
+static inline bool tk_remix_is_part(const tk_remix_config *r)
+{
+    return r->left > 0 || r->top > 0 || r->right < 1 || r->bottom < 1;
+}
+
 typedef struct tk_lent_config { // a reference of somebody's cameo
     const char *handle, *paper; // without the @; hash of the consent
     const char *tag, *file;     // as of the cast; the file is in memory

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { POSTER_SIDE = 720 }; // pixels, at most
 #define POSTER_AT 0.5       // seconds after the first picture
@@ -24,7 +25,7 @@ typedef struct gallery_candidate { // a file that is looked at
     const char *path, *taken; // in its folder, in the site
     const char *name;         // without folders, UTF-8
     char number[17];          // of its bytes, sixteen hexadecimal digits
-    int64_t bytes, time;      // time: seconds since 1970, of its last change
+    int64_t bytes, time;      // time: seconds since 1970, of its last change, not after now
     tk_proof *proof;
     tk_media_poster poster;
     tk_arena arena;
@@ -194,7 +195,8 @@ static tk_status judge_candidate(gallery_candidate *c, tk_site *site, const char
     TK_TRY(tk_file_digest(c->taken, &digest, &c->bytes));
     snprintf(c->number, sizeof c->number, "%016" PRIx64, digest);
     if (stat(c->taken, &info) != 0) return TK_FAIL(TK_IO, "cannot read %s", c->path);
-    c->time = info.st_mtime;
+    const int64_t now = time(NULL), then = info.st_mtime < 0 ? 0 : info.st_mtime;
+    c->time = then < now ? then : now; // none is newer than the page
     return ask_in_order(c, why);
 }
 

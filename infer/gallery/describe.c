@@ -3,10 +3,13 @@
 #include "core/config/config.h"
 #include "infer/gallery/clips.h"
 #include "infer/output/output.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { DESCRIPTION = 16 << 20 }; // bytes of the JSON beside a clip, at most
+// Bytes at most: of the JSON beside a clip; of a caption or style in it, as of a storyboard; of all
+// its captions together.
+enum { DESCRIPTION = 16 << 20, CAPTION = 4096, CAPTIONS = 128 << 10 };
 
 static const char *member_text(const json_t *o, const char *key)
 {
@@ -67,19 +70,40 @@ static tk_status read_beside(const tk_told_clip *t, tk_arena *a, json_t **out)
     return TK_OK;
 }
 
-// Shots by their captions, without the style that was put before each.
-static json_t *shots_told(const json_t *list, const char *style)
+// The first of its letters, in so many bytes at most.
+static json_t *first_letters(const char *text, size_t most)
+{
+    size_t n = strlen(text);
+    if (n > most)
+        for (n = most; n && ((unsigned char)text[n] & 0xc0) == 0x80; n--) continue;
+    return json_stringn(text, n);
+}
+
+// Seconds into the film, which lasts so many, at which a shot of the list begins; its end behind
+// the last one. Shots that dissolve lie earlier in it than they were made.
+static double begin_in_film(const json_t *list, size_t i, double film)
+{
+    const json_t *shot = json_array_get(list, i), *at = json_object_get(shot, "at");
+    if (i >= json_array_size(list)) return film;
+    return fmin(fmax(json_number_value(at ? at : json_object_get(shot, "start")), 0), film);
+}
+
+// Shots by their captions, without the style where it was put before.
+static json_t *shots_told(const json_t *list, const char *style, double film)
 {
     json_t *all = json_array();
     const size_t n = strlen(style), shots = json_array_size(list);
+    size_t left = CAPTIONS;
     for (size_t i = 0; i < shots && i < TK_GALLERY_SHOTS; i++) {
-        const json_t *shot = json_array_get(list, i);
-        const char *caption = member_text(shot, "caption");
-        if (n && !strncmp(caption, style, n) && !strncmp(caption + n, ", ", 2)) caption += n + 2;
-        json_array_append_new(
-            all, json_pack("{s:f, s:f, s:s}", "start",
-                           json_number_value(json_object_get(shot, "start")), "seconds",
-                           json_number_value(json_object_get(shot, "seconds")), "prompt", caption));
+        const char *caption = member_text(json_array_get(list, i), "caption");
+        const double begin = begin_in_film(list, i, film), end = begin_in_film(list, i + 1, film);
+        const bool styled = n && !strncmp(caption, style, n) && !strncmp(caption + n, ", ", 2);
+        json_t *prompt =
+            first_letters(caption + (styled ? n + 2 : 0), left < CAPTION ? left : CAPTION);
+        left -= json_string_length(prompt);
+        json_array_append_new(all,
+                              json_pack("{s:f, s:f, s:b, s:o}", "start", begin, "seconds",
+                                        fmax(end - begin, 0), "styled", styled, "prompt", prompt));
     }
     return all;
 }
@@ -94,14 +118,13 @@ static const char *style_in(const json_t *root, tk_config *c)
     return read && c->story.style ? c->story.style : "";
 }
 
-static void tell_beside(const json_t *root, json_t *told)
+static void tell_beside(const json_t *root, double film, json_t *told)
 {
     tk_config c;
     tk_config_init(&c);
     const char *style = style_in(root, &c);
-    json_object_set_new(told, "style", json_string(style));
-    json_object_set_new(told, "seed", json_deep_copy(json_object_get(root, "seed")));
-    json_object_set_new(told, "shots", shots_told(json_object_get(root, "shots"), style));
+    json_object_set_new(told, "style", first_letters(style, CAPTION));
+    json_object_set_new(told, "shots", shots_told(json_object_get(root, "shots"), style, film));
     tk_config_free(&c);
 }
 
@@ -116,7 +139,7 @@ tk_status tk_gallery_describe(const tk_told_clip *t, tk_arena *a, json_t **out)
                      "title", p->manifest[0].title, "time", (json_int_t)t->time, "seconds",
                      t->poster->seconds, "width", (json_int_t)t->poster->width, "height",
                      (json_int_t)t->poster->height);
-    if (*out && beside) tell_beside(beside, *out);
+    if (*out && beside) tell_beside(beside, t->poster->seconds, *out);
     json_decref(beside);
     if (*out) json_object_set_new(*out, "marked", json_boolean(t->marked));
     if (*out) json_object_set_new(*out, "trusted", json_boolean(p->state == TK_PROOF_TRUSTED));

@@ -2,12 +2,14 @@
 // What a gallery's page is told of a clip, as JSON:
 //
 //     number, name, title, time, seconds, width, height
-//     style, seed, shots: [{start, seconds, prompt}]
+//     style, shots: [{start, seconds, styled, prompt}]
 //     marked, trusted
 //     lineage: [{label, title, signer, from: [{title, relation, type, words, manifest}]}]
 //
-// The second line is of the JSON beside the clip, if it is this clip's: its folder's word. The
-// manifest vouches for the last line; `marked`: the mark was asked for and is there.
+// The second line is of the JSON beside the clip, if it is this clip's: its folder's word, of which
+// no more is taken than a storyboard could have. start, seconds: of the film; styled: the style is
+// put before the prompt. The manifest vouches for the last line; `marked`: the mark was asked for
+// and is there.
 #pragma once
 #include "data/media/media.h"
 #include "infer/provenance/proof.h"

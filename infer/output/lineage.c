@@ -22,7 +22,7 @@ static void set_remade(json_t *o, const tk_remix_config *c)
         json_object_set_new(o, "shots", numbers_json(c->shots, c->n_shots));
     else
         json_object_set_new(o, "seconds", json_pack("[f, f]", c->from, c->to));
-    if (c->left > 0 || c->top > 0 || c->right < 1 || c->bottom < 1)
+    if (tk_remix_is_part(c))
         json_object_set_new(o, "frame",
                             json_pack("[f, f, f, f]", c->left, c->top, c->right, c->bottom));
     json_object_set_new(o, "strength", json_real(c->strength));

@@ -283,10 +283,11 @@ static bool put_value(FILE *f, int indent, json_t *value)
     return done;
 }
 
-static json_t *shot_json(const tk_story_shot *k, const tk_shot_config *asked)
+// As it was made; at: seconds into the film, where it may lie elsewhere.
+static json_t *shot_json(const tk_story_shot *k, const tk_shot_config *asked, double at)
 {
-    json_t *o = json_pack("{s:f, s:f, s:f, s:s}", "start", k->start, "seconds", k->seconds, "asked",
-                          k->asked, "caption", k->caption);
+    json_t *o = json_pack("{s:f, s:f, s:f, s:f, s:s}", "start", k->start, "seconds", k->seconds,
+                          "at", at, "asked", k->asked, "caption", k->caption);
     json_t *remember = asked->remember ? json_array() : NULL;
     for (int64_t i = 0; i < asked->n_remember; i++)
         json_array_append_new(remember, json_integer(asked->remember[i]));
@@ -297,8 +298,9 @@ static json_t *shot_json(const tk_story_shot *k, const tk_shot_config *asked)
 static bool put_shots(FILE *f, const tk_provenance *p)
 {
     for (int i = 0; i < p->story->n_shots; i++) {
+        const double at = (double)p->cut->shot[i].at / (double)p->cut->fps;
         fputs(i ? ",\n    " : "[\n    ", f);
-        if (!put_value(f, 4, shot_json(&p->story->shot[i], &p->config->story.shots[i])))
+        if (!put_value(f, 4, shot_json(&p->story->shot[i], &p->config->story.shots[i], at)))
             return false;
     }
     return fputs("\n  ]", f) >= 0;

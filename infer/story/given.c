@@ -145,7 +145,6 @@ double tk_story_file_reach(const tk_storyboard *b, const char *file)
 
 typedef struct remade { // of a clip, that is made anew
     tk_given_box box;   // latent frames, rows of them
-    bool whole;         // of the frame
     bool picture, sound;
 } remade;
 
@@ -159,20 +158,18 @@ static tk_status make_part(tk_story_given *g, const tk_codec_info *k, const rema
     box.end = end;
     sound.end = end < frames ? tk_grid_audio_row(k, end) : g->shot.audio_rows;
     if (p->picture) TK_TRY(tk_give(&g->what, TK_VIDEO, &box, false));
-    return p->sound && p->whole ? tk_give(&g->what, TK_AUDIO, &sound, false) : TK_OK;
+    return p->sound ? tk_give(&g->what, TK_AUDIO, &sound, false) : TK_OK;
 }
 
-// Whole latent frames and patches that it touches.
+// Whole patches that it touches. A part of the frame keeps its sound.
 static remade remade_of(const tk_remix_config *r, const tk_story *s)
 {
     const tk_grid *grid = &s->grid;
-    remade p = {.picture = true, .sound = true};
+    remade p = {.picture = true, .sound = !tk_remix_is_part(r)};
     p.box.top = (int64_t)floor(r->top * (double)grid->high + 1e-9);
     p.box.bottom = (int64_t)ceil(r->bottom * (double)grid->high - 1e-9);
     p.box.left = (int64_t)floor(r->left * (double)grid->wide + 1e-9);
     p.box.right = (int64_t)ceil(r->right * (double)grid->wide - 1e-9);
-    p.whole = p.box.top == 0 && p.box.left == 0 && p.box.bottom == grid->high &&
-              p.box.right == grid->wide;
     for (int64_t k = 0; k < r->n_keep; k++) {
         p.picture = p.picture && strcmp(r->keep[k], "picture") != 0;
         p.sound = p.sound && strcmp(r->keep[k], "sound") != 0;
@@ -185,7 +182,6 @@ static tk_status give_but_part(tk_story_given *g, const tk_remix_config *r, cons
 {
     const remade p = remade_of(r, s),
                  whole = {.box = {.bottom = s->grid.high, .right = s->grid.wide},
-                          .whole = true,
                           .picture = true,
                           .sound = true};
     const tk_remix_span span = tk_remix_span_of(r, s);

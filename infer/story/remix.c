@@ -281,7 +281,6 @@ __attribute__((format(printf, 3, 4))) static void add_words(char *out, size_t *n
 // "shots 2, 3 made anew from 0.6 of noise, sound kept"
 static void say_made(const tk_remix_config *c, char out[TK_REMIX_WORDS])
 {
-    const bool part = c->left > 0 || c->top > 0 || c->right < 1 || c->bottom < 1;
     const bool inside = c->shots ? c->n_shots > 0 : c->from > 0 || c->to > 0 || !c->around;
     size_t n = 0;
     for (int64_t k = 0; k < c->n_shots; k++)
@@ -293,7 +292,7 @@ static void say_made(const tk_remix_config *c, char out[TK_REMIX_WORDS])
     if (inside && !c->shots) add_words(out, &n, "%g s to ", c->from);
     if (inside && !c->shots && c->to > 0) add_words(out, &n, "%g s", c->to);
     if (inside && !c->shots && c->to <= 0) add_words(out, &n, "the end");
-    if (inside && part)
+    if (inside && tk_remix_is_part(c))
         add_words(out, &n, ", of the frame %g to %g across and %g to %g down", c->left, c->right,
                   c->top, c->bottom);
     if (c->around) add_words(out, &n, "%swhat lies around it", inside ? " and " : "");

@@ -39,6 +39,9 @@
 
   // ---- remix ----
 
+  // All that was asked for in a shot.
+  const askedIn = (clip, shot) => (shot?.styled ? `${clip.style}, ` : '') + (shot?.prompt || '');
+
   // Which shot is seen now.
   const shotNow = clip => {
     const film = talkie.feed.slide()?.film, t = film && talkie.feed.clip() === clip ? film.currentTime : 0;
@@ -60,7 +63,7 @@
   const remix = clip => {
     const shots = clip.shots || [], now = shotNow(clip), few = shots.slice(0, 24);
     const prompt = el('textarea', {rows: '3', id: 'remix-prompt', maxlength: '4000', dir: 'auto'});
-    prompt.value = shots[now]?.prompt || '';
+    prompt.value = askedIn(clip, shots[now]);
     const boxes = few.map((s, i) => el('input', {type: 'checkbox', value: `${i}`, checked: i === now || undefined}));
     const chosen = () => {
       const list = boxes.filter(b => b.checked).map(b => b.value);
@@ -71,7 +74,7 @@
     open('Remix',
       few.length > 1 ? el('fieldset', {}, el('legend', {}, 'Shots to make anew'),
         ...few.map((s, i) => el('label', {class: 'choice'}, boxes[i],
-          el('bdi', {}, `${i} · ${s.prompt || 'without words'}`)))) : '',
+          el('span', {}, `${i} · `, el('bdi', {}, s.prompt || 'without words'))))) : '',
       el('label', {for: 'remix-prompt'}, 'What they show instead'), prompt,
       el('p', {class: 'quiet'}, 'The storyboard, ready for talkie:'), ...out.parts);
     out.copy();

@@ -79,10 +79,12 @@
   talkie.yaml = text => JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
     c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
 
-  // What a shot's caption shows: what is said in it, else what it shows.
+  const first = (text, letters = [...text]) => letters.length > 200 ? `${letters.slice(0, 199).join('')}…` : text;
+  // What a shot's caption shows, of a length that leaves its picture to be seen: what is said in it, else
+  // what it shows.
   talkie.captionOf = prompt => {
-    const lines = [...prompt.matchAll(/([\p{L}\p{N}'-]+)(?:\s+<[^>]*>)?\s+says:?\s+"([^"]*)"/gu)];
-    return lines.length ? lines.map(m => `${m[1]}: ${m[2]}`).join('\n') : `[${prompt}]`;
+    const lines = [...prompt.matchAll(/(?<![\p{L}\p{N}'-])([\p{L}\p{N}'-]+)(?:\s+<[^>]*>)?\s+says:?\s+"([^"]*)"/gu)];
+    return lines.length ? first(lines.map(m => `${m[1]}: ${m[2]}`).join('\n')) : `[${first(prompt)}]`;
   };
 
   talkie.say = text => { document.getElementById('said').textContent = text; };

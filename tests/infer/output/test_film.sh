@@ -99,7 +99,7 @@ mixed=('shots[1].dissolve=0.5' 'shots[0].fade_in=0.25' 'shots[2].fade_out=0.5')
 sample -o bare "${mixed[@]}" 'film.files=[edl,srt]'
 said 'bare.latents: nothing is sampled'
 cmp bare.latents clips/talk.latents || fail "a dissolve changes what is made"
-tells bare.json clip.frames 12 clip.samples 12000 'shots[1].seconds' 1.5
+tells bare.json clip.frames 12 clip.samples 12000 'shots[1].seconds' 1.5 'shots[1].start' 1.0 'shots[1].at' 0.5 'shots[2].at' 2.0
 cat >expected.edl <<'EDL'
 001  BARE     B     C        00:00:00:00 00:00:00:02 00:00:00:00 00:00:00:02
 * FROM CLIP NAME: bare.mp4

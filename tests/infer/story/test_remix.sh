@@ -66,6 +66,7 @@ kept 'v1 a1' other remix.keep= 'remix.shots=[2, 0]'
 kept 'v0 v2 a0 a2' other remix.keep= sample.window=2
 kept 'v0 a0' other remix.keep= remix.shots=auto remix.from=0.5 sample.window=2
 kept 'v0 v2 a0 a1 a2' other remix.right=0.5
+kept 'v0 v2 a0 a1 a2' other remix.keep= remix.right=0.9 # whose patches are all of the frame
 . "$root/scripts/env.sh" 2
 for layout in tensor pipeline; do
     rm -f other.*
