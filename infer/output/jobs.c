@@ -243,7 +243,7 @@ static tk_status check_made(planning *p, bool *laid)
                      job->trained->path);
         return TK_OK;
     }
-    const bool strangers = job->uid && (*c->consent.store || *c->filter.policy);
+    const bool strangers = job->uid && *c->consent.store;
     TK_TRY(tk_remix_look(w, c, k, a, &job->remix));
     for (int i = 0; i < job->remix.n; i++)
         TK_TRY(tk_wrong_with(
