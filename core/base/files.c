@@ -360,6 +360,16 @@ static tk_status hold_unread(const char *path)
     return st;
 }
 
+// A file without a name is some process's own, as what a worker has in memory of another job; who
+// names it goes by /proc.
+static tk_status check_has_name(const char *path, int fd)
+{
+    struct stat s;
+    if (fstat(fd, &s) == 0 && s.st_nlink > 0) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "cannot open %s: a process keeps it for itself; name a file of a folder", path);
+}
+
 tk_status tk_file_hold(const char *path, const char *beside)
 {
     int from, fd = -1;
@@ -367,6 +377,10 @@ tk_status tk_file_hold(const char *path, const char *beside)
     if (tk_file_is_held(path)) return TK_OK;
     tk_status st = tk_file_open(path, &from, &bytes);
     if (st != TK_OK) return st == TK_INPUT ? hold_unread(path) : st;
+    if (check_has_name(path, from) != TK_OK) {
+        close(from);
+        return hold_unread(path);
+    }
     st = tk_file_scratch(beside, &fd);
     if (st == TK_OK) st = copy_all(from, path, bytes, fd, beside);
     if (st == TK_OK) st = tk_file_add_held(path, fd, "");

@@ -78,7 +78,8 @@ tk_status tk_file_make_folders(const char *path);
 tk_status tk_file_open(const char *path, int *fd, int64_t *bytes);
 // From here on `path` is opened as the file is now, whatever becomes of it, until all are let go:
 // for who looks at what others name, and reads it again later. It is copied into a file without a
-// name on the disk of `beside`. Names are compared as they are written. Fails as tk_file_open and
+// name on the disk of `beside`. Names are compared as they are written. A file without a name
+// (/proc/self/fd/3) is held as one that cannot be read. Fails as tk_file_open and
 // tk_file_scratch do.
 tk_status tk_file_hold(const char *path, const char *beside);
 void tk_file_let_go(void);

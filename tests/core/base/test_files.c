@@ -470,6 +470,29 @@ static void test_held(void **state)
     tk_file_let_go();
 }
 
+// What a process keeps in files without names is not read for those who name them by /proc.
+static void test_held__has_a_name(void **state)
+{
+    (void)state;
+    char path[64], link_to[300];
+    int own, fd;
+    assert_ok(tk_file_scratch(in_dir("out"), &own));
+    assert_int_equal(write(own, "a face", 6), 6);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", own);
+    snprintf(link_to, sizeof link_to, "%s", in_dir("link-to-own"));
+    assert_int_equal(symlink(path, link_to), 0);
+    assert_opens(path, "a face"); // for itself it may
+    const char *const by[] = {path, link_to};
+    for (int i = 0; i < 2; i++) {
+        assert_ok(tk_file_hold(by[i], in_dir("out")));
+        assert_status(tk_file_open(by[i], &fd, NULL), TK_INPUT);
+        assert_says("a process keeps it for itself");
+    }
+    tk_file_let_go();
+    unlink(link_to);
+    close(own);
+}
+
 static void test_folders(void **state)
 {
     (void)state;
@@ -499,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_confined),
         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_held__has_a_name),
         cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, open_dir, close_dir);
