@@ -63,7 +63,7 @@ static void test_what_is_no_policy_is_told_with_its_place(void **state)
         {"categories: [{name: a, people: [Ada @ada @bo]}]", "is no handle"},
         {"categories: [{name: a, people: ['@ada']}]", "has no letter"},
         {"categories: [{name: a, words: [tree], colour: red}]", "no such option"},
-        {"model: {hidden: 6}", "policy.yaml:1:1: model: no such option; there are given, "},
+        {"model: {hidden: 6}", "policy.yaml:1:1: model: no such option; there are roles, "},
         {"{", "policy.yaml:"},
         {"\xff\xfe", "policy.yaml"},
         {"categories: &a [*a]", "anchors"},
