@@ -386,6 +386,8 @@ static tk_status open_worker(tk_serving *a, tk_invocation *in)
     if (a->world->rank == 0) st = tk_spool_open(&a->spool, in->files[0], c->serve.lease);
     TK_TRY(tk_agree(a->world, st));
     a->spool.open = a->o->open != 0;
+    if (a->world->rank == 0)
+        tk_log("%s: works on what is dropped into %s/new", in->files[0], in->files[0]);
     TK_TRY(tk_agree(a->world, go_to_files(in->files[0], a->spool.open)));
     tk_studio_layout(&a->by.parallel, a->world->size, 1);
     return tk_mesh_open(&a->by.mesh, a->world, &a->by.parallel, TK_AXIS_TENSOR);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files written under a temporary name and renamed when whole. See core/base/files.h.
 #include "core/base/files.h"
+#include "core/base/log.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -336,21 +337,23 @@ tk_status tk_file_scratch(const char *path, int *fd)
     return TK_OK;
 }
 
-// ---- holding -----------------------------------------------------------------------------------
-
-static tk_status copy_all(int from, const char *path, int64_t bytes, int to, const char *beside)
+tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, int to,
+                       const char *name)
 {
     enum { PIECE = 1 << 20 };
     char *piece = tk_alloc(PIECE);
     tk_status st = piece ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a copy of %s", path);
-    for (int64_t at = 0; at < bytes && st == TK_OK; at += PIECE) {
-        const size_t n = bytes - at < PIECE ? (size_t)(bytes - at) : PIECE;
-        st = tk_pread_all(from, path, piece, n, at);
-        if (st == TK_OK) st = tk_pwrite_all(to, beside, piece, n, at);
+    for (int64_t done = 0; done < bytes && st == TK_OK; done += PIECE) {
+        const size_t n = bytes - done < PIECE ? (size_t)(bytes - done) : PIECE;
+        st = tk_pread_all(from, path, piece, n, at + done);
+        if (st == TK_OK) st = tk_pwrite_all(to, name, piece, n, done);
+        tk_alive();
     }
     tk_free(piece);
     return st;
 }
+
+// ---- holding -----------------------------------------------------------------------------------
 
 // What cannot be read now stays so.
 static tk_status hold_unread(const char *path)
@@ -382,7 +385,7 @@ tk_status tk_file_hold(const char *path, const char *beside)
         return hold_unread(path);
     }
     st = tk_file_scratch(beside, &fd);
-    if (st == TK_OK) st = copy_all(from, path, bytes, fd, beside);
+    if (st == TK_OK) st = tk_file_copy(from, path, 0, bytes, fd, beside);
     if (st == TK_OK) st = tk_file_add_held(path, fd, "");
     if (st != TK_OK && fd >= 0) close(fd);
     close(from);

@@ -10,21 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 256 << 20, PIECE = 1 << 20 };
+enum { MOST_BYTES = 256 << 20 };
 
 // ---- in safetensors ----------------------------------------------------------------------------
 
-static tk_status copy_bytes(const char *path, const tk_safe_tensor *t, int to, const char *name,
-                            char *piece)
+static tk_status copy_tensor(const char *path, const tk_safe_tensor *t, int to, const char *name)
 {
     int fd;
     TK_TRY(tk_file_open(path, &fd, NULL));
-    tk_status st = TK_OK;
-    for (int64_t at = 0; at < t->count && st == TK_OK; at += PIECE) {
-        const size_t n = (size_t)(t->count - at < PIECE ? t->count - at : PIECE);
-        st = tk_pread_all(fd, path, piece, n, t->address + at);
-        if (st == TK_OK) st = tk_pwrite_all(to, name, piece, n, at);
-    }
+    const tk_status st = tk_file_copy(fd, path, t->address, t->count, to, name);
     close(fd);
     return st;
 }
@@ -44,16 +38,14 @@ static void blame_original(tk_status st, const char *path, const char *copy)
 tk_status tk_codec_in_tensor(const char *path, const tk_safe_tensor *t, tk_arena *a, tk_codec **out)
 {
     const char *folder = getenv("TMPDIR");
-    char *piece,
-        *name = tk_arena_printf(a, "%s/talkie-codec.XXXXXX", folder && *folder ? folder : "/tmp");
+    char *name = tk_arena_printf(a, "%s/talkie-codec.XXXXXX", folder && *folder ? folder : "/tmp");
     if (t->type != TK_SAFE_U8 || t->count > MOST_BYTES)
         return TK_FAIL(TK_INPUT, "%s: the tensor %s is not a codec file's bytes (U8)", path,
                        t->name);
     if (!name) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    TK_ARENA_NEW(piece, a, PIECE);
     const int fd = mkostemp(name, O_CLOEXEC);
     if (fd < 0) return TK_FAIL(TK_IO, "cannot make a file in %s: %s", name, tk_io_words(errno));
-    tk_status st = copy_bytes(path, t, fd, name, piece);
+    tk_status st = copy_tensor(path, t, fd, name);
     close(fd);
     if (st == TK_OK) {
         st = tk_codec_open(name, out);

@@ -5,7 +5,6 @@
 #include "infer/eval/footage.h"
 #include "infer/eval/tasks/tasks.h"
 #include "train/run/report.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -159,15 +158,11 @@ static tk_status find_checkpoint(tk_eval *e, const tk_invocation *in, tk_config 
     return *where ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
 }
 
-static void ask_checkpoint(tk_wrong *w, const tk_config *c)
+static tk_status ask_checkpoint(tk_wrong *w, const tk_config *c)
 {
-    const char *option = *c->eval.checkpoint ? "eval.checkpoint" : "train.out";
-    const char *where = *c->eval.checkpoint ? c->eval.checkpoint : c->train.out;
-    tk_file_seat seat;
-    const int error = access(where, F_OK) ? errno : 0;
-    if (error)
-        tk_wrong_add(w, option, "no checkpoint at %.400s%s: %s", where,
-                     tk_file_sought(where, error, seat), strerror(error));
+    const bool said = *c->eval.checkpoint;
+    return tk_wrong_with(w, said ? "eval.checkpoint" : "train.out",
+                         tk_checkpoint_exists(said ? c->eval.checkpoint : c->train.out));
 }
 
 tk_status tk_eval_ask(tk_wrong *w, const tk_invocation *in, int ranks)
@@ -177,7 +172,7 @@ tk_status tk_eval_ask(tk_wrong *w, const tk_invocation *in, int ranks)
     const bool named = !films && config_file(in) && access(in->files[0], R_OK) == 0;
     const tk_file_kind *kind = films ? &tk_footage_report : &report_of_model;
     (void)ranks; // any number shares the clips
-    if (named && !tk_wrong_doubts(w, "eval.checkpoint")) ask_checkpoint(w, c);
+    if (named && !tk_wrong_doubts(w, "eval.checkpoint")) TK_TRY(ask_checkpoint(w, c));
     if (!*c->output) return TK_OK;
     return tk_wrong_with(w, "output", tk_file_check_output(c->output, kind, 1, in->files));
 }

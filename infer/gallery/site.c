@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COPY_PIECE = 1 << 20, DEPTH = 3, NUMBER = 16 };
+enum { DEPTH = 3, NUMBER = 16 };
 static const char being_written[] = ".part-site-"; // in the names of folders that are
 
 static tk_status no_path(void)
@@ -254,30 +254,15 @@ static tk_status failed_to_put(const tk_site *s, const char *name, int error)
                    "cannot write %s/%s: %s", s->path, name, tk_io_words(error));
 }
 
-static tk_status copy_all_bytes(int from, const char *path, int to, const char *name)
-{
-    char *piece;
-    int64_t at = 0;
-    ssize_t n;
-    tk_status st = TK_OK;
-    TK_NEW(piece, COPY_PIECE);
-    while (st == TK_OK && (n = read(from, piece, COPY_PIECE)) != 0) {
-        if (n < 0) st = TK_FAIL(TK_IO, "cannot read %s: %s", path, tk_io_words(errno));
-        if (n > 0) st = tk_pwrite_all(to, name, piece, (size_t)n, at);
-        at += n > 0 ? n : 0;
-        tk_alive();
-    }
-    tk_free(piece);
-    return st;
-}
-
 static tk_status copy_file(tk_site *s, const char *from, const char *name)
 {
     struct stat info;
+    int64_t bytes;
     int in;
-    TK_TRY(tk_file_open(from, &in, NULL));
+    TK_TRY(tk_file_open(from, &in, &bytes));
     const int out = openat(s->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    tk_status st = out < 0 ? failed_to_put(s, name, errno) : copy_all_bytes(in, from, out, s->path);
+    tk_status st =
+        out < 0 ? failed_to_put(s, name, errno) : tk_file_copy(in, from, 0, bytes, out, s->path);
     if (st == TK_OK && fstat(in, &info) == 0)
         futimens(out, (struct timespec[]){info.st_atim, info.st_mtim});
     if (out >= 0 && close(out) != 0 && st == TK_OK) st = failed_to_put(s, name, errno);

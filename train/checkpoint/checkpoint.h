@@ -72,6 +72,8 @@ tk_status tk_checkpoint_has(const char *path, const char *group, bool *has);
 // tk_checkpoint_open.
 tk_status tk_checkpoint_newest(const char *where, const char *codec_file, tk_comm *world,
                                tk_arena *a, char **path, tk_checkpoint_meta *meta);
+// TK_INPUT where nothing is at `where`, with the folder in which it was looked for.
+tk_status tk_checkpoint_exists(const char *where);
 // Its header alone, of the newest by name, on one rank and without its codec.
 tk_status tk_checkpoint_look(const char *where, tk_arena *a, char **path, tk_checkpoint_meta *meta);
 // The step of a checkpoint's name in a run directory, "step-00000100.h5"; -1 for any other name.

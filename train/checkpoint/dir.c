@@ -151,9 +151,11 @@ static tk_status refuse_pipeline(const char *where)
                    where, where);
 }
 
-static tk_status tell_missing(const char *where, int error)
+tk_status tk_checkpoint_exists(const char *where)
 {
     tk_file_seat seat;
+    const int error = access(where, F_OK) ? errno : 0;
+    if (!error) return TK_OK;
     return TK_FAIL(TK_INPUT, "no checkpoint at %s%s: %s", where, tk_file_sought(where, error, seat),
                    strerror(error));
 }
@@ -163,7 +165,8 @@ static tk_status list_steps(const char *where, found *f)
     struct stat s;
     tk_status st = TK_OK;
     *f = (found){0};
-    if (stat(where, &s)) return tell_missing(where, errno);
+    TK_TRY(tk_checkpoint_exists(where));
+    if (stat(where, &s)) return TK_FAIL(TK_INPUT, "cannot read %s: %s", where, strerror(errno));
     if (!S_ISDIR(s.st_mode) || tk_ck_is_folder(where)) {
         f->is_file = true;
         f->n = 1;

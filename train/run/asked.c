@@ -82,10 +82,9 @@ static bool begins_anew(const tk_wrong *w, const tk_train_config *t)
     return !t->resume || access(t->out, F_OK);
 }
 
-static void ask_weights(tk_wrong *w, const tk_train_config *t)
+static tk_status ask_weights(tk_wrong *w, const tk_train_config *t)
 {
-    if (*t->from && access(t->from, F_OK))
-        tk_wrong_add(w, "train.from", "no checkpoint at %.400s: %s", t->from, strerror(errno));
+    return *t->from ? tk_wrong_with(w, "train.from", tk_checkpoint_exists(t->from)) : TK_OK;
 }
 
 tk_status tk_run_ask_clips(tk_wrong *w, const tk_config *c)
@@ -162,7 +161,7 @@ tk_status tk_run_ask_inside(tk_wrong *w, const tk_config *c)
 
 tk_status tk_run_ask_files(tk_wrong *w, const tk_config *c)
 {
-    ask_weights(w, &c->train);
+    TK_TRY(ask_weights(w, &c->train));
     return tk_run_ask_clips(w, c);
 }
 
@@ -175,7 +174,7 @@ tk_status tk_run_ask(tk_wrong *w, const tk_invocation *in, int ranks)
     TK_TRY(tk_run_ask_layout(w, c, ranks));
     TK_TRY(tk_run_ask_clips(w, c));
     tk_wrong_unmade(w, "train.out", c->train.out);
-    if (anew) ask_weights(w, &c->train);
+    if (anew) TK_TRY(ask_weights(w, &c->train));
     if (!w->n) return TK_OK;
     TK_TRY(open_each(w, c, &f));
     return anew ? match_weights(w, &f) : TK_OK;
