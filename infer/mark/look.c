@@ -9,13 +9,15 @@ enum {
     SMALLER = 44, // of them are those below 1
     BLOCK = 25,   // pictures whose sums are kept as one: within them no speed is told from another
     BLOCKS = 24,  // of a window
+    WAYS = 2,     // to look at a picture: what it shows, and what changed since the one before
+    OF_WAY = BLOCKS * SCALES * TK_MARK_LINES,
     RINGS = TK_MARK_TURN + 1,
     PLANE = TK_MARK_TILE
 };
 static const double scale_step = 1.014, most_speed = 0.12;
 
-typedef struct look_up { // of the transform, between four of its points
-    int at[4];
+typedef struct look_up {   // of the transform, between four of its points
+    int at[4], against[4]; // at the line's frequency; at the opposite one
     float weight[4];
 } look_up;
 
@@ -26,11 +28,13 @@ struct tk_mark_look {
     look_up *where;                 // (SCALES, LINES), by wave
     kiss_fftnd_cfg whole;           // transform of a picture
     kiss_fft_cfg row;               // of the plane's rows and columns
-    float *luma, *flat;             // (high, wide)
+    float *luma, *before;           // (high, wide) as shown, now and before
+    float *field_of, *flat;         // (high, wide)
     double *sums;                   // ((high + 1), (wide + 1))
-    kiss_fft_cpx *field, *spectrum; // (pad_high, pad_wide)
-    kiss_fft_cpx *block;            // (BLOCKS, SCALES, LINES), by wave
+    kiss_fft_cpx *field, *spectrum; // (pad_high, pad_wide); re: what it shows, im: what changed
+    kiss_fft_cpx *block;            // (WAYS, BLOCKS, SCALES, LINES), by wave
     int64_t pictures;               // of the window
+    bool begun;                     // there is a picture before
     float soft[TK_MARK_SIGNS];      // of all windows
     tk_mark_found best;
 };
@@ -68,6 +72,8 @@ static look_up look_up_at(const tk_mark_look *l, const tk_mark_line *k, double s
         const int64_t cx = (x + i % 2 + l->pad_wide) % l->pad_wide;
         const int64_t cy = (y + i / 2 + l->pad_high) % l->pad_high;
         out.at[i] = (int)(cy * l->pad_wide + cx);
+        out.against[i] = (int)((l->pad_high - cy) % l->pad_high * l->pad_wide +
+                               (l->pad_wide - cx) % l->pad_wide);
         out.weight[i] = (i % 2 ? px : 1 - px) * (i / 2 ? py : 1 - py);
     }
     return out;
@@ -112,11 +118,13 @@ tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t 
     TK_TRY(new_transforms(l, a));
     TK_ARENA_NEW(l->where, a, (int64_t)SCALES * TK_MARK_LINES);
     TK_ARENA_NEW(l->luma, a, wide * high);
+    TK_ARENA_NEW(l->before, a, wide * high);
+    TK_ARENA_NEW(l->field_of, a, wide * high);
     TK_ARENA_NEW(l->flat, a, wide * high);
     TK_ARENA_NEW(l->sums, a, (wide + 1) * (high + 1));
     TK_ARENA_NEW(l->field, a, l->pad_wide * l->pad_high);
     TK_ARENA_NEW(l->spectrum, a, l->pad_wide * l->pad_high);
-    TK_ARENA_NEW(l->block, a, (int64_t)BLOCKS * SCALES * TK_MARK_LINES);
+    TK_ARENA_NEW(l->block, a, (int64_t)WAYS * OF_WAY);
     for (int k = 0; k < TK_MARK_LINES; k++) {
         const tk_mark_line *line = &l->line[k];
         l->drift[line->wave] = drift_of(line);
@@ -154,32 +162,57 @@ static void blur(const tk_mark_look *l, const float *x, bool squares, int r, flo
     }
 }
 
-// What differs from its surroundings, by how much things differ there, its middle at point 0.
-static void flatten(tk_mark_look *l)
+// What differs from its surroundings in `field_of`, by how much things differ there, its middle at
+// point 0 of the field.
+static void flatten(tk_mark_look *l, bool changes)
 {
     const int64_t w = l->wide, h = l->high, n = w * h;
-    blur(l, l->luma, false, 4, l->flat);
-    for (int64_t i = 0; i < n; i++) l->luma[i] -= l->flat[i];
-    blur(l, l->luma, true, 7, l->flat);
-    memset(l->field, 0, (size_t)(l->pad_wide * l->pad_high) * sizeof *l->field);
-    for (int64_t y = 0; y < h; y++)
-        for (int64_t x = 0; x < w; x++) {
-            const float busy = sqrtf(fmaxf(l->flat[y * w + x], 0)) + 1;
-            const float v = fminf(fmaxf(l->luma[y * w + x] / busy, -2), 2);
-            const int64_t to_x = (x - w / 2 + l->pad_wide) % l->pad_wide;
-            const int64_t to_y = (y - h / 2 + l->pad_high) % l->pad_high;
-            l->field[to_y * l->pad_wide + to_x].r = v;
-        }
+    float *x = l->field_of;
+    blur(l, x, false, 4, l->flat);
+    for (int64_t i = 0; i < n; i++) x[i] -= l->flat[i];
+    blur(l, x, true, 7, l->flat);
+    for (int64_t i = 0; i < n; i++) {
+        const float busy = sqrtf(fmaxf(l->flat[i], 0)) + 1;
+        const float v = fminf(fmaxf(x[i] / busy, -2), 2);
+        const int64_t to_x = (i % w - w / 2 + l->pad_wide) % l->pad_wide;
+        const int64_t to_y = (i / w - h / 2 + l->pad_high) % l->pad_high;
+        kiss_fft_cpx *to = &l->field[to_y * l->pad_wide + to_x];
+        if (changes)
+            to->i = v;
+        else
+            to->r = v;
+    }
 }
 
-static kiss_fft_cpx look_up_in(const kiss_fft_cpx *spectrum, const look_up *w)
+// What an encoder skips it shows as it was: there the mark stands still, and what is turned back by
+// the drift cancels. What it did write anew is what changed; both are looked at, in one transform.
+static void fill_field(tk_mark_look *l, const uint8_t *rgb)
 {
-    kiss_fft_cpx v = {0, 0};
+    const int64_t n = l->wide * l->high;
+    float *before = l->luma;
+    l->luma = l->before;
+    l->before = before;
+    for (int64_t i = 0; i < n; i++)
+        l->luma[i] = 0.2126f * rgb[3 * i] + 0.7152f * rgb[3 * i + 1] + 0.0722f * rgb[3 * i + 2];
+    memcpy(l->field_of, l->luma, (size_t)n * sizeof *l->luma);
+    flatten(l, false);
+    for (int64_t i = 0; i < n; i++) l->field_of[i] = l->begun ? l->luma[i] - before[i] : 0;
+    flatten(l, true);
+    l->begun = true;
+}
+
+// Of both ways, twice: fields are real, so that their transforms are told apart by symmetry.
+static void look_up_in(const kiss_fft_cpx *spectrum, const look_up *w, kiss_fft_cpx v[WAYS])
+{
+    kiss_fft_cpx a = {0, 0}, b = {0, 0};
     for (int i = 0; i < 4; i++) {
-        v.r += w->weight[i] * spectrum[w->at[i]].r;
-        v.i += w->weight[i] * spectrum[w->at[i]].i;
+        a.r += w->weight[i] * spectrum[w->at[i]].r;
+        a.i += w->weight[i] * spectrum[w->at[i]].i;
+        b.r += w->weight[i] * spectrum[w->against[i]].r;
+        b.i += w->weight[i] * spectrum[w->against[i]].i;
     }
-    return v;
+    v[0] = (kiss_fft_cpx){a.r + b.r, a.i - b.i};
+    v[1] = (kiss_fft_cpx){a.i + b.i, b.r - a.r};
 }
 
 static kiss_fft_cpx turned(kiss_fft_cpx v, double turns)
@@ -194,17 +227,19 @@ void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
 {
     const double seconds = (double)l->pictures / TK_MARK_LOOK_FPS;
     kiss_fft_cpx back[TK_MARK_LINES], *to = l->block + l->pictures / BLOCK * SCALES * TK_MARK_LINES;
-    for (int64_t i = 0; i < l->wide * l->high; i++)
-        l->luma[i] = 0.2126f * rgb[3 * i] + 0.7152f * rgb[3 * i + 1] + 0.0722f * rgb[3 * i + 2];
-    flatten(l);
+    fill_field(l, rgb);
     kiss_fftnd(l->whole, l->field, l->spectrum);
     for (int k = 0; k < TK_MARK_LINES; k++)
         back[k] = turned((kiss_fft_cpx){1, 0}, -l->drift[k] * seconds);
     for (int s = 0; s < SCALES; s++)
         for (int k = 0; k < TK_MARK_LINES; k++) {
-            const kiss_fft_cpx v = look_up_in(l->spectrum, &l->where[s * TK_MARK_LINES + k]);
-            to[s * TK_MARK_LINES + k].r += v.r * back[k].r - v.i * back[k].i;
-            to[s * TK_MARK_LINES + k].i += v.r * back[k].i + v.i * back[k].r;
+            kiss_fft_cpx v[WAYS];
+            look_up_in(l->spectrum, &l->where[s * TK_MARK_LINES + k], v);
+            for (int way = 0; way < WAYS; way++) {
+                kiss_fft_cpx *sum = &to[way * OF_WAY + s * TK_MARK_LINES + k];
+                sum->r += v[way].r * back[k].r - v[way].i * back[k].i;
+                sum->i += v[way].r * back[k].i + v[way].i * back[k].r;
+            }
         }
     if (++l->pictures == BLOCK * BLOCKS) end_window(l);
 }
@@ -213,7 +248,7 @@ void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
 
 typedef struct sighting {
     double z;
-    int scale, rate, place; // place: y * PLANE + x
+    int way, scale, rate, place; // place: y * PLANE + x
 } sighting;
 
 static double speed_of(const tk_mark_look *l, int rate)
@@ -234,21 +269,21 @@ static int ring_of(const tk_mark_line *k)
     return (int)sqrt((double)(k->kx * k->kx + k->ky * k->ky));
 }
 
-// Sums over the window at a scale and a speed, by the deviation of lines as long; what stands out
-// is cut.
-static void gather_window(const tk_mark_look *l, int scale, int rate,
-                          kiss_fft_cpx sum[TK_MARK_LINES])
+// Sums over the window one way, at a scale and a speed, by the deviation of lines as long; what
+// stands out is cut.
+static void gather_window(const tk_mark_look *l, const sighting *c, kiss_fft_cpx sum[TK_MARK_LINES])
 {
-    const double off = speed_of(l, rate) - 1, each = (double)BLOCK / TK_MARK_LOOK_FPS;
+    const kiss_fft_cpx *block = l->block + c->way * OF_WAY + c->scale * TK_MARK_LINES;
+    const double off = speed_of(l, c->rate) - 1, each = (double)BLOCK / TK_MARK_LOOK_FPS;
     double square[RINGS] = {0};
     int n[RINGS] = {0};
     memset(sum, 0, TK_MARK_LINES * sizeof *sum);
     for (int64_t b = 0; b * BLOCK < l->pictures; b++)
         for (int k = 0; k < TK_MARK_LINES; k++) {
             const int wave = l->line[k].wave;
-            const kiss_fft_cpx v = l->block[(b * SCALES + scale) * TK_MARK_LINES + wave];
+            const kiss_fft_cpx v = block[b * SCALES * TK_MARK_LINES + wave];
             const double turns = -l->drift[wave] * off * ((double)b + 0.5) * each;
-            const kiss_fft_cpx t = rate ? turned(v, turns) : v;
+            const kiss_fft_cpx t = c->rate ? turned(v, turns) : v;
             sum[k].r += t.r;
             sum[k].i += t.i;
         }
@@ -274,30 +309,29 @@ static kiss_fft_cpx without_phase(const tk_mark_line *k, kiss_fft_cpx v)
 }
 
 // How well pilots agree at each place of the tile, all at once.
-static sighting best_place(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES])
+static void try_places(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES], sighting *best)
 {
     kiss_fft_cpx grid[PLANE][PLANE] = {0}, part[PLANE][PLANE], column[PLANE], out[PLANE];
-    sighting best = {.z = -1};
     double square = 0;
+    best->z = -1;
     for (int k = 0; k < TK_MARK_PILOTS; k++) {
         const tk_mark_line *line = &l->line[k];
         grid[line->ky][(line->kx + PLANE) % PLANE] = without_phase(line, sum[k]);
         square += 0.5 * (double)(sum[k].r * sum[k].r + sum[k].i * sum[k].i);
     }
-    if (!(square > 0)) return best;
+    if (!(square > 0)) return;
     for (int y = 0; y < RINGS; y++) kiss_fft(l->row, grid[y], part[y]);
     for (int x = 0; x < PLANE; x++) {
         memset(column, 0, sizeof column);
         for (int y = 0; y < RINGS; y++) column[y] = part[y][x];
         kiss_fft(l->row, column, out);
         for (int y = 0; y < PLANE; y++)
-            if ((double)out[y].r > best.z) {
-                best.z = (double)out[y].r;
-                best.place = y * PLANE + x;
+            if ((double)out[y].r > best->z) {
+                best->z = (double)out[y].r;
+                best->place = y * PLANE + x;
             }
     }
-    best.z /= sqrt(square);
-    return best;
+    best->z /= sqrt(square);
 }
 
 static double agreement(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES], double x,
@@ -317,7 +351,7 @@ static void read_signs(tk_mark_look *l, const sighting *c)
 {
     kiss_fft_cpx sum[TK_MARK_LINES];
     double best = -1, at_x = 0, at_y = 0;
-    gather_window(l, c->scale, c->rate, sum);
+    gather_window(l, c, sum);
     for (int i = -3; i <= 3; i++)
         for (int j = -3; j <= 3; j++) {
             const double x = c->place % PLANE + 0.25 * i, y = c->place / PLANE + 0.25 * j;
@@ -342,13 +376,14 @@ static tk_mark_found search_window(const tk_mark_look *l, sighting *best)
     kiss_fft_cpx sum[TK_MARK_LINES];
     const int rates = most_rate(l);
     *best = (sighting){.z = -1};
-    for (int s = 0; s < SCALES; s++)
+    for (int i = 0; i < WAYS * SCALES; i++)
         for (int rate = -rates; rate <= rates; rate++) {
-            gather_window(l, s, rate, sum);
-            const sighting c = best_place(l, sum);
-            if (c.z > best->z) *best = (sighting){c.z, s, rate, c.place};
+            sighting c = {.way = i / SCALES, .scale = i % SCALES, .rate = rate};
+            gather_window(l, &c, sum);
+            try_places(l, sum, &c);
+            if (c.z > best->z) *best = c;
         }
-    const double tries = (double)SCALES * (2 * rates + 1) * PLANE * PLANE;
+    const double tries = (double)WAYS * SCALES * (2 * rates + 1) * PLANE * PLANE;
     return (tk_mark_found){.looked = true,
                            .z = best->z,
                            .tries = tries,
@@ -364,7 +399,7 @@ static void end_window(tk_mark_look *l)
     const tk_mark_found found = search_window(l, &best);
     tk_mark_better(&l->best, &found);
     if (best.z > 0 && found.log10p < 0) read_signs(l, &best);
-    memset(l->block, 0, (size_t)BLOCKS * SCALES * TK_MARK_LINES * sizeof *l->block);
+    memset(l->block, 0, (size_t)WAYS * OF_WAY * sizeof *l->block);
     l->pictures = 0;
 }
 
