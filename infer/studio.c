@@ -122,18 +122,39 @@ static tk_status unless_revoked(tk_studio *a, tk_status st)
     return tk_agree(&a->mesh.replica, st);
 }
 
+// Stages of a pipeline that wait for each other after each step would have nothing under way where
+// the next one begins: there each learns a step later what the others were asked.
+static tk_status ask_all(tk_studio *a, bool mine, int64_t left, bool *asked)
+{
+    tk_comm *replica = &a->mesh.replica;
+    const bool later = a->mesh.axis[TK_AXIS_PIPELINE].degree > 1 && left > 0;
+    uint64_t before = 0, now = 0;
+    if (replica->summing) TK_TRY(tk_comm_sum_end(replica, &before));
+    if (!before) TK_TRY(tk_comm_sum_begin(replica, mine));
+    if (!before && !later) TK_TRY(tk_comm_sum_end(replica, &now));
+    *asked = before || now;
+    return TK_OK;
+}
+
+// What was begun by a round that failed.
+static tk_status forget_asked(tk_studio *a, tk_status st)
+{
+    uint64_t asked;
+    if (a->mesh.replica.summing) TK_TRY(tk_comm_sum_end(&a->mesh.replica, &asked));
+    return st;
+}
+
 // Collective over the replica: whoever is asked to stop stops all.
 static tk_status after_step(void *ctx, int64_t left)
 {
     tk_studio *a = ctx;
     tk_comm *replica = &a->mesh.replica;
     const double now = tk_now(), step = now - a->stepped;
-    uint64_t asked = a->step_done && a->step_done(a->ctx);
-    asked |= tk_stop_asked();
+    bool asked = a->step_done && a->step_done(a->ctx);
     bool goes_on = (double)left * step <= soon && left > 0;
     a->stepped = now;
     if (left == 0) TK_TRY(still_lent(a));
-    TK_TRY(tk_comm_sum_u64(replica, &asked, 1));
+    TK_TRY(ask_all(a, asked || tk_stop_asked(), left, &asked));
     if (!asked) return TK_OK;
     TK_TRY(tk_comm_broadcast(replica, &goes_on, sizeof goes_on, 0));
     if (goes_on) return TK_OK;
@@ -374,7 +395,8 @@ tk_status tk_studio_round(tk_studio *a, int n, tk_studio_place *const *place)
     TK_TRY(still_lent(a)); // since others may have been made, or written, meanwhile
     for (int i = 0; i < n; i++)
         part[i] = (tk_story_part){&place[i]->task, place[i]->window, &place[i]->reel.reel};
-    const tk_status st = unless_revoked(a, tk_story_make_together(&a->session, n, part, a->taken));
+    tk_status st = forget_asked(a, tk_story_make_together(&a->session, n, part, a->taken));
+    st = unless_revoked(a, st);
     for (int i = 0; i < n; i++) pass_kept(place[i]); // also of a round that failed behind them
     return st;
 }

@@ -9,7 +9,8 @@
 //
 //     axis      device                              beside
 //     tensor    rows and columns, TENSOR            sums of weights held by all, DATA
-//     pipeline  rows to the next stage, FORWARD     gradients to the one before, BACKWARD
+//     pipeline  rows to the next stage, FORWARD     gradients to the one before, BACKWARD; in
+//                                                   sampling velocities from the last to the first
 //     guidance  velocities of all branches, DATA    none
 //     data      sums and gathers of weights, DATA   none
 //     world     sums of single numbers, COMPUTE     none

@@ -46,6 +46,8 @@ static const tk_comm_ops nothing = {
     .sum_f64 = nothing_sum_f64,
     .sum_u64 = nothing_sum_u64,
     .barrier = nothing_barrier,
+    .sum_begin = nothing_barrier,
+    .sum_end = nothing_barrier,
 };
 
 tk_comm *tk_comm_self(void)
@@ -92,6 +94,25 @@ tk_status tk_comm_sum_u64(tk_comm *c, uint64_t *x, int n)
 tk_status tk_comm_barrier(tk_comm *c)
 {
     return c->ops->barrier(c);
+}
+
+tk_status tk_comm_sum_begin(tk_comm *c, uint64_t x)
+{
+    if (c->summing)
+        return TK_FAIL(TK_INTERNAL, "two sums at a time on the %s communicator", c->name);
+    c->begun = x;
+    c->summing = true;
+    return c->ops->sum_begin(c);
+}
+
+tk_status tk_comm_sum_end(tk_comm *c, uint64_t *sum)
+{
+    if (!c->summing)
+        return TK_FAIL(TK_INTERNAL, "no sum was begun on the %s communicator", c->name);
+    c->summing = false;
+    TK_TRY(c->ops->sum_end(c));
+    *sum = c->begun;
+    return TK_OK;
 }
 
 // Agreement -----------------------------------------------------------------------------------

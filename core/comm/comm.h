@@ -2,7 +2,8 @@
 // The communicator of host memory: what ranks tell each other, always over MPI. core declares it,
 // parallel/ implements it. Device memory goes another way: core/device/comm/comm.h.
 //
-// Every rank of a communicator makes the same calls in the same order. They are complete on return.
+// Every rank of a communicator makes the same calls in the same order. They are complete on return,
+// but for tk_comm_sum_begin.
 // A communicator of size 1 (tk_comm_self) does nothing but copy where in != out.
 #pragma once
 #include "core/base/status.h"
@@ -16,6 +17,8 @@ typedef struct tk_comm_ops {
     tk_status (*sum_f64)(tk_comm *c, double *x, int n);
     tk_status (*sum_u64)(tk_comm *c, uint64_t *x, int n);
     tk_status (*barrier)(tk_comm *c);
+    tk_status (*sum_begin)(tk_comm *c);
+    tk_status (*sum_end)(tk_comm *c);
 } tk_comm_ops;
 
 struct tk_comm {
@@ -23,6 +26,8 @@ struct tk_comm {
     int rank, size;
     const char *name; // "world", "tensor", "pipeline", "data": for messages
     void *impl;
+    uint64_t begun; // of a sum under way, what this rank gives,
+    bool summing;   // ... while there is one
 };
 
 // A root that is no rank of c is TK_INTERNAL.
@@ -32,6 +37,10 @@ tk_status tk_comm_all_gather(tk_comm *c, const void *in, void *out, size_t bytes
 tk_status tk_comm_sum_f64(tk_comm *c, double *x, int n); // in rank order, in place
 tk_status tk_comm_sum_u64(tk_comm *c, uint64_t *x, int n);
 tk_status tk_comm_barrier(tk_comm *c);
+// The sum of one number in two halves, between which ranks do other things, also other calls:
+// nobody waits for who comes late before the end. One at a time, TK_INTERNAL else.
+tk_status tk_comm_sum_begin(tk_comm *c, uint64_t x);
+tk_status tk_comm_sum_end(tk_comm *c, uint64_t *sum);
 // *x becomes the most that any rank gives.
 tk_status tk_comm_most(tk_comm *c, size_t *x);
 

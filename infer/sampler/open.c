@@ -22,26 +22,26 @@ static tk_document document_of(const tk_sampling *r, int branch, int task)
     return d;
 }
 
-static int64_t rows_of_branch(const tk_sampling *r, int branch)
+static int64_t rows_of(const tk_sampling *r, int branch, int group)
 {
     int64_t rows = 0;
-    for (int i = 0; i < r->n_tasks; i++) {
+    for (int i = tk_group_begin_of(r, group); i < tk_group_end_of(r, group); i++) {
         const tk_document d = document_of(r, branch, i);
         rows += tk_document_rows(&d, NULL);
     }
     return rows;
 }
 
-static tk_status make_stream(tk_sampling *r, int k)
+static tk_status make_stream(tk_sampling *r, tk_micro *b)
 {
-    tk_branch *b = &r->branch[k];
-    const int64_t rows = rows_of_branch(r, r->begin + k);
+    const int begin = tk_group_begin_of(r, b->group), end = tk_group_end_of(r, b->group);
+    const int64_t rows = rows_of(r, b->branch, b->group);
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
-    TK_TRY(tk_stream_init(&b->stream, &r->s->host.arena, rows, r->n_tasks, TK_MODALITIES));
-    for (int i = 0; i < r->n_tasks; i++) {
-        const tk_document d = document_of(r, r->begin + k, i);
+    TK_TRY(tk_stream_init(&b->stream, &r->s->host.arena, rows, end - begin, TK_MODALITIES));
+    for (int i = begin; i < end; i++) {
+        const tk_document d = document_of(r, b->branch, i);
         TK_TRY(tk_stream_append(&b->stream, &d));
     }
     for (int64_t i = 0; i < b->stream.n_levels; i++) {
@@ -51,38 +51,58 @@ static tk_status make_stream(tk_sampling *r, int k)
     return TK_OK;
 }
 
-static tk_status make_streams(tk_sampling *r)
+// On one stage all tasks are one group. On several, as many microbatches as keep all stages at
+// work: the last one of a group comes back while those of the other groups are taken, and before
+// the first stage is through with these.
+static int count_groups(const tk_sampling *r)
 {
-    for (int d = 0; d < r->branches; d++) r->rows += rows_of_branch(r, d);
-    for (int k = 0; k < r->own; k++) TK_TRY(make_stream(r, k));
+    const int stages = r->s->mesh->axis[TK_AXIS_PIPELINE].degree;
+    const int enough = 1 + (stages - 1 + r->own - 1) / r->own;
+    return r->n_tasks < enough ? r->n_tasks : enough;
+}
+
+static tk_status make_micros(tk_sampling *r)
+{
+    r->groups = count_groups(r);
+    const int n = r->groups * r->own;
+    TK_ARENA_NEW(r->micro, &r->notes, n);
+    for (int g = 0; g < r->groups; g++)
+        for (int b = 0; b < r->branches; b++) r->rows += rows_of(r, b, g);
+    for (; r->n_micro < n; r->n_micro++) {
+        tk_micro *b = &r->micro[r->n_micro];
+        *b = (tk_micro){.group = r->n_micro / r->own, .branch = r->begin + r->n_micro % r->own};
+        tk_tape_init(&b->tape, r->s->device, TK_TAPE_RUN);
+    }
+    for (int k = 0; k < n; k++) TK_TRY(make_stream(r, &r->micro[k]));
     return TK_OK;
 }
 
-// A branch's text, of one task after the other; of one task where it lies.
-static tk_status join_text(const tk_sampling *r, int branch, int64_t rows, tk_host_rows *in)
+// A stream's text, of one task after the other; of one task where it lies.
+static tk_status join_text(const tk_sampling *r, const tk_micro *b, tk_host_rows *in)
 {
     const tk_model_config *c = &r->s->model->config;
+    const int begin = tk_group_begin_of(r, b->group), end = tk_group_end_of(r, b->group);
     const bool features = c->text == TK_TEXT_FEATURES;
     const size_t row = features ? (size_t)c->text_channels * sizeof(float) : sizeof(int32_t);
     char *to;
-    in->text = r->task->features[branch];
-    in->tokens = r->task->text[branch];
-    if (r->n_tasks == 1 || (features && !r->first)) return TK_OK;
-    TK_ARENA_NEW(to, &r->s->host.arena, rows * (int64_t)row);
+    in->text = r->tasks[begin]->features[b->branch];
+    in->tokens = r->tasks[begin]->text[b->branch];
+    if (end - begin == 1 || (features && !r->first)) return TK_OK;
+    TK_ARENA_NEW(to, &r->s->host.arena, b->stream.count[TK_TEXT] * (int64_t)row);
     in->text = features ? (const float *)(void *)to : NULL;
     in->tokens = features ? NULL : (const int32_t *)(void *)to;
-    for (int i = 0; i < r->n_tasks; i++) {
+    for (int i = begin; i < end; i++) {
         const tk_sample_task *t = r->tasks[i];
-        const size_t bytes = (size_t)t->text_rows[branch] * row;
+        const size_t bytes = (size_t)t->text_rows[b->branch] * row;
         if (bytes)
-            memcpy(to, features ? (const void *)t->features[branch] : t->text[branch], bytes);
+            memcpy(to, features ? (const void *)t->features[b->branch] : t->text[b->branch], bytes);
         to += bytes;
     }
     return TK_OK;
 }
 
 // Rows of modality m in the stream rows each tensor rank holds.
-static tk_status count_rows(tk_sampling *r, tk_branch *b, int m)
+static tk_status count_rows(tk_sampling *r, tk_micro *b, int m)
 {
     const tk_stream *s = &b->stream;
     const int ranks = r->s->mesh->axis[TK_AXIS_TENSOR].degree;
@@ -120,7 +140,7 @@ static tk_status measure_flow(tk_sampling *r, int m)
                     f->target[f->rows++] = tk_row_is_target(d, k, m, i);
     }
     f->begin[r->n_tasks] = f->rows;
-    for (int k = 0; k < r->own; k++) TK_TRY(count_rows(r, &r->branch[k], m));
+    for (int k = 0; k < r->n_micro; k++) TK_TRY(count_rows(r, &r->micro[k], m));
     return TK_OK;
 }
 
@@ -133,26 +153,38 @@ static tk_walk walk_of(const tk_sample_task *t, int m)
     return (tk_walk){.n = t->steps, .shift = t->shift[m], .skip = t->skip};
 }
 
-// What branches have in common goes with the first of them.
+// What microbatches have in common goes with the first of them.
 static tk_transfer *shared(tk_sampling *r)
 {
-    return &r->branch[0].batch.transfer;
+    return &r->micro[0].batch.transfer;
 }
 
-// Noise levels of step k, of all own branches; returns what is behind them.
+// Noise levels of step k, of all own streams; returns what is behind them.
 static float *write_levels(const tk_sampling *r, int64_t k, float *at)
 {
     const tk_sample_task *t = r->task;
-    for (int b = 0; b < r->own; b++) {
-        const tk_stream *s = &r->branch[b].stream;
+    for (int b = 0; b < r->n_micro; b++) {
+        const tk_stream *s = &r->micro[b].stream;
         memcpy(at, s->timestep, (size_t)s->n_levels * sizeof *at);
         for (int h = 0; h < 2; h++) {
             const tk_walk walk = walk_of(t, MEDIA[h]);
-            at[r->branch[b].level[MEDIA[h]]] = (float)(1 - tk_sigma(k, &walk));
+            at[r->micro[b].level[MEDIA[h]]] = (float)(1 - tk_sigma(k, &walk));
         }
         at += s->n_levels;
     }
     return at;
+}
+
+// What rows go down by in step k.
+static void write_factors(const tk_sample_task *t, int64_t k, float *down)
+{
+    for (int h = 0; h < 2; h++, down += TK_FLOW_FACTORS * DOWN) {
+        const tk_walk walk = walk_of(t, MEDIA[h]);
+        const tk_solver_step go = tk_solver_at(t->solver, k, &walk);
+        down[TK_FLOW_NOW * DOWN] = (float)go.now;
+        down[TK_FLOW_BEFORE * DOWN] = (float)go.before;
+        down[TK_FLOW_KEEP * DOWN] = 1;
+    }
 }
 
 static tk_status put_steps(tk_sampling *r)
@@ -160,19 +192,13 @@ static tk_status put_steps(tk_sampling *r)
     const tk_sample_task *t = r->task;
     int64_t width = 2 * DOWN * TK_FLOW_FACTORS;
     float *each;
-    for (int b = 0; b < r->own; b++) width += r->branch[b].stream.n_levels;
-    TK_ARENA_NEW(each, &r->s->host.arena, t->steps * width);
-    for (int64_t k = 0; k < t->steps; k++) {
+    for (int b = 0; b < r->n_micro; b++) width += r->micro[b].stream.n_levels;
+    TK_ARENA_NEW(each, &r->s->host.arena, (t->steps + 1) * width);
+    for (int64_t k = 0; k <= t->steps; k++) {
         float *down = write_levels(r, k, each + k * width) + 1;
-        for (int h = 0; h < 2; h++, down += TK_FLOW_FACTORS * DOWN) {
-            const tk_walk walk = walk_of(t, MEDIA[h]);
-            const tk_solver_step go = tk_solver_at(t->solver, k, &walk);
-            down[TK_FLOW_NOW * DOWN] = (float)go.now;
-            down[TK_FLOW_BEFORE * DOWN] = (float)go.before;
-            down[TK_FLOW_KEEP * DOWN] = 1;
-        }
+        if (k > 0) write_factors(t, k - 1, down);
     }
-    return tk_transfer_put(shared(r), each, TK_F32, t->steps, width, &r->each);
+    return tk_transfer_put(shared(r), each, TK_F32, t->steps + 1, width, &r->each);
 }
 
 // Given rows stay.
@@ -220,11 +246,11 @@ static tk_status put_begins(tk_sampling *r, int m)
     return tk_transfer_put(shared(r), t, TK_F32, f->rows, 1, &f->begins);
 }
 
-static tk_status send_branch(tk_sampling *r, int k)
+static tk_status send_micro(tk_sampling *r, int k)
 {
-    tk_branch *b = &r->branch[k];
+    tk_micro *b = &r->micro[k];
     tk_host_rows in = {.kept = r->kept.rows ? &r->kept : NULL};
-    TK_TRY(join_text(r, r->begin + k, b->stream.count[TK_TEXT], &in));
+    TK_TRY(join_text(r, b, &in));
     TK_TRY(tk_batch_begin(&b->batch, r->s->model, &b->stream, &in, &r->s->host));
     if (k == 0) TK_TRY(put_steps(r));
     for (int h = 0; h < 2 && r->first && k == 0; h++) {
@@ -327,8 +353,8 @@ static tk_status open_flow(tk_sampling *r, int m)
         TK_TRY(tk_device_new(d, TK_F32, f->rows, f->channels, &f->before));
         TK_TRY(tk_device_zero(d, f->before.data, tk_bytes(&f->before)));
     }
-    for (int k = 0; k < r->own; k++) {
-        tk_batch *b = &r->branch[k].batch;
+    for (int k = 0; k < r->n_micro; k++) {
+        tk_batch *b = &r->micro[k].batch;
         TK_TRY(tk_device_new(d, TK_F32, b->own_count[m], f->channels,
                              m == TK_VIDEO ? &b->video : &b->audio));
     }
@@ -339,8 +365,8 @@ static tk_status open_now(tk_sampling *r)
 {
     int64_t levels = 0;
     TK_TRY(tk_device_new(r->s->device, TK_F32, tk_cols(&r->each), 1, &r->now));
-    for (int k = 0; k < r->own; k++) {
-        tk_branch *b = &r->branch[k];
+    for (int k = 0; k < r->n_micro; k++) {
+        tk_micro *b = &r->micro[k];
         b->batch.timestep = tk_tensor_rows(r->now, levels, b->stream.n_levels);
         levels += b->stream.n_levels;
     }
@@ -354,9 +380,9 @@ tk_status tk_sampling_open(tk_sampling *r)
 {
     if (tk_sampler_kept_rows(r->s, r->task))
         TK_TRY(tk_sampler_keep(r->s, r->task, &r->notes, &r->kept));
-    TK_TRY(make_streams(r));
+    TK_TRY(make_micros(r));
     for (int h = 0; h < 2; h++) TK_TRY(measure_flow(r, MEDIA[h]));
-    for (int k = 0; k < r->own; k++) TK_TRY(send_branch(r, k));
+    for (int k = 0; k < r->n_micro; k++) TK_TRY(send_micro(r, k));
     TK_TRY(open_now(r));
     for (int h = 0; h < 2; h++) TK_TRY(open_flow(r, MEDIA[h]));
     return TK_OK;
@@ -367,7 +393,7 @@ void tk_sampling_close(tk_sampling *r)
     tk_device *d = r->s->device;
     (void)tk_device_sync(d); // it may still read the staging and the task
     tk_graph_close(&r->graph);
-    for (int k = 0; k < r->own; k++) tk_tape_free(&r->branch[k].tape);
+    for (int k = 0; k < r->n_micro; k++) tk_tape_free(&r->micro[k].tape);
     for (int h = 0; h < 2; h++) {
         tk_flow *f = &r->flow[MEDIA[h]];
         tk_device_free(d, &f->x);
@@ -376,8 +402,8 @@ void tk_sampling_close(tk_sampling *r)
         tk_device_free(d, &f->before);
     }
     tk_device_free(d, &r->now);
-    for (int k = 0; k < r->own; k++) {
-        tk_batch *b = &r->branch[k].batch;
+    for (int k = 0; k < r->n_micro; k++) {
+        tk_batch *b = &r->micro[k].batch;
         tk_device_free(d, &b->video);
         tk_device_free(d, &b->audio);
         tk_batch_close(b);

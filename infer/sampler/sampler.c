@@ -2,6 +2,7 @@
 #include "infer/sampler/sampler.h"
 #include "infer/sampler/internal.h"
 #include "infer/sampler/keep.h"
+#include "parallel/messages.h"
 #include "parallel/pipeline.h"
 #include <stdio.h>
 #include <string.h>
@@ -46,126 +47,208 @@ void tk_sampler_close(tk_sampler *s)
 // ---- a step ------------------------------------------------------------------------------------
 
 // This rank's rows of x into the model's input.
-static tk_status feed_rows(tk_sampling *r, const tk_branch *b, int m)
+static tk_status feed_rows(tk_sampling *r, const tk_micro *b, int m)
 {
     const tk_tensor *to = m == TK_VIDEO ? &b->batch.video : &b->batch.audio;
+    const tk_flow *f = &r->flow[m];
+    const int64_t first = f->begin[tk_group_begin_of(r, b->group)];
     const tk_tensor own =
-        tk_tensor_rows(r->flow[m].x, b->batch.own_first[m], b->batch.own_count[m]);
+        tk_tensor_rows(f->x, first + b->batch.own_first[m], b->batch.own_count[m]);
     return tk_device_copy(r->s->device, to->data, own.data, tk_bytes(&own));
 }
 
 static int64_t rows_across(void *ctx, int64_t i)
 {
-    return ((tk_sampling *)ctx)->branch[i].batch.row_count;
+    return ((tk_sampling *)ctx)->micro[i].batch.row_count;
 }
 
-// Of n branches from branch k on.
-static tk_tensor velocities_of(const tk_sampling *r, int m, int k, int n)
+// A group's rows of what has one for each of all tasks.
+static tk_tensor group_rows(const tk_sampling *r, int m, int group, tk_tensor of)
+{
+    const int64_t *begin = r->flow[m].begin;
+    const int64_t first = begin[tk_group_begin_of(r, group)];
+    if (!of.data) return of;
+    return tk_tensor_rows(of, first, begin[tk_group_end_of(r, group)] - first);
+}
+
+// A group's, of n branches from branch k on.
+static tk_tensor velocities_of(const tk_sampling *r, int m, int group, int k, int n)
 {
     const tk_flow *f = &r->flow[m];
-    return tk_tensor_rows(f->v, k * f->rows, n * f->rows);
+    const int64_t first = f->begin[tk_group_begin_of(r, group)];
+    const int64_t rows = f->begin[tk_group_end_of(r, group)] - first;
+    return tk_tensor_rows(f->v, r->branches * first + k * rows, n * rows);
 }
 
-static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
+// Velocities go from each tensor rank of the last stage to the same one of the first, apart from
+// the rows that go the other way.
+static tk_device_comm *way_back(const tk_sampling *r)
 {
-    tk_sampling *r = ctx;
-    tk_branch *b = &r->branch[a->micro];
-    tk_forward out;
-    tk_value *in = r->first ? NULL : tk_leaf(&b->tape, *x, NULL);
-    TK_TRY(tk_model_forward(r->s->model, &b->tape, &b->batch, in, false, &out));
-    if (!r->last) {
-        *y = out.rows->t;
-        return TK_OK;
-    }
-    tk_value *const velocity[TK_MODALITIES] = {[TK_VIDEO] = out.video, [TK_AUDIO] = out.audio};
+    return &r->s->mesh->axis[TK_AXIS_PIPELINE].beside;
+}
+
+// One end's part of a microbatch's.
+static tk_status ask_for_velocities(tk_sampling *r, tk_micro *b)
+{
+    tk_device_comm *p = way_back(r);
+    TK_TRY(tk_group_begin(p));
     for (int h = 0; h < 2; h++) {
         const int m = MEDIA[h];
-        const tk_tensor v = velocities_of(r, m, r->begin + (int)a->micro, 1);
-        tk_value *all = tk_gather_rows(&b->tape, velocity[m], r->s->model->tensor, b->counts[m]);
-        TK_TRY(b->tape.status);
-        TK_TRY(tk_device_copy(r->s->device, v.data, all->t.data, tk_bytes(&v)));
-    }
-    return TK_OK;
-}
-
-static tk_status release_slot(void *ctx, const tk_action *a)
-{
-    tk_tape_reset(&((tk_sampling *)ctx)->branch[a->micro].tape);
-    return TK_OK;
-}
-
-// Own velocities from each tensor rank of the last stage to the same one of the first.
-static tk_status return_velocities(tk_sampling *r)
-{
-    tk_device_comm *p = &r->s->mesh->axis[TK_AXIS_PIPELINE].device;
-    if (p->size == 1 || (!r->first && !r->last)) return TK_OK;
-    for (int h = 0; h < 2; h++) {
-        const tk_tensor v = velocities_of(r, MEDIA[h], r->begin, r->own);
-        tk_request req = {0};
+        const tk_tensor v = velocities_of(r, m, b->group, b->branch, 1);
         if (tk_count(&v) == 0) continue;
         if (r->last)
-            TK_TRY(tk_isend(p, v.data, tk_count(&v), TK_F32, 0, &req));
+            TK_TRY(tk_isend(p, v.data, tk_count(&v), TK_F32, 0, &b->velocity[m]));
         else
-            TK_TRY(tk_irecv(p, v.data, tk_count(&v), TK_F32, p->size - 1, &req));
-        TK_TRY(tk_wait(p, &req));
+            TK_TRY(tk_irecv(p, v.data, tk_count(&v), TK_F32, p->size - 1, &b->velocity[m]));
     }
+    return tk_group_end(p);
+}
+
+// The first stage asks for the velocities of microbatch i before it begins microbatch i + lag: its
+// place in the one order of all messages (parallel/mesh.h). The last stage sends them when it has
+// asked for the rows of TK_SCHEDULE_AHEAD microbatches behind i, and each stage in between has sent
+// those when it has asked for as many behind them.
+static tk_status ask_for_those_before(tk_sampling *r, int64_t micro)
+{
+    const int64_t lag = (int64_t)(TK_SCHEDULE_AHEAD + 1) * (way_back(r)->size - 1);
+    if (lag == 0) return TK_OK;
+    for (; r->asked < r->n_micro && r->asked <= micro - lag; r->asked++)
+        TK_TRY(ask_for_velocities(r, &r->micro[r->asked]));
+    return TK_OK;
+}
+
+// What is under way of them has come, or gone.
+static tk_status wait_for_velocities(tk_sampling *r, tk_micro *b)
+{
+    for (int h = 0; h < 2; h++) TK_TRY(tk_wait(way_back(r), &b->velocity[MEDIA[h]]));
+    return TK_OK;
+}
+
+static tk_status wait_for_all(tk_sampling *r)
+{
+    for (int k = 0; k < r->n_micro; k++) TK_TRY(wait_for_velocities(r, &r->micro[k]));
     return TK_OK;
 }
 
 // Ranks of guidance give each other what they found of their branches.
-static tk_status exchange_velocities(tk_sampling *r)
+static tk_status exchange_velocities(tk_sampling *r, int group)
 {
     tk_device_comm *g = &r->s->mesh->axis[TK_AXIS_GUIDANCE].device;
-    if (!r->first || r->own == r->branches) return TK_OK;
+    if (r->own == r->branches) return TK_OK;
     for (int h = 0; h < 2; h++) {
-        const tk_flow *f = &r->flow[MEDIA[h]];
-        const tk_tensor own = velocities_of(r, MEDIA[h], r->begin, r->own);
+        const int m = MEDIA[h];
+        const tk_tensor own = velocities_of(r, m, group, r->begin, r->own);
+        const tk_tensor all = velocities_of(r, m, group, 0, r->branches);
         int64_t counts[TK_SAMPLE_MOST_BRANCHES];
-        if (f->rows == 0) continue;
+        if (tk_count(&all) == 0) continue;
         for (int k = 0; k < g->size; k++)
-            counts[k] = f->rows * tk_split_count(r->branches, g->size, k);
-        TK_TRY(tk_all_gather(g, own.data, f->v.data, counts, f->channels, TK_F32));
+            counts[k] = tk_rows(&all) / r->branches * tk_split_count(r->branches, g->size, k);
+        TK_TRY(tk_all_gather(g, own.data, all.data, counts, tk_cols(&all), TK_F32));
         r->s->exchanged += (int64_t)tk_bytes(&own) * (g->size - 1);
     }
     return TK_OK;
 }
 
+// What rows of a group go by.
+typedef struct moving {
+    const tk_flow *flow;
+    double guidance;
+    tk_tensor moves, by;
+} moving;
+
 // to += factor * velocity, of target rows; with guidance where `captioned` is there.
-static tk_status add_velocity(tk_sampling *r, const tk_flow *f, int factor, tk_tensor v,
+static tk_status add_velocity(tk_device *d, const moving *g, int factor, tk_tensor v,
                               tk_tensor captioned, tk_tensor to)
 {
-    tk_device *d = r->s->device;
     const tk_call spread = {
-        .op = TK_OP_PICK, .in = {f->down[factor], {0}, {0}, f->moves}, .out = {f->by}};
+        .op = TK_OP_PICK, .in = {g->flow->down[factor], {0}, {0}, g->moves}, .out = {g->by}};
     const tk_call add = {
-        .op = TK_OP_EULER, .in = {v, captioned, f->by}, .out = {to}, .f = {r->task->guidance}};
+        .op = TK_OP_EULER, .in = {v, captioned, g->by}, .out = {to}, .f = {g->guidance}};
     TK_TRY(tk_op_forward(d, &spread));
     return tk_op_forward(d, &add);
 }
 
-static tk_status move_rows(tk_sampling *r, int m)
+static tk_status move_rows(tk_sampling *r, int m, int group)
 {
     tk_device *d = r->s->device;
     const tk_flow *f = &r->flow[m];
-    if (f->rows == 0) return TK_OK;
-    tk_tensor v = velocities_of(r, m, 0, 1), captioned = {0};
+    const moving g = {f, r->task->guidance, group_rows(r, m, group, f->moves),
+                      group_rows(r, m, group, f->by)};
+    const tk_tensor x = group_rows(r, m, group, f->x);
+    const tk_tensor before = group_rows(r, m, group, f->before);
+    tk_tensor v = velocities_of(r, m, group, 0, 1), captioned = {0};
+    if (tk_count(&x) == 0) return TK_OK;
     if (r->branches == 2) {
         captioned = v;
-        v = velocities_of(r, m, 1, 1);
+        v = velocities_of(r, m, group, 1, 1);
     }
     if (!tk_solver_remembers(r->task->solver))
-        return add_velocity(r, f, TK_FLOW_NOW, v, captioned, f->x);
-    TK_TRY(add_velocity(r, f, TK_FLOW_BEFORE, f->before, (tk_tensor){0}, f->x));
-    TK_TRY(tk_device_zero(d, f->before.data, tk_bytes(&f->before)));
-    TK_TRY(add_velocity(r, f, TK_FLOW_KEEP, v, captioned, f->before));
-    return add_velocity(r, f, TK_FLOW_NOW, f->before, (tk_tensor){0}, f->x);
+        return add_velocity(d, &g, TK_FLOW_NOW, v, captioned, x);
+    TK_TRY(add_velocity(d, &g, TK_FLOW_BEFORE, before, (tk_tensor){0}, x));
+    TK_TRY(tk_device_zero(d, before.data, tk_bytes(&before)));
+    TK_TRY(add_velocity(d, &g, TK_FLOW_KEEP, v, captioned, before));
+    return add_velocity(d, &g, TK_FLOW_NOW, before, (tk_tensor){0}, x);
 }
 
+// First stage: the rows of a group by the velocities that the step before found.
+static tk_status move_group(tk_sampling *r, int group)
+{
+    if (r->step == 0) return TK_OK;
+    for (int k = 0; k < r->own; k++) TK_TRY(wait_for_velocities(r, &r->micro[group * r->own + k]));
+    TK_TRY(exchange_velocities(r, group));
+    for (int h = 0; h < 2; h++) TK_TRY(move_rows(r, MEDIA[h], group));
+    return TK_OK;
+}
+
+static tk_status begin_micro(tk_sampling *r, const tk_micro *b)
+{
+    TK_TRY(ask_for_those_before(r, b - r->micro));
+    if (b->branch == r->begin) TK_TRY(move_group(r, b->group));
+    for (int h = 0; h < 2; h++) TK_TRY(feed_rows(r, b, MEDIA[h]));
+    return TK_OK;
+}
+
+// Last stage.
+static tk_status keep_velocities(tk_sampling *r, tk_micro *b, const tk_forward *found)
+{
+    tk_value *const velocity[TK_MODALITIES] = {
+        [TK_VIDEO] = found->video, [TK_AUDIO] = found->audio};
+    TK_TRY(wait_for_velocities(r, b)); // those of the step before
+    for (int h = 0; h < 2; h++) {
+        const int m = MEDIA[h];
+        const tk_tensor v = velocities_of(r, m, b->group, b->branch, 1);
+        tk_value *all = tk_gather_rows(&b->tape, velocity[m], r->s->model->tensor, b->counts[m]);
+        TK_TRY(b->tape.status);
+        TK_TRY(tk_device_copy(r->s->device, v.data, all->t.data, tk_bytes(&v)));
+    }
+    return r->first ? TK_OK : ask_for_velocities(r, b);
+}
+
+static tk_status forward_stage(void *ctx, const tk_action *a, const tk_tensor *x, tk_tensor *y)
+{
+    tk_sampling *r = ctx;
+    tk_micro *b = &r->micro[a->micro];
+    tk_forward out;
+    if (r->first) TK_TRY(begin_micro(r, b));
+    tk_value *in = r->first ? NULL : tk_leaf(&b->tape, *x, NULL);
+    TK_TRY(tk_model_forward(r->s->model, &b->tape, &b->batch, in, false, &out));
+    if (r->last) return keep_velocities(r, b, &out);
+    *y = out.rows->t;
+    return TK_OK;
+}
+
+static tk_status release_slot(void *ctx, const tk_action *a)
+{
+    tk_tape_reset(&((tk_sampling *)ctx)->micro[a->micro].tape);
+    return TK_OK;
+}
+
+// Velocities come back while the next step begins, but in a graph, which waits for nothing from
+// outside it.
 static tk_status ask_sampler_step(tk_sampling *r)
 {
-    tk_device *d = r->s->device;
     const tk_pipeline_work work = {.ctx = r,
-                                   .n = r->own,
+                                   .n = r->n_micro,
                                    .schedule = TK_SCHEDULE_FORWARD,
                                    .chunks = 1,
                                    .rows = rows_across,
@@ -173,13 +256,10 @@ static tk_status ask_sampler_step(tk_sampling *r)
                                    .type = r->s->model->compute,
                                    .forward = forward_stage,
                                    .release = release_slot};
-    for (int k = 0; k < r->own && r->first; k++)
-        for (int h = 0; h < 2; h++) TK_TRY(feed_rows(r, &r->branch[k], MEDIA[h]));
-    TK_TRY(tk_pipeline_run(r->s->mesh, d, &work));
-    TK_TRY(return_velocities(r));
-    TK_TRY(exchange_velocities(r));
-    for (int h = 0; h < 2 && r->first; h++) TK_TRY(move_rows(r, MEDIA[h]));
-    return TK_OK;
+    r->asked = 0;
+    TK_TRY(tk_pipeline_run(r->s->mesh, r->s->device, &work));
+    if (r->first) TK_TRY(ask_for_those_before(r, INT64_MAX));
+    return r->task->graph ? wait_for_all(r) : TK_OK;
 }
 
 // ---- steps as a graph --------------------------------------------------------------------------
@@ -215,10 +295,16 @@ static tk_status record_on_all(tk_sampling *r)
     return TK_OK;
 }
 
-static tk_status do_step(tk_sampling *r, int64_t step)
+static tk_status set_step(tk_sampling *r, int64_t step)
 {
     const tk_tensor now = tk_tensor_rows(r->each, step, 1);
-    TK_TRY(tk_device_copy(r->s->device, r->now.data, now.data, tk_bytes(&now)));
+    r->step = step;
+    return tk_device_copy(r->s->device, r->now.data, now.data, tk_bytes(&now));
+}
+
+static tk_status do_step(tk_sampling *r, int64_t step)
+{
+    TK_TRY(set_step(r, step));
     if (r->task->graph && step == 1) TK_TRY(record_on_all(r));
     r->s->steps++;
     r->s->rows += r->rows;
@@ -227,6 +313,14 @@ static tk_status do_step(tk_sampling *r, int64_t step)
     TK_TRY(tk_graph_hold(&r->graph));
     r->s->replayed += step > 1;
     return tk_graph_launch(&r->graph);
+}
+
+// The rows by the last step, n.
+static tk_status end_steps(tk_sampling *r, int64_t n)
+{
+    TK_TRY(set_step(r, n));
+    for (int g = 0; g < r->groups && r->first; g++) TK_TRY(move_group(r, g));
+    return wait_for_all(r);
 }
 
 // ---- all of them -------------------------------------------------------------------------------
@@ -256,23 +350,34 @@ static tk_status download_rows(tk_sampling *r, int of, int m, float *out)
     return TK_OK;
 }
 
-static tk_status all_steps(tk_sampling *r, float *const *const *out,
-                           tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
+static tk_status all_steps(tk_sampling *r, tk_status (*step_done)(void *ctx, int64_t left),
+                           void *ctx)
 {
-    TK_TRY(check_graphs(r));
     enum { ALIKE = 2 }; // the first one, and all others
-    TK_TRY(tk_sampling_open(r));
     tk_device *d = r->s->device;
-    const bool computes = tk_device_computes(d);
-    for (int64_t k = 0; k < r->task->steps && (computes || k < ALIKE); k++) {
+    int64_t k = 0;
+    tk_status st = TK_OK;
+    for (; k < r->task->steps && (tk_device_computes(d) || k < ALIKE); k++) {
         snprintf(d->during, sizeof d->during, "sampling step %lld of %lld", (long long)k + 1,
                  (long long)r->task->steps);
         TK_TRY(do_step(r, k));
-        if (step_done && k + 1 < r->task->steps) TK_TRY(step_done(ctx, r->task->steps - k - 1));
+        if (step_done && k + 1 < r->task->steps) st = step_done(ctx, r->task->steps - k - 1);
+        if (st == TK_OK) continue;
+        (void)wait_for_all(r); // all ranks end here, and have asked for the same
+        return st;
     }
-    for (int i = 0; i < r->n_tasks && r->first && computes; i++)
+    return end_steps(r, k);
+}
+
+static tk_status run_sampling(tk_sampling *r, float *const *const *out,
+                              tk_status (*step_done)(void *ctx, int64_t left), void *ctx)
+{
+    TK_TRY(check_graphs(r));
+    TK_TRY(tk_sampling_open(r));
+    TK_TRY(all_steps(r, step_done, ctx));
+    for (int i = 0; i < r->n_tasks && r->first && tk_device_computes(r->s->device); i++)
         for (int h = 0; h < 2; h++) TK_TRY(download_rows(r, i, MEDIA[h], out[i][MEDIA[h]]));
-    return tk_device_sync(d);
+    return tk_device_sync(r->s->device);
 }
 
 bool tk_sampler_together(const tk_sampler *s, const tk_sample_task *a, const tk_sample_task *b)
@@ -301,8 +406,7 @@ tk_status tk_sampler_run_all(tk_sampler *s, int n, const tk_sample_task *const *
                      .last = stage->rank == stage->degree - 1};
     TK_TRY(tk_sample_check_branches(line->degree, tasks[0]->guidance));
     tk_arena_init(&r.notes, 0);
-    for (int k = 0; k < r.own; k++) tk_tape_init(&r.branch[k].tape, s->device, TK_TAPE_RUN);
-    const tk_status st = all_steps(&r, out, step_done, ctx);
+    const tk_status st = run_sampling(&r, out, step_done, ctx);
     tk_sampling_close(&r);
     return st == TK_OK ? st : tk_trace(st, __FILE__, __LINE__, __func__);
 }

@@ -10,6 +10,12 @@
 // that one is computed while the other is; or ranks of the axis of guidance take one each, and give
 // each other the velocities that they found. So all layouts do the same products.
 //
+// Tasks that are sampled together share streams where there is one stage. Several stages take them
+// in groups, as microbatches: a group goes on with the next step as soon as its velocities are
+// back, while the last stage is at the other groups' of this one. So no stage is idle between the
+// first step and the last where there are tasks enough: microbatches, stages + branches - 1 of
+// them, are under way. A recorded step (`graph`) is through with all of them before the next.
+//
 //   sigma walks linspace(1 - skip, 0, n + 1); sigma' = s * sigma / (1 + (s - 1) * sigma), s by
 //   modality x += now_k * v_k + before_k * v_k-1,  v = u + guidance * (c - u)
 //

@@ -148,6 +148,24 @@ static tk_status barrier(tk_comm *c)
     return finish_one(m, "barrier", err, &req);
 }
 
+// The library adds up: whole numbers have one sum in any order.
+static tk_status sum_begin(tk_comm *c)
+{
+    tk_mpi_impl *m = c->impl;
+    m->give = c->begun;
+    return tk_mpi_check(
+        m, "host_sum",
+        MPI_Iallreduce(&m->give, &m->sum, 1, MPI_UINT64_T, MPI_SUM, m->comm, &m->summing));
+}
+
+static tk_status sum_end(tk_comm *c)
+{
+    tk_mpi_impl *m = c->impl;
+    TK_TRY(finish_one(m, "host_sum", MPI_SUCCESS, &m->summing));
+    c->begun = m->sum;
+    return TK_OK;
+}
+
 // ---- making them -------------------------------------------------------------------------------
 
 static tk_status wrap(MPI_Comm comm, const char *name, tk_comm *out)
@@ -158,6 +176,8 @@ static tk_status wrap(MPI_Comm comm, const char *name, tk_comm *out)
         .sum_f64 = sum_f64,
         .sum_u64 = sum_u64,
         .barrier = barrier,
+        .sum_begin = sum_begin,
+        .sum_end = sum_end,
     };
     tk_mpi_impl *m;
     *out = (tk_comm){0};

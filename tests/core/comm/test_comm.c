@@ -18,6 +18,11 @@ static void test_self__copies(void **state)
     assert_ok(tk_comm_all_gather(c, &in, &out, sizeof in));
     assert_int_equal(out, 4);
     assert_ok(tk_comm_barrier(c));
+    assert_status(tk_comm_sum_end(c, &u), TK_INTERNAL);
+    assert_ok(tk_comm_sum_begin(c, 8));
+    assert_status(tk_comm_sum_begin(c, 9), TK_INTERNAL);
+    assert_ok(tk_comm_sum_end(c, &u));
+    assert_int_equal(u, 8);
     assert_ok(tk_comm_broadcast(c, &in, sizeof in, 0));
     assert_status(tk_comm_broadcast(c, &in, sizeof in, 1), TK_INTERNAL);
     assert_says("broadcast from rank 1: the self communicator has 1");

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST nsize: 1 2; timeout: 120; cuda: too */
+/*TEST nsize: 1 2 4; timeout: 120; cuda: too */
 // Storyboards that share a stream: one to eight of them, with texts of different lengths, seeds of
 // their own and windows of different sizes, filled up as others finish, each bit for bit what it is
 // alone, on a GPU but for rounding. What cannot be with another is made alone. What a round takes
-// of the device is what was forecast, of any length in the memory of a window.
+// of the device is what was forecast, of any length in the memory of a window. Stages of a pipeline
+// have several under way: none waits until a step is through with all.
 #include "infer/story/forecast.h"
 #include "infer/story/story.h"
 #include "parallel/mpi/comm.h"
 #include "parallel/mpi/start.h"
+#include "tests/support/deferred.h"
 #include "tests/support/stories.h"
 #include "tests/support/test.h"
 #include "tests/support/tested.h"
 #include <math.h>
+#include <mpi.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST = 8, MOST_ON_GPU = 3 };
@@ -157,14 +161,20 @@ static int make_round(int n, board *const *at, bool *taken)
     return made;
 }
 
+// All n of them, in one round after the other.
+static void make_all(int n)
+{
+    board *at[MOST];
+    bool taken[MOST];
+    for (int i = 0; i < n; i++) begin(at[i] = &boards[i]);
+    for (int k = 0; k < story.n_windows; k++) assert_int_equal(make_round(n, at, taken), n);
+}
+
 static void each_is_what_it_is_alone(void **state)
 {
     (void)state;
     for (int n = 1; n <= most; n++) {
-        board *at[MOST];
-        bool taken[MOST];
-        for (int i = 0; i < n; i++) begin(at[i] = &boards[i]);
-        for (int k = 0; k < story.n_windows; k++) assert_int_equal(make_round(n, at, taken), n);
+        make_all(n);
         for (int i = 0; i < n; i++) assert_as_alone(&boards[i], n, i);
     }
 }
@@ -208,6 +218,136 @@ static void what_goes_by_another_schedule_waits(void **state)
     boards[2].config.sample.guidance = 1;
 }
 
+// A session of its own, with the memory that n at once take.
+static tk_session open_another(tk_mesh *fresh, tk_parallel_config *p)
+{
+    const tk_session before = session;
+    assert_ok(tk_mesh_open(fresh, &world, p, TK_AXIS_TENSOR));
+    assert_ok(tk_session_open(&session, fresh, &trained, p, true));
+    return before;
+}
+
+static void close_another(tk_mesh *fresh, tk_session before)
+{
+    tk_session_close(&session);
+    tk_mesh_close(fresh);
+    session = before;
+}
+
+static void guide(double guidance)
+{
+    for (int i = 0; i < most; i++) {
+        boards[i].config.sample.guidance = guidance;
+        assert_ok(tk_story_sample(&session, &boards[i].task, &arena, &boards[i].alone));
+    }
+}
+
+// Messages of several microbatches have one order on all ranks: where each of them, as it was asked
+// for, blocks those behind it, no circle comes about, and nothing is read before it is there. With
+// branches of guidance on ranks of their own as well.
+static void devices_that_run_behind_make_the_same(void **state)
+{
+    (void)state;
+    if (tested_is_cuda()) return;
+    guide(2);
+    for (int guidance = 1; guidance <= 2 && world.size % guidance == 0; guidance++)
+        for (int n = 1; n <= most; n += n < 3 ? 1 : 2) {
+            tk_parallel_config p = parallel;
+            tk_mesh fresh;
+            p.guidance = guidance;
+            p.pipeline = world.size / guidance;
+            const tk_session before = open_another(&fresh, &p);
+            holds = fresh.axis[TK_AXIS_PIPELINE].rank == 0;
+            assert_ok(tk_session_load(&session));
+            deferred_start(&session.device, &fresh, (uint64_t)n - 1);
+            make_all(n);
+            holds = mesh.axis[TK_AXIS_PIPELINE].rank == 0; // what they are alone
+            for (int i = 0; i < n; i++) assert_as_alone(&boards[i], n, i);
+            assert_int_equal(deferred_faults(), 0);
+            close_another(&fresh, before);
+        }
+    guide(1);
+}
+
+// ---- how many are under way --------------------------------------------------------------------
+
+static struct {
+    tk_kernel kernels[TK_OP_COUNT];
+    MPI_Comm comm;
+    int64_t calls, stop_at; // of this rank's kernels, in the first step
+    bool told;              // first stage: rows have been moved
+    bool heard;             // last stage
+} watched;
+
+static bool came_within(double seconds)
+{
+    int came = 0;
+    struct timespec now, begun;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    do {
+        MPI_Iprobe(0, 0, watched.comm, &came, MPI_STATUS_IGNORE);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (!came && (double)(now.tv_sec - begun.tv_sec) < seconds);
+    return came;
+}
+
+// In its last call of the first step the last stage waits until the first one has moved rows, which
+// is work of the second step.
+static tk_status watching(tk_device *d, const tk_call *c)
+{
+    const int stage = session.mesh->axis[TK_AXIS_PIPELINE].rank;
+    if (session.sampler.steps == 1 && stage == world.size - 1 && ++watched.calls == watched.stop_at)
+        watched.heard = came_within(10);
+    if (stage == 0 && c->op == TK_OP_EULER && !watched.told) {
+        MPI_Request sent;
+        static const char word;
+        watched.told = true;
+        MPI_Isend(&word, 1, MPI_CHAR, world.size - 1, 0, watched.comm, &sent);
+        MPI_Request_free(&sent);
+    }
+    return tk_device_cpu.kernels[c->op].fore(d, c);
+}
+
+static void watch(int64_t stop_at)
+{
+    static tk_device_ops ops;
+    ops = *session.device.ops;
+    for (int k = 0; k < TK_OP_COUNT; k++) {
+        watched.kernels[k] = tk_device_cpu.kernels[k];
+        if (watched.kernels[k].fore) watched.kernels[k].fore = watching;
+    }
+    ops.kernels = watched.kernels;
+    session.device.ops = &ops;
+    session.device.kernels = watched.kernels;
+    watched.calls = 0;
+    watched.stop_at = stop_at;
+    watched.told = watched.heard = false;
+}
+
+static void the_next_step_begins_while_the_last_stage_is_at_this_one(void **state)
+{
+    (void)state;
+    if (tested_is_cuda() || world.size == 1) return;
+    const bool last = mesh.axis[TK_AXIS_PIPELINE].rank == world.size - 1;
+    MPI_Comm_dup(MPI_COMM_WORLD, &watched.comm);
+    for (int64_t stop_at = 0, k = 0; k < 2; k++) { // how many calls are there?
+        tk_mesh fresh;
+        const tk_session before = open_another(&fresh, &parallel);
+        char word;
+        assert_ok(tk_session_load(&session));
+        watch(stop_at);
+        make_all(world.size + 1);
+        stop_at = watched.calls;
+        assert_true(!last || (stop_at > 0 && watched.heard == (k == 1)));
+        if (last) MPI_Recv(&word, 1, MPI_CHAR, 0, 0, watched.comm, MPI_STATUS_IGNORE);
+        for (int i = 0; i <= world.size; i++) assert_as_alone(&boards[i], world.size + 1, i);
+        close_another(&fresh, before);
+    }
+    MPI_Comm_free(&watched.comm);
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
 static tk_status get_board(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name)
 {
     (void)ctx, (void)a;
@@ -220,24 +360,16 @@ static void rounds_take_what_was_forecast(void **state)
 {
     enum { AT_ONCE = 3 };
     const tk_stories all = {.n = AT_ONCE, .get = get_board, .at_once = true};
-    const tk_session before = session;
     tk_mesh fresh;
-    board *at[AT_ONCE] = {&boards[0], &boards[1], &boards[2]};
-    bool taken[AT_ONCE];
     tk_forecast planned;
     (void)state;
-    assert_ok(tk_mesh_open(&fresh, &world, &parallel, TK_AXIS_TENSOR));
-    assert_ok(tk_session_open(&session, &fresh, &trained, &parallel, true));
+    const tk_session before = open_another(&fresh, &parallel);
     assert_ok(tk_stories_forecast(&all, &session, &parallel, &planned));
     assert_ok(tk_stories_take_memory(&all, &session, &parallel));
     assert_ok(tk_session_load(&session));
-    for (int i = 0; i < AT_ONCE; i++) begin(at[i]);
-    for (int k = 0; k < story.n_windows; k++)
-        assert_int_equal(make_round(AT_ONCE, at, taken), AT_ONCE);
+    make_all(AT_ONCE);
     assert_int_equal(session.device.pool.peak, planned.pool);
-    tk_session_close(&session);
-    tk_mesh_close(&fresh);
-    session = before;
+    close_another(&fresh, before);
 }
 
 static tk_status get_long(void *ctx, int64_t i, tk_arena *a, tk_config *out, const char **name)
@@ -283,6 +415,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_is_what_it_is_alone),
         cmocka_unit_test(others_fill_up_what_finishes),
         cmocka_unit_test(what_goes_by_another_schedule_waits),
+        cmocka_unit_test(devices_that_run_behind_make_the_same),
+        cmocka_unit_test(the_next_step_begins_while_the_last_stage_is_at_this_one),
         cmocka_unit_test(rounds_take_what_was_forecast),
         cmocka_unit_test(a_forecast_holds_one_window),
     };

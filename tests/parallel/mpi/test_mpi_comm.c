@@ -63,6 +63,20 @@ static void test_host__sums_and_gather(void **state)
     tk_free(u);
 }
 
+// Other sums come between its halves.
+static void test_sum__in_two_halves(void **state)
+{
+    uint64_t between = 1, sum = 0, want = 0;
+    (void)state;
+    for (int r = 0; r < world.size; r++) want += UINT64_MAX - (uint64_t)r;
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(tk_comm_sum_begin(&world, UINT64_MAX - (uint64_t)world.rank), TK_OK);
+        assert_int_equal(tk_comm_sum_u64(&world, &between, 1), TK_OK);
+        assert_int_equal(tk_comm_sum_end(&world, &sum), TK_OK);
+        assert_true(sum == want);
+    }
+}
+
 static void test_most__is_that_of_any_rank(void **state)
 {
     (void)state;
@@ -117,6 +131,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_start__starts_no_other_process),
         cmocka_unit_test(test_messages__longer_than_one_piece),
         cmocka_unit_test(test_host__sums_and_gather),
+        cmocka_unit_test(test_sum__in_two_halves),
         cmocka_unit_test(test_most__is_that_of_any_rank),
         cmocka_unit_test(test_agree__message_of_the_failing_rank),
         cmocka_unit_test(test_same__names_the_ranks_that_differ),
