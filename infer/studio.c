@@ -124,7 +124,7 @@ static tk_status unless_revoked(tk_studio *a, tk_status st)
 
 // Stages of a pipeline that wait for each other after each step would have nothing under way where
 // the next one begins: there each learns a step later what the others were asked.
-static tk_status ask_all(tk_studio *a, bool mine, int64_t left, bool *asked)
+static tk_status ask_replica(tk_studio *a, bool mine, int64_t left, bool *asked)
 {
     tk_comm *replica = &a->mesh.replica;
     const bool later = a->mesh.axis[TK_AXIS_PIPELINE].degree > 1 && left > 0;
@@ -154,7 +154,7 @@ static tk_status after_step(void *ctx, int64_t left)
     bool goes_on = (double)left * step <= soon && left > 0;
     a->stepped = now;
     if (left == 0) TK_TRY(still_lent(a));
-    TK_TRY(ask_all(a, asked || tk_stop_asked(), left, &asked));
+    TK_TRY(ask_replica(a, asked || tk_stop_asked(), left, &asked));
     if (!asked) return TK_OK;
     TK_TRY(tk_comm_broadcast(replica, &goes_on, sizeof goes_on, 0));
     if (goes_on) return TK_OK;

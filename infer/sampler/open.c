@@ -22,7 +22,7 @@ static tk_document document_of(const tk_sampling *r, int branch, int task)
     return d;
 }
 
-static int64_t rows_of(const tk_sampling *r, int branch, int group)
+static int64_t rows_in_group(const tk_sampling *r, int branch, int group)
 {
     int64_t rows = 0;
     for (int i = tk_group_begin_of(r, group); i < tk_group_end_of(r, group); i++) {
@@ -35,7 +35,7 @@ static int64_t rows_of(const tk_sampling *r, int branch, int group)
 static tk_status make_stream(tk_sampling *r, tk_micro *b)
 {
     const int begin = tk_group_begin_of(r, b->group), end = tk_group_end_of(r, b->group);
-    const int64_t rows = rows_of(r, b->branch, b->group);
+    const int64_t rows = rows_in_group(r, b->branch, b->group);
     if (rows > INT32_MAX / 2)
         return TK_FAIL(TK_INPUT, "%lld rows at once are too many; lower size or sample.window",
                        (long long)rows);
@@ -67,7 +67,7 @@ static tk_status make_micros(tk_sampling *r)
     const int n = r->groups * r->own;
     TK_ARENA_NEW(r->micro, &r->notes, n);
     for (int g = 0; g < r->groups; g++)
-        for (int b = 0; b < r->branches; b++) r->rows += rows_of(r, b, g);
+        for (int b = 0; b < r->branches; b++) r->rows += rows_in_group(r, b, g);
     for (; r->n_micro < n; r->n_micro++) {
         tk_micro *b = &r->micro[r->n_micro];
         *b = (tk_micro){.group = r->n_micro / r->own, .branch = r->begin + r->n_micro % r->own};

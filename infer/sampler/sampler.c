@@ -124,7 +124,7 @@ static tk_status wait_for_velocities(tk_sampling *r, tk_micro *b)
     return TK_OK;
 }
 
-static tk_status wait_for_all(tk_sampling *r)
+static tk_status wait_for_velocities_of_all(tk_sampling *r)
 {
     for (int k = 0; k < r->n_micro; k++) TK_TRY(wait_for_velocities(r, &r->micro[k]));
     return TK_OK;
@@ -191,7 +191,7 @@ static tk_status move_rows(tk_sampling *r, int m, int group)
 }
 
 // First stage: the rows of a group by the velocities that the step before found.
-static tk_status move_group(tk_sampling *r, int group)
+static tk_status move_tasks(tk_sampling *r, int group)
 {
     if (r->step == 0) return TK_OK;
     for (int k = 0; k < r->own; k++) TK_TRY(wait_for_velocities(r, &r->micro[group * r->own + k]));
@@ -203,7 +203,7 @@ static tk_status move_group(tk_sampling *r, int group)
 static tk_status begin_micro(tk_sampling *r, const tk_micro *b)
 {
     TK_TRY(ask_for_those_before(r, b - r->micro));
-    if (b->branch == r->begin) TK_TRY(move_group(r, b->group));
+    if (b->branch == r->begin) TK_TRY(move_tasks(r, b->group));
     for (int h = 0; h < 2; h++) TK_TRY(feed_rows(r, b, MEDIA[h]));
     return TK_OK;
 }
@@ -259,7 +259,7 @@ static tk_status ask_sampler_step(tk_sampling *r)
     r->asked = 0;
     TK_TRY(tk_pipeline_run(r->s->mesh, r->s->device, &work));
     if (r->first) TK_TRY(ask_for_those_before(r, INT64_MAX));
-    return r->task->graph ? wait_for_all(r) : TK_OK;
+    return r->task->graph ? wait_for_velocities_of_all(r) : TK_OK;
 }
 
 // ---- steps as a graph --------------------------------------------------------------------------
@@ -319,8 +319,8 @@ static tk_status do_step(tk_sampling *r, int64_t step)
 static tk_status end_steps(tk_sampling *r, int64_t n)
 {
     TK_TRY(set_step(r, n));
-    for (int g = 0; g < r->groups && r->first; g++) TK_TRY(move_group(r, g));
-    return wait_for_all(r);
+    for (int g = 0; g < r->groups && r->first; g++) TK_TRY(move_tasks(r, g));
+    return wait_for_velocities_of_all(r);
 }
 
 // ---- all of them -------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ static tk_status all_steps(tk_sampling *r, tk_status (*step_done)(void *ctx, int
         TK_TRY(do_step(r, k));
         if (step_done && k + 1 < r->task->steps) st = step_done(ctx, r->task->steps - k - 1);
         if (st == TK_OK) continue;
-        (void)wait_for_all(r); // all ranks end here, and have asked for the same
+        (void)wait_for_velocities_of_all(r); // all ranks end here, and have asked for the same
         return st;
     }
     return end_steps(r, k);

@@ -33,12 +33,12 @@ typedef struct tk_mpi_impl { // of a communicator, of the host or of a device
     MPI_Request *req; // (cap) requests of the collective under way
     int *peer;        // (cap) whom each one waits for
     int n, cap;
-    int64_t *counts;    // (size) of the collective under way
-    const void **part;  // (size) what each rank gave to a sum
-    tk_mpi_word *words; // of a window of host sums; see sum_window
+    int64_t *counts;     // (size) of the collective under way
+    const void **part;   // (size) what each rank gave to a sum
+    tk_mpi_word *words;  // of a window of host sums; see sum_window
     MPI_Request summing; // a host sum in two halves:
     uint64_t give, sum;  // ... of this rank, of all
-    char *scratch;      // partial sums
+    char *scratch;       // partial sums
     size_t scratch_bytes;
     tk_mpi_pending *spare; // of one request each
 } tk_mpi_impl;
