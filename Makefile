@@ -162,6 +162,9 @@ CFLAGS   ?= -g
 BASE     := -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math $(OPENMP) -pthread \
 	-ffile-prefix-map=$(CURDIR)/=
 FLAGS    := $(BASE) $(MODE) $(WARN) $(CFLAGS) $(PKG_CFLAGS)
+# Programs of tests are many: half the time for the compiler, a quarter for the linker, where there is another.
+TESTED   := $(if $(filter -O3,$(MODE)),-O2)
+LD_TESTS := $(if $(shell command -v ld.lld 2>/dev/null),-fuse-ld=lld)
 OTHERS   := -ldnnl -lfec -fopenmp -pthread $(CUDA_LIBS) -lm
 LIBS     := $(LAPACK) $(PKG_LIBS) $(FLITE_LIBS) $(OTHERS)
 
@@ -237,6 +240,9 @@ CARRIED_OBJ   := $(filter-out $(call objects,$(foreach s,$(UNCARRIED),$(BY_$(s))
 	$(call objects,$(foreach s,$(UNCARRIED),$(NO_$(s))) infer/judges/sound/deaf.c)
 CARRIED_TESTS := $(patsubst %.c,$(CARRIED)/%,$(shell grep -lE '^/\*TEST .*cuda: too' $(TEST_SRC) 2>/dev/null))
 
+# Only the programs it asks for, where T is a path: other words may be those of a run's name.
+asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
+
 .PHONY: all tests test carried without emulated emulated-program run-tests campaign kills long campaign-mark speech sanitize run-sanitize mutate schedules fuzz run-fuzz race run-race demo bench check format docs plans install clean help setup features FORCE
 
 all: features $(PROGRAM) $(CEILING)
@@ -287,6 +293,7 @@ $(OUT)/core/base/version.o: $(OUT)/revision.h
 $(OUT)/core/numbers/rng.o: EXTRA := -ffp-contract=off
 $(BUILD)/core/device/cuda/kernels/noise.cu.o: EXTRA := -fmad=false
 $(OUT)/emulated/core/device/cuda/kernels/noise.cu.o: EXTRA := -ffp-contract=off
+$(OUT)/tests/%.o: EXTRA := $(TESTED)
 $(OUT)/infer/judges/sound/sphinx.o: EXTRA := $(SPHINX_FLAGS) -DTK_SPHINX_MODEL='"$(SPHINX_MODEL)"'
 $(OUT)/infer/judges/sight/letters.o: EXTRA := $(TESSERACT_FLAGS) -DTK_TESSERACT_DATA='"$(TESSERACT_DATA)"'
 $(OUT)/infer/gallery/pages.o: $(wildcard infer/gallery/site/*)
@@ -311,6 +318,21 @@ $(OUT)/%.cu.o: $(BUILD)/%.cu.o
 	$(Q)cp $< $@ && cp $(<:.o=.ptxas) $(@:.o=.ptxas)
 endif
 
+# Assertions are in few files: where none is, an object is a copy of the plain build's.
+ifneq ($(filter 1,$(ASSERT)),)
+ASSERTING := $(call objects,$(shell grep -lw tk_assert $(SRC)))
+COPIED    := $(filter-out $(ASSERTING),$(SRC:%.c=$(OUT)/%.o) $(OUT)/talkie.o $(addsuffix .o,$(call asked,$(TESTS))) \
+	$(SUPPORT) $(FAULTY).o $(JSON).o $(EMULATED_OBJ) $(STAND_INS))
+PLAIN     := $(COPIED:$(OUT)/%=$(BUILD)/%)
+.PHONY: plain
+plain:
+	@$(MAKE) --no-print-directory $(if $(Q),-s) ASSERT=0 $(PLAIN)
+$(PLAIN): plain ; @:
+$(COPIED): $(OUT)/%.o: $(BUILD)/%.o
+	@mkdir -p $(@D)
+	@cp $< $@
+endif
+
 # Built afresh, so that objects of removed files do not linger.
 $(LIB): $(OBJ)
 	$(call say,ar,$@)
@@ -332,7 +354,7 @@ $(OUT)/mark_trial: scripts/mark_trial.c $(LIB)
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) -lcmocka $(LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $(filter %.o,$^) $(LIB) -lcmocka $(LIBS)
 
 $(OUT)/tests/fuzz/test_replay: $(TARGETS)
 
@@ -343,11 +365,11 @@ $(FUZZER): $(OUT)/tests/fuzz/fuzzer.o $(TARGETS) $(OUT)/tests/support/clips.o $(
 # The command table with a main of the tests' own.
 $(FAULTY): $(FAULTY).o $(OUT)/talkie.o $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -ldl
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $^ $(LIBS) -ldl
 
 $(JSON): $(JSON).o
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,jansson)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $^ $(call pkg_libs,jansson)
 
 # The program without one of what can be spared each, out of the same objects (tests/scripts/test_without.sh).
 without: $(SPARED:%=$(OUT)/without/%)
@@ -356,7 +378,7 @@ define without_one
 $(OUT)/without/$(1): $(OUT)/talkie.o $(filter-out $(call objects,$(BY_$(1))),$(OBJ)) $(call objects,$(NO_$(1)))
 	$$(call say,ld,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LAPACK) $$(call pkg_libs,$$(filter-out $(MODULES_$(1)),$$(LINKED))) \
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS) $$(LD_TESTS) -o $$@ $$^ $$(LAPACK) $$(call pkg_libs,$$(filter-out $(MODULES_$(1)),$$(LINKED))) \
 		$(if $(filter SPEECH,$(1)),,$$(FLITE_LIBS)) $$(OTHERS)
 endef
 $(foreach s,$(SPARED),$(eval $(call without_one,$(s))))
@@ -377,7 +399,7 @@ $(CARRIED)/talkie: $(OUT)/talkie.o $(CARRIED)/libtalkie.a
 $(CARRIED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(CARRIED)/libtalkie.a
 	$(call say,ld,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $(filter %.o,$^) $(CARRIED)/libtalkie.a -lcmocka $(CARRIED_LIBS)
 
 emulated-program: $(if $(EMULATED),$(EMULATED)/talkie $(EMULATED_DL))
 emulated: emulated-program $(if $(EMULATED),$(EMULATED_TESTS) $(EMULATED)/commands $(if $(SAN),,$(SANITIZED_TEST)))
@@ -404,12 +426,12 @@ EMULATED_LIBS := $(EMULATED_LIB) $(filter-out %/libcudart_static.a,$(LIBS)) \
 
 $(EMULATED)/talkie: $(OUT)/talkie.o $(EMULATED_LIB)
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $< $(EMULATED_LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $< $(EMULATED_LIBS)
 
 $(EMULATED)/tests/%: $(OUT)/tests/%.o $(SUPPORT) $(EMULATED_LIB)
 	$(call say,ld,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(LD_TESTS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
 
 $(EMULATED)/lib/libcublasLt.so.13: $(wildcard tests/cuda/standin/cublaslt*.c tests/cuda/standin/cublaslt*.h)
 $(EMULATED)/lib/libnccl.so.2: $(wildcard tests/cuda/standin/nccl*.c tests/cuda/standin/nccl*.h)
@@ -435,7 +457,7 @@ $(SANITIZED)/%.o: %.cc $(OUT)/flags | features
 
 $(SANITIZED_TEST): $(SANITIZED_OBJ) $(OUT)/tests/core/device/test_ops_conformance.o $(SUPPORT) $(EMULATED_LIB)
 	$(call say,ld,$@)
-	$(Q)$(CC) $(FLAGS) $(SANITIZERS) $(LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
+	$(Q)$(CC) $(FLAGS) $(SANITIZERS) $(LDFLAGS) $(LD_TESTS) -o $@ $(filter %.o,$^) -lcmocka $(EMULATED_LIBS)
 
 # How changed kernels are compiled and tested, for scripts/mutate.py: shell functions. An access beyond an
 # array ends the test; what nobody has set is the same whatever was there before (with -O2 it may be 0).
@@ -459,8 +481,6 @@ setup:
 test: setup
 	@$(MAKE) --no-print-directory run-tests
 
-# Only the programs it asks for, where T is a path: other words may be those of a run's name.
-asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword $(T)),$(t)),$(t))),$(1))
 run-tests: all $(call asked,$(TESTS) $(EMULATED_TESTS)) $(FAULTY) $(JSON) emulated-program \
 	$(if $(findstring /,$(T)),$(if $(findstring cuda/,$(T)),emulated),tests)
 	@TALKIE=$(PROGRAM) BUILD=$(OUT) SAN=$(SAN) JOBS=$(JOBS) scripts/run_tests.sh $(T)

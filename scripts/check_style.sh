@@ -155,7 +155,11 @@ breaches() {
             if (name ~ /^[a-z]/) once("function", name)
         }' "${house[@]}"
 
-    # 9. Tabs and trailing blanks
+    # 9. Assertions stand where make ASSERT=1 looks for them
+    grep -nHw tk_assert "${house[@]}" | grep -v '^core/base/status[.]h:' |
+        sed -nE 's/^([^:]+[.](h|cuh|cu):[0-9]+):.*/\1: tk_assert is for .c files: ASSERT=1 compiles only those anew that have it/p'
+
+    # 10. Tabs and trailing blanks
     grep -nHP '[ \t]+$' "${sources[@]}" "${scripts[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: trailing blanks/'
 }
 

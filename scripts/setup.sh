@@ -46,11 +46,12 @@ libfec-dev        | header fec.h                   | libfec: error correction of
 libcmocka-dev     | module cmocka                  | unit tests
 openssl           | command openssl                | makes the authority that tests sign by
 '
-# Tests that need these are skipped without.
+# Tests that need these are skipped without, or take longer.
 spared_packages='
 ffmpeg            | command ffmpeg                 | makes odd media files for the tests of the import
 chromium          | command chromium               | opens the page of a gallery in its test
 clang-format-14   | command clang-format-14        | style check
+lld               | command ld.lld                 | links the programs of tests in a quarter of the time
 '
 # They bring daemons, which Debian starts where it can: only where they are asked for.
 cluster_packages='

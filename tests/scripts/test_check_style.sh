@@ -101,4 +101,6 @@ put core/model/two.c <<<"$spdx"$'\nvoid two(char *x)\n{\n    free(x); // style: 
 passes 'an allowed line'
 put core/model/three.c <<<"$spdx"$'\nvoid three(void)\n{\n    exit(1);\n}'
 fails 'exit' 'core/model/three.c:4: return a tk_status'
+put core/model/one.h <<<'#define ONE(x) tk_assert(x)'
+fails 'an assertion in a header' 'core/model/one.h:3: tk_assert is for .c files'
 echo 'every rule was seen to bite'
