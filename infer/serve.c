@@ -261,44 +261,41 @@ static tk_status add_path(tk_serving *a, const char *name, const char *path, tk_
     return TK_OK;
 }
 
-static tk_status take_mark(tk_serving *a, const tk_watermark_config *c, tk_arena *arena)
+static tk_status take_mark(tk_serving *a, tk_wrong *w, const tk_watermark_config *c)
 {
-    tk_mark_key key;
     if (!*c->key) return TK_OK;
-    if (a->world->rank == 0) TK_TRY(tk_mark_open_key(c, &key));
-    TK_TRY(add_path(a, "watermark.key", c->key, arena));
-    if (!*c->payload) return TK_OK;
-    char *option = tk_arena_printf(arena, "watermark.payload=%s", c->payload);
-    if (!option) return TK_FAIL(TK_MEMORY, "out of memory for an option");
-    a->overrides[a->n_overrides++] = option;
+    if (a->world->rank == 0) TK_TRY(tk_mark_ask(w, c));
+    TK_TRY(add_path(a, "watermark.key", c->key, w->arena));
+    char *payload = tk_arena_printf(w->arena, "watermark.payload=%s", c->payload);
+    char *strength = tk_arena_printf(w->arena, "watermark.strength=%.17g", c->strength);
+    if (!payload || !strength) return TK_FAIL(TK_MEMORY, "out of memory for an option");
+    a->overrides[a->n_overrides++] = payload;
+    a->overrides[a->n_overrides++] = strength;
     return TK_OK;
 }
 
 // The policy that every job is held against, checked before there is one.
-static tk_status take_policy(tk_serving *a, const tk_filter_config *c, tk_arena *arena)
+static tk_status take_policy(tk_serving *a, tk_wrong *w, const tk_filter_config *c)
 {
     const tk_ruling_request nobody = {.clip = ""};
-    tk_ruling *f;
+    tk_ruling *f = NULL;
     if (!*c->policy) return TK_OK;
     if (a->world->rank == 0) {
-        TK_TRY(tk_ruling_open(c, &nobody, &f));
-        tk_ruling_close(f);
+        const tk_status st = tk_ruling_open(c, &nobody, &f);
+        if (st == TK_OK) tk_ruling_close(f);
+        TK_TRY(tk_wrong_with(w, "filter.policy", st));
     }
-    TK_TRY(add_path(a, "filter.policy", c->policy, arena));
-    return add_path(a, "filter.log", c->log, arena);
+    TK_TRY(add_path(a, "filter.policy", c->policy, w->arena));
+    return add_path(a, "filter.log", c->log, w->arena);
 }
 
 // The keys that every clip is signed by, checked before there is one.
-static tk_status take_keys(tk_serving *a, const tk_provenance_config *c, tk_arena *arena)
+static tk_status take_keys(tk_serving *a, tk_wrong *w, const tk_provenance_config *c)
 {
-    tk_signer *by;
     if (!*c->key) return TK_OK;
-    if (a->world->rank == 0) {
-        TK_TRY(tk_signer_open(c, &by));
-        tk_signer_close(by);
-    }
-    TK_TRY(add_path(a, "provenance.key", c->key, arena));
-    return add_path(a, "provenance.chain", c->chain, arena);
+    if (a->world->rank == 0) TK_TRY(tk_signer_ask(w, c));
+    TK_TRY(add_path(a, "provenance.key", c->key, w->arena));
+    return add_path(a, "provenance.chain", c->chain, w->arena);
 }
 
 // The path as jobs name it stands in the place of the worker's.
@@ -310,45 +307,51 @@ static tk_status add_store_path(tk_serving *a, const char *name, char **path, tk
     return TK_OK;
 }
 
-static tk_status take_store(tk_serving *a, const tk_consent_config *c, tk_arena *arena)
+static tk_status take_store(tk_serving *a, tk_wrong *w, const tk_consent_config *c)
 {
     tk_cameo_store store;
     if (!*c->store) return TK_OK;
     if (a->world->rank == 0) {
-        TK_TRY(tk_cameo_store_open(c, TK_STORE_TO_USE, &store));
-        tk_cameo_store_close(&store);
+        const tk_status st = tk_cameo_store_open(c, TK_STORE_TO_USE, &store);
+        if (st == TK_OK) tk_cameo_store_close(&store);
+        TK_TRY(tk_wrong_with(w, "consent.store", st));
     }
     a->consent = *c;
-    TK_TRY(add_store_path(a, "consent.store", &a->consent.store, arena));
-    TK_TRY(add_store_path(a, "consent.keys", &a->consent.keys, arena));
-    TK_TRY(add_store_path(a, "consent.registrar", &a->consent.registrar, arena));
-    return add_store_path(a, "consent.hook", &a->consent.hook, arena);
+    TK_TRY(add_store_path(a, "consent.store", &a->consent.store, w->arena));
+    TK_TRY(add_store_path(a, "consent.keys", &a->consent.keys, w->arena));
+    TK_TRY(add_store_path(a, "consent.registrar", &a->consent.registrar, w->arena));
+    return add_store_path(a, "consent.hook", &a->consent.hook, w->arena);
 }
 
 // Options of the worker's own are none of its jobs'.
-static tk_status sort_overrides(tk_serving *a, const tk_invocation *in, const tk_config *c,
-                                tk_arena *arena)
+static tk_status sort_overrides(tk_serving *a, const tk_invocation *in, tk_wrong *w)
 {
     static const char *const own[] = {"serve.",      "job.",       "checkpoint=", "output=", "log.",
                                       "provenance.", "watermark.", "consent.",    "filter."};
-    TK_ARENA_NEW(a->overrides, arena, in->n_overrides + 12);
+    TK_ARENA_NEW(a->overrides, w->arena, in->n_overrides + 13);
     for (int i = 0; i < in->n_overrides; i++) {
         bool is_own = false;
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
             is_own |= !strncmp(in->overrides[i], own[k], strlen(own[k]));
         if (!is_own) a->overrides[a->n_overrides++] = in->overrides[i];
     }
+    return TK_OK;
+}
+
+// What the worker has for all of its jobs; lines of w for all that is wrong with it.
+static tk_status take_options(tk_serving *a, const tk_config *c, tk_wrong *w)
+{
     if (c->parallel.data > 1)
-        return TK_FAIL(TK_INPUT,
-                       "parallel.data=%" PRId64 ": a worker's jobs are on all its "
-                       "ranks; start more workers instead",
-                       c->parallel.data);
+        tk_wrong_add(w, "parallel.data",
+                     "%" PRId64
+                     ": a worker's jobs are on all its ranks; start more workers instead",
+                     c->parallel.data);
     if (*c->story.checkpoint && !realpath(c->story.checkpoint, a->checkpoint))
-        return TK_FAIL(TK_INPUT, "checkpoint: cannot use %s", c->story.checkpoint);
-    TK_TRY(take_store(a, &c->consent, arena));
-    TK_TRY(take_policy(a, &c->filter, arena));
-    TK_TRY(take_keys(a, &c->provenance, arena));
-    return take_mark(a, &c->watermark, arena);
+        tk_wrong_add(w, "checkpoint", "cannot use %s", c->story.checkpoint);
+    if (!tk_wrong_doubts(w, "consent")) TK_TRY(take_store(a, w, &c->consent));
+    if (!tk_wrong_doubts(w, "filter")) TK_TRY(take_policy(a, w, &c->filter));
+    if (!tk_wrong_doubts(w, "provenance")) TK_TRY(take_keys(a, w, &c->provenance));
+    return tk_wrong_doubts(w, "watermark") ? TK_OK : take_mark(a, w, &c->watermark);
 }
 
 // Paths that jobs name begin at the spool's files, and lead nowhere else: `open` lets them.
@@ -373,11 +376,14 @@ static tk_status new_hand(tk_serving *a, tk_arena *arena)
 static tk_status open_worker(tk_serving *a, tk_invocation *in)
 {
     tk_config *c = &in->config;
+    tk_wrong w = tk_wrong_of(c, "", &in->arena);
     tk_status st =
-        tk_config_load(c, TK_CMD_SERVE | TK_CMD_SAMPLE, NULL, in->n_overrides, in->overrides);
+        tk_config_gather(&w, c, TK_CMD_SERVE | TK_CMD_SAMPLE, NULL, in->n_overrides, in->overrides);
+    if (st == TK_OK) st = sort_overrides(a, in, &w);
+    if (st == TK_OK) st = take_options(a, c, &w);
+    if (st == TK_OK) st = tk_wrong_end(&w);
     TK_TRY(tk_config_agree(a->world, st, c));
     a->o = &c->serve;
-    TK_TRY(tk_agree(a->world, sort_overrides(a, in, c, &in->arena)));
     TK_TRY(tk_agree(a->world, new_hand(a, &in->arena)));
     a->by.parallel = c->parallel;
     a->by.step_done = tk_served_step;

@@ -69,29 +69,6 @@ static tk_status check_paths(tk_wrong *w, const tk_serving *a, tk_config *c)
     return check_path(w, a, "codec.file", c->codec.file);
 }
 
-// Sections that a job leaves to its worker.
-static void check_sections(tk_wrong *w, const tk_config *c)
-{
-    const struct {
-        const char *option, *value, *words;
-    } not_its[] = {
-        {"provenance.key", c->provenance.key, "whose key signs"},
-        {"provenance.chain", c->provenance.chain, "whose key signs"},
-        {"watermark.key", c->watermark.key, "what marks a clip"},
-        {"watermark.payload", c->watermark.payload, "what marks a clip"},
-        {"consent.store", c->consent.store, "where cameos are kept"},
-        {"consent.keys", c->consent.keys, "where cameos are kept"},
-        {"consent.registrar", c->consent.registrar, "where cameos are kept"},
-        {"consent.hook", c->consent.hook, "where cameos are kept"},
-        {"filter.policy", c->filter.policy, "what is refused"},
-        {"filter.log", c->filter.log, "what is refused"},
-    };
-    for (size_t i = 0; i < sizeof not_its / sizeof *not_its; i++)
-        if (*not_its[i].value)
-            tk_wrong_add(w, not_its[i].option, "%s is the worker's to say; leave it out",
-                         not_its[i].words);
-}
-
 // The name of its clip, to which suffixes and, while it is written, names of temporaries are added.
 static void check_clip_name(tk_wrong *w, const char *name)
 {
@@ -131,7 +108,7 @@ static tk_status check_claimed(tk_wrong *w, const tk_serving *a, tk_config *c)
     if (c->story.n_cameo && !a->consent.store)
         tk_wrong_add(w, "cameo", "its worker was started without consent.store and knows nobody");
     check_clip_name(w, c->story.output);
-    check_sections(w, c);
+    TK_TRY(tk_wrong_ask_job(w));
     if (!*c->story.checkpoint && !*a->checkpoint)
         tk_wrong_add(w, "checkpoint", "missing, and the worker was started without one");
     return check_paths(w, a, c);

@@ -12,6 +12,7 @@
 //     base           a file over the one it stands on
 //     named          what texts of a storyboard name
 //     check, print   rules between options; the whole as text
+//     job            what a job may say
 //     texts          strings with the places they come from
 //     config         all of it, for the program
 #pragma once

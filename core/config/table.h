@@ -60,12 +60,16 @@ typedef struct tk_option {
     const char *sdef;      // default of STRING
     bool path;             // STRING: a file's; read as an absolute path, beginning at the config
     const char *names[5];  // of ENUM, NULL-terminated
-    unsigned commands;     // TK_CMD_ bits, and TK_OPTION_BINDS; of an item's row, those of its list
+    unsigned commands;     // TK_CMD_ bits, and TK_OPTION_ ones; of an item's row, those of its list
     const char *help;      // one sentence without a full stop
 } tk_option;
 
-// Of an option without whose value a run is another run: another model, or other losses.
-enum { TK_OPTION_BINDS = 1 << 16 };
+enum {
+    // Of an option without whose value a run is another run: another model, or other losses.
+    TK_OPTION_BINDS = 1 << 16,
+    // Of one that clips are made by, but that in a spool the worker says, for all of its jobs.
+    TK_OPTION_WORKERS = 1 << 17
+};
 
 extern const tk_table tk_config_table; // describes tk_config
 

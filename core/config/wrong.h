@@ -63,6 +63,11 @@ tk_status tk_wrong_with(tk_wrong *w, const char *option, tk_status st);
 enum { TK_WRONG_LINES = 50 }; // more help nobody
 tk_status tk_wrong_end(const tk_wrong *w);
 
+// Lines about what files say that is no job's to say in a spool: options that are its worker's, and
+// those by which no clip is made. One that stands there with the value that it has anyway says
+// nothing.
+tk_status tk_wrong_ask_job(tk_wrong *w);
+
 // ---- for those who read ----
 
 // A line about an option ("": none) with a place of its own.

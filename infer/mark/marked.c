@@ -5,13 +5,25 @@
 
 static const double whole_seconds = 10;
 
-tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out)
+static tk_status check_payload(const tk_watermark_config *c)
 {
     const size_t digits = strspn(c->payload, "0123456789abcdefABCDEF");
-    if (digits > 16 || c->payload[digits])
-        return TK_FAIL(TK_INPUT, "watermark.payload: %s: up to 16 hexadecimal digits are right",
-                       c->payload);
+    if (digits <= 16 && !c->payload[digits]) return TK_OK;
+    return TK_FAIL(TK_INPUT, "watermark.payload: %s: up to 16 hexadecimal digits are right",
+                   c->payload);
+}
+
+tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out)
+{
+    TK_TRY(check_payload(c));
     return tk_mark_key_read(c->key, out);
+}
+
+tk_status tk_mark_ask(tk_wrong *w, const tk_watermark_config *c)
+{
+    tk_mark_key key;
+    TK_TRY(tk_wrong_with(w, "watermark.payload", check_payload(c)));
+    return tk_wrong_with(w, "watermark.key", tk_mark_key_read(c->key, &key));
 }
 
 uint64_t tk_mark_payload(const tk_watermark_config *c, uint64_t clip)

@@ -2,6 +2,7 @@
 // A clip with a mark in its pictures and its sound, part by part: what goes to the encoder is
 // marked, pictures that are asked for otherwise (contact sheets) are not.
 #pragma once
+#include "core/config/wrong.h"
 #include "infer/mark/picture.h"
 #include "infer/mark/sound.h"
 
@@ -17,8 +18,10 @@ typedef struct tk_marked {
 } tk_marked;
 
 // The key of clips that the options say are to be marked. TK_INPUT for one that is none, and for a
-// payload that is no number: asked before the work as well.
+// payload that is no number.
 tk_status tk_mark_open_key(const tk_watermark_config *c, tk_mark_key *out);
+// The same, looked at only, before the work: lines about watermark.key and watermark.payload.
+tk_status tk_mark_ask(tk_wrong *w, const tk_watermark_config *c);
 // What the options let the clip of this digest say.
 uint64_t tk_mark_payload(const tk_watermark_config *c, uint64_t clip);
 // 64 bits from 10 seconds and 144 rows and columns on, else the 16 lowest.

@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 #include "infer/mark/marked.h"
 #include "infer/output/sign.h"
+#include "infer/provenance/signer.h"
 #include "infer/reel/owner.h"
 #include "infer/story/check.h"
 #include "infer/story/naming.h"
@@ -167,11 +168,15 @@ static tk_status end_wrong(const tk_jobs *j)
     return j->wrong.used ? TK_FAIL(TK_INPUT, "%s", j->wrong.s) : TK_OK;
 }
 
-// A line about an option, or about the other one where the words of the failure begin with that.
-static tk_status tell_either(tk_wrong *w, const char *option, const char *other, tk_status st)
+static tk_status check_signing(tk_wrong *w, const tk_job *job)
 {
-    const bool of_other = st != TK_OK && !strncmp(tk_status_message(), other, strlen(other));
-    return tk_wrong_with(w, of_other ? other : option, st);
+    const int before = w->n;
+    tk_signing by;
+    TK_TRY(tk_signer_ask(w, &job->config.provenance));
+    if (w->n > before) return TK_OK;
+    const tk_status st = tk_signing_open(&by, &job->config, job->trained, &job->remix, job->output);
+    tk_signing_close(&by);
+    return tk_wrong_with(w, "provenance.key", st);
 }
 
 // Rank 0: its files, and what keys they are signed and marked by.
@@ -179,18 +184,12 @@ static tk_status check_writable(tk_wrong *w, const tk_job *job, const char *top)
 {
     char *const inputs[] = {(char *)top, (char *)job->file};
     const tk_config *c = &job->config;
-    tk_signing by = {0};
-    tk_mark_key key;
     if (tk_output_has_folder(job->output))
         TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
-    if (job->trained && !tk_wrong_doubts(w, "provenance")) {
-        const tk_status st = tk_signing_open(&by, c, job->trained, &job->remix, job->output);
-        TK_TRY(tell_either(w, "provenance.key", "provenance.chain", st));
-    }
-    tk_signing_close(&by);
+    if (job->trained && *c->provenance.key && !tk_wrong_doubts(w, "provenance"))
+        TK_TRY(check_signing(w, job));
     if (!*c->watermark.key || tk_wrong_doubts(w, "watermark")) return TK_OK;
-    const tk_status st = tk_mark_open_key(&c->watermark, &key);
-    return tell_either(w, "watermark.key", "watermark.payload", st);
+    return tk_mark_ask(w, &c->watermark);
 }
 
 // ---- planning ----------------------------------------------------------------------------------

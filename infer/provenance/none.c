@@ -18,6 +18,11 @@ tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
     return no_signatures(c->key);
 }
 
+tk_status tk_signer_ask(tk_wrong *w, const tk_provenance_config *c)
+{
+    return tk_wrong_with(w, "provenance.key", no_signatures(c->key));
+}
+
 tk_status tk_signer_hash(const tk_provenance_config *c, uint8_t hash[TK_CERTIFICATE_HASH])
 {
     (void)hash;

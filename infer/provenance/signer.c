@@ -79,22 +79,38 @@ static tk_status check_links(const tk_signer *s, const char *path)
     return TK_OK;
 }
 
-static tk_status check_credentials(const tk_signer *s, const tk_provenance_config *c)
+static tk_status check_use(const tk_signer *s, const char *path)
 {
-    const bool match = X509_check_private_key(s->chain[0], s->key) == 1;
     const char *fault = tk_certificate_fault(s->chain[0]);
     ERR_clear_error();
-    if (!match)
-        return TK_FAIL(TK_INPUT,
-                       "provenance.key: %s is not the key of the first certificate of "
-                       "provenance.chain (%s)",
-                       c->key, c->chain);
-    if (fault)
-        return TK_FAIL(TK_INPUT,
-                       "provenance.chain: the first certificate of %s signs no claims: %s",
-                       c->chain, fault);
-    TK_TRY(check_days(s, c->chain));
-    return check_links(s, c->chain);
+    if (!fault) return TK_OK;
+    return TK_FAIL(TK_INPUT, "provenance.chain: the first certificate of %s signs no claims: %s",
+                   path, fault);
+}
+
+static tk_status check_key(const tk_signer *s, const tk_provenance_config *c)
+{
+    const bool match = X509_check_private_key(s->chain[0], s->key) == 1;
+    ERR_clear_error();
+    if (match) return TK_OK;
+    return TK_FAIL(TK_INPUT,
+                   "provenance.key: %s is not the key of the first certificate of "
+                   "provenance.chain (%s)",
+                   c->key, c->chain);
+}
+
+// What of the two files can be read; lines of w for all that is wrong with either.
+static tk_status read_and_check(tk_signer *s, const tk_provenance_config *c, tk_wrong *w)
+{
+    const tk_status key = tk_private_read(c->key, &s->key);
+    TK_TRY(tk_wrong_with(w, "provenance.key", key));
+    const tk_status chain = read_chain(s, c->chain, w->arena);
+    TK_TRY(tk_wrong_with(w, "provenance.chain", chain));
+    if (chain != TK_OK) return TK_OK;
+    if (key == TK_OK) TK_TRY(tk_wrong_with(w, "provenance.key", check_key(s, c)));
+    TK_TRY(tk_wrong_with(w, "provenance.chain", check_use(s, c->chain)));
+    TK_TRY(tk_wrong_with(w, "provenance.chain", check_days(s, c->chain)));
+    return tk_wrong_with(w, "provenance.chain", check_links(s, c->chain));
 }
 
 static tk_status add_certificate(tk_signer *s, X509 *x)
@@ -125,15 +141,24 @@ tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out)
     *out = NULL;
     TK_NEW(s, 1);
     tk_arena_init(&a, 0);
-    tk_status st = tk_private_read(c->key, &s->key);
-    if (st == TK_OK) st = read_chain(s, c->chain, &a);
-    if (st == TK_OK) st = check_credentials(s, c);
+    tk_wrong w = tk_wrong_of(NULL, "", &a);
+    tk_status st = read_and_check(s, c, &w);
+    if (st == TK_OK) st = tk_wrong_end(&w);
     if (st == TK_OK) st = write_head(s);
     tk_arena_free(&a);
     if (st == TK_OK)
         *out = s;
     else
         tk_signer_close(s);
+    return st;
+}
+
+tk_status tk_signer_ask(tk_wrong *w, const tk_provenance_config *c)
+{
+    tk_signer *s;
+    TK_NEW(s, 1);
+    const tk_status st = read_and_check(s, c, w);
+    tk_signer_close(s);
     return st;
 }
 

@@ -2,7 +2,7 @@
 // Who signs: a private key with the certificates that say whose it is, and signatures of COSE
 // (RFC 9052) by ES256, which carry the certificates.
 #pragma once
-#include "core/config/config.h"
+#include "core/config/wrong.h"
 #include "infer/provenance/cose.h"
 
 typedef struct tk_signer tk_signer;
@@ -12,6 +12,9 @@ typedef struct tk_signer tk_signer;
 // today; each other one issued the one before. TK_INPUT naming the file and what would be right.
 tk_status tk_signer_open(const tk_provenance_config *c, tk_signer **out);
 void tk_signer_close(tk_signer *s); // NULL is fine
+// The same files, looked at only: lines about provenance.key and about provenance.chain for all
+// that is wrong with either.
+tk_status tk_signer_ask(tk_wrong *w, const tk_provenance_config *c);
 
 // What the first certificate of provenance.chain is known by: who signs here. TK_INPUT as above.
 tk_status tk_signer_hash(const tk_provenance_config *c, uint8_t hash[TK_CERTIFICATE_HASH]);

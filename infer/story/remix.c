@@ -106,12 +106,15 @@ bool tk_remix_makes(const tk_storyboard *b, int64_t shot)
 static void check_shot_numbers(remixing *l)
 {
     const tk_storyboard *b = &l->c->story;
-    for (int64_t k = 0; k < b->remix.n_shots && b->n_shots; k++)
+    char name[48];
+    for (int64_t k = 0; k < b->remix.n_shots && b->n_shots; k++) {
+        snprintf(name, sizeof name, "remix.shots[%" PRId64 "]", k);
         if (b->remix.shots[k] >= b->n_shots)
-            tk_wrong_add(l->wrong, "remix.shots",
+            tk_wrong_add(l->wrong, name,
                          "%" PRId64 " is none of the %" PRId64
                          " shots of %s, which are counted from 0",
                          b->remix.shots[k], b->n_shots, l->c->story.remix.clip);
+    }
 }
 
 static void take_prompt(remixing *l)

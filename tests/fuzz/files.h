@@ -18,6 +18,8 @@ void fuzz_read_latents(const char *path); // OUTPUT.latents
 tk_status fuzz_seed_latents(const char *path);
 void fuzz_read_record(const char *path); // a job's job.json
 tk_status fuzz_seed_record(const char *path);
+void fuzz_read_takedown(const char *path); // of a gallery's keeper
+tk_status fuzz_seed_takedown(const char *path);
 void fuzz_read_wish(const char *path); // of a cameo's owner
 tk_status fuzz_seed_wish(const char *path);
 void fuzz_read_history(const char *path); // a cameo's log, under an end that the server signed

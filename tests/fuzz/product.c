@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 #include "infer/cameo/wish.h"
 #include "infer/gallery/describe.h"
+#include "infer/gallery/takedown.h"
 #include "infer/output/parts.h"
 #include "infer/output/people.h"
 #include "infer/reel/latents.h"
@@ -295,6 +296,39 @@ void fuzz_read_record(const char *path)
         strcmp(again.error, r.error) || again.state != r.state || again.taken != r.taken)
         fuzz_must(TK_FAIL(TK_INTERNAL, "another record"), folder);
     fuzz_remove_folder(path, 1, files);
+    tk_arena_free(&a);
+}
+
+// ---- galleries ---------------------------------------------------------------------------------
+
+static const char some_takedown[] = "takedown:\n"
+                                    "  - clip: \"urn:c2pa:7aa64bce-4b9e-4635-9f27-18b3aac2b1c5\"\n"
+                                    "    reason: \"asked for by @ada\"\n"
+                                    "    from: ada\n"
+                                    "    date: \"2026-11-27\"\n"
+                                    "  - {clip: walk.mp4}\n";
+
+tk_status fuzz_seed_takedown(const char *path)
+{
+    fuzz_put_file(path, some_takedown, sizeof some_takedown - 1);
+    return TK_OK;
+}
+
+// A list that is understood leaves out what each of its entries names.
+void fuzz_read_takedown(const char *path)
+{
+    tk_takedown t;
+    tk_arena a;
+    tk_arena_init(&a, 0);
+    const tk_status st = tk_takedown_load(path, &a, &t);
+    fuzz_judge(st, path);
+    for (int64_t i = 0; i < t.n && i < 100 && st == TK_OK; i++) {
+        const tk_takedown_entry *e = tk_takedown_find(&t, t.entry[i].clip);
+        fuzz_must(e && !strcmp(e->clip, t.entry[i].clip) && *e->clip && e->reason
+                      ? TK_OK
+                      : TK_FAIL(TK_INTERNAL, "entry %lld is not found", (long long)i),
+                  path);
+    }
     tk_arena_free(&a);
 }
 

@@ -396,6 +396,7 @@ const fuzz_target fuzz_targets[] = {
     {"told", fuzz_read_told, fuzz_seed_told},
     {"latents", fuzz_read_latents, fuzz_seed_latents},
     {"record", fuzz_read_record, fuzz_seed_record},
+    {"takedown", fuzz_read_takedown, fuzz_seed_takedown},
     {"wish", fuzz_read_wish, fuzz_seed_wish},
     {"history", fuzz_read_history, fuzz_seed_history},
     {"keys", fuzz_read_keys, NULL},

@@ -40,6 +40,15 @@ story 5 'output: "..",' | drop hidden
 story 5 'output: "red\e[31m\u009b1m",' | drop steers
 story 5 "output: $(printf 'n%.0s' $(seq 245))," | drop endless
 story 5 'output: a.part-b,' | drop passing
+drop foreign <<'YAML'
+seed: 5
+watermark: {strength: 0.1}
+parallel: {threads: 0, guidance: 2}
+serve: {together: 1, memory: 5}
+train: {steps: 9}
+model: {hidden: 192, layers: 3}
+shots: [{seconds: 0.5, prompt: a red ball}]
+YAML
 echo 'shots: [{seconds: 0.5' | drop half
 mkdir -p spool/files/set # a list: the storyboard of three, one that says less than its list, and none
 cp three.yaml spool/files/set/more.yaml
@@ -69,6 +78,12 @@ says failed/steers 'characters that steer a terminal'
 says failed/endless 'has 245 bytes; the name of a job.s clip has at most 160'
 says failed/passing 'is in names of temporaries'
 says failed/half 'half.yaml:'
+says failed/foreign "foreign.yaml:2:23: watermark.strength: is the worker's to say"
+says failed/foreign "foreign.yaml:3:34: parallel.guidance: is the worker's to say"
+says failed/foreign "foreign.yaml:4:30: serve.memory: is the worker's to say"
+says failed/foreign 'foreign.yaml:5:16: train.steps: no clip is made by it'
+says failed/foreign 'foreign.yaml:6:30: model.layers: no clip is made by it'
+! grep -qE 'threads|together|hidden' spool/failed/foreign/job.json || fail "what says nothing is refused"
 [[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
 [[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"
 

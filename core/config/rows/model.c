@@ -63,7 +63,7 @@ static const tk_option model_rows[] = {
         "ranks that share heads, feed-forward columns and rows; 0 = chosen from the world size"),
     INT("parallel.pipeline", parallel.pipeline, 0, 0, 1048576, MESH,
         "ranks that share out the blocks; 0 = chosen from the world size"),
-    INT("parallel.guidance", parallel.guidance, 1, 1, 2, TK_CMD_SAMPLE | TK_CMD_PLAN | TK_CMD_EVAL,
+    INT("parallel.guidance", parallel.guidance, 1, 1, 2, WORKERS | TK_CMD_PLAN | TK_CMD_EVAL,
         "ranks that share out the branches of guidance, the model with captions and without; the "
         "same numbers either way"),
     INT("parallel.data", parallel.data, 0, 0, 1048576, MESH,

@@ -29,33 +29,33 @@ static const tk_option sample_rows[] = {
         "device=cuda: the steps of a window are recorded as a CUDA graph and launched as a whole; "
         "the same clip to the bit"),
 
-    STR("provenance.key", provenance.key, "", SAMPLE,
+    STR("provenance.key", provenance.key, "", WORKERS,
         "private key in PEM by which clips are signed (docs/provenance.md), with provenance.chain; "
         "empty = they are not signed"),
-    STR("provenance.chain", provenance.chain, "", SAMPLE,
+    STR("provenance.chain", provenance.chain, "", WORKERS,
         "certificates in PEM: the key's own, then who issued it, and so on"),
     STR("provenance.anchors", provenance.anchors, "", TK_CMD_VERIFY | TK_CMD_GALLERY,
         "certificates in PEM of those whose signers are trusted; empty = nobody is, and only what "
         "was signed is checked"),
 
-    STR("watermark.key", watermark.key, "", SAMPLE | TK_CMD_VERIFY | TK_CMD_GALLERY,
+    STR("watermark.key", watermark.key, "", WORKERS | TK_CMD_VERIFY | TK_CMD_GALLERY,
         "file of 16 to 4096 bytes that nobody can guess, under which clips are marked invisibly in "
         "picture and sound (docs/watermark.md), or marks are looked for; empty = neither"),
-    STR("watermark.payload", watermark.payload, "", SAMPLE,
+    STR("watermark.payload", watermark.payload, "", WORKERS,
         "what the mark says, up to 16 hexadecimal digits; clips that are small or short say the "
         "last 4; empty = the clip's digest"),
-    FLT("watermark.strength", watermark.strength, 1, 0.1, 1, SAMPLE,
+    FLT("watermark.strength", watermark.strength, 1, 0.1, 1, WORKERS,
         "part of the mark's full strength: less is seen and heard less, and survives less"),
 
-    STR("consent.store", consent.store, "", SAMPLE | TK_CMD_CAMEO | TK_CMD_GALLERY,
+    STR("consent.store", consent.store, "", WORKERS | TK_CMD_CAMEO | TK_CMD_GALLERY,
         "folder in which cameos are kept (docs/cameo.md); a gallery leaves out clips of those who "
         "have revoked"),
-    STR("consent.keys", consent.keys, "", SAMPLE | TK_CMD_CAMEO,
+    STR("consent.keys", consent.keys, "", WORKERS | TK_CMD_CAMEO,
         "folder of the keys that open them; empty = keys in consent.store"),
-    STR("consent.registrar", consent.registrar, "", SAMPLE | TK_CMD_CAMEO,
+    STR("consent.registrar", consent.registrar, "", WORKERS | TK_CMD_CAMEO,
         "public key in PEM of the registrar, without whose signature a cameo serves its owner "
         "alone; empty = nobody's counts"),
-    STR("consent.hook", consent.hook, "", SAMPLE | TK_CMD_CAMEO,
+    STR("consent.hook", consent.hook, "", WORKERS | TK_CMD_CAMEO,
         "program that is told of each use, by no shell: HOOK EVENT @HANDLE UID TIME CLIP"),
     STR("consent.sign", consent.sign, "", TK_CMD_CAMEO,
         "private key of Ed25519 in PEM: the registrar's for enroll and grant, the owner's for "
@@ -71,9 +71,9 @@ static const tk_option sample_rows[] = {
         "YAML file of clips that are left out with all that was made from them (docs/gallery.md); "
         "empty = none"),
 
-    PATH("filter.policy", filter.policy, "", SAMPLE,
+    PATH("filter.policy", filter.policy, "", WORKERS,
          "file of words, patterns and names that are refused (docs/filters.md); empty = none are"),
-    PATH("filter.log", filter.log, "", SAMPLE,
+    PATH("filter.log", filter.log, "", WORKERS,
          "file that every decision of the filter is added to, a line of JSON each; needed where "
          "there is a policy"),
 
@@ -98,7 +98,7 @@ static const tk_option sample_rows[] = {
     INT("eval.first", eval.first, 1000000000, 0, 1000000000000, EVAL,
         "index of the first held-out clip of the world"),
 
-    ENUM("log.level", log_level, 1, 2, TK_CMD_ALL, "what is told on the way", "quiet", "normal",
-         "verbose"),
+    ENUM("log.level", log_level, 1, 2, TK_CMD_ALL | TK_OPTION_WORKERS, "what is told on the way",
+         "quiet", "normal", "verbose"),
 };
 const tk_rows tk_sample_rows = ROWS(sample_rows);

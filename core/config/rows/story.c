@@ -141,21 +141,21 @@ static const tk_option story_rows[] = {
     INT("job.tries", job.tries, 3, 1, 1000, TK_CMD_SERVE,
         "how often a job is begun, where workers are lost with it or fail for reasons that may "
         "pass, before it has failed"),
-    FLT("serve.lease", serve.lease, 30, 0.05, 86400, TK_CMD_SERVE,
+    FLT("serve.lease", serve.lease, 30, 0.05, 86400, SERVES,
         "seconds without a sign of life after which this worker's job is another's"),
-    FLT("serve.poll", serve.poll, 2, 0.01, 3600, TK_CMD_SERVE,
+    FLT("serve.poll", serve.poll, 2, 0.01, 3600, SERVES,
         "seconds between looks at a spool in which there is nothing to do"),
-    FLT("serve.idle", serve.idle, 0, 0, 1e9, TK_CMD_SERVE,
+    FLT("serve.idle", serve.idle, 0, 0, 1e9, SERVES,
         "ends after so many seconds without a job; 0 = waits for ever"),
-    YES("serve.once", serve.once, 0, TK_CMD_SERVE,
+    YES("serve.once", serve.once, 0, SERVES,
         "ends when nothing waits for this worker and nothing runs"),
-    YES("serve.open", serve.open, 0, TK_CMD_SERVE,
+    YES("serve.open", serve.open, 0, SERVES,
         "jobs may name any file that the worker can read, not only those of the spool's files/: "
         "for a spool that only its owner can drop into"),
-    INT("serve.memory", serve.memory, 0, 0, 1073741824, TK_CMD_SERVE,
+    INT("serve.memory", serve.memory, 0, 0, 1073741824, SERVES,
         "MiB that a rank may take for the jobs in hand; one that needs more alone is left to "
         "others; 0 = as much as its device has"),
-    INT("serve.together", serve.together, 1, 1, 64, TK_CMD_SERVE,
+    INT("serve.together", serve.together, 1, 1, 64, SERVES,
         "jobs that a worker makes at once: windows of the same schedule are documents of one step, "
         "and as one job ends the next joins, where there is memory for it; each clip is what it is "
         "alone, on a GPU but for rounding"),

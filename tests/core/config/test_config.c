@@ -232,8 +232,8 @@ static void test_config__table_is_sound(void **state)
         const tk_option *o = r.option;
         const tk_table *t = r.level[r.depth].table;
         assert_ptr_equal(o, tk_option_find(t, o->name)); // names are unique
-        assert_true(o->commands != 0 &&
-                    (o->commands & ~(unsigned)(TK_CMD_ALL | TK_OPTION_BINDS)) == 0);
+        assert_true(o->commands != 0 && (o->commands & ~(unsigned)(TK_CMD_ALL | TK_OPTION_BINDS |
+                                                                   TK_OPTION_WORKERS)) == 0);
         assert_true(*o->help && o->help[strlen(o->help) - 1] != '.');
         assert_true((o->kind == TK_OPT_ITEMS) == (o->items != NULL));
         if (o->kind == TK_OPT_ITEMS) assert_true(r.depth + 1 < TK_ITEMS_DEPTH);

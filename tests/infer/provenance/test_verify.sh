@@ -109,6 +109,17 @@ refused 'given together' provenance.chain=keys/chain.pem
 refused 'is not the key of the first certificate' provenance.key=keys/other.pem provenance.chain=keys/chain.pem
 refused 'has expired' provenance.key=keys/key.pem provenance.chain=keys/expired.pem
 refused 'gone.pem' provenance.key=gone.pem provenance.chain=keys/chain.pem
+refused 'provenance.chain: cannot open missing.pem' provenance.key=gone.pem provenance.chain=missing.pem watermark.{key=none,payload=xyz}
+for words in 'provenance.key: .*gone.pem' 'watermark.key: .*none' 'watermark.payload: xyz: '; do
+    grep -q "command line: $words" out || fail "not all that is wrong with keys is told at once: $words"
+done
+refused 'has expired' provenance.key=keys/other.pem provenance.chain=keys/expired.pem
+grep -q 'is not the key of the first certificate' out || fail "a key that is another's is not told with its chain"
+expect 2 'has expired' serve none serve.once=1 provenance.key=gone.pem provenance.chain=keys/expired.pem watermark.key=none filter.policy=gone.yaml filter.log=log parallel.data=2
+for words in 'provenance.key: ' 'watermark.key: ' 'filter.policy: ' 'parallel.data: '; do
+    grep -q "command line: $words" out || fail "a worker does not tell at once all that is wrong: $words"
+done
+[[ ! -e none ]] || fail "a worker that is refused makes a spool"
 refused 'command line: provenance.chain: cannot open gone.pem' provenance.key=keys/key.pem provenance.chain=gone.pem
 refused 'command line: provenance.chain: certificate 2 of keys/broken.pem did not issue' provenance.key=keys/key.pem \
     provenance.chain=keys/broken.pem
@@ -135,7 +146,7 @@ mkdir -p spool/new
 { cat first.yaml; echo 'provenance: {key: keys/key.pem, chain: keys/chain.pem}'; } >spool/new/own.yaml
 sed "s,run$,$PWD/run," first.yaml >spool/new/signed.yaml
 "$talkie" serve spool serve.once=1 serve.open=1 "${by[@]}" >out 2>&1 || true
-grep -q "whose key signs is the worker's to say" out || fail "a job names a key"
+grep -q "own.yaml:[0-9]*:19: provenance.key: is the worker's to say" out || fail "a job names a key"
 expect 2 'has expired' serve spool serve.once=1 provenance.key=keys/key.pem provenance.chain=keys/expired.pem
 clip=$(find spool -name 'signed*.mp4')
 [[ $clip ]] || fail "the worker made no clip"

@@ -247,7 +247,7 @@ remix:
   shots: [1, 5]
 YAML
 refused 'second.yaml:2:7: size: 8x8 asked'
-grep -q 'second.yaml:5:10: remix.shots: 5 is none of the 3 shots' out || fail "not all that is wrong is told at once"
+grep -q 'second.yaml:5:14: remix.shots[[]1[]]: 5 is none of the 3 shots' out || fail "not all that is wrong is told at once"
 cat >second.yaml <<'YAML'
 checkpoint: run
 remix:
