@@ -459,5 +459,9 @@ typedef struct tk_config_text {
 tk_status tk_config_texts(const tk_config *c, unsigned command, tk_arena *a, tk_config_text **out,
                           int64_t *n);
 tk_status tk_config_digest(const tk_config *c, uint64_t *out); // XXH3 of the full dump
+// Whether the option, a number, may be x; what it may be goes to `want`, in words: "a whole number
+// from 1 to 9". For numbers that come from elsewhere than configs.
+enum { TK_WANTED = 160 };
+bool tk_config_takes(const char *option, double x, char want[TK_WANTED]);
 void tk_config_help(unsigned command); // option reference to stdout, generated from the table
 void tk_config_reference(void);        // the same as a Markdown page (docs, `talkie --options`)

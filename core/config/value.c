@@ -119,54 +119,65 @@ char *tk_config_format(const tk_option *o, const void *base, tk_arena *a)
 
 // ---- from text ----
 
-// What an option wants, in words: "a whole number from 1 to 9".
-static const char *wanted(const tk_option *o, char buf[160])
+// What an option wants, in words.
+static const char *wanted(const tk_option *o, char buf[TK_WANTED])
 {
+    enum { ROOM = TK_WANTED };
     char lo[32], hi[32];
     size_t n = 0;
     switch (o->kind) {
     case TK_OPT_INT:
-        snprintf(buf, 160, "a whole number from %" PRId64 " to %" PRId64, o->imin, o->imax);
+        snprintf(buf, ROOM, "a whole number from %" PRId64 " to %" PRId64, o->imin, o->imax);
         break;
     case TK_OPT_FLOAT:
         tk_config_format_float(o->fmin, lo);
         tk_config_format_float(o->fmax, hi);
-        snprintf(buf, 160, "a number from %s to %s", lo, hi);
+        snprintf(buf, ROOM, "a number from %s to %s", lo, hi);
         break;
     case TK_OPT_BOOL:
-        snprintf(buf, 160, "true or false");
+        snprintf(buf, ROOM, "true or false");
         break;
     case TK_OPT_ENUM:
-        n = (size_t)snprintf(buf, 160, "one of");
+        n = (size_t)snprintf(buf, ROOM, "one of");
         for (int i = 0; o->names[i]; i++)
-            n += (size_t)snprintf(buf + n, 160 - n, "%s %s", i ? "," : "", o->names[i]);
+            n += (size_t)snprintf(buf + n, ROOM - n, "%s %s", i ? "," : "", o->names[i]);
         break;
     case TK_OPT_STRING:
-        snprintf(buf, 160, "a string");
+        snprintf(buf, ROOM, "a string");
         break;
     case TK_OPT_STRINGS:
-        snprintf(buf, 160, "a list of strings");
+        snprintf(buf, ROOM, "a list of strings");
         break;
     case TK_OPT_INTS:
-        snprintf(buf, 160, "%s, or a list of at most %d whole numbers from %" PRId64 " to %" PRId64,
+        snprintf(buf, ROOM,
+                 "%s, or a list of at most %d whole numbers from %" PRId64 " to %" PRId64,
                  AUTOMATIC, TK_INTS_MAX, o->imin, o->imax);
         break;
     case TK_OPT_SIZE:
-        snprintf(buf, 160,
+        snprintf(buf, ROOM,
                  "width and height as [64, 64] or 64x64, each from %" PRId64 " to %" PRId64,
                  o->imin, o->imax);
         break;
     case TK_OPT_ITEMS:
-        snprintf(buf, 160, "a list of %ss", o->items->one);
+        snprintf(buf, ROOM, "a list of %ss", o->items->one);
         break;
     }
     return buf;
 }
 
+bool tk_config_takes(const char *option, double x, char want[TK_WANTED])
+{
+    const tk_option *o = tk_option_find(&tk_config_table, option);
+    tk_assert(o && (o->kind == TK_OPT_INT || o->kind == TK_OPT_FLOAT));
+    wanted(o, want);
+    if (o->kind == TK_OPT_FLOAT) return x >= o->fmin && x <= o->fmax;
+    return x >= (double)o->imin && x <= (double)o->imax && x == floor(x);
+}
+
 static tk_status unfit(tk_loading *l, const tk_option *o, const tk_yaml_node *v, const char *name,
                        bool *ok)
 {
-    char want[160], shown[96];
+    char want[TK_WANTED], shown[96];
     *ok = false;
     wanted(o, want);
     if (v->kind == TK_NODE_MAPPING)

@@ -23,14 +23,15 @@ static tk_status copy_tensor(const char *path, const tk_safe_tensor *t, int to, 
     return st;
 }
 
-// What the reader of the copy said, without the copy's name.
+// What the reader of the copy said, with the words that tell what it is in the place of its name.
 static void blame_original(tk_status st, const char *path, const char *copy)
 {
     char words[1024];
     const char *said = tk_status_message();
     const size_t n = strlen(copy);
-    if (!strncmp(said, copy, n)) said += strncmp(said + n, ": ", 2) ? n : n + 2;
-    snprintf(words, sizeof words, "%s: the codec it carries: %s", path, said);
+    const bool named = !strncmp(said, copy, n);
+    snprintf(words, sizeof words, "%s: the codec it carries%s%s", path, named ? "" : ": ",
+             named ? said + n : said);
     tk_status_set(st, words);
 }
 

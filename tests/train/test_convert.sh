@@ -175,7 +175,12 @@ refuse "dtype F64 is not known" convert dtype -o x.safetensors
 damage key 's/"ffn_dim"/"ffn_dims"/'
 refuse "ffn_dims is not known" convert key -o x.safetensors
 damage text 's/"ffn_dim": 40/"ffn_dim": "40"/'
-refuse "ffn_dim is not there, or no whole number" convert text -o x.safetensors
+refuse 'text/config.json: ffn_dim is "40", not a whole number from 1 to ' convert text -o x.safetensors
+damage several 's/"ffn_dim": 40/"ffn_dims": 40/; s/"hidden_size": 24/"hidden_size": 99999999/; s/"norm_eps": [^,]*/"norm_eps": -1/'
+refuse "several/config.json: hidden_size is 99999999, not a whole number from 1 to 65536" convert several -o x.safetensors
+for words in "ffn_dims is not known" "ffn_dim is not there, not a whole" "norm_eps is -1, not a number from"; do
+    grep -qF "several/config.json: $words" out || fail "config.json: not all at once: nothing of '$words'"
+done
 damage class 's/MiniMaxH3/Other/'
 refuse "is of a OtherTransformer3DModel" convert class -o x.safetensors
 damage none '/^{$/d'
@@ -198,4 +203,8 @@ refuse "is no finite number" convert nan -o x.safetensors
 cp w.safetensors flipped.safetensors
 printf '\0' | dd of=flipped.safetensors bs=1 seek=$(($(stat -c %s w.safetensors) - 2)) conv=notrunc status=none
 refuse "flipped.safetensors is damaged" convert flipped.safetensors -o x.safetensors
+cp numbered.safetensors codec.safetensors # its codec begins as HDF5 does
+at=$(LC_ALL=C grep -obaUm1 $'\x89HDF' codec.safetensors | head -n 1)
+printf '\0' | dd of=codec.safetensors bs=1 seek="${at%%:*}" conv=notrunc status=none
+refuse "codec.safetensors: the codec it carries is not an HDF5 file" convert codec.safetensors -o x.safetensors
 [[ -z $(find . -name 'x.safetensors*' -o -name '*.part-*') ]] || fail "something is left"

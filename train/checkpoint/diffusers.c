@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The config.json that diffusers writes beside a model of the published family.
-#include "core/config/text.h"
+#include "core/config/wrong.h"
 #include "train/checkpoint/internal.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -55,61 +55,72 @@ static bool is_known_key(const char *key)
     return false;
 }
 
-static tk_status check_keys(const char *path, json_t *root)
+static void check_keys(const json_t *root, tk_wrong *w)
 {
-    const char *key, *class = json_string_value(json_object_get(root, "_class_name"));
+    const char *key;
     json_t *value;
-    if (class && strcmp(class, CLASS))
-        return TK_FAIL(TK_INPUT, "%s is of a %.80s; the models known here are " CLASS, path, class);
-    json_object_foreach(root, key, value)
+    json_object_foreach((json_t *)root, key, value)
     {
         (void)value;
         if (!is_known_key(key))
-            return TK_FAIL(TK_INPUT,
-                           "%s: %.80s is not known here, so that nobody can tell what it does to "
-                           "the model",
-                           path, key);
+            tk_wrong_add(w, "",
+                         "%.80s is not known here, so that nobody can tell what it does to the "
+                         "model",
+                         key);
     }
-    return TK_OK;
 }
 
 // Numbers of a video row: the channels of a patch's latent pixels.
-static tk_status read_video_channels(const char *path, const json_t *root, int64_t *channels)
+static void read_video_channels(const json_t *root, tk_wrong *w, tk_text *to)
 {
+    char want[TK_WANTED];
     const json_t *in = json_object_get(root, "in_channels");
     const json_t *patch = json_object_get(root, "patch_size");
-    bool good = json_is_integer(in) && json_array_size(patch) == PATCH;
-    *channels = json_integer_value(in);
+    double channels = (double)json_integer_value(in);
+    bool good = channels > 0 && json_array_size(patch) == PATCH;
     for (size_t i = 0; i < PATCH && good; i++) {
-        const json_t *side = json_array_get(patch, i);
-        good = json_is_integer(side) && json_integer_value(side) > 0 &&
-               !__builtin_mul_overflow(*channels, json_integer_value(side), channels);
+        const json_int_t side = json_integer_value(json_array_get(patch, i));
+        good = side > 0;
+        channels *= (double)side;
     }
-    if (good && *channels > 0) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "%s: in_channels and patch_size do not say how many numbers a video row has: a "
-                   "whole number and a list of three",
-                   path);
+    if (tk_config_takes("model.video_channels", channels, want) && good)
+        tk_text_addf(to, "  video_channels: %.0f\n", channels);
+    else
+        tk_wrong_add(w, "",
+                     "in_channels and patch_size do not say how many numbers a video row has: a "
+                     "whole number and a list of three, whose product is %s and not 0",
+                     want);
 }
 
-static tk_status write_yaml(const char *path, const json_t *root, tk_text *to)
+static void read_field(const config_key *f, const json_t *root, tk_wrong *w, tk_text *to)
 {
-    int64_t channels;
-    TK_TRY(read_video_channels(path, root, &channels));
-    tk_text_addf(to, "model:\n  text: features\n  video_channels: %" PRId64 "\n", channels);
-    for (int i = 0; i < FIELDS; i++) {
-        const config_key *f = &fields[i];
-        const json_t *v = json_object_get(root, f->theirs);
-        if (f->real ? !json_is_number(v) : !json_is_integer(v))
-            return TK_FAIL(TK_INPUT, "%s: %s is not there, or no %snumber", path, f->theirs,
-                           f->real ? "" : "whole ");
-        if (f->real)
-            tk_text_addf(to, "  %s: %.17g\n", f->ours, json_number_value(v));
-        else
-            tk_text_addf(to, "  %s: %" PRId64 "\n", f->ours, (int64_t)json_integer_value(v));
+    char name[64], want[TK_WANTED];
+    const json_t *v = json_object_get(root, f->theirs);
+    const double x = json_number_value(v);
+    snprintf(name, sizeof name, "model.%s", f->ours);
+    const bool number = f->real ? json_is_number(v) : json_is_integer(v);
+    if (tk_config_takes(name, x, want) && number) {
+        tk_text_addf(to, "  %s: %.17g\n", f->ours, x);
+        return;
     }
+    char *is = v ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
+    tk_wrong_add(w, "", "%s is %.60s, not %s", f->theirs, is ? is : "not there", want);
+    free(is); // style: allow, jansson's
+}
+
+static tk_status write_yaml(const char *path, const json_t *root, tk_arena *a, tk_text *to)
+{
+    const char *class = json_string_value(json_object_get(root, "_class_name"));
+    tk_wrong w = tk_wrong_of(NULL, path, a);
+    if (class && strcmp(class, CLASS))
+        return TK_FAIL(TK_INPUT, "%s is of a %.80s; the models known here are " CLASS, path, class);
+    tk_text_addf(to, "model:\n  text: features\n");
+    check_keys(root, &w);
+    read_video_channels(root, &w, to);
+    for (int i = 0; i < FIELDS; i++) read_field(&fields[i], root, &w, to);
     // The shifts that the published weights were trained for; a storyboard may say others.
     tk_text_addf(to, "sample:\n  video_shift: 12\n  audio_shift: 3\n");
+    TK_TRY(tk_wrong_end(&w));
     return to->s ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a config");
 }
 
@@ -125,9 +136,8 @@ tk_status tk_ck_diffusers_read(const char *folder, tk_arena *a, char **yaml)
     if (!root)
         return TK_FAIL(TK_INPUT, "%s:%d:%d: not JSON: %.120s", path, error.line, error.column,
                        error.text);
-    tk_status st = json_is_object(root) ? check_keys(path, root)
-                                        : TK_FAIL(TK_INPUT, "%s is not a JSON object", path);
-    if (st == TK_OK) st = write_yaml(path, root, &to);
+    const tk_status st = json_is_object(root) ? write_yaml(path, root, a, &to)
+                                              : TK_FAIL(TK_INPUT, "%s is not a JSON object", path);
     json_decref(root);
     *yaml = to.s;
     return st;
