@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/enroll/witness.h"
+#include "data/speech/voices.h"
+#include "infer/judges/sound/pitch.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 // Fixed on clips of which none is in any figure (docs/cameo.md).
 static const double faces_least = 0.75; // of the looks in which a face is seen
-static const double crowd_sure = 0.6;   // of the surest face, another one
+static const double crowd_sure = 0.6;   // of the surest face, another one of half its size
+static const double aside_sure = 6;     // and one that does not lie on it,
+static const double aside_least = 2.4;  // ... but so many of its half heights away
 static const double lips_least = 0.78;  // correlation
-static const double apart_most = 8;     // deviations between the voice and itself
+static const double apart_most = 5.8;   // between words of one voice
 static const double late_most = 1.0;    // frames between lips and sound
+static const int beside_most = 10;      // hundredths of a second of a voice beside the words
+
+// Each word of the vocabulary, by each voice of the cast.
+static tk_status hear_voices(tk_witness *w)
+{
+    enum { EXAMPLES = TK_WORDS * TK_VOICES };
+    int word[EXAMPLES], voice[EXAMPLES];
+    tk_timbre *t;
+    TK_ARENA_NEW(t, &w->arena, EXAMPLES);
+    for (int i = 0; i < EXAMPLES; i++) {
+        tk_line said;
+        word[i] = i % TK_WORDS, voice[i] = i / TK_WORDS;
+        TK_TRY(tk_speak(w->speech, voice[i], tk_word_text(word[i]), &w->arena, &said));
+        TK_TRY(tk_timbre_of(said.pcm, said.samples, &w->arena, &t[i]));
+    }
+    return tk_timbres_learn(t, word, voice, EXAMPLES, TK_WORDS, TK_VOICES, &w->arena, &w->voices);
+}
 
 tk_status tk_witness_open(tk_witness *w)
 {
@@ -31,7 +52,7 @@ tk_status tk_witness_open(tk_witness *w)
     TK_TRY(tk_learn(c, NULL, w->speech, &w->arena, &w->learned));
     TK_TRY(tk_learn_people(c, NULL, w->speech, &w->arena, &w->learned));
     TK_TRY(tk_learn_sounds(c, NULL, w->speech, &w->arena, &w->learned));
-    if (w->learned.ear && w->learned.speakers) return TK_OK;
+    if (w->learned.ear) return hear_voices(w);
     return TK_FAIL(TK_INPUT, "no word can be heard here (a build without speech, or without "
                              "pocketsphinx): nobody can be enrolled by a challenge");
 }
@@ -46,10 +67,19 @@ void tk_witness_close(tk_witness *w)
 
 // ---- the face ----------------------------------------------------------------------------------
 
-// What looks a little like a face is seen in many a backdrop.
+// What looks a little like a face is seen in many a backdrop, and on every face.
+static bool is_another(const tk_head *h, const tk_head *first)
+{
+    const double away = hypot(h->x - first->x, h->y - first->y) / fmax(h->r, first->r);
+    return (h->sure > crowd_sure * first->sure && 2 * h->r > first->r) ||
+           (h->sure > aside_sure && away > aside_least);
+}
+
 static bool is_crowd(int n, const tk_head *h)
 {
-    return n > 1 && h[1].sure > crowd_sure * h[0].sure && 2 * h[1].r > h[0].r;
+    for (int i = 1; i < n; i++)
+        if (is_another(&h[i], &h[0])) return true;
+    return false;
 }
 
 static void note_faces(const tk_head_sightings *s, tk_testimony *out)
@@ -84,23 +114,41 @@ static tk_status watch_face(const tk_witness *w, const tk_media *m, tk_arena *a,
     return tk_lips_watch(&w->learned.lips, TK_STYLE_NATURAL, &way, &clip, 0, m->frames, &out->lips);
 }
 
-// ---- the words, and the voice
-// --------------------------------------------------------------------
+// ---- the words, and the voice ------------------------------------------------------------------
 
-// Of words [first, end).
-static tk_status print_of(const tk_media *m, const tk_heard *h, int first, int end, tk_arena *a,
-                          tk_voiceprint *out)
+// The timbre of what is said from `begin` to `end`, seconds.
+static tk_status hear_timbre(const tk_media *m, double begin, double end, tk_arena *a,
+                             tk_timbre *out)
 {
-    float *x;
-    int64_t n = 0;
-    TK_ARENA_NEW(x, a, m->samples);
-    for (int k = first; k < end; k++) {
-        int64_t from = llround(h->word[k].begin * (double)m->sample_rate),
-                to = llround(h->word[k].end * (double)m->sample_rate);
-        if (to > m->samples) to = m->samples;
-        for (; from < to; from++) x[n++] = m->pcm[from];
-    }
-    return tk_voiceprint_of(x, n, m->sample_rate, a, out);
+    const double edge = 0.02, rate = (double)m->sample_rate;
+    int64_t from = llround((begin - edge) * rate), to = llround((end + edge) * rate);
+    if (from < 0) from = 0;
+    if (to > m->samples) to = m->samples;
+    return tk_timbre_of(m->pcm + from, to - from, a, out);
+}
+
+static bool is_in_word(const tk_heard *h, double t)
+{
+    const double edge = 0.05;
+    for (int k = 0; k < h->words; k++)
+        if (t > h->word[k].begin - edge && t < h->word[k].end + edge) return true;
+    return false;
+}
+
+// Voiced frames beside the words: two that follow closely are heard as one piece of sound, of
+// which a recognizer of single words takes but one.
+static tk_status hear_beside(const tk_media *m, const tk_heard *h, tk_arena *a, int *frames)
+{
+    const float quiet = 0.1F;
+    float loudest = 0;
+    tk_pitch p;
+    TK_TRY(tk_pitch_of(m->pcm, m->samples, m->sample_rate, a, &p));
+    for (int64_t f = 0; f < p.frames; f++)
+        if (p.hz[f] > 0) loudest = fmaxf(loudest, p.level[f]);
+    for (int64_t f = 0; f < p.frames; f++)
+        *frames += p.hz[f] > 0 && p.level[f] > quiet * loudest &&
+                   !is_in_word(h, ((double)f + 0.5) / TK_PITCH_HOP);
+    return TK_OK;
 }
 
 static tk_status hear_words(const tk_witness *w, const tk_media *m, const tk_challenge *c,
@@ -110,18 +158,16 @@ static tk_status hear_words(const tk_witness *w, const tk_media *m, const tk_cha
     TK_TRY(tk_ear_hear(w->learned.ear, m->pcm, m->samples, m->channels, m->sample_rate, a, &h));
     out->words = h.words;
     out->others = h.others;
+    TK_TRY(hear_beside(m, &h, a, &out->beside));
     out->said = h.words == TK_CHALLENGE_WORDS;
     for (int k = 0; k < TK_CHALLENGE_WORDS && out->said; k++) {
         out->said = h.word[k].word == c->word[k];
         out->begin[k] = h.word[k].begin, out->end[k] = h.word[k].end;
     }
-    for (int k = 1; k < h.words && out->said; k++) {
-        tk_voiceprint before, after;
-        TK_TRY(print_of(m, &h, 0, k, a, &before));
-        TK_TRY(print_of(m, &h, k, h.words, a, &after));
-        const double apart = tk_speakers_apart(w->learned.speakers, &before, &after);
-        out->apart = fmax(out->apart, apart);
-    }
+    tk_timbre voice[TK_CHALLENGE_WORDS];
+    for (int k = 0; k < TK_CHALLENGE_WORDS && out->said; k++)
+        TK_TRY(hear_timbre(m, out->begin[k], out->end[k], a, &voice[k]));
+    if (out->said) out->apart = tk_timbres_apart(&w->voices, voice, c->word, TK_CHALLENGE_WORDS);
     return TK_OK;
 }
 
@@ -140,7 +186,7 @@ static void believe(tk_testimony *t)
         why = "nothing is said";
     else if (!t->said)
         why = "what is said is not the challenge, or more than it";
-    else if (t->others)
+    else if (t->others || t->beside > beside_most)
         why = "more is heard than the challenge";
     else if (t->lips.judged == 0)
         why = "the lips are too small to be read, or turned away";

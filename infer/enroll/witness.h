@@ -7,6 +7,7 @@
 // the row of words competes with more than two million.
 #pragma once
 #include "infer/enroll/challenge.h"
+#include "infer/enroll/timbre.h"
 #include "infer/eval/learn/learn.h"
 
 enum { TK_WITNESS_SIDE = 96, TK_WITNESS_FPS = 12, TK_WITNESS_RATE = 16000 }; // of what it looks at
@@ -16,6 +17,7 @@ typedef struct tk_witness {
     tk_config config;
     tk_speech *speech;
     tk_learned learned;
+    tk_timbres voices; // how the words sound by those of the world
     tk_arena arena;
 } tk_witness;
 
@@ -27,8 +29,9 @@ typedef struct tk_testimony {
     int looks, faces, crowds; // frames looked at; with a face; with more than one
     tk_lips lips;
     int words, others; // pieces of sound that are words, that are not
+    int beside;        // hundredths of a second of a voice beside the words
     bool said;         // the words are those of the challenge, in their order
-    double apart;      // how far the voice is from itself, at most, between two of the words
+    double apart;      // how far voices are apart between words (infer/enroll/timbre.h), at most
     int64_t frame;     // in which the face is seen best,
     tk_head head;      // ... and where
     double begin[TK_CHALLENGE_WORDS], end[TK_CHALLENGE_WORDS]; // seconds, of the words
