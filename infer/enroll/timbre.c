@@ -32,7 +32,7 @@ typedef struct listener {
     int band[BINS], bins[BANDS]; // of each bin; in each band
 } listener;
 
-static double mel_of(int bin)
+static double bin_mel(int bin)
 {
     return log1p((double)bin * RATE / WINDOW / 700);
 }
@@ -41,7 +41,8 @@ static void open_listener(listener *l)
 {
     for (int i = 0; i < WINDOW; i++) l->window[i] = (float)(0.5 - 0.5 * cos(2 * M_PI * i / WINDOW));
     for (int k = 0; k < BINS; k++) {
-        l->band[k] = (int)(BANDS * (mel_of(LOW + k) - mel_of(LOW)) / (mel_of(HIGH) - mel_of(LOW)));
+        l->band[k] =
+            (int)(BANDS * (bin_mel(LOW + k) - bin_mel(LOW)) / (bin_mel(HIGH) - bin_mel(LOW)));
         l->bins[l->band[k]]++;
     }
 }
@@ -64,7 +65,7 @@ static void sum_powers(const listener *l, int64_t f, double sum[BINS + 1])
 }
 
 // `sum` up to a place between two bins.
-static double sum_at(const double sum[BINS + 1], double at)
+static double power_below(const double sum[BINS + 1], double at)
 {
     const int k = at < BINS ? (int)at : BINS - 1;
     return sum[k] + (at - k) * (sum[k + 1] - sum[k]);
@@ -79,7 +80,7 @@ static void add_shapes(const listener *l, int64_t f, double hz, double *out)
     sum_powers(l, f, sum);
     for (int k = 0; k < BINS; k++) {
         const double from = fmax(0, k + 0.5 - half), to = fmin(BINS, k + 0.5 + half);
-        const double power = (sum_at(sum, to) - sum_at(sum, from)) / (to - from);
+        const double power = (power_below(sum, to) - power_below(sum, from)) / (to - from);
         band[l->band[k]] += power / l->bins[l->band[k]];
     }
     for (int b = 0; b < BANDS; b++) mean += band[b] / BANDS;
@@ -90,7 +91,7 @@ static void add_shapes(const listener *l, int64_t f, double hz, double *out)
     }
 }
 
-static int by_number(const void *a, const void *b)
+static int by_octave(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -101,13 +102,13 @@ static double mean_pitch(double *octaves, int n)
 {
     double sum = 0;
     int m = 0;
-    qsort(octaves, (size_t)n, sizeof *octaves, by_number);
+    qsort(octaves, (size_t)n, sizeof *octaves, by_octave);
     for (int i = 0; i < n; i++)
         if (fabs(octaves[i] - octaves[n / 2]) < STRAY) sum += octaves[i], m++;
     return sum / m;
 }
 
-static tk_status measure(const listener *l, tk_arena *a, tk_timbre *out)
+static tk_status measure_voiced(const listener *l, tk_arena *a, tk_timbre *out)
 {
     tk_pitch p;
     double *octaves;
@@ -136,7 +137,7 @@ tk_status tk_timbre_of(const float *x, int64_t n, tk_arena *a, tk_timbre *out)
     *out = (tk_timbre){0};
     if (!l.fft) return TK_FAIL(TK_MEMORY, "out of memory for a transform");
     open_listener(&l);
-    const tk_status st = measure(&l, a, out);
+    const tk_status st = measure_voiced(&l, a, out);
     kiss_fftr_free(l.fft);
     return st;
 }
@@ -144,8 +145,8 @@ tk_status tk_timbre_of(const float *x, int64_t n, tk_arena *a, tk_timbre *out)
 // ---- of voices ---------------------------------------------------------------------------------
 
 // Means of groups of t into mean (groups).
-static tk_status find_means(const tk_timbre *t, const int *group, int n, int groups, tk_arena *a,
-                            double (*mean)[TK_TIMBRE])
+static tk_status find_group_means(const tk_timbre *t, const int *group, int n, int groups,
+                                  tk_arena *a, double (*mean)[TK_TIMBRE])
 {
     int *count;
     TK_ARENA_NEW(count, a, groups);
@@ -191,12 +192,12 @@ tk_status tk_timbres_learn(const tk_timbre *t, const int *word, const int *voice
     TK_ARENA_NEW(out->mean, a, words);
     TK_ARENA_NEW(mean, a, voices);
     TK_ARENA_NEW(rest, a, n);
-    TK_TRY(find_means(t, word, n, words, a, out->mean));
+    TK_TRY(find_group_means(t, word, n, words, a, out->mean));
     for (int i = 0; i < n; i++) {
         rest[i] = t[i];
         for (int k = 0; k < TK_TIMBRE; k++) rest[i].of[k] -= out->mean[word[i]][k];
     }
-    TK_TRY(find_means(rest, voice, n, voices, a, mean));
+    TK_TRY(find_group_means(rest, voice, n, voices, a, mean));
     return find_root(rest, voice, n, mean, out);
 }
 

@@ -68,7 +68,7 @@ void tk_witness_close(tk_witness *w)
 // ---- the face ----------------------------------------------------------------------------------
 
 // What looks a little like a face is seen in many a backdrop, and on every face.
-static bool is_another(const tk_head *h, const tk_head *first)
+static bool is_someone_else(const tk_head *h, const tk_head *first)
 {
     const double away = hypot(h->x - first->x, h->y - first->y) / fmax(h->r, first->r);
     return (h->sure > crowd_sure * first->sure && 2 * h->r > first->r) ||
@@ -78,7 +78,7 @@ static bool is_another(const tk_head *h, const tk_head *first)
 static bool is_crowd(int n, const tk_head *h)
 {
     for (int i = 1; i < n; i++)
-        if (is_another(&h[i], &h[0])) return true;
+        if (is_someone_else(&h[i], &h[0])) return true;
     return false;
 }
 
