@@ -65,7 +65,7 @@ static void sum_powers(const listener *l, int64_t f, double sum[BINS + 1])
 }
 
 // `sum` up to a place between two bins.
-static double power_below(const double sum[BINS + 1], double at)
+static double power_up_to(const double sum[BINS + 1], double at)
 {
     const int k = at < BINS ? (int)at : BINS - 1;
     return sum[k] + (at - k) * (sum[k + 1] - sum[k]);
@@ -80,7 +80,7 @@ static void add_shapes(const listener *l, int64_t f, double hz, double *out)
     sum_powers(l, f, sum);
     for (int k = 0; k < BINS; k++) {
         const double from = fmax(0, k + 0.5 - half), to = fmin(BINS, k + 0.5 + half);
-        const double power = (power_below(sum, to) - power_below(sum, from)) / (to - from);
+        const double power = (power_up_to(sum, to) - power_up_to(sum, from)) / (to - from);
         band[l->band[k]] += power / l->bins[l->band[k]];
     }
     for (int b = 0; b < BANDS; b++) mean += band[b] / BANDS;
