@@ -6,6 +6,7 @@
 #include "parallel/nccl/comm.h"
 #endif
 #include <math.h>
+#include <omp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -398,4 +399,16 @@ int tk_mesh_threads(const tk_mesh *m, const tk_parallel_config *p)
 {
     if (p->threads > 0) return (int)p->threads;
     return m->cores > 1 ? m->cores : 1;
+}
+
+tk_status tk_mesh_take_threads(tk_comm *world, int64_t asked, int *threads)
+{
+    tk_parallel_config p = {.tensor = 1, .pipeline = 1, .threads = asked, .chunks = 1};
+    tk_mesh mesh;
+    TK_TRY(tk_mesh_open(&mesh, world, &p, TK_AXIS_DATA));
+    const int n = tk_mesh_threads(&mesh, &p);
+    tk_mesh_close(&mesh);
+    omp_set_num_threads(n);
+    if (threads) *threads = n;
+    return TK_OK;
 }

@@ -91,3 +91,7 @@ void tk_mesh_detach(tk_mesh *m);
 bool tk_mesh_holds_up(const tk_mesh *m);
 void tk_mesh_close(tk_mesh *m);                                     // detaches too
 int tk_mesh_threads(const tk_mesh *m, const tk_parallel_config *p); // compute threads of this rank
+// Of commands that open no device, which otherwise sees to it: what runs in parallel on this rank
+// takes so many threads from now on, `asked` or the rank's share of its node's cores where that is
+// 0; `threads` (may be NULL) gets how many. Collective; what goes wrong is agreed on.
+tk_status tk_mesh_take_threads(tk_comm *world, int64_t asked, int *threads);

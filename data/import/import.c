@@ -9,6 +9,7 @@
 #include "data/clip/internal.h"
 #include "data/import/internal.h"
 #include "data/media/reader.h"
+#include "parallel/mesh.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -373,6 +374,7 @@ static tk_status run_import(tk_import *im, char **files)
     if ((st = check_arguments(im)) != TK_OK) return all_fail(st);
     st = im->world->rank == 0 ? check_output(im) : TK_OK;
     TK_TRY(tk_agree(im->world, st));
+    TK_TRY(tk_mesh_take_threads(im->world, im->c->parallel.threads, NULL));
     TK_TRY(find_patch(im));
     TK_TRY(look_at_files(im));
     TK_TRY(tk_import_cite(im));

@@ -272,22 +272,11 @@ static tk_status get_world_codec(tk_comm *world, const studio *s, tk_codec **cod
     return tk_codec_broadcast(world, codec, 0);
 }
 
-static tk_status find_threads(tk_comm *world, const tk_config *c, int *threads)
-{
-    tk_parallel_config p = {
-        .tensor = 1, .pipeline = 1, .threads = c->parallel.threads, .chunks = 1};
-    tk_mesh mesh;
-    TK_TRY(tk_mesh_open(&mesh, world, &p, TK_AXIS_DATA));
-    *threads = tk_mesh_threads(&mesh, &p);
-    tk_mesh_close(&mesh);
-    return TK_OK;
-}
-
 static tk_status make_world_clips(tk_comm *world, tk_config *c, studio *s, tk_codec **codec,
                                   tk_arena *a)
 {
     int threads = 1;
-    TK_TRY(find_threads(world, c, &threads));
+    TK_TRY(tk_mesh_take_threads(world, c->parallel.threads, &threads));
     TK_TRY(tk_codec_given(world, &c->codec, &c->media, codec));
     s->info = *codec ? *tk_codec_get_info(*codec) : tk_codec_planned(&c->codec, &c->media);
     TK_TRY(tk_grid_of(&s->info, "media",

@@ -39,6 +39,19 @@ expect 0 "16x32x32: 30, 8 x 2 x 2, 41 x 1" "$TALKIE" data info one/a.h5
 expect 0 "30 clips, all whole" "$TALKIE" data check one/a.h5
 expect 0 "30 clips, all whole" mpirun -n 2 "$TALKIE" data check three/a.h5
 
+# One thread means one: neither the codec nor a film that is read takes the cores of other ranks.
+one_thread() { # COMMAND...: it says parallel.threads=1 and never has more
+    local pid most=0 n
+    OMP_NUM_THREADS=5 "$@" parallel.threads=1 >out 2>&1 &
+    pid=$!
+    while n=$(find "/proc/$pid/task" -maxdepth 1 -mindepth 1 2>/dev/null | wc -l) && ((n)); do
+        ((n <= most)) || most=$n
+    done
+    wait "$pid" || { cat out >&2; fail "exit code $?: $*"; }
+    ((most == 1)) || fail "$most threads, not 1: $*"
+}
+one_thread "${make[@]}" -o thread.h5 world.clips=8
+
 # Bytes overwritten in the codec, which lies in the first half of the file, and in the rows after it.
 size=$(stat -c %s one/a.h5)
 cp one/a.h5 codec.h5
