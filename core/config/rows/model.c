@@ -141,7 +141,8 @@ static const tk_option model_rows[] = {
     FLT("world.seconds", world.seconds, 3, 0.1, 600, DATA | EVAL,
         "length of a clip, all shots together"),
     INT("world.max_shots", world.max_shots, 3, 1, 8, DATA | EVAL,
-        "clips have from one to this many shots"),
+        "most shots of a clip: most clips have so many, or as many as fit, the others one or two "
+        "fewer"),
     ENUM("world.cuts", world.cuts, TK_CUTS_EVEN, TK_CUTS_ANY, DATA | EVAL,
          "where clips are cut: into shots of the same length but for a latent frame; or anywhere, "
          "as long as each shot has three quarters of a second",
