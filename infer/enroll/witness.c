@@ -51,7 +51,7 @@ tk_status tk_witness_open(tk_witness *w)
     TK_TRY(tk_speech_open(TK_WITNESS_RATE, &w->speech));
     TK_TRY(tk_learn(c, NULL, w->speech, &w->arena, &w->learned));
     TK_TRY(tk_learn_people(c, NULL, w->speech, &w->arena, &w->learned));
-    TK_TRY(tk_learn_sounds(c, NULL, w->speech, &w->arena, &w->learned));
+    if (w->speech) TK_TRY(tk_learn_words(&w->learned));
     if (w->learned.ear) return hear_voices(w);
     return TK_FAIL(TK_INPUT, "no word can be heard here (a build without speech, or without "
                              "pocketsphinx): nobody can be enrolled by a challenge");

@@ -45,6 +45,9 @@ tk_status tk_learn_things(const tk_config *c, const tk_codec *codec, tk_speech *
 tk_status tk_learn_sounds(const tk_config *c, const tk_codec *codec, tk_speech *speech, tk_arena *a,
                           tk_learned *out);
 
+// Of these the words of the vocabulary alone: an ear, NULL where none could hear.
+tk_status tk_learn_words(tk_learned *out);
+
 // The clip's pictures and samples, as far as it has any, encoded and decoded. g: the clip's grid.
 tk_status tk_media_through_codec(const tk_codec *c, const tk_grid *g, tk_media *m);
 

@@ -128,6 +128,13 @@ static tk_status new_lessons(hearing *l, tk_arena *a)
     return TK_OK;
 }
 
+tk_status tk_learn_words(tk_learned *out)
+{
+    const char *word[TK_WORDS];
+    for (int k = 0; k < TK_WORDS; k++) word[k] = tk_word_text(k);
+    return tk_ear_open(word, TK_WORDS, &out->ear);
+}
+
 static tk_status learn_from_sounds(hearing *l, tk_arena *a, tk_learned *out)
 {
     tk_team team = {TK_OK, ""};
@@ -143,9 +150,7 @@ static tk_status learn_from_sounds(hearing *l, tk_arena *a, tk_learned *out)
                                 &out->scapes));
     }
     if (!l->voices) return TK_OK;
-    const char *word[TK_WORDS];
-    for (int k = 0; k < TK_WORDS; k++) word[k] = tk_word_text(k);
-    TK_TRY(tk_ear_open(word, TK_WORDS, &out->ear));
+    TK_TRY(tk_learn_words(out));
     const int n = gather_lines(l);
     return tk_speakers_learn(l->print, l->speaker, n, TK_CAST, a, &out->speakers);
 }

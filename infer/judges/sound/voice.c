@@ -253,9 +253,3 @@ int tk_speakers_who(const tk_speakers *s, const tk_voiceprint *p)
     }
     return best;
 }
-
-double tk_speakers_apart(const tk_speakers *s, const tk_voiceprint *p, const tk_voiceprint *q)
-{
-    if (p->voiced < TK_PRINT_LEAST || q->voiced < TK_PRINT_LEAST) return INFINITY;
-    return print_distance(s, p->of, q->of);
-}

@@ -36,6 +36,3 @@ tk_status tk_speakers_learn(const tk_voiceprint *prints, const int *label, int n
                             tk_arena *a, tk_speakers **out);
 // The speaker whose prints are like this one; -1 where nobody's voice is in it.
 int tk_speakers_who(const tk_speakers *s, const tk_voiceprint *p);
-// How far two prints are apart, in standard deviations of one speaker's own; INFINITY where one has
-// no voice.
-double tk_speakers_apart(const tk_speakers *s, const tk_voiceprint *p, const tk_voiceprint *q);
