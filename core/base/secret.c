@@ -38,6 +38,12 @@ void tk_secret_forget(tk_secret *s)
     *s = (tk_secret){0};
 }
 
+__attribute__((noinline)) void tk_secret_forget_stack(void)
+{
+    char below[64 << 10];
+    explicit_bzero(below, sizeof below);
+}
+
 // ---- files -------------------------------------------------------------------------------------
 
 // For a shell: names with spaces in quotes.

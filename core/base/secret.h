@@ -21,6 +21,9 @@ typedef struct tk_secret {
 // Zeroed. TK_MEMORY: there is nothing to forget.
 tk_status tk_secret_new(size_t bytes, tk_secret *out);
 void tk_secret_forget(tk_secret *s); // of one that is zero: fine
+// What a library left of a secret on this thread's stack, below the caller, when it returned: the
+// next 64 KiB of it are overwritten.
+void tk_secret_forget_stack(void);
 
 // A regular file of at most `most` bytes. TK_INPUT, naming `option` (what asks for it), with the
 // file's mode and the command that mends it, unless it is who runs this who owns it (root's is

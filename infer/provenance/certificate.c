@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // memmem
 #include "infer/provenance/certificate.h"
+#include "core/base/files.h"
 #include "core/base/utf8.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -116,6 +118,24 @@ tk_status tk_certificate_hash(const X509 *x, uint8_t hash[TK_CERTIFICATE_HASH])
     unsigned n = 0;
     const bool done = X509_digest(x, EVP_sha256(), hash, &n) == 1 && n == TK_CERTIFICATE_HASH;
     return done ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a certificate");
+}
+
+tk_status tk_certificates_open(const char *option, const char *path, int64_t most, tk_arena *a,
+                               BIO **out)
+{
+    static const char key[] = "PRIVATE KEY-----";
+    char *text;
+    size_t bytes;
+    TK_TRY(tk_status_in_file(tk_file_read(path, most, a, &text, &bytes), option));
+    if (memmem(text, bytes, key, sizeof key - 1)) {
+        explicit_bzero(text, bytes);
+        return TK_FAIL(TK_INPUT,
+                       "%s: %s holds a private key; give a file with nothing but certificates in "
+                       "PEM",
+                       option, path);
+    }
+    *out = BIO_new_mem_buf(text, (int)bytes);
+    return *out ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
 }
 
 tk_status tk_certificate_read(BIO *file, const char *option, const char *path, X509 **out)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/cose.h"
-#include "core/base/files.h"
 #include "infer/provenance/certificate.h"
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -33,13 +32,11 @@ void tk_cose_signed_bytes(tk_blob *b, tk_span head, tk_span payload)
 static tk_status add_anchors(tk_anchors *a, const char *path, tk_arena *arena)
 {
     static const char option[] = "provenance.anchors";
-    char *text;
-    size_t bytes;
     int n = 0;
     X509 *x = NULL;
-    TK_TRY(tk_status_in_file(tk_file_read(path, ANCHOR_BYTES, arena, &text, &bytes), option));
-    BIO *file = BIO_new_mem_buf(text, (int)bytes);
-    tk_status st = file ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
+    BIO *file;
+    tk_status st = TK_OK;
+    TK_TRY(tk_certificates_open(option, path, ANCHOR_BYTES, arena, &file));
     while (st == TK_OK && (st = tk_certificate_read(file, option, path, &x)) == TK_OK && x) {
         n += X509_STORE_add_cert(a->store, x) == 1;
         X509_free(x);

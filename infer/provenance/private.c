@@ -158,6 +158,7 @@ tk_status tk_private_read(const char *path, EVP_PKEY **out)
         OPENSSL_secure_free(kind);
     }
     ERR_clear_error();
+    tk_secret_forget_stack();
     if (asked)
         return TK_FAIL(
             TK_INPUT,

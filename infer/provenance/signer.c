@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/provenance/signer.h"
-#include "core/base/files.h"
+#include "core/base/secret.h"
 #include "infer/provenance/certificate.h"
 #include "infer/provenance/cose.h"
 #include "infer/provenance/private.h"
@@ -20,20 +20,11 @@ struct tk_signer {
 
 // ---- reading -----------------------------------------------------------------------------------
 
-static tk_status open_pem(const char *path, tk_arena *a, BIO **out)
-{
-    char *text;
-    size_t bytes;
-    TK_TRY(tk_status_in_file(tk_file_read(path, PEM_BYTES, a, &text, &bytes), "provenance.chain"));
-    *out = BIO_new_mem_buf(text, (int)bytes);
-    return *out ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for %s", path);
-}
-
 static tk_status read_chain(tk_signer *s, const char *path, tk_arena *a)
 {
     BIO *file;
     X509 *x = NULL;
-    TK_TRY(open_pem(path, a, &file));
+    TK_TRY(tk_certificates_open("provenance.chain", path, PEM_BYTES, a, &file));
     tk_status st = tk_certificate_read(file, "provenance.chain", path, &x);
     while (st == TK_OK && x) {
         if (s->n == TK_CERTIFICATES) {
@@ -92,6 +83,7 @@ static tk_status check_key(const tk_signer *s, const tk_provenance_config *c)
 {
     const bool match = X509_check_private_key(s->chain[0], s->key) == 1;
     ERR_clear_error();
+    tk_secret_forget_stack();
     if (match) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "provenance.key: %s is not the key of the first certificate of "
@@ -204,6 +196,7 @@ static tk_status sign_bytes(const tk_signer *s, const tk_blob *x, uint8_t raw[TK
                       EVP_DigestSign(c, der, &n, x->x, x->n) == 1 && to_raw(der, n, raw);
     EVP_MD_CTX_free(c);
     ERR_clear_error();
+    tk_secret_forget_stack();
     return done ? TK_OK : TK_FAIL(TK_INTERNAL, "OpenSSL does not sign by provenance.key");
 }
 

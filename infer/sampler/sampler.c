@@ -315,9 +315,11 @@ static tk_status do_step(tk_sampling *r, int64_t step)
     return tk_graph_launch(&r->graph);
 }
 
-// The rows by the last step, n.
+// The rows by the last step, n. What NCCL does for graphs is done before it does anything beside
+// them.
 static tk_status end_steps(tk_sampling *r, int64_t n)
 {
+    if (r->graph.device) TK_TRY(tk_device_sync(r->s->device));
     TK_TRY(set_step(r, n));
     for (int g = 0; g < r->groups && r->first; g++) TK_TRY(move_tasks(r, g));
     return wait_for_velocities_of_all(r);

@@ -34,7 +34,7 @@ static void keys_are_checked(void **state)
     refused("locked.pem", "chain.pem", "is encrypted");
     refused("curve.pem", "chain.pem", "no key of the curve P-256");
     refused("other.pem", "chain.pem", "is not the key of the first certificate");
-    refused("key.pem", "key.pem", "no certificate in PEM");
+    refused("key.pem", "key.pem", "holds a private key");
     refused("key.pem", "turned.pem", "is not the key of the first certificate");
     refused("key.pem", "broken.pem", "certificate 2");
     refused("key.pem", "expired.pem", "has expired");
@@ -129,7 +129,7 @@ static void what_was_signed_holds(void **state)
     assert_int_equal(state_of("a.mp4", "itself.pem"), TK_PROOF_VALID);
     assert_int_equal(state_of("a.mp4", "between.pem"), TK_PROOF_TRUSTED);
     assert_status(signed_prove(signed_path("a.mp4"), signed_path("key.pem"), &p), TK_INPUT);
-    assert_says("no certificate in PEM");
+    assert_says("holds a private key");
     assert_status(signed_prove(signed_path("gone.mp4"), "", &p), TK_INPUT);
     // The name is no part of it.
     assert_int_equal(rename(signed_path("a.mp4"), signed_path("b.mp4")), 0);
