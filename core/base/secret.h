@@ -7,8 +7,8 @@
 //     ... key.x, key.bytes ...
 //     tk_secret_forget(&key);
 //
-// What is computed from a secret elsewhere (another library's copies, registers, stacks) is not
-// looked after here; docs/keys.md says what holds.
+// What is computed from a secret elsewhere (another library's copies, registers) is not looked
+// after here, and stacks only where tk_secret_forget_stack is called; docs/keys.md says what holds.
 #pragma once
 #include "core/base/mem.h"
 
