@@ -146,12 +146,6 @@ tk_status tk_model_zero_grads(tk_model *m)
     return tk_device_zero(m->device, m->grads.data, tk_bytes(&m->grads));
 }
 
-tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight, float *host)
-{
-    const tk_tensor t = view_of(m, &m->weight[weight], flat);
-    return tk_device_get(m->device, &t, host);
-}
-
 tk_status tk_model_set(tk_model *m, int weight, const float *host)
 {
     const tk_tensor *t = &m->weight[weight].value;

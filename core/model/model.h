@@ -191,7 +191,5 @@ typedef struct tk_forward {
 tk_status tk_model_forward(tk_model *m, tk_tape *t, const tk_batch *b, tk_value *x, bool recompute,
                            tk_forward *out);
 
-// Loading and saving go through shares: host copies of one local weight.
-tk_status tk_model_get(tk_model *m, const tk_tensor *flat, int weight,
-                       float *host); // flat: values, or any buffer laid out like it
-tk_status tk_model_set(tk_model *m, int weight, const float *host); // of an fp32 model
+// Sets a local weight of an fp32 model from its share in host memory.
+tk_status tk_model_set(tk_model *m, int weight, const float *host);

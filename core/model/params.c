@@ -198,45 +198,17 @@ void tk_param_initialize(const tk_param_table *t, int index, const tk_share *sha
     }
 }
 
-// Calls for each contiguous run of a share: elements [whole, whole + n) of the tensor lie at
-// `local`.
-typedef void (*run_fn)(void *ctx, int64_t whole, int64_t local, int64_t n);
-static void each_run(const tk_param_spec *s, const tk_share *h, run_fn fn, void *ctx)
-{
-    for (int p = 0; p < h->n_pieces; p++) {
-        const tk_piece *piece = &h->piece[p];
-        if (s->axis != 1) {
-            fn(ctx, piece->global * s->cols, piece->local * s->cols, piece->count * s->cols);
-            continue;
-        }
-        for (int64_t i = 0; i < h->rows; i++)
-            fn(ctx, i * s->cols + piece->global, i * h->cols + piece->local, piece->count);
-    }
-}
-
-typedef struct run_copy {
-    const float *from;
-    float *to;
-} run_copy;
-
-static void cut_run(void *ctx, int64_t whole, int64_t local, int64_t n)
-{
-    const run_copy *c = ctx;
-    memcpy(c->to + local, c->from + whole, (size_t)n * sizeof *c->to);
-}
-
-static void paste_run(void *ctx, int64_t whole, int64_t local, int64_t n)
-{
-    const run_copy *c = ctx;
-    memcpy(c->to + whole, c->from + local, (size_t)n * sizeof *c->to);
-}
-
 void tk_share_cut(const tk_param_spec *s, const tk_share *share, const float *whole, float *out)
 {
-    each_run(s, share, cut_run, &(run_copy){whole, out});
-}
-
-void tk_share_paste(const tk_param_spec *s, const tk_share *share, const float *in, float *whole)
-{
-    each_run(s, share, paste_run, &(run_copy){in, whole});
+    for (int p = 0; p < share->n_pieces; p++) {
+        const tk_piece *piece = &share->piece[p];
+        if (s->axis != 1) {
+            memcpy(out + piece->local * s->cols, whole + piece->global * s->cols,
+                   (size_t)(piece->count * s->cols) * sizeof *out);
+            continue;
+        }
+        for (int64_t i = 0; i < share->rows; i++)
+            memcpy(out + i * share->cols + piece->local, whole + i * s->cols + piece->global,
+                   (size_t)piece->count * sizeof *out);
+    }
 }

@@ -56,6 +56,5 @@ tk_share tk_param_share(const tk_param_spec *s, int rank, int ranks);
 void tk_param_initialize(const tk_param_table *t, int index, const tk_share *share, uint64_t seed,
                          float *out);
 
-// Between a whole tensor (rows x cols) and a share of it, host memory.
+// A share of a whole tensor (rows x cols), host memory.
 void tk_share_cut(const tk_param_spec *s, const tk_share *share, const float *whole, float *out);
-void tk_share_paste(const tk_param_spec *s, const tk_share *share, const float *in, float *whole);

@@ -117,7 +117,6 @@ tk_value *tk_gate_add(tk_tape *t, tk_value *x, tk_value *y, tk_value *table, tk_
 tk_value *tk_add(tk_tape *t, tk_value *a, tk_value *b);
 tk_value *tk_silu(tk_tape *t, tk_value *x);
 tk_value *tk_swiglu(tk_tape *t, tk_value *x);
-tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t head_dim);
 tk_value *tk_norm_rope(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_value *cos,
                        tk_value *sin); // heads of as many channels as w has
 typedef struct tk_documents { // the rows of each document that ask, and those that are asked

@@ -129,11 +129,6 @@ tk_value *tk_swiglu(tk_tape *t, tk_value *x)
     return apply(t, (tk_call){.op = TK_OP_SWIGLU}, x, NULL, NULL, NULL);
 }
 
-tk_value *tk_rope(tk_tape *t, tk_value *x, tk_value *cos, tk_value *sin, int64_t head_dim)
-{
-    return apply(t, (tk_call){.op = TK_OP_ROPE, .i = {head_dim}}, x, cos, sin, NULL);
-}
-
 tk_value *tk_norm_rope(tk_tape *t, tk_value *x, tk_value *w, double eps, tk_value *cos,
                        tk_value *sin)
 {

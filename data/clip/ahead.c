@@ -199,11 +199,9 @@ tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out)
                        (long long)j, (long long)step);
     tk_document_read *d = &l->ring[at % l->depth * l->docs + j - l->begin];
     if (!__atomic_load_n(&d->done, __ATOMIC_ACQUIRE)) {
-        double began = tk_now();
         pthread_mutex_lock(&l->lock);
         while (!d->done) pthread_cond_wait(&l->ready, &l->lock);
         pthread_mutex_unlock(&l->lock);
-        l->waited += tk_now() - began;
     }
     *out = (tk_sample){.index = d->index,
                        .ok = d->ok,

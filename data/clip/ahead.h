@@ -33,7 +33,6 @@ struct tk_loader {
     int64_t *first; // (n_files + 1) sample number of each file's first clip
     bool *named;    // (n) bad samples already warned of
     int64_t skipped, bad_run, bytes;
-    double waited;
     tk_arena arena;
     // the running stream; all below are under `lock` but what start() alone sets
     tk_arena ring_arena;

@@ -281,8 +281,3 @@ int64_t tk_loader_bytes(const tk_loader *l)
 {
     return __atomic_load_n(&l->bytes, __ATOMIC_RELAXED);
 }
-
-double tk_loader_wait_seconds(const tk_loader *l)
-{
-    return l->waited;
-}

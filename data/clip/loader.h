@@ -66,5 +66,4 @@ void tk_loader_release(tk_loader *l,
 // room for video_bytes or audio_bytes, whichever is more.
 tk_status tk_loader_read_raw(const tk_loader *l, int64_t index, void *raw);
 int64_t tk_loader_skipped(const tk_loader *l);
-int64_t tk_loader_bytes(const tk_loader *l);       // read so far
-double tk_loader_wait_seconds(const tk_loader *l); // time take() waited
+int64_t tk_loader_bytes(const tk_loader *l); // read so far

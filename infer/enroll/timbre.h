@@ -9,7 +9,7 @@
 //     TK_TRY(tk_timbre_of(...)); ...                    // of a phrase whose words are known
 //     apart = tk_timbres_apart(known, timbre, word, n); // the larger, the less it is one voice
 #pragma once
-#include "core/base/mem.h"
+#include "infer/judges/metric.h"
 
 enum { TK_TIMBRE_SHAPES = 12, TK_TIMBRE = 1 + TK_TIMBRE_SHAPES, TK_TIMBRE_RATE = 16000 };
 
@@ -22,9 +22,8 @@ typedef struct tk_timbre {
 tk_status tk_timbre_of(const float *x, int64_t n, tk_arena *a, tk_timbre *out);
 
 typedef struct tk_timbres {
-    int words;
-    double (*mean)[TK_TIMBRE];         // (words)
-    double root[TK_TIMBRE][TK_TIMBRE]; // Cholesky's, of the covariance within a voice
+    tk_metric word;   // its means are how each word sounds
+    tk_metric within; // a voice, of what remains of its words
 } tk_timbres;
 
 // From n of them, each of word[i] by voice[i]. TK_INPUT where a word or a voice has none.

@@ -3,7 +3,13 @@
 #include "core/numbers/resample.h"
 #include <math.h>
 
-enum { RATE = 8000, HOP = RATE / TK_PITCH_HOP, WINDOW = 320, FIRST = 23, LAST = 134 };
+enum {
+    RATE = 8000,
+    HOP = RATE / TK_PITCH_HOP,
+    WINDOW = 320,
+    FIRST = RATE / TK_PITCH_HIGH, // periods, in samples
+    LAST = RATE / TK_PITCH_LOW + 1
+};
 #define VOICED 0.55
 #define SILENT 1e-3
 #define KEEP 0.95 // of the best correlation: a shorter period as good as this is the period

@@ -5,8 +5,7 @@
 #include "core/base/mem.h"
 
 enum { TK_PITCH_HOP = 100 }; // frames a second: frame i is centred at (i + 0.5) / TK_PITCH_HOP
-#define TK_PITCH_LOW 60.0    // Hz
-#define TK_PITCH_HIGH 340.0
+enum { TK_PITCH_LOW = 60, TK_PITCH_HIGH = 340 }; // Hz
 
 typedef struct tk_pitch {
     int64_t frames;

@@ -102,7 +102,7 @@ static void test_nothing(void **state)
     assert_status(
         tk_timbres_learn(timbre, word_of, voice_of, TK_WORDS - 1, TK_WORDS, 1, &arena, &none),
         TK_INPUT);
-    assert_says("word or voice 39");
+    assert_says("word 39");
 }
 
 int main(void)
