@@ -15,7 +15,7 @@ _Static_assert((int)TK_PRINT_BANDS == (int)TK_VOICED_BANDS, "bands of a print");
 
 // ---- prints ----
 
-static int by_number(const void *a, const void *b)
+static int by_loudness(const void *a, const void *b)
 {
     const float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
@@ -30,7 +30,7 @@ static tk_status measure_bands(const tk_voiced *v, tk_arena *a, tk_voiceprint *o
     int pauses = 0;
     TK_ARENA_NEW(sorted, a, p->frames);
     memcpy(sorted, p->level, (size_t)p->frames * sizeof *sorted);
-    qsort(sorted, (size_t)p->frames, sizeof *sorted, by_number);
+    qsort(sorted, (size_t)p->frames, sizeof *sorted, by_loudness);
     const float pause = sorted[(int64_t)(PAUSE * (double)p->frames)];
     for (int64_t f = 0; f < p->frames; f++) {
         if (v->heard[f]) tk_voiced_add_bands(v, f, 0, voice);

@@ -17,7 +17,7 @@ enum {
 
 // ---- frames that are heard ---------------------------------------------------------------------
 
-static int by_number(const void *a, const void *b)
+static int by_octave(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -31,7 +31,7 @@ static tk_status measure_pitch(tk_voiced *v, tk_arena *a)
     TK_ARENA_NEW(octaves, a, v->count);
     for (int64_t f = 0; f < v->pitch.frames; f++)
         if (v->heard[f]) octaves[n++] = log2((double)v->pitch.hz[f]);
-    qsort(octaves, (size_t)n, sizeof *octaves, by_number);
+    qsort(octaves, (size_t)n, sizeof *octaves, by_octave);
     for (int i = 0; i < n; i++) {
         const double off = octaves[i] - octaves[n / 2];
         if (fabs(off) > STRAY) continue;
@@ -60,7 +60,7 @@ static tk_status find_heard(tk_voiced *v, tk_arena *a)
 
 // ---- their spectra -----------------------------------------------------------------------------
 
-static double mel_of(int bin)
+static double mel_of_bin(int bin)
 {
     return log1p((double)bin * RATE / WINDOW / 700);
 }
@@ -77,8 +77,8 @@ static tk_status open_bands(tk_voiced *v, tk_arena *a)
     v->window = hann;
     for (int i = 0; i < WINDOW; i++) hann[i] = (float)(0.5 - 0.5 * cos(2 * M_PI * i / WINDOW));
     for (int k = 0; k < BINS; k++) {
-        v->band[k] =
-            (int)(BANDS * (mel_of(LOW + k) - mel_of(LOW)) / (mel_of(LOW + BINS) - mel_of(LOW)));
+        v->band[k] = (int)(BANDS * (mel_of_bin(LOW + k) - mel_of_bin(LOW)) /
+                           (mel_of_bin(LOW + BINS) - mel_of_bin(LOW)));
         v->bins[v->band[k]]++;
     }
     return TK_OK;
