@@ -2,6 +2,7 @@
 #include "infer/output/jobs.h"
 #include "core/base/files.h"
 #include "infer/mark/marked.h"
+#include "infer/output/digest.h"
 #include "infer/output/sign.h"
 #include "infer/provenance/signer.h"
 #include "infer/reel/owner.h"

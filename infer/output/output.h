@@ -33,12 +33,6 @@ typedef struct tk_provenance {
     void *ctx;
 } tk_provenance;
 
-// Digests of what a clip, and of what its latents depend on (`made`: not on how it is delivered,
-// marked and signed): storyboard, sampling options, checkpoint, codec, references'
-// contents, latents of clips that it goes on from; not on the layout, where the output goes, or the
-// program's revision. TK_INPUT for a reference that cannot be read.
-tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
-                           uint64_t *out, uint64_t *made);
 // What the mark of a clip of this digest says, where watermark.key has it marked.
 tk_mark_message tk_output_mark(const tk_config *c, const tk_story *s, const tk_cut *cut,
                                uint64_t digest);
