@@ -228,8 +228,8 @@ static tk_status write_film(tk_studio *a, tk_studio_place *at, tk_latent_source 
     const tk_provenance p = {.storyboard = job->told_file ? job->told_file : job->file,
                              .output = job->output,
                              .told = job->told_output ? job->told_output : job->config.story.output,
-                             .digest = job->digest,
-                             .made = job->made,
+                             .digest = job->digest.clip,
+                             .made = job->digest.made,
                              .draft = job->draft,
                              .config = &job->config,
                              .story = &job->story,
@@ -303,14 +303,15 @@ static void close_inputs(tk_studio_place *p)
     tk_story_given_close(&p->given);
 }
 
-static tk_status open_reel(tk_studio *a, const tk_job *job, tk_arena *arena, tk_reel_files *out)
+static tk_status open_reel(tk_studio *a, tk_studio_place *p)
 {
+    const tk_job *job = p->job;
+    const tk_codec_info *k = tk_codec_get_info(job->trained->meta.codec);
+    tk_comm *replica = &a->mesh.replica;
     tk_reel_shape shape;
-    TK_TRY(tk_agree(
-        &a->mesh.replica,
-        tk_story_reel(&job->story, tk_codec_get_info(job->trained->meta.codec), arena, &shape)));
-    return tk_reel_files_open(job->output, job->made, &shape, &a->mesh.replica, row_holders(a),
-                              out);
+    TK_TRY(tk_agree(replica, tk_story_reel(&job->story, k, &p->arena, &shape)));
+    TK_TRY(tk_story_tell_windows(&a->mesh, &p->task, k, job->digest.model, &shape));
+    return tk_reel_files_open(job->output, &shape, replica, row_holders(a), &p->reel);
 }
 
 // Windows that are there, made by this run or by an earlier one.
@@ -359,7 +360,7 @@ static tk_status begin_place(tk_studio *a, tk_studio_place *p)
     TK_TRY(
         tk_agree(&a->mesh.replica, first ? tk_lent_tell(&job->lent, TK_CAMEO_USED, NULL) : TK_OK));
     if (job->stored.path) return open_stored(a, p);
-    return open_reel(a, job, &p->arena, &p->reel);
+    return open_reel(a, p);
 }
 
 tk_status tk_studio_begin(tk_studio *a, tk_job *job, tk_studio_place *p)

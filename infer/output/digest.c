@@ -59,27 +59,40 @@ static void digest_parents(const tk_storyboard *b, const tk_remix *r, uint64_t *
     }
 }
 
+// Of options with the model that they go by.
+static tk_status digest_with_model(const tk_config *c, const tk_trained *t, uint64_t *out)
+{
+    uint64_t text = 0;
+    TK_TRY(digest_options(c, &text));
+    const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
+                              (uint64_t)(c->sample.ema && t->has_ema)};
+    *out = XXH3_64bits(model, sizeof model);
+    return TK_OK;
+}
+
 // Of what latents depend on. bare: all but what makes no other clip.
 static tk_status digest_made(const tk_config *bare, const tk_trained *t, const tk_remix *r,
-                             tk_arena *a, uint64_t *made)
+                             tk_arena *a, tk_output_digests *out)
 {
     static char none[] = "";
-    tk_config latents = *bare;
-    uint64_t text = 0;
+    const tk_storyboard *b = &bare->story;
+    tk_config latents = *bare, no_story;
     latents.film = (tk_film_config){0};
     latents.provenance = (tk_provenance_config){none, none, none};
     latents.watermark = (tk_watermark_config){none, none, 0};
     TK_TRY(without_transitions(&latents.story, a));
-    TK_TRY(digest_options(&latents, &text));
-    const uint64_t model[] = {text, t->meta.digest, tk_codec_get_info(t->meta.codec)->digest,
-                              (uint64_t)(bare->sample.ema && t->has_ema)};
-    *made = XXH3_64bits(model, sizeof model);
-    digest_parents(&bare->story, r, made);
-    return add_files(&bare->story, a, made);
+    TK_TRY(digest_with_model(&latents, t, &out->made));
+    digest_parents(b, r, &out->made);
+    TK_TRY(add_files(b, a, &out->made));
+    tk_config_init(&no_story);
+    latents.story = no_story.story;
+    const tk_status st = digest_with_model(&latents, t, &out->model);
+    tk_config_free(&no_story);
+    return st;
 }
 
 tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_remix *r,
-                           uint64_t *out, uint64_t *made)
+                           tk_output_digests *out)
 {
     tk_config bare = *c;
     tk_arena a;
@@ -97,9 +110,9 @@ tk_status tk_output_digest(const tk_config *c, const tk_trained *t, const tk_rem
     bare.provenance.key = bare.provenance.chain = *c->provenance.key ? some : none;
     bare.watermark.key = *c->watermark.key ? some : none; // nor under which key it is marked
     tk_arena_init(&a, 0);
-    tk_status st = digest_made(&bare, t, r, &a, made);
-    *out = *made;
-    if (st == TK_OK) st = digest_options(&bare, out);
+    tk_status st = digest_made(&bare, t, r, &a, out);
+    out->clip = out->made;
+    if (st == TK_OK) st = digest_options(&bare, &out->clip);
     tk_arena_free(&a);
     return st;
 }

@@ -2,7 +2,6 @@
 #include "infer/output/jobs.h"
 #include "core/base/files.h"
 #include "infer/mark/marked.h"
-#include "infer/output/digest.h"
 #include "infer/output/sign.h"
 #include "infer/provenance/signer.h"
 #include "infer/reel/owner.h"
@@ -295,10 +294,10 @@ static tk_status plan_job(planning *p)
     TK_TRY(tk_status_in_file(check_all(p), job->file));
     TK_TRY(tk_wrong_end(&p->wrong));
     if (!job->trained) return TK_OK; // another rank tells
-    TK_TRY(tk_status_in_file(
-        tk_output_digest(c, job->trained, &job->remix, &job->digest, &job->made), job->file));
+    TK_TRY(
+        tk_status_in_file(tk_output_digest(c, job->trained, &job->remix, &job->digest), job->file));
     if (p->acts) tk_naming_tell(c, &job->remix);
-    const tk_mark_message mark = tk_output_mark(c, &job->story, &job->cut, job->digest);
+    const tk_mark_message mark = tk_output_mark(c, &job->story, &job->cut, job->digest.clip);
     if (*c->watermark.key) tk_mark_say(&mark, job->lent.mark);
     return TK_OK;
 }
@@ -425,11 +424,11 @@ tk_status tk_job_find_stored(tk_job *job, tk_arena *a)
 {
     const tk_latents_form form =
         tk_stored_form(&job->story, tk_codec_get_info(job->trained->meta.codec));
-    TK_TRY(tk_stored_look(job->output, job->made, &form, a, &job->stored));
+    TK_TRY(tk_stored_look(job->output, job->digest.made, &form, a, &job->stored));
     if (job->stored.path || job->is_take || !job->take || job->draft) return TK_OK;
     const char *take = tk_arena_printf(a, "%s.take%d", job->output, (int)job->take);
     if (!take) return TK_FAIL(TK_MEMORY, "out of memory for a path");
-    return tk_stored_look(take, job->made, &form, a, &job->stored);
+    return tk_stored_look(take, job->digest.made, &form, a, &job->stored);
 }
 
 // What rank 0 has found, to all.
@@ -460,7 +459,7 @@ static tk_status find_finished(tk_jobs *j, tk_comm *world)
 {
     tk_status st = TK_OK;
     for (int i = 0; i < j->n && world->rank == 0 && st == TK_OK; i++)
-        st = tk_output_finished(j->job[i].output, j->job[i].digest, &j->job[i].finished);
+        st = tk_output_finished(j->job[i].output, j->job[i].digest.clip, &j->job[i].finished);
     TK_TRY(tk_agree(world, st));
     for (int i = 0; i < j->n; i++) {
         tk_job *job = &j->job[i];

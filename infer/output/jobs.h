@@ -3,6 +3,7 @@
 #pragma once
 #include "core/config/command.h"
 #include "core/config/text.h"
+#include "infer/output/digest.h"
 #include "infer/output/lent.h"
 #include "infer/output/output.h"
 #include "infer/output/stored.h"
@@ -19,12 +20,12 @@ typedef struct tk_job {
     // What the clip's JSON calls storyboard and output, where they do not stay where they are;
     // NULL: file, and what was asked for.
     const char *told_file, *told_output;
-    const int64_t *uid;    // of whom this process asks for; NULL: of whose the files are
-    uint64_t digest, made; // see tk_output_digest
-    int64_t take;          // whose noise it has, from 1 on; 0: none's
-    bool is_take, draft;   // its output is called so
-    tk_stored stored;      // latents that need not be made
-    bool finished;         // by an earlier run
+    const int64_t *uid; // of whom this process asks for; NULL: of whose the files are
+    tk_output_digests digest;
+    int64_t take;        // whose noise it has, from 1 on; 0: none's
+    bool is_take, draft; // its output is called so
+    tk_stored stored;    // latents that need not be made
+    bool finished;       // by an earlier run
 } tk_job;
 
 typedef struct tk_jobs {

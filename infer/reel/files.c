@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,11 +16,11 @@
 
 typedef struct window_file { // of a file; then video and audio rows
     char magic[16];
-    uint64_t clip, part, of;
+    uint64_t part, of;
     int64_t numbers; // of the rows
     uint64_t digest; // of them
 } window_file;
-static const char magic[16] = "talkie-window 1";
+static const char magic[16] = "talkie-window 2";
 
 tk_status (*tk_reel_at)(const char *arrow);
 
@@ -35,7 +36,8 @@ enum { DIGITS = 16 }; // of a digest
 
 static tk_status name_part(tk_reel_files *f, int64_t part, tk_arena *a, char **path)
 {
-    *path = tk_arena_printf(a, "%s/%016" PRIx64 "-%06" PRId64 SUFFIX, f->folder, f->digest, part);
+    *path = tk_arena_printf(a, "%s/%016" PRIx64 "-%06" PRId64 SUFFIX, f->folder,
+                            f->reel.shape.part[part].of, part);
     return *path ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a path");
 }
 
@@ -47,14 +49,24 @@ static bool is_ours(const char *name)
     return i == DIGITS && name[i] == '-' && strstr(name + i, SUFFIX) != NULL;
 }
 
-// Removes files of ours but those of the clip whose digits are `but`; returns how many windows.
-static int64_t remove_files(const char *folder, const char *but)
+// Whether it is that of a part of the shape, or of one's temporary. NULL: it has none.
+static bool is_of_part(const tk_reel_shape *s, const char *name)
+{
+    char own[DIGITS + 1];
+    const int64_t part = strtoll(name + DIGITS + 1, NULL, 10);
+    if (!s || part < 0 || part >= s->n) return false;
+    snprintf(own, sizeof own, "%016" PRIx64, s->part[part].of);
+    return !strncmp(name, own, DIGITS);
+}
+
+// Removes files of ours but those of these parts; returns how many windows.
+static int64_t remove_files(const char *folder, const tk_reel_shape *but)
 {
     int64_t n = 0;
     DIR *d = opendir(folder);
     if (!d) return 0;
     for (struct dirent *e; (e = readdir(d));) {
-        if (!is_ours(e->d_name) || (but && !strncmp(e->d_name, but, DIGITS))) continue;
+        if (!is_ours(e->d_name) || is_of_part(but, e->d_name)) continue;
         const size_t length = strlen(e->d_name);
         const bool whole = !strcmp(e->d_name + length - strlen(SUFFIX), SUFFIX);
         if (unlinkat(dirfd(d), e->d_name, 0) == 0) n += whole;
@@ -87,7 +99,7 @@ static int64_t numbers_of(const tk_reel_shape *s, int64_t part, tk_codec_side si
 static window_file window_head(const tk_reel_files *f, int64_t part, const float *rows)
 {
     const tk_reel_shape *s = &f->reel.shape;
-    window_file h = {.clip = f->digest, .part = (uint64_t)part, .of = s->part[part].of};
+    window_file h = {.part = (uint64_t)part, .of = s->part[part].of};
     memcpy(h.magic, magic, sizeof magic);
     for (int k = 0; k < TK_CODEC_SIDES; k++) h.numbers += numbers_of(s, part, k);
     h.digest = XXH3_64bits(rows, tk_array_bytes(h.numbers, sizeof *rows));
@@ -103,7 +115,7 @@ static tk_status read_open(tk_reel_files *f, int64_t part, int fd, const char *p
     f->part = -1; // until it is there
     for (int k = 0; k < TK_CODEC_SIDES; k++) numbers += numbers_of(s, part, k);
     TK_TRY(tk_pread_all(fd, path, &h, sizeof h, 0));
-    if (memcmp(h.magic, magic, sizeof magic) || h.clip != f->digest || h.part != (uint64_t)part ||
+    if (memcmp(h.magic, magic, sizeof magic) || h.part != (uint64_t)part ||
         h.of != s->part[part].of || h.numbers != numbers)
         return TK_FAIL(TK_INPUT, "%s is not what its name says", path);
     TK_TRY(tk_pread_all(fd, path, f->rows, tk_array_bytes(numbers, sizeof *f->rows), sizeof h));
@@ -260,12 +272,10 @@ static tk_status look_for_part(tk_reel_files *f, int64_t part, tk_arena *a)
 // Rank 0.
 static tk_status look_for_parts(tk_reel_files *f)
 {
-    char own[DIGITS + 1];
     tk_arena a;
     tk_status st = TK_OK;
-    snprintf(own, sizeof own, "%016" PRIx64, f->digest);
     TK_TRY(tk_reel_folder_make(f->clip, f->folder));
-    const int64_t others = remove_files(f->folder, own);
+    const int64_t others = remove_files(f->folder, &f->reel.shape);
     if (others)
         tk_log("%s: %" PRId64 " windows in %s were of another storyboard, checkpoint or seed; they "
                "are removed",
@@ -295,14 +305,13 @@ static tk_status open_files(tk_reel_files *f, const char *output)
     return look_for_parts(f);
 }
 
-tk_status tk_reel_files_open(const char *output, uint64_t digest, const tk_reel_shape *s,
-                             tk_comm *replica, tk_comm *holders, tk_reel_files *out)
+tk_status tk_reel_files_open(const char *output, const tk_reel_shape *s, tk_comm *replica,
+                             tk_comm *holders, tk_reel_files *out)
 {
     *out = (tk_reel_files){.reel = {*s, files_have, files_put, files_get},
                            .source = {files_rows},
                            .replica = replica,
                            .holders = holders,
-                           .digest = digest,
                            .part = -1};
     tk_arena_init(&out->arena, 0);
     tk_status st = tk_agree(replica, open_files(out, output));

@@ -10,12 +10,12 @@
 
 typedef struct tk_reel_part {
     int64_t end[TK_CODEC_SIDES]; // latent frame and audio row after its last ones
-    uint64_t of;                 // digest of how it is made, as far as the clip's does not say
+    uint64_t of;                 // digest of all that it is made of
 } tk_reel_part;
 
 typedef struct tk_reel_shape {
     int64_t n;
-    const tk_reel_part *part;        // (n)
+    tk_reel_part *part;              // (n)
     int64_t numbers[TK_CODEC_SIDES]; // of a latent frame; of an audio row of all channels
 } tk_reel_shape;
 

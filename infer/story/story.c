@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/story/story.h"
+#include "core/base/log.h"
+#include "infer/sampler/digest.h"
 #include "parallel/mpi/start.h"
 #include <string.h>
 #include <xxhash.h>
@@ -108,16 +110,31 @@ static tk_status new_rows(window *w, tk_arena *a)
     return TK_OK;
 }
 
-// Collective: the document, with references, shots made earlier and what is given.
-static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
-                             tk_comm *replica, tk_reel *reel, tk_arena *a, window *w)
+// Collective: the document, with references and what is given. to: where shots made earlier come.
+static tk_status lay_story_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
+                                  tk_comm *replica, tk_arena *a, window *w,
+                                  float *to[TK_MODALITIES])
 {
-    float *features = NULL, *to[TK_MODALITIES] = {0};
+    float *features = NULL;
+    *w = (window){.story = t->story,
+                  .refs = t->refs,
+                  .given = t->given,
+                  .span = t->story->windows[i],
+                  .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
     if (t->text) TK_TRY(tk_story_text_of(t->text, &w->span, a, &features));
     tk_status st = tk_window_task(t, k, i, features, a, &w->task);
     if (st == TK_OK && holds) st = new_rows(w, a);
     TK_TRY(tk_agree(replica, st));
     TK_TRY(tk_agree(replica, holds ? give_references(w, to) : TK_OK));
+    return w->given ? tk_agree(replica, holds ? give_own_rows(w) : TK_OK) : TK_OK;
+}
+
+// Collective.
+static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int i, bool holds,
+                             tk_comm *replica, tk_reel *reel, tk_arena *a, window *w)
+{
+    float *to[TK_MODALITIES] = {0};
+    TK_TRY(lay_story_window(t, k, i, holds, replica, a, w, to));
     for (int m = 0; m < TK_MODALITIES; m++) {
         if (m == TK_TEXT) continue;
         for (int j = 0; j < w->span.n_memory; j++) {
@@ -127,20 +144,10 @@ static tk_status open_window(const tk_story_task *t, const tk_codec_info *k, int
             if (holds) to[m] += n * numbers_each(w, m);
         }
     }
-    return w->given ? tk_agree(replica, holds ? give_own_rows(w) : TK_OK) : TK_OK;
+    return TK_OK;
 }
 
 // ---- the reel ----------------------------------------------------------------------------------
-
-// What a window is made of: documents that differ make other rows.
-static uint64_t digest_of_window(const tk_window *w)
-{
-    const int64_t made[] = {w->target, w->end, w->n_memory};
-    uint64_t h = XXH3_64bits(made, sizeof made);
-    for (int k = 0; k < w->n_memory; k++)
-        h = XXH3_64bits_withSeed(&w->memory[k].shot, sizeof w->memory[k].shot, h);
-    return h;
-}
 
 tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_reel_shape *out)
 {
@@ -148,7 +155,6 @@ tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, 
     TK_ARENA_NEW(part, a, s->n_windows);
     for (int i = 0; i < s->n_windows; i++) {
         const tk_story_shot *last = &s->shot[s->windows[i].end - 1];
-        part[i].of = digest_of_window(&s->windows[i]);
         part[i].end[TK_CODEC_VIDEO] = last->first_latent + last->latents;
         part[i].end[TK_CODEC_AUDIO] = last->first_audio + last->audio_rows;
     }
@@ -170,11 +176,77 @@ static tk_status put_window(const window *w, int i, bool holds, tk_reel *reel)
     return reel->put(reel, i, holds ? rows : NULL);
 }
 
+// ---- what windows are made of ------------------------------------------------------------------
+
+// Bits of rows that the document is given, beside those of shots made earlier, which end where `to`
+// says that they begin: of references; of the shots to make, or all of these where their walk
+// begins at them.
+static uint64_t mix_given_rows(const window *w, float *const to[TK_MODALITIES], uint64_t h)
+{
+    for (int m = 0; m < TK_MODALITIES; m++) {
+        if (m == TK_TEXT) continue;
+        const uint8_t *given = w->task.doc.given[m];
+        const int64_t each = w->channels[m];
+        h = XXH3_64bits_withSeed(w->rows[m], (size_t)(to[m] - w->rows[m]) * sizeof(float), h);
+        for (int64_t i = own_begin(w, m) / each; i < w->n_rows[m] && w->given; i++)
+            if ((given && given[i]) || w->task.skip > 0)
+                h = XXH3_64bits_withSeed(w->rows[m] + i * each, (size_t)each * sizeof(float), h);
+    }
+    return h;
+}
+
+// Those of shots made earlier are what their windows are made of. Of several shots but the first
+// window makes none.
+static uint64_t mix_memory(const window *w, const tk_reel_part *part, uint64_t h)
+{
+    const int first = w->story->windows[0].end;
+    for (int k = 0; k < w->span.n_memory; k++) {
+        const int shot = w->span.memory[k].shot, of = shot < first ? 0 : shot - first + 1;
+        const uint64_t from[] = {part[of].of, (uint64_t)(shot - w->story->windows[of].target)};
+        h = XXH3_64bits_withSeed(from, sizeof from, h);
+    }
+    return h;
+}
+
+// Of a rank that holds rows.
+static uint64_t digest_of_window(const window *w, float *const to[TK_MODALITIES],
+                                 const tk_reel_shape *s, int i, int64_t text_channels,
+                                 uint64_t common)
+{
+    uint64_t of[TK_CODEC_SIDES + 2] = {common, tk_sample_task_digest(&w->task, text_channels)};
+    for (int k = 0; k < TK_CODEC_SIDES; k++) // with the tail, or without
+        of[2 + k] = (uint64_t)(s->part[i].end[k] - tk_reel_begin(s, i, k));
+    return mix_memory(w, s->part, mix_given_rows(w, to, XXH3_64bits(of, sizeof of)));
+}
+
+tk_status tk_story_tell_windows(tk_mesh *mesh, const tk_story_task *t, const tk_codec_info *k,
+                                uint64_t common, tk_reel_shape *s)
+{
+    const bool holds = mesh->axis[TK_AXIS_PIPELINE].rank == 0;
+    tk_status st = TK_OK;
+    tk_arena one;
+    tk_arena_init(&one, 1 << 20);
+    for (int i = 0; i < s->n && st == TK_OK; i++) {
+        float *to[TK_MODALITIES] = {0};
+        window w;
+        tk_arena_reset(&one);
+        st = lay_story_window(t, k, i, holds, &mesh->replica, &one, &w, to);
+        if (st == TK_OK && holds)
+            s->part[i].of =
+                digest_of_window(&w, to, s, i, t->text ? t->text->form.channels : 0, common);
+        tk_alive();
+    }
+    tk_arena_free(&one);
+    return st;
+}
+
 // ---- sampling ----------------------------------------------------------------------------------
 
-static bool has_targets(const tk_document *d)
+// Whether any of its rows are made. The tail that its document has of the next shot's sound is none
+// of them.
+static bool makes_rows(const window *w)
 {
-    return tk_document_targets(d, TK_VIDEO) + tk_document_targets(d, TK_AUDIO) > 0;
+    return !w->given || tk_story_window_makes(w->given, w->story, &w->span);
 }
 
 // The last n steps of a window, without doing them.
@@ -213,17 +285,12 @@ static tk_status make_windows(tk_session *s, int n, const tk_story_part *part, b
     for (int i = 0; i < n; i++) {
         const tk_story_task *t = part[i].task;
         window *w = &all[i];
-        *w = (window){.story = t->story,
-                      .refs = t->refs,
-                      .given = t->given,
-                      .span = t->story->windows[part[i].window],
-                      .channels = {[TK_VIDEO] = k->video_channels, [TK_AUDIO] = k->audio_channels}};
         TK_TRY(open_window(t, k, part[i].window, holds, replica, part[i].reel, a, w));
-        taken[i] = i == 0 || (has_targets(&all[0].task.doc) && has_targets(&w->task.doc) &&
+        taken[i] = i == 0 || (makes_rows(&all[0]) && makes_rows(w) &&
                               tk_sampler_together(&s->sampler, &all[0].task, &w->task));
         if (taken[i]) run[n_run++] = w;
     }
-    if (has_targets(&all[0].task.doc))
+    if (makes_rows(&all[0]))
         TK_TRY(run_windows(s, n_run, run, part[0].task, a));
     else // all of it is given
         TK_TRY(tell_steps(part[0].task, all[0].task.steps - 1));

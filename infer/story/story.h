@@ -14,6 +14,14 @@ typedef struct tk_latents {
 // The parts of its reel: one a window, the last with the tail. Memory comes from `a`.
 tk_status tk_story_reel(const tk_story *s, const tk_codec_info *k, tk_arena *a, tk_reel_shape *out);
 
+// Collective over the mesh's replica: of each part, what its window is made of, as a number: the
+// text, the noise, the schedule, the rows that are given, what the windows that it is given shots
+// of are made of, and `common`, which stands for the model and whatever else is no storyboard's.
+// Windows of one number come out as the same bits, so that those that are there need not be made
+// again when the storyboard is another. Known to the ranks of the first pipeline stage.
+tk_status tk_story_tell_windows(tk_mesh *mesh, const tk_story_task *t, const tk_codec_info *k,
+                                uint64_t common, tk_reel_shape *s);
+
 // Collective over the mesh's replica: samples the windows that the reel does not have. A rank that
 // fails alone within a window takes the others down.
 tk_status tk_story_make(tk_session *s, const tk_story_task *t, tk_reel *reel);

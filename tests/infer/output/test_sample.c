@@ -279,7 +279,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     tk_provenance p = {.storyboard = "two.yaml",
                        .output = job->output,
                        .told = job->output,
-                       .digest = job->digest,
+                       .digest = job->digest.clip,
                        .config = &job->config,
                        .story = &job->story,
                        .refs = &none,
@@ -293,7 +293,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     tk_media_whole whole = tk_media_whole_of(&clip);
     assert_ok(tk_output_write(&p, &whole.source));
     assert_clip("clips/full", true);
-    assert_ok(tk_output_finished(job->output, job->digest, &done));
+    assert_ok(tk_output_finished(job->output, job->digest.clip, &done));
     assert_true(done);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
@@ -304,7 +304,7 @@ static void a_full_disk_leaves_what_was_there(void **state)
     assert_status(again, TK_IO);
     assert_status(fresh, TK_IO);
     assert_clip("clips/full", true);
-    assert_ok(tk_output_finished(job->output, job->digest, &done));
+    assert_ok(tk_output_finished(job->output, job->digest.clip, &done));
     assert_true(done);
     assert_clip("clips/fresh", false);
     runs_do("test -z \"$(ls -A clips | grep '^\\.\\|tmp\\|part')\"");

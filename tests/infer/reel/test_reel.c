@@ -15,7 +15,7 @@
 
 enum { PARTS = 3, VIDEO = 6, AUDIO = 4 }; // numbers of a latent frame, of an audio row
 static tk_reel_part part[PARTS] = {
-    {{2, 5}, 11}, {{3, 7}, 12}, {{7, 20}, 13}}; // latent frames, audio rows
+    {{2, 5}, 0}, {{3, 7}, 0}, {{7, 20}, 0}}; // latent frames, audio rows
 static const tk_reel_shape shape = {PARTS, part, {VIDEO, AUDIO}};
 
 static char dir[64], output[128];
@@ -27,9 +27,11 @@ static float number(tk_codec_side side, int64_t i)
     return (float)(side * 1000 + i) + 0.25f;
 }
 
+// Whose parts are made of that and of their numbers.
 static tk_status open_clip(uint64_t digest, tk_reel_files *f)
 {
-    return tk_reel_files_open(output, digest, &shape, tk_comm_self(), tk_comm_self(), f);
+    for (uint64_t i = 0; i < PARTS; i++) part[i].of = 16 * digest + i;
+    return tk_reel_files_open(output, &shape, tk_comm_self(), tk_comm_self(), f);
 }
 
 static tk_status put(tk_reel_files *f, int64_t i)
@@ -76,8 +78,8 @@ static int files(void)
 
 static void path_of(uint64_t digest, int64_t i, char path[256])
 {
-    snprintf(path, 256, "%s.windows/%016llx-%06lld.window", output, (unsigned long long)digest,
-             (long long)i);
+    snprintf(path, 256, "%s.windows/%016llx-%06lld.window", output,
+             (unsigned long long)(16 * digest) + (unsigned long long)i, (long long)i);
 }
 
 static void whole_parts_are_taken_up_again(void **state)
@@ -229,11 +231,16 @@ static void nothing_of_another_clip_is_taken(void **state)
     assert_ok(open_clip(7, &f));
     for (int i = 0; i < PARTS; i++) assert_ok(put(&f, i));
     tk_reel_files_close(&f);
-    // The same clip, cut otherwise.
-    part[1].of++;
-    assert_ok(open_clip(7, &f));
-    part[1].of--;
+    // The same clip but for a part.
+    part[1].of += 100;
+    assert_ok(tk_reel_files_open(output, &shape, tk_comm_self(), tk_comm_self(), &f));
     assert_int_equal(f.kept, PARTS - 1);
+    assert_false(f.reel.has(&f.reel, 1));
+    assert_int_equal(files(), PARTS - 1);
+    tk_reel_files_close(&f);
+    assert_ok(open_clip(7, &f));
+    assert_int_equal(f.kept, PARTS - 1);
+    assert_ok(put(&f, 1));
     tk_reel_files_close(&f);
     // Under the names of another clip, or of another window.
     path_of(7, 0, path);

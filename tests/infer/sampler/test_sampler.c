@@ -22,6 +22,7 @@ static tk_arena arena;
 static tk_config config; // of the storyboard
 static tk_story story;
 static const tk_story_given *given; // of its clip; NULL: nothing
+static int64_t steps;               // of all windows that were sampled,
 static int64_t spared;              // rows that were kept,
 static double flops;                // and all work, of the last sampling on this rank
 static int64_t exchanged, others;   // bytes sent to other branches, and along all other axes
@@ -83,6 +84,7 @@ static tk_status sample_on(const char *from, const tk_parallel_config *layout, i
     const tk_story_task task = {.config = &config, .story = &story, .refs = &refs, .given = given};
     const tk_status st = tk_story_sample(&session, &task, &arena, x);
     tk_trace_fail_at(0);
+    steps = session.sampler.steps;
     spared = session.sampler.spared;
     flops = session.device.flops;
     exchanged = session.sampler.exchanged;
@@ -251,9 +253,8 @@ static void shots_are_given_what_they_remember(void **state)
     story = before;
 }
 
-// Rows of numbers of their own, by a mask like those of all tasks at once: the sound but for its
-// beginning, a keyframe, a part of the last frames.
-static void give_some(tk_story_given *g)
+// Rows of numbers of their own, of which none is given yet.
+static void open_given(tk_story_given *g)
 {
     tk_codec *codec = test_codec(1);
     assert_ok(tk_story_given_open(g, &story, tk_codec_get_info(codec), &arena));
@@ -262,6 +263,13 @@ static void give_some(tk_story_given *g)
         if (m != TK_TEXT)
             tk_rng_fill_normal(tk_rng_key(3, TK_RNG_TEST, (uint64_t)m), 0, g->rows[m],
                                stories_numbers(&story, m), 1);
+}
+
+// By a mask like those of all tasks at once: the sound but for its beginning, a keyframe, a part of
+// the last frames.
+static void give_some(tk_story_given *g)
+{
+    open_given(g);
     tk_given_box some = g->what.whole[TK_AUDIO];
     some.begin = story.shot[0].audio_rows - 2;
     assert_ok(tk_give(&g->what, TK_AUDIO, &some, true));
@@ -357,22 +365,39 @@ static void kept_rows_change_nothing(void **state)
     keep_rows(numbered_path);
 }
 
-// Of a window of which all is given nothing is sampled.
+// All rows of shots before `shot` are given.
+static void give_before(tk_story_given *g, int shot)
+{
+    const tk_story_shot *first = &story.shot[shot];
+    tk_given_box seen = g->what.whole[TK_VIDEO], heard = g->what.whole[TK_AUDIO];
+    if (shot < story.n_shots) seen.end = first->first_latent, heard.end = first->first_audio;
+    assert_ok(tk_give(&g->what, TK_VIDEO, &seen, true));
+    assert_ok(tk_give(&g->what, TK_AUDIO, &heard, true));
+}
+
+// Of a window of which all is given nothing is sampled, also where the shot behind it is made.
 static void all_that_is_given_comes_back(void **state)
 {
-    tk_story_given g;
-    tk_latents x;
     (void)state;
-    give_some(&g);
-    assert_ok(tk_give_modality(&g.what, TK_VIDEO));
-    assert_ok(tk_give_modality(&g.what, TK_AUDIO));
-    given = &g;
-    const bool holds = sample(path, 1, world.size, &x);
-    given = NULL;
-    for (int m = 0; m < TK_MODALITIES && holds; m++)
-        if (m != TK_TEXT)
-            assert_memory_equal(x.rows[m], g.rows[m],
-                                (size_t)stories_numbers(&story, m) * sizeof(float));
+    for (int made = 0; made < 2; made++) {
+        tk_story_given g;
+        tk_latents x;
+        open_given(&g);
+        give_before(&g, story.n_shots - made);
+        given = &g;
+        const bool holds = sample(path, 1, world.size, &x);
+        given = NULL;
+        assert_int_equal(steps, made * config.sample.steps); // of the last window
+        for (int m = 0; m < TK_MODALITIES && holds; m++) {
+            const uint8_t *is_given = m == TK_TEXT ? NULL : given_rows(&g, m);
+            const int64_t rows = tk_shot_count(&g.doc, 0, m),
+                          n = rows ? stories_numbers(&story, m) / rows : 0;
+            for (int64_t i = 0; i < rows; i++)
+                if (is_given[i])
+                    assert_memory_equal(x.rows[m] + i * n, g.rows[m] + i * n,
+                                        (size_t)n * sizeof(float));
+        }
+    }
 }
 
 // With so many steps all of them find the same clip; with few, those of second order come nearer
