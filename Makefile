@@ -43,6 +43,8 @@ WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prot
 OPENMP := -fopenmp
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
+# As seen from here, however it is written: the name is in the flags, and other flags are another build.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 OUT   := $(BUILD)
 ifneq ($(filter 1,$(DEBUG)),)
 MODE  := -Og -march=$(ARCH)
@@ -248,7 +250,8 @@ asked = $(if $(findstring /,$(T)),$(foreach t,$(1),$(if $(findstring $(firstword
 all: features $(PROGRAM) $(CEILING)
 	@printf '\n%s is ready: %s --help\n' '$(PROGRAM)' '$(PROGRAM)'
 
-tests: $(TESTS) $(FAULTY) $(JSON) emulated
+# With the objects that tests link in the place of others: several of them make at a time.
+tests: $(TESTS) $(FAULTY) $(JSON) emulated $(if $(SAN),,$(call objects,$(foreach s,$(SPARED),$(NO_$(s)))))
 
 # What the build found. Anything missing stops it here, with the remedy.
 features:
