@@ -5,16 +5,17 @@
 // the host looks, when it waits for that thread.
 #include "core/base/log.h"
 #include "parallel/mpi/internal.h"
+#include <math.h>
 #include <sched.h>
 #include <time.h>
 
-enum {
-    PATIENT_NS = 50 * 1000, // pause between tests once the wait is long
-    EAGER_TESTS = 64,       // of a queue's thread, before it is patient
-};
-// Seconds of yielding before pausing: a pause is a twentieth of it. Ranks that share cores and go
-// on yielding take turns with who works.
+enum { EAGER_TESTS = 64 }; // of a queue's thread, before it is patient
+// Seconds of yielding before pausing. Ranks that share cores and go on yielding take turns with who
+// works.
 static const double LONG_WAIT = 0.001;
+// A pause is this share of the wait until then, so that tests cost little of a long wait and come
+// late by little; seconds at least and at most. (Long messages go on by tests alone.)
+static const double PAUSE_SHARE = 0.05, SHORTEST_PAUSE = 50e-6, LONGEST_PAUSE = 200e-6;
 // Between looks around, by the clock: a core given away may stay away. Each look gives it away some
 // times more, where ranks share cores.
 static const double LOOK_SECONDS = 0.03;
@@ -44,10 +45,11 @@ tk_status tk_mpi_check(const tk_mpi_impl *m, const char *op, int err)
                    op, m->rank, m->size, m->name, m->world_rank, words));
 }
 
-// Between two tests; the first ones of a wait come at once.
-static void pause_between(bool patient)
+// Between two tests, after so many seconds; the first ones of a wait come at once.
+static void pause_between(bool patient, double waited)
 {
-    const struct timespec pause = {0, PATIENT_NS};
+    const double seconds = fmin(fmax(PAUSE_SHARE * waited, SHORTEST_PAUSE), LONGEST_PAUSE);
+    const struct timespec pause = {0, (long)(seconds * 1e9)};
     if (patient)
         nanosleep(&pause, NULL);
     else
@@ -67,7 +69,7 @@ tk_status tk_mpi_finish(const tk_mpi_impl *m, const char *op, int n, MPI_Request
         int err = MPI_Testall(n, req, &done, MPI_STATUSES_IGNORE);
         if (err != MPI_SUCCESS) return tk_mpi_check(m, op, err);
         if (done) return TK_OK;
-        pause_between(looks ? now - began > LONG_WAIT : tests > EAGER_TESTS);
+        pause_between(looks ? now - began > LONG_WAIT : tests > EAGER_TESTS, now - began);
         now = tk_now();
         if (!looks || now - looked < LOOK_SECONDS) continue;
         tk_mpi_look(&w);
