@@ -66,13 +66,16 @@ static void tell_proof(const char *path, const tk_proof *f, bool anchors)
 
 static void tell_part(const char *where, const tk_mark_found *f)
 {
-    if (!f->looked)
+    char turned[40] = "";
+    if (!f->looked) {
         printf("  %s: nothing to look at\n", where);
-    else
-        printf("  %s: %s, p <= 1e%+.0f (%.1f deviations, best of %.3g tries; scale %.2f, speed "
-               "%.2f)\n",
-               where, tk_mark_is_present(f) ? "found" : "not found", ceil(f->log10p), f->z,
-               f->tries, f->scale, f->speed);
+        return;
+    }
+    if (f->turned) snprintf(turned, sizeof turned, ", turned by %d degrees", f->turned);
+    printf("  %s: %s, p <= 1e%+.0f (%.1f deviations, best of %.3g tries; scale %.2f, speed "
+           "%.2f%s%s)\n",
+           where, tk_mark_is_present(f) ? "found" : "not found", ceil(f->log10p), f->z, f->tries,
+           f->scale, f->speed, f->mirrored ? ", mirrored" : "", turned);
 }
 
 static void tell_mark(const char *path, const tk_mark_report *m)
@@ -162,9 +165,10 @@ static json_t *payload_object(const tk_mark_found *f)
 static json_t *found_object(const tk_mark_found *f)
 {
     if (!f->looked) return json_null();
-    return json_pack("{s:b, s:o, s:f, s:f, s:f, s:f, s:f}", "present", (int)tk_mark_is_present(f),
-                     "payload", payload_object(f), "log10_p", f->log10p, "deviations", f->z,
-                     "tries", f->tries, "scale", f->scale, "speed", f->speed);
+    return json_pack("{s:b, s:o, s:f, s:f, s:f, s:f, s:f, s:b, s:i}", "present",
+                     (int)tk_mark_is_present(f), "payload", payload_object(f), "log10_p", f->log10p,
+                     "deviations", f->z, "tries", f->tries, "scale", f->scale, "speed", f->speed,
+                     "mirrored", (int)f->mirrored, "turned", f->turned);
 }
 
 static json_t *mark_object(const tk_mark_report *m)

@@ -17,6 +17,8 @@ typedef struct tk_mark_found {
     double z;      // deviations of the best
     double tries;  // places, scales and speeds looked at
     double scale;  // pictures: the mark's size, 1 where nothing was cut off or put around
+    bool mirrored; // pictures: left and right changed places,
+    int turned;    // and then they were turned clockwise by so many degrees
     double speed;  // of its clock
     bool said;     // the message's CRC holds; means something only where it is present
     tk_mark_message message;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/mark/look.h"
 #include <kiss_fftnd.h>
+#include <kiss_fftr.h>
 #include <math.h>
 #include <string.h>
 
@@ -10,11 +11,26 @@ enum {
     BLOCK = 25,   // pictures whose sums are kept as one: within them no speed is told from another
     BLOCKS = 24,  // of a window
     WAYS = 2,     // to look at a picture: what it shows, and what changed since the one before
-    OF_WAY = BLOCKS * SCALES * TK_MARK_LINES,
+    VIEWS = 8,    // of a picture: upright, turned, mirrored
+    OF_VIEW = SCALES * TK_MARK_LINES,
+    OF_BLOCK = VIEWS * WAYS * OF_VIEW,
     RINGS = TK_MARK_TURN + 1,
     PLANE = TK_MARK_TILE
 };
 static const double scale_step = 1.014, most_speed = 0.12;
+static const double upright_share = 0.9; // of false alarms; all other views have the rest
+
+// A wave of the mark, (kx, ky), is in such a picture's transform at (x[0] kx + x[1] ky, y[0] kx +
+// y[1] ky). Views are in pairs of opposite waves: where one has a number the other has its
+// conjugate, since pictures are real.
+static const struct view {
+    int x[2], y[2];
+    bool mirrored;
+    int turned;
+} view[VIEWS] = {{{1, 0}, {0, 1}, false, 0},   {{-1, 0}, {0, -1}, false, 180},
+                 {{-1, 0}, {0, 1}, true, 0},   {{1, 0}, {0, -1}, true, 180},
+                 {{0, -1}, {1, 0}, false, 90}, {{0, 1}, {-1, 0}, false, 270},
+                 {{0, -1}, {-1, 0}, true, 90}, {{0, 1}, {1, 0}, true, 270}};
 
 typedef struct look_up {   // of the transform, between four of its points
     int at[4], against[4]; // at the line's frequency; at the opposite one
@@ -25,18 +41,19 @@ struct tk_mark_look {
     int64_t wide, high, pad_wide, pad_high;
     tk_mark_line line[TK_MARK_LINES];
     double drift[TK_MARK_LINES];    // of waves: turns a second by which the tile's drift takes them
-    look_up *where;                 // (SCALES, LINES), by wave
+    look_up *where;                 // (VIEWS / 2, SCALES, LINES), by wave, of each first of a pair
     kiss_fftnd_cfg whole;           // transform of a picture
-    kiss_fft_cfg row;               // of the plane's rows and columns
+    kiss_fft_cfg row;               // of the plane's rows,
+    kiss_fftr_cfg column;           // and its columns, of which the real part is wanted
     float *luma, *before;           // (high, wide) as shown, now and before
     float *field_of, *flat;         // (high, wide)
     double *sums;                   // ((high + 1), (wide + 1))
     kiss_fft_cpx *field, *spectrum; // (pad_high, pad_wide); re: what it shows, im: what changed
-    kiss_fft_cpx *block;            // (WAYS, BLOCKS, SCALES, LINES), by wave
+    kiss_fft_cpx *block;            // (BLOCKS, VIEWS, WAYS, SCALES, LINES), by wave
     int64_t pictures;               // of the window
     bool begun;                     // there is a picture before
     float soft[TK_MARK_SIGNS];      // of all windows
-    tk_mark_found best;
+    tk_mark_found upright, others;  // views: the best of each
 };
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -61,10 +78,11 @@ static int64_t padded(int64_t n)
 }
 
 // Bilinear, of frequencies kx and ky turns per tile of `side` points.
-static look_up look_up_at(const tk_mark_look *l, const tk_mark_line *k, double side)
+static look_up look_up_at(const tk_mark_look *l, const struct view *of, const tk_mark_line *k,
+                          double side)
 {
-    const double u = (double)k->kx * (double)l->pad_wide / side;
-    const double v = (double)k->ky * (double)l->pad_high / side;
+    const double u = (of->x[0] * k->kx + of->x[1] * k->ky) * (double)l->pad_wide / side;
+    const double v = (of->y[0] * k->kx + of->y[1] * k->ky) * (double)l->pad_high / side;
     const int64_t x = (int64_t)floor(u), y = (int64_t)floor(v);
     const float px = (float)(u - floor(u)), py = (float)(v - floor(v));
     look_up out;
@@ -102,7 +120,11 @@ static tk_status new_transforms(tk_mark_look *l, tk_arena *a)
     kiss_fft_alloc(PLANE, 1, NULL, &bytes);
     TK_ARENA_NEW(memory, a, (int64_t)bytes);
     l->row = kiss_fft_alloc(PLANE, 1, memory, &bytes);
-    return l->whole && l->row ? TK_OK : TK_FAIL(TK_INTERNAL, "no Fourier transform");
+    bytes = 0;
+    kiss_fftr_alloc(PLANE, 1, NULL, &bytes);
+    TK_ARENA_NEW(memory, a, (int64_t)bytes);
+    l->column = kiss_fftr_alloc(PLANE, 1, memory, &bytes);
+    return l->whole && l->row && l->column ? TK_OK : TK_FAIL(TK_INTERNAL, "no Fourier transform");
 }
 
 tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t high,
@@ -116,7 +138,7 @@ tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t 
     l->pad_high = padded(high);
     tk_mark_lines(key, l->line);
     TK_TRY(new_transforms(l, a));
-    TK_ARENA_NEW(l->where, a, (int64_t)SCALES * TK_MARK_LINES);
+    TK_ARENA_NEW(l->where, a, (int64_t)VIEWS / 2 * OF_VIEW);
     TK_ARENA_NEW(l->luma, a, wide * high);
     TK_ARENA_NEW(l->before, a, wide * high);
     TK_ARENA_NEW(l->field_of, a, wide * high);
@@ -124,13 +146,13 @@ tk_status tk_mark_look_open(tk_arena *a, tk_mark_key key, int64_t wide, int64_t 
     TK_ARENA_NEW(l->sums, a, (wide + 1) * (high + 1));
     TK_ARENA_NEW(l->field, a, l->pad_wide * l->pad_high);
     TK_ARENA_NEW(l->spectrum, a, l->pad_wide * l->pad_high);
-    TK_ARENA_NEW(l->block, a, (int64_t)WAYS * OF_WAY);
+    TK_ARENA_NEW(l->block, a, (int64_t)BLOCKS * OF_BLOCK);
     for (int k = 0; k < TK_MARK_LINES; k++) {
         const tk_mark_line *line = &l->line[k];
         l->drift[line->wave] = drift_of(line);
-        for (int s = 0; s < SCALES; s++)
-            l->where[s * TK_MARK_LINES + line->wave] =
-                look_up_at(l, line, TK_MARK_TILE * scale_of(s));
+        for (int i = 0; i < VIEWS / 2 * SCALES; i++)
+            l->where[i * TK_MARK_LINES + line->wave] =
+                look_up_at(l, &view[i / SCALES * 2], line, TK_MARK_TILE * scale_of(i % SCALES));
     }
     *out = l;
     return TK_OK;
@@ -223,23 +245,30 @@ static kiss_fft_cpx turned(kiss_fft_cpx v, double turns)
 
 static void end_window(tk_mark_look *l);
 
+// Adds v, turned back, to a sum and its conjugate to that of the opposite view.
+static void add_turned(kiss_fft_cpx v, kiss_fft_cpx back, kiss_fft_cpx *sum)
+{
+    kiss_fft_cpx *opposite = sum + WAYS * OF_VIEW;
+    sum->r += v.r * back.r - v.i * back.i;
+    sum->i += v.r * back.i + v.i * back.r;
+    opposite->r += v.r * back.r + v.i * back.i;
+    opposite->i += v.r * back.i - v.i * back.r;
+}
+
 void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
 {
     const double seconds = (double)l->pictures / TK_MARK_LOOK_FPS;
-    kiss_fft_cpx back[TK_MARK_LINES], *to = l->block + l->pictures / BLOCK * SCALES * TK_MARK_LINES;
+    kiss_fft_cpx back[TK_MARK_LINES], *block = l->block + l->pictures / BLOCK * OF_BLOCK;
     fill_field(l, rgb);
     kiss_fftnd(l->whole, l->field, l->spectrum);
     for (int k = 0; k < TK_MARK_LINES; k++)
         back[k] = turned((kiss_fft_cpx){1, 0}, -l->drift[k] * seconds);
-    for (int s = 0; s < SCALES; s++)
-        for (int k = 0; k < TK_MARK_LINES; k++) {
-            kiss_fft_cpx v[WAYS];
-            look_up_in(l->spectrum, &l->where[s * TK_MARK_LINES + k], v);
-            for (int way = 0; way < WAYS; way++) {
-                kiss_fft_cpx *sum = &to[way * OF_WAY + s * TK_MARK_LINES + k];
-                sum->r += v[way].r * back[k].r - v[way].i * back[k].i;
-                sum->i += v[way].r * back[k].i + v[way].i * back[k].r;
-            }
+    for (int pair = 0; pair < VIEWS / 2; pair++)
+        for (int i = 0; i < OF_VIEW; i++) {
+            kiss_fft_cpx v[WAYS], *sum = block + 2 * pair * WAYS * OF_VIEW + i;
+            look_up_in(l->spectrum, &l->where[pair * OF_VIEW + i], v);
+            for (int way = 0; way < WAYS; way++)
+                add_turned(v[way], back[i % TK_MARK_LINES], sum + way * OF_VIEW);
         }
     if (++l->pictures == BLOCK * BLOCKS) end_window(l);
 }
@@ -248,7 +277,7 @@ void tk_mark_look_at(tk_mark_look *l, const uint8_t *rgb)
 
 typedef struct sighting {
     double z;
-    int way, scale, rate, place; // place: y * PLANE + x
+    int view, way, scale, rate, place; // place: y * PLANE + x
 } sighting;
 
 static double speed_of(const tk_mark_look *l, int rate)
@@ -269,24 +298,34 @@ static int ring_of(const tk_mark_line *k)
     return (int)sqrt((double)(k->kx * k->kx + k->ky * k->ky));
 }
 
-// Sums over the window one way, at a scale and a speed, by the deviation of lines as long; what
-// stands out is cut.
-static void gather_window(const tk_mark_look *l, const sighting *c, kiss_fft_cpx sum[TK_MARK_LINES])
+// At a speed, what takes a wave of each block to where it would be at the mark's own.
+static void make_turns(const tk_mark_look *l, int rate, kiss_fft_cpx turn[BLOCKS][TK_MARK_LINES])
 {
-    const kiss_fft_cpx *block = l->block + c->way * OF_WAY + c->scale * TK_MARK_LINES;
-    const double off = speed_of(l, c->rate) - 1, each = (double)BLOCK / TK_MARK_LOOK_FPS;
+    const double off = speed_of(l, rate) - 1, each = (double)BLOCK / TK_MARK_LOOK_FPS;
+    for (int64_t b = 0; b * BLOCK < l->pictures; b++)
+        for (int wave = 0; wave < TK_MARK_LINES; wave++)
+            turn[b][wave] =
+                turned((kiss_fft_cpx){1, 0}, -l->drift[wave] * off * ((double)b + 0.5) * each);
+}
+
+// Sums over the window in a view, one way, at a scale and a speed, by the deviation of lines as
+// long; what stands out is cut.
+static void gather_window(const tk_mark_look *l, const sighting *c,
+                          const kiss_fft_cpx turn[BLOCKS][TK_MARK_LINES],
+                          kiss_fft_cpx sum[TK_MARK_LINES])
+{
+    const kiss_fft_cpx *block =
+        l->block + (c->view * WAYS + c->way) * OF_VIEW + c->scale * TK_MARK_LINES;
+    kiss_fft_cpx by_wave[TK_MARK_LINES] = {0};
     double square[RINGS] = {0};
     int n[RINGS] = {0};
-    memset(sum, 0, TK_MARK_LINES * sizeof *sum);
     for (int64_t b = 0; b * BLOCK < l->pictures; b++)
         for (int k = 0; k < TK_MARK_LINES; k++) {
-            const int wave = l->line[k].wave;
-            const kiss_fft_cpx v = block[b * SCALES * TK_MARK_LINES + wave];
-            const double turns = -l->drift[wave] * off * ((double)b + 0.5) * each;
-            const kiss_fft_cpx t = c->rate ? turned(v, turns) : v;
-            sum[k].r += t.r;
-            sum[k].i += t.i;
+            const kiss_fft_cpx v = block[b * OF_BLOCK + k], t = turn[b][k];
+            by_wave[k].r += v.r * t.r - v.i * t.i;
+            by_wave[k].i += v.r * t.i + v.i * t.r;
         }
+    for (int k = 0; k < TK_MARK_LINES; k++) sum[k] = by_wave[l->line[k].wave];
     for (int k = 0; k < TK_MARK_LINES; k++) {
         const int r = ring_of(&l->line[k]);
         square[r] += (double)(sum[k].r * sum[k].r + sum[k].i * sum[k].i);
@@ -311,7 +350,8 @@ static kiss_fft_cpx without_phase(const tk_mark_line *k, kiss_fft_cpx v)
 // How well pilots agree at each place of the tile, all at once.
 static void try_places(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LINES], sighting *best)
 {
-    kiss_fft_cpx grid[PLANE][PLANE] = {0}, part[PLANE][PLANE], column[PLANE], out[PLANE];
+    kiss_fft_cpx grid[RINGS][PLANE] = {0}, part[RINGS][PLANE], column[PLANE / 2 + 1] = {0};
+    float out[PLANE];
     double square = 0;
     best->z = -1;
     for (int k = 0; k < TK_MARK_PILOTS; k++) {
@@ -322,12 +362,12 @@ static void try_places(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LIN
     if (!(square > 0)) return;
     for (int y = 0; y < RINGS; y++) kiss_fft(l->row, grid[y], part[y]);
     for (int x = 0; x < PLANE; x++) {
-        memset(column, 0, sizeof column);
         for (int y = 0; y < RINGS; y++) column[y] = part[y][x];
-        kiss_fft(l->row, column, out);
+        column[0].r *= 2; // it has no opposite, the others are counted with theirs
+        kiss_fftri(l->column, column, out);
         for (int y = 0; y < PLANE; y++)
-            if ((double)out[y].r > best->z) {
-                best->z = (double)out[y].r;
+            if (0.5 * (double)out[y] > best->z) {
+                best->z = 0.5 * (double)out[y];
                 best->place = y * PLANE + x;
             }
     }
@@ -349,9 +389,10 @@ static double agreement(const tk_mark_look *l, const kiss_fft_cpx sum[TK_MARK_LI
 // Adds what the lines that carry signs say, read where pilots agree best within a point.
 static void read_signs(tk_mark_look *l, const sighting *c)
 {
-    kiss_fft_cpx sum[TK_MARK_LINES];
+    kiss_fft_cpx sum[TK_MARK_LINES], turn[BLOCKS][TK_MARK_LINES];
     double best = -1, at_x = 0, at_y = 0;
-    gather_window(l, c, sum);
+    make_turns(l, c->rate, turn);
+    gather_window(l, c, turn, sum);
     for (int i = -3; i <= 3; i++)
         for (int j = -3; j <= 3; j++) {
             const double x = c->place % PLANE + 0.25 * i, y = c->place / PLANE + 0.25 * j;
@@ -371,53 +412,88 @@ static void read_signs(tk_mark_look *l, const sighting *c)
     }
 }
 
-static tk_mark_found search_window(const tk_mark_look *l, sighting *best)
+static tk_mark_found search_view(const tk_mark_look *l, int v, sighting *best)
 {
-    kiss_fft_cpx sum[TK_MARK_LINES];
+    kiss_fft_cpx sum[TK_MARK_LINES], turn[BLOCKS][TK_MARK_LINES];
     const int rates = most_rate(l);
     *best = (sighting){.z = -1};
-    for (int i = 0; i < WAYS * SCALES; i++)
-        for (int rate = -rates; rate <= rates; rate++) {
-            sighting c = {.way = i / SCALES, .scale = i % SCALES, .rate = rate};
-            gather_window(l, &c, sum);
+    for (int rate = -rates; rate <= rates; rate++) {
+        make_turns(l, rate, turn);
+        for (int i = 0; i < WAYS * SCALES; i++) {
+            sighting c = {.view = v, .way = i / SCALES, .scale = i % SCALES, .rate = rate};
+            gather_window(l, &c, turn, sum);
             try_places(l, sum, &c);
             if (c.z > best->z) *best = c;
         }
+    }
     const double tries = (double)WAYS * SCALES * (2 * rates + 1) * PLANE * PLANE;
     return (tk_mark_found){.looked = true,
                            .z = best->z,
                            .tries = tries,
                            .scale = scale_of(best->scale),
                            .speed = speed_of(l, best->rate),
+                           .mirrored = view[v].mirrored,
+                           .turned = view[v].turned,
                            .log10p = log10(tries) - best->z * best->z / 2 * M_LOG10E};
+}
+
+// The more certain of both, where each has its share of false alarms.
+static tk_mark_found weigh_views(tk_mark_found upright, tk_mark_found others)
+{
+    tk_mark_found *both[] = {&upright, &others};
+    for (int i = 0; i < 2; i++) {
+        if (!both[i]->looked) continue;
+        both[i]->tries /= i ? 1 - upright_share : upright_share;
+        both[i]->log10p = fmin(0, log10(both[i]->tries) - both[i]->z * both[i]->z / 2 * M_LOG10E);
+    }
+    return others.looked && others.log10p < upright.log10p ? others : upright;
+}
+
+// Looks at the window's other views only where it is not found upright, so that what was left as it
+// was, as nearly all is, costs no more for them. What was found is added to both findings; the
+// window's own is returned.
+static tk_mark_found search_window(const tk_mark_look *l, tk_mark_found *upright,
+                                   tk_mark_found *others, sighting *best)
+{
+    tk_mark_found rest = {0};
+    const tk_mark_found first = search_view(l, 0, best);
+    tk_mark_found found = weigh_views(first, rest);
+    tk_mark_better(upright, &first);
+    if (tk_mark_is_present(&found)) return found;
+    for (int v = 1; v < VIEWS; v++) {
+        sighting c;
+        const tk_mark_found f = search_view(l, v, &c);
+        const bool better = f.z > rest.z;
+        tk_mark_better(&rest, &f);
+        found = weigh_views(first, rest);
+        if (better && found.z == f.z) *best = c;
+    }
+    tk_mark_better(others, &rest);
+    return found;
 }
 
 static void end_window(tk_mark_look *l)
 {
     sighting best;
     if (l->pictures == 0) return;
-    const tk_mark_found found = search_window(l, &best);
-    tk_mark_better(&l->best, &found);
+    const tk_mark_found found = search_window(l, &l->upright, &l->others, &best);
     if (best.z > 0 && found.log10p < 0) read_signs(l, &best);
-    memset(l->block, 0, (size_t)WAYS * OF_WAY * sizeof *l->block);
+    memset(l->block, 0, (size_t)((l->pictures + BLOCK - 1) / BLOCK * OF_BLOCK) * sizeof *l->block);
     l->pictures = 0;
 }
 
 tk_mark_found tk_mark_look_under(tk_mark_look *l, tk_mark_key key)
 {
     sighting best;
+    tk_mark_found upright = {0}, others = {0};
     tk_mark_lines(key, l->line);
-    tk_mark_found found = {0};
-    if (l->pictures > 0) {
-        const tk_mark_found window = search_window(l, &best);
-        tk_mark_better(&found, &window);
-    }
-    return found;
+    return l->pictures > 0 ? search_window(l, &upright, &others, &best) : upright;
 }
 
 tk_mark_found tk_mark_look_end(tk_mark_look *l)
 {
     end_window(l);
-    l->best.said = tk_mark_decode(l->soft, &l->best.message);
-    return l->best;
+    tk_mark_found f = weigh_views(l->upright, l->others);
+    f.said = tk_mark_decode(l->soft, &f.message);
+    return f;
 }

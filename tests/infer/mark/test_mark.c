@@ -86,34 +86,61 @@ static void skip_blocks(int64_t frame, const uint8_t *luma, uint8_t *shown)
 
 typedef struct window { // of the pictures that is left
     double x, y, w, h, light;
-    bool frugal; // blocks are skipped
+    bool frugal;   // blocks are skipped
+    bool mirrored; // left and right change places,
+    int turned;    // and then it is turned clockwise by so many degrees
+    bool blind;    // another key and the same one are asked first
 } window;
+
+// Of what is shown (high, wide, 3), as it is handed over: left and right have changed places, then
+// it is turned by 90 degrees as often as asked.
+static void turn(const uint8_t *rgb, int64_t wide, int64_t high, const window *w, uint8_t *out)
+{
+    for (int64_t y = 0; y < high; y++)
+        for (int64_t x = 0; x < wide; x++) {
+            int64_t to_x = w->mirrored ? wide - 1 - x : x, to_y = y, is_wide = wide, is_high = high;
+            for (int i = 0; i < w->turned; i += 90) {
+                const int64_t was_x = to_x, was_wide = is_wide;
+                to_x = is_high - 1 - to_y;
+                to_y = was_x;
+                is_wide = is_high;
+                is_high = was_wide;
+            }
+            memcpy(out + 3 * (to_y * is_wide + to_x), rgb + 3 * (y * wide + x), 3);
+        }
+}
 
 // What `by` finds in pictures that were marked, or not, and changed.
 static tk_mark_found look_in(const tk_mark_message *message, tk_mark_key by, window w)
 {
-    static uint8_t luma[HIGH * WIDE], skipped[HIGH * WIDE], rgb[4 * HIGH * HIGH * 3];
+    static uint8_t luma[HIGH * WIDE], skipped[HIGH * WIDE], rgb[4 * HIGH * HIGH * 3],
+        handed[4 * HIGH * HIGH * 3];
+    const bool lies = w.turned % 180;
     tk_mark_picture picture;
     tk_mark_look *look;
     int64_t wide, high;
     tk_arena a;
     tk_arena_init(&a, 0);
     tk_mark_look_size((int64_t)w.w, (int64_t)w.h, &wide, &high);
-    assert_ok(tk_mark_look_open(&a, by, wide, high, &look));
+    assert_ok(tk_mark_look_open(&a, by, lies ? high : wide, lies ? wide : high, &look));
     if (message)
         assert_ok(
             tk_mark_picture_open(&picture, &a, ours, *message, WIDE, HIGH, TK_MARK_LOOK_FPS, 1));
-    for (int64_t i = 0; i < PICTURES; i++) {
+    for (int64_t i = 0; i < (w.mirrored || w.turned ? PICTURES / 2 : PICTURES); i++) {
         draw(w.frugal ? 0 : i, w.frugal ? 20 : 3, luma);
         if (message) tk_mark_picture_put(&picture, luma, WIDE, i);
         skip_blocks(i, luma, skipped);
         show(w.frugal ? skipped : luma, w.x, w.y, w.w, w.h, w.light, wide, high, rgb);
-        tk_mark_look_at(look, rgb);
+        turn(rgb, wide, high, &w, handed);
+        tk_mark_look_at(look, handed);
     }
-    const tk_mark_found other = tk_mark_look_under(look, nobodys),
-                        again = tk_mark_look_under(look, by), f = tk_mark_look_end(look);
-    assert_true(other.looked && !tk_mark_is_present(&other));
-    assert_true(again.z == f.z && again.log10p == f.log10p);
+    const tk_mark_found other = w.blind ? tk_mark_look_under(look, nobodys) : (tk_mark_found){0},
+                        again = w.blind ? tk_mark_look_under(look, by) : other,
+                        f = tk_mark_look_end(look);
+    if (w.blind) {
+        assert_true(other.looked && !tk_mark_is_present(&other));
+        assert_true(again.z == f.z && again.log10p == f.log10p);
+    }
     tk_arena_free(&a);
     return f;
 }
@@ -121,23 +148,41 @@ static tk_mark_found look_in(const tk_mark_message *message, tk_mark_key by, win
 static void pictures_bear_it(void **state)
 {
     (void)state;
-    const window all[] = {{0, 0, WIDE, HIGH, 1, false},
-                          {60, 30, 0.6 * WIDE, 0.6 * HIGH, 1.3, false},
-                          {-40, -20, 1.3 * WIDE, 1.3 * HIGH, 0.7, false}};
+    const window all[] = {{.w = WIDE, .h = HIGH, .light = 1, .blind = true},
+                          {.x = 60, .y = 30, .w = 0.6 * WIDE, .h = 0.6 * HIGH, .light = 1.3},
+                          {.x = -40, .y = -20, .w = 1.3 * WIDE, .h = 1.3 * HIGH, .light = 0.7}};
     for (int i = 0; i < 3; i++) {
         const tk_mark_found f = look_in(i ? &little : &says, ours, all[i]);
         const tk_mark_message *m = i ? &little : &says;
         assert_true(tk_mark_is_present(&f));
         assert_true(f.said && f.message.payload == m->payload && f.message.small == m->small);
         assert_near(f.scale, WIDE / all[i].w, 0.03);
+        assert_true(!f.mirrored && f.turned == 0);
     }
+}
+
+// Whichever way they lie, they are found so and say what they say; bare ones are not.
+static void turned_pictures_bear_it(void **state)
+{
+    (void)state;
+    for (int i = 1; i < 8; i++) {
+        const window w = {
+            .w = WIDE, .h = HIGH, .light = 1, .mirrored = i / 4, .turned = i % 4 * 90};
+        const tk_mark_found f = look_in(&says, ours, w);
+        assert_true(tk_mark_is_present(&f));
+        assert_true(f.mirrored == w.mirrored && f.turned == w.turned);
+        assert_true(f.said && f.message.payload == says.payload);
+    }
+    const tk_mark_found bare = look_in(
+        NULL, ours, (window){.w = WIDE, .h = HIGH, .light = 1, .mirrored = true, .turned = 90});
+    assert_false(tk_mark_is_present(&bare));
 }
 
 // Blocks that were skipped show the mark of another time: looked at as they are, they drown it.
 static void skipped_blocks_do_not_hide_it(void **state)
 {
     (void)state;
-    const window frugal = {0, 0, WIDE, HIGH, 1, true};
+    const window frugal = {.w = WIDE, .h = HIGH, .light = 1, .frugal = true};
     const tk_mark_found f = look_in(&says, ours, frugal), bare = look_in(NULL, ours, frugal);
     assert_true(tk_mark_is_present(&f));
     assert_true(f.said && f.message.payload == says.payload);
@@ -147,7 +192,7 @@ static void skipped_blocks_do_not_hide_it(void **state)
 static void others_do_not(void **state)
 {
     (void)state;
-    const window whole = {0, 0, WIDE, HIGH, 1, false};
+    const window whole = {.w = WIDE, .h = HIGH, .light = 1};
     const tk_mark_found bare = look_in(NULL, ours, whole), other = look_in(&says, theirs, whole);
     assert_true(bare.looked && other.looked);
     assert_false(tk_mark_is_present(&bare));
@@ -325,10 +370,15 @@ static void keys_are_looked_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_come_back_through_noise),  cmocka_unit_test(pictures_bear_it),
-        cmocka_unit_test(skipped_blocks_do_not_hide_it),  cmocka_unit_test(others_do_not),
-        cmocka_unit_test(pictures_are_changed_by_little), cmocka_unit_test(sound_bears_it),
-        cmocka_unit_test(pieces_do_not_matter),           cmocka_unit_test(keys_are_looked_at),
+        cmocka_unit_test(words_come_back_through_noise),
+        cmocka_unit_test(pictures_bear_it),
+        cmocka_unit_test(turned_pictures_bear_it),
+        cmocka_unit_test(skipped_blocks_do_not_hide_it),
+        cmocka_unit_test(others_do_not),
+        cmocka_unit_test(pictures_are_changed_by_little),
+        cmocka_unit_test(sound_bears_it),
+        cmocka_unit_test(pieces_do_not_matter),
+        cmocka_unit_test(keys_are_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
