@@ -11,6 +11,7 @@
 enum {
     TK_MARK_TILE = 64,  // points
     TK_MARK_ROWS = 144, // of a picture's shorter side
+    TK_MARK_LOOK_FPS = 10,
     TK_MARK_LINES = 264,
     TK_MARK_PILOTS = TK_MARK_LINES - TK_MARK_SIGNS / 2, // the first of them
     TK_MARK_TURN = 15                                   // kx and ky are within -TURN .. TURN

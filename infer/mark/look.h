@@ -2,16 +2,15 @@
 // Finds the mark in pictures. Each one is flattened (what is bright or busy weighs as much as what
 // is not), and so is what changed since the one before: of films that were encoded at low quality
 // the mark in what was not written anew stands still. Both are transformed once; what the transform
-// is at the mark's waves, for each of 86 scales, is turned back by the drift and summed. So a
-// picture costs one Fourier transform of 4 times its points and 2 x 86 x 264 look-ups, and a window
-// of a minute 2 x 86 x 23 inverse transforms of the tile, each of which tries all 4,096 places at
-// once. Memory is that of a window: 13 MiB of pictures 16:9.
+// is at the mark's waves, for each of 86 scales and eight ways in which a picture may have been
+// turned and mirrored, is turned back by the drift and summed (window.h). So a picture costs one
+// Fourier transform of 4 times its points and 4 x 86 x 264 look-ups, and a window of a minute 2 x
+// 86 x 23 inverse transforms of the tile, each of which tries all 4,096 places at once, and eight
+// times as many where it is not found upright. Memory is that of a window, 75 MiB for a minute.
 #pragma once
 #include "core/base/mem.h"
 #include "infer/mark/found.h"
 #include "infer/mark/lines.h"
-
-enum { TK_MARK_LOOK_FPS = 10 };
 
 typedef struct tk_mark_look tk_mark_look;
 
