@@ -214,9 +214,9 @@ static tk_status put_jobs_json(const char *dir, tk_arena *a)
     TK_TRY(tk_spool_look(dir, a, &v));
     printf("{\"format\": \"talkie-jobs\", \"version\": 1, \"counts\": {\"running\": %d, "
            "\"waiting\": %d, \"new\": %d, \"done\": %d, \"failed\": %d, \"cancelled\": %d}, "
-           "\"jobs\": [",
+           "\"more\": %d, \"jobs\": [",
            v.count[TK_SPOOL_RUNNING], v.count[TK_SPOOL_WAITING], v.fresh, v.count[TK_SPOOL_DONE],
-           v.count[TK_SPOOL_FAILED], v.count[TK_SPOOL_CANCELLED]);
+           v.count[TK_SPOOL_FAILED], v.count[TK_SPOOL_CANCELLED], v.beyond);
     for (int i = 0; i < v.n; i++) {
         const tk_spool_job *j = &v.job[i];
         tk_spool_record r;

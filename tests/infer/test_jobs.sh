@@ -90,3 +90,13 @@ if command -v script >/dev/null; then
     on_terminal 24 60 $'\003' # Ctrl-C
     tail -c 40 out | grep -q $'\033\\[?1049l' || fail "after Ctrl-C the screen is not put back"
 fi
+
+# ---- of a folder with more jobs than are told both tables say how many more there are
+rm -r spool/done && mkdir spool/done
+seq -f 'spool/done/job%05.0f' 10003 | xargs mkdir
+"$talkie" jobs spool >many 2>out || fail "no table of many"
+grep -q '^spool: .* 10003 done, .*; of folders with more than 10000 jobs only so many are told$' many || fail "that some are not told is not told"
+[[ $(tail -n 1 many) == 'and 3 more' ]] || fail "how many are not told is not told"
+"$talkie" jobs spool jobs.json=1 >many 2>out || fail "no JSON of many"
+tells many counts.done 10003
+tells many more 3
