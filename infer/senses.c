@@ -68,7 +68,7 @@ static tk_status hear_file(tk_senses *s, const tk_senses_file *f, tk_sensed *of)
 {
     const tk_media_config want = {.sample_rate = HEARD_RATE, .channels = 1};
     TK_TRY(tk_transcript_begin(s->ear, HEARD_RATE, 1, tk_sensed_said, of));
-    TK_TRY(tk_media_hear_on(f->path, &want, f->seconds, hear_more, s));
+    TK_TRY(tk_media_hear_on(f->path, 0, &want, f->seconds, hear_more, s));
     return tk_transcript_end(s->ear);
 }
 

@@ -4,23 +4,36 @@
 #include "data/media/sound.h"
 #include <string.h>
 
-tk_status tk_media_has_pictures(const char *path, bool *yes)
+static tk_status count_tracks(const char *path, enum AVMediaType kind, int *n)
 {
+    const int cover = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS;
     tk_track t;
-    *yes = false;
-    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, &t));
-    const enum AVMediaType video = AVMEDIA_TYPE_VIDEO;
+    *n = 0;
+    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, 0, &t));
     for (unsigned i = 0; i < t.format->nb_streams; i++) {
         const AVStream *s = t.format->streams[i];
-        const int cover = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS;
-        *yes |= s->codecpar->codec_type == video && !(s->disposition & cover);
+        *n += s->codecpar->codec_type == kind && !(s->disposition & cover);
     }
     tk_track_close(&t);
     return TK_OK;
 }
 
+tk_status tk_media_has_pictures(const char *path, bool *yes)
+{
+    int n;
+    const tk_status st = count_tracks(path, AVMEDIA_TYPE_VIDEO, &n);
+    *yes = n > 0;
+    return st;
+}
+
+tk_status tk_media_sounds(const char *path, int *n)
+{
+    return count_tracks(path, AVMEDIA_TYPE_AUDIO, n);
+}
+
 typedef struct listening {
     const char *path;
+    int number; // of the sound track
     tk_media_heard heard;
     void *ctx;
     int64_t samples; // so far
@@ -45,7 +58,7 @@ static tk_status hear_to_the_end(tk_sound *s, int64_t most, float *pcm, listenin
 static tk_status hear_sound(tk_sound *s, const tk_media_config *m, double max_seconds, listening *h)
 {
     float *pcm;
-    TK_TRY(tk_sound_open(h->path, m->sample_rate, m->channels, s));
+    TK_TRY(tk_sound_open(h->path, h->number, m->sample_rate, m->channels, s));
     if (!s->track.stream) return TK_FAIL(TK_INPUT, "%s has no sound", h->path);
     TK_NEW(pcm, m->sample_rate * m->channels);
     const tk_status st =
@@ -55,11 +68,11 @@ static tk_status hear_sound(tk_sound *s, const tk_media_config *m, double max_se
     return h->samples ? TK_OK : TK_FAIL(TK_INPUT, "%s: its sound is empty", h->path);
 }
 
-tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
-                           tk_media_heard heard, void *ctx)
+tk_status tk_media_hear_on(const char *path, int number, const tk_media_config *m,
+                           double max_seconds, tk_media_heard heard, void *ctx)
 {
     tk_sound s = {0};
-    listening h = {path, heard, ctx, 0};
+    listening h = {path, number, heard, ctx, 0};
     if (!(max_seconds > 0) || max_seconds > 1e6)
         return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it", path, max_seconds);
     const tk_status st = hear_sound(&s, m, max_seconds, &h);
@@ -91,7 +104,7 @@ tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_s
 {
     heard_all k = {path, out};
     *out = tk_media_shape(m, 0, 0);
-    const tk_status st = tk_media_hear_on(path, m, max_seconds, keep_sound, &k);
+    const tk_status st = tk_media_hear_on(path, 0, m, max_seconds, keep_sound, &k);
     if (st != TK_OK) tk_media_free(out);
     return st;
 }

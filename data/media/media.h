@@ -20,8 +20,9 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
 
 // Size of a file's first picture as it would be shown: turned, with square pixels.
 tk_status tk_media_size(const char *path, int64_t *width, int64_t *height);
-// Whether a media file has pictures; if not, tk_media_hear reads it.
+// Whether a media file has pictures; if not, tk_media_hear reads it. How many sound tracks it has.
 tk_status tk_media_has_pictures(const char *path, bool *yes);
+tk_status tk_media_sounds(const char *path, int *n);
 // What a media file has; lasts: it is no still. TK_INPUT as of tk_media_read.
 typedef struct tk_media_has {
     bool pictures, sound, lasts;
@@ -32,9 +33,10 @@ tk_status tk_media_look(const char *path, tk_media_has *out);
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out);
 // The same as it is read, a second at a time: pcm (n, channels), there until `heard` returns.
+// number: of its sound tracks, 0 the one that players take, which all others of these hear.
 typedef tk_status (*tk_media_heard)(void *ctx, const float *pcm, int64_t n);
-tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
-                           tk_media_heard heard, void *ctx);
+tk_status tk_media_hear_on(const char *path, int number, const tk_media_config *m,
+                           double max_seconds, tk_media_heard heard, void *ctx);
 
 // A still of a film: the picture `at` seconds after its first one, or the last where it ends
 // before, as JPEG in `a`, at most `side` pixels high and wide.

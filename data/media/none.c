@@ -27,6 +27,12 @@ tk_status tk_media_has_pictures(const char *path, bool *yes)
     return no_media(path);
 }
 
+tk_status tk_media_sounds(const char *path, int *n)
+{
+    *n = 0;
+    return no_media(path);
+}
+
 tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_seconds,
                         tk_media *out)
 {
@@ -34,10 +40,10 @@ tk_status tk_media_hear(const char *path, const tk_media_config *m, double max_s
     return no_media(path);
 }
 
-tk_status tk_media_hear_on(const char *path, const tk_media_config *m, double max_seconds,
-                           tk_media_heard heard, void *ctx)
+tk_status tk_media_hear_on(const char *path, int number, const tk_media_config *m,
+                           double max_seconds, tk_media_heard heard, void *ctx)
 {
-    (void)m, (void)max_seconds, (void)heard, (void)ctx;
+    (void)number, (void)m, (void)max_seconds, (void)heard, (void)ctx;
     return no_media(path);
 }
 

@@ -121,7 +121,7 @@ static tk_status encode_still(tk_still *s, tk_arena *a, tk_media_poster *out)
 
 static tk_status make_still(tk_still *s, double at, int64_t side, tk_arena *a, tk_media_poster *out)
 {
-    TK_TRY(tk_track_open(s->path, AVMEDIA_TYPE_VIDEO, &s->track));
+    TK_TRY(tk_track_open(s->path, AVMEDIA_TYPE_VIDEO, 0, &s->track));
     TK_TRY(find_still(s, at));
     TK_TRY(scale_still(s, side));
     TK_TRY(encode_still(s, a, out));

@@ -107,8 +107,8 @@ static tk_status check_config(const tk_media_config *m)
 static tk_status open_parts(tk_media_reader *r, const char *path)
 {
     bool end;
-    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_VIDEO, &r->video));
-    TK_TRY(tk_sound_open(path, r->m.sample_rate, r->m.channels, &r->sound));
+    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_VIDEO, 0, &r->video));
+    TK_TRY(tk_sound_open(path, 0, r->m.sample_rate, r->m.channels, &r->sound));
     r->shown = av_frame_alloc();
     r->ahead = av_frame_alloc();
     if (!r->shown || !r->ahead) return TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
@@ -222,7 +222,7 @@ tk_status tk_media_size(const char *path, int64_t *width, int64_t *height)
     tk_track t;
     bool end;
     *width = *height = 0;
-    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_VIDEO, &t));
+    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_VIDEO, 0, &t));
     tk_status st = tk_track_next(&t, &end);
     if (st == TK_OK && end) st = tk_track_check_complete(&t);
     if (st == TK_OK && !end) tk_picture_shown(&t, t.frame, width, height);

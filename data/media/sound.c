@@ -14,11 +14,11 @@
 #define SHORT 0.25   // seconds of pictures behind the last sound that are worth a word
 #define UNSCALED 1e3 // a sum of coefficients that no mix has: none is scaled down
 
-tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *s)
+tk_status tk_sound_open(const char *path, int number, int64_t rate, int64_t channels, tk_sound *s)
 {
     *s = (tk_sound){.rate = rate, .channels = channels};
     s->limiter = (tk_limiter){.rate = rate, .channels = channels, .gain = 1, .least = 1};
-    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, &s->track));
+    TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, number, &s->track));
     s->end = !s->track.stream;
     return TK_OK;
 }

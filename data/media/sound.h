@@ -33,7 +33,9 @@ typedef struct tk_sound {
     bool end;
 } tk_sound;
 
-tk_status tk_sound_open(const char *path, int64_t rate, int64_t channels, tk_sound *out);
+// number: of the file's sound tracks, as in data/media/track.h.
+tk_status tk_sound_open(const char *path, int number, int64_t rate, int64_t channels,
+                        tk_sound *out);
 // Samples [first, first + n) into pcm (n, channels), NULL = skip them; `first` never goes back.
 // Silence where the file has no sound.
 tk_status tk_sound_pull(tk_sound *s, int64_t first, int64_t n, float *pcm);

@@ -132,25 +132,27 @@ static bool is_picture_of_sound(const AVStream *s) // cover art
     return s->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS);
 }
 
-static AVStream *find_stream(AVFormatContext *f, enum AVMediaType kind)
+static AVStream *find_stream(AVFormatContext *f, enum AVMediaType kind, int number)
 {
-    int best = av_find_best_stream(f, kind, -1, -1, NULL, 0);
-    if (best >= 0 && !is_picture_of_sound(f->streams[best])) return f->streams[best];
+    const int best = av_find_best_stream(f, kind, -1, -1, NULL, 0);
+    const bool is_one = best >= 0 && !is_picture_of_sound(f->streams[best]);
+    if (is_one && number-- == 0) return f->streams[best];
     for (unsigned i = 0; i < f->nb_streams; i++)
-        if (f->streams[i]->codecpar->codec_type == kind && !is_picture_of_sound(f->streams[i]))
+        if (f->streams[i]->codecpar->codec_type == kind && !is_picture_of_sound(f->streams[i]) &&
+            !(is_one && i == (unsigned)best) && number-- == 0)
             return f->streams[i];
     return NULL;
 }
 
-static tk_status open_stream(tk_track *t, enum AVMediaType kind)
+static tk_status open_stream(tk_track *t, enum AVMediaType kind, int number)
 {
-    t->stream = find_stream(t->format, kind);
+    t->stream = find_stream(t->format, kind, number);
     if (!t->stream && kind == AVMEDIA_TYPE_VIDEO)
         return TK_FAIL(TK_INPUT, "%s has no video stream (it is %s)", t->path,
                        t->format->iformat->long_name);
     if (t->format->iformat->flags & AVFMT_TS_DISCONT)
-        t->other = find_stream(t->format, kind == AVMEDIA_TYPE_VIDEO ? AVMEDIA_TYPE_AUDIO
-                                                                     : AVMEDIA_TYPE_VIDEO);
+        t->other = find_stream(
+            t->format, kind == AVMEDIA_TYPE_VIDEO ? AVMEDIA_TYPE_AUDIO : AVMEDIA_TYPE_VIDEO, 0);
     for (unsigned i = 0; i < t->format->nb_streams; i++)
         if (t->format->streams[i] != t->stream && t->format->streams[i] != t->other)
             t->format->streams[i]->discard = AVDISCARD_ALL;
@@ -223,20 +225,21 @@ static tk_status check_riff(const tk_track *t)
     return TK_OK;
 }
 
-static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMediaType kind)
+static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMediaType kind,
+                                      int number)
 {
     tk_av_quiet();
     *t = (tk_track){.path = path, .fd = -1};
     TK_TRY(open_bytes(t));
     TK_TRY(open_format(t));
-    TK_TRY(open_stream(t, kind));
+    TK_TRY(open_stream(t, kind, number));
     return check_riff(t);
 }
 
-tk_status tk_track_open(const char *path, enum AVMediaType kind, tk_track *t)
+tk_status tk_track_open(const char *path, enum AVMediaType kind, int number, tk_track *t)
 {
     tk_status st;
-    TK_TRY_TO(st, fail, open_without_decoder(t, path, kind));
+    TK_TRY_TO(st, fail, open_without_decoder(t, path, kind, number));
     TK_TRY_TO(st, fail, open_decoder(t));
     return TK_OK;
 fail:
@@ -447,12 +450,12 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
     tk_track t;
     tk_status st;
     *s = (tk_track_scan){.last = -INFINITY};
-    TK_TRY_TO(st, out, open_without_decoder(&t, path, AVMEDIA_TYPE_VIDEO));
+    TK_TRY_TO(st, out, open_without_decoder(&t, path, AVMEDIA_TYPE_VIDEO, 0));
     if (!(t.packet = av_packet_alloc())) {
         st = TK_FAIL(TK_MEMORY, "out of memory reading %s", path);
         goto out;
     }
-    s->has_audio = find_stream(t.format, AVMEDIA_TYPE_AUDIO) != NULL;
+    s->has_audio = find_stream(t.format, AVMEDIA_TYPE_AUDIO, 0) != NULL;
     for (unsigned i = 0; i < t.format->nb_streams; i++) // the last to end tells that all is there
         t.format->streams[i]->discard = AVDISCARD_DEFAULT;
     s->declared = declared_end(&t);

@@ -38,8 +38,10 @@ typedef struct tk_track {
     bool draining;
 } tk_track;
 
-// `kind` is AVMEDIA_TYPE_VIDEO or AVMEDIA_TYPE_AUDIO. On failure nothing is left open.
-tk_status tk_track_open(const char *path, enum AVMediaType kind, tk_track *out);
+// `kind` is AVMEDIA_TYPE_VIDEO or AVMEDIA_TYPE_AUDIO; number: of the file's tracks of that kind, 0
+// the best (as players take it), then the others in the file's order. On failure nothing is left
+// open.
+tk_status tk_track_open(const char *path, enum AVMediaType kind, int number, tk_track *out);
 tk_status tk_track_next(tk_track *t, bool *end); // decodes the next frame into t->frame
 void tk_track_close(tk_track *t);                // a zeroed track is fine
 

@@ -84,7 +84,7 @@ tk_status tk_give_sound(const tk_giver *g, const tk_given_media *m)
     tk_given_part p;
     TK_TRY(tk_given_part_lay(g, m, &p));
     tk_sounds x = tk_sounds_open(&p);
-    tk_status st = tk_media_hear_on(m->path, &p.want, seconds, hear_on, &x);
+    tk_status st = tk_media_hear_on(m->path, 0, &p.want, seconds, hear_on, &x);
     if (st == TK_OK) st = check_length(&p, (double)x.seen / (double)p.want.sample_rate);
     if (st == TK_OK) st = tk_sounds_end(&x);
     tk_sounds_close(&x);

@@ -70,5 +70,15 @@ command -v ffmpeg >/dev/null || exit 0
 ffmpeg -v error -nostdin -i marked.mp4 -vf scale=iw/2:ih/2 -crf 28 smaller.mkv 2>out || fail "ffmpeg"
 expect 0 "it says $says (16 bits)" verify smaller.mkv watermark.key=key
 expect 2 'no MP4 file' verify smaller.mkv
+ffmpeg -v error -nostdin -i smaller.mkv -vf transpose=1,hflip -crf 28 turned.mp4 2>out || fail "ffmpeg"
+expect 0 'mirrored, turned by 270 degrees)' verify turned.mp4 watermark.key=key -o report.json
+grep -q '"turned": 270' report.json || fail "the report does not say how the picture lies"
+
+# Another sound before the marked one, and no mark in the picture: a player may choose either sound. One that cannot
+# be heard is said, and the others are.
+ffmpeg -v error -nostdin -i plain.mp4 -i marked.mp4 -map 0:v -map 0:a -map 1:a -c copy two.mp4 2>out || fail "ffmpeg"
+expect 0 'sound: found' verify two.mp4 watermark.key=key
+ffmpeg -v error -nostdin -i plain.mp4 -map 0:v -map 0:a -map 0:a -c copy twice.mp4 2>out || fail "ffmpeg"
+expect 1 'sound: not found' verify twice.mp4 watermark.key=key
 ffmpeg -v error -nostdin -i marked.mp4 -vn sound.wav 2>out || fail "ffmpeg"
 expect 2 'sound.wav' verify sound.wav watermark.key=key
