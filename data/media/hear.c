@@ -6,13 +6,12 @@
 
 static tk_status count_tracks(const char *path, enum AVMediaType kind, int *n)
 {
-    const int cover = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS;
     tk_track t;
     *n = 0;
     TK_TRY(tk_track_open(path, AVMEDIA_TYPE_AUDIO, 0, &t));
     for (unsigned i = 0; i < t.format->nb_streams; i++) {
         const AVStream *s = t.format->streams[i];
-        *n += s->codecpar->codec_type == kind && !(s->disposition & cover);
+        *n += s->codecpar->codec_type == kind && !tk_track_is_cover(s);
     }
     tk_track_close(&t);
     return TK_OK;

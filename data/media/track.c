@@ -127,7 +127,7 @@ static tk_status open_format(tk_track *t)
     return TK_OK;
 }
 
-static bool is_picture_of_sound(const AVStream *s) // cover art
+bool tk_track_is_cover(const AVStream *s)
 {
     return s->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS);
 }
@@ -135,10 +135,10 @@ static bool is_picture_of_sound(const AVStream *s) // cover art
 static AVStream *find_stream(AVFormatContext *f, enum AVMediaType kind, int number)
 {
     const int best = av_find_best_stream(f, kind, -1, -1, NULL, 0);
-    const bool is_one = best >= 0 && !is_picture_of_sound(f->streams[best]);
+    const bool is_one = best >= 0 && !tk_track_is_cover(f->streams[best]);
     if (is_one && number-- == 0) return f->streams[best];
     for (unsigned i = 0; i < f->nb_streams; i++)
-        if (f->streams[i]->codecpar->codec_type == kind && !is_picture_of_sound(f->streams[i]) &&
+        if (f->streams[i]->codecpar->codec_type == kind && !tk_track_is_cover(f->streams[i]) &&
             !(is_one && i == (unsigned)best) && number-- == 0)
             return f->streams[i];
     return NULL;

@@ -42,6 +42,7 @@ typedef struct tk_track {
 // the best (as players take it), then the others in the file's order. On failure nothing is left
 // open.
 tk_status tk_track_open(const char *path, enum AVMediaType kind, int number, tk_track *out);
+bool tk_track_is_cover(const AVStream *s);       // a picture of a sound: no track of pictures
 tk_status tk_track_next(tk_track *t, bool *end); // decodes the next frame into t->frame
 void tk_track_close(tk_track *t);                // a zeroed track is fine
 

@@ -274,8 +274,8 @@ static tk_mark_found weigh_views(tk_mark_found upright, tk_mark_found others)
     return others.looked && others.log10p < upright.log10p ? others : upright;
 }
 
-// Looks at the window's other views only where it is not found upright, so that what was left as it
-// was, as nearly all is, costs no more for them. What was found is added to both findings; the
+// Searches the window's other views only where it is not found upright, as nearly all marked ones
+// are. What was found is added to both findings; the
 // window's own is returned.
 static tk_mark_found search_window(const tk_mark_window *w, tk_mark_found *upright,
                                    tk_mark_found *others, sighting *best)
