@@ -191,13 +191,22 @@
     talkie.feed.onshow?.(shown);
   };
 
+  // A slide that a jump cuts short may put the feed where the slide ended once more, after the jump and its
+  // scrollend: for a moment what was jumped to is kept, unless somebody's finger takes the feed.
+  let jumped = -Infinity; // when
+  const jump = i => {
+    jumped = performance.now();
+    feed.scrollTo({top: i * page, behavior: 'instant'});
+  };
+  feed.addEventListener('pointerdown', () => { jumped = -Infinity; }, {passive: true});
+
   const measure = () => {
     page = Math.max(1, feed.clientHeight);
     reel.style.height = `${clips.length * page}px`;
     feed.style.setProperty('--page', `${page}px`);
     if (current >= 0) {
       arrange();
-      feed.scrollTop = current * page;
+      jump(current);
     }
   };
 
@@ -206,10 +215,13 @@
     asked ||= requestAnimationFrame(() => {
       asked = 0;
       const i = Math.min(clips.length - 1, Math.max(0, Math.round(feed.scrollTop / page)));
-      if (clips.length && i !== current) {
-        wanted = !still.matches;
-        show(i);
+      if (!clips.length || i === current) return;
+      if (performance.now() - jumped < 300) {
+        feed.scrollTo({top: current * page, behavior: 'instant'});
+        return;
       }
+      wanted = !still.matches;
+      show(i);
     });
   }, {passive: true});
   feed.addEventListener('scrollend', () => { target = -1; });
@@ -276,8 +288,9 @@
         wanted = !still.matches;
         target = -1;
         show(to);
-        feed.scrollTo({top: to * page, behavior: 'instant'});
+        jump(to);
       } else {
+        jumped = -Infinity;
         target = to;
         feed.scrollTo({top: to * page, behavior: 'smooth'});
       }

@@ -551,7 +551,8 @@ static void a_thousand_clips_cost_what_seven_do(void **state)
     browser_key(b, "End");
     wait_at(MANY - 1);
     one_plays();
-    json_decref(browser_value(b, "talkie.feed.step(-500)"));
+    // A slide that the jump cut short, which still puts the feed where it ended.
+    json_decref(browser_value(b, "talkie.feed.step(-500), feed.scrollTop = 9000"));
     wait_at(MANY - 501);
     one_plays();
     json_decref(browser_value(b, "for (const k of [1, 400, -100]) talkie.feed.step(k)"));
