@@ -194,3 +194,15 @@ void tk_lender_close(tk_lender *p)
 {
     tk_folder_close(&p->folder);
 }
+
+tk_standing tk_lender_standing(const tk_lender *p, const char *paper)
+{
+    tk_standing x = TK_STANDING_NONE;
+    for (int64_t i = 0; i < p->history.n; i++) {
+        const tk_cameo_line *line = &p->history.line[i];
+        const bool begins = line->event == TK_CAMEO_ENROLLED || line->event == TK_CAMEO_GRANTED;
+        if (begins && !strcmp(line->paper, paper)) x = TK_STANDING_NOW;
+        if (x == TK_STANDING_NOW && line->event == TK_CAMEO_REVOKED) x = TK_STANDING_PAST;
+    }
+    return x;
+}

@@ -96,6 +96,13 @@ tk_status tk_lender_open(const tk_cameo_store *s, const tk_handle *who, bool wri
                          tk_lender *out);
 void tk_lender_close(tk_lender *p);
 
+typedef enum tk_standing { // what a paper by which a clip was made is to the person now
+    TK_STANDING_NONE,      // the log knows none of this hash
+    TK_STANDING_PAST,      // it was of an enrolment that was revoked since
+    TK_STANDING_NOW        // it is, or was, of the enrolment in force
+} tk_standing;
+tk_standing tk_lender_standing(const tk_lender *p, const char *paper);
+
 // ---- what is done with them --------------------------------------------------------------------
 
 typedef struct tk_cameo_new {

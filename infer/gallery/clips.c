@@ -117,7 +117,7 @@ static tk_status ask_copy(gallery_candidate *c, const char **why)
 static tk_status ask_people(gallery_candidate *c, const char **why)
 {
     if (!c->g->consents) return TK_OK;
-    return tk_gallery_ask_people(&c->g->store, c->proof, c->time, &c->arena, why);
+    return tk_gallery_ask_people(&c->g->store, c->proof, &c->arena, why);
 }
 
 // The most work of all questions.

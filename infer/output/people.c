@@ -17,8 +17,6 @@
 
 enum { DESCRIPTION = 16 << 20 }; // bytes of one, at most
 
-static const char cameo_words[] = "cameo"; // what an ingredient's words begin with (sign.c)
-
 // ---- descriptions ------------------------------------------------------------------------------
 
 // NULL: there is none, or it describes no clip.
@@ -67,8 +65,7 @@ static bool is_what_it_names(const json_t *entry, const char *path)
     return false;
 }
 
-// ---- people_found
-// -----------------------------------------------------------------------------------
+// ---- who is found -------------------------------------------------------------------------------
 
 typedef struct people_found {
     tk_person_in *found; // (TK_INHERITED)
@@ -112,10 +109,25 @@ static tk_status find_described(people_found *f, const json_t *told)
     return TK_OK;
 }
 
+static const char cameo_words[] = "cameo", by_words[] = ", by consent ";
+
+char *tk_people_words(const char *paper, bool inherited, tk_arena *a)
+{
+    return tk_arena_printf(a, "%s%s%s%s", cameo_words,
+                           inherited ? " of a clip that this one goes on from" : "", by_words,
+                           paper);
+}
+
 bool tk_people_is_person(const tk_told_ingredient *x)
 {
     return x->title && x->words && *x->title == '@' &&
            !strncmp(x->words, cameo_words, sizeof cameo_words - 1);
+}
+
+const char *tk_people_paper(const tk_told_ingredient *x)
+{
+    const char *by = strstr(x->words, by_words);
+    return by ? by + sizeof by_words - 1 : "";
 }
 
 static tk_status find_signed(people_found *f, const tk_proof *p)

@@ -27,8 +27,12 @@ typedef struct tk_people_in { // all files of a storyboard
     int n_shows;
 } tk_people_in;
 
-// Whether an ingredient of a manifest is a person, whose handle is its title.
+// A person among a manifest's ingredients has the handle as its title, "@ada", and these words: the
+// paper is the hash of what the person is in it by. NULL: out of memory.
+char *tk_people_words(const char *paper, bool inherited, tk_arena *a);
 bool tk_people_is_person(const tk_told_ingredient *x);
+const char *tk_people_paper(const tk_told_ingredient *x); // of a person; "": its words name none
+
 // In any file of a storyboard: remixed, seen, heard or shown to the model; the picture of a clip,
 // OUTPUT.png, counts as the clip. Each person once. A line of *w where who is in it is said and
 // cannot be read, and for more than TK_INHERITED.

@@ -2,6 +2,7 @@
 #include "infer/output/sign.h"
 #include "core/base/utf8.h"
 #include "core/base/version.h"
+#include "infer/output/people.h"
 #include "infer/provenance/proof.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -51,7 +52,6 @@ static void add_story(ingredient_list *l, const tk_storyboard *b)
         if (tk_shot_is_taken(&b->shots[i])) add_media(l, b->shots[i].clip, TK_RELATION_PART);
 }
 
-// "cameo" comes first in the words: by that people are known again (people.c).
 static tk_status add_cameo(tk_signing *s, ingredient_list *l, const char *handle, const char *words)
 {
     char *title = tk_arena_printf(&s->arena, "@%s", handle);
@@ -67,14 +67,11 @@ static tk_status add_cameos(tk_signing *s, ingredient_list *l, const tk_storyboa
     for (int64_t i = 0; i < b->n_lent; i++) {
         const tk_lent_config *x = &b->lent[i];
         if (i && !strcmp(x->handle, x[-1].handle)) continue; // face and voice
-        TK_TRY(add_cameo(s, l, x->handle,
-                         tk_arena_printf(&s->arena, "cameo, by consent %s", x->paper)));
+        TK_TRY(add_cameo(s, l, x->handle, tk_people_words(x->paper, false, &s->arena)));
     }
     for (int64_t i = 0; i < b->n_inherited; i++)
-        TK_TRY(add_cameo(
-            s, l, b->inherited[i].handle,
-            tk_arena_printf(&s->arena, "cameo of a clip that this one goes on from, by consent %s",
-                            b->inherited[i].paper)));
+        TK_TRY(add_cameo(s, l, b->inherited[i].handle,
+                         tk_people_words(b->inherited[i].paper, true, &s->arena)));
     return TK_OK;
 }
 

@@ -25,6 +25,11 @@ plan_of() { # FILE, WHOSE, keys
 grant() { cameo grant @ada consent.users=[1002] "consent.uses=[$1]" consent.until=2099-01-01 consent.sign=registrar.pem; }
 enroll() { cameo enroll @ada face.png voice.wav consent.sign=registrar.pem; }
 remix=', shots: [{seconds: 0.5, prompt: she waves}]'
+shows() { # N: of the clips in shown/, whatever the time of their files is
+    touch shown/*
+    "$talkie" gallery shown -o site consent.store=store >out 2>&1 || fail "no gallery"
+    grep -q "^site: $1 clip" out || fail "a gallery does not show $1 of the clips"
+}
 
 enroll
 grant 'face, voice'
@@ -87,6 +92,9 @@ sample third.yaml -o third
 grant 'face, voice, remix'
 plan_of again.yaml 1002 "cameo: [ada], remix: {clip: third.mp4, shots: [0]}$remix"
 sample again.yaml -o fourth
+mkdir shown
+cp first.mp4 second.mp4 shown
+shows 2 # one by a consent in whose place another stands by now
 cameo log @ada
 for clip in second taken third fourth; do
     for event in used made; do
@@ -120,8 +128,11 @@ for old in remix taken third own-remix; do refused '@ada: was revoked' $old.yaml
 [[ ! -e first.latents ]] || fail "latents that were put back are kept"
 
 # ---- revoked while a window is written: that is the reason, not that its folder is gone
+shows 0
 enroll
 grant 'face, voice'
+shows 0 # what she revoked does not come back
+[[ $(grep -c '@ada, who is in it, has revoked since, and enrolled anew' out) == 2 ]] || fail "it is not told why"
 "$faulty" 0 slow 2000 sample own.yaml -o late "${lent[@]}" >job 2>&1 &
 job=$!
 for _ in $(seq 1200); do ! compgen -G 'late.windows/*.window*' >/dev/null || break; sleep 0.05; done

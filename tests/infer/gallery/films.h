@@ -8,7 +8,7 @@
 #include "data/media/media.h"
 #include "infer/gallery/gallery.h"
 #include "infer/mark/marked.h"
-#include "infer/output/output.h"
+#include "infer/output/people.h"
 #include "tests/infer/provenance/signed.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -42,7 +42,9 @@ typedef struct film {
     const char *style, *prompt[2];
 } film;
 
-static const char *film_person; // who lends to what is made next, "@ada"; NULL: nobody
+// Who lends to what is made next, "@ada", NULL: nobody; by which paper; to what it goes on from.
+static const char *film_person, *film_paper;
+static bool film_inherits;
 
 static inline void film_sign(const film *w, const tk_file *f, const tk_signer *by, bool room_only,
                              int64_t *room)
@@ -57,7 +59,9 @@ static inline void film_sign(const film *w, const tk_file *f, const tk_signer *b
     tk_arena_init(&a, 0);
     if (film_person)
         list[m.n++] = (tk_ingredient){
-            .title = film_person, .relation = TK_RELATION_INPUT, .words = "cameo: face and voice"};
+            .title = film_person,
+            .relation = TK_RELATION_INPUT,
+            .words = tk_people_words(film_paper ? film_paper : "", film_inherits, &a)};
     if (w->from) {
         tk_proof *p = tk_arena_alloc(&a, sizeof *p);
         assert_non_null(p);

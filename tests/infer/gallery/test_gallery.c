@@ -288,15 +288,35 @@ static void marks_are_asked_for(void **state)
     tk_config_free(&in.config);
 }
 
-// Who has revoked is in no clip that is shown, nor in what was made from it.
+// By the card on which they serve their owners; NULL: nobody.
+static void lend_to(const film *f, const char *handle, const char *paper, bool inherits)
+{
+    film_person = handle;
+    film_paper = paper;
+    film_inherits = inherits;
+    film_make(f);
+    film_person = NULL;
+}
+
+static const char *card_of(const char *handle, int64_t owner)
+{
+    assert_ok(lender_ask(handle, owner));
+    return tk_arena_printf(&lender_arena, "%s", lender_cameo[0].paper);
+}
+
+// Who has revoked is in no clip that is shown, nor in what was made from it, whatever the time of
+// the files is; who enrolled anew is in those of since.
 static void people_are_asked_for(void **state)
 {
     static const film of[] = {{"lent/ada.mp4", 8, NULL, 0, NULL, {NULL}},
                               {"lent/from-her.mp4", 9, "lent/ada.mp4", 0, NULL, {NULL}},
                               {"lent/bo.mp4", 10, NULL, 0, NULL, {NULL}},
                               {"lent/nobody.mp4", 11, NULL, 0, NULL, {NULL}},
-                              {"lent/unknown.mp4", 12, NULL, 0, NULL, {NULL}}};
-    static const char *const person[] = {"@ada", NULL, "@bo", NULL, "@cleo"};
+                              {"lent/unknown.mp4", 12, NULL, 0, NULL, {NULL}},
+                              {"lent/foreign.mp4", 13, NULL, 0, NULL, {NULL}}},
+                      anew[] = {{"lent/new.mp4", 14, NULL, 0, NULL, {NULL}},
+                                {"lent/allowed.mp4", 15, "lent/ada.mp4", 0, NULL, {NULL}}};
+    static const int shown[] = {6, 4, 2, 4}; // nobody asks, asks, after she revoked, and enrolled
     char folder[200];
     const tk_handle ada = {"ada"};
     (void)state;
@@ -305,28 +325,30 @@ static void people_are_asked_for(void **state)
     assert_int_equal(lender_setup(NULL), 0);
     lender_enroll("@ada", LENDER_ADA);
     lender_enroll("@bo", LENDER_BO);
-    const time_t later = time(NULL) + 1000; // than they enrolled
-    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-        film_person = person[i];
-        film_make(&of[i]);
-        const struct timeval times[2] = {{.tv_sec = later}, {.tv_sec = later}};
-        assert_int_equal(utimes(signed_path(of[i].name), times), 0);
-    }
-    film_person = NULL;
+    const char *once = card_of("@ada", LENDER_ADA), *bo = card_of("@bo", LENDER_BO);
+    lend_to(&of[0], "@ada", once, false);
+    lend_to(&of[1], NULL, NULL, false);
+    lend_to(&of[2], "@bo", bo, false);
+    lend_to(&of[3], NULL, NULL, false);
+    lend_to(&of[4], "@cleo", once, false);
+    lend_to(&of[5], "@bo", once, false);
     const char *store = lender_path("store");
     for (int asks = 0; asks < 4; asks++) {
         if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
-        if (asks == 3) lender_enroll("@ada", LENDER_ADA);
-        // An old clip is not of her new enrolment.
-        const struct timeval old[2] = {{.tv_sec = 1790000000}, {.tv_sec = 1790000000}};
-        if (asks == 3) assert_int_equal(utimes(signed_path("lent/ada.mp4"), old), 0);
+        if (asks == 3) {
+            lender_enroll("@ada", LENDER_ADA);
+            for (size_t i = 0; i < 2; i++)
+                lend_to(&anew[i], "@ada", card_of("@ada", LENDER_ADA), i == 1);
+        }
         assert_ok(gallery_asking(folder, site, "", "", asks ? store : ""));
         json_t *told = gallery_told(site);
-        assert_int_equal(n_shown(told), asks == 0 ? 5 : asks == 1 ? 4 : asks == 2 ? 2 : 3);
+        assert_int_equal(n_shown(told), shown[asks]);
         if (asks) left_out_because(told, "unknown.mp4", "nobody of that handle has enrolled");
+        if (asks) left_out_because(told, "foreign.mp4", "a consent that this store does not know");
         if (asks == 2) left_out_because(told, "ada.mp4", "@ada, who is in it, has revoked");
         if (asks == 2) left_out_because(told, "from-her.mp4", "@ada, who is in it, has revoked");
         if (asks == 3) left_out_because(told, "ada.mp4", "enrolled anew");
+        if (asks == 3) left_out_because(told, "from-her.mp4", "enrolled anew");
         json_decref(told);
     }
     assert_status(gallery_asking(folder, site, "", "", lender_path("nowhere")), TK_INPUT);
