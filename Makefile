@@ -201,7 +201,7 @@ CEILING  := $(OUT)/gemm_ceiling
 TEST_SRC := $(filter-out tests/cuda/%,$(wildcard tests/*/test_*.c tests/*/*/test_*.c))
 FAULTY   := $(OUT)/tests/support/faulty
 JSON     := $(OUT)/tests/support/json
-TARGETS  := $(patsubst %,$(OUT)/tests/fuzz/%.o,targets product foreign)
+TARGETS  := $(patsubst %,$(OUT)/tests/fuzz/%.o,targets product cameos foreign)
 FUZZER   := $(OUT)/fuzzer
 SUPPORT  := $(filter-out $(FAULTY).o $(JSON).o,$(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c)))
 TESTS    := $(TEST_SRC:%.c=$(OUT)/%)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/digest.h"
 #include "core/base/files.h"
-#include "infer/cameo/wish.h"
 #include "infer/gallery/describe.h"
 #include "infer/gallery/takedown.h"
 #include "infer/output/parts.h"
@@ -20,13 +19,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { MOST = 1 << 20, PATHS = 600 };
+enum { MOST = 1 << 20 };
 
 // ---- folders -----------------------------------------------------------------------------------
 
 const char *fuzz_in_folder(const char *path, const char *name)
 {
-    static char out[PATHS];
+    static char out[FUZZ_PATH];
     snprintf(out, sizeof out, "%s.d", path);
     mkdir(out, 0700);
     snprintf(out, sizeof out, "%s.d/%s", path, name);
@@ -40,8 +39,7 @@ void fuzz_put_file(const char *to, const void *x, size_t bytes)
     fuzz_must(f && fclose(f) == 0 && put ? TK_OK : TK_FAIL(TK_IO, "cannot write"), to);
 }
 
-// Whole, ended by a NUL.
-static char *read_all(const char *path, tk_arena *a, size_t *bytes)
+char *fuzz_read_all(const char *path, tk_arena *a, size_t *bytes)
 {
     char *text;
     fuzz_must(tk_file_read(path, MOST, a, &text, bytes), path);
@@ -50,7 +48,7 @@ static char *read_all(const char *path, tk_arena *a, size_t *bytes)
 
 void fuzz_remove_folder(const char *path, int n, const char *const *names)
 {
-    char folder[PATHS];
+    char folder[FUZZ_PATH];
     for (int i = 0; i < n; i++) unlink(fuzz_in_folder(path, names[i]));
     snprintf(folder, sizeof folder, "%s.d", path);
     rmdir(folder);
@@ -123,7 +121,7 @@ static json_t *entry_of(const char *path)
 }
 
 static const char *const clip_files[] = {"clip.json", "clip.mp4", "clip.latents"};
-static char laid[PATHS]; // what its folder is of
+static char laid[FUZZ_PATH]; // what its folder is of
 
 static void remove_clip(void)
 {
@@ -140,7 +138,7 @@ static void lay_clip(const char *path)
     tk_arena_init(&a, 0);
     snprintf(laid, sizeof laid, "%s", path);
     atexit(remove_clip);
-    const char *film = read_all(some_film, &a, &bytes);
+    const char *film = fuzz_read_all(some_film, &a, &bytes);
     fuzz_put_file(fuzz_in_folder(path, "clip.mp4"), film, bytes);
     fuzz_must(write_latents(fuzz_in_folder(path, "clip.latents"), &form), "latents");
     tk_arena_free(&a);
@@ -194,7 +192,7 @@ static void go_on(const char *yaml, tk_config *c, const tk_codec *codec, tk_aren
 static void remix(const char *path, tk_config *c, const tk_codec *codec, tk_arena *a)
 {
     const char *clip = fuzz_in_folder(path, "clip.mp4");
-    char yaml[2 * PATHS + 128];
+    char yaml[2 * FUZZ_PATH + 128];
     tk_config other;
     tk_config_init(&other);
     snprintf(
@@ -237,7 +235,7 @@ void fuzz_read_told(const char *path)
     tk_arena_init(&a, 0);
     tk_config_init(&c);
     lay_clip(path);
-    const char *text = read_all(path, &a, &bytes);
+    const char *text = fuzz_read_all(path, &a, &bytes);
     fuzz_put_file(fuzz_in_folder(path, "clip.json"), text, bytes);
     remix(path, &c, codec, &a);
     tk_wrong w = tk_wrong_of(&c, "board.yaml", &a);
@@ -280,11 +278,11 @@ void fuzz_read_record(const char *path)
     static const char *const files[] = {"job.json"};
     static tk_spool_record r, again;
     tk_arena a;
-    char folder[PATHS], *text;
+    char folder[FUZZ_PATH], *text;
     size_t bytes;
     bool found;
     tk_arena_init(&a, 0);
-    text = read_all(path, &a, &bytes);
+    text = fuzz_read_all(path, &a, &bytes);
     fuzz_put_file(fuzz_in_folder(path, "job.json"), text, bytes);
     snprintf(folder, sizeof folder, "%s.d", path);
     fuzz_must(tk_spool_record_read(folder, &r, &found), folder);
@@ -329,113 +327,5 @@ void fuzz_read_takedown(const char *path)
                       : TK_FAIL(TK_INTERNAL, "entry %lld is not found", (long long)i),
                   path);
     }
-    tk_arena_free(&a);
-}
-
-// ---- cameos ------------------------------------------------------------------------------------
-
-static const tk_seal_pair *a_pair(void)
-{
-    static const unsigned char seed[TK_SEAL_KEY] = "a key of tests";
-    static tk_seal_pair pair;
-    fuzz_must(tk_seal_ready(), "libsodium");
-    tk_seal_pair_of(seed, &pair);
-    return &pair;
-}
-
-tk_status fuzz_seed_wish(const char *path)
-{
-    tk_handle who;
-    tk_arena a;
-    char *text;
-    const tk_seal_pair *pair = a_pair();
-    tk_arena_init(&a, 0);
-    tk_status st = tk_handle_read("ada", &who);
-    if (st == TK_OK) st = tk_wish_sign(&who, 1764200000, 1766792000, pair, &a, &text);
-    if (st == TK_OK) fuzz_put_file(path, text, strlen(text));
-    tk_arena_free(&a);
-    return st;
-}
-
-void fuzz_read_wish(const char *path)
-{
-    static tk_lender lender;
-    tk_wish w;
-    tk_arena a;
-    size_t bytes;
-    tk_arena_init(&a, 0);
-    const char *text = read_all(path, &a, &bytes);
-    lender.has_owner_key = true;
-    memcpy(lender.owner_key, a_pair()->open, sizeof lender.owner_key);
-    if (tk_wish_read(text, &w)) {
-        lender.who = w.who;
-        if (tk_wish_counts(&w, &lender) != TK_OK) tk_status_clear();
-    }
-    tk_arena_free(&a);
-}
-
-tk_status fuzz_seed_history(const char *path)
-{
-    static const char *const files[] = {"log", "log.end"};
-    static const tk_cameo_event event[] = {TK_CAMEO_ENROLLED, TK_CAMEO_GRANTED, TK_CAMEO_MADE};
-    tk_folder f;
-    tk_arena a;
-    size_t bytes;
-    char folder[PATHS];
-    tk_arena_init(&a, 0);
-    fuzz_in_folder(path, "log");
-    snprintf(folder, sizeof folder, "%s.d", path);
-    tk_status st = tk_folder_open(folder, false, 0, &f);
-    for (int i = 0; i < 3 && st == TK_OK; i++) {
-        tk_history h;
-        const tk_cameo_line line = {event[i], 1764200000 + i, 1001, "/clips/a", "5f", "9c"};
-        st = tk_history_read(&f, "ada", a_pair()->open, &a, &h);
-        if (st == TK_OK) st = tk_history_add(&f, "ada", a_pair(), &h, &line, &a);
-    }
-    tk_folder_close(&f);
-    if (st == TK_OK) {
-        const char *text = read_all(fuzz_in_folder(path, "log"), &a, &bytes);
-        fuzz_put_file(path, text, bytes);
-    }
-    fuzz_remove_folder(path, 2, files);
-    tk_arena_free(&a);
-    return st;
-}
-
-// The end that a server would have signed of these very lines: each of them is read.
-static void sign_end(const char *path, const char *text, size_t bytes, tk_arena *a)
-{
-    const char *last = text;
-    char hash[TK_PAPER_HASH] = "", *end, *paper;
-    int64_t lines = 0;
-    for (const char *at = text, *to; (to = memchr(at, '\n', bytes - (size_t)(at - text)));) {
-        last = at;
-        tk_paper_hash(last, (size_t)(to - last), hash);
-        lines++;
-        at = to + 1;
-    }
-    end = tk_arena_printf(a, "talkie log: 1\nhandle: ada\nlines: %lld\nhash: %s\n",
-                          (long long)lines, hash);
-    fuzz_must(tk_paper_sign(end, a_pair(), a, &paper), "an end");
-    fuzz_put_file(fuzz_in_folder(path, "log.end"), paper, strlen(paper));
-}
-
-void fuzz_read_history(const char *path)
-{
-    static const char *const files[] = {"log", "log.end"};
-    tk_folder f;
-    tk_history h;
-    tk_arena a;
-    size_t bytes;
-    char folder[PATHS];
-    tk_arena_init(&a, 0);
-    const char *text = read_all(path, &a, &bytes);
-    fuzz_put_file(fuzz_in_folder(path, "log"), text, bytes);
-    sign_end(path, text, bytes, &a);
-    snprintf(folder, sizeof folder, "%s.d", path);
-    fuzz_must(tk_folder_open(folder, false, 0, &f), folder);
-    fuzz_judge(tk_history_read(&f, "ada", a_pair()->open, &a, &h), "log");
-    tk_folder_close(&f);
-    fuzz_remove_folder(path, 2, files);
     tk_arena_free(&a);
 }

@@ -399,6 +399,7 @@ const fuzz_target fuzz_targets[] = {
     {"takedown", fuzz_read_takedown, fuzz_seed_takedown},
     {"wish", fuzz_read_wish, fuzz_seed_wish},
     {"history", fuzz_read_history, fuzz_seed_history},
+    {"consent", fuzz_read_consent, fuzz_seed_consent},
     {"keys", fuzz_read_keys, NULL},
     {"npy", fuzz_read_npy, NULL},
     {"machine", fuzz_read_machine, NULL},
