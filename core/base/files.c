@@ -375,6 +375,7 @@ static tk_status check_has_name(const char *path, int fd)
 
 tk_status tk_file_hold(const char *path, const char *beside)
 {
+    char copy[2 * PATH_MAX + 32];
     int from, fd = -1;
     int64_t bytes;
     if (tk_file_is_held(path)) return TK_OK;
@@ -385,7 +386,8 @@ tk_status tk_file_hold(const char *path, const char *beside)
         return hold_unread(path);
     }
     st = tk_file_scratch(beside, &fd);
-    if (st == TK_OK) st = tk_file_copy(from, path, 0, bytes, fd, beside);
+    snprintf(copy, sizeof copy, "a copy of %s beside %s", path, beside);
+    if (st == TK_OK) st = tk_file_copy(from, path, 0, bytes, fd, copy);
     if (st == TK_OK) st = tk_file_add_held(path, fd, "");
     if (st != TK_OK && fd >= 0) close(fd);
     close(from);

@@ -470,6 +470,29 @@ static void test_held(void **state)
     tk_file_let_go();
 }
 
+// Where there is no room for the copy, that is said of the copy: its output may need none at all.
+static void test_held__needs_room(void **state)
+{
+    (void)state;
+    char path[512];
+    struct rlimit all, few;
+    snprintf(path, sizeof path, "%s", in_dir("held"));
+    spill(path, "first");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    few = all;
+    few.rlim_cur = 2;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    const tk_status st = tk_file_hold(path, in_dir("out"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_status(st, TK_IO);
+    assert_says("a copy of ");
+    assert_says("held beside ");
+    assert_int_equal(temporaries(), 0);
+    assert_opens(path, "first"); // as it lies there
+    unlink(path);
+}
+
 // What a process keeps in files without names is not read for those who name them by /proc.
 static void test_held__has_a_name(void **state)
 {
@@ -523,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_confined),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_held__has_a_name),
+        cmocka_unit_test(test_held__needs_room),
         cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, open_dir, close_dir);
