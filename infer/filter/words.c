@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A text is read in several ways, each a row of letters with gaps. The automaton walks the row,
-// runs of letters that may be the same as one step; where a word may end, the span is held against
-// the word letter by letter: each letter of the text must be able to be the word's letter of its
-// turn or, again, the one before.
+// A text is read in several ways (spelling.h). The automaton walks the row, runs of letters that
+// may be the same as one step; where a word may end, the span is held against the word letter by
+// letter: each letter of the text must be able to be the word's letter of its turn or, again, the
+// one before.
 #include "infer/filter/words.h"
+#include "infer/filter/spelling.h"
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -217,144 +218,14 @@ tk_status tk_words_close(tk_words *w)
     return TK_OK;
 }
 
-// ---- readings ----------------------------------------------------------------------------------
-
-typedef struct place { // a letter of a reading
-    uint32_t same;
-    uint64_t is;
-    int at, end; // bytes
-    bool alone;
-    bool first, last; // of a word of the text
-    bool gap;         // one stands before it
-} place;
-
-typedef struct row { // a reading
-    int n;
-    place *letter;
-    int n_runs;
-    int *run; // (n_runs + 1) letter that each begins with
-} row;
-
-typedef enum word_reading { // what signs and digits are
-    READ_GAPS,              // gaps
-    READ_WITHIN,            // letters within words, punctuation and digits at their ends are gaps
-    READ_DIGITS,            // digits are letters, signs are gaps
-    READ_LETTERS,           // letters
-    READ_DIGRAPHS,          // letters, and pairs that look like one
-    READINGS
-} word_reading;
-
-static const struct {
-    char pair[3];
-    char as;
-} digraphs[] = {{"rn", 'm'},  {"vv", 'w'}, {"uu", 'w'}, {"()", 'o'}, {"[]", 'o'},
-                {"<>", 'o'},  {"|3", 'b'}, {"|)", 'd'}, {"|<", 'k'}, {"/\\", 'a'},
-                {"\\/", 'v'}, {"|_", 'l'}, {"><", 'x'}, {"ph", 'f'}};
-
-// What stands at the ends of words by itself.
-static bool is_punctuation(const tk_letter *l)
-{
-    return l->kind == TK_LETTER_DIGIT || (l->written < 128 && strchr("!([{<+#", (int)l->written));
-}
-
-static bool is_letter(const tk_letter *l, word_reading how, bool within)
-{
-    if (l->kind == TK_LETTER_PLAIN) return true;
-    if (l->kind == TK_LETTER_GAP || how == READ_GAPS) return false;
-    if (how == READ_DIGITS) return l->kind == TK_LETTER_DIGIT;
-    return how != READ_WITHIN || within || !is_punctuation(l);
-}
-
-static bool stands_for_letter(const tk_letter *l)
-{
-    return l->kind == TK_LETTER_PLAIN || (l->kind == TK_LETTER_SIGN && !is_punctuation(l));
-}
-
-// Whether a letter stands before letter i, and one behind, with signs and digits between.
-static void find_within(int n, const tk_letter *l, bool *within)
-{
-    bool before = false;
-    for (int i = 0; i < n; i++) {
-        if (stands_for_letter(&l[i])) before = true;
-        if (l[i].kind == TK_LETTER_GAP) before = false;
-        within[i] = before;
-    }
-    before = false;
-    for (int i = n - 1; i >= 0; i--) {
-        if (stands_for_letter(&l[i])) before = true;
-        if (l[i].kind == TK_LETTER_GAP) before = false;
-        within[i] = within[i] && before;
-    }
-}
-
-// A masked letter ("b*mb"): a lone sign between two letters may be any one.
-static bool is_mask(int n, const tk_letter *l, int i)
-{
-    return l[i].masks && i > 0 && i + 1 < n && l[i - 1].kind == TK_LETTER_PLAIN &&
-           l[i + 1].kind == TK_LETTER_PLAIN;
-}
-
-static char digraph_at(int n, const tk_letter *l, int i)
-{
-    if (i + 1 >= n) return 0;
-    for (size_t k = 0; k < sizeof digraphs / sizeof *digraphs; k++)
-        if ((l[i].written | 32) == ((uint32_t)digraphs[k].pair[0] | 32) &&
-            (l[i + 1].written | 32) == ((uint32_t)digraphs[k].pair[1] | 32))
-            return digraphs[k].as;
-    return 0;
-}
-
-static void put_place(row *r, uint32_t same, uint64_t is, const tk_letter *from,
-                      const tk_letter *to, bool gap)
-{
-    place *p = &r->letter[r->n];
-    const bool begins = r->n == 0 || gap || from->alone || p[-1].alone;
-    *p = (place){same, is, from->at, to->end, from->alone, begins, false, r->n > 0 && gap};
-    if (r->n) p[-1].last = begins;
-    if (r->n == 0 || p[-1].same != same) r->run[r->n_runs++] = r->n;
-    r->n++;
-}
-
-typedef struct text { // that is read
-    int n;
-    const tk_letter *letter;
-    bool *within;
-    bool signs, masks, pairs; // it has some
-} text;
-
-// mask: the letter that masked ones are; 0: they are gaps.
-static void read_row(const text *t, word_reading how, char mask, row *r)
-{
-    bool gap = false;
-    r->n = r->n_runs = 0;
-    for (int i = 0; i < t->n; i++) {
-        const tk_letter *l = &t->letter[i];
-        const char pair = how == READ_DIGRAPHS ? digraph_at(t->n, t->letter, i) : 0;
-        if (pair) {
-            put_place(r, tk_letter_same(pair), tk_letter_bit(pair), l, l + 1, gap);
-            i++;
-        } else if (mask && is_mask(t->n, t->letter, i))
-            put_place(r, tk_letter_same(mask), tk_letter_bit(mask), l, l, gap);
-        else if (is_letter(l, how, t->within[i]))
-            put_place(r, l->same, l->is, l, l, gap);
-        else {
-            gap = true;
-            continue;
-        }
-        gap = false;
-    }
-    if (r->n) r->letter[r->n - 1].last = true;
-    r->run[r->n_runs] = r->n;
-}
-
 // ---- a word in a reading -----------------------------------------------------------------------
 
 // Each letter from b to e is the word's of its turn, or that of the one before it again.
-static bool spells(const sought *x, const row *r, int b, int e)
+static bool spells(const sought *x, const tk_spelling *r, int b, int e)
 {
     uint64_t state = 0;
     for (int i = b; i <= e; i++) {
-        const place *p = &r->letter[i];
+        const tk_spelling_letter *p = &r->letter[i];
         uint64_t fits = 0;
         for (int k = 0; k < x->n; k++) {
             const bool same = p->is && x->is[k] ? (p->is & x->is[k]) != 0 : p->same == x->same[k];
@@ -367,7 +238,7 @@ static bool spells(const sought *x, const row *r, int b, int e)
 }
 
 // Whether a word spelled over several of the text is meant: not where each of them is common.
-static bool is_meant(const tk_words *w, const sought *x, const row *r, int b, int e)
+static bool is_meant(const tk_words *w, const sought *x, const tk_spelling *r, int b, int e)
 {
     int pieces = 1, common = 0;
     uint64_t h = 0;
@@ -382,7 +253,7 @@ static bool is_meant(const tk_words *w, const sought *x, const row *r, int b, in
 }
 
 // Words of the text that it is spelled over.
-static int count_pieces(const row *r, int b, int e)
+static int count_pieces(const tk_spelling *r, int b, int e)
 {
     int n = 1;
     for (int i = b + 1; i <= e; i++) n += r->letter[i].gap;
@@ -390,7 +261,7 @@ static int count_pieces(const row *r, int b, int e)
 }
 
 // Letters of the text's word behind letter e.
-static int count_behind(const row *r, int e)
+static int count_behind(const tk_spelling *r, int e)
 {
     int n = 0;
     while (!r->letter[e + n].last) n++;
@@ -399,7 +270,7 @@ static int count_behind(const row *r, int e)
 
 // A span that ends where it likes: within one word of the text, in as many as it is written in, or
 // where only an ending follows.
-static bool may_end_within(const tk_words *w, const sought *x, const row *r, int b, int e)
+static bool may_end_within(const tk_words *w, const sought *x, const tk_spelling *r, int b, int e)
 {
     const int pieces = count_pieces(r, b, e);
     if (pieces == 1 || pieces == x->pieces) return true;
@@ -408,8 +279,8 @@ static bool may_end_within(const tk_words *w, const sought *x, const row *r, int
 
 // In runs [from, to] of a row: where it begins and ends. Words of the text that begin and end
 // within a run of one letter may be more than one: the innermost are tried, then the outermost.
-static bool find_span(const tk_words *w, const sought *x, const row *r, int from, int to, int *b,
-                      int *e)
+static bool find_span(const tk_words *w, const sought *x, const tk_spelling *r, int from, int to,
+                      int *b, int *e)
 {
     const int begin = r->run[from], begins = r->run[from + 1] - 1;
     const int end = r->run[to + 1] - 1, ends = r->run[to];
@@ -432,7 +303,7 @@ static bool find_span(const tk_words *w, const sought *x, const row *r, int from
 }
 
 // In as many words and letters as it has.
-static bool is_as_written(const sought *x, const row *r, int b, int e)
+static bool is_as_written(const sought *x, const tk_spelling *r, int b, int e)
 {
     return count_pieces(r, b, e) == x->pieces && e - b + 1 == x->n;
 }
@@ -458,7 +329,7 @@ static tk_status put_find(finds *f, tk_found one)
     return TK_OK;
 }
 
-static tk_status search_row(const tk_words *w, const row *r, finds *f)
+static tk_status search_row(const tk_words *w, const tk_spelling *r, finds *f)
 {
     int at = 0, to;
     for (int j = 0; j < r->n_runs; j++) {
@@ -497,37 +368,13 @@ static void keep_finds_once(finds *f)
     f->n = n;
 }
 
-static tk_status look_at_text(text *t, tk_arena *a)
-{
-    TK_ARENA_NEW(t->within, a, t->n + 1);
-    find_within(t->n, t->letter, t->within);
-    for (int i = 0; i < t->n; i++) {
-        const tk_letter_kind kind = t->letter[i].kind;
-        t->signs |= kind == TK_LETTER_SIGN || kind == TK_LETTER_DIGIT;
-        t->masks |= is_mask(t->n, t->letter, i);
-        t->pairs |= digraph_at(t->n, t->letter, i) != 0;
-    }
-    return TK_OK;
-}
-
 tk_status tk_words_find(const tk_words *w, int n, const tk_letter *letter, tk_arena *a, int *found,
                         tk_found **out)
 {
-    text t = {.n = n, .letter = letter};
-    row r = {0};
+    tk_spellings t;
     finds f = {.arena = a};
-    TK_TRY(look_at_text(&t, a));
-    TK_ARENA_NEW(r.letter, a, n + 1);
-    TK_ARENA_NEW(r.run, a, n + 2);
-    for (word_reading how = READ_GAPS; how < READINGS; how++) {
-        if (how == READ_DIGRAPHS ? !t.pairs : how != READ_GAPS && !t.signs) continue;
-        read_row(&t, how, 0, &r);
-        TK_TRY(search_row(w, &r, &f));
-    }
-    for (char c = 'a'; c <= 'z' && t.masks; c++) {
-        read_row(&t, READ_WITHIN, c, &r);
-        TK_TRY(search_row(w, &r, &f));
-    }
+    TK_TRY(tk_spellings_begin(n, letter, a, &t));
+    while (tk_spellings_next(&t)) TK_TRY(search_row(w, &t.one, &f));
     keep_finds_once(&f);
     *found = f.n;
     *out = f.found;
