@@ -139,12 +139,13 @@ cluster_idle() { [[ $(cluster_ask sinfo -h -N -p low -o %T | sort | uniq -c | xa
 
 cluster_quiet() { [[ ! $(cluster_ask squeue -h) ]]; } # no job waits or runs
 
-# cluster_until SECONDS COMMAND...: tries until the command succeeds.
+# cluster_until SECONDS COMMAND...: tries until the command succeeds, five times for each second: a loaded machine, whose
+# commands take long themselves, has longer, and a clock that is set means nothing.
 cluster_until() {
-    local end=$((SECONDS + $1))
+    local tries=$((5 * $1))
     shift
     until "$@" 2>/dev/null; do
-        ((SECONDS < end)) || return 1
+        ((tries-- > 0)) || return 1
         sleep 0.2
     done
 }
