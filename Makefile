@@ -39,7 +39,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' '$(1)' '$(2)',@:)
 # -fno-math-errno and -fno-trapping-math let loops over sqrt and selects vectorize; they change no
 # value. -ffast-math would: it is not used.
 WARN  := -Wall -Wextra -Wno-format-truncation -Wstrict-prototypes -Wmissing-prototypes \
-	-Wstrict-aliasing=2 -Wshadow -Wvla -Wconversion
+	-Wstrict-aliasing=2 -Wshadow -Wvla -Wconversion -Werror=implicit-function-declaration
 OPENMP := -fopenmp
 MODE  := -O3 -march=$(ARCH) -DNDEBUG
 BUILD ?= build
