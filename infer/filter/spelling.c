@@ -108,9 +108,8 @@ static void read_row(const tk_spellings *t, word_reading how, char mask, tk_spel
     r->run[r->n_runs] = r->n;
 }
 
-tk_status tk_spellings_begin(int n, const tk_letter *letter, tk_arena *a, tk_spellings *out)
+tk_status tk_spellings_begin(int n, const tk_letter *letter, tk_arena *a, tk_spellings *t)
 {
-    tk_spellings *t = out;
     *t = (tk_spellings){.n = n, .letter = letter};
     TK_ARENA_NEW(t->one.letter, a, n + 1);
     TK_ARENA_NEW(t->one.run, a, n + 2);

@@ -35,6 +35,6 @@ typedef struct tk_spellings {
 } tk_spellings;
 
 // Memory of all ways is in `a`; the letters stay the caller's.
-tk_status tk_spellings_begin(int n, const tk_letter *letter, tk_arena *a, tk_spellings *out);
+tk_status tk_spellings_begin(int n, const tk_letter *letter, tk_arena *a, tk_spellings *t);
 // The next way that differs; false: there are no more.
 bool tk_spellings_next(tk_spellings *t);

@@ -275,8 +275,7 @@ static tk_mark_found weigh_views(tk_mark_found upright, tk_mark_found others)
 }
 
 // Searches the window's other views only where it is not found upright, as nearly all marked ones
-// are. What was found is added to both findings; the
-// window's own is returned.
+// are. What was found is added to both findings; the window's own is returned.
 static tk_mark_found search_window(const tk_mark_window *w, tk_mark_found *upright,
                                    tk_mark_found *others, sighting *best)
 {
