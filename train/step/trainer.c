@@ -336,32 +336,6 @@ static tk_status run_microbatches(tk_trainer *t)
     return mark(t, TK_PART_BETWEEN);
 }
 
-// All ranks see the same numbers.
-static tk_status check_finite(const tk_trainer *t, const tk_step_result *r)
-{
-    if (tk_step_finite(r)) return TK_OK;
-    const tk_status st =
-        TK_FAIL(TK_NUMERIC,
-                "step %lld: loss %g (video %g, audio %g), gradient norm %g: not finite. Nothing "
-                "of this step is kept; the newest checkpoint is good. A lower train.lr (now %g) "
-                "or train.clip (now %g) helps",
-                (long long)r->step + 1, r->loss, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO],
-                r->grad_norm, r->lr, t->config->train.clip);
-    tk_status_set_shared(true);
-    return st;
-}
-
-// What failed in a graph tells no operator.
-static tk_status say_graph(const tk_step_result *r, tk_status st)
-{
-    char words[1024];
-    if (st == TK_OK || r->way == TK_STEP_ASKED) return st;
-    snprintf(words, sizeof words, "step %lld, done as a graph: %s", (long long)r->step + 1,
-             tk_status_message());
-    tk_status_set(st, words);
-    return st;
-}
-
 // The one wait of the step, for the end of the one before, while the device has work to do: its
 // losses and norm, summed up over the world together with what ranks have to tell each other now.
 static tk_status hear_verdict(tk_trainer *t, tk_verdict *v)
@@ -370,7 +344,7 @@ static tk_status hear_verdict(tk_trainer *t, tk_verdict *v)
     tk_comm *world = &t->mesh->world;
     const bool open = v->open, counts = t->first && t->mesh->axis[TK_AXIS_TENSOR].rank == 0;
     enum { VIDEO, AUDIO, SKIPPED, FLOPS, STOP, FAILED, SUMS };
-    if (open) TK_TRY(say_graph(r, tk_verdict_read(v)));
+    if (open) TK_TRY(tk_verdict_read(v));
     double sum[SUMS] = {[STOP] = t->asked_to_stop, [FAILED] = t->bad != TK_OK};
     if (open) {
         sum[VIDEO] = r->loss_of[TK_VIDEO];
@@ -388,7 +362,7 @@ static tk_status hear_verdict(tk_trainer *t, tk_verdict *v)
         r->skipped = (int64_t)sum[SKIPPED];
         r->flops = sum[FLOPS];
         if (t->hear) t->hear(t->hear_ctx, r);
-        TK_TRY(check_finite(t, r));
+        TK_TRY(tk_step_check_finite(r, &t->config->train));
     }
     if (sum[FAILED] == 0) return TK_OK;
     if (t->bad != TK_OK) tk_status_set(t->bad, t->bad_words);

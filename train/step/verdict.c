@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/step/verdict.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 bool tk_step_finite(const tk_step_result *r)
 {
     return isfinite(r->loss) && isfinite(r->grad_norm);
+}
+
+tk_status tk_step_check_finite(const tk_step_result *r, const tk_train_config *c)
+{
+    if (tk_step_finite(r)) return TK_OK;
+    const tk_status st =
+        TK_FAIL(TK_NUMERIC,
+                "step %lld: loss %g (video %g, audio %g), gradient norm %g: not finite. Nothing "
+                "of this step is kept; the newest checkpoint is good. A lower train.lr (now %g) "
+                "or train.clip (now %g) helps",
+                (long long)r->step + 1, r->loss, r->loss_of[TK_VIDEO], r->loss_of[TK_AUDIO],
+                r->grad_norm, r->lr, c->clip);
+    tk_status_set_shared(true);
+    return st;
 }
 
 tk_status tk_verdict_open(tk_verdict *v, tk_device *d, int64_t n, int64_t chunks, tk_arena *a)
@@ -57,15 +72,26 @@ static tk_status read_times(tk_verdict *v)
     return TK_OK;
 }
 
+// What failed in a graph tells no operator.
+static tk_status say_graph(const tk_step_result *r, tk_status st)
+{
+    char words[1024];
+    if (st == TK_OK || r->way == TK_STEP_ASKED) return st;
+    snprintf(words, sizeof words, "step %lld, done as a graph: %s", (long long)r->step + 1,
+             tk_status_message());
+    tk_status_set(st, words);
+    return st;
+}
+
 tk_status tk_verdict_read(tk_verdict *v)
 {
     tk_step_result *r = &v->now;
     v->open = false;
-    TK_TRY(tk_event_sync(&v->done));
+    TK_TRY(say_graph(r, tk_event_sync(&v->done)));
     r->grad_norm = sqrt((double)v->host[0]);
     for (int64_t i = 0; i < v->n; i++) {
         r->loss_of[TK_VIDEO] += (double)v->host[1 + 2 * i];
         r->loss_of[TK_AUDIO] += (double)v->host[2 + 2 * i];
     }
-    return read_times(v);
+    return say_graph(r, read_times(v));
 }

@@ -25,6 +25,8 @@ typedef struct tk_step_result { // the same on every rank, but for `seconds`
     } seconds;                       // this rank's, told by its device; of a graph all is compute
 } tk_step_result;
 bool tk_step_finite(const tk_step_result *r); // loss and norm
+// TK_NUMERIC where they are not, with what to do about it. All ranks see the same numbers.
+tk_status tk_step_check_finite(const tk_step_result *r, const tk_train_config *c);
 
 typedef struct tk_verdict {
     tk_device *device;
@@ -42,5 +44,6 @@ void tk_verdict_close(tk_verdict *v); // the device has been synced; one that is
 // All work of the step has been asked for: so are its numbers. losses (n, 2), absent where this
 // rank has none; norm2 (1). They may be written over by what is asked for later.
 tk_status tk_verdict_ask(tk_verdict *v, const tk_tensor *losses, const tk_tensor *norm2);
-// Waits until the device has come so far, and fills in norm, losses and seconds of this rank.
+// Waits until the device has come so far, and fills in norm, losses and seconds of this rank. What
+// failed of a step that was done as a graph is told as that step's.
 tk_status tk_verdict_read(tk_verdict *v);
