@@ -310,6 +310,17 @@ static tk_status take_own_overrides(tk_wrong *w, tk_invocation *in)
     return tk_config_gather(w, &in->config, TK_CMD_PLAN, NULL, n, own);
 }
 
+// The others ask about a training.
+static void refuse_other_questions(tk_wrong *w, const tk_config *c)
+{
+    static const char *const other[] = {"plan.frames", "plan.latents", "plan.caption",
+                                        "plan.search"};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (*tk_config_place(c, other[i]))
+            tk_wrong_add(w, other[i],
+                         "asks about a training; of storyboards give plan.machine alone");
+}
+
 static tk_status ask_own_machine(tk_wrong *w, const char *file)
 {
     tk_machine machine = {0};
@@ -324,6 +335,7 @@ static tk_status read_stories(tk_comm *world, tk_invocation *in, tk_jobs *jobs)
 {
     tk_wrong w = tk_wrong_of(&in->config, "", &in->arena);
     TK_TRY(tk_agree(world, take_own_overrides(&w, in)));
+    if (world->rank == 0) refuse_other_questions(&w, &in->config);
     TK_TRY(tk_agree(world, world->rank ? TK_OK : ask_own_machine(&w, in->config.plan.machine)));
     tk_status st = tk_jobs_read(jobs, world, in->files[0], in->n_overrides, in->overrides);
     const bool read = st == TK_OK;

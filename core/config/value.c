@@ -274,6 +274,10 @@ static tk_status set_string(tk_loading *l, char **at, const tk_yaml_node *v, con
         words = "has a zero byte in it";
     else if (!tk_utf8_valid(v->text, v->bytes, NULL))
         words = "is not valid UTF-8";
+    else if (!strncmp(v->text, "~/", 2)) // a run would lie in a folder called ~
+        words =
+            "begins with ~/, which a shell makes a home of, and nobody here: write the whole path "
+            "($HOME/... on a command line), or ./~/... for a folder of that name";
     if (words) {
         *ok = false;
         return tk_config_error(l, v->at, name, "%s", words);

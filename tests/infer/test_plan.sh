@@ -71,5 +71,7 @@ refused 'nowhere' story.yaml checkpoint=nowhere
 refused 'nowhere.yaml' nowhere.yaml
 refused 'longest possible' story.yaml 'shots[3].seconds=5'
 refused 'plan.machines: no such option' story.yaml plan.machines=x
+refused 'plan.search: asks about a training' story.yaml plan.search=64 plan.frames=3
+grep -q 'plan.frames: asks about a training' out || fail "of two such options one is told"
 refused 'usage: talkie plan'
 [[ $(find . | sort) == "$before"$'\n'./out || $(find . | sort) == "$before" ]] || fail "something was made"
