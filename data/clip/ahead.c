@@ -62,20 +62,24 @@ static tk_status read_cited(const tk_loader *l, const tk_clips *c, const tk_clip
     return TK_OK;
 }
 
+static tk_status read_rows(const tk_loader *l, const tk_document_read *d, const tk_clip_info *info,
+                           void *raw)
+{
+    const int f = tk_loader_file_number(l, d->index);
+    const int64_t i = d->index - l->first[f];
+    TK_TRY(tk_clips_read(&l->file[f], i, d->video, d->audio, raw));
+    TK_TRY(read_cited(l, &l->file[f], info, d, raw));
+    return l->texts ? tk_clips_read_text(&l->file[f], i, d->text, raw) : TK_OK;
+}
+
 // Reads one document into its place in the ring; no lock is held.
 static void read_document(tk_loader *l, tk_document_read *d, int64_t step, int64_t j, void *raw)
 {
-    int64_t index = tk_loader_sample(l, l->seed, step, l->batch, j);
     const tk_bucket *b;
     const tk_codec_info *i = tk_codec_get_info(tk_loader_codec(l));
-    int f = tk_loader_file_number(l, index);
-    const tk_clip_info *info = tk_loader_info(l, index, &b);
-    d->index = index;
-    d->ok =
-        tk_clips_read(&l->file[f], index - l->first[f], d->video, d->audio, raw) == TK_OK &&
-        read_cited(l, &l->file[f], info, d, raw) == TK_OK &&
-        (!l->texts || tk_clips_read_text(&l->file[f], index - l->first[f], d->text, raw) == TK_OK);
-    if (!d->ok) {
+    d->index = tk_loader_sample(l, l->seed, step, l->batch, j);
+    d->st = read_rows(l, d, tk_loader_info(l, d->index, &b), raw);
+    if (d->st != TK_OK) {
         snprintf(d->why, sizeof d->why, "%s", tk_status_message());
         tk_status_clear();
         memset(d->video, 0, (size_t)tk_bucket_video_count(b, i) * sizeof(float));
@@ -174,9 +178,15 @@ tk_status tk_loader_start(tk_loader *l, uint64_t seed, int64_t first, int64_t ba
     return TK_OK;
 }
 
-// A document that could not be read: named once, counted; too many in a row end the run.
+// A damaged document, which is so for every rank: named once, counted; too many in a row end the
+// run. A read that failed may have failed here alone, and others would go on with rows that this
+// rank has not: it ends the run at once.
 static tk_status note_bad(tk_loader *l, tk_document_read *d)
 {
+    if (d->st != TK_INPUT) {
+        tk_status_set(d->st, d->why);
+        return d->st;
+    }
     if (d->noted) return TK_OK;
     d->noted = true;
     l->skipped++;
@@ -204,13 +214,13 @@ tk_status tk_loader_take(tk_loader *l, int64_t step, int64_t j, tk_sample *out)
         pthread_mutex_unlock(&l->lock);
     }
     *out = (tk_sample){.index = d->index,
-                       .ok = d->ok,
+                       .ok = d->st == TK_OK,
                        .video = d->video,
                        .audio = d->audio,
                        .cited = {l->cites ? d->cited[0] : NULL, l->cites ? d->cited[1] : NULL},
                        .text = l->texts ? d->text : NULL};
     out->info = tk_loader_info(l, d->index, &out->bucket);
-    if (!d->ok) return note_bad(l, d);
+    if (d->st != TK_OK) return note_bad(l, d);
     l->bad_run = 0;
     return TK_OK;
 }

@@ -8,12 +8,13 @@
 
 typedef struct tk_document_read { // of one step in the ring
     bool done;                    // set under the lock, released to a trainer that looks without it
-    bool ok, noted;               // noted: taken before, though not ok
+    bool noted;                   // taken before, though it could not be read
+    tk_status st;                 // of reading it; TK_INPUT: it is damaged
     int64_t index;
     float *video, *audio;
     float *cited[2]; // references
     float *text;     // text features
-    char why[512];   // not ok: the message
+    char why[512];   // not TK_OK: the message
 } tk_document_read;
 
 typedef struct tk_reader {

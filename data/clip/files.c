@@ -4,6 +4,7 @@
 // descriptors is, and few files stay open throughout.
 #include "data/clip/internal.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,13 +32,19 @@ static int room_for_files(void)
     return share < LEAST ? LEAST : share;
 }
 
+// It was there before: whatever is wrong now may be so on this machine alone, and is no damage.
 static tk_status open_same(const tk_clips *c, int *fd)
 {
     struct stat s;
-    TK_TRY(tk_file_open(c->path, fd, NULL));
+    const tk_status st = tk_file_open(c->path, fd, NULL);
+    if (st != TK_OK) {
+        char words[512];
+        snprintf(words, sizeof words, "%s", tk_status_message());
+        return TK_FAIL(TK_IO, "a file in use: %s", words);
+    }
     if (fstat(*fd, &s) == 0 && s.st_dev == c->id.device && s.st_ino == c->id.number) return TK_OK;
     close(*fd);
-    return TK_FAIL(TK_INPUT, "%s was replaced by another file while it was in use", c->path);
+    return TK_FAIL(TK_IO, "%s was replaced by another file while it was in use", c->path);
 }
 
 static bool holds_file(const kept *f, tk_file_id id)

@@ -3,9 +3,9 @@
 //
 // Which sample is document j of step s is a pure function of (seed, s * batch + j):
 // tk_loader_sample. Every rank can therefore know the whole step's documents without reading any
-// rows, and reads only the documents it computes on. A sample that cannot be read is named once,
-// counted, and given as `ok = false` with rows of zeros, and the trainer gives it no weight;
-// `max_bad` in a row fail the run.
+// rows, and reads only the documents it computes on. A damaged sample is named once, counted, and
+// given as `ok = false` with rows of zeros, and the trainer gives it no weight; `max_bad` in a row
+// fail the run. A read that fails, which may be so on one machine alone, fails it at once.
 #pragma once
 #include "core/config/wrong.h"
 #include "data/clip/clip.h"

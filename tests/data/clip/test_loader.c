@@ -209,8 +209,34 @@ static void test_files__replaced_meanwhile_are_noticed(void **state)
     assert_ok(test_write_clips(tk_comm_self(), path[4], 1, 3, -1));
     assert_ok(tk_clips_read(&c, 0, video, audio, raw)); // from the one still open
     tk_clip_forget(&c);                                 // as where others need its descriptor
-    assert_status(tk_clips_read(&c, 0, video, audio, raw), TK_INPUT);
+    assert_status(tk_clips_read(&c, 0, video, audio, raw), TK_IO);
     assert_says("replaced by another file");
+    unlink(path[4]);
+    assert_status(tk_clips_read(&c, 0, video, audio, raw), TK_IO);
+    assert_says("cannot open");
+    tk_clips_close(&c);
+}
+
+// Of several ranks that read a clip one alone may fail: no rank goes on without its rows.
+static void test_read_that_fails__ends_the_run(void **state)
+{
+    (void)state;
+    char *files[] = {path[4]};
+    tk_data_config config_of_it = config(files, 1);
+    tk_clips c;
+    tk_loader *l;
+    tk_sample s;
+    if (world.rank) return;
+    assert_ok(test_write_clips(tk_comm_self(), path[4], 1, FIRST, -1));
+    assert_ok(tk_loader_open(&config_of_it, NULL, tk_comm_self(), &l));
+    assert_ok(tk_clips_open(path[4], NULL, &c));
+    assert_ok(test_write_clips(tk_comm_self(), path[4], 1, FIRST, -1));
+    tk_clip_forget(&c); // the loader's too
+    assert_ok(tk_loader_start(l, 5, 0, BATCH, 0, BATCH));
+    assert_status(tk_loader_take(l, 0, 0, &s), TK_IO);
+    assert_says("replaced by another file");
+    assert_int_equal(tk_loader_skipped(l), 0);
+    tk_loader_close(l);
     tk_clips_close(&c);
     unlink(path[4]);
 }
@@ -307,6 +333,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_samples__too_many_in_a_row_end_the_run),
         cmocka_unit_test(test_open__refuses_what_does_not_go_together),
         cmocka_unit_test(test_files__replaced_meanwhile_are_noticed),
+        cmocka_unit_test(test_read_that_fails__ends_the_run),
         cmocka_unit_test(test_described__tells_of_clips_that_are_nowhere),
         cmocka_unit_test(test_described__refuses_what_does_not_divide),
     };
