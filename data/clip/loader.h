@@ -41,6 +41,9 @@ int64_t tk_loader_count(const tk_loader *l); // clips that samples are of
 const tk_codec *tk_loader_codec(const tk_loader *l);
 const tk_clip_info *tk_loader_info(const tk_loader *l, int64_t index, const tk_bucket **bucket);
 const tk_clips *tk_loader_file(const tk_loader *l, int64_t index); // whose clip it is
+// Of all that its clips give a training, in their order: rows, shots with their captions,
+// references and text features. The same wherever their files lie and however many these are.
+uint64_t tk_loader_digest(const tk_loader *l);
 int64_t tk_loader_sample(const tk_loader *l, uint64_t seed, int64_t step, int64_t batch,
                          int64_t j); // sample number
 

@@ -276,6 +276,7 @@ tk_status tk_checkpoint_begin(const char *path, tk_mesh *mesh, tk_model *model, 
 typedef struct header { // what rank 0 tells the others
     int64_t step, config_bytes;
     double ema_updates;
+    uint64_t clips;
     int64_t has_codec, weights, bare, averaged;
     int64_t empty_rows, text_channels; // 0: an empty caption's text features are not known
 } header;
@@ -299,6 +300,7 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
         h = (header){.step = m->step,
                      .config_bytes = (int64_t)strlen(m->config) + 1,
                      .ema_updates = m->ema_updates,
+                     .clips = m->clips,
                      .has_codec = m->codec != NULL,
                      .weights = m->weights,
                      .bare = m->bare,
@@ -311,6 +313,7 @@ static tk_status share_header(tk_comm *world, tk_arena *a, tk_checkpoint_meta *m
     m->bare = h.bare != 0;
     m->averaged = h.averaged != 0;
     m->ema_updates = h.ema_updates;
+    m->clips = h.clips;
     if (!first) m->config = tk_arena_alloc(a, (size_t)h.config_bytes);
     TK_TRY(tk_agree(world, m->config ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory (the config)")));
     TK_TRY(tk_comm_broadcast(world, m->config, (size_t)h.config_bytes, 0));

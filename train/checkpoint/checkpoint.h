@@ -8,7 +8,7 @@
 //   /codec       the codec of the training data, or a reference to it (data/codec/codec.h)
 //   /empty_features  (rows, channels) f32: text features of an empty caption (if any)
 //   attributes weights, averaged, bare: of weights alone (tk_checkpoint_meta)
-//   /progress    attributes: EMA updates, whatever resuming needs
+//   /progress    attributes: EMA updates, the digest of the clips, whatever resuming needs
 //
 // Any layout writes and reads it: rank 0 lays the datasets out, every rank writes its pieces with
 // pwrite. Each tensor carries a digest (attribute) that does not depend on the layout: the sum over
@@ -43,6 +43,7 @@ typedef struct tk_checkpoint_meta {
     tk_codec *codec; // owned by the reader's caller after a load
     bool refer;      // to the codec, and not carry it: a save; an open, on rank 0
     double ema_updates;
+    uint64_t clips;    // digest of those trained on (tk_loader_digest); 0: not told
     tk_text_form text; // of text features: what an empty caption has, if that is not zeros
     uint64_t digest;   // of all its numbers; of an open: by tk_checkpoint_newest alone
     // Of an open: weights alone; which say nothing but the model they are of; which are averages.

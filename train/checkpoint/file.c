@@ -87,6 +87,8 @@ static tk_status put_meta(hid_t file, const tk_checkpoint_meta *meta)
     TK_TRY(tk_h5_put_attr_str(file, "git", tk_revision()));
     TK_TRY(tk_h5_group(file, "progress", &progress));
     tk_status st = tk_h5_put_attr_f64(progress, "ema_updates", meta->ema_updates);
+    if (st == TK_OK && meta->clips)
+        st = tk_h5_put_attr_i64(progress, "clips", (int64_t)meta->clips);
     H5Gclose(progress);
     TK_TRY(st);
     const int64_t shape[] = {meta->text.empty_rows, meta->text.channels};
@@ -153,7 +155,11 @@ static tk_status read_open_meta(hid_t file, const char *codec_file, tk_arena *a,
     TK_TRY(tk_h5_get_attr_str(file, "config", a, &out->config));
     if (out->step < 0) return TK_FAIL(TK_INPUT, "its step is %lld", (long long)out->step);
     TK_TRY(tk_h5_group(file, "progress", &group));
+    int64_t clips = 0;
     tk_status st = tk_h5_get_attr_f64(group, "ema_updates", &out->ema_updates);
+    if (st == TK_OK && H5Aexists(group, "clips") > 0)
+        st = tk_h5_get_attr_i64(group, "clips", &clips);
+    out->clips = (uint64_t)clips;
     H5Gclose(group);
     TK_TRY(st);
     TK_TRY(read_empty_features(file, a, &out->text));

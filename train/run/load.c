@@ -72,6 +72,20 @@ static tk_status compare_configs(const tk_trainer *t, const char *path, const ch
     return TK_OK;
 }
 
+// Captions and rows bind as options do; where their files lie does not.
+static tk_status compare_clips(const tk_trainer *t, const char *path, uint64_t stored)
+{
+    if (!stored || stored == tk_loader_digest(t->loader)) return TK_OK;
+    if (!t->config->train.changes)
+        return TK_FAIL(TK_INPUT,
+                       "%s was trained on other clips than those of data.files, or on these in "
+                       "another order; going on would be another run\nGive the old files in their "
+                       "old order, or train.changes=allow, or train.resume=0 to start anew",
+                       path);
+    tk_log("changed since %s: the clips of data.files, or their order", path);
+    return TK_OK;
+}
+
 // Whether a run may begin with weights that know nothing of its numbers of shots.
 static bool adds_numbers(const tk_config *now, const tk_config *stored)
 {
@@ -134,10 +148,12 @@ tk_status tk_run_load(tk_trainer *t, const char *where, bool whole_state, tk_are
     tk_status st = tk_agree(&t->mesh->world, check_codec(t, path, &meta));
     tk_codec_free(meta.codec);
     TK_TRY(st);
-    if (whole_state)
+    if (whole_state) {
         TK_TRY(tk_agree(&t->mesh->world, compare_configs(t, path, meta.config, a)));
-    else
+        TK_TRY(tk_agree(&t->mesh->world, compare_clips(t, path, meta.clips)));
+    } else {
         TK_TRY(tk_agree(&t->mesh->world, check_from(t->config, path, meta.config, &added, a)));
+    }
     if (added && t->mesh->world.rank == 0)
         tk_log("model.shots=numbered is new to %s: its learned rows begin as in a new model", path);
     TK_TRY(tk_agree(&t->mesh->world, load_weights(t, path, whole_state, added)));

@@ -274,6 +274,7 @@ static tk_status save_run(run *r, int64_t done)
                                .codec = (tk_codec *)tk_loader_codec(r->parts.loader),
                                .refer = r->config->codec.store == TK_CODEC_REFER,
                                .ema_updates = (double)done,
+                               .clips = tk_loader_digest(r->parts.loader),
                                .staging = r->owner.staging};
     tk_arena a;
     const double begin = tk_now();

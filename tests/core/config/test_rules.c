@@ -136,12 +136,28 @@ static void test_rules__no_names(void **state)
     tk_config_free(&c);
 }
 
+// No shell reads a config, nor train.out=~/run: a run of days would lie in a folder called ~.
+static void test_rules__no_home(void **state)
+{
+    static const char text[] = "data: {files: [a.h5, ~/b.h5]}\ntrain: {out: ./~/run}\n";
+    char *over[] = {"train.from=~/run"};
+    tk_config c;
+    (void)state;
+    tk_config_init(&c);
+    assert_status(tk_config_parse(&c, TK_CMD_TRAIN, "a.yaml", text, strlen(text), 1, over),
+                  TK_INPUT);
+    assert_says("a.yaml:1:22: data.files[1]: begins with ~/");
+    assert_says("command line: train.from: begins with ~/");
+    assert_null(strstr(tk_status_message(), "train.out"));
+    tk_config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules__codec_store),      cmocka_unit_test(test_rules__bad_schedules),
         cmocka_unit_test(test_rules__remembered_shots), cmocka_unit_test(test_rules__names),
-        cmocka_unit_test(test_rules__no_names),
+        cmocka_unit_test(test_rules__no_names),         cmocka_unit_test(test_rules__no_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,27 @@ static void a_changed_run_is_refused_unless_told(void **state)
     assert_int_equal(runs_newest("changed"), 4);
 }
 
+// Files may lie elsewhere, and hold them otherwise; other clips under the same name are no longer
+// what the run has seen.
+static void changed_clips_are_refused_unless_told(void **state)
+{
+    static const char *const run = "train tiny.yaml train.out=clips data.files=here.h5";
+    char command[512];
+    (void)state;
+    runs_expect(runs_talkie(1, "data world tiny.yaml -o here.h5"), 0, "");
+    runs_expect(runs_talkie(1, "%s train.steps=2", run), 0, "");
+    runs_do("mv here.h5 there.h5");
+    snprintf(command, sizeof command, "train tiny.yaml train.out=clips data.files=there.h5");
+    runs_expect(runs_talkie(1, "%s train.steps=3", command), 0, "at step 2 of 3");
+    runs_expect(runs_talkie(1, "data world tiny.yaml -o here.h5 world.seed=5 codec.from=there.h5"),
+                0, "");
+    runs_expect(runs_talkie(1, "%s train.steps=4", run), 2, "was trained on other clips");
+    assert_int_equal(runs_newest("clips"), 3);
+    runs_expect(runs_talkie(1, "%s train.steps=4 train.changes=allow", run), 0,
+                "the clips of data.files, or their order");
+    assert_int_equal(runs_newest("clips"), 4);
+}
+
 // Starting anew keeps what was there, out of the way.
 static void a_new_run_sets_the_old_aside(void **state)
 {
@@ -272,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
         cmocka_unit_test(a_finished_run_says_so),
         cmocka_unit_test(a_changed_run_is_refused_unless_told),
+        cmocka_unit_test(changed_clips_are_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
         cmocka_unit_test(from_takes_the_weights),
         cmocka_unit_test(numbers_of_shots_may_be_new_to_the_weights),
