@@ -51,6 +51,9 @@ export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=sm
 # Several tests share the cores: threads that wait for others leave them to whoever works.
 export OMP_WAIT_POLICY=passive
 . scripts/env.sh 8 # for mpirun, here and in tests that start it themselves
+mkdir -p "$logs"
+exec {held}>"$BUILD/tests/logs.lock" # by this script alone, not by what it leaves behind
+flock -n "$held" || { echo "tests of $BUILD are being run already" >&2; exit 2; }
 rm -rf "$logs"
 mkdir -p "$logs"
 
@@ -230,15 +233,25 @@ lane() { # AT-A-TIME TEST...: longest first
     done < <((($#)) && printf '%s\n' "$@" | sort -s -k 1,1nr)
     wait
 }
-lane "$jobs" "${computing[@]}" &
+lane "$jobs" "${computing[@]}" {held}>&- &
 lanes+=($!)
-lane 1 "${waiting[@]}" &
+lane 1 "${waiting[@]}" {held}>&- &
 lanes+=($!)
 wait
 
-passed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^ok')
-failed=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^FAIL')
-skipped=$(cat "$logs"/*.verdict 2>/dev/null | grep -c '^skip')
+# Of a test whose runner was killed, or could not write, there is no verdict.
+passed=0 failed=0 skipped=0
+for test in "${computing[@]}" "${waiting[@]}"; do
+    eval "set -- $test"
+    log="$logs/${2//[ \/]/_}"
+    verdict=$(cat "$log.verdict" 2>/dev/null)
+    case $verdict in
+        ok) passed=$((passed + 1)) ;;
+        skip) skipped=$((skipped + 1)) ;;
+        *) failed=$((failed + 1)) ;;
+    esac
+    [[ $verdict ]] || echo "$2: was not run to its end: whoever ran it was killed, or the disk is full" >"$log.failed"
+done
 if ((passed + failed + skipped == 0)); then
     echo "no test is named like '$only'" >&2
     failed=1

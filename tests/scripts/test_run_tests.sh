@@ -75,3 +75,21 @@ ends 1 '2 passed, 7 failed, 1 skipped' '    skipped some/test_spared (sh): no GP
     'failed: some/test_says (sh): exit code 1: the clip is not signed' \
     'failed: some/test_silent (sh): exit code 3: ' \
     'failed: some/test_sleeps (sh): stopped after 3 s: waiting'
+
+# Whoever starts the tests is killed, as for memory: what was not run to its end has failed.
+rm "$house"/tests/some/*
+test_of kills 'timeout: 90' <<<'kill -KILL "$(ps -o ppid= -p "$PPID" | xargs)"'
+test_of never 'timeout: 30' <<<'exit 1'
+test_of neither 'timeout: 20' <<<'exit 1'
+code=0
+env -u BUILD -u TALKIE -u SAN JOBS=1 "$house/scripts/run_tests.sh" some/ >"$house/said" 2>&1 || code=$?
+[[ $code == 1 ]] || fail "of tests that were never run the exit code is $code"
+for name in never neither; do
+    grep -q "^failed: some/test_$name (sh): was not run to its end" "$house/said" || fail "test_$name is not told"
+done
+
+# Two runs at once would each take the other's verdicts away.
+rm "$house"/tests/some/*
+test_of first 'timeout: 60' <<<"env -u BUILD -u TALKIE '$house/scripts/run_tests.sh' some/ >'$house/second' 2>&1
+    [[ \$? == 2 ]] && grep -q 'are being run already' '$house/second'"
+ends 0 '2 passed, 0 failed, 0 skipped'
