@@ -40,9 +40,9 @@ static double furthest(const char *a, const char *b, int steps)
     assert_int_equal(runs_metrics(a, x), steps);
     assert_int_equal(runs_metrics(b, y), steps);
     for (int i = 0; i < steps; i++) {
-        far = fmax(far, fabs(x[i].loss - y[i].loss));
-        far = fmax(far, fabs(x[i].loss_video - y[i].loss_video));
-        far = fmax(far, fabs(x[i].loss_audio - y[i].loss_audio));
+        far = test_larger(far, fabs(x[i].loss - y[i].loss));
+        far = test_larger(far, fabs(x[i].loss_video - y[i].loss_video));
+        far = test_larger(far, fabs(x[i].loss_audio - y[i].loss_audio));
     }
     return far;
 }

@@ -258,8 +258,7 @@ static herr_t compare(hid_t group, const char *name, const H5L_info_t *info, voi
         difference += (p - q) * (p - q);
         norm += p * p;
     }
-    const double far = difference > 0 ? sqrt(difference / norm) : 0;
-    if (!(far <= w->worst)) w->worst = far;
+    w->worst = test_larger(w->worst, difference == 0 ? 0 : sqrt(difference / norm));
     w->n++;
     tk_arena_free(&a);
     return 0;

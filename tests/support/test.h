@@ -9,6 +9,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "core/base/status.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,11 @@
         if (!(assert_a_ - assert_b_ <= assert_t_ && assert_b_ - assert_a_ <= assert_t_))           \
             fail_msg("%s = %.9g is not within %.3g of %.9g", #a, assert_a_, assert_t_, assert_b_); \
     } while (0)
+// The larger of both, and NaN once one of them is: fmax would pass it over.
+static inline double test_larger(double a, double b)
+{
+    return isnan(a) || a > b ? a : b;
+}
 // What `write` writes into a file that is begun, as a whole file at `path`.
 #define whole_file(write, path, ...)                                     \
     ({                                                                   \

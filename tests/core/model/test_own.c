@@ -86,7 +86,7 @@ static void ask_model(rig *r, asked *a)
 static bool are_near(const float *x, const float *y, int64_t n, double near)
 {
     double most = 0;
-    for (int64_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i] - y[i]));
+    for (int64_t i = 0; i < n; i++) most = test_larger(most, fabs((double)x[i] - y[i]));
     return most <= near;
 }
 

@@ -78,7 +78,7 @@ static void a_master_loses_nothing(void **state)
         assert_int_equal(back.samples, n.media.samples);
         double most = 0;
         for (int64_t i = 0; i < n.media.samples * channels; i++)
-            most = fmax(most, fabs((double)back.pcm[i] - n.media.pcm[i]));
+            most = test_larger(most, fabs((double)back.pcm[i] - n.media.pcm[i]));
         assert_true(most <= 1.0 / (1 << 23));
         tk_media_free(&back);
         tk_media_free(&n.media);
@@ -154,7 +154,7 @@ static tk_loudness_figures leveled(double tone, double bang, double lufs, float 
     for (int64_t at = 0, n = 777; at < 10 * RATE; at += n) {
         if (n > 10 * RATE - at) n = 10 * RATE - at;
         assert_ok(l.source.sound(&l.source, at, n, out + at));
-        for (int64_t i = 0; i < n; i++) *most = fmaxf(*most, fabsf(out[at + i]));
+        for (int64_t i = 0; i < n; i++) *most = (float)test_larger(*most, fabsf(out[at + i]));
     }
     float again[3000]; // out of order it is the same, to the bit
     for (int64_t at = 70000; at >= 0; at -= 10000) {

@@ -101,7 +101,7 @@ static void nothing_jumps(void **state)
                         had[] = {last.opening, last.width, last.teeth, last.tongue};
             for (int i = 0; i < 4; i++) {
                 assert_true(got[i] >= 0 && got[i] <= 1);
-                most = fmaxf(most, fabsf(got[i] - had[i]));
+                most = (float)test_larger(most, fabsf(got[i] - had[i]));
             }
             widest = fmaxf(widest, m.opening);
             last = m;

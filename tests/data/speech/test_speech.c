@@ -160,7 +160,8 @@ static void check_line(const tk_line *l, int words)
         }
         assert_near(l->phone[p++].end, s->end, 1e-9);
         float peak = 0;
-        for (int64_t i = from; i < end && i < l->samples; i++) peak = fmaxf(peak, fabsf(l->pcm[i]));
+        for (int64_t i = from; i < end && i < l->samples; i++)
+            peak = (float)test_larger(peak, fabsf(l->pcm[i]));
         assert_true(peak <= TK_SPEECH_PEAK + 1e-6F);
         if (peak < TK_SPEECH_PEAK - 1e-6F)
             assert_near(level_of(l->pcm + from, end - from), TK_SPEECH_LEVEL, 2e-3);

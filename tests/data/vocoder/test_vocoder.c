@@ -158,7 +158,7 @@ static int64_t onset_of(const float *x, int64_t n, int64_t rate)
         for (int64_t t = 0; t + span <= n; t += 2) {
             const double power = power_of(x + t, span);
             if (pass && power > 0.1 * loudest) return t + span / 2;
-            if (!pass) loudest = fmax(loudest, power);
+            if (!pass) loudest = test_larger(loudest, power);
         }
     return -1;
 }

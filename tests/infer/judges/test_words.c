@@ -61,7 +61,7 @@ static void add_score(score *to, const score *s)
     to->right += s->right;
     to->of += s->of;
     to->extra += s->extra;
-    to->off = fmax(to->off, s->off);
+    to->off = test_larger(to->off, s->off);
 }
 
 typedef struct condition {
@@ -114,7 +114,7 @@ static void judge_line(const condition *c, int v, int w, score *s, int missed[TK
             if (h.word[j].word != want[i]) continue;
             found = true;
             if (!c->connected)
-                s->off = fmax(s->off, fabs(h.word[j].begin - LEAD - line.word[i].begin));
+                s->off = test_larger(s->off, fabs(h.word[j].begin - LEAD - line.word[i].begin));
         }
         missed[want[i]] += !found;
     }

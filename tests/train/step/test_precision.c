@@ -37,7 +37,7 @@ static double distance(const char *a, const char *b)
     assert_int_equal(runs_metrics(b, other), STEPS);
     for (int i = 0; i < STEPS; i++) {
         if (one[i].loss == other[i].loss && one[i].grad_norm == other[i].grad_norm) continue;
-        most = fmax(most, fabs(one[i].loss / other[i].loss - 1));
+        most = test_larger(most, fabs(one[i].loss / other[i].loss - 1));
     }
     return most;
 }
