@@ -3,7 +3,6 @@
 #include "data/media/media.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,11 +23,12 @@ static void check_keyframe(tk_wrong *w, const tk_storyboard *b, const tk_story *
         tk_wrong_add(w, option_at(name, "keyframes", k, ""),
                      "no picture: which file is shown at %g s?", f->at);
     if (!s) return;
-    if (f->at >= tk_story_end(s))
+    const int64_t latent = tk_story_latent_at(s, f->at);
+    if (latent >= s->grid.latent_frames)
         tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
                      "%g is not within the shots, which last %g seconds", f->at, tk_story_end(s));
     for (int64_t i = 0; i < k; i++)
-        if (floor(b->keyframes[i].at / s->tick) == floor(f->at / s->tick)) {
+        if (tk_story_latent_at(s, b->keyframes[i].at) == latent) {
             tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
                          "%g lies in the same latent frame as keyframes[%" PRId64
                          "]; a latent frame lasts %g seconds",
@@ -74,10 +74,11 @@ static void check_given_beside(tk_wrong *w, const tk_storyboard *b, int64_t i)
 static void check_kept_frames(tk_wrong *w, const tk_storyboard *b, const tk_story *s, int64_t k)
 {
     key name;
+    const int64_t at = tk_story_latent_at(s, b->keyframes[k].at);
     for (int i = 0; i < s->n_shots; i++) {
-        const double begin = s->shot[i].start, end = begin + s->shot[i].seconds;
+        const int64_t begin = s->shot[i].first_latent, end = begin + s->shot[i].latents;
         const bool kept = tk_shot_is_taken(&b->shots[i]) && tk_shot_keeps(&b->shots[i], TK_VIDEO);
-        if (kept && b->keyframes[k].at >= begin && b->keyframes[k].at < end)
+        if (kept && at >= begin && at < end)
             tk_wrong_add(w, option_at(name, "keyframes", k, ".at"),
                          "%g lies in shots[%d], which keeps the picture of its clip",
                          b->keyframes[k].at, i);

@@ -197,7 +197,7 @@ static tk_status give_but_part(tk_story_given *g, const tk_remix_config *r, cons
     if (r->shots || nothing) return TK_OK;
     const double to = r->to > 0 ? r->to : tk_story_end(s);
     const int64_t last = (int64_t)ceil(to / s->tick - 1e-9);
-    return make_part(g, k, &p, (int64_t)floor(r->from / s->tick + 1e-9), last < all ? last : all);
+    return make_part(g, k, &p, tk_story_latent_at(s, r->from), last < all ? last : all);
 }
 
 bool tk_shot_keeps(const tk_shot_config *s, int modality)
@@ -242,11 +242,6 @@ static tk_status give_taken(tk_story_given *g, const tk_storyboard *b, const tk_
     return TK_OK;
 }
 
-static int64_t latent_of(const tk_keyframe_config *f, const tk_story *s)
-{
-    return (int64_t)floor(f->at / s->tick + 1e-9);
-}
-
 static tk_status lay_boxes(const tk_storyboard *b, const tk_story *s, const tk_codec_info *k,
                            tk_story_given *g)
 {
@@ -256,7 +251,7 @@ static tk_status lay_boxes(const tk_storyboard *b, const tk_story *s, const tk_c
     if (*b->remix.clip) TK_TRY(give_but_part(g, &b->remix, s, k));
     TK_TRY(give_taken(g, b, s, k));
     for (int64_t i = 0; i < b->n_keyframes; i++)
-        TK_TRY(tk_give_frame(&g->what, latent_of(&b->keyframes[i], s)));
+        TK_TRY(tk_give_frame(&g->what, tk_story_latent_at(s, b->keyframes[i].at)));
     for (int i = 0; i < 2; i++)
         makes |= tk_given_leaves(&g->what, MEDIA[i], 0, g->what.whole[MEDIA[i]].end);
     return makes ? TK_OK : TK_FAIL(TK_INPUT, "all of the clip is given: nothing is left to make");
@@ -287,9 +282,9 @@ static tk_status give_media(tk_wrong *w, const tk_storyboard *b, const tk_giver 
     for (int64_t k = 0; k < b->n_keyframes; k++) {
         char name[48];
         snprintf(name, sizeof name, "keyframes[%" PRId64 "].picture", k);
-        TK_TRY(tk_wrong_with(
-            w, name,
-            tk_give_still(v, b->keyframes[k].picture, latent_of(&b->keyframes[k], v->story))));
+        TK_TRY(tk_wrong_with(w, name,
+                             tk_give_still(v, b->keyframes[k].picture,
+                                           tk_story_latent_at(v->story, b->keyframes[k].at))));
     }
     return TK_OK;
 }

@@ -94,13 +94,15 @@ static void take_shots(remixing *l)
 
 bool tk_remix_makes(const tk_storyboard *b, int64_t shot)
 {
+    static const double instant = 1e-6; // sums of seconds are not exact
     const tk_remix_config *r = &b->remix;
     double begin = 0;
     for (int64_t k = 0; k < r->n_shots; k++)
         if (r->shots[k] == shot) return true;
     if (r->shots) return false;
     for (int64_t i = 0; i < shot; i++) begin += b->shots[i].seconds;
-    return begin + b->shots[shot].seconds > r->from && (r->to <= 0 || begin < r->to);
+    return begin + b->shots[shot].seconds > r->from + instant &&
+           (r->to <= 0 || begin < r->to - instant);
 }
 
 static void check_shot_numbers(remixing *l)

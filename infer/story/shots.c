@@ -231,6 +231,11 @@ double tk_story_end(const tk_story *s)
     return (double)s->grid.latent_frames * s->tick;
 }
 
+int64_t tk_story_latent_at(const tk_story *s, double second)
+{
+    return (int64_t)floor(second / s->tick + 1e-9);
+}
+
 tk_status tk_story_lay(tk_wrong *w, const tk_config *c, const tk_codec *codec, tk_arena *a,
                        tk_story *out)
 {

@@ -50,6 +50,8 @@ typedef struct tk_story {
 } tk_story;
 
 double tk_story_end(const tk_story *s); // seconds of all shots
+// The latent frame in which that second lies, or begins as near as seconds can be told.
+int64_t tk_story_latent_at(const tk_story *s, double second);
 // Lays out the storyboard of `c` (c->story; c->media has what the model was trained on) for a
 // codec. Memory comes from `a`. window: seconds; from sample.window. Sizes, rates and lengths that
 // cannot be are a line of *w each, with the remedy, and it is laid out as if that had been given;

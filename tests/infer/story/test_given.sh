@@ -86,3 +86,24 @@ for words in '4:47: shots[0].dissolve: no shot is before it' '7:29: keyframes[0]
     grep -qF "five.yaml:$words" out || fail "not told in its place: $words: $(cat out)"
 done
 refused 'nowhere.wav' sound=nowhere.wav
+
+# ---- seconds that no binary number is: of latent frames of 0.2 s three last more than 0.6, and 0.6 holds fewer than three
+sed 's/fps: 4/fps: 10/' run.yaml >ten.yaml
+{ "$talkie" data world ten.yaml -o ten.h5 && "$talkie" train ten.yaml data.files=ten.h5 train.out=ten; } >out 2>&1 ||
+    fail "no model of latent frames of 0.2 s"
+ten() { # shots and keyframes of pictures
+    printf '%s\n' checkpoint=ten "shots=[$1]" "keyframes=[$2]"
+}
+mapfile -t behind < <(ten '{seconds: 0.6, prompt: a}' '{at: 0.6, picture: film.png}')
+refused 'is not within the shots, which last 0.6 seconds' "${behind[@]}"
+mapfile -t apart < <(ten '{seconds: 1, prompt: a}' '{at: 0.5, picture: film.png}, {at: 0.6, picture: film.png}')
+sample one "${apart[@]}"
+mapfile -t together < <(ten '{seconds: 1, prompt: a}' '{at: 0.6, picture: film.png}, {at: 0.7, picture: film.png}')
+refused 'the same latent frame' "${together[@]}"
+cat >four.yaml <<'YAML'
+{checkpoint: ten, output: four, sample: {steps: 1}, shots: [{seconds: 0.6, prompt: one}, {seconds: 0.6, prompt: two},
+  {seconds: 0.6, prompt: three}, {seconds: 0.6, prompt: four}]}
+YAML
+echo '{checkpoint: ten, output: anew, sample: {steps: 1}, remix: {clip: four.mp4, from: 1.8, prompt: new}}' >anew.yaml
+{ "$talkie" sample four.yaml && "$talkie" sample anew.yaml; } >out 2>&1 || fail "no remix of the last of four shots"
+tells anew.json 'shots[1].caption' '"two"' 'shots[2].caption' '"three"' 'shots[3].caption' '"new"'
