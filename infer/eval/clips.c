@@ -107,14 +107,13 @@ static tk_status take_sampled(tk_eval *e, tk_eval_column column, int64_t i, cons
     return tk_agree(replica, st);
 }
 
-// Before the codec and after it.
+// Before the codec and after it. Of a replica its first rank alone.
 static tk_status measure_truth(tk_eval *e, int64_t i, tk_arena *a)
 {
     tk_eval_clip clip;
     tk_media film;
     tk_latents x = {0};
     TK_TRY(tk_eval_plan(e, i, tk_eval_captions_of(e), a, &clip));
-    if (e->mesh.replica.rank) return TK_OK;
     TK_TRY(tk_eval_film(e, &clip.scene, &clip.plan, &film));
     tk_status st = measure_media(e, &clip.scene, &film, TK_EVAL_TRUTH);
     if (st == TK_OK) st = tk_eval_encode(e, &film, &clip.plan, a, &x);
@@ -137,11 +136,13 @@ tk_stories tk_eval_stories(tk_eval *e)
 
 static tk_status measure_one(tk_eval *e, tk_eval_column column, int64_t i)
 {
+    tk_comm *replica = &e->mesh.replica;
     tk_arena a;
     tk_arena_init(&a, 1 << 20);
-    const tk_status st = column == TK_EVAL_CEILING ? measure_truth(e, i, &a)
-                         : column == TK_EVAL_LAST  ? tk_eval_take_long(e, i, &a)
-                                                   : take_sampled(e, column, i, NULL, &a);
+    const tk_status st = column == TK_EVAL_CEILING
+                             ? tk_agree(replica, replica->rank ? TK_OK : measure_truth(e, i, &a))
+                         : column == TK_EVAL_LAST ? tk_eval_take_long(e, i, &a)
+                                                  : take_sampled(e, column, i, NULL, &a);
     tk_arena_free(&a);
     if (column == TK_EVAL_CEILING) tk_deal_step(e->deal);
     return st;

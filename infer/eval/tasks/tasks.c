@@ -124,16 +124,22 @@ static void skip_steps(const asked_clip *c)
     for (int64_t k = 0; k < 2 * steps; k++) tk_deal_step(c->e->deal);
 }
 
+static tk_status parts_of_task(const asked_clip *c, const tk_asked_task *t, tk_asked_parts **out,
+                               bool *can)
+{
+    const tk_codec_info *k = tk_codec_get_info(c->e->trained.meta.codec);
+    TK_ARENA_NEW(*out, c->a, 1);
+    return tk_asked_parts_of(t, &c->clip[0].plan, k, c->a, *out, can);
+}
+
 // Collective over the replica.
 static tk_status ask_task(const asked_clip *c, const tk_asked_task *t, tk_figures *to)
 {
     tk_comm *replica = &c->e->mesh.replica;
-    const tk_codec_info *k = tk_codec_get_info(c->e->trained.meta.codec);
     tk_latents made[TK_ASKED_COLUMNS] = {[TK_ASKED_TRUTH] = c->own, [TK_ASKED_CHANCE] = c->other};
     tk_asked_parts *p;
     bool can = false;
-    TK_ARENA_NEW(p, c->a, 1);
-    TK_TRY(tk_agree(replica, tk_asked_parts_of(t, &c->clip[0].plan, k, c->a, p, &can)));
+    TK_TRY(tk_agree(replica, parts_of_task(c, t, &p, &can)));
     if (!can) {
         skip_steps(c);
         return TK_OK;

@@ -32,6 +32,19 @@ for rank in 0 1; do
     echo "rank $rank: all ended after $took s"
 done
 
+# Where the replica is all ranks, one of which films the truth and judges it.
+whole=(eval run.yaml eval.clips=12 eval.pictures=0 eval.shown=12 sample.steps=1 parallel.tensor=2)
+mpirun -n 2 "$faulty" 0 count 0 "${whole[@]}" >out 2>&1 || fail "eval of two tensor ranks fails by itself"
+rm run/eval.json
+allocations=$(sed -nE "s/^rank 0: ([0-9]+) allocations, .*/\1/p" out)
+for percent in 84 87 90; do
+    code=0
+    timeout -k 5 $SECONDS_AT_MOST mpirun -n 2 "$faulty" 0 alloc $((allocations * percent / 100)) "${whole[@]}" >out 2>&1 || code=$?
+    [[ $code == 3 ]] || fail "the rank that films the truth fails: exit code $code, not 3"
+    grep -q "^talkie: rank 0: out of memory" out || fail "the rank that films the truth is not named"
+    [[ ! -e run/eval.json ]] || fail "a report was written"
+done
+
 for asked in "media.fps=5" "media.width=52" "media.sample_rate=16000"; do
     code=0
     "$faulty" 0 none 0 eval run.yaml eval.clips=1 eval.shown=12 sample.steps=1 "$asked" >out 2>&1 || code=$?
