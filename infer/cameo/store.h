@@ -8,6 +8,7 @@
 //                                     server's signature
 //                      face, voice    references, sealed
 //                      consent        signed by the registrar
+//                      consent.next   a newer one, until the log has its line
 //                      log, log.end   infer/cameo/history.h
 //     KEYS/server.key                 what the server signs by
 //     KEYS/ada.key                    what opens the references of ada; revoking destroys it

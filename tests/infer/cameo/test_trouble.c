@@ -45,6 +45,75 @@ static void test_a_challenge_is_no_lock(void **state)
     assert_true(now.st_ino == lock.st_ino);
 }
 
+// ---- changes that end half way -----------------------------------------------------------------
+
+// The log takes no further line.
+static void block_log(bool blocked)
+{
+    const char *way = lender_path("store/people/ada/.log.end.new");
+    assert_int_equal(blocked ? mkdir(way, 0700) : rmdir(way), 0);
+}
+
+// What was in force stays so until the log has the line, and the grant is made again.
+static void test_a_grant_without_its_line(void **state)
+{
+    (void)state;
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)));
+    block_log(true);
+    assert_status(lender_grant("@ada", lender_consent(LENDER_CARL, 7, 1000)), TK_IO);
+    assert_ok(lender_ask("@ada", LENDER_BO));
+    assert_ok(lender_ask("@ada", LENDER_ADA));
+    block_log(false);
+    assert_status(lender_ask("@ada", LENDER_CARL), TK_INPUT);
+    assert_says("does not consent to a use by 1003");
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_CARL, 7, 1000)));
+    assert_ok(lender_ask("@ada", LENDER_CARL));
+    assert_status(lender_ask("@ada", LENDER_BO), TK_INPUT);
+}
+
+// A run that died behind the line: the paper is beside the one before, and comes into its place.
+static void test_a_grant_that_died_behind_its_line(void **state)
+{
+    (void)state;
+    size_t n;
+    const char *next = lender_path("store/people/ada/consent.next");
+    const tk_handle ada = {"ada"};
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)));
+    const char *before = lender_get("store/people/ada/consent", &n);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_CARL, 7, 1000)));
+    assert_int_equal(access(next, F_OK), -1);
+    assert_int_equal(lender_run("cd %s && mv consent consent.next", "store/people/ada"), 0);
+    lender_put("store/people/ada/consent", before, n);
+    assert_ok(lender_ask("@ada", LENDER_CARL));
+    assert_status(lender_ask("@ada", LENDER_BO), TK_INPUT);
+    assert_says("does not consent to a use by 1002");
+    block_log(true); // not even the next one that fails takes it away
+    assert_status(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)), TK_IO);
+    block_log(false);
+    assert_ok(lender_ask("@ada", LENDER_CARL));
+    assert_int_equal(access(next, F_OK), 0); // the one that failed, which counts for nothing
+    assert_status(lender_ask("@ada", LENDER_BO), TK_INPUT);
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+    assert_int_equal(access(next, F_OK), -1);
+}
+
+// A consent that is not the log's is replaced by a new one, and by nothing else.
+static void test_a_grant_mends_a_consent(void **state)
+{
+    (void)state;
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)));
+    lender_put("store/people/ada/consent", "none", 4);
+    assert_status(lender_ask("@ada", LENDER_ADA), TK_INPUT);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)));
+    assert_ok(lender_ask("@ada", LENDER_BO));
+    lender_put("store/people/ada/card", "none", 4);
+    assert_status(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)), TK_INPUT);
+    assert_says("its card is not the one");
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, lender_setup, lender_teardown)
 
 int main(void)
@@ -52,6 +121,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FRESH(test_nobody_is_the_server),
         FRESH(test_a_challenge_is_no_lock),
+        FRESH(test_a_grant_without_its_line),
+        FRESH(test_a_grant_that_died_behind_its_line),
+        FRESH(test_a_grant_mends_a_consent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
