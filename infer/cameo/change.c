@@ -15,7 +15,7 @@ typedef struct changing {
     const tk_cameo_store *s;
     tk_lender p;
     tk_cameo_line line;
-    bool told;
+    bool told, revoked;
     tk_arena a;
 } changing;
 
@@ -264,6 +264,7 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
     TK_TRY(tk_folder_destroy(&p->folder, "card"));
     TK_TRY(tk_folder_destroy(&p->folder, tk_consent_name));
     TK_TRY(tk_folder_destroy(&p->folder, tk_consent_next));
+    c->revoked = true;
     if (holds == TK_OK) return TK_OK;
     if (!wish)
         return TK_FAIL(TK_INPUT, "@%s: is revoked, its key destroyed; but before that: %s",
@@ -272,10 +273,12 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
     return TK_OK;
 }
 
-tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user)
+tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user, bool *done)
 {
     changing c = begin_changing(s);
-    return end_changing(&c, revoke_in(&c, who, user, NULL));
+    const tk_status st = end_changing(&c, revoke_in(&c, who, user, NULL));
+    if (done) *done = c.revoked;
+    return st;
 }
 
 tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w)

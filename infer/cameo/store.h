@@ -119,8 +119,10 @@ tk_status tk_cameo_enroll(const tk_cameo_store *s, const tk_cameo_new *x);
 // In the place of any consent before; `registrar`: whose public key is the store's, else TK_INPUT.
 tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
                          const tk_seal_pair *registrar);
-// Destroys the key, then all that it opened. Done again, it ends what a dead run began.
-tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user);
+// Destroys the key, then all that it opened. Done again, it ends what a dead run began. *done (may
+// be NULL): whether it is revoked now, which it is also where TK_INPUT tells what did not hold
+// before.
+tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user, bool *done);
 // The same by the signed wish of its owner (wish.h), which is verified first. One that was taken up
 // already, and nothing happened since: fine.
 tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w);

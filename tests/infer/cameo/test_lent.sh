@@ -161,7 +161,11 @@ wait_for_window long
 kill -9 $job
 wait $job 2>/dev/null || true
 cp -r long.windows kept
-cameo revoke @ada
+"$talkie" sample his.yaml -o more "${lent[@]}" >out 2>&1 || fail "no clip more"
+echo >>store/people/ada/consent # what does not hold by then is told, and in no way of the rest
+fails 2 '@ada: is revoked, its key destroyed; but before that: .*its consent is not the one' cameo revoke @ada "${lent[@]}"
+grep -q "$dir/more.mp4  made" out || fail "a consent that does not hold hides what was made"
+[[ ! -e more.latents && -e more.mp4 ]] || fail "a consent that does not hold keeps latents"
 [[ ! -e long.windows ]] || fail "revoking leaves windows of a clip that was not finished"
 mv kept long.windows
 fails 2 '@ada: was revoked' sample long.yaml -o long "${lent[@]}" sample.steps=40

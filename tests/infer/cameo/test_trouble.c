@@ -95,7 +95,7 @@ static void test_a_grant_that_died_behind_its_line(void **state)
     assert_ok(lender_ask("@ada", LENDER_CARL));
     assert_int_equal(access(next, F_OK), 0); // the one that failed, which counts for nothing
     assert_status(lender_ask("@ada", LENDER_BO), TK_INPUT);
-    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
     assert_int_equal(access(next, F_OK), -1);
 }
 

@@ -334,7 +334,7 @@ static void people_are_asked_for(void **state)
     lend_to(&of[5], "@bo", once, false);
     const char *store = lender_path("store");
     for (int asks = 0; asks < 4; asks++) {
-        if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+        if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
         if (asks == 3) {
             lender_enroll("@ada", LENDER_ADA);
             for (size_t i = 0; i < 2; i++)
