@@ -16,6 +16,7 @@ typedef struct changing {
     tk_lender p;
     tk_cameo_line line;
     bool told, revoked;
+    bool judged; // whether a wish counts could be told
     tk_arena a;
 } changing;
 
@@ -101,6 +102,7 @@ static tk_status enroll_in(changing *c, const tk_cameo_new *x)
                        "@%s: is enrolled already; `talkie cameo revoke @%s` first, which ends all "
                        "that is consented to",
                        p->who.name, p->who.name);
+    TK_TRY(tk_history_takes(&p->history, p->who.name, TK_CAMEO_ENROLLED));
     tk_seal_random(key, sizeof key);
     const tk_status st = write_person(c, x, key);
     tk_seal_forget(key, sizeof key);
@@ -252,9 +254,11 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
     tk_lender *p = &c->p;
     char name[TK_HANDLE + 8], words[1024];
     const tk_status holds = tk_lender_open(s, who, true, &c->a, p);
+    // The owner is known by a log that holds, if anybody ever enrolled; and so is the owner's key.
+    c->judged = holds == TK_OK || p->folder.fd < 0 || p->owner >= 0;
     if (p->folder.fd < 0) return holds;
     snprintf(words, sizeof words, "%s", holds == TK_OK ? "" : tk_status_message());
-    if (wish && holds != TK_OK && !p->has_owner_key) return holds;
+    if (wish && !c->judged) return holds;
     TK_TRY(wish ? tk_wish_counts(wish, p) : may_revoke(s, p, user));
     snprintf(name, sizeof name, "%s.key", who->name);
     TK_TRY(tk_folder_destroy(&s->keys, name));
@@ -281,8 +285,10 @@ tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t
     return st;
 }
 
-tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w)
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w, bool *judged)
 {
     changing c = begin_changing(s);
-    return end_changing(&c, revoke_in(&c, &w->who, -1, w));
+    const tk_status st = end_changing(&c, revoke_in(&c, &w->who, -1, w));
+    *judged = c.judged;
+    return st;
 }

@@ -124,8 +124,9 @@ tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk
 // before.
 tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user, bool *done);
 // The same by the signed wish of its owner (wish.h), which is verified first. One that was taken up
-// already, and nothing happened since: fine.
-tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w);
+// already, and nothing happened since: fine. *judged: whether it could be told if the wish counts,
+// which takes a log that holds; TK_INPUT is of the wish only then.
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w, bool *judged);
 // Wishes signed by this key count from now on, in the place of any before, until it is revoked.
 // TK_INPUT where `owner` is not whose cameo it is.
 tk_status tk_cameo_give_key(const tk_cameo_store *s, const tk_handle *who, int64_t owner,

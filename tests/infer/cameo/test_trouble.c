@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*TEST timeout: 60 */
+/*TEST timeout: 120 */
 // What goes wrong on the way: handles that would name a file of the store's own, changes that end
 // half way, logs that are full. The store and its people go on, and whoever lends can still end it.
 #include "infer/enroll/challenge.h"
@@ -114,6 +114,61 @@ static void test_a_grant_mends_a_consent(void **state)
     assert_says("its card is not the one");
 }
 
+// ---- a log that is full ------------------------------------------------------------------------
+
+enum { FULL = 64 << 20 };
+
+// By one clip whose path is long.
+static void fill_log(void)
+{
+    static char *name[] = {"@ada"};
+    const tk_cameo_ask x = {.n = 1, .names = name, .user = {LENDER_ADA}, .users = 1};
+    char *path = tk_arena_alloc(&lender_arena, FULL + 1);
+    assert_non_null(path);
+    memset(path, 'p', FULL);
+    path[FULL] = 0;
+    assert_ok(lender_ask("@ada", LENDER_ADA));
+    assert_ok(tk_cameos_tell(&lender_store, &x, lender_cameo, TK_CAMEO_USED, path));
+}
+
+static tk_status add_line(tk_lender *p, tk_cameo_event event)
+{
+    const tk_cameo_line line = {event, time(NULL), LENDER_ADA, "/a", "", ""};
+    return tk_history_add(&p->folder, "ada", lender_store.server, &p->history, &line,
+                          &lender_arena);
+}
+
+// Nothing more is begun; what was begun is told to its end, and who lends ends it.
+static void test_a_full_log(void **state)
+{
+    (void)state;
+    static const tk_cameo_event begins[] = {TK_CAMEO_ENROLLED, TK_CAMEO_GRANTED, TK_CAMEO_USED,
+                                            TK_CAMEO_KEYED};
+    const tk_handle ada = {"ada"};
+    tk_cameo_new again = {
+        .who = ada, .owner = LENDER_ADA, .by = "r", .reference = {"f"}, .bytes = {1}};
+    tk_lender p;
+    lender_enroll("@ada", LENDER_ADA);
+    fill_log();
+    assert_ok(tk_lender_open(&lender_store, &ada, true, &lender_arena, &p));
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        assert_status(add_line(&p, begins[i]), TK_INPUT);
+        assert_says("@ada: its log is full");
+    }
+    assert_ok(add_line(&p, TK_CAMEO_MADE));
+    tk_lender_close(&p);
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
+    assert_status(tk_cameo_enroll(&lender_store, &again), TK_INPUT);
+    assert_says("@ada: its log is full");
+    assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
+    assert_int_equal(access(lender_path("store/people/ada/face"), F_OK), -1);
+    assert_ok(tk_lender_open(&lender_store, &ada, false, &lender_arena, &p));
+    assert_int_equal(p.history.n, 4);
+    assert_int_equal(p.history.line[2].event, TK_CAMEO_MADE);
+    assert_int_equal(p.history.line[3].event, TK_CAMEO_REVOKED);
+    tk_lender_close(&p);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, lender_setup, lender_teardown)
 
 int main(void)
@@ -124,6 +179,7 @@ int main(void)
         FRESH(test_a_grant_without_its_line),
         FRESH(test_a_grant_that_died_behind_its_line),
         FRESH(test_a_grant_mends_a_consent),
+        FRESH(test_a_full_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
