@@ -179,8 +179,7 @@ static tk_status grant_in(changing *c, const tk_handle *who, const tk_consent *x
     TK_TRY(tk_paper_sign(text, registrar, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
     TK_TRY(tk_folder_write(&p->folder, tk_consent_next, 0644, paper, strlen(paper)));
-    TK_TRY(
-        tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash));
+    TK_TRY(tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash));
     return tk_folder_rename(&p->folder, tk_consent_next, tk_consent_name);
 }
 

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-// Bytes of a log: with which nothing more is begun; with which only its end is told, behind any line
-// of a clip; at most.
-enum { FULL = 64 << 20, BYTES = FULL + (8 << 20), END = BYTES - (64 << 10) };
+// Bytes of a log: at most; with which no clip is told of any more, so that its end finds room; with
+// which nothing more is begun, so that what was begun does.
+enum { BYTES = 72 << 20, END = BYTES - (64 << 10), FULL = 64 << 20 };
 static const char lines_name[] = "log", end_name[] = "log.end";
 
 const char *const tk_cameo_event_name[TK_CAMEO_EVENTS] = {"enrolled", "granted", "used",  "made",
@@ -142,10 +142,11 @@ tk_status tk_history_takes(const tk_history *h, const char *handle, tk_cameo_eve
 {
     const bool of_clip = event == TK_CAMEO_MADE || event == TK_CAMEO_UNMADE;
     if (event == TK_CAMEO_REVOKED || h->bytes < (of_clip ? END : FULL)) return TK_OK;
-    return TK_FAIL(TK_INPUT,
-                   "@%s: its log is full, with %lld bytes: nothing more is done with this cameo but "
-                   "to revoke it; another handle begins another log",
-                   handle, (long long)h->bytes);
+    return TK_FAIL(
+        TK_INPUT,
+        "@%s: its log is full, with %lld bytes: nothing more is done with this cameo but "
+        "to revoke it; another handle begins another log",
+        handle, (long long)h->bytes);
 }
 
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,

@@ -8,8 +8,9 @@
 //
 // ("mark" comes before "before" where the clip is marked: its digits.)
 //
-// A log has an end: once it has 64 MiB (some 120,000 clips of two lines) nothing more is begun on it.
-// What was begun is told to its end, and revoking always is; a person goes on by another handle.
+// A log has an end: once it has 64 MiB (some 120,000 clips of two lines) nothing more is begun on
+// it. What was begun is told to its end, and revoking always is; a person goes on by another
+// handle.
 //
 // What nobody sees from the files alone is that all of them were put back to what they once were:
 // an owner who has seen n lines knows that fewer are too few.

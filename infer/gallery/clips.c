@@ -18,17 +18,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POSTER_SIDE = 720 };                // pixels, at most
+enum { POSTER_SIDE = 720 };               // pixels, at most
 enum { SIGNED_AS = 4 * TK_MP4_HASH + 1 }; // digits of a claim and a certificate
-#define POSTER_AT 0.5       // seconds after the first picture
+#define POSTER_AT 0.5                     // seconds after the first picture
 
 typedef struct gallery_candidate { // a file that is looked at
     tk_gallery *g;
     const char *path, *taken; // in its folder, in the site
     const char *name;         // without folders, UTF-8
     char number[TK_GALLERY_NUMBER];
-    char digest[TK_HEX_DIGEST]; // of its bytes, by which its JSON knows it, and lists of before numbers
-    int64_t bytes, time;      // time: seconds since 1970, of its last change, not after now
+    char digest[TK_HEX_DIGEST]; // by which its JSON knows it, and takedown lists did once
+    int64_t bytes, time;        // time: seconds since 1970, of its last change, not after now
     tk_proof *proof;
     tk_media_poster poster;
     tk_arena arena;

@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 enum {
-    TK_GALLERY_NUMBER = 33, // bytes of a number in words, with its NUL
+    TK_GALLERY_NUMBER = 33,   // bytes of a number in words, with its NUL
     TK_GALLERY_FILES = 20000, // MP4 files of a folder; a page of more could not be scrolled
     TK_GALLERY_SHOTS = 1000   // of a clip, that the page tells of
 };

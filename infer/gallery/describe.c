@@ -39,9 +39,10 @@ static json_t *lineage_told(const tk_proof *p)
     for (int i = 0; i < p->n; i++) {
         const tk_told_manifest *m = &p->manifest[i];
         char claim[TK_GALLERY_NUMBER];
-        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:o}", "label", m->label, "claim",
-                                             tk_gallery_number(m->claim, claim), "title", m->title,
-                                             "signer", m->signer, "from", ingredients_told(m)));
+        json_array_append_new(all,
+                              json_pack("{s:s, s:s, s:s, s:s, s:o}", "label", m->label, "claim",
+                                        tk_gallery_number(m->claim, claim), "title", m->title,
+                                        "signer", m->signer, "from", ingredients_told(m)));
     }
     return all;
 }

@@ -13,7 +13,8 @@ enum { TAKEDOWNS = 20000 };
     }
 static const tk_option entry_rows[] = {
     TEXT("clip", clip, "label of its manifest, its number in the gallery, or its file's name"),
-    TEXT("claim", claim, "digits of its manifest's claim, where no other clip of that label is meant"),
+    TEXT("claim", claim,
+         "digits of its manifest's claim, where no other clip of that label is meant"),
     TEXT("reason", reason, "why, as the gallery will say it"),
     TEXT("from", from, "who reported it"),
     TEXT("date", date, "when it was reported"),

@@ -13,7 +13,7 @@
 
 typedef struct tk_takedown_entry {
     char *clip, *claim, *reason; // claim: "" = of any
-    char *from, *date; // of a report: what its writer said, which decides nothing
+    char *from, *date;           // of a report: what its writer said, which decides nothing
 } tk_takedown_entry;
 
 typedef struct tk_takedown {

@@ -174,12 +174,9 @@ static void test_a_full_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FRESH(test_nobody_is_the_server),
-        FRESH(test_a_challenge_is_no_lock),
-        FRESH(test_a_grant_without_its_line),
-        FRESH(test_a_grant_that_died_behind_its_line),
-        FRESH(test_a_grant_mends_a_consent),
-        FRESH(test_a_full_log),
+        FRESH(test_nobody_is_the_server),     FRESH(test_a_challenge_is_no_lock),
+        FRESH(test_a_grant_without_its_line), FRESH(test_a_grant_that_died_behind_its_line),
+        FRESH(test_a_grant_mends_a_consent),  FRESH(test_a_full_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,8 +270,12 @@ static void test_no_two_are_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FRESH(test_revokes), FRESH(test_replayed), FRESH(test_done_again),
-        FRESH(test_forged),  FRESH(test_hostile),  FRESH(test_waits_for_the_log),
+        FRESH(test_revokes),
+        FRESH(test_replayed),
+        FRESH(test_done_again),
+        FRESH(test_forged),
+        FRESH(test_hostile),
+        FRESH(test_waits_for_the_log),
         FRESH(test_no_two_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

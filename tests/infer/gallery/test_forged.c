@@ -40,8 +40,7 @@ static void add_blocks(uint64_t acc[8], const uint8_t *x, size_t n)
     for (size_t at = 0; at + 1024 <= n; at += 1024) {
         for (size_t k = 0; k < 16; k++) add_stripe(acc, x + at + 64 * k, XXH3_kSecret + 8 * k);
         for (int i = 0; i < 8; i++)
-            acc[i] =
-                (acc[i] ^ acc[i] >> 47 ^ word_at(XXH3_kSecret + 128 + 8 * i)) * XXH_PRIME32_1;
+            acc[i] = (acc[i] ^ acc[i] >> 47 ^ word_at(XXH3_kSecret + 128 + 8 * i)) * XXH_PRIME32_1;
     }
 }
 
