@@ -311,14 +311,27 @@ static tk_status tell_clips(const cameo_call *c, const tk_history *h)
     return tk_people_forget_all(h, &c->who);
 }
 
-static tk_status revoke_cameo(cameo_call *c)
+static tk_status tell_revoked(cameo_call *c)
 {
     tk_lender p;
-    TK_TRY(tk_cameo_revoke(&c->store, &c->who, (int64_t)getuid()));
     tk_status st = tk_lender_open(&c->store, &c->who, false, c->arena, &p);
     if (st == TK_OK) st = tell_clips(c, &p.history);
     tk_lender_close(&p);
     return st;
+}
+
+// What did not hold before is told behind the clips. By a log that does not hold none are: its
+// lines may be anybody's.
+static tk_status revoke_cameo(cameo_call *c)
+{
+    bool done;
+    char words[1200];
+    const tk_status before = tk_cameo_revoke(&c->store, &c->who, (int64_t)getuid(), &done);
+    if (!done) return before;
+    snprintf(words, sizeof words, "%s", tk_status_message());
+    const tk_status st = tell_revoked(c);
+    if (before == TK_OK || (st != TK_OK && st != TK_INPUT)) return st;
+    return TK_FAIL(before, "%s", words);
 }
 
 // ---- wishes ------------------------------------------------------------------------------------

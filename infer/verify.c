@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/verify.h"
+#include "core/base/digest.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 #include "infer/mark/find.h"
@@ -123,8 +124,7 @@ static json_t *taken_list(const tk_told_manifest *m)
 static json_t *hash_text(const uint8_t *x)
 {
     char text[65];
-    for (int i = 0; i < 32 && x; i++) snprintf(text + 2 * i, 3, "%02x", x[i]);
-    return x ? json_string(text) : json_null();
+    return x ? json_string(tk_bytes_hex(x, 32, text)) : json_null();
 }
 
 static json_t *told_object(const tk_told_manifest *m)

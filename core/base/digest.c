@@ -10,6 +10,12 @@
 
 enum { PIECE = 1 << 16 };
 
+const char *tk_bytes_hex(const uint8_t *x, size_t bytes, char *out)
+{
+    for (size_t i = 0; i < bytes; i++) snprintf(out + 2 * i, 3, "%02x", x[i]);
+    return out;
+}
+
 const char *tk_digest_hex(uint64_t x, char out[TK_HEX_DIGEST])
 {
     snprintf(out, TK_HEX_DIGEST, "%016" PRIx64, x);

@@ -15,7 +15,8 @@ typedef struct changing {
     const tk_cameo_store *s;
     tk_lender p;
     tk_cameo_line line;
-    bool told;
+    bool told, revoked;
+    bool judged; // whether a wish counts could be told
     tk_arena a;
 } changing;
 
@@ -101,6 +102,7 @@ static tk_status enroll_in(changing *c, const tk_cameo_new *x)
                        "@%s: is enrolled already; `talkie cameo revoke @%s` first, which ends all "
                        "that is consented to",
                        p->who.name, p->who.name);
+    TK_TRY(tk_history_takes(&p->history, p->who.name, TK_CAMEO_ENROLLED));
     tk_seal_random(key, sizeof key);
     const tk_status st = write_person(c, x, key);
     tk_seal_forget(key, sizeof key);
@@ -150,20 +152,35 @@ static tk_status check_consent(const tk_consent *x)
     return x->until > x->from ? TK_OK : TK_FAIL(TK_INPUT, "consent.until: ends before it begins");
 }
 
+// A consent that does not hold is in nobody's way: another comes into its place. Log and card were
+// found right before it was looked at.
+static tk_status open_to_grant(changing *c, const tk_handle *who)
+{
+    tk_lender *p = &c->p;
+    const tk_status st = tk_lender_open(c->s, who, true, &c->a, p);
+    if (st == TK_INPUT && p->enrolled && p->has_key) {
+        tk_status_clear();
+        return TK_OK;
+    }
+    TK_TRY(st);
+    if (p->enrolled && p->has_key) return TK_OK;
+    return TK_FAIL(TK_INPUT, "@%s: is not enrolled (or was revoked)", who->name);
+}
+
+// The consent before is in force until the log has the line, the new one from then on.
 static tk_status grant_in(changing *c, const tk_handle *who, const tk_consent *x,
                           const tk_seal_pair *registrar)
 {
     tk_lender *p = &c->p;
     tk_arena *a = &c->a;
     char *text, *paper, hash[TK_PAPER_HASH], words[TK_USE_WORDS];
-    TK_TRY(tk_lender_open(c->s, who, true, a, p));
-    if (!p->enrolled || !p->has_key)
-        return TK_FAIL(TK_INPUT, "@%s: is not enrolled (or was revoked)", who->name);
+    TK_TRY(open_to_grant(c, who));
     TK_TRY(tk_consent_print(who->name, p->card.hash, x, a, &text));
     TK_TRY(tk_paper_sign(text, registrar, a, &paper));
     tk_paper_hash(paper, strlen(paper), hash);
-    TK_TRY(tk_folder_write(&p->folder, "consent", 0644, paper, strlen(paper)));
-    return tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash);
+    TK_TRY(tk_folder_write(&p->folder, tk_consent_next, 0644, paper, strlen(paper)));
+    TK_TRY(tell_history(c, TK_CAMEO_GRANTED, (int64_t)getuid(), tk_uses_say(x->uses, words), hash));
+    return tk_folder_rename(&p->folder, tk_consent_next, tk_consent_name);
 }
 
 tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
@@ -236,9 +253,11 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
     tk_lender *p = &c->p;
     char name[TK_HANDLE + 8], words[1024];
     const tk_status holds = tk_lender_open(s, who, true, &c->a, p);
+    // The owner is known by a log that holds, if anybody ever enrolled; and so is the owner's key.
+    c->judged = holds == TK_OK || p->folder.fd < 0 || p->owner >= 0;
     if (p->folder.fd < 0) return holds;
     snprintf(words, sizeof words, "%s", holds == TK_OK ? "" : tk_status_message());
-    if (wish && holds != TK_OK && !p->has_owner_key) return holds;
+    if (wish && !c->judged) return holds;
     TK_TRY(wish ? tk_wish_counts(wish, p) : may_revoke(s, p, user));
     snprintf(name, sizeof name, "%s.key", who->name);
     TK_TRY(tk_folder_destroy(&s->keys, name));
@@ -246,7 +265,9 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
         TK_TRY(tk_folder_destroy(&p->folder, tk_reference_name[k]));
     TK_TRY(note_end(c, wish ? p->owner : user, wish));
     TK_TRY(tk_folder_destroy(&p->folder, "card"));
-    TK_TRY(tk_folder_destroy(&p->folder, "consent"));
+    TK_TRY(tk_folder_destroy(&p->folder, tk_consent_name));
+    TK_TRY(tk_folder_destroy(&p->folder, tk_consent_next));
+    c->revoked = true;
     if (holds == TK_OK) return TK_OK;
     if (!wish)
         return TK_FAIL(TK_INPUT, "@%s: is revoked, its key destroyed; but before that: %s",
@@ -255,14 +276,18 @@ static tk_status revoke_in(changing *c, const tk_handle *who, int64_t user, cons
     return TK_OK;
 }
 
-tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user)
+tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user, bool *done)
 {
     changing c = begin_changing(s);
-    return end_changing(&c, revoke_in(&c, who, user, NULL));
+    const tk_status st = end_changing(&c, revoke_in(&c, who, user, NULL));
+    if (done) *done = c.revoked;
+    return st;
 }
 
-tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w)
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const tk_wish *w, bool *judged)
 {
     changing c = begin_changing(s);
-    return end_changing(&c, revoke_in(&c, &w->who, -1, w));
+    const tk_status st = end_changing(&c, revoke_in(&c, &w->who, -1, w));
+    *judged = c.judged;
+    return st;
 }

@@ -157,6 +157,13 @@ tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, con
     return st;
 }
 
+tk_status tk_folder_rename(const tk_folder *f, const char *from, const char *to)
+{
+    if (renameat(f->fd, from, f->fd, to) || fsync(f->fd))
+        return folder_trouble(f, to, "write", errno);
+    return TK_OK;
+}
+
 // Where a file system or a container does not let root give files away, the file stays root's.
 static void give_file(int fd, int64_t uid)
 {

@@ -31,6 +31,8 @@ tk_status tk_folder_read_secret(const tk_folder *f, const char *name, int64_t mo
 // In the place of what has that name; on disk when this returns.
 tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, const void *x,
                           size_t bytes);
+// In the place of what has the name `to`; on disk when this returns.
+tk_status tk_folder_rename(const tk_folder *f, const char *from, const char *to);
 // Behind what the file has up to `at`; what is beyond that goes. Made where it is missing. For the
 // user `uid` and the server alone to read (mode 600): it is given to them where root writes it, who
 // may give files away; else, or where uid is -1, it stays the writer's.

@@ -10,5 +10,6 @@ typedef struct tk_handle {
     char name[TK_HANDLE + 1]; // without the @
 } tk_handle;
 
-// "@ada" or "ada": 1 to 32 of a-z, 0-9 and _. TK_INPUT for anything else.
+// "@ada" or "ada": 1 to 32 of a-z, 0-9 and _. TK_INPUT for anything else, and for "server", whose
+// key is the server's (KEYS/server.key).
 tk_status tk_handle_read(const char *word, tk_handle *out);

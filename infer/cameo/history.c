@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BYTES = 64 << 20 };
+// Bytes of a log: at most; with which no clip is told of any more, so that its end finds room; with
+// which nothing more is begun, so that what was begun does.
+enum { BYTES = 72 << 20, END = BYTES - (64 << 10), FULL = 64 << 20 };
 static const char lines_name[] = "log", end_name[] = "log.end";
 
 const char *const tk_cameo_event_name[TK_CAMEO_EVENTS] = {"enrolled", "granted", "used",  "made",
@@ -136,12 +138,24 @@ static tk_status write_end(const tk_folder *f, const char *handle, const tk_seal
     return tk_folder_write(f, end_name, 0644, paper, strlen(paper));
 }
 
+tk_status tk_history_takes(const tk_history *h, const char *handle, tk_cameo_event event)
+{
+    const bool of_clip = event == TK_CAMEO_MADE || event == TK_CAMEO_UNMADE;
+    if (event == TK_CAMEO_REVOKED || h->bytes < (of_clip ? END : FULL)) return TK_OK;
+    return TK_FAIL(
+        TK_INPUT,
+        "@%s: its log is full, with %lld bytes: nothing more is done with this cameo but "
+        "to revoke it; another handle begins another log",
+        handle, (long long)h->bytes);
+}
+
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,
                          const tk_history *h, const tk_cameo_line *line, tk_arena *a)
 {
     char *text, hash[TK_PAPER_HASH];
     const tk_cameo_line *first = h->n ? h->line : line; // of who enrolled
     const int64_t owner = first->event == TK_CAMEO_ENROLLED ? first->user : -1;
+    TK_TRY(tk_history_takes(h, handle, line->event));
     TK_TRY(line_text(h, line, a, &text));
     const size_t n = strlen(text);
     tk_paper_hash(text, n, hash);

@@ -8,6 +8,10 @@
 //
 // ("mark" comes before "before" where the clip is marked: its digits.)
 //
+// A log has an end: once it has 64 MiB (some 120,000 clips of two lines) nothing more is begun on
+// it. What was begun is told to its end, and revoking always is; a person goes on by another
+// handle.
+//
 // What nobody sees from the files alone is that all of them were put back to what they once were:
 // an owner who has seen n lines knows that fewer are too few.
 #pragma once
@@ -47,8 +51,10 @@ typedef struct tk_history {
 // has the lines before. A folder without a history has none of length 0.
 tk_status tk_history_read(const tk_folder *f, const char *handle,
                           const unsigned char server[TK_SEAL_PUBLIC], tk_arena *a, tk_history *out);
+// TK_INPUT where the log is too full for a line of this event.
+tk_status tk_history_takes(const tk_history *h, const char *handle, tk_cameo_event event);
 // On disk when this returns; lines are readable by the server and, where that is root, by who
 // enrolled first, and by nobody else. The paper stays the server's: who owns a file may put an
-// older one back. The folder is locked for writing, *h was read since.
+// older one back. The folder is locked for writing, *h was read since. TK_INPUT as above.
 tk_status tk_history_add(const tk_folder *f, const char *handle, const tk_seal_pair *server,
                          const tk_history *h, const tk_cameo_line *line, tk_arena *a);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 const char *const tk_reference_name[TK_CAMEO_KINDS] = {"face", "voice"};
+const char tk_consent_name[] = "consent", tk_consent_next[] = "consent.next";
 
 // ---- papers ------------------------------------------------------------------------------------
 
@@ -130,15 +131,20 @@ static in_force find_in_force(tk_lender *p)
     return x;
 }
 
-static tk_status read_paper(const tk_lender *p, const char *name, const char *want, tk_arena *a,
-                            char **text)
+// *right: it is the paper that has this hash.
+static tk_status find_paper(const tk_lender *p, const char *name, const char *want, tk_arena *a,
+                            char **text, bool *there, bool *right)
 {
     size_t bytes = 0;
-    bool there;
     char hash[TK_PAPER_HASH] = "";
-    TK_TRY(tk_folder_read(&p->folder, name, TK_PAPER_BYTES, a, text, &bytes, &there));
-    if (there) tk_paper_hash(*text, bytes, hash);
-    if (there && !strcmp(hash, want)) return TK_OK;
+    TK_TRY(tk_folder_read(&p->folder, name, TK_PAPER_BYTES, a, text, &bytes, there));
+    if (*there) tk_paper_hash(*text, bytes, hash);
+    *right = *there && !strcmp(hash, want);
+    return TK_OK;
+}
+
+static tk_status is_not_in_force(const tk_lender *p, const char *name, bool there)
+{
     return TK_FAIL(TK_INPUT, "@%s: its %s is not the one that its log says is in force%s",
                    p->who.name, name, there ? ": it was changed, or is an earlier one" : "");
 }
@@ -146,7 +152,9 @@ static tk_status read_paper(const tk_lender *p, const char *name, const char *wa
 static tk_status read_card(const tk_cameo_store *s, tk_lender *p, const char *hash, tk_arena *a)
 {
     char *text;
-    TK_TRY(read_paper(p, "card", hash, a, &text));
+    bool there, right;
+    TK_TRY(find_paper(p, "card", hash, a, &text, &there, &right));
+    if (!right) return is_not_in_force(p, "card", there);
     snprintf(p->card.hash, sizeof p->card.hash, "%s", hash);
     p->enrolled = tk_paper_holds(text, s->server->open) && take_card(text, p->who.name, &p->card);
     return p->enrolled
@@ -154,10 +162,24 @@ static tk_status read_card(const tk_cameo_store *s, tk_lender *p, const char *ha
                : TK_FAIL(TK_INPUT, "@%s: its card is not signed by the server", p->who.name);
 }
 
-static tk_status read_consent(const tk_cameo_store *s, tk_lender *p, const char *hash, tk_arena *a)
+// One whose run died behind the log's line is still beside the one before; who writes puts it into
+// its place.
+static tk_status find_consent(const tk_lender *p, const char *hash, bool writes, tk_arena *a,
+                              char **text)
+{
+    bool there, next, right;
+    TK_TRY(find_paper(p, tk_consent_name, hash, a, text, &there, &right));
+    if (right) return TK_OK;
+    TK_TRY(find_paper(p, tk_consent_next, hash, a, text, &next, &right));
+    if (!right) return is_not_in_force(p, tk_consent_name, there);
+    return writes ? tk_folder_rename(&p->folder, tk_consent_next, tk_consent_name) : TK_OK;
+}
+
+static tk_status read_consent(const tk_cameo_store *s, tk_lender *p, const char *hash, bool writes,
+                              tk_arena *a)
 {
     char *text;
-    TK_TRY(read_paper(p, "consent", hash, a, &text));
+    TK_TRY(find_consent(p, hash, writes, a, &text));
     snprintf(p->consent.hash, sizeof p->consent.hash, "%s", hash);
     p->forged = !s->has_registrar || !tk_paper_holds(text, s->registrar);
     p->consents = take_consent(text, p->who.name, p->card.hash, &p->consent);
@@ -177,7 +199,7 @@ static tk_status read_person(const tk_cameo_store *s, bool writes, tk_arena *a, 
     snprintf(key, sizeof key, "%s.key", p->who.name);
     p->has_key = s->keys.fd < 0 || fstatat(s->keys.fd, key, &at, AT_SYMLINK_NOFOLLOW) == 0;
     if (x.card) TK_TRY(read_card(s, p, x.card, a));
-    return x.consent ? read_consent(s, p, x.consent, a) : TK_OK;
+    return x.consent ? read_consent(s, p, x.consent, writes, a) : TK_OK;
 }
 
 tk_status tk_lender_open(const tk_cameo_store *s, const tk_handle *who, bool writes, tk_arena *a,

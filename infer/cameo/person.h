@@ -4,6 +4,7 @@
 #include "infer/cameo/store.h"
 
 extern const char *const tk_reference_name[TK_CAMEO_KINDS]; // of files: "face"
+extern const char tk_consent_name[], tk_consent_next[];     // next: until the log has its line
 
 // Not signed yet, in `a`.
 tk_status tk_card_print(const char *handle, const tk_cameo_card *x, tk_arena *a, char **out);

@@ -8,6 +8,7 @@
 //                                     server's signature
 //                      face, voice    references, sealed
 //                      consent        signed by the registrar
+//                      consent.next   a newer one, until the log has its line
 //                      log, log.end   infer/cameo/history.h
 //     KEYS/server.key                 what the server signs by
 //     KEYS/ada.key                    what opens the references of ada; revoking destroys it
@@ -118,11 +119,14 @@ tk_status tk_cameo_enroll(const tk_cameo_store *s, const tk_cameo_new *x);
 // In the place of any consent before; `registrar`: whose public key is the store's, else TK_INPUT.
 tk_status tk_cameo_grant(const tk_cameo_store *s, const tk_handle *who, const tk_consent *x,
                          const tk_seal_pair *registrar);
-// Destroys the key, then all that it opened. Done again, it ends what a dead run began.
-tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user);
+// Destroys the key, then all that it opened. Done again, it ends what a dead run began. *done (may
+// be NULL): whether it is revoked now, which it is also where TK_INPUT tells what did not hold
+// before.
+tk_status tk_cameo_revoke(const tk_cameo_store *s, const tk_handle *who, int64_t user, bool *done);
 // The same by the signed wish of its owner (wish.h), which is verified first. One that was taken up
-// already, and nothing happened since: fine.
-tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w);
+// already, and nothing happened since: fine. *judged: whether it could be told if the wish counts,
+// which takes a log that holds; TK_INPUT is of the wish only then.
+tk_status tk_cameo_revoke_as_wished(const tk_cameo_store *s, const struct tk_wish *w, bool *judged);
 // Wishes signed by this key count from now on, in the place of any before, until it is revoked.
 // TK_INPUT where `owner` is not whose cameo it is.
 tk_status tk_cameo_give_key(const tk_cameo_store *s, const tk_handle *who, int64_t owner,

@@ -13,7 +13,8 @@
 //
 // Whoever next works with the store takes it up: workers between windows and while they wait,
 // `talkie sample`, `talkie cameo`. What is forged, expired, of an earlier enrolment or no wish at
-// all is refused, warned of and removed; one that is not whole yet is left for an hour.
+// all is refused, warned of and removed; one that is not whole yet is left for an hour, and one of
+// a cameo whose log does not hold, by which nobody can tell, until that does.
 #pragma once
 #include "infer/cameo/store.h"
 

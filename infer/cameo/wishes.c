@@ -69,15 +69,36 @@ static tk_status read_wish(const tk_folder *f, const char *name, tk_arena *a, co
     return TK_OK;
 }
 
+// One that cannot be judged waits for a log that holds, as long as it says that it counts; workers
+// that ask all the time say so once an hour.
+static tk_status keep_unjudged(const tk_folder *f, const char *name, const tk_wish *w)
+{
+    static int64_t silent_until;
+    const int64_t now = time(NULL);
+    if (now >= w->until) return TK_INPUT;
+    if (now >= silent_until) {
+        tk_log_warn("a wish waits (%s/%s): whether it counts nobody can tell: %s", f->path, name,
+                    tk_status_message());
+        silent_until = now + TK_WISH_WHOLE;
+    }
+    tk_status_clear();
+    return TK_OK;
+}
+
 static tk_status take_wish(const tk_cameo_store *s, const char *name, tk_arena *a,
                            tk_status (*revoked)(const tk_cameo_store *s, const tk_handle *who))
 {
     const tk_folder *f = &s->wishes;
     const char *text;
     tk_wish w;
+    bool judged = true;
     tk_status st = read_wish(f, name, a, &text, &w);
     if (st == TK_OK && !text) return TK_OK;
-    if (st == TK_OK) st = tk_cameo_revoke_as_wished(s, &w);
+    if (st == TK_OK) st = tk_cameo_revoke_as_wished(s, &w, &judged);
+    if (!judged && st == TK_INPUT) {
+        st = keep_unjudged(f, name, &w);
+        if (st == TK_OK) return TK_OK;
+    }
     if (st == TK_INPUT) {
         refuse_wish(f, name, tk_status_message());
         tk_status_clear();

@@ -37,15 +37,24 @@ static void draw_challenge(tk_challenge *c)
     }
 }
 
+enum { FILE_NAME = TK_HANDLE + 8 };
+
+// Beside the folder's lock, which no handle names: none has a dot in it.
+static const char *file_of(const tk_handle *who, char name[FILE_NAME])
+{
+    snprintf(name, FILE_NAME, "%s.words", who->name);
+    return name;
+}
+
 static tk_status write_challenge(const tk_cameo_store *s, const tk_folder *f, const tk_handle *who,
                                  const tk_challenge *c, tk_arena *a)
 {
-    char words[TK_CHALLENGE_TEXT], *paper,
+    char words[TK_CHALLENGE_TEXT], name[FILE_NAME], *paper,
         *text = tk_arena_printf(a, "talkie challenge: 1\nhandle: %s\nwords: %s\nuntil: %lld\n",
                                 who->name, tk_challenge_say(c, words), (long long)c->until);
     if (!text) return TK_FAIL(TK_MEMORY, "out of memory for a challenge");
     TK_TRY(tk_paper_sign(text, s->server, a, &paper));
-    return tk_folder_write(f, who->name, 0600, paper, strlen(paper));
+    return tk_folder_write(f, file_of(who, name), 0600, paper, strlen(paper));
 }
 
 tk_status tk_challenge_ask(const tk_cameo_store *s, const tk_handle *who, tk_challenge *out)
@@ -79,17 +88,17 @@ static bool take_challenge(const tk_cameo_store *s, const char *text, const tk_h
 static tk_status use_up(const tk_cameo_store *s, tk_folder *f, const tk_handle *who, tk_arena *a,
                         tk_challenge *out)
 {
-    char *text;
+    char *text, name[FILE_NAME];
     size_t bytes;
     bool there;
     TK_TRY(tk_folder_lock(f, true));
-    TK_TRY(tk_folder_read(f, who->name, TK_PAPER_BYTES, a, &text, &bytes, &there));
+    TK_TRY(tk_folder_read(f, file_of(who, name), TK_PAPER_BYTES, a, &text, &bytes, &there));
     if (!there)
         return TK_FAIL(TK_INPUT,
                        "@%s: no challenge was asked for, or it was tried: `talkie cameo challenge "
                        "@%s` gives one",
                        who->name, who->name);
-    TK_TRY(tk_folder_destroy(f, who->name));
+    TK_TRY(tk_folder_destroy(f, name));
     if (!take_challenge(s, text, who, out))
         return TK_FAIL(TK_INPUT, "@%s: the challenge is not as the server gave it", who->name);
     if (time(NULL) < out->until) return TK_OK;

@@ -10,22 +10,25 @@
 #include "infer/mark/find.h"
 #include "infer/output/output.h"
 #include "infer/provenance/cose.h"
-#include <inttypes.h>
+#include "infer/provenance/mp4.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { POSTER_SIDE = 720 }; // pixels, at most
-#define POSTER_AT 0.5       // seconds after the first picture
+enum { POSTER_SIDE = 720 };               // pixels, at most
+enum { SIGNED_AS = 4 * TK_MP4_HASH + 1 }; // digits of a claim and a certificate
+#define POSTER_AT 0.5                     // seconds after the first picture
 
 typedef struct gallery_candidate { // a file that is looked at
     tk_gallery *g;
     const char *path, *taken; // in its folder, in the site
     const char *name;         // without folders, UTF-8
-    char number[17];          // of its bytes, sixteen hexadecimal digits
-    int64_t bytes, time;      // time: seconds since 1970, of its last change, not after now
+    char number[TK_GALLERY_NUMBER];
+    char digest[TK_HEX_DIGEST]; // by which its JSON knows it, and takedown lists did once
+    int64_t bytes, time;        // time: seconds since 1970, of its last change, not after now
     tk_proof *proof;
     tk_media_poster poster;
     tk_arena arena;
@@ -89,14 +92,25 @@ static tk_status ask_maker(gallery_candidate *c, const char **why)
     return *why ? TK_OK : no_room_for(c);
 }
 
-// By its number, its file's name, its label, or that of anything it was made from.
+// By its number, its file's name, its label, or that of anything it was made from; *k: how many
+// manifests were asked for.
+static const tk_takedown_entry *find_taken_down(gallery_candidate *c, int *k)
+{
+    const char *const own[] = {c->number, c->digest, c->name};
+    const tk_told_manifest *m = c->proof->manifest;
+    const tk_takedown_entry *e = NULL;
+    char claim[TK_GALLERY_NUMBER];
+    tk_gallery_number(m[0].claim, claim);
+    for (int i = 0; !e && i < 3; i++) e = tk_takedown_find(&c->g->takedown, own[i], claim);
+    for (*k = 0; !e && *k < c->proof->n; ++*k)
+        e = tk_takedown_find(&c->g->takedown, m[*k].label, tk_gallery_number(m[*k].claim, claim));
+    return e;
+}
+
 static tk_status ask_takedown(gallery_candidate *c, const char **why)
 {
-    tk_takedown *t = &c->g->takedown;
-    const tk_takedown_entry *e = tk_takedown_find(t, c->number);
-    if (!e) e = tk_takedown_find(t, c->name);
-    int k = 0;
-    for (; !e && k < c->proof->n; k++) e = tk_takedown_find(t, c->proof->manifest[k].label);
+    int k;
+    const tk_takedown_entry *e = find_taken_down(c, &k);
     if (!e) return TK_OK;
     *why = tk_arena_printf(&c->arena, "%s%s%s%s%s",
                            k > 1 ? "made from a clip that was taken down (" : "taken down",
@@ -105,12 +119,30 @@ static tk_status ask_takedown(gallery_candidate *c, const char **why)
     return *why ? TK_OK : no_room_for(c);
 }
 
+// One claim of one signer, who alone can sign it so. Its label is whatever a signer likes.
+static const char *signed_as(const gallery_candidate *c, char key[SIGNED_AS])
+{
+    const tk_told_manifest *m = &c->proof->manifest[0];
+    tk_bytes_hex(m->claim, TK_MP4_HASH, key);
+    tk_bytes_hex(m->certificate, TK_MP4_HASH, key + 2 * TK_MP4_HASH);
+    return key;
+}
+
+static const char *shown_as(const gallery_candidate *c, const char *key)
+{
+    return json_string_value(json_object_get(c->g->known, key));
+}
+
 static tk_status ask_copy(gallery_candidate *c, const char **why)
 {
-    const char *other =
-        json_string_value(json_object_get(c->g->labels, c->proof->manifest[0].label));
+    char key[SIGNED_AS];
+    const char *what = "manifest", *other = shown_as(c, signed_as(c, key));
+    if (!other) {
+        what = "number";
+        other = shown_as(c, c->number);
+    }
     if (!other) return TK_OK;
-    *why = tk_arena_printf(&c->arena, "its manifest is that of %s", other);
+    *why = tk_arena_printf(&c->arena, "its %s is that of %s", what, other);
     return *why ? TK_OK : no_room_for(c);
 }
 
@@ -151,10 +183,11 @@ static tk_status ask_in_order(gallery_candidate *c, const char **why)
 
 static tk_status show_in_site(gallery_candidate *c, tk_site *site)
 {
-    char name[64];
+    char name[64], key[SIGNED_AS];
     tk_told_clip t = {.path = c->path,
                       .name = c->name,
                       .number = c->number,
+                      .digest = c->digest,
                       .bytes = c->bytes,
                       .time = c->time,
                       .proof = c->proof,
@@ -167,7 +200,8 @@ static tk_status show_in_site(gallery_candidate *c, tk_site *site)
     json_t *told;
     TK_TRY(tk_gallery_describe(&t, &c->arena, &told));
     if (json_array_append_new(c->g->shown, told) != 0 ||
-        json_object_set_new(c->g->labels, c->proof->manifest[0].label, json_string(c->name)) != 0)
+        json_object_set_new(c->g->known, signed_as(c, key), json_string(c->name)) != 0 ||
+        json_object_set_new(c->g->known, c->number, json_string(c->name)) != 0)
         return no_room_for(c);
     return TK_OK;
 }
@@ -184,16 +218,36 @@ static tk_status leave_out(gallery_candidate *c, const char *why, tk_site *site)
     return TK_OK;
 }
 
+const char *tk_gallery_number(const uint8_t *hash, char out[TK_GALLERY_NUMBER])
+{
+    *out = 0;
+    return hash ? tk_bytes_hex(hash, TK_GALLERY_NUMBER / 2, out) : out;
+}
+
+static tk_status number_candidate(gallery_candidate *c)
+{
+    uint64_t digest;
+    uint8_t hash[TK_MP4_HASH];
+    int fd;
+    TK_TRY(tk_file_digest(c->taken, &digest, &c->bytes));
+    tk_digest_hex(digest, c->digest);
+    TK_TRY(tk_file_open(c->taken, &fd, NULL));
+    const tk_status st = tk_mp4_hash_whole(fd, c->taken, c->bytes, hash);
+    close(fd);
+    if (st == TK_OK) tk_gallery_number(hash, c->number);
+    return st;
+}
+
 static tk_status judge_candidate(gallery_candidate *c, tk_site *site, const char **why)
 {
     struct stat info;
-    uint64_t digest;
-    const tk_status st = tk_site_take(site, c->path, "clips/new.mp4", &c->taken);
+    tk_status st = tk_site_take(site, c->path, "clips/new.mp4", &c->taken);
     if (st == TK_INPUT) c->taken = c->path;
     TK_TRY(blame_file(c, st, why));
     if (*why) return TK_OK;
-    TK_TRY(tk_file_digest(c->taken, &digest, &c->bytes));
-    snprintf(c->number, sizeof c->number, "%016" PRIx64, digest);
+    st = number_candidate(c);
+    TK_TRY(blame_file(c, st, why));
+    if (*why) return TK_OK;
     if (stat(c->taken, &info) != 0) return TK_FAIL(TK_IO, "cannot read %s", c->path);
     const int64_t now = time(NULL), then = info.st_mtime < 0 ? 0 : info.st_mtime;
     c->time = then < now ? then : now; // none is newer than the page
@@ -232,8 +286,8 @@ tk_status tk_gallery_open(tk_gallery *g, const tk_config *c)
     tk_arena_init(&g->arena, 0);
     g->shown = json_array();
     g->left_out = json_array();
-    g->labels = json_object();
-    if (!g->shown || !g->left_out || !g->labels)
+    g->known = json_object();
+    if (!g->shown || !g->left_out || !g->known)
         return TK_FAIL(TK_MEMORY, "out of memory for a gallery");
     TK_TRY(check_anchors(g->anchors));
     if (g->marks) TK_TRY(tk_mark_key_read(c->watermark.key, &g->key));
@@ -246,7 +300,7 @@ void tk_gallery_close(tk_gallery *g)
 {
     json_decref(g->shown);
     json_decref(g->left_out);
-    json_decref(g->labels);
+    json_decref(g->known);
     tk_cameo_store_close(&g->store);
     if (g->arena.block_bytes) tk_arena_free(&g->arena);
     *g = (tk_gallery){0};

@@ -38,9 +38,11 @@ static json_t *lineage_told(const tk_proof *p)
     json_t *all = json_array();
     for (int i = 0; i < p->n; i++) {
         const tk_told_manifest *m = &p->manifest[i];
-        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o}", "label", m->label, "title",
-                                             m->title, "signer", m->signer, "from",
-                                             ingredients_told(m)));
+        char claim[TK_GALLERY_NUMBER];
+        json_array_append_new(all,
+                              json_pack("{s:s, s:s, s:s, s:s, s:o}", "label", m->label, "claim",
+                                        tk_gallery_number(m->claim, claim), "title", m->title,
+                                        "signer", m->signer, "from", ingredients_told(m)));
     }
     return all;
 }
@@ -63,7 +65,7 @@ static tk_status read_beside(const tk_told_clip *t, tk_arena *a, json_t **out)
     json_t *root = json_loadb(text, bytes, 0, NULL);
     const json_t *mp4 = json_object_get(root, "mp4"), *size = json_object_get(mp4, "bytes");
     const bool its = !strcmp(member_text(root, "format"), "talkie-clip") &&
-                     !strcmp(member_text(mp4, "digest"), t->number) && json_is_integer(size) &&
+                     !strcmp(member_text(mp4, "digest"), t->digest) && json_is_integer(size) &&
                      json_integer_value(size) == t->bytes;
     if (its) *out = root;
     if (!its) json_decref(root);

@@ -4,7 +4,7 @@
 //     number, name, title, time, seconds, width, height
 //     style, shots: [{start, seconds, styled, prompt}]
 //     marked, trusted
-//     lineage: [{label, title, signer, from: [{title, relation, type, words, manifest}]}]
+//     lineage: [{label, claim, title, signer, from: [{title, relation, type, words, manifest}]}]
 //
 // The second line is of the JSON beside the clip, if it is this clip's: its folder's word, of which
 // no more is taken than a storyboard could have. start, seconds: of the film; styled: the style is
@@ -18,7 +18,8 @@
 typedef struct tk_told_clip {
     const char *path;    // its file, beside which its JSON is looked for
     const char *name;    // of the file, without folders, UTF-8
-    const char *number;  // digest of its bytes as sixteen hexadecimal digits
+    const char *number;  // see clips.h
+    const char *digest;  // of its bytes, by which the JSON beside it knows it
     int64_t bytes, time; // time: seconds since 1970
     const tk_proof *proof;
     bool marked;

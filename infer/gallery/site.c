@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH = 3, NUMBER = 16 };
+enum { DEPTH = 3, NUMBER = 32, NUMBER_ONCE = 16 }; // once: of sites that an older talkie made
 static const char being_written[] = ".part-site-"; // in the names of folders that are
 
 static tk_status no_path(void)
@@ -27,12 +27,12 @@ static tk_status no_path(void)
 
 // ---- what is in it -----------------------------------------------------------------------------
 
-// Names that talkie gives: sixteen hexadecimal digits, or how a clip is called while it is looked
-// at.
+// Names that talkie gives: hexadecimal digits, or how a clip is called while it is looked at.
 static bool is_numbered(const char *name, const char *suffix)
 {
     const size_t n = strspn(name, "0123456789abcdef");
-    return (n == NUMBER && !strcmp(name + n, suffix)) || !strcmp(name, "new.mp4");
+    const bool numbered = n == NUMBER || n == NUMBER_ONCE;
+    return (numbered && !strcmp(name + n, suffix)) || !strcmp(name, "new.mp4");
 }
 
 static bool is_of_site(const char *folder, const char *name)

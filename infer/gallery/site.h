@@ -7,7 +7,8 @@
 //
 //     index.html, gallery.css, *.js     pages.h
 //     clips.js                          what is told of the clips (clips.h); marks the folder as
-//     ours clips/NUMBER.mp4                  NUMBER: sixteen hexadecimal digits of the clip's bytes
+//                                       ours
+//     clips/NUMBER.mp4                  NUMBER: 32 hexadecimal digits of the clip's bytes
 //     posters/NUMBER.jpg
 //
 // A site that is there is exchanged for the new one in one step and then removed. Nothing else is

@@ -13,6 +13,8 @@ enum { TAKEDOWNS = 20000 };
     }
 static const tk_option entry_rows[] = {
     TEXT("clip", clip, "label of its manifest, its number in the gallery, or its file's name"),
+    TEXT("claim", claim,
+         "digits of its manifest's claim, where no other clip of that label is meant"),
     TEXT("reason", reason, "why, as the gallery will say it"),
     TEXT("from", from, "who reported it"),
     TEXT("date", date, "when it was reported"),
@@ -53,12 +55,13 @@ tk_status tk_takedown_load(const char *path, tk_arena *a, tk_takedown *out)
     return TK_OK;
 }
 
-const tk_takedown_entry *tk_takedown_find(tk_takedown *t, const char *name)
+const tk_takedown_entry *tk_takedown_find(tk_takedown *t, const char *name, const char *claim)
 {
-    for (int64_t i = 0; i < t->n; i++)
-        if (!strcmp(t->entry[i].clip, name)) {
-            t->met[i]++;
-            return &t->entry[i];
-        }
+    for (int64_t i = 0; i < t->n; i++) {
+        const tk_takedown_entry *e = &t->entry[i];
+        if (strcmp(e->clip, name) || (*e->claim && strcmp(e->claim, claim))) continue;
+        t->met[i]++;
+        return e;
+    }
     return NULL;
 }

@@ -396,6 +396,10 @@ static tk_status read_claim(claim_check *c)
 {
     tk_told_manifest *told = &c->p->proof->manifest[c->k];
     tk_span info, first;
+    uint8_t *hash;
+    TK_ARENA_NEW(hash, c->p->arena, TK_MP4_HASH);
+    TK_TRY(tk_proving_hash(c->claim, hash));
+    told->claim = hash;
     TK_TRY(tk_proving_text(c->p, tk_cbor_find_text(c->claim, "dc:title"), &told->title));
     if (tk_cbor_find(c->claim, "claim_generator_info", &info)) {
         tk_span items; // one map, or in older claims an array of them

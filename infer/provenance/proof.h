@@ -43,6 +43,7 @@ typedef struct tk_told_manifest {
     const char *label, *title, *generator, *source; // source: digitalSourceType's last word
     const char *signer, *issuer;
     bool trusted;
+    const uint8_t *claim; // (32) SHA-256 of it, which binds all that the manifest says; NULL: none
     const uint8_t
         *certificate; // (32) SHA-256 of the signer's in DER; NULL: the signature does not hold
     const tk_told_ingredient *ingredient;

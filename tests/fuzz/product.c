@@ -214,7 +214,7 @@ static void show(const char *path, tk_arena *a)
     tk_told_clip t = {
         .path = fuzz_in_folder(path, "clip.mp4"), .name = "clip.mp4", .poster = &poster};
     fuzz_must(tk_file_digest(t.path, &digest, &t.bytes), t.path);
-    t.number = tk_digest_hex(digest, hex);
+    t.number = t.digest = tk_digest_hex(digest, hex);
     static tk_proof proof;
     proof.n = 1;
     proof.manifest[0] = (tk_told_manifest){.title = "a clip", .label = "", .signer = ""};
@@ -321,7 +321,7 @@ void fuzz_read_takedown(const char *path)
     const tk_status st = tk_takedown_load(path, &a, &t);
     fuzz_judge(st, path);
     for (int64_t i = 0; i < t.n && i < 100 && st == TK_OK; i++) {
-        const tk_takedown_entry *e = tk_takedown_find(&t, t.entry[i].clip);
+        const tk_takedown_entry *e = tk_takedown_find(&t, t.entry[i].clip, t.entry[i].claim);
         fuzz_must(e && !strcmp(e->clip, t.entry[i].clip) && *e->clip && e->reason
                       ? TK_OK
                       : TK_FAIL(TK_INTERNAL, "entry %lld is not found", (long long)i),

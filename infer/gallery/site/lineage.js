@@ -7,14 +7,15 @@
   const {el} = talkie;
   const most = 300; // entries of a tree
 
-  const byLabel = new Map(), madeFrom = new Map(); // label to clip; label to clips that name it
+  // A claim to its clip, and to clips that name it: labels are whatever their signers like.
+  const byClaim = new Map(), madeFrom = new Map();
   for (const clip of talkie.site.clips) {
     const own = clip.lineage[0];
-    byLabel.set(own.label, clip);
-    for (const label of new Set(own.from.map(i => clip.lineage[i.manifest]?.label))) {
-      if (label === undefined) continue;
-      if (!madeFrom.has(label)) madeFrom.set(label, []);
-      madeFrom.get(label).push(clip);
+    byClaim.set(own.claim, clip);
+    for (const claim of new Set(own.from.map(i => clip.lineage[i.manifest]?.claim))) {
+      if (claim === undefined) continue;
+      if (!madeFrom.has(claim)) madeFrom.set(claim, []);
+      madeFrom.get(claim).push(clip);
     }
   }
 
@@ -31,7 +32,7 @@
       const entry = {title: i.title || 'something without a name', how: howOf(i), words: i.words, from: []};
       if (!below) return entry;
       entry.signer = below.signer;
-      entry.clip = byLabel.get(below.label);
+      entry.clip = byClaim.get(below.claim);
       if (told.has(i.manifest)) entry.how += ', see above';
       else if (told.size < most) entry.from = entriesOf(clip, i.manifest, told);
       return entry;
@@ -102,7 +103,7 @@
   // What the panel shows of a clip; `go` is called with the clip that is chosen.
   talkie.lineageOf = (clip, go) => {
     const own = clip.lineage[0], below = entriesOf(clip, 0, new Set());
-    const remixes = (madeFrom.get(own.label) || []).filter(c => c !== clip);
+    const remixes = (madeFrom.get(own.claim) || []).filter(c => c !== clip);
     return el('div', {class: 'lineage'},
       el('h3', {}, 'Made from'),
       treeOf([{title: own.title, how: 'this clip', signer: own.signer, words: '', from: below}], 'Made from', go),

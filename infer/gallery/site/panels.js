@@ -91,6 +91,7 @@
     '# talkie gallery, or an entry for one that is there.',
     'takedown:',
     `  - clip: ${talkie.yaml(clip.lineage[0].label)}`,
+    `    claim: ${talkie.yaml(clip.lineage[0].claim)}`,
     `    reason: ${talkie.yaml(reason)}`,
     ...(from ? [`    from: ${talkie.yaml(from)}`] : []),
     `    date: ${talkie.yaml(day)}`, ''].join('\n');
@@ -125,7 +126,7 @@
         : 'Who the signer is was not asked: this gallery names nobody whom it trusts.') + (clip.marked
         ? ' The mark in its pictures or sound was found as well.' : '')),
       facts([['Signed by', own.signer || 'nobody named'], ['Title', own.title], ['Model', model ? `${model.title}, ${model.words}` : '?'],
-        ['Manifest', own.label], ['Number', clip.number], ['Why it is here now', `${clip.why} (${clip.sum})`]]),
+        ['Manifest', own.label], ['Claim', own.claim], ['Number', clip.number], ['Why it is here now', `${clip.why} (${clip.sum})`]]),
       el('p', {class: 'quiet'}, 'Check it yourself: talkie verify ', el('code', {}, `clips/${clip.number}.mp4`),
         '. Prompts and styles come from the file beside the clip, which nobody signed.'));
   };

@@ -24,17 +24,22 @@ fails 2 'consent.sign: read has mode 0640: others than its owner may read it; ch
 fails 2 'FACE, a picture, comes first' cameo enroll @ada voice.wav face.png "${lent[@]}" consent.sign=registrar.pem
 fails 2 'nobody of that handle' cameo log @ada "${lent[@]}"
 
+# A handle whose key would be the server's.
+cp keys/server.key server.kept
+fails 2 '"@server" is no handle: its key would lie where' cameo enroll @server face.png voice.wav consent.sign=registrar.pem "${lent[@]}"
+cmp keys/server.key server.kept || fail "enrolling replaces the server's key"
+
 # By a challenge: one try, whatever comes of it.
 fails 2 'no challenge was asked for' cameo enroll @cleo face.png "${lent[@]}"
 cameo challenge @cleo
 [[ $(sed -n '/^[a-z]* [a-z]* [a-z]* [a-z]*$/p' out | wc -l) == 1 ]] || fail "a challenge is not four words"
 cp face.png film.png
-cp keys/challenges/cleo cleo.kept
+cp keys/challenges/cleo.words cleo.kept
 fails 2 'film.png: has no sound' cameo enroll @cleo film.png "${lent[@]}"
 fails 2 'no challenge was asked for, or it was tried' cameo enroll @cleo film.png "${lent[@]}"
-sed 's/^until: .*/until: 99999999999/' cleo.kept >keys/challenges/cleo
+sed 's/^until: .*/until: 99999999999/' cleo.kept >keys/challenges/cleo.words
 fails 2 'is not as the server gave it' cameo enroll @cleo film.png "${lent[@]}"
-cp cleo.kept keys/challenges/bo
+cp cleo.kept keys/challenges/bo.words
 fails 2 'is not as the server gave it' cameo enroll @bo film.png "${lent[@]}"
 
 # Enrolled, it serves its owner alone; granted, others as far as that goes.
@@ -156,7 +161,11 @@ wait_for_window long
 kill -9 $job
 wait $job 2>/dev/null || true
 cp -r long.windows kept
-cameo revoke @ada
+"$talkie" sample his.yaml -o more "${lent[@]}" >out 2>&1 || fail "no clip more"
+echo >>store/people/ada/consent # what does not hold by then is told, and in no way of the rest
+fails 2 '@ada: is revoked, its key destroyed; but before that: .*its consent is not the one' cameo revoke @ada "${lent[@]}"
+grep -q "$dir/more.mp4  made" out || fail "a consent that does not hold hides what was made"
+[[ ! -e more.latents && -e more.mp4 ]] || fail "a consent that does not hold keeps latents"
 [[ ! -e long.windows ]] || fail "revoking leaves windows of a clip that was not finished"
 mv kept long.windows
 fails 2 '@ada: was revoked' sample long.yaml -o long "${lent[@]}" sample.steps=40

@@ -181,7 +181,7 @@ static void test_replayed(void **state)
     assert_status(lender_ask("@ada", LENDER_BO), TK_INPUT);
     assert_says("is an earlier one");
     // Revoking works whatever else is wrong, and says what was.
-    assert_status(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA), TK_INPUT);
+    assert_status(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL), TK_INPUT);
     assert_says("is revoked, its key destroyed; but before that");
     assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
     lender_enroll("@ada", LENDER_ADA);
@@ -204,7 +204,7 @@ static void test_links(void **state)
     assert_status(lender_ask("@eve", LENDER_ADA), TK_INPUT);
     assert_says("it is a link");
     assert_ok(tk_handle_read("@eve", &h));
-    assert_status(tk_cameo_revoke(&lender_store, &h, LENDER_ADA), TK_INPUT);
+    assert_status(tk_cameo_revoke(&lender_store, &h, LENDER_ADA, NULL), TK_INPUT);
     tk_cameo_new x = {.who = h, .owner = LENDER_BO, .by = "r", .reference = {"f"}, .bytes = {1}};
     assert_status(tk_cameo_enroll(&lender_store, &x), TK_INPUT);
     assert_status(lender_ask("@ada", LENDER_ADA), TK_INPUT);
@@ -354,9 +354,9 @@ static void test_references(void **state)
     // The key is gone: what was copied before opens no more, here.
     assert_int_equal(lender_run("cd %s && cp -r people/ada copy", "store"), 0);
     assert_ok(tk_handle_read("@ada", &ada));
-    assert_status(tk_cameo_revoke(&lender_store, &ada, LENDER_BO), TK_INPUT);
+    assert_status(tk_cameo_revoke(&lender_store, &ada, LENDER_BO, NULL), TK_INPUT);
     assert_says("is not yours to revoke");
-    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
     assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
     assert_int_equal(access(lender_path("store/people/ada/face"), F_OK), -1);
     assert_status(tk_cameo_reveal(&lender_store, &lender_cameo[0], TK_CAMEO_FACE, &fd), TK_INPUT);
@@ -367,7 +367,7 @@ static void test_references(void **state)
     assert_says("was revoked");
     assert_status(tk_cameo_reveal(&lender_store, &lender_cameo[0], TK_CAMEO_FACE, &fd), TK_INPUT);
     // And is gone where a run died after the key: the same again ends it.
-    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
     assert_int_equal(access(lender_path("store/people/ada/face"), F_OK), -1);
 }
 
@@ -513,7 +513,7 @@ static void test_hook(void **state)
     assert_ok(
         tk_cameos_tell(&lender_store, &x, lender_cameo, TK_CAMEO_USED, "/a; touch /tmp/x `id`"));
     assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, TK_USE_FACE, 1000)));
-    assert_ok(tk_cameo_revoke(&lender_store, &ada, 0));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, 0, NULL));
     // Every line of the log, in its order.
     const char *told = lender_get("hook.told", &n), *at = told;
     static const char *const all[] = {

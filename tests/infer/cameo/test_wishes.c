@@ -232,6 +232,31 @@ static void test_hostile(void **state)
     assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
 }
 
+// By a log that does not hold nobody can tell whether a wish counts: it waits for one that does, as
+// long as it would count.
+static void test_waits_for_the_log(void **state)
+{
+    (void)state;
+    size_t n;
+    wishes_setup();
+    assert_ok(give(own.open, LENDER_ADA));
+    const char *end = lender_get("store/people/ada/log.end", &n);
+    assert_int_equal(unlink(lender_path("store/people/ada/log.end")), 0);
+    drop(wish("@ada", now, now + 1000, &own));
+    for (int i = 0; i < 2; i++) {
+        assert_ok(tk_wishes_take(&lender_store, tell_revoked));
+        assert_true(told == 0 && lies_there("one"));
+    }
+    assert_int_equal(access(lender_path("keys/ada.key"), F_OK), 0);
+    lender_put("store/people/ada/log.end", end, n);
+    take(1, false);
+    assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
+    assert_int_equal(unlink(lender_path("store/people/ada/log.end")), 0);
+    drop(wish("@ada", now - 1000, now - 500, &own));
+    assert_ok(tk_wishes_take(&lender_store, tell_revoked));
+    assert_false(lies_there("one"));
+}
+
 // Who signs again within a second, having enrolled again in between, is heard.
 static void test_no_two_are_the_same(void **state)
 {
@@ -245,8 +270,13 @@ static void test_no_two_are_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FRESH(test_revokes), FRESH(test_replayed), FRESH(test_done_again),
-        FRESH(test_forged),  FRESH(test_hostile),  FRESH(test_no_two_are_the_same),
+        FRESH(test_revokes),
+        FRESH(test_replayed),
+        FRESH(test_done_again),
+        FRESH(test_forged),
+        FRESH(test_hostile),
+        FRESH(test_waits_for_the_log),
+        FRESH(test_no_two_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,7 +226,7 @@ static void test_enrolls(void **state)
     assert_false(pictures);
     close(fd);
     // The same film once more: without a challenge, and for the next one.
-    assert_ok(tk_cameo_revoke(&lender_store, &ada, getuid()));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, getuid(), NULL));
     assert_status(tk_enroll_by_film(&lender_store, &ada, lender_path("film.mp4")), TK_INPUT);
     assert_says("no challenge was asked for");
     assert_ok(tk_challenge_ask(&lender_store, &ada, &c));

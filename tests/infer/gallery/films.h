@@ -183,3 +183,25 @@ static inline json_t *gallery_told(const char *site)
     tk_arena_free(&a);
     return told;
 }
+
+static inline size_t n_shown(const json_t *told)
+{
+    return json_array_size(json_object_get(told, "clips"));
+}
+
+// The entry of that name among "clips" or "leftOut"; NULL: there is none.
+static inline const json_t *entry_of(const json_t *told, const char *list, const char *name)
+{
+    const json_t *all = json_object_get(told, list);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *e = json_array_get(all, i);
+        if (!strcmp(json_string_value(json_object_get(e, "name")), name)) return e;
+    }
+    return NULL;
+}
+
+static inline const char *text_in(const json_t *entry, const char *key)
+{
+    const char *s = json_string_value(json_object_get(entry, key));
+    return s ? s : "";
+}

@@ -45,28 +45,6 @@ static json_t *built(const char *anchors, const char *takedown)
     return gallery_told(site);
 }
 
-static size_t n_shown(const json_t *told)
-{
-    return json_array_size(json_object_get(told, "clips"));
-}
-
-// The entry of that name among "clips" or "leftOut"; NULL: there is none.
-static const json_t *entry_of(const json_t *told, const char *list, const char *name)
-{
-    const json_t *all = json_object_get(told, list);
-    for (size_t i = 0; i < json_array_size(all); i++) {
-        const json_t *e = json_array_get(all, i);
-        if (!strcmp(json_string_value(json_object_get(e, "name")), name)) return e;
-    }
-    return NULL;
-}
-
-static const char *text_in(const json_t *entry, const char *key)
-{
-    const char *s = json_string_value(json_object_get(entry, key));
-    return s ? s : "";
-}
-
 static void left_out_because(const json_t *told, const char *name, const char *words)
 {
     const json_t *e = entry_of(told, "leftOut", name);
@@ -128,7 +106,7 @@ static void clips_are_told(void **state)
                         text_in(json_array_get(json_object_get(one, "lineage"), 0), "label"));
     snprintf(path, sizeof path, "%s/clips/%s.mp4", site, text_in(one, "number"));
     struct stat a, b;
-    char number[32];
+    char number[TK_GALLERY_NUMBER];
     snprintf(number, sizeof number, "%s", text_in(one, "number"));
     assert_int_equal(stat(path, &a), 0);
     assert_int_equal(stat(signed_path("clips/one.mp4"), &b), 0);
@@ -334,7 +312,7 @@ static void people_are_asked_for(void **state)
     lend_to(&of[5], "@bo", once, false);
     const char *store = lender_path("store");
     for (int asks = 0; asks < 4; asks++) {
-        if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA));
+        if (asks == 2) assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
         if (asks == 3) {
             lender_enroll("@ada", LENDER_ADA);
             for (size_t i = 0; i < 2; i++)
@@ -372,7 +350,7 @@ static void taken_down(const char *clip, const char *why, size_t left)
 
 static void taken_down_clips_go_with_their_remixes(void **state)
 {
-    char label[TK_LABEL], number[32];
+    char label[TK_LABEL], number[TK_GALLERY_NUMBER];
     (void)state;
     json_t *told = built("", "");
     const json_t *one = entry_of(told, "clips", "one.mp4");
@@ -432,6 +410,7 @@ static void only_sites_are_replaced(void **state)
     assert_says("clips/notes.txt");
     assert_true(is_there(name));
     unlink(name);
+    put_text("site/clips/0123456789abcdef.mp4", "of an older talkie");
     json_decref(built("", ""));
     put_text("site/clips.js", "// somebody's");
     assert_status(gallery_by(clips, site, "", ""), TK_INPUT);

@@ -43,12 +43,6 @@ static const json_t *clip_of(const json_t *told)
     return json_array_get(json_object_get(told, "clips"), 0);
 }
 
-static const char *text_in(const json_t *entry, const char *key)
-{
-    const char *s = json_string_value(json_object_get(entry, key));
-    return s ? s : "";
-}
-
 // The JSON beside one.mp4 says of its shots what `list` says.
 static void tell_shots(const signed_file *as_made, json_t *list)
 {
