@@ -291,7 +291,7 @@ static tk_status save_run(run *r, int64_t done)
     TK_TRY(st);
     r->saved = done;
     if (r->world->rank == 0) {
-        keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
+        keep_pending(r, tk_checkpoint_prune(c->out, done, c->keep));
         keep_pending(r, tk_metrics_plot(&r->metrics));
     }
     r->saving = tk_now() - begin;

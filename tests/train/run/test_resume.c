@@ -168,6 +168,20 @@ static void a_flipped_bit_costs_one_checkpoint(void **state)
     assert_same_run("flipped", "whole", 6);
 }
 
+// What is saved behind it counts by itself: a damaged checkpoint of a later step holds no place.
+static void a_damaged_checkpoint_costs_none_that_is_saved_after_it(void **state)
+{
+    (void)state;
+    const char *run = "train tiny.yaml train.out=held train.steps=6 train.checkpoint_every=2";
+    runs_expect(runs_talkie(1, "%s train.keep=9", run), 0, "");
+    runs_flip("held/step-00000006.h5", -1);
+    runs_do("mv held/step-00000006.h5 held/step-00000040.h5");
+    runs_expect(runs_talkie(1, "%s train.keep=1", run), 0, "at step 4 of 6");
+    runs_do("test -e held/step-00000006.h5 && ! test -e held/step-00000004.h5");
+    assert_same_run("held", "whole", 6);
+    runs_expect(runs_talkie(1, "%s train.keep=1", run), 0, "at step 6 of 6 already");
+}
+
 static void a_finished_run_says_so(void **state)
 {
     (void)state;
@@ -270,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_wish_said_twice_is_one_wish),
         cmocka_unit_test(a_foreign_name_is_no_checkpoint),
         cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
+        cmocka_unit_test(a_damaged_checkpoint_costs_none_that_is_saved_after_it),
         cmocka_unit_test(a_finished_run_says_so),
         cmocka_unit_test(a_changed_run_is_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
