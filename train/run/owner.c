@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PERIOD = 4, PERIODS = 3, TRIES = 8, TOKEN_ROOM = 200 };
+enum { PERIOD = 4, PERIODS = 3, TRIES = 8, TOKEN_ROOM = 200, NAME_ROOM = 128 };
 
 typedef struct identity { // what a token says
     tk_process process;
@@ -233,7 +233,7 @@ tk_status tk_owner_take(tk_owner *o, const char *dir)
                                me.job, me.restart);
     if (o->dir && o->token) o->staging = tk_arena_printf(&o->arena, "%s/owner/%s", dir, o->token);
     if (!o->staging) return TK_FAIL(TK_MEMORY, "out of memory");
-    if (strlen(o->staging) + 64 > PATH_MAX)
+    if (strlen(o->staging) + NAME_ROOM > PATH_MAX)
         return TK_FAIL(TK_INPUT, "train.out: the path is too long");
     const tk_status st = take_directory(o->dir, o->token, &me);
     if (st != TK_OK) {
@@ -255,6 +255,20 @@ tk_status tk_owner_check(const tk_owner *o)
                    "fenced: another run has taken %s over from this one (host and pid: %s/owner). "
                    "Nothing more of this one is written; the other goes on",
                    o->dir, o->dir);
+}
+
+tk_status tk_owner_blame(const tk_owner *o, tk_status st)
+{
+    if (st != TK_OK) TK_TRY(tk_owner_check(o));
+    return st;
+}
+
+tk_status tk_owner_commit(const tk_owner *o, const char *name)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    snprintf(from, sizeof from, "%s/%s", o->staging, name);
+    snprintf(to, sizeof to, "%s/%s", o->dir, name);
+    return tk_owner_blame(o, tk_commit_file(from, to));
 }
 
 void tk_owner_release(tk_owner *o)

@@ -28,4 +28,8 @@ typedef struct tk_owner {
 // On one rank; `dir` is there. TK_INPUT with the owner's host, pid and start if that is alive.
 tk_status tk_owner_take(tk_owner *o, const char *dir);
 tk_status tk_owner_check(const tk_owner *o); // TK_FENCED if another run has taken over
+// How writing there went; TK_FENCED where it failed because another run has taken over.
+tk_status tk_owner_blame(const tk_owner *o, tk_status st);
+// What is staged as `name` takes this name in the directory, as tk_commit_file does.
+tk_status tk_owner_commit(const tk_owner *o, const char *name);
 void tk_owner_release(tk_owner *o);          // gives the directory free; fine on a zeroed one

@@ -109,14 +109,14 @@ static tk_status check_disk_room(const run *r)
 
 static tk_status open_run_files(run *r)
 {
-    const char *out = r->config->train.out;
+    const tk_owner *o = &r->owner;
     if (r->world->rank) return TK_OK;
     TK_TRY(check_disk_room(r));
     TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
-    TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
-    TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
-    if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, out, r->first));
-    return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
+    TK_TRY(tk_rundir_text(o, "config.yaml", r->yaml));
+    TK_TRY(tk_rundir_text(o, "revision.txt", tk_revision()));
+    if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, o, r->first));
+    return tk_metrics_open(&r->metrics, o, r->first);
 }
 
 static tk_status microbatch_rows(run *r, int64_t *rows)
@@ -207,8 +207,7 @@ static tk_status open_training(run *r)
     TK_TRY(tk_agree(w, open_run_files(r)));
     if (r->config->train.check_every) TK_TRY(tk_agree(w, tk_check_open(&r->check, &r->trainer)));
     if (r->first >= r->config->train.steps) return TK_OK;
-    TK_TRY(tk_parallel_unless_alone(
-        w, tk_run_choices(w, &r->trainer, r->config->train.out, r->first)));
+    TK_TRY(tk_parallel_unless_alone(w, tk_run_choices(w, &r->trainer, &r->owner, r->first)));
     double rate = 0;
     TK_TRY(measure_gemm(r, &rate));
     r->metrics.gemm = rate;

@@ -96,13 +96,13 @@ tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o
     return TK_OK;
 }
 
-tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
+tk_status tk_rundir_text(const tk_owner *o, const char *name, const char *text)
 {
     tk_arena a;
     tk_file f = {.fd = -1};
     const size_t n = strlen(text);
     tk_arena_init(&a, 0);
-    const char *path = tk_arena_printf(&a, "%s/%s", dir, name);
+    const char *path = tk_arena_printf(&a, "%s/%s", o->staging, name);
     tk_status st = path ? tk_file_begin(&f, path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (st == TK_OK) st = tk_pwrite_all(f.fd, path, text, n, 0);
     if (st == TK_OK && n && text[n - 1] != '\n')
@@ -110,5 +110,6 @@ tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
     if (st == TK_OK) st = tk_file_commit(&f);
     tk_file_abort(&f);
     tk_arena_free(&a);
-    return st;
+    TK_TRY(tk_owner_blame(o, st));
+    return tk_owner_commit(o, name);
 }

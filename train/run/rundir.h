@@ -11,5 +11,5 @@
 // has cost hours is never deleted, and never mistaken for the new run's.
 // Rank 0 takes the directory first; every rank learns where its owner stages.
 tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o, bool *resume);
-// Writes dir/name whole or not at all.
-tk_status tk_rundir_text(const char *dir, const char *name, const char *text);
+// Writes a file of the owner's directory, whole or not at all.
+tk_status tk_rundir_text(const tk_owner *o, const char *name, const char *text);
