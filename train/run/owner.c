@@ -40,6 +40,18 @@ static bool read_token(const char *token, identity *who)
                   &p->ticks, &who->time, who->job, &who->restart) == 7;
 }
 
+static bool restarts(const identity *me, const identity *old)
+{
+    return strcmp(old->job, "none") && !strcmp(old->job, me->job) && me->restart > old->restart;
+}
+
+bool tk_owner_restarts(const char *token)
+{
+    const identity me = who_am_i();
+    identity old = {0};
+    return read_token(token, &old) && restarts(&me, &old);
+}
+
 // ---- the old owner -----------------------------------------------------------------------------
 
 static long long heartbeat_of(const char *dir, const char *token)
@@ -67,8 +79,7 @@ static bool beats(const char *dir, const char *token)
 
 static bool alive(const char *dir, const char *token, const identity *me, const identity *old)
 {
-    if (strcmp(old->job, "none") && !strcmp(old->job, me->job) && me->restart > old->restart)
-        return false;
+    if (restarts(me, old)) return false;
     if (!strcmp(old->process.host, me->process.host) && tk_process_here(&old->process))
         return tk_process_runs(&old->process);
     return beats(dir, token);

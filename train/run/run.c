@@ -75,6 +75,8 @@ static tk_status start_weights(run *r)
     bool resume;
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     tk_parallel_watch(still_owner, &r->owner);
+    if (resume && !c->resume)
+        tk_log("train.resume=0: this job has begun %s anew before; it goes on", c->out);
     if (resume) {
         TK_TRY(tk_run_load(&r->trainer, c->out, true, &r->arena, &path, &step));
         tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
@@ -113,6 +115,7 @@ static tk_status open_run_files(run *r)
     if (r->world->rank) return TK_OK;
     TK_TRY(check_disk_room(r));
     TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
+    if (!r->config->train.resume && r->saved < 0) TK_TRY(tk_rundir_begin_anew(o));
     TK_TRY(tk_rundir_text(o, "config.yaml", r->yaml));
     TK_TRY(tk_rundir_text(o, "revision.txt", tk_revision()));
     if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, o, r->first));
@@ -417,8 +420,9 @@ static tk_status loop(run *r)
     if (step >= c->steps && !r->owes_check) return TK_OK;
     st = TK_FAIL(TK_STOPPED,
                  "stopped on request after step %lld of %lld; %s holds a checkpoint: run the same "
-                 "command to go on",
-                 (long long)step, (long long)c->steps, c->out);
+                 "command%s to go on",
+                 (long long)step, (long long)c->steps, c->out,
+                 c->resume ? "" : " with train.resume=1");
     tk_status_set_shared(true);
     return st;
 }

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char ANEW[] = "anew.txt";
+
 static tk_status make_dirs(const char *dir)
 {
     char path[PATH_MAX];
@@ -67,14 +69,41 @@ static tk_status set_aside(const char *dir, int checkpoints)
     return each_file(dir, to, &checkpoints);
 }
 
+// Who began is told last: who fails before that has begun nothing, and the next one moves the rest.
+tk_status tk_rundir_begin_anew(const tk_owner *o)
+{
+    int checkpoints;
+    TK_TRY(tk_owner_check(o)); // else they are another run's
+    TK_TRY(each_file(o->dir, NULL, &checkpoints));
+    if (checkpoints) TK_TRY(set_aside(o->dir, checkpoints));
+    return tk_rundir_text(o, ANEW, o->token);
+}
+
+// What cannot be read tells of nobody.
+bool tk_rundir_came_back(const char *dir)
+{
+    enum { MOST = 4096 };
+    tk_arena a;
+    size_t bytes;
+    char *token = NULL;
+    tk_arena_init(&a, 0);
+    const char *path = tk_arena_printf(&a, "%s/%s", dir, ANEW);
+    const bool told = path && !access(path, F_OK) &&
+                      tk_file_read(path, MOST, &a, &token, &bytes) == TK_OK;
+    const bool came = told && tk_owner_restarts(token);
+    tk_arena_free(&a);
+    if (!told) tk_status_clear();
+    return came;
+}
+
 static tk_status open_first(const char *dir, bool want, tk_owner *o, int32_t *resume)
 {
     int checkpoints;
     TK_TRY(make_dirs(dir));
     TK_TRY(tk_owner_take(o, dir));
     TK_TRY(each_file(dir, NULL, &checkpoints));
-    *resume = want && checkpoints;
-    return checkpoints && !want ? set_aside(dir, checkpoints) : TK_OK;
+    *resume = checkpoints && (want || tk_rundir_came_back(dir));
+    return TK_OK;
 }
 
 tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o, bool *resume)
