@@ -12,8 +12,8 @@
 
 typedef struct tk_check_file {
     const tk_owner *owner; // of the directory it lies in
-    char *text;   // all lines so far
-    int64_t step; // of the last one
+    char *text;            // all lines so far
+    int64_t step;          // of the last one
     tk_arena arena;
 } tk_check_file;
 

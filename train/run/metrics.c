@@ -183,7 +183,6 @@ tk_status tk_metrics_plot(const tk_metrics *m)
     char path[PATH_MAX];
     if (m->n < 2) return TK_OK;
     snprintf(path, sizeof path, "%s/loss.png", m->owner->staging);
-    TK_TRY(tk_owner_blame(
-        m->owner, tk_draw_plot(path, "Velocity loss", "step", 2, curves, true)));
+    TK_TRY(tk_owner_blame(m->owner, tk_draw_plot(path, "Velocity loss", "step", 2, curves, true)));
     return tk_owner_commit(m->owner, "loss.png");
 }

@@ -35,4 +35,4 @@ tk_status tk_owner_blame(const tk_owner *o, tk_status st);
 tk_status tk_owner_commit(const tk_owner *o, const char *name);
 // Whether this process is of a later restart of the Slurm job that the token's was of.
 bool tk_owner_restarts(const char *token);
-void tk_owner_release(tk_owner *o);          // gives the directory free; fine on a zeroed one
+void tk_owner_release(tk_owner *o); // gives the directory free; fine on a zeroed one

@@ -88,8 +88,8 @@ bool tk_rundir_came_back(const char *dir)
     char *token = NULL;
     tk_arena_init(&a, 0);
     const char *path = tk_arena_printf(&a, "%s/%s", dir, ANEW);
-    const bool told = path && !access(path, F_OK) &&
-                      tk_file_read(path, MOST, &a, &token, &bytes) == TK_OK;
+    const bool told =
+        path && !access(path, F_OK) && tk_file_read(path, MOST, &a, &token, &bytes) == TK_OK;
     const bool came = told && tk_owner_restarts(token);
     tk_arena_free(&a);
     if (!told) tk_status_clear();

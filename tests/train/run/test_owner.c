@@ -9,8 +9,8 @@
 #include "tests/support/test.h"
 #include "train/checkpoint/internal.h"
 #include "train/run/metrics.h"
-#include "train/run/rundir.h"
 #include "train/run/run.h"
+#include "train/run/rundir.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -179,7 +179,8 @@ static void an_orphan_between_steps_ends_itself(void **state)
     no_job();
 }
 
-// What it writes beside checkpoints and metrics, at every step here: all files stay the new owner's.
+// What it writes beside checkpoints and metrics, at every step here: all files stay the new
+// owner's.
 static void an_orphan_replaces_no_file(void **state)
 {
     static const char *const run = "train tiny.yaml train.out=late data.hold_out=4 "
