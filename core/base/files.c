@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files written under a temporary name and renamed when whole. See core/base/files.h.
+#define _GNU_SOURCE
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include <dirent.h>
@@ -335,6 +336,18 @@ tk_status tk_file_scratch(const char *path, int *fd)
     tk_file_abort(&f);
     if (*fd < 0) return TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(code));
     return TK_OK;
+}
+
+tk_status tk_file_claim(int fd, const char *path)
+{
+    struct stat s;
+    int failed;
+    if (fstat(fd, &s)) return TK_FAIL(TK_IO, "cannot stat %s: %s", path, tk_io_words(errno));
+    do failed = s.st_size && fallocate(fd, 0, 0, s.st_size);
+    while (failed && errno == EINTR);
+    if (!failed || errno == EOPNOTSUPP || errno == ENOSYS) return TK_OK;
+    return TK_FAIL(TK_IO, "cannot write %s: %lld bytes are needed: %s", path, (long long)s.st_size,
+                   tk_io_words(errno));
 }
 
 tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, int to,

@@ -37,6 +37,10 @@ void tk_file_abort(tk_file *f); // removes the temporary; fine after begin faile
 // A file without a name on the disk of `path`, for reading and writing, that is gone when it is
 // closed or its process is. Fails as tk_file_begin does.
 tk_status tk_file_scratch(const char *path, int *fd);
+// Disk space for all of an open file of the size it has, so that a full disk is found before hours
+// of work and not after; where a file system cannot promise space, the writes will tell. path: for
+// messages.
+tk_status tk_file_claim(int fd, const char *path);
 // So many bytes of one open file, from `at` on, to the beginning of another; path and name: for
 // messages.
 tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, int to,

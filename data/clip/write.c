@@ -57,7 +57,7 @@ static tk_status lay_out_bucket(tk_clip_writer *w, hid_t at, tk_bucket *b)
     return TK_OK;
 }
 
-// Rank 0: the temporary file with room for all rows, nothing of the index yet.
+// Rank 0: the temporary file with room for all rows, on the disk too; nothing of the index yet.
 static tk_status lay_out_file(tk_clip_writer *w, const char *config_yaml)
 {
     hid_t group;
@@ -79,7 +79,7 @@ static tk_status lay_out_file(tk_clip_writer *w, const char *config_yaml)
     if (w->features.n) TK_TRY(tk_features_lay_out(w->file, &w->features));
     if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
         return TK_FAIL(TK_IO, "cannot write %s: %s", w->tmp, strerror(errno));
-    return TK_OK;
+    return tk_file_claim(w->out.fd, w->path);
 }
 
 static tk_status take_references(tk_clip_writer *w, const tk_clip_plan *p)

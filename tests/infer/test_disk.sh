@@ -75,7 +75,7 @@ on_two "${train[@]}" train.out=straight || fail "training fails by itself"
 on_two "${train[@]}" train.out=disk/run
 code=$?
 ((code == 4)) || fail "training on a disk that gets full ends with $code"
-grep -qE '^talkie: .*(No space left|free)' said || fail "a full disk is not named"
+grep -qE '^talkie: .*(disk full|free)' said || fail "a full disk is not named"
 [[ $(grep -c '^talkie: ' said) == 1 ]] || fail "not one message"
 [[ -z $(litter) ]] || fail "training leaves $(litter)"
 [[ -e disk/run/step-00000002.h5 ]] || fail "the checkpoint committed before is gone"
@@ -96,6 +96,13 @@ for room in 0 16 64; do
     on_two data world "$tiny" -o disk/data.h5
     ended "data world with $room KiB" $? disk/data.h5
 done
+# Rows of clips are paid for before the first one is made.
+give 300
+on_two data world "$tiny" world.clips=128 -o disk/data.h5
+code=$?
+((code == 4)) || fail "many clips on a disk without room for them end with $code"
+! grep -q filming said || fail "clips are made for which there is no room"
+ended "data world with 300 KiB" $code disk/data.h5
 ((full >= 3)) || fail "only $full commands met a full disk: this tests little"
 rm -f disk/rest
 on_two sample story.yaml -o disk/clip

@@ -98,5 +98,7 @@ typedef struct tk_weights_form { // as which weights are written
 tk_status tk_weights_write(const char *from, const char *to, const tk_checkpoint_meta *meta,
                            const tk_model_config *m, const tk_weights_form *form, tk_comm *world);
 
-// Keeps the newest `keep` checkpoints of the directory.
-tk_status tk_checkpoint_prune(const char *dir, int64_t keep);
+// Of the directory's checkpoints up to step `saved`, the one just saved, the newest `keep` stay.
+// Those of later steps are damaged, or the run would have gone on from them: they stay as well, and
+// count for nothing.
+tk_status tk_checkpoint_prune(const char *dir, int64_t saved, int64_t keep);

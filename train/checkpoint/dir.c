@@ -326,9 +326,12 @@ static void remove_leftovers(const char *dir)
     closedir(d);
 }
 
-static tk_status remove_old(const char *dir, const found *f, int64_t keep, tk_arena *a)
+static tk_status remove_old(const char *dir, const found *f, int64_t saved, int64_t keep,
+                            tk_arena *a)
 {
-    for (int64_t i = keep; i < f->n; i++) {
+    int64_t later = 0;
+    while (later < f->n && f->step[later] > saved) later++;
+    for (int64_t i = later + keep; i < f->n; i++) {
         const char *path = candidate_path(dir, f, i, a);
         if (!path) return TK_FAIL(TK_MEMORY, "out of memory (a file's name)");
         if (unlink(path) && errno != ENOENT)
@@ -337,7 +340,7 @@ static tk_status remove_old(const char *dir, const found *f, int64_t keep, tk_ar
     return TK_OK;
 }
 
-tk_status tk_checkpoint_prune(const char *dir, int64_t keep)
+tk_status tk_checkpoint_prune(const char *dir, int64_t saved, int64_t keep)
 {
     found f;
     tk_arena a;
@@ -345,7 +348,7 @@ tk_status tk_checkpoint_prune(const char *dir, int64_t keep)
     tk_status st = list_steps(dir, &f);
     if (st == TK_OK && !f.is_file) {
         remove_leftovers(dir);
-        st = remove_old(dir, &f, keep > 1 ? keep : 1, &a);
+        st = remove_old(dir, &f, saved, keep > 1 ? keep : 1, &a);
     }
     tk_free(f.step);
     tk_arena_free(&a);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of written weights, on rank 0: laid out before there are numbers, finished after.
-#define _GNU_SOURCE
 #include "core/base/version.h"
 #include "core/store/safetensors.h"
 #include "train/checkpoint/internal.h"
@@ -134,14 +133,11 @@ static tk_status make_head(tk_ck_export *x, int file, int n_tensors, uint64_t di
                         &x->head_bytes[file], total);
 }
 
-// A full disk is found here and not after minutes of writing.
 static tk_status claim_bytes(const tk_file *f, int64_t total)
 {
     if (ftruncate(f->fd, total))
         return TK_FAIL(TK_IO, "cannot write %s: %s", f->path, tk_io_words(errno));
-    if (fallocate(f->fd, 0, 0, total) == 0 || errno == EOPNOTSUPP || errno == ENOSYS) return TK_OK;
-    return TK_FAIL(TK_IO, "cannot write %s: %" PRId64 " bytes are needed: %s", f->path, total,
-                   tk_io_words(errno));
+    return tk_file_claim(f->fd, f->path);
 }
 
 static tk_status write_heads(tk_ck_export *x, int n_tensors, uint64_t digest)

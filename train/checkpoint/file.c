@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HDF5 side of a checkpoint: laying it out and finding things in it, on one rank.
-#define _GNU_SOURCE
+#include "core/base/files.h"
 #include "core/base/version.h"
 #include "train/checkpoint/internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const groups[] = {"model", "ema", "adam/m", "adam/v"};
@@ -97,19 +96,11 @@ static tk_status put_meta(hid_t file, const tk_checkpoint_meta *meta)
     return put_codec(file, meta->codec, meta->refer);
 }
 
-// A full disk is found here and not after minutes of writing; where a file system cannot promise
-// space, the writes will tell.
 static tk_status claim_space(const char *path)
 {
-    struct stat s;
-    tk_status st = TK_OK;
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return TK_FAIL(TK_IO, "cannot open %s: %s", path, strerror(errno));
-    if (fstat(fd, &s))
-        st = TK_FAIL(TK_IO, "cannot stat %s: %s", path, strerror(errno));
-    else if (fallocate(fd, 0, 0, s.st_size) && errno != EOPNOTSUPP && errno != ENOSYS)
-        st = TK_FAIL(TK_IO, "cannot write %s: %lld bytes are needed: %s", path,
-                     (long long)s.st_size, strerror(errno));
+    const tk_status st = tk_file_claim(fd, path);
     close(fd);
     return st;
 }

@@ -4,6 +4,7 @@
 #include "data/clip/loader.h"
 #include "parallel/mesh.h"
 #include "train/run/load.h"
+#include "train/run/rundir.h"
 #include "train/step/trainer.h"
 #include <errno.h>
 #include <limits.h>
@@ -79,7 +80,7 @@ tk_status tk_run_ask_layout(tk_wrong *w, const tk_config *c, int ranks)
 static bool begins_anew(const tk_wrong *w, const tk_train_config *t)
 {
     if (tk_wrong_doubts(w, "train.out") || tk_wrong_doubts(w, "train.resume")) return false;
-    return !t->resume || access(t->out, F_OK);
+    return (!t->resume && !tk_rundir_came_back(t->out)) || access(t->out, F_OK);
 }
 
 static tk_status ask_weights(tk_wrong *w, const tk_train_config *t)

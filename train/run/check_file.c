@@ -38,12 +38,12 @@ static int64_t cut_text(char *text, int64_t step)
     return before;
 }
 
-tk_status tk_check_file_open(tk_check_file *h, const char *dir, int64_t step)
+tk_status tk_check_file_open(tk_check_file *h, const tk_owner *o, int64_t step)
 {
     size_t bytes;
-    *h = (tk_check_file){.dir = dir, .text = ""};
+    *h = (tk_check_file){.owner = o, .text = ""};
     tk_arena_init(&h->arena, 0);
-    const char *path = tk_arena_printf(&h->arena, "%s/check.jsonl", dir);
+    const char *path = tk_arena_printf(&h->arena, "%s/check.jsonl", o->dir);
     if (!path) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (access(path, F_OK)) return TK_OK;
     TK_TRY(tk_file_read(path, MOST_TEXT, &h->arena, &h->text, &bytes));
@@ -102,11 +102,11 @@ tk_status tk_check_file_add(tk_check_file *h, int64_t step, const tk_check_losse
     h->text = text;
     h->step = step;
     say_losses(step, x);
-    return tk_rundir_text(h->dir, "check.jsonl", text);
+    return tk_rundir_text(h->owner, "check.jsonl", text);
 }
 
 void tk_check_file_close(tk_check_file *h)
 {
-    if (h->dir) tk_arena_free(&h->arena);
+    if (h->owner) tk_arena_free(&h->arena);
     *h = (tk_check_file){0};
 }

@@ -10,14 +10,14 @@ static const char NAME[] = "choices.txt";
 
 // Rank 0's file, on all ranks; NULL where there is none. One that cannot be read is as a damaged
 // one.
-static tk_status share_file(tk_comm *world, const char *dir, tk_arena *a, char **text)
+static tk_status share_file(tk_comm *world, const tk_owner *o, tk_arena *a, char **text)
 {
     enum { MOST = 64 << 20 };
     size_t n = 0; // with the NUL
     tk_status st = TK_OK;
     *text = NULL;
-    if (world->rank == 0 && dir) {
-        const char *path = tk_arena_printf(a, "%s/%s", dir, NAME);
+    if (world->rank == 0 && o) {
+        const char *path = tk_arena_printf(a, "%s/%s", o->dir, NAME);
         if (!path) st = TK_FAIL(TK_MEMORY, "out of memory for a path");
         if (st == TK_OK && !access(path, F_OK)) {
             st = tk_file_read(path, MOST, a, text, &n);
@@ -34,12 +34,12 @@ static tk_status share_file(tk_comm *world, const char *dir, tk_arena *a, char *
 }
 
 // *lack: ranks whose devices have nothing in the file.
-static tk_status take_file(tk_comm *world, tk_device *d, const char *dir, tk_arena *a,
+static tk_status take_file(tk_comm *world, tk_device *d, const tk_owner *o, tk_arena *a,
                            uint64_t *lack)
 {
     char *text;
     int64_t own = 0;
-    TK_TRY(share_file(world, dir, a, &text));
+    TK_TRY(share_file(world, o, a, &text));
     const char *const given = text;
     tk_status st = text ? tk_device_choose(d, 1, &given, &own) : TK_OK;
     const bool damaged = st == TK_INPUT && text;
@@ -48,7 +48,7 @@ static tk_status take_file(tk_comm *world, tk_device *d, const char *dir, tk_are
     *lack = own == 0;
     TK_TRY(tk_comm_sum_u64(world, lack, 1));
     if (*lack && text && world->rank == 0)
-        tk_log("%s/%s is %s: matrix products are timed anew", dir, NAME,
+        tk_log("%s/%s is %s: matrix products are timed anew", o->dir, NAME,
                damaged ? "damaged" : "of another GPU or another version of its library");
     return TK_OK;
 }
@@ -84,14 +84,14 @@ static tk_status agree_choices(tk_comm *world, tk_device *d, tk_arena *a, int64_
     return tk_agree(world, tk_device_choose(d, world->size, text, n));
 }
 
-static tk_status write_choices_file(tk_device *d, const char *dir, tk_arena *a)
+static tk_status write_choices_file(tk_device *d, const tk_owner *o, tk_arena *a)
 {
     char *text;
     TK_TRY(tk_device_learned(d, a, &text));
-    return tk_rundir_text(dir, NAME, text);
+    return tk_rundir_text(o, NAME, text);
 }
 
-static tk_status rehearse_and_agree(tk_comm *world, tk_trainer *t, const char *dir, int64_t first,
+static tk_status rehearse_and_agree(tk_comm *world, tk_trainer *t, const tk_owner *o, int64_t first,
                                     tk_arena *a)
 {
     tk_device *d = t->device;
@@ -102,17 +102,17 @@ static tk_status rehearse_and_agree(tk_comm *world, tk_trainer *t, const char *d
     TK_TRY(tk_device_learn(d, false));
     TK_TRY(agree_choices(world, d, a, &n));
     if (n) tk_log("%lld shapes of matrix products timed in %.1f s", (long long)n, tk_now() - begin);
-    return tk_agree(world, world->rank || !dir ? TK_OK : write_choices_file(d, dir, a));
+    return tk_agree(world, world->rank || !o ? TK_OK : write_choices_file(d, o, a));
 }
 
-tk_status tk_run_choices(tk_comm *world, tk_trainer *t, const char *dir, int64_t first)
+tk_status tk_run_choices(tk_comm *world, tk_trainer *t, const tk_owner *o, int64_t first)
 {
     tk_arena a;
     uint64_t lack = 0;
     if (!tk_device_learns(t->device)) return TK_OK;
     tk_arena_init(&a, 0);
-    tk_status st = take_file(world, t->device, dir, &a, &lack);
-    if (st == TK_OK && lack) st = rehearse_and_agree(world, t, dir, first, &a);
+    tk_status st = take_file(world, t->device, o, &a, &lack);
+    if (st == TK_OK && lack) st = rehearse_and_agree(world, t, o, first, &a);
     tk_arena_free(&a);
     TK_TRY(st);
     return TK_OK;

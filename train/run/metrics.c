@@ -4,6 +4,7 @@
 #include "data/draw/sheet.h"
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,17 +73,17 @@ static tk_status take_over(tk_metrics *m, FILE *from, int64_t step)
     return TK_OK;
 }
 
-tk_status tk_metrics_open(tk_metrics *m, const char *dir, const char *staging, int64_t step)
+tk_status tk_metrics_open(tk_metrics *m, const tk_owner *o, int64_t step)
 {
     int fd;
-    *m = (tk_metrics){0};
+    *m = (tk_metrics){.owner = o};
     tk_arena_init(&m->arena, 0);
-    m->path = tk_arena_printf(&m->arena, "%s/metrics.jsonl", dir);
-    m->plot = tk_arena_printf(&m->arena, "%s/loss.png", dir);
-    const char *own = tk_arena_printf(&m->arena, "%s/metrics.jsonl", staging);
-    if (!m->path || !m->plot || !own) return TK_FAIL(TK_MEMORY, "out of memory");
+    m->path = tk_arena_printf(&m->arena, "%s/metrics.jsonl", o->dir);
+    const char *own = tk_arena_printf(&m->arena, "%s/metrics.jsonl", o->staging);
+    if (!m->path || !own) return TK_FAIL(TK_MEMORY, "out of memory");
     m->file = fopen(own, "w");
-    if (!m->file) return TK_FAIL(TK_IO, "cannot write %s: %s", own, strerror(errno));
+    if (!m->file)
+        return tk_owner_blame(o, TK_FAIL(TK_IO, "cannot write %s: %s", own, strerror(errno)));
     if (access(m->path, F_OK) == 0) {
         TK_TRY(tk_file_open(m->path, &fd, NULL));
         FILE *from = fdopen(fd, "r");
@@ -90,7 +91,7 @@ tk_status tk_metrics_open(tk_metrics *m, const char *dir, const char *staging, i
         from ? (void)fclose(from) : (void)close(fd);
         TK_TRY(st);
     }
-    return tk_commit_file(own, m->path);
+    return tk_owner_commit(o, "metrics.jsonl");
 }
 
 tk_status tk_metrics_sync(tk_metrics *m)
@@ -179,6 +180,9 @@ tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkp
 tk_status tk_metrics_plot(const tk_metrics *m)
 {
     const tk_curve curves[2] = {{"video", m->loss[0], m->n}, {"audio", m->loss[1], m->n}};
+    char path[PATH_MAX];
     if (m->n < 2) return TK_OK;
-    return tk_draw_plot(m->plot, "Velocity loss", "step", 2, curves, true);
+    snprintf(path, sizeof path, "%s/loss.png", m->owner->staging);
+    TK_TRY(tk_owner_blame(m->owner, tk_draw_plot(path, "Velocity loss", "step", 2, curves, true)));
+    return tk_owner_commit(m->owner, "loss.png");
 }

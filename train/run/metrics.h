@@ -5,11 +5,13 @@
 // Numbers that are not finite are null, and the line carries "finite": false. After a resume the
 // file is cut back, so that every step stands in it once.
 #pragma once
+#include "train/run/owner.h"
 #include "train/step/trainer.h"
 #include <stdio.h>
 
 typedef struct tk_metrics {
-    char *path, *plot; // metrics.jsonl, loss.png
+    const tk_owner *owner;
+    char *path; // of metrics.jsonl
     FILE *file;
     double *loss[2]; // (n) video and audio, of all lines so far
     int64_t n, cap;
@@ -17,10 +19,10 @@ typedef struct tk_metrics {
     tk_arena arena;
 } tk_metrics;
 
-// Opens for appending after step `step` (steps done): a file of this run's own, begun in `staging`
+// Opens for appending after step `step` (steps done): a file of this run's own, staged
 // with the lines of an earlier run up to that step, takes the name. A run that had the directory
 // before may still write to its own file, which has no name any more.
-tk_status tk_metrics_open(tk_metrics *m, const char *dir, const char *staging, int64_t step);
+tk_status tk_metrics_open(tk_metrics *m, const tk_owner *o, int64_t step);
 // checkpoint_seconds: of the checkpoint made before this step, if there was one.
 tk_status tk_metrics_write(tk_metrics *m, const tk_step_result *r, double checkpoint_seconds);
 tk_status tk_metrics_sync(tk_metrics *m);       // what was written is on the disk

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PERIOD = 4, PERIODS = 3, TRIES = 8, TOKEN_ROOM = 200 };
+enum { PERIOD = 4, PERIODS = 3, TRIES = 8, TOKEN_ROOM = 200, NAME_ROOM = 128 };
 
 typedef struct identity { // what a token says
     tk_process process;
@@ -38,6 +38,18 @@ static bool read_token(const char *token, identity *who)
     tk_process *p = &who->process;
     return sscanf(token, "%63[^,],%llx,%lld,%lld,%lld,%31[^,],%lld", p->host, &p->machine, &p->pid,
                   &p->ticks, &who->time, who->job, &who->restart) == 7;
+}
+
+static bool restarts(const identity *me, const identity *old)
+{
+    return strcmp(old->job, "none") && !strcmp(old->job, me->job) && me->restart > old->restart;
+}
+
+bool tk_owner_restarts(const char *token)
+{
+    const identity me = who_am_i();
+    identity old = {0};
+    return read_token(token, &old) && restarts(&me, &old);
 }
 
 // ---- the old owner -----------------------------------------------------------------------------
@@ -67,8 +79,7 @@ static bool beats(const char *dir, const char *token)
 
 static bool alive(const char *dir, const char *token, const identity *me, const identity *old)
 {
-    if (strcmp(old->job, "none") && !strcmp(old->job, me->job) && me->restart > old->restart)
-        return false;
+    if (restarts(me, old)) return false;
     if (!strcmp(old->process.host, me->process.host) && tk_process_here(&old->process))
         return tk_process_runs(&old->process);
     return beats(dir, token);
@@ -233,7 +244,7 @@ tk_status tk_owner_take(tk_owner *o, const char *dir)
                                me.job, me.restart);
     if (o->dir && o->token) o->staging = tk_arena_printf(&o->arena, "%s/owner/%s", dir, o->token);
     if (!o->staging) return TK_FAIL(TK_MEMORY, "out of memory");
-    if (strlen(o->staging) + 64 > PATH_MAX)
+    if (strlen(o->staging) + NAME_ROOM > PATH_MAX)
         return TK_FAIL(TK_INPUT, "train.out: the path is too long");
     const tk_status st = take_directory(o->dir, o->token, &me);
     if (st != TK_OK) {
@@ -255,6 +266,20 @@ tk_status tk_owner_check(const tk_owner *o)
                    "fenced: another run has taken %s over from this one (host and pid: %s/owner). "
                    "Nothing more of this one is written; the other goes on",
                    o->dir, o->dir);
+}
+
+tk_status tk_owner_blame(const tk_owner *o, tk_status st)
+{
+    if (st != TK_OK) TK_TRY(tk_owner_check(o));
+    return st;
+}
+
+tk_status tk_owner_commit(const tk_owner *o, const char *name)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    snprintf(from, sizeof from, "%s/%s", o->staging, name);
+    snprintf(to, sizeof to, "%s/%s", o->dir, name);
+    return tk_owner_blame(o, tk_commit_file(from, to));
 }
 
 void tk_owner_release(tk_owner *o)

@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/base/ticker.h"
 #include <stdatomic.h>
+#include <stdbool.h>
 
 typedef struct tk_owner {
     const char *dir, *token, *staging; // staging: DIR/owner/TOKEN
@@ -28,4 +29,10 @@ typedef struct tk_owner {
 // On one rank; `dir` is there. TK_INPUT with the owner's host, pid and start if that is alive.
 tk_status tk_owner_take(tk_owner *o, const char *dir);
 tk_status tk_owner_check(const tk_owner *o); // TK_FENCED if another run has taken over
-void tk_owner_release(tk_owner *o);          // gives the directory free; fine on a zeroed one
+// How writing there went; TK_FENCED where it failed because another run has taken over.
+tk_status tk_owner_blame(const tk_owner *o, tk_status st);
+// What is staged as `name` takes this name in the directory, as tk_commit_file does.
+tk_status tk_owner_commit(const tk_owner *o, const char *name);
+// Whether this process is of a later restart of the Slurm job that the token's was of.
+bool tk_owner_restarts(const char *token);
+void tk_owner_release(tk_owner *o); // gives the directory free; fine on a zeroed one

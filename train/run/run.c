@@ -75,6 +75,8 @@ static tk_status start_weights(run *r)
     bool resume;
     TK_TRY(tk_rundir_open(r->world, c->out, c->resume != 0, &r->owner, &resume));
     tk_parallel_watch(still_owner, &r->owner);
+    if (resume && !c->resume)
+        tk_log("train.resume=0: this job has begun %s anew before; it goes on", c->out);
     if (resume) {
         TK_TRY(tk_run_load(&r->trainer, c->out, true, &r->arena, &path, &step));
         tk_log("resuming %s at step %lld of %lld", path, (long long)step, (long long)c->steps);
@@ -109,14 +111,15 @@ static tk_status check_disk_room(const run *r)
 
 static tk_status open_run_files(run *r)
 {
-    const char *out = r->config->train.out;
+    const tk_owner *o = &r->owner;
     if (r->world->rank) return TK_OK;
     TK_TRY(check_disk_room(r));
     TK_TRY(tk_codec_keep(&r->config->codec, tk_loader_codec(r->parts.loader)));
-    TK_TRY(tk_rundir_text(out, "config.yaml", r->yaml));
-    TK_TRY(tk_rundir_text(out, "revision.txt", tk_revision()));
-    if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, out, r->first));
-    return tk_metrics_open(&r->metrics, out, r->owner.staging, r->first);
+    if (!r->config->train.resume && r->saved < 0) TK_TRY(tk_rundir_begin_anew(o));
+    TK_TRY(tk_rundir_text(o, "config.yaml", r->yaml));
+    TK_TRY(tk_rundir_text(o, "revision.txt", tk_revision()));
+    if (r->config->train.check_every) TK_TRY(tk_check_file_open(&r->held_out, o, r->first));
+    return tk_metrics_open(&r->metrics, o, r->first);
 }
 
 static tk_status microbatch_rows(run *r, int64_t *rows)
@@ -207,8 +210,7 @@ static tk_status open_training(run *r)
     TK_TRY(tk_agree(w, open_run_files(r)));
     if (r->config->train.check_every) TK_TRY(tk_agree(w, tk_check_open(&r->check, &r->trainer)));
     if (r->first >= r->config->train.steps) return TK_OK;
-    TK_TRY(tk_parallel_unless_alone(
-        w, tk_run_choices(w, &r->trainer, r->config->train.out, r->first)));
+    TK_TRY(tk_parallel_unless_alone(w, tk_run_choices(w, &r->trainer, &r->owner, r->first)));
     double rate = 0;
     TK_TRY(measure_gemm(r, &rate));
     r->metrics.gemm = rate;
@@ -292,7 +294,7 @@ static tk_status save_run(run *r, int64_t done)
     TK_TRY(st);
     r->saved = done;
     if (r->world->rank == 0) {
-        keep_pending(r, tk_checkpoint_prune(c->out, c->keep));
+        keep_pending(r, tk_checkpoint_prune(c->out, done, c->keep));
         keep_pending(r, tk_metrics_plot(&r->metrics));
     }
     r->saving = tk_now() - begin;
@@ -419,8 +421,9 @@ static tk_status loop(run *r)
     if (step >= c->steps && !r->owes_check) return TK_OK;
     st = TK_FAIL(TK_STOPPED,
                  "stopped on request after step %lld of %lld; %s holds a checkpoint: run the same "
-                 "command to go on",
-                 (long long)step, (long long)c->steps, c->out);
+                 "command%s to go on",
+                 (long long)step, (long long)c->steps, c->out,
+                 c->resume ? "" : " with train.resume=1");
     tk_status_set_shared(true);
     return st;
 }

@@ -2,8 +2,9 @@
 // A training run: everything open, the loop over steps, checkpoints, resume and stopping.
 //
 // Run directory (train.out): config.yaml and revision.txt (what runs here now), metrics.jsonl,
-// loss.png, choices.txt (of a device that learns), step-<number>.h5 (checkpoints), owner/ while a
-// run has it (train/run/owner.h). SIGTERM, SIGINT and SIGUSR1, however often, ask for a checkpoint
+// loss.png, check.jsonl (with train.check_every), choices.txt (of a device that learns), anew.txt
+// (with train.resume=0), step-<number>.h5 (checkpoints), owner/ while a run has it
+// (train/run/owner.h). SIGTERM, SIGINT and SIGUSR1, however often, ask for a checkpoint
 // at the end of the step under way; the run then ends with TK_STOPPED and goes on when started
 // again. Only a second SIGINT some seconds after the first ends the process at once.
 #pragma once

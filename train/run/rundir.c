@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char ANEW[] = "anew.txt";
+
 static tk_status make_dirs(const char *dir)
 {
     char path[PATH_MAX];
@@ -67,14 +69,41 @@ static tk_status set_aside(const char *dir, int checkpoints)
     return each_file(dir, to, &checkpoints);
 }
 
+// Who began is told last: who fails before that has begun nothing, and the next one moves the rest.
+tk_status tk_rundir_begin_anew(const tk_owner *o)
+{
+    int checkpoints;
+    TK_TRY(tk_owner_check(o)); // else they are another run's
+    TK_TRY(each_file(o->dir, NULL, &checkpoints));
+    if (checkpoints) TK_TRY(set_aside(o->dir, checkpoints));
+    return tk_rundir_text(o, ANEW, o->token);
+}
+
+// What cannot be read tells of nobody.
+bool tk_rundir_came_back(const char *dir)
+{
+    enum { MOST = 4096 };
+    tk_arena a;
+    size_t bytes;
+    char *token = NULL;
+    tk_arena_init(&a, 0);
+    const char *path = tk_arena_printf(&a, "%s/%s", dir, ANEW);
+    const bool told =
+        path && !access(path, F_OK) && tk_file_read(path, MOST, &a, &token, &bytes) == TK_OK;
+    const bool came = told && tk_owner_restarts(token);
+    tk_arena_free(&a);
+    if (!told) tk_status_clear();
+    return came;
+}
+
 static tk_status open_first(const char *dir, bool want, tk_owner *o, int32_t *resume)
 {
     int checkpoints;
     TK_TRY(make_dirs(dir));
     TK_TRY(tk_owner_take(o, dir));
     TK_TRY(each_file(dir, NULL, &checkpoints));
-    *resume = want && checkpoints;
-    return checkpoints && !want ? set_aside(dir, checkpoints) : TK_OK;
+    *resume = checkpoints && (want || tk_rundir_came_back(dir));
+    return TK_OK;
 }
 
 tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o, bool *resume)
@@ -96,13 +125,13 @@ tk_status tk_rundir_open(tk_comm *world, const char *dir, bool want, tk_owner *o
     return TK_OK;
 }
 
-tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
+tk_status tk_rundir_text(const tk_owner *o, const char *name, const char *text)
 {
     tk_arena a;
     tk_file f = {.fd = -1};
     const size_t n = strlen(text);
     tk_arena_init(&a, 0);
-    const char *path = tk_arena_printf(&a, "%s/%s", dir, name);
+    const char *path = tk_arena_printf(&a, "%s/%s", o->staging, name);
     tk_status st = path ? tk_file_begin(&f, path) : TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (st == TK_OK) st = tk_pwrite_all(f.fd, path, text, n, 0);
     if (st == TK_OK && n && text[n - 1] != '\n')
@@ -110,5 +139,6 @@ tk_status tk_rundir_text(const char *dir, const char *name, const char *text)
     if (st == TK_OK) st = tk_file_commit(&f);
     tk_file_abort(&f);
     tk_arena_free(&a);
-    return st;
+    TK_TRY(tk_owner_blame(o, st));
+    return tk_owner_commit(o, name);
 }

@@ -85,7 +85,8 @@ static const tk_option train_rows[] = {
     INT("train.log_every", train.log_every, 1, 1, 1000000, TRAINS,
         "steps between lines of metrics.jsonl"),
     YES("train.resume", train.resume, 1, TRAINS,
-        "go on from the newest checkpoint in train.out that verifies"),
+        "go on from the newest checkpoint in train.out that verifies; false = begin anew and move "
+        "what is there into before-N, once in a Slurm job that is requeued"),
     ENUM("train.changes", train.changes, 0, 1, TRAINS,
          "going on with options that make another model or other losses than the checkpoint's",
          "refuse", "allow"),

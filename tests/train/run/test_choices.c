@@ -16,6 +16,7 @@ enum { STEPS = 3 };
 
 static tk_comm world;
 static char dir[64], clips[128], file[128];
+static const tk_owner owner = {.dir = dir, .staging = dir};
 
 // ---- a device that learns ----------------------------------------------------------------------
 
@@ -109,7 +110,7 @@ static heard run_steps(bool learns)
     assert_ok(tk_trainer_init(&t));
     pupil.lessons = 0;
     *pupil.chosen = 0;
-    assert_ok(tk_run_choices(&world, &t, dir, 0));
+    assert_ok(tk_run_choices(&world, &t, &owner, 0));
     assert_ok(tk_trainer_start(&t, 0));
     tk_trainer_listen(&t, listen, &h);
     for (int64_t s = 0; s < STEPS; s++) assert_ok(tk_trainer_step(&t, s, false, TK_OK));
@@ -125,7 +126,7 @@ static heard run_steps(bool learns)
 static void write_file(const char *text)
 {
     assert_ok(tk_comm_barrier(&world)); // the others have read the one before
-    if (world.rank == 0) assert_ok(tk_rundir_text(dir, "choices.txt", text));
+    if (world.rank == 0) assert_ok(tk_rundir_text(&owner, "choices.txt", text));
     assert_ok(tk_comm_barrier(&world));
 }
 

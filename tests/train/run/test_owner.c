@@ -8,7 +8,9 @@
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 #include "train/checkpoint/internal.h"
+#include "train/run/metrics.h"
 #include "train/run/run.h"
+#include "train/run/rundir.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -177,6 +179,47 @@ static void an_orphan_between_steps_ends_itself(void **state)
     no_job();
 }
 
+// What it writes beside checkpoints and metrics, at every step here: all files stay the new
+// owner's.
+static void an_orphan_replaces_no_file(void **state)
+{
+    static const char *const run = "train tiny.yaml train.out=late data.hold_out=4 "
+                                   "train.check_every=1";
+    (void)state;
+    incarnation("0");
+    const pid_t pid = runs_start(1, "%s train.steps=100000", run);
+    wait_for_steps("late", 2);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    incarnation("1");
+    runs_expect(runs_talkie(1, "%s train.steps=%d", run, STEPS), 0, "over");
+    runs_do("cksum late/*.* >before");
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(runs_wait(pid), FENCED);
+    runs_do("cksum late/*.* | diff before -");
+    no_job();
+}
+
+// However late it writes: no file comes beside those of the run that took over.
+static void files_of_a_fenced_run_do_not_come(void **state)
+{
+    char path[PATH_MAX];
+    double loss[] = {2, 1};
+    tk_owner o;
+    (void)state;
+    snprintf(path, sizeof path, "%s/unit", runs_dir());
+    runs_do("mkdir unit");
+    assert_ok(tk_owner_take(&o, path));
+    const tk_metrics m = {.owner = &o, .loss = {loss, loss}, .n = 2};
+    assert_ok(tk_rundir_text(&o, "config.yaml", "of this one"));
+    assert_ok(tk_metrics_plot(&m));
+    runs_do("mv unit/owner unit/fenced.it && rm unit/loss.png");
+    assert_status(tk_rundir_text(&o, "config.yaml", "of an orphan"), TK_FENCED);
+    assert_status(tk_metrics_plot(&m), TK_FENCED);
+    runs_do("grep -q 'of this one' unit/config.yaml && ! test -e unit/loss.png");
+    tk_owner_release(&o);
+    assert_true(there("unit/fenced.it"));
+}
+
 static void set_heartbeat(int n)
 {
     char path[PATH_MAX];
@@ -210,6 +253,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_second_run_is_refused_and_a_dead_one_replaced),
         cmocka_unit_test(an_orphan_between_check_and_rename_commits_nothing),
         cmocka_unit_test(an_orphan_between_steps_ends_itself),
+        cmocka_unit_test(an_orphan_replaces_no_file),
+        cmocka_unit_test(files_of_a_fenced_run_do_not_come),
         cmocka_unit_test(another_host_is_listened_to),
     };
     if (argc > 1) return play(argc, argv);

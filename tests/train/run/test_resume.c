@@ -168,6 +168,20 @@ static void a_flipped_bit_costs_one_checkpoint(void **state)
     assert_same_run("flipped", "whole", 6);
 }
 
+// What is saved behind it counts by itself: a damaged checkpoint of a later step holds no place.
+static void a_damaged_checkpoint_costs_none_that_is_saved_after_it(void **state)
+{
+    (void)state;
+    const char *run = "train tiny.yaml train.out=held train.steps=6 train.checkpoint_every=2";
+    runs_expect(runs_talkie(1, "%s train.keep=9", run), 0, "");
+    runs_flip("held/step-00000006.h5", -1);
+    runs_do("mv held/step-00000006.h5 held/step-00000040.h5");
+    runs_expect(runs_talkie(1, "%s train.keep=1", run), 0, "at step 4 of 6");
+    runs_do("test -e held/step-00000006.h5 && ! test -e held/step-00000004.h5");
+    assert_same_run("held", "whole", 6);
+    runs_expect(runs_talkie(1, "%s train.keep=1", run), 0, "at step 6 of 6 already");
+}
+
 static void a_finished_run_says_so(void **state)
 {
     (void)state;
@@ -236,6 +250,62 @@ static void a_new_run_sets_the_old_aside(void **state)
     assert_int_equal(runs_newest("again/before-1"), 3);
 }
 
+// What cannot begin moves nothing; weights that it begins with may be of the run that it moves.
+static void only_what_begins_sets_aside(void **state)
+{
+    static const char *const anew = "train tiny.yaml train.out=kept train.resume=0 train.steps=2";
+    (void)state;
+    runs_expect(runs_talkie(1, "%s", anew), 0, "");
+    runs_expect(runs_talkie(1, "%s train.from=straight model.layers=5", anew), 2, "another model");
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=kept train.steps=2"), 0, "nothing to do");
+    runs_expect(runs_talkie(1, "%s train.from=kept", anew), 0,
+                "starting from the weights of kept/step-00000002.h5");
+    runs_do("test -e kept/before-1/step-00000002.h5 && ! test -e kept/before-2");
+}
+
+static void as_job(const char *job, const char *restart)
+{
+    assert_int_equal(setenv("SLURM_JOB_ID", job, 1), 0);
+    assert_int_equal(setenv("SLURM_RESTART_COUNT", restart, 1), 0);
+}
+
+// A requeued job has the command that it began with: it goes on with what it has begun anew,
+// whatever has become of the weights it began with. Another job begins anew, and so does a command
+// that is given again within a job.
+static void a_requeued_job_begins_anew_once(void **state)
+{
+    static const char *const anew = "train tiny.yaml train.out=queued train.resume=0 "
+                                    "train.from=queued/step-00000001.h5 train.steps=";
+    (void)state;
+    runs_expect(runs_talkie(1, "train tiny.yaml train.out=queued train.steps=1"), 0, "");
+    as_job("4711", "0");
+    runs_expect(runs_talkie(1, "%s2", anew), 0, "move to queued/before-1");
+    for (int i = 1; i < 3; i++) {
+        as_job("4711", i == 1 ? "1" : "2");
+        runs_expect(runs_talkie(1, "%s%d", anew, i + 2), 0, "resuming queued");
+        assert_int_equal(runs_newest("queued"), i + 2);
+    }
+    runs_do("! test -e queued/before-2 && cp queued/before-1/step-00000001.h5 queued");
+    as_job("4712", "0");
+    runs_expect(runs_talkie(1, "%s2", anew), 0, "move to queued/before-2");
+    runs_do("cp queued/before-1/step-00000001.h5 queued");
+    runs_expect(runs_talkie(1, "%s2", anew), 0, "move to queued/before-3");
+    unsetenv("SLURM_JOB_ID");
+    unsetenv("SLURM_RESTART_COUNT");
+}
+
+// Told by a run that would be set aside if it were begun in the same way again.
+static void a_run_begun_anew_says_how_it_goes_on(void **state)
+{
+    runs_step steps[RUNS_STEPS];
+    (void)state;
+    const pid_t pid =
+        runs_start(1, "train tiny.yaml train.out=fresh train.steps=100000 train.resume=0");
+    for (int k = 0; k < 10000 && runs_metrics("fresh", steps) < 2; k++) usleep(1000);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    runs_expect(runs_wait(pid), 75, "run the same command with train.resume=1 to go on");
+}
+
 // Weights of another run, everything else fresh.
 static void from_takes_the_weights(void **state)
 {
@@ -291,10 +361,14 @@ int main(void)
         cmocka_unit_test(a_wish_said_twice_is_one_wish),
         cmocka_unit_test(a_foreign_name_is_no_checkpoint),
         cmocka_unit_test(a_flipped_bit_costs_one_checkpoint),
+        cmocka_unit_test(a_damaged_checkpoint_costs_none_that_is_saved_after_it),
         cmocka_unit_test(a_finished_run_says_so),
         cmocka_unit_test(a_changed_run_is_refused_unless_told),
         cmocka_unit_test(changed_clips_are_refused_unless_told),
         cmocka_unit_test(a_new_run_sets_the_old_aside),
+        cmocka_unit_test(only_what_begins_sets_aside),
+        cmocka_unit_test(a_requeued_job_begins_anew_once),
+        cmocka_unit_test(a_run_begun_anew_says_how_it_goes_on),
         cmocka_unit_test(from_takes_the_weights),
         cmocka_unit_test(numbers_of_shots_may_be_new_to_the_weights),
     };
