@@ -137,6 +137,9 @@ run() {
         printf '%s: %s\n' "$name" "$(tail -n 1 "$log.log" | sed 's/^skipped: //')" >"$log.skipped"
     elif ((code != 0)); then
         verdict=FAIL note="  exit code $code"
+    else # of a program that passed, cases that it left out
+        sed -n "s|^\[  SKIPPED \] \([a-z].*\)|$name: \1|p" "$log.log" >"$log.skipped"
+        [[ -s $log.skipped ]] || rm "$log.skipped"
     fi
     [[ $verdict != FAIL ]] || printf '%s: %s: %s\n' "$name" "${note#  }" "$(telling "$log.log")" >"$log.failed"
     [[ ! -e $log.late ]] || cat "$log.late" >>"$log.log"

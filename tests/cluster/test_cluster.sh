@@ -61,8 +61,7 @@ ends() {
 }
 
 talkies() { # ranks now running
-    local exe
-    for exe in /proc/[0-9]*/exe; do [[ $(readlink "$exe") == "$TALKIE" ]] && echo "$exe"; done | wc -l
+    readlink /proc/[0-9]*/exe | grep -cxF "$TALKIE"
 }
 cluster_empty() { [[ $(talkies) == 0 ]]; }
 

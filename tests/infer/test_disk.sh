@@ -105,8 +105,13 @@ code=$?
 ended "data world with 300 KiB" $code disk/data.h5
 ((full >= 3)) || fail "only $full commands met a full disk: this tests little"
 rm -f disk/rest
-on_two sample story.yaml -o disk/clip
-ended "sample with room" $? disk/clip.mp4 disk/clip.png disk/clip.json
+mkdir away
+on_two sample story.yaml -o away/clip && on_two data world "$tiny" -o away/data.h5 || fail "a clip and data fail by themselves"
+on_two sample story.yaml -o disk/clip || fail "no clip is made with room again"
+cmp disk/clip.mp4 away/clip.mp4 || fail "with room again it is another clip"
+on_two data world "$tiny" -o disk/data.h5 || fail "no data is made with room again"
+cmp disk/data.h5 away/data.h5 || fail "with room again it is other data"
+rm -f disk/clip.* disk/data.h5
 
 # Jobs: one that is begun loses no try; then none is begun on a disk that stays full, and all are done when there is
 # room again.

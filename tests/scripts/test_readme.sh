@@ -7,7 +7,8 @@
 # So that this takes seconds, the clone's build/talkie is the real program with sizes made small: the
 # lines stay as they are, runs are a few steps long. WHOLE=1 bash tests/scripts/test_readme.sh
 # leaves sizes alone (half an hour on 2 cores).
-# sbatch and srun are stand-ins that start as many ranks as they were asked for under mpirun.
+# sbatch and srun are stand-ins that start as many ranks as they were asked for under mpirun; of an array the first and
+# the last task.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=scripts/env.sh
@@ -25,10 +26,10 @@ script() { # FILE, from standard input
 }
 
 small='case "$1 ${2:-}" in
-    "data world") set -- "$@" world.clips=40 codec.fit_clips=40 ;;
+    "data world") set -- "$@" world.clips=16 codec.fit_clips=16 ;;
     "train "*) set -- "$@" train.steps=4 train.checkpoint_every=2 ;;
-    "sample "* | "serve "*) set -- "$@" sample.steps=2 ;;
-    "eval "*) set -- "$@" eval.clips=2 sample.steps=2 ;;
+    "sample "* | "serve "*) set -- "$@" sample.steps=1 ;;
+    "eval "*) set -- "$@" eval.clips=2 eval.shown=12 eval.pictures=0 sample.steps=1 ;;
 esac'
 # Plans for GPUs need none, but a program that knows them.
 "$program" plan configs/tiny.yaml device=cuda 2>&1 | grep -q 'built without CUDA' &&
@@ -56,7 +57,7 @@ while [[ $1 == --* ]]; do
 done
 export RANKS=$((nodes * tasks))
 [[ $array ]] || exec bash "$@"
-for ((i = ${array%-*}; i <= ${array#*-}; i++)); do SLURM_ARRAY_TASK_ID=$i bash "$@" || exit; done
+for i in "${array%-*}" "${array#*-}"; do SLURM_ARRAY_TASK_ID=$i bash "$@" || exit; done
 END
 script "$stubs/srun" <<'END'
 #!/usr/bin/env bash

@@ -4,7 +4,7 @@
 # The memory of sampling and of remixing, by latents or by the film alone, does not grow with a clip's length: of one more
 # than three times as long it is within 5% and 100 bytes a frame. The shorter one is long enough for the encoder's pictures ahead.
 set -euo pipefail
-SHORT=48 LONG=160 FRAME=$((64 * 64 * 3))
+SHORT=32 LONG=104 FRAME=$((64 * 64 * 3))
 ! [[ -w /dev/shm ]] || export TMPDIR=/dev/shm # a slow disk tells nothing here
 figures=$(scripts/long.sh $SHORT $LONG)
 awk -v frame=$FRAME '
