@@ -97,7 +97,7 @@ tk_status tk_cudnn_takes(const tk_device *d, const tk_call *c, bool back, bool *
     char why[512] = "";
     tk_cudnn_cut cut;
     *takes = false;
-    if (d->attention.by == TK_ATTENTION_OWN) return TK_OK;
+    if (d->attention.by == TK_ATTENTION_OWN || !tk_cols(&c->in[0])) return TK_OK;
     *takes = tk_cudnn_cut_of(c, back, &d->attention, &cut, why, sizeof why);
     if (*takes) TK_TRY(has_plans(d, &cut, takes, why, sizeof why));
     if (*takes) return TK_OK;
