@@ -85,15 +85,16 @@ struct tk_cuda_blas {
     tk_cuda_choices met;    // for shapes as they are
 };
 
-static tk_status check_library(cublasStatus_t s, const char *what)
+static tk_status check_library(const tk_device *d, cublasStatus_t s, const char *what)
 {
     if (s == CUBLAS_STATUS_SUCCESS) return TK_OK;
-    return TK_FAIL(TK_INTERNAL, "cuBLASLt: %s: %s", what, lt.cublasLtGetStatusString(s));
+    return tk_cuda_library_failed(d, "cuBLASLt", what, lt.cublasLtGetStatusString(s),
+                                  s == CUBLAS_STATUS_ALLOC_FAILED);
 }
 
 static tk_status start_blas(tk_device *d, tk_cuda_blas *b)
 {
-    TK_TRY(check_library(lt.cublasLtCreate(&b->handle), "opening it"));
+    TK_TRY(check_library(d, lt.cublasLtCreate(&b->handle), "opening it"));
     cudaError_t e = cudaEventCreateWithFlags(&b->from, cudaEventDefault);
     if (!e) e = cudaEventCreateWithFlags(&b->to, cudaEventDefault);
     return tk_cuda_check(d, e, "making events");
@@ -252,7 +253,7 @@ static tk_status candidates(tk_device *d, const lt_product *x, const tk_cuda_pro
 {
     cublasLtMatmulPreference_t f;
     int found = 0;
-    TK_TRY(check_library(lt.cublasLtMatmulPreferenceCreate(&f), "a preference"));
+    TK_TRY(check_library(d, lt.cublasLtMatmulPreferenceCreate(&f), "a preference"));
     cublasStatus_t st = prefer(f, p, s);
     if (!st)
         st = lt.cublasLtMatmulAlgoGetHeuristic(tk_cuda_of(d)->blas->handle, x->desc, x->a, x->b,
@@ -260,7 +261,7 @@ static tk_status candidates(tk_device *d, const lt_product *x, const tk_cuda_pro
     (void)lt.cublasLtMatmulPreferenceDestroy(f);
     *n = 0;
     if (st == CUBLAS_STATUS_NOT_SUPPORTED) return TK_OK;
-    TK_TRY(check_library(st, "choosing an algorithm"));
+    TK_TRY(check_library(d, st, "choosing an algorithm"));
     for (int i = 0; i < found; i++)
         if (list[i].state == CUBLAS_STATUS_SUCCESS) list[(*n)++] = list[i];
     return TK_OK;
@@ -368,7 +369,7 @@ static tk_status multiply(tk_device *d, const lt_product *x, const tk_cuda_produ
     TK_TRY(choose(d, x, p, &c));
     if (c->none) return tk_cuda_multiply_plain(d, p);
     char words[128];
-    return check_library(launch(d, x, p, &c->algo), name_of(p, words, sizeof words));
+    return check_library(d, launch(d, x, p, &c->algo), name_of(p, words, sizeof words));
 }
 
 tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
@@ -377,7 +378,7 @@ tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
     if (!p->rows || !p->cols) return TK_OK;
     if (!takes(p)) return tk_cuda_multiply_plain(d, p);
     TK_TRY(open_blas(d));
-    tk_status st = check_library(set_product(&x, p), "describing a product");
+    tk_status st = check_library(d, set_product(&x, p), "describing a product");
     if (st == TK_OK) st = multiply(d, &x, p);
     close_product(&x);
     TK_TRY(st);

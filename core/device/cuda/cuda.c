@@ -57,6 +57,17 @@ tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what)
                    cudaGetErrorString(e));
 }
 
+// A recording on the stream may end by being asked in between; it has failed in any case.
+tk_status tk_cuda_library_failed(const tk_device *d, const char *library, const char *what,
+                                 const char *words, bool full)
+{
+    const tk_cuda *c = tk_cuda_of(d);
+    const cudaError_t e = cudaStreamQuery(tk_cuda_stream(d));
+    if (is_lasting(e)) return tk_cuda_check(d, e, what);
+    return TK_FAIL(full ? TK_MEMORY : TK_INTERNAL, "GPU %d (%s): %s: %s: %s", c->device, c->name,
+                   library, what, words);
+}
+
 // ---- opening -----------------------------------------------------------------------------------
 
 static void cuda_close(tk_device *d)

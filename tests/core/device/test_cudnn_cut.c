@@ -119,7 +119,8 @@ static void refusals_say_what_would_be_right(void **state)
     expect_refusal(&c, false, 1024 * MIB, "multiples of 16 bytes");
 }
 
-// A rank has no heads where there are more ranks than heads: there is nothing to cut, nor to refuse.
+// A rank has no heads where there are more ranks than heads: there is nothing to cut, nor to
+// refuse.
 static void a_rank_without_heads_has_nothing_of_it(void **state)
 {
     (void)state;
