@@ -100,7 +100,7 @@ static tk_status start_blas(tk_device *d, tk_cuda_blas *b)
     return tk_cuda_check(d, e, "making events");
 }
 
-static tk_status open_blas(tk_device *d)
+tk_status tk_cuda_blas_open(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
     if (c->blas) return TK_OK;
@@ -377,7 +377,7 @@ tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
     lt_product x = {0};
     if (!p->rows || !p->cols) return TK_OK;
     if (!takes(p)) return tk_cuda_multiply_plain(d, p);
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     tk_status st = check_library(d, set_product(&x, p), "describing a product");
     if (st == TK_OK) st = multiply(d, &x, p);
     close_product(&x);
@@ -415,7 +415,7 @@ static void recall_attention(tk_device *d)
 
 static tk_status learn(tk_device *d, bool on)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     tk_cuda_blas *b = tk_cuda_of(d)->blas;
     b->learning = on;
     tk_cuda_choices_free(&b->met);
@@ -424,13 +424,13 @@ static tk_status learn(tk_device *d, bool on)
 
 static tk_status write_choices(tk_device *d, tk_arena *a, char **text)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     return tk_cuda_choices_write(&tk_cuda_of(d)->blas->chosen, a, text);
 }
 
 static tk_status read_choices(tk_device *d, int n, const char *const text[], int64_t *own)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     tk_cuda_blas *b = tk_cuda_of(d)->blas;
     tk_cuda_choices_free(&b->met);
     tk_cuda_choices_free(&b->chosen);

@@ -120,8 +120,10 @@ static tk_status cuda_open(tk_device *d, int threads)
     return TK_OK;
 }
 
+// What is free once the library of products has its own: a pool that took all would leave it none.
 static tk_status cuda_memory(tk_device *d, size_t *available, size_t *total)
 {
+    TK_TRY(tk_cuda_blas_open(d));
     return tk_cuda_check(d, cudaMemGetInfo(available, total), "asking for its memory");
 }
 

@@ -24,7 +24,7 @@ typedef struct tk_cuda { // d->impl
     size_t bytes;                // of its memory
     bool poison;                 // memory given back is overwritten
     struct tk_cuda_range *range; // range.c's
-    tk_cuda_blas *blas;          // NULL until the first product
+    tk_cuda_blas *blas;          // NULL until it is open
     struct tk_cudnn *cudnn;      // cudnn/attention.c's; NULL: attention is our own
 } tk_cuda;
 
