@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #TEST timeout: 240
 # Runs whose attention cuDNN does: a run that goes on gives the bits of one never stopped, and keeps to
-# what did its attention; what cannot be had is refused in words. On the emulated GPU.
+# what did its attention; what cannot be had is refused in words; a GPU that fails there has failed. On the
+# emulated GPU.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
+. scripts/env.sh 2
 program=$PWD/${BUILD:-build}/emulated/talkie
 [[ -e ${program%talkie}lib/libcudnn.so.9 ]] || { echo "skipped: built without cuDNN"; exit 77; }
 config=$PWD/configs/tiny.yaml
@@ -19,10 +21,11 @@ fail() { # WORDS
     failed=$((failed + 1))
 }
 
-train() { # OUT STEPS [key=value...]
+run=()
+train() { # OUT STEPS [key=value...], by the launcher `run`
     local out=$1 steps=$2
     shift 2
-    "$program" train "$config" data.files=clips.h5 device=cuda train.precision=bf16 train.out="$out" \
+    "${run[@]}" "$program" train "$config" data.files=clips.h5 device=cuda train.precision=bf16 train.out="$out" \
         train.steps="$steps" train.constant=1 train.checkpoint_every=2 "$@" >said 2>&1
 }
 
@@ -47,4 +50,14 @@ STANDIN_CUDNN_VERSION=91000 train old 2 attention=cudnn && fail "an old cuDNN is
 grep -q 'needs cuDNN 9.15 or a later 9: libcudnn.so.9 is of version 9.10' said || fail "it is not said what is wrong"
 STANDIN_CUDNN_VERSION=91000 train old 2 || fail "without cuDNN our own kernels do it"
 grep -q 'attention: our own kernels: .*libcudnn.so.9 is of version 9.10' said || fail "it is not said who does it and why"
+
+run=(mpirun -n 2)
+train single 1 attention=cudnn model.heads=1 parallel.tensor=2 parallel.share_gpu=true ||
+    fail "a rank without heads has no attention"
+run=()
+
+TK_CUDA_FAIL=cudnnBackendExecute:3:700 train lost 2 attention=cudnn
+[[ $? == 8 ]] && grep -q 'GPU 0 (emulated GPU) has failed, as attention tells' said || fail "a GPU that failed is a bug"
+TK_CUDA_FAIL=cudnnBackendExecute:3:2 train lost 2 attention=cudnn
+[[ $? == 3 ]] && grep -q 'GPU 0 (emulated GPU): cuDNN: attention: ' said || fail "a GPU that is full is a bug"
 exit $((failed > 0))

@@ -438,33 +438,53 @@ static void the_stand_in_refuses_what_the_library_forbids(void **state)
     tk_device_close(&d);
 }
 
-// In a process of its own, since the library is loaded once.
-static void a_library_too_old_is_refused(void **state)
+// How a product ends where the environment has `variable`: in a process of its own, since the
+// library is loaded once, and a device that has failed fails for good.
+static void expect_end(const char *variable, const char *value, tk_status st, const char *words)
 {
-    (void)state;
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         tk_device d;
         tk_call c = {.op = TK_OP_LINEAR};
         static float x[64];
-        setenv("STANDIN_CUBLASLT_VERSION", "120803", 1);
+        setenv(variable, value, 1);
         if (tk_device_open(&d, tk_device_find(TK_DEVICE_CUDA), 1, POOL_BYTES)) _exit(1);
         c.in[0] = put(&d, TK_F32, 8, 8, 1, x);
         c.in[1] = put(&d, TK_F32, 8, 8, 2, x);
         if (tk_device_new(&d, TK_F32, 8, 8, &c.out[0])) _exit(1);
-        if (tk_op_forward(&d, &c) != TK_INPUT) _exit(2);
-        _exit(strstr(tk_status_message(), "version 12") ? 0 : 3);
+        if (tk_op_forward(&d, &c) != st) _exit(2);
+        _exit(strstr(tk_status_message(), words) ? 0 : 3);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
 
+static void a_library_too_old_is_refused(void **state)
+{
+    (void)state;
+    expect_end("STANDIN_CUBLASLT_VERSION", "120803", TK_INPUT, "version 12");
+}
+
+// The library says of all of them that it could not go on: a bug is what is neither a GPU that has
+// failed nor memory.
+static void a_gpu_that_fails_in_a_product_is_no_bug(void **state)
+{
+    (void)state;
+    expect_end("TK_CUDA_FAIL", "cublasLtMatmul:1:700", TK_DEVICE,
+               "GPU 0 (emulated GPU) has failed, as a product of 8 x 8 by 8 x 8 in fp32 tells");
+    expect_end("TK_CUDA_FAIL", "cublasLtMatmul:1:2", TK_MEMORY,
+               "GPU 0 (emulated GPU): cuBLASLt: a product of 8 x 8 by 8 x 8 in fp32: ");
+    expect_end("TK_CUDA_FAIL", "cublasLtMatmul:1:1", TK_INTERNAL,
+               "GPU 0 (emulated GPU): cuBLASLt: a product of 8 x 8 by 8 x 8 in fp32: ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_library_too_old_is_refused), // first: nothing is loaded yet
+        cmocka_unit_test(a_gpu_that_fails_in_a_product_is_no_bug),
         cmocka_unit_test(the_same_shape_gives_the_same_bits),
         cmocka_unit_test(the_fastest_is_learned),
         cmocka_unit_test(what_is_learned_stays),

@@ -31,6 +31,8 @@ ends 3 22 "$emulated" "${train[@]}"
 said 'training needs 2[0-9.]+ MiB of the device on rank 0 \(activations .*, weights 2\.5, gradients 2\.5, optimizer'
 said '22\.0 of its 22\.0 MiB are free\. What would fit: train\.recompute=blocks \([0-9.]+ MiB\), train\.microbatch=1 \(17'
 ends 0 20 "$emulated" "${train[@]}" train.microbatch=1
+STANDIN_CUBLASLT_MEMORY=4 ends 3 20 "$emulated" "${train[@]}" train.microbatch=1
+said 'training needs 17[0-9.]+ MiB .* 16\.0 of its 20\.0 MiB are free'
 ends 3 6 "$emulated" "${train[@]}"
 said 'No single option makes it fit'
 ends 3 12 mpirun -n 2 "$emulated" "${train[@]}" parallel.share_gpu=true

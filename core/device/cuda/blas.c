@@ -85,21 +85,22 @@ struct tk_cuda_blas {
     tk_cuda_choices met;    // for shapes as they are
 };
 
-static tk_status check_library(cublasStatus_t s, const char *what)
+static tk_status check_library(const tk_device *d, cublasStatus_t s, const char *what)
 {
     if (s == CUBLAS_STATUS_SUCCESS) return TK_OK;
-    return TK_FAIL(TK_INTERNAL, "cuBLASLt: %s: %s", what, lt.cublasLtGetStatusString(s));
+    return tk_cuda_library_failed(d, "cuBLASLt", what, lt.cublasLtGetStatusString(s),
+                                  s == CUBLAS_STATUS_ALLOC_FAILED);
 }
 
 static tk_status start_blas(tk_device *d, tk_cuda_blas *b)
 {
-    TK_TRY(check_library(lt.cublasLtCreate(&b->handle), "opening it"));
+    TK_TRY(check_library(d, lt.cublasLtCreate(&b->handle), "opening it"));
     cudaError_t e = cudaEventCreateWithFlags(&b->from, cudaEventDefault);
     if (!e) e = cudaEventCreateWithFlags(&b->to, cudaEventDefault);
     return tk_cuda_check(d, e, "making events");
 }
 
-static tk_status open_blas(tk_device *d)
+tk_status tk_cuda_blas_open(tk_device *d)
 {
     tk_cuda *c = tk_cuda_of(d);
     if (c->blas) return TK_OK;
@@ -252,7 +253,7 @@ static tk_status candidates(tk_device *d, const lt_product *x, const tk_cuda_pro
 {
     cublasLtMatmulPreference_t f;
     int found = 0;
-    TK_TRY(check_library(lt.cublasLtMatmulPreferenceCreate(&f), "a preference"));
+    TK_TRY(check_library(d, lt.cublasLtMatmulPreferenceCreate(&f), "a preference"));
     cublasStatus_t st = prefer(f, p, s);
     if (!st)
         st = lt.cublasLtMatmulAlgoGetHeuristic(tk_cuda_of(d)->blas->handle, x->desc, x->a, x->b,
@@ -260,7 +261,7 @@ static tk_status candidates(tk_device *d, const lt_product *x, const tk_cuda_pro
     (void)lt.cublasLtMatmulPreferenceDestroy(f);
     *n = 0;
     if (st == CUBLAS_STATUS_NOT_SUPPORTED) return TK_OK;
-    TK_TRY(check_library(st, "choosing an algorithm"));
+    TK_TRY(check_library(d, st, "choosing an algorithm"));
     for (int i = 0; i < found; i++)
         if (list[i].state == CUBLAS_STATUS_SUCCESS) list[(*n)++] = list[i];
     return TK_OK;
@@ -368,7 +369,7 @@ static tk_status multiply(tk_device *d, const lt_product *x, const tk_cuda_produ
     TK_TRY(choose(d, x, p, &c));
     if (c->none) return tk_cuda_multiply_plain(d, p);
     char words[128];
-    return check_library(launch(d, x, p, &c->algo), name_of(p, words, sizeof words));
+    return check_library(d, launch(d, x, p, &c->algo), name_of(p, words, sizeof words));
 }
 
 tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
@@ -376,8 +377,8 @@ tk_status tk_cuda_multiply(tk_device *d, const tk_cuda_product *p)
     lt_product x = {0};
     if (!p->rows || !p->cols) return TK_OK;
     if (!takes(p)) return tk_cuda_multiply_plain(d, p);
-    TK_TRY(open_blas(d));
-    tk_status st = check_library(set_product(&x, p), "describing a product");
+    TK_TRY(tk_cuda_blas_open(d));
+    tk_status st = check_library(d, set_product(&x, p), "describing a product");
     if (st == TK_OK) st = multiply(d, &x, p);
     close_product(&x);
     TK_TRY(st);
@@ -414,7 +415,7 @@ static void recall_attention(tk_device *d)
 
 static tk_status learn(tk_device *d, bool on)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     tk_cuda_blas *b = tk_cuda_of(d)->blas;
     b->learning = on;
     tk_cuda_choices_free(&b->met);
@@ -423,13 +424,13 @@ static tk_status learn(tk_device *d, bool on)
 
 static tk_status write_choices(tk_device *d, tk_arena *a, char **text)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     return tk_cuda_choices_write(&tk_cuda_of(d)->blas->chosen, a, text);
 }
 
 static tk_status read_choices(tk_device *d, int n, const char *const text[], int64_t *own)
 {
-    TK_TRY(open_blas(d));
+    TK_TRY(tk_cuda_blas_open(d));
     tk_cuda_blas *b = tk_cuda_of(d)->blas;
     tk_cuda_choices_free(&b->met);
     tk_cuda_choices_free(&b->chosen);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products of the device "cuda": by cuBLASLt, and by own kernels where it takes none.
 //
-// cuBLASLt is loaded when the first product is asked for. Every product of one shape is done by one
-// algorithm, which is deterministic: its sums are fp32, in an order that it alone decides. Which
-// one that is has been read (tk_device_choose), was timed (tk_device_learn), or is the first that
-// the library's heuristic names: the same on every GPU of one name and version of the library.
+// cuBLASLt is loaded when the first product is asked for, or how much memory is free. Every product
+// of one shape is done by one algorithm, which is deterministic: its sums are fp32, in an order
+// that it alone decides. Which one that is has been read (tk_device_choose), was timed
+// (tk_device_learn), or is the first that the library's heuristic names: the same on every GPU of
+// one name and version of the library.
 #pragma once
 #include "core/device/cuda/cuda.h"
 #include "core/device/ops/gemm.h"
@@ -42,8 +43,9 @@ size_t tk_cuda_column_scratch(int64_t rows, int64_t cols);
 
 // Of tk_device_ops: what shapes were given, in text (choices.h).
 extern const tk_device_choice_ops tk_cuda_choice_ops;
-size_t tk_cuda_blas_version(const tk_device *d); // of the library; 0 before the first product
-void tk_cuda_blas_close(tk_cuda *c);             // fine without a product
+tk_status tk_cuda_blas_open(tk_device *d);       // fine again; takes memory of the device
+size_t tk_cuda_blas_version(const tk_device *d); // of the library; 0 before it is open
+void tk_cuda_blas_close(tk_cuda *c);             // fine where it is not open
 
 #ifdef __cplusplus
 }

@@ -57,6 +57,17 @@ tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what)
                    cudaGetErrorString(e));
 }
 
+// A recording on the stream may end by being asked in between; it has failed in any case.
+tk_status tk_cuda_library_failed(const tk_device *d, const char *library, const char *what,
+                                 const char *words, bool full)
+{
+    const tk_cuda *c = tk_cuda_of(d);
+    const cudaError_t e = cudaStreamQuery(tk_cuda_stream(d));
+    if (is_lasting(e)) return tk_cuda_check(d, e, what);
+    return TK_FAIL(full ? TK_MEMORY : TK_INTERNAL, "GPU %d (%s): %s: %s: %s", c->device, c->name,
+                   library, what, words);
+}
+
 // ---- opening -----------------------------------------------------------------------------------
 
 static void cuda_close(tk_device *d)
@@ -109,8 +120,10 @@ static tk_status cuda_open(tk_device *d, int threads)
     return TK_OK;
 }
 
+// What is free once the library of products has its own: a pool that took all would leave it none.
 static tk_status cuda_memory(tk_device *d, size_t *available, size_t *total)
 {
+    TK_TRY(tk_cuda_blas_open(d));
     return tk_cuda_check(d, cudaMemGetInfo(available, total), "asking for its memory");
 }
 

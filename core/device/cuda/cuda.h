@@ -24,7 +24,7 @@ typedef struct tk_cuda { // d->impl
     size_t bytes;                // of its memory
     bool poison;                 // memory given back is overwritten
     struct tk_cuda_range *range; // range.c's
-    tk_cuda_blas *blas;          // NULL until the first product
+    tk_cuda_blas *blas;          // NULL until it is open
     struct tk_cudnn *cudnn;      // cudnn/attention.c's; NULL: attention is our own
 } tk_cuda;
 
@@ -43,6 +43,11 @@ static inline cudaStream_t tk_cuda_stream(const tk_device *d)
 // TK_MEMORY where its memory is full; TK_DEVICE where the device is of no use to this process from
 // now on; else TK_INTERNAL. Work is done late, so what failed may be other work than `what`.
 tk_status tk_cuda_check(const tk_device *d, cudaError_t e, const char *what);
+// The same of a library that has failed at `what`, for which it has `words`; `full`: it got no
+// memory. A library's codes do not tell whether the device itself has failed: that is asked for
+// here.
+tk_status tk_cuda_library_failed(const tk_device *d, const char *library, const char *what,
+                                 const char *words, bool full);
 
 // From now on `look` is called again and again while the host waits for a device of this process,
 // which may wait for other ranks: the asked-th time in this wait, from 0. NULL: nothing is.

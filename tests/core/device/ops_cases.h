@@ -109,6 +109,7 @@ static const test_case cases[] = {
     {TK_OP_ATTENTION, 0, 8, 0, 8, CROSS, {5}},
     {TK_OP_ATTENTION, 0, 99, 0, 33, CROSS, {65, 130, 17}},
     {TK_OP_ATTENTION, 0, 32, 0, 16, CROSS, {259, 300, 0, 520, 7}},
+    {TK_OP_ATTENTION, 0, 0, 0, 16, 0, {3, 4}}, // of a size that cuDNN knows, but none
     // around the tiles of "cuda": heads of an odd size, of the largest, of those it has tensor
     // cores for
     {TK_OP_ATTENTION, 0, 10, 0, 5, CROSS, {1, 128, 63, 127, 64}},

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #ifdef TK_CUDNN
+#include "core/device/cuda/cudnn/attention.h"
 #include "core/device/cuda/cudnn/cut.h"
 
 static const int64_t MIB = 1 << 20;
@@ -118,11 +119,28 @@ static void refusals_say_what_would_be_right(void **state)
     expect_refusal(&c, false, 1024 * MIB, "multiples of 16 bytes");
 }
 
+// A rank has no heads where there are more ranks than heads: there is nothing to cut, nor to
+// refuse.
+static void a_rank_without_heads_has_nothing_of_it(void **state)
+{
+    (void)state;
+    static const int64_t by[] = {TK_ATTENTION_AUTO, TK_ATTENTION_CUDNN};
+    for (int i = 0; i < 4; i++) {
+        const bool back = i % 2;
+        const tk_device dry = {.attention = {.by = by[i / 2], .workspace = 1024 * MIB}};
+        const tk_call c = call(4, 100, 0, 64, back);
+        bool takes = true;
+        assert_ok(tk_cudnn_takes(&dry, &c, back, &takes));
+        assert_false(takes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cuts_fit_the_budget),
                                        cmocka_unit_test(cuts_of_known_shapes),
-                                       cmocka_unit_test(refusals_say_what_would_be_right)};
+                                       cmocka_unit_test(refusals_say_what_would_be_right),
+                                       cmocka_unit_test(a_rank_without_heads_has_nothing_of_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 #else

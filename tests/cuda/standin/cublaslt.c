@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cuda/standin/cublaslt.h"
+#include "tests/cuda/standin/standin.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,12 +89,20 @@ static bool is_alive(const void *thing, const char *what)
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
-    *handle = new_thing(sizeof(struct cublasLtContext));
+    const char *said = getenv("STANDIN_CUBLASLT_MEMORY");
+    const size_t bytes = said ? (size_t)atoll(said) << 20 : 0;
+    void *memory = bytes ? standin_memory_new(bytes) : NULL;
+    if (bytes && !memory) return CUBLAS_STATUS_ALLOC_FAILED;
+    *handle = new_thing(sizeof **handle);
+    (*handle)->memory = memory;
+    (*handle)->bytes = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
 {
+    if (is_alive(handle, "a handle") && handle->memory)
+        standin_memory_free(handle->memory, handle->bytes);
     return end_thing(handle, "a handle");
 }
 

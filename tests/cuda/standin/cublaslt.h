@@ -10,9 +10,9 @@
 // From the environment:
 //     STANDIN_CUBLASLT_VERSION=120000  what it says it is
 //     STANDIN_CUBLASLT_ONLY=2          only this algorithm starts
-//     STANDIN_CUBLASLT_WRONG=RANK      on that rank of the world the last number of a product is
-//     wrong STANDIN_CUBLASLT_FAST=2:10       every algorithm but this one takes 10 milliseconds
-//     longer
+//     STANDIN_CUBLASLT_WRONG=RANK      on that rank of the world a product's last number is wrong
+//     STANDIN_CUBLASLT_FAST=2:10       every algorithm but this one takes 10 milliseconds longer
+//     STANDIN_CUBLASLT_MEMORY=4        MiB of the device that it takes when it is opened
 #pragma once
 #include <cublasLt.h>
 #include <stdbool.h>
@@ -21,6 +21,8 @@
 
 struct cublasLtContext {
     uint64_t alive;
+    void *memory; // of the device; NULL: none
+    size_t bytes;
 };
 typedef struct lt_desc {
     uint64_t alive;

@@ -191,5 +191,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (only && atoi(only) != (int)j.kind) return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!memory_is_right(&j, needs, workspace_bytes)) return CUBLAS_STATUS_INVALID_VALUE;
     const cudaError_t e = standin_enqueue(stream, "cublasLtMatmul", run_product, &j, sizeof j);
+    if (e == cudaErrorMemoryAllocation) return CUBLAS_STATUS_ALLOC_FAILED;
     return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MULTIPROCESSORS = 132, SHARED_ALWAYS = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MULTIPROCESSORS = 132, SHARED_ALWAYS = 48 << 10 };
 
 standin_counts cudart_counts;
 static struct {
@@ -255,6 +255,11 @@ cudaError_t cudaSetDevice(int device)
     return cudaSuccess;
 }
 
+static size_t shared_most(void)
+{
+    return (size_t)cudart_number("TK_CUDA_SHARED", 227) << 10;
+}
+
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
     int ordinals[GPUS];
@@ -269,7 +274,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     p->minor = (int)(arch % 10);
     p->multiProcessorCount = MULTIPROCESSORS;
     p->sharedMemPerBlock = SHARED_ALWAYS;
-    p->sharedMemPerBlockOptin = SHARED_MOST;
+    p->sharedMemPerBlockOptin = shared_most();
     p->totalGlobalMem = (size_t)cudart_number("TK_CUDA_MEMORY", 2048) << 20;
     p->warpSize = 32;
     return cudaSuccess;
@@ -302,7 +307,7 @@ cudaError_t tk_emulated_start(const tk_emulated_launch *l, cudaStream_t stream)
         return cudart_error(cudaErrorInvalidConfiguration);
     if (!threads || threads > 1024 || b.z > 64 || b.x % 32)
         return cudart_error(cudaErrorInvalidConfiguration);
-    if (l->shared > SHARED_MOST) return cudart_error(cudaErrorInvalidValue);
+    if (l->shared > shared_most()) return cudart_error(cudaErrorInvalidValue);
     cudart_watch();
     cudart_work *w = cudart_new_work(l->name, run_kernel, NULL, arguments_at() + l->bytes);
     memcpy(w->what, l, sizeof *l);

@@ -282,5 +282,6 @@ cudnnStatus_t dn_run(const dn_attention *a, const dn_thing *pack, cudaStream_t s
     }
     check_memory(&j);
     const cudaError_t e = standin_enqueue(stream, "cudnnBackendExecute", run, &j, sizeof j);
+    if (e == cudaErrorMemoryAllocation) return CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
     return e == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }

@@ -14,6 +14,7 @@
 //     TK_CUDA_MEMORY=2048       MiB of a GPU
 //     TK_CUDA_GPUS=1            how many there are; CUDA_VISIBLE_DEVICES says which are seen
 //     TK_CUDA_ARCH=90           compute capability
+//     TK_CUDA_SHARED=227        KiB of shared memory that a block may have
 //     TK_CUDA_DRIVER=13000      CUDA version of the driver; 0: there is none
 //     TK_CUDA_FAIL=call:3:700   the third call named so fails with error 700; call "any":
 //     whichever,

@@ -25,7 +25,8 @@ tk_status tk_cuda_attends(tk_device *d, int64_t *version)
     TK_TRY(tk_cudnn_load());
     if (!c->cudnn) {
         TK_NEW(c->cudnn, 1);
-        const tk_status st = tk_cudnn_check(tk_cudnn.cudnnCreate(&c->cudnn->handle), "opening it");
+        const tk_status st =
+            tk_cudnn_check(d, tk_cudnn.cudnnCreate(&c->cudnn->handle), "opening it");
         if (st != TK_OK) tk_cudnn_close(c);
         TK_TRY(st);
     }
@@ -97,7 +98,7 @@ tk_status tk_cudnn_takes(const tk_device *d, const tk_call *c, bool back, bool *
     char why[512] = "";
     tk_cudnn_cut cut;
     *takes = false;
-    if (d->attention.by == TK_ATTENTION_OWN) return TK_OK;
+    if (d->attention.by == TK_ATTENTION_OWN || !tk_cols(&c->in[0])) return TK_OK;
     *takes = tk_cudnn_cut_of(c, back, &d->attention, &cut, why, sizeof why);
     if (*takes) TK_TRY(has_plans(d, &cut, takes, why, sizeof why));
     if (*takes) return TK_OK;
@@ -263,7 +264,7 @@ static tk_status run_plan(tk_device *d, const tk_cudnn_shape *s, const scratch_l
     tk_cudnn_set(&p, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
     tk_cudnn_finish(&p, pack);
     if (!p.status) p.status = tk_cudnn.cudnnBackendExecute(x->handle, plan->plan, pack);
-    const tk_status st = tk_cudnn_check(p.status, "attention");
+    const tk_status st = tk_cudnn_check(d, p.status, "attention");
     tk_cudnn_end(&p);
     return st;
 }
@@ -272,8 +273,8 @@ static tk_status run_plans(tk_device *d, const tk_cudnn_cut *cut, const scratch_
                            tensors *t)
 {
     const tk_cudnn_shape *s = &cut->largest;
-    TK_TRY(tk_cudnn_check(tk_cudnn.cudnnSetStream(tk_cuda_of(d)->cudnn->handle, tk_cuda_stream(d)),
-                          "its stream"));
+    TK_TRY(tk_cudnn_check(
+        d, tk_cudnn.cudnnSetStream(tk_cuda_of(d)->cudnn->handle, tk_cuda_stream(d)), "its stream"));
     for (int64_t document = 0, n; document < cut->documents; document += n) {
         n = tk_cudnn_next(cut, cut->documents - document);
         const tk_cudnn_shape run = run_shape(cut, n);

@@ -24,7 +24,8 @@ tk_status tk_cuda_zero_alone(tk_device *d, void *x, tk_dtype t, int64_t width, c
 
 #ifdef TK_CUDNN
 // Whether cuDNN does the call: where the device's way is AUTO and it cannot, our own kernels do,
-// which is said once; where it is CUDNN that is TK_INPUT, in words. Asked before the two below.
+// which is said once; where it is CUDNN that is TK_INPUT, in words. A rank without heads has
+// nothing to do, which our own kernels do in either way. Asked before the two below.
 tk_status tk_cudnn_takes(const tk_device *d, const tk_call *c, bool back, bool *takes);
 size_t tk_cudnn_scratch(const tk_device *d, const tk_call *c, bool back);
 tk_status tk_cudnn_attention(tk_device *d, const tk_call *c);

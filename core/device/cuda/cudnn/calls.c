@@ -42,12 +42,15 @@ int64_t tk_cudnn_version(void)
     return (int64_t)tk_cudnn.cudnnGetVersion();
 }
 
-tk_status tk_cudnn_check(cudnnStatus_t s, const char *what)
+tk_status tk_cudnn_check(const tk_device *d, cudnnStatus_t s, const char *what)
 {
-    char more[512] = "";
+    char more[512] = "", words[640];
     if (s == CUDNN_STATUS_SUCCESS) return TK_OK;
     tk_cudnn.cudnnGetLastErrorString(more, sizeof more);
-    return TK_FAIL(TK_INTERNAL, "cuDNN: %s: %s (%s)", what, tk_cudnn.cudnnGetErrorString(s), more);
+    snprintf(words, sizeof words, "%s (%s)", tk_cudnn.cudnnGetErrorString(s), more);
+    return tk_cuda_library_failed(d, "cuDNN", what, words,
+                                  s == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                                      s == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED);
 }
 
 // ---- descriptors -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 //     ... p.status tells whether all that worked ...
 //     tk_cudnn_end(&p);
 #pragma once
-#include "core/base/status.h"
+#include "core/device/cuda/cuda.h"
 #include <cudnn.h>
 
 // The first version whose attention takes documents of any lengths, and the first whose backward
@@ -40,8 +40,8 @@ extern tk_cudnn_calls tk_cudnn; // there once tk_cudnn_load was TK_OK
 // TK_INPUT where it is not there or too old, in words that say what would be right.
 tk_status tk_cudnn_load(void);
 int64_t tk_cudnn_version(void); // of what is loaded: 91900 is 9.19.0
-// TK_OK, or TK_INTERNAL with cuDNN's own words.
-tk_status tk_cudnn_check(cudnnStatus_t s, const char *what);
+// TK_OK, or what failed on the device, with cuDNN's own words (tk_cuda_library_failed).
+tk_status tk_cudnn_check(const tk_device *d, cudnnStatus_t s, const char *what);
 
 // Descriptors that live and end together. The first failure stays in `status`; nothing is done
 // after it.

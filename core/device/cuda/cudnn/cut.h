@@ -13,7 +13,7 @@ typedef struct tk_cudnn_cut {
 
 // Rows of a document are rounded up, to a multiple of 128 and four bits after the first, so that
 // few plans, which take about a second each to make, do for all steps. False, with words, where
-// cuDNN does not take the call or one document and head does not fit.
+// cuDNN does not take the call or one document and head does not fit. The call has heads.
 bool tk_cudnn_cut_of(const tk_call *c, bool back, const tk_attention_way *way, tk_cudnn_cut *out,
                      char *why, size_t room);
 // Documents of the next run where `left` are to be done: a power of two.

@@ -11,6 +11,15 @@
 
 enum { ATTENTION_DIM = 256 }; // channels of a head, at most
 
+// Bytes of shared memory that a block may have on every GPU (of compute capability 8.0 on: 8.6 has
+// no more). Kernels whose tiles take more have an instance of smaller ones for those.
+static constexpr size_t attention_shared = 99 << 10;
+
+static inline bool attention_fits(const tk_device *d, size_t bytes)
+{
+    return bytes <= tk_cuda_of(d)->shared_most;
+}
+
 // Rows are `width` = heads * dim elements apart.
 struct attention_shape {
     int docs, heads, dim;

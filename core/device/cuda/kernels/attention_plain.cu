@@ -148,9 +148,16 @@ static __device__ void soften(float (&score)[R][R], float scale, int count, floa
     }
 }
 
-template <class T, int DIM> static __global__ void fore_kernel(attention_fore<T> a)
+// What tiles of 16 R rows take.
+template <int DIM, int R> struct tiles {
+    enum { TILE = SIDE * R, STRIDE = DIM + 4, WEIGHTS = TILE * (TILE + 4) }; // floats
+    static constexpr size_t FORE = (2 * TILE * STRIDE + WEIGHTS) * sizeof(float);
+    static constexpr size_t BACK = (4 * TILE * STRIDE + 2 * WEIGHTS) * sizeof(float);
+};
+
+template <class T, int DIM, int R> static __global__ void fore_kernel(attention_fore<T> a)
 {
-    enum { R = 4, TILE = SIDE * R, STRIDE = DIM + 4 };
+    enum { TILE = tiles<DIM, R>::TILE, STRIDE = tiles<DIM, R>::STRIDE };
     float *q = tk_shared<float>(), *kv = q + TILE * STRIDE, *p = kv + TILE * STRIDE;
     const attention_tile t = attention_tile_of(a.ask, a.asked, a.s.docs, TILE);
     if (t.count <= 0) return;
@@ -205,16 +212,13 @@ static __device__ void slopes(float (&score)[R][R], float (&rise)[R][R], const a
         }
 }
 
-// Queries, DIM 256: half as many rows, so that they fit.
-template <int DIM> struct back_rows {
-    enum { R = DIM <= 128 ? 4 : 2, TILE = SIDE * R, STRIDE = DIM + 4, WEIGHTS = TILE * (TILE + 4) };
-};
-
-template <class T, int DIM, bool KEYS> static __global__ void back_kernel(attention_back<T> a)
+template <class T, int DIM, int R, bool KEYS>
+static __global__ void back_kernel(attention_back<T> a)
 {
-    enum { R = back_rows<DIM>::R, TILE = back_rows<DIM>::TILE, STRIDE = back_rows<DIM>::STRIDE };
-    float *own[2], *others[2], *ds = tk_shared<float>(), *p = ds + back_rows<DIM>::WEIGHTS;
-    for (int i = 0; i < 2; i++) own[i] = p + back_rows<DIM>::WEIGHTS + i * TILE * STRIDE;
+    typedef tiles<DIM, R> size;
+    enum { TILE = size::TILE, STRIDE = size::STRIDE };
+    float *own[2], *others[2], *ds = tk_shared<float>(), *p = ds + size::WEIGHTS;
+    for (int i = 0; i < 2; i++) own[i] = p + size::WEIGHTS + i * TILE * STRIDE;
     for (int i = 0; i < 2; i++) others[i] = own[1] + (i + 1) * TILE * STRIDE;
     const attention_tile t = attention_tile_of(a.own_at, a.other_at, a.s.docs, TILE);
     if (t.count <= 0) return;
@@ -247,23 +251,43 @@ template <class T, int DIM, bool KEYS> static __global__ void back_kernel(attent
 
 // ---- launches ---------------------------------------------------------------------------------
 
+template <class T, int DIM, int R> static tk_status fore_by(tk_device *d, const tk_call *c)
+{
+    typedef tiles<DIM, R> size;
+    const attention_fore<T> a = attention_fore_of<T>(c);
+    const dim3 grid(attention_blocks(tk_rows(&c->in[0]), c->i[4], size::TILE), a.s.heads);
+    return tk_launch(d, "attention", fore_kernel<T, DIM, R>, grid, THREADS, size::FORE, a);
+}
+
 template <class T, int DIM> static tk_status fore_as(tk_device *d, const tk_call *c)
 {
-    enum { TILE = 4 * SIDE, FLOATS = 2 * TILE * (DIM + 4) + TILE * (TILE + 4) };
-    const attention_fore<T> a = attention_fore_of<T>(c);
-    const dim3 grid(attention_blocks(tk_rows(&c->in[0]), c->i[4], TILE), a.s.heads);
-    return tk_launch(d, "attention", fore_kernel<T, DIM>, grid, THREADS, FLOATS * sizeof(float), a);
+    enum { R = 4 };
+    constexpr size_t bytes = tiles<DIM, R>::FORE, less = tiles<DIM, R / 2>::FORE;
+    static_assert(less <= attention_shared, "half as many rows fit everywhere");
+    if constexpr (bytes > attention_shared)
+        if (!attention_fits(d, bytes)) return fore_by<T, DIM, R / 2>(d, c);
+    return fore_by<T, DIM, R>(d, c);
+}
+
+template <class T, int DIM, int R, bool KEYS>
+static tk_status back_by(tk_device *d, const tk_call *c)
+{
+    typedef tiles<DIM, R> size;
+    const attention_back<T> a = attention_back_of<T>(d, c, KEYS);
+    if (!a.to[0] && !a.to[1]) return TK_OK;
+    const dim3 grid(attention_blocks(tk_rows(&c->in[KEYS]), c->i[4], size::TILE), a.s.heads);
+    return tk_launch(d, KEYS ? "attention of keys" : "attention of queries",
+                     back_kernel<T, DIM, R, KEYS>, grid, THREADS, size::BACK, a);
 }
 
 template <class T, int DIM, bool KEYS> static tk_status back_pass(tk_device *d, const tk_call *c)
 {
-    enum { TILE = back_rows<DIM>::TILE, WEIGHTS = back_rows<DIM>::WEIGHTS };
-    enum { FLOATS = 2 * WEIGHTS + 4 * TILE * (DIM + 4) };
-    const attention_back<T> a = attention_back_of<T>(d, c, KEYS);
-    if (!a.to[0] && !a.to[1]) return TK_OK;
-    const dim3 grid(attention_blocks(tk_rows(&c->in[KEYS]), c->i[4], TILE), a.s.heads);
-    return tk_launch(d, KEYS ? "attention of keys" : "attention of queries",
-                     back_kernel<T, DIM, KEYS>, grid, THREADS, FLOATS * sizeof(float), a);
+    enum { R = DIM <= 128 ? 4 : 2 };
+    constexpr size_t bytes = tiles<DIM, R>::BACK, less = tiles<DIM, R / 2>::BACK;
+    static_assert(less <= attention_shared, "half as many rows fit everywhere");
+    if constexpr (bytes > attention_shared)
+        if (!attention_fits(d, bytes)) return back_by<T, DIM, R / 2, KEYS>(d, c);
+    return back_by<T, DIM, R, KEYS>(d, c);
 }
 
 template <class T, int DIM> static tk_status back_as(tk_device *d, const tk_call *c)

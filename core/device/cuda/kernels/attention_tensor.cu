@@ -280,9 +280,10 @@ static __global__ void __launch_bounds__(THREADS, 2) fore_kernel(attention_fore<
 
 // ---- backward ---------------------------------------------------------------------------------
 
-// Of keys (two sums) and of queries (one).
-template <int D, bool KEYS> struct back_sizes {
-    enum { M = KEYS && D > 64 ? 1 : 2, N = KEYS == (D > 64) ? 8 : 4 };
+// Of keys (two sums) and of queries (one). LESS: for blocks that may not have as much shared
+// memory.
+template <int D, bool KEYS, bool LESS> struct back_sizes {
+    enum { M = LESS || (KEYS && D > 64) ? 1 : 2, N = !LESS && KEYS == (D > 64) ? 8 : 4 };
     enum { OWN = WARPS * 16 * M, OTHER = 8 * N, STRIDE = D + 8, TILE = OTHER * STRIDE };
     enum { BYTES = (2 * OWN + 4 * OTHER) * STRIDE * (int)sizeof(tk_bf16) + 4 * OTHER * 4 };
 };
@@ -335,12 +336,12 @@ static __device__ void slopes(float (&rise)[M][N][4], const float (&p)[M][N][4],
 }
 
 // Rows opposite from t.other + `first` on, and what belongs to them as queries, as a batch.
-template <int D, bool KEYS>
+template <int D, bool KEYS, bool LESS>
 static __device__ void copy_opposite(tk_copies &copies, tk_bf16 *to, float *numbers,
                                      const attention_back<tk_bf16> &a, const attention_tile &t,
                                      int first)
 {
-    enum { OTHER = back_sizes<D, KEYS>::OTHER };
+    enum { OTHER = back_sizes<D, KEYS, LESS>::OTHER };
     const int count = t.others - first, row = t.other + first;
     if (KEYS)
         for (int i = threadIdx.x; i < 2 * OTHER; i += THREADS) {
@@ -352,10 +353,10 @@ static __device__ void copy_opposite(tk_copies &copies, tk_bf16 *to, float *numb
                           a.s.packed);
 }
 
-template <int D, bool KEYS>
+template <int D, bool KEYS, bool LESS>
 static __global__ void __launch_bounds__(THREADS, 2) back_kernel(attention_back<tk_bf16> a)
 {
-    typedef back_sizes<D, KEYS> size;
+    typedef back_sizes<D, KEYS, LESS> size;
     enum { M = size::M, N = size::N, OWN = size::OWN, OTHER = size::OTHER, TILE = size::TILE };
     tk_bf16 *const own = tk_shared<tk_bf16>(), *const others = own + 2 * OWN * size::STRIDE;
     float *const numbers = reinterpret_cast<float *>(others + 4 * TILE);
@@ -372,15 +373,15 @@ static __global__ void __launch_bounds__(THREADS, 2) back_kernel(attention_back<
         x.across[i / 2][i % 2] = row < t.count ? a.across[at] : 0.0f;
     }
     copy_others<OWN, D>(copies, own, a.own[0], a.own[1], t.begin, width, t.count, a.s.packed);
-    copy_opposite<D, KEYS>(copies, others, numbers, a, t, 0);
+    copy_opposite<D, KEYS, LESS>(copies, others, numbers, a, t, 0);
     for (int first = 0; first < t.others; first += OTHER) {
         const int next = first + OTHER, stage = first / OTHER % 2;
         const tk_bf16 *const other = others + stage * 2 * TILE;
         copies.template wait<0>();
         __syncthreads(); // also: nobody works on the tile before any more
         if (next < t.others)
-            copy_opposite<D, KEYS>(copies, others + (1 - stage) * 2 * TILE,
-                                   numbers + (1 - stage) * 2 * OTHER, a, t, next);
+            copy_opposite<D, KEYS, LESS>(copies, others + (1 - stage) * 2 * TILE,
+                                         numbers + (1 - stage) * 2 * OTHER, a, t, next);
         x.lses = numbers + stage * 2 * OTHER, x.acrosses = x.lses + OTHER;
         float p[M][N][4], rise[M][N][4];
         unsigned half[M][N / 2][4];
@@ -408,19 +409,30 @@ static __global__ void __launch_bounds__(THREADS, 2) back_kernel(attention_back<
 template <int D> static tk_status fore_of(tk_device *d, const tk_call *c)
 {
     typedef fore_sizes<D> size;
+    static_assert(size::BYTES <= attention_shared, "tiles fit everywhere");
     const attention_fore<tk_bf16> a = attention_fore_of<tk_bf16>(c);
     const dim3 grid(attention_blocks(tk_rows(&c->in[0]), c->i[4], size::OWN), a.s.heads);
     return tk_launch(d, "attention", fore_kernel<D>, grid, THREADS, size::BYTES, a);
 }
 
-template <int D, bool KEYS> static tk_status back_pass(tk_device *d, const tk_call *c)
+template <int D, bool KEYS, bool LESS> static tk_status back_by(tk_device *d, const tk_call *c)
 {
-    typedef back_sizes<D, KEYS> size;
+    typedef back_sizes<D, KEYS, LESS> size;
     const attention_back<tk_bf16> a = attention_back_of<tk_bf16>(d, c, KEYS);
     if (!a.to[0] && !a.to[1]) return TK_OK;
     const dim3 grid(attention_blocks(tk_rows(&c->in[KEYS]), c->i[4], size::OWN), a.s.heads);
-    return tk_launch(d, KEYS ? "attention of keys" : "attention of queries", back_kernel<D, KEYS>,
-                     grid, THREADS, size::BYTES, a);
+    return tk_launch(d, KEYS ? "attention of keys" : "attention of queries",
+                     back_kernel<D, KEYS, LESS>, grid, THREADS, size::BYTES, a);
+}
+
+template <int D, bool KEYS> static tk_status back_pass(tk_device *d, const tk_call *c)
+{
+    constexpr size_t bytes = back_sizes<D, KEYS, false>::BYTES;
+    constexpr size_t less = back_sizes<D, KEYS, true>::BYTES;
+    static_assert(less <= attention_shared, "smaller tiles fit everywhere");
+    if constexpr (bytes > attention_shared)
+        if (!attention_fits(d, bytes)) return back_by<D, KEYS, true>(d, c);
+    return back_by<D, KEYS, false>(d, c);
 }
 
 template <int D> static tk_status back_of(tk_device *d, const tk_call *c)
