@@ -47,7 +47,9 @@ refuse "3" mpirun -n 2 "$TALKIE" parity "$here/tests/golden/odd.h5" parallel.ten
 cp "$here/tests/golden/odd.h5" "$tmp/off.h5"
 # A high bit of some number near the middle of the file, where datasets lie.
 "$here/tests/support/flip.sh" "$tmp/off.h5" $(($(wc -c <"$tmp/off.h5") / 2 | 3)) 32
-if "$TALKIE" parity "$tmp/off.h5" >"$tmp/out" 2>&1; then
-    echo "an altered golden passed"
+code=0
+"$TALKIE" parity "$tmp/off.h5" >"$tmp/out" 2>&1 || code=$?
+if ((code != 6)); then
+    echo "an altered golden ends with $code, not 6"
     exit 1
 fi
