@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,7 +40,9 @@ tk_status tk_claim_hold(tk_spool *s, const tk_spool_entry *e, tk_claim *c)
     snprintf(c->record.name, sizeof c->record.name, "%s", e->name);
     c->record.priority = e->priority;
     TK_TRY(tk_lease_now(&s->lease, &now));
-    if (c->record.deadline) c->until = tk_now() + (double)c->record.deadline - (double)now * 1e-9;
+    c->until = c->record.deadline
+                   ? tk_now() + (double)c->record.deadline - (double)now * 1e-9
+                   : INFINITY;
     return TK_OK;
 }
 
@@ -141,7 +144,7 @@ tk_claim_end tk_claim_progress(tk_claim *c, int64_t done, int64_t total, const c
     c->asked = now;
     if (!still_there(c->dir)) return TK_CLAIM_LOST;
     if (tk_spool_cancelled(c->spool, &c->record)) return TK_CLAIM_CANCELLED;
-    if (c->until > 0 && now > c->until) return TK_CLAIM_LATE;
+    if (now > c->until) return TK_CLAIM_LATE;
     if (now - c->told >= tell_every) tell_progress(c, now);
     return TK_CLAIM_GOES_ON;
 }

@@ -193,7 +193,7 @@ static tk_status begin_claim(tk_claim *c, bool *good)
     *good = false;
     if (tk_spool_cancelled(c->spool, r))
         st = tk_claim_cancel(c);
-    else if (c->until > 0 && tk_now() > c->until)
+    else if (tk_now() > c->until)
         st = tk_claim_fail(c, "its deadline passed while it waited", false);
     else if (r->tries >= r->most_tries)
         st = tk_claim_settle(c, TK_SPOOL_FAILED, "given up: it was begun as often as it may be");

@@ -382,6 +382,21 @@ static void a_job_that_is_late_fails(void **state)
     assert_error("failed/b", "while it waited");
 }
 
+// Longer ago than this machine has been up.
+static void a_deadline_of_long_ago_has_passed(void **state)
+{
+    tk_claim c;
+    (void)state;
+    drop("a.yaml", "job.deadline: 100");
+    assert_true(claim_by(&a, &c));
+    c.until = -1e6;
+    assert_int_equal(tk_claim_progress(&c, 2, 4, "steps"), TK_CLAIM_LATE);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    assert_false(claim_by(&a, &c));
+    assert_error("failed/a", "while it waited");
+}
+
 // ---- leases ------------------------------------------------------------------------------------
 
 static bool all_are_dead(bool held)
@@ -502,6 +517,7 @@ int main(void)
         TEST(failures_are_tried_again_as_often_as_they_may),
         TEST(cancelled_jobs_end_waiting_or_running),
         TEST(a_job_that_is_late_fails),
+        TEST(a_deadline_of_long_ago_has_passed),
         TEST(who_lost_its_lease_commits_nothing),
         TEST(a_heartbeat_that_is_old_is_a_dead_worker),
         TEST(an_answer_that_is_lost_changes_nothing),
