@@ -116,12 +116,94 @@ static void a_job_of_a_list_that_has_no_place_keeps_its_name(void **state)
     assert_ok(tk_claim_commit(&c));
 }
 
+// ---- tries -------------------------------------------------------------------------------------
+
+static void assert_no_room(tk_claim *c, tk_status (*end)(tk_claim *c))
+{
+    fill_disk();
+    const tk_status st = end(c);
+    make_room();
+    assert_status(st, TK_IO);
+}
+
+static tk_status give_back(tk_claim *c)
+{
+    return tk_claim_return(c, "disk full");
+}
+
+static bool all_are_dead(bool held)
+{
+    (void)held;
+    return false;
+}
+
+static void ends_that_find_no_room_cost_no_try(void **state)
+{
+    static tk_status (*const end[])(tk_claim *) = {give_back, tk_claim_commit};
+    tk_claim c;
+    (void)state;
+    do_there("echo 'job.tries: 1' >new/walk.yaml");
+    for (int i = 0; i < 2; i++) {
+        assert_true(claim_by(&a, &c));
+        assert_int_equal(c.record.tries, 1);
+        assert_no_room(&c, end[i]);
+        scan_full(&a);
+    }
+    assert_true(claim_by(&a, &c));
+    assert_int_equal(c.record.tries, 1);
+    assert_ok(tk_claim_commit(&c));
+    do_there("[ -e done/walk/job.json ]");
+}
+
+// What was given back once is not given back again where the job could not go on to those that wait.
+static int refuse_waiting(const char *from, const char *to)
+{
+    return strstr(to, "/waiting/") ? (errno = EIO, -1) : rename(from, to);
+}
+
+static void a_try_is_given_back_once(void **state)
+{
+    tk_claim c;
+    (void)state;
+    do_there("echo 'job.tries: 3' >new/walk.yaml");
+    assert_true(claim_by(&a, &c));
+    assert_ok(tk_claim_fail(&c, "no luck", true));
+    assert_true(claim_by(&a, &c));
+    assert_int_equal(c.record.tries, 2);
+    tk_spool_seam.rename = refuse_waiting;
+    assert_status(give_back(&c), TK_IO);
+    tk_spool_seam.rename = NULL;
+    assert_true(claim_by(&a, &c));
+    assert_int_equal(c.record.tries, 2);
+    assert_ok(tk_claim_commit(&c));
+}
+
+// Who takes a job over and finds no room to say so has given nothing back.
+static void a_worker_lost_on_a_full_disk_costs_a_try(void **state)
+{
+    char lost[TK_SPOOL_PATH];
+    tk_claim c;
+    (void)state;
+    do_there("echo 'job.tries: 1' >new/walk.yaml");
+    assert_true(claim_by(&a, &c));
+    tk_spool_seam.held = all_are_dead;
+    scan_full(&b);
+    tk_spool_seam.held = NULL;
+    assert_false(claim_by(&b, &c));
+    snprintf(lost, sizeof lost, "grep -q 'last worker (%s) was lost' failed/walk/job.json",
+             a.lease.worker);
+    do_there(lost);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_job_that_cannot_be_taken_in_keeps_its_name),
         TEST(a_job_of_a_list_that_has_no_place_keeps_its_name),
+        TEST(ends_that_find_no_room_cost_no_try),
+        TEST(a_try_is_given_back_once),
+        TEST(a_worker_lost_on_a_full_disk_costs_a_try),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
