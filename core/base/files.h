@@ -74,6 +74,10 @@ bool tk_file_same(tk_file_id a, tk_file_id b); // false where nothing could be f
 
 // Makes the folders that `path` names before its last '/'.
 tk_status tk_file_make_folders(const char *path);
+// A folder with all that is in it, `depth` folders deep, itself counted; what is deeper stays, and
+// links are removed, never followed. `at` as for openat.
+void tk_file_remove_folder(int at, const char *name, int depth);
+bool tk_file_is_dot(const char *name); // "." or ".."
 
 // ---- reading -----------------------------------------------------------------------------------
 

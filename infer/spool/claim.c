@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -179,6 +180,29 @@ static void release_claim(const tk_claim *c)
             s->hand[i--] = s->hand[--s->n_hand];
 }
 
+// What is the job's own of the files in its folder.
+static bool came_with_job(const tk_claim *c, const char *file)
+{
+    const size_t n = strlen(c->entry.name);
+    if (!strcmp(file, "job.json")) return true;
+    return !strncmp(file, c->entry.name, n) &&
+           (!strcmp(file + n, ".yaml") || !strcmp(file + n, TK_SPOOL_LIST_FILE));
+}
+
+// Of a job that comes to nothing: what was made of it by now, windows in a folder of theirs, too.
+// By paths, which lead nowhere once another worker has the job.
+static void remove_made(const tk_claim *c)
+{
+    char path[PATH_MAX];
+    DIR *d = opendir(c->dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (tk_file_is_dot(e->d_name) || came_with_job(c, e->d_name)) continue;
+        snprintf(path, sizeof path, "%s/%s", c->dir, e->d_name);
+        if (unlink(path) != 0) tk_file_remove_folder(AT_FDCWD, path, 1);
+    }
+    if (d) closedir(d);
+}
+
 tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
 {
     tk_spool *s = c->spool;
@@ -197,6 +221,7 @@ tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
     r->seconds_left = state == TK_SPOOL_DONE ? 0 : -1;
     snprintf(r->worker, sizeof r->worker, "%s", ends ? s->lease.worker : "");
     snprintf(r->error, sizeof r->error, "%s", words);
+    if (ends && state != TK_SPOOL_DONE) remove_made(c); // first: a full disk has room then
     const tk_status st = tk_spool_write_record(s, c->dir, r);
     if (st == TK_FENCED) return lost_to_another(c);
     TK_TRY(st);

@@ -430,6 +430,41 @@ static void who_lost_its_lease_commits_nothing(void **state)
     assert_true(there("done/a/a.yaml"));
 }
 
+static void claim_and_make(const char *name, const char *text, tk_claim *c)
+{
+    drop(name, text);
+    assert_true(claim_by(&a, c));
+    do_there("cd running/* && mkdir x.windows && touch x.windows/1.window x.mp4 x.yaml");
+}
+
+// Whoever ends it, and wherever it lies then.
+static void of_a_job_that_comes_to_nothing_stays_what_it_came_with(void **state)
+{
+    tk_claim c;
+    (void)state;
+    claim_and_make("lost.yaml", "job.tries: 1", &c);
+    tk_spool_seam.held = all_are_dead;
+    assert_ok(tk_spool_scan(&b));
+    tk_spool_seam.held = NULL;
+    claim_and_make("cut.yaml", "seed: 1", &c);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("cd waiting/*,cut,* && touch cut.list.yaml && ln -s ../../files y.windows && "
+             "touch ../../files/theirs ../../cancel/cut");
+    assert_ok(tk_spool_scan(&b));
+    claim_and_make("late.yaml", "job.deadline: 100", &c);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("[ -e waiting/*/x.windows/1.window ] && "
+             "sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    assert_false(claim_by(&b, &c));
+    do_there("for j in failed/lost cancelled/cut failed/late; do ls -A $j; done | xargs >left && "
+             "[ \"$(cat left)\" = 'job.json lost.yaml cut.list.yaml cut.yaml job.json job.json "
+             "late.yaml' ] || { cat left; false; }");
+    assert_true(there("files/theirs"));
+    claim_and_make("done.yaml", "seed: 1", &c);
+    assert_ok(tk_claim_commit(&c));
+    assert_true(there("done/done/x.mp4"));
+}
+
 static void a_heartbeat_that_is_old_is_a_dead_worker(void **state)
 {
     int64_t now;
@@ -519,6 +554,7 @@ int main(void)
         TEST(a_job_that_is_late_fails),
         TEST(a_deadline_of_long_ago_has_passed),
         TEST(who_lost_its_lease_commits_nothing),
+        TEST(of_a_job_that_comes_to_nothing_stays_what_it_came_with),
         TEST(a_heartbeat_that_is_old_is_a_dead_worker),
         TEST(an_answer_that_is_lost_changes_nothing),
         TEST(the_goal_of_a_commit_may_be_anothers),
