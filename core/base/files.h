@@ -43,6 +43,8 @@ tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, in
                        const char *name);
 // Durable commit of a file written elsewhere on the same file system: fsync, rename, fsync folder.
 tk_status tk_commit_file(const char *tmp, const char *path);
+// The names in a folder last, where its file system can see to that.
+tk_status tk_file_sync_folder(const char *path);
 
 // Where a file that is not there was looked for: ", looked for from FOLDER on" of a path that does
 // not begin with a slash, or "". What is named from the wrong folder is found by seeing which.

@@ -47,14 +47,6 @@ tk_status tk_claim_hold(tk_spool *s, const tk_spool_entry *e, tk_claim *c)
     return TK_OK;
 }
 
-static tk_status sync_folder(const char *path)
-{
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    return ok ? TK_OK : TK_FAIL(TK_IO, "cannot make the entries of %s last", path);
-}
-
 // ---- its file ----------------------------------------------------------------------------------
 
 static tk_status write_copy(const tk_claim *c, const char *path, mode_t mode, const char *text,
@@ -234,7 +226,7 @@ tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
                        to);
     if (moved == TK_SPOOL_SEEN && ends) TK_TRY(moved_by_us(c, to));
     if (ends) tk_spool_cancel_done(s, left.name);
-    return sync_folder(folder);
+    return tk_file_sync_folder(folder);
 }
 
 tk_status tk_claim_commit(tk_claim *c)

@@ -195,6 +195,29 @@ static void a_worker_lost_on_a_full_disk_costs_a_try(void **state)
     do_there(lost);
 }
 
+// ---- folders -----------------------------------------------------------------------------------
+
+static bool folders_sync = true;
+
+int fsync(int fd) // in the place of the C library's: of a file system that syncs no folders
+{
+    struct stat s;
+    if (!folders_sync && fstat(fd, &s) == 0 && S_ISDIR(s.st_mode)) return errno = EINVAL, -1;
+    return fdatasync(fd);
+}
+
+static void a_folder_that_cannot_be_synced_fails_no_end(void **state)
+{
+    tk_claim c;
+    (void)state;
+    do_there("echo 'seed: 1' >new/walk.yaml");
+    assert_true(claim_by(&a, &c));
+    folders_sync = false;
+    const tk_status st = tk_claim_commit(&c);
+    folders_sync = true;
+    assert_ok(st);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -203,6 +226,7 @@ int main(void)
         TEST(a_job_of_a_list_that_has_no_place_keeps_its_name),
         TEST(ends_that_find_no_room_cost_no_try),
         TEST(a_try_is_given_back_once),
+        TEST(a_folder_that_cannot_be_synced_fails_no_end),
         TEST(a_worker_lost_on_a_full_disk_costs_a_try),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
