@@ -30,6 +30,7 @@ story 3 >three.yaml
 cmp straight.mp4 again.mp4 || fail "the options that a clip tells make another clip"
 story 3 'job: {priority: 1},' | drop three
 story 4 | drop four
+story 3 'film: {files: [edl]},' | drop listed
 story 5 'references: [../../outside.h5],' | drop leaves
 story 5 'output: /tmp/x,' | drop away
 story 5 'checkpoint: none,' | drop lacks
@@ -87,13 +88,17 @@ says failed/foreign 'foreign.yaml:6:30: model.layers: no clip is made by it'
 [[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
 [[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"
 
-# A worker that died between a clip and its job's end: what was kept of it goes with the next one.
+# A worker that died between a clip and its job's end, and between the files of one: what was kept of the first goes
+# with the next worker, which makes the other.
 mkdir spool/done/three/three.windows
 touch spool/done/three/three.windows/0123456789abcdef-000000.window
 mv spool/done/three spool/waiting/1,20260101-000000,three,1
+rm spool/done/listed/listed.json
+mv spool/done/listed spool/waiting/1,20260101-000000,listed,1
 "$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
 cmp straight.mp4 spool/done/three/three.mp4 || fail "a clip that is finished is another one"
 [[ ! -e spool/done/three/three.windows ]] || fail "a finished clip keeps windows"
+[[ -s spool/done/listed/listed.json ]] || fail "a list of shots of a worker that was killed is taken for somebody's"
 
 # Two ranks; then too little memory.
 story 3 | drop two
