@@ -65,8 +65,8 @@ tk_status tk_served_choose(tk_serving *a, tk_served *h);
 // asked, in this turn. h->waits: nothing was done yet, begin it again once no other is in hand;
 // h->jobs.job[0].finished: nothing is to be done. After a failure it is to be ended.
 tk_status tk_served_begin(tk_serving *a, tk_served *h);
-// Collective. The job ends, as `st` says how it went. Where the spool cannot be told so, that is said,
-// and its next scan finds the job.
+// Collective. The job ends, as `st` says how it went. Where the spool cannot be told so, that is
+// said, and its next scan finds the job.
 tk_status tk_served_end(tk_serving *a, tk_served *h, tk_status st);
 // What a worker that fails by `st` has in hand: others go on with it. It counts as a try of those
 // that were in the round that failed.

@@ -41,9 +41,8 @@ tk_status tk_claim_hold(tk_spool *s, const tk_spool_entry *e, tk_claim *c)
     snprintf(c->record.name, sizeof c->record.name, "%s", e->name);
     c->record.priority = e->priority;
     TK_TRY(tk_lease_now(&s->lease, &now));
-    c->until = c->record.deadline
-                   ? tk_now() + (double)c->record.deadline - (double)now * 1e-9
-                   : INFINITY;
+    c->until =
+        c->record.deadline ? tk_now() + (double)c->record.deadline - (double)now * 1e-9 : INFINITY;
     return TK_OK;
 }
 

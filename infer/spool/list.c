@@ -112,7 +112,7 @@ static tk_status fill_listed(const listed *l, const char *to, const char *path, 
 }
 
 // Its folder is what keeps a name for it.
-static tk_status make_place(const listed *l, const char *to)
+static tk_status make_listed_place(const listed *l, const char *to)
 {
     if (mkdir(to, 0777) == 0 || errno == EEXIST) return TK_OK;
     return errno == ENOENT || errno == ESTALE
@@ -138,7 +138,7 @@ static tk_status make_listed(const listed *l, int64_t i, const char *name)
     if (!*name) TK_TRY(tk_spool_give_name(l->s, want, r.name));
     tk_spool_at("listed");
     TK_TRY(tk_spool_path(to, l->folder, "making/%05" PRId64 ",%s", i, r.name));
-    tk_status st = make_place(l, to);
+    tk_status st = make_listed_place(l, to);
     if (st != TK_OK && !*name) tk_spool_take_name_back(l->s, r.name);
     TK_TRY(st);
     tk_spool_sweep(to);

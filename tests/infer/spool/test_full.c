@@ -155,7 +155,8 @@ static void ends_that_find_no_room_cost_no_try(void **state)
     do_there("[ -e done/walk/job.json ]");
 }
 
-// What was given back once is not given back again where the job could not go on to those that wait.
+// What was given back once is not given back again where the job could not go on to those that
+// wait.
 static int refuse_waiting(const char *from, const char *to)
 {
     return strstr(to, "/waiting/") ? (errno = EIO, -1) : rename(from, to);
