@@ -34,12 +34,6 @@ static tk_status tell_spool(tk_status st)
     return TK_OK;
 }
 
-// What is kept of a job that nobody goes on with is of no use.
-static void forget_windows(const tk_served *h)
-{
-    if (*h->order.output && tk_reel_files_remove(h->order.output) != TK_OK) tk_status_clear();
-}
-
 // What ails the disk ails the next job as well: all that wait would be failed in a moment. Twice as
 // long each time.
 static void rest_from_disk(tk_serving *a)
@@ -92,20 +86,15 @@ static tk_status fail_job(tk_serving *a, tk_served *h, tk_status st)
     if (st == TK_IO) rest_from_disk(a);
     if (st == TK_IO && !has_room(a->spool.dir)) // no fault of the job's
         return tell_spool(tk_claim_return(&h->claim, words));
-    if (!again || r->tries >= r->most_tries) {
-        a->failed++;
-        forget_windows(h);
-    }
+    a->failed += !again || r->tries >= r->most_tries;
     return tell_spool(tk_claim_fail(&h->claim, words, again));
 }
 
-tk_status tk_served_choose(tk_serving *a, tk_served *h)
+// *done: nothing waits or runs that this worker could do.
+static tk_status find_job(tk_serving *a, tk_served *h, bool *done)
 {
     int waiting, running;
     bool got = false;
-    h->order.what = TK_SERVE_WAIT;
-    h->end = TK_CLAIM_GOES_ON;
-    if (tk_stop_asked() || tk_now() < a->rests_until) return TK_OK;
     TK_TRY(tk_spool_scan(&a->spool));
     while (!still_rests(a)) {
         TK_TRY(tk_spool_next(&a->spool, wants_job, a, &h->claim, &got));
@@ -115,8 +104,26 @@ tk_status tk_served_choose(tk_serving *a, tk_served *h)
         TK_TRY(fail_job(a, h, st));
     }
     TK_TRY(tk_spool_busy(&a->spool, &waiting, &running));
+    *done = running == 0 && waiting <= a->n_left;
+    return TK_OK;
+}
+
+tk_status tk_served_choose(tk_serving *a, tk_served *h)
+{
+    bool done = false;
+    h->order.what = TK_SERVE_WAIT;
+    h->end = TK_CLAIM_GOES_ON;
+    if (tk_stop_asked() || tk_now() < a->rests_until) return TK_OK;
+    const tk_status st = find_job(a, h, &done);
+    if (st == TK_IO) {
+        TK_TRY(tell_spool(st));
+        rest_from_disk(a);
+    } else {
+        TK_TRY(st);
+    }
+    if (h->order.what == TK_SERVE_JOB) return TK_OK;
     const bool idle = a->o->idle > 0 && tk_now() - a->worked > a->o->idle;
-    if (idle || (a->o->once && running == 0 && waiting <= a->n_left)) h->order.what = TK_SERVE_END;
+    if (idle || (a->o->once && done)) h->order.what = TK_SERVE_END;
     return TK_OK;
 }
 
@@ -298,6 +305,12 @@ static tk_status open_jobs(tk_serving *a, tk_served *h)
     return TK_OK;
 }
 
+// A worker that died between a clip and its job's end has left what was kept of it.
+static tk_status forget_windows(tk_serving *a, const tk_job *job)
+{
+    return tk_agree(a->world, a->world->rank ? TK_OK : tk_reel_files_remove(job->output));
+}
+
 static tk_status begin_served(tk_serving *a, tk_served *h)
 {
     h->waits = h->unfit = false;
@@ -314,7 +327,7 @@ static tk_status begin_served(tk_serving *a, tk_served *h)
         return TK_OK;
     }
     TK_TRY(tk_filter_jobs(&h->jobs, a->world, job->uid, false));
-    if (job->finished) return TK_OK;
+    if (job->finished) return forget_windows(a, job);
     TK_TRY(open_for_job(a));
     return tk_studio_begin(&a->by, job, &h->place);
 }
@@ -356,9 +369,7 @@ static tk_status end_claim(tk_serving *a, tk_served *h, tk_status st)
     if (st != TK_STOPPED) return fail_job(a, h, st);
     tk_status_clear();
     if (h->end == TK_CLAIM_GOES_ON) return tell_spool(tk_claim_return(c, ""));
-    if (h->end != TK_CLAIM_LOST) forget_windows(h);
-    st = tk_claim_stop(c, h->end);
-    return h->end == TK_CLAIM_LOST ? tell_spool(st) : st;
+    return tell_spool(tk_claim_stop(c, h->end));
 }
 
 tk_status tk_served_end(tk_serving *a, tk_served *h, tk_status st)

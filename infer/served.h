@@ -59,13 +59,14 @@ typedef struct tk_serving {
 } tk_serving;
 
 // Rank 0: claims a job that this worker can do, if one waits, or says what else is to be done. A
-// worker that was asked to stop claims none.
+// worker that was asked to stop claims none. Where the spool's disk fails it rests, as after a job.
 tk_status tk_served_choose(tk_serving *a, tk_served *h);
 // Collective. Takes up the job of h->order: people who lend to it and the filter's policy are
 // asked, in this turn. h->waits: nothing was done yet, begin it again once no other is in hand;
 // h->jobs.job[0].finished: nothing is to be done. After a failure it is to be ended.
 tk_status tk_served_begin(tk_serving *a, tk_served *h);
-// Collective. The job ends, as `st` says how it went; the failure of a worker is that of the spool.
+// Collective. The job ends, as `st` says how it went. Where the spool cannot be told so, that is
+// said, and its next scan finds the job.
 tk_status tk_served_end(tk_serving *a, tk_served *h, tk_status st);
 // What a worker that fails by `st` has in hand: others go on with it. It counts as a try of those
 // that were in the round that failed.

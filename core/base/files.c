@@ -216,13 +216,18 @@ static tk_status sync_named(const char *path, int flags)
     return st;
 }
 
+tk_status tk_file_sync_folder(const char *path)
+{
+    return sync_named(path, O_RDONLY | O_DIRECTORY);
+}
+
 static tk_status rename_and_sync(const char *tmp, const char *path, tk_arena *a)
 {
     const char *folder = folder_of(path, a);
     if (!folder) return TK_FAIL(TK_MEMORY, "out of memory for a path");
     if (rename(tmp, path))
         return TK_FAIL(TK_IO, "cannot rename %s to %s: %s", tmp, path, tk_io_words(errno));
-    return sync_named(folder, O_RDONLY | O_DIRECTORY);
+    return tk_file_sync_folder(folder);
 }
 
 tk_status tk_commit_file(const char *tmp, const char *path)

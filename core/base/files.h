@@ -47,6 +47,8 @@ tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, in
                        const char *name);
 // Durable commit of a file written elsewhere on the same file system: fsync, rename, fsync folder.
 tk_status tk_commit_file(const char *tmp, const char *path);
+// The names in a folder last, where its file system can see to that.
+tk_status tk_file_sync_folder(const char *path);
 
 // Where a file that is not there was looked for: ", looked for from FOLDER on" of a path that does
 // not begin with a slash, or "". What is named from the wrong folder is found by seeing which.
@@ -78,6 +80,10 @@ bool tk_file_same(tk_file_id a, tk_file_id b); // false where nothing could be f
 
 // Makes the folders that `path` names before its last '/'.
 tk_status tk_file_make_folders(const char *path);
+// A folder with all that is in it, `depth` folders deep, itself counted; what is deeper stays, and
+// links are removed, never followed. `at` as for openat.
+void tk_file_remove_folder(int at, const char *name, int depth);
+bool tk_file_is_dot(const char *name); // "." or ".."
 
 // ---- reading -----------------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether an output may be written, found out before any work. See core/base/files.h.
+// Whether an output may be written, found out before any work; folders. See core/base/files.h.
 #include "core/base/files.h"
+#include "core/base/log.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,4 +129,24 @@ tk_status tk_file_make_folders(const char *path)
     }
     tk_arena_free(&a);
     return st;
+}
+
+bool tk_file_is_dot(const char *name)
+{
+    return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+void tk_file_remove_folder(int at, const char *name, int depth)
+{
+    const int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0) close(fd);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (tk_file_is_dot(e->d_name)) continue;
+        tk_alive();
+        if (unlinkat(fd, e->d_name, 0) != 0 && depth > 1)
+            tk_file_remove_folder(fd, e->d_name, depth - 1);
+    }
+    if (d) closedir(d);
+    unlinkat(at, name, AT_REMOVEDIR);
 }

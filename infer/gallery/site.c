@@ -44,11 +44,6 @@ static bool is_of_site(const char *folder, const char *name)
     return !strcmp(name, TK_SITE_CLIPS) || !strcmp(name, "clips") || !strcmp(name, "posters");
 }
 
-static bool is_dot(const char *name)
-{
-    return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
 // The first thing in the folder that no site has; "" where there is none. Opens nothing but folders
 // that a site has.
 static bool find_foreign(int at, const char *path, const char *folder, char foreign[NAME_MAX + 16])
@@ -59,7 +54,7 @@ static bool find_foreign(int at, const char *path, const char *folder, char fore
     if (!d) snprintf(foreign, NAME_MAX + 16, "%s", folder);
     if (!d && fd >= 0) close(fd);
     for (struct dirent *e; d && !found && (e = readdir(d));) {
-        if (is_dot(e->d_name)) continue;
+        if (tk_file_is_dot(e->d_name)) continue;
         found = !is_of_site(folder, e->d_name);
         if (found)
             snprintf(foreign, NAME_MAX + 16, "%s%s%s", folder, *folder ? "/" : "", e->d_name);
@@ -75,7 +70,7 @@ static bool is_empty(const char *folder)
 {
     DIR *d = opendir(folder);
     bool empty = d != NULL;
-    for (struct dirent *e; d && empty && (e = readdir(d));) empty = is_dot(e->d_name);
+    for (struct dirent *e; d && empty && (e = readdir(d));) empty = tk_file_is_dot(e->d_name);
     if (d) closedir(d);
     return empty;
 }
@@ -101,21 +96,6 @@ bool tk_site_is_one(const char *folder)
 
 // ---- removing ----------------------------------------------------------------------------------
 
-// A folder with all that is in it, as deep as sites go; links are removed, never followed.
-static void remove_folder(int at, const char *name, int depth)
-{
-    const int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d && fd >= 0) close(fd);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (is_dot(e->d_name)) continue;
-        tk_alive();
-        if (unlinkat(fd, e->d_name, 0) != 0 && depth > 1) remove_folder(fd, e->d_name, depth - 1);
-    }
-    if (d) closedir(d);
-    unlinkat(at, name, AT_REMOVEDIR);
-}
-
 // Folders that dead runs on this host left of the same path: nobody holds their lock.
 static void remove_dead_sites(const char *folder, const char *prefix)
 {
@@ -124,7 +104,7 @@ static void remove_dead_sites(const char *folder, const char *prefix)
         if (strncmp(e->d_name, prefix, strlen(prefix))) continue;
         const int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) continue;
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) remove_folder(dirfd(d), e->d_name, DEPTH);
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) tk_file_remove_folder(dirfd(d), e->d_name, DEPTH);
         close(fd);
     }
     if (d) closedir(d);
@@ -141,7 +121,7 @@ static tk_status find_site(tk_site *s, const char *path)
     for (size_t n = strlen(plain); n > 1 && plain[n - 1] == '/'; n--) plain[n - 1] = 0;
     const char *slash = strrchr(plain, '/'), *name = slash ? slash + 1 : plain;
     s->path = s->target = plain;
-    if (!*name || is_dot(name))
+    if (!*name || tk_file_is_dot(name))
         return TK_FAIL(TK_INPUT, "cannot write %s: name a folder for the site", path);
     if (strlen(name) > NAME_MAX - 100)
         return TK_FAIL(TK_INPUT, "cannot write %.80s...: the name is too long", path);
@@ -336,7 +316,7 @@ static tk_status commit_site(tk_site *s)
         return TK_FAIL(TK_IO, "cannot write %s to disk: %s", s->path, tk_io_words(errno));
     if ((s->replaces ? exchange_folders(s->tmp, s->target, aside) : rename(s->tmp, s->target)) != 0)
         return TK_FAIL(TK_IO, "cannot rename %s to %s: %s", s->tmp, s->target, tk_io_words(errno));
-    if (s->replaces) remove_folder(AT_FDCWD, s->tmp, DEPTH); // the one before
+    if (s->replaces) tk_file_remove_folder(AT_FDCWD, s->tmp, DEPTH); // the one before
     s->tmp = NULL;
     syncfs(s->fd);
     return TK_OK;
@@ -356,6 +336,6 @@ tk_status tk_site_commit(tk_site *s)
 
 void tk_site_abort(tk_site *s)
 {
-    if (s->tmp) remove_folder(AT_FDCWD, s->tmp, DEPTH);
+    if (s->tmp) tk_file_remove_folder(AT_FDCWD, s->tmp, DEPTH);
     release_site(s);
 }

@@ -8,7 +8,6 @@
 #include "data/draw/sheet.h"
 #include "data/media/level.h"
 #include "data/media/media.h"
-#include "infer/cut/lists.h"
 #include "infer/mark/marked.h"
 #include "infer/output/lineage.h"
 #include "infer/output/parts.h"
@@ -352,11 +351,9 @@ static tk_status level_clip(const tk_provenance *p, tk_leveled *l, tk_media_sour
 
 static tk_status write_lists(const tk_provenance *p, const tk_file f[TK_OUTPUT_FILES])
 {
-    const char *slash = strrchr(p->output, '/'), *name = slash ? slash + 1 : p->output;
-    if (tk_part_asked(p->config, TK_PART_EDL))
-        TK_TRY(tk_cut_write_edl(&f[TK_PART_EDL], p->cut, name));
-    return tk_part_asked(p->config, TK_PART_SRT) ? tk_cut_write_srt(&f[TK_PART_SRT], p->cut)
-                                                 : TK_OK;
+    for (tk_output_part k = TK_PART_EDL; k <= TK_PART_SRT; k++)
+        if (tk_part_asked(p->config, k)) TK_TRY(tk_part_write_list(&f[k], k, p->cut, p->output));
+    return TK_OK;
 }
 
 static tk_status commit_all(const tk_provenance *p, tk_file f[TK_OUTPUT_FILES])

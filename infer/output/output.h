@@ -42,8 +42,9 @@ tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
 // Whether the folder that an output goes to is there already.
 bool tk_output_has_folder(const char *output);
 // Before any work: whether its files can be written, are none of the inputs and no one else's, nor
-// changed by somebody since.
-tk_status tk_output_check(const char *output, const tk_config *c, int n, char *const *inputs);
+// changed by somebody since. cut: of none, where it is not planned yet.
+tk_status tk_output_check(const char *output, const tk_config *c, const tk_cut *cut, int n,
+                          char *const *inputs);
 tk_status tk_output_finished(const char *output, uint64_t digest, bool *done);
 // All of the clip or nothing: what was there before stays until the new clip is whole. Pictures and
 // sound are asked for part by part and not kept.

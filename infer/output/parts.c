@@ -3,6 +3,7 @@
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "data/media/media.h"
+#include "infer/cut/lists.h"
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -139,8 +140,34 @@ tk_status tk_output_identify(const char *output, tk_file_id id[TK_OUTPUT_FILES])
     return st;
 }
 
-// Lists bear no mark of ours: one that is there is what the description names, or somebody's.
-static tk_status check_list_there(const char *output, tk_output_part k, tk_arena *a)
+tk_status tk_part_write_list(const tk_file *f, tk_output_part k, const tk_cut *cut,
+                             const char *output)
+{
+    const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
+    return k == TK_PART_EDL ? tk_cut_write_edl(f, cut, name) : tk_cut_write_srt(f, cut);
+}
+
+// Whether a list is, byte for byte, what would be written in its place: a run that was killed
+// before its description had its name leaves such.
+static tk_status is_list_to_be(const char *path, tk_output_part k, const tk_cut *cut,
+                               const char *output, bool *same)
+{
+    tk_file f;
+    uint64_t there, wanted = 0;
+    int64_t bytes, n = 0;
+    TK_TRY(tk_file_digest(path, &there, &bytes));
+    TK_TRY(tk_file_begin(&f, path));
+    tk_status st = tk_part_write_list(&f, k, cut, output);
+    if (st == TK_OK) st = tk_file_digest(f.tmp, &wanted, &n);
+    tk_file_abort(&f);
+    *same = st == TK_OK && bytes == n && there == wanted;
+    return st;
+}
+
+// Lists bear no mark of ours: one that is there is what the description names, or is to be written
+// again, or somebody's. cut: as far as it is known.
+static tk_status check_list_there(const char *output, tk_output_part k, const tk_cut *cut,
+                                  tk_arena *a)
 {
     json_t *root;
     bool ours = false;
@@ -152,6 +179,7 @@ static tk_status check_list_there(const char *output, tk_output_part k, tk_arena
     const tk_status looked = tk_part_same(root, k, path, &ours);
     json_decref(root);
     TK_TRY(looked);
+    if (!ours && cut->n) TK_TRY(is_list_to_be(path, k, cut, output, &ours));
     if (ours) return TK_OK;
     return TK_FAIL(TK_INPUT,
                    "cannot write %s: it is there already, and not as a clip's description beside "
@@ -169,7 +197,8 @@ bool tk_output_has_folder(const char *output)
     return access(folder, F_OK) == 0;
 }
 
-tk_status tk_output_check(const char *output, const tk_config *c, int n, char *const *inputs)
+tk_status tk_output_check(const char *output, const tk_config *c, const tk_cut *cut, int n,
+                          char *const *inputs)
 {
     tk_arena a;
     tk_status st = tk_media_writes(output);
@@ -181,7 +210,7 @@ tk_status tk_output_check(const char *output, const tk_config *c, int n, char *c
         st = path ? tk_file_check_output(path, &kind[k], n, inputs)
                   : TK_FAIL(TK_MEMORY, "out of memory for a path");
         if (st == TK_OK && (k == TK_PART_EDL || k == TK_PART_SRT))
-            st = check_list_there(output, k, &a);
+            st = check_list_there(output, k, cut, &a);
         there[k] = path && access(path, F_OK) == 0;
     }
     // A picture bears no mark of ours; it is known by what it lies beside.

@@ -26,6 +26,10 @@ tk_status tk_part_told(const char *output, tk_arena *a, json_t **root);
 // Whether the file is what a description names.
 tk_status tk_part_same(const json_t *root, tk_output_part k, const char *path, bool *same);
 
+// A list of shots, TK_PART_EDL or TK_PART_SRT, into a file that is begun.
+tk_status tk_part_write_list(const tk_file *f, tk_output_part k, const tk_cut *cut,
+                             const char *output);
+
 // Parts of a clip that was there before, and are asked for no longer, by their paths: latents are
 // nobody's any more, and so is the rest where it is as its description names it. NULL: stays.
 tk_status tk_parts_stale(const char *output, const tk_config *c, tk_arena *a,

@@ -142,7 +142,7 @@ tk_status tk_planning_check_writable(tk_wrong *w, const tk_job *job, const char 
     char *const inputs[] = {(char *)top, (char *)job->file};
     const tk_config *c = &job->config;
     if (tk_output_has_folder(job->output))
-        TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, 2, inputs)));
+        TK_TRY(tk_wrong_with(w, "output", tk_output_check(job->output, c, &job->cut, 2, inputs)));
     if (job->trained && *c->provenance.key && !tk_wrong_doubts(w, "provenance"))
         TK_TRY(check_signing(w, job));
     if (!*c->watermark.key || tk_wrong_doubts(w, "watermark")) return TK_OK;

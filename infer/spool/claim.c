@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,16 +41,9 @@ tk_status tk_claim_hold(tk_spool *s, const tk_spool_entry *e, tk_claim *c)
     snprintf(c->record.name, sizeof c->record.name, "%s", e->name);
     c->record.priority = e->priority;
     TK_TRY(tk_lease_now(&s->lease, &now));
-    if (c->record.deadline) c->until = tk_now() + (double)c->record.deadline - (double)now * 1e-9;
+    c->until =
+        c->record.deadline ? tk_now() + (double)c->record.deadline - (double)now * 1e-9 : INFINITY;
     return TK_OK;
-}
-
-static tk_status sync_folder(const char *path)
-{
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    return ok ? TK_OK : TK_FAIL(TK_IO, "cannot make the entries of %s last", path);
 }
 
 // ---- its file ----------------------------------------------------------------------------------
@@ -141,7 +136,7 @@ tk_claim_end tk_claim_progress(tk_claim *c, int64_t done, int64_t total, const c
     c->asked = now;
     if (!still_there(c->dir)) return TK_CLAIM_LOST;
     if (tk_spool_cancelled(c->spool, &c->record)) return TK_CLAIM_CANCELLED;
-    if (c->until > 0 && now > c->until) return TK_CLAIM_LATE;
+    if (now > c->until) return TK_CLAIM_LATE;
     if (now - c->told >= tell_every) tell_progress(c, now);
     return TK_CLAIM_GOES_ON;
 }
@@ -176,6 +171,29 @@ static void release_claim(const tk_claim *c)
             s->hand[i--] = s->hand[--s->n_hand];
 }
 
+// What is the job's own of the files in its folder.
+static bool came_with_job(const tk_claim *c, const char *file)
+{
+    const size_t n = strlen(c->entry.name);
+    if (!strcmp(file, "job.json")) return true;
+    return !strncmp(file, c->entry.name, n) &&
+           (!strcmp(file + n, ".yaml") || !strcmp(file + n, TK_SPOOL_LIST_FILE));
+}
+
+// Of a job that comes to nothing: what was made of it by now, windows in a folder of theirs, too.
+// By paths, which lead nowhere once another worker has the job.
+static void remove_made(const tk_claim *c)
+{
+    char path[PATH_MAX];
+    DIR *d = opendir(c->dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (tk_file_is_dot(e->d_name) || came_with_job(c, e->d_name)) continue;
+        snprintf(path, sizeof path, "%s/%s", c->dir, e->d_name);
+        if (unlink(path) != 0) tk_file_remove_folder(AT_FDCWD, path, 1);
+    }
+    if (d) closedir(d);
+}
+
 tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
 {
     tk_spool *s = c->spool;
@@ -194,6 +212,7 @@ tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
     r->seconds_left = state == TK_SPOOL_DONE ? 0 : -1;
     snprintf(r->worker, sizeof r->worker, "%s", ends ? s->lease.worker : "");
     snprintf(r->error, sizeof r->error, "%s", words);
+    if (ends && state != TK_SPOOL_DONE) remove_made(c); // first: a full disk has room then
     const tk_status st = tk_spool_write_record(s, c->dir, r);
     if (st == TK_FENCED) return lost_to_another(c);
     TK_TRY(st);
@@ -206,7 +225,7 @@ tk_status tk_claim_settle(tk_claim *c, tk_spool_state state, const char *words)
                        to);
     if (moved == TK_SPOOL_SEEN && ends) TK_TRY(moved_by_us(c, to));
     if (ends) tk_spool_cancel_done(s, left.name);
-    return sync_folder(folder);
+    return tk_file_sync_folder(folder);
 }
 
 tk_status tk_claim_commit(tk_claim *c)

@@ -178,9 +178,12 @@ static tk_status go_on_with(tk_spool *s, const char *folder, int64_t now, time_t
     }
     TK_TRY(tk_spool_path(from, folder, "%s", dropped));
     if (!found) *r.name = 0;
+    const bool had_name = *r.name != 0;
     TK_TRY(judge_dropped(s, from, dropped + sizeof DROPPED - 1, now, &r));
     tk_spool_at("named");
-    TK_TRY(tk_spool_write_record(s, folder, &r));
+    const tk_status st = tk_spool_write_record(s, folder, &r);
+    if (st != TK_OK && !had_name) tk_spool_take_name_back(s, r.name);
+    TK_TRY(st);
     TK_TRY(tk_spool_path(to, folder, "%s.yaml", r.name));
     if (rename(from, to) != 0 && !has_yaml(folder, &r)) return TK_OK; // another has it
     return go_where_it_belongs(s, folder, &r, when);

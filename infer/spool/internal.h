@@ -49,6 +49,8 @@ void tk_spool_cancel_done(const tk_spool *s, const char *name);
 
 // A name for a job that nobody has had: `want`, or want-2, want-3, ...
 tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_SPOOL_NAME + 1]);
+// One just given, of a job that could not be written down under it: the next try has it again.
+void tk_spool_take_name_back(const tk_spool *s, const char *name);
 
 // Whether what a path leads to, links and .. followed, lies in files/.
 tk_status tk_spool_leads_inside(const tk_spool *s, const char *path);

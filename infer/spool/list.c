@@ -111,6 +111,15 @@ static tk_status fill_listed(const listed *l, const char *to, const char *path, 
     return tk_spool_write_record(l->s, to, r);
 }
 
+// Its folder is what keeps a name for it.
+static tk_status make_listed_place(const listed *l, const char *to)
+{
+    if (mkdir(to, 0777) == 0 || errno == EEXIST) return TK_OK;
+    return errno == ENOENT || errno == ESTALE
+               ? TK_FAIL(TK_FENCED, "%s is another worker's now", l->folder)
+               : TK_FAIL(tk_io_code(errno), "cannot make %s: %s", to, tk_io_words(errno));
+}
+
 static tk_status make_listed(const listed *l, int64_t i, const char *name)
 {
     char to[TK_SPOOL_PATH], base[TK_SPOOL_FILE], want[TK_SPOOL_NAME + 1];
@@ -129,13 +138,12 @@ static tk_status make_listed(const listed *l, int64_t i, const char *name)
     if (!*name) TK_TRY(tk_spool_give_name(l->s, want, r.name));
     tk_spool_at("listed");
     TK_TRY(tk_spool_path(to, l->folder, "making/%05" PRId64 ",%s", i, r.name));
-    if (mkdir(to, 0777) != 0 && errno != EEXIST)
-        return errno == ENOENT || errno == ESTALE
-                   ? TK_FAIL(TK_FENCED, "%s is another worker's now", l->folder)
-                   : TK_FAIL(tk_io_code(errno), "cannot make %s: %s", to, tk_io_words(errno));
+    tk_status st = make_listed_place(l, to);
+    if (st != TK_OK && !*name) tk_spool_take_name_back(l->s, r.name);
+    TK_TRY(st);
     tk_spool_sweep(to);
     tk_arena_init(&a, 0);
-    const tk_status st = fill_listed(l, to, path, &a, &r);
+    st = fill_listed(l, to, path, &a, &r);
     tk_arena_free(&a);
     return st;
 }

@@ -67,10 +67,10 @@ tk_status tk_spool_write_record(tk_spool *s, const char *folder, const tk_spool_
     if (st == TK_OK && fd < 0)
         st = errno == ENOENT || errno == ESTALE
                  ? TK_FAIL(TK_FENCED, "%s is another worker's now", folder)
-                 : TK_FAIL(tk_io_code(errno), "cannot write %s: %s", tmp, tk_io_words(errno));
-    if (st == TK_OK) st = tk_pwrite_all(fd, tmp, text, strlen(text), 0);
+                 : TK_FAIL(tk_io_code(errno), "cannot write %s: %s", path, tk_io_words(errno));
+    if (st == TK_OK) st = tk_pwrite_all(fd, path, text, strlen(text), 0);
     if (st == TK_OK && fsync(fd) != 0)
-        st = TK_FAIL(TK_IO, "cannot write %s: %s", tmp, tk_io_words(errno));
+        st = TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(errno));
     if (fd >= 0) close(fd);
     tk_arena_free(&a);
     if (st != TK_OK) {
@@ -79,7 +79,7 @@ tk_status tk_spool_write_record(tk_spool *s, const char *folder, const tk_spool_
     }
     tk_spool_at("record");
     if (rename(tmp, path) == 0 || !lies_there(tmp)) return TK_OK;
-    st = TK_FAIL(TK_IO, "cannot rename %s: %s", tmp, tk_io_words(errno));
+    st = TK_FAIL(TK_IO, "cannot write %s: %s", path, tk_io_words(errno));
     unlink(tmp);
     return st;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { NAMES_TRIED = 100000 };
 
@@ -56,6 +57,13 @@ tk_status tk_spool_give_name(const tk_spool *s, const char *want, char name[TK_S
             return TK_FAIL(tk_io_code(errno), "cannot make %s: %s", path, tk_io_words(errno));
     }
     return TK_FAIL(TK_INPUT, "too many jobs are called %s; call others otherwise", want);
+}
+
+void tk_spool_take_name_back(const tk_spool *s, const char *name)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/names/%s", s->dir, name);
+    rmdir(path);
 }
 
 tk_status tk_spool_publish(tk_spool *s, const char *folder, const tk_spool_record *r, time_t when)

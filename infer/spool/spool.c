@@ -48,12 +48,18 @@ void tk_spool_close(tk_spool *s)
 
 // ---- taking over -------------------------------------------------------------------------------
 
-// A job that its worker lost goes back to those that wait, or has been lost too often.
-static tk_status pass_on(tk_claim *c, const char *worker)
+// A job that its worker lost goes back to those that wait, or has been lost too often. holder: by
+// the name of its folder; whose try it was its record says, where who took it over found no room.
+static tk_status pass_on(tk_claim *c, const char *holder)
 {
     tk_spool_record *r = &c->record;
     char words[200];
+    const bool begun = r->state == TK_SPOOL_RUNNING && r->claim == c->entry.claims;
+    const char *worker = begun ? r->worker : holder;
     const bool own = !strcmp(worker, c->spool->lease.worker);
+    // This worker holds it no more, so it has ended it, and found no room to write down how: no
+    // fault of the job's.
+    if (begun && own && r->tries > 0) r->tries--;
     tk_spool_record_history(r, c->entry.claims, worker,
                             own ? "the worker could not go on with it"
                                 : "the worker was lost, without a sign of life");
@@ -193,7 +199,7 @@ static tk_status begin_claim(tk_claim *c, bool *good)
     *good = false;
     if (tk_spool_cancelled(c->spool, r))
         st = tk_claim_cancel(c);
-    else if (c->until > 0 && tk_now() > c->until)
+    else if (tk_now() > c->until)
         st = tk_claim_fail(c, "its deadline passed while it waited", false);
     else if (r->tries >= r->most_tries)
         st = tk_claim_settle(c, TK_SPOOL_FAILED, "given up: it was begun as often as it may be");

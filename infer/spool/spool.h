@@ -75,7 +75,7 @@ typedef struct tk_claim { // a job in this worker's hands
     char dir[TK_SPOOL_PATH];  // its folder; paths in it are good as long as the claim
     char yaml[TK_SPOOL_PATH]; // its file there
     tk_spool_record record;
-    double until;       // of tk_now, its deadline; 0: none
+    double until;       // of tk_now, its deadline, negative too; infinite: none
     double told, asked; // when it last wrote job.json and looked around
     double began_at;    // of tk_now, and what was done by then
     int64_t began_done;

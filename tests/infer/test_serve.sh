@@ -30,6 +30,7 @@ story 3 >three.yaml
 cmp straight.mp4 again.mp4 || fail "the options that a clip tells make another clip"
 story 3 'job: {priority: 1},' | drop three
 story 4 | drop four
+story 3 'film: {files: [edl]},' | drop listed
 story 5 'references: [../../outside.h5],' | drop leaves
 story 5 'output: /tmp/x,' | drop away
 story 5 'checkpoint: none,' | drop lacks
@@ -86,6 +87,18 @@ says failed/foreign 'foreign.yaml:6:30: model.layers: no clip is made by it'
 ! grep -qE 'threads|together|hidden' spool/failed/foreign/job.json || fail "what says nothing is refused"
 [[ $(grep -c 'at step 1' out) == 1 ]] || fail "the model was opened more than once"
 [[ -z $(ls -A spool/running spool/waiting spool/taking spool/workers | grep -v :) ]] || fail "something is left"
+
+# A worker that died between a clip and its job's end, and between the files of one: what was kept of the first goes
+# with the next worker, which makes the other.
+mkdir spool/done/three/three.windows
+touch spool/done/three/three.windows/0123456789abcdef-000000.window
+mv spool/done/three spool/waiting/1,20260101-000000,three,1
+rm spool/done/listed/listed.json
+mv spool/done/listed spool/waiting/1,20260101-000000,listed,1
+"$talkie" serve spool checkpoint=run serve.once=1 >out 2>&1 || fail "the worker failed"
+cmp straight.mp4 spool/done/three/three.mp4 || fail "a clip that is finished is another one"
+[[ ! -e spool/done/three/three.windows ]] || fail "a finished clip keeps windows"
+[[ -s spool/done/listed/listed.json ]] || fail "a list of shots of a worker that was killed is taken for somebody's"
 
 # Two ranks; then too little memory.
 story 3 | drop two
@@ -163,5 +176,33 @@ for ((i = 0; i < 1000; i++)); do [[ -e $(echo spool/running/*,cut,*) ]] && break
 wait $worker || fail "the worker failed"
 [[ -e spool/cancelled/cut/cut.yaml && ! -e spool/cancel/cut && ! -e spool/cancelled/cut/cut.mp4 ]] || fail "cut is not cancelled"
 says cancelled/cut 'cancelled on request'
+# A job whose end cannot be written down ends no worker, which goes on with it when it can.
+drop held <long.yaml
+"$faulty" 0 slow 100 serve spool checkpoint=run serve.once=1 serve.poll=0.1 >out 2>&1 &
+worker=$!
+for ((i = 0; i < 1000; i++)); do grep -qs '"running"' spool/running/*,held,*/job.json && break; sleep 0.02; done
+held=$(echo spool/running/*,held,*)
+until mkdir "$held/job.json" 2>/dev/null; do rm -f "$held/job.json"; done
+touch spool/cancel/held
+for ((i = 0; i < 1000; i++)); do grep -q 'cannot write .*job.json' out && break; sleep 0.02; done
+rmdir "$held/job.json"
+wait $worker || fail "a job whose end cannot be written down ends its worker"
+[[ -e spool/cancelled/held/held.yaml ]] || fail "held is not cancelled"
+
+# Nor does a spool that cannot be looked at for a while end one.
+"$talkie" serve spool checkpoint=run serve.poll=0.1 serve.lease=100 >out 2>&1 &
+worker=$!
+for ((i = 0; i < 1000; i++)); do [[ -e $(echo spool/workers/*/heartbeat) ]] && break; sleep 0.02; done
+beat=$(echo spool/workers/*/heartbeat)
+ln -sf /dev/full "$beat"
+for ((i = 0; i < 1000; i++)); do grep -q 'no job is claimed for 1 seconds' out && break; sleep 0.02; done
+rm -f "$beat"
+story 3 | drop after
+for ((i = 0; i < 1000; i++)); do [[ -e spool/done/after ]] && break; sleep 0.02; done
+kill -TERM $worker || fail "a spool that cannot be looked at ends its worker"
+wait $worker || fail "the worker failed"
+grep -q 'heartbeat: disk full' out || fail "it does not say what it rests for"
+cmp straight.mp4 spool/done/after/after.mp4 || fail "another clip behind a rest"
+
 "$talkie" jobs spool >out 2>&1 || fail "no table"
 grep -Eq '^cut +cancelled ' out && grep -Eq '^three +done +1 ' out || fail "the table does not tell what became of them"

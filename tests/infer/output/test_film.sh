@@ -76,6 +76,18 @@ rm clips/talk.edl clips/talk.mkv
 sample -o clips/talk "${all[@]}"
 [[ -s clips/talk.mkv && -s clips/talk.edl ]] || fail "what was gone is not made again"
 
+# ---- a run that was killed between the lists and the description: what it would write is no one else's
+rm clips/talk.json
+sample -o clips/talk "${all[@]}"
+[[ -s clips/talk.json ]] || fail "a killed run's clip is not made again"
+rm clips/talk.json
+echo '* mine' >>clips/talk.edl
+code=0
+"$talkie" sample talk.yaml -o clips/talk "${all[@]}" >out 2>&1 || code=$?
+[[ $code == 2 ]] || fail "a list that was changed is written over where nothing describes it: $code"
+rm clips/talk.edl
+sample -o clips/talk "${all[@]}"
+
 # ---- asked for no longer: ours go, what somebody made of them stays
 echo 'my words' >clips/talk.srt
 sample -o clips/talk film.files=master

@@ -382,6 +382,21 @@ static void a_job_that_is_late_fails(void **state)
     assert_error("failed/b", "while it waited");
 }
 
+// Longer ago than this machine has been up.
+static void a_deadline_of_long_ago_has_passed(void **state)
+{
+    tk_claim c;
+    (void)state;
+    drop("a.yaml", "job.deadline: 100");
+    assert_true(claim_by(&a, &c));
+    c.until = -1e6;
+    assert_int_equal(tk_claim_progress(&c, 2, 4, "steps"), TK_CLAIM_LATE);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    assert_false(claim_by(&a, &c));
+    assert_error("failed/a", "while it waited");
+}
+
 // ---- leases ------------------------------------------------------------------------------------
 
 static bool all_are_dead(bool held)
@@ -413,6 +428,41 @@ static void who_lost_its_lease_commits_nothing(void **state)
     assert_ok(tk_claim_commit(&new));
     assert_status(tk_claim_commit(&old), TK_FENCED);
     assert_true(there("done/a/a.yaml"));
+}
+
+static void claim_and_make(const char *name, const char *text, tk_claim *c)
+{
+    drop(name, text);
+    assert_true(claim_by(&a, c));
+    do_there("cd running/* && mkdir x.windows && touch x.windows/1.window x.mp4 x.yaml");
+}
+
+// Whoever ends it, and wherever it lies then.
+static void of_a_job_that_comes_to_nothing_stays_what_it_came_with(void **state)
+{
+    tk_claim c;
+    (void)state;
+    claim_and_make("lost.yaml", "job.tries: 1", &c);
+    tk_spool_seam.held = all_are_dead;
+    assert_ok(tk_spool_scan(&b));
+    tk_spool_seam.held = NULL;
+    claim_and_make("cut.yaml", "seed: 1", &c);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("cd waiting/*,cut,* && touch cut.list.yaml && ln -s ../../files y.windows && "
+             "touch ../../files/theirs ../../cancel/cut");
+    assert_ok(tk_spool_scan(&b));
+    claim_and_make("late.yaml", "job.deadline: 100", &c);
+    assert_ok(tk_claim_return(&c, ""));
+    do_there("[ -e waiting/*/x.windows/1.window ] && "
+             "sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    assert_false(claim_by(&b, &c));
+    do_there("for j in failed/lost cancelled/cut failed/late; do ls -A $j; done | xargs >left && "
+             "[ \"$(cat left)\" = 'job.json lost.yaml cut.list.yaml cut.yaml job.json job.json "
+             "late.yaml' ] || { cat left; false; }");
+    assert_true(there("files/theirs"));
+    claim_and_make("done.yaml", "seed: 1", &c);
+    assert_ok(tk_claim_commit(&c));
+    assert_true(there("done/done/x.mp4"));
 }
 
 static void a_heartbeat_that_is_old_is_a_dead_worker(void **state)
@@ -502,7 +552,9 @@ int main(void)
         TEST(failures_are_tried_again_as_often_as_they_may),
         TEST(cancelled_jobs_end_waiting_or_running),
         TEST(a_job_that_is_late_fails),
+        TEST(a_deadline_of_long_ago_has_passed),
         TEST(who_lost_its_lease_commits_nothing),
+        TEST(of_a_job_that_comes_to_nothing_stays_what_it_came_with),
         TEST(a_heartbeat_that_is_old_is_a_dead_worker),
         TEST(an_answer_that_is_lost_changes_nothing),
         TEST(the_goal_of_a_commit_may_be_anothers),
