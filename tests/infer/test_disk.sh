@@ -88,6 +88,9 @@ mount -o remount,size=4m disk
 
 # A clip: MP4, sheet and provenance. Data: one file.
 printf '%s\n' 'checkpoint: straight' 'shots: [{seconds: 1, prompt: a red ball}]' >story.yaml
+mkdir away
+on_two sample story.yaml -o disk/clip && on_two data world "$tiny" -o disk/data.h5 || fail "a clip and data fail by themselves"
+mv disk/* away
 for room in 0 16 64; do
     give $room
     on_two sample story.yaml -o disk/clip
@@ -105,8 +108,6 @@ code=$?
 ended "data world with 300 KiB" $code disk/data.h5
 ((full >= 3)) || fail "only $full commands met a full disk: this tests little"
 rm -f disk/rest
-mkdir away
-on_two sample story.yaml -o away/clip && on_two data world "$tiny" -o away/data.h5 || fail "a clip and data fail by themselves"
 on_two sample story.yaml -o disk/clip || fail "no clip is made with room again"
 cmp disk/clip.mp4 away/clip.mp4 || fail "with room again it is another clip"
 on_two data world "$tiny" -o disk/data.h5 || fail "no data is made with room again"
