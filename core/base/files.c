@@ -200,10 +200,14 @@ tk_status tk_file_begin(tk_file *f, const char *path)
     return tk_trace(st, __FILE__, __LINE__, __func__);
 }
 
+bool tk_file_folder_synced(int fd)
+{
+    return fsync(fd) == 0 || errno == EINVAL; // some file systems cannot sync a folder
+}
+
 static tk_status sync_open(int fd, const char *path, bool folder)
 {
-    if (fsync(fd) == 0) return TK_OK;
-    if (folder && errno == EINVAL) return TK_OK; // some file systems cannot sync a folder
+    if (folder ? tk_file_folder_synced(fd) : fsync(fd) == 0) return TK_OK;
     return TK_FAIL(TK_IO, "cannot write %s to disk: %s", path, tk_io_words(errno));
 }
 

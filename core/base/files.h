@@ -49,6 +49,7 @@ tk_status tk_file_copy(int from, const char *path, int64_t at, int64_t bytes, in
 tk_status tk_commit_file(const char *tmp, const char *path);
 // The names in a folder last, where its file system can see to that.
 tk_status tk_file_sync_folder(const char *path);
+bool tk_file_folder_synced(int fd); // the same of an open one; errno says why not
 
 // Where a file that is not there was looked for: ", looked for from FOLDER on" of a path that does
 // not begin with a slash, or "". What is named from the wrong folder is found by seeing which.

@@ -62,7 +62,7 @@ tk_status tk_folder_make(const tk_folder *in, const char *name, mode_t mode, tk_
     if (mkdirat(in->fd, name, mode) == 0) {
         // Whatever the umask said: others reach what they are to read.
         (void)fchmodat(in->fd, name, mode, 0);
-        if (fsync(in->fd)) return folder_trouble(in, name, "make", errno);
+        if (!tk_file_folder_synced(in->fd)) return folder_trouble(in, name, "make", errno);
     } else if (errno != EEXIST) {
         return folder_trouble(in, name, "make", errno);
     }
@@ -149,8 +149,8 @@ tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, con
     const int fd = openat(f->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return folder_trouble(f, name, "write", errno);
     tk_status st = tk_pwrite_all(fd, name, x, bytes, 0);
-    if (st == TK_OK &&
-        (fchmod(fd, mode) || fsync(fd) || renameat(f->fd, tmp, f->fd, name) || fsync(f->fd)))
+    if (st == TK_OK && (fchmod(fd, mode) || fsync(fd) || renameat(f->fd, tmp, f->fd, name) ||
+                        !tk_file_folder_synced(f->fd)))
         st = folder_trouble(f, name, "write", errno);
     if (st != TK_OK) (void)unlinkat(f->fd, tmp, 0);
     close(fd);
@@ -159,7 +159,7 @@ tk_status tk_folder_write(const tk_folder *f, const char *name, mode_t mode, con
 
 tk_status tk_folder_rename(const tk_folder *f, const char *from, const char *to)
 {
-    if (renameat(f->fd, from, f->fd, to) || fsync(f->fd))
+    if (renameat(f->fd, from, f->fd, to) || !tk_file_folder_synced(f->fd))
         return folder_trouble(f, to, "write", errno);
     return TK_OK;
 }
@@ -208,6 +208,7 @@ tk_status tk_folder_destroy(const tk_folder *f, const char *name)
     const tk_status st = overwrite(f, name, fd);
     close(fd);
     // A disk that takes no more bytes still lets go of the name.
-    if (unlinkat(f->fd, name, 0) || fsync(f->fd)) return folder_trouble(f, name, "remove", errno);
+    if (unlinkat(f->fd, name, 0) || !tk_file_folder_synced(f->fd))
+        return folder_trouble(f, name, "remove", errno);
     return st;
 }

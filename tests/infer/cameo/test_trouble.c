@@ -4,6 +4,9 @@
 // half way, logs that are full. The store and its people go on, and whoever lends can still end it.
 #include "infer/enroll/challenge.h"
 #include "tests/infer/cameo/lender.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // ---- names of the store's own ------------------------------------------------------------------
 
@@ -169,14 +172,42 @@ static void test_a_full_log(void **state)
     tk_lender_close(&p);
 }
 
+// ---- file systems that sync no folders ---------------------------------------------------------
+
+static bool folders_sync = true;
+
+int fsync(int fd) // in the place of the C library's
+{
+    struct stat s;
+    if (!folders_sync && fstat(fd, &s) == 0 && S_ISDIR(s.st_mode)) return errno = EINVAL, -1;
+    return fdatasync(fd);
+}
+
+static void test_a_store_whose_folders_cannot_be_synced(void **state)
+{
+    (void)state;
+    const tk_handle ada = {"ada"};
+    folders_sync = false;
+    lender_enroll("@ada", LENDER_ADA);
+    assert_ok(lender_grant("@ada", lender_consent(LENDER_BO, 7, 1000)));
+    assert_ok(lender_ask("@ada", LENDER_BO));
+    assert_ok(tk_cameo_revoke(&lender_store, &ada, LENDER_ADA, NULL));
+    folders_sync = true;
+    assert_int_equal(access(lender_path("keys/ada.key"), F_OK), -1);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, lender_setup, lender_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FRESH(test_nobody_is_the_server),     FRESH(test_a_challenge_is_no_lock),
-        FRESH(test_a_grant_without_its_line), FRESH(test_a_grant_that_died_behind_its_line),
-        FRESH(test_a_grant_mends_a_consent),  FRESH(test_a_full_log),
+        FRESH(test_nobody_is_the_server),
+        FRESH(test_a_challenge_is_no_lock),
+        FRESH(test_a_grant_without_its_line),
+        FRESH(test_a_grant_that_died_behind_its_line),
+        FRESH(test_a_grant_mends_a_consent),
+        FRESH(test_a_full_log),
+        FRESH(test_a_store_whose_folders_cannot_be_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
