@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 // Packets before the first picture or sound that may be broken off: recordings begin anywhere.
-enum { IO_BUFFER = 1 << 16, DECODER_THREADS = 4, LEAD_IN = 2 };
+enum { DECODER_THREADS = 4, LEAD_IN = 2 };
 
 #define KEY_SLACK 1e-3 // seconds: a key frame's own time, as rounded by the container
 
@@ -67,27 +67,6 @@ const char *tk_av_words(int error)
     return words;
 }
 
-static int read_bytes(void *opaque, uint8_t *buf, int n)
-{
-    tk_track *t = opaque;
-    ssize_t got = pread(t->fd, buf, (size_t)n, t->offset);
-    if (got < 0) return AVERROR(errno);
-    if (got == 0) return AVERROR_EOF;
-    t->offset += got;
-    return (int)got;
-}
-
-static int64_t seek_bytes(void *opaque, int64_t to, int whence)
-{
-    tk_track *t = opaque;
-    whence &= ~AVSEEK_FORCE;
-    if (whence == AVSEEK_SIZE) return t->size;
-    if (whence == SEEK_CUR) to += t->offset;
-    if (whence == SEEK_END) to += t->size;
-    if (to < 0) return AVERROR(EINVAL);
-    return t->offset = to;
-}
-
 static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *url, int flags,
                              AVDictionary **options)
 {
@@ -96,25 +75,11 @@ static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *u
     return AVERROR(EACCES);
 }
 
-static tk_status open_bytes(tk_track *t)
-{
-    TK_TRY(tk_file_open(t->path, &t->fd, &t->size));
-    if (t->size == 0) return TK_FAIL(TK_INPUT, "%s is empty", t->path);
-    uint8_t *buffer = av_malloc(IO_BUFFER); // libav grows and frees it
-    t->io =
-        buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, t, read_bytes, NULL, seek_bytes) : NULL;
-    if (!t->io) {
-        av_free(buffer);
-        return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
-    }
-    return TK_OK;
-}
-
 static tk_status open_format(tk_track *t)
 {
     if (!(t->format = avformat_alloc_context()))
         return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
-    t->format->pb = t->io;
+    t->format->pb = t->bytes.io;
     t->format->io_open = open_nothing_else;
     if (!(t->format->format_whitelist = av_strdup(formats)))
         return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
@@ -216,12 +181,12 @@ static tk_status open_decoder(tk_track *t)
 static tk_status check_riff(const tk_track *t)
 {
     uint8_t head[8];
-    if (pread(t->fd, head, sizeof head, 0) != sizeof head || memcmp(head, "RIFF", 4) != 0)
+    if (pread(t->bytes.fd, head, sizeof head, 0) != sizeof head || memcmp(head, "RIFF", 4) != 0)
         return TK_OK;
     const int64_t bytes = 8 + (int64_t)AV_RL32(head + 4);
-    if (bytes > t->size && bytes < UINT32_MAX)
+    if (bytes > t->bytes.size && bytes < UINT32_MAX)
         return TK_FAIL(TK_INPUT, "%s is cut off: it should have %lld bytes and has %lld", t->path,
-                       (long long)bytes, (long long)t->size);
+                       (long long)bytes, (long long)t->bytes.size);
     return TK_OK;
 }
 
@@ -229,8 +194,8 @@ static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMedi
                                       int number)
 {
     tk_av_quiet();
-    *t = (tk_track){.path = path, .fd = -1};
-    TK_TRY(open_bytes(t));
+    *t = (tk_track){.path = path};
+    TK_TRY(tk_bytes_open(&t->bytes, path));
     TK_TRY(open_format(t));
     TK_TRY(open_stream(t, kind, number));
     return check_riff(t);
@@ -255,10 +220,8 @@ void tk_track_close(tk_track *t)
     av_packet_free(&t->packet);
     avcodec_free_context(&t->codec);
     avformat_close_input(&t->format);
-    if (t->io) av_freep(&t->io->buffer);
-    avio_context_free(&t->io);
-    if (t->fd >= 0) close(t->fd);
-    *t = (tk_track){.fd = -1};
+    tk_bytes_close(&t->bytes);
+    *t = (tk_track){0};
 }
 
 // Raw streams have no times of their own, and what libav guesses is off by the reordering: their

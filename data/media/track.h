@@ -7,6 +7,7 @@
 // demultiplexer may open anything else (playlists, network, references to other files).
 #pragma once
 #include "data/codec/media.h"
+#include "data/media/bytes.h"
 #include "data/media/clock.h"
 #include "data/media/damage.h"
 #include <libavcodec/avcodec.h>
@@ -17,9 +18,7 @@ enum { TK_MEDIA_MAX_PIXELS = 1 << 27 };      // of a source picture
 
 typedef struct tk_track {
     const char *path; // borrowed: lives as long as the track
-    int fd;
-    int64_t size, offset; // of the file, and of the next read
-    AVIOContext *io;
+    tk_bytes bytes;
     AVFormatContext *format;
     AVStream *stream; // NULL: the file has no sound (video is always there)
     AVStream *other;  // sound beside video, video beside sound, where the clock needs both
