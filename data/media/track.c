@@ -155,6 +155,21 @@ static tk_status find_decoder(const tk_track *t, const AVCodec **out)
                    avcodec_get_name(p->codec_id));
 }
 
+// Some decoders conceal what is damaged and note that in the picture. Of pictures decoded at a time
+// the note may come after the picture was handed out, and H.264 by slices misses lost ones.
+static int decoder_threads(enum AVCodecID codec)
+{
+    switch (codec) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_MPEG4:
+    case AV_CODEC_ID_RV30:
+    case AV_CODEC_ID_RV40:
+        return 1;
+    default:
+        return FFMIN(omp_get_max_threads(), DECODER_THREADS);
+    }
+}
+
 static tk_status open_decoder(tk_track *t)
 {
     if (!t->stream) return TK_OK;
@@ -169,7 +184,7 @@ static tk_status open_decoder(tk_track *t)
     int e = avcodec_parameters_to_context(t->codec, p);
     t->codec->pkt_timebase = t->stream->time_base;
     t->codec->max_pixels = TK_MEDIA_MAX_PIXELS;
-    t->codec->thread_count = FFMIN(omp_get_max_threads(), DECODER_THREADS);
+    t->codec->thread_count = decoder_threads(p->codec_id);
     if (e >= 0) e = avcodec_open2(t->codec, decoder, NULL);
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s: cannot decode its %s (%s)", t->path,
