@@ -17,8 +17,6 @@
 // Packets before the first picture or sound that may be broken off: recordings begin anywhere.
 enum { DECODER_THREADS = 4, LEAD_IN = 2 };
 
-#define KEY_SLACK 1e-3 // seconds: a key frame's own time, as rounded by the container
-
 // Containers of real media. Playlists, subtitles, scripts and raw streams of unknown shape are not
 // here; sound-only ones are, so that the message can say "no video" about them.
 static const char formats[] =
@@ -185,6 +183,9 @@ static tk_status open_decoder(tk_track *t)
     t->codec->pkt_timebase = t->stream->time_base;
     t->codec->max_pixels = TK_MEDIA_MAX_PIXELS;
     t->codec->thread_count = decoder_threads(p->codec_id);
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    t->codec->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
+#endif
     if (e >= 0) e = avcodec_open2(t->codec, decoder, NULL);
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s: cannot decode its %s (%s)", t->path,
@@ -250,7 +251,6 @@ static bool untimed(const tk_track *t)
 static tk_status note_damage(tk_track *t, double from)
 {
     t->bad++;
-    t->key_sent = false;
     if (t->frames == 0 && t->bad <= LEAD_IN) return TK_OK;
     return tk_damage_add(&t->damage, t->frames ? from : -INFINITY);
 }
@@ -261,13 +261,25 @@ static double seconds(int64_t ts, AVRational unit)
     return ts == AV_NOPTS_VALUE ? NAN : (double)ts * av_q2d(unit);
 }
 
-static void note_key(tk_track *t)
+// Whether a packet is a key frame goes with it, through whatever order and delay the decoder has,
+// to the picture that comes of it.
+static void mark_key(tk_track *t)
 {
-    if (t->key_sent || !(t->packet->flags & AV_PKT_FLAG_KEY)) return;
-    const AVPacket *p = t->packet;
-    const double time = seconds(p->pts != AV_NOPTS_VALUE ? p->pts : p->dts, t->stream->time_base);
-    t->key_sent = true;
-    t->key_time = isnan(time) || untimed(t) ? -INFINITY : time;
+    const int key = (t->packet->flags & AV_PKT_FLAG_KEY) != 0;
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    t->packet->opaque = (void *)(intptr_t)key;
+#else
+    t->codec->reordered_opaque = key;
+#endif
+}
+
+static bool is_of_key(const AVFrame *f)
+{
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    return f->opaque != NULL;
+#else
+    return f->reordered_opaque == 1;
+#endif
 }
 
 // The frame just decoded: damaged itself, or the end of damage.
@@ -275,7 +287,7 @@ static tk_status judge_frame(tk_track *t)
 {
     const AVFrame *f = t->frame;
     if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT) return note_damage(t, t->time);
-    if (t->key_sent && t->time >= t->key_time - KEY_SLACK) tk_damage_end(&t->damage, t->time);
+    if (is_of_key(f)) tk_damage_end(&t->damage, t->time);
     return TK_OK;
 }
 
@@ -308,7 +320,7 @@ static tk_status feed(tk_track *t)
     follow_clock(t);
     if (t->packet->stream_index == t->stream->index) {
         t->packets++;
-        note_key(t);
+        mark_key(t);
         e = avcodec_send_packet(t->codec, t->packet);
         if (e == AVERROR(ENOMEM)) TK_TRY(TK_FAIL(TK_MEMORY, "out of memory decoding %s", t->path));
         if (e < 0) TK_TRY(note_damage(t, t->end));

@@ -29,11 +29,9 @@ typedef struct tk_track {
     double time, duration; // of the frame, in seconds on the file's clock; duration 0 = not known
     double first, end;     // time of the first frame, end of the last one so far
     int64_t frames, packets, bad;
-    // Damage goes on until a picture that follows a key frame sent after it: what lies between
-    // refers to what is lost. Times are the file's clock.
+    // Damage goes on until the picture of a key frame: what lies between refers to what is lost.
+    // Times are the file's clock.
     tk_damage damage;
-    bool key_sent;   // since the last damage
-    double key_time; // of that key frame; -INFINITY where it does not say
     bool draining;
 } tk_track;
 

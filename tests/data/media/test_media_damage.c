@@ -87,10 +87,23 @@ static void what_is_concealed_is_always_seen(void **state)
     damaged(hurt("hurt-mpeg4.mp4", film, 28, 0, 0.4, 0.5), 3, 3.9);
 }
 
+// The next key frame ends it, also one that the decoder was given before the damage was seen.
+static void next_key_ends_it(void **state)
+{
+    (void)state;
+    const char *film = media_make("late.mp4", FILM X264 "-bf 2");
+    damaged(hurt("late-p.mp4", film, 38, 0, 0.33, 0.67), 3.9, 4);
+    film = media_make("vp9.mp4", FILM "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 "
+                                      "-keyint_min 20 -pix_fmt yuv420p");
+    damaged(hurt("last.mp4", film, 38, 0, 0, 0.2), 3.8, 4);
+    damaged(hurt("key.mp4", film, 40, 0, 0, 0.2), 4, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_concealed_is_always_seen),
+        cmocka_unit_test(next_key_ends_it),
     };
     return cmocka_run_group_tests(tests, media_open, media_close);
 }
