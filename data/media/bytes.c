@@ -11,8 +11,9 @@ enum { IO_BUFFER = 1 << 16 };
 static int read_bytes(void *opaque, uint8_t *buf, int n)
 {
     tk_bytes *b = opaque;
-    ssize_t got = pread(b->fd, buf, (size_t)n, b->offset);
-    if (got < 0) return AVERROR(errno);
+    ssize_t got;
+    while ((got = pread(b->fd, buf, (size_t)n, b->offset)) < 0 && errno == EINTR) continue;
+    if (got < 0) return AVERROR(b->failed = errno);
     if (got == 0) return AVERROR_EOF;
     b->offset += got;
     return (int)got;

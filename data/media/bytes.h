@@ -8,6 +8,7 @@
 typedef struct tk_bytes {
     int fd;
     int64_t size, offset; // of the file, and of the next read
+    int failed;           // errno of a read that did, which libav may take for the end; 0 = none
     AVIOContext *io;      // NULL: nothing is open
 } tk_bytes;
 

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 // Packets before the first picture or sound that may be broken off: recordings begin anywhere.
 enum { DECODER_THREADS = 4, LEAD_IN = 2 };
@@ -73,6 +72,15 @@ static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *u
     return AVERROR(EACCES);
 }
 
+// Of a reading that came to libav's `e`: what is no matter of the file's content.
+static tk_status check_reading(const tk_track *t, int e)
+{
+    if (t->bytes.failed)
+        return TK_FAIL(TK_IO, "cannot read %s: %s", t->path, strerror(t->bytes.failed));
+    if (e == AVERROR(ENOMEM)) return TK_FAIL(TK_MEMORY, "out of memory reading %s", t->path);
+    return TK_OK;
+}
+
 static tk_status open_format(tk_track *t)
 {
     if (!(t->format = avformat_alloc_context()))
@@ -82,10 +90,12 @@ static tk_status open_format(tk_track *t)
     if (!(t->format->format_whitelist = av_strdup(formats)))
         return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
     int e = avformat_open_input(&t->format, NULL, NULL, NULL); // frees t->format when it fails
+    TK_TRY(check_reading(t, e));
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s is not a media file, or its beginning or end is missing (%s)",
                        t->path, tk_av_words(e));
     e = avformat_find_stream_info(t->format, NULL);
+    TK_TRY(check_reading(t, e));
     if (e < 0) return TK_FAIL(TK_INPUT, "%s: no usable streams (%s)", t->path, tk_av_words(e));
     return TK_OK;
 }
@@ -197,8 +207,9 @@ static tk_status open_decoder(tk_track *t)
 static tk_status check_riff(const tk_track *t)
 {
     uint8_t head[8];
-    if (pread(t->bytes.fd, head, sizeof head, 0) != sizeof head || memcmp(head, "RIFF", 4) != 0)
-        return TK_OK;
+    if (t->bytes.size < (int64_t)sizeof head) return TK_OK;
+    TK_TRY(tk_pread_all(t->bytes.fd, t->path, head, sizeof head, 0));
+    if (memcmp(head, "RIFF", 4) != 0) return TK_OK;
     const int64_t bytes = 8 + (int64_t)AV_RL32(head + 4);
     if (bytes > t->bytes.size && bytes < UINT32_MAX)
         return TK_FAIL(TK_INPUT, "%s is cut off: it should have %lld bytes and has %lld", t->path,
@@ -311,7 +322,7 @@ static void follow_clock(tk_track *t)
 static tk_status feed(tk_track *t)
 {
     int e = av_read_frame(t->format, t->packet);
-    if (e == AVERROR(ENOMEM)) return TK_FAIL(TK_MEMORY, "out of memory reading %s", t->path);
+    if (e < 0) TK_TRY(check_reading(t, e));
     if (e < 0) { // whether it ended too early is tk_track_check_complete's question
         t->draining = true;
         avcodec_send_packet(t->codec, NULL);
@@ -439,6 +450,7 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
 {
     tk_track t;
     tk_status st;
+    int e;
     *s = (tk_track_scan){.last = -INFINITY};
     TK_TRY_TO(st, out, open_without_decoder(&t, path, AVMEDIA_TYPE_VIDEO, 0));
     if (!(t.packet = av_packet_alloc())) {
@@ -449,13 +461,14 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
     for (unsigned i = 0; i < t.format->nb_streams; i++) // the last to end tells that all is there
         t.format->streams[i]->discard = AVDISCARD_DEFAULT;
     s->declared = declared_end(&t);
-    while (av_read_frame(t.format, t.packet) >= 0) {
+    while ((e = av_read_frame(t.format, t.packet)) >= 0) {
         follow_clock(&t);
         scan_packet(&t, s);
         tk_alive();
         av_packet_unref(t.packet);
     }
-    if (s->packets == 0)
+    st = check_reading(&t, e);
+    if (st == TK_OK && s->packets == 0)
         st = TK_FAIL(TK_INPUT, "%s: its video stream has no frames (%s)", path, tk_av_words(0));
 out:
     tk_track_close(&t);
