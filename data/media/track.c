@@ -413,6 +413,10 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     if (isnan(time)) time = s->packets ? s->end : 0;
     s->last = fmax(s->last, time + length);
     if (!video) return;
+    if (s->packets && time - s->end > s->jump) {
+        s->jump = time - s->end;
+        s->jump_at = s->end;
+    }
     s->first = s->packets ? fmin(s->first, time) : time;
     s->end = s->packets ? fmax(s->end, time + length) : time + length;
     s->packets++;

@@ -48,6 +48,8 @@ typedef struct tk_track_scan {
     double first, end; // of the video
     double last;       // end of whatever ends last
     double declared;   // end of the video as the file has it; 0 = not said
+    double jump;       // the longest time without a picture of its own
+    double jump_at;    // where that begins
     int64_t packets;   // of video
     bool has_audio;
 } tk_track_scan;

@@ -67,6 +67,34 @@ static void refuses(const char *path, const char *words)
     assert_says(words);
 }
 
+// Two seconds whose last picture comes `late` milliseconds later.
+static const char *jumping(const char *name, const char *late)
+{
+    char args[512];
+    snprintf(args, sizeof args,
+             "-f lavfi -i testsrc2=s=64x48:r=24:d=2 -c:v mpeg4 -bsf:v "
+             "\"setts=ts='TS+if(eq(N,47),%s,0)'\"",
+             late);
+    return media_make(name, args);
+}
+
+// One time that is wrong makes no film of years.
+static void test_times_that_jump(void **state)
+{
+    (void)state;
+    int64_t frames;
+    bool has_audio;
+    assert_ok(tk_media_probe(jumping("pause.mkv", "3500e3"), &small, 1, &frames, &has_audio));
+    assert_int_equal(frames, (2 + 3500) * 8);
+    const char *late[] = {"3700e3", "4e14"};
+    for (int i = 0; i < 2; i++) {
+        const char *path = jumping("jump.mkv", late[i]);
+        assert_status(tk_media_probe(path, &small, 1, &frames, &has_audio), TK_INPUT);
+        assert_says("jump.mkv: its time stamps jump by ");
+        assert_says(" seconds at 1.96");
+    }
+}
+
 static void test_longer_companions(void **state)
 {
     (void)state;
@@ -236,6 +264,6 @@ int main(void)
         cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_joined),
         cmocka_unit_test(test_no_timestamps),     cmocka_unit_test(test_cut),
         cmocka_unit_test(test_untagged_colours),  cmocka_unit_test(test_untagged_grey),
-        cmocka_unit_test(test_transparent)};
+        cmocka_unit_test(test_times_that_jump),   cmocka_unit_test(test_transparent)};
     return cmocka_run_group_tests(tests, media_open, media_close);
 }
