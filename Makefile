@@ -176,7 +176,7 @@ SRC      := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c $(d)/*/*/*.c $
 SRC      := $(if $(NCCL_H),$(SRC),$(filter-out parallel/nccl/%,$(SRC)))
 SRC      := $(if $(CUDNN_H),$(SRC),$(filter-out core/device/cuda/cudnn/%,$(SRC)))
 # The files by which a build does each of them, and those in their place.
-BY_MEDIA      := $(patsubst %,data/media/%.c,avfilter filter hear loudness muxer packets picture poster read sound track write)
+BY_MEDIA      := $(patsubst %,data/media/%.c,avfilter bytes filter hear loudness muxer packets picture poster read sound track write)
 NO_MEDIA      := data/media/none.c
 BY_SPEECH     := data/speech/flite.c infer/judges/sound/sphinx.c
 NO_SPEECH     := data/speech/none.c infer/judges/sound/deaf.c

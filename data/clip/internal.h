@@ -38,6 +38,8 @@ tk_status tk_clip_part_read(const tk_clips *c, const char *name, const tk_clip_p
 
 // References (references.c). Fills in a reference's byte counts; TK_INPUT when it cannot be.
 tk_status tk_reference_check(tk_clip_reference *r, const tk_codec_info *i, const char *path);
+// Whether its tag and word are some that a clip may have.
+bool tk_citation_is_named(const tk_clip_citation *c);
 // Checks that a clip's citations name references of the file.
 tk_status tk_citations_check(const tk_clip_info *c, int64_t n_references, const char *path);
 // Modality m of theirs begins at that address; bytes of all of them.

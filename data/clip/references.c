@@ -28,9 +28,10 @@ tk_status tk_reference_check(tk_clip_reference *r, const tk_codec_info *i, const
     return TK_OK;
 }
 
-static bool is_tag(const char *s)
+bool tk_citation_is_named(const tk_clip_citation *c)
 {
-    return *s && strlen(s) <= TK_CLIP_TAG && !strpbrk(s, "<>\n");
+    return *c->tag && strlen(c->tag) <= TK_CLIP_TAG && !strpbrk(c->tag, "<>\n") &&
+           strlen(c->word) <= TK_CLIP_TAG;
 }
 
 tk_status tk_citations_check(const tk_clip_info *c, int64_t n_references, const char *path)
@@ -43,7 +44,7 @@ tk_status tk_citations_check(const tk_clip_info *c, int64_t n_references, const 
         if (x->reference < 0 || x->reference >= n_references)
             return TK_FAIL(TK_INPUT, "%s: clip \"%s\" cites reference %d of %lld", path, c->name,
                            x->reference, (long long)n_references);
-        if (!is_tag(x->tag) || strlen(x->word) > TK_CLIP_TAG)
+        if (!tk_citation_is_named(x))
             return TK_FAIL(TK_INPUT,
                            "%s: clip \"%s\" cites a reference as \"%.80s\" for \"%.80s\"; a tag is "
                            "a few words, as \"face 1\"",

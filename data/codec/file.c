@@ -219,7 +219,8 @@ tk_status tk_codec_keep(const tk_codec_config *c, const tk_codec *codec)
     tk_codec_free(there);
     if (held == codec->info.digest) return TK_OK;
     return TK_FAIL(TK_INPUT,
-                   "codec.file %s holds codec %016" PRIx64 ", but what is to refer to it has codec "
+                   "codec.file: %s holds codec %016" PRIx64
+                   ", but what is to refer to it has codec "
                    "%016" PRIx64 "; name another codec.file (it is written if it is not there)",
                    c->file, held, codec->info.digest);
 }

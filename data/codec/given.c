@@ -146,18 +146,40 @@ tk_status tk_codec_given(tk_comm *world, tk_codec_config *c, const tk_media_conf
     return st;
 }
 
+// The file that clips are to refer to is one of that codec (NULL: of one that is to be fitted), or
+// is not there and can be written.
+static tk_status ask_kept(tk_wrong *w, const tk_codec_config *c, const tk_codec *codec)
+{
+    tk_codec *there = NULL;
+    tk_file f;
+    if (c->store == TK_CODEC_CARRY || !*c->file || tk_wrong_doubts(w, "codec.file") ||
+        tk_wrong_doubts(w, "codec.store"))
+        return TK_OK;
+    tk_status st;
+    if (access(c->file, F_OK) != 0 && errno == ENOENT) {
+        st = tk_file_begin(&f, c->file);
+        tk_file_abort(&f);
+    } else {
+        st = codec ? tk_codec_keep(c, codec) : tk_codec_open(c->file, &there);
+    }
+    tk_codec_free(there);
+    return tk_wrong_with(w, "codec.file", st);
+}
+
 tk_status tk_codec_ask(tk_wrong *w, const tk_codec_config *c, const tk_media_config *m,
                        tk_codec_info *info, bool *known)
 {
     tk_codec *codec = NULL;
     *known = !*c->from && !tk_wrong_doubts(w, "codec") && !tk_wrong_doubts(w, "media");
     if (*known) *info = tk_codec_planned(c, m);
-    if (!*c->from || tk_wrong_doubts(w, "codec.from") || tk_wrong_doubts(w, "codec.file"))
-        return TK_OK;
+    if (!*c->from) return ask_kept(w, c, NULL);
+    if (tk_wrong_doubts(w, "codec.from") || tk_wrong_doubts(w, "codec.file")) return TK_OK;
     tk_status st = open_from(c, w->arena, &codec);
     if (st == TK_OK && !tk_wrong_doubts(w, "media")) st = match_media(codec, c, m);
     *known = st == TK_OK;
     if (*known) *info = *tk_codec_get_info(codec);
+    st = tk_wrong_with(w, "codec.from", st);
+    if (st == TK_OK) st = ask_kept(w, c, *known ? codec : NULL);
     tk_codec_free(codec);
-    return tk_wrong_with(w, "codec.from", st);
+    return st;
 }

@@ -10,13 +10,14 @@
 #include "core/base/files.h"
 #include "core/base/utf8.h"
 #include "core/config/named.h"
+#include "data/clip/internal.h"
 #include "data/import/internal.h"
 #include "data/media/rows.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LIST_BYTES = 64 << 10, MOST_LINES = 64, MOST_TOLD = 10 };
+enum { LIST_BYTES = 64 << 10, MOST_TOLD = 10 };
 
 // ---- lists -------------------------------------------------------------------------------------
 
@@ -75,68 +76,83 @@ static char *trim(char *s)
     return s;
 }
 
-static tk_status read_citation(tk_import *im, const tk_import_file *f, char *line, int number,
-                               tk_clip_citation *c)
+static tk_status parse_line(const char *list, int number, char *line, tk_clip_citation *c,
+                            char **named)
 {
     char *tag = trim(line), *end = strchr(tag, '>'), *colon = end ? strchr(end, ':') : NULL;
     if (*tag != '<' || !colon || !*trim(colon + 1))
         return TK_FAIL(TK_INPUT,
                        "%s:%d: \"%.80s\" is not of the form <face 1> Ada: ada.png (tag, word of "
                        "the captions, file)",
-                       path_of_list(f->path, &im->arena), number, line);
+                       list, number, line);
     *end = *colon = 0;
     c->tag = tag + 1;
     c->word = trim(end + 1);
-    return number_reference(im, f->path, trim(colon + 1), &c->reference);
-}
-
-static tk_status parse_list(tk_import *im, int file, char *text)
-{
-    tk_import_cited *to = &im->cited[file];
-    int number = 0;
-    TK_ARENA_NEW(to->citation, &im->arena, MOST_LINES);
-    for (char *line = text; line && *line;) {
-        char *next = strchr(line, '\n');
-        if (next) *next++ = 0;
-        number++;
-        if (*trim(line) && to->n == MOST_LINES)
-            return TK_FAIL(TK_INPUT, "%s: more than %d references",
-                           path_of_list(im->file[file].path, &im->arena), MOST_LINES);
-        if (*trim(line))
-            TK_TRY(read_citation(im, &im->file[file], line, number, &to->citation[to->n++]));
-        line = next;
-    }
+    *named = trim(colon + 1);
     return TK_OK;
 }
 
-// A line of a list, and the file that it names.
-static tk_status ask_line(tk_wrong *w, tk_import *im, const tk_import_file *f, char *line,
-                          int number)
+// One line more than `to` has.
+static tk_status read_citation(tk_import *im, const tk_import_file *f, char *line, int number,
+                               tk_import_cited *to)
 {
-    tk_clip_citation c;
-    const int64_t known = im->n_references;
-    const tk_status st = read_citation(im, f, line, number, &c);
-    if (st != TK_OK) return tk_wrong_with(w, "", st);
-    const char *named = im->reference[c.reference].name;
-    if (c.reference >= known && access(named, R_OK))
+    const char *list = path_of_list(f->path, &im->arena);
+    tk_clip_citation *c = &to->citation[to->n];
+    char *named = NULL;
+    TK_TRY(parse_line(list, number, line, c, &named));
+    if (!tk_citation_is_named(c))
+        return TK_FAIL(TK_INPUT,
+                       "%s:%d: <%.80s> %.80s: a tag, as \"face 1\", and its word have at most %d "
+                       "bytes each",
+                       list, number, c->tag, c->word, TK_CLIP_TAG);
+    for (int k = 0; k < to->n; k++)
+        if (!strcmp(to->citation[k].tag, c->tag))
+            return TK_FAIL(TK_INPUT, "%s:%d: there are two references <%s>", list, number, c->tag);
+    TK_TRY(number_reference(im, f->path, named, &c->reference));
+    to->n++;
+    return TK_OK;
+}
+
+// Whether the file of a line can be opened, where the line is the first that names it.
+static void ask_named(tk_wrong *w, tk_import *im, const tk_import_file *f, int number,
+                      int64_t known, const tk_clip_citation *c)
+{
+    const char *named = im->reference[c->reference].name;
+    if (c->reference >= known && access(named, R_OK))
         tk_wrong_add(w, "", "%s:%d: cannot open %.400s: %s", path_of_list(f->path, &im->arena),
                      number, named, strerror(errno));
+}
+
+// The lines of a list. What is wrong ends it, or with w is a line of w.
+static tk_status read_lines(tk_import *im, const tk_import_file *f, char *text, tk_wrong *w,
+                            tk_import_cited *to)
+{
+    int number = 0;
+    bool full = false;
+    TK_ARENA_NEW(to->citation, &im->arena, TK_CLIP_CITATIONS);
+    for (char *line = text, *next; line && *line && !full; line = next) {
+        const int64_t known = im->n_references;
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        number++;
+        if (!*trim(line)) continue;
+        full = to->n == TK_CLIP_CITATIONS;
+        const tk_status st =
+            full ? TK_FAIL(TK_INPUT, "%s:%d: more than %d references",
+                           path_of_list(f->path, &im->arena), number, TK_CLIP_CITATIONS)
+                 : read_citation(im, f, line, number, to);
+        if (st != TK_OK) TK_TRY(w ? tk_wrong_with(w, "", st) : st);
+        if (st == TK_OK && w) ask_named(w, im, f, number, known, &to->citation[to->n - 1]);
+    }
     return TK_OK;
 }
 
 static tk_status ask_lines(tk_wrong *w, tk_import *im, const tk_import_file *f)
 {
     char *text;
-    int number = 0;
-    tk_status st = read_list(f, &im->arena, &text);
-    if (st != TK_OK) return tk_wrong_with(w, "", st);
-    for (char *line = text, *next; line && *line && st == TK_OK; line = next) {
-        next = strchr(line, '\n');
-        if (next) *next++ = 0;
-        number++;
-        if (*trim(line)) st = ask_line(w, im, f, line, number);
-    }
-    return st;
+    tk_import_cited cited = {0};
+    const tk_status st = read_list(f, &im->arena, &text);
+    return st == TK_OK ? read_lines(im, f, text, w, &cited) : tk_wrong_with(w, "", st);
 }
 
 tk_status tk_import_ask_references(tk_wrong *w, const char *media)
@@ -184,7 +200,7 @@ static tk_status share_list(tk_import *im, int file, char *text)
     if (im->world->rank) text = tk_arena_alloc(&im->arena, (size_t)bytes);
     TK_TRY(tk_agree(im->world, text ? TK_OK : TK_FAIL(TK_MEMORY, "out of memory for a list")));
     TK_TRY(tk_comm_broadcast(im->world, text, (size_t)bytes, 0));
-    return tk_agree(im->world, parse_list(im, file, text));
+    return tk_agree(im->world, read_lines(im, &im->file[file], text, NULL, &im->cited[file]));
 }
 
 tk_status tk_import_cite(tk_import *im)

@@ -59,6 +59,18 @@ static int colours_of(const AVFrame *f)
     }
 }
 
+// Whether black is 0 and white the highest number. Grey that does not say has all numbers, as
+// stills have; that of H.264 and HEVC has not, by their standards.
+static bool full_range(const tk_track *t, const AVFrame *f)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    const enum AVCodecID codec = t->codec->codec_id;
+    const bool grey = d && d->nb_components <= 2 && !(d->flags & AV_PIX_FMT_FLAG_RGB);
+    if (grey && f->color_range == AVCOL_RANGE_UNSPECIFIED)
+        return codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC;
+    return f->color_range == AVCOL_RANGE_JPEG;
+}
+
 static double pixel_aspect(const tk_track *t, const AVFrame *f)
 {
     AVRational r = f->sample_aspect_ratio.num > 0 ? f->sample_aspect_ratio
@@ -167,7 +179,7 @@ tk_status tk_scaler_run(tk_scaler *s, const tk_track *t, AVFrame *f, uint8_t *rg
         .height = f->height,
         .format = f->format,
         .colours = colours_of(f),
-        .full_range = f->color_range == AVCOL_RANGE_JPEG,
+        .full_range = full_range(t, f),
         .out_width = (int)cover_w,
         .out_height = (int)cover_h,
         .out_format = d && d->flags & AV_PIX_FMT_FLAG_ALPHA ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24,

@@ -10,6 +10,9 @@
 
 // Durations a hair under a whole number of frames (containers round times) still count as it.
 #define FRAME_SLACK 0.1
+// Seconds that a film may last, and that one of its pictures may: what is longer has a wrong time.
+#define LONGEST_FILM 1e6
+#define LONGEST_PICTURE 3600.0
 // Seconds from which on a source frame is a still that is held and not a sample of motion.
 #define LONG_HOLD 0.125
 
@@ -231,6 +234,23 @@ tk_status tk_media_size(const char *path, int64_t *width, int64_t *height)
     return st;
 }
 
+// TK_INPUT where the packets' times are no film's, or its end is missing.
+static tk_status check_scan(const char *path, const tk_track_scan *s)
+{
+    const double start = s->first, length = s->end - start;
+    if (s->jump > LONGEST_PICTURE)
+        return TK_FAIL(TK_INPUT, "%s: its time stamps jump by %.0f seconds at %.2f", path, s->jump,
+                       s->jump_at - start);
+    if (length > LONGEST_FILM)
+        return TK_FAIL(TK_INPUT, "%s: its pictures last %.0f seconds; at most %.0f are possible",
+                       path, length, LONGEST_FILM);
+    if (s->declared > 0 && s->declared - s->last > TK_MEDIA_SLACK(s->declared))
+        return TK_FAIL(TK_INPUT,
+                       "%s is cut off: it should last %.2f seconds and its last %.2f are missing",
+                       path, s->declared, s->declared - s->last);
+    return TK_OK;
+}
+
 tk_status tk_media_probe(const char *path, const tk_media_config *m, double still_seconds,
                          int64_t *frames, bool *has_audio)
 {
@@ -241,12 +261,7 @@ tk_status tk_media_probe(const char *path, const tk_media_config *m, double stil
     TK_TRY_TO(st, out, tk_media_reader_open(path, m, still_seconds, &r));
     TK_TRY_TO(st, out, tk_media_reader_next(r, 1, NULL, NULL, &got));
     TK_TRY_TO(st, out, tk_track_scan_file(path, &s));
-    if (s.declared > 0 && s.declared - s.last > TK_MEDIA_SLACK(s.declared)) {
-        st = TK_FAIL(TK_INPUT,
-                     "%s is cut off: it should last %.2f seconds and its last %.2f are missing",
-                     path, s.declared, s.declared - s.last);
-        goto out;
-    }
+    TK_TRY_TO(st, out, check_scan(path, &s));
     *has_audio = s.has_audio;
     const bool still = s.packets == 1 && !s.has_audio;
     *frames = frames_in(still ? still_seconds : s.end - r->origin, m->fps);
@@ -303,7 +318,7 @@ tk_status tk_media_read(const char *path, const tk_media_config *m, double max_s
                         double still_seconds, tk_media *out, tk_media_origin *origin)
 {
     *out = tk_media_shape(m, 0, 0);
-    if (!(max_seconds > 0) || !(still_seconds > 0) || max_seconds > 1e6)
+    if (!(max_seconds > 0) || !(still_seconds > 0) || max_seconds > LONGEST_FILM)
         return TK_FAIL(TK_INPUT, "%s: cannot read %g seconds of it, %g of a still image", path,
                        max_seconds, still_seconds);
     tk_media_reader *r = NULL;

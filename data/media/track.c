@@ -12,12 +12,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 // Packets before the first picture or sound that may be broken off: recordings begin anywhere.
-enum { IO_BUFFER = 1 << 16, DECODER_THREADS = 4, LEAD_IN = 2 };
-
-#define KEY_SLACK 1e-3 // seconds: a key frame's own time, as rounded by the container
+enum { DECODER_THREADS = 4, LEAD_IN = 2 };
 
 // Containers of real media. Playlists, subtitles, scripts and raw streams of unknown shape are not
 // here; sound-only ones are, so that the message can say "no video" about them.
@@ -67,27 +64,6 @@ const char *tk_av_words(int error)
     return words;
 }
 
-static int read_bytes(void *opaque, uint8_t *buf, int n)
-{
-    tk_track *t = opaque;
-    ssize_t got = pread(t->fd, buf, (size_t)n, t->offset);
-    if (got < 0) return AVERROR(errno);
-    if (got == 0) return AVERROR_EOF;
-    t->offset += got;
-    return (int)got;
-}
-
-static int64_t seek_bytes(void *opaque, int64_t to, int whence)
-{
-    tk_track *t = opaque;
-    whence &= ~AVSEEK_FORCE;
-    if (whence == AVSEEK_SIZE) return t->size;
-    if (whence == SEEK_CUR) to += t->offset;
-    if (whence == SEEK_END) to += t->size;
-    if (to < 0) return AVERROR(EINVAL);
-    return t->offset = to;
-}
-
 static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *url, int flags,
                              AVDictionary **options)
 {
@@ -96,17 +72,12 @@ static int open_nothing_else(AVFormatContext *s, AVIOContext **pb, const char *u
     return AVERROR(EACCES);
 }
 
-static tk_status open_bytes(tk_track *t)
+// Of a reading that came to libav's `e`: what is no matter of the file's content.
+static tk_status check_reading(const tk_track *t, int e)
 {
-    TK_TRY(tk_file_open(t->path, &t->fd, &t->size));
-    if (t->size == 0) return TK_FAIL(TK_INPUT, "%s is empty", t->path);
-    uint8_t *buffer = av_malloc(IO_BUFFER); // libav grows and frees it
-    t->io =
-        buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, t, read_bytes, NULL, seek_bytes) : NULL;
-    if (!t->io) {
-        av_free(buffer);
-        return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
-    }
+    if (t->bytes.failed)
+        return TK_FAIL(TK_IO, "cannot read %s: %s", t->path, strerror(t->bytes.failed));
+    if (e == AVERROR(ENOMEM)) return TK_FAIL(TK_MEMORY, "out of memory reading %s", t->path);
     return TK_OK;
 }
 
@@ -114,15 +85,17 @@ static tk_status open_format(tk_track *t)
 {
     if (!(t->format = avformat_alloc_context()))
         return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
-    t->format->pb = t->io;
+    t->format->pb = t->bytes.io;
     t->format->io_open = open_nothing_else;
     if (!(t->format->format_whitelist = av_strdup(formats)))
         return TK_FAIL(TK_MEMORY, "out of memory opening %s", t->path);
     int e = avformat_open_input(&t->format, NULL, NULL, NULL); // frees t->format when it fails
+    TK_TRY(check_reading(t, e));
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s is not a media file, or its beginning or end is missing (%s)",
                        t->path, tk_av_words(e));
     e = avformat_find_stream_info(t->format, NULL);
+    TK_TRY(check_reading(t, e));
     if (e < 0) return TK_FAIL(TK_INPUT, "%s: no usable streams (%s)", t->path, tk_av_words(e));
     return TK_OK;
 }
@@ -190,6 +163,21 @@ static tk_status find_decoder(const tk_track *t, const AVCodec **out)
                    avcodec_get_name(p->codec_id));
 }
 
+// Some decoders conceal what is damaged and note that in the picture. Of pictures decoded at a time
+// the note may come after the picture was handed out, and H.264 by slices misses lost ones.
+static int decoder_threads(enum AVCodecID codec)
+{
+    switch (codec) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_MPEG4:
+    case AV_CODEC_ID_RV30:
+    case AV_CODEC_ID_RV40:
+        return 1;
+    default:
+        return FFMIN(omp_get_max_threads(), DECODER_THREADS);
+    }
+}
+
 static tk_status open_decoder(tk_track *t)
 {
     if (!t->stream) return TK_OK;
@@ -204,7 +192,10 @@ static tk_status open_decoder(tk_track *t)
     int e = avcodec_parameters_to_context(t->codec, p);
     t->codec->pkt_timebase = t->stream->time_base;
     t->codec->max_pixels = TK_MEDIA_MAX_PIXELS;
-    t->codec->thread_count = FFMIN(omp_get_max_threads(), DECODER_THREADS);
+    t->codec->thread_count = decoder_threads(p->codec_id);
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    t->codec->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
+#endif
     if (e >= 0) e = avcodec_open2(t->codec, decoder, NULL);
     if (e < 0)
         return TK_FAIL(TK_INPUT, "%s: cannot decode its %s (%s)", t->path,
@@ -216,12 +207,13 @@ static tk_status open_decoder(tk_track *t)
 static tk_status check_riff(const tk_track *t)
 {
     uint8_t head[8];
-    if (pread(t->fd, head, sizeof head, 0) != sizeof head || memcmp(head, "RIFF", 4) != 0)
-        return TK_OK;
+    if (t->bytes.size < (int64_t)sizeof head) return TK_OK;
+    TK_TRY(tk_pread_all(t->bytes.fd, t->path, head, sizeof head, 0));
+    if (memcmp(head, "RIFF", 4) != 0) return TK_OK;
     const int64_t bytes = 8 + (int64_t)AV_RL32(head + 4);
-    if (bytes > t->size && bytes < UINT32_MAX)
+    if (bytes > t->bytes.size && bytes < UINT32_MAX)
         return TK_FAIL(TK_INPUT, "%s is cut off: it should have %lld bytes and has %lld", t->path,
-                       (long long)bytes, (long long)t->size);
+                       (long long)bytes, (long long)t->bytes.size);
     return TK_OK;
 }
 
@@ -229,8 +221,8 @@ static tk_status open_without_decoder(tk_track *t, const char *path, enum AVMedi
                                       int number)
 {
     tk_av_quiet();
-    *t = (tk_track){.path = path, .fd = -1};
-    TK_TRY(open_bytes(t));
+    *t = (tk_track){.path = path};
+    TK_TRY(tk_bytes_open(&t->bytes, path));
     TK_TRY(open_format(t));
     TK_TRY(open_stream(t, kind, number));
     return check_riff(t);
@@ -255,10 +247,8 @@ void tk_track_close(tk_track *t)
     av_packet_free(&t->packet);
     avcodec_free_context(&t->codec);
     avformat_close_input(&t->format);
-    if (t->io) av_freep(&t->io->buffer);
-    avio_context_free(&t->io);
-    if (t->fd >= 0) close(t->fd);
-    *t = (tk_track){.fd = -1};
+    tk_bytes_close(&t->bytes);
+    *t = (tk_track){0};
 }
 
 // Raw streams have no times of their own, and what libav guesses is off by the reordering: their
@@ -272,7 +262,6 @@ static bool untimed(const tk_track *t)
 static tk_status note_damage(tk_track *t, double from)
 {
     t->bad++;
-    t->key_sent = false;
     if (t->frames == 0 && t->bad <= LEAD_IN) return TK_OK;
     return tk_damage_add(&t->damage, t->frames ? from : -INFINITY);
 }
@@ -283,13 +272,25 @@ static double seconds(int64_t ts, AVRational unit)
     return ts == AV_NOPTS_VALUE ? NAN : (double)ts * av_q2d(unit);
 }
 
-static void note_key(tk_track *t)
+// Whether a packet is a key frame goes with it, through whatever order and delay the decoder has,
+// to the picture that comes of it.
+static void mark_key(tk_track *t)
 {
-    if (t->key_sent || !(t->packet->flags & AV_PKT_FLAG_KEY)) return;
-    const AVPacket *p = t->packet;
-    const double time = seconds(p->pts != AV_NOPTS_VALUE ? p->pts : p->dts, t->stream->time_base);
-    t->key_sent = true;
-    t->key_time = isnan(time) || untimed(t) ? -INFINITY : time;
+    const int key = (t->packet->flags & AV_PKT_FLAG_KEY) != 0;
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    t->packet->opaque = (void *)(intptr_t)key;
+#else
+    t->codec->reordered_opaque = key;
+#endif
+}
+
+static bool is_of_key(const AVFrame *f)
+{
+#ifdef AV_CODEC_FLAG_COPY_OPAQUE
+    return f->opaque != NULL;
+#else
+    return f->reordered_opaque == 1;
+#endif
 }
 
 // The frame just decoded: damaged itself, or the end of damage.
@@ -297,7 +298,7 @@ static tk_status judge_frame(tk_track *t)
 {
     const AVFrame *f = t->frame;
     if (f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT) return note_damage(t, t->time);
-    if (t->key_sent && t->time >= t->key_time - KEY_SLACK) tk_damage_end(&t->damage, t->time);
+    if (is_of_key(f)) tk_damage_end(&t->damage, t->time);
     return TK_OK;
 }
 
@@ -321,7 +322,7 @@ static void follow_clock(tk_track *t)
 static tk_status feed(tk_track *t)
 {
     int e = av_read_frame(t->format, t->packet);
-    if (e == AVERROR(ENOMEM)) return TK_FAIL(TK_MEMORY, "out of memory reading %s", t->path);
+    if (e < 0) TK_TRY(check_reading(t, e));
     if (e < 0) { // whether it ended too early is tk_track_check_complete's question
         t->draining = true;
         avcodec_send_packet(t->codec, NULL);
@@ -330,7 +331,7 @@ static tk_status feed(tk_track *t)
     follow_clock(t);
     if (t->packet->stream_index == t->stream->index) {
         t->packets++;
-        note_key(t);
+        mark_key(t);
         e = avcodec_send_packet(t->codec, t->packet);
         if (e == AVERROR(ENOMEM)) TK_TRY(TK_FAIL(TK_MEMORY, "out of memory decoding %s", t->path));
         if (e < 0) TK_TRY(note_damage(t, t->end));
@@ -412,6 +413,10 @@ static void scan_packet(tk_track *t, tk_track_scan *s)
     if (isnan(time)) time = s->packets ? s->end : 0;
     s->last = fmax(s->last, time + length);
     if (!video) return;
+    if (s->packets && time - s->end > s->jump) {
+        s->jump = time - s->end;
+        s->jump_at = s->end;
+    }
     s->first = s->packets ? fmin(s->first, time) : time;
     s->end = s->packets ? fmax(s->end, time + length) : time + length;
     s->packets++;
@@ -449,6 +454,7 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
 {
     tk_track t;
     tk_status st;
+    int e;
     *s = (tk_track_scan){.last = -INFINITY};
     TK_TRY_TO(st, out, open_without_decoder(&t, path, AVMEDIA_TYPE_VIDEO, 0));
     if (!(t.packet = av_packet_alloc())) {
@@ -459,13 +465,14 @@ tk_status tk_track_scan_file(const char *path, tk_track_scan *s)
     for (unsigned i = 0; i < t.format->nb_streams; i++) // the last to end tells that all is there
         t.format->streams[i]->discard = AVDISCARD_DEFAULT;
     s->declared = declared_end(&t);
-    while (av_read_frame(t.format, t.packet) >= 0) {
+    while ((e = av_read_frame(t.format, t.packet)) >= 0) {
         follow_clock(&t);
         scan_packet(&t, s);
         tk_alive();
         av_packet_unref(t.packet);
     }
-    if (s->packets == 0)
+    st = check_reading(&t, e);
+    if (st == TK_OK && s->packets == 0)
         st = TK_FAIL(TK_INPUT, "%s: its video stream has no frames (%s)", path, tk_av_words(0));
 out:
     tk_track_close(&t);

@@ -7,6 +7,7 @@
 // demultiplexer may open anything else (playlists, network, references to other files).
 #pragma once
 #include "data/codec/media.h"
+#include "data/media/bytes.h"
 #include "data/media/clock.h"
 #include "data/media/damage.h"
 #include <libavcodec/avcodec.h>
@@ -17,9 +18,7 @@ enum { TK_MEDIA_MAX_PIXELS = 1 << 27 };      // of a source picture
 
 typedef struct tk_track {
     const char *path; // borrowed: lives as long as the track
-    int fd;
-    int64_t size, offset; // of the file, and of the next read
-    AVIOContext *io;
+    tk_bytes bytes;
     AVFormatContext *format;
     AVStream *stream; // NULL: the file has no sound (video is always there)
     AVStream *other;  // sound beside video, video beside sound, where the clock needs both
@@ -30,11 +29,9 @@ typedef struct tk_track {
     double time, duration; // of the frame, in seconds on the file's clock; duration 0 = not known
     double first, end;     // time of the first frame, end of the last one so far
     int64_t frames, packets, bad;
-    // Damage goes on until a picture that follows a key frame sent after it: what lies between
-    // refers to what is lost. Times are the file's clock.
+    // Damage goes on until the picture of a key frame: what lies between refers to what is lost.
+    // Times are the file's clock.
     tk_damage damage;
-    bool key_sent;   // since the last damage
-    double key_time; // of that key frame; -INFINITY where it does not say
     bool draining;
 } tk_track;
 
@@ -51,6 +48,8 @@ typedef struct tk_track_scan {
     double first, end; // of the video
     double last;       // end of whatever ends last
     double declared;   // end of the video as the file has it; 0 = not said
+    double jump;       // the longest time without a picture of its own
+    double jump_at;    // where that begins
     int64_t packets;   // of video
     bool has_audio;
 } tk_track_scan;

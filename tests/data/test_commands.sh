@@ -101,6 +101,15 @@ told.references:1: cannot open none.png
 told.references:2: "what" is not of the form'
 says "$import" "$TALKIE" data import dull.mp4 none.mp4 told.mp4 import.bad=stop import.empty_features=x.npy codec.from=y \
     media.fps=x
+# a list's lines that no clip could cite
+touch ada.png
+long=$(printf 'n%.0s' {1..65})
+printf '<face 1>: ada.png\n<%s>: ada.png\n<face 2> %s: ada.png\n<face 1>: ada.png\n' "$long" "$long" >told.references
+for i in {3..70}; do echo "<face $i>: ada.png"; done >>told.references
+says 'told.references:2: <nnn
+told.references:3: <face 2> nnn
+told.references:4: there are two references <face 1>
+told.references:68: more than 64 references' "$TALKIE" data import told.mp4 -o b.h5
 says 'command line: import.clip_seconds: x is not a number
 command line: dull.mp4: ' "$TALKIE" data import dull.mp4 import.bad=stop -o b.h5 import.clip_seconds=x
 [[ ! -e b.h5 ]] || fail "something was written"

@@ -77,6 +77,13 @@ if [[ $(id -u) != 0 ]]; then
     chmod a-w folder
     refuse "not writable" "${make[@]}" -o folder/x.h5
 fi
+# ... nor can the codec's file, which is written once a codec is fitted
+refer=(-o refers.h5 codec.store=refer)
+refuse "codec.file: .*folder is not there" "${import[@]}" a.mov "${refer[@]}" codec.file=no/x.h5
+refuse "codec.file: .*folder is not there" "${make[@]}" "${refer[@]}" codec.file=no/x.h5
+refuse "codec.file: .*before is not an HDF5 file" "${import[@]}" a.mov "${refer[@]}" codec.file=before
+expect 0 "refers.h5: " "${import[@]}" a.mov "${refer[@]}" codec.file=kept.h5
+refuse "codec.file: .*holds codec" "${make[@]}" "${refer[@]}" codec.from=codec.h5 codec.file=kept.h5
 no_litter "refused outputs"
 
 # A run that dies while it writes leaves a temporary; the next that writes the path removes it.

@@ -67,6 +67,34 @@ static void refuses(const char *path, const char *words)
     assert_says(words);
 }
 
+// Two seconds whose last picture comes `late` milliseconds later.
+static const char *jumping(const char *name, const char *late)
+{
+    char args[512];
+    snprintf(args, sizeof args,
+             "-f lavfi -i testsrc2=s=64x48:r=24:d=2 -c:v mpeg4 -bsf:v "
+             "\"setts=ts='TS+if(eq(N,47),%s,0)'\"",
+             late);
+    return media_make(name, args);
+}
+
+// One time that is wrong makes no film of years.
+static void test_times_that_jump(void **state)
+{
+    (void)state;
+    int64_t frames;
+    bool has_audio;
+    assert_ok(tk_media_probe(jumping("pause.mkv", "3500e3"), &small, 1, &frames, &has_audio));
+    assert_int_equal(frames, (2 + 3500) * 8);
+    const char *late[] = {"3700e3", "4e14"};
+    for (int i = 0; i < 2; i++) {
+        const char *path = jumping("jump.mkv", late[i]);
+        assert_status(tk_media_probe(path, &small, 1, &frames, &has_audio), TK_INPUT);
+        assert_says("jump.mkv: its time stamps jump by ");
+        assert_says(" seconds at 1.96");
+    }
+}
+
 static void test_longer_companions(void **state)
 {
     (void)state;
@@ -174,11 +202,68 @@ static void test_untagged_colours(void **state)
     check_untagged("320x240", "bt601");
 }
 
+// A grey picture, 8 pixels a side, of JPEG: `scan` is one block's code.
+static const char *grey_jpeg(const char *name, const char *scan)
+{
+    const char quanta[] = "\xff\xdb\0\x43\0", frame[] = "\xff\xc0\0\x0b\x08\0\x08\0\x08\1\1\x11\0",
+               dc[] = "\xff\xc4\0\x1f\0\0\1\5\1\1\1\1\1\1\0\0\0\0\0\0\0"
+                      "\0\1\2\3\4\5\6\7\x08\x09\x0a\x0b",
+               ac[] = "\xff\xc4\0\x14\x10\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+               begin[] = "\xff\xda\0\x08\1\1\0\0\x3f\0";
+    char file[512], *at = file;
+#define PUT(x) (memcpy(at, x, sizeof x - 1), at += sizeof x - 1)
+    PUT("\xff\xd8"), PUT(quanta);
+    memset(at, 8, 64), at += 64;
+    PUT(frame), PUT(dc), PUT(ac), PUT(begin);
+    memcpy(at, scan, 2), at += 2;
+    PUT("\xff\xd9");
+#undef PUT
+    return media_put(name, file, (size_t)(at - file));
+}
+
+static const char *grey_pgm(const char *name, int level)
+{
+    char file[80] = "P5\n8 8\n255\n";
+    const size_t n = strlen(file);
+    memset(file + n, level, 64);
+    return media_put(name, file, n + 64);
+}
+
+static void shows_grey(const char *path, int level)
+{
+    tk_media m;
+    assert_ok(tk_media_read(path, &small, 60, 1, &m, NULL));
+    for (int c = 0; c < 3; c++) assert_near(m.rgb[(16 * m.width + 16) * 3 + c], level, 1);
+    tk_media_free(&m);
+}
+
+// Grey that does not say has all levels from 0 to 255; what says that it has 16 to 235 is
+// stretched.
+static void test_untagged_grey(void **state)
+{
+    (void)state;
+    char args[512];
+    shows_grey(grey_jpeg("dark.jpg", "\xf0\xf7"), 16);
+    shows_grey(grey_jpeg("light.jpg", "\xf7\x07"), 240);
+    const char *dark = grey_pgm("dark.pgm", 16), *light = grey_pgm("light.pgm", 240);
+    shows_grey(dark, 16);
+    shows_grey(light, 240);
+    snprintf(args, sizeof args, "-i '%s'", dark);
+    shows_grey(media_make("dark.tiff", args), 16);
+    snprintf(args, sizeof args, "-i '%s' -vf format=ya8 -c:v tiff", light);
+    shows_grey(media_make("clear.tiff", args), 240);
+    shows_grey(media_make("grey.mkv",
+                          "-f lavfi -i color=gray:s=64x64:r=8:d=0.5,format=gray,geq=lum=235,"
+                          "setparams=range=tv -c:v libx265 -x265-params log-level=none"),
+               255);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_longer_companions), cmocka_unit_test(test_joined),
         cmocka_unit_test(test_no_timestamps),     cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_untagged_colours),  cmocka_unit_test(test_transparent)};
+        cmocka_unit_test(test_untagged_colours),  cmocka_unit_test(test_untagged_grey),
+        cmocka_unit_test(test_times_that_jump),   cmocka_unit_test(test_transparent)};
     return cmocka_run_group_tests(tests, media_open, media_close);
 }
