@@ -218,12 +218,6 @@ static tk_status leave_out(gallery_candidate *c, const char *why, tk_site *site)
     return TK_OK;
 }
 
-const char *tk_gallery_number(const uint8_t *hash, char out[TK_GALLERY_NUMBER])
-{
-    *out = 0;
-    return hash ? tk_bytes_hex(hash, TK_GALLERY_NUMBER / 2, out) : out;
-}
-
 static tk_status number_candidate(gallery_candidate *c)
 {
     uint64_t digest;

@@ -16,7 +16,6 @@
 #include <jansson.h>
 
 enum {
-    TK_GALLERY_NUMBER = 33,   // bytes of a number in words, with its NUL
     TK_GALLERY_FILES = 20000, // MP4 files of a folder; a page of more could not be scrolled
     TK_GALLERY_SHOTS = 1000   // of a clip, that the page tells of
 };
@@ -33,10 +32,6 @@ typedef struct tk_gallery {
     json_t *known;    // number of each clip, and its claim with the signer -> its name
     tk_arena arena;
 } tk_gallery;
-
-// Of a clip's bytes, or of a claim: half of their SHA-256, in 32 digits; "" where that is NULL.
-// Nobody makes another of the same. Returns `out`.
-const char *tk_gallery_number(const uint8_t *hash, char out[TK_GALLERY_NUMBER]);
 
 // By provenance.anchors, watermark.key, consent.store and gallery.takedown, whose files are read:
 // TK_INPUT where one is not what it should be.

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "infer/gallery/describe.h"
+#include "core/base/digest.h"
 #include "core/config/config.h"
 #include "infer/gallery/clips.h"
 #include "infer/output/output.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+const char *tk_gallery_number(const uint8_t *hash, char out[TK_GALLERY_NUMBER])
+{
+    *out = 0;
+    return hash ? tk_bytes_hex(hash, TK_GALLERY_NUMBER / 2, out) : out;
+}
 
 // Bytes at most: of the JSON beside a clip; of a caption or style in it, as of a storyboard; of all
 // its captions together.

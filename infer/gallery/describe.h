@@ -15,10 +15,15 @@
 #include "infer/provenance/proof.h"
 #include <jansson.h>
 
+enum { TK_GALLERY_NUMBER = 33 }; // bytes of a number in words, with its NUL
+// Of a clip's bytes, or of a claim: half of their SHA-256, in 32 digits; "" where that is NULL.
+// Nobody makes another of the same. Returns `out`.
+const char *tk_gallery_number(const uint8_t *hash, char out[TK_GALLERY_NUMBER]);
+
 typedef struct tk_told_clip {
     const char *path;    // its file, beside which its JSON is looked for
     const char *name;    // of the file, without folders, UTF-8
-    const char *number;  // see clips.h
+    const char *number;  // of its bytes
     const char *digest;  // of its bytes, by which the JSON beside it knows it
     int64_t bytes, time; // time: seconds since 1970
     const tk_proof *proof;

@@ -5,6 +5,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED // methods of random numbers
 #define XXH_INLINE_ALL              // the secret of XXH3
 #include "infer/gallery/clips.h"
+#include "infer/gallery/describe.h"
 #include "tests/infer/gallery/films.h"
 #include <openssl/rand.h>
 #include <xxhash.h>

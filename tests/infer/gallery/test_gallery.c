@@ -3,6 +3,7 @@
 // talkie gallery: which clips are admitted, what is taken down, what the page is told of them, and
 // that a site is whole under its name or as it was before.
 #include "infer/gallery/clips.h"
+#include "infer/gallery/describe.h"
 #include "tests/infer/cameo/lender.h"
 #include "tests/infer/gallery/films.h"
 #include <dirent.h>
