@@ -2,8 +2,7 @@
 /*TEST timeout: 60 */
 // A spool on a disk that is full: job.json finds no room, signs of life do. No name and no try is
 // used up by that, and with room again all goes on.
-#include "infer/spool/internal.h"
-#include "tests/support/test.h"
+#include "tests/infer/spool/there.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[64];
 static tk_spool a, b; // two workers of this process
 
 static void limit_files(rlim_t bytes)
@@ -32,33 +30,20 @@ static void make_room(void) // also for what the test has to say
     limit_files(RLIM_INFINITY);
 }
 
+static tk_spool *const workers[] = {&a, &b};
+
 static int set_up(void **state)
 {
     (void)state;
     signal(SIGXFSZ, SIG_IGN);
-    snprintf(dir, sizeof dir, "/tmp/spool-full-XXXXXX");
-    tk_spool_seam = (tk_spool_seams){0};
-    if (!mkdtemp(dir)) return -1;
-    return tk_spool_open(&a, dir, 60) == TK_OK && tk_spool_open(&b, dir, 60) == TK_OK ? 0 : -1;
+    return open_there(2, workers);
 }
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
     make_room();
-    tk_spool_seam = (tk_spool_seams){0};
-    tk_spool_close(&a);
-    tk_spool_close(&b);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
-static void do_there(const char *what)
-{
-    char command[4096];
-    snprintf(command, sizeof command, "cd %s && { %s; }", dir, what);
-    if (system(command) != 0) fail_msg("%s", what);
+    return close_there(2, workers);
 }
 
 static bool claim_by(tk_spool *s, tk_claim *c)

@@ -2,9 +2,8 @@
 /*TEST timeout: 100; waits: mostly */
 // A list of storyboards in a spool becomes its jobs, each once: undisturbed, with a worker that
 // dies between any two steps, and with one that stops there, loses its place, and goes on.
-#include "infer/spool/internal.h"
 #include "infer/spool/look.h"
-#include "tests/support/test.h"
+#include "tests/infer/spool/there.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,32 +13,20 @@
 
 enum { STEPS_AT_LEAST = 20 };
 
-static char dir[64];
 static tk_spool w;
+
+static tk_spool *const workers[] = {&w};
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/spool-list-XXXXXX");
-    tk_spool_seam = (tk_spool_seams){0};
-    return mkdtemp(dir) && tk_spool_open(&w, dir, 60) == TK_OK ? 0 : -1;
+    return open_there(1, workers);
 }
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    tk_spool_seam = (tk_spool_seams){0};
-    tk_spool_close(&w);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
-static void do_there(const char *what)
-{
-    char command[4096];
-    snprintf(command, sizeof command, "cd %s && { %s; }", dir, what);
-    if (system(command) != 0) fail_msg("%s", what);
+    return close_there(1, workers);
 }
 
 // walk twice, one that asks for other things, one that is wrong, one that is not there.

@@ -2,46 +2,29 @@
 /*TEST timeout: 60 */
 // A spool seen from outside: every state, in the middle of every step of the protocol, broken on
 // purpose, and nothing written into it; and asking to cancel.
-#include "infer/spool/internal.h"
 #include "infer/spool/look.h"
-#include "tests/support/test.h"
+#include "tests/infer/spool/there.h"
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[64];
 static tk_spool w, other; // workers
 static tk_arena arena;
+
+static tk_spool *const workers[] = {&w, &other};
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/spool-look-XXXXXX");
-    tk_spool_seam = (tk_spool_seams){0};
     tk_arena_init(&arena, 0);
-    return mkdtemp(dir) && tk_spool_open(&w, dir, 60) == TK_OK &&
-                   tk_spool_open(&other, dir, 60) == TK_OK
-               ? 0
-               : -1;
+    return open_there(2, workers);
 }
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    tk_spool_seam = (tk_spool_seams){0};
-    tk_spool_close(&w);
-    tk_spool_close(&other);
     tk_arena_free(&arena);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
-static void do_there(const char *what)
-{
-    char command[4096];
-    snprintf(command, sizeof command, "cd %s && %s", dir, what);
-    if (system(command) != 0) fail_msg("%s", what);
+    return close_there(2, workers);
 }
 
 static void drop_job(const char *name, const char *text)

@@ -4,8 +4,7 @@
 // its lease can still do, which is nothing.
 #include "core/base/files.h"
 #include "core/base/log.h"
-#include "infer/spool/internal.h"
-#include "tests/support/test.h"
+#include "tests/infer/spool/there.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,43 +14,35 @@
 #include <time.h>
 #include <unistd.h>
 
-static char dir[64];
 static tk_spool a, b; // two workers of this process
+
+static tk_spool *const workers[] = {&a, &b};
 
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/spool-test-XXXXXX");
-    tk_spool_seam = (tk_spool_seams){0};
-    if (!mkdtemp(dir)) return -1;
-    return tk_spool_open(&a, dir, 60) == TK_OK && tk_spool_open(&b, dir, 60) == TK_OK ? 0 : -1;
+    return open_there(2, workers);
 }
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    tk_spool_seam = (tk_spool_seams){0};
-    tk_spool_close(&a);
-    tk_spool_close(&b);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return close_there(2, workers);
 }
 
-static void do_there(const char *fmt, ...)
+static void do_filled(const char *fmt, ...)
 {
-    char command[4096];
-    const int n = snprintf(command, sizeof command, "cd %s && ", dir);
+    char what[4096];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(command + n, sizeof command - (size_t)n, fmt, ap);
+    vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
-    assert_int_equal(system(command), 0);
+    do_there(what);
 }
 
 static void drop(const char *name, const char *text)
 {
-    do_there("printf '%s' >new/.tmp && mv new/.tmp \"new/%s\"", text, name);
+    do_filled("printf '%s' >new/.tmp && mv new/.tmp \"new/%s\"", text, name);
 }
 
 static bool there(const char *path)
@@ -96,7 +87,7 @@ static void jobs_come_by_priority_then_age(void **state)
     (void)state;
     drop("late.yaml", "seed: 1");
     assert_ok(tk_spool_scan(&a));
-    do_there("cd waiting && mv 5,* 5,30000101-000000,late,0");
+    do_filled("cd waiting && mv 5,* 5,30000101-000000,late,0");
     drop("early.yaml", "seed: 1");
     drop("soon.yaml", "job.priority: 0");
     drop("some-day.yaml", "job:\\n  priority: 9\\n");
@@ -121,7 +112,7 @@ static void a_name_is_given_once(void **state)
     assert_claims(&a, "a-2");
     drop("job.yaml", "seed: 1"); // whose clip would be described in job.json
     assert_claims(&a, "job-2");
-    do_there("rm -r done/a");
+    do_filled("rm -r done/a");
     drop("a.yaml", "seed: 1");
     assert_claims(&a, "a-3");
 }
@@ -145,7 +136,7 @@ static void the_first_names_are_read(void **state)
 {
     (void)state;
     tk_spool_names all;
-    for (int i = 0; i < 95; i++) do_there("touch files/%02d", i * 37 % 95);
+    for (int i = 0; i < 95; i++) do_filled("touch files/%02d", i * 37 % 95);
     assert_ok(tk_spool_names_read(dir, "files", 10, &a.arena, &all));
     assert_int_equal(all.n, 10);
     assert_true(all.more);
@@ -168,7 +159,7 @@ static void what_was_read_stays(void **state)
     tk_arena arena;
     struct stat s;
     drop("a.yaml", "seed: 1");
-    do_there("chmod 664 new/a.yaml");
+    do_filled("chmod 664 new/a.yaml");
     snprintf(path, sizeof path, "%s/new/a.yaml", dir);
     const int fd = open(path, O_WRONLY);
     assert_true(fd >= 0);
@@ -184,7 +175,7 @@ static void what_was_read_stays(void **state)
                      0664); // others might write to it: who asks for cameos is told
     // Of a name that others have too it is not known who writes to it.
     drop("b.yaml", "seed: 1");
-    do_there("ln new/b.yaml second");
+    do_filled("ln new/b.yaml second");
     assert_ok(tk_spool_scan(&b));
     assert_error("failed/b", "other names");
     tk_arena_free(&arena);
@@ -196,7 +187,7 @@ static void a_spool_of_somebody_elses(void **state)
 {
     (void)state;
     if (getuid() != 0) skip();
-    do_there("chmod 755 .");
+    do_filled("chmod 755 .");
     const pid_t child = fork();
     if (child == 0) {
         tk_spool s;
@@ -238,13 +229,13 @@ static void folders_of_others_stay(void **state)
 {
     (void)state;
     if (getuid() != 0) skip();
-    do_there("chown -R 1005 . && chmod 755 . && chmod 1777 new cancel && mkdir new/a.yaml "
-             "new/b.yaml cancel/none && chown 1001 new/*.yaml cancel/none && "
-             "echo 'seed: 1' >new/c.yaml && chown 1001 new/c.yaml");
+    do_filled("chown -R 1005 . && chmod 755 . && chmod 1777 new cancel && mkdir new/a.yaml "
+              "new/b.yaml cancel/none && chown 1001 new/*.yaml cancel/none && "
+              "echo 'seed: 1' >new/c.yaml && chown 1001 new/c.yaml");
     do_a_job_as_1005(2);
     assert_true(there("new/a.yaml") && there("new/b.yaml") && there("done/c/c.yaml"));
     assert_false(there("cancel/none"));
-    do_there("rmdir taking && mkdir taking"); // nothing is left there
+    do_filled("rmdir taking && mkdir taking"); // nothing is left there
 }
 
 // So do files in a folder that is sticky, where neither they nor it are the worker's.
@@ -252,8 +243,8 @@ static void files_of_others_stay_in_a_sticky_folder(void **state)
 {
     (void)state;
     if (getuid() != 0) skip();
-    do_there("chmod 755 . && chmod 777 * && chmod 1777 new && echo 'seed: 1' >new/c.yaml && "
-             "chown 1001 new/c.yaml && echo 'seed: 1' >new/d.yaml && chown 1005 new/d.yaml");
+    do_filled("chmod 755 . && chmod 777 * && chmod 1777 new && echo 'seed: 1' >new/c.yaml && "
+              "chown 1001 new/c.yaml && echo 'seed: 1' >new/d.yaml && chown 1005 new/d.yaml");
     do_a_job_as_1005(1);
     assert_true(there("new/c.yaml") && there("done/d/d.yaml"));
 }
@@ -290,13 +281,13 @@ static void entries_are_read_as_printed(void **state)
 static void what_is_broken_fails_alone(void **state)
 {
     (void)state;
-    do_there(
+    do_filled(
         "ln -s /etc/passwd new/link.yaml && mkdir new/folder.yaml && touch new/folder.yaml/x && "
         "mkfifo new/pipe.yaml && truncate -s 2M new/huge.yaml && : >new/empty.yaml && "
         "printf x >new/text.txt && printf x >'new/-rf .yaml' && printf x >\"$(printf "
         "'new/a\\nb.yaml')\"");
-    do_there("printf x >new/$(printf 'n%%.0s' $(seq 250)).yaml; printf '\\377' >\"$(printf "
-             "'new/\\377.yaml')\"");
+    do_filled("printf x >new/$(printf 'n%%.0s' $(seq 250)).yaml; printf '\\377' >\"$(printf "
+              "'new/\\377.yaml')\"");
     drop("half.yaml", "shots:\\n  - prompt: \\042two bal");
     drop("slip.yaml", "seeds: 3");
     drop("job.json", "{}");
@@ -311,13 +302,13 @@ static void what_is_broken_fails_alone(void **state)
     assert_error("failed/_rf_", "names are of letters");
     assert_error("failed/a_b", "names are of letters");
     assert_error("failed/_", "names are of letters");
-    do_there("grep -q 'at most 80 bytes before .yaml' failed/nnn*/job.json");
+    do_filled("grep -q 'at most 80 bytes before .yaml' failed/nnn*/job.json");
     assert_error("failed/half", "half.yaml:");
     assert_error("failed/slip", "seed");
     assert_error("failed/job.json", "NAME.yaml");
-    do_there("[ $(ls failed | wc -l) = 13 ] && [ -z \"$(ls new taking/ waiting running | grep -v "
-             ":)\" ] && "
-             "[ -L failed/link/link.yaml ] && [ ! -e waiting/.job.json ]");
+    do_filled("[ $(ls failed | wc -l) = 13 ] && [ -z \"$(ls new taking/ waiting running | grep -v "
+              ":)\" ] && "
+              "[ -L failed/link/link.yaml ] && [ ! -e waiting/.job.json ]");
 }
 
 // ---- ends --------------------------------------------------------------------------------------
@@ -352,7 +343,7 @@ static void cancelled_jobs_end_waiting_or_running(void **state)
     assert_true(claim_by(&a, &c));
     assert_string_equal(c.entry.name, "a");
     assert_int_equal(tk_claim_progress(&c, 1, 4, "steps"), TK_CLAIM_GOES_ON);
-    do_there("touch cancel/a cancel/b cancel/nobody");
+    do_filled("touch cancel/a cancel/b cancel/nobody");
     assert_ok(tk_spool_scan(&b));
     assert_true(there("cancelled/b/b.yaml"));
     assert_false(there("cancel/b"));
@@ -392,7 +383,7 @@ static void a_deadline_of_long_ago_has_passed(void **state)
     c.until = -1e6;
     assert_int_equal(tk_claim_progress(&c, 2, 4, "steps"), TK_CLAIM_LATE);
     assert_ok(tk_claim_return(&c, ""));
-    do_there("sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    do_filled("sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
     assert_false(claim_by(&a, &c));
     assert_error("failed/a", "while it waited");
 }
@@ -434,7 +425,7 @@ static void claim_and_make(const char *name, const char *text, tk_claim *c)
 {
     drop(name, text);
     assert_true(claim_by(&a, c));
-    do_there("cd running/* && mkdir x.windows && touch x.windows/1.window x.mp4 x.yaml");
+    do_filled("cd running/* && mkdir x.windows && touch x.windows/1.window x.mp4 x.yaml");
 }
 
 // Whoever ends it, and wherever it lies then.
@@ -448,17 +439,17 @@ static void of_a_job_that_comes_to_nothing_stays_what_it_came_with(void **state)
     tk_spool_seam.held = NULL;
     claim_and_make("cut.yaml", "seed: 1", &c);
     assert_ok(tk_claim_return(&c, ""));
-    do_there("cd waiting/*,cut,* && touch cut.list.yaml && ln -s ../../files y.windows && "
-             "touch ../../files/theirs ../../cancel/cut");
+    do_filled("cd waiting/*,cut,* && touch cut.list.yaml && ln -s ../../files y.windows && "
+              "touch ../../files/theirs ../../cancel/cut");
     assert_ok(tk_spool_scan(&b));
     claim_and_make("late.yaml", "job.deadline: 100", &c);
     assert_ok(tk_claim_return(&c, ""));
-    do_there("[ -e waiting/*/x.windows/1.window ] && "
-             "sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
+    do_filled("[ -e waiting/*/x.windows/1.window ] && "
+              "sed -i 's/\"deadline\": [0-9]*/\"deadline\": 1/' waiting/*/job.json");
     assert_false(claim_by(&b, &c));
-    do_there("for j in failed/lost cancelled/cut failed/late; do ls -A $j; done | xargs >left && "
-             "[ \"$(cat left)\" = 'job.json lost.yaml cut.list.yaml cut.yaml job.json job.json "
-             "late.yaml' ] || { cat left; false; }");
+    do_filled("for j in failed/lost cancelled/cut failed/late; do ls -A $j; done | xargs >left && "
+              "[ \"$(cat left)\" = 'job.json lost.yaml cut.list.yaml cut.yaml job.json job.json "
+              "late.yaml' ] || { cat left; false; }");
     assert_true(there("files/theirs"));
     claim_and_make("done.yaml", "seed: 1", &c);
     assert_ok(tk_claim_commit(&c));
@@ -479,15 +470,15 @@ static void a_heartbeat_that_is_old_is_a_dead_worker(void **state)
     assert_ok(tk_spool_path(path, dir, "workers/gone"));
     assert_int_equal(mkdir(path, 0777), 0);
     const char *id = strchr(b.lease.line, ' ') + 1;
-    do_there("echo 'host %.*s 4194304 1 60' >workers/gone/heartbeat", (int)(strchr(id, ' ') - id),
-             id);
+    do_filled("echo 'host %.*s 4194304 1 60' >workers/gone/heartbeat", (int)(strchr(id, ' ') - id),
+              id);
     assert_ok(tk_lease_now(&a.lease, &now));
     assert_false(tk_lease_held(&a.lease, "gone", now));
-    do_there("echo 'far ffff 4194304 1 60' >workers/gone/heartbeat");
+    do_filled("echo 'far ffff 4194304 1 60' >workers/gone/heartbeat");
     assert_true(tk_lease_held(&a.lease, "gone", now));
     // What was asked long ago makes nobody dead; a clock that was set back keeps nobody alive.
     assert_true(tk_lease_held(&a.lease, b.lease.worker, now - 300000000000));
-    do_there("touch -d '+1 hour' workers/gone/heartbeat");
+    do_filled("touch -d '+1 hour' workers/gone/heartbeat");
     assert_false(tk_lease_held(&a.lease, "gone", now));
 }
 
@@ -517,7 +508,7 @@ static void an_answer_that_is_lost_changes_nothing(void **state)
             assert_true(claim_by(&a, &c));
             assert_ok(tk_claim_commit(&c));
             assert_int_equal(lies, 4); // taking, waiting, running, done
-            do_there("[ $(ls done | wc -l) = %d ]", (int)(k * 4) + lie_at + 1);
+            do_filled("[ $(ls done | wc -l) = %d ]", (int)(k * 4) + lie_at + 1);
         }
 }
 
@@ -531,7 +522,7 @@ static void the_goal_of_a_commit_may_be_anothers(void **state)
     tk_spool_seam.held = all_are_dead;
     assert_true(claim_by(&b, &new));
     assert_ok(tk_claim_commit(&new));
-    do_there("mkdir -p '%s'", old.dir); // so that it gets as far as the rename
+    do_filled("mkdir -p '%s'", old.dir); // so that it gets as far as the rename
     assert_int_not_equal(tk_claim_commit(&old), TK_OK);
 }
 
